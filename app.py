@@ -1,0 +1,23 @@
+"""The CDK app: reads the pairs from the context (`cdk.json`), and defines the one stack that serves them."""
+
+import os
+import sys
+
+import aws_cdk as cdk
+
+from stacks.configuration import InvalidConfiguration, configured_pairs
+from stacks.cutover_stack import CutoverStack
+
+app = cdk.App()
+try:
+    pairs = configured_pairs(app.node.try_get_context("pairs"))
+except InvalidConfiguration as error:
+    sys.exit(str(error))
+CutoverStack(
+    app,
+    "EipCutover",
+    pairs=pairs,
+    description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
+    env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+)
+app.synth()

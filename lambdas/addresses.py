@@ -1,0 +1,278 @@
+"""The one door to EC2: looks at a pair's addresses, and moves them.
+
+Every change looks first and looks again afterwards. EC2 documents both changing calls as idempotent, but a remap may be
+charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an address that already stands where it
+should is left alone. EC2 is eventually consistent: a change counts as made only when `DescribeAddresses` shows it.
+Source: the EC2 API Reference, AssociateAddress, DisassociateAddress and "Eventual consistency".
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from domain import Address, AddressName, Pair, Plan, Server, capitalized
+from errors import AddressMoved, EC2Refused, EC2Unavailable, PreflightFailed
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import AddressTypeDef
+
+# EC2 API Reference, "Error codes": these pass by themselves.
+TRANSIENT_CODES = frozenset(
+    {
+        "IncorrectInstanceState",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "Unavailable",
+    }
+)
+VISIBLE_WITHIN_SECONDS = 10.0
+LOOKS_APART_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
+# A server keeps one address of its own while it runs or is stopped; EC2 refuses it in every other state.
+HOLDS_AN_ADDRESS = ("running", "stopped", "stopping")
+
+
+def ec2_client() -> "EC2Client":
+    """An EC2 client whose slowest call ends well within the functions' 30 s: 3 attempts of at most 2 + 5 s."""
+    return boto3.client(
+        "ec2",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
+
+
+class Addresses:
+    """The two addresses of one pair, as EC2 has them."""
+
+    def __init__(self, pair: Pair, ec2: "EC2Client", *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._pair = pair
+        self._ec2 = ec2
+        self._sleep = sleep
+
+    def look(self) -> tuple[Address, Address]:
+        """Production and staging as they stand now, in one DescribeAddresses call.
+
+        Raises EC2Refused when an address does not exist, EC2Unavailable when EC2 does not answer.
+        """
+        ids = [self._pair.production, self._pair.staging]
+        with translated(f"DescribeAddresses of {' and '.join(ids)}"):
+            found = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
+        by_id = {address["AllocationId"]: address for address in found}
+        return (
+            self._address("production", by_id[self._pair.production]),
+            self._address("staging", by_id[self._pair.staging]),
+        )
+
+    def _address(self, name: AddressName, found: "AddressTypeDef") -> Address:
+        instance_id = found.get("InstanceId") or None
+        server = self._pair.server_on(instance_id)
+        return Address(
+            name=name,
+            allocation_id=found["AllocationId"],
+            public_ip=found["PublicIp"],
+            association_id=found.get("AssociationId") or None,
+            instance_id=instance_id,
+            network_interface_id=found.get("NetworkInterfaceId") or None,
+            private_ip=found.get("PrivateIpAddress") or None,
+            server=server.name if server else None,
+            service_managed=found.get("ServiceManaged") or None,
+        )
+
+    def associate(
+        self,
+        name: AddressName,
+        server: Server,
+        *,
+        allow_reassociation: bool,
+        private_ip: str | None = None,
+        expected: Sequence[str | None] | None = None,
+    ) -> tuple[Address, bool]:
+        """Puts an address on a server, or finds it there: the address as it stands then, and whether it moved.
+
+        `expected` are the instances one of which it must come from (None in it: from no instance); without it, it
+        may come from anywhere. Staging is never put where the production address stands, since EC2 would displace
+        production.
+
+        Raises AddressMoved when it is not where it is expected, EC2Refused when EC2 refuses for good,
+        EC2Unavailable when the same call may be tried again.
+        """
+        production, staging = self.look()
+        address = production if name == "production" else staging
+        if _stands_on(address, server, private_ip):
+            return address, False
+        if expected is not None:
+            _expect(address, expected)
+        if name == "staging" and _stands_on(production, server, private_ip):
+            raise EC2Refused(
+                f"{capitalized(production)} is on {server.name}; associating {staging} there would displace it."
+            )
+        with translated(f"AssociateAddress of {address} with {server.name} ({server.instance_id})"):
+            answer = self._ec2.associate_address(
+                AllocationId=address.allocation_id,
+                InstanceId=server.instance_id,
+                AllowReassociation=allow_reassociation,
+                **({"PrivateIpAddress": private_ip} if private_ip else {}),  # type: ignore[arg-type]
+            )
+        return self._wait_until(
+            name,
+            lambda found: _stands_on(found, server, private_ip),
+            f"EC2 accepted association {answer['AssociationId']} of {address} with {server.name}",
+        ), True
+
+    def disassociate_staging(self, plan: Plan | None = None) -> tuple[Address, bool]:
+        """Takes the staging address off whatever it is on, or finds it off: as `associate`.
+
+        With a plan, both addresses must still stand as planned. There is no such method for production: it is never
+        without a server.
+
+        Raises AddressMoved only while staging is still associated, so that it is true that nothing was changed: an
+        earlier try of this very step may have disassociated it.
+        """
+        production, staging = self.look()
+        if plan is not None and staging.is_associated:
+            _expect(staging, [plan.idle.instance_id])
+            _expect(production, [plan.live.instance_id])
+        if staging.association_id is None:
+            return staging, False
+        try:
+            with translated(f"DisassociateAddress of {staging}, which is {staging.place}"):
+                self._ec2.disassociate_address(AssociationId=staging.association_id)
+        except EC2Refused as error:
+            if error.code != "InvalidAssociationID.NotFound":
+                raise
+        return self._wait_until(
+            "staging", lambda found: not found.is_associated, f"EC2 accepted to disassociate {staging}"
+        ), True
+
+    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], accepted: str) -> Address:
+        waited = 0.0
+        for pause in _pauses(VISIBLE_WITHIN_SECONDS):
+            production, staging = self.look()
+            address = production if name == "production" else staging
+            if stands(address):
+                return address
+            self._sleep(pause)
+            waited += pause
+        raise EC2Unavailable(f"{accepted}, but {waited:.0f} s later DescribeAddresses does not show it yet.")
+
+    def rehearse_associate(self, plan: Plan) -> None:
+        """Proves, without changing anything, that both addresses may be put on the servers of a plan.
+
+        Both servers must exist, be able to hold an address and have one network interface (AssociateAddress by
+        InstanceId works for no other); the one that becomes live must be running. Raises PreflightFailed.
+        """
+        with refused_as_preflight():
+            self._check_instances(plan)
+            for allocation_id, server in (
+                (plan.production.allocation_id, plan.idle),
+                (plan.staging.allocation_id, plan.live),
+            ):
+                with rehearsed(), translated(f"AssociateAddress of {allocation_id} with {server.name}"):
+                    self._ec2.associate_address(
+                        AllocationId=allocation_id,
+                        InstanceId=server.instance_id,
+                        AllowReassociation=True,
+                        DryRun=True,
+                    )
+
+    def rehearse_disassociate(self) -> None:
+        """Proves, without changing anything, that the staging address may be disassociated; else PreflightFailed."""
+        with refused_as_preflight():
+            _, staging = self.look()
+            if staging.association_id is not None:
+                with rehearsed(), translated(f"DisassociateAddress of {staging}"):
+                    self._ec2.disassociate_address(AssociationId=staging.association_id, DryRun=True)
+
+    def _check_instances(self, plan: Plan) -> None:
+        ids = [plan.live.instance_id, plan.idle.instance_id]
+        with translated(f"DescribeInstances of {' and '.join(ids)}"):
+            answer = self._ec2.describe_instances(InstanceIds=ids)
+        found = {
+            instance["InstanceId"]: instance
+            for reservation in answer["Reservations"]
+            for instance in reservation["Instances"]
+        }
+        for server in (plan.idle, plan.live):
+            instance = found[server.instance_id]
+            state = instance["State"]["Name"]
+            interfaces = len(instance.get("NetworkInterfaces", []))
+            if server == plan.idle and plan.decision == "CUT_OVER" and state != "running":
+                raise EC2Refused(
+                    f"{server.name} ({server.instance_id}) is to become live and is {state}, not running. Start it."
+                )
+            if state not in HOLDS_AN_ADDRESS:
+                raise EC2Refused(
+                    f"{server.name} ({server.instance_id}) is {state} and cannot hold an address. Start it, or put "
+                    f"the server that replaces it into cdk.json and deploy."
+                )
+            if interfaces != 1:
+                raise EC2Refused(
+                    f"{server.name} ({server.instance_id}) has {interfaces} network interfaces; AssociateAddress "
+                    f"needs an instance with exactly one."
+                )
+
+
+def _stands_on(address: Address, server: Server, private_ip: str | None) -> bool:
+    return address.instance_id == server.instance_id and private_ip in (None, address.private_ip)
+
+
+def _expect(found: Address, instance_ids: Sequence[str | None]) -> None:
+    if found.instance_id in instance_ids:
+        return
+    planned = " or ".join(f"on {instance_id}" if instance_id else "on no server" for instance_id in instance_ids)
+    raise AddressMoved(
+        f"{capitalized(found)} is {found.place}; the plan was made with it {planned}. Somebody else moved it since. "
+        f"Find out who, then start again: the next execution plans from what it finds."
+    )
+
+
+def _pauses(total: float) -> Iterator[float]:
+    waited, looks = 0.0, iter(LOOKS_APART_SECONDS)
+    while waited < total:
+        pause = next(looks, LOOKS_APART_SECONDS[-1])
+        yield pause
+        waited += pause
+
+
+@contextmanager
+def translated(call: str) -> Iterator[None]:
+    """Turns botocore's errors into ours: EC2Unavailable may be tried again, EC2Refused may not."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        message = f"{call} failed with {code}: {error.response['Error'].get('Message', 'no message')}"
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        if code in TRANSIENT_CODES or status >= 500:
+            raise EC2Unavailable(message) from error
+        raise EC2Refused(message, code) from error
+    except BotoCoreError as error:
+        raise EC2Unavailable(f"{call} got no answer: {error}") from error
+
+
+@contextmanager
+def rehearsed() -> Iterator[None]:
+    """A call with DryRun=True is permitted when EC2 answers with the error DryRunOperation."""
+    try:
+        yield
+    except EC2Refused as error:
+        if error.code != "DryRunOperation":
+            raise
+
+
+@contextmanager
+def refused_as_preflight() -> Iterator[None]:
+    """Before anything was changed, what EC2 refuses is a failed preflight."""
+    try:
+        yield
+    except EC2Refused as error:
+        raise PreflightFailed(f"{error} Nothing was changed.") from error

@@ -1,0 +1,37 @@
+"""RehearseAssociate, RepairStaging, ReassociateProduction, ReassociateStaging, RestoreProduction, RestoreStaging."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from addresses import Addresses, ec2_client
+from domain import Json, Plan, Server
+
+logger = Logger()
+ec2 = ec2_client()
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
+    """Puts one address of the plan on a server; with `dryRun`, only proves that all the plan's moves are permitted.
+
+    Returns `{"address": {…as it stands now}, "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise
+    AddressMoved, EC2Refused and EC2Unavailable.
+    """
+    plan = Plan.from_json(event["plan"])
+    addresses = Addresses(plan.pair, ec2)
+    if event.get("dryRun"):
+        addresses.rehearse_associate(plan)
+        return {"changed": False}
+    server = Server(event["server"]["name"], event["server"]["instanceId"])
+    address, changed = addresses.associate(
+        event["address"],
+        server,
+        allow_reassociation=event["allowReassociation"],
+        private_ip=event.get("privateIp"),
+        expected=event.get("expected"),
+    )
+    logger.info("Associated %s with %s", address, server.name, changed=changed, pair=plan.pair.name)
+    return {"address": address.to_json(), "changed": changed}

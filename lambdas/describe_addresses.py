@@ -1,0 +1,55 @@
+"""DescribeAddresses and DescribeRestored: look at both addresses; plan from it, or compare it with the plan."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from addresses import Addresses, ec2_client, refused_as_preflight
+from domain import Json, Pair, Plan, compare_restored, plan, read_request
+from errors import RollbackFailed
+
+logger = Logger()
+ec2 = ec2_client()
+
+
+def configured_pairs() -> dict[str, Pair]:
+    """The pairs that the stack was deployed with: `pairs.json`, which the stack puts into the asset."""
+    path = Path(os.environ.get("PAIRS_FILE", Path(__file__).with_name("pairs.json")))
+    return {name: Pair.from_json(name, pair) for name, pair in json.loads(path.read_text()).items()}
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
+    """Returns the plan of an execution (`Plan.to_json`), or with a `plan` in the event, the pair as restored to it.
+
+    Raises InvalidRequest, PreflightFailed and EC2Unavailable; with a `plan`, RollbackFailed and EC2Unavailable.
+    """
+    return describe_restored(event) if "plan" in event else describe_addresses(event)
+
+
+def describe_addresses(event: Mapping[str, Any]) -> Json:
+    request = read_request(event["request"], configured_pairs())
+    with refused_as_preflight():
+        production, staging = Addresses(request.pair, ec2).look()
+    planned = plan(request, production, staging, interrupted=event.get("interrupted"))
+    logger.info("Planned: %s", planned.decision, pair=request.pair.name, reason=planned.reason)
+    return planned.to_json()
+
+
+def describe_restored(event: Mapping[str, Any]) -> Json:
+    before = Plan.from_json(event["plan"])
+    production, staging = Addresses(before.pair, ec2).look()
+    restored = compare_restored(before, production, staging)
+    if not restored.is_complete:
+        raise RollbackFailed(
+            f"Production is {production.place} and staging is {staging.place}; before the cutover, production was "
+            f"{before.production.place} and staging was {before.staging.place}. A person must act. Run: "
+            + " && ".join(restored.commands)
+        )
+    logger.info("Restored", pair=before.pair.name)
+    return restored.to_json()

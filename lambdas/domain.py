@@ -1,0 +1,379 @@
+"""The decisions of a cutover, pure: what is configured, what is asked, what is observed → the plan, with its reason.
+
+Nothing here reads a clock, a network or an environment; the standard library is all it imports
+(`tests/unit/test_domain.py` says so). The words: a *pair* is two servers and two addresses; the server that holds the
+production address is *live*, the other is *idle*; a *cutover* makes the idle server live.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from errors import InvalidRequest, PreflightFailed
+
+AddressName = Literal["production", "staging"]
+Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
+Json = dict[str, Any]
+
+REQUEST_KEYS = {"pair": "a string", "serverName": "a string", "dryRun": "a boolean"}
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Server:
+    """One of a pair's two servers: its name and the id of its EC2 instance."""
+
+    name: str
+    instance_id: str
+
+    def to_json(self) -> Json:
+        return {"name": self.name, "instanceId": self.instance_id}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two servers and the allocation ids of the two addresses they share, as configured."""
+
+    name: str
+    production: str
+    staging: str
+    servers: tuple[Server, Server]
+    health_check: Json
+
+    @staticmethod
+    def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
+        first, second = (Server(server, instance) for server, instance in configured["servers"].items())
+        return Pair(name, configured["production"], configured["staging"], (first, second), configured["healthCheck"])
+
+    def server_on(self, instance_id: str | None) -> Server | None:
+        return next((server for server in self.servers if server.instance_id == instance_id), None)
+
+    def other(self, server: Server) -> Server:
+        return self.servers[1] if server == self.servers[0] else self.servers[0]
+
+    @property
+    def server_names(self) -> str:
+        return " and ".join(server.name for server in self.servers)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One Elastic IP as `DescribeAddresses` shows it; `None` where it is not associated.
+
+    `server` is the name of the pair's server that it stands on, `None` also on an instance that is not in the pair.
+    `service_managed` is the AWS service that owns the association, if one does.
+    """
+
+    name: AddressName
+    allocation_id: str
+    public_ip: str
+    association_id: str | None = None
+    instance_id: str | None = None
+    network_interface_id: str | None = None
+    private_ip: str | None = None
+    server: str | None = None
+    service_managed: str | None = None
+
+    def to_json(self) -> Json:
+        """The shape that every outcome of an execution reports."""
+        return {
+            "publicIp": self.public_ip,
+            "allocationId": self.allocation_id,
+            "associationId": self.association_id,
+            "server": self.server,
+            "instanceId": self.instance_id,
+            "privateIp": self.private_ip,
+        }
+
+    @staticmethod
+    def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
+        return Address(
+            name=name,
+            allocation_id=value["allocationId"],
+            public_ip=value["publicIp"],
+            association_id=value["associationId"],
+            instance_id=value["instanceId"],
+            private_ip=value["privateIp"],
+            server=value["server"],
+        )
+
+    @property
+    def is_associated(self) -> bool:
+        return self.association_id is not None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words: `on tao (i-0b…)`, `on i-0c…, which is not in the pair`, `on no server`."""
+        if self.server is not None:
+            return f"on {self.server} ({self.instance_id})"
+        if self.is_associated:
+            return f"on {self.instance_id or self.network_interface_id}, which is not in the pair"
+        return "on no server"
+
+    def __str__(self) -> str:
+        return f"the {self.name} address {self.public_ip} ({self.allocation_id})"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an execution's input asks for. `server` is `None` for "the idle server"."""
+
+    pair: Pair
+    server: Server | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an execution is going to do, and why; `production` and `staging` are the addresses as they stand before.
+
+    `live` holds the production address now, `idle` is the other server. With the decision `CUT_OVER`, `idle` becomes
+    live; with `REPAIR` and `ALREADY_LIVE` production stays. `staging_in_place` says whether the staging address is
+    on the idle server, as in every sound pair.
+    """
+
+    decision: Decision
+    reason: str
+    pair: Pair
+    live: Server
+    idle: Server
+    production: Address
+    staging: Address
+    dry_run: bool = False
+
+    @property
+    def staging_in_place(self) -> bool:
+        return self.staging.server == self.idle.name
+
+    @property
+    def steps(self) -> list[str]:
+        """The changes this plan will make, in order, in words."""
+        repair = [] if self.staging_in_place else [f"associate {self.staging} with {self.idle.name}"]
+        match self.decision:
+            case "ALREADY_LIVE":
+                return []
+            case "REPAIR":
+                return repair
+            case "CUT_OVER":
+                return [
+                    *repair,
+                    f"disassociate {self.staging} from {self.idle.name}",
+                    f"associate {self.production} with {self.idle.name}, in one move from {self.live.name}",
+                    f"associate {self.staging} with {self.live.name}",
+                ]
+            case _:
+                assert_never(self.decision)
+
+    @property
+    def restore_commands(self) -> list[str]:
+        """The AWS CLI commands that put both addresses back where they stand before, from wherever they are then."""
+        server = self.pair.server_on(self.staging.instance_id)
+        production = associate_command(self.production, self.live)
+        return [production, associate_command(self.staging, server)] if server else [production]
+
+    def to_json(self) -> Json:
+        return {
+            "pair": self.pair.name,
+            "decision": self.decision,
+            "reason": self.reason,
+            "steps": self.steps,
+            "dryRun": self.dry_run,
+            "stagingInPlace": self.staging_in_place,
+            "live": self.live.to_json(),
+            "idle": self.idle.to_json(),
+            "production": self.production.to_json(),
+            "staging": self.staging.to_json(),
+            "healthCheck": self.pair.health_check,
+            "restore": " && ".join(self.restore_commands),
+        }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Plan":
+        live, idle = (Server(value[role]["name"], value[role]["instanceId"]) for role in ("live", "idle"))
+        production = Address.from_json("production", value["production"])
+        staging = Address.from_json("staging", value["staging"])
+        return Plan(
+            decision=value["decision"],
+            reason=value["reason"],
+            pair=Pair(
+                value["pair"],
+                production.allocation_id,
+                staging.allocation_id,
+                (live, idle),
+                value["healthCheck"],
+            ),
+            live=live,
+            idle=idle,
+            production=production,
+            staging=staging,
+            dry_run=value["dryRun"],
+        )
+
+
+def shown(value: object) -> str:
+    """A value found in an input, safe to put into a message: printable, on one line, at most 80 characters."""
+    text = repr(value) if isinstance(value, str) else f"{value!r} ({type(value).__name__})"
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+
+
+def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
+    """Reads an execution's input: `pair`, `serverName` and `dryRun`, each of them optional.
+
+    Raises InvalidRequest naming the key, the value found and what is allowed.
+    """
+    if not isinstance(value, dict):
+        raise InvalidRequest(
+            f"The input of the execution is {shown(value)}; it must be a JSON object such as {{}} "
+            f"or {example(pairs)}. Nothing was read or changed."
+        )
+    for key in value:
+        if key not in REQUEST_KEYS:
+            raise _invalid(f"the key {shown(key)}", f"only the keys {', '.join(REQUEST_KEYS)} are allowed")
+    for key, kind in REQUEST_KEYS.items():
+        if key in value and not isinstance(value[key], bool if key == "dryRun" else str):
+            raise _invalid(f"{key} = {shown(value[key])}", f"{key} must be {kind}")
+    pair = _pair_named(value.get("pair"), pairs)
+    return Request(pair, _server_named(value.get("serverName"), pair), value.get("dryRun", False))
+
+
+def _pair_named(name: str | None, pairs: Mapping[str, Pair]) -> Pair:
+    allowed = (
+        f"the configured pairs are {', '.join(sorted(pairs))}"
+        if len(pairs) <= 20
+        else (f"{len(pairs)} pairs are configured in cdk.json and this is none of them")
+    )
+    if name is None:
+        if len(pairs) == 1:
+            return next(iter(pairs.values()))
+        raise _invalid("no pair", f"pair must be given where more than one is configured; {allowed}")
+    if name not in pairs:
+        raise _invalid(f"pair = {shown(name)}", allowed)
+    return pairs[name]
+
+
+def _server_named(name: str | None, pair: Pair) -> Server | None:
+    if name is None:
+        return None
+    for server in pair.servers:
+        if server.name.lower() == name.lower():
+            return server
+    raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
+
+
+def _invalid(found: str, allowed: str) -> InvalidRequest:
+    return InvalidRequest(f"The input has {found}: {allowed}. Nothing was read but the configuration.")
+
+
+def example(pairs: Mapping[str, Pair]) -> str:
+    pair = next(iter(pairs.values()))
+    return f'{{"pair": "{pair.name}", "serverName": "{pair.servers[0].name}"}}'
+
+
+def plan(request: Request, production: Address, staging: Address, interrupted: str | None = None) -> Plan:
+    """Decides what to do about a request, given where the two addresses stand.
+
+    Where the input names no server, the idle server is meant. `interrupted` is the server that an execution which
+    died while it held the lock was making live: if it left the pair half swapped, that is finished instead, so that
+    the same input given again never undoes what it asked for.
+
+    Raises PreflightFailed where no plan is safe: an address that AWS manages, an address on an instance that is not
+    in the pair, a production address on no server at all.
+    """
+    pair = request.pair
+    for address in (production, staging):
+        _refuse_foreign(pair, address)
+    live = pair.server_on(production.instance_id)
+    if live is None:
+        raise PreflightFailed(_production_unassociated(pair, production, request.server))
+    idle = pair.other(live)
+    in_place = staging.server == idle.name
+
+    wanted = request.server
+    asked = f"{wanted.name} was asked for" if wanted else f"the idle server was asked for, which is {idle.name}"
+    if wanted is None and interrupted is not None and not in_place:
+        wanted = next((server for server in pair.servers if server.name == interrupted), idle)
+        asked = f"an interrupted execution was making {wanted.name} live"
+    wanted = wanted or idle
+
+    decision: Decision = "CUT_OVER" if wanted == idle else "ALREADY_LIVE" if in_place else "REPAIR"
+    found = f"production is on {live.name} and staging is {staging.place}"
+    return Plan(decision, f"{asked}; {found}", pair, live, idle, production, staging, request.dry_run)
+
+
+def _refuse_foreign(pair: Pair, address: Address) -> None:
+    if address.service_managed:
+        raise PreflightFailed(
+            f"{capitalized(address)} is managed by the AWS service {address.service_managed}, which owns its "
+            f"association. Nothing was changed. Configure an address of your own for pair {pair.name}."
+        )
+    if address.is_associated and pair.server_on(address.instance_id) is None:
+        raise PreflightFailed(
+            f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). Nothing was changed. "
+            f"Move it to one of the two with: {associate_command(address, pair.servers[0])} — or correct the "
+            f"pair in cdk.json and deploy."
+        )
+
+
+def _production_unassociated(pair: Pair, production: Address, wanted: Server | None) -> str:
+    choices = [wanted] if wanted else list(pair.servers)
+    commands = " or ".join(associate_command(production, server) for server in choices)
+    return (
+        f"{capitalized(production)} is on no server, so nobody is live and there is nothing to cut over from. "
+        f"Nothing was changed. Make a server live with: {commands} — then start again."
+    )
+
+
+def associate_command(address: Address, server: Server) -> str:
+    """The AWS CLI command that puts an address on a server."""
+    return (
+        f"aws ec2 associate-address --allocation-id {address.allocation_id} "
+        f"--instance-id {server.instance_id} --allow-reassociation"
+    )
+
+
+def disassociate_command(address: Address) -> str:
+    """The AWS CLI command that takes an address off whatever it is on."""
+    return f"aws ec2 disassociate-address --association-id {address.association_id}"
+
+
+def capitalized(text: object) -> str:
+    """The text with its first letter in upper case, to begin a sentence."""
+    return str(text)[:1].upper() + str(text)[1:]
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What is found after a rollback: where each address stands, and what a person must still do, if anything."""
+
+    production: Address
+    staging: Address
+    commands: list[str]
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.commands
+
+    def to_json(self) -> Json:
+        return {"production": self.production.to_json(), "staging": self.staging.to_json()}
+
+
+def compare_restored(before: Plan, production: Address, staging: Address) -> Restoration:
+    """Compares the addresses as found after a rollback with those recorded in the plan.
+
+    The commands are in the order in which a person must run them: production first, since putting it back on its
+    server displaces the staging address from there.
+    """
+    commands: list[str] = []
+    live = before.live.instance_id
+    if production.instance_id != live:
+        commands.append(associate_command(production, before.live))
+    displaced = bool(commands) and staging.instance_id == live
+    recorded = before.pair.server_on(before.staging.instance_id)
+    if recorded is not None and (displaced or staging.instance_id != recorded.instance_id):
+        commands.append(associate_command(staging, recorded))
+    if recorded is None and staging.is_associated and not displaced:
+        commands.append(disassociate_command(staging))
+    return Restoration(production, staging, commands)

@@ -1,0 +1,125 @@
+"""One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from stacks.ending import Ending
+from stacks.expressions import EXECUTION, jsonata, refused
+from stacks.retries import CONDITION_FAILED, retry_service
+
+HOLDER = (
+    '$exists($states.result.Item) ? {"execution": $states.result.Item.execution.S,'
+    ' "since": $states.result.Item.since.S, "server": $states.result.Item.server.S} : null'
+)
+IN_PROGRESS = (
+    '"Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution'
+    ' & ", since " & $holder.since & ". Nothing was changed. Wait until it ends, or stop it, then start again."'
+)
+
+
+class Lock(Construct):
+    """`AcquireLock`, and what happens when another execution holds it. `acquire` is its first state.
+
+    The lock is an item of the table, keyed by the pair, with the ARN of the execution that holds it. A holder that
+    runs no longer is dead, but a function that it had called may still be at work: its lock is taken over only when
+    the longest call of a function that changes an address (`last_call`) is over.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        state_machine_name: str,
+        table: dynamodb.ITable,
+        last_call: Duration,
+        ending: Ending,
+        taken_over: sfn.IChainable,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        pair = {"pair": tasks.DynamoAttributeValue.from_string("{% $plan.pair %}")}
+        text = tasks.DynamoAttributeValue.from_string
+
+        self.acquire = tasks.DynamoPutItem.jsonata(
+            self,
+            "AcquireLock",
+            comment="Takes the pair's lock, unless another execution holds it.",
+            table=table,
+            item={
+                **pair,
+                "execution": text(EXECUTION),
+                "since": text("{% $states.context.State.EnteredTime %}"),
+                "server": text('{% $plan.decision = "CUT_OVER" ? $plan.idle.name : $plan.live.name %}'),
+            },
+            condition_expression="attribute_not_exists(pair) OR execution = :me",
+            expression_attribute_values={":me": text(EXECUTION)},
+        )
+        describe_lock = tasks.DynamoGetItem.jsonata(
+            self,
+            "DescribeLock",
+            comment="Who holds the lock?",
+            table=table,
+            key=pair,
+            consistent_read=True,
+            assign={"holder": jsonata(HOLDER)},
+        )
+        lock_held = sfn.Choice.jsonata(self, "LockHeld?")
+        describe_holder = tasks.CallAwsService.jsonata(
+            self,
+            "DescribeLockHolder",
+            comment="Does the execution that holds the lock still run?",
+            service="sfn",
+            action="describeExecution",
+            parameters={"ExecutionArn": "{% $holder.execution %}"},
+            iam_action="states:DescribeExecution",
+            iam_resources=[
+                Stack.of(self)
+                .format_arn(service="states", resource="execution", resource_name="*")
+                .replace("/*", f":{state_machine_name}:*")
+            ],
+            outputs=jsonata('{"status": $states.result.Status, "stopDate": $states.result.StopDate}'),
+        )
+        holder_running = sfn.Choice.jsonata(self, "HolderRunning?")
+        wait = sfn.Wait.jsonata(
+            self,
+            "WaitForLastCall",
+            comment="A function that the dead holder called may still be at work; by then it is not.",
+            time=sfn.WaitTime.timestamp(
+                jsonata(f"$fromMillis($toMillis($states.input.stopDate) + {last_call.to_milliseconds()})")
+            ),
+        )
+        take_over = tasks.DynamoDeleteItem.jsonata(
+            self,
+            "TakeOverLock",
+            comment="Deletes the dead holder's lock, and starts anew from what is found.",
+            table=table,
+            key=pair,
+            condition_expression="execution = :holder",
+            expression_attribute_values={":holder": text("{% $holder.execution %}")},
+            assign={"interrupted": "{% $holder.server %}"},
+        )
+
+        for task in (self.acquire, describe_lock, describe_holder, take_over):
+            retry_service(task)
+        self.acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
+        describe_holder.add_catch(take_over, errors=["Sfn.ExecutionDoesNotExistException"])
+        take_over.add_catch(taken_over, errors=[CONDITION_FAILED])
+        for task in (self.acquire, describe_lock, describe_holder, take_over):
+            task.add_catch(ending.release_lock, assign=refused())
+
+        describe_lock.next(lock_held)
+        lock_held.when(
+            sfn.Condition.jsonata("{% $holder = null %}"), self.acquire, comment="released meanwhile"
+        ).otherwise(describe_holder)
+        describe_holder.next(holder_running)
+        holder_running.when(
+            sfn.Condition.jsonata('{% $states.input.status = "RUNNING" %}'),
+            ending.notify,
+            comment="running",
+            assign={"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)},
+        ).otherwise(wait)
+        wait.next(take_over)
+        take_over.next(taken_over)

@@ -1,0 +1,39 @@
+"""What every tier shares: no real AWS within reach, and the template, synthesized once."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Before any handler is imported: their clients are made at import, as in Lambda.
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",  # noqa: S106  # a word, not a secret
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_EC2_METADATA_DISABLED="true",
+    POWERTOOLS_SERVICE_NAME="eip-cutover",
+)
+os.environ.pop("AWS_PROFILE", None)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The CloudFormation template of the shipped configuration."""
+    return synthesized(tmp_path_factory.mktemp("cdk.out"))
+
+
+def synthesized(folder: Path) -> dict[str, Any]:
+    import json
+
+    import aws_cdk as cdk
+
+    from stacks.configuration import configured_pairs
+    from stacks.cutover_stack import CutoverStack
+
+    context = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())["context"]
+    app = cdk.App(context=context, outdir=str(folder))
+    CutoverStack(app, "EipCutover", pairs=configured_pairs(context["pairs"]))
+    app.synth()
+    result: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
+    return result

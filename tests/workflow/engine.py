@@ -1,0 +1,240 @@
+"""AWS in this process: the synthesized workflow on moto's Step Functions engine, with the real handlers.
+
+moto runs the definition, DynamoDB and SNS; its EC2 has AWS's address semantics (`local.address_semantics`). What moto
+gets wrong or leaves out is corrected here and listed in `docs/emulators.md`.
+"""
+
+import importlib
+import json
+import time
+import traceback
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import jsonata
+import pytest
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.sns.models import sns_backends
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
+    StateTaskServiceAwsSdk,
+)
+from moto.stepfunctions.parser.asl.eval import states, variable_store
+from moto.stepfunctions.parser.asl.jsonata import jsonata as engine_jsonata
+
+from local.address_semantics import restore_address_semantics
+
+REGION = "us-east-1"
+MODULES = ("describe_addresses", "health_check", "disassociate_address", "associate_address")
+MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a finished execution came to. `states` are the names of the states it entered, in order."""
+
+    arn: str
+    status: str
+    output: Any
+    error: str | None
+    cause: str | None
+    states: list[str]
+
+    @property
+    def outcome(self) -> str:
+        return self.output["outcome"] if self.status == "SUCCEEDED" else str(self.error)
+
+
+@contextmanager
+def corrected_engine() -> Iterator[None]:
+    """moto with a JSONata engine, its string variables safe, our handlers as its functions, and AWS's addresses."""
+    restore_address_semantics()
+    with mock_aws(config=MOTO), pytest.MonkeyPatch.context() as moto:
+        moto.setattr(engine_jsonata, "_eval_jsonata", _evaluate)
+        moto.setattr(states, "encode_jsonata_variable_declarations", _declare)
+        moto.setattr(variable_store, "encode_jsonata_variable_declarations", _declare)
+        moto.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", _lower_first_letters)
+        moto.setattr(LambdaSimpleBackend, "invoke", _invoke)
+        yield
+
+
+def _evaluate(expression: str) -> Any:
+    result = jsonata.Jsonata(expression).evaluate(None)
+    return json.loads(json.dumps(result, default=lambda _: None)) if result is not None else None
+
+
+def _declare(bindings: dict[str, Any]) -> str:
+    """moto quotes a string by putting quotes around it, whatever is in it; JSON is JSONata."""
+    return "".join(f"{name}:={json.dumps(value, default=str)};" for name, value in bindings.items())
+
+
+def _lower_first_letters(self: Any, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
+    """`aws-sdk:sfn` takes `ExecutionArn`, boto3 `executionArn`; moto hands it on as it is."""
+    if self._get_boto_service_name() == "stepfunctions":
+        for key in list(parameters):
+            parameters[key[0].lower() + key[1:]] = parameters.pop(key)
+
+
+@cache
+def _handler(module: str) -> Any:
+    return importlib.import_module(module).handler
+
+
+def _invoke(
+    _self: object, function_name: str, _qualifier: object, body: Any, _headers: object, response_headers: Any
+) -> bytes:
+    """What Lambda does: runs the handler, and reports an exception by its class name."""
+    context = SimpleNamespace(
+        function_name=function_name,
+        memory_limit_in_mb=512,
+        invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:{function_name}",
+        aws_request_id="00000000-0000-0000-0000-000000000000",
+    )
+    try:
+        return json.dumps(_handler(function_name)(json.loads(body), context)).encode()
+    except Exception as error:
+        response_headers["x-amz-function-error"] = "Unhandled"
+        failure = {
+            "errorMessage": str(error),
+            "errorType": type(error).__name__,
+            "requestId": context.aws_request_id,
+            "stackTrace": traceback.format_tb(error.__traceback__),
+        }
+        return json.dumps(failure).encode()
+
+
+class Aws:
+    """An account with a pair of servers and addresses, the lock table, the topic and the workflow of a template."""
+
+    def __init__(self, template: dict[str, Any], folder: Path, moto: pytest.MonkeyPatch, ips: tuple[str, str]) -> None:
+        self.ec2 = boto3.client("ec2", REGION)
+        self.sfn = boto3.client("stepfunctions", REGION)
+        self.dynamodb = boto3.client("dynamodb", REGION)
+        sns = boto3.client("sns", REGION)
+        self.servers = {name: self._launch() for name in ("bittybot", "tao")}
+        self.production, self.staging = (
+            self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in ips
+        )
+        self.associate(self.production, "bittybot")
+        self.associate(self.staging, "tao")
+        self.topic = sns.create_topic(Name="outcomes")["TopicArn"]
+        self.table = "locks"
+        self.dynamodb.create_table(
+            TableName=self.table,
+            KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.pairs_file = folder / "pairs.json"
+        moto.setenv("PAIRS_FILE", str(self.pairs_file))
+        self.state_machine = self.sfn.create_state_machine(
+            name="eip-cutover",
+            definition=definition(template, table=self.table, topic=self.topic),
+            roleArn="arn:aws:iam::123456789012:role/workflow",
+        )["stateMachineArn"]
+
+    def configure(self, *, port: int, **more_pairs: Any) -> None:
+        check = {
+            "protocol": "HTTP",
+            "port": port,
+            "path": "/health",
+            "matcher": "200",
+            "intervalSeconds": 1,
+            "timeoutSeconds": 1,
+            "healthyThresholdCount": 1,
+            "unhealthyThresholdCount": 1,
+            "deadlineSeconds": 2,
+        }
+        pair = {
+            "production": self.production,
+            "staging": self.staging,
+            "servers": self.servers,
+            "healthCheck": check,
+        }
+        self.pairs_file.write_text(json.dumps({"web": pair, **more_pairs}))
+
+    def _launch(self) -> str:
+        launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+        return launched["Instances"][0]["InstanceId"]
+
+    def associate(self, allocation_id: str, server: str) -> None:
+        self.ec2.associate_address(AllocationId=allocation_id, InstanceId=self.servers[server])
+
+    def disassociate(self, allocation_id: str) -> None:
+        found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0]
+        self.ec2.disassociate_address(AssociationId=found["AssociationId"])
+
+    def holder(self, allocation_id: str) -> str | None:
+        """The name of the server that holds an address, its instance id if it is none of the pair's, or None."""
+        found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0].get("InstanceId") or None
+        return next((name for name, instance in self.servers.items() if instance == found), found)
+
+    @property
+    def places(self) -> tuple[str | None, str | None]:
+        """Who holds production, and who holds staging."""
+        return self.holder(self.production), self.holder(self.staging)
+
+    @property
+    def locks(self) -> list[dict[str, Any]]:
+        return self.dynamodb.scan(TableName=self.table)["Items"]
+
+    @property
+    def notices(self) -> list[dict[str, Any]]:
+        """What was published to the topic, parsed."""
+        published = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic].sent_notifications
+        return [json.loads(message) for _, message, _, _, _ in published]
+
+    def start(self, value: Any = None, name: str | None = None) -> str:
+        arn = self.sfn.start_execution(
+            stateMachineArn=self.state_machine,
+            name=name or f"test-{uuid.uuid4()}",
+            input=json.dumps({} if value is None else value),
+        )["executionArn"]
+        return arn
+
+    def execute(self, value: Any = None) -> Execution:
+        return self.wait(self.start(value))
+
+    def wait(self, arn: str, within_seconds: float = 30) -> Execution:
+        deadline = time.monotonic() + within_seconds
+        while (found := self.sfn.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, f"{arn} still runs after {within_seconds} s"
+            time.sleep(0.01)
+        output = json.loads(found["output"]) if found.get("output") else None
+        return Execution(arn, found["status"], output, found.get("error"), found.get("cause"), self.entered(arn))
+
+    def entered(self, arn: str) -> list[str]:
+        events = self.sfn.get_execution_history(executionArn=arn)["events"]
+        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+
+def definition(template: dict[str, Any], *, table: str, topic: str) -> str:
+    """The synthesized definition of the workflow, with its references resolved to what this account has."""
+    resources = template["Resources"]
+    (machine,) = (found for found in resources.values() if found["Type"] == "AWS::StepFunctions::StateMachine")
+
+    def resolved(part: Any) -> str:
+        if isinstance(part, str):
+            return part
+        if part == {"Ref": "AWS::Partition"}:
+            return "aws"
+        logical_id = part["Ref"] if "Ref" in part else part["Fn::GetAtt"][0]
+        match resources[logical_id]["Type"]:
+            case "AWS::Lambda::Function":
+                return str(resources[logical_id]["Properties"]["Handler"]).removesuffix(".handler")
+            case "AWS::DynamoDB::Table":
+                return table
+            case "AWS::SNS::Topic":
+                return topic
+            case other:
+                raise AssertionError(f"the definition refers to {logical_id}, an {other}")
+
+    return "".join(resolved(part) for part in machine["Properties"]["DefinitionString"]["Fn::Join"][1])

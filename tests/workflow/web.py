@@ -1,0 +1,85 @@
+"""Two web servers behind two addresses, for executions in this process: real HTTP, answered as the holder is."""
+
+import socket
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from tests.workflow.engine import Aws
+
+# Answers to `GET /health`, given the address asked: 200 or 500.
+Behaviour = Callable[[str], int]
+
+
+def well(_address: str) -> int:
+    return 200
+
+
+def sick(_address: str) -> int:
+    return 500
+
+
+def sick_as_production(address: str) -> int:
+    return 500 if address == "production" else 200
+
+
+class Web:
+    """Listens on one port of both addresses; nobody answers (the connection is closed) where nobody holds one."""
+
+    production_ip, staging_ip = "127.0.0.10", "127.0.0.11"
+
+    def __init__(self) -> None:
+        self.behaviour: dict[str, Behaviour] = {}
+        self._aws: Aws | None = None
+        self.port = _free_port(self.production_ip, self.staging_ip)
+        self._servers = [
+            ThreadingHTTPServer((ip, self.port), self._handler(name))
+            for name, ip in (("production", self.production_ip), ("staging", self.staging_ip))
+        ]
+
+    def __enter__(self) -> Self:
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+    def serve(self, aws: "Aws") -> None:
+        """From now on for this account, with both servers well."""
+        self._aws = aws
+        self.behaviour = dict.fromkeys(aws.servers, well)
+
+    def _handler(self, name: str) -> type[BaseHTTPRequestHandler]:
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # noqa: N802  # http.server's name
+                aws = web._aws
+                holder = aws and aws.holder(aws.production if name == "production" else aws.staging)
+                if not holder:
+                    return
+                self.send_response(web.behaviour[holder](name))
+                self.send_header("X-Server", holder)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+def _free_port(*ips: str) -> int:
+    while True:
+        with socket.create_server((ips[0], 0)) as first:
+            port: int = first.getsockname()[1]
+            try:
+                for ip in ips[1:]:
+                    socket.create_server((ip, port)).close()
+            except OSError:
+                continue
+            return port
