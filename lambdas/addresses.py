@@ -275,4 +275,4 @@ def refused_as_preflight() -> Iterator[None]:
     try:
         yield
     except EC2Refused as error:
-        raise PreflightFailed(f"{error} Nothing was changed.") from error
+        raise PreflightFailed(str(error)) from error

@@ -211,12 +211,13 @@ class Plan:
 
 
 def shown(value: object) -> str:
-    """A value found in an input, safe to put into a message: printable, on one line, at most 80 characters."""
+    """A value found in an input, safe to put into a message: printable, on one line, at most about 80 characters."""
     text = repr(value) if isinstance(value, str) else f"{value!r} ({type(value).__name__})"
     text = "".join(character if character.isprintable() else "?" for character in text)
     if len(text) <= SHOWN_CHARACTERS:
         return text
-    return f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+    length = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
+    return f"{text[:SHOWN_CHARACTERS]}… ({length})"
 
 
 def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:

@@ -10,6 +10,7 @@ The workflow's variables:
 - `$interrupted`: the server that a dead execution was making live, once its lock was taken over
 """
 
+import json
 from typing import Any
 
 REQUEST = "{% $states.context.Execution.Input %}"
@@ -17,15 +18,13 @@ EXECUTION = "{% $states.context.Execution.Id %}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
 PAYLOAD = "{% $states.result.Payload %}"
 
-# Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text.
+# Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text, and some of its
+# errors (`States.Timeout`) have none.
+CAUSE = '($exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : "no cause was given")'
 MESSAGE = (
-    '$contains($states.errorOutput.Cause, "errorMessage")'
-    ' and $substring($states.errorOutput.Cause, 0, 1) = "{"'
-    " ? $parse($states.errorOutput.Cause).errorMessage : $states.errorOutput.Cause"
+    f'($c := {CAUSE}; $substring($c, 0, 1) = "{{" and $contains($c, "errorMessage") ? $parse($c).errorMessage : $c)'
 )
-WHY = f'$states.errorOutput.Error & ": " & ({MESSAGE})'
-# An error without a cause (`States.Timeout`) has none to read.
-CAUGHT = f"($exists($states.errorOutput.Cause) ? ({WHY}) : $states.errorOutput.Error)"
+CAUGHT = f'($states.errorOutput.Error & ": " & {MESSAGE})'
 
 REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealthy")
 
@@ -34,12 +33,17 @@ def jsonata(expression: str) -> str:
     return f"{{% {expression} %}}"
 
 
+def sentence(expression: str) -> str:
+    """The text with a full stop at its end, so that another sentence may follow."""
+    return f'($s := {expression}; $substring($s, -1) = "." ? $s : $s & ".")'
+
+
 def refused() -> dict[str, Any]:
     """Variables for a failure before the first change: an error of ours says its own name, all else is a preflight's."""
-    ours = ", ".join(f'"{name}"' for name in REFUSALS)
+    ours = f"$states.errorOutput.Error in [{', '.join(json.dumps(name) for name in REFUSALS)}]"
     return {
-        "outcome": jsonata(f'$states.errorOutput.Error in [{ours}] ? $states.errorOutput.Error : "PreflightFailed"'),
-        "cause": jsonata(f"$states.errorOutput.Error in [{ours}] ? ({MESSAGE}) : {CAUGHT}"),
+        "outcome": jsonata(f'{ours} ? $states.errorOutput.Error : "PreflightFailed"'),
+        "cause": jsonata(sentence(f"{ours} ? {MESSAGE} : {CAUGHT}")),
     }
 
 
@@ -47,7 +51,7 @@ def failed() -> dict[str, Any]:
     """Variables for the first failure after a change began: it is told in the cause of what the rollback comes to."""
     return {
         "changed": True,
-        "cause": jsonata(f'$states.context.State.Name & " failed with " & {CAUGHT}'),
+        "cause": jsonata(sentence(f'$states.context.State.Name & " failed with " & {CAUGHT}')),
     }
 
 

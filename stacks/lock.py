@@ -14,6 +14,9 @@ HOLDER = (
     '$exists($states.result.Item) ? {"execution": $states.result.Item.execution.S,'
     ' "since": $states.result.Item.since.S, "server": $states.result.Item.server.S} : null'
 )
+STATUS = (
+    '{"status": $states.result.Status, "stopDate": $exists($states.result.StopDate) ? $states.result.StopDate : $now()}'
+)
 IN_PROGRESS = (
     '"Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution'
     ' & ", since " & $holder.since & ". Nothing was changed. Wait until it ends, or stop it, then start again."'
@@ -80,7 +83,7 @@ class Lock(Construct):
                 .format_arn(service="states", resource="execution", resource_name="*")
                 .replace("/*", f":{state_machine_name}:*")
             ],
-            outputs=jsonata('{"status": $states.result.Status, "stopDate": $states.result.StopDate}'),
+            outputs=jsonata(STATUS),
         )
         holder_running = sfn.Choice.jsonata(self, "HolderRunning?")
         wait = sfn.Wait.jsonata(

@@ -4,7 +4,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.ending import Ending
-from stacks.expressions import CAUGHT, MESSAGE, jsonata
+from stacks.expressions import CAUGHT, MESSAGE, jsonata, sentence
 from stacks.retries import retry_rollback
 from stacks.steps import Steps
 
@@ -14,8 +14,8 @@ PLACES = (
     ' & ($states.result.Payload.staging.server != null ? $states.result.Payload.staging.server : "no server")'
 )
 UNSEEN = (
-    f'$cause & ". The rollback was tried, but the addresses could not be described after it: " & ({CAUGHT})'
-    ' & ". A person must act. To put both addresses back where they were, run: " & $plan.restore'
+    '$cause & " The rollback was tried, but the addresses could not be described after it: "'
+    f' & {sentence(CAUGHT)} & " A person must act. To put both addresses back where they were, run: " & $plan.restore'
 )
 
 
@@ -54,7 +54,7 @@ class Rollback(Construct):
             assign={
                 "production": "{% $states.result.Payload.production %}",
                 "staging": "{% $states.result.Payload.staging %}",
-                "cause": jsonata(f'$cause & ". Both addresses are back where they were: " & {PLACES}'),
+                "cause": jsonata(f'$cause & " Both addresses are back where they were: " & {PLACES} & "."'),
             },
         )
         check_restored = steps.health_check(
@@ -65,7 +65,7 @@ class Rollback(Construct):
             server="$plan.live",
             assign={
                 "outcome": "RolledBack",
-                "cause": jsonata('$cause & "; " & $plan.live.name & " answers its health check there."'),
+                "cause": jsonata('$cause & " " & $plan.live.name & " answers its health check as production."'),
             },
         )
 
@@ -81,7 +81,7 @@ class Rollback(Construct):
             errors=["RollbackFailed"],
             assign={
                 "outcome": "RollbackFailed",
-                "cause": jsonata(f'$cause & ". The rollback did not finish. " & ({MESSAGE})'),
+                "cause": jsonata(f'$cause & " The rollback did not finish. " & {MESSAGE}'),
             },
         )
         describe_restored.add_catch(ending.release_lock, assign={"outcome": "RollbackFailed", "cause": jsonata(UNSEEN)})
@@ -90,7 +90,7 @@ class Rollback(Construct):
             assign={
                 "outcome": "RolledBack",
                 "cause": jsonata(
-                    f'$cause & "; but " & $plan.live.name & " does not answer its health check there: " & ({CAUGHT})'
+                    f'$cause & " But " & $plan.live.name & " fails its health check as production: " & {CAUGHT}'
                 ),
             },
         )

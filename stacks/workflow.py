@@ -98,7 +98,12 @@ class Workflow(Construct):
             self._rollback.start,
             comment="staging was repaired",
             assign={"cause": jsonata('$outcome & ": " & $cause')},
-        ).otherwise(self._ending.release_lock)
+        ).when(
+            sfn.Condition.jsonata("{% $not($changed) %}"),
+            self._ending.release_lock,
+            comment="nothing",
+            assign={"cause": jsonata('$cause & " Nothing was changed."')},
+        )
 
         preflight = sfn.Parallel.jsonata(
             self, "Preflight", comment="Is the idle server healthy, and is every move permitted?"

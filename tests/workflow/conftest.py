@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.engine import Aws, corrected_engine
+from tests.workflow.ec2_calls import EC2Calls, watched
+from tests.workflow.engine import Aws, Clients, corrected_engine
 from tests.workflow.web import Web
 
 
@@ -16,11 +17,23 @@ def web() -> Iterator[Web]:
         yield web
 
 
-@pytest.fixture
-def aws(template: dict[str, Any], web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """Production on bittybot, staging on tao, both well."""
+@pytest.fixture(scope="session")
+def clients() -> Iterator[Clients]:
     with corrected_engine():
-        aws = Aws(template, tmp_path, monkeypatch, (web.production_ip, web.staging_ip))
-        aws.configure(port=web.port)
-        web.serve(aws)
-        yield aws
+        yield Clients()
+
+
+@pytest.fixture
+def aws(clients: Clients, template: dict[str, Any], web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """Production on bittybot, staging on tao, both well."""
+    aws = Aws(clients, template, tmp_path, monkeypatch, (web.production_ip, web.staging_ip))
+    aws.configure(port=web.port)
+    web.serve(aws)
+    return aws
+
+
+@pytest.fixture
+def ec2_calls(aws: Aws) -> Iterator[EC2Calls]:
+    """The calls that the handlers make to EC2 in this test."""
+    with watched() as calls:
+        yield calls

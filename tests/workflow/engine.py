@@ -6,12 +6,14 @@ gets wrong or leaves out is corrected here and listed in `docs/emulators.md`.
 
 import importlib
 import json
+import re
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,13 +22,16 @@ from typing import Any
 import boto3
 import jsonata
 import pytest
+from jsonata.utils import Utils
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns.models import sns_backends
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval import states, variable_store
 from moto.stepfunctions.parser.asl.jsonata import jsonata as engine_jsonata
 
@@ -35,6 +40,11 @@ from local.address_semantics import restore_address_semantics
 REGION = "us-east-1"
 MODULES = ("describe_addresses", "health_check", "disassociate_address", "associate_address")
 MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+
+
+# Retries and waits take a hundredth of their time; how long the Wait states were asked to wait is kept.
+TIME_SCALE = 0.01
+WAITS: list[float] = []
 
 
 @dataclass(frozen=True)
@@ -61,26 +71,56 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(engine_jsonata, "_eval_jsonata", _evaluate)
         moto.setattr(states, "encode_jsonata_variable_declarations", _declare)
         moto.setattr(variable_store, "encode_jsonata_variable_declarations", _declare)
-        moto.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", _lower_first_letters)
+        moto.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", _in_boto3_case)
+        moto.setattr(StateTaskServiceAwsSdk, "_normalise_response", _in_workflow_case)
         moto.setattr(LambdaSimpleBackend, "invoke", _invoke)
+        moto.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * TIME_SCALE)))
+        moto.setattr(WaitFunction, "_wait_interval", _wait)
         yield
 
 
-def _evaluate(expression: str) -> Any:
-    result = jsonata.Jsonata(expression).evaluate(None)
-    return json.loads(json.dumps(result, default=lambda _: None)) if result is not None else None
+def _wait(_self: object, env: Any, wait_seconds: float) -> None:
+    WAITS.append(wait_seconds)
+    env.program_state_event.wait(max(wait_seconds, 0) * TIME_SCALE)
+
+
+# moto writes all variables into each expression as text, which breaks on quotes and takes most of a run to parse. Here
+# the text has the number of a set of variables in a comment, and the variables are handed over as what they are.
+BINDINGS: list[dict[str, Any]] = []
+MARK = re.compile(r"/\*(\d+)\*/")
 
 
 def _declare(bindings: dict[str, Any]) -> str:
-    """moto quotes a string by putting quotes around it, whatever is in it; JSON is JSONata."""
-    return "".join(f"{name}:={json.dumps(value, default=str)};" for name, value in bindings.items())
+    plain = json.loads(json.dumps({name.lstrip("$"): value for name, value in bindings.items()}, default=_iso_8601))
+    BINDINGS.append({name: Utils.NULL_VALUE if value is None else value for name, value in plain.items()})
+    return f"/*{len(BINDINGS) - 1}*/"
 
 
-def _lower_first_letters(self: Any, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
-    """`aws-sdk:sfn` takes `ExecutionArn`, boto3 `executionArn`; moto hands it on as it is."""
+def _evaluate(expression: str) -> Any:
+    bindings: dict[str, Any] = {}
+    for number in MARK.findall(expression):
+        bindings |= BINDINGS[int(number)]
+    result = jsonata.Jsonata(MARK.sub("", expression)).evaluate(None, bindings)
+    return None if result is None else json.loads(json.dumps(result, default=lambda _null: None))
+
+
+def _iso_8601(moment: Any) -> str:
+    """AWS SDK integrations return timestamps as ISO 8601 text; moto returns boto3's."""
+    return str(moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z")
+
+
+def _in_boto3_case(self: Any, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
+    """`aws-sdk:sfn` takes `ExecutionArn` and boto3 `executionArn`; moto hands it on as it is."""
     if self._get_boto_service_name() == "stepfunctions":
         for key in list(parameters):
             parameters[key[0].lower() + key[1:]] = parameters.pop(key)
+
+
+def _in_workflow_case(self: Any, response: dict[str, Any], *_: Any, **__: Any) -> None:
+    """And back: `Status`, where moto leaves `status`."""
+    if self._get_boto_service_name() == "stepfunctions":
+        for key in list(response):
+            response[key[0].upper() + key[1:]] = response.pop(key)
 
 
 @cache
@@ -111,22 +151,38 @@ def _invoke(
         return json.dumps(failure).encode()
 
 
-class Aws:
-    """An account with a pair of servers and addresses, the lock table, the topic and the workflow of a template."""
+@dataclass(frozen=True)
+class Clients:
+    """Of the one account that all tests share; each test makes itself a pair, a table, a topic and a workflow."""
 
-    def __init__(self, template: dict[str, Any], folder: Path, moto: pytest.MonkeyPatch, ips: tuple[str, str]) -> None:
-        self.ec2 = boto3.client("ec2", REGION)
-        self.sfn = boto3.client("stepfunctions", REGION)
-        self.dynamodb = boto3.client("dynamodb", REGION)
-        sns = boto3.client("sns", REGION)
-        self.servers = {name: self._launch() for name in ("bittybot", "tao")}
+    ec2: Any = field(default_factory=lambda: boto3.client("ec2", REGION))
+    sfn: Any = field(default_factory=lambda: boto3.client("stepfunctions", REGION))
+    dynamodb: Any = field(default_factory=lambda: boto3.client("dynamodb", REGION))
+    sns: Any = field(default_factory=lambda: boto3.client("sns", REGION))
+
+
+class Aws:
+    """A pair of servers and addresses, the lock table, the topic and the workflow of a template."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        template: dict[str, Any],
+        folder: Path,
+        environment: pytest.MonkeyPatch,
+        ips: tuple[str, str],
+    ) -> None:
+        self.ec2, self.sfn, self.dynamodb, self.sns = clients.ec2, clients.sfn, clients.dynamodb, clients.sns
+        name = f"eip-cutover-{uuid.uuid4()}"
+        WAITS.clear()
+        self.servers = {name: self.launch() for name in ("bittybot", "tao")}
         self.production, self.staging = (
             self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in ips
         )
         self.associate(self.production, "bittybot")
         self.associate(self.staging, "tao")
-        self.topic = sns.create_topic(Name="outcomes")["TopicArn"]
-        self.table = "locks"
+        self.topic = self.sns.create_topic(Name=name)["TopicArn"]
+        self.table = name
         self.dynamodb.create_table(
             TableName=self.table,
             KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
@@ -134,14 +190,15 @@ class Aws:
             BillingMode="PAY_PER_REQUEST",
         )
         self.pairs_file = folder / "pairs.json"
-        moto.setenv("PAIRS_FILE", str(self.pairs_file))
+        environment.setenv("PAIRS_FILE", str(self.pairs_file))
         self.state_machine = self.sfn.create_state_machine(
-            name="eip-cutover",
+            name=name,
             definition=definition(template, table=self.table, topic=self.topic),
             roleArn="arn:aws:iam::123456789012:role/workflow",
         )["stateMachineArn"]
 
-    def configure(self, *, port: int, **more_pairs: Any) -> None:
+    def configure(self, *, port: int, **health_check: Any) -> None:
+        """Configures pair `web`, checked by one probe each unless `health_check` says otherwise."""
         check = {
             "protocol": "HTTP",
             "port": port,
@@ -151,7 +208,8 @@ class Aws:
             "timeoutSeconds": 1,
             "healthyThresholdCount": 1,
             "unhealthyThresholdCount": 1,
-            "deadlineSeconds": 2,
+            "deadlineSeconds": 30,
+            **health_check,
         }
         pair = {
             "production": self.production,
@@ -159,9 +217,9 @@ class Aws:
             "servers": self.servers,
             "healthCheck": check,
         }
-        self.pairs_file.write_text(json.dumps({"web": pair, **more_pairs}))
+        self.pairs_file.write_text(json.dumps({"web": pair}))
 
-    def _launch(self) -> str:
+    def launch(self) -> str:
         launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
         return launched["Instances"][0]["InstanceId"]
 
@@ -177,6 +235,19 @@ class Aws:
         found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0].get("InstanceId") or None
         return next((name for name, instance in self.servers.items() if instance == found), found)
 
+    def described(self, name: str) -> dict[str, Any]:
+        """An address as an outcome reports it."""
+        allocation_id = self.production if name == "production" else self.staging
+        found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0]
+        return {
+            "publicIp": found["PublicIp"],
+            "allocationId": allocation_id,
+            "associationId": found.get("AssociationId"),
+            "server": self.holder(allocation_id),
+            "instanceId": found.get("InstanceId"),
+            "privateIp": found.get("PrivateIpAddress"),
+        }
+
     @property
     def places(self) -> tuple[str | None, str | None]:
         """Who holds production, and who holds staging."""
@@ -189,27 +260,49 @@ class Aws:
     @property
     def notices(self) -> list[dict[str, Any]]:
         """What was published to the topic, parsed."""
-        published = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic].sent_notifications
+        topic = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.get(self.topic)
+        published = topic.sent_notifications if topic else []
         return [json.loads(message) for _, message, _, _, _ in published]
 
+    def delete_topic(self) -> None:
+        self.sns.delete_topic(TopicArn=self.topic)
+
     def start(self, value: Any = None, name: str | None = None) -> str:
-        arn = self.sfn.start_execution(
+        started = self.sfn.start_execution(
             stateMachineArn=self.state_machine,
             name=name or f"test-{uuid.uuid4()}",
             input=json.dumps({} if value is None else value),
-        )["executionArn"]
-        return arn
+        )
+        return str(started["executionArn"])
 
     def execute(self, value: Any = None) -> Execution:
         return self.wait(self.start(value))
 
-    def wait(self, arn: str, within_seconds: float = 30) -> Execution:
-        deadline = time.monotonic() + within_seconds
-        while (found := self.sfn.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            assert time.monotonic() < deadline, f"{arn} still runs after {within_seconds} s"
-            time.sleep(0.01)
+    def wait(self, arn: str) -> Execution:
+        """The execution, once it has ended."""
+        self.until(lambda: self.status(arn) != "RUNNING")
+        found = self.sfn.describe_execution(executionArn=arn)
         output = json.loads(found["output"]) if found.get("output") else None
         return Execution(arn, found["status"], output, found.get("error"), found.get("cause"), self.entered(arn))
+
+    def status(self, arn: str) -> str:
+        return self.sfn.describe_execution(executionArn=arn)["status"]
+
+    def put_lock(self, execution: str, *, server: str) -> None:
+        """A lock that an execution left behind while it was making a server live."""
+        item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
+        self.dynamodb.put_item(TableName=self.table, Item={key: {"S": value} for key, value in item.items()})
+
+    def wait_for(self, arn: str, state: str) -> None:
+        """Until an execution has entered a state."""
+        self.until(lambda: state in self.entered(arn))
+
+    @staticmethod
+    def until(true: Callable[[], bool], within_seconds: float = 30) -> None:
+        deadline = time.monotonic() + within_seconds
+        while not true():
+            assert time.monotonic() < deadline, f"not so after {within_seconds} s"
+            time.sleep(0.01)
 
     def entered(self, arn: str) -> list[str]:
         events = self.sfn.get_execution_history(executionArn=arn)["events"]

@@ -1,12 +1,111 @@
 """The main job: who holds which address after an execution, and what it says."""
 
+import pytest
+
+from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import Aws
-from tests.workflow.web import Web, sick, sick_as_production
+from tests.workflow.web import Web, sick
 
 
 def test_the_idle_server_becomes_live_and_the_live_server_idle(aws: Aws) -> None:
     execution = aws.execute({})
-
-    assert (execution.status, execution.cause) == ("SUCCEEDED", None)
-    assert execution.output["outcome"] == "CUT_OVER"
+    assert execution.outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")
+    assert aws.locks == []
+
+
+def test_a_second_cutover_is_the_way_back(aws: Aws) -> None:
+    aws.execute({})
+    assert aws.execute({}).outcome == "CUT_OVER"
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_the_outcome_reports_both_addresses_as_they_stand_now_and_as_they_stood_before(aws: Aws) -> None:
+    before = {name: aws.described(name) for name in ("production", "staging")}
+    output = aws.execute({}).output
+    assert output["outcome"] == "CUT_OVER"
+    assert output["pair"] == "web"
+    assert {name: output[name] for name in before} == {name: aws.described(name) for name in before}
+    assert output["previous"] == before
+    assert output["production"]["server"] == "tao"
+    assert output["staging"]["server"] == "bittybot"
+
+
+def test_production_is_moved_by_one_call_and_staging_by_two(aws: Aws, ec2_calls: EC2Calls) -> None:
+    aws.execute({})
+    assert ec2_calls.changes == ["DisassociateAddress", "AssociateAddress", "AssociateAddress"]
+
+
+@pytest.mark.parametrize("name", ["bittybot", "BITTYBOT"])
+def test_a_server_that_is_live_already_stays_live_and_nothing_is_changed(
+    aws: Aws, ec2_calls: EC2Calls, name: str
+) -> None:
+    execution = aws.execute({"serverName": name})
+    assert execution.outcome == "ALREADY_LIVE"
+    assert execution.output["production"] == execution.output["previous"]["production"]
+    assert aws.places == ("bittybot", "tao")
+    assert ec2_calls.made == ["DescribeAddresses"]
+
+
+def test_a_dry_run_checks_everything_reports_the_plan_and_changes_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
+    execution = aws.execute({"dryRun": True})
+    assert execution.outcome == "DRY_RUN"
+    assert [step.split()[0] for step in execution.output["plan"]["steps"]] == [
+        "disassociate",
+        "associate",
+        "associate",
+    ]
+    assert "HealthCheckStaging" in execution.states
+    assert ec2_calls.changes == []
+    assert "AssociateAddress (dry run)" in ec2_calls.made
+    assert "DisassociateAddress (dry run)" in ec2_calls.made
+    assert aws.locks == []
+
+
+def test_a_dry_run_of_a_sick_server_fails_as_the_cutover_would(aws: Aws, web: Web) -> None:
+    web.behaviour["tao"] = sick
+    assert aws.execute({"dryRun": True}).outcome == "StagingUnhealthy"
+
+
+def test_staging_on_no_server_is_put_right_without_moving_production(aws: Aws, ec2_calls: EC2Calls) -> None:
+    aws.disassociate(aws.staging)
+    execution = aws.execute({"serverName": "bittybot"})
+    assert execution.outcome == "REPAIRED"
+    assert execution.output["previous"]["staging"]["server"] is None
+    assert aws.places == ("bittybot", "tao")
+    assert ec2_calls.changes == ["AssociateAddress"]
+    assert aws.locks == []
+
+
+def test_with_staging_on_no_server_the_idle_server_gets_it_is_checked_and_becomes_live(aws: Aws) -> None:
+    aws.disassociate(aws.staging)
+    execution = aws.execute({"serverName": "tao"})
+    assert execution.outcome == "CUT_OVER"
+    assert execution.states.index("RepairStaging") < execution.states.index("HealthCheckStaging")
+    assert aws.places == ("tao", "bittybot")
+
+
+def test_a_dry_run_with_staging_on_no_server_repairs_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
+    aws.disassociate(aws.staging)
+    execution = aws.execute({"dryRun": True})
+    assert execution.outcome == "DRY_RUN"
+    assert len(execution.output["plan"]["steps"]) == 4
+    assert ec2_calls.changes == []
+    assert aws.places == ("bittybot", None)
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"serverName": "bittybot"}, {"dryRun": True}, {"pair": "other"}, {"serverName": "nobody"}]
+)
+def test_every_execution_is_notified_once_with_its_outcome(aws: Aws, value: dict[str, object]) -> None:
+    execution = aws.execute(value)
+    (notice,) = aws.notices
+    assert notice["outcome"] == execution.outcome
+    assert notice["execution"] == execution.arn
+
+
+def test_a_topic_that_refuses_does_not_change_the_outcome(aws: Aws) -> None:
+    aws.delete_topic()
+    execution = aws.execute({})
+    assert execution.outcome == "CUT_OVER"
+    assert aws.notices == []

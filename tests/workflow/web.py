@@ -32,6 +32,7 @@ class Web:
 
     def __init__(self) -> None:
         self.behaviour: dict[str, Behaviour] = {}
+        self.gate = threading.Event()  # while it is not set, a request waits for its answer
         self._aws: Aws | None = None
         self.port = _free_port(self.production_ip, self.staging_ip)
         self._servers = [
@@ -53,12 +54,14 @@ class Web:
         """From now on for this account, with both servers well."""
         self._aws = aws
         self.behaviour = dict.fromkeys(aws.servers, well)
+        self.gate.set()
 
     def _handler(self, name: str) -> type[BaseHTTPRequestHandler]:
         web = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  # http.server's name
+            def do_GET(self) -> None:  # http.server's name
+                web.gate.wait(timeout=30)
                 aws = web._aws
                 holder = aws and aws.holder(aws.production if name == "production" else aws.staging)
                 if not holder:

@@ -1,0 +1,125 @@
+"""What fails after the first change: both addresses are put back, or a person is told exactly what to do."""
+
+import shlex
+
+import pytest
+
+from tests.workflow.ec2_calls import EC2Calls
+from tests.workflow.engine import Aws
+from tests.workflow.web import Web, sick, sick_as_production
+
+FORWARD = ["DisassociateAddress", "AssociateAddress", "AssociateAddress"]
+BACK = ["AssociateAddress", "AssociateAddress"]
+
+
+def test_a_release_that_fails_as_production_is_rolled_back(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
+    web.behaviour["tao"] = sick_as_production
+    execution = aws.execute({})
+    assert execution.outcome == "RolledBack"
+    assert aws.places == ("bittybot", "tao")
+    assert aws.locks == []
+    assert ec2_calls.changes == FORWARD + BACK
+
+
+def test_the_cause_of_a_rollback_tells_the_first_error_and_what_is_true_now(aws: Aws, web: Web) -> None:
+    web.behaviour["tao"] = sick_as_production
+    cause = str(aws.execute({}).cause)
+    assert cause.startswith("HealthCheckProduction failed with ProductionUnhealthy: tao")
+    assert "expected status 200, found 500" in cause
+    assert (
+        "Both addresses are back where they were: production 127.0.0.10 on bittybot, staging 127.0.0.11 on tao. "
+        "bittybot answers its health check as production." in cause
+    )
+    assert ".." not in cause
+
+
+def test_a_restored_server_that_does_not_answer_is_told(aws: Aws, web: Web) -> None:
+    web.behaviour["tao"] = sick_as_production
+    web.behaviour["bittybot"] = sick
+    execution = aws.execute({})
+    assert execution.outcome == "RolledBack"
+    assert "But bittybot fails its health check as production: ProductionUnhealthy" in str(execution.cause)
+    assert aws.places == ("bittybot", "tao")
+
+
+@pytest.mark.parametrize(
+    ("action", "nth", "state"),
+    [
+        ("DisassociateAddress", 1, "DisassociateStaging"),
+        ("AssociateAddress", 1, "ReassociateProduction"),
+        ("AssociateAddress", 2, "ReassociateStaging"),
+    ],
+)
+def test_whichever_change_ec2_refuses_both_addresses_are_put_back(
+    aws: Aws, ec2_calls: EC2Calls, action: str, nth: int, state: str
+) -> None:
+    ec2_calls.fail(action, "OperationNotPermitted", nth=nth)
+    execution = aws.execute({})
+    assert execution.outcome == "RolledBack"
+    assert str(execution.cause).startswith(f"{state} failed with EC2Refused: {action} of the ")
+    assert aws.places == ("bittybot", "tao")
+    assert aws.locks == []
+
+
+def test_a_throttled_change_is_tried_again(aws: Aws, ec2_calls: EC2Calls) -> None:
+    ec2_calls.fail("AssociateAddress", "RequestLimitExceeded", nth=1, status=503)
+    assert aws.execute({}).outcome == "CUT_OVER"
+    assert aws.places == ("tao", "bittybot")
+
+
+def test_staging_that_was_repaired_before_a_refusal_is_put_back_where_it_was(aws: Aws, web: Web) -> None:
+    aws.disassociate(aws.staging)
+    web.behaviour["tao"] = sick
+    execution = aws.execute({})
+    assert execution.outcome == "RolledBack"
+    assert str(execution.cause).startswith("StagingUnhealthy: tao")
+    assert "Nothing was changed" not in str(execution.cause)
+    assert "staging 127.0.0.11 on no server" in str(execution.cause)
+    assert aws.places == ("bittybot", None)
+
+
+def test_production_moved_by_somebody_else_during_the_cutover_is_put_back(aws: Aws, ec2_calls: EC2Calls) -> None:
+    aws.servers["stranger"] = aws.launch()
+    ec2_calls.before("DisassociateAddress", lambda: aws.associate(aws.production, "stranger"))
+    execution = aws.execute({})
+    assert execution.outcome == "RolledBack"
+    assert str(execution.cause).startswith("ReassociateProduction failed with AddressMoved")
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_a_rollback_that_ec2_refuses_says_what_was_found_and_the_commands_that_finish_it(
+    aws: Aws, web: Web, ec2_calls: EC2Calls
+) -> None:
+    web.behaviour["tao"] = sick_as_production
+    ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3)
+    execution = aws.execute({})
+    assert execution.outcome == "RollbackFailed"
+    cause = str(execution.cause)
+    assert cause.startswith("HealthCheckProduction failed with ProductionUnhealthy")
+    assert "Production is on tao" in cause
+    assert aws.places == ("tao", "bittybot"), "staging must not displace production from tao"
+    assert aws.locks == []
+
+    for command in cause.split("Run: ")[1].split(" && "):
+        words = shlex.split(command)
+        assert words[:3] == ["aws", "ec2", "associate-address"]
+        options = dict(zip(words[3::2], words[4::2], strict=False))
+        aws.ec2.associate_address(
+            AllocationId=options["--allocation-id"],
+            InstanceId=options["--instance-id"],
+            AllowReassociation="--allow-reassociation" in words,
+        )
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_when_nothing_can_be_seen_after_a_rollback_the_commands_are_told_all_the_same(
+    aws: Aws, web: Web, ec2_calls: EC2Calls
+) -> None:
+    web.behaviour["tao"] = sick_as_production
+    ec2_calls.before(
+        "AssociateAddress", lambda: ec2_calls.fail_from_now_on("DescribeAddresses", "UnauthorizedOperation"), nth=4
+    )
+    execution = aws.execute({})
+    assert execution.outcome == "RollbackFailed"
+    assert "could not be described" in str(execution.cause)
+    assert "run: aws ec2 associate-address" in str(execution.cause)
