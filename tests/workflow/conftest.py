@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.ec2_calls import EC2Calls, watched
-from tests.workflow.engine import Aws, Clients, corrected_engine
+from tests.workflow.engine import Account, Aws, corrected_engine
 from tests.workflow.web import Web
 
 
@@ -18,15 +18,15 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture(scope="session")
-def clients() -> Iterator[Clients]:
+def account(template: dict[str, Any]) -> Iterator[Account]:
     with corrected_engine():
-        yield Clients()
+        yield Account(template)
 
 
 @pytest.fixture
-def aws(clients: Clients, template: dict[str, Any], web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
+def aws(account: Account, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """Production on bittybot, staging on tao, both well."""
-    aws = Aws(clients, template, tmp_path, monkeypatch, (web.production_ip, web.staging_ip))
+    aws = Aws(account, tmp_path, monkeypatch, (web.production_ip, web.staging_ip))
     aws.configure(port=web.port)
     web.serve(aws)
     return aws

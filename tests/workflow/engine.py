@@ -12,7 +12,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 import boto3
 import jsonata
 import pytest
+from botocore.config import Config
 from jsonata.utils import Utils
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
@@ -34,6 +35,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval import states, variable_store
 from moto.stepfunctions.parser.asl.jsonata import jsonata as engine_jsonata
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import boto_client
 
 from local.address_semantics import restore_address_semantics
 
@@ -43,6 +46,7 @@ MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker
 
 
 # Retries and waits take a hundredth of their time; how long the Wait states were asked to wait is kept.
+INTERNAL_ERROR = {"HTTPStatusCode": 500, "RequestId": "test"}
 TIME_SCALE = 0.01
 WAITS: list[float] = []
 
@@ -74,6 +78,8 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", _in_boto3_case)
         moto.setattr(StateTaskServiceAwsSdk, "_normalise_response", _in_workflow_case)
         moto.setattr(LambdaSimpleBackend, "invoke", _invoke)
+        moto.setattr(AmazonStateLanguageParser, "parse", cache(AmazonStateLanguageParser.parse))
+        moto.setattr(boto_client, "boto3", SimpleNamespace(client=lambda service_name, **_: _client(service_name)))
         moto.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * TIME_SCALE)))
         moto.setattr(WaitFunction, "_wait_interval", _wait)
         yield
@@ -124,6 +130,12 @@ def _in_workflow_case(self: Any, response: dict[str, Any], *_: Any, **__: Any) -
 
 
 @cache
+def _client(service: str) -> Any:
+    """moto makes a client for every task, which takes longer than the task."""
+    return boto3.client(service, REGION, config=Config(parameter_validation=False, retries={"total_max_attempts": 1}))
+
+
+@cache
 def _handler(module: str) -> Any:
     return importlib.import_module(module).handler
 
@@ -151,51 +163,47 @@ def _invoke(
         return json.dumps(failure).encode()
 
 
-@dataclass(frozen=True)
-class Clients:
-    """Of the one account that all tests share; each test makes itself a pair, a table, a topic and a workflow."""
+class Account:
+    """What all tests share: the clients, the lock table, the topic, and the workflow of a template."""
 
-    ec2: Any = field(default_factory=lambda: boto3.client("ec2", REGION))
-    sfn: Any = field(default_factory=lambda: boto3.client("stepfunctions", REGION))
-    dynamodb: Any = field(default_factory=lambda: boto3.client("dynamodb", REGION))
-    sns: Any = field(default_factory=lambda: boto3.client("sns", REGION))
-
-
-class Aws:
-    """A pair of servers and addresses, the lock table, the topic and the workflow of a template."""
-
-    def __init__(
-        self,
-        clients: Clients,
-        template: dict[str, Any],
-        folder: Path,
-        environment: pytest.MonkeyPatch,
-        ips: tuple[str, str],
-    ) -> None:
-        self.ec2, self.sfn, self.dynamodb, self.sns = clients.ec2, clients.sfn, clients.dynamodb, clients.sns
-        name = f"eip-cutover-{uuid.uuid4()}"
-        WAITS.clear()
-        self.servers = {name: self.launch() for name in ("bittybot", "tao")}
-        self.production, self.staging = (
-            self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in ips
-        )
-        self.associate(self.production, "bittybot")
-        self.associate(self.staging, "tao")
-        self.topic = self.sns.create_topic(Name=name)["TopicArn"]
-        self.table = name
+    def __init__(self, template: dict[str, Any]) -> None:
+        self.ec2 = boto3.client("ec2", REGION)
+        self.sfn = boto3.client("stepfunctions", REGION)
+        self.dynamodb = boto3.client("dynamodb", REGION)
+        self.sns = boto3.client("sns", REGION)
+        self.table = "locks"
         self.dynamodb.create_table(
             TableName=self.table,
             KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        self.pairs_file = folder / "pairs.json"
-        environment.setenv("PAIRS_FILE", str(self.pairs_file))
+        self.topic = self.sns.create_topic(Name="outcomes")["TopicArn"]
         self.state_machine = self.sfn.create_state_machine(
-            name=name,
+            name="eip-cutover",
             definition=definition(template, table=self.table, topic=self.topic),
             roleArn="arn:aws:iam::123456789012:role/workflow",
         )["stateMachineArn"]
+
+
+class Aws:
+    """One test's own pair in the account: production on bittybot, staging on tao; no lock, nothing notified yet."""
+
+    def __init__(self, account: Account, folder: Path, environment: pytest.MonkeyPatch, ips: tuple[str, str]) -> None:
+        self.ec2, self.sfn, self.dynamodb = account.ec2, account.sfn, account.dynamodb
+        self.table, self.topic, self.state_machine = account.table, account.topic, account.state_machine
+        self.servers = {name: self.launch() for name in ("bittybot", "tao")}
+        self.production, self.staging = (
+            self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in ips
+        )
+        self.associate(self.production, "bittybot")
+        self.associate(self.staging, "tao")
+        self.pairs_file = folder / "pairs.json"
+        environment.setenv("PAIRS_FILE", str(self.pairs_file))
+        for lock in self.locks:
+            self.dynamodb.delete_item(TableName=self.table, Key={"pair": lock["pair"]})
+        self._published().clear()
+        WAITS.clear()
 
     def configure(self, *, port: int, **health_check: Any) -> None:
         """Configures pair `web`, checked by one probe each unless `health_check` says otherwise."""
@@ -260,12 +268,25 @@ class Aws:
     @property
     def notices(self) -> list[dict[str, Any]]:
         """What was published to the topic, parsed."""
-        topic = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.get(self.topic)
-        published = topic.sent_notifications if topic else []
-        return [json.loads(message) for _, message, _, _, _ in published]
+        return [json.loads(message) for _, message, _, _, _ in self._published()]
 
-    def delete_topic(self) -> None:
-        self.sns.delete_topic(TopicArn=self.topic)
+    def _published(self) -> list[Any]:
+        published: list[Any] = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic].sent_notifications
+        return published
+
+    @staticmethod
+    @contextmanager
+    def failing(service: str, action: str) -> Iterator[None]:
+        """The workflow's own calls of an action (`sns`, `Publish`) fail with an internal error meanwhile."""
+        error = {"Code": "InternalServerError", "Message": "A test says so."}
+        answer = SimpleNamespace(status_code=500), {"Error": error, "ResponseMetadata": INTERNAL_ERROR}
+        event = f"before-call.{service}.{action}"
+        events = _client(service).meta.events
+        events.register(event, lambda **_: answer, unique_id="failing")
+        try:
+            yield
+        finally:
+            events.unregister(event, unique_id="failing")
 
     def start(self, value: Any = None, name: str | None = None) -> str:
         started = self.sfn.start_execution(

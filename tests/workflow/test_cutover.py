@@ -104,8 +104,25 @@ def test_every_execution_is_notified_once_with_its_outcome(aws: Aws, value: dict
     assert notice["execution"] == execution.arn
 
 
-def test_a_topic_that_refuses_does_not_change_the_outcome(aws: Aws) -> None:
-    aws.delete_topic()
-    execution = aws.execute({})
+def test_a_topic_that_does_not_answer_does_not_change_the_outcome(aws: Aws) -> None:
+    with aws.failing("sns", "Publish"):
+        execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
     assert aws.notices == []
+
+
+def test_a_lock_that_cannot_be_released_does_not_change_the_outcome_and_is_taken_over_later(aws: Aws) -> None:
+    with aws.failing("dynamodb", "DeleteItem"):
+        assert aws.execute({}).outcome == "CUT_OVER"
+    assert len(aws.locks) == 1
+    assert aws.execute({}).outcome == "CUT_OVER"
+    assert aws.places == ("bittybot", "tao")
+    assert aws.locks == []
+
+
+def test_a_lock_that_cannot_be_acquired_leaves_everything_as_it_is(aws: Aws) -> None:
+    with aws.failing("dynamodb", "PutItem"):
+        execution = aws.execute({})
+    assert execution.outcome == "PreflightFailed"
+    assert "DynamoDB" in str(execution.cause)
+    assert aws.places == ("bittybot", "tao")
