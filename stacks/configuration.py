@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, TypedDict, cast, get_type_hints
 
 LONGEST_DEADLINE_SECONDS = 840  # a Lambda function runs at most 900 seconds
@@ -62,6 +62,14 @@ def port_of_protocol(check: Mapping[str, object]) -> int:
     return 443 if check.get("protocol") == "HTTPS" else 80
 
 
+def deadline_of_probes(check: Mapping[str, object]) -> object:
+    """Enough for as many of the slowest probes as a server needs that is healthy after all."""
+    counts = [check.get(key) for key in ("healthyThresholdCount", "unhealthyThresholdCount")]
+    seconds = [check.get(key) for key in ("intervalSeconds", "timeoutSeconds")]
+    numbers = [number for number in counts + seconds if isinstance(number, int)]
+    return sum(numbers[:2]) * max(numbers[2:]) if len(numbers) == 4 else LONGEST_DEADLINE_SECONDS
+
+
 NAME = text(
     'a name of 1 to 64 letters, digits, "-", "_" and ".", the first a letter or a digit',
     "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
@@ -70,6 +78,11 @@ ALLOCATION_ID = text(
     'an allocation id: "eipalloc-" and 8 or 17 lower-case hex digits', "eipalloc-([0-9a-f]{8}|[0-9a-f]{17})"
 )
 INSTANCE_ID = text('an instance id: "i-" and 8 or 17 lower-case hex digits', "i-([0-9a-f]{8}|[0-9a-f]{17})")
+DEADLINE = replace(
+    whole_number(1, LONGEST_DEADLINE_SECONDS, default=deadline_of_probes),
+    allowed=f"a whole number from 1 to {LONGEST_DEADLINE_SECONDS}; left out, it is (healthyThresholdCount + "
+    "unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)",
+)
 URL_PATH = text(
     'one "/" and then at most 1023 printable ASCII characters, no spaces', "/(?!/)[!-~]{0,1023}", default="/"
 )
@@ -86,6 +99,7 @@ class HealthCheck(TypedDict):
     timeoutSeconds: Annotated[int, whole_number(1, 120, default=2)]
     healthyThresholdCount: Annotated[int, whole_number(1, 10, default=3)]
     unhealthyThresholdCount: Annotated[int, whole_number(1, 10, default=3)]
+    deadlineSeconds: Annotated[int, DEADLINE]
 
 
 class Pair(TypedDict):
@@ -108,12 +122,6 @@ def configured_pairs(context: object) -> dict[str, Pair]:
     if problems:
         raise InvalidConfiguration("\n  ".join(["The context value `pairs` is not valid:", *problems]))
     return pairs
-
-
-def deadline_seconds(check: HealthCheck) -> int:
-    """The longest that this health check may take to reach its verdict, in seconds."""
-    probes = check["healthyThresholdCount"] + check["unhealthyThresholdCount"]
-    return probes * max(check["intervalSeconds"], check["timeoutSeconds"])
 
 
 def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:
@@ -162,7 +170,7 @@ def _pair(path: str, given: object, problems: list[str]) -> Pair:
     pair = _object(path, given, Pair, problems)
     if isinstance(given, Mapping):
         pair["servers"] = _servers(_path(path, "servers"), given.get("servers", NOTHING), problems)
-        pair["healthCheck"] = _health_check(_path(path, "healthCheck"), given.get("healthCheck", {}), problems)
+        pair["healthCheck"] = _object(_path(path, "healthCheck"), given.get("healthCheck", {}), HealthCheck, problems)
     return cast(Pair, pair)
 
 
@@ -182,16 +190,6 @@ def _servers(path: str, given: object, problems: list[str]) -> dict[str, str]:
         else:
             problems.append(_problem(server, _shown(instance), INSTANCE_ID.allowed))
     return valid
-
-
-def _health_check(path: str, given: object, problems: list[str]) -> HealthCheck:
-    check = cast(HealthCheck, _object(path, given, HealthCheck, problems))
-    if len(check) == len(HealthCheck.__annotations__) and deadline_seconds(check) > LONGEST_DEADLINE_SECONDS:
-        formula = "({healthyThresholdCount} + {unhealthyThresholdCount}) * max({intervalSeconds}, {timeoutSeconds})"
-        found = f"a deadline of {formula.format(**check)} = {deadline_seconds(check)} seconds"
-        allowed = f"at most {LONGEST_DEADLINE_SECONDS} seconds for {re.sub('[{}]', '', formula)}"
-        problems.append(_problem(path, found, allowed))
-    return check
 
 
 def _object(path: str, given: object, kind: type, problems: list[str]) -> dict[str, object]:

@@ -18,8 +18,8 @@ EXECUTION = "{% $states.context.Execution.Id %}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
 PAYLOAD = "{% $states.result.Payload %}"
 
-# Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text, and some of its
-# errors (`States.Timeout`) have none.
+# Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text, and some of
+# its errors (`States.Timeout`) have none.
 CAUSE = '($exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : "no cause was given")'
 MESSAGE = (
     f'($c := {CAUSE}; $substring($c, 0, 1) = "{{" and $contains($c, "errorMessage") ? $parse($c).errorMessage : $c)'
@@ -39,7 +39,7 @@ def sentence(expression: str) -> str:
 
 
 def refused() -> dict[str, Any]:
-    """Variables for a failure before the first change: an error of ours says its own name, all else is a preflight's."""
+    """Variables for a failure before the first change: an error of ours keeps its name, all else is a preflight's."""
     ours = f"$states.errorOutput.Error in [{', '.join(json.dumps(name) for name in REFUSALS)}]"
     return {
         "outcome": jsonata(f'{ours} ? $states.errorOutput.Error : "PreflightFailed"'),

@@ -10,10 +10,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.asset import lambda_code
-from stacks.configuration import deadline_seconds
 
 # A call to EC2 ends within 21 s (`lambdas/addresses.py`); after this, no call of a function is in flight any more.
 ADDRESS_TIMEOUT = Duration.seconds(30)
+RESOURCES_PER_STATEMENT = 25
 
 
 class Functions(Construct):
@@ -25,7 +25,7 @@ class Functions(Construct):
         production = [pair["production"] for pair in pairs.values()]
         staging = [pair["staging"] for pair in pairs.values()]
         instances = [instance for pair in pairs.values() for instance in pair["servers"].values()]
-        slowest = max(deadline_seconds(pair["healthCheck"]) for pair in pairs.values())
+        slowest = max(pair["healthCheck"]["deadlineSeconds"] for pair in pairs.values())
 
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
         self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(slowest + 30))
@@ -76,7 +76,10 @@ class Functions(Construct):
         )
 
     def _allow(self, function: lambda_.Function, action: str, resources: Sequence[str]) -> None:
-        function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=list(resources)))
+        """In statements small enough for the CDK to spread them over as many policies as IAM's size limits ask for."""
+        for start in range(0, len(resources), RESOURCES_PER_STATEMENT):
+            part = list(resources[start : start + RESOURCES_PER_STATEMENT])
+            function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=part))
 
     def _arns(self, kind: str, names: Sequence[str]) -> list[str]:
         stack = Stack.of(self)

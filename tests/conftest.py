@@ -1,10 +1,15 @@
 """What every tier shares: no real AWS within reach, and the template, synthesized once."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+
+from stacks.configuration import configured_pairs
+from stacks.cutover_stack import CutoverStack
 
 # Before any handler is imported: their clients are made at import, as in Lambda.
 os.environ.update(
@@ -18,22 +23,17 @@ os.environ.pop("AWS_PROFILE", None)
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The CloudFormation template of the shipped configuration."""
-    return synthesized(tmp_path_factory.mktemp("cdk.out"))
-
-
-def synthesized(folder: Path) -> dict[str, Any]:
-    import json
-
-    import aws_cdk as cdk
-
-    from stacks.configuration import configured_pairs
-    from stacks.cutover_stack import CutoverStack
-
+def template_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cloud assembly of the shipped configuration: template and asset."""
+    folder = tmp_path_factory.mktemp("cdk.out")
     context = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())["context"]
     app = cdk.App(context=context, outdir=str(folder))
     CutoverStack(app, "EipCutover", pairs=configured_pairs(context["pairs"]))
     app.synth()
-    result: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
-    return result
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(template_folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((template_folder / "EipCutover.template.json").read_text())
+    return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.configuration import InvalidConfiguration, configured_pairs, deadline_seconds, placeholder_ids
+from stacks.configuration import InvalidConfiguration, configured_pairs, placeholder_ids
 
 PRODUCTION, STAGING, OTHER = "eipalloc-0123456789abcdef0", "eipalloc-1a2b3c4d", "eipalloc-0fedcba9876543210"
 BITTYBOT, TAO, THIRD = "i-0123456789abcdef0", "i-1a2b3c4d", "i-0fedcba9876543210"
@@ -46,13 +46,14 @@ def test_everything_but_the_ids_and_names_has_a_default() -> None:
                 "timeoutSeconds": 2,
                 "healthyThresholdCount": 3,
                 "unhealthyThresholdCount": 3,
+                "deadlineSeconds": 12,
             },
         }
     }
 
 
 def test_what_is_given_stands_and_the_rest_of_the_health_check_has_its_defaults() -> None:
-    given = {"path": "/health?deep=1", "matcher": "200-299,301", "timeoutSeconds": 5}
+    given = {"path": "/health?deep=1", "matcher": "200-299,301", "port": 8080}
     found = configured_pairs(check(**given))["web"]["healthCheck"]
     assert found == configured_pairs({"web": pair()})["web"]["healthCheck"] | given
 
@@ -92,7 +93,22 @@ def test_two_pairs_may_use_the_same_server_names() -> None:
 def test_the_bounds_themselves_are_allowed(keys: dict[str, object]) -> None:
     found = configured_pairs(check(**keys))["web"]["healthCheck"]
     assert found | keys == found
-    assert deadline_seconds(found) <= 840
+    assert found["deadlineSeconds"] <= 840
+
+
+@pytest.mark.parametrize(
+    ("keys", "seconds"),
+    [
+        ({}, 12),
+        ({"intervalSeconds": 5}, 30),
+        ({"healthyThresholdCount": 10, "unhealthyThresholdCount": 2}, 24),
+        ({"deadlineSeconds": 300}, 300),
+    ],
+)
+def test_the_deadline_is_that_of_as_many_slow_probes_as_the_thresholds_ask_for(
+    keys: dict[str, object], seconds: int
+) -> None:
+    assert configured_pairs(check(**keys))["web"]["healthCheck"]["deadlineSeconds"] == seconds
 
 
 CODES, URL_PATH = "status codes from 200 to 499", 'one "/" and then at most 1023 printable ASCII characters'
@@ -270,17 +286,19 @@ BAD: dict[str, tuple[object, str, str, str]] = {
     "a matcher with a space": matcher("200, 301"),
     "a matcher of three ends": matcher("200-250-299"),
     "a matcher with a newline at its end": matcher("200\n"),
-    "a deadline longer than a function runs": (
+    "a deadline of no time": number("deadlineSeconds", 0, "1 to 840"),
+    "a deadline longer than a function runs": number("deadlineSeconds", 841, "1 to 840"),
+    "probes that take longer than a function runs": (
         check(intervalSeconds=10, timeoutSeconds=120, healthyThresholdCount=4, unhealthyThresholdCount=4),
-        "pairs.web.healthCheck",
-        "a deadline of (4 + 4) * max(10, 120) = 960 seconds",
-        "at most 840 seconds for (healthyThresholdCount + unhealthyThresholdCount) * max(intervalSeconds, ",
+        "pairs.web.healthCheck.deadlineSeconds",
+        "960",
+        "(healthyThresholdCount + unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)",
     ),
-    "a deadline a little too long, from the interval": (
+    "an interval that makes the probes take a little too long": (
         check(intervalSeconds=281, healthyThresholdCount=1, unhealthyThresholdCount=2),
-        "pairs.web.healthCheck",
-        "a deadline of (1 + 2) * max(281, 2) = 843 seconds",
-        "at most 840 seconds",
+        "pairs.web.healthCheck.deadlineSeconds",
+        "843",
+        "from 1 to 840",
     ),
 }
 

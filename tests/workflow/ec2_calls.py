@@ -29,7 +29,7 @@ class EC2Calls:
 
     def before(self, action: str, act: Callable[[], None], *, nth: int = 1) -> None:
         """Something else happens just before the n-th call of an action."""
-        self._faults.append((action, nth, act))  # type: ignore[arg-type]
+        self._faults.append((action, nth, act))
 
     @property
     def changes(self) -> list[str]:

@@ -132,7 +132,8 @@ def _in_workflow_case(self: Any, response: dict[str, Any], *_: Any, **__: Any) -
 @cache
 def _client(service: str) -> Any:
     """moto makes a client for every task, which takes longer than the task."""
-    return boto3.client(service, REGION, config=Config(parameter_validation=False, retries={"total_max_attempts": 1}))
+    once = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+    return boto3.client(service, REGION, config=once)  # type: ignore[call-overload]
 
 
 @cache
@@ -263,7 +264,8 @@ class Aws:
 
     @property
     def locks(self) -> list[dict[str, Any]]:
-        return self.dynamodb.scan(TableName=self.table)["Items"]
+        locks: list[dict[str, Any]] = self.dynamodb.scan(TableName=self.table)["Items"]
+        return locks
 
     @property
     def notices(self) -> list[dict[str, Any]]:
@@ -307,7 +309,7 @@ class Aws:
         return Execution(arn, found["status"], output, found.get("error"), found.get("cause"), self.entered(arn))
 
     def status(self, arn: str) -> str:
-        return self.sfn.describe_execution(executionArn=arn)["status"]
+        return str(self.sfn.describe_execution(executionArn=arn)["status"])
 
     def put_lock(self, execution: str, *, server: str) -> None:
         """A lock that an execution left behind while it was making a server live."""

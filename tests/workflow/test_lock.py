@@ -47,6 +47,7 @@ def test_the_loser_is_told_who_holds_the_lock_and_since_when(aws: Aws, web: Web,
     assert "Nothing was changed." in str(loser.cause)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # moto, when it stops a branch
 def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(
     aws: Aws, web: Web, held: Callable[[str], str]
 ) -> None:

@@ -1,0 +1,66 @@
+# demo · test · check · aws · picture · deploy. Each installs what it needs, the first time only.
+.DEFAULT_GOAL := help
+.PHONY: help demo aws test check format picture synth deploy setup clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+CDK := node_modules/.bin/cdk
+# The library is tested with Node 22 and later, and works with 20.
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## See a cutover, a refusal and a rollback, under live traffic, on this machine
+	@$(BIN)/python -m local.demo
+
+aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
+	@$(BIN)/python -m local.aws
+
+test: setup ## Every test
+	$(BIN)/python -m pytest
+
+check: setup ## What CI runs: format, lint, types, the picture, and every test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(MAKE) test
+
+format: setup ## Formats, and mends what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+picture: setup ## Draws the workflow again, from the synthesized definition
+	$(CDK) synth --quiet
+	node docs/picture.mjs cdk.out/EipCutover.template.json docs/workflow.svg
+
+synth: setup ## Synthesizes the stack into cdk.out
+	$(CDK) synth --quiet
+
+deploy: setup ## Deploys the stack to the AWS account of your credentials
+	$(CDK) deploy
+
+clean: ## Removes everything that make made
+	rm -rf .venv node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache
+
+setup: .venv/installed node_modules/installed
+
+.venv/installed: requirements.txt requirements-dev.txt lambdas/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "This needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+	  echo "Install it, or name it: make PYTHON=python3.13 ..."; exit 1; }
+	@echo "Installing the Python packages into .venv (about a minute, the first time only) ..."
+	@$(PYTHON) -m venv .venv || { \
+	  echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+node_modules/installed: package.json package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
+	  echo "This needs Node.js 20 or newer, and node is: $$(node --version 2>&1)."; exit 1; }
+	@echo "Installing the CDK CLI into node_modules ..."
+	@npm ci --silent
+	@touch $@

@@ -1,0 +1,123 @@
+"""The error names are the interface between the handlers and the workflow, and between the workflow and its users."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import errors
+from stacks.expressions import REFUSALS
+from stacks.retries import LAMBDA_FAILURES
+from tests.workflow.engine import definition
+
+OURS = {
+    name
+    for name, found in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(found, errors.CutoverError) and found is not errors.CutoverError
+}
+# The contract of a failed execution (README, "Outcome").
+FAILURES = {
+    "InvalidRequest",
+    "CutoverInProgress",
+    "StagingUnhealthy",
+    "PreflightFailed",
+    "AddressMoved",
+    "RolledBack",
+    "RollbackFailed",
+}
+SUCCESSES = {"CUT_OVER": "CutOver", "ALREADY_LIVE": "AlreadyLive", "REPAIRED": "Repaired", "DRY_RUN": "DryRun"}
+# Documented by AWS: Step Functions' own names, its Lambda, DynamoDB and SDK integrations, Lambda's runtime.
+OF_AWS = {
+    *LAMBDA_FAILURES,
+    "States.ALL",
+    "DynamoDB.ConditionalCheckFailedException",
+    "Sfn.ExecutionDoesNotExistException",
+}
+
+
+@pytest.fixture(scope="session")
+def workflow(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(definition(template, table="locks", topic="outcomes"))
+    return found
+
+
+def states_of(workflow: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in workflow["States"].items():
+        yield name, state
+        for branch in state.get("Branches", ()):
+            yield from states_of(branch)
+
+
+def named_in(workflow: dict[str, Any]) -> set[str]:
+    return {
+        error
+        for _, state in states_of(workflow)
+        for rule in (*state.get("Retry", ()), *state.get("Catch", ()))
+        for error in rule["ErrorEquals"]
+    }
+
+
+def test_every_error_name_in_the_workflow_is_a_class_of_ours_or_one_of_aws(workflow: dict[str, Any]) -> None:
+    assert named_in(workflow) <= OURS | OF_AWS
+
+
+def test_every_class_of_ours_is_retried_caught_by_name_kept_or_told_in_a_cause(workflow: dict[str, Any]) -> None:
+    told_in_a_cause = {"EC2Refused", "ProductionUnhealthy"}  # they only occur where every failure leads to the rollback
+    assert named_in(workflow) | set(REFUSALS) | told_in_a_cause >= OURS
+
+
+def test_every_task_and_parallel_state_catches_every_error(workflow: dict[str, Any]) -> None:
+    in_branches = {
+        name
+        for state in workflow["States"].values()
+        for branch in state.get("Branches", ())
+        for name in branch["States"]
+    }
+    for name, state in states_of(workflow):
+        if state["Type"] in ("Task", "Parallel") and name not in in_branches:
+            assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_every_task_is_retried_on_what_passes_by_itself(workflow: dict[str, Any]) -> None:
+    for name, state in states_of(workflow):
+        if state["Type"] == "Task":
+            assert state["Retry"], name
+            assert state["Retry"][-1]["JitterStrategy"] == "FULL", name
+            if state["Resource"].endswith("lambda:invoke"):
+                assert {"EC2Unavailable", *LAMBDA_FAILURES} <= set(state["Retry"][0]["ErrorEquals"]), name
+
+
+def test_the_workflow_ends_in_a_state_of_its_own_for_every_outcome_of_the_contract(workflow: dict[str, Any]) -> None:
+    ends = {name: state for name, state in workflow["States"].items() if state["Type"] in ("Succeed", "Fail")}
+    assert {name for name, state in ends.items() if state["Type"] == "Fail"} == FAILURES
+    assert {state["Error"] for state in ends.values() if state["Type"] == "Fail"} == FAILURES
+    assert {name for name, state in ends.items() if state["Type"] == "Succeed"} == set(SUCCESSES.values())
+
+
+def test_the_last_choice_leads_each_outcome_to_the_state_of_its_name(workflow: dict[str, Any]) -> None:
+    leads = {rule["Condition"]: rule["Next"] for rule in workflow["States"]["Outcome?"]["Choices"]}
+    expected = SUCCESSES | {name: name for name in FAILURES}
+    assert leads == {f'{{% $outcome = "{outcome}" %}}': state for outcome, state in expected.items()}
+
+
+def test_every_state_is_explained_to_whoever_looks_at_it_in_the_console(workflow: dict[str, Any]) -> None:
+    for name, state in states_of(workflow):
+        if state["Type"] != "Choice":
+            assert state.get("Comment"), name
+        for rule in state.get("Choices", ()):
+            assert rule.get("Comment"), name
+
+
+def test_production_is_only_ever_moved_never_disassociated(workflow: dict[str, Any]) -> None:
+    for name, state in states_of(workflow):
+        if state.get("Arguments", {}).get("FunctionName") == "disassociate_address":
+            assert set(state["Arguments"]["Payload"]) <= {"execution", "plan", "dryRun", "asPlanned"}, name
+
+
+def test_no_id_reaches_a_function_that_changes_something_but_through_the_plan(workflow: dict[str, Any]) -> None:
+    for name, state in states_of(workflow):
+        if state.get("Arguments", {}).get("FunctionName") in ("associate_address", "disassociate_address"):
+            assert "$states.input" not in json.dumps(state["Arguments"]), name
+            assert "Execution.Input" not in json.dumps(state["Arguments"]), name

@@ -1,0 +1,216 @@
+"""What the stack deploys, as the account's owner would ask."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Annotations, Match, Template
+
+from stacks.configuration import configured_pairs
+from stacks.cutover_stack import CutoverStack
+from tests.workflow.engine import definition
+
+PROJECT = Path(__file__).parent.parent.parent
+CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
+FUNCTIONS = {"describe_addresses", "health_check", "disassociate_address", "associate_address"}
+
+
+def resources(template: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: found for name, found in template["Resources"].items() if found["Type"] == kind}
+
+
+def role_of(template: Mapping[str, Any], handler: str) -> str:
+    (function,) = (
+        found
+        for found in resources(template, "AWS::Lambda::Function").values()
+        if found["Properties"]["Handler"] == f"{handler}.handler"
+    )
+    return str(function["Properties"]["Role"]["Fn::GetAtt"][0])
+
+
+def allowed(template: dict[str, Any], handler: str) -> dict[str, list[str]]:
+    """The EC2 actions that a function's role allows, each with the ends of the ARNs it allows them on."""
+    found: dict[str, list[str]] = {}
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        if {"Ref": role_of(template, handler)} not in policy["Properties"]["Roles"]:
+            continue
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            on = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            for action in actions:
+                if action.startswith("ec2:"):
+                    found.setdefault(action, []).extend(end_of(arn) for arn in on)
+    return {action: sorted(arns) for action, arns in found.items()}
+
+
+def end_of(arn: Any) -> str:
+    return str(arn if isinstance(arn, str) else arn["Fn::Join"][1][-1]).rsplit(":", 1)[-1]
+
+
+def test_there_are_four_functions_from_one_asset_on_python_3_13_on_arm64(template: dict[str, Any]) -> None:
+    found = [function["Properties"] for function in resources(template, "AWS::Lambda::Function").values()]
+    assert {function["Handler"].removesuffix(".handler") for function in found} == FUNCTIONS
+    assert {function["Runtime"] for function in found} == {"python3.13"}
+    assert {tuple(function["Architectures"]) for function in found} == {("arm64",)}
+    assert len({json.dumps(function["Code"]) for function in found}) == 1
+    assert len({json.dumps(function["Role"]) for function in found}) == 4
+
+
+def test_each_function_may_do_its_own_step_on_the_configured_ids_and_nothing_else(template: dict[str, Any]) -> None:
+    production, staging = "elastic-ip/eipalloc-0aaaaaaaaaaaaaaaa", "elastic-ip/eipalloc-0bbbbbbbbbbbbbbbb"
+    servers = ["instance/i-0aaaaaaaaaaaaaaaa", "instance/i-0bbbbbbbbbbbbbbbb"]
+    assert allowed(template, "health_check") == {}
+    assert allowed(template, "describe_addresses") == {"ec2:DescribeAddresses": ["*"]}
+    assert allowed(template, "disassociate_address") == {
+        "ec2:DescribeAddresses": ["*"],
+        "ec2:DisassociateAddress": [staging, "network-interface/*"],
+    }
+    assert allowed(template, "associate_address") == {
+        "ec2:DescribeAddresses": ["*"],
+        "ec2:DescribeInstances": ["*"],
+        "ec2:AssociateAddress": sorted([production, staging, *servers, "network-interface/*"]),
+    }
+
+
+def test_no_role_has_a_managed_policy(template: dict[str, Any]) -> None:
+    for name, role in resources(template, "AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role["Properties"], name
+
+
+def test_the_functions_outlive_their_slowest_call(template: dict[str, Any]) -> None:
+    timeouts = {
+        function["Properties"]["Handler"].removesuffix(".handler"): function["Properties"]["Timeout"]
+        for function in resources(template, "AWS::Lambda::Function").values()
+    }
+    deadline = 12  # of the shipped health check
+    assert timeouts["health_check"] > deadline
+    assert {timeouts[name] for name in FUNCTIONS - {"health_check"}} == {30}
+
+
+def test_the_lock_table_survives_the_stack_and_can_be_restored(template: dict[str, Any]) -> None:
+    (table,) = resources(template, "AWS::DynamoDB::Table").values()
+    assert table["DeletionPolicy"] == "Retain"
+    assert table["Properties"]["KeySchema"] == [{"AttributeName": "pair", "KeyType": "HASH"}]
+    assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+def test_the_state_machine_is_standard_traced_and_logged(template: dict[str, Any]) -> None:
+    (machine,) = (found["Properties"] for found in resources(template, "AWS::StepFunctions::StateMachine").values())
+    assert machine["StateMachineName"] == "eip-cutover"
+    assert machine["StateMachineType"] == "STANDARD"
+    assert machine["TracingConfiguration"] == {"Enabled": True}
+    assert machine["LoggingConfiguration"]["Level"] == "ALL"
+    assert len(machine["LoggingConfiguration"]["Destinations"]) == 1
+
+
+def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
+    groups = resources(template, "AWS::Logs::LogGroup")
+    assert len(groups) == 5
+    assert all("RetentionInDays" in group["Properties"] for group in groups.values())
+
+
+def test_every_function_logs_under_the_services_name(template: dict[str, Any]) -> None:
+    for function in resources(template, "AWS::Lambda::Function").values():
+        assert function["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "eip-cutover"
+
+
+def synthesized(folder: Path, pairs: dict[str, Any], **options: Any) -> cdk.Stack:
+    app = cdk.App(outdir=str(folder), context=CONTEXT)
+    return CutoverStack(app, "EipCutover", pairs=configured_pairs(pairs), **options)
+
+
+def test_the_shipped_placeholders_are_warned_about_and_real_ids_are_not(tmp_path: Path) -> None:
+    shipped = CONTEXT["pairs"]
+    warned = Match.string_like_regexp(".*placeholder ids.*pairs.web.production.*")
+    Annotations.from_stack(synthesized(tmp_path / "shipped", shipped)).has_warning("/EipCutover", warned)
+    real = json.loads(json.dumps(shipped).replace("0aaaaaaaaaaaaaaaa", "1a2b3c4d").replace("0" + "b" * 16, "5e6f7a8b"))
+    Annotations.from_stack(synthesized(tmp_path / "real", real)).has_no_warning("/EipCutover", Match.any_value())
+
+
+def test_two_hundred_pairs_fit_into_one_stack(tmp_path: Path) -> None:
+    pairs = {
+        f"pair-{number}": {
+            "production": f"eipalloc-{number:017x}",
+            "staging": f"eipalloc-{number + 1000:017x}",
+            "servers": {"one": f"i-{number:017x}", "two": f"i-{number + 1000:017x}"},
+        }
+        for number in range(200)
+    }
+    # As `cdk deploy` synthesizes it, with the account and the Region of the credentials: their ARNs count in full.
+    somewhere = cdk.Environment(account="123456789012", region="ap-southeast-2")
+    template = Template.from_stack(synthesized(tmp_path, pairs, env=somewhere)).to_json()
+    # IAM's quotas: 10,240 characters of inline policies per role, 6,144 per managed policy, 10 of these per role.
+    for kind, quota in (("AWS::IAM::Policy", 10_240), ("AWS::IAM::ManagedPolicy", 6_144)):
+        for name, policy in resources(template, kind).items():
+            assert len(json.dumps(policy["Properties"]["PolicyDocument"], separators=(",", ":"))) <= quota, name
+    for function in FUNCTIONS:
+        role = {"Ref": role_of(template, function)}
+        attached = resources(template, "AWS::IAM::ManagedPolicy").values()
+        assert sum(role in policy["Properties"]["Roles"] for policy in attached) <= 10, function
+    assert len(json.dumps(template)) < 1_000_000
+
+
+def test_the_asset_holds_the_handlers_their_dependencies_and_the_pairs(template_folder: Path) -> None:
+    (asset,) = template_folder.glob("asset.*")
+    assert {module.stem for module in asset.glob("*.py")} >= FUNCTIONS
+    assert (asset / "aws_lambda_powertools" / "logging").is_dir()
+    assert list(json.loads((asset / "pairs.json").read_text())) == ["web"]
+    assert not (asset / "boto3").exists()  # it is in the runtime
+
+
+def test_the_template_passes_cfn_lint(template_folder: Path) -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    # W3005: the CDK says of some dependencies twice what is true.
+    lint: list[str | Path] = [linter, "--ignore-checks", "W3005", "--", template_folder / "EipCutover.template.json"]
+    linted = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_the_definition_passes_the_asl_validator(template: dict[str, Any], tmp_path: Path) -> None:
+    arn = "arn:aws:sns:us-east-1:123456789012:outcomes"
+    (tmp_path / "workflow.asl.json").write_text(definition(template, table="locks", topic=arn))
+    validated = subprocess.run(
+        [PROJECT / "node_modules/.bin/asl-validator", "--json-path", tmp_path / "workflow.asl.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert validated.returncode == 0, validated.stdout + validated.stderr
+
+
+def test_the_picture_in_the_readme_is_that_of_the_workflow(template_folder: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "workflow.svg"
+    draw: list[str | Path] = [
+        "node",
+        PROJECT / "docs/picture.mjs",
+        template_folder / "EipCutover.template.json",
+        picture,
+    ]
+    subprocess.run(draw, check=True)
+    assert picture.read_text() == (PROJECT / "docs/workflow.svg").read_text(), "run `make picture`"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [
+        ('{"web": {}}', "pairs.web.production"),
+        ("[", "not JSON"),
+    ],
+)
+def test_a_bad_configuration_stops_the_synthesis_with_its_message_and_no_traceback(pairs: str, says: str) -> None:
+    app = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=PROJECT,
+        env={"PATH": "/usr/bin:/bin:/usr/local/bin", "CDK_CONTEXT_JSON": json.dumps({"pairs": pairs})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert app.returncode == 1
+    assert says in app.stderr
+    assert "Traceback" not in app.stderr

@@ -1,0 +1,281 @@
+"""Web servers on loopback that misbehave, each in one way, for the tests of the health check.
+
+A behaviour is what a server does with one connection; `serving(behaviour)` is a server that does so with every
+connection, on a free port, until the block ends.
+"""
+
+import contextlib
+import datetime
+import ipaddress
+import itertools
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@dataclass
+class Connection:
+    """One client's connection, as the server sees it."""
+
+    socket: socket.socket
+    server: "Server"
+
+    def read_request(self) -> None:
+        request = b""
+        while b"\r\n\r\n" not in request and (received := self.socket.recv(4096)):
+            request += received
+        self.server.requests.append(request)
+
+    def pause(self, seconds: float) -> bool:
+        """Waits; false when the server is to stop."""
+        return not self.server.stopped.wait(seconds)
+
+
+Behaviour = Callable[[Connection], None]
+
+
+@dataclass
+class Server:
+    ip: str
+    port: int
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+@contextlib.contextmanager
+def serving(behaviour: Behaviour) -> Iterator[Server]:
+    """A server on 127.0.0.1; at the end of the block its port is closed and its threads have ended."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(*listener.getsockname())
+        threads: list[threading.Thread] = []
+
+        def accept_all() -> None:
+            while True:
+                accepted, _ = listener.accept()
+                if server.stopped.is_set():
+                    accepted.close()
+                    return
+                server.connections += 1
+                thread = threading.Thread(target=serve, args=[accepted])
+                threads.append(thread)
+                thread.start()
+
+        def serve(accepted: socket.socket) -> None:
+            # The client goes when it has seen enough: that is what these tests are about.
+            with accepted, contextlib.suppress(OSError):
+                accepted.settimeout(5)
+                behaviour(Connection(accepted, server))
+
+        accepting = threading.Thread(target=accept_all)
+        accepting.start()
+        try:
+            yield server
+        finally:
+            server.stopped.set()
+            socket.create_connection((server.ip, server.port)).close()
+            for thread in [accepting, *threads]:
+                thread.join()
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[Server]:
+    """A port that nobody listens on, and that nobody else gets meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield Server(*bound.getsockname())
+
+
+@contextlib.contextmanager
+def not_accepting() -> Iterator[Server]:
+    """A port whose queue of connections is full: the next one gets no reply at all, as through a closed firewall."""
+    with contextlib.ExitStack() as opened, socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield Server(*listener.getsockname())
+
+
+def answering(*answers: bytes) -> Behaviour:
+    """One answer for each connection in turn, the last one for all further connections."""
+    left = list(answers)
+
+    def behaviour(connection: Connection) -> None:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        connection.read_request()
+        connection.socket.sendall(answer)
+
+    return behaviour
+
+
+def status(code: int) -> bytes:
+    return f"HTTP/1.1 {code} Whatever\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+def with_headers(*lines: bytes) -> bytes:
+    """A 200 without a body, with these lines as its headers."""
+    return b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"Content-Length: 0", b"", b""])
+
+
+def hanging_after(answer: bytes = b"") -> Behaviour:
+    """Sends this much, and then nothing more, with the connection open."""
+
+    def behaviour(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(answer)
+        connection.pause(5)
+
+    return behaviour
+
+
+def dripping(answer: bytes, at_once: bytes = b"", seconds: float = 0.02) -> Behaviour:
+    """Sends the answer byte by byte."""
+
+    def behaviour(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(at_once)
+        drip(connection, answer, seconds)
+
+    return behaviour
+
+
+def drip(connection: Connection, answer: bytes, seconds: float = 0.02) -> None:
+    for byte in answer:
+        connection.socket.sendall(bytes([byte]))
+        if not connection.pause(seconds):
+            return
+
+
+def flooding(head: bytes, flood: bytes) -> Behaviour:
+    """Sends the head once and the flood again and again, as fast as it goes."""
+
+    def behaviour(connection: Connection) -> None:
+        connection.read_request()
+        connection.socket.sendall(head)
+        while not connection.server.stopped.is_set():
+            connection.socket.sendall(flood * 100)
+
+    return behaviour
+
+
+def resetting(connection: Connection) -> None:
+    connection.read_request()
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def closing(_connection: Connection) -> None:
+    """Accepts, and closes at once."""
+
+
+def silent(connection: Connection) -> None:
+    """Accepts, and does nothing, not even read."""
+    connection.pause(5)
+
+
+def closing_after_a_read(connection: Connection) -> None:
+    """Accepts, reads whatever comes first, and closes."""
+    connection.socket.recv(65536)
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """One behaviour for each connection in turn, and round again."""
+    turns = itertools.cycle(behaviours)
+
+    def behaviour(connection: Connection) -> None:
+        next(turns)(connection)
+
+    return behaviour
+
+
+def over_tls(context: ssl.SSLContext, behaviour: Behaviour) -> Behaviour:
+    def secured(connection: Connection) -> None:
+        with connection.socket.dup() as beneath:
+            try:
+                with context.wrap_socket(connection.socket, server_side=True) as tls:
+                    behaviour(Connection(tls, connection.server))
+            except ssl.SSLError:
+                # A close with a request still unread would be a reset, which can overtake the alert.
+                while beneath.recv(65536):
+                    pass
+
+    return secured
+
+
+def dripping_handshake(context: ssl.SSLContext) -> Behaviour:
+    """A TLS server whose part of the handshake comes byte by byte."""
+
+    def behaviour(connection: Connection) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(connection.socket.recv(65536))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        drip(connection, outgoing.read())
+
+    return behaviour
+
+
+def dripping_record(context: ssl.SSLContext, answer: bytes) -> Behaviour:
+    """A TLS server whose answer is one record, which comes byte by byte: nothing can be read before its end."""
+
+    def behaviour(connection: Connection) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+
+        def pumped(step: Callable[[], object]) -> None:
+            while True:
+                try:
+                    step()
+                except ssl.SSLWantReadError:
+                    connection.socket.sendall(outgoing.read())
+                    if not incoming.write(connection.socket.recv(65536)):
+                        return
+                else:
+                    connection.socket.sendall(outgoing.read())
+                    return
+
+        pumped(tls.do_handshake)
+        pumped(lambda: tls.read(65536))
+        tls.write(answer)
+        drip(connection, outgoing.read())
+
+    return behaviour
+
+
+def certified(folder: Path, *, expired: bool = False) -> ssl.SSLContext:
+    """The context of a server with a certificate of its own signing, for a name that is not its address."""
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody.example")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - 3 * day)
+        .not_valid_after(now - day if expired else now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("192.0.2.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
