@@ -1,0 +1,230 @@
+"""AWS on this machine, complete: the pair `web` on two running servers, and the stack deployed that swaps them.
+
+`with LocalAws() as aws:` for tests and the demo; `python -m local.aws` (`make aws`) for people, see `local.console`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from local import deployment, environment
+from local.ec2 import Address, Ec2
+from local.emulator import Emulator
+from local.network import Endpoint, Network, require_addresses
+from local.scratch import folder_of_this_run
+from local.server import Server
+
+PAIR = "web"
+PRODUCTION_IP = "127.0.0.10"
+STAGING_IP = "127.0.0.11"
+SERVER_ADDRESSES = {"bittybot": "127.0.0.21", "tao": "127.0.0.22"}
+STARTING_PLACES = {"production": "bittybot", "staging": "tao"}
+HEALTH_CHECK = {
+    "protocol": "HTTP",
+    "path": "/health",
+    "intervalSeconds": 1,
+    "timeoutSeconds": 2,
+    "healthyThresholdCount": 2,
+    "unhealthyThresholdCount": 2,
+}
+
+Role = Literal["production", "staging"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How an execution stands. `output` is its output as a value, None unless it succeeded."""
+
+    arn: str
+    status: str
+    output: Any
+    error: str | None
+    cause: str | None
+
+
+class LocalAws:
+    """Production on `bittybot`, staging on `tao`, both running release 1, and the workflow deployed.
+
+    `health_check` changes keys of the pair's health check; `app` is the CDK app to deploy. What took how long to come
+    up is in `seconds`.
+    """
+
+    def __init__(self, *, health_check: Mapping[str, object] | None = None, app: Path | None = None) -> None:
+        self._health_check = dict(health_check or {})
+        self._app = app or deployment.ROOT / "app.py"
+        self.seconds: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        """The slow parts, emulator and synthesis, run beside the rest; the deployment needs both."""
+        began = time.monotonic()
+        require_addresses([PRODUCTION_IP, STAGING_IP, *SERVER_ADDRESSES.values()])
+        self.folder = stack.enter_context(folder_of_this_run())
+        self._network = Network([PRODUCTION_IP, STAGING_IP], self._route)
+        self.server_port = self._network.port
+        self.ec2 = stack.enter_context(Ec2())
+        self.emulator = stack.enter_context(Emulator(ec2_endpoint=self.ec2.endpoint, folder=self.folder))
+        self.addresses: dict[Role, Address] = {
+            "production": self.ec2.allocate(PRODUCTION_IP),
+            "staging": self.ec2.allocate(STAGING_IP),
+        }
+        instances = {name: self.ec2.launch(name) for name in SERVER_ADDRESSES}
+        synthesis = deployment.Synthesis(pairs=self._pairs(instances), folder=self.folder, app=self._app)
+        stack.enter_context(synthesis.process)
+        self.servers = {
+            name: stack.enter_context(
+                Server(
+                    name,
+                    instance_id=instances[name],
+                    address=address,
+                    production_ip=PRODUCTION_IP,
+                    folder=self.folder / name,
+                )
+            )
+            for name, address in SERVER_ADDRESSES.items()
+        }
+        stack.enter_context(self._network)
+        self.ec2.on_change(self._network.refresh)
+        self.place(**STARTING_PLACES)
+        self._took("ec2, servers, network", began)
+
+        began = time.monotonic()
+        self.emulator.wait_until_ready()
+        deployment.bootstrap(self.emulator)
+        self._took("emulator", began)
+
+        began = time.monotonic()
+        assembly = synthesis.finish()
+        deployment.make_runnable(assembly)
+        self._took("synthesis", began)
+
+        began = time.monotonic()
+        deploying = deployment.Deployment(assembly, client_environment=self.environment, folder=self.folder)
+        stack.enter_context(deploying.process)
+        deploying.finish()
+        self.state_machine_arn = deployment.outputs(self.emulator)["StateMachineArn"]
+        self._took("deployment", began)
+
+    # What is where.
+
+    @property
+    def production_ip(self) -> str:
+        return self.addresses["production"].public_ip
+
+    @property
+    def staging_ip(self) -> str:
+        return self.addresses["staging"].public_ip
+
+    def holder(self, role: Role) -> str | None:
+        """The name of the server that holds the address now, None if none does."""
+        instance = self.ec2.holder(self.addresses[role].allocation_id)
+        return next((name for name, server in self.servers.items() if server.instance_id == instance), None)
+
+    def place(self, *, production: str | None, staging: str | None) -> None:
+        """Put the addresses on these servers, or on none, whatever stood before: where a test begins."""
+        client = self.ec2.client()
+        wanted: dict[Role, str | None] = {"production": production, "staging": staging}
+        for role, name in wanted.items():
+            if self.holder(role) != name:
+                found = client.describe_addresses(AllocationIds=[self.addresses[role].allocation_id])["Addresses"][0]
+                if "AssociationId" in found:
+                    client.disassociate_address(AssociationId=found["AssociationId"])
+        for role, name in wanted.items():
+            if name and self.holder(role) != name:
+                self.ec2.associate(self.addresses[role], self.servers[name].instance_id)
+
+    def reset(self) -> None:
+        """Back to how it came up: production on bittybot, staging on tao, release 1 running well on both."""
+        for server in self.servers.values():
+            server.deploy(release=1)
+            server.restart()
+        self.place(**STARTING_PLACES)
+
+    # Clients and executions.
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make an AWS client, such as the AWS CLI, talk to this AWS."""
+        return environment.of_a_client(endpoint=self.emulator.endpoint, ec2_endpoint=self.ec2.endpoint)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of any service of this AWS."""
+        return self.ec2.client() if service == "ec2" else self.emulator.client(service)
+
+    def start(self, request: object, **more: str) -> str:
+        """Start an execution of the workflow with this input; its ARN. `more` goes to StartExecution."""
+        started = self._states.start_execution(
+            stateMachineArn=self.state_machine_arn, input=json.dumps(request), **more
+        )
+        return str(started["executionArn"])
+
+    def look(self, arn: str) -> Execution:
+        """How the execution stands now."""
+        found = self._states.describe_execution(executionArn=arn)
+        # ministack gives a failed execution an output as well.
+        output = json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None
+        return Execution(arn, found["status"], output, found.get("error"), found.get("cause"))
+
+    def wait(self, arn: str, *, seconds: float = 120) -> Execution:
+        """Wait for the execution to end. Raises TimeoutError if it does not."""
+        deadline = time.monotonic() + seconds
+        while (execution := self.look(arn)).status == "RUNNING":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{arn} still runs after {seconds} s")
+            time.sleep(0.05)
+        return execution
+
+    def execute(self, request: object, **more: str) -> Execution:
+        """Start an execution and wait for it to end."""
+        return self.wait(self.start(request, **more))
+
+    @property
+    def _states(self) -> Any:
+        if not hasattr(self, "_states_client"):
+            self._states_client = self.client("stepfunctions")
+        return self._states_client
+
+    # How it is put together.
+
+    def _pairs(self, instances: Mapping[str, str]) -> dict[str, object]:
+        return {
+            PAIR: {
+                "production": self.addresses["production"].allocation_id,
+                "staging": self.addresses["staging"].allocation_id,
+                "servers": dict(instances),
+                "healthCheck": HEALTH_CHECK | {"port": self.server_port} | self._health_check,
+            }
+        }
+
+    def _route(self, ip: str) -> Endpoint | None:
+        """Where a new connection to an Elastic IP goes."""
+        role: Role = "production" if ip == PRODUCTION_IP else "staging"
+        name = self.holder(role)
+        server = self.servers[name] if name else None
+        return (server.address, server.port) if server and server.port else None
+
+    def _took(self, what: str, began: float) -> None:
+        self.seconds[what] = time.monotonic() - began
+
+
+if __name__ == "__main__":
+    from local.console import main
+
+    main()

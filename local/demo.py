@@ -1,0 +1,148 @@
+"""`make demo`: a cutover, a refusal and a rollback, on this machine, while a client asks the production address.
+
+Ends with exit status 0 only if all three went as they must.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from local.aws import Execution, LocalAws
+from local.client import Answer, Client
+from local.console import INTERRUPTED, end_on_signals
+from local.server import Behaviour
+
+LOOKS_APART_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One release, deployed to the idle server, and what must come of it."""
+
+    title: str
+    release: int
+    behaviour: Behaviour
+    outcome: str
+    moves: bool
+    answers_all: bool
+
+
+SCENES = (
+    Scene("A good release", 2, "good", "CUT_OVER", moves=True, answers_all=True),
+    Scene("A sick release", 3, "sick", "StagingUnhealthy", moves=False, answers_all=True),
+    Scene(
+        "A release that passes as staging and fails as production",
+        4,
+        "fails-as-production",
+        "RolledBack",
+        moves=False,
+        answers_all=False,
+    ),
+)
+
+
+def main() -> None:
+    end_on_signals()
+    try:
+        say("Starting AWS on this machine: EC2, two servers, and the stack, deployed by the CDK ...")
+        with LocalAws() as aws:
+            say(f"It is up, after {sum(aws.seconds.values()):.0f} s.")
+            results = [play(aws, number, scene) for number, scene in enumerate(SCENES, start=1)]
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except (RuntimeError, OSError) as error:
+        sys.exit(f"The demo could not go on. {error}")
+    say("")
+    for scene, wrong in zip(SCENES, results, strict=True):
+        say(f"  {'failed' if wrong else 'passed'}   {scene.title}: {'; '.join(wrong) or scene.outcome}")
+    sys.exit(1 if any(results) else 0)
+
+
+def play(aws: LocalAws, number: int, scene: Scene) -> list[str]:
+    """Shows one scene, and returns what went otherwise than it must."""
+    live, idle = aws.holder("production"), aws.holder("staging")
+    if live is None or idle is None:
+        return ["the pair was not sound before it began"]
+    say(f"\n{number}. {scene.title}")
+    say(f"   {live} is live. Release {scene.release} is deployed to {idle}, the idle server, which is restarted.\n")
+    aws.servers[idle].deploy(release=scene.release, behaviour=scene.behaviour)
+    aws.servers[idle].restart()
+
+    with Client(aws.production_ip, aws.server_port) as client:
+        execution = watch(aws, client)
+    summarize(aws, execution, client.answers, live)
+    return list(wrong_with(aws, scene, execution, client.answers, live=live, idle=idle))
+
+
+def watch(aws: LocalAws, client: Client) -> Execution:
+    """Starts an execution and tells which state it is in and who answers, until it has ended."""
+    began = time.monotonic()
+    say("   seconds  state                   production is answered by")
+    arn = aws.start({})
+    told = 0
+    last: str | None = None
+    while True:
+        execution = aws.look(arn)
+        states = states_entered(aws, arn)
+        for state in states[told:]:
+            say(f"   {time.monotonic() - began:7.2f}  {state:<22}  {answered_by(client)}")
+        if told == len(states) and last is not None and answered_by(client) != last:
+            say(f"   {time.monotonic() - began:7.2f}  {'':<22}  {answered_by(client)}")
+        told, last = len(states), answered_by(client)
+        if execution.status != "RUNNING":
+            return execution
+        time.sleep(LOOKS_APART_SECONDS)
+
+
+def states_entered(aws: LocalAws, arn: str) -> list[str]:
+    history = aws.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+    return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+
+
+def answered_by(client: Client) -> str:
+    if not client.answers:
+        return "nobody yet"
+    last = client.answers[-1]
+    return (last.who or "nobody") + (f" ({last.error})" if last.error else "")
+
+
+def summarize(aws: LocalAws, execution: Execution, answers: list[Answer], live_before: str) -> None:
+    failed = [answer for answer in answers if not answer.good]
+    slowest = max(answers, key=lambda answer: answer.milliseconds)
+    say("")
+    say(f"   outcome       {execution.output['outcome'] if execution.output else execution.error}")
+    if execution.cause:
+        say(f"   cause         {execution.cause}")
+    say(f"   was live      {live_before}")
+    say(f"   is live       {aws.holder('production')}")
+    say(f"   requests      {len(answers)} sent, {len(failed)} failed")
+    if failed:
+        say(f"   failed for    {failed[-1].sent - failed[0].sent:.2f} s, with {failed[0].error}")
+    say(f"   the slowest   took {slowest.milliseconds:.0f} ms")
+
+
+def wrong_with(
+    aws: LocalAws, scene: Scene, execution: Execution, answers: list[Answer], *, live: str, idle: str
+) -> Iterator[str]:
+    outcome = execution.output["outcome"] if execution.output else execution.error
+    if outcome != scene.outcome:
+        yield f"the outcome is {outcome}, not {scene.outcome}"
+    now = (aws.holder("production"), aws.holder("staging"))
+    if now != ((idle, live) if scene.moves else (live, idle)):
+        yield f"production is on {now[0]} and staging on {now[1]}"
+    if not answers:
+        yield "no request was sent"
+    failed = sum(not answer.good for answer in answers)
+    if scene.answers_all and failed:
+        yield f"{failed} requests failed"
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

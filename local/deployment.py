@@ -1,0 +1,131 @@
+"""The project's own stack, deployed to the local AWS by the real CDK.
+
+`app.py` is synthesized as it is, with the local pair as context. What the emulator cannot run as AWS does is put right
+in the assembly that comes out, where every difference is in sight (`make_runnable`), and `cdk deploy` deploys that.
+`cdk bootstrap` would add ten seconds for a stack of which a deployment reads two things, so those are made directly.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local import environment
+from local.ec2 import REGION
+from local.emulator import ACCOUNT, Emulator
+from local.leash import Leash
+
+ROOT = Path(__file__).resolve().parent.parent
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
+STACK = "EipCutover"
+BOOTSTRAP_QUALIFIER = "hnb659fds"  # CDK's default
+BOOTSTRAP_VERSION = "30"
+RUNTIME_BOOTSTRAP = """#!/bin/sh
+# What AWS's Python runtime does, done by the same runtime client.
+exec python -m awslambdaric "$_HANDLER"
+"""
+# As it is written in a template: JSON inside JSON.
+SUCCEED_AS_PASS = (r"\"Type\":\"Succeed\"", r"\"Type\":\"Pass\",\"End\":true")
+
+
+class Synthesis:
+    """`app.py` on its way to an assembly in `folder`/cdk.out, in a process of its own, since it takes seconds."""
+
+    def __init__(self, *, pairs: Mapping[str, object], folder: Path, app: Path) -> None:
+        self.assembly = folder / "cdk.out"
+        self._log = folder / "cdk-synth.log"
+        context = json.loads((ROOT / "cdk.json").read_text()).get("context", {}) | {"pairs": pairs}
+        # The user's own environment: bundling the dependencies may need its proxy and its package index.
+        variables = {
+            "CDK_OUTDIR": str(self.assembly),
+            "CDK_CONTEXT_JSON": json.dumps(context),
+            "CDK_DEFAULT_ACCOUNT": ACCOUNT,
+            "CDK_DEFAULT_REGION": REGION,
+            "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+        }
+        with self._log.open("wb") as log:
+            self.process = Leash(
+                [sys.executable, app],
+                env=environment.with_users_proxy() | variables,
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def finish(self) -> Path:
+        """Wait for the assembly; its folder. Raises with what the app said if it failed."""
+        if self.process.wait() != 0:
+            raise RuntimeError(f"the CDK app failed:\n{self._log.read_text()[-4000:]}")
+        return self.assembly
+
+
+def make_runnable(assembly: Path) -> None:
+    """Put right in the assembly what ministack does not run as AWS does; `docs/emulators.md` says how it was seen.
+
+    Its Python runtime calls every exception `Runtime.HandlerError`, so Retry and Catch by name would never match. A
+    custom runtime passes names through and stays warm: here it is the client that AWS's Python runtime runs, too.
+
+    Its Succeed state ignores `Output`. A Pass state that ends the execution means the same and does not.
+    """
+    for path in assembly.glob("*.template.json"):
+        template = json.loads(path.read_text().replace(*SUCCEED_AS_PASS))
+        for resource in template.get("Resources", {}).values():
+            properties = resource.get("Properties", {})
+            if resource["Type"] == "AWS::Lambda::Function" and properties["Runtime"].startswith("python"):
+                properties["Runtime"] = "provided.al2023"
+        path.write_text(json.dumps(template))
+    for path in assembly.glob("*.assets.json"):
+        for file in json.loads(path.read_text())["files"].values():
+            if file["source"].get("packaging") == "zip":
+                runtime = assembly / file["source"]["path"] / "bootstrap"
+                runtime.write_text(RUNTIME_BOOTSTRAP)
+                runtime.chmod(0o755)
+
+
+def bootstrap(aws: Emulator) -> None:
+    """Make what a deployment needs of the CDK's bootstrap stack: the bucket for assets and the version parameter."""
+    aws.client("s3").create_bucket(Bucket=f"cdk-{BOOTSTRAP_QUALIFIER}-assets-{ACCOUNT}-{REGION}")
+    aws.client("ssm").put_parameter(
+        Name=f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version", Value=BOOTSTRAP_VERSION, Type="String"
+    )
+
+
+class Deployment:
+    """`cdk deploy` of an assembly, in a process of its own."""
+
+    def __init__(self, assembly: Path, *, client_environment: Mapping[str, str], folder: Path) -> None:
+        if not CDK.exists():
+            raise FileNotFoundError(f"{CDK.relative_to(ROOT)} is missing: `npm ci` installs the CDK CLI")
+        self._log = folder / "cdk-deploy.log"
+        quiet = {
+            "CI": "true",
+            "CDK_HOME": str(folder / "cdk-home"),
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "NO_COLOR": "1",
+        }
+        with self._log.open("wb") as log:
+            self.process = Leash(
+                # A change set is waited for in steps of five seconds; the direct method needs none.
+                [CDK, "deploy", STACK, "--app", assembly, "--method", "direct", "--require-approval", "never",
+                 "--no-notices", "--no-version-reporting"],
+                env={**environment.of_this_machine(), **client_environment, **quiet},
+                cwd=folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    def finish(self) -> None:
+        """Wait until the stack is deployed. Raises with what the CLI said if it was not."""
+        if self.process.wait() != 0:
+            raise RuntimeError(f"cdk deploy failed:\n{self._log.read_text()[-4000:]}")
+
+
+def outputs(aws: Emulator) -> dict[str, str]:
+    """The outputs of the deployed stack."""
+    stack: Any = aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}

@@ -1,0 +1,137 @@
+"""The EC2 of the local AWS: moto's, with AWS's address semantics, served on loopback by a thread of this process.
+
+In this process, so that the network below can ask who holds an address without a request of its own, and is told of
+every change before the caller gets its answer. moto's state belongs to the process: starting `mock_aws` elsewhere in it
+wipes this server's instances and addresses too.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import parse_qs
+
+import boto3
+from botocore.config import Config
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from local.address_semantics import holder, restore_address_semantics
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+__all__ = ["ACCESS_KEY", "LOOPBACK", "REGION", "Address", "Ec2", "InstanceState", "restore_address_semantics"]
+
+LOOPBACK = "127.0.0.1"
+REGION = "us-east-1"
+ACCESS_KEY = "test"  # the emulators accept any, as key and as secret
+IMAGE = "ami-12c6146b"  # one that moto knows; nothing boots from it
+
+InstanceState = Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
+STATE_CODES: dict[InstanceState, int] = {
+    "pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80,
+}  # fmt: skip
+
+StartResponse = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Address:
+    """An Elastic IP of this account."""
+
+    allocation_id: str
+    public_ip: str
+
+
+class Ec2:
+    """`with Ec2() as ec2:` serves EC2's API at `ec2.endpoint` until the block ends."""
+
+    def __init__(self) -> None:
+        restore_address_semantics()
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it prints a line per request
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._on_change: list[Callable[[], None]] = []
+        self._server = make_server(LOOPBACK, 0, self._answer, threaded=True, request_handler=MotoRequestHandler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="ec2", daemon=True
+        )
+        self.endpoint = f"http://{LOOPBACK}:{self._server.server_port}"
+        session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+        self._client: EC2Client = session.client("ec2", endpoint_url=self.endpoint, config=Config(proxies={}))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def client(self) -> EC2Client:
+        """A client of this server, whatever the environment says about endpoints, credentials and proxies."""
+        return self._client
+
+    def launch(self, name: str) -> str:
+        """Launch an instance named `name`; its instance id. It is running when this returns."""
+        launched = self.client().run_instances(
+            ImageId=IMAGE,
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
+        )
+        return launched["Instances"][0]["InstanceId"]
+
+    def allocate(self, public_ip: str) -> Address:
+        """Allocate the Elastic IP `public_ip`, which another allocation may have too: the allocation id tells."""
+        return Address(self.client().allocate_address(Address=public_ip)["AllocationId"], public_ip)
+
+    def associate(self, address: Address, instance_id: str) -> str:
+        """Put the address on the instance; the association id."""
+        return self.client().associate_address(AllocationId=address.allocation_id, InstanceId=instance_id)[
+            "AssociationId"
+        ]
+
+    def holder(self, allocation_id: str) -> str | None:
+        """The id of the instance that holds the address now, None if none does."""
+        return holder(self._backend, allocation_id)
+
+    def set_state(self, instance_id: str, state: InstanceState) -> None:
+        """Put an instance into a state that it would pass through too quickly to be caught in, such as `pending`."""
+        instance = self._backend.get_instance(instance_id)
+        instance._state.name, instance._state.code = state, STATE_CODES[state]
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Call `told` after every call that may have changed who holds an address, before the caller is answered."""
+        self._on_change.append(told)
+
+    @property
+    def _backend(self) -> Any:
+        return ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+    def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """The one place every request of every client passes."""
+        action = _action(environ)
+        answer: Iterable[bytes] = self._moto(environ, start_response)
+        if not action.startswith("Describe"):
+            for told in self._on_change:
+                told()
+        return answer
+
+
+def _action(environ: dict[str, Any]) -> str:
+    """The API action a request asks for, such as `AssociateAddress`; the body stays to be read again."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = BytesIO(body)
+    actions: list[str] = parse_qs(body.decode()).get("Action", [""])
+    return actions[0]

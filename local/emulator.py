@@ -1,0 +1,103 @@
+"""All of AWS but EC2: ministack, in a process of its own, bound to loopback.
+
+The Lambda functions run as its children and inherit its environment, which is how their EC2 calls reach `local.ec2`.
+Being killed is the only way it ends: it keeps nothing, and its temporary files go with its folder.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+from local import environment
+from local.ec2 import ACCESS_KEY, LOOPBACK, REGION
+from local.leash import Leash
+
+ACCOUNT = "000000000000"
+READY_SECONDS = 60.0
+PORTS_TRIED = 5
+
+
+class Emulator:
+    """`with Emulator(...) as aws:` starts it; `wait_until_ready` before the first call."""
+
+    def __init__(self, *, ec2_endpoint: str, folder: Path) -> None:
+        self._ec2_endpoint = ec2_endpoint
+        self._log = folder / "ministack.log"
+        self._temporary = folder / "tmp"
+        self._temporary.mkdir(parents=True)
+        self._session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.release()
+
+    def wait_until_ready(self) -> None:
+        """Return when it answers. Should another process have taken its port meanwhile, it is given another one."""
+        deadline = time.monotonic() + READY_SECONDS
+        starts = 1
+        while not self._is_ready():
+            if self._process.returncode is not None:
+                if starts == PORTS_TRIED:
+                    raise RuntimeError(f"ministack does not start: {self._log.read_text()[-2000:]}")
+                starts += 1
+                self._start()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"ministack is not ready after {READY_SECONDS:.0f} s; it says in {self._log}")
+            time.sleep(0.02)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of any service here, whatever the environment says about endpoints and proxies."""
+        clients: Any = self._session
+        return clients.client(service, endpoint_url=self.endpoint, config=Config(proxies={}))
+
+    def _start(self) -> None:
+        port = _free_port()
+        self.endpoint = f"http://{LOOPBACK}:{port}"
+        variables = {
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": LOOPBACK,
+            "IOT_MTLS_ENABLED": "0",  # a second port otherwise
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "TMPDIR": str(self._temporary),
+        }
+        clients = environment.of_a_client(endpoint=self.endpoint, ec2_endpoint=self._ec2_endpoint)
+        with self._log.open("ab") as log:
+            self._process = Leash(
+                [sys.executable, "-m", "ministack"],
+                env=environment.of_this_machine() | clients | variables,
+                cwd=self._temporary,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _is_ready(self) -> bool:
+        try:
+            with self._open(f"{self.endpoint}/_ministack/health", timeout=5):
+                return self._process.returncode is None
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,42 @@
+"""The environment variables of the processes of the local AWS: nothing of the user's own AWS, all of ours.
+
+A profile, an endpoint or a proxy from the user's shell would send a call meant for this machine somewhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from local.ec2 import ACCESS_KEY, REGION
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def with_users_proxy() -> dict[str, str]:
+    """What the shell says, without its AWS, and with this Python's programs first on the path."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    programs = Path(sys.executable).parent
+    return kept | {"PATH": f"{programs}{os.pathsep}{kept.get('PATH', os.defpath)}"}
+
+
+def of_this_machine() -> dict[str, str]:
+    """The same without proxies: for what talks to nobody but this machine."""
+    return {name: value for name, value in with_users_proxy().items() if name.upper() not in PROXIES}
+
+
+def of_a_client(*, endpoint: str, ec2_endpoint: str) -> dict[str, str]:
+    """What an AWS client needs to talk to the local AWS, and to nothing else."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ENDPOINT_URL_EC2": ec2_endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_PAGER": "",
+    }

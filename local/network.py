@@ -1,0 +1,184 @@
+"""The internet in front of the two servers: every Elastic IP really answers, on loopback.
+
+A connection to an Elastic IP is carried to the server that holds the address at the moment the connection is made. One
+that is open already stays where it is until it ends, as in AWS, where moving an address does not move connections. An
+address that nobody holds refuses: nothing listens on it then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Self
+
+Endpoint = tuple[str, int]
+BACKLOG = 1024
+CHUNK = 65536
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+PORTS_TRIED = 50
+
+
+def require_addresses(ips: Sequence[str]) -> None:
+    """Raise RuntimeError, with the commands that help, unless this machine answers on all of these addresses."""
+    missing = []
+    for ip in ips:
+        try:
+            _bind(ip, 0).close()
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+            missing.append(ip)
+    if missing:
+        commands = "\n".join(f"  sudo ifconfig lo0 alias {ip}" for ip in missing)
+        raise RuntimeError(
+            f"It has no address {', '.join(missing)}. macOS answers on 127.0.0.1 only, "
+            f"until it is told after every boot:\n{commands}"
+        )
+
+
+class Network:
+    """Forwards each of `ips`, all on the one port `port`, to where `route(ip)` says, or refuses where it says None.
+
+    `route` is asked at every new connection, and by `refresh`, which has to be called after it may have changed
+    between None and something: it starts and stops listening.
+    """
+
+    def __init__(self, ips: Sequence[str], route: Callable[[str], Endpoint | None]) -> None:
+        self._route = route
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
+        self._sockets = _bind_all(ips)
+        self._listening: dict[str, asyncio.Task[None]] = {}
+        self._connections: set[asyncio.Task[None]] = set()
+        self._refreshing = asyncio.Lock()
+        self._open = False
+        self.port: int = self._sockets[ips[0]].getsockname()[1]
+
+    def refresh(self) -> None:
+        """Listen on the addresses that lead somewhere, and on no other; done when this returns."""
+        if self._open:
+            self._run(self._refresh())
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._open = True
+        self.refresh()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _refresh(self) -> None:
+        async with self._refreshing:
+            for ip, bound in self._sockets.items():
+                if self._route(ip) and ip not in self._listening:
+                    bound.listen(BACKLOG)
+                    self._listening[ip] = asyncio.create_task(self._accept(ip, bound))
+                elif not self._route(ip) and ip in self._listening:
+                    await _cancel([self._listening.pop(ip)])
+                    bound.close()
+                    self._sockets[ip] = _bind_again(ip, self.port)
+
+    async def _accept(self, ip: str, listening: socket.socket) -> None:
+        while True:
+            client, _ = await self._loop.sock_accept(listening)
+            connection = asyncio.create_task(self._carry(ip, client))
+            self._connections.add(connection)
+            connection.add_done_callback(self._connections.discard)
+
+    async def _carry(self, ip: str, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+            destination = self._route(ip)
+            try:
+                if not destination:
+                    raise ConnectionRefusedError
+                server.setblocking(False)
+                await self._loop.sock_connect(server, destination)
+            except OSError:
+                _refuse(client)
+                return
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.gather(self._pump(client, server), self._pump(server, client))
+
+    async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        """Carry bytes one way until that side says no more, and pass that on; the other way may go on."""
+        try:
+            while data := await self._loop.sock_recv(source, CHUNK):
+                await self._loop.sock_sendall(sink, data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:  # one end is gone: hang up on both, which also wakes the pump of the other way
+            for end in (source, sink):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    async def _close(self) -> None:
+        await _cancel([*self._listening.values(), *self._connections])
+        for bound in self._sockets.values():
+            bound.close()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _refuse(client: socket.socket) -> None:
+    """Let the client see its connection reset, never an empty answer."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
+
+def _bind_all(ips: Sequence[str]) -> dict[str, socket.socket]:
+    """Sockets on one port that is free on all the addresses, so that networks beside this one do not collide."""
+    for _ in range(PORTS_TRIED):
+        bound: dict[str, socket.socket] = {}
+        try:
+            for ip in ips:
+                bound[ip] = _bind(ip, next(iter(bound.values())).getsockname()[1] if bound else 0)
+        except OSError as error:
+            for each in bound.values():
+                each.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return bound
+    raise OSError(errno.EADDRINUSE, f"no port is free on all of {', '.join(ips)}")
+
+
+def _bind(ip: str, port: int) -> socket.socket:
+    """A bound socket that does not listen: it keeps the port, and the kernel refuses connections to it."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setblocking(False)
+        bound.bind((ip, port))
+    except OSError:
+        bound.close()
+        raise
+    # Only now, or two networks could be given the same port; what this socket accepts inherits it, see _bind_again.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return bound
+
+
+def _bind_again(ip: str, port: int) -> socket.socket:
+    """The same, of a port that still has open connections."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setblocking(False)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((ip, port))
+    return bound

@@ -1,0 +1,85 @@
+"""The web server that runs on each EC2 server, as a script: it says who it is and which release it runs.
+
+`/health` is what a load balancer would ask. The release is read once, at start: a deployed release is not running
+until the server is restarted. A file called `sick` next to the release makes the running one sick at once, which the
+commands in `.local/env` use; a restart cures it.
+
+It needs nothing but the standard library and none of the rest of `local`, so that it starts in a blink.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+RELEASE_FILE = "release.json"
+SICK_FILE = "sick"
+
+
+class WebServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, name: str, address: str, production_ip: str, folder: Path) -> None:
+        release = json.loads((folder / RELEASE_FILE).read_text())
+        self.name = name
+        self.production_ip = production_ip
+        self.release: int = release["release"]
+        self.behaviour: str = release["behaviour"]
+        self.sick = folder / SICK_FILE
+        self.sick.unlink(missing_ok=True)
+        super().__init__((address, 0), Answer)
+
+    def server_bind(self) -> None:
+        """Bind without looking up the host's name, which takes seconds where there is no name server."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+
+    def status(self, path: str, host: str) -> int:
+        if self.behaviour == "fails-as-production" and host.partition(":")[0] == self.production_ip:
+            return 500
+        if path.partition("?")[0] == "/health" and (self.behaviour == "sick" or self.sick.exists()):
+            return 500
+        return 200
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is no news."""
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: WebServer
+
+    def do_GET(self) -> None:
+        status = self.server.status(self.path, self.headers.get("Host", ""))
+        body = json.dumps({"server": self.server.name, "release": self.server.release, "status": status}) + "\n"
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Server", self.server.name)
+        self.send_header("X-Release", str(self.server.release))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body.encode())
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Hundreds of requests a second are asked of it."""
+
+
+def main() -> None:
+    """NAME ADDRESS PRODUCTION_IP FOLDER; the first line printed is the port."""
+    name, address, production_ip, folder = sys.argv[1:]
+    with WebServer(name, address, production_ip, Path(folder)) as server:
+        print(server.server_address[1], flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""One local AWS for all the tests that need it whole, brought up by the first of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.aws import LocalAws
+
+
+@pytest.fixture(scope="session")
+def running_aws() -> Iterator[LocalAws]:
+    with LocalAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(running_aws: LocalAws) -> LocalAws:
+    """The local AWS as it came up: production on bittybot, staging on tao, release 1 on both."""
+    running_aws.reset()
+    return running_aws

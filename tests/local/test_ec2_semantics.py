@@ -1,0 +1,288 @@
+"""The local EC2 does with Elastic IPs what AWS does, as a client sees it. Each test is a row of docs/emulators.md."""
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.ec2 import Address, Ec2
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+@pytest.fixture(scope="module")
+def ec2() -> Iterator[Ec2]:
+    with Ec2() as running:
+        yield running
+
+
+@pytest.fixture
+def client(ec2: Ec2) -> "EC2Client":
+    return ec2.client()
+
+
+@pytest.fixture
+def production(ec2: Ec2) -> Address:
+    return ec2.allocate("127.0.0.10")
+
+
+@pytest.fixture
+def staging(ec2: Ec2) -> Address:
+    return ec2.allocate("127.0.0.11")
+
+
+@pytest.fixture
+def bittybot(ec2: Ec2) -> str:
+    return ec2.launch("bittybot")
+
+
+@pytest.fixture
+def tao(ec2: Ec2) -> str:
+    return ec2.launch("tao")
+
+
+def described(client: "EC2Client", address: Address) -> dict[str, Any]:
+    return dict(client.describe_addresses(AllocationIds=[address.allocation_id])["Addresses"][0])
+
+
+def interface_of(client: "EC2Client", instance_id: str) -> Any:
+    instance = client.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+    return instance["NetworkInterfaces"][0]
+
+
+def second_interface(client: "EC2Client", instance_id: str, **more: Any) -> Any:
+    subnet = client.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]["SubnetId"]
+    created = client.create_network_interface(SubnetId=subnet, **more)["NetworkInterface"]
+    client.attach_network_interface(
+        NetworkInterfaceId=created["NetworkInterfaceId"], InstanceId=instance_id, DeviceIndex=1
+    )
+    return created
+
+
+def error_code(call: Callable[[], object]) -> str:
+    with pytest.raises(ClientError) as caught:
+        call()
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_an_address_moves_in_one_call_when_reassociation_is_left_out(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
+) -> None:
+    first = ec2.associate(production, bittybot)
+    second = client.associate_address(AllocationId=production.allocation_id, InstanceId=tao)["AssociationId"]
+    assert ec2.holder(production.allocation_id) == tao
+    assert first != second
+
+
+def test_an_address_on_another_resource_stays_there_when_reassociation_is_refused(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
+) -> None:
+    ec2.associate(production, bittybot)
+    code = error_code(
+        lambda: client.associate_address(
+            AllocationId=production.allocation_id, InstanceId=tao, AllowReassociation=False
+        )
+    )
+    assert code == "Resource.AlreadyAssociated"
+    assert ec2.holder(production.allocation_id) == bittybot
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_associating_again_where_it_is_says_the_same_association(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, allowed: bool
+) -> None:
+    first = ec2.associate(production, bittybot)
+    again = client.associate_address(
+        AllocationId=production.allocation_id, InstanceId=bittybot, AllowReassociation=allowed
+    )
+    assert again["AssociationId"] == first
+
+
+def test_the_address_that_the_target_held_is_displaced_but_stays_allocated(
+    ec2: Ec2, production: Address, staging: Address, bittybot: str, tao: str
+) -> None:
+    client = ec2.client()
+    ec2.associate(production, bittybot)
+    displaced = ec2.associate(staging, tao)
+    ec2.associate(production, tao)
+    assert ec2.holder(production.allocation_id) == tao
+    assert ec2.holder(staging.allocation_id) is None
+    assert error_code(lambda: client.disassociate_address(AssociationId=displaced)) == "InvalidAssociationID.NotFound"
+    assert described(client, staging)["PublicIp"] == staging.public_ip
+
+
+def test_an_address_on_another_private_address_of_the_target_is_not_displaced(
+    ec2: Ec2, client: "EC2Client", production: Address, staging: Address, bittybot: str
+) -> None:
+    interface = second_interface(client, bittybot, SecondaryPrivateIpAddressCount=1)
+    primary, secondary = (item["PrivateIpAddress"] for item in interface["PrivateIpAddresses"])
+    for address, private_ip in ((production, primary), (staging, secondary)):
+        client.associate_address(
+            AllocationId=address.allocation_id,
+            NetworkInterfaceId=interface["NetworkInterfaceId"],
+            PrivateIpAddress=private_ip,
+        )
+    assert described(client, production)["PrivateIpAddress"] == primary
+    assert described(client, staging)["PrivateIpAddress"] == secondary
+    assert described(client, staging)["InstanceId"] == bittybot
+
+
+def test_the_interface_that_an_address_left_forgets_it(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
+) -> None:
+    client.stop_instances(InstanceIds=[bittybot])  # a running one is given another public address
+    ec2.associate(production, bittybot)
+    assert interface_of(client, bittybot)["Association"]["PublicIp"] == production.public_ip
+    ec2.associate(production, tao)
+    assert interface_of(client, tao)["Association"]["PublicIp"] == production.public_ip
+    assert "PublicIp" not in interface_of(client, bittybot).get("Association", {})
+
+
+def test_a_running_instance_that_an_address_left_has_another_public_address(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
+) -> None:
+    client.disassociate_address(AssociationId=ec2.associate(production, bittybot))
+    assert interface_of(client, bittybot)["Association"]["PublicIp"] != production.public_ip
+
+
+def test_a_description_tells_of_an_association_only_while_there_is_one(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
+) -> None:
+    unassociated = {"AllocationId", "PublicIp", "Domain", "PublicIpv4Pool", "Tags"}
+    assert set(described(client, production)) == unassociated
+    association = ec2.associate(production, bittybot)
+    interface = interface_of(client, bittybot)
+    found = described(client, production)
+    assert found["AssociationId"] == association
+    assert found["InstanceId"] == bittybot
+    assert found["NetworkInterfaceId"] == interface["NetworkInterfaceId"]
+    assert found["PrivateIpAddress"] == interface["PrivateIpAddress"]
+    client.disassociate_address(AssociationId=association)
+    assert set(described(client, production)) == unassociated
+
+
+@pytest.mark.parametrize("state", ["pending", "shutting-down", "terminated"])
+def test_an_instance_that_is_not_running_or_stopped_is_refused(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, state: Any
+) -> None:
+    interface = interface_of(client, bittybot)["NetworkInterfaceId"]
+    ec2.set_state(bittybot, state)
+    assert error_code(lambda: ec2.associate(production, bittybot)) == "InvalidInstanceID"
+    code = error_code(
+        lambda: client.associate_address(AllocationId=production.allocation_id, NetworkInterfaceId=interface)
+    )
+    assert code == "IncorrectInstanceState"
+    assert ec2.holder(production.allocation_id) is None
+
+
+def test_a_stopped_instance_takes_an_address_and_keeps_it_through_a_start(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
+) -> None:
+    client.stop_instances(InstanceIds=[bittybot])
+    ec2.associate(production, bittybot)
+    client.start_instances(InstanceIds=[bittybot])
+    assert ec2.holder(production.allocation_id) == bittybot
+    assert interface_of(client, bittybot)["Association"]["PublicIp"] == production.public_ip
+
+
+def test_a_terminated_instance_gives_its_address_back(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
+) -> None:
+    ec2.associate(production, bittybot)
+    client.terminate_instances(InstanceIds=[bittybot])
+    assert ec2.holder(production.allocation_id) is None
+    assert "AssociationId" not in described(client, production)
+
+
+def test_an_instance_with_two_interfaces_is_refused_by_instance_id(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
+) -> None:
+    second_interface(client, bittybot)
+    with pytest.raises(ClientError, match="There are multiple interfaces attached to instance") as caught:
+        ec2.associate(production, bittybot)
+    assert caught.value.response["Error"]["Code"] == "InvalidInstanceID"
+
+
+def test_an_association_that_is_gone_is_not_found(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
+) -> None:
+    association = ec2.associate(production, bittybot)
+    client.disassociate_address(AssociationId=association)
+    assert error_code(lambda: client.disassociate_address(AssociationId=association)) == "InvalidAssociationID.NotFound"
+
+
+def test_a_dry_run_changes_nothing(ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str) -> None:
+    association = ec2.associate(production, bittybot)
+    for call in (
+        lambda: client.associate_address(AllocationId=production.allocation_id, InstanceId=tao, DryRun=True),
+        lambda: client.disassociate_address(AssociationId=association, DryRun=True),
+    ):
+        assert error_code(call) == "DryRunOperation"
+    assert described(client, production)["AssociationId"] == association
+
+
+def test_ids_that_do_not_exist_have_their_own_errors(client: "EC2Client", production: Address, bittybot: str) -> None:
+    unknown = "eipalloc-0123456789abcdef0"
+    no_instance = "i-0123456789abcdef0"
+    calls: dict[str, Callable[[], object]] = {
+        "describe": lambda: client.describe_addresses(AllocationIds=[production.allocation_id, unknown]),
+        "associate": lambda: client.associate_address(AllocationId=unknown, InstanceId=bittybot),
+        "instance": lambda: client.associate_address(AllocationId=production.allocation_id, InstanceId=no_instance),
+    }
+    assert {name: error_code(call) for name, call in calls.items()} == {
+        "describe": "InvalidAllocationID.NotFound",
+        "associate": "InvalidAllocationID.NotFound",
+        "instance": "InvalidInstanceID.NotFound",
+    }
+
+
+def test_an_instance_and_an_interface_cannot_both_be_the_target(
+    client: "EC2Client", production: Address, bittybot: str
+) -> None:
+    interface = interface_of(client, bittybot)["NetworkInterfaceId"]
+    both = error_code(
+        lambda: client.associate_address(
+            AllocationId=production.allocation_id, InstanceId=bittybot, NetworkInterfaceId=interface
+        )
+    )
+    neither = error_code(lambda: client.associate_address(AllocationId=production.allocation_id))
+    assert (both, neither) == ("InvalidParameterCombination", "MissingParameter")
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can, so that what can get between two statements does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_nobody_ever_sees_an_address_in_the_middle_of_a_move(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
+) -> None:
+    ec2.associate(production, bittybot)
+    with ThreadPoolExecutor() as pool:
+        moves = pool.submit(lambda: [ec2.associate(production, each) for each in [tao, bittybot] * 50])
+
+        def until_moved(look: Callable[[], Any]) -> list[Any]:
+            return [look() for _ in iter(moves.done, True)]
+
+        descriptions = pool.submit(until_moved, lambda: described(client, production))
+        holders = [pool.submit(until_moved, lambda: ec2.holder(production.allocation_id)) for _ in range(3)]
+        assert len(set(moves.result())) == 100
+        assert {holder for each in holders for holder in each.result()} <= {bittybot, tao}
+        seen = [(found.get("InstanceId"), found.get("AssociationId")) for found in descriptions.result()]
+    assert all(instance in (bittybot, tao) and association for instance, association in seen)
+
+
+def test_whoever_listens_is_told_before_the_caller_is_answered(ec2: Ec2, production: Address, bittybot: str) -> None:
+    holders: list[str | None] = []
+    ec2.on_change(lambda: holders.append(ec2.holder(production.allocation_id)))
+    ec2.associate(production, bittybot)
+    assert holders[-1] == bittybot

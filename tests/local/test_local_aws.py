@@ -1,0 +1,63 @@
+"""The local AWS as a person meets it: the real stack, swapping two servers that answer."""
+
+import http.client
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from local.aws import LocalAws
+from local.console import exports
+
+
+def who_answers(aws: LocalAws, ip: str) -> str:
+    connection = http.client.HTTPConnection(ip, aws.server_port, timeout=5)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return f"{response.headers['X-Server']} {response.headers['X-Release']}"
+
+
+def test_the_deployed_workflow_swaps_the_servers_and_no_request_fails(aws: LocalAws) -> None:
+    aws.servers["tao"].deploy(release=2)
+    aws.servers["tao"].restart()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(aws.execute, {})
+        answers = []
+        while not running.done():
+            answers.append(who_answers(aws, aws.production_ip))
+        execution = running.result()
+    assert (execution.status, execution.output["outcome"]) == ("SUCCEEDED", "CUT_OVER")
+    assert (aws.holder("production"), aws.holder("staging")) == ("tao", "bittybot")
+    assert answers[0] == "bittybot 1"
+    assert who_answers(aws, aws.production_ip) == "tao 2"
+    assert set(answers) <= {"bittybot 1", "tao 2"}
+    assert answers == sorted(answers)
+
+
+def test_a_sick_idle_server_is_refused_under_the_name_of_the_error(aws: LocalAws) -> None:
+    aws.servers["tao"].make_sick()
+    execution = aws.execute({})
+    assert (execution.status, execution.error) == ("FAILED", "StagingUnhealthy")
+    assert (aws.holder("production"), aws.holder("staging")) == ("bittybot", "tao")
+
+
+def test_resetting_undoes_what_a_test_did(running_aws: LocalAws) -> None:
+    running_aws.place(production="tao", staging=None)
+    running_aws.servers["bittybot"].deploy(release=7, behaviour="sick")
+    running_aws.servers["bittybot"].restart()
+    running_aws.reset()
+    assert (running_aws.holder("production"), running_aws.holder("staging")) == ("bittybot", "tao")
+    assert who_answers(running_aws, running_aws.production_ip) == "bittybot 1"
+
+
+def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
+    look = "import boto3, json; print(json.dumps(boto3.client('ec2').describe_addresses()['Addresses']))"
+    script = f'{exports(aws)}\neval "$TAO_SICK"; eval "$TAO_WELL"; "$0" -c "$1"; echo "$STATE_MACHINE_ARN"'
+    shell = subprocess.run(
+        ["sh", "-euc", script, sys.executable, look], capture_output=True, text=True, check=True, cwd="/", env={}
+    )
+    addresses, arn = shell.stdout.splitlines()
+    assert aws.production_ip in {address["PublicIp"] for address in json.loads(addresses)}
+    assert arn == aws.state_machine_arn

@@ -1,0 +1,222 @@
+"""Connections to an Elastic IP reach the server that holds it now; real sockets, real servers."""
+
+import contextlib
+import http.client
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from local.network import Endpoint, Network, require_addresses
+from local.server import Server
+
+PRODUCTION = "127.0.0.10"
+STAGING = "127.0.0.11"
+SECONDS = 5  # a promise that is broken is a failed test after this, not a hanging one
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    folder = tmp_path_factory.mktemp("servers")
+    with (
+        Server("bittybot", instance_id="i-b", address="127.0.0.21", production_ip=PRODUCTION, folder=folder / "b") as b,
+        Server("tao", instance_id="i-t", address="127.0.0.22", production_ip=PRODUCTION, folder=folder / "t") as t,
+    ):
+        yield {"bittybot": b, "tao": t}
+
+
+class Held:
+    """Who holds which address: what EC2 knows, for these tests. `network` carries connections accordingly."""
+
+    def __init__(self, servers: dict[str, Server]) -> None:
+        self._servers = servers
+        self._holders = {PRODUCTION: "bittybot", STAGING: "tao"}
+        self.network = Network([PRODUCTION, STAGING], self._route)
+
+    def by(self, server: str | None, ip: str = PRODUCTION) -> None:
+        self._holders = {key: name for key, name in self._holders.items() if key != ip}
+        if server:
+            self._holders[ip] = server
+        self.network.refresh()
+
+    def connect(self, ip: str = PRODUCTION) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(ip, self.network.port, timeout=SECONDS)
+        connection.connect()
+        return connection
+
+    def answering(self, ip: str = PRODUCTION) -> str:
+        connection = self.connect(ip)
+        try:
+            return answering(connection)
+        finally:
+            connection.close()
+
+    def _route(self, ip: str) -> Endpoint | None:
+        server = self._servers.get(self._holders.get(ip, ""))
+        return (server.address, server.port) if server and server.port else None
+
+
+def answering(connection: http.client.HTTPConnection, path: str = "/") -> str:
+    connection.request("GET", path)
+    response = connection.getresponse()
+    response.read()
+    return response.headers["X-Server"]
+
+
+@pytest.fixture
+def held(servers: dict[str, Server]) -> Iterator[Held]:
+    held = Held(servers)
+    with held.network:
+        yield held
+
+
+def test_each_address_reaches_the_server_that_holds_it(held: Held) -> None:
+    assert (held.answering(PRODUCTION), held.answering(STAGING)) == ("bittybot", "tao")
+
+
+def test_new_connections_follow_the_address(held: Held) -> None:
+    for server in ("tao", "bittybot", "tao"):
+        held.by(server)
+        assert held.answering() == server
+
+
+def test_an_open_connection_finishes_where_it_is(held: Held) -> None:
+    connection = held.connect()
+    assert answering(connection) == "bittybot"
+    held.by("tao")
+    assert held.answering() == "tao"
+    assert answering(connection) == "bittybot"
+    held.by(None)
+    assert answering(connection) == "bittybot"
+    connection.close()
+
+
+def test_an_address_that_nobody_holds_refuses_connections(held: Held) -> None:
+    held.by(None)
+    with pytest.raises(ConnectionRefusedError):
+        held.connect()
+    assert held.answering(STAGING) == "tao"
+
+
+def test_an_address_answers_again_once_it_is_held_again(held: Held) -> None:
+    for _ in range(5):
+        held.by(None)
+        with pytest.raises(ConnectionRefusedError):
+            held.connect()
+        held.by("tao")
+        assert held.answering() == "tao"
+
+
+def test_a_server_that_is_down_resets_connections_and_never_answers_empty(
+    held: Held, servers: dict[str, Server]
+) -> None:
+    servers["bittybot"].stop()
+    try:
+        with pytest.raises(ConnectionResetError), contextlib.closing(held.connect()) as connection:
+            connection.sock.recv(1)
+    finally:
+        servers["bittybot"].start()
+    assert held.answering() == "bittybot"
+
+
+def test_no_new_connection_fails_while_the_address_moves(held: Held) -> None:
+    with ThreadPoolExecutor() as pool:
+        clients = [pool.submit(lambda: [held.answering() for _ in range(100)]) for _ in range(4)]
+        server = "bittybot"
+        while not all(client.done() for client in clients):
+            server = "tao" if server == "bittybot" else "bittybot"
+            held.by(server)
+        answers = [answer for client in clients for answer in client.result()]
+    assert len(answers) == 400
+    assert set(answers) == {"bittybot", "tao"}
+
+
+def test_a_client_that_hangs_up_early_harms_no_other(held: Held) -> None:
+    for _ in range(20):
+        with socket.create_connection((PRODUCTION, held.network.port), timeout=SECONDS) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost:")
+    assert held.answering() == "bittybot"
+
+
+def test_a_server_hears_when_its_client_has_said_all(held: Held) -> None:
+    with socket.create_connection((PRODUCTION, held.network.port), timeout=SECONDS) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_two_networks_on_one_machine_do_not_collide(held: Held, servers: dict[str, Server]) -> None:
+    other = Held(servers)
+    with other.network:
+        other.by("tao")
+        assert other.network.port != held.network.port
+        assert (held.answering(), other.answering()) == ("bittybot", "tao")
+
+
+def test_a_release_runs_from_the_restart_after_its_deployment(held: Held, servers: dict[str, Server]) -> None:
+    def release() -> str:
+        connection = held.connect()
+        connection.request("GET", "/")
+        found = connection.getresponse().headers["X-Release"]
+        connection.close()
+        return found
+
+    servers["bittybot"].deploy(release=2)
+    assert release() == "1"
+    servers["bittybot"].restart()
+    assert release() == "2"
+
+
+def status(held: Held, path: str, ip: str = PRODUCTION) -> int:
+    connection = held.connect(ip)
+    connection.request("GET", path)
+    found = connection.getresponse().status
+    connection.close()
+    return found
+
+
+def test_a_server_made_sick_fails_its_health_check_at_once_until_it_is_made_well(
+    held: Held, servers: dict[str, Server]
+) -> None:
+    servers["tao"].make_sick()
+    assert (status(held, "/health", STAGING), status(held, "/", STAGING)) == (500, 200)
+    assert status(held, "/health", PRODUCTION) == 200
+    servers["tao"].make_well()
+    assert status(held, "/health", STAGING) == 200
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "as_staging", "as_production"), [("sick", 500, 500), ("fails-as-production", 200, 500)]
+)
+def test_a_bad_release_behaves_badly_after_the_restart(
+    held: Held, servers: dict[str, Server], behaviour: str, as_staging: int, as_production: int
+) -> None:
+    server = servers["tao"]
+    server.deploy(release=3, behaviour=behaviour)  # type: ignore[arg-type]
+    server.restart()
+    try:
+        assert status(held, "/health", STAGING) == as_staging
+        held.by("tao", PRODUCTION)
+        assert status(held, "/health", PRODUCTION) == as_production
+    finally:
+        server.deploy(release=1)
+        server.restart()
+
+
+def test_the_commands_for_a_shell_make_a_server_sick_and_well(
+    held: Held, servers: dict[str, Server], tmp_path: Path
+) -> None:
+    server = servers["tao"]
+    subprocess.run(["sh", "-c", f"cd {tmp_path}; {server.sick_command}"], check=True)
+    assert status(held, "/health", STAGING) == 500
+    subprocess.run(["sh", "-c", f"cd {tmp_path}; {server.well_command}"], check=True)
+    assert status(held, "/health", STAGING) == 200
+
+
+def test_a_machine_without_the_loopback_addresses_is_told_the_commands() -> None:
+    with pytest.raises(RuntimeError, match=r"sudo ifconfig lo0 alias 192\.0\.2\.1$"):
+        require_addresses(["127.0.0.1", "192.0.2.1"])  # the second is nobody's, by RFC 5737
