@@ -53,8 +53,9 @@ def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(
 ) -> None:
     dead = held("the-dead")
     aws.sfn.stop_execution(executionArn=dead)
-    assert [lock["execution"]["S"] for lock in aws.locks] == [dead]
     web.gate.set()
+    aws.until(lambda: aws.status(dead) == "ABORTED")
+    assert [lock["execution"]["S"] for lock in aws.locks] == [dead]
     execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
     assert execution.states[:8] == [
