@@ -10,14 +10,14 @@ from tests.workflow.web import Web
 
 
 @pytest.fixture
-def held(aws: Aws, web: Web) -> Callable[[str], str]:
-    """Starts an execution of that name, which holds the lock and waits for its health check: its ARN."""
+def held(aws: Aws, web: Web) -> Callable[[str, str], str]:
+    """Starts an execution of that name, which holds the lock and waits in a health check: its ARN."""
     aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
-    web.gate.clear()
 
-    def start(name: str) -> str:
+    def start(name: str, state: str) -> str:
+        web.gates["production" if state == "HealthCheckProduction" else "staging"].clear()
         arn = aws.start({}, name=name)
-        aws.wait_for(arn, "HealthCheckStaging")
+        aws.wait_for(arn, state)
         return arn
 
     return start
@@ -25,21 +25,23 @@ def held(aws: Aws, web: Web) -> Callable[[str], str]:
 
 def test_of_five_executions_at_once_exactly_one_cuts_over(aws: Aws, web: Web) -> None:
     aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
-    web.gate.clear()
+    web.gates["staging"].clear()
     arns = [aws.start({}) for _ in range(5)]
     for arn in arns:
         aws.wait_for(arn, "AcquireLock")
     aws.until(lambda: sum(aws.status(arn) == "RUNNING" for arn in arns) == 1)
-    web.gate.set()
+    web.open_gates()
     assert sorted(aws.wait(arn).outcome for arn in arns) == ["CUT_OVER", *["CutoverInProgress"] * 4]
     assert aws.places == ("tao", "bittybot")
     assert aws.locks == []
 
 
-def test_the_loser_is_told_who_holds_the_lock_and_since_when(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
-    holder = held("the-holder")
+def test_the_loser_is_told_who_holds_the_lock_and_since_when(
+    aws: Aws, web: Web, held: Callable[[str, str], str]
+) -> None:
+    holder = held("the-holder", "HealthCheckStaging")
     loser = aws.execute({})
-    web.gate.set()
+    web.open_gates()
     assert aws.wait(holder).outcome == "CUT_OVER"
     assert loser.outcome == "CutoverInProgress"
     (lock_since,) = [word for word in str(loser.cause).split() if word.startswith("20")]
@@ -47,15 +49,15 @@ def test_the_loser_is_told_who_holds_the_lock_and_since_when(aws: Aws, web: Web,
     assert "Nothing was changed." in str(loser.cause)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # moto, when it stops a branch
 def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(
-    aws: Aws, web: Web, held: Callable[[str], str]
+    aws: Aws, web: Web, held: Callable[[str, str], str]
 ) -> None:
-    dead = held("the-dead")
+    dead = held("the-dead", "HealthCheckProduction")
     aws.sfn.stop_execution(executionArn=dead)
-    web.gate.set()
+    web.open_gates()
     aws.until(lambda: aws.status(dead) == "ABORTED")
     assert [lock["execution"]["S"] for lock in aws.locks] == [dead]
+    assert aws.places == ("tao", "bittybot")
     execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
     assert execution.states[:8] == [
@@ -69,7 +71,7 @@ def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(
         "WaitForLastCall",
     ]
     assert max(WAITS) > ADDRESS_TIMEOUT.to_seconds()
-    assert aws.places == ("tao", "bittybot")
+    assert aws.places == ("bittybot", "tao")
     assert aws.locks == []
 
 

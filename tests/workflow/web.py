@@ -32,7 +32,8 @@ class Web:
 
     def __init__(self) -> None:
         self.behaviour: dict[str, Behaviour] = {}
-        self.gate = threading.Event()  # while it is not set, a request waits for its answer
+        # While an address's gate is not set, a request to it waits for its answer.
+        self.gates = {"production": threading.Event(), "staging": threading.Event()}
         self._aws: Aws | None = None
         self.port = _free_port(self.production_ip, self.staging_ip)
         self._servers = [
@@ -54,14 +55,18 @@ class Web:
         """From now on for this account, with both servers well."""
         self._aws = aws
         self.behaviour = dict.fromkeys(aws.servers, well)
-        self.gate.set()
+        self.open_gates()
+
+    def open_gates(self) -> None:
+        for gate in self.gates.values():
+            gate.set()
 
     def _handler(self, name: str) -> type[BaseHTTPRequestHandler]:
         web = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # http.server's name
-                web.gate.wait(timeout=30)
+                web.gates[name].wait(timeout=30)
                 aws = web._aws
                 holder = aws and aws.holder(aws.production if name == "production" else aws.staging)
                 if not holder:
