@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from local.aws import PAIR, LocalAws
@@ -66,10 +67,12 @@ def exports(aws: LocalAws) -> str:
         "STAGING_IP": aws.staging_ip,
         "SERVER_PORT": str(aws.server_port),
     }
+    # The AWS CLI that make installed, for a shell that has none.
+    path = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n"
     for name, server in aws.servers.items():
         variables[f"{name.upper()}_SICK"] = server.sick_command
         variables[f"{name.upper()}_WELL"] = server.well_command
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    return path + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 @contextmanager

@@ -1,0 +1,289 @@
+"""The door to EC2, against an EC2 in memory that can be slow to show a change, refuse, throttle or lose an answer."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from addresses import VISIBLE_WITHIN_SECONDS, Addresses
+from domain import Address, Pair, Plan, Request, Server, plan
+from errors import AddressMoved, EC2Refused, EC2Unavailable, PreflightFailed
+
+BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
+WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), {})
+STRANGER = "i-0cccccccc"
+
+
+@dataclass
+class FakeEc2:
+    """Who holds which allocation id; `stale` further looks show what was before the last change."""
+
+    holders: dict[str, str | None] = field(
+        default_factory=lambda: {WEB.production: BITTYBOT.instance_id, WEB.staging: TAO.instance_id}
+    )
+    states: dict[str, str] = field(default_factory=dict)
+    interfaces: dict[str, int] = field(default_factory=dict)
+    stale: int = 0
+    calls: list[str] = field(default_factory=list)
+    errors: dict[str, list[Exception]] = field(default_factory=dict)
+    lose_answers: bool = False
+    _before: dict[str, str | None] = field(default_factory=dict)
+    _associations: int = 0
+
+    def _called(self, action: str, **parameters: Any) -> None:
+        self.calls.append(action)
+        if not self.lose_answers:
+            self._fail(action)
+        if parameters.get("DryRun"):
+            raise error("DryRunOperation", 412)
+
+    def _fail(self, action: str) -> None:
+        if self.errors.get(action):
+            raise self.errors[action].pop(0)
+
+    def describe_addresses(self, AllocationIds: list[str]) -> dict[str, Any]:  # noqa: N803  # EC2's names
+        self._called("DescribeAddresses")
+        holders = self._before if self.stale and self._before else self.holders
+        self.stale = max(self.stale - 1, 0)
+        return {"Addresses": [self._described(one, holders[one]) for one in reversed(AllocationIds)]}
+
+    def _described(self, allocation_id: str, holder: str | None) -> dict[str, Any]:
+        described = {"AllocationId": allocation_id, "PublicIp": f"198.51.100.{len(allocation_id)}"}
+        if holder:
+            described |= {"InstanceId": holder, "AssociationId": f"{allocation_id}@{holder}", "PrivateIpAddress": "p"}
+        return described
+
+    def associate_address(self, **parameters: Any) -> dict[str, Any]:
+        self._called("AssociateAddress", **parameters)
+        self._before = dict(self.holders)
+        self.holders[parameters["AllocationId"]] = parameters["InstanceId"]
+        self._fail("AssociateAddress")
+        return {"AssociationId": "eipassoc-new"}
+
+    def disassociate_address(self, **parameters: Any) -> dict[str, Any]:
+        self._called("DisassociateAddress", **parameters)
+        self._before = dict(self.holders)
+        self.holders[parameters["AssociationId"].split("@")[0]] = None
+        self._fail("DisassociateAddress")
+        return {}
+
+    def describe_instances(self, InstanceIds: list[str]) -> dict[str, Any]:  # noqa: N803
+        self._called("DescribeInstances")
+        instances = [
+            {
+                "InstanceId": one,
+                "State": {"Name": self.states.get(one, "running")},
+                "NetworkInterfaces": [{}] * self.interfaces.get(one, 1),
+            }
+            for one in InstanceIds
+        ]
+        return {"Reservations": [{"Instances": [instance]} for instance in instances]}
+
+    @property
+    def changes(self) -> list[str]:
+        return [call for call in self.calls if not call.startswith("Describe")]
+
+
+def error(code: str, status: int = 400) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": "Says EC2."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "Action")
+
+
+@pytest.fixture
+def ec2() -> FakeEc2:
+    return FakeEc2()
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def addresses(ec2: FakeEc2, slept: list[float]) -> Addresses:
+    return Addresses(WEB, ec2, sleep=slept.append)  # type: ignore[arg-type]
+
+
+def planned(addresses: Addresses) -> Plan:
+    return plan(Request(WEB), *addresses.look())
+
+
+def test_one_look_finds_both_addresses_whatever_their_order(addresses: Addresses, ec2: FakeEc2) -> None:
+    production, staging = addresses.look()
+    assert (production.name, production.allocation_id, production.server) == ("production", WEB.production, "bittybot")
+    assert (staging.name, staging.allocation_id, staging.server) == ("staging", WEB.staging, "tao")
+    assert ec2.calls == ["DescribeAddresses"]
+
+
+def test_an_address_on_no_server_has_nothing_but_its_own_ids(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.holders[WEB.staging] = None
+    _, staging = addresses.look()
+    assert not staging.is_associated
+    assert (staging.server, staging.instance_id, staging.private_ip) == (None, None, None)
+
+
+def test_an_address_that_stands_where_it_should_is_left_alone(addresses: Addresses, ec2: FakeEc2) -> None:
+    address, changed = addresses.associate("production", BITTYBOT, allow_reassociation=True)
+    assert (address.server, changed) == ("bittybot", False)
+    assert ec2.changes == []
+
+
+def test_an_address_on_another_private_address_of_the_server_is_moved(addresses: Addresses, ec2: FakeEc2) -> None:
+    with pytest.raises(EC2Unavailable):  # this EC2 puts it on "p" again
+        addresses.associate("production", BITTYBOT, allow_reassociation=True, private_ip="q")
+    assert ec2.changes == ["AssociateAddress"]
+
+
+def test_a_change_counts_once_it_shows(addresses: Addresses, ec2: FakeEc2, slept: list[float]) -> None:
+    ec2.holders[WEB.staging] = None
+    ec2.stale = 4
+    address, changed = addresses.associate("production", TAO, allow_reassociation=True)
+    assert (address.server, changed) == ("tao", True)
+    assert len(slept) == 3
+    assert ec2.changes == ["AssociateAddress"]
+
+
+def test_a_change_that_never_shows_may_be_tried_again(addresses: Addresses, ec2: FakeEc2, slept: list[float]) -> None:
+    ec2.stale = 1000
+    with pytest.raises(EC2Unavailable, match=r"accepted association eipassoc-new .* does not show it yet"):
+        addresses.associate("production", TAO, allow_reassociation=True)
+    assert sum(slept) == pytest.approx(VISIBLE_WITHIN_SECONDS, abs=1)
+
+
+def test_an_address_that_is_not_where_it_is_expected_is_not_touched(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.holders[WEB.production] = STRANGER
+    with pytest.raises(AddressMoved, match=rf"on {STRANGER}, which is not in the pair; the plan was made with it on"):
+        addresses.associate("production", TAO, allow_reassociation=True, expected=[BITTYBOT.instance_id])
+    assert ec2.changes == []
+
+
+def test_an_address_that_is_where_it_shall_be_need_not_be_where_it_is_expected(addresses: Addresses) -> None:
+    _, changed = addresses.associate("production", BITTYBOT, allow_reassociation=True, expected=[TAO.instance_id])
+    assert not changed
+
+
+def test_staging_never_displaces_production(addresses: Addresses, ec2: FakeEc2) -> None:
+    with pytest.raises(EC2Refused, match=r"is on bittybot; associating the staging address .* would displace it"):
+        addresses.associate("staging", BITTYBOT, allow_reassociation=True)
+    assert ec2.changes == []
+
+
+@pytest.mark.parametrize("code", ["RequestLimitExceeded", "InternalError", "IncorrectInstanceState"])
+def test_what_passes_by_itself_may_be_tried_again(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
+    ec2.errors["AssociateAddress"] = [error(code, 503 if code == "RequestLimitExceeded" else 400)]
+    with pytest.raises(EC2Unavailable, match=f"AssociateAddress of the production address .* failed with {code}"):
+        addresses.associate("production", TAO, allow_reassociation=True)
+
+
+def test_a_server_error_of_an_unknown_name_may_be_tried_again(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.errors["AssociateAddress"] = [error("SomethingNew", 500)]
+    with pytest.raises(EC2Unavailable):
+        addresses.associate("production", TAO, allow_reassociation=True)
+
+
+@pytest.mark.parametrize("code", ["Resource.AlreadyAssociated", "UnauthorizedOperation", "AuthFailure"])
+def test_what_ec2_refuses_for_good_is_not_tried_again(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
+    ec2.errors["AssociateAddress"] = [error(code, 403)]
+    with pytest.raises(EC2Refused) as refused:
+        addresses.associate("production", TAO, allow_reassociation=True)
+    assert refused.value.code == code
+    assert "Says EC2." in str(refused.value)
+
+
+def test_an_answer_that_was_lost_is_found_by_the_next_try(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.lose_answers = True
+    ec2.errors["AssociateAddress"] = [ReadTimeoutError(endpoint_url="ec2")]
+    with pytest.raises(EC2Unavailable, match="got no answer"):
+        addresses.associate("production", TAO, allow_reassociation=True)
+    address, changed = addresses.associate("production", TAO, allow_reassociation=True)
+    assert (address.server, changed) == ("tao", False)
+    assert ec2.changes == ["AssociateAddress"]
+
+
+def test_staging_is_taken_off_once(addresses: Addresses, ec2: FakeEc2) -> None:
+    before = planned(addresses)
+    assert [addresses.disassociate_staging(before)[1] for _ in range(2)] == [True, False]
+    assert ec2.changes == ["DisassociateAddress"]
+
+
+def test_an_association_that_is_gone_is_as_good_as_disassociated(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.lose_answers = True  # it takes effect and says that it is not found
+    ec2.errors["DisassociateAddress"] = [error("InvalidAssociationID.NotFound")]
+    address, _ = addresses.disassociate_staging()
+    assert not address.is_associated
+
+
+@pytest.mark.parametrize("moved", [WEB.production, WEB.staging])
+def test_staging_stays_where_it_is_when_either_address_moved(addresses: Addresses, ec2: FakeEc2, moved: str) -> None:
+    before = planned(addresses)
+    ec2.holders[moved] = STRANGER
+    with pytest.raises(AddressMoved):
+        addresses.disassociate_staging(before)
+    assert ec2.changes == []
+
+
+# The rehearsals.
+
+
+def test_a_rehearsal_changes_nothing(addresses: Addresses, ec2: FakeEc2) -> None:
+    before = dict(ec2.holders)
+    addresses.rehearse_associate(planned(addresses))
+    addresses.rehearse_disassociate()
+    assert ec2.holders == before
+    assert ec2.changes == ["AssociateAddress", "AssociateAddress", "DisassociateAddress"]
+
+
+def test_a_permission_that_is_missing_is_a_failed_preflight(addresses: Addresses, ec2: FakeEc2) -> None:
+    before = planned(addresses)
+    ec2.errors = {action: [error("UnauthorizedOperation", 403)] for action in ("AssociateAddress", "DescribeInstances")}
+    for call in ("DescribeInstances", "AssociateAddress"):
+        with pytest.raises(PreflightFailed, match=f"{call} of .* failed with UnauthorizedOperation"):
+            addresses.rehearse_associate(before)
+
+
+def test_a_throttled_rehearsal_may_be_tried_again(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.errors["DisassociateAddress"] = [error("RequestLimitExceeded", 503)]
+    with pytest.raises(EC2Unavailable):
+        addresses.rehearse_disassociate()
+
+
+def test_staging_on_no_server_needs_no_permission_to_be_taken_off(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.holders[WEB.staging] = None
+    addresses.rehearse_disassociate()
+    assert ec2.changes == []
+
+
+@pytest.mark.parametrize(
+    ("server", "state", "says"),
+    [
+        (TAO, "stopped", "tao .* is to become live and is stopped"),
+        (TAO, "pending", "tao .* is to become live and is pending"),
+        (BITTYBOT, "terminated", "bittybot .* is terminated and cannot hold an address"),
+    ],
+)
+def test_an_instance_in_the_wrong_state_is_a_failed_preflight(
+    addresses: Addresses, ec2: FakeEc2, server: Server, state: str, says: str
+) -> None:
+    before = planned(addresses)
+    ec2.states[server.instance_id] = state
+    with pytest.raises(PreflightFailed, match=says):
+        addresses.rehearse_associate(before)
+
+
+def test_a_former_live_server_that_is_stopped_may_hold_the_staging_address(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.states[BITTYBOT.instance_id] = "stopped"
+    addresses.rehearse_associate(planned(addresses))
+
+
+@pytest.mark.parametrize("interfaces", [0, 2])
+def test_a_server_needs_exactly_one_network_interface(addresses: Addresses, ec2: FakeEc2, interfaces: int) -> None:
+    before = planned(addresses)
+    ec2.interfaces[BITTYBOT.instance_id] = interfaces
+    with pytest.raises(PreflightFailed, match=f"bittybot .* has {interfaces} network interfaces"):
+        addresses.rehearse_associate(before)
+
+
+def test_an_address_reads_as_a_person_would_say_it() -> None:
+    address = Address("staging", "eipalloc-0bbbbbbb", "198.51.100.2")
+    assert f"{address} is {address.place}" == "the staging address 198.51.100.2 (eipalloc-0bbbbbbb) is on no server"
