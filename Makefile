@@ -33,9 +33,10 @@ format: setup ## Formats, and mends what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-picture: setup ## Draws the workflow again, from the synthesized definition
+picture: setup ## Draws the workflows again, from their synthesized definitions
 	$(CDK) synth --quiet
-	node docs/picture.mjs cdk.out/EipCutover.template.json docs/workflow.svg
+	node docs/picture.mjs cdk.out/EipCutover.template.json docs/workflow.svg eip-cutover
+	node docs/picture.mjs cdk.out/EipCutover.template.json docs/repair.svg eip-cutover-repair
 
 synth: setup ## Synthesizes the stack into cdk.out
 	$(CDK) synth --quiet

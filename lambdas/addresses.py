@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from domain import Address, AddressName, Pair, Plan, Server, capitalized
+from domain import Address, AddressName, Pair, Plan, Server, capitalized, printable
 from errors import AddressMoved, EC2Refused, EC2Unavailable, PreflightFailed
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ TRANSIENT_CODES = frozenset(
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "InvalidInstanceID",  # of a pending instance
+        "InvalidInstanceID.NotFound",
         "RequestLimitExceeded",
         "ServiceUnavailable",
         "Throttling",
@@ -36,10 +38,12 @@ TRANSIENT_CODES = frozenset(
         "Unavailable",
     }
 )
+# The owner of a public address that EC2 assigned by itself. Such a one makes room for an Elastic IP, and comes back.
+AUTO_ASSIGNED = "amazon"
 VISIBLE_WITHIN_SECONDS = 10.0
 LOOKS_APART_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
 # A server keeps one address of its own while it runs or is stopped; EC2 refuses it in every other state.
-HOLDS_AN_ADDRESS = ("running", "stopped", "stopping")
+HOLDS_AN_ADDRESS = ("running", "stopped")
 
 
 def ec2_client() -> "EC2Client":
@@ -95,50 +99,60 @@ class Addresses:
         allow_reassociation: bool,
         private_ip: str | None = None,
         expected: Sequence[str | None] | None = None,
+        production_on: str | None = None,
+        force: bool = False,
     ) -> tuple[Address, bool]:
         """Puts an address on a server, or finds it there: the address as it stands then, and whether it moved.
 
         `expected` are the instances one of which it must come from (None in it: from no instance); without it, it
-        may come from anywhere. Staging is never put where the production address stands, since EC2 would displace
-        production.
+        may come from anywhere. `production_on` is the instance that production must be on. With `force`, EC2 is called
+        also when the address seems to stand there already, for a look may show what was before the last change.
+        Staging is never put where the production address stands, since EC2 would displace production.
 
         Raises AddressMoved when it is not where it is expected, EC2Refused when EC2 refuses for good,
         EC2Unavailable when the same call may be tried again.
         """
         production, staging = self.look()
         address = production if name == "production" else staging
-        if _stands_on(address, server, private_ip):
+        if production_on is not None:
+            _expect(production, [production_on])
+        if _stands_on(address, server, private_ip) and not force:
             return address, False
         if expected is not None:
             _expect(address, expected)
         if name == "staging" and _stands_on(production, server, private_ip):
-            raise EC2Refused(
+            raise EC2Unavailable(  # not refused: a look may show what was before production moved away
                 f"{capitalized(production)} is on {server.name}; associating {staging} there would displace it."
             )
-        with translated(f"AssociateAddress of {address} with {server.name} ({server.instance_id})"):
-            answer = self._ec2.associate_address(
-                AllocationId=address.allocation_id,
-                InstanceId=server.instance_id,
-                AllowReassociation=allow_reassociation,
-                **({"PrivateIpAddress": private_ip} if private_ip else {}),  # type: ignore[arg-type]
-            )
+        try:
+            with translated(f"AssociateAddress of {address} with {server.name} ({server.instance_id})"):
+                self._ec2.associate_address(
+                    AllocationId=address.allocation_id,
+                    InstanceId=server.instance_id,
+                    AllowReassociation=allow_reassociation,
+                    **({"PrivateIpAddress": private_ip} if private_ip else {}),  # type: ignore[arg-type]
+                )
+        except EC2Refused as error:
+            # A call whose answer was lost, and which botocore made again, meets its own effect.
+            if error.code != "Resource.AlreadyAssociated" or not _stands_on(self._look_at(name), server, private_ip):
+                raise
         return self._wait_until(
             name,
             lambda found: _stands_on(found, server, private_ip),
-            f"EC2 accepted association {answer['AssociationId']} of {address} with {server.name}",
+            f"EC2 accepted to associate {address} with {server.name}",
         ), True
 
-    def disassociate_staging(self, plan: Plan | None = None) -> tuple[Address, bool]:
+    def disassociate_staging(self, plan: Plan | None = None, *, first_try: bool = True) -> tuple[Address, bool]:
         """Takes the staging address off whatever it is on, or finds it off: as `associate`.
 
         With a plan, both addresses must still stand as planned. There is no such method for production: it is never
         without a server.
 
-        Raises AddressMoved only while staging is still associated, so that it is true that nothing was changed: an
-        earlier try of this very step may have disassociated it.
+        Raises AddressMoved only on the first try, when it is certain that nothing was changed: an earlier try of this
+        very step may have disassociated staging.
         """
         production, staging = self.look()
-        if plan is not None and staging.is_associated:
+        if plan is not None and first_try:
             _expect(staging, [plan.idle.instance_id])
             _expect(production, [plan.live.instance_id])
         if staging.association_id is None:
@@ -146,23 +160,37 @@ class Addresses:
         try:
             with translated(f"DisassociateAddress of {staging}, which is {staging.place}"):
                 self._ec2.disassociate_address(AssociationId=staging.association_id)
-        except EC2Refused as error:
-            if error.code != "InvalidAssociationID.NotFound":
+        except EC2Refused:
+            # Of an association that is gone, EC2 says InvalidAssociationID.NotFound, or that it is not permitted.
+            if self._look_at("staging").is_associated:
                 raise
         return self._wait_until(
             "staging", lambda found: not found.is_associated, f"EC2 accepted to disassociate {staging}"
         ), True
 
-    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], accepted: str) -> Address:
-        waited = 0.0
+    def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
+        """Looks, again and again for some 10 s, until production and staging stand as they should: the last look."""
         for pause in _pauses(VISIBLE_WITHIN_SECONDS):
             production, staging = self.look()
-            address = production if name == "production" else staging
-            if stands(address):
-                return address
+            if as_it_should(production, staging):
+                return production, staging, True
             self._sleep(pause)
-            waited += pause
-        raise EC2Unavailable(f"{accepted}, but {waited:.0f} s later DescribeAddresses does not show it yet.")
+        return production, staging, False
+
+    def _look_at(self, name: AddressName) -> Address:
+        production, staging = self.look()
+        return production if name == "production" else staging
+
+    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], accepted: str) -> Address:
+        def as_it_should(production: Address, staging: Address) -> bool:
+            return stands(production if name == "production" else staging)
+
+        production, staging, seen = self.look_until(as_it_should)
+        if not seen:
+            raise EC2Unavailable(
+                f"{accepted}, but {VISIBLE_WITHIN_SECONDS:.0f} s later DescribeAddresses does not show it yet."
+            )
+        return production if name == "production" else staging
 
     def rehearse_associate(self, plan: Plan) -> None:
         """Proves, without changing anything, that both addresses may be put on the servers of a plan.
@@ -205,7 +233,7 @@ class Addresses:
             instance = found[server.instance_id]
             state = instance["State"]["Name"]
             interfaces = len(instance.get("NetworkInterfaces", []))
-            if server == plan.idle and plan.decision == "CUT_OVER" and state != "running":
+            if server == plan.idle and state != "running":
                 raise EC2Refused(
                     f"{server.name} ({server.instance_id}) is to become live and is {state}, not running. Start it."
                 )
@@ -218,6 +246,13 @@ class Addresses:
                 raise EC2Refused(
                     f"{server.name} ({server.instance_id}) has {interfaces} network interfaces; AssociateAddress "
                     f"needs an instance with exactly one."
+                )
+            held = instance["NetworkInterfaces"][0].get("Association", {})
+            ours = (plan.production.public_ip, plan.staging.public_ip)
+            if held.get("PublicIp", ours[0]) not in ours and held.get("IpOwnerId") != AUTO_ASSIGNED:
+                raise EC2Refused(
+                    f"{server.name} ({server.instance_id}) holds the Elastic IP {held['PublicIp']}, which is not of "
+                    f"this pair and which a cutover would displace. Take it off, or put it on another private address."
                 )
 
 
@@ -250,13 +285,13 @@ def translated(call: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        message = f"{call} failed with {code}: {error.response['Error'].get('Message', 'no message')}"
+        message = f"{call} failed with {code}: {printable(error.response['Error'].get('Message', 'no message'))}"
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         if code in TRANSIENT_CODES or status >= 500:
             raise EC2Unavailable(message) from error
         raise EC2Refused(message, code) from error
     except BotoCoreError as error:
-        raise EC2Unavailable(f"{call} got no answer: {error}") from error
+        raise EC2Unavailable(f"{call} got no answer: {printable(str(error))}") from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from addresses import Addresses, ec2_client
-from domain import Json, Plan, Server
+from domain import Json, Plan, Server, refuse_redriven
 
 logger = Logger()
 ec2 = ec2_client()
@@ -18,13 +18,14 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     """Puts one address of the plan on a server; with `dryRun`, only proves that all the plan's moves are permitted.
 
     Returns `{"address": {…as it stands now}, "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise
-    AddressMoved, EC2Refused and EC2Unavailable.
+    AddressMoved, Redriven, EC2Refused and EC2Unavailable.
     """
     plan = Plan.from_json(event["plan"])
     addresses = Addresses(plan.pair, ec2)
     if event.get("dryRun"):
         addresses.rehearse_associate(plan)
         return {"changed": False}
+    refuse_redriven(event)
     server = Server(event["server"]["name"], event["server"]["instanceId"])
     address, changed = addresses.associate(
         event["address"],
@@ -32,6 +33,8 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
         allow_reassociation=event["allowReassociation"],
         private_ip=event.get("privateIp"),
         expected=event.get("expected"),
+        production_on=event.get("productionOn"),
+        force=event["force"],
     )
     logger.info("Associated %s with %s", address, server.name, changed=changed, pair=plan.pair.name)
     return {"address": address.to_json(), "changed": changed}

@@ -36,16 +36,20 @@ def describe_addresses(event: Mapping[str, Any]) -> Json:
     request = read_request(event["request"], configured_pairs())
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
-    planned = plan(request, production, staging, interrupted=event.get("interrupted"))
+    planned = plan(
+        request, production, staging, interrupted=event["interrupted"], keep_live=event.get("keepLive", False)
+    )
     logger.info("Planned: %s", planned.decision, pair=request.pair.name, reason=planned.reason)
     return planned.to_json()
 
 
 def describe_restored(event: Mapping[str, Any]) -> Json:
     before = Plan.from_json(event["plan"])
-    production, staging = Addresses(before.pair, ec2).look()
+    production, staging, complete = Addresses(before.pair, ec2).look_until(
+        lambda production, staging: compare_restored(before, production, staging).is_complete
+    )
     restored = compare_restored(before, production, staging)
-    if not restored.is_complete:
+    if not complete:
         raise RollbackFailed(
             f"Production is {production.place} and staging is {staging.place}; before the cutover, production was "
             f"{before.production.place} and staging was {before.staging.place}. A person must act. Run: "

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from addresses import Addresses, ec2_client
-from domain import Json, Plan
+from domain import Json, Plan, refuse_redriven
 
 logger = Logger()
 ec2 = ec2_client()
@@ -18,13 +18,15 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     """Disassociates the staging address; with `dryRun`, only proves that it is permitted.
 
     With `asPlanned`, both addresses must still stand as planned. Returns `{"address": {…as it stands now},
-    "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise AddressMoved, EC2Refused and EC2Unavailable.
+    "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise AddressMoved, Redriven, EC2Refused and
+    EC2Unavailable.
     """
     plan = Plan.from_json(event["plan"])
     addresses = Addresses(plan.pair, ec2)
     if event.get("dryRun"):
         addresses.rehearse_disassociate()
         return {"changed": False}
-    address, changed = addresses.disassociate_staging(plan if event["asPlanned"] else None)
+    refuse_redriven(event)
+    address, changed = addresses.disassociate_staging(plan if event["asPlanned"] else None, first_try=event["firstTry"])
     logger.info("Disassociated %s", address, changed=changed, pair=plan.pair.name)
     return {"address": address.to_json(), "changed": changed}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
-from errors import InvalidRequest, PreflightFailed
+from errors import InvalidRequest, PreflightFailed, Redriven
 
 AddressName = Literal["production", "staging"]
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
@@ -212,12 +212,19 @@ class Plan:
 
 def shown(value: object) -> str:
     """A value found in an input, safe to put into a message: printable, on one line, at most about 80 characters."""
-    text = repr(value) if isinstance(value, str) else f"{value!r} ({type(value).__name__})"
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    if len(text) <= SHOWN_CHARACTERS:
-        return text
-    length = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
-    return f"{text[:SHOWN_CHARACTERS]}… ({length})"
+    try:
+        text = repr(value) if isinstance(value, str) else f"{value!r} ({type(value).__name__})"
+    except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
+        return f"something too large to show ({type(value).__name__})"
+    if len(text) > SHOWN_CHARACTERS:
+        length = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
+        text = f"{text[:SHOWN_CHARACTERS]}… ({length})"
+    return printable(text)
+
+
+def printable(text: str, longest: int = 1_000) -> str:
+    """A text from elsewhere on one line, without control characters, cut where it is very long."""
+    return "".join(character if character.isprintable() else " " for character in text[:longest])
 
 
 def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
@@ -259,7 +266,8 @@ def _server_named(name: str | None, pair: Pair) -> Server | None:
     if name is None:
         return None
     for server in pair.servers:
-        if server.name.lower() == name.lower():
+        # Other letters than ASCII's may have one of ASCII's as their lower case.
+        if name.isascii() and server.name.lower() == name.lower():
             return server
     raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
 
@@ -273,12 +281,20 @@ def example(pairs: Mapping[str, Pair]) -> str:
     return f'{{"pair": "{pair.name}", "serverName": "{pair.servers[0].name}"}}'
 
 
-def plan(request: Request, production: Address, staging: Address, interrupted: str | None = None) -> Plan:
+def plan(
+    request: Request,
+    production: Address,
+    staging: Address,
+    *,
+    interrupted: str | None = None,
+    keep_live: bool = False,
+) -> Plan:
     """Decides what to do about a request, given where the two addresses stand.
 
     Where the input names no server, the idle server is meant. `interrupted` is the server that an execution which
-    died while it held the lock was making live: if it left the pair half swapped, that is finished instead, so that
-    the same input given again never undoes what it asked for.
+    died while it held the lock was making live: it is meant instead, so that the same input given again never undoes
+    what it asked for. With `keep_live`, production stays where it is and only
+    staging is put right: that is what repairs a pair whose execution was stopped.
 
     Raises PreflightFailed where no plan is safe: an address that AWS manages, an address on an instance that is not
     in the pair, a production address on no server at all.
@@ -294,9 +310,11 @@ def plan(request: Request, production: Address, staging: Address, interrupted: s
 
     wanted = request.server
     asked = f"{wanted.name} was asked for" if wanted else f"the idle server was asked for, which is {idle.name}"
-    if wanted is None and interrupted is not None and not in_place:
+    if wanted is None and interrupted is not None:
         wanted = next((server for server in pair.servers if server.name == interrupted), idle)
         asked = f"an interrupted execution was making {wanted.name} live"
+    if keep_live:
+        wanted, asked = live, f"production stays on {live.name}"
     wanted = wanted or idle
 
     decision: Decision = "CUT_OVER" if wanted == idle else "ALREADY_LIVE" if in_place else "REPAIR"
@@ -343,6 +361,15 @@ def disassociate_command(address: Address) -> str:
 def capitalized(text: object) -> str:
     """The text with its first letter in upper case, to begin a sentence."""
     return str(text)[:1].upper() + str(text)[1:]
+
+
+def refuse_redriven(event: Mapping[str, Any]) -> None:
+    """Raises Redriven in an execution that was redriven: its lock was released, or taken over, when it ended."""
+    if event["redriven"]:
+        raise Redriven(
+            "This execution had ended and was redriven; another one may hold the pair's lock by now, so nothing may be "
+            "changed. Start a new execution instead: it plans from what it finds."
+        )
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ class AddressMoved(CutoverError):
     """An address stands elsewhere than planned: somebody else moved it; this step changed nothing."""
 
 
+class Redriven(CutoverError):
+    """The execution was redriven after it had ended, so it may no longer hold the lock; this step changed nothing."""
+
+
 class EC2Refused(CutoverError):
     """EC2 refused a call, with this error code, and asking again would not help."""
 

@@ -13,7 +13,8 @@ only after a call has returned, so what is returned here are copies made under t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -27,6 +28,7 @@ ACCEPTED_STATES = ("running", "stopped")
 """An address can be put on a stopped instance; a pending, stopping or terminated one is refused."""
 
 _LOCK = threading.RLock()
+_SHOWN = threading.local()
 
 
 def restore_address_semantics() -> None:
@@ -47,6 +49,40 @@ def holder(backend: Any, allocation_id: str) -> str | None:
     with _LOCK:
         instance = _address_asked_for(backend, {"AllocationId": allocation_id}).instance
         return str(instance.id) if instance else None
+
+
+def move(backend: Any, allocation_id: str, instance_id: str) -> None:
+    """Put the address on the instance as a call of somebody else does."""
+    with _LOCK:
+        interface = _only_interface(backend.get_instance(instance_id))
+        address = _address_asked_for(backend, {"AllocationId": allocation_id})
+        _associate(backend, address, interface, interface.private_ip_address, reassociate=True)
+
+
+def allocation_of(backend: Any, parameters: Mapping[str, str]) -> str | None:
+    """The allocation id of the address that a call with these parameters is about, None if there is none."""
+    for address in backend.addresses:
+        if parameters.get("AllocationId") == address.allocation_id:
+            return str(address.allocation_id)
+        if parameters.get("AssociationId", "") == address.association_id:
+            return str(address.allocation_id)
+    return None
+
+
+def descriptions(backend: Any) -> dict[str, dict[str, Any]]:
+    """All addresses as DescribeAddresses shows them now, by allocation id."""
+    with _LOCK:
+        return {address.allocation_id: _described(address) for address in backend.addresses}
+
+
+@contextmanager
+def showing(past: Mapping[str, dict[str, Any]]) -> Iterator[None]:
+    """Meanwhile DescribeAddresses shows, in this thread, what `descriptions` returned some time ago."""
+    _SHOWN.past = past
+    try:
+        yield
+    finally:
+        _SHOWN.past = {}
 
 
 # The three calls. `call` is moto's response object: the parameters, the backend, the answer.
@@ -95,7 +131,9 @@ def _describe_addresses(call: Any) -> Any:
             call._get_param("PublicIps", []),
             call._filters_from_querystring(),
         )
-        return ActionResult({"Addresses": [_described(address) for address in addresses]})
+        past: Mapping[str, dict[str, Any]] = getattr(_SHOWN, "past", {})
+        shown = [past.get(address.allocation_id) or _described(address) for address in addresses]
+        return ActionResult({"Addresses": shown})
 
 
 # What they do to the backend.

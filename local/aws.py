@@ -52,11 +52,14 @@ class Execution:
 class LocalAws:
     """Production on `bittybot`, staging on `tao`, both running release 1, and the workflow deployed.
 
-    `health_check` changes keys of the pair's health check; `app` is the CDK app to deploy. What took how long to come
-    up is in `seconds`.
+    `health_check` changes keys of the pair's health check; `app` is the CDK app to deploy; `time_scale` shortens the
+    waits and retry delays of the workflows. What took how long to come up is in `seconds`.
     """
 
-    def __init__(self, *, health_check: Mapping[str, object] | None = None, app: Path | None = None) -> None:
+    def __init__(
+        self, *, health_check: Mapping[str, object] | None = None, app: Path | None = None, time_scale: float = 1
+    ) -> None:
+        self._time_scale = time_scale
         self._health_check = dict(health_check or {})
         self._app = app or deployment.ROOT / "app.py"
         self.seconds: dict[str, float] = {}
@@ -80,7 +83,9 @@ class LocalAws:
         self._network = Network([PRODUCTION_IP, STAGING_IP], self._route)
         self.server_port = self._network.port
         self.ec2 = stack.enter_context(Ec2())
-        self.emulator = stack.enter_context(Emulator(ec2_endpoint=self.ec2.endpoint, folder=self.folder))
+        self.emulator = stack.enter_context(
+            Emulator(ec2_endpoint=self.ec2.endpoint, folder=self.folder, time_scale=self._time_scale)
+        )
         self.addresses: dict[Role, Address] = {
             "production": self.ec2.allocate(PRODUCTION_IP),
             "staging": self.ec2.allocate(STAGING_IP),

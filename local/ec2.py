@@ -11,10 +11,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import parse_qs
 
 import boto3
 from botocore.config import Config
@@ -24,6 +22,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from local.address_semantics import holder, restore_address_semantics
+from local.fault_layer import FaultLayer, StartResponse
+from local.faults import PATH as FAULTS
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -40,8 +40,6 @@ STATE_CODES: dict[InstanceState, int] = {
     "pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80,
 }  # fmt: skip
 
-StartResponse = Callable[..., Any]
-
 
 @dataclass(frozen=True)
 class Address:
@@ -57,8 +55,10 @@ class Ec2:
     def __init__(self) -> None:
         restore_address_semantics()
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it prints a line per request
-        self._moto = DomainDispatcherApplication(create_backend_app)
         self._on_change: list[Callable[[], None]] = []
+        moto = DomainDispatcherApplication(create_backend_app)
+        self._layer = FaultLayer(moto, backend=lambda: self._backend, changed=self._tell)
+        self.faults = self._layer.faults
         self._server = make_server(LOOPBACK, 0, self._answer, threaded=True, request_handler=MotoRequestHandler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="ec2", daemon=True
@@ -121,17 +121,10 @@ class Ec2:
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """The one place every request of every client passes."""
-        action = _action(environ)
-        answer: Iterable[bytes] = self._moto(environ, start_response)
-        if not action.startswith("Describe"):
-            for told in self._on_change:
-                told()
-        return answer
+        if environ["PATH_INFO"] == FAULTS:
+            return self._layer.answer_about_faults(environ, start_response)
+        return self._layer.answer(environ, start_response)
 
-
-def _action(environ: dict[str, Any]) -> str:
-    """The API action a request asks for, such as `AssociateAddress`; the body stays to be read again."""
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = BytesIO(body)
-    actions: list[str] = parse_qs(body.decode()).get("Action", [""])
-    return actions[0]
+    def _tell(self) -> None:
+        for told in self._on_change:
+            told()

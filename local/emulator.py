@@ -29,9 +29,13 @@ PORTS_TRIED = 5
 
 
 class Emulator:
-    """`with Emulator(...) as aws:` starts it; `wait_until_ready` before the first call."""
+    """`with Emulator(...) as aws:` starts it; `wait_until_ready` before the first call.
 
-    def __init__(self, *, ec2_endpoint: str, folder: Path) -> None:
+    `time_scale` shortens the waits and retry delays of its workflows, for tests: 0.1 is a tenth.
+    """
+
+    def __init__(self, *, ec2_endpoint: str, folder: Path, time_scale: float = 1) -> None:
+        self._time_scale = time_scale
         self._ec2_endpoint = ec2_endpoint
         self._log = folder / "ministack.log"
         self._temporary = folder / "tmp"
@@ -73,6 +77,7 @@ class Emulator:
         variables = {
             "GATEWAY_PORT": str(port),
             "BIND_HOST": LOOPBACK,
+            "SFN_WAIT_SCALE": str(self._time_scale),
             "IOT_MTLS_ENABLED": "0",  # a second port otherwise
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,

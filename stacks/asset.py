@@ -24,7 +24,7 @@ FOR_LAMBDA = ("--platform", "manylinux2014_aarch64", "--python-version", "3.13",
 def lambda_code(pairs: Mapping[str, Any]) -> lambda_.Code:
     """The asset, bundled without Docker, and bundled again only when something in it has changed."""
     configuration = json.dumps(pairs, indent=1, sort_keys=False)
-    content = [configuration, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
+    content = [configuration, *FOR_LAMBDA, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
     return lambda_.Code.from_asset(
         str(SOURCE),
         asset_hash_type=AssetHashType.CUSTOM,
@@ -54,7 +54,7 @@ class _Bundling:
 
 def _dependencies() -> Path:
     """The installed requirements of the functions, kept from one synthesis to the next."""
-    folder = DEPENDENCIES / hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    folder = DEPENDENCIES / hashlib.sha256(REQUIREMENTS.read_bytes() + repr(FOR_LAMBDA).encode()).hexdigest()[:16]
     if not folder.exists():
         unfinished = folder.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -5,11 +5,16 @@ from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from stacks.acknowledged import acknowledge, acknowledge_state_machine
 from stacks.configuration import placeholder_ids
-from stacks.functions import Functions
+from stacks.functions import LAST_CALL, Functions
+from stacks.repair import NAME as REPAIR_NAME
+from stacks.repair import Repair
+from stacks.workflow import NAME as WORKFLOW_NAME
 from stacks.workflow import Workflow
 
 
@@ -28,10 +33,45 @@ class CutoverStack(Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
+            # The key alias/aws/dynamodb: who may use the table needs no permission for it; CloudTrail shows its use.
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        topic = sns.Topic(self, "Outcomes", display_name="Elastic IP cutover", enforce_ssl=True)
+        # The policy of alias/aws/sns lets every principal of the account use it through SNS: the workflows' roles need
+        # no permission for it. Services that publish as themselves (CloudWatch alarms) could not; none does here.
+        topic = sns.Topic(
+            self,
+            "Outcomes",
+            display_name="Elastic IP cutover",
+            enforce_ssl=True,
+            master_key=kms.Alias.from_alias_name(self, "SnsKey", "alias/aws/sns"),
+        )
         workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
+        repair = Repair(
+            self,
+            "Repair",
+            functions=functions,
+            lock_table=lock_table,
+            topic=topic,
+            watched=WORKFLOW_NAME,
+            last_call=LAST_CALL,
+        )
+
+        acknowledge_state_machine(workflow.state_machine, invokes=functions.all, describes=[WORKFLOW_NAME, REPAIR_NAME])
+        acknowledge_state_machine(
+            repair.state_machine,
+            invokes=[functions.describe_addresses, functions.associate_address],
+            describes=[WORKFLOW_NAME, REPAIR_NAME],
+        )
+
+        acknowledge(
+            repair.node.find_child("Ended"),
+            {
+                "Serverless::Serverless-EventBusDLQ": "An event that EventBridge could not deliver is made up for by "
+                "the next execution, which takes over the dead lock; nobody would read it in a queue."
+            },
+        )
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)

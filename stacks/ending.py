@@ -1,41 +1,42 @@
 """How every execution ends: the lock is released, people are told, and the outcome has a state of its own name."""
 
+from collections.abc import Mapping
+
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.expressions import DRY_RUN_RESULT, EXECUTION, RESULT, jsonata
-from stacks.retries import retry_service
+from stacks.expressions import EXECUTION, RESULT, jsonata
+from stacks.retries import SERVICE_TIMEOUT, retry_service
 
-SUCCESSES = {
-    "CUT_OVER": ("CutOver", "The idle server became live; the former live server is the idle one now.", RESULT),
-    "ALREADY_LIVE": ("AlreadyLive", "Both addresses stood as asked for already; nothing was changed.", RESULT),
-    "REPAIRED": ("Repaired", "Production stood as asked for; the staging address was put right.", RESULT),
-    "DRY_RUN": ("DryRun", "All checks passed; the plan is in the output, and nothing was changed.", DRY_RUN_RESULT),
-}
-FAILURES = {
-    "InvalidRequest": "The input is wrong; the cause names the key. Nothing was read but the configuration.",
-    "CutoverInProgress": "Another execution holds this pair; the cause names it. Nothing was changed.",
-    "StagingUnhealthy": "The idle server failed its health check; the cause says how. Nothing was changed.",
-    "PreflightFailed": "A permission, an instance state or an address is not fit. Nothing was changed.",
-    "AddressMoved": "Somebody else moved an address since it was described. Nothing was changed.",
-    "RolledBack": "The cutover failed and both addresses are back where they were; the cause has the first error.",
-    "RollbackFailed": "A person must act: the cause has what was found and the commands that finish it.",
-}
-
+# An object with a key is left out where its value is not there: of an invalid request, nothing is known but the cause.
 NOTICE = (
-    '$string($merge([{"execution": $states.context.Execution.Id}, $exists($cause)'
-    f' ? {{"outcome": $outcome, "pair": $plan.pair, "cause": $cause}} : {RESULT}]))'
+    '$string($merge([{{"execution": $states.context.Execution.Id{about}}}, $exists($cause)'
+    ' ? {{"outcome": $outcome, "pair": $plan.pair, "cause": $cause}} : {result}]))'
 )
 SUBJECT = '"eip-cutover: " & ($exists($plan) ? $plan.pair & " " : "") & $outcome'
 
 
 class Ending(Construct):
-    """`ReleaseLock`, for executions that may hold the lock, then `Notify`, for all, then the outcome."""
+    """`ReleaseLock`, for executions that may hold the lock, then `Notify`, for all, then the outcome.
 
-    def __init__(self, scope: Construct, construct_id: str, *, lock_table: dynamodb.ITable, topic: sns.ITopic) -> None:
+    `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
+    the Fail states by their error, with their comment. `about` is JSONata for one more key of the notice.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        lock_table: dynamodb.ITable,
+        topic: sns.ITopic,
+        successes: Mapping[str, tuple[str, str, str]],
+        failures: Mapping[str, str],
+        about: str = "",
+    ) -> None:
         super().__init__(scope, construct_id)
         self.notify = tasks.SnsPublish.jsonata(
             self,
@@ -43,7 +44,8 @@ class Ending(Construct):
             comment="Tells the topic's subscribers how it ended.",
             topic=topic,
             subject=jsonata(SUBJECT),
-            message=sfn.TaskInput.from_text(jsonata(NOTICE)),
+            message=sfn.TaskInput.from_text(jsonata(NOTICE.format(about=about and f", {about}", result=RESULT))),
+            task_timeout=SERVICE_TIMEOUT,
             outputs="{% $states.input %}",
         )
         self.release_lock = tasks.DynamoDeleteItem.jsonata(
@@ -54,20 +56,21 @@ class Ending(Construct):
             key={"pair": tasks.DynamoAttributeValue.from_string("{% $plan.pair %}")},
             condition_expression="execution = :me",
             expression_attribute_values={":me": tasks.DynamoAttributeValue.from_string(EXECUTION)},
+            task_timeout=SERVICE_TIMEOUT,
             outputs="{% $states.input %}",
         )
-        outcome = self._outcome()
+        outcome = self._outcome(successes, failures)
         for task, following in ((self.release_lock, self.notify), (self.notify, outcome)):
             retry_service(task)
             task.add_catch(following, outputs="{% $states.input %}")
             task.next(following)
 
-    def _outcome(self) -> sfn.Choice:
+    def _outcome(self, successes: Mapping[str, tuple[str, str, str]], failures: Mapping[str, str]) -> sfn.Choice:
         outcome = sfn.Choice.jsonata(self, "Outcome?", comment="The state that follows has the outcome's name.")
-        for name, (state, comment, result) in SUCCESSES.items():
+        for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(self, state, comment=comment, outputs=jsonata(result))
             outcome.when(sfn.Condition.jsonata(jsonata(f'$outcome = "{name}"')), succeed, comment=name)
-        for name, comment in FAILURES.items():
+        for name, comment in failures.items():
             fail = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause=jsonata("$cause"))
             outcome.when(sfn.Condition.jsonata(jsonata(f'$outcome = "{name}"')), fail, comment=name)
         return outcome

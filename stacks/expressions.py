@@ -5,24 +5,32 @@ The workflow's variables:
 - `$plan`: what `DescribeAddresses` returned (`Plan.to_json` in `lambdas/domain.py`)
 - `$production`, `$staging`: the addresses as they stand now, kept up with every change
 - `$changed`: whether this execution has begun to change anything
+- `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause
 - `$holder`: the lock's item, while another execution holds it
-- `$interrupted`: the server that a dead execution was making live, once its lock was taken over
+- `$interrupted`: the server that the lock's holder is making live, unless it has succeeded
 """
 
 import json
 from typing import Any
 
-REQUEST = "{% $states.context.Execution.Input %}"
+# An input may be 256 KiB, which is as much as a whole event of a function: of one that is no request of ours anyway,
+# only the size is handed on.
+REQUEST = (
+    "{% $length($string($states.context.Execution.Input)) > 32768"
+    ' ? "an input of " & $string($length($string($states.context.Execution.Input))) & " characters"'
+    " : $states.context.Execution.Input %}"
+)
 EXECUTION = "{% $states.context.Execution.Id %}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
 PAYLOAD = "{% $states.result.Payload %}"
 
 # Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text, and some of
 # its errors (`States.Timeout`) have none.
-CAUSE = '($exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : "no cause was given")'
+CAUSE = '($states.errorOutput.Cause ? $states.errorOutput.Cause : "no cause was given")'
 MESSAGE = (
-    f'($c := {CAUSE}; $substring($c, 0, 1) = "{{" and $contains($c, "errorMessage") ? $parse($c).errorMessage : $c)'
+    f'($c := {CAUSE}; $substring($c, 0, 1) = "{{" and $substring($c, -1) = "}}"'
+    ' and $contains($c, "\\"errorMessage\\":") ? $parse($c).errorMessage : $c)'
 )
 CAUGHT = f'($states.errorOutput.Error & ": " & {MESSAGE})'
 
@@ -60,4 +68,6 @@ RESULT = (
     '{"outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,'
     ' "previous": {"production": $plan.production, "staging": $plan.staging}}'
 )
-DRY_RUN_RESULT = f'$merge([{RESULT}, {{"plan": {{"reason": $plan.reason, "steps": $plan.steps}}}}])'
+DRY_RUN_RESULT = (
+    f'$merge([{RESULT}, {{"plan": {{"reason": $plan.reason, "steps": $plan.steps, "checked": $plan.stagingInPlace}}}}])'
+)

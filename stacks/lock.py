@@ -1,6 +1,9 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
-from aws_cdk import Duration, Stack
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -8,19 +11,59 @@ from constructs import Construct
 
 from stacks.ending import Ending
 from stacks.expressions import EXECUTION, jsonata, refused
-from stacks.retries import CONDITION_FAILED, retry_service
+from stacks.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
 
 HOLDER = (
     '$exists($states.result.Item) ? {"execution": $states.result.Item.execution.S,'
     ' "since": $states.result.Item.since.S, "server": $states.result.Item.server.S} : null'
 )
+# Computed here, where a failure is caught, and not in the Wait state, which has no Catch.
 STATUS = (
-    '{"status": $states.result.Status, "stopDate": $exists($states.result.StopDate) ? $states.result.StopDate : $now()}'
+    '{{"status": $states.result.Status, "lastCallOver": $fromMillis({milliseconds} + $toMillis('
+    "$exists($states.result.StopDate) ? $states.result.StopDate : $now()))}}"
 )
+NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = (
     '"Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution'
     ' & ", since " & $holder.since & ". Nothing was changed. Wait until it ends, or stop it, then start again."'
 )
+
+
+def describe_execution(
+    scope: Construct,
+    name: str,
+    *,
+    comment: str,
+    execution: str,
+    state_machines: Sequence[str],
+    last_call: Duration,
+    assign: Mapping[str, Any] | None = None,
+) -> tasks.CallAwsService:
+    """Asks for the `status` of an execution, and when the last call that it made is over (`lastCallOver`).
+
+    `execution` is JSONata for its ARN, `state_machines` are the names of those whose executions may be asked for.
+    """
+    return tasks.CallAwsService.jsonata(
+        scope,
+        name,
+        comment=comment,
+        service="sfn",
+        action="describeExecution",
+        parameters={"ExecutionArn": jsonata(execution)},
+        iam_action="states:DescribeExecution",
+        iam_resources=[
+            Stack.of(scope).format_arn(
+                service="states",
+                resource="execution",
+                resource_name=f"{machine}:*",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for machine in state_machines
+        ],
+        task_timeout=SERVICE_TIMEOUT,
+        assign=assign,
+        outputs=jsonata(STATUS.format(milliseconds=last_call.to_milliseconds())),
+    )
 
 
 class Lock(Construct):
@@ -28,7 +71,8 @@ class Lock(Construct):
 
     The lock is an item of the table, keyed by the pair, with the ARN of the execution that holds it. A holder that
     runs no longer is dead, but a function that it had called may still be at work: its lock is taken over only when
-    the longest call of a function that changes an address (`last_call`) is over.
+    the longest call of a function that changes an address (`last_call`) is over. `holders` are the names of the state
+    machines whose executions may hold it.
     """
 
     def __init__(
@@ -36,7 +80,7 @@ class Lock(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        state_machine_name: str,
+        holders: Sequence[str],
         table: dynamodb.ITable,
         last_call: Duration,
         ending: Ending,
@@ -59,6 +103,7 @@ class Lock(Construct):
             },
             condition_expression="attribute_not_exists(pair) OR execution = :me",
             expression_attribute_values={":me": text(EXECUTION)},
+            task_timeout=SERVICE_TIMEOUT,
         )
         describe_lock = tasks.DynamoGetItem.jsonata(
             self,
@@ -67,32 +112,25 @@ class Lock(Construct):
             table=table,
             key=pair,
             consistent_read=True,
+            task_timeout=SERVICE_TIMEOUT,
             assign={"holder": jsonata(HOLDER)},
         )
         lock_held = sfn.Choice.jsonata(self, "LockHeld?")
-        describe_holder = tasks.CallAwsService.jsonata(
+        describe_holder = describe_execution(
             self,
             "DescribeLockHolder",
             comment="Does the execution that holds the lock still run?",
-            service="sfn",
-            action="describeExecution",
-            parameters={"ExecutionArn": "{% $holder.execution %}"},
-            iam_action="states:DescribeExecution",
-            iam_resources=[
-                Stack.of(self)
-                .format_arn(service="states", resource="execution", resource_name="*")
-                .replace("/*", f":{state_machine_name}:*")
-            ],
-            outputs=jsonata(STATUS),
+            execution="$holder.execution",
+            state_machines=holders,
+            last_call=last_call,
+            assign={"interrupted": jsonata('$states.result.Status = "SUCCEEDED" ? null : $holder.server')},
         )
         holder_running = sfn.Choice.jsonata(self, "HolderRunning?")
         wait = sfn.Wait.jsonata(
             self,
             "WaitForLastCall",
             comment="A function that the dead holder called may still be at work; by then it is not.",
-            time=sfn.WaitTime.timestamp(
-                jsonata(f"$fromMillis($toMillis($states.input.stopDate) + {last_call.to_milliseconds()})")
-            ),
+            time=sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
         )
         take_over = tasks.DynamoDeleteItem.jsonata(
             self,
@@ -102,13 +140,13 @@ class Lock(Construct):
             key=pair,
             condition_expression="execution = :holder",
             expression_attribute_values={":holder": text("{% $holder.execution %}")},
-            assign={"interrupted": "{% $holder.server %}"},
+            task_timeout=SERVICE_TIMEOUT,
         )
 
         for task in (self.acquire, describe_lock, describe_holder, take_over):
             retry_service(task)
         self.acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
-        describe_holder.add_catch(take_over, errors=["Sfn.ExecutionDoesNotExistException"])
+        describe_holder.add_catch(take_over, errors=[NO_EXECUTION])
         take_over.add_catch(taken_over, errors=[CONDITION_FAILED])
         for task in (self.acquire, describe_lock, describe_holder, take_over):
             task.add_catch(ending.release_lock, assign=refused())

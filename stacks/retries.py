@@ -18,6 +18,7 @@ LAMBDA_FAILURES = [
     "States.Timeout",
 ]
 TRANSIENT = ["EC2Unavailable", *LAMBDA_FAILURES]
+SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(30))
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 
@@ -27,8 +28,8 @@ def retry_forward(task: sfn.TaskStateBase) -> None:
 
 
 def retry_rollback(task: sfn.TaskStateBase) -> None:
-    """Up to 10 more tries within about 3 minutes: nothing comes after the rollback but a person."""
-    _retry(task, TRANSIENT, max_attempts=10, max_delay=30)
+    """Up to 10 more tries within about 3 minutes, refusals included: nothing comes after the rollback but a person."""
+    _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
 
 
 def retry_service(task: sfn.TaskStateBase) -> None:

@@ -1,10 +1,13 @@
-"""The way back: production first, then staging, then a look and a health check before anything is claimed."""
+"""The way back: production first, then staging, then a look and a health check before anything is claimed.
+
+Production is only moved back by an execution that has begun to move it: what somebody else did with it is not undone.
+"""
 
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.ending import Ending
-from stacks.expressions import CAUGHT, MESSAGE, jsonata, sentence
+from stacks.expressions import CAUGHT, MESSAGE, jsonata, refused, sentence
 from stacks.retries import retry_rollback
 from stacks.steps import Steps
 
@@ -13,6 +16,7 @@ PLACES = (
     ' & ", staging " & $states.result.Payload.staging.publicIp & " on "'
     ' & ($states.result.Payload.staging.server != null ? $states.result.Payload.staging.server : "no server")'
 )
+FAILED = f'$states.context.State.Name & " failed with " & {CAUGHT}'
 UNSEEN = (
     '$cause & " The rollback was tried, but the addresses could not be described after it: "'
     f' & {sentence(CAUGHT)} & " A person must act. To put both addresses back where they were, run: " & $plan.restore'
@@ -24,13 +28,17 @@ class Rollback(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, ending: Ending) -> None:
         super().__init__(scope, construct_id)
-        self.start = steps.associate(
+        self.start = sfn.Choice.jsonata(
+            self, "ProductionMoved?", comment="Has this execution begun to move production?"
+        )
+        restore_production = steps.associate(
             self,
             "RestoreProduction",
             comment="The production address back to the server that was live, in one atomic move.",
             address="production",
             server="$plan.live",
             private_ip="$plan.production.privateIp",
+            force=True,
         )
         had_server = sfn.Choice.jsonata(self, "StagingHadServer?")
         restore_staging = steps.associate(
@@ -40,6 +48,7 @@ class Rollback(Construct):
             address="staging",
             server="$plan.staging.server = $plan.live.name ? $plan.live : $plan.idle",
             private_ip="$plan.staging.privateIp",
+            force=True,
         )
         take_staging_off = steps.disassociate(
             self,
@@ -69,12 +78,16 @@ class Rollback(Construct):
             },
         )
 
-        for task in (self.start, restore_staging, take_staging_off, describe_restored, check_restored):
+        for task in (restore_production, restore_staging, take_staging_off, describe_restored, check_restored):
             retry_rollback(task)
-        # Whatever went wrong, what counts is where the addresses are found in the end.
-        self.start.add_catch(had_server)
+        for task in (restore_production, restore_staging, take_staging_off):
+            task.add_catch(ending.release_lock, errors=["Redriven"], assign=refused())
+        # Unless EC2 took production back, staging must stay: its server may still hold production. Whatever went
+        # wrong, what counts is where the addresses are found in the end.
+        failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED)}')}
+        restore_production.add_catch(describe_restored, assign=failed)
         for task in (restore_staging, take_staging_off):
-            task.add_catch(describe_restored)
+            task.add_catch(describe_restored, assign=failed)
             task.next(describe_restored)
         describe_restored.add_catch(
             ending.release_lock,
@@ -95,7 +108,10 @@ class Rollback(Construct):
             },
         )
 
-        self.start.next(had_server)
+        self.start.when(
+            sfn.Condition.jsonata("{% $moved %}"), restore_production, comment="production was moved"
+        ).otherwise(had_server)
+        restore_production.next(had_server)
         had_server.when(
             sfn.Condition.jsonata("{% $plan.staging.server != null %}"), restore_staging, comment="staging had one"
         ).otherwise(take_staging_off)

@@ -13,7 +13,21 @@ from stacks.expressions import EXECUTION_NAME, REQUEST, jsonata
 from stacks.functions import Functions
 
 AddressName = Literal["production", "staging"]
+# The context object has the count only in an execution that was redriven.
+REDRIVEN = jsonata("$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0")
+COLD_START_SECONDS = 15  # Lambda allows 10 for it, and the function's timeout begins after it
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
+
+
+def longest(function: lambda_.Function) -> float:
+    """The seconds after which a state gives a call of a function up.
+
+    More than the function's own timeout and the start of a cold one, so that a call that was given up is never still in
+    flight.
+    """
+    if function.timeout is None:
+        raise ValueError(f"{function.node.path} has no timeout")
+    return function.timeout.to_seconds() + COLD_START_SECONDS
 
 
 class Steps:
@@ -22,18 +36,26 @@ class Steps:
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
 
-    def describe_addresses(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
+    def describe_addresses(
+        self, scope: Construct, name: str, *, comment: str, request: Any = REQUEST, keep_live: bool = False
+    ) -> tasks.LambdaInvoke:
+        """`keep_live`: plan to put right what is not, without moving production."""
         return self._invoke(
             scope,
             name,
             self._functions.describe_addresses,
             comment=comment,
-            payload={"request": REQUEST, "interrupted": jsonata("$exists($interrupted) ? $interrupted : null")},
+            payload={
+                "request": request,
+                "interrupted": jsonata("$exists($interrupted) ? $interrupted : null"),
+                "keepLive": keep_live,
+            },
             assign={
                 "plan": "{% $states.result.Payload %}",
                 "production": "{% $states.result.Payload.production %}",
                 "staging": "{% $states.result.Payload.staging %}",
                 "changed": False,
+                "moved": False,
             },
         )
 
@@ -77,10 +99,20 @@ class Steps:
         allow_reassociation: bool = True,
         private_ip: str | None = None,
         expected: str | None = None,
+        production_on: str | None = None,
+        force: bool = False,
         assign: Mapping[str, Any] | None = None,
     ) -> tasks.LambdaInvoke:
-        """`expected` is the instance that the address must come from, `None` for any."""
-        optional = {"privateIp": private_ip, "expected": f"[{expected}]" if expected else None}
+        """`expected` is the instance that the address must come from, `production_on` the one that production must be
+        on; `None` for any.
+
+        `force`: EC2 is called even if a look, which may be stale, shows the address there already.
+        """
+        optional = {
+            "privateIp": private_ip,
+            "expected": f"[{expected}]" if expected else None,
+            "productionOn": production_on,
+        }
         return self._invoke(
             scope,
             name,
@@ -91,6 +123,8 @@ class Steps:
                 "address": address,
                 "server": jsonata(server),
                 "allowReassociation": allow_reassociation,
+                "force": force,
+                "redriven": REDRIVEN,
                 **{key: jsonata(expression) for key, expression in optional.items() if expression},
             },
             assign={address: CHANGED_ADDRESS, "changed": True, **(assign or {})},
@@ -107,7 +141,12 @@ class Steps:
             name,
             self._functions.disassociate_address,
             comment=comment,
-            payload={"plan": "{% $plan %}", "asPlanned": as_planned},
+            payload={
+                "plan": "{% $plan %}",
+                "asPlanned": as_planned,
+                "firstTry": "{% $states.context.State.RetryCount = 0 %}",
+                "redriven": REDRIVEN,
+            },
             assign={"staging": CHANGED_ADDRESS, "changed": True},
         )
 
@@ -125,8 +164,6 @@ class Steps:
         payload: dict[str, Any],
         assign: Mapping[str, Any] | None = None,
     ) -> tasks.LambdaInvoke:
-        timeout = function.timeout
-        assert timeout is not None  # noqa: S101  # every function of ours has one
         return tasks.LambdaInvoke.jsonata(
             scope,
             name,
@@ -134,8 +171,7 @@ class Steps:
             lambda_function=function,
             payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload}),
             retry_on_service_exceptions=False,
-            # Longer than the function's own, so that a call that this state gave up is never still in flight.
-            task_timeout=sfn.Timeout.duration(Duration.seconds(timeout.to_seconds() + 10)),
+            task_timeout=sfn.Timeout.duration(Duration.seconds(longest(function))),
             outputs="{% $states.result.Payload %}",
             assign=assign,
         )

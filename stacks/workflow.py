@@ -3,22 +3,45 @@
 The picture in the README is drawn from what this file defines, and the names of the states tell the story.
 """
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.ending import Ending
-from stacks.expressions import failed, jsonata, refused
-from stacks.functions import ADDRESS_TIMEOUT, Functions
+from stacks.expressions import DRY_RUN_RESULT, RESULT, failed, jsonata, refused
+from stacks.functions import LAST_CALL, Functions
 from stacks.lock import Lock
+from stacks.repair import NAME as REPAIR
 from stacks.retries import retry_forward
 from stacks.rollback import Rollback
-from stacks.steps import Steps
+from stacks.state_machine import standard_state_machine
+from stacks.steps import Steps, longest
 
 NAME = "eip-cutover"
+# The contract: what an execution comes to. README, "Outcome".
+SUCCESSES = {
+    "CUT_OVER": ("CutOver", "The idle server became live; the former live server is the idle one now.", RESULT),
+    "ALREADY_LIVE": ("AlreadyLive", "Both addresses stood as asked for already; nothing was changed.", RESULT),
+    "REPAIRED": ("Repaired", "Production stood as asked for; the staging address was put right.", RESULT),
+    "DRY_RUN": ("DryRun", "What would be done, and why, is in the output. Nothing was changed.", DRY_RUN_RESULT),
+}
+FAILURES = {
+    "InvalidRequest": "The input is wrong; the cause names the key. Nothing was read but the configuration.",
+    "CutoverInProgress": "Another execution holds this pair; the cause names it. Nothing was changed.",
+    "StagingUnhealthy": "The idle server failed its health check; the cause says how. Nothing was changed.",
+    "PreflightFailed": "A permission, an instance state or an address is not fit. Nothing was changed.",
+    "AddressMoved": "Somebody else moved an address since it was described. Nothing was changed.",
+    "RolledBack": "The cutover failed and both addresses are back where they were; the cause has the first error.",
+    "RollbackFailed": "A person must act: the cause has what was found and the commands that finish it.",
+}
+
+
+def deadline(functions: Functions) -> Duration:
+    """Longer than all states with all their retries can take; `tests/stacks/test_deadline.py` adds them up."""
+    health_checks = 5 + 5 + 11  # tries of HealthCheckStaging, HealthCheckProduction and HealthCheckRestored
+    return Duration.seconds(health_checks * (longest(functions.health_check) + 30) + 3 * 3600)
 
 
 class Workflow(Construct):
@@ -35,7 +58,9 @@ class Workflow(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._steps = Steps(functions)
-        self._ending = Ending(self, "Ending", lock_table=lock_table, topic=topic)
+        self._ending = Ending(
+            self, "Ending", lock_table=lock_table, topic=topic, successes=SUCCESSES, failures=FAILURES
+        )
         self._rollback = Rollback(self, "Rollback", steps=self._steps, ending=self._ending)
 
         describe = self._steps.describe_addresses(
@@ -46,51 +71,36 @@ class Workflow(Construct):
         lock = Lock(
             self,
             "Lock",
-            state_machine_name=NAME,
+            holders=[NAME, REPAIR],
             table=lock_table,
-            last_call=Duration.seconds(ADDRESS_TIMEOUT.to_seconds() + 5),
+            last_call=LAST_CALL,
             ending=self._ending,
             taken_over=describe,
         )
-        describe.next(
+        describe.next(lock.acquire)
+        lock.acquire.next(
             sfn.Choice.jsonata(self, "AlreadyLive?")
             .when(
                 sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}'),
-                self._ending.notify,
+                self._ending.release_lock,
                 comment="both addresses stand as asked for",
                 assign={"outcome": "ALREADY_LIVE"},
             )
-            .otherwise(lock.acquire)
+            .otherwise(self._prepared())
         )
-        lock.acquire.next(self._prepared(self._cutover()))
 
-        self.state_machine = sfn.StateMachine(
+        self.state_machine = standard_state_machine(
             self,
-            "StateMachine",
-            state_machine_name=NAME,
-            state_machine_type=sfn.StateMachineType.STANDARD,
-            query_language=sfn.QueryLanguage.JSONATA,
+            name=NAME,
             comment=(
                 'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
                 '"dryRun": true}, each key optional.'
             ),
-            definition_body=sfn.DefinitionBody.from_chainable(describe),
-            timeout=Duration.hours(8),
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=logs.LogGroup(
-                    self,
-                    "Logs",
-                    log_group_name=f"/aws/vendedlogs/states/{Stack.of(self).stack_name}",
-                    retention=logs.RetentionDays.SIX_MONTHS,
-                    removal_policy=RemovalPolicy.DESTROY,
-                ),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=True,
-            ),
+            start=describe,
+            timeout=deadline(functions),
         )
 
-    def _prepared(self, cutover: sfn.IChainable) -> sfn.Choice:
+    def _prepared(self) -> sfn.Choice:
         """With the lock held: staging on the idle server, all checks passed, and then the cutover."""
         changed = sfn.Choice.jsonata(self, "AnythingChanged?", comment="Was the staging address repaired before?")
         changed.when(
@@ -126,8 +136,7 @@ class Workflow(Construct):
             retry_forward(branch)
             preflight.branch(branch)
         preflight.add_catch(changed, assign=refused())
-        self._disassociate_staging.add_catch(changed, errors=["AddressMoved"], assign=refused())
-        self._disassociate_staging.add_catch(self._rollback.start, assign=failed())
+        disassociate_staging = self._cutover(moved=changed)
         preflight.next(
             sfn.Choice.jsonata(self, "DryRun?")
             .when(
@@ -136,7 +145,7 @@ class Workflow(Construct):
                 comment="dry run",
                 assign={"outcome": "DRY_RUN"},
             )
-            .otherwise(cutover)
+            .otherwise(disassociate_staging)
         )
 
         repair = self._steps.associate(
@@ -146,8 +155,11 @@ class Workflow(Construct):
             address="staging",
             server="$plan.idle",
             expected="$plan.staging.instanceId",
+            production_on="$plan.live.instanceId",
         )
         retry_forward(repair)
+        repair.add_catch(changed, errors=["AddressMoved"], assign=refused())
+        repair.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
         repair.add_catch(self._rollback.start, assign=failed())
         repair.next(
             sfn.Choice.jsonata(self, "RepairOnly?")
@@ -171,14 +183,18 @@ class Workflow(Construct):
             .otherwise(repair)
         )
 
-    def _cutover(self) -> sfn.IChainable:
-        """The changes, in order. Whatever fails from here on leads to the rollback."""
-        self._disassociate_staging = self._steps.disassociate(
+    def _cutover(self, *, moved: sfn.IChainable) -> sfn.IChainable:
+        """The changes, in order. `moved` is where it leads that an address moved before the first of them.
+
+        Whatever else fails leads to the rollback, but in an execution that was redriven: it has lost its lock.
+        """
+        disassociate_staging = self._steps.disassociate(
             self,
             "DisassociateStaging",
             comment="Looks again whether both addresses stand as planned, then frees the idle server.",
             as_planned=True,
         )
+        disassociate_staging.add_catch(moved, errors=["AddressMoved"], assign=refused())
         reassociate_production = self._steps.associate(
             self,
             "ReassociateProduction",
@@ -186,6 +202,7 @@ class Workflow(Construct):
             address="production",
             server="$plan.idle",
             expected="$plan.live.instanceId",
+            assign={"moved": True},
         )
         reassociate_staging = self._steps.associate(
             self,
@@ -203,12 +220,17 @@ class Workflow(Construct):
             server="$plan.idle",
             assign={"outcome": "CUT_OVER"},
         )
-        for task in (self._disassociate_staging, reassociate_production, reassociate_staging, check_production):
+        changes = (disassociate_staging, reassociate_production, reassociate_staging)
+        for task in changes:
+            task.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
+        for task in (*changes, check_production):
             retry_forward(task)
-        for task in (reassociate_production, reassociate_staging, check_production):
+        for task in (disassociate_staging, reassociate_staging, check_production):
             task.add_catch(self._rollback.start, assign=failed())
+        reassociate_production.add_catch(self._rollback.start, errors=["AddressMoved"], assign=failed())
+        reassociate_production.add_catch(self._rollback.start, assign={**failed(), "moved": True})
         return (
-            sfn.Chain.start(self._disassociate_staging)
+            sfn.Chain.start(disassociate_staging)
             .next(reassociate_production)
             .next(reassociate_staging)
             .next(check_production)

@@ -123,22 +123,6 @@ def test_a_release_that_fails_as_production_is_rolled_back(aws: LocalAws) -> Non
     assert locks(aws) == []
 
 
-def test_a_stopped_execution_does_not_block_the_next(aws: LocalAws) -> None:
-    aws.servers["tao"].stop()  # so that its health check lasts
-    arn = aws.start({})
-    deadline = time.monotonic() + 30
-    while not locks(aws):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    aws.client("stepfunctions").stop_execution(executionArn=arn)
-    aws.servers["tao"].start()
-    assert aws.wait(arn).status == "ABORTED"
-    assert len(locks(aws)) == 1
-    assert aws.execute({}).output["outcome"] == "CUT_OVER"
-    assert places(aws) == ("tao", "bittybot")
-    assert locks(aws) == []
-
-
 def test_every_line_that_the_functions_log_names_the_execution(aws: LocalAws) -> None:
     began = int(time.time() * 1000)
     assert aws.execute({}, name="traceable").output["outcome"] == "CUT_OVER"

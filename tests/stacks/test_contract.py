@@ -27,6 +27,7 @@ FAILURES = {
     "RolledBack",
     "RollbackFailed",
 }
+CHANGING = ("associate_address", "disassociate_address")
 SUCCESSES = {"CUT_OVER": "CutOver", "ALREADY_LIVE": "AlreadyLive", "REPAIRED": "Repaired", "DRY_RUN": "DryRun"}
 # Documented by AWS: Step Functions' own names, its Lambda, DynamoDB and SDK integrations, Lambda's runtime.
 OF_AWS = {
@@ -40,6 +41,12 @@ OF_AWS = {
 @pytest.fixture(scope="session")
 def workflow(template: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(definition(template, table="locks", topic="outcomes"))
+    return found
+
+
+@pytest.fixture(params=["eip-cutover", "eip-cutover-repair"])
+def each_workflow(request: pytest.FixtureRequest, template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(definition(template, table="locks", topic="outcomes", name=request.param))
     return found
 
 
@@ -59,8 +66,8 @@ def named_in(workflow: dict[str, Any]) -> set[str]:
     }
 
 
-def test_every_error_name_in_the_workflow_is_a_class_of_ours_or_one_of_aws(workflow: dict[str, Any]) -> None:
-    assert named_in(workflow) <= OURS | OF_AWS
+def test_every_error_name_in_the_workflow_is_a_class_of_ours_or_one_of_aws(each_workflow: dict[str, Any]) -> None:
+    assert named_in(each_workflow) <= OURS | OF_AWS
 
 
 def test_every_class_of_ours_is_retried_caught_by_name_kept_or_told_in_a_cause(workflow: dict[str, Any]) -> None:
@@ -68,20 +75,20 @@ def test_every_class_of_ours_is_retried_caught_by_name_kept_or_told_in_a_cause(w
     assert named_in(workflow) | set(REFUSALS) | told_in_a_cause >= OURS
 
 
-def test_every_task_and_parallel_state_catches_every_error(workflow: dict[str, Any]) -> None:
+def test_every_task_and_parallel_state_catches_every_error(each_workflow: dict[str, Any]) -> None:
     in_branches = {
         name
-        for state in workflow["States"].values()
+        for state in each_workflow["States"].values()
         for branch in state.get("Branches", ())
         for name in branch["States"]
     }
-    for name, state in states_of(workflow):
+    for name, state in states_of(each_workflow):
         if state["Type"] in ("Task", "Parallel") and name not in in_branches:
             assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
 
 
-def test_every_task_is_retried_on_what_passes_by_itself(workflow: dict[str, Any]) -> None:
-    for name, state in states_of(workflow):
+def test_every_task_is_retried_on_what_passes_by_itself(each_workflow: dict[str, Any]) -> None:
+    for name, state in states_of(each_workflow):
         if state["Type"] == "Task":
             assert state["Retry"], name
             assert state["Retry"][-1]["JitterStrategy"] == "FULL", name
@@ -102,22 +109,43 @@ def test_the_last_choice_leads_each_outcome_to_the_state_of_its_name(workflow: d
     assert leads == {f'{{% $outcome = "{outcome}" %}}': state for outcome, state in expected.items()}
 
 
-def test_every_state_is_explained_to_whoever_looks_at_it_in_the_console(workflow: dict[str, Any]) -> None:
-    for name, state in states_of(workflow):
+def test_every_state_is_explained_to_whoever_looks_at_it_in_the_console(each_workflow: dict[str, Any]) -> None:
+    for name, state in states_of(each_workflow):
         if state["Type"] != "Choice":
             assert state.get("Comment"), name
         for rule in state.get("Choices", ()):
             assert rule.get("Comment"), name
 
 
-def test_production_is_only_ever_moved_never_disassociated(workflow: dict[str, Any]) -> None:
+def test_no_step_changes_anything_in_an_execution_that_was_redriven(each_workflow: dict[str, Any]) -> None:
+    for name, state in states_of(each_workflow):
+        payload = state.get("Arguments", {}).get("Payload", {})
+        if state.get("Arguments", {}).get("FunctionName") in CHANGING and "dryRun" not in payload:
+            assert "RedriveCount" in payload["redriven"], name
+
+
+def test_a_redriven_step_of_a_cutover_ends_it_without_a_rollback(workflow: dict[str, Any]) -> None:
     for name, state in states_of(workflow):
+        if "redriven" in state.get("Arguments", {}).get("Payload", {}):
+            (catch,) = (catch for catch in state["Catch"] if catch["ErrorEquals"] == ["Redriven"])
+            assert catch["Next"] == "ReleaseLock", name
+
+
+def test_production_is_only_ever_moved_never_disassociated(each_workflow: dict[str, Any]) -> None:
+    for name, state in states_of(each_workflow):
         if state.get("Arguments", {}).get("FunctionName") == "disassociate_address":
-            assert set(state["Arguments"]["Payload"]) <= {"execution", "plan", "dryRun", "asPlanned"}, name
+            assert set(state["Arguments"]["Payload"]) <= {
+                "execution",
+                "plan",
+                "dryRun",
+                "asPlanned",
+                "firstTry",
+                "redriven",
+            }, name
 
 
-def test_no_id_reaches_a_function_that_changes_something_but_through_the_plan(workflow: dict[str, Any]) -> None:
-    for name, state in states_of(workflow):
-        if state.get("Arguments", {}).get("FunctionName") in ("associate_address", "disassociate_address"):
+def test_no_id_reaches_a_function_that_changes_something_but_through_the_plan(each_workflow: dict[str, Any]) -> None:
+    for name, state in states_of(each_workflow):
+        if state.get("Arguments", {}).get("FunctionName") in CHANGING:
             assert "$states.input" not in json.dumps(state["Arguments"]), name
             assert "Execution.Input" not in json.dumps(state["Arguments"]), name

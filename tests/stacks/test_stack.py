@@ -99,18 +99,19 @@ def test_the_lock_table_survives_the_stack_and_can_be_restored(template: dict[st
     assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
 
 
-def test_the_state_machine_is_standard_traced_and_logged(template: dict[str, Any]) -> None:
-    (machine,) = (found["Properties"] for found in resources(template, "AWS::StepFunctions::StateMachine").values())
-    assert machine["StateMachineName"] == "eip-cutover"
-    assert machine["StateMachineType"] == "STANDARD"
-    assert machine["TracingConfiguration"] == {"Enabled": True}
-    assert machine["LoggingConfiguration"]["Level"] == "ALL"
-    assert len(machine["LoggingConfiguration"]["Destinations"]) == 1
+def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, Any]) -> None:
+    machines = [found["Properties"] for found in resources(template, "AWS::StepFunctions::StateMachine").values()]
+    assert {machine["StateMachineName"] for machine in machines} == {"eip-cutover", "eip-cutover-repair"}
+    for machine in machines:
+        assert machine["StateMachineType"] == "STANDARD"
+        assert machine["TracingConfiguration"] == {"Enabled": True}
+        assert machine["LoggingConfiguration"]["Level"] == "ALL"
+        assert len(machine["LoggingConfiguration"]["Destinations"]) == 1
 
 
 def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
     groups = resources(template, "AWS::Logs::LogGroup")
-    assert len(groups) == 5
+    assert len(groups) == 6
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())
 
 
@@ -171,9 +172,10 @@ def test_the_template_passes_cfn_lint(template_folder: Path) -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-def test_the_definition_passes_the_asl_validator(template: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
+def test_the_definitions_pass_the_asl_validator(template: dict[str, Any], tmp_path: Path, name: str) -> None:
     arn = "arn:aws:sns:us-east-1:123456789012:outcomes"
-    (tmp_path / "workflow.asl.json").write_text(definition(template, table="locks", topic=arn))
+    (tmp_path / "workflow.asl.json").write_text(definition(template, table="locks", topic=arn, name=name))
     validated = subprocess.run(
         [PROJECT / "node_modules/.bin/asl-validator", "--json-path", tmp_path / "workflow.asl.json"],
         capture_output=True,
@@ -183,16 +185,14 @@ def test_the_definition_passes_the_asl_validator(template: dict[str, Any], tmp_p
     assert validated.returncode == 0, validated.stdout + validated.stderr
 
 
-def test_the_picture_in_the_readme_is_that_of_the_workflow(template_folder: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "workflow.svg"
-    draw: list[str | Path] = [
-        "node",
-        PROJECT / "docs/picture.mjs",
-        template_folder / "EipCutover.template.json",
-        picture,
-    ]
-    subprocess.run(draw, check=True)
-    assert picture.read_text() == (PROJECT / "docs/workflow.svg").read_text(), "run `make picture`"
+@pytest.mark.parametrize(("name", "picture"), [("eip-cutover", "workflow.svg"), ("eip-cutover-repair", "repair.svg")])
+def test_the_pictures_are_those_of_the_workflows(
+    template_folder: Path, tmp_path: Path, name: str, picture: str
+) -> None:
+    drawn = tmp_path / picture
+    draw: list[str | Path] = ["node", PROJECT / "docs/picture.mjs", template_folder / "EipCutover.template.json"]
+    subprocess.run([*draw, drawn, name], check=True)
+    assert drawn.read_text() == (PROJECT / "docs" / picture).read_text(), "run `make picture`"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ class FakeEc2:
     calls: list[str] = field(default_factory=list)
     errors: dict[str, list[Exception]] = field(default_factory=dict)
     lose_answers: bool = False
+    asked: dict[str, Any] = field(default_factory=dict)
+    elastic_ips: dict[str, dict[str, str]] = field(default_factory=dict)
     _before: dict[str, str | None] = field(default_factory=dict)
     _associations: int = 0
 
@@ -55,6 +57,7 @@ class FakeEc2:
         return described
 
     def associate_address(self, **parameters: Any) -> dict[str, Any]:
+        self.asked = parameters
         self._called("AssociateAddress", **parameters)
         self._before = dict(self.holders)
         self.holders[parameters["AllocationId"]] = parameters["InstanceId"]
@@ -74,7 +77,7 @@ class FakeEc2:
             {
                 "InstanceId": one,
                 "State": {"Name": self.states.get(one, "running")},
-                "NetworkInterfaces": [{}] * self.interfaces.get(one, 1),
+                "NetworkInterfaces": [{"Association": self.elastic_ips.get(one, {})}] * self.interfaces.get(one, 1),
             }
             for one in InstanceIds
         ]
@@ -146,7 +149,7 @@ def test_a_change_counts_once_it_shows(addresses: Addresses, ec2: FakeEc2, slept
 
 def test_a_change_that_never_shows_may_be_tried_again(addresses: Addresses, ec2: FakeEc2, slept: list[float]) -> None:
     ec2.stale = 1000
-    with pytest.raises(EC2Unavailable, match=r"accepted association eipassoc-new .* does not show it yet"):
+    with pytest.raises(EC2Unavailable, match=r"accepted to associate .* does not show it yet"):
         addresses.associate("production", TAO, allow_reassociation=True)
     assert sum(slept) == pytest.approx(VISIBLE_WITHIN_SECONDS, abs=1)
 
@@ -164,12 +167,14 @@ def test_an_address_that_is_where_it_shall_be_need_not_be_where_it_is_expected(a
 
 
 def test_staging_never_displaces_production(addresses: Addresses, ec2: FakeEc2) -> None:
-    with pytest.raises(EC2Refused, match=r"is on bittybot; associating the staging address .* would displace it"):
+    with pytest.raises(EC2Unavailable, match=r"is on bittybot; associating the staging address .* would displace it"):
         addresses.associate("staging", BITTYBOT, allow_reassociation=True)
     assert ec2.changes == []
 
 
-@pytest.mark.parametrize("code", ["RequestLimitExceeded", "InternalError", "IncorrectInstanceState"])
+@pytest.mark.parametrize(
+    "code", ["RequestLimitExceeded", "InternalError", "IncorrectInstanceState", "InvalidInstanceID"]
+)
 def test_what_passes_by_itself_may_be_tried_again(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
     ec2.errors["AssociateAddress"] = [error(code, 503 if code == "RequestLimitExceeded" else 400)]
     with pytest.raises(EC2Unavailable, match=f"AssociateAddress of the production address .* failed with {code}"):
@@ -203,7 +208,8 @@ def test_an_answer_that_was_lost_is_found_by_the_next_try(addresses: Addresses, 
 
 def test_staging_is_taken_off_once(addresses: Addresses, ec2: FakeEc2) -> None:
     before = planned(addresses)
-    assert [addresses.disassociate_staging(before)[1] for _ in range(2)] == [True, False]
+    assert addresses.disassociate_staging(before)[1] is True
+    assert addresses.disassociate_staging(before, first_try=False)[1] is False
     assert ec2.changes == ["DisassociateAddress"]
 
 
@@ -212,6 +218,43 @@ def test_an_association_that_is_gone_is_as_good_as_disassociated(addresses: Addr
     ec2.errors["DisassociateAddress"] = [error("InvalidAssociationID.NotFound")]
     address, _ = addresses.disassociate_staging()
     assert not address.is_associated
+
+
+def test_staging_that_somebody_took_off_before_the_first_try_has_moved(addresses: Addresses, ec2: FakeEc2) -> None:
+    before = planned(addresses)
+    ec2.holders[WEB.staging] = None
+    with pytest.raises(AddressMoved, match="is on no server; the plan was made with it on i-0bbbbbbbb"):
+        addresses.disassociate_staging(before)
+
+
+def test_staging_is_not_repaired_when_production_moved(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.holders |= {WEB.staging: None, WEB.production: STRANGER}
+    with pytest.raises(AddressMoved, match="The production address"):
+        addresses.associate("staging", TAO, allow_reassociation=True, production_on=BITTYBOT.instance_id)
+    assert ec2.changes == []
+
+
+def test_an_address_that_seems_to_be_there_is_moved_there_by_force(addresses: Addresses, ec2: FakeEc2) -> None:
+    addresses.associate("production", TAO, allow_reassociation=True)
+    ec2.stale = 2  # shows it on bittybot again
+    addresses.associate("production", BITTYBOT, allow_reassociation=True, force=True)
+    assert ec2.holders[WEB.production] == BITTYBOT.instance_id
+
+
+def test_a_call_that_meets_its_own_effect_has_succeeded(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.holders[WEB.staging] = None
+    ec2.holders[WEB.production] = TAO.instance_id
+    ec2.lose_answers = True  # it takes effect and says that the address is associated already
+    ec2.errors["AssociateAddress"] = [error("Resource.AlreadyAssociated")]
+    address, _ = addresses.associate("staging", BITTYBOT, allow_reassociation=False)
+    assert address.server == "bittybot"
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_what_may_be_reassociated_is_said_to_ec2(addresses: Addresses, ec2: FakeEc2, allow: bool) -> None:
+    addresses.associate("production", TAO, allow_reassociation=allow, private_ip="p")
+    assert ec2.asked["AllowReassociation"] is allow
+    assert ec2.asked["PrivateIpAddress"] == "p"
 
 
 @pytest.mark.parametrize("moved", [WEB.production, WEB.staging])
@@ -282,6 +325,18 @@ def test_a_server_needs_exactly_one_network_interface(addresses: Addresses, ec2:
     ec2.interfaces[BITTYBOT.instance_id] = interfaces
     with pytest.raises(PreflightFailed, match=f"bittybot .* has {interfaces} network interfaces"):
         addresses.rehearse_associate(before)
+
+
+def test_a_third_elastic_ip_on_a_server_is_not_displaced(addresses: Addresses, ec2: FakeEc2) -> None:
+    before = planned(addresses)
+    ec2.elastic_ips[TAO.instance_id] = {"PublicIp": "203.0.113.7", "IpOwnerId": "123456789012"}
+    with pytest.raises(PreflightFailed, match=r"tao .* holds the Elastic IP 203.0.113.7, which is not of this pair"):
+        addresses.rehearse_associate(before)
+
+
+def test_a_public_address_that_ec2_assigned_makes_room(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.elastic_ips[TAO.instance_id] = {"PublicIp": "203.0.113.7", "IpOwnerId": "amazon"}
+    addresses.rehearse_associate(planned(addresses))
 
 
 def test_an_address_reads_as_a_person_would_say_it() -> None:

@@ -96,8 +96,15 @@ def test_the_same_input_again_finishes_what_an_interrupted_execution_began(live_
     assert "interrupted" in result.reason
 
 
-def test_an_interrupted_execution_that_left_a_sound_pair_is_not_finished() -> None:
-    assert planned(production=TAO, staging=BITTYBOT, interrupted=TAO).decision == "CUT_OVER"
+def test_what_an_interrupted_execution_had_finished_is_not_undone() -> None:
+    assert planned(production=TAO, staging=BITTYBOT, interrupted=TAO).decision == "ALREADY_LIVE"
+
+
+@pytest.mark.parametrize(("staging", "decision"), [(BITTYBOT, "ALREADY_LIVE"), (NOWHERE, "REPAIR"), (TAO, "REPAIR")])
+def test_a_repair_never_moves_production(staging: Server, decision: str) -> None:
+    result = plan(Request(WEB), address("production", TAO), address("staging", staging), keep_live=True)
+    assert (result.decision, result.live) == (decision, TAO)
+    assert all("production address" not in step for step in result.steps)
 
 
 def test_a_server_that_is_asked_for_counts_more_than_an_interrupted_execution() -> None:

@@ -10,6 +10,14 @@ from tests.workflow.ec2_calls import EC2Calls, watched
 from tests.workflow.engine import Account, Aws, corrected_engine
 from tests.workflow.web import Web
 
+# What is to be told of the fault matrix.
+MATRIX = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if MATRIX in config.stash:
+        terminalreporter.write_line(config.stash[MATRIX])
+
 
 @pytest.fixture(scope="session")
 def web() -> Iterator[Web]:
@@ -35,5 +43,5 @@ def aws(account: Account, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def ec2_calls(aws: Aws) -> Iterator[EC2Calls]:
     """The calls that the handlers make to EC2 in this test."""
-    with watched() as calls:
+    with watched(aws.production, aws.staging) as calls:
         yield calls

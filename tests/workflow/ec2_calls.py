@@ -1,48 +1,255 @@
-"""Sees every call that the handlers make to EC2, and can answer in EC2's place or act just before a call."""
+"""Every call that an execution makes: of the handlers to EC2, of the workflow to functions, DynamoDB and SNS.
+
+It sees them all, and the faults of `local.faults` happen to them. EC2's are met at botocore's events, above its
+retries: what happens to a call here is what its third try came to. So with `attempts` nothing is seen of a fault but
+of a lost answer: that call takes effect twice, and its second answer arrives. Where the local EC2 is slow, here the
+client gives up and the call takes effect after the next one.
+"""
 
 import importlib
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
+from botocore import xform_name
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+
+from local.address_semantics import allocation_of, descriptions
+from local.fault_layer import strike
+from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
+from tests.workflow.engine import AROUND_HANDLERS, REGION, service_client
+
 CLIENTS = ("describe_addresses", "disassociate_address", "associate_address")
+SERVICES = ("dynamodb", "sns")
+ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
+CODES: dict[str, Kind] = {code: kind for kind, (code, _) in ERRORS.items()}
 Answer = tuple[SimpleNamespace, dict[str, Any]] | None
+
+
+class FunctionEnded(Exception):
+    """A function that ended without an answer; Lambda reports it by a name of its own."""
+
+    def __init__(self, reported_as: str) -> None:
+        super().__init__(f"RequestId: 0 Error: {reported_as}")
+        self.reported_as = reported_as
+
+
+ENDS: dict[Kind, str] = {
+    "crashed-before": "Runtime.ExitError",
+    "crashed-after": "Runtime.ExitError",
+    "timed-out-before": "Sandbox.Timedout",
+    "timed-out-after": "Sandbox.Timedout",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: the state that made it (empty for a service's), its action, and which of that action's calls it is."""
+
+    state: str
+    action: str
+    nth: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that the workflow asked EC2 for, as far as it is known: of which address, to which instance."""
+
+    action: str
+    allocation_id: str | None
+    instance_id: str | None
+    effective: bool
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Who held production and staging, as instance ids, `when`: before or after a call, or after a strike."""
+
+    when: str
+    production: str | None
+    staging: str | None
 
 
 @dataclass
 class EC2Calls:
-    """`made` are the calls in order, as `action` or `action (dry run)`."""
+    """`made` are the calls to EC2 in order, as `action` or `action (dry run)`; `everything` has the others, too."""
 
+    production: str
+    staging: str
     made: list[str] = field(default_factory=list)
-    _faults: list[tuple[str, int, Callable[[], Answer]]] = field(default_factory=list)
+    everything: list[Call] = field(default_factory=list)
+    effects: list[Change] = field(default_factory=list)
+    sights: list[Sight] = field(default_factory=list)
+    struck: list[Fault] = field(default_factory=list)
+    races: list[int] = field(default_factory=list)
+    after_the_first: Callable[[], None] = lambda: None
+    faults: Faults = field(default_factory=Faults)
+    _acts: list[tuple[str, int, Callable[[], None]]] = field(default_factory=list)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _past: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _late: list[Callable[[], None]] = field(default_factory=list)
+    _state: threading.local = field(default_factory=threading.local)
 
-    def fail(self, action: str, code: str, *, nth: int = 1, times: int = 1, status: int = 400) -> None:
-        """The n-th call of an action that changes something, and the `times - 1` after it, fail with a code."""
-        for number in range(nth, nth + times):
-            self._faults.append((action, number, lambda: _error(code, status)))
+    def inject(self, fault: Fault) -> None:
+        self.faults.inject(fault)
+
+    def fail(self, action: str, code: str, *, nth: int = 1, times: int = 1) -> None:
+        """The n-th call of an action from now on, and the `times - 1` after it, fail with a code."""
+        self.inject(_failing(action, code, nth=nth, times=times))
 
     def fail_from_now_on(self, action: str, code: str) -> None:
         """Every further call of an action fails with a code."""
-        self.fail(action, code, nth=self.made.count(action) + 1, times=1_000)
+        self.inject(_failing(action, code, nth=1, times=None))
 
     def before(self, action: str, act: Callable[[], None], *, nth: int = 1) -> None:
         """Something else happens just before the n-th call of an action."""
-        self._faults.append((action, nth, act))
+        self._acts.append((action, nth, act))
 
     @property
     def changes(self) -> list[str]:
         return [call for call in self.made if call in ("AssociateAddress", "DisassociateAddress")]
 
-    def _called(self, model: Any, params: Any, **_: Any) -> Answer:
-        dry_run = " (dry run)" if params["body"].get("DryRun") == "true" else ""
-        self.made.append(model.name + dry_run)
-        number = self.made.count(self.made[-1])
-        for action, nth, act in self._faults:
-            if (action, nth) == (self.made[-1], number):
-                return act()
+    def see(self, when: str) -> None:
+        self.sights.append(Sight(when, self._held(self.production), self._held(self.staging)))
+
+    def _held(self, allocation_id: str) -> str | None:
+        return _described().get(allocation_id, {}).get("InstanceId")
+
+    def _count(self, action: str) -> None:
+        self._counts[action] += 1
+        self.everything.append(Call(getattr(self._state, "name", ""), action, self._counts[action]))
+
+    # EC2.
+
+    def _parameters(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["parameters"] = dict(params)
+
+    def _called(self, model: Any, params: dict[str, Any], context: dict[str, Any], **_: Any) -> Answer:
+        action = model.name + (" (dry run)" if params["body"].get("DryRun") == "true" else "")
+        self.made.append(action)
+        self._count(action)
+        for each, nth, act in self._acts:
+            if (each, nth) == (action, self._counts[action]):
+                act()
+        fault = self.faults.meet(action)
+        self.see("before a call")
+        if fault and fault.kind in STRIKES:
+            self._remembering(lambda: strike(_backend(), fault, params["body"]))
+            self.struck.append(fault)
+            self.see("after a strike")
+            target = params["body"].get("InstanceId")
+            if action == "AssociateAddress" and target == self._held(self.production) == fault.instance_id:
+                self.races.append(len(self.sights))
+        context.update(before=_described(), changes=action in ("AssociateAddress", "DisassociateAddress"))
+        context["call"] = (model.name, context["parameters"], allocation_of(_backend(), params["body"]))
+        return None if fault is None else self._suffered(fault, context)
+
+    def _suffered(self, fault: Fault, context: dict[str, Any]) -> Answer:
+        match fault.kind:
+            case "reset" if fault.attempts is None:
+                raise ConnectionClosedError(endpoint_url=ENDPOINT)
+            case "answer-lost":
+                if fault.attempts is None:
+                    context["lost"] = True
+                else:
+                    self._again(context)
+            case "slow":
+                context["late"] = True
+                return _error("RequestLimitExceeded", 503)  # never seen: `_answered` raises
+            case "stale" if self._past:
+                return self._stale(context)
+            case _ if fault.error and fault.attempts is None:
+                return _error(*fault.error)
         return None
+
+    def _again(self, context: dict[str, Any]) -> None:
+        """The call takes effect, whatever comes of it."""
+        name, parameters, allocation_id = context["call"]
+        before = _described()
+        with suppress(ClientError):
+            getattr(_side(), xform_name(name))(**parameters)
+        if context["changes"]:
+            self._changed(name, allocation_id, parameters, before)
+
+    def _stale(self, context: dict[str, Any]) -> Answer:
+        ids = context["call"][1]["AllocationIds"]
+        shown = [self._past.get(each) or _described()[each] for each in ids]
+        metadata = {"HTTPStatusCode": 200, "RequestId": "stale"}
+        return SimpleNamespace(status_code=200), {"Addresses": shown, "ResponseMetadata": metadata}
+
+    def _answered(self, context: dict[str, Any], **_: Any) -> None:
+        late, self._late = self._late, []
+        if context["changes"] and not context.get("late"):
+            name, parameters, allocation_id = context["call"]
+            self._changed(name, allocation_id, parameters, context["before"])
+        self.see("after a call")
+        self.after_the_first()
+        self.after_the_first = lambda: None
+        for act in late:
+            act()
+            self.see("after a late call")
+        if context.get("late"):
+            self._late.append(partial(self._again, context))
+        if context.get("late") or context.get("lost"):
+            raise ReadTimeoutError(endpoint_url=ENDPOINT)
+
+    def _changed(
+        self, action: str, allocation_id: str | None, parameters: dict[str, Any], before: dict[str, Any]
+    ) -> None:
+        effective = _described() != before
+        if effective:
+            self._past = before
+        self.effects.append(Change(action, allocation_id, parameters.get("InstanceId"), effective))
+
+    def _remembering(self, act: Callable[[], None]) -> None:
+        before = _described()
+        act()
+        if _described() != before:
+            self._past = before
+
+    # Functions and services.
+
+    def _around(self, state: str, run: Callable[[], Any]) -> Any:
+        action = f"function {state}"
+        self._state.name = state
+        self._count(action)
+        fault = self.faults.meet(action)
+        if fault is None:
+            return run()
+        if fault.kind == "throttled":
+            raise ClientError(_error("TooManyRequestsException", 429)[1], "Invoke")  # type: ignore[index,arg-type]
+        if fault.kind.endswith("-after"):
+            run()
+        raise FunctionEnded(ENDS[fault.kind])
+
+    def _service_called(self, service: str, model: Any, context: dict[str, Any], **_: Any) -> Answer:
+        action = f"{service} {model.name}"
+        self._state.name = ""
+        self._count(action)
+        fault = self.faults.meet(action)
+        if fault is None:
+            return None
+        if fault.kind == "answer-lost":
+            context["lost"] = True
+            return None
+        return _error("ThrottlingException", 400)
+
+    def _service_answered(self, model: Any, context: dict[str, Any], **_: Any) -> None:
+        if context.get("lost"):  # what Step Functions says when its own SDK gets no answer
+            raise ClientError(_error("SdkClientException", 500)[1], model.name)  # type: ignore[index,arg-type]
+
+
+def _failing(action: str, code: str, *, nth: int, times: int | None) -> Fault:
+    kind = CODES.get(code, "refused")
+    return Fault(action=action, kind=kind, nth=nth, times=times, code=code if kind == "refused" else None)
 
 
 def _error(code: str, status: int) -> Answer:
@@ -53,14 +260,40 @@ def _error(code: str, status: int) -> Answer:
     return SimpleNamespace(status_code=status), parsed
 
 
+def _backend() -> Any:
+    return ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+
+def _described() -> dict[str, dict[str, Any]]:
+    return descriptions(_backend())
+
+
+@cache
+def _side() -> Any:
+    """A client whose calls nobody sees."""
+    return boto3.client("ec2", REGION)
+
+
 @contextmanager
-def watched() -> Iterator[EC2Calls]:
-    calls = EC2Calls()
-    events = [importlib.import_module(module).ec2.meta.events for module in CLIENTS]
-    for event in events:
-        event.register("before-call.ec2", calls._called, unique_id="ec2-calls")
+def watched(production: str, staging: str) -> Iterator[EC2Calls]:
+    """All calls of one execution after the other on the pair with these two addresses."""
+    calls = EC2Calls(production, staging)
+    listeners: list[tuple[Any, str, Any]] = []
+    for module in CLIENTS:
+        events = importlib.import_module(module).ec2.meta.events
+        listeners.append((events, "before-parameter-build.ec2", calls._parameters))
+        listeners.append((events, "before-call.ec2", calls._called))
+        listeners.append((events, "after-call.ec2", calls._answered))
+    for service in SERVICES:
+        events = service_client(service).meta.events
+        listeners.append((events, f"before-call.{service}", partial(calls._service_called, service)))
+        listeners.append((events, f"after-call.{service}", calls._service_answered))
+    for events, name, listener in listeners:
+        events.register(name, listener, unique_id=f"calls {name}")
+    AROUND_HANDLERS.append(calls._around)
     try:
         yield calls
     finally:
-        for event in events:
-            event.unregister("before-call.ec2", unique_id="ec2-calls")
+        AROUND_HANDLERS.remove(calls._around)
+        for events, name, _ in listeners:
+            events.unregister(name, unique_id=f"calls {name}")

@@ -7,13 +7,14 @@ gets wrong or leaves out is corrected here and listed in `docs/emulators.md`.
 import importlib
 import json
 import re
+import threading
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,12 +24,15 @@ import boto3
 import jsonata
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from jsonata.utils import Utils
 from moto import mock_aws
-from moto.awslambda_simple.models import LambdaSimpleBackend
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core import DEFAULT_ACCOUNT_ID, responses
+from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
@@ -37,10 +41,15 @@ from moto.stepfunctions.parser.asl.eval import states, variable_store
 from moto.stepfunctions.parser.asl.jsonata import jsonata as engine_jsonata
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.utils import TMP_THREADS
 
-from local.address_semantics import restore_address_semantics
+from addresses import Addresses
+from local.address_semantics import holder, restore_address_semantics
 
 REGION = "us-east-1"
+PAIR = ("bittybot", "tao")
 MODULES = ("describe_addresses", "health_check", "disassociate_address", "associate_address")
 MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
@@ -49,6 +58,7 @@ MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker
 INTERNAL_ERROR = {"HTTPStatusCode": 500, "RequestId": "test"}
 TIME_SCALE = 0.01
 WAITS: list[float] = []
+DURING_WAITS: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True)
@@ -77,16 +87,43 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(variable_store, "encode_jsonata_variable_declarations", _declare)
         moto.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", _in_boto3_case)
         moto.setattr(StateTaskServiceAwsSdk, "_normalise_response", _in_workflow_case)
-        moto.setattr(LambdaSimpleBackend, "invoke", _invoke)
+        moto.setattr(lambda_eval_utils, "execute_lambda_function_integration", _invoke)
+        moto.setattr(ExecutionWorker, "start", _start)
+        moto.setattr(execute_state, "Thread", _InPlace)
+        moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
+        moto.setitem(_defaults(Addresses.__init__), "sleep", lambda seconds: time.sleep(seconds * TIME_SCALE))
         moto.setattr(AmazonStateLanguageParser, "parse", cache(AmazonStateLanguageParser.parse))
-        moto.setattr(boto_client, "boto3", SimpleNamespace(client=lambda service_name, **_: _client(service_name)))
+        moto.setattr(
+            boto_client, "boto3", SimpleNamespace(client=lambda service_name, **_: service_client(service_name))
+        )
         moto.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * TIME_SCALE)))
         moto.setattr(WaitFunction, "_wait_interval", _wait)
         yield
 
 
+def _defaults(function: Any) -> dict[str, Any]:
+    """The defaults of its keyword-only parameters."""
+    defaults: dict[str, Any] = function.__kwdefaults__
+    return defaults
+
+
+def _start(self: Any) -> None:
+    """As moto's, and the thread can be waited for."""
+    self.thread = threading.Thread(target=self._execution_logic, daemon=True)
+    self.thread.start()
+
+
+class _InPlace:
+    """moto runs each try of a task in a thread of its own, to time it out; here no task takes that long."""
+
+    def __init__(self, *, target: Callable[[], None], **_: object) -> None:
+        self.start = target
+
+
 def _wait(_self: object, env: Any, wait_seconds: float) -> None:
     WAITS.append(wait_seconds)
+    for act in DURING_WAITS:
+        act()
     env.program_state_event.wait(max(wait_seconds, 0) * TIME_SCALE)
 
 
@@ -130,7 +167,7 @@ def _in_workflow_case(self: Any, response: dict[str, Any], *_: Any, **__: Any) -
 
 
 @cache
-def _client(service: str) -> Any:
+def service_client(service: str) -> Any:
     """moto makes a client for every task, which takes longer than the task."""
     once = Config(parameter_validation=False, retries={"total_max_attempts": 1})
     return boto3.client(service, REGION, config=once)  # type: ignore[call-overload]
@@ -141,27 +178,53 @@ def _handler(module: str) -> Any:
     return importlib.import_module(module).handler
 
 
-def _invoke(
-    _self: object, function_name: str, _qualifier: object, body: Any, _headers: object, response_headers: Any
-) -> bytes:
+# What runs a handler, given the name of the state and the handler's call; a test that disturbs functions adds its own.
+AROUND_HANDLERS: list[Callable[[str, Callable[[], Any]], Any]] = [lambda _state, run: run()]
+
+
+def _invoke(env: Any, parameters: dict[str, Any], **_: Any) -> None:
     """What Lambda does: runs the handler, and reports an exception by its class name."""
+    function = parameters["FunctionName"]
     context = SimpleNamespace(
-        function_name=function_name,
+        function_name=function,
         memory_limit_in_mb=512,
-        invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:{function_name}",
+        invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:{function}",
         aws_request_id="00000000-0000-0000-0000-000000000000",
     )
+    state = str(env.states.context_object.context_object_data["State"]["Name"])
     try:
-        return json.dumps(_handler(function_name)(json.loads(body), context)).encode()
+        answer = AROUND_HANDLERS[-1](state, lambda: _handler(function)(json.loads(parameters["Payload"]), context))
+    except ClientError:
+        raise  # Lambda's own; a handler raises none
     except Exception as error:
-        response_headers["x-amz-function-error"] = "Unhandled"
         failure = {
             "errorMessage": str(error),
-            "errorType": type(error).__name__,
+            "errorType": getattr(error, "reported_as", type(error).__name__),
             "requestId": context.aws_request_id,
             "stackTrace": traceback.format_tb(error.__traceback__),
         }
-        return json.dumps(failure).encode()
+        raise lambda_eval_utils.LambdaFunctionErrorException("Unhandled", json.dumps(failure)) from error
+    env.stack.append({"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": json.loads(json.dumps(answer))})
+
+
+def _execution(arn: str) -> Any:
+    """moto's own, since asking its API takes longer than the rest of a test."""
+    return stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][REGION].describe_execution(arn)
+
+
+@contextmanager
+def redriven() -> Iterator[None]:
+    """Executions that start meanwhile have the context object of one that was redriven, which moto cannot do."""
+    first_drive = ExecutionWorker._get_evaluation_environment
+
+    def second_drive(worker: Any) -> Any:
+        environment = first_drive(worker)
+        environment.states.context_object.context_object_data["Execution"]["RedriveCount"] = 1
+        return environment
+
+    with pytest.MonkeyPatch.context() as moto:
+        moto.setattr(ExecutionWorker, "_get_evaluation_environment", second_drive)
+        yield
 
 
 class Account:
@@ -180,11 +243,14 @@ class Account:
             BillingMode="PAY_PER_REQUEST",
         )
         self.topic = self.sns.create_topic(Name="outcomes")["TopicArn"]
-        self.state_machine = self.sfn.create_state_machine(
-            name="eip-cutover",
-            definition=definition(template, table=self.table, topic=self.topic),
-            roleArn="arn:aws:iam::123456789012:role/workflow",
-        )["stateMachineArn"]
+        self.state_machine, self.repair = (
+            self.sfn.create_state_machine(
+                name=name,
+                definition=definition(template, table=self.table, topic=self.topic, name=name),
+                roleArn="arn:aws:iam::123456789012:role/workflow",
+            )["stateMachineArn"]
+            for name in ("eip-cutover", "eip-cutover-repair")
+        )
 
 
 class Aws:
@@ -192,8 +258,9 @@ class Aws:
 
     def __init__(self, account: Account, folder: Path, environment: pytest.MonkeyPatch, ips: tuple[str, str]) -> None:
         self.ec2, self.sfn, self.dynamodb = account.ec2, account.sfn, account.dynamodb
-        self.table, self.topic, self.state_machine = account.table, account.topic, account.state_machine
-        self.servers = {name: self.launch() for name in ("bittybot", "tao")}
+        self.table, self.topic = account.table, account.topic
+        self.state_machine, self.repair_machine = account.state_machine, account.repair
+        self.servers = {name: self.launch() for name in PAIR}
         self.production, self.staging = (
             self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in ips
         )
@@ -201,6 +268,9 @@ class Aws:
         self.associate(self.staging, "tao")
         self.pairs_file = folder / "pairs.json"
         environment.setenv("PAIRS_FILE", str(self.pairs_file))
+        self._forget()
+
+    def _forget(self) -> None:
         for lock in self.locks:
             self.dynamodb.delete_item(TableName=self.table, Key={"pair": lock["pair"]})
         self._published().clear()
@@ -223,7 +293,7 @@ class Aws:
         pair = {
             "production": self.production,
             "staging": self.staging,
-            "servers": self.servers,
+            "servers": {name: self.servers[name] for name in PAIR},
             "healthCheck": check,
         }
         self.pairs_file.write_text(json.dumps({"web": pair}))
@@ -241,8 +311,36 @@ class Aws:
 
     def holder(self, allocation_id: str) -> str | None:
         """The name of the server that holds an address, its instance id if it is none of the pair's, or None."""
-        found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0].get("InstanceId") or None
+        found = holder(ec2_backends[DEFAULT_ACCOUNT_ID][REGION], allocation_id)
         return next((name for name, instance in self.servers.items() if instance == found), found)
+
+    def runs(self, server: str) -> bool:
+        """Whether the instance of that name, or of that id, is running."""
+        return self.state_of(server) == "running"
+
+    def state_of(self, server: str) -> str:
+        instance = ec2_backends[DEFAULT_ACCOUNT_ID][REGION].get_instance(self.servers.get(server, server))
+        return str(instance._state.name)
+
+    def renew(self) -> None:
+        """Every server runs, no lock is held, nothing was notified; for one more execution of the same test."""
+        for name in self.servers:
+            match self.state_of(name):
+                case "stopped":
+                    self.ec2.start_instances(InstanceIds=[self.servers[name]])
+                case "terminated":
+                    self.servers[name] = self.launch()
+        self._forget()
+        TMP_THREADS.clear()
+        BINDINGS.clear()
+
+    def place(self, *, production: str, staging: str | None) -> None:
+        """Puts both addresses where they are wanted."""
+        if self.holder(self.staging):
+            self.disassociate(self.staging)
+        self.associate(self.production, production)
+        if staging:
+            self.associate(self.staging, staging)
 
     def described(self, name: str) -> dict[str, Any]:
         """An address as an outcome reports it."""
@@ -272,6 +370,9 @@ class Aws:
         """What was published to the topic, parsed."""
         return [json.loads(message) for _, message, _, _, _ in self._published()]
 
+    def forget_notices(self) -> None:
+        self._published().clear()
+
     def _published(self) -> list[Any]:
         published: list[Any] = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic].sent_notifications
         return published
@@ -283,7 +384,7 @@ class Aws:
         error = {"Code": "InternalServerError", "Message": "A test says so."}
         answer = SimpleNamespace(status_code=500), {"Error": error, "ResponseMetadata": INTERNAL_ERROR}
         event = f"before-call.{service}.{action}"
-        events = _client(service).meta.events
+        events = service_client(service).meta.events
         events.register(event, lambda **_: answer, unique_id="failing")
         try:
             yield
@@ -298,18 +399,29 @@ class Aws:
         )
         return str(started["executionArn"])
 
+    def repair(self, dead: str) -> Execution:
+        """What the EventBridge rule starts when an execution was stopped."""
+        found = self.sfn.describe_execution(executionArn=dead)
+        stopped = int(found.get("stopDate", datetime.now(UTC)).timestamp() * 1000)
+        event = {"execution": dead, "status": found["status"], "stopDate": stopped}
+        started = self.sfn.start_execution(
+            stateMachineArn=self.repair_machine, name=f"repair-{uuid.uuid4()}", input=json.dumps(event)
+        )
+        return self.wait(str(started["executionArn"]))
+
     def execute(self, value: Any = None) -> Execution:
         return self.wait(self.start(value))
 
     def wait(self, arn: str) -> Execution:
         """The execution, once it has ended."""
-        self.until(lambda: self.status(arn) != "RUNNING")
+        _execution(arn).exec_worker.thread.join(timeout=30)
+        assert self.status(arn) != "RUNNING", "not over after 30 s"
         found = self.sfn.describe_execution(executionArn=arn)
         output = json.loads(found["output"]) if found.get("output") else None
         return Execution(arn, found["status"], output, found.get("error"), found.get("cause"), self.entered(arn))
 
     def status(self, arn: str) -> str:
-        return str(self.sfn.describe_execution(executionArn=arn)["status"])
+        return str(_execution(arn).status)
 
     def put_lock(self, execution: str, *, server: str) -> None:
         """A lock that an execution left behind while it was making a server live."""
@@ -328,14 +440,18 @@ class Aws:
             time.sleep(0.01)
 
     def entered(self, arn: str) -> list[str]:
-        events = self.sfn.get_execution_history(executionArn=arn)["events"]
+        events = _execution(arn).to_history_output()["events"]
         return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
 
 
-def definition(template: dict[str, Any], *, table: str, topic: str) -> str:
-    """The synthesized definition of the workflow, with its references resolved to what this account has."""
+def definition(template: dict[str, Any], *, table: str, topic: str, name: str = "eip-cutover") -> str:
+    """The synthesized definition of a workflow, with its references resolved to what this account has."""
     resources = template["Resources"]
-    (machine,) = (found for found in resources.values() if found["Type"] == "AWS::StepFunctions::StateMachine")
+    (machine,) = (
+        found
+        for found in resources.values()
+        if found["Type"] == "AWS::StepFunctions::StateMachine" and found["Properties"]["StateMachineName"] == name
+    )
 
     def resolved(part: Any) -> str:
         if isinstance(part, str):

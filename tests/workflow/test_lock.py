@@ -1,11 +1,14 @@
 """One cutover per pair at a time, and a dead holder never blocks the next."""
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from stacks.functions import ADDRESS_TIMEOUT
-from tests.workflow.engine import WAITS, Aws
+from tests.workflow.ec2_calls import EC2Calls
+from tests.workflow.engine import WAITS, Aws, redriven
 from tests.workflow.web import Web
 
 
@@ -23,15 +26,16 @@ def held(aws: Aws, web: Web) -> Callable[[str, str], str]:
     return start
 
 
-def test_of_five_executions_at_once_exactly_one_cuts_over(aws: Aws, web: Web) -> None:
+@pytest.mark.parametrize("executions", [5, 20])
+def test_of_executions_at_once_exactly_one_cuts_over(aws: Aws, web: Web, executions: int) -> None:
     aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
     web.gates["staging"].clear()
-    arns = [aws.start({}) for _ in range(5)]
+    arns = [aws.start({}) for _ in range(executions)]
     for arn in arns:
         aws.wait_for(arn, "AcquireLock")
     aws.until(lambda: sum(aws.status(arn) == "RUNNING" for arn in arns) == 1)
     web.open_gates()
-    assert sorted(aws.wait(arn).outcome for arn in arns) == ["CUT_OVER", *["CutoverInProgress"] * 4]
+    assert sorted(aws.wait(arn).outcome for arn in arns) == ["CUT_OVER", *["CutoverInProgress"] * (executions - 1)]
     assert aws.places == ("tao", "bittybot")
     assert aws.locks == []
 
@@ -58,11 +62,10 @@ def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(
     aws.until(lambda: aws.status(dead) == "ABORTED")
     assert [lock["execution"]["S"] for lock in aws.locks] == [dead]
     assert aws.places == ("tao", "bittybot")
-    execution = aws.execute({})
+    execution = aws.execute({"serverName": "bittybot"})
     assert execution.outcome == "CUT_OVER"
-    assert execution.states[:8] == [
+    assert execution.states[:7] == [
         "DescribeAddresses",
-        "AlreadyLive?",
         "AcquireLock",
         "DescribeLock",
         "LockHeld?",
@@ -83,12 +86,82 @@ def test_a_lock_whose_execution_is_long_forgotten_is_taken_over(aws: Aws) -> Non
     assert aws.locks == []
 
 
-@pytest.mark.parametrize("live_when_it_died", ["bittybot", "tao"])
-def test_what_a_dead_holder_left_half_done_is_finished_by_the_same_input(aws: Aws, live_when_it_died: str) -> None:
+@pytest.mark.parametrize(
+    ("live", "idle", "outcome"),
+    [("bittybot", None, "CUT_OVER"), ("tao", None, "REPAIRED"), ("tao", "bittybot", "ALREADY_LIVE")],
+)
+def test_what_a_dead_holder_began_is_finished_by_the_same_input(
+    aws: Aws, web: Web, held: Callable[[str, str], str], live: str, idle: str | None, outcome: str
+) -> None:
+    dead = held(f"the-dead-of-{outcome}", "HealthCheckProduction")
+    aws.sfn.stop_execution(executionArn=dead)
+    web.open_gates()
+    aws.until(lambda: aws.status(dead) == "ABORTED")
     aws.disassociate(aws.staging)
-    aws.associate(aws.production, live_when_it_died)
-    aws.put_lock(aws.state_machine.replace(":stateMachine:", ":execution:") + ":forgotten", server="tao")
+    aws.associate(aws.production, live)
+    if idle:
+        aws.associate(aws.staging, idle)
     execution = aws.execute({})
-    assert execution.outcome == ("CUT_OVER" if live_when_it_died == "bittybot" else "REPAIRED")
+    assert execution.outcome == outcome
     assert aws.places == ("tao", "bittybot")
+
+
+def test_twenty_pairs_at_once_are_each_cut_over_once(aws: Aws, web: Web) -> None:
+    aws.configure(port=web.port)
+    check = json.loads(aws.pairs_file.read_text())["web"]["healthCheck"]
+    pairs: dict[str, Any] = {}
+    for number in range(20):
+        servers = {name: aws.launch() for name in ("one", "two")}
+        addresses = [
+            aws.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"]
+            for ip in (web.production_ip, web.staging_ip)
+        ]
+        for allocation_id, instance_id in zip(addresses, servers.values(), strict=True):
+            aws.ec2.associate_address(AllocationId=allocation_id, InstanceId=instance_id)
+        pairs[f"pair-{number}"] = {
+            "production": addresses[0],
+            "staging": addresses[1],
+            "servers": servers,
+            "healthCheck": check,
+        }
+    aws.pairs_file.write_text(json.dumps(pairs))
+
+    arns = {name: aws.start({"pair": name}) for name in pairs}
+    for name, arn in arns.items():
+        execution = aws.wait(arn)
+        assert (execution.outcome, execution.output["pair"]) == ("CUT_OVER", name)
+    for pair in pairs.values():
+        described = aws.ec2.describe_addresses(AllocationIds=[pair["production"], pair["staging"]])["Addresses"]
+        holders = {address["AllocationId"]: address["InstanceId"] for address in described}
+        assert holders == {pair["production"]: pair["servers"]["two"], pair["staging"]: pair["servers"]["one"]}
+    assert len(aws.notices) == len(pairs)
     assert aws.locks == []
+
+
+def test_a_redriven_execution_changes_nothing_and_says_so(aws: Aws, ec2_calls: EC2Calls) -> None:
+    with redriven():
+        execution = aws.execute({})
+    assert execution.outcome == "PreflightFailed"
+    assert "This execution had ended and was redriven" in str(execution.cause)
+    assert ec2_calls.changes == []
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_a_redriven_execution_repairs_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
+    aws.disassociate(aws.staging)
+    with redriven():
+        execution = aws.execute({"serverName": "bittybot"})
+    assert execution.outcome == "PreflightFailed"
+    assert ec2_calls.changes == []
+    assert aws.places == ("bittybot", None)
+
+
+def test_while_a_cutover_is_not_over_its_server_is_not_called_live(
+    aws: Aws, web: Web, held: Callable[[str, str], str]
+) -> None:
+    holder = held("not-over", "HealthCheckProduction")
+    assert aws.places == ("tao", "bittybot")
+    assert aws.execute({"serverName": "tao"}).outcome == "CutoverInProgress"
+    web.open_gates()
+    assert aws.wait(holder).outcome == "CUT_OVER"
+    assert aws.execute({"serverName": "tao"}).outcome == "ALREADY_LIVE"

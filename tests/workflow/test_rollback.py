@@ -62,7 +62,7 @@ def test_whichever_change_ec2_refuses_both_addresses_are_put_back(
 
 
 def test_a_throttled_change_is_tried_again(aws: Aws, ec2_calls: EC2Calls) -> None:
-    ec2_calls.fail("AssociateAddress", "RequestLimitExceeded", nth=1, status=503)
+    ec2_calls.fail("AssociateAddress", "RequestLimitExceeded", nth=1)
     assert aws.execute({}).outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")
 
@@ -78,28 +78,46 @@ def test_staging_that_was_repaired_before_a_refusal_is_put_back_where_it_was(aws
     assert aws.places == ("bittybot", None)
 
 
-def test_production_moved_by_somebody_else_during_the_cutover_is_put_back(aws: Aws, ec2_calls: EC2Calls) -> None:
+def test_what_somebody_else_did_with_production_is_not_undone_but_told(aws: Aws, ec2_calls: EC2Calls) -> None:
     aws.servers["stranger"] = aws.launch()
     ec2_calls.before("DisassociateAddress", lambda: aws.associate(aws.production, "stranger"))
     execution = aws.execute({})
-    assert execution.outcome == "RolledBack"
+    assert execution.outcome == "RollbackFailed"
     assert str(execution.cause).startswith("ReassociateProduction failed with AddressMoved")
+    assert "which is not in the pair" in str(execution.cause)
+    assert "RestoreProduction" not in execution.states
+    assert aws.places == ("stranger", "tao")
+    run(aws, str(execution.cause))
     assert aws.places == ("bittybot", "tao")
 
 
-def test_a_rollback_that_ec2_refuses_says_what_was_found_and_the_commands_that_finish_it(
+def test_a_refusal_in_the_rollback_is_asked_again(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
+    web.behaviour["tao"] = sick_as_production
+    ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3, times=8)
+    assert aws.execute({}).outcome == "RolledBack"
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_a_rollback_that_ec2_refuses_for_good_says_what_was_found_and_the_commands_that_finish_it(
     aws: Aws, web: Web, ec2_calls: EC2Calls
 ) -> None:
     web.behaviour["tao"] = sick_as_production
-    ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3)
+    ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3, times=100)
     execution = aws.execute({})
     assert execution.outcome == "RollbackFailed"
     cause = str(execution.cause)
     assert cause.startswith("HealthCheckProduction failed with ProductionUnhealthy")
+    assert "RestoreProduction failed with EC2Refused" in cause
     assert "Production is on tao" in cause
-    assert aws.places == ("tao", "bittybot"), "staging must not displace production from tao"
+    assert "RestoreStaging" not in execution.states
+    assert aws.places == ("tao", "bittybot")
     assert aws.locks == []
+    run(aws, cause)
+    assert aws.places == ("bittybot", "tao")
 
+
+def run(aws: Aws, cause: str) -> None:
+    """Does what the commands in a cause say."""
     for command in cause.split("Run: ")[1].split(" && "):
         words = shlex.split(command)
         assert words[:3] == ["aws", "ec2", "associate-address"]
@@ -109,7 +127,6 @@ def test_a_rollback_that_ec2_refuses_says_what_was_found_and_the_commands_that_f
             InstanceId=options["--instance-id"],
             AllowReassociation="--allow-reassociation" in words,
         )
-    assert aws.places == ("bittybot", "tao")
 
 
 def test_when_nothing_can_be_seen_after_a_rollback_the_commands_are_told_all_the_same(

@@ -68,10 +68,11 @@ class Web:
             def do_GET(self) -> None:  # http.server's name
                 web.gates[name].wait(timeout=30)
                 aws = web._aws
-                holder = aws and aws.holder(aws.production if name == "production" else aws.staging)
-                if not holder:
+                address = aws and (aws.production if name == "production" else aws.staging)
+                holder = aws.holder(address) if aws and address else None
+                if aws is None or holder is None or not aws.runs(holder):
                     return
-                self.send_response(web.behaviour[holder](name))
+                self.send_response(web.behaviour.get(holder, well)(name))
                 self.send_header("X-Server", holder)
                 self.end_headers()
 

@@ -1,0 +1,34 @@
+"""A Standard state machine as this project has them: JSONata, traced, logged."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+
+def standard_state_machine(
+    scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration
+) -> sfn.StateMachine:
+    return sfn.StateMachine(
+        scope,
+        "StateMachine",
+        state_machine_name=name,
+        state_machine_type=sfn.StateMachineType.STANDARD,
+        query_language=sfn.QueryLanguage.JSONATA,
+        comment=comment,
+        definition_body=sfn.DefinitionBody.from_chainable(start),
+        timeout=timeout,
+        tracing_enabled=True,
+        logs=sfn.LogOptions(
+            destination=logs.LogGroup(
+                scope,
+                "Logs",
+                # With this prefix, the policy that lets Step Functions write does not grow with every log group.
+                log_group_name=f"/aws/vendedlogs/states/{name}",
+                retention=logs.RetentionDays.SIX_MONTHS,
+                removal_policy=RemovalPolicy.DESTROY,
+            ),
+            level=sfn.LogLevel.ALL,
+            include_execution_data=True,
+        ),
+    )

@@ -1,0 +1,135 @@
+"""Executions that are stopped, in every state of the workflow: what is left behind repairs itself."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local.aws import LocalAws
+
+# The wait for the last call of a stopped execution takes 2.25 s here, and no call here takes as long.
+TIME_SCALE = 0.05
+
+
+@pytest.fixture(scope="module")
+def quick_aws() -> Iterator[LocalAws]:
+    with LocalAws(time_scale=TIME_SCALE) as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(quick_aws: LocalAws) -> LocalAws:
+    quick_aws.reset()
+    return quick_aws
+
+
+def until(found: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while (result := found()) is None:
+        assert time.monotonic() < deadline, f"not found within {seconds} s"
+        time.sleep(0.005)
+    return result
+
+
+def entered(aws: LocalAws, arn: str) -> list[str]:
+    events = aws.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+    return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+
+def repair_of(aws: LocalAws, arn: str) -> Any:
+    """The repair that EventBridge started for a stopped execution, once it has ended."""
+    states = aws.client("stepfunctions")
+    machine = aws.state_machine_arn + "-repair"
+
+    def ended() -> Any:
+        for started in states.list_executions(stateMachineArn=machine)["executions"]:
+            found = states.describe_execution(executionArn=started["executionArn"])
+            if json.loads(found["input"])["execution"] == arn and found["status"] != "RUNNING":
+                return found
+        return None
+
+    return until(ended)
+
+
+def locks(aws: LocalAws) -> list[Any]:
+    (table,) = aws.client("dynamodb").list_tables()["TableNames"]
+    found: list[Any] = aws.client("dynamodb").scan(TableName=table)["Items"]
+    return found
+
+
+def stopped_in(aws: LocalAws, state: str, value: object) -> str:
+    arn = aws.start(value)
+    until(lambda: state in entered(aws, arn) or None)
+    aws.client("stepfunctions").stop_execution(executionArn=arn)
+    assert aws.wait(arn).status == "ABORTED"
+    return arn
+
+
+def assert_repaired(aws: LocalAws, arn: str) -> None:
+    repair = repair_of(aws, arn)
+    assert repair["status"] == "SUCCEEDED"
+    places = aws.holder("production"), aws.holder("staging")
+    assert places in (("bittybot", "tao"), ("tao", "bittybot"))
+    assert json.loads(repair["output"])["outcome"] in ("REPAIRED", "NOTHING_TO_REPAIR")
+    # A lock may stay only if it was acquired by a call that was still in flight, and the next execution takes it over.
+    server = str(aws.holder("staging"))
+    assert aws.execute({"serverName": server}).output["outcome"] == "CUT_OVER"
+    assert aws.holder("production") == server
+    assert locks(aws) == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "DescribeAddresses",
+        "AcquireLock",
+        "Preflight",
+        "DisassociateStaging",
+        "ReassociateProduction",
+        "ReassociateStaging",
+        "HealthCheckProduction",
+    ],
+)
+def test_a_cutover_that_is_stopped_in_any_state_is_repaired(aws: LocalAws, state: str) -> None:
+    assert_repaired(aws, stopped_in(aws, state, {"serverName": "tao"}))
+
+
+@pytest.mark.parametrize("state", ["RestoreProduction", "RestoreStaging", "DescribeRestored", "HealthCheckRestored"])
+def test_a_rollback_that_is_stopped_in_any_state_is_repaired(aws: LocalAws, state: str) -> None:
+    aws.servers["tao"].deploy(release=2, behaviour="fails-as-production")
+    aws.servers["tao"].restart()
+    arn = stopped_in(aws, state, {"serverName": "tao"})
+    aws.servers["tao"].deploy(release=1)
+    aws.servers["tao"].restart()
+    assert_repaired(aws, arn)
+
+
+def test_a_repair_of_staging_that_is_stopped_is_repaired(aws: LocalAws) -> None:
+    aws.place(production="bittybot", staging=None)
+    assert_repaired(aws, stopped_in(aws, "RepairStaging", {"serverName": "tao"}))
+
+
+def test_production_is_not_moved_by_the_repair(aws: LocalAws) -> None:
+    arn = stopped_in(aws, "ReassociateStaging", {"serverName": "tao"})
+    repair_of(aws, arn)
+    assert (aws.holder("production"), aws.holder("staging")) == ("tao", "bittybot")
+    assert locks(aws) == []
+
+
+def test_a_repair_that_is_stopped_is_repaired_itself(aws: LocalAws) -> None:
+    arn = stopped_in(aws, "ReassociateStaging", {"serverName": "tao"})
+    states, machine = aws.client("stepfunctions"), aws.state_machine_arn + "-repair"
+
+    def running() -> str | None:
+        found = states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
+        return found[0]["executionArn"] if found else None
+
+    first = until(running)
+    until(lambda: "DescribeAddresses" in entered(aws, first) or None)
+    states.stop_execution(executionArn=first)
+    assert repair_of(aws, arn)["status"] == "ABORTED"
+    assert repair_of(aws, first)["status"] == "SUCCEEDED"
+    assert (aws.holder("production"), aws.holder("staging")) == ("tao", "bittybot")
+    assert locks(aws) == []

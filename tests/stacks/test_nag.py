@@ -1,0 +1,106 @@
+"""AWS's rules for the whole stack (cdk-nag): what they find is mended, or acknowledged one by one with its reason."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from cdk_nag import AwsSolutionsChecks, ServerlessChecks
+from constructs import IConstruct
+
+from stacks.configuration import configured_pairs
+from stacks.cutover_stack import CutoverStack
+
+PROJECT = Path(__file__).parent.parent.parent
+CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
+# A finding: the path of the construct, and the id under which it can be acknowledged.
+Finding = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A stack as the rules see it: what they still find, and what they find that is acknowledged."""
+
+    stack: cdk.Stack
+    found: set[Finding]
+    acknowledged: set[Finding]
+
+
+def checked(folder: Path, stack_of: Any = CutoverStack, **options: Any) -> Checked:
+    app = cdk.App(context=CONTEXT, outdir=str(folder))
+    stack = stack_of(app, "EipCutover", pairs=configured_pairs(CONTEXT["pairs"]), **options)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
+    report = folder / "validation-report.json"
+    try:
+        app.synth()
+    except RuntimeError:  # a finding stops the synthesis; the report says which
+        if not report.exists():
+            raise
+    found = json.loads(report.read_text())["pluginReports"]
+    assert {pack["pluginName"] for pack in found} == {"AwsSolutions", "Serverless"}
+    return Checked(stack, set(findings(found, "violations")), set(findings(found, "suppressedViolations")))
+
+
+def findings(packs: list[dict[str, Any]], kind: str) -> Iterator[Finding]:
+    for pack in packs:
+        for rule in pack.get(kind, ()):
+            for construct in rule["violatingConstructs"]:
+                yield construct["constructPath"], f"{pack['pluginName']}::{rule['ruleName']}"
+
+
+def acknowledgements(stack: IConstruct) -> dict[Finding, str]:
+    key = cdk.Validations.ACKNOWLEDGED_RULES_METADATA_KEY
+    return {
+        (construct.node.path, finding): reason
+        for construct in stack.node.find_all()
+        for entry in construct.node.metadata
+        if entry.type == key
+        for finding, reason in entry.data.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    return checked(tmp_path_factory.mktemp("nag"))
+
+
+def test_the_rules_of_aws_find_nothing_that_is_not_acknowledged(shipped: Checked) -> None:
+    assert shipped.found == set()
+
+
+def test_nothing_is_found_either_when_it_is_deployed_to_an_account(tmp_path: Path) -> None:
+    somewhere = cdk.Environment(account="123456789012", region="eu-central-1")
+    assert checked(tmp_path, env=somewhere).found == set()
+
+
+def test_every_acknowledgement_is_still_needed(shipped: Checked) -> None:
+    for path, finding in acknowledgements(shipped.stack):
+        needed = any(found.startswith(f"{path}/") and id_ == finding for found, id_ in shipped.acknowledged)
+        assert needed, f"nothing at {path} has the finding {finding} any more"
+
+
+def test_every_acknowledgement_is_of_one_finding_on_one_construct_and_has_its_reason(shipped: Checked) -> None:
+    for (path, finding), reason in acknowledgements(shipped.stack).items():
+        assert path.count("/") >= 2, f"{finding} is acknowledged for all of {path}"
+        assert len(reason.split()) >= 7, f"{finding} at {path} has no reason"
+        found = {where for where, id_ in shipped.acknowledged if where.startswith(f"{path}/") and id_ == finding}
+        assert len(found) == 1, f"{finding} at {path} hides {len(found)} findings"
+
+
+def test_the_rules_do_run(tmp_path: Path) -> None:
+    class Open(CutoverStack):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            cdk.aws_sns.Topic(self, "Open")
+
+    found = checked(tmp_path, Open).found
+    assert {path for path, _ in found} == {"EipCutover/Open/Resource"}
+
+
+def test_deploying_does_not_need_cdk_nag() -> None:
+    for module in [PROJECT / "app.py", *(PROJECT / "stacks").glob("*.py")]:
+        assert "cdk_nag" not in module.read_text(), module
+    assert "cdk-nag" not in (PROJECT / "requirements.txt").read_text()

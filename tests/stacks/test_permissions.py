@@ -1,0 +1,262 @@
+"""Least privilege, shown: what each role may do, from the template, against the table in the README."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from stacks.configuration import configured_pairs
+from stacks.cutover_stack import CutoverStack
+
+PROJECT = Path(__file__).parent.parent.parent
+CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
+HERE = "arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:"
+FUNCTIONS = {"describe_addresses", "health_check", "disassociate_address", "associate_address"}
+WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
+RULE = "the rule that starts the repair"
+LOG_DELIVERY = {
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+}
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+SAMPLING = {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
+
+
+@dataclass(frozen=True)
+class Permission:
+    role: str
+    action: str
+    resource: str
+
+
+class Deployed:
+    """A synthesized stack, asked for its roles by the names that the README gives them."""
+
+    def __init__(self, pairs: Mapping[str, Any], folder: Path) -> None:
+        app = cdk.App(context=CONTEXT, outdir=str(folder))
+        self.pairs = configured_pairs(pairs)
+        self.resources = Template.from_stack(CutoverStack(app, "EipCutover", pairs=self.pairs)).to_json()["Resources"]
+        self.roles = {self._role(found): self.called(found) for found in self._with_roles()}
+
+    def of(self, *kinds: str) -> list[dict[str, Any]]:
+        return [found["Properties"] for found in self.resources.values() if found["Type"] in kinds]
+
+    def _with_roles(self) -> Iterator[dict[str, Any]]:
+        yield from self.of("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine", "AWS::Events::Rule")
+
+    @staticmethod
+    def _role(found: dict[str, Any]) -> str:
+        arn = found.get("Role") or found.get("RoleArn") or found["Targets"][0]["RoleArn"]
+        return str(arn["Fn::GetAtt"][0])
+
+    @staticmethod
+    def called(found: dict[str, Any]) -> str:
+        return str(found.get("StateMachineName") or found.get("Handler", RULE).removesuffix(".handler"))
+
+    def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every statement of every role, with the name of who has the role."""
+        for policy in self.of("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            assert not policy.get("Users")
+            assert not policy.get("Groups")
+            for role in policy["Roles"]:
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    yield self.roles[role["Ref"]], statement
+
+    @property
+    def permissions(self) -> set[Permission]:
+        return {
+            Permission(role, as_documented(action), in_words(resource))
+            for role, statement in self.statements()
+            for action in listed(statement["Action"])
+            for resource in listed(statement["Resource"])
+        }
+
+    def configured(self, words: str) -> set[str]:
+        """The resources that the README means by some words."""
+        pairs = self.pairs.values()
+        match words:
+            case "`*`":
+                return {"*"}
+            case "the production addresses":
+                return {f"{HERE}elastic-ip/{pair['production']}" for pair in pairs}
+            case "the staging addresses":
+                return {f"{HERE}elastic-ip/{pair['staging']}" for pair in pairs}
+            case "the servers":
+                return {f"{HERE}instance/{instance}" for pair in pairs for instance in pair["servers"].values()}
+            case "any network interface":
+                return {f"{HERE}network-interface/*"}
+            case other:
+                raise AssertionError(f"the README says {other!r}, which this test does not know")
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def as_documented(action: str) -> str:
+    """`dynamodb:Scan`, where the CDK writes `dynamodb:scan`; to IAM they are the same."""
+    service, _, name = action.partition(":")
+    return f"{service}:{name[:1].upper()}{name[1:]}"
+
+
+def in_words(arn: Any) -> str:
+    match arn:
+        case str():
+            return arn
+        case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
+            return f"<{name}>"
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(in_words(part) for part in parts)
+        case _:
+            raise AssertionError(f"{arn} is no ARN that this test knows")
+
+
+def table_in_the_readme() -> Iterator[tuple[str, list[str], list[str]]]:
+    """Role, actions, resources of each row; the role of the row before where there is none."""
+    section = (PROJECT / "README.md").read_text().split("\n## Permissions\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
+    assert rows[0] == ["role of", "may", "on"]
+    role = ""
+    for name, may, on in rows[2:]:
+        role = name.strip("`") or role
+        yield role, re.findall(r"`(ec2:\w+)`", may), [words for words in on.split(", ") if words]
+
+
+def many_pairs() -> dict[str, Any]:
+    """More than fit into one statement, and into one policy."""
+    return {
+        f"pair-{number}": {
+            "production": f"eipalloc-{number:017x}",
+            "staging": f"eipalloc-{number + 1000:017x}",
+            "servers": {"one": f"i-{number:017x}", "two": f"i-{number + 1000:017x}"},
+        }
+        for number in range(60)
+    }
+
+
+@pytest.fixture(scope="module", params=["as shipped", "60 pairs"])
+def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    pairs = CONTEXT["pairs"] if request.param == "as shipped" else many_pairs()
+    return Deployed(pairs, tmp_path_factory.mktemp("permissions"))
+
+
+def test_the_table_in_the_readme_says_what_each_role_may_do_in_ec2_and_on_what(deployed: Deployed) -> None:
+    said = {
+        Permission(role, action, resource)
+        for role, actions, words in table_in_the_readme()
+        for action in actions
+        for resource in {found for part in words for found in deployed.configured(part)}
+    }
+    assert {found for found in deployed.permissions if found.action.startswith("ec2:")} == said
+    assert {role for role, _, _ in table_in_the_readme()} == set(deployed.roles.values())
+
+
+def test_every_role_belongs_to_one_function_workflow_or_rule_and_only_its_service_may_assume_it(
+    deployed: Deployed,
+) -> None:
+    assert sorted(deployed.roles.values()) == sorted([*FUNCTIONS, *WORKFLOWS, RULE])
+    roles = {name: found for name, found in deployed.resources.items() if found["Type"] == "AWS::IAM::Role"}
+    assert set(roles) == set(deployed.roles)
+    services = {"lambda.amazonaws.com": FUNCTIONS, "states.amazonaws.com": WORKFLOWS, "events.amazonaws.com": {RULE}}
+    for name, role in roles.items():
+        (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert deployed.roles[name] in services[trust["Principal"]["Service"]]
+        assert set(role["Properties"]) <= {"AssumeRolePolicyDocument", "ManagedPolicyArns"}
+        for managed in role["Properties"].get("ManagedPolicyArns", ()):
+            assert deployed.resources[managed["Ref"]]["Type"] == "AWS::IAM::ManagedPolicy"
+
+
+def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
+    """So none may release an address, start or stop an instance, pass a role, or change a permission."""
+    may: dict[str, set[str]] = {role: set() for role in deployed.roles.values()}
+    for found in deployed.permissions:
+        may[found.role].add(found.action)
+    own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    workflow = {"lambda:InvokeFunction", "sns:Publish", "dynamodb:PutItem", "dynamodb:DeleteItem"}
+    workflow |= LOG_DELIVERY | TRACES | SAMPLING
+    assert may == {
+        "describe_addresses": own_log | TRACES | {"ec2:DescribeAddresses"},
+        "health_check": own_log | TRACES,
+        "disassociate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:DisassociateAddress"},
+        "associate_address": own_log
+        | TRACES
+        | {"ec2:DescribeAddresses", "ec2:DescribeInstances", "ec2:AssociateAddress"},
+        "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"},
+        "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
+        RULE: {"states:StartExecution"},
+    }
+
+
+def test_every_statement_allows_named_actions_and_no_statement_is_turned_around(deployed: Deployed) -> None:
+    for role, statement in deployed.statements():
+        assert set(statement) <= {"Effect", "Action", "Resource"}, role
+        assert statement["Effect"] == "Allow", role
+        assert not any("*" in action for action in listed(statement["Action"])), role
+
+
+def test_no_role_may_disassociate_a_production_address(deployed: Deployed) -> None:
+    production = deployed.configured("the production addresses")
+    assert not any(
+        found.action == "ec2:DisassociateAddress" and found.resource in {"*", f"{HERE}elastic-ip/*"} | production
+        for found in deployed.permissions
+    )
+
+
+def test_no_role_may_touch_an_instance_or_address_that_is_not_configured(deployed: Deployed) -> None:
+    ours = set.union(*map(deployed.configured, ("the production addresses", "the staging addresses", "the servers")))
+    touched = {found.resource for found in deployed.permissions if re.search("elastic-ip|instance", found.resource)}
+    assert touched == ours
+
+
+def test_each_function_may_write_to_its_own_log_group_only(deployed: Deployed) -> None:
+    logs = {
+        deployed.called(function): function["LoggingConfig"]["LogGroup"]["Ref"]
+        for function in deployed.of("AWS::Lambda::Function")
+    }
+    for found in deployed.permissions:
+        if found.action.startswith("logs:") and found.role in FUNCTIONS:
+            assert found.resource == f"<{logs[found.role]}>"
+
+
+def test_a_workflow_may_use_the_lock_table_and_the_topic_of_the_stack_and_no_other(deployed: Deployed) -> None:
+    for found in deployed.permissions:
+        service = found.action.partition(":")[0]
+        if service in ("dynamodb", "sns", "lambda"):
+            kind = {"dynamodb": "DynamoDB::Table", "sns": "SNS::Topic", "lambda": "Lambda::Function"}[service]
+            named = re.fullmatch(r"(?:arn:\S+:table/)?<(\w+)>(?::\*)?", found.resource)
+            assert named, found
+            assert deployed.resources[named[1]]["Type"] == f"AWS::{kind}", found
+
+
+def test_the_lock_table_is_encrypted_kept_restorable_and_not_deleted_by_mistake(deployed: Deployed) -> None:
+    (table,) = (found for found in deployed.resources.values() if found["Type"] == "AWS::DynamoDB::Table")
+    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Properties"]["DeletionProtectionEnabled"] is True
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_topic_is_encrypted_and_refuses_what_does_not_come_over_tls(deployed: Deployed) -> None:
+    (topic,) = deployed.of("AWS::SNS::Topic")
+    (policy,) = deployed.of("AWS::SNS::TopicPolicy")
+    assert in_words(topic["KmsMasterKeyId"]).endswith(":alias/aws/sns")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Action"] == "sns:Publish"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_no_function_can_be_called_by_anybody_but_through_a_role_of_the_account(deployed: Deployed) -> None:
+    assert deployed.of("AWS::Lambda::Permission", "AWS::Lambda::Url") == []

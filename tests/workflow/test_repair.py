@@ -1,0 +1,106 @@
+"""What a stopped execution leaves is put right by the repair: production stays, staging moves, the lock is released."""
+
+from collections.abc import Callable
+
+import pytest
+
+from stacks.functions import ADDRESS_TIMEOUT
+from tests.workflow import engine
+from tests.workflow.ec2_calls import EC2Calls
+from tests.workflow.engine import WAITS, Aws
+from tests.workflow.web import Web
+
+
+@pytest.fixture
+def dead(aws: Aws, web: Web) -> Callable[[str, str | None], str]:
+    """An execution that was stopped while it held the lock, the addresses left where a test wants them: its ARN."""
+
+    def stop(production: str, staging: str | None) -> str:
+        aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
+        web.gates["production"].clear()
+        arn = aws.start({})
+        aws.wait_for(arn, "HealthCheckProduction")
+        aws.sfn.stop_execution(executionArn=arn)
+        web.open_gates()
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+        aws.disassociate(aws.staging)
+        aws.associate(aws.production, production)
+        if staging:
+            aws.associate(aws.staging, staging)
+        aws.forget_notices()
+        return arn
+
+    return stop
+
+
+@pytest.mark.parametrize(
+    ("production", "staging"), [("bittybot", "tao"), ("bittybot", None), ("tao", None), ("tao", "bittybot")]
+)
+def test_production_stays_staging_goes_to_the_idle_server_and_the_lock_is_released(
+    aws: Aws, dead: Callable[[str, str | None], str], production: str, staging: str | None
+) -> None:
+    arn = dead(production, staging)
+    execution = aws.repair(arn)
+    assert execution.outcome == "REPAIRED"
+    assert aws.places == (production, "tao" if production == "bittybot" else "bittybot")
+    assert execution.output["production"] == execution.output["previous"]["production"]
+    assert aws.locks == []
+    (notice,) = aws.notices
+    assert (notice["outcome"], notice["repairs"], notice["pair"]) == ("REPAIRED", arn, "web")
+
+
+def test_nothing_is_changed_before_the_last_call_of_the_dead_execution_is_over(
+    aws: Aws, dead: Callable[[str, str | None], str]
+) -> None:
+    execution = aws.repair(dead("tao", None))
+    assert execution.states.index("WaitForLastCall") < execution.states.index("RepairStaging")
+    assert max(WAITS) > ADDRESS_TIMEOUT.to_seconds()
+
+
+def test_an_execution_that_held_no_lock_needs_no_repair(aws: Aws, ec2_calls: EC2Calls) -> None:
+    arn = aws.execute({"serverName": "bittybot"}).arn
+    aws.forget_notices()
+    execution = aws.repair(arn)
+    assert execution.outcome == "NOTHING_TO_REPAIR"
+    assert "held no lock" in execution.output["cause"]
+    assert ec2_calls.changes == []
+    assert [notice["outcome"] for notice in aws.notices] == ["NOTHING_TO_REPAIR"]
+
+
+def test_a_lock_that_another_execution_took_over_is_left_to_it(
+    aws: Aws, dead: Callable[[str, str | None], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = dead("tao", None)
+    monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock("somebody-else", server="tao")])
+    execution = aws.repair(arn)
+    assert execution.outcome == "NOTHING_TO_REPAIR"
+    assert [lock["execution"]["S"] for lock in aws.locks] == ["somebody-else"]
+    assert aws.places == ("tao", None)
+
+
+def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Callable[[str, str | None], str]) -> None:
+    arn = dead("tao", None)
+    aws.disassociate(aws.production)
+    execution = aws.repair(arn)
+    assert execution.outcome == "RepairFailed"
+    assert "was aborted, and what it left could not be repaired" in str(execution.cause)
+    assert "is on no server, so nobody is live" in str(execution.cause)
+    assert aws.locks == []
+
+
+def test_a_repair_that_ec2_refuses_is_told_and_moves_nothing(
+    aws: Aws, dead: Callable[[str, str | None], str], ec2_calls: EC2Calls
+) -> None:
+    arn = dead("tao", None)
+    ec2_calls.fail_from_now_on("AssociateAddress", "OperationNotPermitted")
+    execution = aws.repair(arn)
+    assert execution.outcome == "RepairFailed"
+    assert "RepairStaging failed with EC2Refused" in str(execution.cause)
+    assert aws.places == ("tao", None)
+    assert aws.locks == []
+
+
+def test_after_a_repair_the_next_execution_works(aws: Aws, dead: Callable[[str, str | None], str]) -> None:
+    aws.repair(dead("bittybot", None))
+    assert aws.execute({}).outcome == "CUT_OVER"
+    assert aws.places == ("tao", "bittybot")
