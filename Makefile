@@ -1,6 +1,6 @@
-# demo · test · check · aws · picture · deploy. Each installs what it needs, the first time only.
+# demo · test · check · aws · picture · bootstrap · deploy. Each installs what it needs, the first time only.
 .DEFAULT_GOAL := help
-.PHONY: help demo aws test check format picture synth deploy setup clean
+.PHONY: help bootstrap demo aws test check format picture synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +12,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## See a cutover, a refusal and a rollback, under live traffic, on this machine
 	@$(BIN)/python -m local.demo
@@ -41,11 +41,14 @@ picture: setup ## Draws the workflows again, from their synthesized definitions
 synth: setup ## Synthesizes the stack into cdk.out
 	$(CDK) synth --quiet
 
+bootstrap: setup ## Prepares an AWS account and Region for the CDK, once
+	$(CDK) bootstrap
+
 deploy: setup ## Deploys the stack to the AWS account of your credentials
 	$(CDK) deploy
 
 clean: ## Removes everything that make made
-	rm -rf .venv node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 setup: .venv/installed node_modules/installed
 

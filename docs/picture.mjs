@@ -25,7 +25,7 @@ const LOOKS = {
 const STRAIGHT = { weight: 100, penwidth: 1.8 };
 const TAG = { shape: "box", style: "rounded", fontsize: 10, height: 0.2, margin: "0.07,0.03" };
 const FAR = 300; // points from top to bottom
-const LEGEND = "Straight down: a cutover. Dashed: what follows a failure; from a card, that of any state on it.";
+const LEGEND = "Dashed: after a failure; from a card, that of any state on it.";
 const ANY_FAILURE = "any failure";
 
 function definitionIn(template, wanted) {

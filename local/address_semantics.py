@@ -42,6 +42,7 @@ def restore_address_semantics() -> None:
         Instance.terminate = _releasing_addresses(Instance.terminate)
         NetworkInterface.check_auto_public_ip = _unless_elastic(NetworkInterface.check_auto_public_ip)
         NetworkInterface.stop = _unless_elastic(NetworkInterface.stop)
+        NetworkInterface.association = property(_owned(NetworkInterface.association.fget))
 
 
 def holder(backend: Any, allocation_id: str) -> str | None:
@@ -281,6 +282,17 @@ def _unless_elastic(change: Callable[[Any], None]) -> Callable[[Any], None]:
             change(interface)
 
     return change_unless_elastic
+
+
+def _owned(association: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """A public address that AWS assigned by itself belongs to `amazon`; to moto, to the account like an Elastic IP."""
+
+    def association_of_its_owner(interface: Any) -> dict[str, Any]:
+        found = association(interface)
+        assigned = found and "allocationId" not in found
+        return found | {"ipOwnerId": "amazon"} if assigned else found
+
+    return association_of_its_owner
 
 
 def _addresses_of(interface: Any) -> list[Any]:

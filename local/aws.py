@@ -25,6 +25,7 @@ PAIR = "web"
 PRODUCTION_IP = "127.0.0.10"
 STAGING_IP = "127.0.0.11"
 SERVER_ADDRESSES = {"bittybot": "127.0.0.21", "tao": "127.0.0.22"}
+NO_PORT = 0
 STARTING_PLACES = {"production": "bittybot", "staging": "tao"}
 HEALTH_CHECK = {
     "protocol": "HTTP",
@@ -219,11 +220,10 @@ class LocalAws:
         }
 
     def _route(self, ip: str) -> Endpoint | None:
-        """Where a new connection to an Elastic IP goes."""
+        """Where a new connection to an Elastic IP goes; to a port that nobody has while its server is down."""
         role: Role = "production" if ip == PRODUCTION_IP else "staging"
         name = self.holder(role)
-        server = self.servers[name] if name else None
-        return (server.address, server.port) if server and server.port else None
+        return (self.servers[name].address, self.servers[name].port or NO_PORT) if name else None
 
     def _took(self, what: str, began: float) -> None:
         self.seconds[what] = time.monotonic() - began

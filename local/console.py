@@ -112,4 +112,5 @@ In another terminal, in this folder:
   aws stepfunctions list-executions --state-machine-arn $STATE_MACHINE_ARN
   aws ec2 describe-addresses
   eval "$TAO_SICK"                                        # its /health answers 500 from now on; see also TAO_WELL
+  python -m local.faults AssociateAddress --kind answer-lost    # the next one; see --help, and --clear
 """

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.aws import LocalAws
+from local.faults import Fault
 
 # The wait for the last call of a stopped execution takes 2.25 s here, and no call here takes as long.
 TIME_SCALE = 0.05
@@ -61,7 +62,8 @@ def locks(aws: LocalAws) -> list[Any]:
 
 def stopped_in(aws: LocalAws, state: str, value: object) -> str:
     arn = aws.start(value)
-    until(lambda: state in entered(aws, arn) or None)
+    until(lambda: state in entered(aws, arn) or aws.look(arn).status != "RUNNING" or None)
+    assert state in entered(aws, arn), aws.look(arn)
     aws.client("stepfunctions").stop_execution(executionArn=arn)
     assert aws.wait(arn).status == "ABORTED"
     return arn
@@ -75,7 +77,9 @@ def assert_repaired(aws: LocalAws, arn: str) -> None:
     assert json.loads(repair["output"])["outcome"] in ("REPAIRED", "NOTHING_TO_REPAIR")
     # A lock may stay only if it was acquired by a call that was still in flight, and the next execution takes it over.
     server = str(aws.holder("staging"))
-    assert aws.execute({"serverName": server}).output["outcome"] == "CUT_OVER"
+    execution = aws.execute({"serverName": server})
+    assert execution.error is None, execution.cause
+    assert execution.output["outcome"] == "CUT_OVER"
     assert aws.holder("production") == server
     assert locks(aws) == []
 
@@ -127,8 +131,10 @@ def test_a_repair_that_is_stopped_is_repaired_itself(aws: LocalAws) -> None:
         return found[0]["executionArn"] if found else None
 
     first = until(running)
+    aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="slow", seconds=1, times=None))
     until(lambda: "DescribeAddresses" in entered(aws, first) or None)
     states.stop_execution(executionArn=first)
+    aws.ec2.faults.clear()
     assert repair_of(aws, arn)["status"] == "ABORTED"
     assert repair_of(aws, first)["status"] == "SUCCEEDED"
     assert (aws.holder("production"), aws.holder("staging")) == ("tao", "bittybot")

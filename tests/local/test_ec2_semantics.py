@@ -145,8 +145,11 @@ def test_the_interface_that_an_address_left_forgets_it(
 def test_a_running_instance_that_an_address_left_has_another_public_address(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
 ) -> None:
-    client.disassociate_address(AssociationId=ec2.associate(production, bittybot))
+    association = ec2.associate(production, bittybot)
+    assert interface_of(client, bittybot)["Association"]["IpOwnerId"] != "amazon"
+    client.disassociate_address(AssociationId=association)
     assert interface_of(client, bittybot)["Association"]["PublicIp"] != production.public_ip
+    assert interface_of(client, bittybot)["Association"]["IpOwnerId"] == "amazon"
 
 
 def test_a_description_tells_of_an_association_only_while_there_is_one(

@@ -67,3 +67,10 @@ def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
     addresses, name = shell.stdout.splitlines()
     assert {aws.production_ip, aws.staging_ip} <= set(addresses.split())
     assert name == "eip-cutover"
+
+
+def test_an_address_that_moves_while_its_server_restarts_answers_afterwards(aws: LocalAws) -> None:
+    aws.servers["tao"].stop()
+    aws.place(production="tao", staging="bittybot")
+    aws.servers["tao"].start()
+    assert who_answers(aws, aws.production_ip) == "tao 1"

@@ -46,7 +46,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from addresses import Addresses
-from local.address_semantics import holder, restore_address_semantics
+from local.address_semantics import descriptions, holder, restore_address_semantics
 
 REGION = "us-east-1"
 PAIR = ("bittybot", "tao")
@@ -131,6 +131,7 @@ def _wait(_self: object, env: Any, wait_seconds: float) -> None:
 # the text has the number of a set of variables in a comment, and the variables are handed over as what they are.
 BINDINGS: list[dict[str, Any]] = []
 MARK = re.compile(r"/\*(\d+)\*/")
+PARSED: dict[str, list[Any]] = {}  # expressions that no thread is evaluating
 
 
 def _declare(bindings: dict[str, Any]) -> str:
@@ -143,7 +144,11 @@ def _evaluate(expression: str) -> Any:
     bindings: dict[str, Any] = {}
     for number in MARK.findall(expression):
         bindings |= BINDINGS[int(number)]
-    result = jsonata.Jsonata(MARK.sub("", expression)).evaluate(None, bindings)
+    text = MARK.sub("", expression)
+    idle = PARSED.setdefault(text, [])
+    parsed = idle.pop() if idle else jsonata.Jsonata(text)
+    result = parsed.evaluate(None, bindings)
+    idle.append(parsed)
     return None if result is None else json.loads(json.dumps(result, default=lambda _null: None))
 
 
@@ -345,7 +350,7 @@ class Aws:
     def described(self, name: str) -> dict[str, Any]:
         """An address as an outcome reports it."""
         allocation_id = self.production if name == "production" else self.staging
-        found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0]
+        found = descriptions(ec2_backends[DEFAULT_ACCOUNT_ID][REGION])[allocation_id]
         return {
             "publicIp": found["PublicIp"],
             "allocationId": allocation_id,
