@@ -18,9 +18,10 @@ def held(aws: Aws, web: Web) -> Callable[[str, str], str]:
     aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
 
     def start(name: str, state: str) -> str:
-        web.gates["production" if state == "HealthCheckProduction" else "staging"].clear()
+        address = "production" if state == "HealthCheckProduction" else "staging"
+        web.gates[address].clear()
         arn = aws.start({}, name=name)
-        aws.wait_for(arn, state)
+        aws.until(lambda: web.waiting[address] > 0)
         return arn
 
     return start

@@ -32,8 +32,9 @@ class Web:
 
     def __init__(self) -> None:
         self.behaviour: dict[str, Behaviour] = {}
-        # While an address's gate is not set, a request to it waits for its answer.
+        # While an address's gate is not set, a request to it waits for its answer, and is in `waiting`.
         self.gates = {"production": threading.Event(), "staging": threading.Event()}
+        self.waiting = {"production": 0, "staging": 0}
         self._aws: Aws | None = None
         self.port = _free_port(self.production_ip, self.staging_ip)
         self._servers = [
@@ -66,7 +67,9 @@ class Web:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # http.server's name
+                web.waiting[name] += 1
                 web.gates[name].wait(timeout=30)
+                web.waiting[name] -= 1
                 aws = web._aws
                 address = aws and (aws.production if name == "production" else aws.staging)
                 holder = aws.holder(address) if aws and address else None
