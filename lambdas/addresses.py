@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from domain import Address, AddressName, Pair, Plan, Server, capitalized, printable
-from errors import AddressMoved, EC2Refused, EC2Unavailable, PreflightFailed
+from errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile, PreflightFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -101,6 +101,7 @@ class Addresses:
         expected: Sequence[str | None] | None = None,
         production_on: str | None = None,
         force: bool = False,
+        first_try: bool = True,
     ) -> tuple[Address, bool]:
         """Puts an address on a server, or finds it there: the address as it stands then, and whether it moved.
 
@@ -109,17 +110,19 @@ class Addresses:
         also when the address seems to stand there already, for a look may show what was before the last change.
         Staging is never put where the production address stands, since EC2 would displace production.
 
-        Raises AddressMoved when it is not where it is expected, EC2Refused when EC2 refuses for good,
+        Raises AddressMoved when an address is not where it is expected on the first try, and MovedMeanwhile when that
+        is found later, since an earlier try may have changed something; EC2Refused when EC2 refuses for good,
         EC2Unavailable when the same call may be tried again.
         """
         production, staging = self.look()
         address = production if name == "production" else staging
+        moved = AddressMoved if first_try else MovedMeanwhile
         if production_on is not None:
-            _expect(production, [production_on])
+            _expect(production, [production_on], moved)
         if _stands_on(address, server, private_ip) and not force:
             return address, False
         if expected is not None:
-            _expect(address, expected)
+            _expect(address, expected, moved)
         if name == "staging" and _stands_on(production, server, private_ip):
             raise EC2Unavailable(  # not refused: a look may show what was before production moved away
                 f"{capitalized(production)} is on {server.name}; associating {staging} there would displace it."
@@ -136,37 +139,44 @@ class Addresses:
             # A call whose answer was lost, and which botocore made again, meets its own effect.
             if error.code != "Resource.AlreadyAssociated" or not _stands_on(self._look_at(name), server, private_ip):
                 raise
-        return self._wait_until(
+        found, production = self._wait_until(
             name,
             lambda found: _stands_on(found, server, private_ip),
             f"EC2 accepted to associate {address} with {server.name}",
-        ), True
+        )
+        if production_on is not None:
+            _expect(production, [production_on], MovedMeanwhile)
+        return found, True
 
-    def disassociate_staging(self, plan: Plan | None = None, *, first_try: bool = True) -> tuple[Address, bool]:
+    def disassociate_staging(
+        self, plan: Plan | None = None, *, first_try: bool = True, association_id: str | None = None
+    ) -> tuple[Address, bool]:
         """Takes the staging address off whatever it is on, or finds it off: as `associate`.
 
-        With a plan, both addresses must still stand as planned. There is no such method for production: it is never
-        without a server.
+        With a plan, both addresses must still stand as planned. With an `association_id`, EC2 is asked to end that one
+        whatever a look shows. There is no such method for production: it is never without a server.
 
         Raises AddressMoved only on the first try, when it is certain that nothing was changed: an earlier try of this
         very step may have disassociated staging.
         """
         production, staging = self.look()
         if plan is not None and first_try:
-            _expect(staging, [plan.idle.instance_id])
-            _expect(production, [plan.live.instance_id])
-        if staging.association_id is None:
+            _expect(staging, [plan.idle.instance_id], AddressMoved)
+            _expect(production, [plan.live.instance_id], AddressMoved)
+        association_id = association_id or staging.association_id
+        if association_id is None:
             return staging, False
         try:
             with translated(f"DisassociateAddress of {staging}, which is {staging.place}"):
-                self._ec2.disassociate_address(AssociationId=staging.association_id)
+                self._ec2.disassociate_address(AssociationId=association_id)
         except EC2Refused:
             # Of an association that is gone, EC2 says InvalidAssociationID.NotFound, or that it is not permitted.
             if self._look_at("staging").is_associated:
                 raise
-        return self._wait_until(
+        found, _ = self._wait_until(
             "staging", lambda found: not found.is_associated, f"EC2 accepted to disassociate {staging}"
-        ), True
+        )
+        return found, True
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
         """Looks, again and again for some 10 s, until production and staging stand as they should: the last look."""
@@ -181,7 +191,11 @@ class Addresses:
         production, staging = self.look()
         return production if name == "production" else staging
 
-    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], accepted: str) -> Address:
+    def _wait_until(
+        self, name: AddressName, stands: Callable[[Address], bool], accepted: str
+    ) -> tuple[Address, Address]:
+        """The address, and production, once a look shows the address as it should stand."""
+
         def as_it_should(production: Address, staging: Address) -> bool:
             return stands(production if name == "production" else staging)
 
@@ -190,7 +204,7 @@ class Addresses:
             raise EC2Unavailable(
                 f"{accepted}, but {VISIBLE_WITHIN_SECONDS:.0f} s later DescribeAddresses does not show it yet."
             )
-        return production if name == "production" else staging
+        return production if name == "production" else staging, production
 
     def rehearse_associate(self, plan: Plan) -> None:
         """Proves, without changing anything, that both addresses may be put on the servers of a plan.
@@ -260,11 +274,13 @@ def _stands_on(address: Address, server: Server, private_ip: str | None) -> bool
     return address.instance_id == server.instance_id and private_ip in (None, address.private_ip)
 
 
-def _expect(found: Address, instance_ids: Sequence[str | None]) -> None:
+def _expect(
+    found: Address, instance_ids: Sequence[str | None], error: type[AddressMoved] | type[MovedMeanwhile]
+) -> None:
     if found.instance_id in instance_ids:
         return
     planned = " or ".join(f"on {instance_id}" if instance_id else "on no server" for instance_id in instance_ids)
-    raise AddressMoved(
+    raise error(
         f"{capitalized(found)} is {found.place}; the plan was made with it {planned}. Somebody else moved it since. "
         f"Find out who, then start again: the next execution plans from what it finds."
     )

@@ -18,7 +18,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     """Puts one address of the plan on a server; with `dryRun`, only proves that all the plan's moves are permitted.
 
     Returns `{"address": {…as it stands now}, "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise
-    AddressMoved, Redriven, EC2Refused and EC2Unavailable.
+    AddressMoved, MovedMeanwhile, Redriven, EC2Refused and EC2Unavailable.
     """
     plan = Plan.from_json(event["plan"])
     addresses = Addresses(plan.pair, ec2)
@@ -35,6 +35,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
         expected=event.get("expected"),
         production_on=event.get("productionOn"),
         force=event["force"],
+        first_try=event["firstTry"],
     )
     logger.info("Associated %s with %s", address, server.name, changed=changed, pair=plan.pair.name)
     return {"address": address.to_json(), "changed": changed}

@@ -27,6 +27,8 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
         addresses.rehearse_disassociate()
         return {"changed": False}
     refuse_redriven(event)
-    address, changed = addresses.disassociate_staging(plan if event["asPlanned"] else None, first_try=event["firstTry"])
+    address, changed = addresses.disassociate_staging(
+        plan if event["asPlanned"] else None, first_try=event["firstTry"], association_id=event.get("associationId")
+    )
     logger.info("Disassociated %s", address, changed=changed, pair=plan.pair.name)
     return {"address": address.to_json(), "changed": changed}

@@ -9,14 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
-from errors import InvalidRequest, PreflightFailed, Redriven
+from errors import PreflightFailed, Redriven
 
 AddressName = Literal["production", "staging"]
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
 Json = dict[str, Any]
-
-REQUEST_KEYS = {"pair": "a string", "serverName": "a string", "dryRun": "a boolean"}
-SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -210,75 +207,9 @@ class Plan:
         )
 
 
-def shown(value: object) -> str:
-    """A value found in an input, safe to put into a message: printable, on one line, at most about 80 characters."""
-    try:
-        text = repr(value) if isinstance(value, str) else f"{value!r} ({type(value).__name__})"
-    except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
-        return f"something too large to show ({type(value).__name__})"
-    if len(text) > SHOWN_CHARACTERS:
-        length = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
-        text = f"{text[:SHOWN_CHARACTERS]}… ({length})"
-    return printable(text)
-
-
 def printable(text: str, longest: int = 1_000) -> str:
     """A text from elsewhere on one line, without control characters, cut where it is very long."""
     return "".join(character if character.isprintable() else " " for character in text[:longest])
-
-
-def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
-    """Reads an execution's input: `pair`, `serverName` and `dryRun`, each of them optional.
-
-    Raises InvalidRequest naming the key, the value found and what is allowed.
-    """
-    if not isinstance(value, dict):
-        raise InvalidRequest(
-            f"The input of the execution is {shown(value)}; it must be a JSON object such as {{}} "
-            f"or {example(pairs)}. Nothing was read or changed."
-        )
-    for key in value:
-        if key not in REQUEST_KEYS:
-            raise _invalid(f"the key {shown(key)}", f"only the keys {', '.join(REQUEST_KEYS)} are allowed")
-    for key, kind in REQUEST_KEYS.items():
-        if key in value and not isinstance(value[key], bool if key == "dryRun" else str):
-            raise _invalid(f"{key} = {shown(value[key])}", f"{key} must be {kind}")
-    pair = _pair_named(value.get("pair"), pairs)
-    return Request(pair, _server_named(value.get("serverName"), pair), value.get("dryRun", False))
-
-
-def _pair_named(name: str | None, pairs: Mapping[str, Pair]) -> Pair:
-    allowed = (
-        f"the configured pairs are {', '.join(sorted(pairs))}"
-        if len(pairs) <= 20
-        else (f"{len(pairs)} pairs are configured in cdk.json and this is none of them")
-    )
-    if name is None:
-        if len(pairs) == 1:
-            return next(iter(pairs.values()))
-        raise _invalid("no pair", f"pair must be given where more than one is configured; {allowed}")
-    if name not in pairs:
-        raise _invalid(f"pair = {shown(name)}", allowed)
-    return pairs[name]
-
-
-def _server_named(name: str | None, pair: Pair) -> Server | None:
-    if name is None:
-        return None
-    for server in pair.servers:
-        # Other letters than ASCII's may have one of ASCII's as their lower case.
-        if name.isascii() and server.name.lower() == name.lower():
-            return server
-    raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
-
-
-def _invalid(found: str, allowed: str) -> InvalidRequest:
-    return InvalidRequest(f"The input has {found}: {allowed}. Nothing was read but the configuration.")
-
-
-def example(pairs: Mapping[str, Pair]) -> str:
-    pair = next(iter(pairs.values()))
-    return f'{{"pair": "{pair.name}", "serverName": "{pair.servers[0].name}"}}'
 
 
 def plan(

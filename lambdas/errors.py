@@ -32,6 +32,10 @@ class AddressMoved(CutoverError):
     """An address stands elsewhere than planned: somebody else moved it; this step changed nothing."""
 
 
+class MovedMeanwhile(CutoverError):
+    """Somebody else moved an address when this step had changed one, or may have; the rollback looks what is so."""
+
+
 class Redriven(CutoverError):
     """The execution was redriven after it had ended, so it may no longer hold the lock; this step changed nothing."""
 

@@ -15,6 +15,7 @@ from stacks.functions import Functions
 AddressName = Literal["production", "staging"]
 # The context object has the count only in an execution that was redriven.
 REDRIVEN = jsonata("$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0")
+FIRST_TRY = "{% $states.context.State.RetryCount = 0 %}"
 COLD_START_SECONDS = 15  # Lambda allows 10 for it, and the function's timeout begins after it
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
 
@@ -124,6 +125,7 @@ class Steps:
                 "server": jsonata(server),
                 "allowReassociation": allow_reassociation,
                 "force": force,
+                "firstTry": FIRST_TRY,
                 "redriven": REDRIVEN,
                 **{key: jsonata(expression) for key, expression in optional.items() if expression},
             },
@@ -135,7 +137,10 @@ class Steps:
         return self._invoke(scope, name, function, comment=comment, payload={"plan": "{% $plan %}", "dryRun": True})
 
     def disassociate(self, scope: Construct, name: str, *, comment: str, as_planned: bool) -> tasks.LambdaInvoke:
-        """`as_planned`: both addresses must still stand as planned before staging is taken off its server."""
+        """`as_planned`: both addresses must still stand as planned before staging is taken off its server.
+
+        Otherwise the association that staging is known to have is ended, whatever a look shows.
+        """
         return self._invoke(
             scope,
             name,
@@ -144,8 +149,9 @@ class Steps:
             payload={
                 "plan": "{% $plan %}",
                 "asPlanned": as_planned,
-                "firstTry": "{% $states.context.State.RetryCount = 0 %}",
+                "firstTry": FIRST_TRY,
                 "redriven": REDRIVEN,
+                **({} if as_planned else {"associationId": "{% $staging.associationId %}"}),
             },
             assign={"staging": CHANGED_ADDRESS, "changed": True},
         )

@@ -210,6 +210,7 @@ class Workflow(Construct):
             comment="The former live server gets the staging address and stays ready for the way back.",
             address="staging",
             server="$plan.live",
+            production_on="$plan.idle.instanceId",
             allow_reassociation=False,
         )
         check_production = self._steps.health_check(

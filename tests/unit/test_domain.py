@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import domain
-from domain import Address, Pair, Plan, Request, Server, compare_restored, plan, read_request
+from domain import Address, Pair, Plan, Request, Server, compare_restored, plan
 from errors import InvalidRequest, PreflightFailed
+from request import read_request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
 WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), {"port": 80})

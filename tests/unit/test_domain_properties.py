@@ -16,8 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from domain import REQUEST_KEYS, Address, AddressName, Pair, Plan, Request, Server, plan, read_request
+from domain import Address, AddressName, Pair, Plan, Request, Server, plan
 from errors import InvalidRequest, PreflightFailed
+from request import REQUEST_KEYS, read_request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
 SERVERS = {"bittybot": BITTYBOT, "tao": TAO}

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from domain import Pair, read_request
+from domain import Pair
 from errors import InvalidRequest
 from probe import Request, probe
+from request import read_request
 from stacks import repair, workflow
 from stacks.configuration import InvalidConfiguration, configured_pairs
 from tests.workflow.ec2_calls import EC2Calls

@@ -1,0 +1,329 @@
+"""Faults on the wire: what a client of the local EC2 meets, and what the deployed workflow makes of it."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from local import faults
+from local.aws import LocalAws
+from local.ec2 import Address, Ec2
+from local.faults import Fault, InvalidFault, fault_from
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+ONE_TRY = {"mode": "standard", "total_max_attempts": 1}
+THREE_TRIES = {"mode": "standard", "total_max_attempts": 3}
+
+
+@pytest.fixture(scope="module")
+def running_ec2() -> Iterator[Ec2]:
+    with Ec2() as running:
+        yield running
+
+
+@pytest.fixture
+def ec2(running_ec2: Ec2) -> Iterator[Ec2]:
+    yield running_ec2
+    running_ec2.faults.clear()
+
+
+def client_of(ec2: Ec2, *, retries: dict[str, Any], read_timeout: float = 5) -> "EC2Client":
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    config = Config(proxies={}, retries=retries, read_timeout=read_timeout)  # type: ignore[arg-type]
+    return session.client("ec2", endpoint_url=ec2.endpoint, config=config)
+
+
+@pytest.fixture
+def client(ec2: Ec2) -> "EC2Client":
+    """Tries once, so that a test sees what a try meets."""
+    return client_of(ec2, retries=ONE_TRY)
+
+
+@pytest.fixture
+def bittybot(ec2: Ec2) -> str:
+    return ec2.launch("bittybot")
+
+
+@pytest.fixture
+def tao(ec2: Ec2) -> str:
+    return ec2.launch("tao")
+
+
+@pytest.fixture
+def production(ec2: Ec2, bittybot: str) -> Address:
+    address = ec2.allocate("127.0.0.10")
+    ec2.associate(address, bittybot)
+    return address
+
+
+@pytest.fixture
+def move(client: "EC2Client", production: Address, tao: str) -> Callable[[], Any]:
+    """Moves production from bittybot to tao."""
+    return lambda: client.associate_address(AllocationId=production.allocation_id, InstanceId=tao)
+
+
+def at_the_next(kind: faults.Kind, **more: Any) -> Fault:
+    return Fault(action="AssociateAddress", kind=kind, **more)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "status"),
+    [
+        (at_the_next("throttled"), "RequestLimitExceeded", 503),
+        (at_the_next("internal-error"), "InternalError", 500),
+        (at_the_next("denied"), "UnauthorizedOperation", 403),
+        (at_the_next("refused"), "OperationNotPermitted", 400),
+        (at_the_next("refused", code="Gateway.NotAttached"), "Gateway.NotAttached", 400),
+    ],
+    ids=str,
+)
+def test_an_error_is_answered_in_ec2s_words_and_nothing_is_changed(
+    ec2: Ec2, move: Callable[[], Any], production: Address, bittybot: str, fault: Fault, code: str, status: int
+) -> None:
+    ec2.faults.inject(fault)
+    with pytest.raises(ClientError) as caught:
+        move()
+    assert caught.value.response["Error"]["Code"] == code
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert ec2.holder(production.allocation_id) == bittybot
+
+
+def test_only_the_calls_that_were_asked_for_fail(ec2: Ec2, move: Callable[[], Any]) -> None:
+    ec2.faults.inject(at_the_next("throttled", nth=2, times=2))
+    came_through = []
+    for _ in range(4):
+        try:
+            came_through.append(bool(move()))
+        except ClientError:
+            came_through.append(False)
+    assert came_through == [True, False, False, True]
+
+
+def test_a_fault_for_ever_ends_when_it_is_cleared(ec2: Ec2, move: Callable[[], Any]) -> None:
+    ec2.faults.inject(at_the_next("denied", times=None))
+    for _ in range(3):
+        with pytest.raises(ClientError):
+            move()
+    ec2.faults.clear()
+    assert move()["AssociationId"]
+
+
+def test_a_dry_run_is_an_action_of_its_own(ec2: Ec2, client: "EC2Client", production: Address, tao: str) -> None:
+    ec2.faults.inject(Fault(action="AssociateAddress (dry run)", kind="denied"))
+    assert client.associate_address(AllocationId=production.allocation_id, InstanceId=tao)
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        client.associate_address(AllocationId=production.allocation_id, InstanceId=tao, DryRun=True)
+
+
+def test_a_reset_comes_before_the_call_takes_effect(
+    ec2: Ec2, move: Callable[[], Any], production: Address, bittybot: str
+) -> None:
+    ec2.faults.inject(at_the_next("reset"))
+    with pytest.raises(ConnectionClosedError):
+        move()
+    assert ec2.holder(production.allocation_id) == bittybot
+
+
+def test_a_lost_answer_is_lost_after_the_call_took_effect_and_whoever_listens_was_told(
+    ec2: Ec2, move: Callable[[], Any], production: Address, tao: str
+) -> None:
+    told: list[str | None] = []
+    ec2.on_change(lambda: told.append(ec2.holder(production.allocation_id)))
+    ec2.faults.inject(at_the_next("answer-lost"))
+    with pytest.raises(ConnectionClosedError):
+        move()
+    assert ec2.holder(production.allocation_id) == told[-1] == tao
+
+
+def test_a_slow_call_takes_effect_when_its_client_has_given_up(
+    ec2: Ec2, production: Address, bittybot: str, tao: str
+) -> None:
+    impatient = client_of(ec2, retries=ONE_TRY, read_timeout=0.2)
+    ec2.faults.inject(at_the_next("slow", seconds=0.6))
+    with pytest.raises(ReadTimeoutError):
+        impatient.associate_address(AllocationId=production.allocation_id, InstanceId=tao)
+    assert ec2.holder(production.allocation_id) == bittybot
+    deadline = time.monotonic() + 10
+    while ec2.holder(production.allocation_id) != tao:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_sdks_own_retries_hide_nothing(ec2: Ec2, production: Address, bittybot: str, tao: str) -> None:
+    ec2.faults.inject(at_the_next("reset"))
+    patient = client_of(ec2, retries=THREE_TRIES)
+    with pytest.raises(ConnectionClosedError):
+        patient.associate_address(AllocationId=production.allocation_id, InstanceId=tao)
+    assert ec2.holder(production.allocation_id) == bittybot
+
+
+def test_a_fault_of_one_attempt_is_what_the_sdks_retries_are_for(
+    ec2: Ec2, client: "EC2Client", production: Address
+) -> None:
+    found = client.describe_addresses(AllocationIds=[production.allocation_id])["Addresses"][0]["AssociationId"]
+    ec2.faults.inject(Fault(action="DisassociateAddress", kind="answer-lost", attempts=1))
+    patient = client_of(ec2, retries=THREE_TRIES)
+    with pytest.raises(ClientError, match=r"InvalidAssociationID\.NotFound"):
+        patient.disassociate_address(AssociationId=found)
+    assert ec2.holder(production.allocation_id) is None
+
+
+@pytest.mark.parametrize("how", [{"times": 2}, {"seconds": 0.5}])
+def test_a_stale_look_shows_what_was_before_the_last_change_for_some_calls_or_some_time(
+    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str, how: dict[str, Any]
+) -> None:
+    def seen() -> str:
+        return client.describe_addresses(AllocationIds=[production.allocation_id])["Addresses"][0]["InstanceId"]
+
+    ec2.faults.inject(Fault(action="DescribeAddresses", kind="stale", **how))
+    ec2.associate(production, tao)
+    assert [seen(), seen()] == [bittybot, bittybot]
+    deadline = time.monotonic() + 10
+    while seen() != tao:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("terminated", True), ("stopped", False)])
+def test_an_instance_ends_just_before_the_call_that_names_it(
+    ec2: Ec2, client: "EC2Client", move: Callable[[], Any], tao: str, kind: faults.Kind, refused: bool
+) -> None:
+    ec2.faults.inject(at_the_next(kind))
+    if refused:
+        with pytest.raises(ClientError, match="InvalidInstanceID"):
+            move()
+    else:
+        move()
+    (instance,) = client.describe_instances(InstanceIds=[tao])["Reservations"][0]["Instances"]
+    assert instance["State"]["Name"] == kind
+
+
+def test_somebody_else_moves_the_address_just_before_the_call(
+    ec2: Ec2, client: "EC2Client", production: Address, tao: str
+) -> None:
+    stranger = ec2.launch("stranger")
+    ec2.faults.inject(at_the_next("moved", instance_id=stranger))
+    with pytest.raises(ClientError, match=r"Resource\.AlreadyAssociated"):
+        client.associate_address(AllocationId=production.allocation_id, InstanceId=tao, AllowReassociation=False)
+    assert ec2.holder(production.allocation_id) == stranger
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ([], "a fault is an object with action, kind"),
+        ({"action": "AssociateAddress"}, "a fault is an object with action, kind"),
+        ({"action": "AssociateAddress", "kind": "reset", "when": 2}, "a fault is an object with action, kind"),
+        ({"action": "ReleaseAddress", "kind": "reset"}, "there is no action 'ReleaseAddress'"),
+        ({"action": "AssociateAddress", "kind": "boom"}, "there is no kind 'boom'; there are throttled"),
+        ({"action": "AssociateAddress", "kind": "crashed-after"}, "there is no kind 'crashed-after'"),
+        ({"action": "AssociateAddress", "kind": "reset", "nth": 0}, "nth = 0 is not a whole number from 1"),
+        ({"action": "AssociateAddress", "kind": "reset", "times": True}, "times = True is not a whole number"),
+        ({"action": "AssociateAddress", "kind": "slow"}, "slow needs seconds"),
+        ({"action": "AssociateAddress", "kind": "slow", "seconds": -1}, "seconds = -1 is not a number above 0"),
+        ({"action": "AssociateAddress", "kind": "reset", "seconds": 1}, "seconds belong to slow and stale"),
+        ({"action": "AssociateAddress", "kind": "denied", "code": "No"}, "a code belongs to refused"),
+        ({"action": "AssociateAddress", "kind": "refused", "code": 5}, "code = 5 is not a text"),
+        ({"action": "AssociateAddress", "kind": "stale"}, "only DescribeAddresses can be stale"),
+        ({"action": "DescribeAddresses", "kind": "stopped"}, "DescribeAddresses names no instance"),
+        ({"action": "DescribeInstances", "kind": "moved"}, "DescribeInstances names no address"),
+        ({"action": "AssociateAddress", "kind": "moved"}, "moved needs an instance id"),
+    ],
+)
+def test_what_is_no_fault_is_refused_with_a_clear_error(value: object, says: str) -> None:
+    with pytest.raises(InvalidFault) as caught:
+        fault_from(value)
+    assert says in str(caught.value)
+
+
+def test_a_person_injects_lists_and_clears_faults_with_one_command(
+    ec2: Ec2, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", ec2.endpoint)
+    faults.main(["AssociateAddress", "--nth", "2", "--kind", "answer-lost"])
+    assert capsys.readouterr().out == "Injected: answer-lost at AssociateAddress, call 2.\n"
+    assert ec2.faults.injected == [at_the_next("answer-lost", nth=2)]
+    faults.main(["--list"])
+    assert capsys.readouterr().out == "answer-lost at AssociateAddress, call 2\n"
+    faults.main(["--clear"])
+    assert ec2.faults.injected == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "an ACTION and its --kind are needed"),
+        (["AssociateAddress"], "an ACTION and its --kind are needed"),
+        (["AssociateAddres", "--kind", "reset"], "there is no action 'AssociateAddres'; there are DescribeAddresses"),
+        (["AssociateAddress", "--kind", "lost"], "there is no kind 'lost'; there are throttled"),
+        (["AssociateAddress", "--kind", "reset", "--nth", "two"], "invalid int value: 'two'"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        faults.main(words)
+    assert caught.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("endpoint", ["", "https://ec2.us-east-1.amazonaws.com", "http://127.0.0.1:1"])
+def test_without_a_local_ec2_the_command_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", endpoint)
+    with pytest.raises(SystemExit, match="make aws"):
+        faults.main(["--clear"])
+
+
+# On the deployed workflow.
+
+
+@pytest.fixture
+def faulty(aws: LocalAws) -> Iterator[LocalAws]:
+    yield aws
+    aws.ec2.faults.clear()
+
+
+def places(aws: LocalAws) -> tuple[str | None, str | None]:
+    return aws.holder("production"), aws.holder("staging")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [at_the_next("answer-lost"), at_the_next("throttled", times=3), at_the_next("reset", nth=2)],
+    ids=str,
+)
+def test_the_deployed_workflow_cuts_over_through_what_passes(faulty: LocalAws, fault: Fault) -> None:
+    faulty.ec2.faults.inject(fault)
+    execution = faulty.execute({})
+    assert execution.output["outcome"] == "CUT_OVER"
+    assert places(faulty) == ("tao", "bittybot")
+    ids = [address.allocation_id for address in faulty.addresses.values()]
+    described = faulty.client("ec2").describe_addresses(AllocationIds=ids)["Addresses"]
+    associations = {address["AllocationId"]: address["AssociationId"] for address in described}
+    for role in ("production", "staging"):
+        reported = execution.output[role]
+        assert reported["associationId"] == associations[reported["allocationId"]]
+
+
+def test_the_deployed_workflow_goes_back_when_ec2_refuses_for_good(faulty: LocalAws) -> None:
+    faulty.ec2.faults.inject(at_the_next("refused", nth=2))
+    execution = faulty.execute({})
+    assert execution.error == "RolledBack"
+    assert "OperationNotPermitted" in str(execution.cause)
+    assert places(faulty) == ("bittybot", "tao")
+
+
+def test_a_fault_reaches_a_running_local_aws_by_the_command_of_its_shell(
+    faulty: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in faulty.environment.items():
+        monkeypatch.setenv(name, value)
+    faults.main(["DisassociateAddress (dry run)", "--kind", "denied"])
+    execution = faulty.execute({})
+    assert execution.error == "PreflightFailed"
+    assert "UnauthorizedOperation" in str(execution.cause)
+    assert places(faulty) == ("bittybot", "tao")

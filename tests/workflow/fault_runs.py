@@ -1,0 +1,142 @@
+"""Runs cases of the fault matrix, in as many processes as there are processors: an execution is all Python.
+
+Each process has an account and a pair of its own and takes one case after the other. Nothing of a case is left to the
+next but the pair's instances: see `prepared`.
+"""
+
+import atexit
+import logging
+import os
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.faults import Fault
+from tests.workflow import engine
+from tests.workflow.ec2_calls import Call, EC2Calls, watched
+from tests.workflow.engine import Account, Aws, corrected_engine
+from tests.workflow.fault_cases import Case, Way
+from tests.workflow.oracle import Run, broken
+from tests.workflow.web import Web
+
+CASES_AT_A_TIME = 8
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a case: the guarantees that it broke, and the story of the execution."""
+
+    broken: list[str]
+    story: list[str]
+
+
+class Matrix:
+    """One pair for all cases, since launching one takes longer than a case; until `stack` ends, no wait lasts."""
+
+    def __init__(self, account: Account, web: Web, stack: ExitStack) -> None:
+        self._stack = stack
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        environment.setattr(engine, "TIME_SCALE", 0.0001)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.web = web
+        self.aws = Aws(account, folder, environment, (web.production_ip, web.staging_ip))
+        self.aws.servers["stranger"] = self.aws.launch()
+
+    @contextmanager
+    def prepared(self, way: Way, live: str, **health_check: Any) -> Iterator[EC2Calls]:
+        """The pair as it stands before the way is taken."""
+        aws, web, idle = self.aws, self.web, other(live)
+        aws.renew()
+        aws.place(production=live, staging=idle if way.staging_on_a_server else None)
+        aws.configure(port=web.port, **health_check)
+        web.serve(aws)
+        web.behaviour[idle] = way.new_release
+        with watched(aws.production, aws.staging) as calls:
+            if way.first:
+                calls.inject(way.first)
+            yield calls
+
+    def run(self, case: Case) -> Result:
+        with self.prepared(case.way, case.live) as calls:
+            run = self.executed(calls, self._resolved(case.fault, case.live))
+            found = broken(run)
+        said = run.execution.cause or run.execution.output
+        story = [f"{run.execution.outcome}: {said}", *map(str, calls.everything)]
+        return Result(found, story if found else [])
+
+    def executed(self, calls: EC2Calls, fault: Fault | None = None) -> Run:
+        """One execution, with a fault. What it finds at its first look is what was before."""
+        before = self._described()
+        calls.after_the_first = lambda: before.update(self._described())
+        if fault:
+            calls.inject(fault)
+        return Run(self.aws, before, calls, fault, self.aws.execute({}))
+
+    def calls_of(self, way: Way, live: str) -> tuple[str, list[Call]]:
+        """The outcome of a way without another fault, and its calls."""
+        with self.prepared(way, live) as calls:
+            return self.aws.execute({}).outcome, calls.everything
+
+    def _described(self) -> dict[str, dict[str, Any]]:
+        return {name: self.aws.described(name) for name in ("production", "staging")}
+
+    def _resolved(self, fault: Fault, live: str) -> Fault:
+        """The fault with the ids of this pair."""
+        aws = self.aws
+        ids = {
+            "live": aws.servers[live],
+            "idle": aws.servers[other(live)],
+            "stranger": aws.servers["stranger"],
+            "production": aws.production,
+            "staging": aws.staging,
+        }
+        return replace(
+            fault, instance_id=ids.get(str(fault.instance_id)), allocation_id=ids.get(str(fault.allocation_id))
+        )
+
+
+def other(server: str) -> str:
+    return "tao" if server == "bittybot" else "bittybot"
+
+
+def run_all(cases: Sequence[Case], template: dict[str, Any]) -> dict[str, Result]:
+    """What came of each case, by its name."""
+    workers = min(os.cpu_count() or 1, len(cases))
+    with ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (template,)) as pool:
+        results = pool.map(_run, cases, chunksize=CASES_AT_A_TIME)
+        return {str(case): result for case, result in zip(cases, results, strict=True)}
+
+
+# In a process of the pool.
+_TEMPLATES: list[dict[str, Any]] = []
+
+
+def _quiet(template: dict[str, Any]) -> None:
+    os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"
+    logging.disable(logging.CRITICAL)
+    _TEMPLATES.append(template)
+
+
+@cache
+def _matrix() -> Matrix:
+    stack = ExitStack()
+    web = stack.enter_context(Web())
+    stack.enter_context(corrected_engine())
+    atexit.register(stack.close)
+    return Matrix(Account(_TEMPLATES[0]), web, stack)
+
+
+def _run(case: Case) -> Result:
+    try:
+        return _matrix().run(case)
+    except Exception:  # the next case must not be lost with this one
+        return Result(["the case itself fails"], [traceback.format_exc()])

@@ -1,0 +1,188 @@
+"""Whether an execution kept the guarantees (`broken`), whatever happened to it. One oracle for all cases of the matrix.
+
+Three things may happen that this workflow cannot rule out, and the oracle allows for exactly them:
+
+- *Somebody else moves an address* (`moved`). EC2 has no lock that others would respect. What was moved before the first
+  look is simply what the execution found. Where the execution found out before its first change, the address stays
+  where the other put it, and the error says that nothing was changed; that is true of the workflow. Later, the address
+  is put back or the cutover goes on to its end; production may stand on a stranger in between, and staging moved onto
+  the live server pushes production off it. So no call of *ours* may take production off, except in the one race that
+  EC2's API leaves open: production is moved onto the very server that our next call puts staging on, in the
+  milliseconds between our look and that call. EC2 then displaces production, and knows no condition that we could set.
+  Whatever was moved, a success, and a rollback that is claimed to be complete, must be true all the same.
+- *A server is terminated*. EC2 takes its addresses off. What was to be on it can be nowhere, so after a change began
+  the execution may end RollbackFailed with commands that nobody can run, since the instance is no more.
+- *The lock cannot be deleted* (DynamoDB fails for ever). It stays, of an execution that runs no longer: the next one
+  takes it over. And a topic that fails for ever is told nothing; one whose answer was lost is told twice.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.faults import Fault
+from tests.workflow.ec2_calls import EC2Calls, Sight
+from tests.workflow.engine import Aws, Execution
+
+NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved")
+OUTCOMES = ("CUT_OVER", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)
+COMMAND = re.compile(r"aws ec2 (?:dis)?associate-address(?: --[a-z-]+(?: (?!--)[\w-]+)?)+")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution that is over: the pair before and now, and all that was seen of it."""
+
+    aws: Aws
+    before: dict[str, dict[str, Any]]
+    calls: EC2Calls
+    fault: Fault | None
+    execution: Execution
+
+
+def broken(run: Run) -> list[str]:
+    """The guarantees that do not hold, in words; running the commands of a RollbackFailed is part of it."""
+    return [
+        *_in_every_moment(run),
+        *_nothing_outside_the_plan(run),
+        *_lock(run),
+        *_notices(run),
+        *_the_outcome_is_true(run),
+    ]
+
+
+def _in_every_moment(run: Run) -> Iterator[str]:
+    others = bool(run.calls.struck)
+    servers = set(run.aws.servers.values()) if others else set(_servers(run))
+    previous: Sight | None = None
+    for number, sight in enumerate(run.calls.sights):
+        ours = sight.when.startswith("after a") and sight.when != "after a strike"
+        lost_by_us = ours and previous is not None and previous.production and number not in run.calls.races
+        if sight.production is None and (not others or lost_by_us):
+            yield f"production was on no server at sight {number}, {sight.when}"
+        if sight.production is not None and sight.production not in servers:
+            yield f"production was on {sight.production} at sight {number}, {sight.when}"
+        previous = sight
+
+
+def _nothing_outside_the_plan(run: Run) -> Iterator[str]:
+    for change in run.calls.effects:
+        if change.action == "DisassociateAddress" and change.allocation_id == run.aws.production:
+            yield "production was disassociated"
+        if change.action == "AssociateAddress" and change.instance_id not in _servers(run):
+            yield f"an address was put on {change.instance_id}, which is none of the pair's"
+        if change.effective and change.allocation_id not in (run.aws.production, run.aws.staging):
+            yield f"{change.allocation_id} was moved, which is none of the pair's"
+
+
+def _lock(run: Run) -> Iterator[str]:
+    undeletable = _failed_for_ever(run, "dynamodb DeleteItem")
+    if run.aws.locks and not undeletable:
+        yield f"the lock is still held: {run.aws.locks}"
+    for lock in run.aws.locks:
+        if lock["execution"]["S"] != run.execution.arn or run.aws.status(run.execution.arn) == "RUNNING":
+            yield f"the lock that is left is not of a dead execution: {lock}"
+
+
+def _notices(run: Run) -> Iterator[str]:
+    expected = 1
+    if run.fault and run.fault.action == "sns Publish":
+        expected = 0 if run.fault.times is None else 2 if run.fault.kind == "answer-lost" else 1
+    if len(run.aws.notices) != expected:
+        yield f"{len(run.aws.notices)} notices instead of {expected}"
+    for notice in run.aws.notices:
+        if (notice["outcome"], notice["execution"]) != (run.execution.outcome, run.execution.arn):
+            yield f"the notice says {notice['outcome']}, the execution ended {run.execution.outcome}"
+    if len(json.dumps(run.execution.cause)) > 32_000:
+        yield "the cause is longer than Step Functions allows"
+
+
+def _the_outcome_is_true(run: Run) -> Iterator[str]:
+    outcome, now, before = run.execution.outcome, _places(run.aws), _placed(run.before)
+    changed = any(change.effective for change in run.calls.effects)
+    if outcome not in OUTCOMES:
+        yield f"it ended {outcome}: {run.execution.cause}"
+    if outcome == "CUT_OVER":
+        yield from _cut_over(run, now, before)
+    if outcome in NOTHING_CHANGED:
+        if changed:
+            yield f"{outcome} although something was changed: {run.calls.effects}"
+        if now != before and not run.calls.struck:
+            yield f"{outcome}, and the addresses stand {now}, not {before}"
+    if outcome == "RolledBack" and now != before:
+        yield f"RolledBack, and the addresses stand {now}, not {before}"
+    if outcome == "RollbackFailed":
+        yield from _commands(run, before)
+    if not any("moved" in fault.kind or "terminated" in fault.kind for fault in run.calls.struck):
+        yield from _on_the_pair(run)
+
+
+def _on_the_pair(run: Run) -> Iterator[str]:
+    if run.aws.described("production")["instanceId"] not in _servers(run):
+        yield f"in the end production stands {_places(run.aws)}"
+
+
+def _cut_over(run: Run, now: Any, before: Any) -> Iterator[str]:
+    live, idle = run.before["production"]["instanceId"], _other(run, run.before["production"]["instanceId"])
+    if now != (idle, live):
+        yield f"CUT_OVER, and the addresses stand {now}, not {(idle, live)}"
+        return
+    for name in ("production", "staging"):
+        if run.execution.output[name] != run.aws.described(name):
+            yield f"CUT_OVER reports {run.execution.output[name]}, EC2 has {run.aws.described(name)}"
+        if run.execution.output["previous"][name] != run.before[name]:
+            yield f"CUT_OVER reports as previous {run.execution.output['previous'][name]}, not {run.before[name]}"
+
+
+def _commands(run: Run, before: Any) -> Iterator[str]:
+    commands = COMMAND.findall(str(run.execution.cause))
+    if not commands:
+        yield f"RollbackFailed without a command: {run.execution.cause}"
+    if not all(run.aws.runs(server) or _stopped(run, server) for server in _servers(run)):
+        return  # of a terminated server, no command puts anything back
+    for command in commands:
+        words = shlex.split(command)
+        options = dict(zip(words[3::2], words[4::2], strict=False))
+        try:
+            if words[2] == "associate-address":
+                run.aws.ec2.associate_address(
+                    AllocationId=options["--allocation-id"],
+                    InstanceId=options["--instance-id"],
+                    AllowReassociation="--allow-reassociation" in words,
+                )
+            else:
+                run.aws.ec2.disassociate_address(AssociationId=options["--association-id"])
+        except ClientError as error:
+            yield f"{command} fails: {error}"
+    if _places(run.aws) != before:
+        yield f"the commands {commands} lead to {_places(run.aws)}, not {before}"
+
+
+def _stopped(run: Run, server: str) -> bool:
+    return run.aws.state_of(server) == "stopped"
+
+
+def _servers(run: Run) -> tuple[str, str]:
+    return run.aws.servers["bittybot"], run.aws.servers["tao"]
+
+
+def _other(run: Run, instance_id: str) -> str:
+    first, second = _servers(run)
+    return second if instance_id == first else first
+
+
+def _places(aws: Aws) -> tuple[Any, Any]:
+    return aws.described("production")["instanceId"], aws.described("staging")["instanceId"]
+
+
+def _placed(described: dict[str, dict[str, Any]]) -> tuple[Any, Any]:
+    return described["production"]["instanceId"], described["staging"]["instanceId"]
+
+
+def _failed_for_ever(run: Run, action: str) -> bool:
+    return run.fault is not None and run.fault.action == action and run.fault.times is None
