@@ -166,7 +166,8 @@ class Plan:
         """The AWS CLI commands that put both addresses back where they stand before, from wherever they are then."""
         server = self.pair.server_on(self.staging.instance_id)
         production = associate_command(self.production, self.live)
-        return [production, associate_command(self.staging, server)] if server else [production]
+        staging = associate_command(self.staging, server) if server else take_off_command(self.staging)
+        return [production, staging]
 
     def to_json(self) -> Json:
         return {
@@ -281,6 +282,14 @@ def associate_command(address: Address, server: Server) -> str:
     return (
         f"aws ec2 associate-address --allocation-id {address.allocation_id} "
         f"--instance-id {server.instance_id} --allow-reassociation"
+    )
+
+
+def take_off_command(address: Address) -> str:
+    """The AWS CLI command that takes an address off whatever it is on then, if it is on anything."""
+    return (
+        f"aws ec2 describe-addresses --allocation-ids {address.allocation_id} --query 'Addresses[].AssociationId' "
+        "--output text | xargs -r -n 1 aws ec2 disassociate-address --association-id"
     )
 
 

@@ -20,8 +20,7 @@ FAILED = f'$states.context.State.Name & " failed with " & {CAUGHT}'
 UNSEEN = (
     '$cause & " The rollback was tried, but the addresses could not be described after it: "'
     f' & {sentence(CAUGHT)} & " A person must act. To put both addresses back where they were, run: "'
-    " & ($plan.staging.server = null and $staging.associationId != null"
-    ' ? "aws ec2 disassociate-address --association-id " & $staging.associationId & " && " : "") & $plan.restore'
+    " & $plan.restore"
 )
 
 

@@ -156,6 +156,21 @@ def test_a_plan_is_the_same_after_it_was_json() -> None:
         assert after.to_json() == before.to_json()
 
 
+def test_a_plan_knows_the_commands_that_put_everything_back_wherever_it_is_then() -> None:
+    production = (
+        "aws ec2 associate-address --allocation-id eipalloc-0aaaaaaa --instance-id i-0aaaaaaaa --allow-reassociation"
+    )
+    assert planned(production=BITTYBOT, staging=TAO).restore_commands == [
+        production,
+        "aws ec2 associate-address --allocation-id eipalloc-0bbbbbbb --instance-id i-0bbbbbbbb --allow-reassociation",
+    ]
+    assert planned(production=BITTYBOT, staging=NOWHERE).restore_commands == [
+        production,
+        "aws ec2 describe-addresses --allocation-ids eipalloc-0bbbbbbb --query 'Addresses[].AssociationId' "
+        "--output text | xargs -r -n 1 aws ec2 disassociate-address --association-id",
+    ]
+
+
 # The request.
 
 

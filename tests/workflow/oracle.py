@@ -33,6 +33,11 @@ NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved")
 OUTCOMES = ("CUT_OVER", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)
 COMMAND = re.compile(r"aws ec2 (?:dis)?associate-address(?: --[a-z-]+(?: (?!--)[\w-]+)?)+")
 
+TAKE_OFF = re.compile(
+    r"aws ec2 describe-addresses --allocation-ids (\S+) --query 'Addresses\[\]\.AssociationId' --output text"
+    r" \| xargs -r -n 1 aws ec2 disassociate-address --association-id"
+)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -140,7 +145,8 @@ def _cut_over(run: Run, now: Any, before: Any) -> Iterator[str]:
 
 
 def _commands(run: Run, before: Any) -> Iterator[str]:
-    commands = COMMAND.findall(str(run.execution.cause))
+    cause = str(run.execution.cause)
+    commands = COMMAND.findall(TAKE_OFF.sub("", cause))
     if not commands:
         yield f"RollbackFailed without a command: {run.execution.cause}"
     if not all(run.aws.runs(server) or _stopped(run, server) for server in _servers(run)):
@@ -159,6 +165,9 @@ def _commands(run: Run, before: Any) -> Iterator[str]:
                 run.aws.ec2.disassociate_address(AssociationId=options["--association-id"])
         except ClientError as error:
             yield f"{command} fails: {error}"
+    for allocation_id in TAKE_OFF.findall(cause):
+        if run.aws.holder(allocation_id):
+            run.aws.disassociate(allocation_id)
     if _places(run.aws) != before:
         yield f"the commands {commands} lead to {_places(run.aws)}, not {before}"
 
