@@ -10,7 +10,7 @@ import pytest
 import errors
 from stacks.expressions import REFUSALS
 from stacks.retries import LAMBDA_FAILURES
-from tests.workflow.engine import definition
+from tests.workflow.account import definition
 
 OURS = {
     name

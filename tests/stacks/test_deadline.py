@@ -10,7 +10,7 @@ import pytest
 from stacks.configuration import configured_pairs
 from stacks.cutover_stack import CutoverStack
 from tests.stacks.test_contract import states_of
-from tests.workflow.engine import definition
+from tests.workflow.account import definition
 
 PAIR = {
     "production": "eipalloc-1a2b3c4d",

@@ -13,7 +13,7 @@ from aws_cdk.assertions import Annotations, Match, Template
 
 from stacks.configuration import configured_pairs
 from stacks.cutover_stack import CutoverStack
-from tests.workflow.engine import definition
+from tests.workflow.account import definition
 
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import EC2Calls, watched
-from tests.workflow.engine import Account, Aws, corrected_engine
+from tests.workflow.engine import corrected_engine
 from tests.workflow.web import Web
 
 # What is to be told of the fault matrix.

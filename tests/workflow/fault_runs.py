@@ -22,8 +22,9 @@ import pytest
 
 from local.faults import Fault
 from tests.workflow import engine
+from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import Call, EC2Calls, watched
-from tests.workflow.engine import Account, Aws, corrected_engine
+from tests.workflow.engine import corrected_engine
 from tests.workflow.fault_cases import Case, Way
 from tests.workflow.oracle import Run, broken
 from tests.workflow.web import Web

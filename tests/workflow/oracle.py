@@ -26,8 +26,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.faults import Fault
+from tests.workflow.account import Aws, Execution
 from tests.workflow.ec2_calls import EC2Calls, Sight
-from tests.workflow.engine import Aws, Execution
 
 NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved")
 OUTCOMES = ("CUT_OVER", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)

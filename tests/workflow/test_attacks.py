@@ -23,8 +23,9 @@ from probe import Request, probe
 from request import read_request
 from stacks import repair, workflow
 from stacks.configuration import InvalidConfiguration, configured_pairs
+from tests.workflow.account import Aws, Execution
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import MODULES, Aws, Execution
+from tests.workflow.engine import MODULES
 from tests.workflow.web import Web, sick
 
 INPUT_BYTES = 262_144

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import Aws
 from tests.workflow.web import Web, sick
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.workflow.account import Account
 from tests.workflow.conftest import MATRIX
-from tests.workflow.engine import Account
 from tests.workflow.fault_cases import KNOWN_TO_BREAK, LIVE, WAYS, Case, Way, cases, in_order, record, recorded
 from tests.workflow.fault_runs import Matrix, Result, run_all
 from tests.workflow.oracle import broken

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from stacks.functions import ADDRESS_TIMEOUT
+from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import WAITS, Aws, redriven
+from tests.workflow.engine import WAITS, redriven
 from tests.workflow.web import Web
 
 

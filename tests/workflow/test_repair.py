@@ -6,8 +6,9 @@ import pytest
 
 from stacks.functions import ADDRESS_TIMEOUT
 from tests.workflow import engine
+from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import WAITS, Aws
+from tests.workflow.engine import WAITS
 from tests.workflow.web import Web
 
 

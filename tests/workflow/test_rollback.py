@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
+from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import Aws
 from tests.workflow.web import Web, sick, sick_as_production
 
 FORWARD = ["DisassociateAddress", "AssociateAddress", "AssociateAddress"]

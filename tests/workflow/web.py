@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from tests.workflow.engine import Aws
+    from tests.workflow.account import Aws
 
 # Answers to `GET /health`, given the address asked: 200 or 500.
 Behaviour = Callable[[str], int]

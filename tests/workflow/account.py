@@ -1,0 +1,292 @@
+"""The account that executions in this process happen in, and each test's own pair of servers and addresses in it."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+from moto.sns.models import sns_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.utils import TMP_THREADS
+
+from local.address_semantics import descriptions, holder
+from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
+
+PAIR = ("bittybot", "tao")
+INTERNAL_ERROR = {"HTTPStatusCode": 500, "RequestId": "test"}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a finished execution came to. `states` are the names of the states it entered, in order."""
+
+    arn: str
+    status: str
+    output: Any
+    error: str | None
+    cause: str | None
+    states: list[str]
+
+    @property
+    def outcome(self) -> str:
+        return self.output["outcome"] if self.status == "SUCCEEDED" else str(self.error)
+
+
+def _execution(arn: str) -> Any:
+    """moto's own, since asking its API takes longer than the rest of a test."""
+    return stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][REGION].describe_execution(arn)
+
+
+class Account:
+    """What all tests share: the clients, the lock table, the topic, and the workflow of a template."""
+
+    def __init__(self, template: dict[str, Any]) -> None:
+        self.ec2 = boto3.client("ec2", REGION)
+        self.sfn = boto3.client("stepfunctions", REGION)
+        self.dynamodb = boto3.client("dynamodb", REGION)
+        self.sns = boto3.client("sns", REGION)
+        self.table = "locks"
+        self.dynamodb.create_table(
+            TableName=self.table,
+            KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.topic = self.sns.create_topic(Name="outcomes")["TopicArn"]
+        self.state_machine, self.repair = (
+            self.sfn.create_state_machine(
+                name=name,
+                definition=definition(template, table=self.table, topic=self.topic, name=name),
+                roleArn="arn:aws:iam::123456789012:role/workflow",
+            )["stateMachineArn"]
+            for name in ("eip-cutover", "eip-cutover-repair")
+        )
+
+
+class Aws:
+    """One test's own pair in the account: production on bittybot, staging on tao; no lock, nothing notified yet."""
+
+    def __init__(self, account: Account, folder: Path, environment: pytest.MonkeyPatch, ips: tuple[str, str]) -> None:
+        self.ec2, self.sfn, self.dynamodb = account.ec2, account.sfn, account.dynamodb
+        self.table, self.topic = account.table, account.topic
+        self.state_machine, self.repair_machine = account.state_machine, account.repair
+        self.servers = {name: self.launch() for name in PAIR}
+        self.production, self.staging = (
+            self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in ips
+        )
+        self.associate(self.production, "bittybot")
+        self.associate(self.staging, "tao")
+        self.pairs_file = folder / "pairs.json"
+        environment.setenv("PAIRS_FILE", str(self.pairs_file))
+        self._forget()
+
+    def _forget(self) -> None:
+        for lock in self.locks:
+            self.dynamodb.delete_item(TableName=self.table, Key={"pair": lock["pair"]})
+        self._published().clear()
+        WAITS.clear()
+
+    def configure(self, *, port: int, **health_check: Any) -> None:
+        """Configures pair `web`, checked by one probe each unless `health_check` says otherwise."""
+        check = {
+            "protocol": "HTTP",
+            "port": port,
+            "path": "/health",
+            "matcher": "200",
+            "intervalSeconds": 1,
+            "timeoutSeconds": 1,
+            "healthyThresholdCount": 1,
+            "unhealthyThresholdCount": 1,
+            "deadlineSeconds": 30,
+            **health_check,
+        }
+        pair = {
+            "production": self.production,
+            "staging": self.staging,
+            "servers": {name: self.servers[name] for name in PAIR},
+            "healthCheck": check,
+        }
+        self.pairs_file.write_text(json.dumps({"web": pair}))
+
+    def launch(self) -> str:
+        launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+        return launched["Instances"][0]["InstanceId"]
+
+    def associate(self, allocation_id: str, server: str) -> None:
+        self.ec2.associate_address(AllocationId=allocation_id, InstanceId=self.servers[server])
+
+    def disassociate(self, allocation_id: str) -> None:
+        found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0]
+        self.ec2.disassociate_address(AssociationId=found["AssociationId"])
+
+    def holder(self, allocation_id: str) -> str | None:
+        """The name of the server that holds an address, its instance id if it is none of the pair's, or None."""
+        found = holder(ec2_backends[DEFAULT_ACCOUNT_ID][REGION], allocation_id)
+        return next((name for name, instance in self.servers.items() if instance == found), found)
+
+    def runs(self, server: str) -> bool:
+        """Whether the instance of that name, or of that id, is running."""
+        return self.state_of(server) == "running"
+
+    def state_of(self, server: str) -> str:
+        instance = ec2_backends[DEFAULT_ACCOUNT_ID][REGION].get_instance(self.servers.get(server, server))
+        return str(instance._state.name)
+
+    def renew(self) -> None:
+        """Every server runs, no lock is held, nothing was notified; for one more execution of the same test."""
+        for name in self.servers:
+            match self.state_of(name):
+                case "stopped":
+                    self.ec2.start_instances(InstanceIds=[self.servers[name]])
+                case "terminated":
+                    self.servers[name] = self.launch()
+        self._forget()
+        TMP_THREADS.clear()
+        BINDINGS.clear()
+
+    def place(self, *, production: str, staging: str | None) -> None:
+        """Puts both addresses where they are wanted."""
+        if self.holder(self.staging):
+            self.disassociate(self.staging)
+        self.associate(self.production, production)
+        if staging:
+            self.associate(self.staging, staging)
+
+    def described(self, name: str) -> dict[str, Any]:
+        """An address as an outcome reports it."""
+        allocation_id = self.production if name == "production" else self.staging
+        found = descriptions(ec2_backends[DEFAULT_ACCOUNT_ID][REGION])[allocation_id]
+        return {
+            "publicIp": found["PublicIp"],
+            "allocationId": allocation_id,
+            "associationId": found.get("AssociationId"),
+            "server": self.holder(allocation_id),
+            "instanceId": found.get("InstanceId"),
+            "privateIp": found.get("PrivateIpAddress"),
+        }
+
+    @property
+    def places(self) -> tuple[str | None, str | None]:
+        """Who holds production, and who holds staging."""
+        return self.holder(self.production), self.holder(self.staging)
+
+    @property
+    def locks(self) -> list[dict[str, Any]]:
+        locks: list[dict[str, Any]] = self.dynamodb.scan(TableName=self.table)["Items"]
+        return locks
+
+    @property
+    def notices(self) -> list[dict[str, Any]]:
+        """What was published to the topic, parsed."""
+        return [json.loads(message) for _, message, _, _, _ in self._published()]
+
+    def forget_notices(self) -> None:
+        self._published().clear()
+
+    def _published(self) -> list[Any]:
+        published: list[Any] = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic].sent_notifications
+        return published
+
+    @staticmethod
+    @contextmanager
+    def failing(service: str, action: str) -> Iterator[None]:
+        """The workflow's own calls of an action (`sns`, `Publish`) fail with an internal error meanwhile."""
+        error = {"Code": "InternalServerError", "Message": "A test says so."}
+        answer = SimpleNamespace(status_code=500), {"Error": error, "ResponseMetadata": INTERNAL_ERROR}
+        event = f"before-call.{service}.{action}"
+        events = service_client(service).meta.events
+        events.register(event, lambda **_: answer, unique_id="failing")
+        try:
+            yield
+        finally:
+            events.unregister(event, unique_id="failing")
+
+    def start(self, value: Any = None, name: str | None = None) -> str:
+        started = self.sfn.start_execution(
+            stateMachineArn=self.state_machine,
+            name=name or f"test-{uuid.uuid4()}",
+            input=json.dumps({} if value is None else value),
+        )
+        return str(started["executionArn"])
+
+    def repair(self, dead: str) -> Execution:
+        """What the EventBridge rule starts when an execution was stopped."""
+        found = self.sfn.describe_execution(executionArn=dead)
+        stopped = int(found.get("stopDate", datetime.now(UTC)).timestamp() * 1000)
+        event = {"execution": dead, "status": found["status"], "stopDate": stopped}
+        started = self.sfn.start_execution(
+            stateMachineArn=self.repair_machine, name=f"repair-{uuid.uuid4()}", input=json.dumps(event)
+        )
+        return self.wait(str(started["executionArn"]))
+
+    def execute(self, value: Any = None) -> Execution:
+        return self.wait(self.start(value))
+
+    def wait(self, arn: str) -> Execution:
+        """The execution, once it has ended."""
+        _execution(arn).exec_worker.thread.join(timeout=30)
+        assert self.status(arn) != "RUNNING", "not over after 30 s"
+        found = self.sfn.describe_execution(executionArn=arn)
+        output = json.loads(found["output"]) if found.get("output") else None
+        return Execution(arn, found["status"], output, found.get("error"), found.get("cause"), self.entered(arn))
+
+    def status(self, arn: str) -> str:
+        return str(_execution(arn).status)
+
+    def put_lock(self, execution: str, *, server: str) -> None:
+        """A lock that an execution left behind while it was making a server live."""
+        item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
+        self.dynamodb.put_item(TableName=self.table, Item={key: {"S": value} for key, value in item.items()})
+
+    def wait_for(self, arn: str, state: str) -> None:
+        """Until an execution has entered a state."""
+        self.until(lambda: state in self.entered(arn))
+
+    @staticmethod
+    def until(true: Callable[[], bool], within_seconds: float = 30) -> None:
+        deadline = time.monotonic() + within_seconds
+        while not true():
+            assert time.monotonic() < deadline, f"not so after {within_seconds} s"
+            time.sleep(0.01)
+
+    def entered(self, arn: str) -> list[str]:
+        events = _execution(arn).to_history_output()["events"]
+        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+
+def definition(template: dict[str, Any], *, table: str, topic: str, name: str = "eip-cutover") -> str:
+    """The synthesized definition of a workflow, with its references resolved to what this account has."""
+    resources = template["Resources"]
+    (machine,) = (
+        found
+        for found in resources.values()
+        if found["Type"] == "AWS::StepFunctions::StateMachine" and found["Properties"]["StateMachineName"] == name
+    )
+
+    def resolved(part: Any) -> str:
+        if isinstance(part, str):
+            return part
+        if part == {"Ref": "AWS::Partition"}:
+            return "aws"
+        logical_id = part["Ref"] if "Ref" in part else part["Fn::GetAtt"][0]
+        match resources[logical_id]["Type"]:
+            case "AWS::Lambda::Function":
+                return str(resources[logical_id]["Properties"]["Handler"]).removesuffix(".handler")
+            case "AWS::DynamoDB::Table":
+                return table
+            case "AWS::SNS::Topic":
+                return topic
+            case other:
+                raise AssertionError(f"the definition refers to {logical_id}, an {other}")
+
+    return "".join(resolved(part) for part in machine["Properties"]["DefinitionString"]["Fn::Join"][1])
