@@ -2,22 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from local.aws import LocalAws
 from local.faults import Fault
-
-# The wait for the last call of a stopped execution takes 2.25 s here, and no call here takes as long.
-TIME_SCALE = 0.05
-
-
-@pytest.fixture(scope="module")
-def quick_aws() -> Iterator[LocalAws]:
-    with LocalAws(time_scale=TIME_SCALE) as aws:
-        yield aws
 
 
 @pytest.fixture

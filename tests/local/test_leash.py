@@ -58,7 +58,9 @@ def test_releasing_kills_the_command_and_its_children_even_if_they_ignore_signal
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_they_die_with_their_owner(tmp_path: Path, number: signal.Signals) -> None:
-    program = f"from local.leash import Leash; leash = Leash({family(tmp_path)!r}); leash.wait()"
+    # A shell starts what it runs in the background with SIGINT ignored, and tests may be run there.
+    by_default = "import signal; [signal.signal(number, signal.SIG_DFL) for number in (1, 2, 15)]"
+    program = f"{by_default}; from local.leash import Leash; leash = Leash({family(tmp_path)!r}); leash.wait()"
     owner = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL)
     processes = wait_for_family(tmp_path)
     owner.send_signal(number)

@@ -1,0 +1,33 @@
+"""When EC2 refuses the rollback for good, a person finishes it with the very commands of the cause."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.aws import LocalAws
+from local.faults import Fault
+
+
+@pytest.fixture
+def aws(quick_aws: LocalAws) -> LocalAws:
+    quick_aws.reset()
+    return quick_aws
+
+
+def test_the_commands_of_a_rollback_that_failed_restore_the_pair(aws: LocalAws) -> None:
+    aws.servers["tao"].deploy(release=2, behaviour="fails-as-production")
+    aws.servers["tao"].restart()
+    aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="refused", nth=3, times=None))
+    execution = aws.execute({})
+    aws.ec2.faults.clear()
+    assert execution.error == "RollbackFailed"
+    assert (aws.holder("production"), aws.holder("staging")) == ("tao", "bittybot")
+
+    commands = str(execution.cause).split("Run: ")[1]
+    programs = Path(sys.executable).parent
+    environment = aws.environment | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["sh", "-euc", commands], env=environment, check=True, capture_output=True)
+    assert (aws.holder("production"), aws.holder("staging")) == ("bittybot", "tao")
