@@ -54,9 +54,6 @@ WAYS = (
 )
 
 
-# What is broken: a pattern of the names of cases, and how. A case that is mended fails until it is off this list.
-KNOWN_TO_BREAK: dict[str, str] = {}
-
 BOTH_DIRECTIONS = ("cutover", "sick-release")
 
 

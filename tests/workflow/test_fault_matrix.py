@@ -3,7 +3,6 @@
 One case alone: `pytest tests/workflow/test_fault_matrix.py -k cutover.bittybot-live.ReassociateProduction`.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ import pytest
 
 from tests.workflow.account import Account
 from tests.workflow.conftest import MATRIX
-from tests.workflow.fault_cases import KNOWN_TO_BREAK, LIVE, WAYS, Case, Way, cases, in_order, record, recorded
+from tests.workflow.fault_cases import LIVE, WAYS, Case, Way, cases, in_order, record, recorded
 from tests.workflow.fault_runs import Matrix, Result, run_all
 from tests.workflow.oracle import broken
 from tests.workflow.web import Web
@@ -41,13 +40,7 @@ def results(request: pytest.FixtureRequest, template: dict[str, Any]) -> dict[st
     return results
 
 
-def known_to_break(case: Case) -> list[pytest.MarkDecorator]:
-    """It must break: a case that has been mended is to be taken off the list."""
-    reasons = [reason for pattern, reason in KNOWN_TO_BREAK.items() if re.search(pattern, str(case))]
-    return [pytest.mark.xfail(reason=reason, strict=True) for reason in reasons]
-
-
-@pytest.mark.parametrize("case", [pytest.param(case, id=str(case), marks=known_to_break(case)) for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, id=str(case)) for case in CASES])
 def test_whatever_happens_at_whichever_call_no_guarantee_breaks(case: Case, results: dict[str, Result]) -> None:
     result = results[str(case)]
     assert not result.broken, "\n".join([*result.broken, *result.story])
