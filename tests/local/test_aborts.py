@@ -106,6 +106,16 @@ def test_a_repair_of_staging_that_is_stopped_is_repaired(aws: LocalAws) -> None:
     assert_repaired(aws, stopped_in(aws, "RepairStaging", {"serverName": "tao"}))
 
 
+def test_an_execution_that_is_stopped_while_it_waits_for_a_dead_holder_changes_nothing(aws: LocalAws) -> None:
+    over = aws.execute({"dryRun": True}).arn
+    item = {"pair": "web", "execution": over, "since": "2026-01-01T00:00:00Z", "server": "tao"}
+    (table,) = aws.client("dynamodb").list_tables()["TableNames"]
+    aws.client("dynamodb").put_item(TableName=table, Item={key: {"S": value} for key, value in item.items()})
+    arn = stopped_in(aws, "WaitForLastCall", {"serverName": "tao"})
+    assert (aws.holder("production"), aws.holder("staging")) == ("bittybot", "tao")
+    assert_repaired(aws, arn)
+
+
 def test_production_is_not_moved_by_the_repair(aws: LocalAws) -> None:
     arn = stopped_in(aws, "ReassociateStaging", {"serverName": "tao"})
     repair_of(aws, arn)
