@@ -4,7 +4,7 @@ The workflow's variables:
 
 - `$plan`: what `DescribeAddresses` returned (`Plan.to_json` in `lambdas/domain.py`)
 - `$production`, `$staging`: the addresses as they stand now, kept up with every change
-- `$changed`: whether this execution has begun to change anything
+- `$changed`: whether this execution has repaired the staging address
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause
 - `$holder`: the lock's item, while another execution holds it
@@ -58,7 +58,6 @@ def refused() -> dict[str, Any]:
 def failed() -> dict[str, Any]:
     """Variables for the first failure after a change began: it is told in the cause of what the rollback comes to."""
     return {
-        "changed": True,
         "cause": jsonata(sentence(f'$states.context.State.Name & " failed with " & {CAUGHT}')),
     }
 

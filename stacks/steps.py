@@ -153,7 +153,7 @@ class Steps:
                 "redriven": REDRIVEN,
                 **({} if as_planned else {"associationId": "{% $staging.associationId %}"}),
             },
-            assign={"staging": CHANGED_ADDRESS, "changed": True},
+            assign={"staging": CHANGED_ADDRESS},
         )
 
     def rehearse_disassociate(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -222,8 +221,7 @@ class Aws:
     def repair(self, dead: str) -> Execution:
         """What the EventBridge rule starts when an execution was stopped."""
         found = self.sfn.describe_execution(executionArn=dead)
-        stopped = int(found.get("stopDate", datetime.now(UTC)).timestamp() * 1000)
-        event = {"execution": dead, "status": found["status"], "stopDate": stopped}
+        event = {"execution": dead, "status": found["status"]}
         started = self.sfn.start_execution(
             stateMachineArn=self.repair_machine, name=f"repair-{uuid.uuid4()}", input=json.dumps(event)
         )
