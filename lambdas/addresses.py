@@ -9,14 +9,15 @@ Source: the EC2 API Reference, AssociateAddress, DisassociateAddress and "Eventu
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from domain import Address, AddressName, Pair, Plan, Server, capitalized, printable
+from domain import Plan
 from errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile, PreflightFailed
+from pair import Address, AddressName, Pair, Server, capitalized, printable
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -38,12 +39,8 @@ TRANSIENT_CODES = frozenset(
         "Unavailable",
     }
 )
-# The owner of a public address that EC2 assigned by itself. Such a one makes room for an Elastic IP, and comes back.
-AUTO_ASSIGNED = "amazon"
 VISIBLE_WITHIN_SECONDS = 10.0
 LOOKS_APART_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
-# A server keeps one address of its own while it runs or is stopped; EC2 refuses it in every other state.
-HOLDS_AN_ADDRESS = ("running", "stopped")
 
 
 def ec2_client() -> "EC2Client":
@@ -78,14 +75,15 @@ class Addresses:
 
     def _address(self, name: AddressName, found: "AddressTypeDef") -> Address:
         instance_id = found.get("InstanceId") or None
-        server = self._pair.server_on(instance_id)
+        network_interface_id = found.get("NetworkInterfaceId") or None
+        server = self._pair.server_holding(instance_id, network_interface_id)
         return Address(
             name=name,
             allocation_id=found["AllocationId"],
             public_ip=found["PublicIp"],
             association_id=found.get("AssociationId") or None,
             instance_id=instance_id,
-            network_interface_id=found.get("NetworkInterfaceId") or None,
+            network_interface_id=network_interface_id,
             private_ip=found.get("PrivateIpAddress") or None,
             server=server.name if server else None,
             service_managed=found.get("ServiceManaged") or None,
@@ -131,8 +129,8 @@ class Addresses:
             with translated(f"AssociateAddress of {address} with {server.name} ({server.instance_id})"):
                 self._ec2.associate_address(
                     AllocationId=address.allocation_id,
-                    InstanceId=server.instance_id,
                     AllowReassociation=allow_reassociation,
+                    **_target(server),
                     **({"PrivateIpAddress": private_ip} if private_ip else {}),  # type: ignore[arg-type]
                 )
         except EC2Refused as error:
@@ -209,21 +207,16 @@ class Addresses:
     def rehearse_associate(self, plan: Plan) -> None:
         """Proves, without changing anything, that both addresses may be put on the servers of a plan.
 
-        Both servers must exist, be able to hold an address and have one network interface (AssociateAddress by
-        InstanceId works for no other); the one that becomes live must be running. Raises PreflightFailed.
+        Raises PreflightFailed.
         """
         with refused_as_preflight():
-            self._check_instances(plan)
             for allocation_id, server in (
                 (plan.production.allocation_id, plan.idle),
                 (plan.staging.allocation_id, plan.live),
             ):
                 with rehearsed(), translated(f"AssociateAddress of {allocation_id} with {server.name}"):
                     self._ec2.associate_address(
-                        AllocationId=allocation_id,
-                        InstanceId=server.instance_id,
-                        AllowReassociation=True,
-                        DryRun=True,
+                        AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(server)
                     )
 
     def rehearse_disassociate(self) -> None:
@@ -234,44 +227,17 @@ class Addresses:
                 with rehearsed(), translated(f"DisassociateAddress of {staging}"):
                     self._ec2.disassociate_address(AssociationId=staging.association_id, DryRun=True)
 
-    def _check_instances(self, plan: Plan) -> None:
-        ids = [plan.live.instance_id, plan.idle.instance_id]
-        with translated(f"DescribeInstances of {' and '.join(ids)}"):
-            answer = self._ec2.describe_instances(InstanceIds=ids)
-        found = {
-            instance["InstanceId"]: instance
-            for reservation in answer["Reservations"]
-            for instance in reservation["Instances"]
-        }
-        for server in (plan.idle, plan.live):
-            instance = found[server.instance_id]
-            state = instance["State"]["Name"]
-            interfaces = len(instance.get("NetworkInterfaces", []))
-            if server == plan.idle and state != "running":
-                raise EC2Refused(
-                    f"{server.name} ({server.instance_id}) is to become live and is {state}, not running. Start it."
-                )
-            if state not in HOLDS_AN_ADDRESS:
-                raise EC2Refused(
-                    f"{server.name} ({server.instance_id}) is {state} and cannot hold an address. Start it, or put "
-                    f"the server that replaces it into cdk.json and deploy."
-                )
-            if interfaces != 1:
-                raise EC2Refused(
-                    f"{server.name} ({server.instance_id}) has {interfaces} network interfaces; AssociateAddress "
-                    f"needs an instance with exactly one."
-                )
-            held = instance["NetworkInterfaces"][0].get("Association", {})
-            ours = (plan.production.public_ip, plan.staging.public_ip)
-            if held.get("PublicIp", ours[0]) not in ours and held.get("IpOwnerId") != AUTO_ASSIGNED:
-                raise EC2Refused(
-                    f"{server.name} ({server.instance_id}) holds the Elastic IP {held['PublicIp']}, which is not of "
-                    f"this pair and which a cutover would displace. Take it off, or put it on another private address."
-                )
-
 
 def _stands_on(address: Address, server: Server, private_ip: str | None) -> bool:
-    return address.instance_id == server.instance_id and private_ip in (None, address.private_ip)
+    on_server = server.holds(address.instance_id, address.network_interface_id)
+    return on_server and private_ip in (None, address.private_ip)
+
+
+def _target(server: Server) -> dict[str, Any]:
+    """EC2 takes one of the two: the instance, if it has one network interface, or the interface."""
+    if server.network_interface_id:
+        return {"NetworkInterfaceId": server.network_interface_id}
+    return {"InstanceId": server.instance_id}
 
 
 def _expect(

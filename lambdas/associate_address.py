@@ -7,7 +7,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from addresses import Addresses, ec2_client
-from domain import Json, Plan, Server, refuse_redriven
+from domain import Plan, refuse_redriven
+from pair import Json, Server
 
 logger = Logger()
 ec2 = ec2_client()
@@ -26,7 +27,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
         addresses.rehearse_associate(plan)
         return {"changed": False}
     refuse_redriven(event)
-    server = Server(event["server"]["name"], event["server"]["instanceId"])
+    server = Server.from_json(event["server"])
     address, changed = addresses.associate(
         event["address"],
         server,

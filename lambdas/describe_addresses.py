@@ -10,8 +10,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from addresses import Addresses, ec2_client, refused_as_preflight
-from domain import Json, Pair, Plan, compare_restored, plan
+from domain import Plan, compare_restored, plan
 from errors import RollbackFailed
+from pair import Json, Pair
 from request import read_request
 
 logger = Logger()

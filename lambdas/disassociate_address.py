@@ -7,7 +7,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from addresses import Addresses, ec2_client
-from domain import Json, Plan, refuse_redriven
+from domain import Plan, refuse_redriven
+from pair import Json
 
 logger = Logger()
 ec2 = ec2_client()

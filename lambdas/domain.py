@@ -10,114 +10,29 @@ from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
 from errors import PreflightFailed, Redriven
+from pair import (
+    Address,
+    Json,
+    Pair,
+    Server,
+    associate_command,
+    capitalized,
+    disassociate_command,
+    restore_command,
+    take_off_command,
+)
 
-AddressName = Literal["production", "staging"]
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Server:
-    """One of a pair's two servers: its name and the id of its EC2 instance."""
-
-    name: str
-    instance_id: str
-
-    def to_json(self) -> Json:
-        return {"name": self.name, "instanceId": self.instance_id}
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two servers and the allocation ids of the two addresses they share, as configured."""
-
-    name: str
-    production: str
-    staging: str
-    servers: tuple[Server, Server]
-    health_check: Json
-
-    @staticmethod
-    def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
-        first, second = (Server(server, instance) for server, instance in configured["servers"].items())
-        return Pair(name, configured["production"], configured["staging"], (first, second), configured["healthCheck"])
-
-    def server_on(self, instance_id: str | None) -> Server | None:
-        return next((server for server in self.servers if server.instance_id == instance_id), None)
-
-    def other(self, server: Server) -> Server:
-        return self.servers[1] if server == self.servers[0] else self.servers[0]
-
-    @property
-    def server_names(self) -> str:
-        return " and ".join(server.name for server in self.servers)
-
-
-@dataclass(frozen=True)
-class Address:
-    """One Elastic IP as `DescribeAddresses` shows it; `None` where it is not associated.
-
-    `server` is the name of the pair's server that it stands on, `None` also on an instance that is not in the pair.
-    `service_managed` is the AWS service that owns the association, if one does.
-    """
-
-    name: AddressName
-    allocation_id: str
-    public_ip: str
-    association_id: str | None = None
-    instance_id: str | None = None
-    network_interface_id: str | None = None
-    private_ip: str | None = None
-    server: str | None = None
-    service_managed: str | None = None
-
-    def to_json(self) -> Json:
-        """The shape that every outcome of an execution reports."""
-        return {
-            "publicIp": self.public_ip,
-            "allocationId": self.allocation_id,
-            "associationId": self.association_id,
-            "server": self.server,
-            "instanceId": self.instance_id,
-            "privateIp": self.private_ip,
-        }
-
-    @staticmethod
-    def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
-        return Address(
-            name=name,
-            allocation_id=value["allocationId"],
-            public_ip=value["publicIp"],
-            association_id=value["associationId"],
-            instance_id=value["instanceId"],
-            private_ip=value["privateIp"],
-            server=value["server"],
-        )
-
-    @property
-    def is_associated(self) -> bool:
-        return self.association_id is not None
-
-    @property
-    def place(self) -> str:
-        """Where it stands, in words: `on tao (i-0b…)`, `on i-0c…, which is not in the pair`, `on no server`."""
-        if self.server is not None:
-            return f"on {self.server} ({self.instance_id})"
-        if self.is_associated:
-            return f"on {self.instance_id or self.network_interface_id}, which is not in the pair"
-        return "on no server"
-
-    def __str__(self) -> str:
-        return f"the {self.name} address {self.public_ip} ({self.allocation_id})"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What an execution's input asks for. `server` is `None` for "the idle server"."""
+    """What an execution's input asks for. `server` is `None` for "the idle server"; `expected_release` for any."""
 
     pair: Pair
     server: Server | None = None
     dry_run: bool = False
+    expected_release: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +52,7 @@ class Plan:
     production: Address
     staging: Address
     dry_run: bool = False
+    expected_release: str | None = None
 
     @property
     def staging_in_place(self) -> bool:
@@ -164,9 +80,9 @@ class Plan:
     @property
     def restore_commands(self) -> list[str]:
         """The AWS CLI commands that put both addresses back where they stand before, from wherever they are then."""
-        server = self.pair.server_on(self.staging.instance_id)
-        production = associate_command(self.production, self.live)
-        staging = associate_command(self.staging, server) if server else take_off_command(self.staging)
+        server = self.pair.server_named(self.staging.server)
+        production = restore_command(self.production, self.production, self.live)
+        staging = restore_command(self.staging, self.staging, server) if server else take_off_command(self.staging)
         return [production, staging]
 
     def to_json(self) -> Json:
@@ -181,13 +97,16 @@ class Plan:
             "idle": self.idle.to_json(),
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
+            "expectedRelease": self.expected_release,
             "healthCheck": self.pair.health_check,
+            "bakeSeconds": self.pair.bake_seconds,
+            "alarms": self.pair.alarms,
             "restore": " && ".join(self.restore_commands),
         }
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> "Plan":
-        live, idle = (Server(value[role]["name"], value[role]["instanceId"]) for role in ("live", "idle"))
+        live, idle = (Server.from_json(value[role]) for role in ("live", "idle"))
         production = Address.from_json("production", value["production"])
         staging = Address.from_json("staging", value["staging"])
         return Plan(
@@ -199,18 +118,16 @@ class Plan:
                 staging.allocation_id,
                 (live, idle),
                 value["healthCheck"],
+                value["bakeSeconds"],
+                value["alarms"],
             ),
             live=live,
             idle=idle,
             production=production,
             staging=staging,
             dry_run=value["dryRun"],
+            expected_release=value["expectedRelease"],
         )
-
-
-def printable(text: str, longest: int = 1_000) -> str:
-    """A text from elsewhere on one line, without control characters, cut where it is very long."""
-    return "".join(character if character.isprintable() else " " for character in text[:longest])
 
 
 def plan(
@@ -234,7 +151,7 @@ def plan(
     pair = request.pair
     for address in (production, staging):
         _refuse_foreign(pair, address)
-    live = pair.server_on(production.instance_id)
+    live = pair.server_named(production.server)
     if live is None:
         raise PreflightFailed(_production_unassociated(pair, production, request.server))
     idle = pair.other(live)
@@ -243,7 +160,7 @@ def plan(
     wanted = request.server
     asked = f"{wanted.name} was asked for" if wanted else f"the idle server was asked for, which is {idle.name}"
     if wanted is None and interrupted is not None:
-        wanted = next((server for server in pair.servers if server.name == interrupted), idle)
+        wanted = pair.server_named(interrupted) or idle
         asked = f"an interrupted execution was making {wanted.name} live"
     if keep_live:
         wanted, asked = live, f"production stays on {live.name}"
@@ -251,7 +168,17 @@ def plan(
 
     decision: Decision = "CUT_OVER" if wanted == idle else "ALREADY_LIVE" if in_place else "REPAIR"
     found = f"production is on {live.name} and staging is {staging.place}"
-    return Plan(decision, f"{asked}; {found}", pair, live, idle, production, staging, request.dry_run)
+    return Plan(
+        decision,
+        f"{asked}; {found}",
+        pair,
+        live,
+        idle,
+        production,
+        staging,
+        request.dry_run,
+        request.expected_release,
+    )
 
 
 def _refuse_foreign(pair: Pair, address: Address) -> None:
@@ -260,7 +187,7 @@ def _refuse_foreign(pair: Pair, address: Address) -> None:
             f"{capitalized(address)} is managed by the AWS service {address.service_managed}, which owns its "
             f"association. Nothing was changed. Configure an address of your own for pair {pair.name}."
         )
-    if address.is_associated and pair.server_on(address.instance_id) is None:
+    if address.is_associated and address.server is None:
         raise PreflightFailed(
             f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). Nothing was changed. "
             f"Move it to one of the two with: {associate_command(address, pair.servers[0])} — or correct the "
@@ -275,32 +202,6 @@ def _production_unassociated(pair: Pair, production: Address, wanted: Server | N
         f"{capitalized(production)} is on no server, so nobody is live and there is nothing to cut over from. "
         f"Nothing was changed. Make a server live with: {commands} — then start again."
     )
-
-
-def associate_command(address: Address, server: Server) -> str:
-    """The AWS CLI command that puts an address on a server."""
-    return (
-        f"aws ec2 associate-address --allocation-id {address.allocation_id} "
-        f"--instance-id {server.instance_id} --allow-reassociation"
-    )
-
-
-def take_off_command(address: Address) -> str:
-    """The AWS CLI command that takes an address off whatever it is on then, if it is on anything."""
-    return (
-        f"aws ec2 describe-addresses --allocation-ids {address.allocation_id} --query 'Addresses[].AssociationId' "
-        "--output text | xargs -r -n 1 aws ec2 disassociate-address --association-id"
-    )
-
-
-def disassociate_command(address: Address) -> str:
-    """The AWS CLI command that takes an address off whatever it is on."""
-    return f"aws ec2 disassociate-address --association-id {address.association_id}"
-
-
-def capitalized(text: object) -> str:
-    """The text with its first letter in upper case, to begin a sentence."""
-    return str(text)[:1].upper() + str(text)[1:]
 
 
 def refuse_redriven(event: Mapping[str, Any]) -> None:
@@ -337,11 +238,11 @@ def compare_restored(before: Plan, production: Address, staging: Address) -> Res
     commands: list[str] = []
     live = before.live.instance_id
     if production.instance_id != live:
-        commands.append(associate_command(production, before.live))
+        commands.append(restore_command(production, before.production, before.live))
     displaced = bool(commands) and staging.instance_id == live
-    recorded = before.pair.server_on(before.staging.instance_id)
+    recorded = before.pair.server_named(before.staging.server)
     if recorded is not None and (displaced or staging.instance_id != recorded.instance_id):
-        commands.append(associate_command(staging, recorded))
+        commands.append(restore_command(staging, before.staging, recorded))
     if recorded is None and staging.is_associated and not displaced:
         commands.append(disassociate_command(staging))
     return Restoration(production, staging, commands)

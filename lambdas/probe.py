@@ -1,51 +1,72 @@
-"""One probe: one new connection to an IP address, one GET, and what came of it.
+"""One probe: one new connection to an IP address, one GET (with TCP: nothing), and what came of it."""
 
-A timeout for each read is not enough: a server that sends a byte a second would hold a probe for ever. So every wait
-(the connection, the TLS handshake, the request, each read) gets only what is left until one deadline. Python keeps such
-a timeout for a whole handshake and a whole TLS record too, however their bytes arrive, so no watchdog thread is needed.
-"""
-
-import email.errors
-import http.client
-import io
+import contextlib
 import socket
 import ssl
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from answer import Answer, answered
+from attempt import Deadline, Failure, NoAnswer, in_words, printable, shortened
+from tls import OtherNames, certificate_names, client_context, secured
 
-BODY_BYTES = 5_120
-ANSWER_BYTES = 65_536
-ERROR_CHARACTERS = 160
-SHOWN_CHARACTERS = 40
+Protocol = Literal["HTTP", "HTTPS", "TCP"]
+ERROR_CHARACTERS = 240
+PATH_CHARACTERS = 90
+HOST_CHARACTERS = 60
 DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
-NO_TLS_THERE = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+OURS_ALONE = ("host", "connection")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What to ask of whom: a GET of `path` at an IPv4 address and port, over within `timeout_seconds`.
 
-    `path` begins with "/" and is printable ASCII without spaces, as the configuration has validated.
+    `path` begins with "/" and is printable ASCII without spaces; `host_header` is a DNS name, maybe with a port;
+    `headers` are sent in addition. All that as the configuration has validated.
     """
 
-    protocol: Literal["HTTP", "HTTPS"]
+    protocol: Protocol
     ip: str
     port: int
-    path: str
     timeout_seconds: float
+    path: str = "/"
+    host_header: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verify_certificate: bool = False
 
     @property
     def host(self) -> str:
-        """The Host header: the address, with the port where it is not the protocol's default."""
-        return self.ip if self.port == DEFAULT_PORTS[self.protocol] else f"{self.ip}:{self.port}"
+        """The Host header: as configured, or the address, with the port where it is not the protocol's default."""
+        address = self.ip if self.port == DEFAULT_PORTS.get(self.protocol) else f"{self.ip}:{self.port}"
+        return self.host_header or address
+
+    @property
+    def name(self) -> str | None:
+        """Whom TLS is asked for, and whom the certificate must be for if it is verified.
+
+        Without a name, that is the address, which is never sent (RFC 6066 allows no address in SNI).
+        """
+        if self.host_header:
+            return self.host_header.partition(":")[0]
+        return self.ip if self.verify_certificate else None
 
     @property
     def url(self) -> str:
-        return f"{self.protocol.lower()}://{self.host}{self.path}"
+        """For people: "https://203.0.113.7:443/health (Host: www.example.com)", "tcp://203.0.113.7:22"."""
+        return self._url(self.path, self.host_header)
+
+    @property
+    def short_url(self) -> str:
+        """The same in at most 200 characters."""
+        host = self.host_header and shortened(self.host_header, HOST_CHARACTERS)
+        return self._url(shortened(self.path, PATH_CHARACTERS), host)
+
+    def _url(self, path: str, host: str | None) -> str:
+        server = f"{self.protocol.lower()}://{self.ip}:{self.port}"
+        return server if self.protocol == "TCP" else f"{server}{path}{f' (Host: {host})' if host else ''}"
 
 
 @dataclass(frozen=True)
@@ -53,187 +74,84 @@ class Probe:
     """What one probe found.
 
     `status` is the answer's status code, None when no complete headers came. `milliseconds` is how long the whole probe
-    took. `error` is None when the headers and the body (or its first 5,120 bytes) came in time; otherwise a short
-    sentence for an operator, printable ASCII of at most 160 characters whatever the server sent.
+    took. `error` is None when the headers and the body (or its first 5,120 bytes) came in time, with TCP the
+    connection; otherwise a short sentence for an operator, printable ASCII of at most 240 characters whatever the
+    server sent, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
     """
 
     status: int | None
     milliseconds: int
-    error: str | None
+    error: str | None = None
+    failure: Failure | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
-def probe(request: Request) -> Probe:
+def probe(request: Request, context: ssl.SSLContext | None = None) -> Probe:
     """Asks once, on a new connection, and never raises for what the network or the server does.
 
     It is over within the request's timeout, takes at most some 64 KiB, and of a body the first 5,120 bytes; then it
-    closes the connection. A redirect is not followed: a 3xx is a status like any other.
-
-    With HTTPS the certificate is not verified, as a target group does not: "The load balancer does not validate these
-    certificates" (Elastic Load Balancing, Target groups for your Application Load Balancers, Routing configuration:
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
+    closes the connection. A redirect is not followed: a 3xx is a status like any other. `context` is that of
+    `client_context`, for HTTPS; without one it is made, before the timeout begins.
     """
+    if request.protocol == "HTTPS" and context is None:
+        context = client_context(verified=request.verify_certificate)
     started = time.monotonic()
-    status, error = None, None
+    deadline = Deadline.after(request.timeout_seconds)
     try:
-        status = _status(request, started + request.timeout_seconds)
-    except _NoAnswer as found:
-        status, error = found.status, _printable(str(found), ERROR_CHARACTERS)
-    return Probe(status, round((time.monotonic() - started) * 1000), error)
+        answer = _answer(request, context, deadline)
+    except NoAnswer as found:
+        return Probe(found.status, _since(started), printable(str(found), ERROR_CHARACTERS), found.failure)
+    if answer is None:
+        return Probe(None, _since(started))
+    return Probe(answer.status, _since(started), headers=answer.headers, body=answer.body)
 
 
-class _NoAnswer(Exception):
-    """No complete answer came; the message is the probe's error, `status` the status code that did come, if any."""
-
-    def __init__(self, error: str, status: int | None = None) -> None:
-        super().__init__(error)
-        self.status = status
-
-
-class _Stream(io.RawIOBase):
-    """What a connection brings until a deadline; `http.client` reads it as if from a socket."""
-
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._connection = connection
-        self._deadline = deadline
-        self.received = 0
-        self.ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        if self.received >= ANSWER_BYTES:
-            raise http.client.LineTooLong("answer")
-        self._connection.settimeout(_left(self._deadline))
-        count = self._connection.recv_into(buffer)
-        self.received += count
-        self.ended = count == 0
-        return count
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-
-def _status(request: Request, deadline: float) -> int:
-    """The status code of a complete answer; otherwise raises _NoAnswer."""
+def _answer(request: Request, context: ssl.SSLContext | None, deadline: Deadline) -> Answer | None:
+    """The answer, with TCP none: the connection is all that is asked for."""
     with _connected(request, deadline) as connection:
-        if request.protocol == "HTTP":
-            return _answered(connection, request, deadline)
-        with _secured(connection, request, deadline) as secured:
-            return _answered(secured, request, deadline)
+        if request.protocol == "TCP":
+            return None
+        if request.protocol != "HTTPS" or context is None:
+            return answered(connection, request_bytes(request), deadline)
+        try:
+            with secured(connection, context, request.name, deadline) as encrypted:
+                return answered(encrypted, request_bytes(request), deadline)
+        except OtherNames as other:
+            raise NoAnswer(f"{other}{_names_held(request, deadline)}", other.failure) from other
 
 
-def _connected(request: Request, deadline: float) -> socket.socket:
+def _connected(request: Request, deadline: Deadline) -> socket.socket:
     try:
-        return socket.create_connection((request.ip, request.port), timeout=_left(deadline))
+        return socket.create_connection((request.ip, request.port), timeout=deadline.left())
     except TimeoutError:
-        raise _NoAnswer(f"no connection within {request.timeout_seconds:g} s") from None
+        raise NoAnswer(f"no connection within {deadline}", "unreachable") from None
+    except ConnectionRefusedError as failure:
+        raise NoAnswer(in_words(failure), "refused") from failure
     except OSError as failure:
-        raise _NoAnswer((failure.strerror or str(failure)).lower()) from failure
+        raise NoAnswer(in_words(failure), "unreachable") from failure
 
 
-def _secured(connection: socket.socket, request: Request, deadline: float) -> ssl.SSLSocket:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        connection.settimeout(_left(deadline))
-        return context.wrap_socket(connection)
-    except TimeoutError:
-        raise _NoAnswer(f"TLS: no handshake within {request.timeout_seconds:g} s (connected)") from None
-    except (ssl.SSLEOFError, ConnectionError) as failure:
-        raise _NoAnswer("TLS: closed the connection during the handshake") from failure
-    except OSError as failure:
-        raise _NoAnswer(_tls_error(failure)) from failure
+def _names_held(request: Request, deadline: Deadline) -> str:
+    """What a certificate for other names is for, where there is time left to ask once more."""
+    with contextlib.suppress(OSError, NoAnswer), _connected(request, deadline) as connection:
+        return f" but for {certificate_names(connection, request.name, deadline)}"
+    return ""
 
 
-def _answered(connection: socket.socket, request: Request, deadline: float) -> int:
-    stream = _Stream(connection, deadline)
-    # Of the socket it is given, HTTPResponse uses makefile() only.
-    answer = http.client.HTTPResponse(cast("socket.socket", stream), method="GET")
-    asked = _request_bytes(request)
-    status = None
-    try:
-        connection.settimeout(_left(deadline))
-        connection.sendall(asked)
-        status = _read_headers(answer, stream)
-        _read_body(answer, stream)
-    except TimeoutError:
-        wanted = "no answer" if status is None else "no complete answer"
-        progress = f"connected, sent the request, {stream.received} bytes received"
-        raise _NoAnswer(f"{wanted} within {request.timeout_seconds:g} s ({progress})", status) from None
-    except http.client.RemoteDisconnected as failure:
-        raise _NoAnswer("closed the connection without an answer") from failure
-    except http.client.HTTPException as failure:
-        raise _NoAnswer(_http_error(failure), status) from failure
-    except ConnectionError as failure:
-        raise _NoAnswer(f"reset the connection ({stream.received} bytes received)", status) from failure
-    except OSError as failure:
-        raise _NoAnswer(_tls_error(failure), status) from failure
-    return status
+def request_bytes(request: Request) -> bytes:
+    """The request, with the headers of the configuration in place of ours but for those that are no matter of taste.
+
+    No coding of the body is accepted, for a compressed body cannot be searched.
+    """
+    headers = {"User-Agent": "eip-cutover-health-check", "Accept": "*/*", "Accept-Encoding": "identity"}
+    given = {name: value for name, value in request.headers.items() if name.lower() not in OURS_ALONE}
+    replaced = {name.lower() for name in given}
+    headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | given
+    lines = [f"GET {request.path} HTTP/1.1", f"Host: {request.host}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
 
 
-def _request_bytes(request: Request) -> bytes:
-    lines = [
-        f"GET {request.path} HTTP/1.1",
-        f"Host: {request.host}",
-        "User-Agent: eip-cutover-health-check",
-        "Accept: */*",
-        "Connection: close",
-    ]
-    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("ascii")
-
-
-def _read_headers(answer: http.client.HTTPResponse, stream: _Stream) -> int:
-    """The status code. `http.client` takes the end of the connection, and a line of noise, for the headers' end."""
-    answer.begin()
-    if stream.ended:
-        raise http.client.HTTPException("closed the connection within its headers")
-    if any(isinstance(defect, email.errors.MissingHeaderBodySeparatorDefect) for defect in answer.msg.defects):
-        raise http.client.HTTPException("sent what is not HTTP: a header without a colon")
-    return answer.status
-
-
-def _read_body(answer: http.client.HTTPResponse, stream: _Stream) -> None:
-    """Reads up to 5,120 bytes. `http.client` takes the end of the connection for the end of any body."""
-    announced = answer.length
-    try:
-        body = answer.read(BODY_BYTES)
-    except (http.client.IncompleteRead, ValueError) as failure:
-        ended = "closed the connection within its body"
-        invalid = "sent what is not HTTP: a chunk of its body without a length"
-        raise http.client.HTTPException(ended if stream.ended else invalid) from failure
-    if announced is not None and len(body) < min(announced, BODY_BYTES):
-        raise http.client.HTTPException(f"closed the connection after {len(body)} of the {announced} bytes of its body")
-
-
-def _http_error(failure: http.client.HTTPException) -> str:
-    match failure:
-        case http.client.LineTooLong():
-            return f"sent {ANSWER_BYTES:,} bytes without an end of a line, its headers or its body"
-        case http.client.BadStatusLine() | http.client.UnknownProtocol():
-            return f'sent what is not HTTP: "{_printable(str(failure.args[0]).strip(), SHOWN_CHARACTERS)}"'
-        case _:
-            return str(failure)
-
-
-def _tls_error(failure: OSError) -> str:
-    if not isinstance(failure, ssl.SSLError):
-        return (failure.strerror or str(failure)).lower()
-    reason = (failure.reason or str(failure)).replace("_", " ").lower()
-    return f"TLS: {reason}{' (does this port speak HTTP?)' if failure.reason in NO_TLS_THERE else ''}"
-
-
-def _left(deadline: float) -> float:
-    """The seconds until the deadline; 0 would mean "do not wait" to a socket, so it is the timeout's end here."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _printable(text: str, characters: int) -> str:
-    """The text for logs and notifications: "?" for all that is not printable ASCII, and shortened."""
-    text = "".join(character if " " <= character <= "~" else "?" for character in text)
-    return text if len(text) <= characters else f"{text[: characters - 3]}..."
+def _since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

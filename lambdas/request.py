@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 
-from domain import Pair, Request, Server, printable
+from domain import Request
 from errors import InvalidRequest
+from pair import Pair, Server, printable
 
-REQUEST_KEYS = {"pair": "a string", "serverName": "a string", "dryRun": "a boolean"}
+STRING, BOOLEAN = (str, "a string"), (bool, "a boolean")
+REQUEST_KEYS = {"pair": STRING, "serverName": STRING, "dryRun": BOOLEAN, "expectedRelease": STRING}
+LONGEST_RELEASE = 256
 SHOWN_CHARACTERS = 80
 
 
 def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
-    """Reads an execution's input: `pair`, `serverName` and `dryRun`, each of them optional.
+    """Reads an execution's input: `pair`, `serverName`, `dryRun` and `expectedRelease`, each of them optional.
 
     Raises InvalidRequest naming the key, the value found and what is allowed.
     """
@@ -22,11 +25,16 @@ def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
     for key in value:
         if key not in REQUEST_KEYS:
             raise _invalid(f"the key {shown(key)}", f"only the keys {', '.join(REQUEST_KEYS)} are allowed")
-    for key, kind in REQUEST_KEYS.items():
-        if key in value and not isinstance(value[key], bool if key == "dryRun" else str):
-            raise _invalid(f"{key} = {shown(value[key])}", f"{key} must be {kind}")
+    for key, (kind, in_words) in REQUEST_KEYS.items():
+        if key in value and not isinstance(value[key], kind):
+            raise _invalid(f"{key} = {shown(value[key])}", f"{key} must be {in_words}")
     pair = _pair_named(value.get("pair"), pairs)
-    return Request(pair, _server_named(value.get("serverName"), pair), value.get("dryRun", False))
+    return Request(
+        pair,
+        _server_named(value.get("serverName"), pair),
+        value.get("dryRun", False),
+        _release(value.get("expectedRelease"), pair),
+    )
 
 
 def _pair_named(name: str | None, pairs: Mapping[str, Pair]) -> Pair:
@@ -52,6 +60,21 @@ def _server_named(name: str | None, pair: Pair) -> Server | None:
         if name.isascii() and server.name.lower() == name.lower():
             return server
     raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
+
+
+def _release(expected: str | None, pair: Pair) -> str | None:
+    if expected is None:
+        return None
+    if not (expected.strip() == expected and expected.isascii() and expected.isprintable()):
+        raise _invalid(f"expectedRelease = {shown(expected)}", "a header holds printable ASCII, without spaces around")
+    if not 1 <= len(expected) <= LONGEST_RELEASE:
+        raise _invalid(f"expectedRelease = {shown(expected)}", f"it must have 1 to {LONGEST_RELEASE} characters")
+    if not any("releaseHeader" in check for check in pair.health_check):
+        raise _invalid(
+            f"expectedRelease = {shown(expected)}",
+            f"no check of pair {pair.name} has a releaseHeader in cdk.json that would say which release answers",
+        )
+    return expected
 
 
 def _invalid(found: str, allowed: str) -> InvalidRequest:

@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 from local.address_semantics import holder, restore_address_semantics
 from local.fault_layer import FaultLayer, StartResponse
 from local.faults import PATH as FAULTS
+from local.missing_actions import Status, StatusCheck, add_missing_actions, set_status
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -54,6 +55,7 @@ class Ec2:
 
     def __init__(self) -> None:
         restore_address_semantics()
+        add_missing_actions()
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it prints a line per request
         self._on_change: list[Callable[[], None]] = []
         moto = DomainDispatcherApplication(create_backend_app)
@@ -110,6 +112,10 @@ class Ec2:
         """Put an instance into a state that it would pass through too quickly to be caught in, such as `pending`."""
         instance = self._backend.get_instance(instance_id)
         instance._state.name, instance._state.code = state, STATE_CODES[state]
+
+    def set_status(self, instance_id: str, check: StatusCheck, status: Status) -> None:
+        """Let one of EC2's status checks of an instance say this from now on."""
+        set_status(self._backend, instance_id, check, status)
 
     def on_change(self, told: Callable[[], None]) -> None:
         """Call `told` after every call that may have changed who holds an address, before the caller is answered."""

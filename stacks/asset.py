@@ -1,4 +1,4 @@
-"""The one asset of the four functions: `lambdas/`, its dependencies, and the configured pairs."""
+"""The one asset of the functions: `lambdas/`, its dependencies, and the configured pairs."""
 
 import hashlib
 import json

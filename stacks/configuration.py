@@ -1,105 +1,97 @@
-"""The context value `pairs` of cdk.json, validated before anything is synthesized from it.
+"""The context values `pairs` and `vpc` of cdk.json, validated before anything is synthesized from them.
 
 A wrong id or bound that got past here would be found by an execution, halfway through a cutover. So every
 problem is reported, and all at once: the key's path, the value found, what is allowed.
 
-To add a key, add a line to `HealthCheck` or `Pair`: its name, its type, what is allowed and its default.
+To add a key, add a line to `HealthCheck`, `Pair` or `Vpc`: its name, its type, what is allowed and its default; and a
+row to the table in the README, for which a test asks. What depends on a second key is a rule in `stacks/rules.py`.
 """
 
-import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, TypedDict, cast, get_type_hints
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NotRequired, TypedDict, cast, get_type_hints
 
-LONGEST_DEADLINE_SECONDS = 840  # a Lambda function runs at most 900 seconds
-LONGEST_SHOWN_CHARACTERS = 60
-NOTHING = object()  # neither given nor defaulted; null is something
-
-
-class InvalidConfiguration(ValueError):
-    """The context value `pairs` cannot be deployed; the message has a line for each problem."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """What one key allows, in words and as a test. Without a default it is required.
-
-    A default that is a function gets the keys before it of the same object.
-    """
-
-    allowed: str
-    accepts: Callable[[object], bool]
-    default: object = NOTHING
-
-
-def text(allowed: str, pattern: str, default: object = NOTHING) -> Key:
-    return Key(allowed, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value)), default)
-
-
-def whole_number(lowest: int, highest: int, default: object = NOTHING) -> Key:
-    def accepts(value: object) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
-
-    return Key(f"a whole number from {lowest} to {highest}", accepts, default)
-
-
-def status_codes(default: object = NOTHING) -> Key:
-    """The `HttpCode` of an Application Load Balancer's `Matcher`: codes and ranges of codes from 200 to 499.
-
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
-    """
-
-    def accepts(value: object) -> bool:
-        parts = [re.fullmatch("([2-4][0-9]{2})(?:-([2-4][0-9]{2}))?", part) for part in str(value).split(",")]
-        return isinstance(value, str) and all(part and (part[2] or part[1]) >= part[1] for part in parts)
-
-    return Key('status codes from 200 to 499 as in "200", "200,301", "200-299" or "200-299,301"', accepts, default)
-
-
-def port_of_protocol(check: Mapping[str, object]) -> int:
-    return 443 if check.get("protocol") == "HTTPS" else 80
-
-
-def deadline_of_probes(check: Mapping[str, object]) -> object:
-    """Enough for as many of the slowest probes as a server needs that is healthy after all."""
-    counts = [check.get(key) for key in ("healthyThresholdCount", "unhealthyThresholdCount")]
-    seconds = [check.get(key) for key in ("intervalSeconds", "timeoutSeconds")]
-    numbers = [number for number in counts + seconds if isinstance(number, int)]
-    return sum(numbers[:2]) * max(numbers[2:]) if len(numbers) == 4 else LONGEST_DEADLINE_SECONDS
-
-
-NAME = text(
-    'a name of 1 to 64 letters, digits, "-", "_" and ".", the first a letter or a digit',
-    "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+from stacks.keys import (
+    ALLOCATION_ID,
+    HEADER_NAME,
+    INSTANCE_ID,
+    INTERFACE_ID,
+    SERVER_NAME,
+    URL_PATH,
+    Computed,
+    Key,
+    Only,
+    boolean,
+    header_fields,
+    host_header,
+    list_of,
+    network_interfaces,
+    printable,
+    read_object,
+    resource_id,
+    servers,
+    status_codes,
+    text,
+    whole_number,
 )
-ALLOCATION_ID = text(
-    'an allocation id: "eipalloc-" and 8 or 17 lower-case hex digits', "eipalloc-([0-9a-f]{8}|[0-9a-f]{17})"
+from stacks.problems import NOTHING, InvalidConfiguration, path_of, problem, shown
+from stacks.rules import (
+    LONGEST_DEADLINE_SECONDS,
+    RULES_OF_A_PAIR,
+    a_private_check_has_a_vpc,
+    all_checks_go_the_same_way,
+    broken_rules,
+    default_deadline,
+    port_of_protocol,
 )
-INSTANCE_ID = text('an instance id: "i-" and 8 or 17 lower-case hex digits', "i-([0-9a-f]{8}|[0-9a-f]{17})")
-DEADLINE = replace(
-    whole_number(1, LONGEST_DEADLINE_SECONDS, default=deadline_of_probes),
-    allowed=f"a whole number from 1 to {LONGEST_DEADLINE_SECONDS}; left out, it is (healthyThresholdCount + "
-    "unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)",
+
+__all__ = [
+    "HealthCheck",
+    "InvalidConfiguration",
+    "Pair",
+    "Vpc",
+    "configured_pairs",
+    "configured_vpc",
+    "placeholder_ids",
+]
+
+MOST_CHECKS = 10
+NO_JSON = object()  # text that is none, and reported
+HTTP_OR_HTTPS, HTTPS = Only(("HTTP", "HTTPS")), Only(("HTTPS",))
+PORT = Computed("80 with HTTP, 443 with HTTPS; with TCP it is required", port_of_protocol)
+DEADLINE = Computed(
+    "startPeriodSeconds + (healthyThresholdCount + unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)",
+    default_deadline,
 )
-URL_PATH = text(
-    'one "/" and then at most 1023 printable ASCII characters, no spaces', "/(?!/)[!-~]{0,1023}", default="/"
-)
+NO_ALARMS = Computed("none", lambda _: [])
 
 
 class HealthCheck(TypedDict):
-    """How a server is checked. The names are those of an ELB target group."""
+    """How a server is checked. Where a name is that of an ELB target group, it means the same.
 
-    protocol: Annotated[str, text('"HTTP" or "HTTPS"', "HTTPS?", default="HTTP")]
-    port: Annotated[int, whole_number(1, 65535, default=port_of_protocol)]
-    path: Annotated[str, URL_PATH]
-    matcher: Annotated[str, status_codes(default="200")]
+    A key that is NotRequired is absent where it was not given and has no default, and where it is not of the protocol.
+    """
+
+    protocol: Annotated[str, text('"HTTP", "HTTPS" or "TCP"', "HTTPS?|TCP", default="HTTP")]
+    port: Annotated[int, whole_number(1, 65535, default=PORT)]
+    path: NotRequired[Annotated[str, URL_PATH, HTTP_OR_HTTPS]]
+    matcher: NotRequired[Annotated[str, status_codes(default="200"), HTTP_OR_HTTPS]]
+    bodyContains: NotRequired[Annotated[str, printable("a text", 255), HTTP_OR_HTTPS]]
+    hostHeader: NotRequired[Annotated[str, host_header(), HTTP_OR_HTTPS]]
+    verifyCertificate: NotRequired[Annotated[bool, boolean(default=True), HTTPS]]
+    headers: NotRequired[Annotated[dict[str, str], header_fields(), HTTP_OR_HTTPS]]
+    identityHeader: NotRequired[Annotated[str, HEADER_NAME, HTTP_OR_HTTPS]]
+    releaseHeader: NotRequired[Annotated[str, HEADER_NAME, HTTP_OR_HTTPS]]
+    sharedHeader: NotRequired[Annotated[str, HEADER_NAME, HTTP_OR_HTTPS]]
+    via: Annotated[str, text('"public" or "private"', "public|private", default="public")]
     intervalSeconds: Annotated[int, whole_number(1, 300, default=1)]
     timeoutSeconds: Annotated[int, whole_number(1, 120, default=2)]
+    maxLatencyMs: NotRequired[Annotated[int, whole_number(1, 120_000)]]
     healthyThresholdCount: Annotated[int, whole_number(1, 10, default=3)]
     unhealthyThresholdCount: Annotated[int, whole_number(1, 10, default=3)]
-    deadlineSeconds: Annotated[int, DEADLINE]
+    startPeriodSeconds: Annotated[int, whole_number(0, LONGEST_DEADLINE_SECONDS, default=0)]
+    deadlineSeconds: Annotated[int, whole_number(1, LONGEST_DEADLINE_SECONDS, default=DEADLINE)]
 
 
 class Pair(TypedDict):
@@ -107,21 +99,45 @@ class Pair(TypedDict):
 
     production: Annotated[str, ALLOCATION_ID]
     staging: Annotated[str, ALLOCATION_ID]
-    servers: dict[str, str]
-    healthCheck: HealthCheck
+    servers: Annotated[dict[str, str], servers()]
+    networkInterfaces: NotRequired[Annotated[dict[str, str], network_interfaces()]]
+    healthCheck: list[HealthCheck]
+    bakeSeconds: Annotated[int, whole_number(0, 840, default=0)]
+    alarms: Annotated[list[str], list_of(printable("an alarm's name", 255), 0, 100, "alarm names", default=NO_ALARMS)]
 
 
-def configured_pairs(context: object) -> dict[str, Pair]:
-    """The pairs by name, with every default filled in.
+class Vpc(TypedDict):
+    """From where checks that say `via: "private"` are made. The bounds are those of Lambda's VpcConfig.
 
-    `context` is what `node.try_get_context("pairs")` returns: the object in cdk.json, or the JSON text of
-    `cdk --context pairs='{...}'`. Raises InvalidConfiguration.
+    https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html
+    """
+
+    subnetIds: Annotated[list[str], list_of(resource_id("a subnet's id", "subnet"), 1, 16, "subnet ids")]
+    securityGroupIds: Annotated[
+        list[str], list_of(resource_id("a security group's id", "sg"), 1, 5, "security group ids")
+    ]
+
+
+def configured_pairs(context: object, vpc: object = None) -> dict[str, Pair]:
+    """The pairs by name, with every default filled in, and `healthCheck` a list also where one object was given.
+
+    `context` and `vpc` are what `node.try_get_context` returns for "pairs" and for "vpc": the object in cdk.json, or
+    the JSON text of `cdk --context pairs='{...}'`; None where there is none. Raises InvalidConfiguration, with the
+    problems of both.
     """
     problems: list[str] = []
-    pairs = _pairs(_parsed(context, problems), problems)
-    if problems:
-        raise InvalidConfiguration("\n  ".join(["The context value `pairs` is not valid:", *problems]))
+    pairs = _pairs(_parsed("pairs", context, problems), problems, has_vpc=vpc is not None)
+    _vpc(vpc, problems)
+    _refuse(problems)
     return pairs
+
+
+def configured_vpc(context: object) -> Vpc | None:
+    """The VPC of the stack, from what `node.try_get_context("vpc")` returns. Raises InvalidConfiguration."""
+    problems: list[str] = []
+    vpc = _vpc(context, problems)
+    _refuse(problems)
+    return vpc
 
 
 def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:
@@ -129,118 +145,108 @@ def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:
     return [path for path, found in _ids(pairs) if re.search(r"-0([a-f])\1{15}$", found)]
 
 
-def _parsed(context: object, problems: list[str]) -> object:
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise InvalidConfiguration("\n  ".join(["The configuration (context in cdk.json) is not valid:", *problems]))
+
+
+def _parsed(name: str, context: object, problems: list[str]) -> object:
     if not isinstance(context, str):
         return NOTHING if context is None else context
 
     def each_key_once(items: list[tuple[str, object]]) -> dict[str, object]:
         keys = [key for key, _ in items]
         for key in sorted({key for key in keys if keys.count(key) > 1}):
-            problems.append(_problem("pairs", f"the key {_shown(key)} more than once", "each key of an object once"))
+            problems.append(problem(name, f"the key {shown(key)} more than once", "each key of an object once"))
         return dict(items)
 
     try:
         return json.loads(context, object_pairs_hook=each_key_once)
     except (ValueError, RecursionError) as error:
-        raise InvalidConfiguration(
-            _problem("pairs", f"text that is not JSON ({error}): {_shown(context)}", "an object as JSON")
-        ) from None
+        problems.append(problem(name, f"text that is not JSON ({error}): {shown(context)}", "an object as JSON"))
+        return NO_JSON
 
 
-def _pairs(given: object, problems: list[str]) -> dict[str, Pair]:
+def _vpc(context: object, problems: list[str]) -> Vpc | None:
+    given = _parsed("vpc", context, problems)
+    if given is NOTHING or given is NO_JSON:
+        return None
+    return cast(Vpc, read_object("vpc", given, Vpc, problems, {}))
+
+
+def _pairs(given: object, problems: list[str], *, has_vpc: bool) -> dict[str, Pair]:
+    if given is NO_JSON:
+        return {}
     if not isinstance(given, Mapping) or not given:
-        problems.append(_problem("pairs", _shown(given), "an object with at least one pair, under its name"))
+        problems.append(problem("pairs", shown(given), "an object with at least one pair, under its name"))
         return {}
     pairs = {}
     for name, pair in given.items():
-        path = _path("pairs", name)
-        if not NAME.accepts(name):
-            problems.append(_problem(path, f"the name {_shown(name)}", NAME.allowed))
-        pairs[name] = _pair(path, pair, problems)
+        path = path_of("pairs", name)
+        if not SERVER_NAME.accepts(name):
+            problems.append(problem(path, f"the name {shown(name)}", SERVER_NAME.allowed))
+        pairs[name] = _pair(path, pair, problems, has_vpc=has_vpc)
     seen: dict[str, str] = {}
-    for path, found in _ids(pairs):
+    for path, found in _ids(given):
         if found in seen:
-            problems.append(_problem(path, f"{_shown(found)}, which is {seen[found]} too", "each id once"))
+            problems.append(problem(path, f"{shown(found)}, which is {seen[found]} too", "each id once"))
         seen.setdefault(found, path)
     return pairs
 
 
-def _pair(path: str, given: object, problems: list[str]) -> Pair:
+def _pair(path: str, given: object, problems: list[str], *, has_vpc: bool) -> Pair:
     """The pair, or what is valid of it."""
-    pair = _object(path, given, Pair, problems)
+    checks_path = path_of(path, "healthCheck")
+    checks = given.get("healthCheck", {}) if isinstance(given, Mapping) else {}
+    first = path_of(checks_path, 0) if isinstance(checks, list) else checks_path
+    of_a_check = {key: f"healthCheck: {path_of(first, key)}" for key in get_type_hints(HealthCheck)}
+    pair = read_object(path, given, Pair, problems, of_a_check | OF_THE_STACK)
     if isinstance(given, Mapping):
-        pair["servers"] = _servers(_path(path, "servers"), given.get("servers", NOTHING), problems)
-        pair["healthCheck"] = _object(_path(path, "healthCheck"), given.get("healthCheck", {}), HealthCheck, problems)
+        pair["healthCheck"] = _checks(checks_path, checks, problems, has_vpc=has_vpc)
+    for rule in RULES_OF_A_PAIR:
+        problems.extend(rule(path, pair))
     return cast(Pair, pair)
 
 
-def _servers(path: str, given: object, problems: list[str]) -> dict[str, str]:
-    if not isinstance(given, Mapping) or len(given) != 2:
-        problems.append(_problem(path, _shown(given), "an object of exactly two servers, instance id by name"))
-    valid: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for name, instance in given.items() if isinstance(given, Mapping) else ():
-        server = _path(path, name)
-        if not NAME.accepts(name):
-            problems.append(_problem(server, f"the name {_shown(name)}", NAME.allowed))
-        if (other := names.setdefault(str(name).lower(), name)) != name:
-            problems.append(_problem(server, f"a name like {_shown(other)}", "names that differ in more than case"))
-        if INSTANCE_ID.accepts(instance):
-            valid[name] = instance
-        else:
-            problems.append(_problem(server, _shown(instance), INSTANCE_ID.allowed))
-    return valid
+def _checks(path: str, given: object, problems: list[str], *, has_vpc: bool) -> list[dict[str, Any]]:
+    """The checks in the order given, or what is valid of them."""
+    by_path = {path: given}
+    if isinstance(given, list):
+        by_path = {path_of(path, index): check for index, check in enumerate(given)}
+    if not isinstance(given, Mapping | list) or not 1 <= len(by_path) <= MOST_CHECKS:
+        keys = ", ".join(get_type_hints(HealthCheck))
+        allowed = f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {keys}"
+        problems.append(problem(path, shown(given), allowed))
+        return []
+    pair = path.removesuffix(".healthCheck")
+    of_the_pair = {key: f"the pair: {path_of(pair, key)}" for key in get_type_hints(Pair)}
+    checks = {}
+    for at, check in by_path.items():
+        checks[at] = read_object(at, check, HealthCheck, problems, of_the_pair | OF_THE_STACK)
+        if isinstance(check, Mapping):
+            problems.extend(broken_rules(at, check, checks[at]))
+    problems.extend(all_checks_go_the_same_way(checks))
+    if not has_vpc:
+        problems.extend(a_private_check_has_a_vpc(checks))
+    return list(checks.values())
 
 
-def _object(path: str, given: object, kind: type, problems: list[str]) -> dict[str, object]:
-    """The valid keys of `given` and the defaults of those left out, for the keys that have a `Key`."""
-    hints = get_type_hints(kind, include_extras=True)
-    if not isinstance(given, Mapping):
-        problems.append(_problem(path, _shown(given), f"an object with the keys {', '.join(hints)}"))
-        return {}
-    for name in given:
-        if name not in hints:
-            problems.append(_problem(_path(path, name), "an unknown key", f"{', '.join(hints)}{_meant(name, hints)}"))
-    valid: dict[str, object] = {}
-    for name, hint in hints.items():
-        for key in getattr(hint, "__metadata__", ()):
-            found = given.get(name, key.default)
-            found = found(valid) if callable(found) else found
-            if key.accepts(found):
-                valid[name] = found
-            else:
-                problems.append(_problem(_path(path, name), _shown(found), key.allowed))
-    return valid
-
-
-def _ids(pairs: Mapping[str, Pair]) -> Iterator[tuple[str, str]]:
+def _ids(pairs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every id that is one, valid pair or not, with its path."""
     for name, pair in pairs.items():
-        path = _path("pairs", name)
-        yield from ((_path(path, key), str(found)) for key, found in pair.items() if key in ("production", "staging"))
-        yield from ((_path(f"{path}.servers", key), found) for key, found in pair.get("servers", {}).items())
+        path = path_of("pairs", name)
+        for key, kind in IDS_OF_A_PAIR.items():
+            found = pair.get(key) if isinstance(pair, Mapping) else None
+            by_path = {path_of(path, key): found}
+            if isinstance(found, Mapping):
+                by_path = {path_of(path_of(path, key), server): instance for server, instance in found.items()}
+            yield from ((at, str(value)) for at, value in by_path.items() if kind.accepts(value))
 
 
-def _problem(path: str, found: str, allowed: str) -> str:
-    return f"{path}: found {found}; allowed: {allowed}"
-
-
-def _path(parent: str, name: object) -> str:
-    return f"{parent}.{name}" if NAME.accepts(name) else f"{parent}[{_shown(name)}]"
-
-
-def _shown(value: object) -> str:
-    """The value as JSON on one line, shortened, with every invisible character made visible."""
-    if value is NOTHING:
-        return "nothing"
-    shown = json.dumps(value, default=repr)
-    if len(shown) <= LONGEST_SHOWN_CHARACTERS:
-        return shown
-    return f"{shown[:LONGEST_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
-
-
-def _meant(name: object, known: Mapping[str, object]) -> str:
-    """A guess at what was meant, also for the names of ELB's API such as HealthCheckPort."""
-    by_lower_case = {key.lower(): key for key in known}
-    lower_case = str(name).lower()
-    close = difflib.get_close_matches(lower_case.removeprefix("healthcheck") or lower_case, by_lower_case, n=1)
-    return f'; did you mean "{by_lower_case[close[0]]}"?' if close else ""
+OF_THE_STACK = {"vpc": "the context, beside `pairs`"} | {key: f"the context: vpc.{key}" for key in get_type_hints(Vpc)}
+IDS_OF_A_PAIR: dict[str, Key] = {
+    "production": ALLOCATION_ID,
+    "staging": ALLOCATION_ID,
+    "servers": INSTANCE_ID,
+    "networkInterfaces": INTERFACE_ID,
+}

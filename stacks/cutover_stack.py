@@ -10,7 +10,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.acknowledged import acknowledge, acknowledge_state_machine
-from stacks.configuration import placeholder_ids
+from stacks.configuration import Pair, Vpc, placeholder_ids
 from stacks.functions import LAST_CALL, Functions
 from stacks.repair import NAME as REPAIR_NAME
 from stacks.repair import Repair
@@ -19,12 +19,23 @@ from stacks.workflow import Workflow
 
 
 class CutoverStack(Stack):
-    """Everything that a cutover needs in one account and Region. `pairs` is what `configured_pairs` returns."""
+    """Everything that a cutover needs in one account and Region.
 
-    def __init__(self, scope: Construct, construct_id: str, *, pairs: Mapping[str, Any], **options: Any) -> None:
+    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        pairs: Mapping[str, Pair],
+        vpc: Vpc | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(scope, construct_id, **options)
 
-        functions = Functions(self, "Functions", pairs=pairs)
+        functions = Functions(self, "Functions", pairs=pairs, vpc=vpc)
         lock_table = dynamodb.Table(
             self,
             "Locks",

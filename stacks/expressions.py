@@ -4,6 +4,7 @@ The workflow's variables:
 
 - `$plan`: what `DescribeAddresses` returned (`Plan.to_json` in `lambdas/domain.py`)
 - `$production`, `$staging`: the addresses as they stand now, kept up with every change
+- `$answered`: what the idle server's checks answered, in their order: its identity, for the check of production
 - `$changed`: whether this execution has repaired the staging address
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause

@@ -1,7 +1,7 @@
-"""The four functions, one per kind of step, each with a role that allows that step and nothing else."""
+"""The functions, one per kind of step, each with a role that allows that step and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks.acknowledged import acknowledge, acknowledge_wildcards
 from stacks.asset import lambda_code
+from stacks.configuration import Pair, Vpc
 
 # One call to EC2 ends within 21 s (`lambdas/addresses.py`), a step is a few quick ones.
 ADDRESS_TIMEOUT = Duration.seconds(30)
@@ -18,53 +19,67 @@ ADDRESS_TIMEOUT = Duration.seconds(30)
 LAST_CALL = Duration.seconds(45)
 RESOURCES_PER_STATEMENT = 25
 RUNTIME = "Python 3.13 is a current runtime of Lambda; a newer one is taken when the handlers are tested with it."
-EVERYTHING = "xray:Put*, ec2:DescribeAddresses and ec2:DescribeInstances accept no other resource."
+EVERYTHING = (
+    "xray:Put*, ec2:Describe* and the actions by which Lambda puts a function into a VPC accept no other resource; "
+    "cloudwatch:DescribeAlarms shows composite alarms to those only who may see all (CloudWatch API Reference)."
+)
+INTERFACES_OF_LAMBDA = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
 INTERFACES = (
     "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
     "are exact (docs/decisions/0006-any-network-interface.md)."
 )
 
 
-class Functions(Construct):
-    """`describe_addresses`, `health_check`, `disassociate_address` and `associate_address`, from one asset."""
+def longest_check(pair: Pair) -> int:
+    """The seconds within which all checks of a pair have come to a verdict."""
+    return max(check["deadlineSeconds"] for check in pair["healthCheck"])
 
-    def __init__(self, scope: Construct, construct_id: str, *, pairs: Mapping[str, Any]) -> None:
+
+class Functions(Construct):
+    """The functions, from one asset. `in_vpc` is `health_check` once more, in a VPC, if a pair is checked there."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, pairs: Mapping[str, Pair], vpc: Vpc | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
         self._code = lambda_code(pairs)
-        production = [pair["production"] for pair in pairs.values()]
-        staging = [pair["staging"] for pair in pairs.values()]
-        instances = [instance for pair in pairs.values() for instance in pair["servers"].values()]
-        (interfaces,) = self._arns("network-interface", ["*"])
-        slowest = max(pair["healthCheck"]["deadlineSeconds"] for pair in pairs.values())
+        production = self._arns("elastic-ip", [pair["production"] for pair in pairs.values()])
+        staging = self._arns("elastic-ip", [pair["staging"] for pair in pairs.values()])
+        instances = self._arns("instance", [server for pair in pairs.values() for server in pair["servers"].values()])
+        interfaces = self._interfaces(pairs)
+        probing = max(longest_check(pair) for pair in pairs.values())
+        baking = max(longest_check(pair) + pair["bakeSeconds"] for pair in pairs.values())
 
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
-        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(slowest + 30))
+        self.check_servers = self._function("CheckServers", "check_servers", Duration.seconds(probing + 60))
+        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 30))
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
+        private = any(check["via"] == "private" for pair in pairs.values() for check in pair["healthCheck"])
+        self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
-        self.all = (self.describe_addresses, self.health_check, self.disassociate_address, self.associate_address)
-
-        # DescribeAddresses and DescribeInstances accept no resource but "*".
-        self._allow(self.describe_addresses, "ec2:DescribeAddresses", ["*"])
-        self._allow(self.disassociate_address, "ec2:DescribeAddresses", ["*"])
-        self._allow(
-            self.disassociate_address,
-            "ec2:DisassociateAddress",
-            [*self._arns("elastic-ip", staging), interfaces],
-        )
-        self._allow(self.associate_address, "ec2:DescribeAddresses", ["*"])
-        self._allow(self.associate_address, "ec2:DescribeInstances", ["*"])
-        self._allow(
-            self.associate_address,
-            "ec2:AssociateAddress",
-            [
-                *self._arns("elastic-ip", [*production, *staging]),
-                *self._arns("instance", instances),
-                interfaces,
-            ],
-        )
+        for function in (self.describe_addresses, self.disassociate_address, self.associate_address):
+            self._allow(function, "ec2:DescribeAddresses", ["*"])
+        for action in ("DescribeInstances", "DescribeInstanceStatus", "DescribeAddressTransfers"):
+            self._allow(self.check_servers, f"ec2:{action}", ["*"])
+        if any(pair["alarms"] for pair in pairs.values()):
+            for function in (self.check_servers, self.health_check):
+                self._allow(function, "cloudwatch:DescribeAlarms", ["*"])
+        self._allow(self.disassociate_address, "ec2:DisassociateAddress", [*staging, *interfaces])
+        self._allow(self.associate_address, "ec2:AssociateAddress", [*production, *staging, *instances, *interfaces])
         for function in (self.disassociate_address, self.associate_address):
-            acknowledge_wildcards(function.role, {interfaces: INTERFACES})
+            acknowledge_wildcards(function.role, {arn: INTERFACES for arn in interfaces if arn.endswith("*")})
+
+    @property
+    def all(self) -> list[lambda_.Function]:
+        return [found for found in self.node.children if isinstance(found, lambda_.Function)]
 
     def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
         log_group = logs.LogGroup(
@@ -102,6 +117,33 @@ class Functions(Construct):
         )
         acknowledge_wildcards(role, {"*": EVERYTHING})
         return function
+
+    def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:
+        """The same function in a VPC, by the ids of its subnets: the CDK's own way would have to look the VPC up.
+
+        Lambda itself needs to make network interfaces there, which the function's code is denied. Source: Lambda
+        Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
+        """
+        function = self._function("HealthCheckInVpc", "health_check", timeout)
+        resource = cast(lambda_.CfnFunction, function.node.default_child)
+        resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
+            subnet_ids=vpc["subnetIds"], security_group_ids=vpc["securityGroupIds"]
+        )
+        for effect, conditions in (
+            (iam.Effect.ALLOW, {}),
+            (iam.Effect.DENY, {"Null": {"lambda:SourceFunctionArn": "false"}}),
+        ):
+            function.add_to_role_policy(
+                iam.PolicyStatement(effect=effect, actions=INTERFACES_OF_LAMBDA, resources=["*"], conditions=conditions)
+            )
+        return function
+
+    def _interfaces(self, pairs: Mapping[str, Pair]) -> list[str]:
+        """Those configured; where a pair has none configured, any."""
+        configured = [pair.get("networkInterfaces") for pair in pairs.values()]
+        if not all(configured):
+            return self._arns("network-interface", ["*"])
+        return self._arns("network-interface", [each for found in configured if found for each in found.values()])
 
     def _allow(self, function: lambda_.Function, action: str, resources: Sequence[str]) -> None:
         """In statements small enough for the CDK to spread them over as many policies as IAM's size limits ask for."""

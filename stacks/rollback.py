@@ -67,11 +67,10 @@ class Rollback(Construct):
                 "cause": jsonata(f'$cause & " Both addresses are back where they were: " & {PLACES} & "."'),
             },
         )
-        check_restored = steps.health_check(
+        check_restored = steps.health_check_production(
             self,
             "HealthCheckRestored",
             comment="Does the restored server answer through the production address?",
-            address="production",
             server="$plan.live",
             assign={
                 "outcome": "RolledBack",

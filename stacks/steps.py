@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks.expressions import EXECUTION_NAME, REQUEST, jsonata
 from stacks.functions import Functions
+from stacks.retries import retry_forward
 
 AddressName = Literal["production", "staging"]
 # The context object has the count only in an execution that was redriven.
@@ -32,7 +33,7 @@ def longest(function: lambda_.Function) -> float:
 
 
 class Steps:
-    """Makes the states of a workflow out of the four functions. `server` and `private_ip` are JSONata expressions."""
+    """Makes the states of a workflow out of the functions. `server` and `private_ip` are JSONata expressions."""
 
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
@@ -66,26 +67,59 @@ class Steps:
         function = self._functions.describe_addresses
         return self._invoke(scope, name, function, comment=comment, payload={"plan": "{% $plan %}"}, assign=assign)
 
-    def health_check(
+    def check_servers(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
+        return self._invoke(
+            scope, name, self._functions.check_servers, comment=comment, payload={"plan": "{% $plan %}"}
+        )
+
+    def health_check_staging(self, scope: Construct, name: str, *, comment: str) -> sfn.IChainable:
+        """The checks of the idle server; where the stack has a VPC, from inside of it for the pairs that say so."""
+
+        def check(name: str, function: lambda_.Function) -> tasks.LambdaInvoke:
+            task = self._invoke(
+                scope,
+                name,
+                function,
+                comment=comment,
+                payload={
+                    **_check("staging", "$staging", "$plan.idle"),
+                    "live": jsonata(f"$merge([$plan.live, {_reached('$production')}])"),
+                    "expectedRelease": "{% $plan.expectedRelease %}",
+                },
+            )
+            retry_forward(task)
+            return task
+
+        public = check(name, self._functions.health_check)
+        if self._functions.in_vpc is None:
+            return public
+        return (
+            sfn.Choice.jsonata(scope, "StagingVia?", comment="From where can the staging server be reached?")
+            .when(
+                sfn.Condition.jsonata('{% $plan.healthCheck[0].via = "private" %}'),
+                check(f"{name}InVpc", self._functions.in_vpc),
+                comment="its VPC",
+            )
+            .otherwise(public)
+        )
+
+    def health_check_production(
         self,
         scope: Construct,
         name: str,
         *,
         comment: str,
-        address: AddressName,
         server: str,
+        more: Mapping[str, Any] | None = None,
         assign: Mapping[str, Any] | None = None,
     ) -> tasks.LambdaInvoke:
+        """The checks of a server through the production address. `more` are further keys of the function's event."""
         return self._invoke(
             scope,
             name,
             self._functions.health_check,
             comment=comment,
-            payload={
-                "address": {"name": address, "publicIp": jsonata(f"$plan.{address}.publicIp")},
-                "server": jsonata(server),
-                "healthCheck": "{% $plan.healthCheck %}",
-            },
+            payload={**_check("production", "$production", server), **(more or {})},
             assign=assign,
         )
 
@@ -181,3 +215,15 @@ class Steps:
             outputs="{% $states.result.Payload %}",
             assign=assign,
         )
+
+
+def _check(address: AddressName, found: str, server: str) -> dict[str, Any]:
+    return {
+        "address": jsonata(f'$merge([{{"name": "{address}"}}, {_reached(found)}])'),
+        "server": jsonata(server),
+        "healthCheck": "{% $plan.healthCheck %}",
+    }
+
+
+def _reached(address: str) -> str:
+    return f'{{"publicIp": {address}.publicIp, "privateIp": {address}.privateIp}}'

@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.ending import Ending
-from stacks.expressions import DRY_RUN_RESULT, RESULT, failed, jsonata, refused
+from stacks.expressions import CAUGHT, DRY_RUN_RESULT, RESULT, failed, jsonata, refused, sentence
 from stacks.functions import LAST_CALL, Functions
 from stacks.lock import Lock
 from stacks.repair import NAME as REPAIR
@@ -40,8 +40,11 @@ FAILURES = {
 
 def deadline(functions: Functions) -> Duration:
     """Longer than all states with all their retries can take; `tests/stacks/test_deadline.py` adds them up."""
-    health_checks = 5 + 5 + 11  # tries of HealthCheckStaging, HealthCheckProduction and HealthCheckRestored
-    return Duration.seconds(health_checks * (longest(functions.health_check) + 30) + 3 * 3600)
+    # Tries of HealthCheckLive, HealthCheckStaging (in or out of a VPC), CheckServers, HealthCheckProduction and
+    # HealthCheckRestored.
+    checks = 5 + 5 + 5 + 5 + 5 + 11
+    slowest = max(longest(functions.health_check), longest(functions.check_servers))
+    return Duration.seconds(checks * (slowest + 30) + 3 * 3600)
 
 
 class Workflow(Construct):
@@ -78,16 +81,7 @@ class Workflow(Construct):
             taken_over=describe,
         )
         describe.next(lock.acquire)
-        lock.acquire.next(
-            sfn.Choice.jsonata(self, "AlreadyLive?")
-            .when(
-                sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}'),
-                self._ending.release_lock,
-                comment="both addresses stand as asked for",
-                assign={"outcome": "ALREADY_LIVE"},
-            )
-            .otherwise(self._prepared())
-        )
+        lock.acquire.next(self._already_live())
 
         self.state_machine = standard_state_machine(
             self,
@@ -98,6 +92,32 @@ class Workflow(Construct):
             ),
             start=describe,
             timeout=deadline(functions),
+        )
+
+    def _already_live(self) -> sfn.Choice:
+        """With the lock held: who asks for a server that is live, and for a release, is told whether it answers."""
+        health_check_live = self._steps.health_check_production(
+            self,
+            "HealthCheckLive",
+            comment="Does the server that is live already answer with the release that was asked for?",
+            server="$plan.live",
+            more={"expectedRelease": "{% $plan.expectedRelease %}"},
+        )
+        retry_forward(health_check_live)
+        health_check_live.add_catch(
+            self._ending.release_lock,
+            assign={**refused(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
+        )
+        prepared = self._prepared()
+        health_check_live.next(prepared)
+        return (
+            sfn.Choice.jsonata(self, "CheckLive?", comment="Is a release expected of a server that is live already?")
+            .when(
+                sfn.Condition.jsonata('{% $plan.decision != "CUT_OVER" and $plan.expectedRelease != null %}'),
+                health_check_live,
+                comment="and a release is expected",
+            )
+            .otherwise(prepared)
         )
 
     def _prepared(self) -> sfn.Choice:
@@ -116,21 +136,25 @@ class Workflow(Construct):
         )
 
         preflight = sfn.Parallel.jsonata(
-            self, "Preflight", comment="Is the idle server healthy, and is every move permitted?"
+            self,
+            "Preflight",
+            comment="Is the idle server healthy, is everything fit, and every move permitted?",
+            assign={"answered": "{% $states.result[0].answered %}"},
+        )
+        preflight.branch(
+            self._steps.health_check_staging(
+                self, "HealthCheckStaging", comment="Does the idle server answer through the staging address?"
+            )
         )
         for branch in (
-            self._steps.health_check(
-                self,
-                "HealthCheckStaging",
-                comment="Does the idle server answer through the staging address?",
-                address="staging",
-                server="$plan.idle",
+            self._steps.check_servers(
+                self, "CheckServers", comment="Are both servers and both addresses fit, and is no alarm raised?"
             ),
             self._steps.rehearse_disassociate(
                 self, "RehearseDisassociate", comment="Dry run: proves the permission, and warms the function."
             ),
             self._steps.rehearse_associate(
-                self, "RehearseAssociate", comment="Dry run: permissions and instance states, and warms the function."
+                self, "RehearseAssociate", comment="Dry run: proves the permissions, and warms the function."
             ),
         ):
             retry_forward(branch)
@@ -173,6 +197,12 @@ class Workflow(Construct):
         )
         return (
             sfn.Choice.jsonata(self, "StagingInPlace?")
+            .when(
+                sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}'),
+                self._ending.release_lock,
+                comment="both addresses stand as asked for",
+                assign={"outcome": "ALREADY_LIVE"},
+            )
             .when(sfn.Condition.jsonata("{% $plan.stagingInPlace %}"), preflight, comment="on the idle server")
             .when(
                 sfn.Condition.jsonata("{% $plan.dryRun %}"),
@@ -213,12 +243,17 @@ class Workflow(Construct):
             production_on="$plan.idle.instanceId",
             allow_reassociation=False,
         )
-        check_production = self._steps.health_check(
+        check_production = self._steps.health_check_production(
             self,
             "HealthCheckProduction",
-            comment="Does the new live server answer through the production address?",
-            address="production",
+            comment="Does the new live server answer through the production address, and go on to for bakeSeconds?",
             server="$plan.idle",
+            more={
+                "answered": "{% $answered %}",
+                "expectedRelease": "{% $plan.expectedRelease %}",
+                "bakeSeconds": "{% $plan.bakeSeconds %}",
+                "alarms": "{% $plan.alarms %}",
+            },
             assign={"outcome": "CUT_OVER"},
         )
         changes = (disassociate_staging, reassociate_production, reassociate_staging)

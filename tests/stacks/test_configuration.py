@@ -1,15 +1,22 @@
-"""What a person may write under `pairs` in cdk.json, and what they are told when it is wrong."""
+"""What a person may write under `pairs` and `vpc` in cdk.json, and what they are told when it is wrong.
+
+The keys of a health check are in `test_configuration_checks.py`, those of `vpc` in `test_configuration_vpc.py`, and the
+README's table is in `test_configuration_table.py`.
+"""
 
 import json
 from pathlib import Path
 
+import aws_cdk as cdk
 import pytest
 
-from stacks.configuration import InvalidConfiguration, configured_pairs, placeholder_ids
+from stacks.configuration import InvalidConfiguration, configured_pairs, configured_vpc, placeholder_ids
 
 PRODUCTION, STAGING, OTHER = "eipalloc-0123456789abcdef0", "eipalloc-1a2b3c4d", "eipalloc-0fedcba9876543210"
 BITTYBOT, TAO, THIRD = "i-0123456789abcdef0", "i-1a2b3c4d", "i-0fedcba9876543210"
 SERVERS = {"bittybot": BITTYBOT, "tao": TAO}
+INTERFACES = {"bittybot": "eni-0123456789abcdef0", "tao": "eni-1a2b3c4d"}
+VPC = {"subnetIds": ["subnet-0123456789abcdef0"], "securityGroupIds": ["sg-1a2b3c4d"]}
 CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 
 
@@ -25,10 +32,28 @@ def check(**keys: object) -> dict[str, object]:
     return {"web": pair(healthCheck=keys)}
 
 
-def problems_of(context: object) -> list[str]:
+def nested(levels: int) -> object:
+    value: object = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def problems_of(context: object, vpc: object = None) -> list[str]:
     with pytest.raises(InvalidConfiguration) as refused:
-        configured_pairs(context)
-    return [line.strip() for line in str(refused.value).splitlines() if ": found " in line]
+        configured_pairs(context, vpc=vpc)
+    _, *problems = str(refused.value).split("\n")
+    assert all(problem.startswith("  ") and problem.isprintable() and len(problem) < 600 for problem in problems)
+    return [problem.strip() for problem in problems]
+
+
+def assert_only_problem(context: object, path: str, found: str, allowed: str, vpc: object = None) -> None:
+    (problem,) = problems_of(context, vpc)
+    named, _, rest = problem.partition(": found ")
+    was_found, _, is_allowed = rest.rpartition("; allowed: ")
+    assert named == path
+    assert found in was_found
+    assert allowed in is_allowed
 
 
 def test_everything_but_the_ids_and_names_has_a_default() -> None:
@@ -37,34 +62,62 @@ def test_everything_but_the_ids_and_names_has_a_default() -> None:
             "production": PRODUCTION,
             "staging": STAGING,
             "servers": SERVERS,
-            "healthCheck": {
-                "protocol": "HTTP",
-                "port": 80,
-                "path": "/",
-                "matcher": "200",
-                "intervalSeconds": 1,
-                "timeoutSeconds": 2,
-                "healthyThresholdCount": 3,
-                "unhealthyThresholdCount": 3,
-                "deadlineSeconds": 12,
-            },
+            "healthCheck": [
+                {
+                    "protocol": "HTTP",
+                    "port": 80,
+                    "path": "/",
+                    "matcher": "200",
+                    "via": "public",
+                    "intervalSeconds": 1,
+                    "timeoutSeconds": 2,
+                    "healthyThresholdCount": 3,
+                    "unhealthyThresholdCount": 3,
+                    "startPeriodSeconds": 0,
+                    "deadlineSeconds": 12,
+                }
+            ],
+            "bakeSeconds": 0,
+            "alarms": [],
         }
     }
 
 
-def test_what_is_given_stands_and_the_rest_of_the_health_check_has_its_defaults() -> None:
-    given = {"path": "/health?deep=1", "matcher": "200-299,301", "port": 8080}
-    found = configured_pairs(check(**given))["web"]["healthCheck"]
-    assert found == configured_pairs({"web": pair()})["web"]["healthCheck"] | given
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"bakeSeconds": 0, "alarms": []},
+        {"bakeSeconds": 828, "alarms": ["a", "w" * 255, 'Fehlerquote (über 1 %) "web"']},
+        {"alarms": [f"{number:03}{'x' * 252}" for number in range(100)]},
+        {"networkInterfaces": INTERFACES},
+        {"networkInterfaces": dict(reversed(INTERFACES.items()))},
+    ],
+    ids=["lowest", "highest", "most alarms", "interfaces", "interfaces in the other order"],
+)
+def test_what_is_given_for_a_pair_stands(given: dict[str, object]) -> None:
+    configured = configured_pairs({"web": pair(**given)})["web"]
+    assert configured == configured_pairs({"web": pair()})["web"] | given
 
 
-@pytest.mark.parametrize(("given", "port"), [({"protocol": "HTTPS"}, 443), ({"protocol": "HTTPS", "port": 8443}, 8443)])
-def test_https_is_checked_on_443_unless_a_port_is_given(given: dict[str, object], port: int) -> None:
-    assert configured_pairs(check(**given))["web"]["healthCheck"]["port"] == port
+def test_two_pairs_do_not_share_the_list_of_their_alarms() -> None:
+    other = pair(production=OTHER, staging="eipalloc-5e6f7a8b", servers={"a": THIRD, "b": "i-5e6f7a8b"})
+    pairs = configured_pairs({"web": pair(), "api": other})
+    assert pairs["web"]["alarms"] is not pairs["api"]["alarms"]
 
 
 def test_json_text_from_the_command_line_is_read_like_cdk_json() -> None:
     assert configured_pairs(json.dumps({"web": pair()})) == configured_pairs({"web": pair()})
+    assert configured_vpc(json.dumps(VPC)) == configured_vpc(VPC) == VPC
+
+
+def test_what_the_cdk_hands_over_from_its_context_is_read_as_it_was_written() -> None:
+    checks = [{"protocol": "HTTPS", "verifyCertificate": False, "headers": {"X-Probe": ""}, "via": "private"}]
+    given = {"web": pair(healthCheck=checks, alarms=["a"], networkInterfaces=INTERFACES)}
+    app = cdk.App(context={"pairs": given, "vpc": VPC})
+    pairs, vpc = (app.node.try_get_context(name) for name in ("pairs", "vpc"))
+    assert configured_pairs(pairs, vpc=vpc) == configured_pairs(given, vpc=VPC)
+    assert configured_vpc(vpc) == VPC
+    assert configured_vpc(app.node.try_get_context("no such value")) is None
 
 
 def test_two_pairs_may_use_the_same_server_names() -> None:
@@ -72,68 +125,12 @@ def test_two_pairs_may_use_the_same_server_names() -> None:
     assert list(configured_pairs({"web": pair(), "api": other})) == ["web", "api"]
 
 
-@pytest.mark.parametrize(
-    "keys",
-    [
-        pytest.param({"port": 1, "intervalSeconds": 1, "timeoutSeconds": 1}, id="lowest"),
-        pytest.param({"healthyThresholdCount": 1, "unhealthyThresholdCount": 1}, id="lowest thresholds"),
-        pytest.param({"port": 65535, "path": "/" + "x" * 1023, "matcher": "200-499"}, id="highest"),
-        pytest.param({"healthyThresholdCount": 10, "unhealthyThresholdCount": 10}, id="highest thresholds"),
-        pytest.param(
-            {"intervalSeconds": 300, "healthyThresholdCount": 1, "unhealthyThresholdCount": 1},
-            id="longest interval",
-        ),
-        pytest.param(
-            {"timeoutSeconds": 120, "healthyThresholdCount": 3, "unhealthyThresholdCount": 4},
-            id="longest timeout and deadline",
-        ),
-        pytest.param({"matcher": "200,202,301-301,400-499"}, id="codes and ranges"),
-    ],
-)
-def test_the_bounds_themselves_are_allowed(keys: dict[str, object]) -> None:
-    found = configured_pairs(check(**keys))["web"]["healthCheck"]
-    assert found | keys == found
-    assert found["deadlineSeconds"] <= 840
-
-
-@pytest.mark.parametrize(
-    ("keys", "seconds"),
-    [
-        ({}, 12),
-        ({"intervalSeconds": 5}, 30),
-        ({"healthyThresholdCount": 10, "unhealthyThresholdCount": 2}, 24),
-        ({"deadlineSeconds": 300}, 300),
-    ],
-)
-def test_the_deadline_is_that_of_as_many_slow_probes_as_the_thresholds_ask_for(
-    keys: dict[str, object], seconds: int
-) -> None:
-    assert configured_pairs(check(**keys))["web"]["healthCheck"]["deadlineSeconds"] == seconds
-
-
-CODES, URL_PATH = "status codes from 200 to 499", 'one "/" and then at most 1023 printable ASCII characters'
-PAIR_KEYS = "production, staging, servers, healthCheck"
-CHECK_KEYS = "protocol, port, path, matcher, intervalSeconds, timeoutSeconds, "
+PAIR_KEYS = "production, staging, servers, networkInterfaces, healthCheck, bakeSeconds, alarms"
 ALLOCATION = 'an allocation id: "eipalloc-" and 8 or 17 lower-case hex digits'
 INSTANCE = 'an instance id: "i-" and 8 or 17 lower-case hex digits'
+INTERFACE = 'the id of a network interface: "eni-" and 8 or 17 lower-case hex digits'
 SERVER_RULE = "exactly two servers"
 NAME = "a name of 1 to 64 letters, digits"
-
-
-def port(value: object, found: str) -> tuple[object, str, str, str]:
-    return check(port=value), "pairs.web.healthCheck.port", found, "a whole number from 1 to 65535"
-
-
-def number(key: str, value: int, bounds: str) -> tuple[object, str, str, str]:
-    return check(**{key: value}), f"pairs.web.healthCheck.{key}", str(value), f"a whole number from {bounds}"
-
-
-def matcher(value: object) -> tuple[object, str, str, str]:
-    return check(matcher=value), "pairs.web.healthCheck.matcher", json.dumps(value), CODES
-
-
-def url_path(value: str) -> tuple[object, str, str, str]:
-    return check(path=value), "pairs.web.healthCheck.path", json.dumps(value)[:60], URL_PATH
 
 
 def address(value: object) -> tuple[object, str, str, str]:
@@ -142,6 +139,18 @@ def address(value: object) -> tuple[object, str, str, str]:
 
 def server(name: str, instance: object, path: str, found: str, allowed: str) -> tuple[object, str, str, str]:
     return {"web": pair(servers={"bittybot": BITTYBOT, name: instance})}, path, found, allowed
+
+
+def interfaces(given: object, path: str, found: str, allowed: str) -> tuple[object, str, str, str]:
+    return {"web": pair(networkInterfaces=given)}, f"pairs.web.networkInterfaces{path}", found, allowed
+
+
+def of_the_pair(key: str, value: object, found: str, allowed: str) -> tuple[object, str, str, str]:
+    return {"web": pair(**{key: value})}, f"pairs.web.{key}", found, allowed
+
+
+def alarm(name: object, found: str) -> tuple[object, str, str, str]:
+    return {"web": pair(alarms=["a", name])}, "pairs.web.alarms[1]", found, "an alarm's name of 1 to 255 printable"
 
 
 BAD: dict[str, tuple[object, str, str, str]] = {
@@ -223,82 +232,93 @@ BAD: dict[str, tuple[object, str, str, str]] = {
     "an instance id of another kind": server("tao", STAGING, "pairs.web.servers.tao", f'"{STAGING}"', INSTANCE),
     "an instance id too long": server("tao", f"{BITTYBOT}0", "pairs.web.servers.tao", f'"{BITTYBOT}0"', INSTANCE),
     "an instance id that is a number": server("tao", 7, "pairs.web.servers.tao", "7", INSTANCE),
-    "a health check that is text": (
-        {"web": pair(healthCheck="/health")},
-        "pairs.web.healthCheck",
-        '"/health"',
-        f"an object with the keys {CHECK_KEYS}",
+    "network interfaces of one server": (
+        {"web": pair(networkInterfaces={"tao": "eni-1a2b3c4d"})},
+        "pairs.web.networkInterfaces",
+        '{"tao": "eni-1a2b3c4d"}',
+        "an object of the two servers' network interfaces",
     ),
-    "a health check that is null": ({"web": pair(healthCheck=None)}, "pairs.web.healthCheck", "null", CHECK_KEYS),
-    "an unknown key of a health check": (check(zz=1), "pairs.web.healthCheck.zz", "an unknown key", CHECK_KEYS),
-    "a path under the name of ELB's API": (
-        check(HealthCheckPath="/"),
-        "pairs.web.healthCheck.HealthCheckPath",
+    "network interfaces that are null": interfaces(None, "", "null", "an object of the two servers'"),
+    "a list of network interfaces": interfaces(list(INTERFACES.values()), "", "[", "an object of the two servers'"),
+    "network interfaces of another server": interfaces(
+        {"tao": "eni-1a2b3c4d", "ada": "eni-5e6f7a8b"}, "", 'the names ["tao", "ada"]', '"bittybot" and "tao"'
+    ),
+    "network interfaces of a server in another case": interfaces(
+        {"bittybot": "eni-1a2b3c4d", "Tao": "eni-5e6f7a8b"}, "", 'the names ["bittybot", "Tao"]', '"bittybot" and "tao"'
+    ),
+    "a network interface that is an instance": interfaces(INTERFACES | {"tao": TAO}, ".tao", f'"{TAO}"', INTERFACE),
+    "a network interface of 9 digits": interfaces(
+        INTERFACES | {"tao": "eni-1a2b3c4d5"}, ".tao", '"eni-1a2b3c4d5"', INTERFACE
+    ),
+    "a network interface in upper case": interfaces(
+        INTERFACES | {"tao": "eni-1A2B3C4D"}, ".tao", '"eni-1A2B3C4D"', INTERFACE
+    ),
+    "a network interface with a newline": interfaces(
+        INTERFACES | {"tao": "eni-1a2b3c4d\n"}, ".tao", '"eni-1a2b3c4d\\n"', INTERFACE
+    ),
+    "a network interface that is an object": interfaces(INTERFACES | {"tao": {}}, ".tao", "{}", INTERFACE),
+    "one network interface for both servers": interfaces(
+        dict.fromkeys(INTERFACES, "eni-1a2b3c4d"),
+        ".tao",
+        '"eni-1a2b3c4d", which is pairs.web.networkInterfaces.bittybot too',
+        "each id once",
+    ),
+    "one network interface in two pairs": (
+        {
+            "web": pair(networkInterfaces=INTERFACES),
+            "api": pair(
+                production=OTHER,
+                staging="eipalloc-0a0b0c0d",
+                servers={"a": THIRD, "b": "i-0a0b0c0d"},
+                networkInterfaces={"a": INTERFACES["tao"], "b": "eni-0a0b0c0d"},
+            ),
+        },
+        "pairs.api.networkInterfaces.a",
+        f'"{INTERFACES["tao"]}", which is pairs.web.networkInterfaces.tao too',
+        "each id once",
+    ),
+    "a bake below zero": of_the_pair("bakeSeconds", -1, "-1", "a whole number from 0 to 840"),
+    "a bake longer than 840 seconds": of_the_pair("bakeSeconds", 841, "841", "a whole number from 0 to 840"),
+    "a bake in quotes": of_the_pair("bakeSeconds", "60", '"60"', "a whole number from 0 to 840"),
+    "a bake that is true": of_the_pair("bakeSeconds", True, "true", "a whole number from 0 to 840"),
+    "a bake that is null": of_the_pair("bakeSeconds", None, "null", "a whole number from 0 to 840"),
+    "a bake with a fraction": of_the_pair("bakeSeconds", 1.5, "1.5", "a whole number from 0 to 840"),
+    "alarms that are one name": of_the_pair("alarms", "a", '"a"', "a list of 0 to 100 alarm names"),
+    "alarms that are null": of_the_pair("alarms", None, "null", "a list of 0 to 100 alarm names"),
+    "alarms in an object": of_the_pair("alarms", {"a": "b"}, '{"a": "b"}', "a list of 0 to 100 alarm names"),
+    "101 alarms": of_the_pair("alarms", [str(number) for number in range(101)], "[", "a list of 0 to 100 alarm names"),
+    "an alarm without a name": alarm("", '""'),
+    "an alarm of 256 characters": alarm("x" * 256, '"xxx'),
+    "an alarm with a newline": alarm("a\n", '"a\\n"'),
+    "an alarm with a null character": alarm("a\0b", '"a\\u0000b"'),
+    "an alarm with a line separator": alarm("a\u2028b", '"a\\u2028b"'),
+    "an alarm with half a character": alarm("a\ud800", '"a\\ud800"'),
+    "an alarm that is a number": alarm(7, "7"),
+    "an alarm that is null": alarm(None, "null"),
+    "an alarm in a list of its own": alarm(["a"], '["a"]'),
+    "one alarm twice": (
+        {"web": pair(alarms=["a", "b", "a"])},
+        "pairs.web.alarms[2]",
+        '"a", which is pairs.web.alarms[0] too',
+        "each once",
+    ),
+    "a key of the health check beside it": (
+        {"web": pair(port=8080)},
+        "pairs.web.port",
         "an unknown key",
-        'did you mean "path"?',
+        "it belongs to healthCheck: pairs.web.healthCheck.port",
     ),
-    "a key in upper case": (
-        check(PORT=80),
-        "pairs.web.healthCheck.PORT",
+    "a key of the health check beside a list of them": (
+        {"web": pair(via="private", healthCheck=[{}, {}])},
+        "pairs.web.via",
         "an unknown key",
-        'did you mean "port"?',
+        "it belongs to healthCheck: pairs.web.healthCheck[0].via",
     ),
-    "a protocol in lower case": (
-        check(protocol="http"),
-        "pairs.web.healthCheck.protocol",
-        '"http"',
-        '"HTTP" or "HTTPS"',
-    ),
-    "a protocol that is not HTTP": (
-        check(protocol="TCP"),
-        "pairs.web.healthCheck.protocol",
-        '"TCP"',
-        '"HTTP" or "HTTPS"',
-    ),
-    "port 0": port(0, "0"),
-    "port 65536": port(65536, "65536"),
-    "a port in quotes": port("80", '"80"'),
-    "a port that is true": port(True, "true"),
-    "a port with a fraction": port(80.5, "80.5"),
-    "a port that is null": port(None, "null"),
-    "interval 0": number("intervalSeconds", 0, "1 to 300"),
-    "interval 301": number("intervalSeconds", 301, "1 to 300"),
-    "timeout 0": number("timeoutSeconds", 0, "1 to 120"),
-    "timeout 121": number("timeoutSeconds", 121, "1 to 120"),
-    "healthy threshold 0": number("healthyThresholdCount", 0, "1 to 10"),
-    "healthy threshold 11": number("healthyThresholdCount", 11, "1 to 10"),
-    "unhealthy threshold 0": number("unhealthyThresholdCount", 0, "1 to 10"),
-    "unhealthy threshold 11": number("unhealthyThresholdCount", 11, "1 to 10"),
-    "a path without its slash": url_path("health"),
-    "an empty path": url_path(""),
-    "a path that names a host": url_path("//evil.example/"),
-    "a path with a space": url_path("/a b"),
-    "a path with a header behind it": url_path("/ HTTP/1.1\r\nHost: evil"),
-    "a path with a newline at its end": url_path("/health\n"),
-    "a path beyond ASCII": url_path("/wéb"),
-    "a path of 1025 characters": url_path("/" + "x" * 1024),
-    "an empty matcher": matcher(""),
-    "a matcher that is a number": matcher(200),
-    "a matcher below 200": matcher("199"),
-    "a matcher above 499": matcher("200-500"),
-    "a matcher with a range backwards": matcher("299-200"),
-    "a matcher with a comma at its end": matcher("200,"),
-    "a matcher with a space": matcher("200, 301"),
-    "a matcher of three ends": matcher("200-250-299"),
-    "a matcher with a newline at its end": matcher("200\n"),
-    "a deadline of no time": number("deadlineSeconds", 0, "1 to 840"),
-    "a deadline longer than a function runs": number("deadlineSeconds", 841, "1 to 840"),
-    "probes that take longer than a function runs": (
-        check(intervalSeconds=10, timeoutSeconds=120, healthyThresholdCount=4, unhealthyThresholdCount=4),
-        "pairs.web.healthCheck.deadlineSeconds",
-        "960",
-        "(healthyThresholdCount + unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)",
-    ),
-    "an interval that makes the probes take a little too long": (
-        check(intervalSeconds=281, healthyThresholdCount=1, unhealthyThresholdCount=2),
-        "pairs.web.healthCheck.deadlineSeconds",
-        "843",
-        "from 1 to 840",
+    "the vpc in a pair": (
+        {"web": pair(vpc=VPC)},
+        "pairs.web.vpc",
+        "an unknown key",
+        "it belongs to the context, beside `pairs`",
     ),
 }
 
@@ -307,32 +327,48 @@ BAD: dict[str, tuple[object, str, str, str]] = {
 def test_a_bad_configuration_is_refused_with_its_path_and_what_was_found_and_is_allowed(
     context: object, path: str, found: str, allowed: str
 ) -> None:
-    (problem,) = problems_of(context)
-    named, _, rest = problem.partition(": found ")
-    was_found, _, is_allowed = rest.rpartition("; allowed: ")
-    assert named == path
-    assert found in was_found
-    assert allowed in is_allowed
+    assert_only_problem(context, path, found, allowed)
 
 
 def test_all_problems_are_reported_at_once() -> None:
     problems = problems_of(
         {
-            "web": pair(staging="x", colour="blue", healthCheck={"port": 0, "prot": 1, "matcher": "99"}),
+            "web": pair(
+                staging="x",
+                colour="blue",
+                alarms=[""],
+                healthCheck=[{"port": 0, "prot": 1, "matcher": "99"}, {"via": "private", "deadlineSeconds": 1}],
+            ),
             "a b": pair(production=PRODUCTION, staging=OTHER, servers={"tao": "i-1"}),
-        }
+        },
+        vpc={"subnetIds": ["subnet-1"]},
     )
     assert [problem.partition(": ")[0] for problem in problems] == [
         "pairs.web.colour",
         "pairs.web.staging",
-        "pairs.web.healthCheck.prot",
-        "pairs.web.healthCheck.port",
-        "pairs.web.healthCheck.matcher",
+        "pairs.web.alarms[0]",
+        "pairs.web.healthCheck[0].prot",
+        "pairs.web.healthCheck[0].port",
+        "pairs.web.healthCheck[0].matcher",
+        "pairs.web.healthCheck[1].deadlineSeconds",
+        "pairs.web.healthCheck[1].via",
         'pairs["a b"]',
         'pairs["a b"].servers',
         'pairs["a b"].servers.tao',
         'pairs["a b"].production',
+        "vpc.subnetIds[0]",
+        "vpc.securityGroupIds",
     ]
+
+
+def test_text_that_is_no_json_does_not_hide_the_problems_of_the_other_value() -> None:
+    problems = problems_of("{", vpc={"subnetIds": [], "securityGroupIds": ["sg-1a2b3c4d"]})
+    assert [problem.partition(": ")[0] for problem in problems] == ["pairs", "vpc.subnetIds"]
+
+
+@pytest.mark.parametrize("value", [10**5000, nested(100_000)], ids=["a number of 5001 digits", "nested without end"])
+def test_a_value_that_cannot_be_shown_is_a_problem_like_any_other(value: object) -> None:
+    assert_only_problem({"web": pair(bakeSeconds=value)}, "pairs.web.bakeSeconds", "cannot be shown", "from 0 to 840")
 
 
 def test_a_long_value_is_shown_shortened_on_its_one_line() -> None:

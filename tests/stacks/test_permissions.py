@@ -17,7 +17,7 @@ from stacks.cutover_stack import CutoverStack
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 HERE = "arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:"
-FUNCTIONS = {"describe_addresses", "health_check", "disassociate_address", "associate_address"}
+FUNCTIONS = {"describe_addresses", "check_servers", "health_check", "disassociate_address", "associate_address"}
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
 RULE = "the rule that starts the repair"
 LOG_DELIVERY = {
@@ -189,10 +189,11 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
     assert may == {
         "describe_addresses": own_log | TRACES | {"ec2:DescribeAddresses"},
         "health_check": own_log | TRACES,
-        "disassociate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:DisassociateAddress"},
-        "associate_address": own_log
+        "check_servers": own_log
         | TRACES
-        | {"ec2:DescribeAddresses", "ec2:DescribeInstances", "ec2:AssociateAddress"},
+        | {"ec2:DescribeInstances", "ec2:DescribeInstanceStatus", "ec2:DescribeAddressTransfers"},
+        "disassociate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:DisassociateAddress"},
+        "associate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:AssociateAddress"},
         "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"},
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
         RULE: {"states:StartExecution"},

@@ -17,7 +17,7 @@ from tests.workflow.account import definition
 
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
-FUNCTIONS = {"describe_addresses", "health_check", "disassociate_address", "associate_address"}
+FUNCTIONS = {"describe_addresses", "check_servers", "health_check", "disassociate_address", "associate_address"}
 
 
 def resources(template: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -58,13 +58,16 @@ def test_there_are_four_functions_from_one_asset_on_python_3_13_on_arm64(templat
     assert {function["Runtime"] for function in found} == {"python3.13"}
     assert {tuple(function["Architectures"]) for function in found} == {("arm64",)}
     assert len({json.dumps(function["Code"]) for function in found}) == 1
-    assert len({json.dumps(function["Role"]) for function in found}) == 4
+    assert len({json.dumps(function["Role"]) for function in found}) == 5
 
 
 def test_each_function_may_do_its_own_step_on_the_configured_ids_and_nothing_else(template: dict[str, Any]) -> None:
     production, staging = "elastic-ip/eipalloc-0aaaaaaaaaaaaaaaa", "elastic-ip/eipalloc-0bbbbbbbbbbbbbbbb"
     servers = ["instance/i-0aaaaaaaaaaaaaaaa", "instance/i-0bbbbbbbbbbbbbbbb"]
     assert allowed(template, "health_check") == {}
+    assert allowed(template, "check_servers") == {
+        f"ec2:{action}": ["*"] for action in ("DescribeInstances", "DescribeInstanceStatus", "DescribeAddressTransfers")
+    }
     assert allowed(template, "describe_addresses") == {"ec2:DescribeAddresses": ["*"]}
     assert allowed(template, "disassociate_address") == {
         "ec2:DescribeAddresses": ["*"],
@@ -72,7 +75,6 @@ def test_each_function_may_do_its_own_step_on_the_configured_ids_and_nothing_els
     }
     assert allowed(template, "associate_address") == {
         "ec2:DescribeAddresses": ["*"],
-        "ec2:DescribeInstances": ["*"],
         "ec2:AssociateAddress": sorted([production, staging, *servers, "network-interface/*"]),
     }
 
@@ -89,7 +91,8 @@ def test_the_functions_outlive_their_slowest_call(template: dict[str, Any]) -> N
     }
     deadline = 12  # of the shipped health check
     assert timeouts["health_check"] > deadline
-    assert {timeouts[name] for name in FUNCTIONS - {"health_check"}} == {30}
+    assert timeouts["check_servers"] > deadline
+    assert {timeouts[name] for name in FUNCTIONS - {"health_check", "check_servers"}} == {30}
 
 
 def test_the_lock_table_survives_the_stack_and_can_be_restored(template: dict[str, Any]) -> None:
@@ -111,7 +114,7 @@ def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, A
 
 def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
     groups = resources(template, "AWS::Logs::LogGroup")
-    assert len(groups) == 6
+    assert len(groups) == 7
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())
 
 

@@ -5,21 +5,13 @@ connection, on a free port, until the block ends.
 """
 
 import contextlib
-import datetime
-import ipaddress
 import itertools
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -55,16 +47,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(behaviour: Behaviour) -> Iterator[Server]:
-    """A server on 127.0.0.1; at the end of the block its port is closed and its threads have ended."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def serving(behaviour: Behaviour, ip: str = "127.0.0.1") -> Iterator[Server]:
+    """A server on a free port; at the end of the block its port is closed and its threads have ended."""
+    with socket.create_server((ip, 0)) as listener:
         server = Server(*listener.getsockname())
         threads: list[threading.Thread] = []
+        last: list[object] = []
 
         def accept_all() -> None:
             while True:
-                accepted, _ = listener.accept()
-                if server.stopped.is_set():
+                accepted, peer = listener.accept()
+                if peer in last:
                     accepted.close()
                     return
                 server.connections += 1
@@ -84,7 +77,11 @@ def serving(behaviour: Behaviour) -> Iterator[Server]:
             yield server
         finally:
             server.stopped.set()
-            socket.create_connection((server.ip, server.port)).close()
+            # Those that wait to be accepted are served before the one that ends the server.
+            with socket.socket() as ending:
+                ending.bind(("127.0.0.1", 0))
+                last.append(ending.getsockname())
+                ending.connect(("127.0.0.1", server.port))
             for thread in [accepting, *threads]:
                 thread.join()
 
@@ -124,6 +121,17 @@ def status(code: int) -> bytes:
     return f"HTTP/1.1 {code} Whatever\r\nContent-Length: 0\r\n\r\n".encode()
 
 
+def saying(body: bytes, *lines: bytes) -> bytes:
+    """A 200 with this body, with these lines among its headers."""
+    return b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"Content-Length: %d" % len(body), b"", body])
+
+
+def chunked(*chunks: bytes) -> bytes:
+    """A 200 with a body of these chunks."""
+    sent = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + sent
+
+
 def with_headers(*lines: bytes) -> bytes:
     """A 200 without a body, with these lines as its headers."""
     return b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"Content-Length: 0", b"", b""])
@@ -138,6 +146,14 @@ def hanging_after(answer: bytes = b"") -> Behaviour:
         connection.pause(5)
 
     return behaviour
+
+
+def reading(connection: Connection) -> None:
+    """Reads until the client has gone; `requests` gets what it has sent, if it has not reset the connection."""
+    received = b""
+    while more := connection.socket.recv(4096):
+        received += more
+    connection.server.requests.append(received)
 
 
 def dripping(answer: bytes, at_once: bytes = b"", seconds: float = 0.02) -> Behaviour:
@@ -199,6 +215,15 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
     return behaviour
 
 
+def by_address(behaviours: Mapping[str, Behaviour]) -> Behaviour:
+    """Another behaviour for each address that a client connects to, for a server on 0.0.0.0."""
+
+    def behaviour(connection: Connection) -> None:
+        behaviours[connection.socket.getsockname()[0]](connection)
+
+    return behaviour
+
+
 def over_tls(context: ssl.SSLContext, behaviour: Behaviour) -> Behaviour:
     def secured(connection: Connection) -> None:
         with connection.socket.dup() as beneath:
@@ -252,30 +277,3 @@ def dripping_record(context: ssl.SSLContext, answer: bytes) -> Behaviour:
         drip(connection, outgoing.read())
 
     return behaviour
-
-
-def certified(folder: Path, *, expired: bool = False) -> ssl.SSLContext:
-    """The context of a server with a certificate of its own signing, for a name that is not its address."""
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody.example")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - 3 * day)
-        .not_valid_after(now - day if expired else now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("192.0.2.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    return context

@@ -4,16 +4,19 @@ import ast
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import domain
-from domain import Address, Pair, Plan, Request, Server, compare_restored, plan
+import pair
+from domain import Plan, Request, compare_restored, plan
 from errors import InvalidRequest, PreflightFailed
+from pair import Address, Pair, Server
 from request import read_request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
-WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), {"port": 80})
+WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), [{"port": 80}])
 API = replace(WEB, name="api")
 NOWHERE = Server("nowhere", "")
 STRANGER = Server("stranger", "i-0cccccccc")
@@ -272,11 +275,25 @@ def test_what_is_not_restored_is_said_as_the_commands_that_restore_it(
     assert found.commands == [command(words) for words in commands]
 
 
-# The shape of the module.
+def test_an_address_goes_back_to_the_private_address_that_it_was_on_and_to_the_interface() -> None:
+    before = planned(production=BITTYBOT, staging=TAO)
+    on_interface = replace(BITTYBOT, network_interface_id="eni-0aaaaaaa")
+    before = replace(before, live=on_interface, production=replace(before.production, private_ip="10.0.0.7"))
+    command = (
+        f"aws ec2 associate-address --allocation-id {WEB.production} --network-interface-id eni-0aaaaaaa "
+        "--private-ip-address 10.0.0.7 --allow-reassociation"
+    )
+    assert before.restore_commands[0] == command
+    found = compare_restored(before, address("production", TAO), address("staging", NOWHERE))
+    assert found.commands[0] == command
 
 
-def test_the_domain_imports_nothing_but_the_standard_library_and_our_errors() -> None:
-    tree = ast.parse(Path(domain.__file__).read_text())
+# The shape of the modules.
+
+
+@pytest.mark.parametrize("module", [domain, pair])
+def test_the_domain_imports_nothing_but_the_standard_library_itself_and_our_errors(module: ModuleType) -> None:
+    tree = ast.parse(Path(str(module.__file__)).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names | {"errors"}
+    assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names | {"errors", "pair"}

@@ -16,14 +16,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from domain import Address, AddressName, Pair, Plan, Request, Server, plan
+from domain import Plan, Request, plan
 from errors import InvalidRequest, PreflightFailed
+from pair import Address, AddressName, Pair, Server
 from request import REQUEST_KEYS, read_request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
 SERVERS = {"bittybot": BITTYBOT, "tao": TAO}
 STRANGER = Server("stranger", "i-0cccccccc")
-WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), {"port": 80})
+WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), [{"port": 80}])
 NAMES: dict[str, AddressName] = {WEB.production: "production", WEB.staging: "staging"}
 STEP = re.compile(
     r"(associate|disassociate) the (\w+) address \S+ \((\S+)\) (?:with|from) (\w+)(, in one move from \w+)?"
@@ -56,7 +57,7 @@ class EC2:
         free = Address(name, allocation_id, "198.51.100.1" if name == "production" else "198.51.100.2")
         if (place := self.places[name]) is None:
             return free
-        server = WEB.server_on(place[0].instance_id)
+        server = WEB.server_holding(place[0].instance_id, None)
         return replace(
             free,
             association_id=f"eipassoc-{name}",

@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +95,11 @@ class Aws:
         self._published().clear()
         WAITS.clear()
 
-    def configure(self, *, port: int, **health_check: Any) -> None:
-        """Configures pair `web`, checked by one probe each unless `health_check` says otherwise."""
+    def configure(self, *, port: int, pair: Mapping[str, Any] | None = None, **health_check: Any) -> None:
+        """Configures pair `web`, checked by one probe each unless `health_check` says otherwise.
+
+        `pair` are further keys of the pair.
+        """
         check = {
             "protocol": "HTTP",
             "port": port,
@@ -106,16 +109,20 @@ class Aws:
             "timeoutSeconds": 1,
             "healthyThresholdCount": 1,
             "unhealthyThresholdCount": 1,
+            "startPeriodSeconds": 0,
             "deadlineSeconds": 30,
             **health_check,
         }
-        pair = {
+        configured = {
             "production": self.production,
             "staging": self.staging,
             "servers": {name: self.servers[name] for name in PAIR},
-            "healthCheck": check,
+            "healthCheck": [check],
+            "bakeSeconds": 0,
+            "alarms": [],
+            **(pair or {}),
         }
-        self.pairs_file.write_text(json.dumps({"web": pair}))
+        self.pairs_file.write_text(json.dumps({"web": configured}))
 
     def launch(self) -> str:
         launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)

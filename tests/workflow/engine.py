@@ -40,9 +40,11 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from addresses import Addresses
 from local.address_semantics import restore_address_semantics
+from local.missing_actions import add_missing_actions
+from servers import Servers
 
 REGION = "us-east-1"
-MODULES = ("describe_addresses", "health_check", "disassociate_address", "associate_address")
+MODULES = ("describe_addresses", "health_check", "check_servers", "disassociate_address", "associate_address")
 MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
 
@@ -56,6 +58,7 @@ DURING_WAITS: list[Callable[[], None]] = []
 def corrected_engine() -> Iterator[None]:
     """moto with a JSONata engine, its string variables safe, our handlers as its functions, and AWS's addresses."""
     restore_address_semantics()
+    add_missing_actions()
     with mock_aws(config=MOTO), pytest.MonkeyPatch.context() as moto:
         moto.setattr(engine_jsonata, "_eval_jsonata", _evaluate)
         moto.setattr(states, "encode_jsonata_variable_declarations", _declare)
@@ -66,7 +69,8 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(ExecutionWorker, "start", _start)
         moto.setattr(execute_state, "Thread", _InPlace)
         moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
-        moto.setitem(_defaults(Addresses.__init__), "sleep", lambda seconds: time.sleep(seconds * TIME_SCALE))
+        for waits in (Addresses, Servers):
+            moto.setitem(_defaults(waits.__init__), "sleep", lambda seconds: time.sleep(seconds * TIME_SCALE))
         moto.setattr(AmazonStateLanguageParser, "parse", cache(AmazonStateLanguageParser.parse))
         moto.setattr(
             boto_client, "boto3", SimpleNamespace(client=lambda service_name, **_: service_client(service_name))

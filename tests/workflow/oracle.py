@@ -31,7 +31,7 @@ from tests.workflow.ec2_calls import EC2Calls, Sight
 
 NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved")
 OUTCOMES = ("CUT_OVER", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)
-COMMAND = re.compile(r"aws ec2 (?:dis)?associate-address(?: --[a-z-]+(?: (?!--)[\w-]+)?)+")
+COMMAND = re.compile(r"aws ec2 (?:dis)?associate-address(?: --[a-z-]+(?: (?!--)[\w.-]*[\w-])?)+")
 
 TAKE_OFF = re.compile(
     r"aws ec2 describe-addresses --allocation-ids (\S+) --query 'Addresses\[\]\.AssociationId' --output text"

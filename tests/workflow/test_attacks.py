@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from domain import Pair
 from errors import InvalidRequest
+from pair import Pair, Server
 from probe import Request, probe
 from request import read_request
 from stacks import repair, workflow
@@ -201,9 +201,8 @@ def test_an_input_that_attacks_is_an_invalid_request_and_breaks_nothing(
 
 def test_no_other_letter_than_its_own_names_a_server() -> None:
     """The Kelvin sign is the one other character whose lower case is a letter of ASCII."""
-    pair = Pair.from_json(
-        "web", {"production": "", "staging": "", "servers": {"kai": "", "tao": ""}, "healthCheck": {}}
-    )
+    servers = (Server("kai", "i-0aaaaaaa"), Server("tao", "i-0bbbbbbb"))
+    pair = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", servers, [])
     with pytest.raises(InvalidRequest):
         read_request({"serverName": "\u212aai"}, {"web": pair})
 
@@ -317,7 +316,7 @@ def test_a_path_that_is_none_is_an_invalid_configuration_on_one_line(path: objec
     "path", ["/@other.example/", "/..//other.example/", "/%0d%0aHost:other.example", "/\\other.example"]
 )
 def test_a_path_that_only_looks_like_another_host_is_asked_of_the_address_itself(path: str) -> None:
-    configured = configured_pairs({"web": {**PAIR, "healthCheck": {"path": path}}})["web"]["healthCheck"]
+    configured = configured_pairs({"web": {**PAIR, "healthCheck": {"path": path}}})["web"]["healthCheck"][0]
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         answering = threading.Thread(target=lambda: asked.append(answer(server)))

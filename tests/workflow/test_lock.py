@@ -125,6 +125,8 @@ def test_twenty_pairs_at_once_are_each_cut_over_once(aws: Aws, web: Web) -> None
             "staging": addresses[1],
             "servers": servers,
             "healthCheck": check,
+            "bakeSeconds": 0,
+            "alarms": [],
         }
     aws.pairs_file.write_text(json.dumps(pairs))
 

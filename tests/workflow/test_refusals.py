@@ -17,11 +17,17 @@ SWAPPED_BY_HAND = ("bittybot", "tao")
         (5, "5 (int)"),
         ({"pair": ""}, "pair = ''"),
         ({"pair": "api"}, "the configured pairs are web"),
-        ({"server": "tao"}, "only the keys pair, serverName, dryRun are allowed"),
+        ({"server": "tao"}, "only the keys pair, serverName, dryRun, expectedRelease are allowed"),
         ({"serverName": "t" * 10_000}, "(10000 characters)"),
         ({"serverName": '{% $states.input %}"\n'}, "the servers of pair web are bittybot and tao"),
         ({"dryRun": "yes"}, "dryRun must be a boolean"),
         ({"interrupted": "tao"}, "the key 'interrupted'"),
+        ({"expectedRelease": 2}, "expectedRelease must be a string"),
+        ({"expectedRelease": "2"}, "no check of pair web has a releaseHeader"),
+        ({"expectedRelease": ""}, "1 to 256 characters"),
+        ({"expectedRelease": "2" * 257}, "1 to 256 characters"),
+        ({"expectedRelease": "2\n3"}, "printable ASCII"),
+        ({"expectedRelease": " 2"}, "without spaces around"),
     ],
 )
 def test_a_wrong_input_is_an_invalid_request_and_takes_no_lock(

@@ -32,6 +32,8 @@ class Web:
 
     def __init__(self) -> None:
         self.behaviour: dict[str, Behaviour] = {}
+        # What each server says of itself, in headers.
+        self.headers: dict[str, dict[str, str]] = {}
         # While an address's gate is not set, a request to it waits for its answer, and is in `waiting`.
         self.gates = {"production": threading.Event(), "staging": threading.Event()}
         self.waiting = {"production": 0, "staging": 0}
@@ -56,6 +58,7 @@ class Web:
         """From now on for this account, with both servers well."""
         self._aws = aws
         self.behaviour = dict.fromkeys(aws.servers, well)
+        self.headers = {name: {"X-Server": name, "X-Release": "1", "X-Store": "db-1"} for name in aws.servers}
         self.open_gates()
 
     def open_gates(self) -> None:
@@ -76,7 +79,8 @@ class Web:
                 if aws is None or holder is None or not aws.runs(holder):
                     return
                 self.send_response(web.behaviour.get(holder, well)(name))
-                self.send_header("X-Server", holder)
+                for header, value in web.headers.get(holder, {}).items():
+                    self.send_header(header, value)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

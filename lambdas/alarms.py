@@ -1,0 +1,130 @@
+"""The one door to CloudWatch: which alarms are in ALARM, once or watched for a while."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from attempt import printable
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import CompositeAlarmTypeDef, MetricAlarmTypeDef
+
+NAMES_PER_CALL = 100
+REASON_CHARACTERS = 200
+NAME_CHARACTERS = 80
+SHOWN_ALARMS = 3
+READS_APART_SECONDS = 5.0
+
+logger = Logger(child=True)
+
+
+class AlarmsUnreadable(Exception):
+    """CloudWatch did not say how the alarms stand; the message says why."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An alarm in the state ALARM: its name, CloudWatch's reason, and since when, as ISO 8601; all printable ASCII."""
+
+    name: str
+    reason: str
+    since: str
+
+    def __str__(self) -> str:
+        return f'the alarm "{printable(self.name, NAME_CHARACTERS)}" is in ALARM since {self.since}: {self.reason}'
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which of the alarms are in ALARM, and which names are no alarm's."""
+
+    in_alarm: tuple[Alarm, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a watch ended: `wrong` says what is wrong with the alarms, None if nothing is; after so many seconds."""
+
+    wrong: str | None
+    seconds: float
+
+
+def cloudwatch_client() -> "CloudWatchClient":
+    """A client whose slowest call ends within some 25 s: 3 attempts of at most 2 + 5 s."""
+    return boto3.client(
+        "cloudwatch",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
+
+
+def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
+    """How the metric and composite alarms of these names stand now. Raises AlarmsUnreadable.
+
+    CloudWatch returns nothing for a name it does not know, and no composite alarm that is not asked for (CloudWatch API
+    Reference, DescribeAlarms, AlarmTypes).
+    """
+    found: dict[str, MetricAlarmTypeDef | CompositeAlarmTypeDef] = {}
+    try:
+        for start in range(0, len(names), NAMES_PER_CALL):
+            for page in client.get_paginator("describe_alarms").paginate(
+                AlarmNames=list(names[start : start + NAMES_PER_CALL]), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+            ):
+                found |= {alarm["AlarmName"]: alarm for alarm in page.get("MetricAlarms", [])}
+                found |= {alarm["AlarmName"]: alarm for alarm in page.get("CompositeAlarms", [])}
+    except (ClientError, BotoCoreError) as failure:
+        raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
+    return Look(
+        in_alarm=tuple(_alarm(found[name]) for name in names if found.get(name, {}).get("StateValue") == "ALARM"),
+        missing=tuple(name for name in names if name not in found),
+    )
+
+
+def watch(
+    look: Callable[[], Look], seconds: float, clock: Callable[[], float], wait: Callable[[float], bool]
+) -> Watched:
+    """Looks at once, every 5 s, and at the end; what cannot be read is looked at again, but not at the end.
+
+    `wait` returns true when the watch is to stop, as the wait of a `threading.Event` does.
+    """
+    begin = clock()
+    while True:
+        began = clock() - begin
+        last = began >= seconds
+        wrong, unreadable = _wrong(look)
+        if wrong or (last and unreadable):
+            return Watched(wrong or unreadable, clock() - begin)
+        if unreadable:
+            logger.warning("alarms not read, will try again", extra={"reason": unreadable})
+        if last or wait(max(min(began + READS_APART_SECONDS, seconds) - (clock() - begin), 0)):
+            return Watched(None, clock() - begin)
+
+
+def _wrong(look: Callable[[], Look]) -> tuple[str | None, str | None]:
+    """What is wrong with the alarms, and why they cannot be read."""
+    try:
+        seen = look()
+    except AlarmsUnreadable as failure:
+        return None, f"its alarms cannot be read: {failure}"
+    if seen.in_alarm:
+        others = len(seen.in_alarm) - 1
+        return f"{seen.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
+    if seen.missing:
+        names = ", ".join(f'"{printable(name, NAME_CHARACTERS)}"' for name in seen.missing[:SHOWN_ALARMS])
+        return None, f"its alarms cannot be read: no metric or composite alarm is named {names}"
+    return None, None
+
+
+def _alarm(found: "MetricAlarmTypeDef | CompositeAlarmTypeDef") -> Alarm:
+    since = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
+    return Alarm(
+        name=found["AlarmName"],
+        reason=printable(found.get("StateReason") or "no reason given", REASON_CHARACTERS),
+        since=since.isoformat(timespec="seconds") if since else "an unknown time",
+    )

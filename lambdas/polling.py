@@ -1,0 +1,95 @@
+"""The loops of the health check, which ask the rules of `verdict`, and what runs several loops at the same time.
+
+The prober, the clock and the wait are arguments. Clock and wait are in seconds; the wait returns true when the loop is
+to stop, as that of a `threading.Event` does.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TypeVar
+
+from check import Check
+from probe import Probe
+from verdict import Finding, GoOn, Healthy, Stopped, Unhealthy, decide, decide_bake, judge
+
+KEPT_FINDINGS = 20
+
+Clock = Callable[[], float]
+Wait = Callable[[float], bool]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Polled:
+    """How a loop ended, after how many seconds and probes, and what the last of them found, oldest first.
+
+    Of a bake at most 20 are kept, or as many as decide.
+    """
+
+    check: Check
+    verdict: Healthy | Unhealthy | Stopped
+    findings: list[Finding]
+    probe_count: int
+    seconds: float
+
+
+def poll(check: Check, probe_once: Callable[[], Probe], clock: Clock, wait: Wait) -> Polled:
+    """Probes until there is a verdict.
+
+    Probes start `interval_seconds` apart, or at once after one that took longer; after the last there is no wait.
+    """
+    begin = clock()
+    findings: list[Finding] = []
+    verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
+    while isinstance(verdict, GoOn):
+        started = clock()
+        due = started + check.interval_seconds
+        findings.append(judge(check, probe_once(), started - begin))
+        now = clock()
+        verdict = decide(check, findings, max(due, now) - begin)
+        if isinstance(verdict, GoOn) and wait(max(due - now, 0)):
+            verdict = Stopped()
+    return Polled(check, verdict, findings, len(findings), clock() - begin)
+
+
+def bake(check: Check, probe_once: Callable[[], Probe], seconds: float, clock: Clock, wait: Wait) -> Polled:
+    """Goes on probing a healthy server for so long: an interval after the verdict, and so on, and at the end.
+
+    A probe that is under way at the end is the last one.
+    """
+    begin = clock()
+    end = begin + seconds
+    findings: deque[Finding] = deque(maxlen=max(KEPT_FINDINGS, check.unhealthy_threshold_count))
+    probe_count = 0
+    verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
+    due = begin + check.interval_seconds
+    while isinstance(verdict, GoOn):
+        if wait(max(min(due, end) - clock(), 0)):
+            verdict = Stopped()
+            break
+        started = clock()
+        due = started + check.interval_seconds
+        findings.append(judge(check, probe_once(), started - begin))
+        probe_count += 1
+        verdict = decide_bake(check, list(findings))
+        if isinstance(verdict, GoOn) and clock() >= end:
+            verdict = Healthy()
+    return Polled(check, verdict, list(findings), probe_count, clock() - begin)
+
+
+def together(loops: Iterable[Callable[[Wait], Result]], ends_all: Callable[[Result], bool]) -> list[Result]:
+    """Runs each loop in a thread of its own and returns their results in order.
+
+    As soon as one raises, or returns what `ends_all`, the waits of the others are over. What one raises is raised.
+    """
+    loops = list(loops)
+    stop = threading.Event()
+    with ThreadPoolExecutor(max_workers=len(loops)) as threads:
+        running = [threads.submit(loop, stop.wait) for loop in loops]
+        for ended in as_completed(running):
+            if ended.exception() is not None or ends_all(ended.result()):
+                stop.set()
+    return [ended.result() for ended in running]

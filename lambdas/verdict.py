@@ -1,0 +1,203 @@
+"""The pure rules of the health check: what a probe found, judged, and what the findings so far decide.
+
+`judge` says what is wrong with one probe; `decide` is the verdict after some of them; `decide_bake` the same for a
+server that was healthy and is watched.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Literal
+
+from attempt import Failure, printable, shortened
+from check import Check
+from header import header_value
+from probe import Probe
+
+Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "no shared"]
+SHOWN_FINDINGS = 10
+MATCHER_CHARACTERS = 40
+VALUE_CHARACTERS = 60
+TEXT_CHARACTERS = 40
+BODY_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One probe, judged; a good one has no problem. `at_seconds` is when it began, from the start of the check."""
+
+    at_seconds: float = 0
+    status: int | None
+    milliseconds: int
+    problem: Problem | None = None
+    identity: str | None = None
+    release: str | None = None
+    shared: str | None = None
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """Enough probes in a row were good."""
+
+
+@dataclass(frozen=True)
+class Unhealthy:
+    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """Nothing is decided yet."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Nothing is decided, and need not be any more: another check was unhealthy."""
+
+
+def matches(matcher: str, status: int) -> bool:
+    """Whether a status code is one of an ELB matcher's: "200", "200-299", "200,301", "200,300-302".
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
+    """
+    ranges = (part.partition("-") for part in matcher.split(","))
+    return any(int(first) <= status <= int(last or first) for first, _, last in ranges)
+
+
+def judge(check: Check, found: Probe, at_seconds: float) -> Finding:
+    """Its problem is the first that there is, in the order in which a person would look."""
+    finding = Finding(
+        at_seconds=at_seconds,
+        status=found.status,
+        milliseconds=found.milliseconds,
+        release=header_value(found.headers, check.release_header),
+        identity=header_value(found.headers, check.identity_header),
+        shared=header_value(found.headers, check.shared_header),
+    )
+    problems = chain(_problems_of_answer(check, found), _problems_of_headers(check, finding))
+    return replace(finding, problem=next(problems, None))
+
+
+def _problems_of_answer(check: Check, found: Probe) -> Iterator[Problem]:
+    if found.failure is not None:
+        yield Problem(found.failure, f"{'' if found.status is None else f'{found.status}: '}{found.error}")
+    if found.status is not None and not matches(check.matcher, found.status):
+        yield Problem("status", str(found.status))
+    if check.max_latency_ms is not None and found.milliseconds > check.max_latency_ms:
+        yield Problem("slow", f"took {found.milliseconds} ms, expected at most {check.max_latency_ms:g} ms")
+    if check.body_contains is not None and check.body_contains.encode() not in found.body:
+        yield Problem("body", _lacks(check.body_contains, found))
+
+
+def _problems_of_headers(check: Check, found: Finding) -> Iterator[Problem]:
+    if check.release_header and check.expected_release is not None and found.release != check.expected_release:
+        yield Problem("release", _differs(check.release_header, found.release, check.expected_release))
+    if check.identity_header and check.requires_headers and found.identity is None:
+        yield Problem("no identity", f"{check.identity_header} is missing, which names the server that answers")
+    if check.identity_header and check.expected_identity is not None and found.identity != check.expected_identity:
+        differs = _differs(check.identity_header, found.identity, check.expected_identity)
+        cause = "which staging answered before the cutover: a cached, proxied or mis-routed answer"
+        yield Problem("identity", f"{differs}, {cause}")
+    if check.shared_header and check.requires_headers and found.shared is None:
+        yield Problem("no shared", f"{check.shared_header} is missing, which names what the servers share")
+
+
+def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | GoOn:
+    """The verdict after these findings, of which there is at least one.
+
+    `next_seconds` is when the next probe would start, counted from the start of the check. If that one could not be
+    over by the deadline, a check that is still undecided is unhealthy.
+
+    A bad probe that starts within the start period counts only after a good one: "If a health check succeeds during the
+    start period, the container is considered started and all consecutive failures will be counted"
+    (https://docs.docker.com/reference/dockerfile/#healthcheck).
+    """
+    in_a_row = findings[-_in_a_row(findings) :]
+    if in_a_row[-1].problem is None:
+        if len(in_a_row) >= check.healthy_threshold_count:
+            return Healthy()
+    else:
+        started = len(in_a_row) < len(findings)
+        counted = [one for one in in_a_row if started or one.at_seconds >= check.start_period_seconds]
+        if len(counted) >= check.unhealthy_threshold_count:
+            return Unhealthy(f"{_failed(counted)}{_after_start(check, findings)}: {found(check, counted)}")
+    if next_seconds + check.request.timeout_seconds <= check.deadline_seconds:
+        return GoOn()
+    if not any_good(findings):
+        used_up = _after_start(check, findings)
+        return Unhealthy(f"no good probe within {check.deadline_seconds:g} s{used_up}: {found(check, findings)}")
+    return Unhealthy(
+        f"it kept flapping: in {check.deadline_seconds:g} s neither {check.healthy_threshold_count} good probes "
+        f"in a row nor {check.unhealthy_threshold_count} bad ones: {found(check, findings)}"
+    )
+
+
+def decide_bake(check: Check, findings: Sequence[Finding]) -> Unhealthy | GoOn:
+    """The verdict while a healthy server is watched: one hiccup is none, as many in a row as at any other time are."""
+    bad = findings[-_in_a_row(findings) :]
+    if bad[-1].problem is None or len(bad) < check.unhealthy_threshold_count:
+        return GoOn()
+    return Unhealthy(f"{_failed(bad)}: {found(check, bad)}")
+
+
+def any_good(findings: Sequence[Finding]) -> bool:
+    return any(one.problem is None for one in findings)
+
+
+def last_good(findings: Sequence[Finding]) -> Finding | None:
+    return next((one for one in reversed(findings) if one.problem is None), None)
+
+
+def found(check: Check, findings: Sequence[Finding]) -> str:
+    """What the last probes found, and what was expected where that is a status."""
+    shown = findings[-SHOWN_FINDINGS:]
+    texts = [one.problem.text if one.problem else str(one.status or "connected") for one in shown]
+    if any(one.problem and one.problem.kind == "status" for one in shown):
+        return f"expected status {shortened(check.matcher, MATCHER_CHARACTERS)}, found {', '.join(texts)}"
+    return "; ".join(dict.fromkeys(texts))
+
+
+def counted_probes(probes: int) -> str:
+    return "1 probe" if probes == 1 else f"{probes} probes"
+
+
+def _in_a_row(findings: Sequence[Finding]) -> int:
+    """How many of the last findings are alike, good or bad."""
+    bad = [one.problem is not None for one in findings]
+    return next((count for count, other in enumerate(reversed(bad)) if other != bad[-1]), len(bad))
+
+
+def _failed(findings: Sequence[Finding]) -> str:
+    return f"{counted_probes(len(findings))} in a row failed"
+
+
+def _after_start(check: Check, findings: Sequence[Finding]) -> str:
+    period = f"{check.start_period_seconds:g} s"
+    return (
+        f", with its start period of {period} used up" if check.start_period_seconds and not any_good(findings) else ""
+    )
+
+
+def _differs(header: str, value: str | None, expected: str) -> str:
+    is_value = "is missing" if value is None else f'is "{shortened(value, VALUE_CHARACTERS)}"'
+    return f'{header} {is_value}, expected "{shortened(expected, VALUE_CHARACTERS)}"'
+
+
+def _lacks(text: str, answer: Probe) -> str:
+    lacks = f'the body lacks "{printable(text, TEXT_CHARACTERS)}"'
+    if coding := header_value(answer.headers, "Content-Encoding"):
+        return f"{lacks}: it came encoded ({shortened(coding, TEXT_CHARACTERS)}), though that was not asked for"
+    if not answer.body:
+        return f"{lacks}: it is empty"
+    beginning = " ".join(answer.body[: 4 * BODY_CHARACTERS].decode(errors="replace").split())
+    return f'{lacks}, it begins "{printable(beginning, BODY_CHARACTERS)}"'

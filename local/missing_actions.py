@@ -1,0 +1,78 @@
+"""What moto's EC2 leaves out: transfers of addresses to another account, and status checks that have not passed.
+
+Sources: EC2 API Reference, EnableAddressTransfer, DisableAddressTransfer, DescribeAddressTransfers; EC2 User Guide,
+"View status checks for Amazon EC2 instances".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.instances import Instance
+from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
+
+StatusCheck = Literal["system_status", "instance_status"]
+Status = Literal["ok", "impaired", "initializing", "insufficient-data", "not-applicable"]
+
+
+def add_missing_actions() -> None:
+    """Give moto's EC2 these, in this process, for good. Calling it again changes nothing."""
+    if hasattr(ElasticIPAddresses, "describe_address_transfers"):
+        return
+    ElasticIPAddresses.enable_address_transfer = _enable_address_transfer
+    ElasticIPAddresses.disable_address_transfer = _disable_address_transfer
+    ElasticIPAddresses.describe_address_transfers = _describe_address_transfers
+    for check in ("system_status", "instance_status"):
+        setattr(Instance, check, property(_as_set(check, getattr(Instance, check).fget)))
+
+
+def set_status(backend: Any, instance_id: str, check: StatusCheck, status: Status) -> None:
+    """From now on DescribeInstanceStatus says this of the instance."""
+    setattr(backend.get_instance(instance_id), f"set_{check}", status)
+
+
+def _as_set(check: str, passed: Any) -> Any:
+    def said(instance: Any) -> dict[str, Any]:
+        status = getattr(instance, f"set_{check}", None)
+        if status is None or instance.state_code != 16:
+            found: dict[str, Any] = passed(instance)
+            return found
+        details = {"impaired": "failed", "ok": "passed"}
+        return {"Status": status, "Details": [{"Name": "reachability", "Status": details.get(status, status)}]}
+
+    return said
+
+
+def _enable_address_transfer(call: Any) -> Any:
+    parameters = call._get_params()
+    call.error_on_dryrun()
+    address = _address(call, parameters["AllocationId"])
+    address.transfer = {
+        "PublicIp": address.public_ip,
+        "AllocationId": address.allocation_id,
+        "TransferAccountId": parameters["TransferAccountId"],
+        "AddressTransferStatus": "pending",
+    }
+    return ActionResult({"AddressTransfer": address.transfer})
+
+
+def _disable_address_transfer(call: Any) -> Any:
+    call.error_on_dryrun()
+    address = _address(call, call._get_param("AllocationId"))
+    address.transfer = {**getattr(address, "transfer", {}), "AddressTransferStatus": "disabled"}
+    return ActionResult({"AddressTransfer": address.transfer})
+
+
+def _describe_address_transfers(call: Any) -> Any:
+    call.error_on_dryrun()
+    addresses = [_address(call, each) for each in call._get_param("AllocationIds", [])]
+    return ActionResult({"AddressTransfers": [each.transfer for each in addresses if hasattr(each, "transfer")]})
+
+
+def _address(call: Any, allocation_id: str) -> Any:
+    for address in call.ec2_backend.addresses:
+        if address.allocation_id == allocation_id:
+            return address
+    raise EC2ClientError("InvalidAllocationID.NotFound", f"The allocation ID '{allocation_id}' does not exist")

@@ -1,0 +1,64 @@
+"""The event and the check that the tests of the health check start from, and what probes find."""
+
+from dataclasses import replace
+from typing import Any
+
+from attempt import Failure
+from check import Check, checks_of
+from probe import Probe
+from verdict import Finding, judge
+
+SETTINGS: dict[str, Any] = {
+    "protocol": "HTTP",
+    "port": 80,
+    "path": "/health",
+    "matcher": "200",
+    "startPeriodSeconds": 0,
+    "intervalSeconds": 1,
+    "timeoutSeconds": 2,
+    "healthyThresholdCount": 3,
+    "unhealthyThresholdCount": 3,
+    "deadlineSeconds": 12,
+}
+EVENT: dict[str, Any] = {
+    "execution": "cutover-7",
+    "address": {"name": "staging", "publicIp": "203.0.113.11", "privateIp": "10.0.0.11"},
+    "server": {"name": "tao", "instanceId": "i-0bbbbbbbbbbbbbbbb"},
+    "healthCheck": [SETTINGS],
+}
+LIVE: dict[str, Any] = {
+    "name": "kai",
+    "instanceId": "i-0aaaaaaaaaaaaaaaa",
+    "publicIp": "203.0.113.7",
+    "privateIp": "10.0.0.7",
+}
+PRODUCTION: dict[str, Any] = {"address": {"name": "production", "publicIp": "203.0.113.7", "privateIp": "10.0.0.11"}}
+CHECK = checks_of(EVENT)[0]
+
+GOOD = Probe(200, 10)
+BAD = Probe(500, 10)
+REFUSED = Probe(None, 1, "connection refused", "refused")
+SLOW = Probe(None, 2000, "no answer within 2 s", "no answer")
+
+
+def check(**settings: Any) -> Check:
+    """The check with these keys of the configuration changed."""
+    return checks_of({**EVENT, "healthCheck": [{**SETTINGS, **settings}]})[0]
+
+
+def production(**changed: Any) -> Check:
+    """The check, of production."""
+    return replace(checks_of({**EVENT, **PRODUCTION})[0], **changed)
+
+
+def answer(body: bytes = b"", **headers: str) -> Probe:
+    """A 200 with this body and these headers, as in `X_Server_Id`."""
+    return replace(GOOD, body=body, headers={name.replace("_", "-").lower(): value for name, value in headers.items()})
+
+
+def failed(failure: Failure, error: str, status: int | None = None) -> Probe:
+    return Probe(status, 10, error, failure)
+
+
+def findings(check: Check, probes: list[Probe], *, apart_seconds: float = 1) -> list[Finding]:
+    return [judge(check, found, at * apart_seconds) for at, found in enumerate(probes)]

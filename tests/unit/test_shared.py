@@ -1,0 +1,71 @@
+"""Whether two servers share what they must share, by what each answered."""
+
+import pytest
+
+from check import Check, live_checks_of
+from errors import PreflightFailed
+from polling import Polled
+from probe import Probe
+from shared import NotCompared, Same, compared
+from tests.unit.checks import EVENT, GOOD, LIVE, REFUSED, SETTINGS, answer, check, findings
+from verdict import Healthy, Stopped, Unhealthy
+
+STAGING = check(sharedHeader="X-Store")
+DEAD = Unhealthy("3 probes in a row failed: connection refused")
+
+
+def live_check() -> Check:
+    [found] = live_checks_of({**EVENT, "live": LIVE, "healthCheck": [{**SETTINGS, "sharedHeader": "X-Store"}]})
+    assert found
+    return found
+
+
+def live(verdict: Healthy | Unhealthy | Stopped, *probes: Probe) -> Polled:
+    return Polled(live_check(), verdict, findings(live_check(), list(probes)), len(probes), 2)
+
+
+def test_the_same_value_is_the_same() -> None:
+    assert compared(STAGING, "db-1", live(Healthy(), *[answer(X_Store="db-1")] * 3)) == Same("db-1")
+
+
+def test_different_values_are_refused_with_both_and_with_the_danger() -> None:
+    with pytest.raises(PreflightFailed) as raised:
+        compared(STAGING, "db-1", live(Healthy(), *[answer(X_Store="db-2")] * 3))
+    assert str(raised.value) == (
+        'tao and kai do not share what X-Store names: tao answers "db-1" through the staging address '
+        '(http://203.0.113.11:80/health), kai "db-2" through the production address (203.0.113.7:80). '
+        "Two servers with a database or session store of their own go out of step: what users write to one is missing "
+        "on the other after the cutover. Let both use one store, or correct what the header reports. "
+        "Nothing was changed."
+    )
+
+
+def test_a_live_server_that_answers_well_without_the_header_is_refused() -> None:
+    with pytest.raises(
+        PreflightFailed, match=r"^X-Store is missing on the live server: tao answers .*, kai without it "
+    ):
+        compared(STAGING, "db-1", live(Healthy(), *[GOOD] * 3))
+
+
+@pytest.mark.parametrize(
+    ("polled", "reason"),
+    [
+        (None, "no server holds the production address"),
+        (live(DEAD, *[REFUSED] * 3), f"production does not answer well: {DEAD.reason}"),
+        (live(DEAD, answer(X_Store="db-2"), *[REFUSED] * 3), f"production does not answer well: {DEAD.reason}"),
+        (live(Stopped(), REFUSED), "production does not answer well: it gave no good answer"),
+    ],
+)
+def test_production_that_does_not_answer_well_does_not_block_the_way_out_of_it(
+    polled: Polled | None, reason: str
+) -> None:
+    assert compared(STAGING, "db-1", polled) == NotCompared(reason)
+
+
+def test_the_message_stays_below_1000_characters_with_the_longest_of_everything() -> None:
+    longest = check(
+        sharedHeader="X-" + "s" * 62, path="/" + "p" * 1023, hostHeader="h" * 253, protocol="HTTPS", port=65535
+    )
+    with pytest.raises(PreflightFailed) as raised:
+        compared(longest, "a" * 256, live(Healthy(), answer(X_Store="b" * 256)))
+    assert len(str(raised.value)) < 1000 - 3 * 64, "and with names of 64 characters too"
