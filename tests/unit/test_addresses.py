@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from addresses import VISIBLE_WITHIN_SECONDS, Addresses
+from addresses import VISIBLE_WITHIN_SECONDS, Addresses, ec2_client
 from domain import Address, Pair, Plan, Request, Server, plan
 from errors import AddressMoved, EC2Refused, EC2Unavailable, PreflightFailed
 
@@ -30,6 +30,7 @@ class FakeEc2:
     lose_answers: bool = False
     asked: dict[str, Any] = field(default_factory=dict)
     elastic_ips: dict[str, dict[str, str]] = field(default_factory=dict)
+    managed: dict[str, str] = field(default_factory=dict)
     _before: dict[str, str | None] = field(default_factory=dict)
     _associations: int = 0
 
@@ -54,6 +55,8 @@ class FakeEc2:
         described = {"AllocationId": allocation_id, "PublicIp": f"198.51.100.{len(allocation_id)}"}
         if holder:
             described |= {"InstanceId": holder, "AssociationId": f"{allocation_id}@{holder}", "PrivateIpAddress": "p"}
+        if allocation_id in self.managed:
+            described["ServiceManaged"] = self.managed[allocation_id]
         return described
 
     def associate_address(self, **parameters: Any) -> dict[str, Any]:
@@ -117,6 +120,18 @@ def test_one_look_finds_both_addresses_whatever_their_order(addresses: Addresses
     assert (production.name, production.allocation_id, production.server) == ("production", WEB.production, "bittybot")
     assert (staging.name, staging.allocation_id, staging.server) == ("staging", WEB.staging, "tao")
     assert ec2.calls == ["DescribeAddresses"]
+
+
+def test_an_address_that_a_service_of_aws_manages_is_known_as_such(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.managed[WEB.production] = "nlb"
+    production, staging = addresses.look()
+    assert (production.service_managed, staging.service_managed) == ("nlb", None)
+
+
+def test_the_slowest_call_of_a_client_ends_within_21_seconds() -> None:
+    config = ec2_client().meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+    assert (config.connect_timeout, config.read_timeout) == (2, 5)
 
 
 def test_an_address_on_no_server_has_nothing_but_its_own_ids(addresses: Addresses, ec2: FakeEc2) -> None:
