@@ -129,7 +129,7 @@ def test_an_address_that_a_service_of_aws_manages_is_known_as_such(addresses: Ad
 
 
 def test_the_slowest_call_of_a_client_ends_within_21_seconds() -> None:
-    config = ec2_client().meta.config
+    config: Any = ec2_client().meta.config  # its attributes are made at run time
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
     assert (config.connect_timeout, config.read_timeout) == (2, 5)
 
