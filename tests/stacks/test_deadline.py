@@ -9,6 +9,7 @@ import pytest
 
 from stacks.configuration import configured_pairs
 from stacks.cutover_stack import CutoverStack
+from stacks.functions import LAST_CALL
 from tests.stacks.test_contract import states_of
 from tests.stacks.test_stack import resources
 from tests.workflow.account import definition
@@ -18,7 +19,6 @@ PAIR = {
     "staging": "eipalloc-5e6f7a8b",
     "servers": {"one": "i-1a2b3c4d", "two": "i-5e6f7a8b"},
 }
-LAST_CALL_SECONDS = 35
 UNTIL_LOCKED = (
     "DescribeAddresses",
     "AcquireLock",
@@ -32,7 +32,7 @@ UNTIL_LOCKED = (
 def longest(state: dict[str, Any]) -> float:
     """The seconds that a state may take: every try of the retrier that tries the most, with its longest delays."""
     if state["Type"] == "Wait":
-        return LAST_CALL_SECONDS
+        return LAST_CALL.to_seconds()
     retries = max(state.get("Retry", [{"MaxAttempts": 0}]), key=lambda retry: int(retry["MaxAttempts"]))
     delays = retries["MaxAttempts"] * retries.get("MaxDelaySeconds", 0)
     seconds: float = state.get("TimeoutSeconds", 0) * (1 + retries["MaxAttempts"]) + delays
