@@ -257,10 +257,9 @@ class Aws:
         )
         return str(started["executionArn"])
 
-    def repair(self, dead: str) -> Execution:
+    def repair(self, dead: str, status: str | None = None) -> Execution:
         """What the EventBridge rule starts when an execution was stopped."""
-        found = self.sfn.describe_execution(executionArn=dead)
-        event = {"execution": dead, "status": found["status"]}
+        event = {"execution": dead, "status": status or self.status(dead)}
         started = self.sfn.start_execution(
             stateMachineArn=self.repair_machine, name=f"repair-{uuid.uuid4()}", input=json.dumps(event)
         )
