@@ -214,25 +214,28 @@ CALLS = [
 ]
 
 
+def stop(aws: LocalAws, arn: str) -> None:
+    aws.client("stepfunctions").stop_execution(executionArn=arn)
+    assert aws.wait(arn).status == "ABORTED"
+
+
 def stopped_in(aws: LocalAws, state: str, value: object) -> str:
     """An execution that was stopped while the call of a state was in flight: its ARN."""
     arn = aws.start(value)
     until(lambda: state in entered(aws, arn) or aws.look(arn).status != "RUNNING" or None)
     assert state in entered(aws, arn), aws.look(arn)
-    aws.client("stepfunctions").stop_execution(executionArn=arn)
-    assert aws.wait(arn).status == "ABORTED"
+    stop(aws, arn)
     return arn
 
 
-def held_and_stopped_in(aws: LocalAws, state: str, value: object) -> str:
-    """An execution that was stopped after it had entered a state and before that state did anything: its ARN."""
+@contextmanager
+def held_in(aws: LocalAws, state: str, value: object) -> Iterator[str]:
+    """An execution that has entered a state, and waits before that state does anything: its ARN."""
     with aws.emulator.hold(state, workflow=CUTOVER) as hold:
         arn = aws.start(value)
         until(lambda: hold.execution == arn or aws.look(arn).status != "RUNNING" or None)
         assert hold.execution == arn, aws.look(arn)
-        aws.client("stepfunctions").stop_execution(executionArn=arn)
-        assert aws.wait(arn).status == "ABORTED"
-    return arn
+        yield arn
 
 
 def assert_fit_for_the_next(aws: LocalAws) -> None:
@@ -255,10 +258,10 @@ def test_there_is_a_test_for_every_state_of_the_workflow(aws: LocalAws) -> None:
 
 @pytest.mark.parametrize(("scenario", "state"), CASES)
 def test_an_execution_that_is_stopped_in_any_state_is_repaired(aws: LocalAws, scenario: Scenario, state: str) -> None:
-    with scenario(aws) as value:
-        arn = held_and_stopped_in(aws, state, value)
+    with scenario(aws) as value, held_in(aws, state, value) as arn:
         production, staging = places(aws)
         held_the_lock = arn in holders(aws)
+        stop(aws, arn)
     repair = repair_of(aws, arn)
     assert json.loads(repair["output"])["outcome"] == ("REPAIRED" if held_the_lock else "NOTHING_TO_REPAIR")
     assert places(aws) == (production, other(production) if held_the_lock else staging)
@@ -280,9 +283,10 @@ def test_an_execution_that_is_stopped_with_a_call_in_flight_is_repaired(
 
 def test_a_repair_that_is_stopped_is_repaired_itself(aws: LocalAws) -> None:
     with aws.emulator.hold("DescribeAddresses", workflow=REPAIR) as hold:
-        arn = held_and_stopped_in(aws, "ReassociateStaging", {"serverName": "tao"})
+        with held_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
+            stop(aws, arn)
         first = until(lambda: hold.execution)
-        aws.client("stepfunctions").stop_execution(executionArn=first)
+        stop(aws, first)
     assert repair_of(aws, arn)["status"] == "ABORTED"
     assert repair_of(aws, first)["status"] == "SUCCEEDED"
     assert places(aws) == ("tao", "bittybot")
