@@ -283,9 +283,9 @@ class Aws:
         """Lets an execution have ended that long ago."""
         _execution(arn).stop_date -= timedelta(hours=hours)
 
-    def put_lock(self, execution: str, *, server: str) -> None:
+    def put_lock(self, execution: str, *, server: str, pair: str = "web") -> None:
         """A lock that an execution left behind while it was making a server live."""
-        item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
+        item = {"pair": pair, "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
         self.dynamodb.put_item(TableName=self.table, Item={key: {"S": value} for key, value in item.items()})
 
     def wait_for(self, arn: str, state: str) -> None:

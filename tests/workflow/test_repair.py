@@ -82,6 +82,16 @@ def test_a_lock_that_another_execution_took_over_is_left_to_it(
     assert aws.places == ("tao", None)
 
 
+def test_of_the_locks_of_several_pairs_it_finds_the_one_of_the_dead_execution(
+    aws: Aws, dead: Callable[[str, str | None], str]
+) -> None:
+    aws.put_lock("of-another-pair", server="one", pair="another")
+    aws.put_lock("of-a-third-pair", server="one", pair="third")
+    execution = aws.repair(dead("tao", None))
+    assert execution.outcome == "REPAIRED"
+    assert sorted(lock["pair"]["S"] for lock in aws.locks) == ["another", "third"]
+
+
 def test_a_lock_that_was_taken_over_and_whose_answer_was_lost_is_the_repairs_own(
     aws: Aws, dead: Callable[[str, str | None], str]
 ) -> None:
