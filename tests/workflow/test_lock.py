@@ -131,6 +131,14 @@ def test_a_lock_that_was_acquired_and_whose_answer_was_lost_is_its_own(aws: Aws)
     assert aws.locks == []
 
 
+@pytest.mark.parametrize(("value", "server"), [({}, "tao"), ({"serverName": "bittybot"}, "bittybot")])
+def test_the_lock_names_the_server_that_shall_be_live(aws: Aws, value: object, server: str) -> None:
+    seen: list[dict[str, Any]] = []
+    with aws.just_before("dynamodb", "DeleteItem", lambda: seen.extend(aws.locks)):
+        aws.execute(value)
+    assert [lock["server"]["S"] for lock in seen] == [server]
+
+
 def test_a_lock_that_is_released_before_its_holder_is_looked_up_is_acquired(aws: Aws) -> None:
     aws.put_lock("just-done", server="tao")
     key = {"pair": {"S": "web"}}
