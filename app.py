@@ -1,4 +1,4 @@
-"""The CDK app: reads the pairs and the VPC from the context (`cdk.json`), and defines the one stack that serves them."""
+"""The CDK app: reads the pairs and the VPC from the context (`cdk.json`), and defines the stack that serves them."""
 
 import os
 import sys

@@ -157,7 +157,8 @@ class LocalAws:
                 self.ec2.associate(self.addresses[role], self.servers[name].instance_id)
 
     def reset(self) -> None:
-        """Back to how it came up: production on bittybot, staging on tao, release 1 running well on both."""
+        """Back to how it came up: production on bittybot, staging on tao, release 1 running well on both, no faults."""
+        self.ec2.faults.clear()
         for server in self.servers.values():
             server.deploy(release=1)
             server.restart()

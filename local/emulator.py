@@ -19,8 +19,9 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from local import environment
+from local import environment, holds
 from local.ec2 import ACCESS_KEY, LOOPBACK, REGION
+from local.holds import Hold
 from local.leash import Leash
 
 ACCOUNT = "000000000000"
@@ -40,6 +41,8 @@ class Emulator:
         self._log = folder / "ministack.log"
         self._temporary = folder / "tmp"
         self._temporary.mkdir(parents=True)
+        self._holds = folder / "holds"
+        self._holds.mkdir()
         self._session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
@@ -71,6 +74,10 @@ class Emulator:
         clients: Any = self._session
         return clients.client(service, endpoint_url=self.endpoint, config=Config(proxies={}))
 
+    def hold(self, state: str, *, workflow: str) -> Hold:
+        """`with aws.hold(...)`: executions of the workflow of that name that enter the state stay there meanwhile."""
+        return Hold(self._holds, workflow=workflow, state=state)
+
     def _start(self) -> None:
         port = _free_port()
         self.endpoint = f"http://{LOOPBACK}:{port}"
@@ -82,11 +89,12 @@ class Emulator:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "TMPDIR": str(self._temporary),
+            holds.FOLDER: str(self._holds),
         }
         clients = environment.of_a_client(endpoint=self.endpoint, ec2_endpoint=self._ec2_endpoint)
         with self._log.open("ab") as log:
             self._process = Leash(
-                [sys.executable, "-m", "ministack"],
+                [sys.executable, "-P", holds.__file__],
                 env=environment.of_this_machine() | clients | variables,
                 cwd=self._temporary,
                 stdout=log,

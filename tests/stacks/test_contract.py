@@ -100,6 +100,42 @@ def test_every_task_is_retried_on_what_passes_by_itself(each_workflow: dict[str,
                 assert {"EC2Unavailable", *LAMBDA_FAILURES} <= set(state["Retry"][0]["ErrorEquals"]), name
 
 
+def patience(state: dict[str, Any]) -> tuple[int, float]:
+    """How often the last retrier of a state tries again, and the longest that all its delays take together."""
+    retry = state["Retry"][-1]
+    delays = (retry["IntervalSeconds"] * retry["BackoffRate"] ** count for count in range(retry["MaxAttempts"]))
+    return retry["MaxAttempts"], sum(min(delay, retry["MaxDelaySeconds"]) for delay in delays)
+
+
+def test_going_back_and_repairing_is_tried_for_three_minutes_and_all_else_for_seconds(
+    each_workflow: dict[str, Any],
+) -> None:
+    repairs = "FindLock" in each_workflow["States"]
+    for name, state in states_of(each_workflow):
+        if state["Type"] == "Task":
+            calls_a_function = state["Resource"].endswith("lambda:invoke")
+            insists = calls_a_function and (repairs or "Restore" in name)
+            assert patience(state) == ((10, 181) if insists else (4, 12)), name
+            assert ("EC2Refused" in state["Retry"][-1]["ErrorEquals"]) == insists, name
+
+
+def test_a_condition_that_does_not_hold_is_an_answer_and_is_not_asked_again(each_workflow: dict[str, Any]) -> None:
+    for name, state in states_of(each_workflow):
+        if "ConditionExpression" in state.get("Arguments", {}):
+            expected = {"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"], "MaxAttempts": 0}
+            assert state["Retry"][0] == expected, name
+
+
+def test_every_look_at_the_locks_sees_the_last_change(each_workflow: dict[str, Any]) -> None:
+    # DynamoDB reads what was before the last changes unless asked otherwise; the emulators never do.
+    looks = {
+        name: state["Arguments"].get("ConsistentRead")
+        for name, state in states_of(each_workflow)
+        if state.get("Resource", "").endswith((":dynamodb:getItem", ":dynamodb:scan"))
+    }
+    assert list(looks.values()) == [True], looks
+
+
 def test_the_workflow_ends_in_a_state_of_its_own_for_every_outcome_of_the_contract(workflow: dict[str, Any]) -> None:
     ends = {name: state for name, state in workflow["States"].items() if state["Type"] in ("Succeed", "Fail")}
     assert {name for name, state in ends.items() if state["Type"] == "Fail"} == FAILURES

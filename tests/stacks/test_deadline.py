@@ -9,7 +9,9 @@ import pytest
 
 from stacks.configuration import configured_pairs
 from stacks.cutover_stack import CutoverStack
+from stacks.functions import LAST_CALL
 from tests.stacks.test_contract import states_of
+from tests.stacks.test_stack import resources
 from tests.workflow.account import definition
 
 PAIR = {
@@ -17,7 +19,6 @@ PAIR = {
     "staging": "eipalloc-5e6f7a8b",
     "servers": {"one": "i-1a2b3c4d", "two": "i-5e6f7a8b"},
 }
-LAST_CALL_SECONDS = 35
 UNTIL_LOCKED = (
     "DescribeAddresses",
     "AcquireLock",
@@ -31,11 +32,20 @@ UNTIL_LOCKED = (
 def longest(state: dict[str, Any]) -> float:
     """The seconds that a state may take: every try of the retrier that tries the most, with its longest delays."""
     if state["Type"] == "Wait":
-        return LAST_CALL_SECONDS
+        return LAST_CALL.to_seconds()
     retries = max(state.get("Retry", [{"MaxAttempts": 0}]), key=lambda retry: int(retry["MaxAttempts"]))
     delays = retries["MaxAttempts"] * retries.get("MaxDelaySeconds", 0)
     seconds: float = state.get("TimeoutSeconds", 0) * (1 + retries["MaxAttempts"]) + delays
     return seconds
+
+
+def synthesized(folder: Path, pairs: dict[str, Any]) -> dict[str, Any]:
+    """The template of these pairs."""
+    app = cdk.App(outdir=str(folder))
+    CutoverStack(app, "EipCutover", pairs=configured_pairs(pairs))
+    app.synth()
+    template: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
+    return template
 
 
 @pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
@@ -43,20 +53,42 @@ def longest(state: dict[str, Any]) -> float:
 def test_an_execution_may_take_longer_than_all_its_states_together(
     tmp_path: Path, name: str, deadline_seconds: int
 ) -> None:
-    pairs = configured_pairs({"web": {**PAIR, "healthCheck": {"deadlineSeconds": deadline_seconds}}})
-    app = cdk.App(outdir=str(tmp_path))
-    CutoverStack(app, "EipCutover", pairs=pairs)
-    app.synth()
-    template = json.loads((tmp_path / "EipCutover.template.json").read_text())
+    template = synthesized(tmp_path, {"web": {**PAIR, "healthCheck": {"deadlineSeconds": deadline_seconds}}})
     workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
     seconds = {state_name: longest(state) for state_name, state in states_of(workflow)}
     again = sum(seconds.get(state_name, 0) for state_name in UNTIL_LOCKED)  # once for every lock that is taken over
     assert workflow["TimeoutSeconds"] > sum(seconds.values()) + 2 * again
 
 
-def test_every_task_has_a_timeout(template: dict[str, Any]) -> None:
-    for name in ("eip-cutover", "eip-cutover-repair"):
-        workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
-        for state_name, state in states_of(workflow):
-            if state["Type"] == "Task":
-                assert state["TimeoutSeconds"] > 0, state_name
+@pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
+def test_a_call_is_given_up_when_it_can_no_longer_be_in_flight(template: dict[str, Any], name: str) -> None:
+    functions = {
+        function["Properties"]["Handler"].removesuffix(".handler"): function["Properties"]["Timeout"]
+        for function in resources(template, "AWS::Lambda::Function").values()
+    }
+    workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
+    for state_name, state in states_of(workflow):
+        if state["Type"] == "Task":
+            function = state["Arguments"].get("FunctionName")
+            # A cold start of up to 10 s comes before a function's own timeout.
+            assert state["TimeoutSeconds"] == (functions[function] + 15 if function else 30), state_name
+
+
+def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp_path: Path) -> None:
+    seconds = {"quick": 10, "slowest": 700, "slow": 60}
+    pairs = {
+        name: {
+            "production": f"eipalloc-{deadline:08x}",
+            "staging": f"eipalloc-1{deadline:07x}",
+            "servers": {"one": f"i-{deadline:08x}", "two": f"i-1{deadline:07x}"},
+            "healthCheck": {"deadlineSeconds": deadline},
+        }
+        for name, deadline in seconds.items()
+    }
+    functions = resources(synthesized(tmp_path, pairs), "AWS::Lambda::Function").values()
+    (timeout,) = (
+        function["Properties"]["Timeout"]
+        for function in functions
+        if function["Properties"]["Handler"] == "health_check.handler"
+    )
+    assert timeout == 730

@@ -241,6 +241,26 @@ def test_a_workflow_may_use_the_lock_table_and_the_topic_of_the_stack_and_no_oth
             assert deployed.resources[named[1]]["Type"] == f"AWS::{kind}", found
 
 
+def test_a_workflow_may_ask_for_the_executions_that_may_hold_a_lock_and_for_no_others(deployed: Deployed) -> None:
+    asked = {
+        (found.role, found.resource) for found in deployed.permissions if found.action == "states:DescribeExecution"
+    }
+    states = HERE.replace(":ec2:", ":states:")
+    assert asked == {(role, f"{states}execution:{holder}:*") for role in WORKFLOWS for holder in WORKFLOWS}
+
+
+def test_every_execution_of_either_workflow_that_is_stopped_or_times_out_is_repaired(deployed: Deployed) -> None:
+    (rule,) = deployed.of("AWS::Events::Rule")
+    pattern = rule["EventPattern"]
+    assert (rule["State"], pattern["source"]) == ("ENABLED", ["aws.states"])
+    assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
+    assert pattern["detail"]["status"] == ["ABORTED", "TIMED_OUT"]
+    machines = {in_words(arn).rpartition(":")[2] for arn in pattern["detail"]["stateMachineArn"]}
+    assert machines == WORKFLOWS
+    (target,) = rule["Targets"]
+    assert deployed.resources[target["Arn"]["Ref"]]["Properties"]["StateMachineName"] == "eip-cutover-repair"
+
+
 def test_the_lock_table_is_encrypted_kept_restorable_and_not_deleted_by_mistake(deployed: Deployed) -> None:
     (table,) = (found for found in deployed.resources.values() if found["Type"] == "AWS::DynamoDB::Table")
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from addresses import VISIBLE_WITHIN_SECONDS, Addresses
+from addresses import VISIBLE_WITHIN_SECONDS, Addresses, ec2_client
 from domain import Plan, Request, plan
 from errors import AddressMoved, EC2Refused, EC2Unavailable, PreflightFailed
 from pair import Address, Pair, Server
@@ -37,6 +37,7 @@ class FakeEc2:
     errors: dict[str, list[Exception]] = field(default_factory=dict)
     lose_answers: bool = False
     asked: dict[str, Any] = field(default_factory=dict)
+    managed: dict[str, str] = field(default_factory=dict)
     _before: dict[str, str | None] = field(default_factory=dict)
     _associations: int = 0
 
@@ -62,6 +63,8 @@ class FakeEc2:
         if holder:
             described |= {"InstanceId": holder, "AssociationId": f"{allocation_id}@{holder}", "PrivateIpAddress": "p"}
             described["NetworkInterfaceId"] = self.interfaces.get(allocation_id) or "eni-primary"
+        if allocation_id in self.managed:
+            described["ServiceManaged"] = self.managed[allocation_id]
         return described
 
     def associate_address(self, **parameters: Any) -> dict[str, Any]:
@@ -115,6 +118,18 @@ def test_one_look_finds_both_addresses_whatever_their_order(addresses: Addresses
     assert (production.name, production.allocation_id, production.server) == ("production", WEB.production, "bittybot")
     assert (staging.name, staging.allocation_id, staging.server) == ("staging", WEB.staging, "tao")
     assert ec2.calls == ["DescribeAddresses"]
+
+
+def test_an_address_that_a_service_of_aws_manages_is_known_as_such(addresses: Addresses, ec2: FakeEc2) -> None:
+    ec2.managed[WEB.production] = "nlb"
+    production, staging = addresses.look()
+    assert (production.service_managed, staging.service_managed) == ("nlb", None)
+
+
+def test_the_slowest_call_of_a_client_ends_within_21_seconds() -> None:
+    config: Any = ec2_client().meta.config  # its attributes are made at run time
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+    assert (config.connect_timeout, config.read_timeout) == (2, 5)
 
 
 def test_an_address_on_no_server_has_nothing_but_its_own_ids(addresses: Addresses, ec2: FakeEc2) -> None:

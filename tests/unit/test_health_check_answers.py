@@ -134,6 +134,7 @@ def test_production_is_not_compared_with_itself() -> None:
     with sharing(DB_1, DB_2) as server:
         result = called_with_live(server, address="production")
     assert result["checks"][0]["shared"] is None
+    assert server.connections == 6, "nor is it asked twice"
 
 
 def test_a_sick_staging_does_not_wait_for_the_live_server() -> None:
@@ -164,6 +165,14 @@ def test_the_live_server_is_asked_through_its_private_address_where_staging_is()
     staging = {"name": "staging", "publicIp": "192.0.2.2", "privateIp": "127.0.0.1"}
     with sharing(DB_1, DB_2) as server, pytest.raises(PreflightFailed, match=r'kai "db-2" .*127\.0\.0\.2'):
         called(check_of(server, sharedHeader="X-Store", via="private"), addressed=staging, live=live)
+
+
+def test_a_live_server_without_a_private_address_is_not_compared_with() -> None:
+    live = {"name": "kai", "instanceId": "i-0", "publicIp": "192.0.2.1", "privateIp": None}
+    staging = {"name": "staging", "publicIp": "192.0.2.2", "privateIp": "127.0.0.1"}
+    with serving(answering(DB_1)) as server:
+        result = called(check_of(server, sharedHeader="X-Store", via="private"), addressed=staging, live=live)
+    assert result["checks"][0]["shared"]["compared"] is False
 
 
 def test_an_address_that_is_not_there_fails_the_preflight() -> None:

@@ -145,6 +145,10 @@ def test_a_bake_probes_at_the_interval_and_at_its_end() -> None:
     assert over == pytest.approx(3.51)
 
 
+def test_a_bake_has_one_probe_at_its_end_however_quick_that_is() -> None:
+    assert looped(CHECK, lambda _: Probe(200, 0), bakes=3)[1] == [1, 2, 3]
+
+
 def test_a_bake_shorter_than_the_interval_probes_at_its_end() -> None:
     ended, starts, _ = looped(check(intervalSeconds=60, deadlineSeconds=360), lambda _: GOOD, bakes=5)
     assert (ended.verdict, starts) == (Healthy(), [5])

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from local.address_semantics import descriptions, holder
 from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
 
 PAIR = ("bittybot", "tao")
+ERROR = {"Code": "InternalServerError", "Message": "A test says so."}
 INTERNAL_ERROR = {"HTTPStatusCode": 500, "RequestId": "test"}
 
 
@@ -44,6 +46,17 @@ class Execution:
 def _execution(arn: str) -> Any:
     """moto's own, since asking its API takes longer than the rest of a test."""
     return stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][REGION].describe_execution(arn)
+
+
+@contextmanager
+def _hooked(service: str, event: str, hook: Callable[..., Any]) -> Iterator[None]:
+    """botocore calls the hook at this event of the workflow's own client of a service meanwhile."""
+    events = service_client(service).meta.events
+    events.register(event, hook, unique_id="hooked")
+    try:
+        yield
+    finally:
+        events.unregister(event, unique_id="hooked")
 
 
 class Account:
@@ -203,19 +216,45 @@ class Aws:
         published: list[Any] = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic].sent_notifications
         return published
 
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects of what was published to the topic."""
+        return [str(subject) for _, _, subject, _, _ in self._published()]
+
     @staticmethod
     @contextmanager
     def failing(service: str, action: str) -> Iterator[None]:
         """The workflow's own calls of an action (`sns`, `Publish`) fail with an internal error meanwhile."""
-        error = {"Code": "InternalServerError", "Message": "A test says so."}
-        answer = SimpleNamespace(status_code=500), {"Error": error, "ResponseMetadata": INTERNAL_ERROR}
-        event = f"before-call.{service}.{action}"
-        events = service_client(service).meta.events
-        events.register(event, lambda **_: answer, unique_id="failing")
-        try:
+        answer = SimpleNamespace(status_code=500), {"Error": ERROR, "ResponseMetadata": INTERNAL_ERROR}
+        with _hooked(service, f"before-call.{service}.{action}", lambda **_: answer):
             yield
-        finally:
-            events.unregister(event, unique_id="failing")
+
+    @staticmethod
+    @contextmanager
+    def losing_an_answer(service: str, action: str) -> Iterator[None]:
+        """The workflow's first call of an action takes effect, and is answered with an internal error."""
+        lost: list[object] = []
+
+        def lose(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+            if not lost:
+                lost.append(parsed.copy())
+                http_response.status_code = 500
+                parsed |= {"Error": ERROR, "ResponseMetadata": INTERNAL_ERROR}
+
+        with _hooked(service, f"after-call.{service}.{action}", lose):
+            yield
+        assert lost
+
+    @staticmethod
+    @contextmanager
+    def just_before(service: str, action: str, act: Callable[[], object]) -> Iterator[None]:
+        """Just before the workflow's calls of an action, something else happens."""
+
+        def happen(**_: Any) -> None:
+            act()
+
+        with _hooked(service, f"before-call.{service}.{action}", happen):
+            yield
 
     def start(self, value: Any = None, name: str | None = None) -> str:
         started = self.sfn.start_execution(
@@ -225,10 +264,9 @@ class Aws:
         )
         return str(started["executionArn"])
 
-    def repair(self, dead: str) -> Execution:
+    def repair(self, dead: str, status: str | None = None) -> Execution:
         """What the EventBridge rule starts when an execution was stopped."""
-        found = self.sfn.describe_execution(executionArn=dead)
-        event = {"execution": dead, "status": found["status"]}
+        event = {"execution": dead, "status": status or self.status(dead)}
         started = self.sfn.start_execution(
             stateMachineArn=self.repair_machine, name=f"repair-{uuid.uuid4()}", input=json.dumps(event)
         )
@@ -248,9 +286,13 @@ class Aws:
     def status(self, arn: str) -> str:
         return str(_execution(arn).status)
 
-    def put_lock(self, execution: str, *, server: str) -> None:
+    def backdate(self, arn: str, *, hours: float) -> None:
+        """Lets an execution have ended that long ago."""
+        _execution(arn).stop_date -= timedelta(hours=hours)
+
+    def put_lock(self, execution: str, *, server: str, pair: str = "web") -> None:
         """A lock that an execution left behind while it was making a server live."""
-        item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
+        item = {"pair": pair, "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
         self.dynamodb.put_item(TableName=self.table, Item={key: {"S": value} for key, value in item.items()})
 
     def wait_for(self, arn: str, state: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stacks.functions import ADDRESS_TIMEOUT
+from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import WAITS, redriven
@@ -86,6 +87,65 @@ def test_a_lock_whose_execution_is_long_forgotten_is_taken_over(aws: Aws) -> Non
     assert execution.outcome == "CUT_OVER"
     assert "WaitForLastCall" not in execution.states
     assert aws.locks == []
+
+
+def test_the_wait_for_the_last_call_counts_from_the_end_of_the_dead_holder(aws: Aws) -> None:
+    dead = aws.execute({"dryRun": True}).arn
+    aws.backdate(dead, hours=1)
+    aws.put_lock(dead, server="tao")
+    execution = aws.execute({})
+    assert execution.outcome == "CUT_OVER"
+    assert "WaitForLastCall" in execution.states
+    assert max(WAITS, default=0) <= 0
+
+
+def test_a_lock_that_another_execution_took_over_first_is_left_to_it(
+    aws: Aws, web: Web, held: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = aws.execute({"dryRun": True}).arn
+    holder = held("the-quicker", "HealthCheckProduction")
+    aws.put_lock(dead, server="tao")
+    monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock(holder, server="tao")])
+    loser = aws.execute({"serverName": "bittybot"})
+    assert loser.outcome == "CutoverInProgress"
+    assert holder in str(loser.cause)
+    assert [lock["execution"]["S"] for lock in aws.locks] == [holder]
+    web.open_gates()
+    assert aws.wait(holder).outcome == "CUT_OVER"
+    assert aws.places == ("tao", "bittybot")
+
+
+def test_a_lock_that_is_no_longer_its_own_is_not_released(aws: Aws, web: Web, held: Callable[[str, str], str]) -> None:
+    arn = held("the-robbed", "HealthCheckProduction")
+    aws.put_lock("somebody-else", server="tao")
+    web.open_gates()
+    assert aws.wait(arn).outcome == "CUT_OVER"
+    assert [lock["execution"]["S"] for lock in aws.locks] == ["somebody-else"]
+
+
+def test_a_lock_that_was_acquired_and_whose_answer_was_lost_is_its_own(aws: Aws) -> None:
+    with aws.losing_an_answer("dynamodb", "PutItem"):
+        execution = aws.execute({})
+    assert execution.outcome == "CUT_OVER"
+    assert "DescribeLock" not in execution.states
+    assert aws.locks == []
+
+
+@pytest.mark.parametrize(("value", "server"), [({}, "tao"), ({"serverName": "bittybot"}, "bittybot")])
+def test_the_lock_names_the_server_that_shall_be_live(aws: Aws, value: object, server: str) -> None:
+    seen: list[dict[str, Any]] = []
+    with aws.just_before("dynamodb", "DeleteItem", lambda: seen.extend(aws.locks)):
+        aws.execute(value)
+    assert [lock["server"]["S"] for lock in seen] == [server]
+
+
+def test_a_lock_that_is_released_before_its_holder_is_looked_up_is_acquired(aws: Aws) -> None:
+    aws.put_lock("just-done", server="tao")
+    key = {"pair": {"S": "web"}}
+    with aws.just_before("dynamodb", "GetItem", lambda: aws.dynamodb.delete_item(TableName=aws.table, Key=key)):
+        execution = aws.execute({})
+    assert execution.outcome == "CUT_OVER"
+    assert execution.states[1:6] == ["AcquireLock", "DescribeLock", "LockHeld?", "AcquireLock", "AlreadyLive?"]
 
 
 @pytest.mark.parametrize(

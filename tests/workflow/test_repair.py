@@ -1,6 +1,7 @@
 """What a stopped execution leaves is put right by the repair: production stays, staging moves, the lock is released."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,60 @@ def test_a_lock_that_another_execution_took_over_is_left_to_it(
     assert execution.outcome == "NOTHING_TO_REPAIR"
     assert [lock["execution"]["S"] for lock in aws.locks] == ["somebody-else"]
     assert aws.places == ("tao", None)
+
+
+def test_of_the_locks_of_several_pairs_it_finds_the_one_of_the_dead_execution(
+    aws: Aws, dead: Callable[[str, str | None], str]
+) -> None:
+    aws.put_lock("of-another-pair", server="one", pair="another")
+    aws.put_lock("of-a-third-pair", server="one", pair="third")
+    execution = aws.repair(dead("tao", None))
+    assert execution.outcome == "REPAIRED"
+    assert sorted(lock["pair"]["S"] for lock in aws.locks) == ["another", "third"]
+
+
+def test_a_lock_that_was_taken_over_and_whose_answer_was_lost_is_the_repairs_own(
+    aws: Aws, dead: Callable[[str, str | None], str]
+) -> None:
+    arn = dead("tao", None)
+    with aws.losing_an_answer("dynamodb", "PutItem"):
+        execution = aws.repair(arn)
+    assert execution.outcome == "REPAIRED"
+    assert aws.places == ("tao", "bittybot")
+    assert aws.locks == []
+
+
+def test_while_it_repairs_the_lock_names_the_repair_and_the_server_that_was_to_become_live(
+    aws: Aws, dead: Callable[[str, str | None], str]
+) -> None:
+    arn = dead("tao", None)
+    seen: list[dict[str, Any]] = []
+    with aws.just_before("dynamodb", "DeleteItem", lambda: seen.extend(aws.locks)):
+        execution = aws.repair(arn)
+    ((pair, holder, server),) = ((lock["pair"], lock["execution"], lock["server"]) for lock in seen)
+    assert (pair, holder, server) == ({"S": "web"}, {"S": execution.arn}, {"S": "tao"})
+
+
+def test_an_execution_that_is_long_forgotten_is_repaired_without_a_wait(aws: Aws) -> None:
+    forgotten = aws.state_machine.replace(":stateMachine:", ":execution:") + ":forgotten"
+    aws.put_lock(forgotten, server="tao")
+    execution = aws.repair(forgotten, status="ABORTED")
+    assert execution.outcome == "REPAIRED"
+    assert "WaitForLastCall" not in execution.states
+    assert aws.locks == []
+
+
+def test_a_repair_that_cannot_look_for_the_lock_fails_and_says_so(
+    aws: Aws, dead: Callable[[str, str | None], str], ec2_calls: EC2Calls
+) -> None:
+    arn = dead("tao", None)
+    ec2_calls.made.clear()
+    with aws.failing("dynamodb", "Scan"):
+        execution = aws.repair(arn)
+    assert execution.outcome == "RepairFailed"
+    assert "FindLock failed with DynamoDb" in str(execution.cause)
+    assert ec2_calls.made == []
+    assert [lock["execution"]["S"] for lock in aws.locks] == [arn]
 
 
 def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Callable[[str, str | None], str]) -> None:

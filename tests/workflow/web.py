@@ -25,6 +25,11 @@ def sick_as_production(address: str) -> int:
     return 500 if address == "production" else 200
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the 5 of the standard library, the 20 pairs of one test wait for a second SYN
+    daemon_threads = True
+
+
 class Web:
     """Listens on one port of both addresses; nobody answers (the connection is closed) where nobody holds one."""
 
@@ -40,7 +45,7 @@ class Web:
         self._aws: Aws | None = None
         self.port = _free_port(self.production_ip, self.staging_ip)
         self._servers = [
-            ThreadingHTTPServer((ip, self.port), self._handler(name))
+            _Server((ip, self.port), self._handler(name))
             for name, ip in (("production", self.production_ip), ("staging", self.staging_ip))
         ]
 
