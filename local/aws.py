@@ -34,6 +34,8 @@ HEALTH_CHECK = {
     "timeoutSeconds": 2,
     "healthyThresholdCount": 2,
     "unhealthyThresholdCount": 2,
+    "identityHeader": "X-Server",
+    "releaseHeader": "X-Release",
 }
 
 Role = Literal["production", "staging"]

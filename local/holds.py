@@ -3,7 +3,8 @@
 A state that is not a Lambda function's is over within a millisecond here, sooner than a test can stop it. A `Hold` is a
 file, which the emulator looks for at the entry of every state and waits beside for as long as it is there.
 
-Run as a script, this file *is* the emulator: ministack itself, with a wait in front of its states.
+Run as a script, this file *is* the emulator: ministack itself, with a wait in front of its states, and with
+the `Assign` of a Parallel state, which ministack loses.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def main() -> None:
 
     folder = Path(os.environ[FOLDER])
     add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
+    run_parallel = stepfunctions._run_parallel_branches
 
     def add_event_and_wait(execution: dict[str, Any], kind: str, details: Any = None) -> Any:
         event = add_event(execution, kind, details)
@@ -81,7 +83,13 @@ def main() -> None:
         _wait_at(folder, execution, start_at)  # no events tell of the states of a branch
         return run_sub_machine(states, start_at, value, execution, context)
 
+    def run_parallel_and_assign(state: Any, value: Any, execution: dict[str, Any], context: Any) -> Any:
+        output, following = run_parallel(state, value, execution, context)
+        stepfunctions._apply_state_assign(state, value, context, result=output)
+        return output, following
+
     stepfunctions._add_event = add_event_and_wait
+    stepfunctions._run_parallel_branches = run_parallel_and_assign
     stepfunctions._run_sub_machine = wait_and_run_branch
     app.main()
 

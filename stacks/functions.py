@@ -42,6 +42,12 @@ def longest_check(pair: Pair) -> int:
     return max(check["deadlineSeconds"] for check in pair["healthCheck"])
 
 
+def longest_bake(pair: Pair) -> int:
+    """The seconds of a bake, with the probe that is under way at its end."""
+    bake = pair["bakeSeconds"]
+    return bake + max(check["timeoutSeconds"] for check in pair["healthCheck"]) if bake else 0
+
+
 class Functions(Construct):
     """The functions, from one asset. `in_vpc` is `health_check` once more, in a VPC, if a pair is checked there."""
 
@@ -55,11 +61,11 @@ class Functions(Construct):
         instances = self._arns("instance", [server for pair in pairs.values() for server in pair["servers"].values()])
         interfaces = self._interfaces(pairs)
         probing = max(longest_check(pair) for pair in pairs.values())
-        baking = max(longest_check(pair) + pair["bakeSeconds"] for pair in pairs.values())
+        baking = max(longest_check(pair) + longest_bake(pair) for pair in pairs.values())
 
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
         self.check_servers = self._function("CheckServers", "check_servers", Duration.seconds(probing + 60))
-        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 30))
+        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 35))
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
         private = any(check["via"] == "private" for pair in pairs.values() for check in pair["healthCheck"])

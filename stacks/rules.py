@@ -110,15 +110,18 @@ def a_private_check_has_a_vpc(checks: Mapping[str, Check]) -> Iterator[str]:
 
 
 def a_bake_fits_behind_the_checks(path: str, pair: Mapping[str, Any]) -> Iterator[str]:
-    """One function checks production and bakes on."""
-    deadlines = [check["deadlineSeconds"] for check in pair.get("healthCheck", ()) if "deadlineSeconds" in check]
-    longest = LONGEST_DEADLINE_SECONDS - max(deadlines, default=0)
-    if 0 <= longest < pair.get("bakeSeconds", 0):
+    """One function checks production and bakes on; the last probe begins at the end of the bake at the latest."""
+    deadline, timeout = (
+        max((check[key] for check in pair.get("healthCheck", ()) if key in check), default=0)
+        for key in ("deadlineSeconds", "timeoutSeconds")
+    )
+    longest = LONGEST_DEADLINE_SECONDS - deadline - timeout
+    if deadline <= LONGEST_DEADLINE_SECONDS and max(longest, 0) < pair.get("bakeSeconds", 0):
         yield problem(
             f"{path}.bakeSeconds",
             str(pair["bakeSeconds"]),
-            f"at most {longest}: with the longest deadlineSeconds ({max(deadlines)}) it has "
-            f"{LONGEST_DEADLINE_SECONDS} seconds",
+            f"at most {max(longest, 0)}: with the longest deadlineSeconds ({deadline}) and timeoutSeconds ({timeout}) "
+            f"it has {LONGEST_DEADLINE_SECONDS} seconds",
         )
 
 

@@ -132,7 +132,7 @@ def lock_of_a_dead_holder(aws: LocalAws) -> Iterator[object]:
 
 @contextmanager
 def lock_of_a_running_holder(aws: LocalAws) -> Iterator[object]:
-    with aws.emulator.hold("AlreadyLive?", workflow=CUTOVER) as hold:
+    with aws.emulator.hold("CheckLive?", workflow=CUTOVER) as hold:
         holder = aws.start({"dryRun": True})
         until(lambda: hold.execution)
         yield {"serverName": "tao"}
@@ -169,6 +169,11 @@ def already_live(aws: LocalAws) -> Iterator[object]:
 
 
 @contextmanager
+def already_live_with_a_release(aws: LocalAws) -> Iterator[object]:
+    yield {"serverName": "bittybot", "expectedRelease": "1"}
+
+
+@contextmanager
 def dry_run(aws: LocalAws) -> Iterator[object]:
     yield {"dryRun": True}
 
@@ -180,9 +185,10 @@ def invalid_request(aws: LocalAws) -> Iterator[object]:
 
 STATES: dict[Scenario, tuple[str, ...]] = {
     cutover: (
-        "DescribeAddresses", "AcquireLock", "AlreadyLive?", "StagingInPlace?", "Preflight", "HealthCheckStaging",
-        "RehearseDisassociate", "RehearseAssociate", "DryRun?", "DisassociateStaging", "ReassociateProduction",
-        "ReassociateStaging", "HealthCheckProduction", "ReleaseLock", "Notify", "Outcome?", "CutOver",
+        "DescribeAddresses", "AcquireLock", "CheckLive?", "StagingInPlace?", "Preflight", "HealthCheckStaging",
+        "CheckServers", "RehearseDisassociate", "RehearseAssociate", "DryRun?", "DisassociateStaging",
+        "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock", "Notify", "Outcome?",
+        "CutOver",
     ),
     rollback: (
         "ProductionMoved?", "RestoreProduction", "StagingHadServer?", "RestoreStaging", "DescribeRestored",
@@ -200,6 +206,7 @@ STATES: dict[Scenario, tuple[str, ...]] = {
     missing_permission: ("PreflightFailed",),
     moved_by_somebody: ("AddressMoved",),
     already_live: ("AlreadyLive",),
+    already_live_with_a_release: ("HealthCheckLive",),
     dry_run: ("DryRun",),
     invalid_request: ("InvalidRequest",),
 }  # fmt: skip

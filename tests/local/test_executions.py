@@ -84,7 +84,7 @@ def test_a_dry_run_changes_nothing(aws: LocalAws, cli: Callable[..., Any]) -> No
         ('{"pair": ""}', "pair = ''"),
         ('{"serverName": 7}', "serverName must be a string"),
         ('{"serverName": "' + "x" * 10_000 + '"}', "(10000 characters)"),
-        ('{"dryrun": true}', "only the keys pair, serverName, dryRun are allowed"),
+        ('{"dryrun": true}', "only the keys pair, serverName, dryRun, expectedRelease are allowed"),
         ('{"serverName": "{% $states.context %}\\" \\n"}', "the servers of pair web are bittybot and tao"),
     ],
 )

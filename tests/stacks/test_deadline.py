@@ -91,4 +91,4 @@ def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp
         for function in functions
         if function["Properties"]["Handler"] == "health_check.handler"
     )
-    assert timeout == 730
+    assert timeout == 735

@@ -124,6 +124,15 @@ def test_a_dead_production_is_not_compared_with_and_does_not_block_the_cutover(
     assert vars(warning)["reason"] == shared["reason"]
 
 
+def test_a_dead_production_is_known_long_before_staging_is_healthy_and_does_not_stop_its_check() -> None:
+    live = {"name": "kai", "instanceId": "i-0", "publicIp": "127.0.0.2", "privateIp": None}
+    with sharing(DB_1, None) as server:
+        result = called(
+            check_of(server, sharedHeader="X-Store", unhealthyThresholdCount=1, healthyThresholdCount=5), live=live
+        )
+    assert (result["healthy"], result["checks"][0]["probeCount"]) == (True, 5)
+
+
 def test_without_a_live_server_nothing_is_compared() -> None:
     with sharing(DB_1, DB_2) as server:
         shared = called_with_live(server, live=None)["checks"][0]["shared"]

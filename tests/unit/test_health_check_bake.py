@@ -63,6 +63,13 @@ def test_a_bake_goes_on_probing_for_its_seconds_and_returns_the_last_20_probes_a
     assert one["probeCount"] == server.connections > 20
 
 
+def test_the_probes_of_a_short_bake_come_after_those_of_the_verdict() -> None:
+    with serving(answering(OK, OK, OK, status(503))) as server:
+        result = called(check_of(server, intervalSeconds=0.2), address="production", bakeSeconds=0.1)
+    assert [found["status"] for found in result["checks"][0]["probes"]] == [200, 200, 200, 503]
+    assert result["checks"][0]["probeCount"] == 4
+
+
 def test_without_a_bake_there_are_no_more_probes_than_decide() -> None:
     assert baked(answering(OK), 0)["checks"][0]["probeCount"] == 3
 
