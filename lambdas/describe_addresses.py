@@ -39,7 +39,7 @@ def describe_addresses(event: Mapping[str, Any]) -> Json:
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
     planned = plan(
-        request, production, staging, interrupted=event["interrupted"], keep_live=event.get("keepLive", False)
+        request, production, staging, interrupted=event["interrupted"] or None, keep_live=event.get("keepLive", False)
     )
     logger.info("Planned: %s", planned.decision, pair=request.pair.name, reason=planned.reason)
     return planned.to_json()

@@ -1,4 +1,4 @@
-"""How every execution ends: the lock is released, people are told, and the outcome has a state of its own name."""
+"""How every execution ends: the lock is released, people and programs are told, the outcome has a state of its name."""
 
 from collections.abc import Mapping
 
@@ -8,22 +8,16 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.expressions import EXECUTION, RESULT, jsonata
+from stacks.expressions import EXECUTION, jsonata
+from stacks.notices import notify, put_event
 from stacks.retries import SERVICE_TIMEOUT, retry_service
-
-# An object with a key is left out where its value is not there: of an invalid request, nothing is known but the cause.
-NOTICE = (
-    '$string($merge([{{"execution": $states.context.Execution.Id{about}}}, $exists($cause)'
-    ' ? {{"outcome": $outcome, "pair": $plan.pair, "cause": $cause}} : {result}]))'
-)
-SUBJECT = '"eip-cutover: " & ($exists($plan) ? $plan.pair & " " : "") & $outcome'
 
 
 class Ending(Construct):
-    """`ReleaseLock`, for executions that may hold the lock, then `Notify`, for all, then the outcome.
+    """`ReleaseLock`, for executions that may hold the lock, then `Notify` and `PutEvent`, for all, then the outcome.
 
     `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
-    the Fail states by their error, with their comment. `about` is JSONata for one more key of the notice.
+    the Fail states by their error, with their comment. `about` is JSONata for one more key of what programs are told.
     """
 
     def __init__(
@@ -38,16 +32,9 @@ class Ending(Construct):
         about: str = "",
     ) -> None:
         super().__init__(scope, construct_id)
-        self.notify = tasks.SnsPublish.jsonata(
-            self,
-            "Notify",
-            comment="Tells the topic's subscribers how it ended.",
-            topic=topic,
-            subject=jsonata(SUBJECT),
-            message=sfn.TaskInput.from_text(jsonata(NOTICE.format(about=about and f", {about}", result=RESULT))),
-            task_timeout=SERVICE_TIMEOUT,
-            outputs="{% $states.input %}",
-        )
+        about = about and f", {about}"
+        self.notify = notify(self, topic=topic, about=about)
+        event = put_event(self, about=about)
         self.release_lock = tasks.DynamoDeleteItem.jsonata(
             self,
             "ReleaseLock",
@@ -60,7 +47,7 @@ class Ending(Construct):
             outputs="{% $states.input %}",
         )
         outcome = self._outcome(successes, failures)
-        for task, following in ((self.release_lock, self.notify), (self.notify, outcome)):
+        for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, outcome)):
             retry_service(task)
             task.add_catch(following, outputs="{% $states.input %}")
             task.next(following)

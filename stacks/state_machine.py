@@ -5,10 +5,16 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.expressions import AT_THE_BEGINNING
+
 
 def standard_state_machine(
     scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration
 ) -> sfn.StateMachine:
+    """`start` comes after `Begin`, the state that gives every variable a value which a later one may ask for."""
+    begin = sfn.Pass.jsonata(
+        scope, "Begin", comment="Nothing is known yet.", assign=AT_THE_BEGINNING, outputs="{% $states.input %}"
+    )
     return sfn.StateMachine(
         scope,
         "StateMachine",
@@ -16,7 +22,7 @@ def standard_state_machine(
         state_machine_type=sfn.StateMachineType.STANDARD,
         query_language=sfn.QueryLanguage.JSONATA,
         comment=comment,
-        definition_body=sfn.DefinitionBody.from_chainable(start),
+        definition_body=sfn.DefinitionBody.from_chainable(begin.next(start)),
         timeout=timeout,
         tracing_enabled=True,
         logs=sfn.LogOptions(

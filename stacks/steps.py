@@ -49,15 +49,13 @@ class Steps:
             comment=comment,
             payload={
                 "request": request,
-                "interrupted": jsonata("$exists($interrupted) ? $interrupted : null"),
+                "interrupted": "{% $interrupted %}",
                 "keepLive": keep_live,
             },
             assign={
                 "plan": "{% $states.result.Payload %}",
                 "production": "{% $states.result.Payload.production %}",
                 "staging": "{% $states.result.Payload.staging %}",
-                "changed": False,
-                "moved": False,
             },
         )
 

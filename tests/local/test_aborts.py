@@ -185,10 +185,10 @@ def invalid_request(aws: LocalAws) -> Iterator[object]:
 
 STATES: dict[Scenario, tuple[str, ...]] = {
     cutover: (
-        "DescribeAddresses", "AcquireLock", "CheckLive?", "StagingInPlace?", "Preflight", "HealthCheckStaging",
+        "Begin", "DescribeAddresses", "AcquireLock", "CheckLive?", "StagingInPlace?", "Preflight", "HealthCheckStaging",
         "CheckServers", "RehearseDisassociate", "RehearseAssociate", "DryRun?", "DisassociateStaging",
-        "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock", "Notify", "Outcome?",
-        "CutOver",
+        "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock", "Notify", "PutEvent",
+        "Outcome?", "CutOver",
     ),
     rollback: (
         "ProductionMoved?", "RestoreProduction", "StagingHadServer?", "RestoreStaging", "DescribeRestored",

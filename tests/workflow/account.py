@@ -15,6 +15,7 @@ import boto3
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
+from moto.events.models import events_backends
 from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
@@ -23,6 +24,7 @@ from local.address_semantics import descriptions, holder
 from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
 
 PAIR = ("bittybot", "tao")
+ARCHIVE = "of-all-events"
 ERROR = {"Code": "InternalServerError", "Message": "A test says so."}
 INTERNAL_ERROR = {"HTTPStatusCode": 500, "RequestId": "test"}
 
@@ -75,6 +77,9 @@ class Account:
             BillingMode="PAY_PER_REQUEST",
         )
         self.topic = self.sns.create_topic(Name="outcomes")["TopicArn"]
+        events = boto3.client("events", REGION)
+        bus = events.describe_event_bus(Name="default")["Arn"]
+        events.create_archive(ArchiveName=ARCHIVE, EventSourceArn=bus, EventPattern='{"source": ["eip-cutover"]}')
         self.state_machine, self.repair = (
             self.sfn.create_state_machine(
                 name=name,
@@ -105,7 +110,7 @@ class Aws:
     def _forget(self) -> None:
         for lock in self.locks:
             self.dynamodb.delete_item(TableName=self.table, Key={"pair": lock["pair"]})
-        self._published().clear()
+        self.forget_notices()
         WAITS.clear()
 
     def configure(self, *, port: int, pair: Mapping[str, Any] | None = None, **health_check: Any) -> None:
@@ -206,11 +211,35 @@ class Aws:
 
     @property
     def notices(self) -> list[dict[str, Any]]:
-        """What was published to the topic, parsed."""
+        """What was published to the topic, as programs get it, parsed."""
+        return [json.loads(message["sqs"]) for message in self.messages]
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """What was published to the topic, by protocol."""
         return [json.loads(message) for _, message, _, _, _ in self._published()]
+
+    @property
+    def attributes(self) -> list[dict[str, str]]:
+        """The attributes of what was published to the topic."""
+        return [
+            {name: str(found["Value"]) for name, found in (attributes or {}).items()}
+            for _, _, _, attributes, _ in self._published()
+        ]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that were put on the default bus."""
+        return self._archived()
 
     def forget_notices(self) -> None:
         self._published().clear()
+        self._archived().clear()
+
+    @staticmethod
+    def _archived() -> list[Any]:
+        archived: list[Any] = events_backends[DEFAULT_ACCOUNT_ID][REGION].archives[ARCHIVE].events
+        return archived
 
     def _published(self) -> list[Any]:
         published: list[Any] = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic].sent_notifications

@@ -28,7 +28,7 @@ from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
 from tests.workflow.engine import AROUND_HANDLERS, REGION, service_client
 
 CLIENTS = ("describe_addresses", "check_servers", "disassociate_address", "associate_address")
-SERVICES = ("dynamodb", "sns")
+SERVICES = ("dynamodb", "sns", "events")
 ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
 CODES: dict[str, Kind] = {code: kind for kind, (code, _) in ERRORS.items()}
 Answer = tuple[SimpleNamespace, dict[str, Any]] | None

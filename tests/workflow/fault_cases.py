@@ -133,7 +133,7 @@ def faults_of(call: Call, way: Way) -> list[Fault]:
     if action.startswith("function "):
         kinds = ["throttled", "crashed-before", "crashed-after", "timed-out-after"]
         for_ever = ["crashed-before", "crashed-after"]
-    elif action.startswith(("dynamodb", "sns")):
+    elif action.startswith(("dynamodb", "sns", "events")):
         kinds, for_ever = ["throttled", "answer-lost"], ["throttled"]
     elif action in CHANGES:
         kinds = ["throttled", "internal-error", "denied", "refused", "reset", "answer-lost", "slow"]

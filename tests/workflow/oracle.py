@@ -95,12 +95,14 @@ def _lock(run: Run) -> Iterator[str]:
 
 
 def _notices(run: Run) -> Iterator[str]:
-    expected = 1
-    if run.fault and run.fault.action == "sns Publish":
-        expected = 0 if run.fault.times is None else 2 if run.fault.kind == "answer-lost" else 1
-    if len(run.aws.notices) != expected:
-        yield f"{len(run.aws.notices)} notices instead of {expected}"
-    for notice in run.aws.notices:
+    told = {"sns Publish": run.aws.notices, "events PutEvents": [event["detail"] for event in run.aws.events]}
+    for action, notices in told.items():
+        expected = 1
+        if run.fault and run.fault.action == action:
+            expected = 0 if run.fault.times is None else 2 if run.fault.kind == "answer-lost" else 1
+        if len(notices) != expected:
+            yield f"{len(notices)} of {action} instead of {expected}"
+    for notice in [found for notices in told.values() for found in notices]:
         if (notice["outcome"], notice["execution"]) != (run.execution.outcome, run.execution.arn):
             yield f"the notice says {notice['outcome']}, the execution ended {run.execution.outcome}"
     if len(json.dumps(run.execution.cause)) > 32_000:

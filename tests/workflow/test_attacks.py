@@ -175,8 +175,11 @@ def assert_nothing_is_broken(aws: Aws, execution: Execution, log: io.StringIO) -
     assert subject.isprintable()
     assert len(subject) < 100
     assert len(message.splitlines()) == 1
-    notice = json.loads(message)
-    assert (notice["outcome"], notice["cause"]) == (execution.outcome, cause)
+    (notice,), (event,), (text,) = aws.notices, aws.events, aws.messages
+    for told in (notice, event["detail"]):
+        assert (told["outcome"], told["cause"]) == (execution.outcome, cause)
+    assert json.loads(text["https"])["content"]["description"] == text["default"]
+    assert text["default"].startswith(cause)
     for line in log.getvalue().split("\n"):
         assert not line or isinstance(json.loads(line), dict), line
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.web import Behaviour, Web, sick, well
+from tests.workflow.web import Web, sick
 
 
 def test_the_idle_server_becomes_live_and_the_live_server_idle(aws: Aws) -> None:
@@ -92,44 +92,6 @@ def test_a_dry_run_with_staging_on_no_server_repairs_nothing(aws: Aws, ec2_calls
     assert len(execution.output["plan"]["steps"]) == 4
     assert ec2_calls.changes == []
     assert aws.places == ("bittybot", None)
-
-
-@pytest.mark.parametrize(
-    "value", [{}, {"serverName": "bittybot"}, {"dryRun": True}, {"pair": "other"}, {"serverName": "nobody"}]
-)
-def test_every_execution_is_notified_once_with_its_outcome(aws: Aws, value: dict[str, object]) -> None:
-    execution = aws.execute(value)
-    (notice,) = aws.notices
-    assert notice["outcome"] == execution.outcome
-    assert notice["execution"] == execution.arn
-
-
-@pytest.mark.parametrize(
-    ("value", "idle", "subject", "keys"),
-    [
-        ({}, well, "eip-cutover: web CUT_OVER", {"outcome", "pair", "production", "staging", "previous", "execution"}),
-        ({"serverName": "nobody"}, well, "eip-cutover: InvalidRequest", {"outcome", "cause", "execution"}),
-        ({}, sick, "eip-cutover: web StagingUnhealthy", {"outcome", "pair", "cause", "execution"}),
-    ],
-)
-def test_a_notice_says_in_its_subject_what_happened_to_which_pair_and_in_its_body_why(
-    aws: Aws, web: Web, value: object, idle: Behaviour, subject: str, keys: set[str]
-) -> None:
-    web.behaviour["tao"] = idle
-    execution = aws.execute(value)
-    assert aws.subjects == [subject]
-    (notice,) = aws.notices
-    assert set(notice) == keys
-    assert notice.get("pair", "web") == "web"
-    assert notice.get("cause") == execution.cause
-    assert {key: notice[key] for key in execution.output or {}} == (execution.output or {})
-
-
-def test_a_topic_that_does_not_answer_does_not_change_the_outcome(aws: Aws) -> None:
-    with aws.failing("sns", "Publish"):
-        execution = aws.execute({})
-    assert execution.outcome == "CUT_OVER"
-    assert aws.notices == []
 
 
 def test_a_lock_that_cannot_be_released_does_not_change_the_outcome_and_is_taken_over_later(aws: Aws) -> None:
