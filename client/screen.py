@@ -40,9 +40,8 @@ class Screen:
             if not self.is_terminal:
                 self.line(f"{word.ljust(widest)}  {value}")
                 continue
-            line = Text(f"{word.ljust(widest)}  ", style="dim")
-            line.append(plain(value), style=style if number == 0 else "not dim")
-            self._console.print(line)
+            shown = (plain(value), style if number == 0 else "")
+            self._console.print(Text.assemble((f"{word.ljust(widest)}  ", "dim"), shown))
 
     @contextmanager
     def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Iterator[None]:
