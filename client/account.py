@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from client.problems import Problem, UnknownExecution, code_of
-from client.text import JsonObject, plain
+from client.text import JsonObject, parsed, plain
 
 STACK = "EipCutover"
 CONFIG = Config(
@@ -242,14 +242,6 @@ def moment_of(answer: Mapping[str, Any]) -> datetime:
         return parsedate_to_datetime(stamp).astimezone(UTC)
     except (TypeError, ValueError):
         return datetime.now(UTC)
-
-
-def parsed(text: object) -> Any:
-    """JSON from elsewhere as a value, None if it is none."""
-    try:
-        return json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def _pair(name: str, value: Mapping[str, Any]) -> Pair:

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NoReturn
@@ -21,7 +21,7 @@ from client.follow import Follower, LostSight
 from client.history import entries
 from client.init import NAME, described_pair
 from client.lock import unlock as delete_dead_lock
-from client.problems import AWS_ERRORS, Problem, sentence
+from client.problems import AWS_ERRORS, Problem, is_passing, sentence
 from client.result import CLIENT_FAILED, DETAILED, INTERRUPTED, MEANINGS, OK, Result
 from client.screen import Screen
 from client.status import chosen_pair, chosen_pairs, standings
@@ -107,9 +107,7 @@ def watch(session: boto3.Session | None, *, execution: str | None, as_json: bool
     described = account.describe(arn)
     progress = _progress_screen(as_json)
     progress.line(f"{plain(described.get('name') or arn)}: {arn}", "bold")
-    with _interruptible(account, arn):
-        result = Follower(account, arn, progress).result()
-    return _reported(result, as_json=as_json, detailed=detailed)
+    return _followed(account, arn, progress, as_json=as_json, detailed=detailed)
 
 
 @cli.command()
@@ -166,9 +164,11 @@ def rollback(session: boto3.Session | None, *, pair: str | None, as_json: bool, 
     back = way_back(account, chosen)
     _progress_screen(as_json).line(back.reason)
     if back.server is None:
+        code = DETAILED["ALREADY_LIVE"] if detailed else OK
         if as_json:
-            _json({"execution": None, "outcome": "ALREADY_LIVE", "pair": chosen.name, "reason": back.reason})
-        return DETAILED["ALREADY_LIVE"] if detailed else OK
+            found = {"execution": None, "outcome": "ALREADY_LIVE", "pair": chosen.name, "reason": back.reason}
+            _json({**found, "exitCode": code})
+        return code
     request = {"pair": chosen.name, "serverName": back.server}
     return _started(account, _new_name(PREFIX), request, as_json=as_json, detailed=detailed)
 
@@ -214,8 +214,7 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     errors = Screen(sys.stderr)
     try:
         return int(
@@ -233,16 +232,22 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     except (KeyboardInterrupt, click.Abort) as error:
         # click raises its Abort from what interrupted it.
         return TERMINATED if isinstance(error.__cause__ or error, Terminated) else INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _started(account: Account, name: str, request: JsonObject, *, as_json: bool, detailed: bool) -> int:
     arn = account.arn_of(name)
     progress = _progress_screen(as_json)
-    with _interruptible(account, arn):
-        if account.start(name, request):
-            progress.line(f"{name}: started, {arn}", "bold")
-        else:
-            progress.line(f"{name}: was started before, with the same input; nothing was started now, {arn}", "bold")
+    with _interruptible(account, arn, "It may have been started"):
+        is_new = account.start(name, request)
+    again = "was started before, with the same input; nothing was started now"
+    progress.line(f"{name}: {'started' if is_new else again}, {arn}", "bold")
+    return _followed(account, arn, progress, as_json=as_json, detailed=detailed)
+
+
+def _followed(account: Account, arn: str, progress: Screen, *, as_json: bool, detailed: bool) -> int:
+    with _interruptible(account, arn, "It goes on"):
         result = Follower(account, arn, progress).result()
     return _reported(result, as_json=as_json, detailed=detailed)
 
@@ -257,27 +262,32 @@ def _reported(result: Result, *, as_json: bool, detailed: bool) -> int:
 
 
 @contextlib.contextmanager
-def _interruptible(account: Account, arn: str) -> Iterator[None]:
+def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
     """Stops nothing when it is interrupted or loses sight of the execution; says how to find it and how to stop it."""
+    notes = Screen(sys.stderr)
 
-    def how(say: Callable[[str, str], None]) -> None:
+    def how() -> None:
         name = shlex.quote(arn.rsplit(":", 1)[-1])
         stack = "" if account.stack_name == STACK else f" --stack {shlex.quote(account.stack_name)}"
-        say(f"It goes on, if it was started: {arn}", "bold")
-        say(f"follow it: cutover.py watch {name}{stack}", "")
-        say(f"stop it:   aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}", "")
-        say("           It is repaired by itself then: production stays where it is at that moment.", "")
+        notes.line(f"{state}: {arn}", "bold")
+        notes.line(f"follow it: cutover.py watch {name}{stack}")
+        notes.line(f"stop it:   aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}")
+        notes.line("           It is repaired by itself then: production stays where it is at that moment.")
 
-    notes = Screen(sys.stderr)
     try:
         yield
     except KeyboardInterrupt:
         notes.line("")
         notes.line("Interrupted. Nothing was stopped.", "yellow")
-        how(notes.line)
+        how()
         raise
     except LostSight:
-        how(notes.line)
+        how()
+        raise
+    except AWS_ERRORS as error:
+        # What did not answer may have done what it was asked.
+        if is_passing(error):
+            how()
         raise
 
 

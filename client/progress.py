@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from client.account import parsed
-from client.text import JsonObject, plain
+from client.text import JsonObject, parsed, plain
 
 ENTERED, EXITED = "StateEntered", "StateExited"
 # They branch in no time, and say nothing that the next state does not.

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from client.account import parsed
 from client.progress import Progress
-from client.text import JsonObject, duration, plain
+from client.text import JsonObject, duration, parsed, plain
 
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
 # Of an execution that did what was asked, and only where --detailed-exit-code asks for it.

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from client.account import Account, parsed
+from client.account import Account
 from client.problems import AWS_ERRORS, sentence
-from client.text import JsonObject, plain
+from client.text import JsonObject, parsed, plain
 
 PAGES = 10
 SECONDS_APART = 0.5

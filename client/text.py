@@ -1,5 +1,6 @@
 """Text from elsewhere, made fit for a line on a terminal: names, causes and inputs are written by others."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,14 @@ def plain(value: object, longest: int | None = None) -> str:
     """On one line, without control or invisible characters; cut after `longest` characters."""
     text = "".join(character if character.isprintable() else " " for character in str(value))
     return text if longest is None or len(text) <= longest else f"{text[:longest]}…"
+
+
+def parsed(text: object) -> Any:
+    """JSON from elsewhere as a value, None if it is none."""
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def clock(moment: datetime) -> str:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from client.account import Account, Pair
 from client.history import results
 from client.problems import Problem
+from client.result import Result
 from client.status import standings
 from client.text import plain
 
 # The names of the executions that `rollback` starts: how the next one knows that the way back was gone already.
 PREFIX = "rollback-"
-# They may have moved production and not said so in an output.
-INTERRUPTED = ("ABORTED", "TIMED_OUT", "RollbackFailed")
+# Of the failures that do not say who is live, those after which nothing was moved by the execution itself.
+MOVED_NOTHING = ("InvalidRequest", "CutoverInProgress", "AddressMoved")
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ def way_back(account: Account, pair: Pair) -> WayBack:
             " Look with `status`, and start with --server."
         )
     for _, result in results(account, pair.name):
-        if result.outcome in INTERRUPTED and result.was_live and result.was_live != now.live:
+        if _cut_short(result) and result.was_live != now.live:
             return WayBack(
                 result.was_live,
-                f"{result.was_live} was live before {plain(result.name)}, which ended {result.outcome} and left "
-                f"{now.live} live.",
+                f"{result.was_live} was live before {plain(result.name)} ({plain(result.outcome)}), and "
+                f"{now.live} is now.",
             )
-        if result.outcome != "CUT_OVER":
+        if result.outcome != "CUT_OVER" or result.was_live is None:
             continue
         before, after = result.was_live, result.is_live
         forward = (
@@ -62,3 +63,9 @@ def way_back(account: Account, pair: Pair) -> WayBack:
         f"No cutover of {pair.name} is on record, so who was live before {now.live} is not known: Step Functions keeps "
         "executions for 90 days. Name the server: cutover.py start --server NAME"
     )
+
+
+def _cut_short(result: Result) -> bool:
+    """Whether it may have moved production without an outcome that says so: stopped, timed out, at work still."""
+    unsaid = not result.succeeded and result.was_live is not None and result.is_live is None
+    return unsaid and result.outcome not in MOVED_NOTHING

@@ -130,3 +130,40 @@ class AccountInMemory(Account):
     def delete_lock(self, lock: Lock) -> bool:
         was, self.held = self.held, None
         return was == lock
+
+
+OUTPUTS = {"StateMachineArn": MACHINE, "LockTableName": "locks", "PairsPath": "/eip-cutover/pairs"}
+
+
+class Service:
+    """One client: a function or a value per call; what was asked is kept."""
+
+    class meta:  # noqa: N801  # as botocore calls it
+        region_name = "eu-west-1"
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers, self.asked = answers, list[tuple[str, dict[str, Any]]]()
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*_: object, **asked: Any) -> Any:
+            self.asked.append((name, asked))
+            answer = self._answers[name](**asked) if callable(self._answers[name]) else self._answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+class _Session:
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._services = services
+
+    def client(self, name: str, **_: object) -> Service:
+        return self._services[name]
+
+
+def session(**services: Service) -> Any:
+    """A session of boto3 with these clients, and CloudFormation's that knows the stack."""
+    outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
+    return _Session({"cloudformation": Service(describe_stacks={"Stacks": [{"Outputs": outputs}]}), **services})

@@ -8,36 +8,11 @@ import pytest
 
 from client.account import Account, Pair, moment_of
 from client.problems import Problem, sentence
-from tests.unit.client_doubles import EXECUTION, MACHINE, event, execution, refusal
-
-OUTPUTS = {"StateMachineArn": MACHINE, "LockTableName": "locks", "PairsPath": "/eip-cutover/pairs"}
-
-
-class Service:
-    """One client: a function or a value per call; what was asked is kept."""
-
-    class meta:  # noqa: N801  # as botocore calls it
-        region_name = "eu-west-1"
-
-    def __init__(self, **answers: Any) -> None:
-        self._answers, self.asked = answers, list[tuple[str, dict[str, Any]]]()
-
-    def __getattr__(self, name: str) -> Any:
-        def call(**asked: Any) -> Any:
-            self.asked.append((name, asked))
-            answer = self._answers[name](**asked) if callable(self._answers[name]) else self._answers[name]
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        return call
+from tests.unit.client_doubles import EXECUTION, MACHINE, OUTPUTS, Service, event, execution, refusal, session
 
 
 def account(**services: Service) -> Account:
-    outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
-    found = Account(session=object())  # type: ignore[arg-type]  # nothing is asked of it
-    found._clients = {"cloudformation": Service(describe_stacks={"Stacks": [{"Outputs": outputs}]}), **services}
-    return found
+    return Account(session=session(**services))
 
 
 def history(events: list[dict[str, Any]]) -> Service:

@@ -26,11 +26,26 @@ def test_what_did_not_move_production_does_not_count(outcome: str) -> None:
     assert way_back(AccountInMemory(executions=found, live="tao"), PAIR).server == "bittybot"
 
 
-@pytest.mark.parametrize("error", ["RolledBack", "StagingUnhealthy", "PreflightFailed", "CutoverInProgress"])
-def test_an_execution_that_failed_and_moved_nothing_does_not_count(error: str) -> None:
+@pytest.mark.parametrize(
+    "error", ["RolledBack", "StagingUnhealthy", "PreflightFailed", "CutoverInProgress", "AddressMoved"]
+)
+@pytest.mark.parametrize("live", ["bittybot", "tao"])
+def test_an_execution_that_failed_and_moved_nothing_does_not_count(error: str, live: str) -> None:
     found = [execution("sick", "FAILED", error=error), cut_over("release-1", "bittybot", "tao")]
-    account = AccountInMemory(executions=found, histories={"sick": planned("tao")}, live="tao")
+    account = AccountInMemory(executions=found, histories={"sick": planned("tao")}, live=live)
+    assert way_back(account, PAIR).server == ("bittybot" if live == "tao" else None)
+
+
+def test_a_redriven_execution_that_was_cut_short_before_is_gone_back_from() -> None:
+    redriven = execution("cut-short", "FAILED", error="PreflightFailed", redriveCount=1)
+    account = AccountInMemory(executions=[redriven], histories={"cut-short": planned("bittybot")}, live="tao")
     assert way_back(account, PAIR).server == "bittybot"
+
+
+@pytest.mark.parametrize("output", ["{}", '{"outcome": "CUT_OVER", "pair": "web"}'])
+def test_a_cutover_that_does_not_say_from_where_does_not_count(output: str) -> None:
+    found = [execution("x", output=output), cut_over("release-1", "bittybot", "tao")]
+    assert way_back(AccountInMemory(executions=found, live="tao"), PAIR).server == "bittybot"
 
 
 def test_a_rollback_that_is_asked_for_again_does_not_make_the_bad_release_live_again() -> None:
@@ -55,7 +70,15 @@ def test_where_the_server_is_live_again_already_nothing_is_to_be_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [("ABORTED", None), ("TIMED_OUT", None), ("FAILED", "RollbackFailed")], ids=str
+    ("status", "error"),
+    [
+        ("ABORTED", None),
+        ("TIMED_OUT", None),
+        ("FAILED", "RollbackFailed"),
+        ("FAILED", "States.Runtime"),
+        ("RUNNING", None),
+    ],
+    ids=str,
 )
 def test_an_execution_that_was_cut_short_behind_the_move_is_gone_back_from(status: str, error: str | None) -> None:
     found = [execution("cut-short", status, error=error), cut_over("release-1", "tao", "bittybot")]
