@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from client.problems import Problem, UnknownExecution, code_of
+from client.problems import NotAnExecution, Problem, UnknownExecution, code_of
 from client.text import JsonObject, parsed, plain
 
 STACK = "EipCutover"
@@ -133,10 +133,15 @@ class Account:
         return False
 
     def describe(self, arn: str) -> JsonObject:
-        """What DescribeExecution says. Raises UnknownExecution."""
+        """What DescribeExecution says. Raises UnknownExecution and NotAnExecution."""
+        no_execution = NotAnExecution(f"{plain(arn, 300) or 'Nothing'} is not the ARN of an execution.")
+        if not arn.startswith("arn:"):
+            raise no_execution
         try:
             found: JsonObject = self.client("stepfunctions").describe_execution(executionArn=arn)
         except ClientError as error:
+            if code_of(error) == "InvalidArn":
+                raise no_execution from None
             if code_of(error) != "ExecutionDoesNotExist":
                 raise
             raise UnknownExecution(

@@ -2,10 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from botocore.exceptions import ClientError
-
 from client.account import Account, Lock, moment_of
-from client.problems import Refused, UnknownExecution, code_of
+from client.problems import NotAnExecution, Refused, UnknownExecution
 from client.result import RUNNING
 from client.text import plain
 
@@ -38,11 +36,9 @@ def _refusal(account: Account, lock: Lock) -> str | None:
     except UnknownExecution:
         # Just started, it may not be seen yet: DescribeExecution is eventually consistent.
         return _too_early(f"{holder} does not exist, but the lock", _moment(lock.since), datetime.now(UTC))
-    except ClientError as error:
-        if code_of(error) not in ("InvalidArn", "ValidationException"):
-            raise
+    except NotAnExecution:
         return (
-            f"it does not name an execution but {holder}, so nobody can say whether that still runs. "
+            f"it does not name an execution but {holder or 'nothing'}, so nobody can say whether that still runs. "
             "If nothing does, delete the item in the lock table yourself."
         )
     if found["status"] in RUNNING:

@@ -38,6 +38,10 @@ class UnknownExecution(Problem):
     """Step Functions knows no such execution: there never was one, or its 90 days are over."""
 
 
+class NotAnExecution(Problem):
+    """What should be the ARN of an execution is something else."""
+
+
 def code_of(error: Exception) -> str:
     """The error code of an answer of AWS; empty for anything else."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""

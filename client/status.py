@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from client.account import Account, Lock, Pair
-from client.problems import Problem, UnknownExecution
+from client.problems import NotAnExecution, Problem, UnknownExecution
 from client.result import place
 from client.text import JsonObject, plain
 
-GONE = "GONE"
+GONE, UNKNOWN = "GONE", "UNKNOWN"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class Standing:
         holder = f"{self.lock.execution}, since {self.lock.since}, for {self.lock.server}"
         if self.holder_status == "RUNNING":
             return f"held by {holder}, which runs"
+        if self.holder_status == UNKNOWN:
+            return f"held by {holder}, which is not an execution; see whether `unlock` has advice"
         ended = "which does not exist any more" if self.holder_status == GONE else f"which ended {self.holder_status}"
         return f"dead: held by {holder}, {ended}; the next execution takes it over, or `unlock` deletes it"
 
@@ -102,11 +104,13 @@ def standings(account: Account, pairs: list[Pair], *, with_locks: bool = True) -
 
 
 def status_of(account: Account, execution: str) -> str:
-    """The status of an execution, GONE where Step Functions does not know it."""
+    """The status of an execution, GONE where Step Functions does not know it, UNKNOWN where it is none."""
     try:
         return str(account.describe(execution)["status"])
     except UnknownExecution:
         return GONE
+    except NotAnExecution:
+        return UNKNOWN
 
 
 def _standing(account: Account, pair: Pair, addresses: Mapping[str, Any], lock: Lock | None) -> Standing:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from client.account import Account, Pair
-from client.history import results
+from client.history import MOST_LOOKED_AT, results
 from client.problems import Problem
 from client.result import Result
 from client.status import standings
@@ -61,7 +61,8 @@ def way_back(account: Account, pair: Pair) -> WayBack:
         return WayBack(before, f"{before} was live before {plain(result.name)} made {after} live.")
     raise Problem(
         f"No cutover of {pair.name} is on record, so who was live before {now.live} is not known: Step Functions keeps "
-        "executions for 90 days. Name the server: cutover.py start --server NAME"
+        f"executions for 90 days, and the last {MOST_LOOKED_AT} are looked at. Name the server: cutover.py start "
+        "--server NAME"
     )
 
 

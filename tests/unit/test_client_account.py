@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from client.account import Account, Pair, moment_of
-from client.problems import Problem, sentence
+from client.problems import NotAnExecution, Problem, sentence
 from tests.unit.client_doubles import EXECUTION, MACHINE, OUTPUTS, Service, event, execution, refusal, session
 
 
@@ -112,3 +112,11 @@ def test_the_time_is_that_of_aws_and_of_this_machine_only_where_aws_does_not_say
 def test_what_aws_refuses_is_one_sentence_without_harm(error: Exception, says: str) -> None:
     assert says in sentence(error)
     assert sentence(error).isprintable()
+
+
+def test_what_is_no_arn_of_an_execution_is_told_and_step_functions_is_not_asked_for_nothing() -> None:
+    states = Service(describe_execution=refusal("InvalidArn"))
+    for arn in ("arn:aws:states", "", "by\x1bhand"):
+        with pytest.raises(NotAnExecution, match="is not the ARN of an execution"):
+            account(stepfunctions=states).describe(arn)
+    assert len(states.asked) == 1

@@ -8,9 +8,9 @@ import pytest
 
 from client.account import Lock
 from client.lock import LAST_CALL, unlock
-from client.problems import Refused
+from client.problems import NotAnExecution, Refused
 from stacks import functions
-from tests.unit.client_doubles import EXECUTION, AccountInMemory, execution, refusal
+from tests.unit.client_doubles import EXECUTION, AccountInMemory, execution
 
 HOLDER = f"{EXECUTION}:release-1"
 LOCK = Lock("web", HOLDER, "2026-02-01T09:30:00.000Z", "tao")
@@ -74,7 +74,7 @@ def test_an_execution_that_is_not_seen_yet_may_have_just_begun(since: str, says:
 def test_a_lock_that_names_no_execution_is_left_to_a_person() -> None:
     class NoArn(AccountInMemory):
         def describe(self, arn: str) -> dict[str, Any]:
-            raise refusal("InvalidArn")
+            raise NotAnExecution("no ARN")
 
     account = NoArn(lock=Lock("web", "by\x1bhand", "", ""))
     with pytest.raises(Refused, match="does not name an execution but by hand"):

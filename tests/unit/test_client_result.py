@@ -80,8 +80,9 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
 
 
 def test_the_output_of_an_execution_that_failed_is_not_its_outcome() -> None:
-    result = of(execution("x", "FAILED", error="RolledBack", output='{"outcome": "CUT_OVER"}'))
-    assert (result.outcome, result.exit_code()) == ("RolledBack", 15)
+    output = cut_over("x", "bittybot", "tao")["output"]
+    result = of(execution("x", "FAILED", error="RollbackFailed", output=output))
+    assert (result.outcome, result.exit_code(), result.is_live) == ("RollbackFailed", 16, None)
 
 
 @pytest.mark.parametrize("output", [None, "", "[]", "7", "{", "{}", '{"production": 7, "previous": []}'])

@@ -77,7 +77,7 @@ def test_each_execution_is_found_by_its_arn_whatever_else_is_in_the_trail() -> N
         started(FIRST, {"type": "IAMUser", "userName": "x"}, responseElements=None),
     ]
     trail = CloudTrail(
-        {"Events": [*others, started(FIRST, {"type": "AssumedRole", "arn": ROLE})], "NextToken": "more"},
+        {"Events": [started(FIRST, {"type": "AssumedRole", "arn": ROLE}), *others], "NextToken": "more"},
         {"Events": [started(SECOND, {"type": "IAMUser", "userName": "bob"})], "NextToken": "more"},
     )
     pauses: list[float] = []

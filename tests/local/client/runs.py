@@ -60,6 +60,6 @@ def deploy(aws: LocalAws, behaviour: Any) -> None:
 
 
 def another_one_runs(aws: LocalAws) -> None:
-    aws.ec2.faults.inject(Fault(action="DisassociateAddress", kind="slow", seconds=4))
+    aws.ec2.faults.inject(Fault(action="DisassociateAddress", kind="slow", seconds=3))
     aws.start({"serverName": "tao"})
     until(lambda: locks(aws))

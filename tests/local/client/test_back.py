@@ -41,7 +41,7 @@ def test_rollback_after_a_cutover_that_was_stopped_behind_the_move_goes_back(aws
     until(lambda: not locks(aws) and places(aws) == ("tao", "bittybot"))
     done = run("rollback")
     assert done.returncode == 0
-    assert "which ended ABORTED and left tao live" in done.stdout
+    assert "(ABORTED), and tao is now" in done.stdout
     assert places(aws) == ("bittybot", "tao")
 
 

@@ -55,6 +55,8 @@ def test_status_tells_who_holds_the_lock_and_whether_that_execution_runs(aws: Lo
     locked(aws, f"{aws.state_machine_arn.replace('stateMachine', 'execution')}:nobody")
     (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
     assert pair["lock"]["status"] == "GONE"
+    locked(aws, "somebody, by hand")
+    assert "which is not an execution" in run("status").stdout
 
 
 def test_history_tells_the_last_executions(aws: LocalAws, run: Run) -> None:
@@ -107,6 +109,15 @@ def test_what_cannot_be_done_is_one_clear_sentence(
     assert "Traceback" not in done.stderr
     if code == 1:
         assert done.stderr.count("\n") == 1
+
+
+def test_without_its_packages_it_says_which_and_from_where(aws: LocalAws) -> None:
+    alone = subprocess.run(
+        [CLIENT[0], "-S", CLIENT[1], "status"], env=environment(aws), capture_output=True, text=True, check=False
+    )
+    assert alone.returncode == 1
+    assert "is not installed. The client needs boto3, click and rich" in alone.stderr
+    assert "Traceback" not in alone.stderr
 
 
 def test_a_reader_that_stops_reading_gets_no_traceback(aws: LocalAws) -> None:
