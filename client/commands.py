@@ -96,7 +96,10 @@ def start(
 @stack_option
 @click.pass_obj
 def watch(session: boto3.Session | None, *, execution: str | None, as_json: bool, detailed: bool, stack: str) -> int:
-    """Follow an EXECUTION that was started elsewhere, by its name or ARN; the running one or the newest if left out."""
+    """Follow an execution started elsewhere.
+
+    EXECUTION is its name or ARN; left out, it is the one that runs, or the newest.
+    """
     account = Account(session, stack=stack)
     if execution is None:
         newest = next(account.executions(running=True, page=1), None) or next(account.executions(page=1), None)
@@ -116,7 +119,10 @@ def watch(session: boto3.Session | None, *, execution: str | None, as_json: bool
 @stack_option
 @click.pass_obj
 def status(session: boto3.Session | None, *, pair: str | None, as_json: bool, stack: str) -> int:
-    """Who is live, where the addresses stand, and who holds the lock: of one pair, or of all."""
+    """Show who is live and who holds the lock.
+
+    And where both addresses stand, of one pair or of all.
+    """
     account = Account(session, stack=stack)
     found = standings(account, chosen_pairs(account, pair))
     if as_json:
@@ -136,7 +142,10 @@ def status(session: boto3.Session | None, *, pair: str | None, as_json: bool, st
 @stack_option
 @click.pass_obj
 def history(session: boto3.Session | None, *, pair: str | None, limit: int, as_json: bool, stack: str) -> int:
-    """The last executions: when, outcome, from where to where, how long, by whom."""
+    """Show the last executions.
+
+    When each began, what it came to, from which server to which, how long it took, and who started it.
+    """
     account = Account(session, stack=stack)
     if pair is not None:
         chosen_pairs(account, pair)
@@ -158,7 +167,10 @@ def history(session: boto3.Session | None, *, pair: str | None, limit: int, as_j
 @stack_option
 @click.pass_obj
 def rollback(session: boto3.Session | None, *, pair: str | None, as_json: bool, detailed: bool, stack: str) -> int:
-    """Make the server live that was so before, by the same checked workflow; asked for twice, it goes back once."""
+    """Go back to the server that was live before.
+
+    By the same checked workflow. Asked for twice, it goes back once.
+    """
     account = Account(session, stack=stack)
     chosen = chosen_pair(account, pair)
     back = way_back(account, chosen)
@@ -178,7 +190,11 @@ def rollback(session: boto3.Session | None, *, pair: str | None, as_json: bool, 
 @stack_option
 @click.pass_obj
 def unlock(session: boto3.Session | None, *, pair: str | None, stack: str) -> int:
-    """Delete the lock of an execution that has ended and whose last call is over; refused (20) otherwise."""
+    """Delete a dead lock.
+
+    One whose execution has ended, and whose last call is over; any other is refused, with exit code 20. The next
+    execution takes a dead lock over by itself, and finishes what was begun: this is for when there shall be none.
+    """
     account = Account(session, stack=stack)
     Screen(sys.stdout).line(delete_dead_lock(account, chosen_pair(account, pair).name))
     return OK
@@ -190,7 +206,10 @@ def unlock(session: boto3.Session | None, *, pair: str | None, stack: str) -> in
 @click.option("--name", default="web", show_default=True, help="The pair's name.")
 @click.pass_obj
 def init(session: boto3.Session | None, *, production: str, staging: str, name: str) -> int:
-    """Print the value of `pairs` for cdk.json from two Elastic IPs that are on two servers."""
+    """Print the pair for cdk.json.
+
+    From two Elastic IPs that are on two servers: the value of the context key `pairs`, ready to be deployed.
+    """
     for option, value in (("--production", production), ("--staging", staging)):
         try:
             ipaddress.IPv4Address(value)
