@@ -67,7 +67,8 @@ class Progress:
     @property
     def now(self) -> str:
         """The states that run now, as one text: where there are branches, the state that has them first."""
-        first, *others = [plain(name) for name in self.running] or ["between two states"]
+        idle = "between two states" if self.states else "starting"
+        first, *others = [plain(name) for name in self.running] or [idle]
         return f"{first}: {', '.join(others)}" if others else first
 
     def _exited(self, kind: str, name: str) -> None:

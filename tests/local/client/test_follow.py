@@ -66,6 +66,11 @@ def test_watch_follows_what_runs_and_else_reports_the_newest(aws: LocalAws, run:
     for words in ([], [arn], [arn.rsplit(":", 1)[-1]]):
         done = run("watch", *words, "--json", "--detailed-exit-code")
         assert (done.returncode, json.loads(done.stdout)["execution"]) == (5, arn)
+    another_one_runs(aws)
+    (lock,) = locks(aws)
+    aws.execute({"pair": "nobody"})  # newer, and ended
+    done = run("watch", "--json")
+    assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, lock["execution"]["S"])
     nobody = run("watch", "nobody")
     assert (nobody.returncode, nobody.stdout) == (1, "")
     assert "knows no execution" in nobody.stderr
@@ -109,6 +114,7 @@ def test_on_a_terminal_a_line_lives_below_the_others(aws: LocalAws) -> None:
     code, seen = on_a_terminal(aws, "start", "--server", "tao")
     assert code == 0
     assert "\x1b[?25l" in seen, "the cursor is hidden while a line lives"
+    assert "\x1b[?1049h" not in seen, "and the lines stay in the terminal's own screen"
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l"), "and is shown again"
     assert re.search(r"s  (Preflight|HealthCheckProduction)", seen)
     assert "\x1b[1;32mCUT_OVER" in seen
