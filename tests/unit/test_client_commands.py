@@ -113,15 +113,48 @@ def test_history_says_by_whom_where_cloudtrail_may_be_asked_and_else_why_not(cap
         assert bool(err) == bool(said)
 
 
-def test_where_there_are_several_pairs_one_must_be_chosen_for_what_changes_something(capsys: Capture) -> None:
-    value = json.dumps({"production": "eipalloc-a", "staging": "eipalloc-b", "servers": {"a": "i-a", "b": "i-b"}})
-    parameters = [{"Name": f"{OUTPUTS['PairsPath']}/{name}", "Value": value} for name in ("web", "shop")]
+def several_pairs() -> Service:
+    """Parameter Store with the pairs web and shop, a page each."""
 
+    def value(pair: str) -> str:
+        servers = {"a": f"i-{pair}-a", "b": f"i-{pair}-b"}
+        return json.dumps({"production": f"eipalloc-{pair}-p", "staging": f"eipalloc-{pair}-s", "servers": servers})
+
+    names = ("web", "shop")
+    return pages([{"Parameters": [{"Name": f"{OUTPUTS['PairsPath']}/{name}", "Value": value(name)}]} for name in names])
+
+
+def pages(answers: list[Any]) -> Service:
     class Paginator:
         def paginate(self, **_: object) -> list[Any]:
-            return [{"Parameters": parameters[:1]}, {"Parameters": parameters[1:]}]
+            return answers
 
-    ssm = Service(get_paginator=lambda *_: Paginator())
+    return Service(get_paginator=Paginator)
+
+
+def test_where_there_are_several_pairs_one_must_be_chosen_for_what_changes_something(capsys: Capture) -> None:
     for command in ("rollback", "unlock"):
-        assert main([command], session=session(ssm=ssm)) == 1
+        assert main([command], session=session(ssm=several_pairs())) == 1
         assert "The stack serves shop, web; choose with --pair." in capsys.readouterr().err
+
+
+def test_status_shows_every_pair_and_each_with_its_own_addresses_and_lock(capsys: Capture) -> None:
+    addresses = [
+        {"AllocationId": "eipalloc-web-p", "PublicIp": "203.0.113.1", "InstanceId": "i-web-b", "AssociationId": "x"},
+        {"AllocationId": "eipalloc-web-s", "PublicIp": "203.0.113.2", "InstanceId": "i-web-a", "AssociationId": "y"},
+        {"AllocationId": "eipalloc-shop-p", "PublicIp": "203.0.113.3", "InstanceId": "i-shop-a", "AssociationId": "z"},
+    ]
+    lock = {"pair": "shop", "execution": f"{EXECUTION}:x", "since": "2026-02-01T09:30:00Z", "server": "b"}
+    services = {
+        "ssm": several_pairs(),
+        "ec2": Service(describe_addresses={"Addresses": addresses}),
+        "dynamodb": pages([{"Items": []}, {"Items": [{key: {"S": value} for key, value in lock.items()}]}]),
+        "stepfunctions": states(execution("x", "RUNNING")),
+    }
+    assert main(["status", "--json"], session=session(**services)) == 0
+    shop, web = json.loads(capsys.readouterr().out)["pairs"]
+    assert (web["pair"], web["live"], web["idle"], web["sound"], web["lock"]) == ("web", "b", "a", True, None)
+    assert (shop["pair"], shop["live"], shop["sound"], shop["staging"]) == ("shop", "a", False, None)
+    assert shop["lock"] == {**{key: lock[key] for key in ("execution", "since", "server")}, "status": "RUNNING"}
+    assert main(["status"], session=session(**services)) == 0
+    assert "eipalloc-shop-s is not an address of this account and Region" in capsys.readouterr().out
