@@ -15,6 +15,8 @@ from errors import RollbackFailed
 from pair import Json, Pair
 from request import read_request
 
+NOTHING = "-"  # no pair's or server's name; see `stacks/expressions.py`
+
 logger = Logger()
 ec2 = ec2_client()
 
@@ -39,7 +41,11 @@ def describe_addresses(event: Mapping[str, Any]) -> Json:
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
     planned = plan(
-        request, production, staging, interrupted=event["interrupted"] or None, keep_live=event.get("keepLive", False)
+        request,
+        production,
+        staging,
+        interrupted=event["interrupted"] if event["interrupted"] != NOTHING else None,
+        keep_live=event.get("keepLive", False),
     )
     logger.info("Planned: %s", planned.decision, pair=request.pair.name, reason=planned.reason)
     return planned.to_json()

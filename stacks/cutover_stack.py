@@ -1,5 +1,6 @@
 """The stack: one workflow for every configured pair, its functions, its lock table and its topic."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.acknowledged import acknowledge, acknowledge_state_machine
@@ -16,6 +18,10 @@ from stacks.repair import NAME as REPAIR_NAME
 from stacks.repair import Repair
 from stacks.workflow import NAME as WORKFLOW_NAME
 from stacks.workflow import Workflow
+
+# Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
+PAIRS_PATH = f"/{WORKFLOW_NAME}/pairs"
+PUBLISHED_KEYS = ("production", "staging", "servers")
 
 
 class CutoverStack(Stack):
@@ -84,9 +90,19 @@ class CutoverStack(Stack):
             },
         )
 
+        for name, pair in pairs.items():
+            ssm.StringParameter(
+                self,
+                f"Pair {name}",
+                parameter_name=f"{PAIRS_PATH}/{name}",
+                string_value=json.dumps({key: pair[key] for key in PUBLISHED_KEYS}),
+                description=f"The pair {name} of {WORKFLOW_NAME}, for its client.",
+            )
+
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "LockTableName", value=lock_table.table_name)
+        CfnOutput(self, "PairsPath", value=PAIRS_PATH)
 
         if placeholders := placeholder_ids(pairs):
             Annotations.of(self).add_warning_v2(

@@ -7,9 +7,9 @@ The workflow's variables:
 - `$answered`: what the idle server's checks answered, in their order: its identity, for the check of production
 - `$changed`: whether this execution has repaired the staging address
 - `$moved`: whether it has begun to move production
-- `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause, or ""
+- `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause, or "-"
 - `$holder`: the lock's item, while another execution holds it
-- `$interrupted`: the server that a dead holder of the lock was making live, unless it had succeeded; or ""
+- `$interrupted`: the server that a dead holder of the lock was making live, unless it had succeeded; or "-"
 """
 
 import json
@@ -36,7 +36,14 @@ MESSAGE = (
 CAUGHT = f'($states.errorOutput.Error & ": " & {MESSAGE})'
 
 # What a variable is before it is assigned, AWS does not document; so none is asked for before it is.
-AT_THE_BEGINNING = {"plan": {"pair": "-"}, "interrupted": "", "changed": False, "moved": False, "cause": ""}
+NOTHING = "-"
+AT_THE_BEGINNING = {
+    "plan": {"pair": NOTHING},
+    "interrupted": NOTHING,
+    "changed": False,
+    "moved": False,
+    "cause": NOTHING,
+}
 
 REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealthy")
 

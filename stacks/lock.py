@@ -123,7 +123,7 @@ class Lock(Construct):
             execution="$holder.execution",
             state_machines=holders,
             last_call=last_call,
-            assign={"interrupted": jsonata('$states.result.Status = "SUCCEEDED" ? "" : $holder.server')},
+            assign={"interrupted": jsonata('$states.result.Status = "SUCCEEDED" ? "-" : $holder.server')},
         )
         holder_running = sfn.Choice.jsonata(self, "HolderRunning?")
         wait = sfn.Wait.jsonata(

@@ -20,7 +20,7 @@ FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
 # Of an invalid request nothing is known but the cause; its pair is "-".
 KNOWN = '$plan.pair != "-"'
-FAILED = '$cause != ""'
+FAILED = '$cause != "-"'
 SUBJECT = f'"eip-cutover: " & ({KNOWN} ? $plan.pair & " " : "") & $outcome'
 DETAIL = (
     '$merge([{{"execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,'

@@ -123,6 +123,17 @@ def test_every_function_logs_under_the_services_name(template: dict[str, Any]) -
         assert function["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "eip-cutover"
 
 
+def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(template: dict[str, Any]) -> None:
+    assert {"StateMachineArn", "LockTableName", "PairsPath"} <= template["Outputs"].keys()
+    (parameter,) = resources(template, "AWS::SSM::Parameter").values()
+    assert parameter["Properties"]["Name"] == template["Outputs"]["PairsPath"]["Value"] + "/web"
+    assert parameter["Properties"]["Type"] == "String"
+    pair = CONTEXT["pairs"]["web"]
+    assert json.loads(parameter["Properties"]["Value"]) == {
+        key: pair[key] for key in ("production", "staging", "servers")
+    }
+
+
 def synthesized(folder: Path, pairs: dict[str, Any], **options: Any) -> cdk.Stack:
     app = cdk.App(outdir=str(folder), context=CONTEXT)
     return CutoverStack(app, "EipCutover", pairs=configured_pairs(pairs), **options)
@@ -157,6 +168,11 @@ def test_two_hundred_pairs_fit_into_one_stack(tmp_path: Path) -> None:
         attached = resources(template, "AWS::IAM::ManagedPolicy").values()
         assert sum(role in policy["Properties"]["Roles"] for policy in attached) <= 10, function
     assert len(json.dumps(template)) < 1_000_000
+    # CloudFormation's quota of resources in a template, and Parameter Store's of characters in a standard parameter.
+    assert len(template["Resources"]) <= 500
+    parameters = resources(template, "AWS::SSM::Parameter").values()
+    assert len(parameters) == 200
+    assert all(len(parameter["Properties"]["Value"]) <= 4_096 for parameter in parameters)
 
 
 def test_the_asset_holds_the_handlers_their_dependencies_and_the_pairs(template_folder: Path) -> None:

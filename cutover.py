@@ -1,0 +1,14 @@
+#!/usr/bin/env python3
+"""The client of the cutover, for people and for CI: see `client/`, and `./cutover.py --help`."""
+
+import sys
+
+if __name__ == "__main__":
+    try:
+        from client.commands import main
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{error.name} is not installed. The client needs boto3, click and rich, at the versions in "
+            "requirements.txt: pip install -r requirements.txt, or `make` and then .venv/bin/python cutover.py."
+        )
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""`init`, from two addresses in EC2 to a stack that is synthesized from what it printed, unchanged."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.aws import LocalAws
+from local.deployment import ROOT, Synthesis
+from local.ec2 import Address
+from tests.local.client.runs import CLIENT, environment
+from tests.local.test_ec2_semantics import second_interface
+
+Init = Callable[..., subprocess.CompletedProcess[str]]
+PRODUCTION, STAGING = "127.0.0.31", "127.0.0.32"
+
+
+@pytest.fixture
+def init(quick_aws: LocalAws) -> Init:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        asked = ["init", "--production", PRODUCTION, "--staging", STAGING, *words]
+        return subprocess.run(
+            [*CLIENT, *asked], env=environment(quick_aws), capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def addresses(quick_aws: LocalAws) -> Any:
+    """Two addresses that no other test has, on no server yet."""
+    allocated = [quick_aws.ec2.allocate(ip) for ip in (PRODUCTION, STAGING)]
+    yield allocated
+    for address in allocated:
+        quick_aws.ec2.client().release_address(AllocationId=address.allocation_id)
+
+
+def test_what_it_prints_is_synthesized_unchanged(
+    quick_aws: LocalAws, init: Init, addresses: list[Address], tmp_path: Path
+) -> None:
+    instances = [quick_aws.ec2.launch(name) for name in ("Web [blue]", "Web [green]")]
+    for address, instance in zip(addresses, instances, strict=True):
+        quick_aws.ec2.associate(address, instance)
+    done = init("--name", "shop")
+    assert done.returncode == 0
+    printed = json.loads(done.stdout)
+    servers = dict(zip(["Web-blue", "Web-green"], instances, strict=True))
+    assert printed["shop"]["servers"] == servers
+    assert "cdk.json" in done.stderr
+
+    synthesis = Synthesis(pairs=printed, folder=tmp_path, app=ROOT / "app.py")
+    with synthesis.process:
+        assembly = synthesis.finish()
+    template = json.loads((assembly / "EipCutover.template.json").read_text())
+    (published,) = [each for each in template["Resources"].values() if each["Type"] == "AWS::SSM::Parameter"]
+    assert json.loads(published["Properties"]["Value"]) == printed["shop"]
+    assert (
+        not json.loads((assembly / "manifest.json").read_text())["artifacts"]["EipCutover"]
+        .get("metadata", {})
+        .get("/EipCutover")
+    ), "the placeholder ids are not warned about"
+
+
+def test_what_cannot_be_a_pair_is_told_and_nothing_is_printed(
+    quick_aws: LocalAws, init: Init, addresses: list[Address]
+) -> None:
+    def refused() -> str:
+        done = init()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+
+    assert f"production address {PRODUCTION} ({addresses[0].allocation_id}) is on no server" in refused()
+    one, other = (quick_aws.ec2.launch(name) for name in ("one", "other"))
+    quick_aws.ec2.associate(addresses[0], one)
+    said = refused()
+    assert "production address" not in said
+    assert f"staging address {STAGING} ({addresses[1].allocation_id}) is on no server" in said
+
+    quick_aws.ec2.associate(addresses[1], other)
+    second_interface(quick_aws.ec2.client(), other)
+    assert f"{other} has 2 network interfaces" in refused()
+
+
+def test_an_address_of_another_account_or_region_is_told(init: Init) -> None:
+    done = init()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"The production address {PRODUCTION} is no Elastic IP of this account in us-east-1." in done.stderr
+    assert f"The staging address {STAGING} is no Elastic IP" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--staging", PRODUCTION], ["--staging", "tao"], ["--production", "::1"], ["--name", "a b"], ["--name", ""]],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_told_before_aws_is_asked(init: Init, words: list[str]) -> None:
+    done = init(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Error: Invalid value for" in done.stderr

@@ -1,0 +1,133 @@
+"""`status` and `history`, and what the client itself cannot do."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from local.aws import LocalAws
+from tests.local.client.runs import (
+    CLIENT,
+    PROJECT,
+    Run,
+    another_one_runs,
+    environment,
+    locked,
+    locks,
+    until,
+)
+
+
+def test_status_tells_who_is_live_where_the_addresses_stand_and_that_the_lock_is_free(aws: LocalAws, run: Run) -> None:
+    done = run("status")
+    assert done.returncode == 0
+    assert re.search("^live +bittybot$", done.stdout, re.MULTILINE)
+    assert re.search("^lock +free$", done.stdout, re.MULTILINE)
+    (pair,) = json.loads(run("status", "--pair", "web", "--json").stdout)["pairs"]
+    assert (pair["pair"], pair["live"], pair["idle"], pair["sound"], pair["lock"]) == (
+        "web", "bittybot", "tao", True, None,
+    )  # fmt: skip
+    assert pair["production"]["publicIp"] == aws.production_ip
+    assert pair["staging"]["instanceId"] == aws.servers["tao"].instance_id
+
+
+def test_status_tells_what_is_not_as_it_should_be(aws: LocalAws, run: Run) -> None:
+    aws.place(production="bittybot", staging=None)
+    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
+    assert (pair["live"], pair["sound"], pair["staging"]["server"]) == ("bittybot", False, None)
+    aws.ec2.associate(aws.addresses["production"], aws.ec2.launch("elsewhere"))
+    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
+    assert (pair["live"], pair["sound"]) == (None, False)
+    assert "which is not in the pair" in run("status").stdout
+
+
+def test_status_tells_who_holds_the_lock_and_whether_that_execution_runs(aws: LocalAws, run: Run) -> None:
+    another_one_runs(aws)
+    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
+    assert pair["lock"]["status"] == "RUNNING"
+    assert pair["lock"]["server"] == "tao"
+    until(lambda: not locks(aws))
+    locked(aws, aws.execute({"dryRun": True}).arn)
+    assert "which ended SUCCEEDED" in run("status").stdout
+    locked(aws, f"{aws.state_machine_arn.replace('stateMachine', 'execution')}:nobody")
+    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
+    assert pair["lock"]["status"] == "GONE"
+    locked(aws, "somebody, by hand")
+    assert "which is not an execution" in run("status").stdout
+
+
+def test_history_tells_the_last_executions(aws: LocalAws, run: Run) -> None:
+    aws.execute({"serverName": "tao"}, name=f"first-{time.time_ns()}")
+    sick_one = f"second-{time.time_ns()}"
+    aws.servers["bittybot"].make_sick()
+    aws.execute({}, name=sick_one)
+    done = run("history", "--limit", "2", "--pair", "web")
+    assert (done.returncode, done.stderr) == (0, "")
+    heading, second, first = done.stdout.splitlines()
+    assert heading.split()[:3] == ["when", "outcome", "pair"]
+    assert re.search(
+        rf"^20\d\d-\d\d-\d\d .*  StagingUnhealthy  web +tao stays +\d+\.\d s  unknown +{sick_one}$", second
+    )
+    assert re.search("  CUT_OVER +web +bittybot → tao ", first)
+    newest, _ = json.loads(run("history", "--limit", "2", "--json").stdout)["executions"]
+    assert (newest["name"], newest["outcome"], newest["wasLive"], newest["by"]) == (
+        sick_one, "StagingUnhealthy", "tao", None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "code", "says"),
+    [
+        (["status"], {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 1, "There are no AWS credentials"),
+        (["status"], {"AWS_REGION": None, "AWS_DEFAULT_REGION": None}, 1, "No Region is set"),
+        (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "AWS could not be asked"),
+        (["status"], {"AWS_PROFILE": "nobody"}, 1, "nobody"),
+        (["start", "--stack", "Nope"], {}, 1, "There is no stack Nope in us-east-1"),
+        (["start"], {"EIP_CUTOVER_STACK": "Nope"}, 1, "There is no stack Nope"),
+        (["status", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack serves web"),
+        (["rollback", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'"),
+        (["unlock", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'"),
+        (["history", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'"),
+        (["start", "--colour"], {}, 2, "No such option"),
+        (["start", "--name", "a b"], {}, 2, "--name"),
+        (["history", "--limit", "0"], {}, 2, "--limit"),
+        (["init", "--production", "web"], {}, 2, "--staging"),
+        (["swap"], {}, 2, "No such command"),
+        ([], {}, 2, "Usage"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list | dict) else None,
+)
+def test_what_cannot_be_done_is_one_clear_sentence(
+    run: Run, words: list[str], more: dict[str, str | None], code: int, says: str
+) -> None:
+    done = run(*words, **more)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert done.stderr.count("\n") == 1
+
+
+def test_without_its_packages_it_says_which_and_from_where(aws: LocalAws) -> None:
+    alone = subprocess.run(
+        [CLIENT[0], "-S", CLIENT[1], "status"], env=environment(aws), capture_output=True, text=True, check=False
+    )
+    assert alone.returncode == 1
+    assert "is not installed. The client needs boto3, click and rich" in alone.stderr
+    assert "Traceback" not in alone.stderr
+
+
+def test_a_reader_that_stops_reading_gets_no_traceback(aws: LocalAws) -> None:
+    piped = f"{sys.executable} {CLIENT[1]} history --json | head -c 1"
+    shell = subprocess.run(["sh", "-c", piped], env=environment(aws), capture_output=True, text=True, check=False)
+    assert "Traceback" not in shell.stderr
+
+
+def test_the_help_lists_every_exit_code_as_the_readme_does(run: Run) -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    for words in ([], ["start"], ["watch"], ["rollback"]):
+        listed = re.findall(r"^ +(\d+)  (.+)$", run(*words, "--help").stdout, re.MULTILINE)
+        assert [(code, meaning) for code, meaning in listed] == rows

@@ -1,0 +1,92 @@
+"""`docs/client.md` says what each command may call: what it calls is recorded, and compared."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from client.commands import main
+from local.aws import LocalAws
+from tests.local.client.runs import locked
+
+DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "client.md"
+
+
+def documented() -> dict[str, set[str]]:
+    """The actions by command: of a row without a command, those of the row above."""
+    found: dict[str, set[str]] = {}
+    rows = re.findall(r"^\| (?:`(\w+)` )?\| (`\w+:.+?) \|", DOCUMENT.read_text(), re.MULTILINE)
+    command = ""
+    for named, actions in rows:
+        command = named or command
+        found.setdefault(command, set()).update(re.findall(r"`(\w+:\w+)`", actions))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def here(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client runs in this process."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def called_by(*words: str, code: int = 0) -> set[str]:
+    """The actions that a command calls, in IAM's words."""
+    calls: set[str] = set()
+    session = boto3.Session()
+
+    def record(model: Any, **_: object) -> None:
+        calls.add(f"{model.service_model.signing_name}:{model.name}")
+
+    session.events.register("before-call.*.*", record)
+    assert main(words, session=session) == code
+    return calls
+
+
+def cut_over(aws: LocalAws) -> None:
+    aws.execute({"serverName": "tao"})
+
+
+def failed(aws: LocalAws) -> None:
+    aws.execute({"pair": "nobody"})
+
+
+def dead_lock(aws: LocalAws) -> None:
+    locked(aws, f"{aws.state_machine_arn.replace('stateMachine', 'execution')}:nobody")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, ["start", "--server", "tao"]),
+        (cut_over, ["watch"]),
+        (dead_lock, ["status"]),
+        (failed, ["history", "--pair", "web", "--limit", "3"]),
+        (cut_over, ["rollback"]),
+        (dead_lock, ["unlock"]),
+        (None, ["init", "--production", "127.0.0.41", "--staging", "127.0.0.42"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_calls_what_the_table_says_and_nothing_else(
+    aws: LocalAws, given: Callable[[LocalAws], None] | None, words: list[str]
+) -> None:
+    if given:
+        given(aws)
+    if words[0] == "init":
+        for ip in (words[2], words[4]):
+            aws.ec2.associate(aws.ec2.allocate(ip), aws.ec2.launch(f"server-{ip}"))
+    assert called_by(*words) == documented()[words[0]]
+
+
+def test_every_command_is_in_the_table() -> None:
+    assert set(documented()) == {"start", "watch", "status", "history", "rollback", "unlock", "init"}
+
+
+def test_with_an_arn_watch_needs_neither_the_stack_nor_the_list(aws: LocalAws) -> None:
+    arn = aws.execute({"dryRun": True}, name=f"dry-{time.time_ns()}").arn
+    assert called_by("watch", arn) == {"states:DescribeExecution", "states:GetExecutionHistory"}

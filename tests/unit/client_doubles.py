@@ -1,0 +1,169 @@
+"""An account for the client that is all in memory: what AWS would answer, in AWS's shapes."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from client.account import Account, Lock, Pair
+from client.problems import UnknownExecution
+
+BEGAN = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
+MACHINE = "arn:aws:states:eu-west-1:111122223333:stateMachine:eip-cutover"
+EXECUTION = MACHINE.replace("stateMachine", "execution")
+PAIR = Pair("web", "eipalloc-a", "eipalloc-b", {"bittybot": "i-a", "tao": "i-b"})
+
+
+def refusal(code: str, message: str = "no", status: int = 400, operation: str = "Something") -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, operation)
+
+
+def address(server: str | None) -> dict[str, Any]:
+    """As an outcome reports it."""
+    return {"publicIp": "203.0.113.10", "allocationId": "eipalloc-a", "associationId": server and "eipassoc-a",
+            "server": server, "instanceId": server and PAIR.servers[server], "privateIp": None}  # fmt: skip
+
+
+def execution(name: str, status: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
+    """What DescribeExecution says, an answer's Date included."""
+    ended = {} if status == "RUNNING" else {"stopDate": BEGAN + timedelta(seconds=8.25)}
+    return {
+        "executionArn": f"{EXECUTION}:{name}",
+        "stateMachineArn": MACHINE,
+        "name": name,
+        "status": status,
+        "startDate": BEGAN,
+        "input": "{}",
+        **ended,
+        "ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}},
+        **more,
+    }
+
+
+def cut_over(name: str, before: str, after: str, pair: str = "web", outcome: str = "CUT_OVER") -> dict[str, Any]:
+    output = {
+        "outcome": outcome,
+        "pair": pair,
+        "production": address(after),
+        "staging": address(before),
+        "previous": {"production": address(before), "staging": address(after)},
+    }
+    return execution(name, output=json.dumps(output))
+
+
+def event(number: int, kind: str, previous: int | None = None, **details: Any) -> dict[str, Any]:
+    """An event of a history, as GetExecutionHistory has it; `details` under the key of its type."""
+    key = kind[0].lower() + kind[1:] + "EventDetails"
+    if kind.endswith(("StateEntered", "StateExited")):
+        key = f"state{kind[-7 if kind.endswith('Entered') else -6 :]}EventDetails"
+    return {
+        "id": number,
+        "previousEventId": number - 1 if previous is None else previous,
+        "type": kind,
+        "timestamp": BEGAN + timedelta(milliseconds=100 * (number - 1)),
+        **({key: details} if details else {}),
+    }
+
+
+def task_output(payload: object) -> str:
+    return json.dumps({"ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200})
+
+
+def planned(live: str, pair: str = "web") -> list[dict[str, Any]]:
+    """The history of an execution that has planned."""
+    plan = {"pair": pair, "live": {"name": live}, "idle": {"name": PAIR.other(live)}, "reason": "it was asked for",
+            "production": address(live), "staging": address(PAIR.other(live))}  # fmt: skip
+    return [
+        event(1, "ExecutionStarted", input="{}"),
+        event(2, "TaskStateEntered", name="DescribeAddresses"),
+        event(3, "TaskSucceeded", resourceType="lambda", resource="invoke", output=task_output(plan)),
+    ]
+
+
+class AccountInMemory(Account):
+    """`executions` newest first; `histories` by name; production is on the server `live`, staging on the other."""
+
+    def __init__(
+        self,
+        *,
+        executions: Iterable[Mapping[str, Any]] = (),
+        histories: Mapping[str, list[dict[str, Any]]] | None = None,
+        live: str | None = "bittybot",
+        lock: Lock | None = None,
+        pairs: Iterable[Pair] = (PAIR,),
+    ) -> None:
+        super().__init__(session=None)
+        self._executions = {each["executionArn"]: dict(each) for each in executions}
+        self._histories = histories or {}
+        self._live, self.held = live, lock
+        self.pairs = {pair.name: pair for pair in pairs}
+
+    def describe(self, arn: str) -> dict[str, Any]:
+        if arn not in self._executions:
+            raise UnknownExecution(f"Step Functions knows no execution {arn}")
+        return self._executions[arn]
+
+    def events(self, arn: str, *, after: int = 0) -> list[dict[str, Any]]:
+        return [each for each in self._histories.get(arn.rsplit(":", 1)[-1], []) if each["id"] > after]
+
+    def executions(self, *, running: bool = False, page: int = 100) -> Iterator[dict[str, Any]]:
+        keys = ("executionArn", "name", "status", "startDate", "stopDate")
+        yield from ({key: each[key] for key in keys if key in each} for each in self._executions.values())
+
+    def addresses(self, pairs: Iterable[Pair]) -> dict[str, dict[str, Any]]:
+        def found(allocation: str, server: str | None) -> dict[str, Any]:
+            on = {"InstanceId": PAIR.servers[server], "AssociationId": "eipassoc-x"} if server else {}
+            return {"AllocationId": allocation, "PublicIp": "203.0.113.10", **on}
+
+        idle = PAIR.other(self._live) if self._live else None
+        return {PAIR.production: found(PAIR.production, self._live), PAIR.staging: found(PAIR.staging, idle)}
+
+    def lock(self, pair: str) -> Lock | None:
+        return self.held
+
+    def locks(self) -> dict[str, Lock]:
+        return {self.held.pair: self.held} if self.held else {}
+
+    def delete_lock(self, lock: Lock) -> bool:
+        was, self.held = self.held, None
+        return was == lock
+
+
+OUTPUTS = {"StateMachineArn": MACHINE, "LockTableName": "locks", "PairsPath": "/eip-cutover/pairs"}
+
+
+class Service:
+    """One client: a function or a value per call; what was asked is kept."""
+
+    class meta:  # noqa: N801  # as botocore calls it
+        region_name = "eu-west-1"
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers, self.asked = answers, list[tuple[str, dict[str, Any]]]()
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*_: object, **asked: Any) -> Any:
+            self.asked.append((name, asked))
+            answer = self._answers[name](**asked) if callable(self._answers[name]) else self._answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+class _Session:
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._services = services
+
+    def client(self, name: str, **_: object) -> Service:
+        return self._services[name]
+
+
+def session(**services: Service) -> Any:
+    """A session of boto3 with these clients, and CloudFormation's that knows the stack."""
+    outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
+    return _Session({"cloudformation": Service(describe_stacks={"Stacks": [{"Outputs": outputs}]}), **services})

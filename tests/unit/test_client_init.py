@@ -1,0 +1,101 @@
+"""From two public addresses to a pair that the stack accepts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from client.account import Account
+from client.init import described_pair, sanitized, server_names
+from client.problems import Problem
+from stacks.configuration import configured_pairs
+
+PRODUCTION, STAGING = "203.0.113.10", "203.0.113.11"
+
+
+def address(ip: str, allocation: str, instance: str | None, **more: Any) -> dict[str, Any]:
+    on = {"AssociationId": "eipassoc-x", "InstanceId": instance, "NetworkInterfaceId": "eni-x"} if instance else {}
+    return {"PublicIp": ip, "AllocationId": allocation, **on, **more}
+
+
+def instance(number: int, name: str | None = None, interfaces: int = 1) -> dict[str, Any]:
+    tags = {} if name is None else {"Tags": [{"Key": "env", "Value": "x"}, {"Key": "Name", "Value": name}]}
+    return {"InstanceId": f"i-{number:08x}", "NetworkInterfaces": [{}] * interfaces, **tags}
+
+
+class Ec2InMemory(Account):
+    region = "eu-west-1"
+
+    def __init__(self, addresses: Iterable[dict[str, Any]], instances: Iterable[dict[str, Any]]) -> None:
+        self._addresses, self._instances = list(addresses), {each["InstanceId"]: each for each in instances}
+
+    def addresses_of(self, public_ips: Iterable[str]) -> list[dict[str, Any]]:
+        return [each for each in self._addresses if each["PublicIp"] in set(public_ips)]
+
+    def instances(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        return {each: self._instances[each] for each in ids if each in self._instances}
+
+
+ON_TWO = [
+    address(PRODUCTION, "eipalloc-0000000a", "i-00000001"),
+    address(STAGING, "eipalloc-0000000b", "i-00000002"),
+]
+
+
+def described(addresses: list[dict[str, Any]], *instances: dict[str, Any]) -> dict[str, Any]:
+    return described_pair(Ec2InMemory(addresses, instances), production=PRODUCTION, staging=STAGING)
+
+
+@pytest.mark.parametrize(
+    ("names", "servers"),
+    [
+        (("bittybot", "tao"), ["bittybot", "tao"]),
+        (("web server (blue)", "web/server: green!"), ["web-server-blue", "web-server-green"]),
+        (("same", "SAME"), ["i-00000001", "i-00000002"]),
+        ((None, "tao"), ["i-00000001", "tao"]),
+        (("", "日本"), ["i-00000001", "i-00000002"]),
+        (("-_.", "x" * 300), ["i-00000001", "x" * 64]),
+        (("[red]a\x1b[2J", '"; rm -rf /'), ["red-a-2J", "rm--rf"]),
+        (("straße", "\u03a4\u0391\u039f.1"), ["stra-e", "1"]),
+    ],
+    ids=str,
+)
+def test_whatever_the_instances_are_called_the_pair_is_valid(
+    names: tuple[str | None, str | None], servers: list[str]
+) -> None:
+    pair = described(ON_TWO, instance(1, names[0]), instance(2, names[1]))
+    assert pair == {
+        "production": "eipalloc-0000000a",
+        "staging": "eipalloc-0000000b",
+        "servers": dict(zip(servers, ["i-00000001", "i-00000002"], strict=True)),
+    }
+    assert configured_pairs({"web": pair})["web"]["servers"] == pair["servers"]
+
+
+def test_a_name_that_is_cut_does_not_end_in_a_separator() -> None:
+    assert sanitized("x" * 63 + " y") == "x" * 63
+    assert server_names([instance(1, "a b"), instance(2, "a-b")]) == ["i-00000001", "i-00000002"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "instances", "says"),
+    [
+        ([], [], ["production address 203.0.113.10 is no Elastic IP of this account in eu-west-1", "staging address"]),
+        ([ON_TWO[0], address(STAGING, "eipalloc-b", None)], [],
+         ["staging address 203.0.113.11 (eipalloc-b) is on no server", "--allocation-id eipalloc-b --instance-id"]),
+        ([address(PRODUCTION, "eipalloc-a", "i-00000002"), ON_TWO[1]], [], ["on the same instance, i-00000002"]),
+        ([ON_TWO[0] | {"ServiceManaged": "alb"}, ON_TWO[1]], [], ["managed by the AWS service alb"]),
+        ([ON_TWO[0], {key: value for key, value in ON_TWO[1].items() if key != "InstanceId"}], [],
+         ["is on eni-x, which is not an instance's"]),
+        (ON_TWO, [instance(1, interfaces=2), instance(2)], ["i-00000001 has 2 network interfaces"]),
+        (ON_TWO, [instance(1)], ["i-00000002 is not in this account and Region"]),
+    ],
+    ids=["unknown", "unassociated", "same instance", "service managed", "no instance", "two interfaces", "no such"],
+)  # fmt: skip
+def test_what_cannot_be_a_pair_is_refused_with_all_that_is_wrong(
+    addresses: list[dict[str, Any]], instances: list[dict[str, Any]], says: list[str]
+) -> None:
+    with pytest.raises(Problem) as refused:
+        described(addresses, *instances)
+    for words in says:
+        assert words in str(refused.value)
