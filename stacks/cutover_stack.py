@@ -10,6 +10,8 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.acknowledged import acknowledge, acknowledge_state_machine
+from stacks.ci_access import CiAccess
+from stacks.ci_configuration import Trust
 from stacks.configuration import Pair, Vpc, placeholder_ids
 from stacks.functions import LAST_CALL, Functions
 from stacks.repair import NAME as REPAIR_NAME
@@ -21,7 +23,8 @@ from stacks.workflow import Workflow
 class CutoverStack(Stack):
     """Everything that a cutover needs in one account and Region.
 
-    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does.
+    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does, `ci_access` what
+    `configured_ci_access` does: with it, there is a role for CI.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class CutoverStack(Stack):
         *,
         pairs: Mapping[str, Pair],
         vpc: Vpc | None = None,
+        ci_access: Trust | None = None,
         **options: Any,
     ) -> None:
         super().__init__(scope, construct_id, **options)
@@ -83,6 +87,9 @@ class CutoverStack(Stack):
                 "the next execution, which takes over the dead lock; nobody would read it in a queue."
             },
         )
+
+        if ci_access:
+            CiAccess(self, "CiAccess", trust=ci_access, state_machine=workflow.state_machine, lock_table=lock_table)
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
