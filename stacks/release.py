@@ -27,9 +27,12 @@ ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the C
 
 
 class Release(Construct):
-    """Source, Deploy, Cutover: one release at a time, in the order in which they came.
+    """One release at a time, in the order in which they came: its source, and then its deployment and cutover.
 
-    The workflow is found by its name, so that the two stacks share no export that would have to be deleted first.
+    These two are one stage. A stage holds one execution at a time, so no release is put onto the idle server while the
+    one before it makes that server live. That an action may use a variable of one before it in its stage is what CDK
+    Pipelines stands on, too (`envFromCfnOutputs`). The workflow is found by its name, so that the two stacks share no
+    export that would have to be deleted first.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Mapping[str, Pair]) -> None:
@@ -40,6 +43,7 @@ class Release(Construct):
         self._function = idle.function
         deploy = actions.LambdaInvokeAction(
             action_name="Deploy",
+            run_order=1,
             lambda_=idle.function,
             user_parameters=idle.asked | {"release": release},
             variables_namespace="Deploy",
@@ -47,6 +51,7 @@ class Release(Construct):
         request = {"pair": pair, "serverName": deploy.variable("server")}
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
+            run_order=2,
             state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", NAME),
             state_machine_input=actions.StateMachineInput.literal(
                 request | ({"expectedRelease": release} if pipeline["expectRelease"] else {})
@@ -58,13 +63,13 @@ class Release(Construct):
             "Pipeline",
             pipeline_name=f"{NAME}-{pair}",
             pipeline_type=codepipeline.PipelineType.V2,
-            # SUPERSEDED, the default, would let a release overtake another one between the deployment and the cutover.
+            # By default a release that waits is given up for a newer one.
             execution_mode=codepipeline.ExecutionMode.QUEUED,
             cross_account_keys=False,
             artifact_bucket=self._artifacts(),
             stages=[
-                codepipeline.StageProps(stage_name=name, actions=[action])
-                for name, action in (("Source", source), ("Deploy", deploy), ("Cutover", cutover))
+                codepipeline.StageProps(stage_name="Source", actions=[source]),
+                codepipeline.StageProps(stage_name="Release", actions=[deploy, cutover]),
             ],
         )
         self._start_or_connect(pipeline["source"])
@@ -123,7 +128,7 @@ class Release(Construct):
         """
         if "connectionArn" in source:
             use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source["connectionArn"]])
-            self._role("Source").add_to_principal_policy(use)
+            self._role("Source", "Source").add_to_principal_policy(use)
             return
         rule = events.Rule(
             self,
@@ -140,19 +145,19 @@ class Release(Construct):
         )
         acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": lost})
 
-    def _role(self, action: str) -> iam.Role:
-        """The role of an action, which the CDK makes; stages and actions have the same names here."""
-        found = self.pipeline.node.find_child(action).node.find_child(action).node.find_child("CodePipelineActionRole")
+    def _role(self, stage: str, action: str) -> iam.Role:
+        """The role of an action, which the CDK makes."""
+        found = self.pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
         return cast(iam.Role, found)
 
     def _acknowledge(self) -> None:
         own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
         objects = {self.pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
-        for role in (self.pipeline.role, self._role("Source")):
+        for role in (self.pipeline.role, self._role("Source", "Source")):
             acknowledge(role, own)
             acknowledge_wildcards(role, objects)
         acknowledge_wildcards(
-            self._role("Deploy"),
+            self._role("Release", "Deploy"),
             {
                 "*": "CodePipeline's Lambda action asks for lambda:ListFunctions, which accepts no other resource.",
                 f"{self._function.function_arn}:*": "Versions of this one function; there are none.",
@@ -165,4 +170,4 @@ class Release(Construct):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         reason = "The executions that this action starts, by their prefix; the rest is made up by CodePipeline."
-        acknowledge_wildcards(self._role("Cutover"), {executions: reason})
+        acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

@@ -62,8 +62,8 @@ def only(template: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def action(template: dict[str, Any], name: str) -> dict[str, Any]:
-    stages = {stage["Name"]: stage["Actions"] for stage in only(template, "AWS::CodePipeline::Pipeline")["Stages"]}
-    (found,) = stages[name]
+    stages = only(template, "AWS::CodePipeline::Pipeline")["Stages"]
+    (found,) = (each for stage in stages for each in stage["Actions"] if each["Name"] == name)
     return dict(found)
 
 
@@ -80,7 +80,13 @@ def from_object(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_releases_wait_in_a_queue_and_none_overtakes_another(branch: dict[str, Any]) -> None:
     pipeline = only(branch, "AWS::CodePipeline::Pipeline")
     assert (pipeline["PipelineType"], pipeline["ExecutionMode"]) == ("V2", "QUEUED")
-    assert [stage["Name"] for stage in pipeline["Stages"]] == ["Source", "Deploy", "Cutover"]
+
+
+def test_no_release_is_deployed_while_the_one_before_it_is_cut_over(branch: dict[str, Any]) -> None:
+    """A stage holds one execution at a time, so both are in one."""
+    stages = only(branch, "AWS::CodePipeline::Pipeline")["Stages"]
+    ordered = {stage["Name"]: {each["Name"]: each["RunOrder"] for each in stage["Actions"]} for stage in stages}
+    assert ordered == {"Source": {"Source": 1}, "Release": {"Deploy": 1, "Cutover": 2}}
 
 
 def test_the_cutover_asks_for_the_server_that_was_deployed_to_and_for_none_that_is_configured(
