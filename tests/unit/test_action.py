@@ -187,7 +187,7 @@ def test_the_actions_of_others_are_named_with_their_version() -> None:
 
 @pytest.mark.skipif(not CLIENT.exists(), reason="the client is not here yet")
 def test_the_client_knows_every_option_and_needs_only_what_the_action_installs() -> None:
-    command = [sys.executable, CLIENT, "start", "--help"]
+    command = [sys.executable, str(CLIENT), "start", "--help"]
     told = re.findall("--[a-z-]+", subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--dry-run"} <= set(told)
     pinned = re.findall(r"^(\w+)==", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
