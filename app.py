@@ -1,25 +1,40 @@
-"""The CDK app: reads the pairs and the VPC from the context (`cdk.json`), and defines the stack that serves them."""
+"""The CDK app: reads its settings from the context (`cdk.json`), and defines the stack that serves the pairs.
+
+With `pipeline` in the context there is a second stack, for a CodePipeline.
+"""
 
 import os
 import sys
 
 import aws_cdk as cdk
 
-from stacks.configuration import InvalidConfiguration, configured_pairs, configured_vpc
 from stacks.cutover_stack import CutoverStack
+from stacks.pipeline_stack import PipelineStack
+from stacks.problems import InvalidConfiguration
+from stacks.settings import configured
 
 app = cdk.App()
 try:
-    pairs = configured_pairs(app.node.try_get_context("pairs"), vpc=app.node.try_get_context("vpc"))
-    vpc = configured_vpc(app.node.try_get_context("vpc"))
+    settings = configured(app.node.try_get_context)
 except InvalidConfiguration as error:
     sys.exit(str(error))
-CutoverStack(
+env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
+cutover = CutoverStack(
     app,
     "EipCutover",
-    pairs=pairs,
-    vpc=vpc,
+    pairs=settings.pairs,
+    vpc=settings.vpc,
+    ci_access=settings.ci_access,
     description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
-    env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+    env=env,
 )
+if settings.pipeline:
+    PipelineStack(
+        app,
+        "EipCutoverPipeline",
+        pipeline=settings.pipeline,
+        pairs=settings.pairs,
+        description="Elastic IP cutover: deploys releases to the idle server, then cuts over.",
+        env=env,
+    ).add_dependency(cutover)
 app.synth()

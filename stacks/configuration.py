@@ -7,7 +7,6 @@ To add a key, add a line to `HealthCheck`, `Pair` or `Vpc`: its name, its type, 
 row to the table in the README, for which a test asks. What depends on a second key is a rule in `stacks/rules.py`.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NotRequired, TypedDict, cast, get_type_hints
@@ -35,7 +34,7 @@ from stacks.keys import (
     text,
     whole_number,
 )
-from stacks.problems import NOTHING, InvalidConfiguration, path_of, problem, shown
+from stacks.problems import NO_JSON, NOTHING, InvalidConfiguration, parsed, path_of, problem, refuse, shown
 from stacks.rules import (
     LONGEST_DEADLINE_SECONDS,
     RULES_OF_A_PAIR,
@@ -57,7 +56,6 @@ __all__ = [
 ]
 
 MOST_CHECKS = 10
-NO_JSON = object()  # text that is none, and reported
 HTTP_OR_HTTPS, HTTPS = Only(("HTTP", "HTTPS")), Only(("HTTPS",))
 PORT = Computed("80 with HTTP, 443 with HTTPS; with TCP it is required", port_of_protocol)
 DEADLINE = Computed(
@@ -126,9 +124,9 @@ def configured_pairs(context: object, vpc: object = None) -> dict[str, Pair]:
     problems of both.
     """
     problems: list[str] = []
-    pairs = _pairs(_parsed("pairs", context, problems), problems, has_vpc=vpc is not None)
+    pairs = _pairs(parsed("pairs", context, problems), problems, has_vpc=vpc is not None)
     _vpc(vpc, problems)
-    _refuse(problems)
+    refuse(problems)
     return pairs
 
 
@@ -136,7 +134,7 @@ def configured_vpc(context: object) -> Vpc | None:
     """The VPC of the stack, from what `node.try_get_context("vpc")` returns. Raises InvalidConfiguration."""
     problems: list[str] = []
     vpc = _vpc(context, problems)
-    _refuse(problems)
+    refuse(problems)
     return vpc
 
 
@@ -145,30 +143,8 @@ def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:
     return [path for path, found in _ids(pairs) if re.search(r"-0([a-f])\1{15}$", found)]
 
 
-def _refuse(problems: list[str]) -> None:
-    if problems:
-        raise InvalidConfiguration("\n  ".join(["The configuration (context in cdk.json) is not valid:", *problems]))
-
-
-def _parsed(name: str, context: object, problems: list[str]) -> object:
-    if not isinstance(context, str):
-        return NOTHING if context is None else context
-
-    def each_key_once(items: list[tuple[str, object]]) -> dict[str, object]:
-        keys = [key for key, _ in items]
-        for key in sorted({key for key in keys if keys.count(key) > 1}):
-            problems.append(problem(name, f"the key {shown(key)} more than once", "each key of an object once"))
-        return dict(items)
-
-    try:
-        return json.loads(context, object_pairs_hook=each_key_once)
-    except (ValueError, RecursionError) as error:
-        problems.append(problem(name, f"text that is not JSON ({error}): {shown(context)}", "an object as JSON"))
-        return NO_JSON
-
-
 def _vpc(context: object, problems: list[str]) -> Vpc | None:
-    given = _parsed("vpc", context, problems)
+    given = parsed("vpc", context, problems)
     if given is NOTHING or given is NO_JSON:
         return None
     return cast(Vpc, read_object("vpc", given, Vpc, problems, {}))

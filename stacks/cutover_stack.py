@@ -12,6 +12,8 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.acknowledged import acknowledge, acknowledge_state_machine
+from stacks.ci_access import CiAccess
+from stacks.ci_configuration import Trust
 from stacks.configuration import Pair, Vpc, placeholder_ids
 from stacks.functions import LAST_CALL, Functions
 from stacks.repair import NAME as REPAIR_NAME
@@ -27,7 +29,8 @@ PUBLISHED_KEYS = ("production", "staging", "servers")
 class CutoverStack(Stack):
     """Everything that a cutover needs in one account and Region.
 
-    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does.
+    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does, `ci_access` what
+    `configured_ci_access` does: with it, there is a role for CI.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class CutoverStack(Stack):
         *,
         pairs: Mapping[str, Pair],
         vpc: Vpc | None = None,
+        ci_access: Trust | None = None,
         **options: Any,
     ) -> None:
         super().__init__(scope, construct_id, **options)
@@ -95,8 +99,17 @@ class CutoverStack(Stack):
                 self,
                 f"Pair {name}",
                 parameter_name=f"{PAIRS_PATH}/{name}",
-                string_value=json.dumps({key: pair[key] for key in PUBLISHED_KEYS}),
+                string_value=json.dumps({key: found for key, found in pair.items() if key in PUBLISHED_KEYS}),
                 description=f"The pair {name} of {WORKFLOW_NAME}, for its client.",
+            )
+        if ci_access:
+            CiAccess(
+                self,
+                "CiAccess",
+                trust=ci_access,
+                state_machine=workflow.state_machine,
+                lock_table=lock_table,
+                pairs_path=PAIRS_PATH,
             )
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)

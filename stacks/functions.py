@@ -20,7 +20,8 @@ LAST_CALL = Duration.seconds(45)
 RESOURCES_PER_STATEMENT = 25
 RUNTIME = "Python 3.13 is a current runtime of Lambda; a newer one is taken when the handlers are tested with it."
 EVERYTHING = (
-    "xray:Put*, ec2:Describe* and the actions by which Lambda puts a function into a VPC accept no other resource; "
+    "xray:Put*, ec2:Describe* and the actions by which Lambda puts a function into a VPC accept no other resource, nor "
+    "do ssm:GetCommandInvocation and codepipeline:PutJob*Result of the pipeline's function; "
     "cloudwatch:DescribeAlarms shows composite alarms to those only who may see all (CloudWatch API Reference)."
 )
 INTERFACES_OF_LAMBDA = [
@@ -46,6 +47,49 @@ def longest_bake(pair: Pair) -> int:
     """The seconds of a bake, with the probe that is under way at its end."""
     bake = pair["bakeSeconds"]
     return bake + max(check["timeoutSeconds"] for check in pair["healthCheck"]) if bake else 0
+
+
+def logged_function(
+    scope: Construct, construct_id: str, *, code: lambda_.Code, module: str, timeout: Duration, no_dead_letters: str
+) -> lambda_.Function:
+    """A function that runs `module`, traced, with a log group and a role of its own.
+
+    `no_dead_letters` says why it needs no dead letter queue.
+    """
+    log_group = logs.LogGroup(
+        scope,
+        f"{construct_id}Logs",
+        retention=logs.RetentionDays.SIX_MONTHS,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group.grant_write(role)
+    function = lambda_.Function(
+        scope,
+        construct_id,
+        code=code,
+        handler=f"{module}.handler",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        architecture=lambda_.Architecture.ARM_64,
+        memory_size=512,
+        timeout=timeout,
+        role=role,
+        log_group=log_group,
+        # What Lambda itself logs, an uncaught exception above all, is one line of JSON too.
+        logging_format=lambda_.LoggingFormat.JSON,
+        tracing=lambda_.Tracing.ACTIVE,
+        environment={"POWERTOOLS_SERVICE_NAME": "eip-cutover"},
+    )
+    acknowledge(
+        function,
+        {
+            "AwsSolutions::AwsSolutions-L1": RUNTIME,
+            "Serverless::Serverless-LambdaLatestVersion": RUNTIME,
+            "Serverless::Serverless-LambdaDLQ": no_dead_letters,
+        },
+    )
+    acknowledge_wildcards(role, {"*": EVERYTHING})
+    return function
 
 
 class Functions(Construct):
@@ -88,41 +132,15 @@ class Functions(Construct):
         return [found for found in self.node.children if isinstance(found, lambda_.Function)]
 
     def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
-        log_group = logs.LogGroup(
-            self,
-            f"{construct_id}Logs",
-            retention=logs.RetentionDays.SIX_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        role = iam.Role(self, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        log_group.grant_write(role)
-        function = lambda_.Function(
+        return logged_function(
             self,
             construct_id,
             code=self._code,
-            handler=f"{module}.handler",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=lambda_.Architecture.ARM_64,
-            memory_size=512,
+            module=module,
             timeout=timeout,
-            role=role,
-            log_group=log_group,
-            # What Lambda itself logs, an uncaught exception above all, is one line of JSON too.
-            logging_format=lambda_.LoggingFormat.JSON,
-            tracing=lambda_.Tracing.ACTIVE,
-            environment={"POWERTOOLS_SERVICE_NAME": "eip-cutover"},
+            no_dead_letters="Only the workflow calls it, and waits for its answer: an event that could get lost, and "
+            "so into a dead letter queue, does not exist.",
         )
-        acknowledge(
-            function,
-            {
-                "AwsSolutions::AwsSolutions-L1": RUNTIME,
-                "Serverless::Serverless-LambdaLatestVersion": RUNTIME,
-                "Serverless::Serverless-LambdaDLQ": "Only the workflow calls it, and waits for its answer: an event "
-                "that could get lost, and so into a dead letter queue, does not exist.",
-            },
-        )
-        acknowledge_wildcards(role, {"*": EVERYTHING})
-        return function
 
     def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:
         """The same function in a VPC, by the ids of its subnets: the CDK's own way would have to look the VPC up.

@@ -1,17 +1,49 @@
-"""How a problem of the configuration is told: on one line, with the key's path, what was found and what is allowed."""
+"""How a problem of the configuration is told: on one line, with the key's path, what was found and what is allowed.
+
+And how a context value is read before anything is known of it: `parsed`, and at the end `refuse`.
+"""
 
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LONGEST_SHOWN_CHARACTERS = 60
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 NOTHING = object()  # neither given nor defaulted; null is something
+NO_JSON = object()  # text that is none, and reported
 
 
 class InvalidConfiguration(ValueError):
-    """The context cannot be deployed; the message has a line for each problem."""
+    """The context cannot be deployed; the message has a line for each of `problems`."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n  ".join(["The configuration (context in cdk.json) is not valid:", *problems]))
+        self.problems = tuple(problems)
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raises InvalidConfiguration if there is a problem."""
+    if problems:
+        raise InvalidConfiguration(problems)
+
+
+def parsed(name: str, context: object, problems: list[str]) -> object:
+    """What `node.try_get_context(name)` returned as a value: NOTHING for None, NO_JSON for text that is not JSON."""
+    if not isinstance(context, str):
+        return NOTHING if context is None else context
+
+    def each_key_once(items: list[tuple[str, object]]) -> dict[str, object]:
+        keys = [key for key, _ in items]
+        for key in sorted({key for key in keys if keys.count(key) > 1}):
+            problems.append(problem(name, f"the key {shown(key)} more than once", "each key of an object once"))
+        return dict(items)
+
+    try:
+        return json.loads(context, object_pairs_hook=each_key_once)
+    except (ValueError, RecursionError) as error:
+        problems.append(problem(name, f"text that is not JSON ({error}): {shown(context)}", "an object as JSON"))
+        return NO_JSON
 
 
 def problem(path: str, found: str, allowed: str) -> str:

@@ -13,6 +13,9 @@ from constructs import IConstruct
 
 from stacks.configuration import configured_pairs
 from stacks.cutover_stack import CutoverStack
+from stacks.pipeline_stack import PipelineStack
+from tests.stacks.test_ci_access import CREATED, EXISTING
+from tests.stacks.test_pipeline import FROM_BRANCH, FROM_OBJECT
 
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
@@ -62,9 +65,19 @@ def acknowledgements(stack: IConstruct) -> dict[Finding, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Checked:
-    return checked(tmp_path_factory.mktemp("nag"))
+OPTIONAL: dict[str, tuple[Any, dict[str, Any]]] = {
+    "as shipped": (CutoverStack, {}),
+    "with a role for CI": (CutoverStack, {"ci_access": EXISTING}),
+    "with a role for CI and its provider": (CutoverStack, {"ci_access": CREATED}),
+    "the pipeline of a branch": (PipelineStack, {"pipeline": FROM_BRANCH}),
+    "the pipeline of an object": (PipelineStack, {"pipeline": FROM_OBJECT}),
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONAL.values(), ids=[*OPTIONAL])
+def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    stack_of, options = request.param
+    return checked(tmp_path_factory.mktemp("nag"), stack_of, **options)
 
 
 def test_the_rules_of_aws_find_nothing_that_is_not_acknowledged(shipped: Checked) -> None:

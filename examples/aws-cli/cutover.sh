@@ -1,0 +1,140 @@
+#!/bin/sh
+# Starts a cutover with nothing but the AWS CLI, follows it, and exits with the codes of `cutover.py start`:
+#
+#   0 done                 10 InvalidRequest     14 AddressMoved      17 stopped
+#   1 this script failed   11 CutoverInProgress  15 RolledBack        18 timed out
+#   2 a value is wrong     12 StagingUnhealthy   16 RollbackFailed    19 failed in another way
+#                          13 PreflightFailed                        130, 143 interrupted; the execution goes on
+#
+# It is told what to do by its environment:
+#
+#   STATE_MACHINE_ARN  the stack's output StateMachineArn
+#   SERVER             the server that shall be live; so a job that is run again never goes back
+#   NAME               the execution's name, of commit and attempt: started again under it, the first one is followed
+#   PAIR               which pair; may be left out where there is one
+#   EXPECTED_RELEASE   the release that the server must answer with, if you like
+#   DRY_RUN            true: everything up to the first change, and the plan
+set -eu
+
+SECONDS_APART=${SECONDS_APART:-3}
+TRIES=${TRIES:-100} # looks in a row that may fail: five minutes
+
+say() {
+  printf '%s\n' "$*" >&2
+}
+
+wrong() {
+  say "$1"
+  exit 2
+}
+
+# Bytes, not letters: what a range or a class means must not depend on the machine's locale.
+matches() {
+  printf '%s' "$1" | LC_ALL=C grep -Eqx "$2" && ! has_control_characters "$1"
+}
+
+has_control_characters() {
+  [ -n "$(printf '%s' "$1" | LC_ALL=C tr -dc '\000-\037\177' | od -An -c)" ]
+}
+
+# One member of a JSON object, `,"name":"value"`; nothing where there is no value.
+member() {
+  if [ -n "$2" ]; then
+    printf ',"%s":"%s"' "$1" "$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')"
+  fi
+}
+
+[ -n "${STATE_MACHINE_ARN:-}" ] || wrong "STATE_MACHINE_ARN is not set; it is the stack's output StateMachineArn."
+[ -n "${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] || wrong "SERVER is not set; without it, a job run again goes back."
+[ -n "${NAME:-}" ] || wrong "NAME is not set; make it of commit and attempt."
+# The AWS CLI would read a file for a value that begins with file://.
+matches "$STATE_MACHINE_ARN" 'arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+' ||
+  wrong "STATE_MACHINE_ARN is not the ARN of a state machine."
+matches "$NAME" '[A-Za-z0-9._-]{1,80}' || wrong "NAME must be 1 to 80 letters, digits and characters of ._-"
+case ${DRY_RUN:-false} in
+true) dry_run=',"dryRun":true' ;;
+false) dry_run= ;;
+*) wrong "DRY_RUN must be true or false." ;;
+esac
+for value in "${PAIR:-}" "${SERVER:-}" "${EXPECTED_RELEASE:-}"; do
+  if has_control_characters "$value"; then
+    wrong "PAIR, SERVER and EXPECTED_RELEASE must be one line each, without control characters."
+  fi
+done
+
+members=$(member pair "${PAIR:-}")$(member serverName "${SERVER:-}")
+members=$members$(member expectedRelease "${EXPECTED_RELEASE:-}")$dry_run
+input="{${members#,}}"
+execution="${STATE_MACHINE_ARN%%:stateMachine:*}:execution:${STATE_MACHINE_ARN##*:stateMachine:}:$NAME"
+
+# What `describe-execution` says of the execution: $1 is a JMESPath expression.
+look() {
+  aws stepfunctions describe-execution --execution-arn "$execution" --query "$1" --output text
+}
+
+interrupted() {
+  say "Interrupted. Nothing was stopped; it goes on, if it was started: $execution"
+  exit "$1"
+}
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM
+
+if said=$(aws stepfunctions start-execution --state-machine-arn "$STATE_MACHINE_ARN" --name "$NAME" --input "$input" \
+  --query executionArn --output text 2>&1); then
+  say "Started: $execution"
+else
+  case $said in
+  *ExecutionAlreadyExists*) ;;
+  *)
+    say "$said"
+    exit 1
+    ;;
+  esac
+  if [ "$(look input)" != "$input" ]; then
+    say "There is an execution $NAME already, with another input. Nothing was started. Choose another NAME."
+    exit 1
+  fi
+  say "Was started before, with the same input; nothing was started now: $execution"
+fi
+
+failures=0
+while :; do
+  if status=$(look status); then
+    failures=0
+    case $status in RUNNING | PENDING_REDRIVE) ;; *) break ;; esac
+  else
+    failures=$((failures + 1))
+    if [ "$failures" -ge "$TRIES" ]; then
+      say "Lost sight of it. It goes on: $execution"
+      exit 1
+    fi
+  fi
+  sleep "$SECONDS_APART"
+done
+
+case $status in
+SUCCEEDED)
+  look output
+  exit 0
+  ;;
+FAILED)
+  error=$(look error)
+  say "$error: $(look cause)"
+  ;;
+*)
+  error=$status
+  say "$status. It is repaired by itself within minutes: production stays where it is."
+  ;;
+esac
+case $error in
+InvalidRequest) exit 10 ;;
+CutoverInProgress) exit 11 ;;
+StagingUnhealthy) exit 12 ;;
+PreflightFailed) exit 13 ;;
+AddressMoved) exit 14 ;;
+RolledBack) exit 15 ;;
+RollbackFailed) exit 16 ;;
+ABORTED) exit 17 ;;
+TIMED_OUT) exit 18 ;;
+*) exit 19 ;;
+esac

@@ -1,0 +1,177 @@
+"""The pipeline's Deploy action: puts a release onto the server that is idle at this moment, and names it.
+
+Which server that is nobody configures: it is the one that holds the staging address. The job ends with the output
+variable `server`, so that the cutover that follows asks for this server, also when its stage is tried again later.
+
+CodePipeline calls this once for a job, and again with the continuation token for as long as the job says that it goes
+on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API reference, PutJobSuccessResult.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from addresses import Addresses, ec2_client
+from describe_addresses import configured_pairs
+from errors import CutoverError
+from pair import Pair, Server
+
+CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+# How long one call waits before it hands the job back, well within the function's timeout.
+PATIENCE_SECONDS, PAUSE_SECONDS = 40.0, 2.0
+# Until the agent must have fetched the command; 30 is the least. Source: API reference of SendCommand.
+DELIVERY_SECONDS = 60
+MARGIN_SECONDS = 120
+LONGEST_OUTPUT, LONGEST_MESSAGE = 1500, 4000  # CodePipeline takes 5,000 characters
+GOING_ON = ("Pending", "InProgress", "Delayed", "Cancelling")
+
+logger = Logger()
+ec2 = ec2_client()
+# Typed as Any: only EC2's types are installed.
+ssm: Any = boto3.client("ssm", config=CONFIG)
+codepipeline: Any = boto3.client("codepipeline", config=CONFIG)
+
+
+class NotDeployed(Exception):
+    """The release is not on the idle server; the message is for a person."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A command that was sent to a server, as the continuation token carries it."""
+
+    command_id: str
+    server: str
+    instance_id: str
+    until: float
+
+
+@logger.inject_lambda_context(correlation_id_path='"CodePipeline.job".id')
+def handler(event: Mapping[str, Any], _context: LambdaContext) -> None:
+    """Does one call's share of the job, and tells CodePipeline how it stands."""
+    job = event["CodePipeline.job"]
+    pair = configured_pairs()[asked_of(job)["pair"]]
+    work(job, IdleServer(pair, ec2=ec2, ssm=ssm), codepipeline)
+
+
+def asked_of(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The action's UserParameters: `pair`, `document`, `release` and `seconds`."""
+    found: dict[str, Any] = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
+    return found
+
+
+def work(job: Mapping[str, Any], idle: "IdleServer", codepipeline: Any) -> None:
+    asked, token = asked_of(job), job["data"].get("continuationToken")
+    try:
+        if token:
+            deployment = Deployment(**json.loads(token))
+        else:
+            deployment = idle.send(asked["document"], release=asked["release"], seconds=asked["seconds"])
+            logger.info("Sent", **asdict(deployment))
+        finished = idle.finished(deployment)
+    except NotDeployed as error:
+        logger.warning("Not deployed", reason=str(error))
+        codepipeline.put_job_failure_result(
+            jobId=job["id"], failureDetails={"type": "JobFailed", "message": str(error)[:LONGEST_MESSAGE]}
+        )
+        return
+    if finished:
+        variables = {"server": deployment.server, "instanceId": deployment.instance_id}
+        codepipeline.put_job_success_result(jobId=job["id"], outputVariables=variables)
+    else:
+        codepipeline.put_job_success_result(jobId=job["id"], continuationToken=json.dumps(asdict(deployment)))
+
+
+class IdleServer:
+    """The idle server of a pair, and what is run on it. The clock is time's own but in tests."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        *,
+        ec2: Any,
+        ssm: Any,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._pair, self._clock, self._sleep = pair, clock, sleep
+        self._addresses = Addresses(pair, ec2)
+        self._ssm = ssm
+
+    def send(self, document: str, *, release: str, seconds: int) -> Deployment:
+        """Starts the document on the idle server. Raises NotDeployed."""
+        server = self._idle()
+        try:
+            sent = self._ssm.send_command(
+                DocumentName=document,
+                DocumentVersion="$LATEST",
+                InstanceIds=[server.instance_id],
+                Parameters={"Release": [release]},
+                TimeoutSeconds=DELIVERY_SECONDS,
+                Comment=f"Release {release} to {server.name}, idle in {self._pair.name}"[:100],
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise NotDeployed(
+                f"Systems Manager did not take the command for {server.name} ({server.instance_id}): {error}. Is its "
+                "agent running, with an instance profile that allows AmazonSSMManagedInstanceCore?"
+            ) from error
+        until = self._clock() + DELIVERY_SECONDS + seconds + MARGIN_SECONDS
+        return Deployment(sent["Command"]["CommandId"], server.name, server.instance_id, until)
+
+    def finished(self, deployment: Deployment) -> bool:
+        """Whether the command has succeeded and the server is idle still; False while it runs. Raises NotDeployed."""
+        patience = self._clock() + PATIENCE_SECONDS
+        while not self._succeeded(deployment):
+            if self._clock() > deployment.until:
+                raise NotDeployed(
+                    f"Whether the command {deployment.command_id} on {deployment.server} has ended could not be learnt "
+                    "in its time. Look in Systems Manager, Run Command, before you try again."
+                )
+            if self._clock() > patience:
+                return False
+            self._sleep(PAUSE_SECONDS)
+        if self._idle().name != deployment.server:
+            raise NotDeployed(
+                f"The release was put onto {deployment.server}, which became live meanwhile. Look at both."
+            )
+        return True
+
+    def _succeeded(self, deployment: Deployment) -> bool:
+        """False while it runs, and where that cannot be learnt: a second command must not run beside this one."""
+        try:
+            found = self._ssm.get_command_invocation(CommandId=deployment.command_id, InstanceId=deployment.instance_id)
+        except (ClientError, BotoCoreError) as error:  # InvocationDoesNotExist, too, just after it was sent
+            logger.info("Not learnt", reason=str(error))
+            return False
+        if found["Status"] in GOING_ON:
+            return False
+        if found["Status"] == "Success":
+            return True
+        said = (found.get("StandardErrorContent") or found.get("StandardOutputContent") or "").strip()
+        raise NotDeployed(
+            f"The command {deployment.command_id} on {deployment.server} ({deployment.instance_id}) ended "
+            f"{found.get('StatusDetails') or found['Status']}. Production was not touched. It said: "
+            f"{said[-LONGEST_OUTPUT:] or 'nothing'}"
+        )
+
+    def _idle(self) -> Server:
+        """The server that holds the staging address, while the other one holds production. Raises NotDeployed."""
+        try:
+            production, staging = self._addresses.look()
+        except CutoverError as error:
+            raise NotDeployed(f"Which server is idle could not be learnt. {error}") from error
+        live, idle = (self._pair.server_named(address.server) for address in (production, staging))
+        if live is None or idle is None or live == idle:
+            raise NotDeployed(
+                f"No server of {self._pair.name} is idle for sure: production is {production.place}, staging is "
+                f"{staging.place}. Start the workflow once, which puts staging right, and try again."
+            )
+        return idle

@@ -1,0 +1,96 @@
+"""The role that CI assumes by OpenID Connect, without stored keys: it may start this workflow, follow it and look."""
+
+from aws_cdk import ArnFormat, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.acknowledged import acknowledge_wildcards
+from stacks.ci_configuration import Trust
+from stacks.repair import NAME as REPAIR
+from stacks.workflow import NAME
+
+EXECUTIONS = "The executions of this one state machine: who starts them names them."
+ANY_ADDRESS = "ec2:DescribeAddresses accepts no other resource (Service Authorization Reference, Amazon EC2)."
+ANY_ID = "CloudFormation makes up the last part of a stack's ARN; the name before it is exact."
+ANY_PAIR = "The pairs that this stack publishes under a path of its own; ids and names, nothing secret."
+
+
+class CiAccess(Construct):
+    """A role for the jobs of `trust`. Its ARN is the stack's output `CiRoleArn`.
+
+    It may call what `cutover.py start`, `watch` and `status` call, and the AWS CLI in `examples/aws-cli`: no execution
+    can be stopped with it, no lock deleted, no address moved but through the workflow.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        trust: Trust,
+        state_machine: sfn.StateMachine,
+        lock_table: dynamodb.Table,
+        pairs_path: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = Stack.of(self)
+        self.role = iam.Role(
+            self,
+            "Role",
+            description=f"CI starts and follows executions of {NAME}.",
+            # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals knows no
+            # wildcards. Without the subject, any job of anybody could assume the role.
+            assumed_by=iam.WebIdentityPrincipal(
+                self._provider(trust),
+                {"StringEquals": {f"{trust.issuer}:aud": trust.audience, f"{trust.issuer}:sub": trust.subject}},
+            ),
+        )
+        executions = self._executions_of(NAME)
+        either = [executions, self._executions_of(REPAIR)]
+        described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
+        path = stack.format_arn(service="ssm", resource="parameter", resource_name=pairs_path.removeprefix("/"))
+        for actions, resources in (
+            (["states:StartExecution", "states:ListExecutions"], [state_machine.state_machine_arn]),
+            # A lock may be held by an execution of the repair, too.
+            (["states:DescribeExecution"], either),
+            (["states:GetExecutionHistory"], [executions]),
+            (["cloudformation:DescribeStacks"], [described]),
+            (["ssm:GetParametersByPath"], [path, f"{path}/*"]),
+            (["dynamodb:Scan"], [lock_table.table_arn]),
+            (["ec2:DescribeAddresses"], ["*"]),
+        ):
+            self.role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        acknowledge_wildcards(
+            self.role,
+            {
+                "*": ANY_ADDRESS,
+                **dict.fromkeys(either, EXECUTIONS),
+                described: ANY_ID,
+                f"{path}/*": ANY_PAIR,
+            },
+        )
+        CfnOutput(stack, "CiRoleArn", value=self.role.role_arn)
+
+    def _provider(self, trust: Trust) -> str:
+        """The ARN of the provider. One that is made here stays when the stack goes: others may have come to use it."""
+        if not trust.creates_provider:
+            return Stack.of(self).format_arn(
+                service="iam", region="", resource="oidc-provider", resource_name=trust.issuer
+            )
+        return iam.OidcProviderNative(
+            self,
+            "Provider",
+            url=trust.url,
+            client_ids=[trust.audience],
+            removal_policy=RemovalPolicy.RETAIN,
+        ).oidc_provider_arn
+
+    def _executions_of(self, name: str) -> str:
+        return Stack.of(self).format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )

@@ -1,0 +1,153 @@
+"""CI's role: who may assume it, and that it may start and read this workflow and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from stacks.ci_configuration import Trust
+from stacks.configuration import configured_pairs
+from stacks.cutover_stack import CutoverStack
+from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
+
+CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
+GITHUB = "token.actions.githubusercontent.com"
+EXISTING = Trust(f"https://{GITHUB}", "sts.amazonaws.com", "repo:octo-org/octo-repo:ref:refs/heads/main", False)
+CREATED = Trust("https://gitlab.com", "https://gitlab.com", "project_path:o/w:ref_type:branch:ref:main", True)
+HERE = f"{REGION}:{ACCOUNT}"
+MACHINE = f"arn:aws:states:{HERE}:stateMachine:eip-cutover"
+EXECUTION = f"arn:aws:states:{HERE}:execution:eip-cutover:release-1"
+REPAIR = f"arn:aws:states:{HERE}:execution:eip-cutover-repair:1"
+STACK = f"arn:aws:cloudformation:{HERE}:stack/EipCutover/0a1b"
+PAIRS = f"arn:aws:ssm:{HERE}:parameter/eip-cutover/pairs"
+
+
+def synthesized(folder: Path, trust: Trust | None) -> dict[str, Any]:
+    app = cdk.App(context=CONTEXT, outdir=str(folder))
+    stack = CutoverStack(app, "EipCutover", pairs=configured_pairs(CONTEXT["pairs"]), ci_access=trust)
+    template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
+    return template
+
+
+def role_in(template: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """CI's role: the one in the output, by its logical id."""
+    name = template["Outputs"]["CiRoleArn"]["Value"]["Fn::GetAtt"][0]
+    return name, template["Resources"][name]["Properties"]
+
+
+@pytest.fixture(scope="module")
+def with_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return synthesized(tmp_path_factory.mktemp("ci"), EXISTING)
+
+
+@pytest.fixture(scope="module")
+def granted(with_access: dict[str, Any]) -> set[tuple[str, str]]:
+    return grants(statements_of(with_access, role_in(with_access)[0]))
+
+
+def test_only_a_token_of_this_issuer_for_this_audience_about_this_subject_opens_the_role(
+    with_access: dict[str, Any],
+) -> None:
+    _, role = role_in(with_access)
+    assert in_account(role["AssumeRolePolicyDocument"], with_access) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"},
+                "Condition": {
+                    "StringEquals": {
+                        f"{GITHUB}:aud": "sts.amazonaws.com",
+                        f"{GITHUB}:sub": "repo:octo-org/octo-repo:ref:refs/heads/main",
+                    }
+                },
+            }
+        ],
+    }
+
+
+def test_an_existing_provider_is_not_made_again(with_access: dict[str, Any]) -> None:
+    assert not [found for found in with_access["Resources"].values() if "OIDC" in found["Type"]]
+
+
+def test_a_provider_that_is_made_stays_when_the_stack_goes(tmp_path: Path) -> None:
+    template = synthesized(tmp_path, CREATED)
+    ((name, provider),) = [
+        (name, found) for name, found in template["Resources"].items() if found["Type"] == "AWS::IAM::OIDCProvider"
+    ]
+    assert provider["Properties"] == {"Url": "https://gitlab.com", "ClientIdList": ["https://gitlab.com"]}
+    assert (provider["DeletionPolicy"], provider["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    (trust,) = role_in(template)[1]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Federated": {"Ref": name}}  # its ARN
+    assert trust["Condition"]["StringEquals"].keys() == {"gitlab.com:aud", "gitlab.com:sub"}
+
+
+def test_the_role_may_do_exactly_this(granted: set[tuple[str, str]], with_access: dict[str, Any]) -> None:
+    (table,) = [name for name, found in with_access["Resources"].items() if found["Type"] == "AWS::DynamoDB::Table"]
+    assert granted == {
+        ("states:StartExecution", MACHINE),
+        ("states:ListExecutions", MACHINE),
+        ("states:DescribeExecution", f"arn:aws:states:{HERE}:execution:eip-cutover:*"),
+        ("states:DescribeExecution", f"arn:aws:states:{HERE}:execution:eip-cutover-repair:*"),
+        ("states:GetExecutionHistory", f"arn:aws:states:{HERE}:execution:eip-cutover:*"),
+        ("cloudformation:DescribeStacks", f"arn:aws:cloudformation:{HERE}:stack/EipCutover/*"),
+        ("ssm:GetParametersByPath", PAIRS),
+        ("ssm:GetParametersByPath", f"{PAIRS}/*"),
+        ("dynamodb:Scan", f"arn:aws:dynamodb:{HERE}:table/{table}"),
+        ("ec2:DescribeAddresses", "*"),
+    }
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call("states:StartExecution", MACHINE),
+        Call("states:DescribeExecution", EXECUTION),
+        Call("states:GetExecutionHistory", EXECUTION),
+        Call("states:ListExecutions", MACHINE),
+        Call("states:DescribeExecution", REPAIR),
+        Call("cloudformation:DescribeStacks", STACK),
+        Call("ssm:GetParametersByPath", PAIRS),
+        Call("ssm:GetParametersByPath", f"{PAIRS}/web"),
+        Call("ec2:DescribeAddresses", "*"),
+    ],
+    ids=lambda call: f"{call.action} on {call.resource}",
+)
+def test_what_the_client_calls_is_allowed(granted: set[tuple[str, str]], call: Call) -> None:
+    assert allows(granted, call)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call("states:StopExecution", EXECUTION),
+        Call("states:RedriveExecution", EXECUTION),
+        Call("states:UpdateStateMachine", MACHINE),
+        Call("states:StartExecution", f"{MACHINE}-repair"),
+        Call("states:StartExecution", f"arn:aws:states:{HERE}:stateMachine:payroll"),
+        Call("states:GetExecutionHistory", f"arn:aws:states:{HERE}:execution:payroll:1"),
+        Call("states:DescribeExecution", f"arn:aws:states:{HERE}:execution:eip-cutover-of-somebody-else:1"),
+        Call("cloudformation:DescribeStacks", f"arn:aws:cloudformation:{HERE}:stack/EipCutoverPipeline/0a1b"),
+        Call("cloudformation:UpdateStack", STACK),
+        Call("ssm:GetParametersByPath", f"{PAIRS}-of-somebody-else"),
+        Call("ssm:GetParameter", f"{PAIRS}/web"),
+        Call("ssm:PutParameter", f"{PAIRS}/web"),
+        Call("dynamodb:DeleteItem", f"arn:aws:dynamodb:{HERE}:table/Locks"),
+        Call("ec2:AssociateAddress", "*"),
+        Call("ec2:DisassociateAddress", "*"),
+        Call("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/Admin"),
+        Call("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/Admin"),
+        Call("lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:associate"),
+    ],
+    ids=lambda call: f"{call.action} on {call.resource}",
+)
+def test_nothing_else_is_allowed(granted: set[tuple[str, str]], call: Call) -> None:
+    assert not allows(granted, call)
+
+
+def test_without_it_there_is_no_role_for_ci(template: dict[str, Any]) -> None:
+    assert "CiRoleArn" not in template["Outputs"]
+    assert "AssumeRoleWithWebIdentity" not in json.dumps(template)

@@ -1,0 +1,296 @@
+"""The pipeline: a release goes onto the idle server, and that server, named, is cut over to."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from stacks.configuration import configured_pairs
+from stacks.deploy_to_idle import RELEASE
+from stacks.pipeline_configuration import Pipeline, configured_pipeline
+from stacks.pipeline_stack import PipelineStack
+from stacks.problems import InvalidConfiguration
+from stacks.release import EXECUTION_NAME_PREFIX
+from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
+
+PROJECT = Path(__file__).parents[2]
+CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
+PAIRS = configured_pairs(CONTEXT["pairs"])
+TWO_PAIRS = configured_pairs(
+    CONTEXT["pairs"]
+    | {
+        "api": {
+            "production": "eipalloc-0cccccccccccccccc",
+            "staging": "eipalloc-0dddddddddddddddd",
+            "servers": {"ant": "i-0cccccccccccccccc", "bee": "i-0dddddddddddddddd"},
+            "healthCheck": {"releaseHeader": "X-Release"},
+        }
+    }
+)
+CONNECTION = "arn:aws:codeconnections:eu-central-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
+BRANCH = {"connectionArn": CONNECTION, "repository": "octo-org/octo-repo", "branch": "main"}
+OBJECT = {"bucket": "releases-of-octo", "key": "web/release.zip"}
+DEPLOY = {"command": '/opt/web/deploy "$RELEASE"'}
+
+
+def configured(pairs: Any = PAIRS, **keys: Any) -> Pipeline:
+    found = configured_pipeline({"source": BRANCH, "deploy": DEPLOY} | keys, pairs)
+    assert found is not None
+    return found
+
+
+FROM_BRANCH = configured()
+FROM_OBJECT = configured(source=OBJECT)
+
+
+def synthesized(folder: Path, pipeline: Pipeline, pairs: Any = PAIRS) -> dict[str, Any]:
+    app = cdk.App(context=CONTEXT, outdir=str(folder))
+    stack = PipelineStack(app, "EipCutoverPipeline", pipeline=pipeline, pairs=pairs)
+    template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
+    return template
+
+
+def only(template: dict[str, Any], kind: str) -> dict[str, Any]:
+    (found,) = (found["Properties"] for found in template["Resources"].values() if found["Type"] == kind)
+    return dict(found)
+
+
+def action(template: dict[str, Any], name: str) -> dict[str, Any]:
+    stages = only(template, "AWS::CodePipeline::Pipeline")["Stages"]
+    (found,) = (each for stage in stages for each in stage["Actions"] if each["Name"] == name)
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def branch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return synthesized(tmp_path_factory.mktemp("branch"), FROM_BRANCH)
+
+
+@pytest.fixture(scope="module")
+def from_object(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return synthesized(tmp_path_factory.mktemp("object"), FROM_OBJECT)
+
+
+def test_releases_wait_in_a_queue_and_none_overtakes_another(branch: dict[str, Any]) -> None:
+    pipeline = only(branch, "AWS::CodePipeline::Pipeline")
+    assert (pipeline["PipelineType"], pipeline["ExecutionMode"]) == ("V2", "QUEUED")
+
+
+def test_no_release_is_deployed_while_the_one_before_it_is_cut_over(branch: dict[str, Any]) -> None:
+    """A stage holds one execution at a time, so both are in one."""
+    stages = only(branch, "AWS::CodePipeline::Pipeline")["Stages"]
+    ordered = {stage["Name"]: {each["Name"]: each["RunOrder"] for each in stage["Actions"]} for stage in stages}
+    assert ordered == {"Source": {"Source": 1}, "Release": {"Deploy": 1, "Cutover": 2}}
+
+
+def test_the_cutover_asks_for_the_server_that_was_deployed_to_and_for_none_that_is_configured(
+    branch: dict[str, Any],
+) -> None:
+    cutover = action(branch, "Cutover")["Configuration"]
+    assert cutover["InputType"] == "Literal"
+    assert json.loads(cutover["Input"]) == {"pair": "web", "serverName": "#{Deploy.server}"}
+    assert action(branch, "Deploy")["Namespace"] == "Deploy"
+    arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:eip-cutover"
+    assert in_account(cutover["StateMachineArn"], branch) == arn
+
+
+def test_the_release_that_was_deployed_is_expected_where_servers_say_which_they_run(tmp_path: Path) -> None:
+    pipeline = configured(TWO_PAIRS, pair="api", source=OBJECT, expectRelease=True)
+    template = synthesized(tmp_path, pipeline, TWO_PAIRS)
+    assert json.loads(action(template, "Cutover")["Configuration"]["Input"]) == {
+        "pair": "api",
+        "serverName": "#{Deploy.server}",
+        "expectedRelease": "#{Source.VersionId}",
+    }
+    assert only(template, "AWS::CodePipeline::Pipeline")["Name"] == "eip-cutover-api"
+
+
+def test_input_and_name_of_the_execution_keep_to_their_limits(tmp_path: Path) -> None:
+    name = "x" * 64
+    pairs = {name: TWO_PAIRS["api"]}
+    pipeline = configured(pairs, expectRelease=True, deploy={"command": "x" * 1000})
+    template = synthesized(tmp_path, pipeline, pairs)
+    assert len(action(template, "Cutover")["Configuration"]["Input"]) <= 1000
+    assert len(str(in_account(action(template, "Deploy")["Configuration"]["UserParameters"], template))) <= 1000
+    assert len(EXECUTION_NAME_PREFIX) <= 43
+    assert len(only(template, "AWS::CodePipeline::Pipeline")["Name"]) <= 100
+
+
+def test_the_deployment_is_told_the_pair_and_the_release_but_not_the_server(branch: dict[str, Any]) -> None:
+    asked = json.loads(str(in_account(action(branch, "Deploy")["Configuration"]["UserParameters"], branch)))
+    assert {key: asked[key] for key in ("pair", "release", "seconds")} == {
+        "pair": "web",
+        "release": "#{Source.CommitId}",
+        "seconds": 600,
+    }
+    assert not re.search("i-0|bittybot|tao", json.dumps(only(branch, "AWS::CodePipeline::Pipeline")))
+
+
+def test_the_command_runs_with_the_release_in_its_environment_and_stops_at_the_first_failure(
+    branch: dict[str, Any],
+) -> None:
+    document = only(branch, "AWS::SSM::Document")["Content"]
+    (step,) = document["mainSteps"]
+    assert step["inputs"]["runCommand"] == ["set -eu", "export RELEASE='{{ Release }}'", DEPLOY["command"]]
+    assert step["inputs"]["timeoutSeconds"] == "600"
+    assert document["parameters"]["Release"]["allowedPattern"] == RELEASE
+
+
+@pytest.mark.parametrize(
+    "release", ["8f2c6a9", "3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo", "v1.2"]
+)
+def test_a_commit_or_a_version_is_a_release(release: str) -> None:
+    assert re.fullmatch(RELEASE, release)
+
+
+@pytest.mark.parametrize("release", ["", "'; reboot; '", "$(reboot)", "`reboot`", "a b", "a\nb", "x" * 256, '"'])
+def test_nothing_that_a_shell_would_run_is_a_release(release: str) -> None:
+    assert not re.fullmatch(RELEASE, release)
+
+
+def test_the_function_may_run_that_document_on_those_two_servers_and_nothing_else(branch: dict[str, Any]) -> None:
+    function = only(branch, "AWS::Lambda::Function")
+    granted = grants(statements_of(branch, function["Role"]["Fn::GetAtt"][0]))
+    here = f"{REGION}:{ACCOUNT}"
+    (document,) = (name for name, found in branch["Resources"].items() if found["Type"] == "AWS::SSM::Document")
+    assert {found for found in granted if found[0].startswith("ssm:Send")} == {
+        ("ssm:SendCommand", f"arn:aws:ec2:{here}:instance/i-0aaaaaaaaaaaaaaaa"),
+        ("ssm:SendCommand", f"arn:aws:ec2:{here}:instance/i-0bbbbbbbbbbbbbbbb"),
+        ("ssm:SendCommand", f"arn:aws:ssm:{here}:document/arn:aws:AWS::SSM::Document:{here}:{document}"),
+    }
+    assert {found[0] for found in granted} == {
+        "ssm:SendCommand", "ssm:GetCommandInvocation", "ec2:DescribeAddresses",
+        "codepipeline:PutJobSuccessResult", "codepipeline:PutJobFailureResult",
+        "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+    }  # fmt: skip
+
+
+def test_a_call_of_the_function_that_died_is_not_made_again(branch: dict[str, Any]) -> None:
+    assert only(branch, "AWS::Lambda::EventInvokeConfig")["MaximumRetryAttempts"] == 0
+
+
+def test_each_action_may_do_its_own_thing_only(branch: dict[str, Any]) -> None:
+    cutover = grants(statements_of(branch, action(branch, "Cutover")["RoleArn"]["Fn::GetAtt"][0]))
+    here = f"{REGION}:{ACCOUNT}"
+    assert cutover == {
+        ("states:StartExecution", f"arn:aws:states:{here}:stateMachine:eip-cutover"),
+        ("states:DescribeStateMachine", f"arn:aws:states:{here}:stateMachine:eip-cutover"),
+        ("states:DescribeExecution", f"arn:aws:states:{here}:execution:eip-cutover:pipeline*"),
+    }
+    deploy = grants(statements_of(branch, action(branch, "Deploy")["RoleArn"]["Fn::GetAtt"][0]))
+    assert {found[0] for found in deploy} == {"lambda:InvokeFunction", "lambda:ListFunctions"}
+
+
+def test_a_connection_may_be_used_under_its_new_name_and_its_old(branch: dict[str, Any]) -> None:
+    role = action(branch, "Source")["RoleArn"]["Fn::GetAtt"][0]
+    used = [found for found in statements_of(branch, role) if "UseConnection" in str(found["Action"])]
+    assert used == [
+        {
+            "Action": ["codeconnections:UseConnection", "codestar-connections:UseConnection"],
+            "Effect": "Allow",
+            "Resource": CONNECTION,
+        }
+    ]
+
+
+def test_a_new_object_starts_the_pipeline_by_an_event_and_nobody_polls(from_object: dict[str, Any]) -> None:
+    source = action(from_object, "Source")["Configuration"]
+    assert source == {"S3Bucket": OBJECT["bucket"], "S3ObjectKey": OBJECT["key"], "PollForSourceChanges": False}
+    rule = only(from_object, "AWS::Events::Rule")
+    assert rule["EventPattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [OBJECT["bucket"]]}, "object": {"key": [OBJECT["key"]]}},
+    }
+    (target,) = rule["Targets"]
+    (pipeline,) = (n for n, found in from_object["Resources"].items() if found["Type"] == "AWS::CodePipeline::Pipeline")
+    assert {"Ref": pipeline} in target["Arn"]["Fn::Join"][1]
+
+
+def test_artifacts_are_private_encrypted_and_expire(branch: dict[str, Any]) -> None:
+    bucket = only(branch, "AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]
+    assert bucket["LifecycleConfiguration"]["Rules"] == [{"ExpirationInDays": 30, "Status": "Enabled"}]
+
+
+SOURCE = "an object with the keys connectionArn, repository, branch or the keys bucket, key"
+BAD: dict[str, tuple[object, str, str, str]] = {
+    "a list": ([], "pipeline", "[]", "an object with the keys pair, source, deploy, expectRelease"),
+    "text that is no JSON": ("{", "pipeline", "text that is not JSON", "an object as JSON"),
+    "no source": ({"deploy": DEPLOY}, "pipeline.source", "nothing", SOURCE),
+    "a source that is a text": ({"source": "s3://x/y", "deploy": DEPLOY}, "pipeline.source", '"s3://x/y"', SOURCE),
+    "no deployment": ({"source": BRANCH}, "pipeline.deploy", "nothing", "the keys command, timeoutSeconds"),
+    "a connection of another service": (
+        {"source": BRANCH | {"connectionArn": "arn:aws:codecommit:eu-central-1:123456789012:web"}, "deploy": DEPLOY},
+        "pipeline.source.connectionArn", "codecommit", "the ARN of a connection",
+    ),
+    "a branch beside a bucket": (
+        {"source": OBJECT | {"branch": "main"}, "deploy": DEPLOY},
+        "pipeline.source.branch", "an unknown key", "it belongs to a source without a bucket",
+    ),
+    "a key with a wildcard": (
+        {"source": OBJECT | {"key": "web/*"}, "deploy": DEPLOY}, "pipeline.source.key", "web/*", "an object's key",
+    ),
+    "no command": ({"source": BRANCH, "deploy": {}}, "pipeline.deploy.command", "nothing", "one line of shell"),
+    "two lines": (
+        {"source": BRANCH, "deploy": {"command": "a\nb"}}, "pipeline.deploy.command", "a\\nb", "one line of shell",
+    ),
+    "a parameter of Systems Manager": (
+        {"source": BRANCH, "deploy": {"command": "docker ps --format '{{.ID}}'"}},
+        "pipeline.deploy.command", "{{.ID}}", 'no "{{"',
+    ),
+    "a time-out of a day": (
+        {"source": BRANCH, "deploy": DEPLOY | {"timeoutSeconds": 86400}},
+        "pipeline.deploy.timeoutSeconds", "86400", "from 30 to 1800",
+    ),
+    "an unknown pair": (
+        {"source": BRANCH, "deploy": DEPLOY, "pair": "wbe"}, "pipeline.pair", '"wbe"', 'a configured pair: "web" or',
+    ),
+    "no pair of two": ({"source": BRANCH, "deploy": DEPLOY}, "pipeline.pair", "nothing", '"web" or "api": more than'),
+    "an expected release that no server says": (
+        {"source": BRANCH, "deploy": DEPLOY, "pair": "web", "expectRelease": True},
+        "pipeline.expectRelease", "no check of the pair has a releaseHeader", "true only where a server says",
+    ),
+    "a key one level too high": (
+        {"source": BRANCH, "deploy": DEPLOY, "pair": "web", "timeoutSeconds": 60},
+        "pipeline.timeoutSeconds", "an unknown key", "it belongs to pipeline.deploy",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("context", "path", "found", "allowed"), BAD.values(), ids=BAD.keys())
+def test_a_bad_pipeline_is_refused_with_its_path_and_what_was_found_and_is_allowed(
+    context: object, path: str, found: str, allowed: str
+) -> None:
+    if isinstance(context, dict) and "pair" not in context and path != "pipeline.pair":
+        context |= {"pair": "web"}
+    with pytest.raises(InvalidConfiguration) as refused:
+        configured_pipeline(context, TWO_PAIRS)
+    (problem,) = refused.value.problems
+    named, _, rest = problem.partition(": found ")
+    was_found, _, is_allowed = rest.rpartition("; allowed: ")
+    assert named == path
+    assert found in was_found
+    assert allowed in is_allowed
+
+
+def test_no_pipeline_is_needed() -> None:
+    assert configured_pipeline(None, PAIRS) is None
+
+
+def test_the_app_has_the_second_stack_only_where_it_is_configured(tmp_path: Path) -> None:
+    context = CONTEXT | {"pipeline": json.dumps({"source": OBJECT, "deploy": DEPLOY})}
+    for given, stacks in ((CONTEXT, {"EipCutover"}), (context, {"EipCutover", "EipCutoverPipeline"})):
+        folder = tmp_path / str(len(stacks))
+        environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps(given), "CDK_OUTDIR": str(folder)}
+        subprocess.run([sys.executable, "app.py"], cwd=PROJECT, env=environment, capture_output=True, check=True)
+        assert {path.name.partition(".")[0] for path in folder.glob("*.template.json")} == stacks
+        exports = json.loads((folder / "EipCutover.template.json").read_text())["Outputs"].values()
+        assert not any("Export" in output for output in exports)

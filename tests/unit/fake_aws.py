@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""The AWS CLI as far as `examples/aws-cli` calls it: answers from a file, and records what it was asked.
+
+FAKE_AWS names a folder with `answers.json`: `start` and `looks`, a list of which the last stays. An answer that is a
+text is an error's code.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(os.environ["FAKE_AWS"])
+
+
+def main(words: list[str]) -> int:
+    with (FOLDER / "calls.jsonl").open("a") as calls:
+        calls.write(json.dumps(words) + "\n")
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    answers: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text())
+    if words[:2] == ["stepfunctions", "start-execution"]:
+        answer = answers["start"]
+    elif words[:2] == ["stepfunctions", "describe-execution"]:
+        answer = answers["looks"][0]
+        if options["--query"] == "status" and len(answers["looks"]) > 1:
+            answers["looks"].pop(0)
+            (FOLDER / "answers.json").write_text(json.dumps(answers))
+    else:
+        answer = "InvalidAction"
+    if isinstance(answer, str):
+        print(f"An error occurred ({answer}) when calling the operation: no", file=sys.stderr)
+        return 254
+    found = answer.get(options["--query"])
+    print("None" if found is None else found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""`examples/aws-cli/cutover.sh` against a CLI that answers what it is told to: exit codes, and values that bite."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "aws-cli" / "cutover.sh"
+FAKE = Path(__file__).with_name("fake_aws.py")
+MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:eip-cutover"
+EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:eip-cutover:release-8f2c6a9-1"
+RUNNING = {"status": "RUNNING"}
+DONE = {"status": "SUCCEEDED", "output": '{"outcome":"CUT_OVER"}'}
+SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+    calls: list[list[str]]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What StartExecution was given, parsed as JSON."""
+        started = [dict(zip(call[2::2], call[3::2], strict=True)) for call in self.calls if "start-execution" in call]
+        return [json.loads(options["--input"]) for options in started]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "aws").write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
+    (programs / "aws").chmod(0o755)
+
+    def run(*looks: Any, start: Any = None, shell: str = "sh", **environment: str) -> Ran:
+        answers = {"start": start or {"executionArn": EXECUTION}, "looks": looks or [DONE]}
+        (tmp_path / "answers.json").write_text(json.dumps(answers))
+        (tmp_path / "calls.jsonl").write_text("")
+        given = {"STATE_MACHINE_ARN": MACHINE, "NAME": "release-8f2c6a9-1", "SERVER": "tao", "SECONDS_APART": "0"}
+        ended = subprocess.run(
+            [shell, SCRIPT],
+            env={"PATH": f"{programs}:{os.environ['PATH']}", "FAKE_AWS": str(tmp_path), **given, **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        calls = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+        return Ran(ended.returncode, ended.stdout, ended.stderr, calls)
+
+    return run
+
+
+OUTCOMES = {
+    "InvalidRequest": 10,
+    "CutoverInProgress": 11,
+    "StagingUnhealthy": 12,
+    "PreflightFailed": 13,
+    "AddressMoved": 14,
+    "RolledBack": 15,
+    "RollbackFailed": 16,
+    "States.Runtime": 19,
+}
+
+
+@pytest.mark.parametrize(("error", "code"), OUTCOMES.items())
+def test_each_failure_has_the_exit_code_of_the_client_and_says_its_cause(run: Any, error: str, code: int) -> None:
+    ran = run(RUNNING, {"status": "FAILED", "error": error, "cause": 'It said "no" $(date).'})
+    assert ran.code == code
+    assert f'{error}: It said "no" $(date).' in ran.err
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize(("status", "code"), [("ABORTED", 17), ("TIMED_OUT", 18)])
+def test_an_execution_that_is_stopped_or_times_out_has_its_own_code(run: Any, status: str, code: int) -> None:
+    ran = run(RUNNING, {"status": status})
+    assert ran.code == code
+    assert "repaired by itself" in ran.err
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_cutover_prints_its_output_and_nothing_else(run: Any, shell: str) -> None:
+    ran = run(RUNNING, RUNNING, DONE, shell=shell, PAIR="web", EXPECTED_RELEASE="2")
+    assert (ran.code, ran.out) == (0, '{"outcome":"CUT_OVER"}\n')
+    assert ran.inputs == [{"pair": "web", "serverName": "tao", "expectedRelease": "2"}]
+
+
+def test_a_dry_run_needs_no_server(run: Any) -> None:
+    assert run(DONE, SERVER="", DRY_RUN="true").inputs == [{"dryRun": True}]
+
+
+BITING = ['"', "\\", '\\"', "'", "$(touch bitten)", "`touch bitten`", "; touch bitten", '","dryRun":true,"x":"', "é",
+          "--query", "* ?", "%s%n", "&amp;", "a  b", "-n", "\\n"]  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("value", BITING)
+def test_no_value_breaks_out_of_its_quotes(run: Any, tmp_path: Path, value: str, shell: str) -> None:
+    ran = run(shell=shell, PAIR=value, SERVER=value, EXPECTED_RELEASE=value)
+    assert ran.inputs == [{"pair": value, "serverName": value, "expectedRelease": value}]
+    assert not (tmp_path / "bitten").exists()
+
+
+@pytest.mark.parametrize("key", ["PAIR", "SERVER", "EXPECTED_RELEASE"])
+@pytest.mark.parametrize("value", ["a\nb", "\x1b[2J", "a\tb", "\x7f"])
+def test_control_characters_are_refused_before_anything_is_started(run: Any, key: str, value: str) -> None:
+    ran = run(**{key: value})
+    assert (ran.code, ran.calls) == (2, [])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"STATE_MACHINE_ARN": ""},
+        {"STATE_MACHINE_ARN": "file:///etc/passwd"},
+        {"STATE_MACHINE_ARN": f"{MACHINE}\nx"},
+        {"NAME": ""},
+        {"NAME": "file:///etc/passwd"},
+        {"NAME": "a b"},
+        {"NAME": "x" * 81},
+        {"NAME": "ok\n$(date)"},
+        {"SERVER": ""},
+        {"DRY_RUN": "yes"},
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_refused_before_anything_is_started(run: Any, given: dict[str, str]) -> None:
+    ran = run(**given)
+    assert (ran.code, ran.calls) == (2, [])
+    assert ran.err
+
+
+def test_an_execution_of_the_same_name_and_input_is_followed_and_not_started_again(run: Any) -> None:
+    before = {**DONE, "input": '{"serverName":"tao"}'}
+    ran = run(before, start="ExecutionAlreadyExists")
+    assert ran.code == 0
+    assert "nothing was started now" in ran.err
+
+
+def test_an_execution_of_the_same_name_and_another_input_is_not_taken_for_this_one(run: Any) -> None:
+    ran = run({**DONE, "input": '{"serverName":"bittybot"}'}, start="ExecutionAlreadyExists")
+    assert (ran.code, ran.out) == (1, "")
+    assert "another input" in ran.err
+
+
+def test_a_start_that_aws_refuses_is_told(run: Any) -> None:
+    ran = run(start="AccessDeniedException")
+    assert ran.code == 1
+    assert "AccessDeniedException" in ran.err
+
+
+def test_looks_that_fail_for_a_while_do_not_end_it(run: Any) -> None:
+    assert run("ThrottlingException", RUNNING, "ExpiredToken", DONE, TRIES="2").code == 0
+
+
+def test_looks_that_go_on_failing_end_it_and_say_that_the_execution_does_not(run: Any) -> None:
+    ran = run(RUNNING, "ExpiredToken", TRIES="3")
+    assert ran.code == 1
+    assert f"It goes on: {EXECUTION}" in ran.err

@@ -1,0 +1,212 @@
+"""The pipeline's Deploy action: on which server the release lands, what CodePipeline is told, and what is refused."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from deploy_to_idle import DELIVERY_SECONDS, MARGIN_SECONDS, Deployment, IdleServer, NotDeployed, work
+from pair import Pair
+
+IDS = {"production": "eipalloc-0aaaaaaaaaaaaaaaa", "staging": "eipalloc-0bbbbbbbbbbbbbbbb"}
+SERVERS = {"bittybot": "i-0aaaaaaaaaaaaaaaa", "tao": "i-0bbbbbbbbbbbbbbbb"}
+CONFIGURED = {**IDS, "servers": SERVERS, "healthCheck": [], "bakeSeconds": 0, "alarms": []}
+PAIR = Pair.from_json("web", CONFIGURED)
+ASKED = {"pair": "web", "document": "Deploy-1a2b", "release": "8f2c6a9", "seconds": 600}
+
+
+def refused(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
+@dataclass
+class Ec2:
+    """DescribeAddresses of a pair whose addresses are on these servers, or on none."""
+
+    production: str | None = "bittybot"
+    staging: str | None = "tao"
+    fails: str | None = None
+
+    def describe_addresses(self, *, AllocationIds: list[str]) -> dict[str, Any]:  # noqa: N803  # boto3's
+        if self.fails:
+            raise refused(self.fails, "DescribeAddresses")
+        assert AllocationIds == list(IDS.values())
+        places = {"production": self.production, "staging": self.staging}
+        return {
+            "Addresses": [
+                {"AllocationId": IDS[name], "PublicIp": "192.0.2.1"}
+                | ({"InstanceId": SERVERS.get(server, server), "AssociationId": "eipassoc-1"} if server else {})
+                for name, server in places.items()
+            ]
+        }
+
+
+@dataclass
+class Ssm:
+    """Run Command: how the command stands, look by look; the last stays. A text is an error's code."""
+
+    looks: list[dict[str, Any] | str] = field(default_factory=lambda: [{"Status": "Success"}])
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    fails: str | None = None
+
+    def send_command(self, **request: Any) -> dict[str, Any]:
+        if self.fails:
+            raise refused(self.fails, "SendCommand")
+        self.sent.append(request)
+        return {"Command": {"CommandId": "c-1"}}
+
+    def get_command_invocation(self, **request: str) -> dict[str, Any]:
+        assert request == {"CommandId": "c-1", "InstanceId": SERVERS["tao"]}
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if isinstance(look, str):
+            raise refused(look, "GetCommandInvocation")
+        return look
+
+
+class Clock:
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def idle_server(ec2: Ec2 | None = None, ssm: Ssm | None = None, clock: Clock | None = None) -> IdleServer:
+    clock = clock or Clock()
+    return IdleServer(PAIR, ec2=ec2 or Ec2(), ssm=ssm or Ssm(), clock=clock.time, sleep=clock.sleep)
+
+
+def send(idle: IdleServer) -> Deployment:
+    return idle.send("Deploy-1a2b", release="8f2c6a9", seconds=600)
+
+
+@pytest.mark.parametrize(("live", "idle"), [("bittybot", "tao"), ("tao", "bittybot")])
+def test_the_release_goes_to_the_server_that_holds_the_staging_address(live: str, idle: str) -> None:
+    ssm = Ssm()
+    deployment = send(idle_server(Ec2(production=live, staging=idle), ssm))
+    assert (deployment.server, deployment.instance_id) == (idle, SERVERS[idle])
+    (sent,) = ssm.sent
+    assert sent["InstanceIds"] == [SERVERS[idle]]
+    assert (sent["DocumentName"], sent["DocumentVersion"]) == ("Deploy-1a2b", "$LATEST")
+    assert sent["Parameters"] == {"Release": ["8f2c6a9"]}
+
+
+@pytest.mark.parametrize(
+    ("ec2", "says"),
+    [
+        (Ec2(staging=None), "staging is"),
+        (Ec2(production=None), "production is"),
+        (Ec2(production="tao", staging="tao"), "No server of web is idle for sure"),
+        (Ec2(staging="i-0ccccccccccccccc0"), "i-0ccccccccccccccc0"),
+        (Ec2(fails="RequestLimitExceeded"), "could not be learnt"),
+        (Ec2(fails="UnauthorizedOperation"), "could not be learnt"),
+    ],
+)
+def test_nothing_is_sent_where_no_server_is_idle_for_sure(ec2: Ec2, says: str) -> None:
+    ssm = Ssm()
+    with pytest.raises(NotDeployed, match=says):
+        send(idle_server(ec2, ssm))
+    assert ssm.sent == []
+
+
+def test_a_server_without_an_agent_is_named() -> None:
+    with pytest.raises(NotDeployed, match=r"did not take the command for tao \(i-0b+\).*InvalidInstanceId.*agent"):
+        send(idle_server(ssm=Ssm(fails="InvalidInstanceId")))
+
+
+def test_a_command_that_is_not_seen_yet_and_then_runs_is_waited_for() -> None:
+    looks: list[dict[str, Any] | str] = ["InvocationDoesNotExist", {"Status": "Pending"}, {"Status": "InProgress"}]
+    idle = idle_server(ssm=Ssm([*looks, "ThrottlingException", {"Status": "Success"}]))
+    assert idle.finished(send(idle)) is True
+
+
+def test_a_command_that_runs_longer_than_one_call_is_looked_at_again_in_the_next() -> None:
+    clock = Clock()
+    idle = idle_server(ssm=Ssm([{"Status": "InProgress"}]), clock=clock)
+    assert idle.finished(send(idle)) is False
+    assert clock.now - Clock.now < 60
+
+
+@pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled"])
+def test_a_command_that_fails_is_told_with_what_it_said(status: str) -> None:
+    look = {"Status": status, "StatusDetails": f"{status}!", "StandardErrorContent": "disk full\n"}
+    idle = idle_server(ssm=Ssm([look]))
+    with pytest.raises(NotDeployed, match=f"on tao .* ended {status}!.*Production was not touched.*disk full"):
+        idle.finished(send(idle))
+
+
+def test_a_command_of_which_nothing_can_be_learnt_is_given_up_after_its_time_and_no_sooner() -> None:
+    clock = Clock()
+    idle = idle_server(ssm=Ssm(["ThrottlingException"]), clock=clock)
+    deployment = send(idle)
+
+    def until_it_ends() -> None:
+        while not idle.finished(deployment):
+            pass
+
+    with pytest.raises(NotDeployed, match="before you try again"):
+        until_it_ends()
+    assert 0 < clock.now - (Clock.now + DELIVERY_SECONDS + 600 + MARGIN_SECONDS) < 60
+
+
+def test_a_server_that_became_live_while_it_was_deployed_to_is_not_called_deployed() -> None:
+    ec2 = Ec2()
+    idle = idle_server(ec2)
+    deployment = send(idle)
+    ec2.production, ec2.staging = "tao", "bittybot"
+    with pytest.raises(NotDeployed, match="put onto tao, which became live meanwhile"):
+        idle.finished(deployment)
+
+
+# What CodePipeline is told
+
+
+@dataclass
+class CodePipeline:
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def put_job_success_result(self, **result: Any) -> None:
+        self.told.append(("success", result))
+
+    def put_job_failure_result(self, **result: Any) -> None:
+        self.told.append(("failure", result))
+
+
+def job(token: str | None = None) -> dict[str, Any]:
+    configuration = {"FunctionName": "deploy", "UserParameters": json.dumps(ASKED)}
+    data = {"actionConfiguration": {"configuration": configuration}}
+    return {"id": "job-1", "data": data | ({"continuationToken": token} if token else {})}
+
+
+def test_a_deployment_that_is_done_names_the_server_for_the_cutover() -> None:
+    codepipeline = CodePipeline()
+    work(job(), idle_server(), codepipeline)
+    variables = {"server": "tao", "instanceId": SERVERS["tao"]}
+    assert codepipeline.told == [("success", {"jobId": "job-1", "outputVariables": variables})]
+
+
+def test_a_deployment_that_goes_on_is_sent_once_and_followed_by_its_token() -> None:
+    codepipeline, ssm = CodePipeline(), Ssm([{"Status": "InProgress"}])
+    work(job(), idle_server(ssm=ssm), codepipeline)
+    ((kind, result),) = codepipeline.told
+    assert kind == "success"
+    assert set(result) == {"jobId", "continuationToken"}
+    assert 1 <= len(result["continuationToken"]) <= 2048
+    ssm.looks = [{"Status": "Success"}]
+    work(job(result["continuationToken"]), idle_server(ssm=ssm), codepipeline)
+    assert codepipeline.told[1][1]["outputVariables"]["server"] == "tao"
+    assert len(ssm.sent) == 1
+
+
+def test_a_deployment_that_fails_fails_the_job_in_words_that_codepipeline_takes() -> None:
+    codepipeline = CodePipeline()
+    work(job(), idle_server(ssm=Ssm([{"Status": "Failed", "StandardErrorContent": "x" * 24_000}])), codepipeline)
+    ((kind, result),) = codepipeline.told
+    assert kind == "failure"
+    assert result["failureDetails"]["type"] == "JobFailed"
+    assert "on tao" in result["failureDetails"]["message"]
+    assert len(result["failureDetails"]["message"]) <= 5000
