@@ -16,7 +16,7 @@ from constructs import Construct
 
 from stacks.acknowledged import acknowledge
 
-# What the SNS Developer Guide asks of a publisher to an encrypted topic.
+# What the SNS Developer Guide asks of a service that publishes to an encrypted topic (docs/decisions/0010).
 USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
 
 
@@ -66,8 +66,8 @@ class OutcomesTopic(sns.Topic):
         acknowledge(
             role,
             {
-                "AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "What SNS asks of who publishes to an "
-                "encrypted topic (SNS Developer Guide); through SNS only, with the key of this topic only."
+                "AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "What SNS needs of who publishes to an "
+                "encrypted topic (docs/decisions/0010); through SNS only, with the key of this topic only."
             },
         )
 
