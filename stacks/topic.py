@@ -66,8 +66,8 @@ class OutcomesTopic(sns.Topic):
         acknowledge(
             role,
             {
-                "AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "What SNS needs of who publishes to an "
-                "encrypted topic (docs/decisions/0010); through SNS only, with the key of this topic only."
+                "AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "What SNS needs of who publishes to "
+                "an encrypted topic (docs/decisions/0010); through SNS only, with the key of this topic only."
             },
         )
 
