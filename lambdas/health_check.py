@@ -1,7 +1,7 @@
 """The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address?
 
 `check` reads the event, `verdict` has the pure rules, `polling` the loops; here the loops run side by side, one thread
-each, and their ends become a result or an error.
+each, their ends become a result or an error, and how fast the server answered becomes a metric.
 """
 
 import functools
@@ -11,11 +11,13 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit
 
 import shared
 from attempt import shortened
 from check import Check, checks_of, live_checks_of
 from errors import ProductionUnhealthy, StagingUnhealthy
+from metrics import Metric, emit
 from polling import KEPT_FINDINGS, Polled, Wait, bake, poll, together
 from probe import Probe, probe
 from tls import client_context
@@ -52,6 +54,7 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
     polled, live = _polled(checks, live_checks, prober)
     logger.info("health check finished", extra=_result(event, polled))
+    emit([_latency(event, polled)])
     if failed := [one for one in polled if isinstance(one.verdict, Unhealthy)]:
         raise _error(event)(unhealthy_message(failed[0], failed=len(failed), checks=len(checks)))
 
@@ -117,12 +120,24 @@ def _baked(
     baked = [one for one in ended if isinstance(one, Polled)]
     watched = [one for one in ended if not isinstance(one, Polled)]
     logger.info("bake finished", extra=_result(event, baked) | {"alarms": [one.wrong for one in watched]})
+    emit([_latency(event, baked)])
     if failed := [one for one in baked if isinstance(one.verdict, Unhealthy)]:
         raise _error(event)(bake_message(failed[0], failed=len(failed), checks=len(checks)))
     for one in watched:
         if one.wrong:
             raise _error(event)(alarm_message(checks[0], one.wrong, one.seconds))
     return baked
+
+
+def _latency(event: Mapping[str, Any], polled: Sequence[Polled]) -> Metric:
+    """How long the good ones of the last 20 probes of each check took."""
+    found = [one for ended in polled for one in ended.findings[-KEPT_FINDINGS:]]
+    return Metric(
+        "HealthCheckLatency",
+        MetricUnit.Milliseconds,
+        tuple(one.milliseconds for one in found if one.problem is None),
+        ({"address": event["address"]["name"], "server": event["server"]["name"]},),
+    )
 
 
 def _joined(polled: Polled, baked: Polled) -> Polled:

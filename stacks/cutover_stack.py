@@ -1,4 +1,4 @@
-"""The stack: one workflow for every configured pair, its functions, its lock table and its topic."""
+"""The stack: one workflow for every configured pair, its functions, its lock table, its topic, and how it is seen."""
 
 import json
 from collections.abc import Mapping
@@ -6,8 +6,6 @@ from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -18,6 +16,8 @@ from stacks.configuration import Pair, Vpc, placeholder_ids
 from stacks.functions import LAST_CALL, Functions
 from stacks.repair import NAME as REPAIR_NAME
 from stacks.repair import Repair
+from stacks.seeing import ALARMS, Seeing
+from stacks.topic import OutcomesTopic
 from stacks.workflow import NAME as WORKFLOW_NAME
 from stacks.workflow import Workflow
 
@@ -59,15 +59,7 @@ class CutoverStack(Stack):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        # The policy of alias/aws/sns lets every principal of the account use it through SNS: the workflows' roles need
-        # no permission for it. Services that publish as themselves (CloudWatch alarms) could not; none does here.
-        topic = sns.Topic(
-            self,
-            "Outcomes",
-            display_name="Elastic IP cutover",
-            enforce_ssl=True,
-            master_key=kms.Alias.from_alias_name(self, "SnsKey", "alias/aws/sns"),
-        )
+        topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS)
         workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
         repair = Repair(
             self,
@@ -77,6 +69,18 @@ class CutoverStack(Stack):
             topic=topic,
             watched=WORKFLOW_NAME,
             last_call=LAST_CALL,
+        )
+
+        for machine in (workflow.state_machine, repair.state_machine):
+            topic.allow_encrypting(machine.role)
+        Seeing(
+            self,
+            "Seeing",
+            functions=functions,
+            lock_table=lock_table,
+            topic=topic,
+            workflow=workflow.state_machine,
+            repair=repair.state_machine,
         )
 
         acknowledge_state_machine(workflow.state_machine, invokes=functions.all, describes=[WORKFLOW_NAME, REPAIR_NAME])

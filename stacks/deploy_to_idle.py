@@ -10,7 +10,7 @@ from constructs import Construct
 from stacks.acknowledged import acknowledge
 from stacks.asset import lambda_code
 from stacks.configuration import Pair
-from stacks.functions import logged_function
+from stacks.function import python_function
 from stacks.pipeline_configuration import Deploy
 
 # A commit, or an object's version. Nothing of it means anything to a shell.
@@ -59,7 +59,7 @@ class DeployToIdle(Construct):
             },
         )
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy["timeoutSeconds"]}
-        self.function = logged_function(
+        self.function = python_function(
             self,
             "Function",
             code=lambda_code(pairs),

@@ -1,28 +1,26 @@
-"""The functions, one per kind of step, each with a role that allows that step and nothing else."""
+"""The functions of the workflows, one per kind of step, each with a role that allows that step and nothing else."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.acknowledged import acknowledge, acknowledge_wildcards
+from stacks.acknowledged import acknowledge_wildcards
 from stacks.asset import lambda_code
 from stacks.configuration import Pair, Vpc
+from stacks.function import python_function
 
 # One call to EC2 ends within 21 s (`lambdas/addresses.py`), a step is a few quick ones.
 ADDRESS_TIMEOUT = Duration.seconds(30)
 # How long after an execution has ended a call of it may still change an address: a cold start, and the timeout.
 LAST_CALL = Duration.seconds(45)
 RESOURCES_PER_STATEMENT = 25
-RUNTIME = "Python 3.13 is a current runtime of Lambda; a newer one is taken when the handlers are tested with it."
-EVERYTHING = (
-    "xray:Put*, ec2:Describe* and the actions by which Lambda puts a function into a VPC accept no other resource, nor "
-    "do ssm:GetCommandInvocation and codepipeline:PutJob*Result of the pipeline's function; "
-    "cloudwatch:DescribeAlarms shows composite alarms to those only who may see all (CloudWatch API Reference)."
+CALLED_BY_THE_WORKFLOW = (
+    "Only the workflow calls it, and waits for its answer: an event that could get lost, and so into a dead letter "
+    "queue, does not exist."
 )
 INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses",
@@ -49,57 +47,17 @@ def longest_bake(pair: Pair) -> int:
     return bake + max(check["timeoutSeconds"] for check in pair["healthCheck"]) if bake else 0
 
 
-def logged_function(
-    scope: Construct, construct_id: str, *, code: lambda_.Code, module: str, timeout: Duration, no_dead_letters: str
-) -> lambda_.Function:
-    """A function that runs `module`, traced, with a log group and a role of its own.
-
-    `no_dead_letters` says why it needs no dead letter queue.
-    """
-    log_group = logs.LogGroup(
-        scope,
-        f"{construct_id}Logs",
-        retention=logs.RetentionDays.SIX_MONTHS,
-        removal_policy=RemovalPolicy.DESTROY,
-    )
-    role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    log_group.grant_write(role)
-    function = lambda_.Function(
-        scope,
-        construct_id,
-        code=code,
-        handler=f"{module}.handler",
-        runtime=lambda_.Runtime.PYTHON_3_13,
-        architecture=lambda_.Architecture.ARM_64,
-        memory_size=512,
-        timeout=timeout,
-        role=role,
-        log_group=log_group,
-        # What Lambda itself logs, an uncaught exception above all, is one line of JSON too.
-        logging_format=lambda_.LoggingFormat.JSON,
-        tracing=lambda_.Tracing.ACTIVE,
-        environment={"POWERTOOLS_SERVICE_NAME": "eip-cutover"},
-    )
-    acknowledge(
-        function,
-        {
-            "AwsSolutions::AwsSolutions-L1": RUNTIME,
-            "Serverless::Serverless-LambdaLatestVersion": RUNTIME,
-            "Serverless::Serverless-LambdaDLQ": no_dead_letters,
-        },
-    )
-    acknowledge_wildcards(role, {"*": EVERYTHING})
-    return function
-
-
 class Functions(Construct):
-    """The functions, from one asset. `in_vpc` is `health_check` once more, in a VPC, if a pair is checked there."""
+    """The functions, from one asset, `code`.
+
+    `in_vpc` is `health_check` once more, in a VPC, if a pair is checked there.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, pairs: Mapping[str, Pair], vpc: Vpc | None = None
     ) -> None:
         super().__init__(scope, construct_id)
-        self._code = lambda_code(pairs)
+        self.code = lambda_code(pairs)
         production = self._arns("elastic-ip", [pair["production"] for pair in pairs.values()])
         staging = self._arns("elastic-ip", [pair["staging"] for pair in pairs.values()])
         instances = self._arns("instance", [server for pair in pairs.values() for server in pair["servers"].values()])
@@ -132,14 +90,8 @@ class Functions(Construct):
         return [found for found in self.node.children if isinstance(found, lambda_.Function)]
 
     def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
-        return logged_function(
-            self,
-            construct_id,
-            code=self._code,
-            module=module,
-            timeout=timeout,
-            no_dead_letters="Only the workflow calls it, and waits for its answer: an event that could get lost, and "
-            "so into a dead letter queue, does not exist.",
+        return python_function(
+            self, construct_id, code=self.code, module=module, timeout=timeout, no_dead_letters=CALLED_BY_THE_WORKFLOW
         )
 
     def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:

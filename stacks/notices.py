@@ -11,11 +11,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.event import DETAIL_TYPE, SOURCE
 from stacks.expressions import RESULT, jsonata
 from stacks.retries import SERVICE_TIMEOUT
 
-SOURCE = "eip-cutover"
-DETAIL_TYPE = "Elastic IP Cutover Ended"
 FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
 # Of an invalid request nothing is known but the cause; its pair is "-".

@@ -18,7 +18,8 @@ LAMBDA_FAILURES = [
     "States.Timeout",
 ]
 TRANSIENT = ["EC2Unavailable", *LAMBDA_FAILURES]
-SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(30))
+SERVICE_TIMEOUT_SECONDS = 30
+SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 HERE = "arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:"
 FUNCTIONS = {"describe_addresses", "check_servers", "health_check", "disassociate_address", "associate_address"}
+REPORTS = {"report_outcome", "report_locks"}
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
 RULE = "the rule that starts the repair"
 LOG_DELIVERY = {
@@ -31,6 +32,7 @@ LOG_DELIVERY = {
     "logs:UpdateLogDelivery",
 }
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+USE_KEY = {"kms:Decrypt", "kms:GenerateDataKey*"}
 SAMPLING = {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
 
 
@@ -54,7 +56,9 @@ class Deployed:
         return [found["Properties"] for found in self.resources.values() if found["Type"] in kinds]
 
     def _with_roles(self) -> Iterator[dict[str, Any]]:
-        yield from self.of("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine", "AWS::Events::Rule")
+        yield from self.of("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine")
+        # A rule that calls a function has no role: the function's own policy lets it.
+        yield from (rule for rule in self.of("AWS::Events::Rule") if "RoleArn" in rule["Targets"][0])
 
     @staticmethod
     def _role(found: dict[str, Any]) -> str:
@@ -166,10 +170,14 @@ def test_the_table_in_the_readme_says_what_each_role_may_do_in_ec2_and_on_what(d
 def test_every_role_belongs_to_one_function_workflow_or_rule_and_only_its_service_may_assume_it(
     deployed: Deployed,
 ) -> None:
-    assert sorted(deployed.roles.values()) == sorted([*FUNCTIONS, *WORKFLOWS, RULE])
+    assert sorted(deployed.roles.values()) == sorted([*FUNCTIONS, *REPORTS, *WORKFLOWS, RULE])
     roles = {name: found for name, found in deployed.resources.items() if found["Type"] == "AWS::IAM::Role"}
     assert set(roles) == set(deployed.roles)
-    services = {"lambda.amazonaws.com": FUNCTIONS, "states.amazonaws.com": WORKFLOWS, "events.amazonaws.com": {RULE}}
+    services = {
+        "lambda.amazonaws.com": FUNCTIONS | REPORTS,
+        "states.amazonaws.com": WORKFLOWS,
+        "events.amazonaws.com": {RULE},
+    }
     for name, role in roles.items():
         (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert deployed.roles[name] in services[trust["Principal"]["Service"]]
@@ -185,7 +193,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         may[found.role].add(found.action)
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
     workflow = {"lambda:InvokeFunction", "sns:Publish", "events:PutEvents", "dynamodb:PutItem", "dynamodb:DeleteItem"}
-    workflow |= LOG_DELIVERY | TRACES | SAMPLING
+    workflow |= LOG_DELIVERY | TRACES | SAMPLING | USE_KEY
     assert may == {
         "describe_addresses": own_log | TRACES | {"ec2:DescribeAddresses"},
         "health_check": own_log | TRACES,
@@ -194,6 +202,8 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         | {"ec2:DescribeInstances", "ec2:DescribeInstanceStatus", "ec2:DescribeAddressTransfers"},
         "disassociate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:DisassociateAddress"},
         "associate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:AssociateAddress"},
+        "report_outcome": own_log | TRACES,
+        "report_locks": own_log | TRACES | {"dynamodb:Scan"},
         "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"},
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
         RULE: {"states:StartExecution"},
@@ -202,9 +212,21 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
 
 def test_every_statement_allows_named_actions_and_no_statement_is_turned_around(deployed: Deployed) -> None:
     for role, statement in deployed.statements():
-        assert set(statement) <= {"Effect", "Action", "Resource"}, role
         assert statement["Effect"] == "Allow", role
+        if set(listed(statement["Action"])) == USE_KEY:  # as SNS asks it of a publisher
+            continue
+        assert set(statement) <= {"Effect", "Action", "Resource"}, role
         assert not any("*" in action for action in listed(statement["Action"])), role
+
+
+def test_a_workflow_may_use_the_key_of_the_topic_through_sns_and_no_other_key(deployed: Deployed) -> None:
+    used = {role: statement for role, statement in deployed.statements() if set(listed(statement["Action"])) & USE_KEY}
+    (key,) = (name for name, found in deployed.resources.items() if found["Type"] == "AWS::KMS::Key")
+    assert set(used) == WORKFLOWS
+    for statement in used.values():
+        assert in_words(statement["Resource"]) == f"<{key}>"
+        (through,) = statement["Condition"]["StringEquals"].items()
+        assert (through[0], in_words(through[1])) == ("kms:ViaService", "sns.<AWS::Region>.<AWS::URLSuffix>")
 
 
 def test_no_role_may_disassociate_a_production_address(deployed: Deployed) -> None:
@@ -227,11 +249,11 @@ def test_each_function_may_write_to_its_own_log_group_only(deployed: Deployed) -
         for function in deployed.of("AWS::Lambda::Function")
     }
     for found in deployed.permissions:
-        if found.action.startswith("logs:") and found.role in FUNCTIONS:
+        if found.action.startswith("logs:") and found.role in FUNCTIONS | REPORTS:
             assert found.resource == f"<{logs[found.role]}>"
 
 
-def test_a_workflow_may_use_the_lock_table_and_the_topic_of_the_stack_and_no_other(deployed: Deployed) -> None:
+def test_only_the_lock_table_and_the_topic_of_the_stack_may_be_used_and_no_other(deployed: Deployed) -> None:
     for found in deployed.permissions:
         service = found.action.partition(":")[0]
         if service in ("dynamodb", "sns", "lambda"):
@@ -250,7 +272,7 @@ def test_a_workflow_may_ask_for_the_executions_that_may_hold_a_lock_and_for_no_o
 
 
 def test_every_execution_of_either_workflow_that_is_stopped_or_times_out_is_repaired(deployed: Deployed) -> None:
-    (rule,) = deployed.of("AWS::Events::Rule")
+    (rule,) = (rule for rule in deployed.of("AWS::Events::Rule") if "RoleArn" in rule["Targets"][0])
     pattern = rule["EventPattern"]
     assert (rule["State"], pattern["source"]) == ("ENABLED", ["aws.states"])
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
@@ -272,12 +294,33 @@ def test_the_lock_table_is_encrypted_kept_restorable_and_not_deleted_by_mistake(
 def test_the_topic_is_encrypted_and_refuses_what_does_not_come_over_tls(deployed: Deployed) -> None:
     (topic,) = deployed.of("AWS::SNS::Topic")
     (policy,) = deployed.of("AWS::SNS::TopicPolicy")
-    assert in_words(topic["KmsMasterKeyId"]).endswith(":alias/aws/sns")
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    (key,) = (name for name, found in deployed.resources.items() if found["Type"] == "AWS::KMS::Key")
+    assert in_words(topic["KmsMasterKeyId"]) == f"<{key}>"
+    statement, alarms = policy["PolicyDocument"]["Statement"]
+    assert (alarms["Effect"], alarms["Principal"]) == ("Allow", {"Service": "cloudwatch.amazonaws.com"})
     assert statement["Effect"] == "Deny"
     assert statement["Action"] == "sns:Publish"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_no_function_can_be_called_by_anybody_but_through_a_role_of_the_account(deployed: Deployed) -> None:
-    assert deployed.of("AWS::Lambda::Permission", "AWS::Lambda::Url") == []
+def test_the_key_of_the_topic_is_rotated_goes_with_it_and_is_the_accounts(deployed: Deployed) -> None:
+    (key,) = (found for found in deployed.resources.values() if found["Type"] == "AWS::KMS::Key")
+    assert key["Properties"]["EnableKeyRotation"] is True
+    assert key["DeletionPolicy"] == "Delete"
+    account, alarms = key["Properties"]["KeyPolicy"]["Statement"]
+    assert in_words(account["Principal"]["AWS"]) == "arn:<AWS::Partition>:iam::<AWS::AccountId>:root"
+    assert set(alarms["Action"]) == USE_KEY
+
+
+def test_a_function_that_reports_is_called_by_its_own_rule_and_no_other_by_anybody_without_a_role_of_the_account(
+    deployed: Deployed,
+) -> None:
+    assert deployed.of("AWS::Lambda::Url") == []
+    called = {}
+    for permission in deployed.of("AWS::Lambda::Permission"):
+        assert (permission["Action"], permission["Principal"]) == ("lambda:InvokeFunction", "events.amazonaws.com")
+        rule = deployed.resources[permission["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        assert [target["Arn"] for target in rule["Targets"]] == [permission["FunctionName"]]
+        function = deployed.resources[permission["FunctionName"]["Fn::GetAtt"][0]]["Properties"]
+        called[deployed.called(function)] = rule
+    assert set(called) == REPORTS

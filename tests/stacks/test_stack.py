@@ -18,6 +18,7 @@ from tests.workflow.account import definition
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 FUNCTIONS = {"describe_addresses", "check_servers", "health_check", "disassociate_address", "associate_address"}
+REPORTS = {"report_outcome", "report_locks"}
 
 
 def resources(template: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -52,19 +53,20 @@ def end_of(arn: Any) -> str:
     return str(arn if isinstance(arn, str) else arn["Fn::Join"][1][-1]).rsplit(":", 1)[-1]
 
 
-def test_there_are_four_functions_from_one_asset_on_python_3_13_on_arm64(template: dict[str, Any]) -> None:
+def test_there_are_seven_functions_from_one_asset_on_python_3_13_on_arm64(template: dict[str, Any]) -> None:
     found = [function["Properties"] for function in resources(template, "AWS::Lambda::Function").values()]
-    assert {function["Handler"].removesuffix(".handler") for function in found} == FUNCTIONS
+    assert {function["Handler"].removesuffix(".handler") for function in found} == FUNCTIONS | REPORTS
     assert {function["Runtime"] for function in found} == {"python3.13"}
     assert {tuple(function["Architectures"]) for function in found} == {("arm64",)}
     assert len({json.dumps(function["Code"]) for function in found}) == 1
-    assert len({json.dumps(function["Role"]) for function in found}) == 5
+    assert len({json.dumps(function["Role"]) for function in found}) == 7
 
 
 def test_each_function_may_do_its_own_step_on_the_configured_ids_and_nothing_else(template: dict[str, Any]) -> None:
     production, staging = "elastic-ip/eipalloc-0aaaaaaaaaaaaaaaa", "elastic-ip/eipalloc-0bbbbbbbbbbbbbbbb"
     servers = ["instance/i-0aaaaaaaaaaaaaaaa", "instance/i-0bbbbbbbbbbbbbbbb"]
-    assert allowed(template, "health_check") == {}
+    for function in ("health_check", *REPORTS):
+        assert allowed(template, function) == {}
     assert allowed(template, "check_servers") == {
         f"ec2:{action}": ["*"] for action in ("DescribeInstances", "DescribeInstanceStatus", "DescribeAddressTransfers")
     }
@@ -114,7 +116,7 @@ def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, A
 
 def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
     groups = resources(template, "AWS::Logs::LogGroup")
-    assert len(groups) == 7
+    assert len(groups) == 9
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())
 
 
@@ -163,7 +165,7 @@ def test_two_hundred_pairs_fit_into_one_stack(tmp_path: Path) -> None:
     for kind, quota in (("AWS::IAM::Policy", 10_240), ("AWS::IAM::ManagedPolicy", 6_144)):
         for name, policy in resources(template, kind).items():
             assert len(json.dumps(policy["Properties"]["PolicyDocument"], separators=(",", ":"))) <= quota, name
-    for function in FUNCTIONS:
+    for function in FUNCTIONS | REPORTS:
         role = {"Ref": role_of(template, function)}
         attached = resources(template, "AWS::IAM::ManagedPolicy").values()
         assert sum(role in policy["Properties"]["Roles"] for policy in attached) <= 10, function
@@ -177,7 +179,7 @@ def test_two_hundred_pairs_fit_into_one_stack(tmp_path: Path) -> None:
 
 def test_the_asset_holds_the_handlers_their_dependencies_and_the_pairs(template_folder: Path) -> None:
     (asset,) = template_folder.glob("asset.*")
-    assert {module.stem for module in asset.glob("*.py")} >= FUNCTIONS
+    assert {module.stem for module in asset.glob("*.py")} >= FUNCTIONS | REPORTS
     assert (asset / "aws_lambda_powertools" / "logging").is_dir()
     assert list(json.loads((asset / "pairs.json").read_text())) == ["web"]
     assert not (asset / "boto3").exists()  # it is in the runtime

@@ -1,0 +1,51 @@
+"""What CloudWatch is told of cutovers: metrics as lines of the log, in CloudWatch's embedded metric format.
+
+CloudWatch Logs reads them from there, so a function that tells something calls nobody, waits for nobody, and needs no
+permission but that to write its log. Source: CloudWatch User Guide, "Specification: Embedded metric format".
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+NAMESPACE = "EipCutover"
+# The format allows 100; Powertools prints what it has at the 100th, and then has nothing left to print.
+VALUES_PER_LINE = 99
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Values of a metric, under each of some sets of dimensions: CloudWatch keeps a metric of its own for each set.
+
+    `{}` is the set without any; only the first may be it. `at` is when it was so, None for now.
+    """
+
+    name: str
+    unit: MetricUnit
+    values: tuple[float, ...]
+    dimensions: tuple[Mapping[str, str], ...] = ({},)
+    at: datetime | None = None
+
+
+def emit(metrics: Iterable[Metric]) -> None:
+    """Prints each metric; one without values is none."""
+    for metric in metrics:
+        for start in range(0, len(metric.values), VALUES_PER_LINE):
+            _print(metric, metric.values[start : start + VALUES_PER_LINE])
+
+
+def _print(metric: Metric, values: tuple[float, ...]) -> None:
+    # Nothing is shared with other threads, and an empty service is no dimension.
+    line = EphemeralMetrics(namespace=NAMESPACE, service="")
+    first, *more = metric.dimensions
+    for name, of_what in first.items():
+        line.add_dimension(name, of_what)
+    for dimensions in more:
+        line.add_dimensions(**dimensions)
+    if metric.at is not None:
+        line.set_timestamp(metric.at)
+    for value in values:
+        line.add_metric(metric.name, metric.unit, value)
+    line.flush_metrics()

@@ -1,0 +1,136 @@
+"""Tells CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
+
+The workflow waits neither for EventBridge's delivery nor for this function, so neither can delay or fail a cutover.
+EventBridge delivers an event at least once, in no order, and late if it must: one that comes twice is counted twice.
+Source: Amazon EventBridge User Guide, "How EventBridge retries delivering events".
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit
+
+from metrics import Metric, emit
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# What `stacks/configuration.py` allows as a name of a pair or a server, and what an outcome looks like.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+OUTCOME = re.compile(r"[A-Za-z_]{1,64}")
+ROLLBACKS = ("RolledBack", "RollbackFailed")
+SHOWN_CHARACTERS = 2000
+
+logger = Logger()
+
+
+class Malformed(Exception):
+    """The event is not one that an execution puts; the message names the key."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an execution ended. `pair` is None where none is known, `live` and `idle` are names of servers."""
+
+    outcome: str
+    pair: str | None
+    started: datetime
+    ended: datetime
+    live: str | None
+    idle: frozenset[str]
+
+    @property
+    def milliseconds(self) -> float:
+        return (self.ended - self.started).total_seconds() * 1000
+
+
+@logger.inject_lambda_context(correlation_id_path="detail.execution")
+def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
+
+    A malformed event is logged and done with: another try would find it as it is.
+    """
+    try:
+        metrics = metrics_of(read(event))
+    except Malformed as malformed:
+        logger.error("Malformed event: %s", malformed, extra={"event": repr(event)[:SHOWN_CHARACTERS]})
+        return {"reported": 0}
+    emit(metrics)
+    return {"reported": len(metrics)}
+
+
+def read(event: Mapping[str, Any]) -> Ended:
+    """What an event says, in EventBridge's envelope. Raises Malformed."""
+    detail = event.get("detail")
+    if not isinstance(detail, Mapping):
+        raise Malformed("detail is no object")
+    production = _server(detail, "production")
+    previous = detail.get("previous") if isinstance(detail.get("previous"), Mapping) else {}
+    others = {_server(detail, "staging"), _server(previous, "production"), _server(previous, "staging")}
+    ended = Ended(
+        _text(detail, "outcome", OUTCOME),
+        _text(detail, "pair", NAME) if detail.get("pair") is not None else None,
+        _moment(detail, "startedAt"),
+        _moment(detail, "endedAt"),
+        production,
+        # Where production's place is unknown, so is who is live.
+        frozenset(name for name in others if name and name != production) if "production" in detail else frozenset(),
+    )
+    if ended.ended < ended.started:
+        raise Malformed("endedAt is before startedAt")
+    return ended
+
+
+def metrics_of(ended: Ended) -> list[Metric]:
+    """The metrics of one execution. What only a pair has is left out where the pair is unknown.
+
+    They are of the time of the event's arrival, since an alarm does not look back at what arrives late; but who is live
+    is told as of the end of the execution, since events come in no order.
+    """
+    outcome = {"outcome": ended.outcome}
+    if ended.pair is None:
+        return [Metric("Outcomes", MetricUnit.Count, (1,), (outcome,))]
+    pair = {"pair": ended.pair}
+    return [
+        Metric("Outcomes", MetricUnit.Count, (1,), (pair | outcome, outcome)),
+        Metric("Duration", MetricUnit.Milliseconds, (ended.milliseconds,), (pair | outcome,)),
+        Metric("Rollbacks", MetricUnit.Count, (int(ended.outcome in ROLLBACKS),), (pair,)),
+        *_live(ended, pair),
+    ]
+
+
+def _live(ended: Ended, pair: Mapping[str, str]) -> Iterator[Metric]:
+    servers = {ended.live: 1} if ended.live else {}
+    for name, value in {**servers, **dict.fromkeys(sorted(ended.idle), 0)}.items():
+        yield Metric("Live", MetricUnit.Count, (value,), ({**pair, "server": name},), ended.ended)
+
+
+def _text(detail: Mapping[str, Any], key: str, allowed: re.Pattern[str]) -> str:
+    value = detail.get(key)
+    if not isinstance(value, str) or not allowed.fullmatch(value):
+        raise Malformed(f"{key} is {repr(value)[:80]}")
+    return value
+
+
+def _moment(detail: Mapping[str, Any], key: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(detail[key])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"{key} is {repr(detail.get(key))[:80]}, not a time in ISO 8601") from error
+    if moment.tzinfo is None:
+        raise Malformed(f"{key} is {detail[key]}, a time without a time zone")
+    return moment
+
+
+def _server(addresses: Any, key: str) -> str | None:
+    """The name of the server that holds an address; None of one that is not of the pair, or is not there."""
+    address = addresses.get(key)
+    if address is None:
+        return None
+    if not isinstance(address, Mapping):
+        raise Malformed(f"{key} is {repr(address)[:80]}")
+    return _text(address, "server", NAME) if address.get("server") is not None else None

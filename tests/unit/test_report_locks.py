@@ -1,0 +1,96 @@
+"""How long the locks have been held: read from moto's DynamoDB, told to CloudWatch."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+import report_locks
+from report_locks import held_locks, metrics_of
+from tests.unit.emf import values
+from tests.unit.handler_calls import CONTEXT
+
+TABLE = "locks"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("LOCK_TABLE", TABLE)
+    report_locks.dynamodb_client.cache_clear()
+    with mock_aws():
+        client = boto3.client("dynamodb", "us-east-1")  # type: ignore[call-overload,unused-ignore]
+        client.create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield client
+    report_locks.dynamodb_client.cache_clear()
+
+
+def lock(client: Any, pair: str, *, seconds: float, **more: str) -> None:
+    since = (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    item = {"pair": pair, "execution": "arn", "since": since, "server": "tao", **more}
+    client.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in item.items()})
+
+
+def test_no_lock_is_an_age_of_nought_so_that_the_alarm_sees_that_all_is_well(
+    dynamodb: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report_locks.handler({}, CONTEXT) == {"locks": 0}
+    assert values(capsys.readouterr().out) == {("LockAge", ()): (0,)}
+
+
+def test_every_lock_is_told_by_its_pair_and_the_oldest_of_all(
+    dynamodb: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock(dynamodb, "web", seconds=60)
+    lock(dynamodb, "api", seconds=900)
+    assert report_locks.handler({}, CONTEXT) == {"locks": 2}
+    found = values(capsys.readouterr().out)
+    assert set(found) == {("LockAge", ()), ("LockAge", ("web",)), ("LockAge", ("api",))}
+    assert found["LockAge", ()] == found["LockAge", ("api",)] == pytest.approx((900,), abs=10)
+    assert found["LockAge", ("web",)] == pytest.approx((60,), abs=10)
+
+
+def test_a_table_of_several_pages_is_read_to_its_end(dynamodb: Any) -> None:
+    for number in range(5):
+        lock(dynamodb, f"pair-{number}", seconds=number, server="x" * 390_000)
+    pages = list(dynamodb.get_paginator("scan").paginate(TableName=TABLE))
+    assert len(pages) > 1
+    assert len(held_locks(dynamodb, TABLE)) == 5
+
+
+def test_the_look_sees_a_lock_that_was_taken_just_now(dynamodb: Any) -> None:
+    asked: list[Any] = []
+    dynamodb.meta.events.register("before-parameter-build.dynamodb.Scan", lambda params, **_: asked.append(params))
+    held_locks(dynamodb, TABLE)
+    assert [params["ConsistentRead"] for params in asked] == [True]
+
+
+@pytest.mark.parametrize("since", [None, "", "yesterday", "2026-01-02T03:04:05"])
+def test_a_lock_that_cannot_be_read_does_not_hide_the_others(since: str | None) -> None:
+    broken = {"pair": "api", "execution": "arn"} | ({} if since is None else {"since": since})
+    oldest, web = metrics_of([broken, {"pair": "web", "since": "2026-01-02T03:03:05.500Z"}], NOW)
+    assert (oldest.values, dict(oldest.dimensions[0])) == ((59.5,), {})
+    assert (web.values, dict(web.dimensions[0])) == ((59.5,), {"pair": "web"})
+
+
+def test_a_lock_of_a_clock_that_is_ahead_is_new(dynamodb: Any) -> None:
+    oldest, *_ = metrics_of([{"pair": "web", "since": "2026-01-02T03:04:06Z"}], NOW)
+    assert oldest.values == (0,)
+
+
+def test_a_table_that_cannot_be_read_fails_the_function_where_its_errors_are_counted(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCK_TABLE", "gone")
+    with pytest.raises(ClientError):
+        report_locks.handler({}, CONTEXT)
+    assert values(capsys.readouterr().out) == {}
