@@ -21,7 +21,8 @@ aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
 	@$(BIN)/python -m local.aws
 
 test: setup ## Every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit tests/stacks tests/workflow
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/local
 
 check: setup ## What CI runs: format, lint, types, the picture, and every test
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from stacks.function import python_function
 ADDRESS_TIMEOUT = Duration.seconds(30)
 # How long after an execution has ended a call of it may still change an address: a cold start, and the timeout.
 LAST_CALL = Duration.seconds(45)
+LONGEST_SECONDS = 900  # that a function of Lambda may run
 RESOURCES_PER_STATEMENT = 25
 CALLED_BY_THE_WORKFLOW = (
     "Only the workflow calls it, and waits for its answer: an event that could get lost, and so into a dead letter "
@@ -66,7 +67,9 @@ class Functions(Construct):
         baking = max(longest_check(pair) + longest_bake(pair) for pair in pairs.values())
 
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
-        self.check_servers = self._function("CheckServers", "check_servers", Duration.seconds(probing + 60))
+        self.check_servers = self._function(
+            "CheckServers", "check_servers", Duration.seconds(min(probing + 100, LONGEST_SECONDS))
+        )
         self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 35))
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)

@@ -7,9 +7,9 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration import configured_pairs
+from stacks.configuration import configured_pairs, configured_vpc
 from stacks.cutover_stack import CutoverStack
-from stacks.functions import LAST_CALL
+from stacks.functions import LAST_CALL, longest_bake
 from tests.stacks.test_contract import states_of
 from tests.stacks.test_stack import resources
 from tests.workflow.account import definition
@@ -92,3 +92,25 @@ def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp
         if function["Properties"]["Handler"] == "health_check.handler"
     )
     assert timeout == 735
+
+
+def timeouts(template: dict[str, Any]) -> dict[str, int]:
+    """Of the functions that check, by their place in the stack."""
+    return {
+        name.removeprefix("Functions")[:-8]: function["Properties"]["Timeout"]
+        for name, function in resources(template, "AWS::Lambda::Function").items()
+        if function["Properties"]["Handler"] in ("health_check.handler", "check_servers.handler")
+    }
+
+
+def test_a_function_that_checks_has_the_time_that_its_configuration_may_take(tmp_path: Path) -> None:
+    check = {"deadlineSeconds": 100, "timeoutSeconds": 7, "via": "private"}
+    vpc = {"subnetIds": ["subnet-1a2b3c4d"], "securityGroupIds": ["sg-1a2b3c4d"]}
+    pairs = configured_pairs({"web": {**PAIR, "healthCheck": check, "bakeSeconds": 300}}, vpc=vpc)
+    app = cdk.App(outdir=str(tmp_path))
+    CutoverStack(app, "EipCutover", pairs=pairs, vpc=configured_vpc(vpc))
+    app.synth()
+    found = timeouts(json.loads((tmp_path / "EipCutover.template.json").read_text()))
+    bake = longest_bake(pairs["web"])
+    assert bake >= 300 + 7
+    assert found == {"HealthCheck": 100 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}

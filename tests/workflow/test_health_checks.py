@@ -73,7 +73,9 @@ def test_a_server_that_is_live_already_must_answer_with_the_release_that_was_ask
     asked = {"serverName": "bittybot", "expectedRelease": "1"}
     execution = aws.execute(asked)
     assert (execution.outcome, "HealthCheckLive" in execution.states) == ("ALREADY_LIVE", True)
-    refused(aws, ec2_calls, aws.execute(asked | {"expectedRelease": "2"}), "PreflightFailed", "X-Release")
+    execution = aws.execute(asked | {"expectedRelease": "2"})
+    refused(aws, ec2_calls, execution, "PreflightFailed", "X-Release")
+    assert f"bittybot ({aws.servers['bittybot']}) is not healthy" in str(execution.cause)
     assert "HealthCheckLive" not in aws.execute({"serverName": "bittybot"}).states
 
 

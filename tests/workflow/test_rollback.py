@@ -38,7 +38,8 @@ def test_a_restored_server_that_does_not_answer_is_told(aws: Aws, web: Web) -> N
     web.behaviour["bittybot"] = sick
     execution = aws.execute({})
     assert execution.outcome == "RolledBack"
-    assert "But bittybot fails its health check as production: ProductionUnhealthy" in str(execution.cause)
+    unwell = f"ProductionUnhealthy: bittybot ({aws.servers['bittybot']}) is not healthy through the production address"
+    assert f"But bittybot fails its health check as production: {unwell}" in str(execution.cause)
     assert aws.places == ("bittybot", "tao")
 
 

@@ -32,7 +32,7 @@ def test_a_cutover_is_told_line_by_line_and_summed_up(aws: LocalAws, run: Run) -
     expected = ["DescribeAddresses", "AcquireLock", "Preflight", "ReassociateProduction", "CutOver"]
     assert [state for state in states if state in expected] == expected
     assert "tao is healthy through production 127.0.0.10" in done.stdout
-    assert re.search(r"200 in \d+ ms, 200 in \d+ ms", done.stdout)
+    assert re.search(r"200 in \d+ ms", done.stdout)
     for word, value in (("outcome", "CUT_OVER"), ("was live", "bittybot"), ("is live", "tao"), ("pair", "web")):
         assert re.search(f"^{word} +{value}$", done.stdout, re.MULTILINE), word
     assert re.search(rf"^production +127\.0\.0\.10 on tao \({aws.servers['tao'].instance_id}\)$", done.stdout, re.M)
@@ -48,8 +48,8 @@ def test_with_json_standard_output_is_one_document_and_the_progress_goes_to_stan
     assert (document["wasLive"], document["isLive"], document["pair"]) == ("bittybot", "bittybot", "web")
     assert len(document["plan"]["steps"]) == 3
     (checked,) = document["healthChecks"]
-    assert [probe["status"] for probe in checked["checks"][0]["probes"]] == [200, 200]
-    assert document["states"][0]["name"] == "DescribeAddresses"
+    assert [probe["status"] for probe in checked["checks"][0]["probes"]] == [200]
+    assert [state["name"] for state in document["states"][:2]] == ["Begin", "DescribeAddresses"]
     assert "Preflight" in done.stderr
     assert places(aws) == ("bittybot", "tao")
 
@@ -129,7 +129,7 @@ def test_what_failed_is_told_with_what_was_found_and_what_to_do(aws: LocalAws, r
     done = run("start")
     assert done.returncode == 12
     assert re.search("^outcome +StagingUnhealthy$", done.stdout, re.MULTILINE)
-    assert re.search("^cause +tao .* is not healthy through the staging address.*500, 500", done.stdout, re.MULTILINE)
+    assert re.search("^cause +tao .* is not healthy through the staging address.*500", done.stdout, re.MULTILINE)
     assert re.search("^what to do +Mend the release", done.stdout, re.MULTILINE)
 
 
