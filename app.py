@@ -24,6 +24,7 @@ cutover = CutoverStack(
     "EipCutover",
     pairs=settings.pairs,
     vpc=settings.vpc,
+    emails=settings.emails,
     ci_access=settings.ci_access,
     description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
     env=env,

@@ -1,11 +1,12 @@
 """The stack: one workflow for every configured pair, its functions, its lock table, its topic, and how it is seen."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -29,7 +30,8 @@ PUBLISHED_KEYS = ("production", "staging", "servers")
 class CutoverStack(Stack):
     """Everything that a cutover needs in one account and Region.
 
-    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does, `ci_access` what
+    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does, `emails` get a mail of every
+    outcome and alarm, `ci_access` is what
     `configured_ci_access` does: with it, there is a role for CI.
     """
 
@@ -40,6 +42,7 @@ class CutoverStack(Stack):
         *,
         pairs: Mapping[str, Pair],
         vpc: Vpc | None = None,
+        emails: Sequence[str] = (),
         ci_access: Trust | None = None,
         **options: Any,
     ) -> None:
@@ -60,6 +63,8 @@ class CutoverStack(Stack):
             removal_policy=RemovalPolicy.RETAIN,
         )
         topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS)
+        for email in emails:
+            topic.add_subscription(subscriptions.EmailSubscription(email))
         workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
         repair = Repair(
             self,

@@ -1,11 +1,12 @@
 """All that the app reads from its context, so that the problems of every part are told at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from stacks.ci_configuration import Trust, configured_ci_access
 from stacks.configuration import Pair, Vpc, configured_pairs, configured_vpc
+from stacks.notification_configuration import configured_emails
 from stacks.pipeline_configuration import Pipeline, configured_pipeline
 from stacks.problems import InvalidConfiguration, refuse
 
@@ -18,6 +19,7 @@ class Settings:
 
     pairs: Mapping[str, Pair]
     vpc: Vpc | None
+    emails: Sequence[str]
     ci_access: Trust | None
     pipeline: Pipeline | None
 
@@ -38,6 +40,7 @@ def configured(context: Callable[[str], object]) -> Settings:
     settings = Settings(
         pairs=pairs,
         vpc=valid(lambda: configured_vpc(context("vpc")), None),
+        emails=valid(lambda: configured_emails(context("notifications")), []),
         ci_access=valid(lambda: configured_ci_access(context("ciAccess")), None),
         pipeline=valid(lambda: configured_pipeline(context("pipeline"), pairs), None),
     )
