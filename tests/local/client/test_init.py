@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from local.aws import LocalAws
-from local.deployment import ROOT, Synthesis
+from local.aws import PRODUCTION_IP, STAGING_IP, LocalAws
+from local.deployment import ROOT, Deployment, Synthesis, make_runnable
 from local.ec2 import Address
 from tests.local.client.runs import CLIENT, environment
 from tests.local.test_ec2_semantics import second_interface
@@ -36,6 +36,22 @@ def addresses(quick_aws: LocalAws) -> Any:
     yield allocated
     for address in allocated:
         quick_aws.ec2.client().release_address(AllocationId=address.allocation_id)
+
+
+def test_what_it_prints_is_deployed_unchanged(tmp_path: Path) -> None:
+    with LocalAws() as aws:
+        asked = ["init", "--production", PRODUCTION_IP, "--staging", STAGING_IP, "--name", "shop"]
+        printed = subprocess.run([*CLIENT, *asked], env=environment(aws), capture_output=True, text=True, check=True)
+        synthesis = Synthesis(pairs=json.loads(printed.stdout), folder=tmp_path, app=ROOT / "app.py")
+        with synthesis.process:
+            assembly = synthesis.finish()
+        make_runnable(assembly)
+        deploying = Deployment(assembly, client_environment=aws.environment, folder=tmp_path)
+        with deploying.process:
+            deploying.finish()
+        execution = aws.execute({"serverName": "bittybot"})
+    assert execution.error is None, execution.cause
+    assert (execution.output["outcome"], execution.output["pair"]) == ("ALREADY_LIVE", "shop")
 
 
 def test_what_it_prints_is_synthesized_unchanged(
