@@ -88,7 +88,7 @@ class Workflow(Construct):
             name=NAME,
             comment=(
                 'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
-                '"dryRun": true}, each key optional.'
+                '"dryRun": true, "expectedRelease": "42"}, each key optional.'
             ),
             start=describe,
             timeout=deadline(functions),

@@ -112,3 +112,18 @@ def test_an_address_that_somebody_moved_meanwhile_is_not_touched(aws: Aws, ec2_c
     assert str(execution.cause).endswith("Nothing was changed.")
     assert ec2_calls.changes == []
     assert aws.holder(address) == "stranger"
+
+
+@pytest.mark.parametrize("moved", ["production", "staging"])
+def test_staging_is_not_repaired_when_somebody_moved_an_address_meanwhile(
+    aws: Aws, ec2_calls: EC2Calls, moved: str
+) -> None:
+    aws.disassociate(aws.staging)
+    aws.servers["stranger"] = aws.launch()
+    address = aws.production if moved == "production" else aws.staging
+    ec2_calls.before("DescribeAddresses", lambda: aws.associate(address, "stranger"), nth=2)  # that of RepairStaging
+    execution = aws.execute({"serverName": "bittybot"})
+    assert execution.outcome == "AddressMoved"
+    assert f"The {moved} address" in str(execution.cause)
+    assert ec2_calls.changes == []
+    assert aws.holder(address) == "stranger"
