@@ -108,6 +108,8 @@ The workflow, {aws.state_machine_arn}
 In another terminal, in this folder:
   . {env}                                            # an AWS client there now talks to this AWS
   curl http://$PRODUCTION_IP:$SERVER_PORT/                # who is live?
+  python cutover.py status                                # the client: also start, history, rollback and more
+  python cutover.py start
   aws stepfunctions start-execution --state-machine-arn $STATE_MACHINE_ARN --input '{{}}'
   aws stepfunctions list-executions --state-machine-arn $STATE_MACHINE_ARN
   aws ec2 describe-addresses
