@@ -53,7 +53,7 @@ ADVICE = {
     "StagingUnhealthy": "Mend the release on the idle server, restart it, and start again.",
     "PreflightFailed": "Do what the cause says, then start again.",
     "AddressMoved": "Find out who moves the addresses of this pair, look with `status`, and start again.",
-    "RolledBack": "Users are where they were. Mend what the cause tells of, on the idle server or in EC2, then start again.",
+    "RolledBack": "Mend what the cause tells of, on the idle server or in EC2, then start again.",
     "RollbackFailed": "Act now: run the commands that the cause names, then look with `status`.",
     "ABORTED": "It is repaired by itself within minutes: production stays where it is. Look with `status`.",
     "TIMED_OUT": "It is repaired by itself within minutes: production stays where it is. Look with `status`.",
