@@ -39,18 +39,19 @@ class Polled:
 def poll(check: Check, probe_once: Callable[[], Probe], clock: Clock, wait: Wait) -> Polled:
     """Probes until there is a verdict.
 
-    Probes start `interval_seconds` apart, or at once after one that took longer; after the last there is no wait.
+    Probes are due `interval_seconds` apart, or at once after one that took longer; after the last there is no wait. One
+    that starts a little late, as each does, delays none of those that follow.
     """
-    begin = clock()
+    begin = due = clock()
     findings: list[Finding] = []
     verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
     while isinstance(verdict, GoOn):
         started = clock()
-        due = started + check.interval_seconds
         findings.append(judge(check, probe_once(), started - begin))
         now = clock()
-        verdict = decide(check, findings, max(due, now) - begin)
-        if isinstance(verdict, GoOn) and wait(max(due - now, 0)):
+        due = max(due + check.interval_seconds, now)
+        verdict = decide(check, findings, due - begin)
+        if isinstance(verdict, GoOn) and wait(due - now):
             verdict = Stopped()
     return Polled(check, verdict, findings, len(findings), clock() - begin)
 

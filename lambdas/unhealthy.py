@@ -65,8 +65,10 @@ def _message(polled: Polled, is_unhealthy: str, failed: int, checks: int) -> str
 
 
 def _where_to_look(polled: Polled) -> str:
-    """By what the last bad probe found."""
-    bad: Finding = next(one for one in reversed(polled.findings) if one.problem is not None)
+    """By what the last bad probe found; where there is none, too few good ones fitted in."""
+    bad = next((one for one in reversed(polled.findings) if one.problem is not None), None)
+    if bad is None:
+        return "Raise deadlineSeconds."
     looks = [_look(polled.check, bad, bad.problem.kind)] if bad.problem else []
     if polled.check.start_period_seconds and not any_good(polled.findings):
         looks.append("If it needs longer to start, raise startPeriodSeconds.")

@@ -20,6 +20,8 @@ MATCHER_CHARACTERS = 40
 VALUE_CHARACTERS = 60
 TEXT_CHARACTERS = 40
 BODY_CHARACTERS = 80
+# What waking up, and ending a probe at its timeout, take beyond their time.
+LATE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,13 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
         counted = [one for one in in_a_row if started or one.at_seconds >= check.start_period_seconds]
         if len(counted) >= check.unhealthy_threshold_count:
             return Unhealthy(f"{_failed(counted)}{_after_start(check, findings)}: {found(check, counted)}")
-    if next_seconds + check.request.timeout_seconds <= check.deadline_seconds:
+    if next_seconds + check.request.timeout_seconds <= check.deadline_seconds + LATE_SECONDS:
         return GoOn()
+    if len(in_a_row) == len(findings) and in_a_row[-1].problem is None:
+        return Unhealthy(
+            f"in {check.deadline_seconds:g} s only {counted_probes(len(findings))} fitted in, all of them good, and it "
+            f"takes {check.healthy_threshold_count} in a row"
+        )
     if not any_good(findings):
         used_up = _after_start(check, findings)
         return Unhealthy(f"no good probe within {check.deadline_seconds:g} s{used_up}: {found(check, findings)}")

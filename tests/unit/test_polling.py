@@ -136,6 +136,35 @@ def test_a_verdict_is_one_though_the_loop_was_stopped_meanwhile() -> None:
     assert looped(once, lambda _: GOOD, stops_after=0)[0].verdict == Healthy()
 
 
+@pytest.mark.parametrize(("interval", "timeout", "count"), [(0.2, 0.2, 3), (0.1, 0.1, 10), (0.1, 0.2, 3)])
+def test_the_shortest_deadline_that_is_allowed_is_enough_for_a_healthy_server(
+    interval: float, timeout: float, count: int
+) -> None:
+    shortest = check(
+        intervalSeconds=interval,
+        timeoutSeconds=timeout,
+        healthyThresholdCount=count,
+        unhealthyThresholdCount=1,
+        deadlineSeconds=count * max(interval, timeout),
+    )
+    ended = poll(shortest, lambda: Probe(200, 1), time.monotonic, threading.Event().wait)
+    assert (ended.verdict, ended.probe_count) == (Healthy(), count)
+
+
+def test_a_wait_that_takes_longer_does_not_delay_all_that_follow() -> None:
+    passing, starts = Time(), []
+
+    def late(seconds: float) -> bool:
+        return passing.wait(seconds + 0.25)
+
+    def probe_once() -> Probe:
+        starts.append(passing.now - 1000)
+        return GOOD
+
+    poll(check(healthyThresholdCount=5, deadlineSeconds=30), probe_once, passing.clock, late)
+    assert starts == [0, 1.25, 2.25, 3.25, 4.25]
+
+
 # The bake
 
 

@@ -124,6 +124,15 @@ def test_it_is_the_last_bad_probe_that_says_where_to_look() -> None:
     assert "was reached and nothing takes connections" in message(CHECK, BAD, REFUSED, GOOD)
 
 
+def test_where_every_probe_was_good_and_too_few_fitted_in_the_deadline_is_to_blame() -> None:
+    seen = findings(CHECK, [GOOD, GOOD])
+    verdict = decide(CHECK, seen, next_seconds=11)
+    assert isinstance(verdict, Unhealthy)
+    text = unhealthy_message(Polled(CHECK, verdict, seen, 2, 11))
+    assert "in 12 s only 2 probes fitted in, all of them good, and it takes 3 in a row (2 probes in all)" in text
+    assert text.endswith("Raise deadlineSeconds.")
+
+
 def test_a_server_that_had_started_is_not_said_to_need_longer() -> None:
     assert "startPeriodSeconds" not in message(check(startPeriodSeconds=5), GOOD, REFUSED)
 
