@@ -59,25 +59,28 @@ def poll(check: Check, probe_once: Callable[[], Probe], clock: Clock, wait: Wait
 def bake(check: Check, probe_once: Callable[[], Probe], seconds: float, clock: Clock, wait: Wait) -> Polled:
     """Goes on probing a healthy server for so long: an interval after the verdict, and so on, and at the end.
 
-    A probe that is under way at the end is the last one.
+    A probe that is under way at the end is the last one if it is good. After a bad one it goes on until one is good or
+    the threshold is reached, for which `probes_after_a_bake` of `stacks/rules.py` leaves time.
     """
     begin = clock()
     end = begin + seconds
     findings: deque[Finding] = deque(maxlen=max(KEPT_FINDINGS, check.unhealthy_threshold_count))
     probe_count = 0
     verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
-    due = begin + check.interval_seconds
+    due = min(begin + check.interval_seconds, end)
     while isinstance(verdict, GoOn):
-        if wait(max(min(due, end) - clock(), 0)):
+        if wait(max(due - clock(), 0)):
             verdict = Stopped()
             break
         started = clock()
-        due = started + check.interval_seconds
         findings.append(judge(check, probe_once(), started - begin))
         probe_count += 1
         verdict = decide_bake(check, list(findings))
-        if isinstance(verdict, GoOn) and clock() >= end:
+        now = clock()
+        if isinstance(verdict, GoOn) and now >= end and findings[-1].problem is None:
             verdict = Healthy()
+        due = max(due + check.interval_seconds, now)
+        due = min(due, end) if now < end else due
     return Polled(check, verdict, list(findings), probe_count, clock() - begin)
 
 

@@ -189,6 +189,24 @@ def test_in_a_bake_the_probe_under_way_at_the_end_is_the_last() -> None:
     assert over == 6.625
 
 
+@pytest.mark.parametrize(
+    ("found", "verdict", "starts"),
+    [
+        (lambda n: BAD if n >= 2 else GOOD, Unhealthy, [1, 2, 3, 4, 5]),
+        (lambda n: BAD if n in (2, 3) else GOOD, Healthy, [1, 2, 3, 4, 5]),
+        (lambda n: BAD if n == 1 else GOOD, Healthy, [1, 2, 3]),
+        (lambda n: SLOW if n >= 2 else GOOD, Unhealthy, [1, 2, 3, 5, 7]),
+    ],
+)
+def test_a_bake_whose_last_probe_is_bad_goes_on_until_that_is_decided(
+    found: Callable[[int], Probe], verdict: type, starts: list[float]
+) -> None:
+    ended, started, over = looped(CHECK, found, bakes=3)
+    assert isinstance(ended.verdict, verdict)
+    assert started == starts
+    assert over <= 3 + (3 - 1) * 2 + 2, "which stacks/rules.py leaves time for"
+
+
 def test_hiccups_do_not_end_a_bake() -> None:
     ended, starts, _ = looped(CHECK, lambda n: GOOD if n % 3 == 2 else BAD, bakes=30)
     assert ended.verdict == Healthy()
