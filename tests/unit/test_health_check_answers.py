@@ -124,6 +124,12 @@ def test_a_dead_production_is_not_compared_with_and_does_not_block_the_cutover(
     assert vars(warning)["reason"] == shared["reason"]
 
 
+def test_a_production_that_is_sick_and_shows_another_store_is_compared() -> None:
+    sick = with_headers(b"X-Store: db-2").replace(b"200 OK", b"503 Busy")
+    with sharing(DB_1, sick) as server, pytest.raises(PreflightFailed, match='kai "db-2"'):
+        called_with_live(server)
+
+
 def test_a_dead_production_is_known_long_before_staging_is_healthy_and_does_not_stop_its_check() -> None:
     live = {"name": "kai", "instanceId": "i-0", "publicIp": "127.0.0.2", "privateIp": None}
     with sharing(DB_1, None) as server:
