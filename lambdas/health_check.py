@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 import shared
-from attempt import shortened
+from attempt import Stop, shortened
 from check import Check, checks_of, live_checks_of
 from errors import ProductionUnhealthy, StagingUnhealthy
-from polling import KEPT_FINDINGS, Polled, Wait, bake, poll, together
-from probe import Probe, probe
+from polling import KEPT_FINDINGS, Polled, ProbeOnce, bake, poll, together
+from probe import probe
 from tls import client_context
 from unhealthy import alarm_message, bake_message, unhealthy_message
 from verdict import Finding, Healthy, Unhealthy, last_good
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from alarms import Watched
 
 ERROR_CHARACTERS = 160
+
+Prober = Callable[[Check, Stop], ProbeOnce]
 
 logger = Logger()
 
@@ -61,21 +63,23 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     return _result(event, polled, comparisons)
 
 
-def _prober(checks: Sequence[Check | None]) -> Callable[[Check], Callable[[], Probe]]:
+def _prober(checks: Sequence[Check | None]) -> Prober:
     """What asks once, for a check. The system's CAs are loaded here, so that no probe waits for them."""
     requests = [check.request for check in checks if check]
     verified = {request.verify_certificate for request in requests if request.protocol == "HTTPS"}
     contexts = {one: client_context(verified=one) for one in verified}
-    return lambda check: functools.partial(probe, check.request, contexts.get(check.request.verify_certificate))
+    return lambda check, stop: functools.partial(
+        probe, check.request, contexts.get(check.request.verify_certificate), stop
+    )
 
 
 def _polled(
-    checks: Sequence[Check], live_checks: Sequence[Check | None], prober: Callable[[Check], Callable[[], Probe]]
+    checks: Sequence[Check], live_checks: Sequence[Check | None], prober: Prober
 ) -> tuple[list[Polled], list[Polled | None]]:
     """How each check ended, and in the same order how that of the live server did; that one ends nobody else's."""
 
-    def loop(check: Check) -> Callable[[Wait], Polled]:
-        return lambda wait: poll(check, prober(check), time.monotonic, wait)
+    def loop(check: Check) -> Callable[[Stop], Polled]:
+        return lambda stop: poll(check, prober(check, stop), time.monotonic, stop.wait)
 
     asked = [check for check in live_checks if check]
     ended = together(
@@ -96,13 +100,11 @@ def _compared(staging: Polled, live: Polled | None) -> shared.Same | shared.NotC
     return comparison
 
 
-def _baked(
-    event: Mapping[str, Any], checks: Sequence[Check], seconds: float, prober: Callable[[Check], Callable[[], Probe]]
-) -> list[Polled]:
+def _baked(event: Mapping[str, Any], checks: Sequence[Check], seconds: float, prober: Prober) -> list[Polled]:
     """How each check went on for so long. Raises ProductionUnhealthy, also for the alarms."""
 
-    def loop(check: Check) -> Callable[[Wait], "Polled | Watched"]:
-        return lambda wait: bake(check, prober(check), seconds, time.monotonic, wait)
+    def loop(check: Check) -> Callable[[Stop], "Polled | Watched"]:
+        return lambda stop: bake(check, prober(check, stop), seconds, time.monotonic, stop.wait)
 
     loops = [loop(check) for check in checks]
     if names := event.get("alarms"):
@@ -110,7 +112,7 @@ def _baked(
         from alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
         look = functools.partial(alarms_in_alarm, cloudwatch_client(), names)
-        loops.append(lambda wait: watch(look, seconds, time.monotonic, wait))
+        loops.append(lambda stop: watch(look, seconds, time.monotonic, stop.wait))
     ended = together(
         loops, lambda one: isinstance(one.verdict, Unhealthy) if isinstance(one, Polled) else bool(one.wrong)
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from attempt import ProbeStopped, Stop
 from check import Check
-from polling import Polled, Wait, bake, poll, together
+from polling import Polled, bake, poll, together
 from probe import Probe
 from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, SLOW, check
 from verdict import Healthy, Stopped, Unhealthy
@@ -231,13 +232,24 @@ def test_a_bake_that_is_stopped_does_not_wait() -> None:
     assert (ended.verdict, starts, over) == (Stopped(), [1], 1.5)
 
 
+def test_a_probe_that_was_stopped_counts_for_nothing() -> None:
+    def probe_once() -> Probe:
+        raise ProbeStopped
+
+    for ended in (
+        poll(CHECK, probe_once, time.monotonic, Stop().wait),
+        bake(CHECK, probe_once, 0, time.monotonic, Stop().wait),
+    ):
+        assert (ended.verdict, ended.findings, ended.probe_count) == (Stopped(), [], 0)
+
+
 # Several at the same time
 
 
 def test_loops_run_at_the_same_time_and_their_results_come_in_order() -> None:
     met = threading.Barrier(3, timeout=5)
 
-    def loop(number: int) -> Callable[[Wait], int]:
+    def loop(number: int) -> Callable[[Stop], int]:
         return lambda _: met.wait() * 0 + number
 
     assert together([loop(1), loop(2), loop(3)], lambda _: False) == [1, 2, 3]
@@ -245,15 +257,15 @@ def test_loops_run_at_the_same_time_and_their_results_come_in_order() -> None:
 
 def test_a_result_that_ends_all_ends_the_waits_of_the_others() -> None:
     began = time.monotonic()
-    assert together([lambda wait: wait(30), lambda _: False], lambda result: result is False) == [True, False]
+    assert together([lambda stop: stop.wait(30), lambda _: False], lambda result: result is False) == [True, False]
     assert time.monotonic() - began < 5
 
 
 def test_what_a_loop_raises_ends_the_others_and_is_raised() -> None:
-    def broken(_: Wait) -> bool:
+    def broken(_: Stop) -> bool:
         raise ZeroDivisionError
 
     began = time.monotonic()
     with pytest.raises(ZeroDivisionError):
-        together([lambda wait: wait(30), broken], lambda _: False)
+        together([lambda stop: stop.wait(30), broken], lambda _: False)
     assert time.monotonic() - began < 5
