@@ -111,7 +111,7 @@ def _baked(event: Mapping[str, Any], checks: Sequence[Check], seconds: float, pr
         # Only here: boto3 takes longer to import than all the rest, and most pairs have no alarms.
         from alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
-        look = functools.partial(alarms_in_alarm, cloudwatch_client(), names)
+        look = functools.partial(alarms_in_alarm, cloudwatch_client(watching=True), names)
         loops.append(lambda stop: watch(look, seconds, time.monotonic, stop.wait))
     ended = together(
         loops, lambda one: isinstance(one.verdict, Unhealthy) if isinstance(one, Polled) else bool(one.wrong)

@@ -29,6 +29,8 @@ WHERE_TO_LOOK: dict[Kind, str] = {
     "no identity": "Let the application on {server} send this header, or take identityHeader out of the configuration.",
     "identity": "Look for a cache or proxy before the application on {server}, and whether this header names the "
     "server and not the request.",
+    "identities": "Does this header name the request and not the server, or is there a load balancer behind the "
+    "address?",
     "no shared": "Let the application on {server} send this header, or take sharedHeader out of the configuration.",
 }
 
@@ -66,6 +68,8 @@ def _message(polled: Polled, is_unhealthy: str, failed: int, checks: int) -> str
 
 def _where_to_look(polled: Polled) -> str:
     """By what the last bad probe found; where there is none, too few good ones fitted in."""
+    if isinstance(polled.verdict, Unhealthy) and polled.verdict.kind:
+        return WHERE_TO_LOOK[polled.verdict.kind]
     bad = next((one for one in reversed(polled.findings) if one.problem is not None), None)
     if bad is None:
         return "Raise deadlineSeconds."

@@ -14,8 +14,9 @@ from check import Check
 from header import header_value
 from probe import Probe
 
-Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "no shared"]
+Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS = 10
+SHOWN_IDENTITIES = 3
 MATCHER_CHARACTERS = 40
 VALUE_CHARACTERS = 60
 TEXT_CHARACTERS = 40
@@ -52,9 +53,13 @@ class Healthy:
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found."""
+    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found.
+
+    `kind` is what is wrong where that is not what the last bad probe found.
+    """
 
     reason: str
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
     in_a_row = findings[-_in_a_row(findings) :]
     if in_a_row[-1].problem is None:
         if len(in_a_row) >= check.healthy_threshold_count:
-            return Healthy()
+            return _varies(check, in_a_row) or Healthy()
     else:
         started = len(in_a_row) < len(findings)
         counted = [one for one in in_a_row if started or one.at_seconds >= check.start_period_seconds]
@@ -147,6 +152,15 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
         f"it kept flapping: in {check.deadline_seconds:g} s neither {check.healthy_threshold_count} good probes "
         f"in a row nor {check.unhealthy_threshold_count} bad ones: {found(check, findings)}"
     )
+
+
+def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:
+    """Staging must name one server, with whose name production is compared after the cutover."""
+    values = list(dict.fromkeys(one.identity for one in good))
+    if not check.requires_headers or len(values) == 1:
+        return None
+    shown = ", ".join(f'"{shortened(str(one), VALUE_CHARACTERS)}"' for one in values[:SHOWN_IDENTITIES])
+    return Unhealthy(f"{check.identity_header} varies from one good probe to the next: {shown}", "identities")
 
 
 def decide_bake(check: Check, findings: Sequence[Finding]) -> Unhealthy | GoOn:

@@ -16,6 +16,7 @@ from tests.unit.misbehaving_servers import (
     by_address,
     closing,
     hanging_after,
+    in_turn,
     reading,
     refusing,
     serving,
@@ -58,6 +59,12 @@ def test_the_identity_is_that_of_the_last_good_probe() -> None:
     first = with_headers(b"X-Server-Id: old")
     with serving(answering(first, status(500), with_headers(b"X-Server-Id: new"))) as server:
         assert called(check_of(server, identityHeader="X-Server-Id"))["answered"][0]["identity"] == "new"
+
+
+def test_an_identity_that_varies_on_staging_is_unhealthy() -> None:
+    turns = in_turn(answering(with_headers(b"X-Id: a")), answering(with_headers(b"X-Id: b")))
+    with serving(turns) as server, pytest.raises(StagingUnhealthy, match=r'X-Id varies .*"a", "b"'):
+        called(check_of(server, identityHeader="X-Id"))
 
 
 def test_long_and_unprintable_identities_are_returned_shortened_and_compare_as_they_are() -> None:

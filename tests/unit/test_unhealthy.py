@@ -133,6 +133,18 @@ def test_where_every_probe_was_good_and_too_few_fitted_in_the_deadline_is_to_bla
     assert text.endswith("Raise deadlineSeconds.")
 
 
+def test_an_identity_that_varies_is_a_request_id_or_a_load_balancer() -> None:
+    named = check(identityHeader="X-Id")
+    seen = findings(named, [BAD, *(answer(X_Id=one * 256) for one in "abc")])
+    verdict = decide(named, seen, next_seconds=4)
+    assert isinstance(verdict, Unhealthy)
+    text = unhealthy_message(Polled(named, verdict, seen, 4, 4))
+    assert text.endswith(
+        "Does this header name the request and not the server, or is there a load balancer behind the address?"
+    )
+    assert f'"{"c" * 57}..."' in text
+
+
 def test_a_server_that_had_started_is_not_said_to_need_longer() -> None:
     assert "startPeriodSeconds" not in message(check(startPeriodSeconds=5), GOOD, REFUSED)
 
