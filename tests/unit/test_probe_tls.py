@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from attempt import shortened
-from probe import Probe
+from probe import Probe, Request, probe
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
@@ -26,6 +26,7 @@ from tests.unit.misbehaving_servers import (
     status,
 )
 from tests.unit.test_probe import ask, asked_of
+from tls import client_context
 
 WWW = "www.example.com"
 
@@ -67,6 +68,27 @@ def test_the_port_of_the_host_header_is_no_part_of_the_name(ca: Authority) -> No
 def test_without_a_name_the_certificate_must_be_for_the_address(ca: Authority) -> None:
     assert verified(ca.certified("127.0.0.1"), host_header=None).error is None
     assert verified(ca.certified(WWW), host_header=None).failure == "certificate"
+
+
+def test_a_name_counts_only_where_names_belong_and_not_in_the_subject() -> None:
+    assert client_context(verified=True).hostname_checks_common_name is False
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_http_1_1_is_all_that_is_offered(verified: bool, tls: ssl.SSLContext) -> None:
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    def tells(connection: Any) -> None:
+        chosen.append(connection.socket.selected_alpn_protocol())
+        answering(OK)(connection)
+
+    context = client_context(verified=verified)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with serving(over_tls(tls, tells)) as server:
+        asked = Request(protocol="HTTPS", ip=server.ip, port=server.port, timeout_seconds=2)
+        assert probe(asked, context).error is None
+    assert chosen == ["http/1.1"]
 
 
 UNKNOWN = "its issuer is not known here, or the server does not send the intermediate certificate"

@@ -197,7 +197,7 @@ def test_an_alarm_that_is_raised_already_blocks_the_start(
 
 def test_an_alarm_that_does_not_exist_blocks_the_start(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
     aws.configure(port=web.port, pair={"alarms": ["no-such-alarm"]})
-    refused(aws, ec2_calls, aws.execute({}), "PreflightFailed", "no alarm named no-such-alarm")
+    refused(aws, ec2_calls, aws.execute({}), "PreflightFailed", 'no alarm named "no-such-alarm"')
 
 
 def test_an_alarm_that_is_raised_during_the_bake_is_rolled_back(aws: Aws, web: Web, cloudwatch: Any) -> None:
