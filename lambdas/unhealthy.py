@@ -81,7 +81,7 @@ def _where_to_look(polled: Polled) -> str:
 
 def _look(check: Check, bad: Finding, kind: Kind) -> str:
     if kind == "status":
-        return _look_for_status(check, bad.status or 0)
+        return _look_for_status(check, bad.status or 0, bad.problem.detail if bad.problem else "")
     return WHERE_TO_LOOK[kind].format(
         server=check.server,
         port=check.request.port,
@@ -91,15 +91,26 @@ def _look(check: Check, bad: Finding, kind: Kind) -> str:
     )
 
 
-def _look_for_status(check: Check, status: int) -> str:
+def _look_for_status(check: Check, status: int, detail: str) -> str:
     if 300 <= status < 400:
-        return "A redirect is not followed: configure the path that it leads to, or let the matcher accept it."
+        leads = detail or "configure the path that it leads to"
+        return (
+            f"A redirect is not followed: {leads}{'. Configure that' if detail else ''}, or let the matcher accept it."
+        )
+    if status in (401, 403):
+        return (
+            f"The application on {check.server} wants credentials: give them in headers, or configure a path that "
+            "needs none."
+        )
+    if status == 429:
+        return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
         look = (
             f"Look whether the application on {check.server} knows this path, and accepts a request whose Host header "
             f"is {_name(check.request.host)}"
         )
-        return f"{look}." if check.request.host_header else f"{look}; if it wants a name, configure hostHeader."
+        named = f"{look}." if check.request.host_header else f"{look}; if it wants a name, configure hostHeader."
+        return f"{named} {detail}".rstrip()
     return f"Look at the log of the application on {check.server}."
 
 

@@ -4,6 +4,7 @@
 server that was healthy and is watched.
 """
 
+import http
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -21,16 +22,21 @@ MATCHER_CHARACTERS = 40
 VALUE_CHARACTERS = 60
 TEXT_CHARACTERS = 40
 BODY_CHARACTERS = 80
+DETAIL_CHARACTERS = 90
 # What waking up, and ending a probe at its timeout, take beyond their time.
 LATE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected."""
+    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected.
+
+    `detail` is more of a status that is not the expected one: where it leads, or how its body begins.
+    """
 
     kind: Kind
     text: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +105,7 @@ def _problems_of_answer(check: Check, found: Probe) -> Iterator[Problem]:
     if found.failure is not None:
         yield Problem(found.failure, f"{'' if found.status is None else f'{found.status}: '}{found.error}")
     if found.status is not None and not matches(check.matcher, found.status):
-        yield Problem("status", str(found.status))
+        yield Problem("status", str(found.status), _detail(found))
     if check.max_latency_ms is not None and found.milliseconds > check.max_latency_ms:
         yield Problem("slow", f"took {found.milliseconds} ms, expected at most {check.max_latency_ms:g} ms")
     if check.body_contains is not None and check.body_contains.encode() not in found.body:
@@ -214,11 +220,22 @@ def _differs(header: str, value: str | None, expected: str) -> str:
     return f'{header} {is_value}, expected "{shortened(expected, VALUE_CHARACTERS)}"'
 
 
+def _detail(answer: Probe) -> str:
+    if location := header_value(answer.headers, "Location"):
+        return f"it leads to {shortened(location, DETAIL_CHARACTERS)}"
+    if answer.status == http.HTTPStatus.BAD_REQUEST and answer.body.strip():
+        return f'The answer begins "{_beginning(answer.body)}".'
+    return ""
+
+
+def _beginning(body: bytes) -> str:
+    return printable(" ".join(body[: 4 * BODY_CHARACTERS].decode(errors="replace").split()), BODY_CHARACTERS)
+
+
 def _lacks(text: str, answer: Probe) -> str:
     lacks = f'the body lacks "{printable(text, TEXT_CHARACTERS)}"'
     if coding := header_value(answer.headers, "Content-Encoding"):
         return f"{lacks}: it came encoded ({shortened(coding, TEXT_CHARACTERS)}), though that was not asked for"
     if not answer.body:
         return f"{lacks}: it is empty"
-    beginning = " ".join(answer.body[: 4 * BODY_CHARACTERS].decode(errors="replace").split())
-    return f'{lacks}, it begins "{printable(beginning, BODY_CHARACTERS)}"'
+    return f'{lacks}, it begins "{_beginning(answer.body)}"'

@@ -137,6 +137,15 @@ def test_a_production_that_is_sick_and_shows_another_store_is_compared() -> None
         called_with_live(server)
 
 
+def test_a_dead_production_has_no_start_period_to_wait_for() -> None:
+    began = time.monotonic()
+    live = {"name": "kai", "instanceId": "i-0", "publicIp": "127.0.0.2", "privateIp": None}
+    with sharing(DB_1, None) as server:
+        result = called(check_of(server, sharedHeader="X-Store", startPeriodSeconds=5), live=live)
+    assert result["checks"][0]["shared"]["compared"] is False
+    assert time.monotonic() - began < 4
+
+
 def test_a_dead_production_is_known_long_before_staging_is_healthy_and_does_not_stop_its_check() -> None:
     live = {"name": "kai", "instanceId": "i-0", "publicIp": "127.0.0.2", "privateIp": None}
     with sharing(DB_1, None) as server:

@@ -19,6 +19,7 @@ from tests.unit.misbehaving_servers import (
     dripping_handshake,
     dripping_record,
     flooding,
+    hanging_after,
     in_turn,
     over_tls,
     serving,
@@ -26,7 +27,7 @@ from tests.unit.misbehaving_servers import (
     status,
 )
 from tests.unit.test_probe import ask, asked_of
-from tls import client_context
+from tls import client_context, tls_error
 
 WWW = "www.example.com"
 
@@ -241,4 +242,25 @@ def test_a_server_that_wants_a_certificate_of_the_client_says_so(tmp_path: Path)
     context = self_signed(tmp_path)
     context.verify_mode = ssl.CERT_REQUIRED
     found = asked_of(over_tls(context, answering(OK)), timeout=2, protocol="HTTPS")
-    assert found.error == "TLS: tlsv13 alert certificate required"
+    assert (found.error, found.failure) == ("TLS: the server asks for a client certificate", "tls")
+
+
+def test_a_server_that_needs_a_name_says_so(tls: ssl.SSLContext) -> None:
+    tls.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    found = asked_of(over_tls(tls, answering(OK)), timeout=2, protocol="HTTPS")
+    tls.sni_callback = None
+    assert (found.error, found.failure) == (
+        "TLS: tlsv1 unrecognized name (if it needs a name, configure hostHeader)",
+        "tls",
+    )
+
+
+def test_an_error_of_tls_shows_nothing_of_how_openssl_writes_it() -> None:
+    assert tls_error(ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1032)")) == "TLS: record layer failure"
+    assert tls_error(ssl.SSLError(1, "[SSL: NO_ALPN] no alpn (_ssl.c:1)")) == "TLS: no alpn"
+
+
+def test_a_server_that_speaks_http_2_only_says_so(tls: ssl.SSLContext) -> None:
+    settings = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80"
+    found = asked_of(over_tls(tls, hanging_after(settings)), timeout=1, protocol="HTTPS")
+    assert found.error == "answers in HTTP/2 only, and the probe speaks HTTP/1.1"

@@ -83,6 +83,15 @@ def test_a_message_leaves_it_to_the_workflow_to_say_what_was_changed() -> None:
         (CHECK, Probe(302, 5), "A redirect is not followed"),
         (
             CHECK,
+            Probe(302, 5, headers={"location": "https://www.example.com/" + "l" * 200 + "\x1b"}),
+            "A redirect is not followed: it leads to https://www.example.com/llll",
+        ),
+        (CHECK, Probe(401, 5), "wants credentials: give them in headers, or configure a path that needs none."),
+        (CHECK, Probe(403, 5), "wants credentials: give them in headers, or configure a path that needs none."),
+        (CHECK, Probe(429, 5), "limits the rate of requests: raise intervalSeconds, or exempt the health check."),
+        (CHECK, Probe(400, 5, body=b"<h1>Bad\r\n Host</h1>"), 'The answer begins "<h1>Bad Host</h1>".'),
+        (
+            CHECK,
             Probe(400, 5),
             "accepts a request whose Host header is 203.0.113.11; if it wants a name, configure hostH",
         ),
@@ -184,6 +193,8 @@ LONGEST = replace(
     [
         *[failed(kind, "e" * 240, 404) for kind in get_args(Failure)],
         Probe(404, 1),
+        Probe(302, 1, headers={"location": "l" * 1000}),
+        Probe(400, 1, body=b"b" * 5_120),
         Probe(200, 120_000),
         Probe(200, 1, body=b"b" * 5_120),
         Probe(200, 1, body=b"t" * 1000),
