@@ -20,6 +20,8 @@ REASON_CHARACTERS = 200
 NAME_CHARACTERS = 80
 SHOWN_ALARMS = 3
 READS_APART_SECONDS = 5.0
+LAST_LOOKS = 3
+LAST_LOOKS_APART_SECONDS = 2.0
 
 logger = Logger(child=True)
 
@@ -56,12 +58,19 @@ class Watched:
     seconds: float
 
 
-def cloudwatch_client() -> "CloudWatchClient":
-    """A client whose slowest call ends within some 25 s: 3 attempts of at most 2 + 5 s."""
-    return boto3.client(
-        "cloudwatch",
-        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
+    """A client whose slowest call ends within some 25 s: 3 attempts of at most 2 + 5 s.
+
+    `watching`: within 5 s, one attempt. A watch looks again by itself, and its end must not take long: three such
+    looks after the bake fit into the 35 s that the function has left then.
+    """
+    attempts, read_seconds = (1, 3) if watching else (3, 5)
+    config = Config(
+        connect_timeout=2,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )
+    return boto3.client("cloudwatch", config=config)
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
@@ -74,7 +83,9 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
     try:
         for start in range(0, len(names), NAMES_PER_CALL):
             for page in client.get_paginator("describe_alarms").paginate(
-                AlarmNames=list(names[start : start + NAMES_PER_CALL]), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+                AlarmNames=list(names[start : start + NAMES_PER_CALL]),
+                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                PaginationConfig={"PageSize": NAMES_PER_CALL},
             ):
                 found |= {alarm["AlarmName"]: alarm for alarm in page.get("MetricAlarms", [])}
                 found |= {alarm["AlarmName"]: alarm for alarm in page.get("CompositeAlarms", [])}
@@ -89,21 +100,30 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
 def watch(
     look: Callable[[], Look], seconds: float, clock: Callable[[], float], wait: Callable[[float], bool]
 ) -> Watched:
-    """Looks at once, every 5 s, and at the end; what cannot be read is looked at again, but not at the end.
+    """Looks at once, every 5 s, and at the end; what cannot be read is looked at again, at the end three times in all.
 
     `wait` returns true when the watch is to stop, as the wait of a `threading.Event` does.
     """
     begin = clock()
+    last_looks = 0
     while True:
         began = clock() - begin
         last = began >= seconds
+        last_looks += last
         wrong, unreadable = _wrong(look)
-        if wrong or (last and unreadable):
+        if wrong or (unreadable and last_looks == LAST_LOOKS):
             return Watched(wrong or unreadable, clock() - begin)
         if unreadable:
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
-        if last or wait(max(min(began + READS_APART_SECONDS, seconds) - (clock() - begin), 0)):
+        next_look = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
+        if (last and not unreadable) or wait(LAST_LOOKS_APART_SECONDS if last else max(next_look, 0)):
             return Watched(None, clock() - begin)
+
+
+def named(names: Sequence[str]) -> str:
+    """The names of alarms for a message: the first three, shortened, and how many more."""
+    shown = ", ".join(f'"{printable(name, NAME_CHARACTERS)}"' for name in names[:SHOWN_ALARMS])
+    return f"{shown} (and {len(names) - SHOWN_ALARMS} more)" if len(names) > SHOWN_ALARMS else shown
 
 
 def _wrong(look: Callable[[], Look]) -> tuple[str | None, str | None]:
@@ -116,8 +136,7 @@ def _wrong(look: Callable[[], Look]) -> tuple[str | None, str | None]:
         others = len(seen.in_alarm) - 1
         return f"{seen.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
     if seen.missing:
-        names = ", ".join(f'"{printable(name, NAME_CHARACTERS)}"' for name in seen.missing[:SHOWN_ALARMS])
-        return None, f"its alarms cannot be read: no metric or composite alarm is named {names}"
+        return None, f"its alarms cannot be read: no metric or composite alarm is named {named(seen.missing)}"
     return None, None
 
 

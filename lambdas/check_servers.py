@@ -24,21 +24,26 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     and EC2Unavailable.
     """
     plan = Plan.from_json(event["plan"])
-    servers = Servers(plan, ec2)
+    refuse_unfit(plan, Servers(plan, ec2))
+    logger.info("Fit for a cutover", pair=plan.pair.name)
+    return {"fit": True}
+
+
+def refuse_unfit(plan: Plan, servers: Servers) -> None:
+    """What is known at once comes before what is waited for. Raises PreflightFailed and EC2Unavailable."""
     with refused_as_preflight():
         servers.check_instances()
         servers.check_transfers()
-        servers.check_status(max(check["deadlineSeconds"] for check in plan.pair.health_check))
     if plan.pair.alarms:
         refuse_alarms(plan.pair.alarms)
-    logger.info("Fit for a cutover", pair=plan.pair.name)
-    return {"fit": True}
+    with refused_as_preflight():
+        servers.check_status(max(check["deadlineSeconds"] for check in plan.pair.health_check))
 
 
 def refuse_alarms(names: Sequence[str]) -> None:
     """Raises PreflightFailed when one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
     # Only here: most pairs have no alarms, and need no client for them.
-    from alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client  # noqa: PLC0415
+    from alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 
     try:
         look = alarms_in_alarm(cloudwatch_client(), names)
@@ -46,7 +51,7 @@ def refuse_alarms(names: Sequence[str]) -> None:
         raise PreflightFailed(f"The pair's alarms cannot be read: {error}") from error
     if look.missing:
         raise PreflightFailed(
-            f"CloudWatch has no alarm named {', '.join(look.missing)}. Correct alarms in cdk.json and deploy."
+            f"CloudWatch has no alarm named {named(look.missing)}. Correct alarms in cdk.json and deploy."
         )
     if look.in_alarm:
         raise PreflightFailed(

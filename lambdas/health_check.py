@@ -14,12 +14,12 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
 import shared
-from attempt import shortened
+from attempt import Stop, shortened
 from check import Check, checks_of, live_checks_of
 from errors import ProductionUnhealthy, StagingUnhealthy
 from metrics import Metric, emit
-from polling import KEPT_FINDINGS, Polled, Wait, bake, poll, together
-from probe import Probe, probe
+from polling import KEPT_FINDINGS, Polled, ProbeOnce, bake, poll, together
+from probe import probe
 from tls import client_context
 from unhealthy import alarm_message, bake_message, unhealthy_message
 from verdict import Finding, Healthy, Unhealthy, last_good
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from alarms import Watched
 
 ERROR_CHARACTERS = 160
+
+Prober = Callable[[Check, Stop], ProbeOnce]
 
 logger = Logger()
 
@@ -42,10 +44,11 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     "healthCheck": [check, ...]}`, and maybe `expectedRelease`; for staging `live`, the server that holds production;
     for production `answered`, from the result for staging, `bakeSeconds` and `alarms`, names of CloudWatch alarms.
 
-    Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered"}`, the last two in the order of the
-    event's checks. A check has `check` (its URL), `probes` (the last 20, each `status`, `milliseconds`, `error`),
-    `probeCount`, `identity`, `release`, `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false,
-    "reason"}`. What it answered has `identity`, `release` and `shared`, each a header's value or null.
+    Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`: `checks` and
+    `answered` in the order of the event's checks, `warnings` in words what could not be checked. A check has `check`
+    (its URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
+    `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. What it answered has
+    `identity`, `release` and `shared`, each a header's value or null.
 
     Raises StagingUnhealthy or ProductionUnhealthy, by the address's name, and PreflightFailed.
     """
@@ -64,21 +67,23 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     return _result(event, polled, comparisons)
 
 
-def _prober(checks: Sequence[Check | None]) -> Callable[[Check], Callable[[], Probe]]:
+def _prober(checks: Sequence[Check | None]) -> Prober:
     """What asks once, for a check. The system's CAs are loaded here, so that no probe waits for them."""
     requests = [check.request for check in checks if check]
     verified = {request.verify_certificate for request in requests if request.protocol == "HTTPS"}
     contexts = {one: client_context(verified=one) for one in verified}
-    return lambda check: functools.partial(probe, check.request, contexts.get(check.request.verify_certificate))
+    return lambda check, stop: functools.partial(
+        probe, check.request, contexts.get(check.request.verify_certificate), stop
+    )
 
 
 def _polled(
-    checks: Sequence[Check], live_checks: Sequence[Check | None], prober: Callable[[Check], Callable[[], Probe]]
+    checks: Sequence[Check], live_checks: Sequence[Check | None], prober: Prober
 ) -> tuple[list[Polled], list[Polled | None]]:
     """How each check ended, and in the same order how that of the live server did; that one ends nobody else's."""
 
-    def loop(check: Check) -> Callable[[Wait], Polled]:
-        return lambda wait: poll(check, prober(check), time.monotonic, wait)
+    def loop(check: Check) -> Callable[[Stop], Polled]:
+        return lambda stop: poll(check, prober(check, stop), time.monotonic, stop.wait)
 
     asked = [check for check in live_checks if check]
     ended = together(
@@ -99,21 +104,19 @@ def _compared(staging: Polled, live: Polled | None) -> shared.Same | shared.NotC
     return comparison
 
 
-def _baked(
-    event: Mapping[str, Any], checks: Sequence[Check], seconds: float, prober: Callable[[Check], Callable[[], Probe]]
-) -> list[Polled]:
+def _baked(event: Mapping[str, Any], checks: Sequence[Check], seconds: float, prober: Prober) -> list[Polled]:
     """How each check went on for so long. Raises ProductionUnhealthy, also for the alarms."""
 
-    def loop(check: Check) -> Callable[[Wait], "Polled | Watched"]:
-        return lambda wait: bake(check, prober(check), seconds, time.monotonic, wait)
+    def loop(check: Check) -> Callable[[Stop], "Polled | Watched"]:
+        return lambda stop: bake(check, prober(check, stop), seconds, time.monotonic, stop.wait)
 
     loops = [loop(check) for check in checks]
     if names := event.get("alarms"):
         # Only here: boto3 takes longer to import than all the rest, and most pairs have no alarms.
         from alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
-        look = functools.partial(alarms_in_alarm, cloudwatch_client(), names)
-        loops.append(lambda wait: watch(look, seconds, time.monotonic, wait))
+        look = functools.partial(alarms_in_alarm, cloudwatch_client(watching=True), names)
+        loops.append(lambda stop: watch(look, seconds, time.monotonic, stop.wait))
     ended = together(
         loops, lambda one: isinstance(one.verdict, Unhealthy) if isinstance(one, Polled) else bool(one.wrong)
     )
@@ -167,6 +170,11 @@ def _result(
         "server": event["server"]["name"],
         "checks": [_check_result(*both) for both in zip(polled, compared, strict=True)],
         "answered": [_answered(one) for one in polled],
+        "warnings": [
+            f"{one.check.shared_header} of {one.check.server} was compared with nothing: {comparison.reason}."
+            for one, comparison in zip(polled, compared, strict=True)
+            if isinstance(comparison, shared.NotCompared)
+        ],
     }
 
 

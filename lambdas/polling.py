@@ -1,16 +1,16 @@
 """The loops of the health check, which ask the rules of `verdict`, and what runs several loops at the same time.
 
 The prober, the clock and the wait are arguments. Clock and wait are in seconds; the wait returns true when the loop is
-to stop, as that of a `threading.Event` does.
+to stop, as that of a `Stop` does, and the prober raises ProbeStopped then.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TypeVar
 
+from attempt import ProbeStopped, Stop
 from check import Check
 from probe import Probe
 from verdict import Finding, GoOn, Healthy, Stopped, Unhealthy, decide, decide_bake, judge
@@ -19,6 +19,7 @@ KEPT_FINDINGS = 20
 
 Clock = Callable[[], float]
 Wait = Callable[[float], bool]
+ProbeOnce = Callable[[], Probe]
 Result = TypeVar("Result")
 
 
@@ -36,59 +37,73 @@ class Polled:
     seconds: float
 
 
-def poll(check: Check, probe_once: Callable[[], Probe], clock: Clock, wait: Wait) -> Polled:
+def poll(check: Check, probe_once: ProbeOnce, clock: Clock, wait: Wait) -> Polled:
     """Probes until there is a verdict.
 
-    Probes start `interval_seconds` apart, or at once after one that took longer; after the last there is no wait.
+    Probes are due `interval_seconds` apart, or at once after one that took longer; after the last there is no wait. One
+    that starts a little late, as each does, delays none of those that follow.
     """
-    begin = clock()
+    begin = due = clock()
     findings: list[Finding] = []
     verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
     while isinstance(verdict, GoOn):
         started = clock()
-        due = started + check.interval_seconds
-        findings.append(judge(check, probe_once(), started - begin))
+        try:
+            found = probe_once()
+        except ProbeStopped:
+            verdict = Stopped()
+            break
+        findings.append(judge(check, found, started - begin))
         now = clock()
-        verdict = decide(check, findings, max(due, now) - begin)
-        if isinstance(verdict, GoOn) and wait(max(due - now, 0)):
+        due = max(due + check.interval_seconds, now)
+        verdict = decide(check, findings, due - begin)
+        if isinstance(verdict, GoOn) and wait(due - now):
             verdict = Stopped()
     return Polled(check, verdict, findings, len(findings), clock() - begin)
 
 
-def bake(check: Check, probe_once: Callable[[], Probe], seconds: float, clock: Clock, wait: Wait) -> Polled:
+def bake(check: Check, probe_once: ProbeOnce, seconds: float, clock: Clock, wait: Wait) -> Polled:
     """Goes on probing a healthy server for so long: an interval after the verdict, and so on, and at the end.
 
-    A probe that is under way at the end is the last one.
+    A probe that is under way at the end is the last one if it is good. After a bad one it goes on until one is good or
+    the threshold is reached, for which `probes_after_a_bake` of `stacks/rules.py` leaves time.
     """
     begin = clock()
     end = begin + seconds
     findings: deque[Finding] = deque(maxlen=max(KEPT_FINDINGS, check.unhealthy_threshold_count))
     probe_count = 0
     verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
-    due = begin + check.interval_seconds
+    due = min(begin + check.interval_seconds, end)
     while isinstance(verdict, GoOn):
-        if wait(max(min(due, end) - clock(), 0)):
+        if wait(max(due - clock(), 0)):
             verdict = Stopped()
             break
         started = clock()
-        due = started + check.interval_seconds
-        findings.append(judge(check, probe_once(), started - begin))
+        try:
+            found = probe_once()
+        except ProbeStopped:
+            verdict = Stopped()
+            break
+        findings.append(judge(check, found, started - begin))
         probe_count += 1
         verdict = decide_bake(check, list(findings))
-        if isinstance(verdict, GoOn) and clock() >= end:
+        now = clock()
+        if isinstance(verdict, GoOn) and now >= end and findings[-1].problem is None:
             verdict = Healthy()
+        due = max(due + check.interval_seconds, now)
+        due = min(due, end) if now < end else due
     return Polled(check, verdict, list(findings), probe_count, clock() - begin)
 
 
-def together(loops: Iterable[Callable[[Wait], Result]], ends_all: Callable[[Result], bool]) -> list[Result]:
+def together(loops: Iterable[Callable[[Stop], Result]], ends_all: Callable[[Result], bool]) -> list[Result]:
     """Runs each loop in a thread of its own and returns their results in order.
 
-    As soon as one raises, or returns what `ends_all`, the waits of the others are over. What one raises is raised.
+    As soon as one raises, or returns what `ends_all`, the others are stopped. What one raises is raised.
     """
     loops = list(loops)
-    stop = threading.Event()
+    stop = Stop()
     with ThreadPoolExecutor(max_workers=len(loops)) as threads:
-        running = [threads.submit(loop, stop.wait) for loop in loops]
+        running = [threads.submit(loop, stop) for loop in loops]
         for ended in as_completed(running):
             if ended.exception() is not None or ends_all(ended.result()):
                 stop.set()

@@ -4,12 +4,12 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from answer import Answer, answered
-from attempt import Deadline, Failure, NoAnswer, in_words, printable, shortened
+from attempt import Deadline, Failure, NoAnswer, ProbeStopped, Stop, in_words, printable, shortened
 from tls import OtherNames, certificate_names, client_context, secured
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
@@ -87,29 +87,36 @@ class Probe:
     body: bytes = b""
 
 
-def probe(request: Request, context: ssl.SSLContext | None = None) -> Probe:
+def probe(request: Request, context: ssl.SSLContext | None = None, stop: Stop | None = None) -> Probe:
     """Asks once, on a new connection, and never raises for what the network or the server does.
 
     It is over within the request's timeout, takes at most some 64 KiB, and of a body the first 5,120 bytes; then it
     closes the connection. A redirect is not followed: a 3xx is a status like any other. `context` is that of
     `client_context`, for HTTPS; without one it is made, before the timeout begins.
+
+    Raises ProbeStopped at once when `stop` is set meanwhile.
     """
+    stop = stop or Stop()
     if request.protocol == "HTTPS" and context is None:
         context = client_context(verified=request.verify_certificate)
     started = time.monotonic()
     deadline = Deadline.after(request.timeout_seconds)
     try:
-        answer = _answer(request, context, deadline)
+        answer = _answer(request, context, deadline, stop)
     except NoAnswer as found:
+        if stop.is_set():
+            raise ProbeStopped from None
         return Probe(found.status, _since(started), printable(str(found), ERROR_CHARACTERS), found.failure)
+    if stop.is_set():  # which ends a body as the server does
+        raise ProbeStopped
     if answer is None:
         return Probe(None, _since(started))
     return Probe(answer.status, _since(started), headers=answer.headers, body=answer.body)
 
 
-def _answer(request: Request, context: ssl.SSLContext | None, deadline: Deadline) -> Answer | None:
+def _answer(request: Request, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Answer | None:
     """The answer, with TCP none: the connection is all that is asked for."""
-    with _connected(request, deadline) as connection:
+    with _connected(request, deadline, stop) as connection:
         if request.protocol == "TCP":
             return None
         if request.protocol != "HTTPS" or context is None:
@@ -118,23 +125,27 @@ def _answer(request: Request, context: ssl.SSLContext | None, deadline: Deadline
             with secured(connection, context, request.name, deadline) as encrypted:
                 return answered(encrypted, request_bytes(request), deadline)
         except OtherNames as other:
-            raise NoAnswer(f"{other}{_names_held(request, deadline)}", other.failure) from other
+            raise NoAnswer(f"{other}{_names_held(request, deadline, stop)}", other.failure) from other
 
 
-def _connected(request: Request, deadline: Deadline) -> socket.socket:
-    try:
-        return socket.create_connection((request.ip, request.port), timeout=deadline.left())
-    except TimeoutError:
-        raise NoAnswer(f"no connection within {deadline}", "unreachable") from None
-    except ConnectionRefusedError as failure:
-        raise NoAnswer(in_words(failure), "refused") from failure
-    except OSError as failure:
-        raise NoAnswer(in_words(failure), "unreachable") from failure
+@contextlib.contextmanager
+def _connected(request: Request, deadline: Deadline, stop: Stop) -> Iterator[socket.socket]:
+    with socket.socket() as connection, stop.ends(connection):
+        try:
+            connection.settimeout(deadline.left())
+            connection.connect((request.ip, request.port))
+        except TimeoutError:
+            raise NoAnswer(f"no connection within {deadline}", "unreachable") from None
+        except ConnectionRefusedError as failure:
+            raise NoAnswer(in_words(failure), "refused") from failure
+        except OSError as failure:
+            raise NoAnswer(in_words(failure), "unreachable") from failure
+        yield connection
 
 
-def _names_held(request: Request, deadline: Deadline) -> str:
+def _names_held(request: Request, deadline: Deadline, stop: Stop) -> str:
     """What a certificate for other names is for, where there is time left to ask once more."""
-    with contextlib.suppress(OSError, NoAnswer), _connected(request, deadline) as connection:
+    with contextlib.suppress(OSError, NoAnswer), _connected(request, deadline, stop) as connection:
         return f" but for {certificate_names(connection, request.name, deadline)}"
     return ""
 

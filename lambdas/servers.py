@@ -24,6 +24,8 @@ STATUS_CHECKS = {
     "AttachedEbsStatus": "attached EBS status",
 }
 NOT_KNOWN_YET = ("initializing", "insufficient-data")
+# The others are waited for. This one may stay without data, and says nothing about whether the server runs.
+ONLY_IF_IMPAIRED = "attached EBS status"
 SECONDS_BETWEEN_LOOKS = 5.0
 
 
@@ -96,6 +98,8 @@ class Servers:
     def check_status(self, within_seconds: float) -> None:
         """EC2's status checks of the idle server must have passed; those that are not over yet are waited for.
 
+        Of attached volumes that are not known to be impaired nothing is waited for.
+
         Raises EC2Refused when one is impaired, or when they are not over `within_seconds`; EC2Unavailable.
         """
         idle = self._plan.idle
@@ -110,7 +114,7 @@ class Servers:
                     f"EC2's status checks of {_known(idle)} have failed ({told}). Look at it in the EC2 console, "
                     f"Status checks; stopping and starting it moves it to other hardware."
                 )
-            if not set(NOT_KNOWN_YET) & set(status.values()):
+            if not any(said in NOT_KNOWN_YET for check, said in status.items() if check != ONLY_IF_IMPAIRED):
                 return
             if self._clock() + SECONDS_BETWEEN_LOOKS > deadline:
                 raise EC2Refused(

@@ -1,10 +1,14 @@
 """The TLS handshake of a probe, and what is wrong with a certificate, in words."""
 
+import re
 import socket
 import ssl
 
 from attempt import Deadline, NoAnswer, in_words, printable
 
+OPENSSL_NOISE = re.compile(r"^\[[^]]*\] ?| ?\(_ssl\.c:\d+\)")
+# What servers that need a name say to a client that gives none.
+NAME_WANTED = ("UNRECOGNIZED_NAME", "HANDSHAKE_FAILURE", "INTERNAL_ERROR")
 NO_TLS_THERE = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 SHOWN_NAMES = 3
 NAME_CHARACTERS = 40
@@ -35,6 +39,8 @@ def client_context(*, verified: bool) -> ssl.SSLContext:
     if not verified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    # Browsers have long ignored names in the subject; OpenSSL alone would take one where there are no others.
+    context.hostname_checks_common_name = False
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -57,7 +63,9 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
     except (ssl.SSLEOFError, ConnectionError) as failure:
         raise NoAnswer("TLS: closed the connection during the handshake", "tls") from failure
     except OSError as failure:
-        raise NoAnswer(tls_error(failure), "tls") from failure
+        wanted = name is None and str(getattr(failure, "reason", "")).endswith(NAME_WANTED)
+        hint = " (if it needs a name, configure hostHeader)" if wanted else ""
+        raise NoAnswer(f"{tls_error(failure)}{hint}", "tls") from failure
     except ValueError as failure:
         raise NoAnswer(f"TLS: {_quoted(str(name))} cannot be the name of a server", "tls") from failure
 
@@ -81,8 +89,11 @@ def certificate_names(connection: socket.socket, name: str | None, deadline: Dea
 def tls_error(failure: OSError) -> str:
     if not isinstance(failure, ssl.SSLError):
         return in_words(failure)
-    reason = (failure.reason or str(failure)).replace("_", " ").lower()
-    return f"TLS: {reason}{' (does this port speak HTTP?)' if failure.reason in NO_TLS_THERE else ''}"
+    code = str(getattr(failure, "reason", None) or "")
+    if code.endswith("CERTIFICATE_REQUIRED"):
+        return "TLS: the server asks for a client certificate"
+    reason = (code or OPENSSL_NOISE.sub("", str(failure))).replace("_", " ").lower()
+    return f"TLS: {reason}{' (does this port speak HTTP?)' if code in NO_TLS_THERE else ''}"
 
 
 def _quoted(name: str) -> str:

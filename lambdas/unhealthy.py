@@ -29,6 +29,8 @@ WHERE_TO_LOOK: dict[Kind, str] = {
     "no identity": "Let the application on {server} send this header, or take identityHeader out of the configuration.",
     "identity": "Look for a cache or proxy before the application on {server}, and whether this header names the "
     "server and not the request.",
+    "identities": "Does this header name the request and not the server, or is there a load balancer behind the "
+    "address?",
     "no shared": "Let the application on {server} send this header, or take sharedHeader out of the configuration.",
 }
 
@@ -65,8 +67,12 @@ def _message(polled: Polled, is_unhealthy: str, failed: int, checks: int) -> str
 
 
 def _where_to_look(polled: Polled) -> str:
-    """By what the last bad probe found."""
-    bad: Finding = next(one for one in reversed(polled.findings) if one.problem is not None)
+    """By what the last bad probe found; where there is none, too few good ones fitted in."""
+    if isinstance(polled.verdict, Unhealthy) and polled.verdict.kind:
+        return WHERE_TO_LOOK[polled.verdict.kind]
+    bad = next((one for one in reversed(polled.findings) if one.problem is not None), None)
+    if bad is None:
+        return "Raise deadlineSeconds."
     looks = [_look(polled.check, bad, bad.problem.kind)] if bad.problem else []
     if polled.check.start_period_seconds and not any_good(polled.findings):
         looks.append("If it needs longer to start, raise startPeriodSeconds.")
@@ -75,7 +81,7 @@ def _where_to_look(polled: Polled) -> str:
 
 def _look(check: Check, bad: Finding, kind: Kind) -> str:
     if kind == "status":
-        return _look_for_status(check, bad.status or 0)
+        return _look_for_status(check, bad.status or 0, bad.problem.detail if bad.problem else "")
     return WHERE_TO_LOOK[kind].format(
         server=check.server,
         port=check.request.port,
@@ -85,15 +91,26 @@ def _look(check: Check, bad: Finding, kind: Kind) -> str:
     )
 
 
-def _look_for_status(check: Check, status: int) -> str:
+def _look_for_status(check: Check, status: int, detail: str) -> str:
     if 300 <= status < 400:
-        return "A redirect is not followed: configure the path that it leads to, or let the matcher accept it."
+        leads = detail or "configure the path that it leads to"
+        return (
+            f"A redirect is not followed: {leads}{'. Configure that' if detail else ''}, or let the matcher accept it."
+        )
+    if status in (401, 403):
+        return (
+            f"The application on {check.server} wants credentials: give them in headers, or configure a path that "
+            "needs none."
+        )
+    if status == 429:
+        return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
         look = (
             f"Look whether the application on {check.server} knows this path, and accepts a request whose Host header "
             f"is {_name(check.request.host)}"
         )
-        return f"{look}." if check.request.host_header else f"{look}; if it wants a name, configure hostHeader."
+        named = f"{look}." if check.request.host_header else f"{look}; if it wants a name, configure hostHeader."
+        return f"{named} {detail}".rstrip()
     return f"Look at the log of the application on {check.server}."
 
 

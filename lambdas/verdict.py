@@ -4,6 +4,7 @@
 server that was healthy and is watched.
 """
 
+import http
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,20 +15,28 @@ from check import Check
 from header import header_value
 from probe import Probe
 
-Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "no shared"]
+Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS = 10
+SHOWN_IDENTITIES = 3
 MATCHER_CHARACTERS = 40
 VALUE_CHARACTERS = 60
 TEXT_CHARACTERS = 40
 BODY_CHARACTERS = 80
+DETAIL_CHARACTERS = 90
+# What waking up, and ending a probe at its timeout, take beyond their time.
+LATE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected."""
+    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected.
+
+    `detail` is more of a status that is not the expected one: where it leads, or how its body begins.
+    """
 
     kind: Kind
     text: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +59,13 @@ class Healthy:
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found."""
+    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found.
+
+    `kind` is what is wrong where that is not what the last bad probe found.
+    """
 
     reason: str
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ def _problems_of_answer(check: Check, found: Probe) -> Iterator[Problem]:
     if found.failure is not None:
         yield Problem(found.failure, f"{'' if found.status is None else f'{found.status}: '}{found.error}")
     if found.status is not None and not matches(check.matcher, found.status):
-        yield Problem("status", str(found.status))
+        yield Problem("status", str(found.status), _detail(found))
     if check.max_latency_ms is not None and found.milliseconds > check.max_latency_ms:
         yield Problem("slow", f"took {found.milliseconds} ms, expected at most {check.max_latency_ms:g} ms")
     if check.body_contains is not None and check.body_contains.encode() not in found.body:
@@ -125,14 +138,19 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
     in_a_row = findings[-_in_a_row(findings) :]
     if in_a_row[-1].problem is None:
         if len(in_a_row) >= check.healthy_threshold_count:
-            return Healthy()
+            return _varies(check, in_a_row) or Healthy()
     else:
         started = len(in_a_row) < len(findings)
         counted = [one for one in in_a_row if started or one.at_seconds >= check.start_period_seconds]
         if len(counted) >= check.unhealthy_threshold_count:
             return Unhealthy(f"{_failed(counted)}{_after_start(check, findings)}: {found(check, counted)}")
-    if next_seconds + check.request.timeout_seconds <= check.deadline_seconds:
+    if next_seconds + check.request.timeout_seconds <= check.deadline_seconds + LATE_SECONDS:
         return GoOn()
+    if len(in_a_row) == len(findings) and in_a_row[-1].problem is None:
+        return Unhealthy(
+            f"in {check.deadline_seconds:g} s only {counted_probes(len(findings))} fitted in, all of them good, and it "
+            f"takes {check.healthy_threshold_count} in a row"
+        )
     if not any_good(findings):
         used_up = _after_start(check, findings)
         return Unhealthy(f"no good probe within {check.deadline_seconds:g} s{used_up}: {found(check, findings)}")
@@ -140,6 +158,15 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
         f"it kept flapping: in {check.deadline_seconds:g} s neither {check.healthy_threshold_count} good probes "
         f"in a row nor {check.unhealthy_threshold_count} bad ones: {found(check, findings)}"
     )
+
+
+def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:
+    """Staging must name one server, with whose name production is compared after the cutover."""
+    values = list(dict.fromkeys(one.identity for one in good))
+    if not check.requires_headers or len(values) == 1:
+        return None
+    shown = ", ".join(f'"{shortened(str(one), VALUE_CHARACTERS)}"' for one in values[:SHOWN_IDENTITIES])
+    return Unhealthy(f"{check.identity_header} varies from one good probe to the next: {shown}", "identities")
 
 
 def decide_bake(check: Check, findings: Sequence[Finding]) -> Unhealthy | GoOn:
@@ -193,11 +220,22 @@ def _differs(header: str, value: str | None, expected: str) -> str:
     return f'{header} {is_value}, expected "{shortened(expected, VALUE_CHARACTERS)}"'
 
 
+def _detail(answer: Probe) -> str:
+    if location := header_value(answer.headers, "Location"):
+        return f"it leads to {shortened(location, DETAIL_CHARACTERS)}"
+    if answer.status == http.HTTPStatus.BAD_REQUEST and answer.body.strip():
+        return f'The answer begins "{_beginning(answer.body)}".'
+    return ""
+
+
+def _beginning(body: bytes) -> str:
+    return printable(" ".join(body[: 4 * BODY_CHARACTERS].decode(errors="replace").split()), BODY_CHARACTERS)
+
+
 def _lacks(text: str, answer: Probe) -> str:
     lacks = f'the body lacks "{printable(text, TEXT_CHARACTERS)}"'
     if coding := header_value(answer.headers, "Content-Encoding"):
         return f"{lacks}: it came encoded ({shortened(coding, TEXT_CHARACTERS)}), though that was not asked for"
     if not answer.body:
         return f"{lacks}: it is empty"
-    beginning = " ".join(answer.body[: 4 * BODY_CHARACTERS].decode(errors="replace").split())
-    return f'{lacks}, it begins "{printable(beginning, BODY_CHARACTERS)}"'
+    return f'{lacks}, it begins "{_beginning(answer.body)}"'

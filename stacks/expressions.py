@@ -5,6 +5,7 @@ The workflow's variables:
 - `$plan`: what `DescribeAddresses` returned (`Plan.to_json` in `lambdas/domain.py`)
 - `$production`, `$staging`: the addresses as they stand now, kept up with every change
 - `$answered`: what the idle server's checks answered, in their order: its identity, for the check of production
+- `$warnings`: in words, what could not be checked
 - `$changed`: whether this execution has repaired the staging address
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause, or "-"
@@ -43,6 +44,7 @@ AT_THE_BEGINNING = {
     "changed": False,
     "moved": False,
     "cause": NOTHING,
+    "warnings": [],
 }
 
 REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealthy")
@@ -75,8 +77,9 @@ def failed() -> dict[str, Any]:
 
 # What an execution that succeeds returns, and what is notified of it.
 RESULT = (
-    '{"outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,'
-    ' "previous": {"production": $plan.production, "staging": $plan.staging}}'
+    '$merge([{"outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,'
+    ' "previous": {"production": $plan.production, "staging": $plan.staging}},'
+    ' $count($warnings) > 0 ? {"warnings": $warnings} : {}])'
 )
 DRY_RUN_RESULT = (
     f'$merge([{RESULT}, {{"plan": {{"reason": $plan.reason, "steps": $plan.steps, "checked": $plan.stagingInPlace}}}}])'

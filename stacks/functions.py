@@ -12,6 +12,7 @@ from stacks.acknowledged import acknowledge_wildcards
 from stacks.asset import lambda_code
 from stacks.configuration import Pair, Vpc
 from stacks.function import python_function
+from stacks.rules import probes_after_a_bake
 
 # One call to EC2 ends within 21 s (`lambdas/addresses.py`), a step is a few quick ones.
 ADDRESS_TIMEOUT = Duration.seconds(30)
@@ -43,9 +44,9 @@ def longest_check(pair: Pair) -> int:
 
 
 def longest_bake(pair: Pair) -> int:
-    """The seconds of a bake, with the probe that is under way at its end."""
+    """The seconds of a bake, with the probes that decide after its end whether the server is sick."""
     bake = pair["bakeSeconds"]
-    return bake + max(check["timeoutSeconds"] for check in pair["healthCheck"]) if bake else 0
+    return bake + max(probes_after_a_bake(check) for check in pair["healthCheck"]) if bake else 0
 
 
 class Functions(Construct):

@@ -33,7 +33,8 @@ STAND = (
     ' & ", staging " & $staging.publicIp & " is " & $on($staging) & ".'
     '\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."'
 )
-TEXT = f'({FAILED} ? $cause : {STAND}) & "\\n\\nExecution: " & $states.context.Execution.Id'
+WARNED = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
+TEXT = f'({FAILED} ? $cause : {STAND}) & {WARNED} & "\\n\\nExecution: " & $states.context.Execution.Id'
 CHAT = (
     '{"version": "1.0", "source": "custom",'
     ' "content": {"textType": "client-markdown", "title": $subject, "description": $text},'

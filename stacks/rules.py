@@ -14,6 +14,7 @@ LONGEST_DEADLINE_SECONDS = 840  # a Lambda function runs at most 900 seconds
 # A plan carries its pair from state to state, at times twice; Step Functions takes 262,144 bytes.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 LONGEST_PAIR_BYTES = 65_536
+KEYS_OF_A_BAKE = {"deadlineSeconds", "intervalSeconds", "timeoutSeconds", "unhealthyThresholdCount"}
 
 Check = Mapping[str, Any]
 Wrong = Iterator[tuple[str, str, str]]
@@ -109,19 +110,41 @@ def a_private_check_has_a_vpc(checks: Mapping[str, Check]) -> Iterator[str]:
             )
 
 
-def a_bake_fits_behind_the_checks(path: str, pair: Mapping[str, Any]) -> Iterator[str]:
-    """One function checks production and bakes on; the last probe begins at the end of the bake at the latest."""
-    deadline, timeout = (
-        max((check[key] for check in pair.get("healthCheck", ()) if key in check), default=0)
-        for key in ("deadlineSeconds", "timeoutSeconds")
+def shortest_bake(check: Check) -> int:
+    """The seconds in which a server that is sick from the start of the bake fails it."""
+    return int(check["unhealthyThresholdCount"]) * _slowest_probe(check)
+
+
+def probes_after_a_bake(check: Check) -> int:
+    """The seconds that probes may take after the end of a bake: one that is bad there, and those that then decide."""
+    return (int(check["unhealthyThresholdCount"]) - 1) * _slowest_probe(check) + int(check["timeoutSeconds"])
+
+
+def a_bake_can_fail_and_fits_behind_the_checks(path: str, pair: Mapping[str, Any]) -> Iterator[str]:
+    """One function checks production, bakes, and goes on until it is decided whether the server is sick at the end."""
+    bake = pair.get("bakeSeconds", 0)
+    checks = [check for check in pair.get("healthCheck", ()) if check.keys() >= KEYS_OF_A_BAKE]
+    if not bake or not checks:
+        return
+    deadline, after, shortest = (
+        max(seconds(check) for check in checks)
+        for seconds in (lambda check: int(check["deadlineSeconds"]), probes_after_a_bake, shortest_bake)
     )
-    longest = LONGEST_DEADLINE_SECONDS - deadline - timeout
-    if deadline <= LONGEST_DEADLINE_SECONDS and max(longest, 0) < pair.get("bakeSeconds", 0):
+    longest = LONGEST_DEADLINE_SECONDS - deadline - after
+    if deadline <= LONGEST_DEADLINE_SECONDS and longest < max(bake, shortest):
         yield problem(
             f"{path}.bakeSeconds",
-            str(pair["bakeSeconds"]),
-            f"at most {max(longest, 0)}: with the longest deadlineSeconds ({deadline}) and timeoutSeconds ({timeout}) "
-            f"it has {LONGEST_DEADLINE_SECONDS} seconds",
+            str(bake),
+            f"{f'at most {longest}' if longest >= shortest else '0'}: of {LONGEST_DEADLINE_SECONDS} seconds, the "
+            f"checks before it may take {deadline} (the longest deadlineSeconds), and probes after it {after} (the "
+            f"longest (unhealthyThresholdCount - 1) * max(intervalSeconds, timeoutSeconds) + timeoutSeconds)",
+        )
+    elif bake < shortest:
+        yield problem(
+            f"{path}.bakeSeconds",
+            str(bake),
+            f"0, or at least {shortest}, or the bake could not fail (the longest unhealthyThresholdCount * "
+            f"max(intervalSeconds, timeoutSeconds))",
         )
 
 
@@ -144,7 +167,7 @@ def a_pair_fits_into_a_plan(path: str, pair: Mapping[str, Any]) -> Iterator[str]
 
 
 RULES_OF_A_PAIR: tuple[Callable[[str, Mapping[str, Any]], Iterator[str]], ...] = (
-    a_bake_fits_behind_the_checks,
+    a_bake_can_fail_and_fits_behind_the_checks,
     interfaces_are_those_of_the_servers,
     a_pair_fits_into_a_plan,
 )

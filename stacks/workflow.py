@@ -139,7 +139,10 @@ class Workflow(Construct):
             self,
             "Preflight",
             comment="Is the idle server healthy, is everything fit, and every move permitted?",
-            assign={"answered": "{% $states.result[0].answered %}"},
+            assign={
+                "answered": "{% $states.result[0].answered %}",
+                "warnings": "{% $states.result[0].warnings %}",
+            },
         )
         preflight.branch(
             self._steps.health_check_staging(

@@ -87,7 +87,7 @@ def test_everything_but_the_ids_and_names_has_a_default() -> None:
     "given",
     [
         {"bakeSeconds": 0, "alarms": []},
-        {"bakeSeconds": 826, "alarms": ["a", "w" * 255, 'Fehlerquote (über 1 %) "web"']},
+        {"bakeSeconds": 822, "alarms": ["a", "w" * 255, 'Fehlerquote (über 1 %) "web"']},
         {"alarms": [f"{number:03}{'x' * 252}" for number in range(100)]},
         {"networkInterfaces": INTERFACES},
         {"networkInterfaces": dict(reversed(INTERFACES.items()))},

@@ -136,22 +136,48 @@ BROKEN: dict[str, Bad] = {
         "the same for every check of a pair, because one function runs them",
     ),
     "a bake that is too long behind the check": (
-        {"web": pair(bakeSeconds=827)},
+        {"web": pair(bakeSeconds=823)},
         "pairs.web.bakeSeconds",
-        "827",
-        "at most 826: with the longest deadlineSeconds (12) and timeoutSeconds (2) it has 840 seconds",
+        "823",
+        "at most 822: of 840 seconds, the checks before it may take 12 (the longest deadlineSeconds), and probes after "
+        "it 6 (the longest (unhealthyThresholdCount - 1) * max(intervalSeconds, timeoutSeconds) + timeoutSeconds)",
+    ),
+    "a bake that is too long for the probes after it": (
+        {"web": pair(bakeSeconds=789, healthCheck=[{}, {"intervalSeconds": 20, "deadlineSeconds": 60}])},
+        "pairs.web.bakeSeconds",
+        "789",
+        "at most 738: ",
+    ),
+    "a bake that is too short to fail": (
+        {"web": pair(bakeSeconds=5)},
+        "pairs.web.bakeSeconds",
+        "5",
+        "0, or at least 6, or the bake could not fail (the longest unhealthyThresholdCount * max(intervalSeconds, "
+        "timeoutSeconds))",
+    ),
+    "a bake that is too short for the slowest of the checks to fail": (
+        {"web": pair(bakeSeconds=59, healthCheck=[{}, {"intervalSeconds": 30, "unhealthyThresholdCount": 2}])},
+        "pairs.web.bakeSeconds",
+        "59",
+        "0, or at least 60, or the bake could not fail",
+    ),
+    "a bake for which there is no time left": (
+        {"web": pair(bakeSeconds=5, healthCheck={"deadlineSeconds": 829})},
+        "pairs.web.bakeSeconds",
+        "5",
+        "0: of 840 seconds, the checks before it may take 829",
     ),
     "a bake that is too long behind the longest of the checks": (
-        {"web": pair(bakeSeconds=239, healthCheck=[{}, {"deadlineSeconds": 600}, {}])},
+        {"web": pair(bakeSeconds=235, healthCheck=[{}, {"deadlineSeconds": 600}, {}])},
         "pairs.web.bakeSeconds",
-        "239",
-        "at most 238: with the longest deadlineSeconds (600) and timeoutSeconds (2) it has 840 seconds",
+        "235",
+        "at most 234: of 840 seconds, the checks before it may take 600 (the longest deadlineSeconds)",
     ),
     "a bake behind a check that takes all the time": (
         {"web": pair(bakeSeconds=1, healthCheck={"deadlineSeconds": 840})},
         "pairs.web.bakeSeconds",
         "1",
-        "at most 0: with the longest deadlineSeconds (840)",
+        "0: of 840 seconds, the checks before it may take 840 (the longest deadlineSeconds)",
     ),
     "a pair that is too long for a plan": (
         checks(*[{"headers": {f"X-{key}": '"' * 1024 for key in range(4)}} for _ in range(8)]),
@@ -188,7 +214,12 @@ def test_a_pair_may_have_as_many_bytes_as_a_plan_takes_and_not_one_more() -> Non
 def test_a_bake_may_take_all_the_time_that_the_longest_check_leaves() -> None:
     shortest = {"timeoutSeconds": 1, "healthyThresholdCount": 1, "unhealthyThresholdCount": 1, "deadlineSeconds": 1}
     assert configured_pairs({"web": pair(bakeSeconds=838, healthCheck=shortest)})
-    assert configured_pairs({"web": pair(bakeSeconds=238, healthCheck=[shortest, {"deadlineSeconds": 600}])})
+    assert configured_pairs({"web": pair(bakeSeconds=234, healthCheck=[shortest, {"deadlineSeconds": 600}])})
+
+
+def test_a_bake_may_be_as_short_as_it_takes_to_fail() -> None:
+    for least, checks_of_pair in ((6, {}), (60, [{}, {"intervalSeconds": 30, "unhealthyThresholdCount": 2}])):
+        assert configured_pairs({"web": pair(bakeSeconds=least, healthCheck=checks_of_pair)})
 
 
 def test_a_private_check_is_refused_without_a_vpc_and_both_are_named() -> None:

@@ -85,13 +85,24 @@ def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp
         }
         for name, deadline in seconds.items()
     }
-    functions = resources(synthesized(tmp_path, pairs), "AWS::Lambda::Function").values()
+    assert health_check_timeout(tmp_path, pairs) == 735
+
+
+def test_a_bake_has_time_for_the_probes_after_it(tmp_path: Path) -> None:
+    checks = [{"timeoutSeconds": 3}, {"intervalSeconds": 20, "unhealthyThresholdCount": 2, "deadlineSeconds": 100}]
+    pairs = {"web": {**PAIR, "bakeSeconds": 200, "healthCheck": checks}}
+    assert health_check_timeout(tmp_path, pairs) == 100 + 200 + (20 + 2) + 35
+
+
+def health_check_timeout(folder: Path, pairs: dict[str, Any]) -> int:
+    functions = resources(synthesized(folder, pairs), "AWS::Lambda::Function").values()
+    timeout: int
     (timeout,) = (
         function["Properties"]["Timeout"]
         for function in functions
         if function["Properties"]["Handler"] == "health_check.handler"
     )
-    assert timeout == 735
+    return timeout
 
 
 def timeouts(template: dict[str, Any]) -> dict[str, int]:

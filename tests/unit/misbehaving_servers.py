@@ -82,7 +82,9 @@ def serving(behaviour: Behaviour, ip: str = "127.0.0.1") -> Iterator[Server]:
                 ending.bind(("127.0.0.1", 0))
                 last.append(ending.getsockname())
                 ending.connect(("127.0.0.1", server.port))
-            for thread in [accepting, *threads]:
+            # Only when it has ended, nothing more is added to the others.
+            accepting.join()
+            for thread in threads:
                 thread.join()
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 import pytest
@@ -67,10 +68,11 @@ def test_a_composite_alarm_is_an_alarm_and_its_age_is_that_of_its_state() -> Non
 
 
 def test_a_look_asks_for_metric_and_composite_alarms_a_hundred_names_a_call(cloudwatch: CloudWatchClient) -> None:
-    asked: list[dict[str, list[str]]] = []
-    cloudwatch.meta.events.register("provide-client-params.cloudwatch.*", lambda params, **_: asked.append(params))
+    asked: list[dict[str, Any]] = []
+    cloudwatch.meta.events.register("before-parameter-build.cloudwatch.*", lambda params, **_: asked.append(params))
     alarms_in_alarm(cloudwatch, [f"alarm-{n}" for n in range(150)])
     assert [len(params["AlarmNames"]) for params in asked] == [100, 50]
+    assert {params.get("MaxRecords") for params in asked} == {100}, "as many as the names: one page"
     assert {tuple(params["AlarmTypes"]) for params in asked} == {("MetricAlarm", "CompositeAlarm")}
 
 
@@ -90,6 +92,17 @@ def test_a_server_error_is_tried_three_times(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(AlarmsUnreadable):
             alarms_in_alarm(cloudwatch_client(), ["errors"])
     assert len(server.requests) == 3
+
+
+def test_the_client_of_a_watch_asks_once_and_gives_up_after_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = cloudwatch_client(watching=True).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (2, 3)  # type: ignore[attr-defined]
+    broken = saying(b"").replace(b"200 OK", b"500 Broken")
+    with serving(answering(broken)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{server.ip}:{server.port}")
+        with pytest.raises(AlarmsUnreadable):
+            alarms_in_alarm(cloudwatch_client(watching=True), ["errors"])
+    assert len(server.requests) == 1
 
 
 def test_the_client_waits_for_no_connection_longer_than_2_s_and_for_no_answer_longer_than_5() -> None:
@@ -144,16 +157,36 @@ def test_what_cannot_be_read_for_a_while_is_read_again() -> None:
     assert (ended.wrong, at) == (None, [0, 5, 10, 12])
 
 
+@pytest.mark.parametrize("unreadable", [1, 2])
+def test_one_last_look_that_is_throttled_is_no_verdict(unreadable: int) -> None:
+    ended, at = watched(lambda n: UNREADABLE if 2 <= n < 2 + unreadable else Look(), 7)
+    assert (ended.wrong, at) == (None, [0, 5, 7, 9.25, 11.5][: 3 + unreadable])
+
+
+def test_an_alarm_that_a_later_last_look_shows_is_seen() -> None:
+    ended, _ = watched(lambda n: (Look(), Look(), UNREADABLE, RINGING)[n], 7)
+    assert str(ended.wrong).startswith('the alarm "errors" is in ALARM')
+
+
 @pytest.mark.parametrize(
     ("last", "why"),
     [
         (UNREADABLE, "DescribeAlarms failed: Throttling"),
         (Look(missing=("gone", "away")), 'no metric or composite alarm is named "gone", "away"'),
+        (
+            Look(missing=("a\n", "x" * 90, "c", "d", "e")),
+            f'no metric or composite alarm is named "a?", "{"x" * 77}...", "c" (and 2 more)',
+        ),
     ],
 )
-def test_alarms_that_cannot_be_read_at_the_end_are_wrong(last: Look | AlarmsUnreadable, why: str) -> None:
+def test_alarms_that_cannot_be_read_three_times_at_the_end_are_wrong(last: Look | AlarmsUnreadable, why: str) -> None:
     ended, at = watched(lambda n: last if n else Look(), 7)
-    assert (ended.wrong, at) == (f"its alarms cannot be read: {why}", [0, 5, 7])
+    assert (ended.wrong, at) == (f"its alarms cannot be read: {why}", [0, 5, 7, 9.25, 11.5])
+
+
+def test_a_watch_that_is_stopped_at_the_end_does_not_look_again() -> None:
+    ended, at = watched(lambda n: UNREADABLE if n else Look(), 7, stops_after=8)
+    assert (ended.wrong, at) == (None, [0, 5, 7])
 
 
 def test_an_alarm_counts_though_another_is_missing() -> None:

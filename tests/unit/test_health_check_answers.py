@@ -16,6 +16,7 @@ from tests.unit.misbehaving_servers import (
     by_address,
     closing,
     hanging_after,
+    in_turn,
     reading,
     refusing,
     serving,
@@ -58,6 +59,12 @@ def test_the_identity_is_that_of_the_last_good_probe() -> None:
     first = with_headers(b"X-Server-Id: old")
     with serving(answering(first, status(500), with_headers(b"X-Server-Id: new"))) as server:
         assert called(check_of(server, identityHeader="X-Server-Id"))["answered"][0]["identity"] == "new"
+
+
+def test_an_identity_that_varies_on_staging_is_unhealthy() -> None:
+    turns = in_turn(answering(with_headers(b"X-Id: a")), answering(with_headers(b"X-Id: b")))
+    with serving(turns) as server, pytest.raises(StagingUnhealthy, match=r'X-Id varies .*"a", "b"'):
+        called(check_of(server, identityHeader="X-Id"))
 
 
 def test_long_and_unprintable_identities_are_returned_shortened_and_compare_as_they_are() -> None:
@@ -122,6 +129,21 @@ def test_a_dead_production_is_not_compared_with_and_does_not_block_the_cutover(
     assert shared["reason"].startswith("production does not answer well: 3 probes in a row failed: ")
     [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
     assert vars(warning)["reason"] == shared["reason"]
+
+
+def test_a_production_that_is_sick_and_shows_another_store_is_compared() -> None:
+    sick = with_headers(b"X-Store: db-2").replace(b"200 OK", b"503 Busy")
+    with sharing(DB_1, sick) as server, pytest.raises(PreflightFailed, match='kai "db-2"'):
+        called_with_live(server)
+
+
+def test_a_dead_production_has_no_start_period_to_wait_for() -> None:
+    began = time.monotonic()
+    live = {"name": "kai", "instanceId": "i-0", "publicIp": "127.0.0.2", "privateIp": None}
+    with sharing(DB_1, None) as server:
+        result = called(check_of(server, sharedHeader="X-Store", startPeriodSeconds=5), live=live)
+    assert result["checks"][0]["shared"]["compared"] is False
+    assert time.monotonic() - began < 4
 
 
 def test_a_dead_production_is_known_long_before_staging_is_healthy_and_does_not_stop_its_check() -> None:

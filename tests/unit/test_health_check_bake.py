@@ -64,10 +64,10 @@ def test_a_bake_goes_on_probing_for_its_seconds_and_returns_the_last_20_probes_a
 
 
 def test_the_probes_of_a_short_bake_come_after_those_of_the_verdict() -> None:
-    with serving(answering(OK, OK, OK, status(503))) as server:
+    with serving(answering(OK, OK, OK, status(503), OK)) as server:
         result = called(check_of(server, intervalSeconds=0.2), address="production", bakeSeconds=0.1)
-    assert [found["status"] for found in result["checks"][0]["probes"]] == [200, 200, 200, 503]
-    assert result["checks"][0]["probeCount"] == 4
+    assert [found["status"] for found in result["checks"][0]["probes"]] == [200, 200, 200, 503, 200]
+    assert result["checks"][0]["probeCount"] == 5
 
 
 def test_without_a_bake_there_are_no_more_probes_than_decide() -> None:
@@ -95,6 +95,11 @@ def test_hiccups_in_the_bake_do_not_matter() -> None:
     result = baked(in_turn(*[answering(OK)] * 3, answering(status(503))), 0.5)
     assert result["healthy"]
     assert 503 in [found["status"] for found in result["checks"][0]["probes"]]
+
+
+def test_a_server_that_dies_at_the_end_of_the_bake_is_unhealthy() -> None:
+    with pytest.raises(ProductionUnhealthy, match=r"3 probes in a row failed: .* \(3 probes in all\)"):
+        baked(dying_after(3, answering(status(500))), 0.03)
 
 
 def test_a_mis_routed_answer_in_the_bake_is_found_too() -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from attempt import ProbeStopped, Stop
 from check import Check
-from polling import Polled, Wait, bake, poll, together
+from polling import Polled, bake, poll, together
 from probe import Probe
 from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, SLOW, check
 from verdict import Healthy, Stopped, Unhealthy
@@ -136,6 +137,35 @@ def test_a_verdict_is_one_though_the_loop_was_stopped_meanwhile() -> None:
     assert looped(once, lambda _: GOOD, stops_after=0)[0].verdict == Healthy()
 
 
+@pytest.mark.parametrize(("interval", "timeout", "count"), [(0.2, 0.2, 3), (0.1, 0.1, 10), (0.1, 0.2, 3)])
+def test_the_shortest_deadline_that_is_allowed_is_enough_for_a_healthy_server(
+    interval: float, timeout: float, count: int
+) -> None:
+    shortest = check(
+        intervalSeconds=interval,
+        timeoutSeconds=timeout,
+        healthyThresholdCount=count,
+        unhealthyThresholdCount=1,
+        deadlineSeconds=count * max(interval, timeout),
+    )
+    ended = poll(shortest, lambda: Probe(200, 1), time.monotonic, threading.Event().wait)
+    assert (ended.verdict, ended.probe_count) == (Healthy(), count)
+
+
+def test_a_wait_that_takes_longer_does_not_delay_all_that_follow() -> None:
+    passing, starts = Time(), []
+
+    def late(seconds: float) -> bool:
+        return passing.wait(seconds + 0.25)
+
+    def probe_once() -> Probe:
+        starts.append(passing.now - 1000)
+        return GOOD
+
+    poll(check(healthyThresholdCount=5, deadlineSeconds=30), probe_once, passing.clock, late)
+    assert starts == [0, 1.25, 2.25, 3.25, 4.25]
+
+
 # The bake
 
 
@@ -158,6 +188,24 @@ def test_in_a_bake_the_probe_under_way_at_the_end_is_the_last() -> None:
     ended, starts, over = looped(CHECK, lambda _: Probe(200, 1875), bakes=5)
     assert (ended.verdict, starts) == (Healthy(), [1, 2.875, 4.75])
     assert over == 6.625
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "starts"),
+    [
+        (lambda n: BAD if n >= 2 else GOOD, Unhealthy, [1, 2, 3, 4, 5]),
+        (lambda n: BAD if n in (2, 3) else GOOD, Healthy, [1, 2, 3, 4, 5]),
+        (lambda n: BAD if n == 1 else GOOD, Healthy, [1, 2, 3]),
+        (lambda n: SLOW if n >= 2 else GOOD, Unhealthy, [1, 2, 3, 5, 7]),
+    ],
+)
+def test_a_bake_whose_last_probe_is_bad_goes_on_until_that_is_decided(
+    found: Callable[[int], Probe], verdict: type, starts: list[float]
+) -> None:
+    ended, started, over = looped(CHECK, found, bakes=3)
+    assert isinstance(ended.verdict, verdict)
+    assert started == starts
+    assert over <= 3 + (3 - 1) * 2 + 2, "which stacks/rules.py leaves time for"
 
 
 def test_hiccups_do_not_end_a_bake() -> None:
@@ -184,13 +232,24 @@ def test_a_bake_that_is_stopped_does_not_wait() -> None:
     assert (ended.verdict, starts, over) == (Stopped(), [1], 1.5)
 
 
+def test_a_probe_that_was_stopped_counts_for_nothing() -> None:
+    def probe_once() -> Probe:
+        raise ProbeStopped
+
+    for ended in (
+        poll(CHECK, probe_once, time.monotonic, Stop().wait),
+        bake(CHECK, probe_once, 0, time.monotonic, Stop().wait),
+    ):
+        assert (ended.verdict, ended.findings, ended.probe_count) == (Stopped(), [], 0)
+
+
 # Several at the same time
 
 
 def test_loops_run_at_the_same_time_and_their_results_come_in_order() -> None:
     met = threading.Barrier(3, timeout=5)
 
-    def loop(number: int) -> Callable[[Wait], int]:
+    def loop(number: int) -> Callable[[Stop], int]:
         return lambda _: met.wait() * 0 + number
 
     assert together([loop(1), loop(2), loop(3)], lambda _: False) == [1, 2, 3]
@@ -198,15 +257,15 @@ def test_loops_run_at_the_same_time_and_their_results_come_in_order() -> None:
 
 def test_a_result_that_ends_all_ends_the_waits_of_the_others() -> None:
     began = time.monotonic()
-    assert together([lambda wait: wait(30), lambda _: False], lambda result: result is False) == [True, False]
+    assert together([lambda stop: stop.wait(30), lambda _: False], lambda result: result is False) == [True, False]
     assert time.monotonic() - began < 5
 
 
 def test_what_a_loop_raises_ends_the_others_and_is_raised() -> None:
-    def broken(_: Wait) -> bool:
+    def broken(_: Stop) -> bool:
         raise ZeroDivisionError
 
     began = time.monotonic()
     with pytest.raises(ZeroDivisionError):
-        together([lambda wait: wait(30), broken], lambda _: False)
+        together([lambda stop: stop.wait(30), broken], lambda _: False)
     assert time.monotonic() - began < 5

@@ -295,32 +295,13 @@ def test_a_body_byte_by_byte_does_not_prolong_the_timeout() -> None:
 )
 def test_what_never_ends_is_given_up_early(head: bytes, flood: bytes) -> None:
     found = asked_of(flooding(head, flood), timeout=3)
-    assert str(found.error).startswith(("sent 65,536 bytes without an end of", "got more than 100 headers"))
+    assert str(found.error).startswith(("sent 65,536 bytes without an end of", "sent more than 100 headers"))
     assert found.milliseconds < 1500
 
 
 def test_headers_of_32_kib_are_read_as_a_load_balancer_reads_them() -> None:
     found = asked_of(answering(with_headers(b"X: " + b"x" * 16_000, b"Y: " + b"y" * 16_000)), timeout=2)
     assert (found.status, found.error) == (200, None)
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (b"SSH-2.0-OpenSSH_9.6\r\n", 'sent what is not HTTP: "SSH-2.0-OpenSSH_9.6"'),
-        (b"\x00\x1b[31m\xff\n", 'sent what is not HTTP: "??[31m?"'),
-        (b"HTTP/1.1 OK\r\n\r\n", 'sent what is not HTTP: "HTTP/1.1 OK"'),
-        (b"HTTP/1.1 99999 OK\r\n\r\n", 'sent what is not HTTP: "HTTP/1.1 99999 OK"'),
-        (b"HTTP/2.0 200 OK\r\n\r\n", 'sent what is not HTTP: "HTTP/2.0"'),
-        (b"\r\n\r\n", 'sent what is not HTTP: ""'),
-        (b"<html>" * 50, 'sent what is not HTTP: "<html><html><html><html><html><html><..."'),
-        (with_headers(b"\x00\x01 noise"), "sent what is not HTTP: a header without a colon"),
-        (CHUNKED + b"zz\r\nok", "sent what is not HTTP: a chunk of its body without a length"),
-        (CHUNKED + b"-5\r\nok", "sent what is not HTTP: a chunk of its body without a length"),
-    ],
-)
-def test_what_is_not_http_is_shown_without_its_control_characters(answer: bytes, error: str) -> None:
-    assert asked_of(hanging_after(answer) if b"<html>" not in answer else answering(answer)).error == error
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"])

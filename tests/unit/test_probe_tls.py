@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from attempt import shortened
-from probe import Probe
+from probe import Probe, Request, probe
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
@@ -19,6 +19,7 @@ from tests.unit.misbehaving_servers import (
     dripping_handshake,
     dripping_record,
     flooding,
+    hanging_after,
     in_turn,
     over_tls,
     serving,
@@ -26,6 +27,7 @@ from tests.unit.misbehaving_servers import (
     status,
 )
 from tests.unit.test_probe import ask, asked_of
+from tls import client_context, tls_error
 
 WWW = "www.example.com"
 
@@ -67,6 +69,27 @@ def test_the_port_of_the_host_header_is_no_part_of_the_name(ca: Authority) -> No
 def test_without_a_name_the_certificate_must_be_for_the_address(ca: Authority) -> None:
     assert verified(ca.certified("127.0.0.1"), host_header=None).error is None
     assert verified(ca.certified(WWW), host_header=None).failure == "certificate"
+
+
+def test_a_name_counts_only_where_names_belong_and_not_in_the_subject() -> None:
+    assert client_context(verified=True).hostname_checks_common_name is False
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_http_1_1_is_all_that_is_offered(verified: bool, tls: ssl.SSLContext) -> None:
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    def tells(connection: Any) -> None:
+        chosen.append(connection.socket.selected_alpn_protocol())
+        answering(OK)(connection)
+
+    context = client_context(verified=verified)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with serving(over_tls(tls, tells)) as server:
+        asked = Request(protocol="HTTPS", ip=server.ip, port=server.port, timeout_seconds=2)
+        assert probe(asked, context).error is None
+    assert chosen == ["http/1.1"]
 
 
 UNKNOWN = "its issuer is not known here, or the server does not send the intermediate certificate"
@@ -219,4 +242,25 @@ def test_a_server_that_wants_a_certificate_of_the_client_says_so(tmp_path: Path)
     context = self_signed(tmp_path)
     context.verify_mode = ssl.CERT_REQUIRED
     found = asked_of(over_tls(context, answering(OK)), timeout=2, protocol="HTTPS")
-    assert found.error == "TLS: tlsv13 alert certificate required"
+    assert (found.error, found.failure) == ("TLS: the server asks for a client certificate", "tls")
+
+
+def test_a_server_that_needs_a_name_says_so(tls: ssl.SSLContext) -> None:
+    tls.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    found = asked_of(over_tls(tls, answering(OK)), timeout=2, protocol="HTTPS")
+    tls.sni_callback = None
+    assert (found.error, found.failure) == (
+        "TLS: tlsv1 unrecognized name (if it needs a name, configure hostHeader)",
+        "tls",
+    )
+
+
+def test_an_error_of_tls_shows_nothing_of_how_openssl_writes_it() -> None:
+    assert tls_error(ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1032)")) == "TLS: record layer failure"
+    assert tls_error(ssl.SSLError(1, "[SSL: NO_ALPN] no alpn (_ssl.c:1)")) == "TLS: no alpn"
+
+
+def test_a_server_that_speaks_http_2_only_says_so(tls: ssl.SSLContext) -> None:
+    settings = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80"
+    found = asked_of(over_tls(tls, hanging_after(settings)), timeout=1, protocol="HTTPS")
+    assert found.error == "answers in HTTP/2 only, and the probe speaks HTTP/1.1"

@@ -212,6 +212,15 @@ def test_checks_that_are_not_over_are_waited_for(
     assert clock.now == 100 + 2 * SECONDS_BETWEEN_LOOKS
 
 
+@pytest.mark.parametrize("status", ["initializing", "insufficient-data"])
+def test_attached_volumes_that_ec2_knows_nothing_of_yet_do_not_block(
+    servers: Servers, ec2: FakeEc2, status: str
+) -> None:
+    ec2.statuses = [{"AttachedEbsStatus": status}]
+    servers.check_status(0)
+    assert ec2.looks == 1
+
+
 def test_they_are_waited_for_until_the_deadline_and_no_longer(servers: Servers, ec2: FakeEc2, clock: Clock) -> None:
     ec2.statuses = [{"SystemStatus": "initializing"}]
     with pytest.raises(EC2Refused, match=r"not over within 60 s \(system status: initializing\)"):

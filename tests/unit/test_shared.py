@@ -1,5 +1,7 @@
 """Whether two servers share what they must share, by what each answered."""
 
+from dataclasses import replace
+
 import pytest
 
 from check import Check, live_checks_of
@@ -35,8 +37,7 @@ def test_different_values_are_refused_with_both_and_with_the_danger() -> None:
         'tao and kai do not share what X-Store names: tao answers "db-1" through the staging address '
         '(http://203.0.113.11:80/health), kai "db-2" through the production address (203.0.113.7:80). '
         "Two servers with a database or session store of their own go out of step: what users write to one is missing "
-        "on the other after the cutover. Let both use one store, or correct what the header reports. "
-        "Nothing was changed."
+        "on the other after the cutover. Let both use one store, or correct what the header reports."
     )
 
 
@@ -52,14 +53,36 @@ def test_a_live_server_that_answers_well_without_the_header_is_refused() -> None
     [
         (None, "no server holds the production address"),
         (live(DEAD, *[REFUSED] * 3), f"production does not answer well: {DEAD.reason}"),
-        (live(DEAD, answer(X_Store="db-2"), *[REFUSED] * 3), f"production does not answer well: {DEAD.reason}"),
+        (live(DEAD, GOOD, *[REFUSED] * 3), f"production does not answer well: {DEAD.reason}"),
         (live(Stopped(), REFUSED), "production does not answer well: it gave no good answer"),
     ],
 )
-def test_production_that_does_not_answer_well_does_not_block_the_way_out_of_it(
+def test_production_that_fails_and_never_shows_the_header_does_not_block_the_way_out_of_it(
     polled: Polled | None, reason: str
 ) -> None:
     assert compared(STAGING, "db-1", polled) == NotCompared(reason)
+
+
+SICK = replace(answer(X_Store="db-2"), status=503)
+
+
+@pytest.mark.parametrize(
+    "polled",
+    [
+        live(DEAD, answer(X_Store="db-2"), *[REFUSED] * 3),
+        live(DEAD, *[SICK] * 3),
+        live(Stopped(), SICK),
+        live(Healthy(), SICK, *[answer(X_Store="db-1")] * 3),
+    ],
+)
+def test_an_answer_that_shows_another_value_is_enough_to_refuse_good_or_not(polled: Polled) -> None:
+    with pytest.raises(PreflightFailed, match='kai "db-2" through the production address'):
+        compared(STAGING, "db-1", polled)
+
+
+def test_a_sick_answer_that_shows_the_same_value_is_compared() -> None:
+    sick = replace(SICK, headers={"x-store": "db-1"})
+    assert compared(STAGING, "db-1", live(DEAD, sick, sick, REFUSED)) == Same("db-1")
 
 
 def test_the_message_stays_below_1000_characters_with_the_longest_of_everything() -> None:

@@ -83,6 +83,15 @@ def test_a_message_leaves_it_to_the_workflow_to_say_what_was_changed() -> None:
         (CHECK, Probe(302, 5), "A redirect is not followed"),
         (
             CHECK,
+            Probe(302, 5, headers={"location": "https://www.example.com/" + "l" * 200 + "\x1b"}),
+            "A redirect is not followed: it leads to https://www.example.com/llll",
+        ),
+        (CHECK, Probe(401, 5), "wants credentials: give them in headers, or configure a path that needs none."),
+        (CHECK, Probe(403, 5), "wants credentials: give them in headers, or configure a path that needs none."),
+        (CHECK, Probe(429, 5), "limits the rate of requests: raise intervalSeconds, or exempt the health check."),
+        (CHECK, Probe(400, 5, body=b"<h1>Bad\r\n Host</h1>"), 'The answer begins "<h1>Bad Host</h1>".'),
+        (
+            CHECK,
             Probe(400, 5),
             "accepts a request whose Host header is 203.0.113.11; if it wants a name, configure hostH",
         ),
@@ -124,6 +133,27 @@ def test_it_is_the_last_bad_probe_that_says_where_to_look() -> None:
     assert "was reached and nothing takes connections" in message(CHECK, BAD, REFUSED, GOOD)
 
 
+def test_where_every_probe_was_good_and_too_few_fitted_in_the_deadline_is_to_blame() -> None:
+    seen = findings(CHECK, [GOOD, GOOD])
+    verdict = decide(CHECK, seen, next_seconds=11)
+    assert isinstance(verdict, Unhealthy)
+    text = unhealthy_message(Polled(CHECK, verdict, seen, 2, 11))
+    assert "in 12 s only 2 probes fitted in, all of them good, and it takes 3 in a row (2 probes in all)" in text
+    assert text.endswith("Raise deadlineSeconds.")
+
+
+def test_an_identity_that_varies_is_a_request_id_or_a_load_balancer() -> None:
+    named = check(identityHeader="X-Id")
+    seen = findings(named, [BAD, *(answer(X_Id=one * 256) for one in "abc")])
+    verdict = decide(named, seen, next_seconds=4)
+    assert isinstance(verdict, Unhealthy)
+    text = unhealthy_message(Polled(named, verdict, seen, 4, 4))
+    assert text.endswith(
+        "Does this header name the request and not the server, or is there a load balancer behind the address?"
+    )
+    assert f'"{"c" * 57}..."' in text
+
+
 def test_a_server_that_had_started_is_not_said_to_need_longer() -> None:
     assert "startPeriodSeconds" not in message(check(startPeriodSeconds=5), GOOD, REFUSED)
 
@@ -163,6 +193,8 @@ LONGEST = replace(
     [
         *[failed(kind, "e" * 240, 404) for kind in get_args(Failure)],
         Probe(404, 1),
+        Probe(302, 1, headers={"location": "l" * 1000}),
+        Probe(400, 1, body=b"b" * 5_120),
         Probe(200, 120_000),
         Probe(200, 1, body=b"b" * 5_120),
         Probe(200, 1, body=b"t" * 1000),

@@ -180,6 +180,33 @@ def test_a_verdict_at_the_deadline_is_still_a_verdict() -> None:
     assert decide(CHECK, findings(CHECK, [GOOD] * 3), next_seconds=99) == Healthy()
 
 
+TAO, KAI = answer(X_Id="tao"), answer(X_Id="kai")
+
+
+@pytest.mark.parametrize(
+    ("probes", "varies"),
+    [
+        ([TAO, TAO, TAO], False),
+        ([KAI, BAD, TAO, TAO, TAO], False),
+        ([TAO, KAI, TAO], True),
+        ([TAO, TAO, KAI], True),
+    ],
+)
+def test_the_good_probes_of_staging_that_decide_must_all_name_the_same_server(
+    probes: list[Probe], varies: bool
+) -> None:
+    named = check(identityHeader="X-Id")
+    verdict = decide(named, findings(named, probes), next_seconds=1)
+    assert isinstance(verdict, Unhealthy) == varies
+    if isinstance(verdict, Unhealthy):
+        assert verdict.reason.startswith('X-Id varies from one good probe to the next: "tao", "kai"')
+
+
+def test_the_identity_of_production_may_vary_where_it_is_not_compared() -> None:
+    named = production(identity_header="X-Id")
+    assert decide(named, findings(named, [TAO, KAI, TAO]), next_seconds=1) == Healthy()
+
+
 # The start period
 
 

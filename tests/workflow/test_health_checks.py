@@ -132,8 +132,14 @@ def test_servers_that_share_their_store_are_cut_over(aws: Aws, web: Web) -> None
 
 def test_a_dead_production_does_not_block_the_way_out_of_it(aws: Aws, web: Web) -> None:
     aws.configure(port=web.port, sharedHeader="X-Store")
+    del web.headers["bittybot"]["X-Store"]
     web.behaviour["bittybot"] = sick
-    assert aws.execute({}).outcome == "CUT_OVER"
+    execution = aws.execute({})
+    assert execution.outcome == "CUT_OVER"
+    (warning,) = execution.output["warnings"]
+    assert "X-Store of tao was compared with nothing: production does not answer well" in warning
+    assert warning in aws.messages[0]["default"]
+    assert aws.notices[0]["warnings"] == [warning]
 
 
 # For how long, and no alarms.
@@ -199,7 +205,7 @@ def test_an_alarm_that_is_raised_already_blocks_the_start(
 
 def test_an_alarm_that_does_not_exist_blocks_the_start(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
     aws.configure(port=web.port, pair={"alarms": ["no-such-alarm"]})
-    refused(aws, ec2_calls, aws.execute({}), "PreflightFailed", "no alarm named no-such-alarm")
+    refused(aws, ec2_calls, aws.execute({}), "PreflightFailed", 'no alarm named "no-such-alarm"')
 
 
 def test_an_alarm_that_is_raised_during_the_bake_is_rolled_back(aws: Aws, web: Web, cloudwatch: Any) -> None:
