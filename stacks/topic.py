@@ -16,7 +16,7 @@ from constructs import Construct
 
 from stacks.acknowledged import acknowledge
 
-# What the SNS Developer Guide asks of a service that publishes to an encrypted topic (docs/decisions/0014-a-key-for-the-topic.md).
+# What the SNS Developer Guide asks of a service that publishes to an encrypted topic (docs/decisions/0014).
 USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
 
 
@@ -67,7 +67,7 @@ class OutcomesTopic(sns.Topic):
             role,
             {
                 "AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "What SNS needs of who publishes to "
-                "an encrypted topic (docs/decisions/0014-a-key-for-the-topic.md); through SNS only, with the key of this topic only."
+                "an encrypted topic (docs/decisions/0014); through SNS only, with the key of this topic only."
             },
         )
 
