@@ -58,6 +58,13 @@ ADVICE = {
     "ABORTED": "It is repaired by itself within minutes: production stays where it is. Look with `status`.",
     "TIMED_OUT": "It is repaired by itself within minutes: production stays where it is. Look with `status`.",
 }
+# The section of docs/runbook.md for each.
+RUNBOOK = {
+    **{error: error.lower() for error in ADVICE},
+    "RollbackFailed": "rollbackfailed-eip-cutover-rollback-failed",
+    "ABORTED": "aborted-timed_out-eip-cutover-repair-ran",
+    "TIMED_OUT": "aborted-timed_out-eip-cutover-repair-ran",
+}
 
 
 @dataclass(frozen=True)
@@ -86,13 +93,14 @@ class Result:
 
     @property
     def advice(self) -> str | None:
+        if self.succeeded:
+            return None
+        advice = ADVICE.get(self.outcome, "Look at the execution in the Step Functions console.")
         if self.outcome == "CutoverInProgress" and (
             holder := re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
         ):
-            return f"Follow it with `cutover.py watch {plain(holder[0])}`, and start again when it has ended."
-        return (
-            None if self.succeeded else ADVICE.get(self.outcome, "Look at the execution in the Step Functions console.")
-        )
+            advice = f"Follow it with `cutover.py watch {plain(holder[0])}`, and start again when it has ended."
+        return f"{advice} More: docs/runbook.md#{RUNBOOK.get(self.outcome, 'any-other-error')}"
 
     def exit_code(self, *, detailed: bool = False) -> int:
         if self.succeeded:

@@ -29,7 +29,7 @@ REPAIR_RAN = "eip-cutover-repair-ran"
 LOCK_HELD_TOO_LONG = "eip-cutover-lock-held-too-long"
 # Fixed, since the policies of the topic and of its key name them.
 ALARMS = (ROLLBACK_FAILED, REPAIR_FAILED, REPAIR_RAN, LOCK_HELD_TOO_LONG)
-RUNBOOK = "Read docs/runbook.md."
+RUNBOOK = "Read docs/runbook.md#{section}"
 LOST_EVENT = (
     "An event that could not be delivered, or not be reported, is a point missing in a graph: the outcome is in the "
     "execution and was published by the workflow, and nobody would read it in a queue."
@@ -74,6 +74,7 @@ class Seeing(Construct):
                 description="A cutover failed and could not be taken back: production may be on the wrong server, or "
                 "staging on none. A person must act now. The cause of the failed execution of eip-cutover has what was "
                 "found, and the aws ec2 commands that finish it.",
+                section="rollbackfailed-eip-cutover-rollback-failed",
             ),
             self._alarm(
                 "RepairFailed",
@@ -82,6 +83,7 @@ class Seeing(Construct):
                 description="An execution was stopped or timed out, and what it left could not be put right. "
                 "Production was not moved; staging may be in the wrong place. A person must look: the cause of the "
                 "failed execution of eip-cutover-repair says what was found.",
+                section="repairfailed-eip-cutover-repair-failed",
             ),
             self._alarm(
                 "RepairRan",
@@ -90,6 +92,7 @@ class Seeing(Construct):
                 description="An execution was stopped or timed out, and eip-cutover-repair puts right what it left. "
                 "Production stays where it was then, which may be the new server, with its checks not done. See the "
                 "outcome of the repair, and which release production answers with.",
+                section="aborted-timed_out-eip-cutover-repair-ran",
             ),
             self._alarm(
                 "LockHeldTooLong",
@@ -99,6 +102,7 @@ class Seeing(Construct):
                 description="A lock has been held for longer than a cutover of the slowest pair takes, and no other "
                 "cutover of that pair can start. If the execution that the lock names runs, it is trying again or "
                 "rolls back: see where it is. If it has ended, start a cutover: it takes the lock over.",
+                section="eip-cutover-lock-held-too-long-a-dead-lock",
             ),
         ]
         dashboard(
@@ -150,14 +154,21 @@ class Seeing(Construct):
         return function
 
     def _alarm(
-        self, construct_id: str, *, name: str, metric: cloudwatch.Metric, description: str, longer_than: float = 0
+        self,
+        construct_id: str,
+        *,
+        name: str,
+        metric: cloudwatch.Metric,
+        description: str,
+        section: str,
+        longer_than: float = 0,
     ) -> cloudwatch.Alarm:
-        """One period of five minutes with more than that is enough; one without data is none."""
+        """One period of five minutes with more than that is enough; one without data is none. `section` is for RUNBOOK."""
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
             alarm_name=name,
-            alarm_description=f"{description} {RUNBOOK}",
+            alarm_description=f"{description} {RUNBOOK.format(section=section)}",
             metric=metric,
             threshold=longer_than,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

@@ -156,7 +156,7 @@ def test_every_alarm_tells_the_topic_what_it_means_and_where_to_read_on(
     (topic,) = resources(template, "AWS::SNS::Topic")
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": topic}]
-        assert alarm["AlarmDescription"].endswith("Read docs/runbook.md.")
+        assert re.search(r" Read docs/runbook\.md#[\w-]+$", alarm["AlarmDescription"])
         assert 100 < len(alarm["AlarmDescription"]) <= 1024
 
 

@@ -1,0 +1,68 @@
+"""Whatever can go wrong has a section of `docs/runbook.md`, and whatever tells of it points there.
+
+`tests/local/test_runbook.py` runs its commands.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from client.result import ADVICE, FAILURES, result_of
+from stacks.repair import FAILURES as REPAIR_FAILURES
+from stacks.seeing import ALARMS
+from tests.runbook import PARTS, RUNBOOK, SECTIONS, anchor
+from tests.stacks.test_contract import states_of
+from tests.stacks.test_stack import resources
+from tests.workflow.account import definition
+
+
+def names_in_headings() -> set[str]:
+    return {name for heading in SECTIONS for name in heading.split(", ")}
+
+
+def test_every_error_every_alarm_and_every_fail_state_has_a_section(template: dict[str, Any]) -> None:
+    fail_states = {
+        name
+        for workflow in ("eip-cutover", "eip-cutover-repair")
+        for name, state in states_of(json.loads(definition(template, table="locks", topic="outcomes", name=workflow)))
+        if state["Type"] == "Fail"
+    }
+    alarms = {alarm["Properties"]["AlarmName"] for alarm in resources(template, "AWS::CloudWatch::Alarm").values()}
+    assert alarms == set(ALARMS)
+    assert fail_states | alarms | set(FAILURES) | set(REPAIR_FAILURES) <= names_in_headings()
+
+
+def test_every_section_says_what_it_means_what_is_true_now_and_what_to_do() -> None:
+    for heading in SECTIONS:
+        assert re.search(r"\*\*Means:\*\*.*\*\*True now:\*\*.*\*\*Do:\*\*", PARTS[heading], re.DOTALL), heading
+
+
+def test_each_alarm_and_each_advice_of_the_client_points_to_the_section_of_its_name(template: dict[str, Any]) -> None:
+    pointers = {
+        alarm["Properties"]["AlarmName"]: alarm["Properties"]["AlarmDescription"]
+        for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
+    }
+    for error in (*ADVICE, "Any other error"):
+        described = {
+            "executionArn": "arn:aws:states:us-east-1:1:execution:eip-cutover:one",
+            "status": error if error.isupper() else "FAILED",
+            "error": error,
+            "startDate": datetime.now(UTC),
+        }
+        pointers[error] = str(result_of(described).advice)
+    for name, text in pointers.items():
+        (pointed,) = re.findall(r"docs/runbook\.md#([\w-]+)$", text)
+        (heading,) = (heading for heading in SECTIONS if anchor(heading) == pointed)
+        assert name in heading.split(", ")
+
+
+def test_every_link_within_the_runbook_leads_somewhere_and_every_section_is_linked_from_the_first_table() -> None:
+    anchors = {anchor(heading) for heading in PARTS}
+    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) <= anchors
+    first = RUNBOOK[: RUNBOOK.index("## Before you type")]
+    assert set(re.findall(r"\]\(#([^)]+)\)", first)) == {anchor(heading) for heading in SECTIONS}
+
+
+def test_it_is_short_enough_to_be_read_at_night() -> None:
+    assert len(RUNBOOK.splitlines()) <= 250
