@@ -74,6 +74,7 @@ def test_a_server_that_answers_is_healthy_and_its_probes_are_returned() -> None:
             }
         ],
         "answered": [{"identity": None, "release": None, "shared": None}],
+        "warnings": [],
     }
     assert [(one["status"], one["error"]) for one in probes] == [(200, None)] * 3
     assert all(isinstance(one["milliseconds"], int) for one in probes)
