@@ -163,10 +163,7 @@ class Seeing(Construct):
         section: str,
         longer_than: float = 0,
     ) -> cloudwatch.Alarm:
-        """One period of five minutes with more than that is enough; one without data is none.
-
-        `section` is the runbook's.
-        """
+        """One period of five minutes with more than that is enough, one without data is not. `section` is RUNBOOK's."""
         alarm = cloudwatch.Alarm(
             self,
             construct_id,

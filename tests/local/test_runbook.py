@@ -262,7 +262,7 @@ def the_old_release(aws: LocalAws, section: Section) -> None:
     assert places(aws) == SWAPPED
 
 
-def ec2_takes_no_calls(aws: LocalAws, section: Section) -> None:
+def the_api_of_ec2_is_down(aws: LocalAws, section: Section) -> None:
     aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="internal-error", times=None))
     assert "X-Server: bittybot" in section.run("Are users served?")
     section.run("Does EC2 answer", code=None)
@@ -286,11 +286,11 @@ def by_hand(aws: LocalAws, section: Section) -> None:
     # The way back that step 4 names, and forward again.
     section.wanted = "bittybot"
     section.run("4. ")
-    assert places(aws) == ("bittybot", None)
-    section.wanted = "tao"
-    section.run("4. ")
-
     section.run("5. ")
+    assert places(aws) == AS_BEFORE
+    section.wanted = "tao"
+    for step in ("3. ", "4. ", "5. "):
+        section.run(step)
     assert places(aws) == SWAPPED
     assert "ALREADY_LIVE" in section.run("6. ")
 
@@ -310,7 +310,7 @@ SITUATIONS: dict[str, Callable[[LocalAws, Section], None]] = {
     "Production is on a foreign server": production_on_a_foreign_server,
     "eip-cutover-lock-held-too-long, a dead lock": dead_lock,
     "The old release must come back now": the_old_release,
-    "EC2 takes no calls": ec2_takes_no_calls,
+    "The API of EC2 is down": the_api_of_ec2_is_down,
     "The workflow cannot be started": by_hand,
 }
 
