@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CDK := node_modules/.bin/cdk
+TWO_AT_A_TIME = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+MATRIX := tests/workflow/test_fault_matrix.py
 # The library is tested with Node 22 and later, and works with 20.
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
@@ -21,8 +23,9 @@ aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
 	@$(BIN)/python -m local.aws
 
 test: setup ## Every test
-	$(BIN)/python -m pytest tests/unit tests/stacks tests/workflow
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/local
+	$(TWO_AT_A_TIME) tests/unit tests/stacks tests/workflow --ignore $(MATRIX)
+	$(BIN)/python -m pytest $(MATRIX)
+	$(TWO_AT_A_TIME) tests/local
 
 check: setup ## What CI runs: format, lint, types, the picture, and every test
 	$(BIN)/ruff format --check .

@@ -31,6 +31,8 @@ OUTCOMES = [*SUCCESSES, *FAILURES, "NOTHING_TO_REPAIR", "RepairFailed"]
 SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} (?P<terms>[^']+)', '(?P<statistic>\w+)', (?P<period>\d+)\)")
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "p90"}
 
+TABLE = "locks-of-these-metrics"  # the account of other tests in this process may have one called `locks`
+
 
 @pytest.fixture(scope="module")
 def emitted() -> list[Point]:
@@ -43,21 +45,20 @@ def emitted() -> list[Point]:
         with serving(answering(OK)) as server:
             for address in ("staging", "production"):
                 called(check_of(server), address=address, bakeSeconds=0.05 if address == "production" else 0)
-        environment.setenv("LOCK_TABLE", "locks")
+        environment.setenv("LOCK_TABLE", TABLE)
         report_locks.dynamodb_client.cache_clear()
         with mock_aws():
             dynamodb: Any = boto3.client("dynamodb")
             dynamodb.create_table(
-                TableName="locks",
+                TableName=TABLE,
                 KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
                 AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
             )
             report_locks.handler({}, CONTEXT)
-            dynamodb.put_item(
-                TableName="locks", Item={"pair": {"S": "web"}, "since": {"S": "2026-01-02T03:04:05.678Z"}}
-            )
+            dynamodb.put_item(TableName=TABLE, Item={"pair": {"S": "web"}, "since": {"S": "2026-01-02T03:04:05.678Z"}})
             report_locks.handler({}, CONTEXT)
+            dynamodb.delete_table(TableName=TABLE)
         report_locks.dynamodb_client.cache_clear()
     return points(printed.getvalue())
 

@@ -14,7 +14,7 @@ from report_locks import held_locks, metrics_of
 from tests.unit.emf import values
 from tests.unit.handler_calls import CONTEXT
 
-TABLE = "locks"
+TABLE = "locks-of-these-tests"  # the account of other tests in this process may have one called `locks`
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -31,6 +31,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             BillingMode="PAY_PER_REQUEST",
         )
         yield client
+        client.delete_table(TableName=TABLE)
     report_locks.dynamodb_client.cache_clear()
 
 
