@@ -185,7 +185,6 @@ def test_the_actions_of_others_are_named_with_their_version() -> None:
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@(v[0-9]+(\.[0-9]+)*|[0-9a-f]{40})", name) for name in used)
 
 
-@pytest.mark.skipif(not CLIENT.exists(), reason="the client is not here yet")
 def test_the_client_knows_every_option_and_needs_only_what_the_action_installs() -> None:
     command = [sys.executable, str(CLIENT), "start", "--help"]
     told = re.findall("--[a-z-]+", subprocess.run(command, capture_output=True, text=True, check=True).stdout)
