@@ -148,7 +148,6 @@ def _joined(polled: Polled, baked: Polled) -> Polled:
         baked,
         findings=[*polled.findings, *baked.findings],
         probe_count=polled.probe_count + baked.probe_count,
-        seconds=polled.seconds + baked.seconds,
     )
 
 

@@ -7,11 +7,13 @@ for a finding that is not acknowledged as well as for an acknowledgement that no
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Acknowledgment, ArnFormat, Stack, Validations
+from aws_cdk import Acknowledgment, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import IConstruct
+
+from stacks.state_machine import executions_of
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
@@ -35,15 +37,7 @@ def acknowledge_state_machine(
 
     `describes` are the names of the state machines whose executions it may describe.
     """
-    executions = [
-        Stack.of(machine).format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{name}:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        for name in describes
-    ]
+    executions = [executions_of(machine, name) for name in describes]
     acknowledge_wildcards(
         machine.role,
         {

@@ -1,6 +1,6 @@
 """The role that CI assumes by OpenID Connect, without stored keys: it may start this workflow, follow it and look."""
 
-from aws_cdk import ArnFormat, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
@@ -9,6 +9,7 @@ from constructs import Construct
 from stacks.acknowledged import acknowledge_wildcards
 from stacks.ci_configuration import Trust
 from stacks.repair import NAME as REPAIR
+from stacks.state_machine import executions_of
 from stacks.workflow import NAME
 
 EXECUTIONS = "The executions of this one state machine: who starts them names them."
@@ -47,8 +48,8 @@ class CiAccess(Construct):
                 {"StringEquals": {f"{trust.issuer}:aud": trust.audience, f"{trust.issuer}:sub": trust.subject}},
             ),
         )
-        executions = self._executions_of(NAME)
-        either = [executions, self._executions_of(REPAIR)]
+        executions = executions_of(self, NAME)
+        either = [executions, executions_of(self, REPAIR)]
         described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
         path = stack.format_arn(service="ssm", resource="parameter", resource_name=pairs_path.removeprefix("/"))
         for actions, resources in (
@@ -86,11 +87,3 @@ class CiAccess(Construct):
             client_ids=[trust.audience],
             removal_policy=RemovalPolicy.RETAIN,
         ).oidc_provider_arn
-
-    def _executions_of(self, name: str) -> str:
-        return Stack.of(self).format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{name}:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -12,6 +12,7 @@ from constructs import Construct
 from stacks.ending import Ending
 from stacks.expressions import EXECUTION, jsonata, refused
 from stacks.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
+from stacks.state_machine import executions_of
 
 HOLDER = (
     '$exists($states.result.Item) ? {"execution": $states.result.Item.execution.S,'
@@ -51,15 +52,7 @@ def describe_execution(
         action="describeExecution",
         parameters={"ExecutionArn": jsonata(execution)},
         iam_action="states:DescribeExecution",
-        iam_resources=[
-            Stack.of(scope).format_arn(
-                service="states",
-                resource="execution",
-                resource_name=f"{machine}:*",
-                arn_format=ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for machine in state_machines
-        ],
+        iam_resources=[executions_of(scope, machine) for machine in state_machines],
         task_timeout=SERVICE_TIMEOUT,
         assign=assign,
         outputs=jsonata(STATUS.format(milliseconds=last_call.to_milliseconds())),

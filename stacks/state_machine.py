@@ -1,11 +1,21 @@
 """A Standard state machine as this project has them: JSONata, traced, logged."""
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from stacks.expressions import AT_THE_BEGINNING
+
+
+def executions_of(scope: IConstruct, name: str) -> str:
+    """The ARN of all executions of the state machine of this name, in the scope's account and Region."""
+    return Stack.of(scope).format_arn(
+        service="states",
+        resource="execution",
+        resource_name=f"{name}:*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
 
 
 def standard_state_machine(

@@ -16,7 +16,7 @@ from client.result import FAILURES
 from local.aws import LocalAws
 from local.environment import of_this_machine
 from local.faults import Fault
-from tests.local.client.runs import deploy, locked, locks, places, table, unlocked, until
+from tests.local.client.runs import deploy, locked, locks, places, table, tidy, until
 from tests.local.test_aborts import held_in, repair_of, stop
 from tests.runbook import PARTS, RUNBOOK, steps_of
 
@@ -69,16 +69,10 @@ class Section:
 
 @pytest.fixture
 def aws(quick_aws: LocalAws) -> Iterator[LocalAws]:
-    _tidy(quick_aws)
+    tidy(quick_aws)
     quick_aws.reset()
     yield quick_aws
-    _tidy(quick_aws)
-
-
-def _tidy(aws: LocalAws) -> None:
-    aws.ec2.faults.clear()
-    for lock in locks(aws):
-        unlocked(aws, lock["pair"]["S"])
+    tidy(quick_aws)
 
 
 # The situations, by section: each brings one about, runs all the steps, and looks whether it is as the runbook says.

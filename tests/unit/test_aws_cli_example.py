@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from client.result import FAILURES, OTHER_FAILURE
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "aws-cli" / "cutover.sh"
 FAKE = Path(__file__).with_name("fake_aws.py")
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:eip-cutover"
@@ -61,16 +63,8 @@ def run(tmp_path: Path) -> Any:
     return run
 
 
-OUTCOMES = {
-    "InvalidRequest": 10,
-    "CutoverInProgress": 11,
-    "StagingUnhealthy": 12,
-    "PreflightFailed": 13,
-    "AddressMoved": 14,
-    "RolledBack": 15,
-    "RollbackFailed": 16,
-    "States.Runtime": 19,
-}
+OUTCOMES = {name: code for name, code in FAILURES.items() if name.isidentifier() and not name.isupper()}
+OUTCOMES |= {"States.Runtime": OTHER_FAILURE}
 
 
 @pytest.mark.parametrize(("error", "code"), OUTCOMES.items())

@@ -7,22 +7,16 @@ from pathlib import Path
 import pytest
 
 from local.aws import LocalAws
-from tests.local.client.runs import CLIENT, Run, environment, locks, unlocked
+from tests.local.client.runs import CLIENT, Run, environment, tidy
 
 
 @pytest.fixture
 def aws(quick_aws: LocalAws) -> Iterator[LocalAws]:
     """As it came up, and left so: no faults, no locks."""
-    _tidy(quick_aws)
+    tidy(quick_aws)
     quick_aws.reset()
     yield quick_aws
-    _tidy(quick_aws)
-
-
-def _tidy(aws: LocalAws) -> None:
-    aws.ec2.faults.clear()
-    for lock in locks(aws):
-        unlocked(aws, lock["pair"]["S"])
+    tidy(quick_aws)
 
 
 @pytest.fixture

@@ -63,3 +63,10 @@ def another_one_runs(aws: LocalAws) -> None:
     aws.ec2.faults.inject(Fault(action="DisassociateAddress", kind="slow", seconds=3))
     aws.start({"serverName": "tao"})
     until(lambda: locks(aws))
+
+
+def tidy(aws: LocalAws) -> None:
+    """No faults, no locks."""
+    aws.ec2.faults.clear()
+    for lock in locks(aws):
+        unlocked(aws, lock["pair"]["S"])
