@@ -3,13 +3,14 @@
 A state that is not a Lambda function's is over within a millisecond here, sooner than a test can stop it. A `Hold` is a
 file, which the emulator looks for at the entry of every state and waits beside for as long as it is there.
 
-Run as a script, this file *is* the emulator: ministack itself, with a wait in front of its states, and with
-the `Assign` of a Parallel state, which ministack loses.
+Run as a script, this file *is* the emulator: ministack itself, with a wait in front of its states, with the `Assign` of
+a Parallel state, which ministack loses, and with asynchronous calls of functions, for which ministack waits.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +72,7 @@ def main() -> None:
 
     folder = Path(os.environ[FOLDER])
     add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
-    run_parallel = stepfunctions._run_parallel_branches
+    run_parallel, invoke = stepfunctions._run_parallel_branches, stepfunctions._invoke_resource
 
     def add_event_and_wait(execution: dict[str, Any], kind: str, details: Any = None) -> Any:
         event = add_event(execution, kind, details)
@@ -88,7 +89,14 @@ def main() -> None:
         stepfunctions._apply_state_assign(state, value, context, result=output)
         return output, following
 
+    def invoke_and_go_on(resource: str, value: Any) -> Any:
+        if value.get("InvocationType") != "Event":
+            return invoke(resource, value)
+        threading.Thread(target=invoke, args=(resource, value), daemon=True).start()
+        return {"StatusCode": 202}
+
     stepfunctions._add_event = add_event_and_wait
+    stepfunctions._invoke_resource = invoke_and_go_on
     stepfunctions._run_parallel_branches = run_parallel_and_assign
     stepfunctions._run_sub_machine = wait_and_run_branch
     app.main()

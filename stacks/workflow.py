@@ -163,7 +163,7 @@ class Workflow(Construct):
             retry_forward(branch)
             preflight.branch(branch)
         preflight.add_catch(changed, assign=refused())
-        disassociate_staging = self._cutover(moved=changed)
+        measure_gap = self._cutover(moved=changed)
         preflight.next(
             sfn.Choice.jsonata(self, "DryRun?")
             .when(
@@ -172,7 +172,7 @@ class Workflow(Construct):
                 comment="dry run",
                 assign={"outcome": "DRY_RUN"},
             )
-            .otherwise(disassociate_staging)
+            .otherwise(measure_gap)
         )
 
         repair = self._steps.associate(
@@ -268,8 +268,15 @@ class Workflow(Construct):
             task.add_catch(self._rollback.start, assign=failed())
         reassociate_production.add_catch(self._rollback.start, errors=["AddressMoved"], assign=failed())
         reassociate_production.add_catch(self._rollback.start, assign={**failed(), "moved": True})
+        measure_gap = self._steps.measure_gap(
+            self,
+            "MeasureGap",
+            comment="From now on, what users meet at the production address is measured. Nobody waits for it.",
+        )
+        measure_gap.add_catch(disassociate_staging, outputs="{% $states.input %}")
         return (
-            sfn.Chain.start(disassociate_staging)
+            sfn.Chain.start(measure_gap)
+            .next(disassociate_staging)
             .next(reassociate_production)
             .next(reassociate_staging)
             .next(check_production)
