@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.ending import Ending
 from stacks.expressions import CAUGHT, DRY_RUN_RESULT, RESULT, failed, jsonata, refused, sentence
-from stacks.functions import LAST_CALL, Functions
+from stacks.functions import LAST_CALL, MOVING_SECONDS, Functions
 from stacks.lock import Lock
 from stacks.repair import NAME as REPAIR
 from stacks.retries import retry_forward
@@ -253,6 +253,7 @@ class Workflow(Construct):
             server="$plan.idle",
             more={
                 "answered": "{% $answered %}",
+                "movingSeconds": MOVING_SECONDS,
                 "expectedRelease": "{% $plan.expectedRelease %}",
                 "bakeSeconds": "{% $plan.bakeSeconds %}",
                 "alarms": "{% $plan.alarms %}",
