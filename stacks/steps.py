@@ -191,7 +191,10 @@ class Steps:
 
     def rehearse_disassociate(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
         function = self._functions.disassociate_address
-        return self._invoke(scope, name, function, comment=comment, payload={"plan": "{% $plan %}", "dryRun": True})
+        association = {"associationId": "{% $staging.associationId %}"}
+        return self._invoke(
+            scope, name, function, comment=comment, payload={"plan": "{% $plan %}", "dryRun": True, **association}
+        )
 
     def measure_gap(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
         """Has the gap measured, and goes on: tried once, for 5 s, before anything is changed."""
