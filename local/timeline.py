@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from local.scratch import LOCAL
 
@@ -82,6 +82,30 @@ class Panel:
         moments += [request.at + request.milliseconds / 1000 for request in self.requests]
         moments += [moment for band in self.bands for moment in (band.began, band.ended)]
         return min(moments, default=self.start) - self.start, max(moments, default=self.start + 1) - self.start
+
+
+def bands(history: Sequence[Mapping[str, Any]], *, ahead: float) -> list[Band]:
+    """The states in the events of an execution's history, in order, on the clock of the requests.
+
+    `ahead` is how many seconds the wall clock, which the events have, is ahead of that clock:
+    `time.time() - time.monotonic()`. A state that was never exited, as the last one of a failed execution, ended when the
+    next one was entered or the history ends.
+    """
+    moments = [event["timestamp"].timestamp() - ahead for event in history]
+    entered = [
+        (number, event["stateEnteredEventDetails"]["name"])
+        for number, event in enumerate(history)
+        if "stateEnteredEventDetails" in event
+    ]
+    found = []
+    for (number, name), (following, _) in zip(entered, [*entered[1:], (len(history) - 1, "")], strict=True):
+        exits = (
+            later
+            for later in range(number, len(history))
+            if history[later].get("stateExitedEventDetails", {}).get("name") == name
+        )
+        found.append(Band(name, moments[number], moments[next(exits, following)]))
+    return found
 
 
 def server(request: Request) -> str | None:
@@ -234,8 +258,9 @@ def _draw_legend(figure: Figure, panels: Sequence[Panel]) -> None:
         cross.set_label("failed")
         entries.append(cross)
     legend = figure.legend(
-        handles=entries, loc="upper left", ncols=max(len(entries), 1), frameon=False, bbox_to_anchor=(LEFT / figure.get_figwidth(), 1),
-        fontsize=TEXT_SIZE, labelcolor=INK, borderaxespad=0, handletextpad=0.1, columnspacing=1.6, handlelength=1.2,
+        handles=entries, loc="upper left", bbox_to_anchor=(LEFT / figure.get_figwidth(), 1), ncols=max(len(entries), 1),
+        frameon=False, fontsize=TEXT_SIZE, labelcolor=INK, borderaxespad=0, handletextpad=0.1, columnspacing=1.6,
+        handlelength=1.2,
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
