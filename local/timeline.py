@@ -88,8 +88,8 @@ def bands(history: Sequence[Mapping[str, Any]], *, ahead: float) -> list[Band]:
     """The states in the events of an execution's history, in order, on the clock of the requests.
 
     `ahead` is how many seconds the wall clock, which the events have, is ahead of that clock:
-    `time.time() - time.monotonic()`. A state that was never exited, as the last one of a failed execution, ended when the
-    next one was entered or the history ends.
+    `time.time() - time.monotonic()`. A state that was never exited, as the last one of a failed execution, ended when
+    the next one was entered or the history ends.
     """
     moments = [event["timestamp"].timestamp() - ahead for event in history]
     entered = [
