@@ -213,7 +213,12 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
         if group.endswith("-failed"):
             axes.scatter(at, took, s=22, marker="x", color=FAILED, linewidths=1.1, gid=gid, zorder=4)
         else:
-            axes.scatter(at, took, s=9, color=_colour(server(requests[0])), linewidths=0, alpha=0.7, gid=gid, zorder=3)
+            size = min(
+                25, max(9, 5000 / len(panel.requests))
+            )  # square points: few dots are to be seen, many are not to hide
+            axes.scatter(
+                at, took, s=size, color=_colour(server(requests[0])), linewidths=0, alpha=0.7, gid=gid, zorder=3
+            )
 
 
 def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int) -> None:
