@@ -199,7 +199,7 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
         fontsize=TITLE_SIZE, fontweight="bold", color=INK, parse_math=False,
     )  # fmt: skip
     left, right = _extent(title)
-    title.set_fontsize(TITLE_SIZE * min(1, axes.get_window_extent().width / max(right - left, 1)))
+    title.set_fontsize(TITLE_SIZE * min(1, 0.95 * axes.get_window_extent().width / max(right - left, 1)))
     axes.set_yscale("log")
     times = [request.milliseconds for request in panel.requests if request.milliseconds > 0] or [1, 100]
     axes.set_ylim(min(1, *times) / HEADROOM, max(100, *times) * HEADROOM)

@@ -3,7 +3,8 @@
 //   node tests/local/look.mjs <page.html> <folder for screenshots>
 //
 // Chromium is the one in node_modules, which is Linux's, for x64; CHROMIUM names another one. It is unpacked once, into
-// `.local`. All that it writes itself goes to TMPDIR.
+// `.local`. All that it writes itself goes to TMPDIR. It has no sandbox (Playwright's default), which many containers
+// and Ubuntu refuse to a program that nobody installed: it sees no page but that one.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,11 +44,12 @@ async function unpacked() {
 async function installed() {
   if (process.env.CHROMIUM) return { executablePath: process.env.CHROMIUM };
   if (process.platform !== "linux" || process.arch !== "x64") {
-    throw new Error("The browser that comes with this project runs on Linux on x64. Let CHROMIUM be the path of a Chromium or Chrome.");
+    throw new Error("npm's Chromium runs on Linux on x64. Let CHROMIUM be the path of a Chromium or Chrome.");
   }
   const folder = await unpacked();
   const fonts = join(tmpdir(), "fonts.conf"); // the same font on every machine, even on one without any
-  writeFileSync(fonts, `<fontconfig><dir>${folder}/fonts</dir><cachedir>${tmpdir()}/font-cache</cachedir></fontconfig>`);
+  const cache = join(tmpdir(), "font-cache");
+  writeFileSync(fonts, `<fontconfig><dir>${folder}/fonts</dir><cachedir>${cache}</cachedir></fontconfig>`);
   return {
     executablePath: join(folder, "chromium"),
     env: { ...process.env, HOME: tmpdir(), LD_LIBRARY_PATH: join(folder, "al2023/lib"), FONTCONFIG_FILE: fonts },
@@ -67,7 +69,8 @@ function seen() {
       [...svg.querySelectorAll("[data-requests]")].map((group) =>
         [group.dataset.requests, [...group.querySelectorAll("use")].filter(shown).map(box)]),
     ),
-    bands: [...svg.querySelectorAll("[id*=-band-]")].filter(shown).map((label) => ({ name: label.textContent.trim(), box: box(label) })),
+    bands: [...svg.querySelectorAll("[id*=-band-]")].filter(shown)
+      .map((label) => ({ name: label.textContent.trim(), box: box(label) })),
   }));
   const { scrollWidth, clientWidth } = document.documentElement;
   return { pictures, scrollWidth, clientWidth, text: document.body.innerText };
@@ -98,7 +101,8 @@ async function look(browser, page, view, folder) {
 const [page, folder] = process.argv.slice(2);
 const browser = await chromium.launch({
   ...await installed(),
-  args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--no-zygote"],
+  args: ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+    "--no-zygote"],
 });
 const views = {};
 for (const view of Object.keys(VIEWS)) views[view] = await look(browser, page, view, folder);
