@@ -222,7 +222,7 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
 
 
 def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int) -> None:
-    """A row for each. Its name stands right of the bar, or where there is no room left of it, or at the right edge."""
+    """A row for each. Its name stands right of the bar; where there is no room left of it; else on it."""
     axes.set_ylim(len(bands) - 0.5, -0.5)
     axes.set_yticks([])
     left, right = axes.get_window_extent().intervalx
@@ -238,6 +238,9 @@ def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int) ->
             label.xy = (began, row)
             label.set(position=(-5, 0), ha="right")
         if _extent(label)[0] < left:
+            label.set(position=(5, 0), ha="left")
+        if _extent(label)[1] > right:
+            label.set(position=(-5, 0), ha="right")
             label.xy, label.xycoords = (1, row), axes.get_yaxis_transform()
 
 
