@@ -24,8 +24,7 @@ LOOKS_APART_SECONDS = 0.005
 class Hold:
     """Meanwhile, executions of the workflow that enter the state stay there until they are stopped.
 
-    Of the states inside a Parallel state, only the first of a branch can be held. Those that are not stopped go on when
-    the hold is over.
+    Those that are not stopped go on when the hold is over.
     """
 
     def __init__(self, folder: Path, *, workflow: str, state: str) -> None:
@@ -80,9 +79,19 @@ def main() -> None:
             _wait_at(folder, execution, details["stateEnteredEventDetails"]["name"])
         return event
 
+    class Waiting(dict[str, Any]):
+        """The states of a branch, of whose entry no event tells: each is looked up when it is entered."""
+
+        def __init__(self, states: Any, execution: dict[str, Any]) -> None:
+            super().__init__(states)
+            self._execution = execution
+
+        def get(self, name: str, default: Any = None) -> Any:
+            _wait_at(folder, self._execution, name)
+            return super().get(name, default)
+
     def wait_and_run_branch(states: Any, start_at: str, value: Any, execution: dict[str, Any], context: Any) -> Any:
-        _wait_at(folder, execution, start_at)  # no events tell of the states of a branch
-        return run_sub_machine(states, start_at, value, execution, context)
+        return run_sub_machine(Waiting(states, execution), start_at, value, execution, context)
 
     def run_parallel_and_assign(state: Any, value: Any, execution: dict[str, Any], context: Any) -> Any:
         output, following = run_parallel(state, value, execution, context)

@@ -17,7 +17,7 @@ from stacks.rules import probes_after_a_bake
 
 # One call to EC2 ends within 21 s (`lambdas/addresses.py`), a step is a few quick ones.
 ADDRESS_TIMEOUT = Duration.seconds(30)
-# It asks for 15 s (`lambdas/measure_gap.py`), and what it keeps of it is kept within some more.
+# It asks for 10 s (`lambdas/measure_gap.py`), and what it keeps of it is kept within some more.
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
 MEASURE_GAP_MEBIBYTES = 256  # half of the others': it mostly waits
 # How long after an execution has ended a call of it may still change an address: a cold start, and the timeout.

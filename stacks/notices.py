@@ -36,8 +36,8 @@ STAND = (
 WARNED = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
 MET = (
     '($gap != null ? "\\nWhile the addresses changed, production was asked " & $string($gap.requests) & " times: "'
-    ' & $string($gap.failed) & " requests failed, and the longest time without a good answer was " & $string($gap.longestMs)'
-    ' & " ms." : "")'
+    ' & $string($gap.failed) & " requests failed, and the longest time without a good answer was "'
+    ' & $string($gap.longestMs) & " ms." : "")'
 )
 TEXT = f'({FAILED} ? $cause : {STAND}) & {WARNED} & {MET} & "\\n\\nExecution: " & $states.context.Execution.Id'
 CHAT = (

@@ -197,21 +197,31 @@ class Steps:
         )
 
     def measure_gap(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
-        """Has the gap measured, and goes on: tried once, for 5 s, before anything is changed."""
+        return self._begin_measuring(
+            scope,
+            name,
+            comment=comment,
+            payload={
+                "lock": {"pair": "{% $plan.pair %}", "execution": EXECUTION},
+                "newServer": "{% $answered[0] %}",
+                **_check("production", "$production", "$plan.idle"),
+            },
+        )
+
+    def rehearse_measure_gap(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
+        return self._begin_measuring(scope, name, comment=comment, payload={"dryRun": True})
+
+    def _begin_measuring(
+        self, scope: Construct, name: str, *, comment: str, payload: dict[str, Any]
+    ) -> tasks.LambdaInvoke:
+        """Asynchronous, tried once, and given up after 5 s: whatever becomes of it, the workflow goes on."""
         return tasks.LambdaInvoke.jsonata(
             scope,
             name,
             comment=comment,
             lambda_function=self._functions.measure_gap,
             invocation_type=tasks.LambdaInvocationType.EVENT,
-            payload=sfn.TaskInput.from_object(
-                {
-                    "execution": EXECUTION_NAME,
-                    "lock": {"pair": "{% $plan.pair %}", "execution": EXECUTION},
-                    "newServer": "{% $answered[0] %}",
-                    **_check("production", "$production", "$plan.idle"),
-                }
-            ),
+            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload}),
             retry_on_service_exceptions=False,
             task_timeout=sfn.Timeout.duration(Duration.seconds(MEASURE_GAP_SECONDS)),
             outputs="{% $states.input %}",

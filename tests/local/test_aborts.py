@@ -132,7 +132,7 @@ def lock_of_a_dead_holder(aws: LocalAws) -> Iterator[object]:
 
 @contextmanager
 def lock_of_a_running_holder(aws: LocalAws) -> Iterator[object]:
-    with aws.emulator.hold("CheckLive?", workflow=CUTOVER) as hold:
+    with aws.emulator.hold("StagingInPlace?", workflow=CUTOVER) as hold:
         holder = aws.start({"dryRun": True})
         until(lambda: hold.execution)
         yield {"serverName": "tao"}
@@ -185,10 +185,10 @@ def invalid_request(aws: LocalAws) -> Iterator[object]:
 
 STATES: dict[Scenario, tuple[str, ...]] = {
     cutover: (
-        "Begin", "DescribeAddresses", "AcquireLock", "CheckLive?", "StagingInPlace?", "Preflight", "HealthCheckStaging",
-        "CheckServers", "RehearseDisassociate", "RehearseAssociate", "DryRun?", "MeasureGap",
-        "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock", "Notify", "PutEvent",
-        "Outcome?", "CutOver",
+        "Begin", "DescribeAddresses", "AcquireLock", "StagingInPlace?", "Preflight", "HealthCheckStaging",
+        "CheckServers", "RehearseDisassociate", "RehearseMeasureGap", "RehearseAssociate", "DryRun?", "MeasureGap",
+        "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock",
+        "Notify", "PutEvent", "Outcome?", "CutOver",
     ),
     rollback: (
         "ProductionMoved?", "RestoreProduction", "StagingHadServer?", "RestoreStaging", "DescribeRestored",
@@ -206,7 +206,7 @@ STATES: dict[Scenario, tuple[str, ...]] = {
     missing_permission: ("PreflightFailed",),
     moved_by_somebody: ("AddressMoved",),
     already_live: ("AlreadyLive",),
-    already_live_with_a_release: ("HealthCheckLive",),
+    already_live_with_a_release: ("HealthCheckLive", "StagingToRepair?"),
     dry_run: ("DryRun",),
     invalid_request: ("InvalidRequest",),
 }  # fmt: skip
