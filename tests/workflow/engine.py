@@ -31,6 +31,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
+    _SUPPORTED_API_PARAM_BINDINGS as PARAMETERS,
+)
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval import states, variable_store
 from moto.stepfunctions.parser.asl.jsonata import jsonata as engine_jsonata
@@ -66,6 +69,7 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", _in_boto3_case)
         moto.setattr(StateTaskServiceAwsSdk, "_normalise_response", _in_workflow_case)
         moto.setattr(lambda_eval_utils, "execute_lambda_function_integration", _invoke)
+        moto.setitem(PARAMETERS, "invoke", {*PARAMETERS["invoke"], "InvocationType"})
         moto.setattr(ExecutionWorker, "start", _start)
         moto.setattr(execute_state, "Thread", _InPlace)
         moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
