@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -134,5 +135,40 @@ def test_every_line_that_the_functions_log_names_the_execution(aws: LocalAws) ->
         for event in logs.filter_log_events(logGroupName=group["logGroupName"], startTime=began)["events"]
         if event["message"].startswith("{") and '"_aws"' not in event["message"]  # a metric
     ]
-    assert {(line["service"], line.get("correlation_id")) for line in lines} == {("eip-cutover", "traceable")}
-    assert len(lines) >= 6  # a line at least for the plan, for each of two checks, and for each of three moves
+    assert {line["service"] for line in lines} == {"eip-cutover"}
+    assert all(line.get("correlation_id") for line in lines)
+    ours = [line for line in lines if line["correlation_id"] == "traceable"]
+    assert len(ours) >= 6  # a line at least for the plan, for each of two checks, and for each of three moves
+    # Nobody waits for what measures, so that of an earlier execution may have its say meanwhile.
+    assert {line["message"] for line in lines if line not in ours} <= {"gap measured"}
+
+
+def test_an_outcome_says_what_users_met_while_the_address_moved(aws: LocalAws) -> None:
+    began = datetime.now(UTC)
+    gap = aws.execute({}).output["gap"]
+    assert gap["requests"] > 1
+    assert gap["failed"] == 0
+    assert 0 < gap["longestMs"] < gap["seconds"] * 1000
+    assert began < datetime.fromisoformat(gap["newServerAt"]) < datetime.now(UTC)
+
+
+def test_a_cutover_whose_measuring_does_not_begin_is_not_measured_and_goes_on(aws: LocalAws) -> None:
+    functions = aws.client("lambda")
+    (name,) = (
+        each["FunctionName"] for each in functions.list_functions()["Functions"] if "MeasureGap" in each["FunctionName"]
+    )
+    code = functions.get_function_configuration(FunctionName=name)["Handler"]
+    functions.update_function_configuration(FunctionName=name, Handler="nothing.there")
+    try:
+        output = aws.execute({}).output
+    finally:
+        functions.update_function_configuration(FunctionName=name, Handler=code)
+    assert output["outcome"] == "CUT_OVER"
+    assert "gap" not in output
+
+
+def test_an_address_that_takes_seconds_to_move_is_waited_for(aws: LocalAws) -> None:
+    aws.move_seconds = 3
+    execution = aws.execute({})
+    assert execution.output["outcome"] == "CUT_OVER"
+    assert execution.output["gap"]["failed"] == 0

@@ -1,0 +1,95 @@
+"""What was measured while the addresses changed is told with the outcome, and nothing depends on it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from local.faults import Fault
+from tests.workflow import engine
+from tests.workflow.account import Aws
+from tests.workflow.ec2_calls import EC2Calls
+from tests.workflow.web import Web, sick_as_production
+
+GAP = {"requests": 61, "failed": 2, "longestMs": 150, "newServerAt": "2026-01-01T00:00:00.000Z", "seconds": 3.1}
+IN_WORDS = "production was asked 61 times: 2 requests failed, and the longest time without a good answer was 150 ms."
+Began = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def measured(aws: Aws) -> Iterator[Began]:
+    """What was called asynchronously; a call to measure leaves GAP with the lock, as the function does."""
+    began: Began = []
+
+    def begin(function: str, event: dict[str, Any]) -> None:
+        began.append((function, event))
+        if "lock" in event:
+            aws.dynamodb.update_item(
+                TableName=aws.table,
+                Key={"pair": {"S": event["lock"]["pair"]}},
+                UpdateExpression="SET gap = :gap",
+                ConditionExpression="execution = :me",
+                ExpressionAttributeValues={":gap": {"S": json.dumps(GAP)}, ":me": {"S": event["lock"]["execution"]}},
+            )
+
+    with beginning(begin):
+        yield began
+
+
+@contextmanager
+def beginning(begin: Callable[[str, Any], object]) -> Iterator[None]:
+    engine.BEGUN.append(begin)
+    try:
+        yield
+    finally:
+        engine.BEGUN.remove(begin)
+
+
+def test_the_outcome_has_what_was_measured(aws: Aws, measured: Began) -> None:
+    execution = aws.execute()
+    assert execution.output["gap"] == GAP
+    (notice,), (message,), (event,) = aws.notices, aws.messages, aws.events
+    assert notice["gap"] == event["detail"]["gap"] == GAP
+    assert IN_WORDS in message["default"]
+    assert aws.locks == []
+
+
+def test_the_function_is_warmed_and_then_told_what_to_ask_and_how_to_know_the_new_server(
+    aws: Aws, web: Web, measured: Began
+) -> None:
+    aws.configure(port=web.port, identityHeader="X-Server", releaseHeader="X-Release")
+    execution = aws.execute()
+    (rehearsal, measuring) = measured
+    assert rehearsal[0] == measuring[0] == "measure_gap"
+    assert rehearsal[1] == {"execution": execution.arn.rpartition(":")[2], "dryRun": True}
+    event = measuring[1]
+    assert event["lock"] == {"pair": "web", "execution": execution.arn}
+    assert event["address"]["publicIp"] == web.production_ip
+    assert event["healthCheck"][0]["port"] == web.port
+    assert (event["newServer"]["identity"], event["newServer"]["release"]) == ("tao", "1")
+
+
+def test_a_rollback_is_told_with_what_users_met(aws: Aws, web: Web, measured: Began) -> None:
+    web.behaviour["tao"] = sick_as_production
+    assert aws.execute().outcome == "RolledBack"
+    (notice,), (message,) = aws.notices, aws.messages
+    assert notice["gap"] == GAP
+    assert IN_WORDS in message["default"]
+
+
+@pytest.mark.parametrize("value", [{"dryRun": True}, {"serverName": "bittybot"}])
+def test_where_nothing_changes_nothing_is_measured(aws: Aws, measured: Began, value: dict[str, Any]) -> None:
+    assert "gap" not in aws.execute(value).output
+    assert not [event for _, event in measured if "lock" in event]
+
+
+@pytest.mark.parametrize("kind", ["throttled", "crashed-before", "timed-out-after"])
+def test_a_cutover_that_cannot_be_measured_is_what_it_would_be(aws: Aws, ec2_calls: EC2Calls, kind: Any) -> None:
+    for state in ("RehearseMeasureGap", "MeasureGap"):
+        ec2_calls.inject(Fault(action=f"function {state}", kind=kind, times=None))
+    execution = aws.execute()
+    assert execution.outcome == "CUT_OVER"
+    assert "gap" not in execution.output
+    assert aws.places == ("tao", "bittybot")
