@@ -1,0 +1,34 @@
+"""`make bench`: all parts, in order, into `results.md` and `pictures`."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from benchmarks import report, traffic
+from local.aws import LocalAws
+from local.console import INTERRUPTED, end_on_signals
+
+
+def main() -> None:
+    end_on_signals()
+    began = time.monotonic()
+    sections: list[report.Section] = []
+    try:
+        say("Starting AWS on this machine ...")
+        with LocalAws() as aws:
+            say("Under live traffic ...")
+            runs = traffic.run_all(aws, say)
+            sections += traffic.sections(aws, runs)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    report.write(sections, seconds=time.monotonic() - began)
+    say(f"{report.RESULTS.name} is written, after {time.monotonic() - began:.0f} s.")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Every case with every method, under the same load, one after the other: what users saw, and what was left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.cases import CASES, GOOD, Case
+from benchmarks.load import Load
+from benchmarks.methods import METHODS, Ended, Method, WhenProductionMoves
+from benchmarks.report import Section, table
+from benchmarks.shares import production_share, staging_dark
+from benchmarks.summary import Summary, summarized
+from local.aws import LocalAws
+from local.client import Answer
+from local.fault_layer import Call
+
+SECONDS_BEFORE = 1.0
+SECONDS_AFTER = 2.0
+RELEASE = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """One case with one method. `live` and `staging` are who held the addresses at the end."""
+
+    case: Case
+    method: Method
+    ended: Ended
+    answers: Sequence[Answer]
+    calls: Sequence[Call]
+    live: str | None
+    staging: str | None
+
+    @property
+    def summary(self) -> Summary:
+        return summarized(self.answers)
+
+    @property
+    def seconds(self) -> float:
+        return self.ended.ended - self.ended.began
+
+
+Runs = Mapping[tuple[Case, Method], Run]
+
+
+def run_all(aws: LocalAws, say: Callable[[str], None]) -> Runs:
+    """All cases with all methods, each from the same start, the functions warm."""
+    aws.reset()
+    aws.execute({"dryRun": True})
+    moment = WhenProductionMoves(aws)
+    runs = {}
+    for case in CASES:
+        for method in METHODS:
+            run = runs[case, method] = run_one(aws, case, method, moment)
+            summary = run.summary
+            say(f"   {case.title}, {method.name}: {run.ended.outcome}; {summary.failed} of {summary.sent} failed")
+    aws.reset()
+    return runs
+
+
+def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMoves) -> Run:
+    aws.reset()
+    idle = aws.servers[aws.holder("staging") or ""]
+    idle.deploy(release=RELEASE, behaviour=case.behaviour)
+    idle.restart()
+    if not case.starts:
+        idle.stop()
+    aws.ec2.latency_seconds = case.call_seconds
+    aws.seconds_to_move = case.seconds_to_move
+    first = len(aws.ec2.calls)
+    with Load(aws.production_ip, aws.server_port) as load:
+        time.sleep(SECONDS_BEFORE)
+        ended = method.run(aws, moment, case.stopped)
+        time.sleep(SECONDS_AFTER + case.seconds_to_move)
+    calls = aws.ec2.calls[first:]
+    return Run(case, method, ended, load.answers, calls, aws.holder("production"), aws.holder("staging"))
+
+
+def sections(aws: LocalAws, runs: Runs) -> list[Section]:
+    """What users saw; what was left; how much of it was EC2's own time."""
+    return [_users(runs), _ends(runs), _shares(aws, runs)]
+
+
+def _users(runs: Runs) -> Section:
+    questions: dict[str, Callable[[Run], str]] = {
+        "Requests failed": lambda run: f"{run.summary.failed:,} of {run.summary.sent:,}",
+        "Until users were well again": lambda run: run.summary.until_well,
+        "Longest time without a good answer": lambda run: _duration(run.summary.longest_without),
+        "Slowest request": lambda run: _duration(run.summary.slowest / 1000),
+    }
+    tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
+    return Section("Under live traffic: what users see", "\n\n".join(tables))
+
+
+def _ends(runs: Runs) -> Section:
+    questions: dict[str, Callable[[Run], str]] = {
+        "Who is live at the end, and where staging is": lambda run: (
+            f"{run.live or 'nobody'}, {run.staging or 'nobody'}"
+        ),
+        "The outcome": lambda run: run.ended.outcome,
+        "How long it took": lambda run: _duration(run.seconds),
+    }
+    tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
+    return Section("What is left", "\n\n".join(tables))
+
+
+def _shares(aws: LocalAws, runs: Runs) -> Section:
+    production, staging = (aws.addresses[role].allocation_id for role in ("production", "staging"))
+    cases = [case for case in CASES if case == GOOD or case.call_seconds]
+
+    def dark(run: Run) -> str:
+        found = staging_dark(run.calls, staging)
+        return f"{found.share:.2f} ({_duration(found.seconds)}, {found.calls} calls)"
+
+    questions: dict[str, Callable[[Run], str]] = {
+        "Production's share": lambda run: f"{production_share(run.calls, production):.2f}",
+        "Staging's dark time": dark,
+    }
+    tables = [f"### {question}\n\n{_by_case(runs, answer, cases)}" for question, answer in questions.items()]
+    return Section("How much of it is EC2's own time", "\n\n".join(tables))
+
+
+def _by_case(runs: Runs, answer: Callable[[Run], str], cases: Sequence[Case] = CASES) -> str:
+    head = ["", *(method.name for method in METHODS)]
+    return table(head, {case.title: [answer(runs[case, method]) for method in METHODS] for case in cases})
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
