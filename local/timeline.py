@@ -1,0 +1,280 @@
+"""How a run is drawn: every request as a dot, and the states of the workflow on the same time axis below.
+
+A dot stands at when its request was sent and how long it took (milliseconds, on a logarithmic scale), in the colour of
+the server that answered; a red cross is a request that failed. The states are bars, one a row, each with its name
+beside it, so that no two names can meet however short the states are.
+
+matplotlib is imported when something is drawn, as it takes a second to load, which `make demo` needs only at its end.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from local.scratch import LOCAL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+# Told apart by people with any colour vision (Okabe and Ito's blue and orange), on white and on black.
+SERVER_COLOURS = {"bittybot": "#0072b2", "tao": "#e69f00"}
+OTHER_SERVERS = "#009e73"
+FAILED = "#d0021b"
+INK, FAINT_INK, GRID, BAND = "#1f2328", "#59636e", "#d8dee4", "#8c959f"
+
+WIDTH, DOTS_HEIGHT, ROW_HEIGHT = 6.4, 1.9, 0.185  # inches
+LEFT, RIGHT, AXIS_HEIGHT, LEGEND_HEIGHT = 0.66, 0.14, 0.46, 0.32  # inches
+TITLE_HEIGHT, UNTITLED_HEIGHT = 0.56, 0.3  # inches
+TITLE_SIZE, TEXT_SIZE, BAND_SIZE = 12.5, 10.5, 9.5  # points
+TOO_SHORT = 0.003  # of the time axis; less is not a pixel in a README
+HEADROOM = 1.6  # above the slowest and below the fastest request, as a factor
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: when it was sent, in seconds, how long it took, and what came of it; `error` is None if it was good.
+
+    `who` is the server, and after a comma what runs on it: "tao, release 2". None if nobody answered.
+    """
+
+    at: float
+    milliseconds: float
+    who: str | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch of time with a name, as a state of the workflow; in seconds, on the clock of the requests."""
+
+    name: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One run. Its time is counted from `zero`, or from the first request."""
+
+    title: str
+    requests: Sequence[Request]
+    bands: Sequence[Band] = ()
+    zero: float | None = None
+
+    @property
+    def start(self) -> float:
+        """What is second 0 of the picture, on the clock of the requests."""
+        if self.zero is not None:
+            return self.zero
+        moments = [request.at for request in self.requests] or [band.began for band in self.bands]
+        return min(moments, default=0)
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """From when to when there is something to draw, counted from `start`."""
+        moments = [request.at for request in self.requests]
+        moments += [request.at + request.milliseconds / 1000 for request in self.requests]
+        moments += [moment for band in self.bands for moment in (band.began, band.ended)]
+        return min(moments, default=self.start) - self.start, max(moments, default=self.start + 1) - self.start
+
+
+def bands(history: Sequence[Mapping[str, Any]], *, ahead: float) -> list[Band]:
+    """The states in the events of an execution's history, in order, on the clock of the requests.
+
+    `ahead` is how many seconds the wall clock, which the events have, is ahead of that clock:
+    `time.time() - time.monotonic()`. A state that was never exited, as the last one of a failed execution, ended when
+    the next one was entered or the history ends.
+    """
+    moments = [event["timestamp"].timestamp() - ahead for event in history]
+    entered = [
+        (number, event["stateEnteredEventDetails"]["name"])
+        for number, event in enumerate(history)
+        if "stateEnteredEventDetails" in event
+    ]
+    found = []
+    for (number, name), (following, _) in zip(entered, [*entered[1:], (len(history) - 1, "")], strict=True):
+        exits = (
+            later
+            for later in range(number, len(history))
+            if history[later].get("stateExitedEventDetails", {}).get("name") == name
+        )
+        found.append(Band(name, moments[number], moments[next(exits, following)]))
+    return found
+
+
+def server(request: Request) -> str | None:
+    """The name of the server that answered, without what runs on it."""
+    return request.who.partition(",")[0] if request.who else None
+
+
+def groups(panels: Sequence[Panel]) -> dict[str, list[Request]]:
+    """What is drawn alike, in the order it is drawn, by the id that the group has in an SVG."""
+    found: dict[str, list[Request]] = {}
+    for number, panel in enumerate(panels):
+        for request in panel.requests:
+            kind = "failed" if request.error is not None else f"answered-{server(request) or 'nobody'}"
+            found.setdefault(f"panel-{number}-{kind}", []).append(request)
+    return found
+
+
+def draw(panels: Sequence[Panel], *, width: float = WIDTH) -> Figure:
+    """The runs below each other, with one time axis for all, `width` inches wide. Its `savefig` writes PNG and SVG."""
+    os.environ.setdefault("MPLCONFIGDIR", str(LOCAL / "matplotlib"))  # its cache of fonts
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  # see above
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    spans = [panel.seconds for panel in panels]
+    first, last = min((span[0] for span in spans), default=0), max((span[1] for span in spans), default=1)
+    seen = [list(long_enough(panel.bands, (last - first) * TOO_SHORT)) for panel in panels]
+    titles = [TITLE_HEIGHT if panel.title else UNTITLED_HEIGHT for panel in panels]
+    height = LEGEND_HEIGHT + sum(titles) + DOTS_HEIGHT * len(panels) + ROW_HEIGHT * sum(map(len, seen)) + AXIS_HEIGHT
+    figure = Figure(figsize=(width, height), facecolor="none")
+    FigureCanvasAgg(figure)
+    margin = (last - first) * 0.015 or 0.5
+    limits = (first - margin, last + margin)
+    edge = height - LEGEND_HEIGHT
+    for number, (panel, bands, title) in enumerate(zip(panels, seen, titles, strict=True)):
+        edge -= title + DOTS_HEIGHT
+        axes = _axes(figure, edge, DOTS_HEIGHT, limits)
+        _draw_requests(axes, panel, number)
+        if bands:
+            edge -= ROW_HEIGHT * len(bands)
+            axes = _axes(figure, edge, ROW_HEIGHT * len(bands), limits)
+            _draw_bands(axes, panel, bands, number)
+        if number == len(panels) - 1:
+            axes.tick_params(axis="x", labelbottom=True)
+            axes.set_xlabel("seconds", fontsize=TEXT_SIZE, color=FAINT_INK, labelpad=2)
+    _draw_legend(figure, panels)
+    return figure
+
+
+def as_svg(figure: Figure) -> str:
+    """The picture as an `<svg>` element with its texts as texts, for a page that it stands in."""
+    import matplotlib  # noqa: PLC0415  # see above
+
+    out = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "timeline"}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return out.getvalue()[out.getvalue().index("<svg") :]
+
+
+def long_enough(bands: Sequence[Band], seconds: float) -> Iterator[Band]:
+    """The bands in order of time, without those that would be no wider than a hair; the last one always stays."""
+    ordered = sorted(bands, key=lambda band: band.began)
+    for number, band in enumerate(ordered, start=1):
+        if band.ended - band.began >= seconds or number == len(ordered):
+            yield band
+
+
+def _axes(figure: Figure, bottom: float, height: float, limits: tuple[float, float]) -> Axes:
+    """Axes as wide as the figure lets them be, `bottom` inches above its lower edge."""
+    width, whole = figure.get_figwidth(), figure.get_figheight()
+    box = (LEFT / width, bottom / whole, (width - LEFT - RIGHT) / width, height / whole)
+    axes = figure.add_axes(box, facecolor="none", xlim=limits)
+    axes.set_axisbelow(True)
+    axes.grid(color=GRID, linewidth=0.7)
+    axes.tick_params(axis="both", which="both", length=0, labelsize=TEXT_SIZE, labelcolor=FAINT_INK, labelbottom=False)
+    for side in axes.spines.values():
+        side.set_color(GRID)
+    return axes
+
+
+def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415
+
+    failed = sum(request.error is not None for request in panel.requests)
+    axes.set_title(
+        f"{len(panel.requests):,} requests, {failed:,} failed",
+        loc="left", fontsize=TEXT_SIZE, color=FAILED if failed else FAINT_INK, pad=5, parse_math=False,
+    )  # fmt: skip
+    title = axes.annotate(
+        panel.title, (0, 1), xycoords="axes fraction", xytext=(0, 21), textcoords="offset points",
+        fontsize=TITLE_SIZE, fontweight="bold", color=INK, parse_math=False,
+    )  # fmt: skip
+    left, right = _extent(title)
+    title.set_fontsize(TITLE_SIZE * min(1, axes.get_window_extent().width / max(right - left, 1)))
+    axes.set_yscale("log")
+    times = [request.milliseconds for request in panel.requests if request.milliseconds > 0] or [1, 100]
+    axes.set_ylim(min(1, *times) / HEADROOM, max(100, *times) * HEADROOM)
+    axes.yaxis.set_major_locator(LogLocator(base=10))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
+    for group, requests in groups([panel]).items():
+        at = [request.at - panel.start for request in requests]
+        took = [max(request.milliseconds, axes.get_ylim()[0]) for request in requests]
+        gid = group.replace("panel-0-", f"panel-{number}-", 1)
+        if group.endswith("-failed"):
+            axes.scatter(at, took, s=22, marker="x", color=FAILED, linewidths=1.1, gid=gid, zorder=4)
+        else:
+            axes.scatter(at, took, s=9, color=_colour(server(requests[0])), linewidths=0, alpha=0.7, gid=gid, zorder=3)
+
+
+def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int) -> None:
+    """A row for each. Its name stands to the right of the bar, or where there is no room to the left, or on it."""
+    axes.set_ylim(len(bands) - 0.5, -0.5)
+    axes.set_yticks([])
+    left, right = axes.get_window_extent().intervalx
+    for row, band in enumerate(bands):
+        began, ended = band.began - panel.start, band.ended - panel.start
+        axes.barh(row, ended - began, left=began, height=0.62, color=BAND, linewidth=1.2, edgecolor=BAND, zorder=3)
+        label = axes.annotate(
+            band.name, (ended, row), xytext=(5, 0), textcoords="offset points", va="center_baseline", ha="left",
+            fontsize=BAND_SIZE, color=INK, zorder=4, parse_math=False,
+            gid=f"panel-{number}-band-{row}",
+        )  # fmt: skip
+        if _extent(label)[1] > right:
+            label.xy = (began, row)
+            label.set(position=(-5, 0), ha="right")
+        if _extent(label)[0] < left:
+            label.set(position=(5, 0), ha="left", color="white")
+
+
+def _extent(label: Text) -> tuple[float, float]:
+    box = label.get_window_extent()
+    return box.x0, box.x1
+
+
+def _draw_legend(figure: Figure, panels: Sequence[Panel]) -> None:
+    """Who is who, with every release that was seen on a server; and what a cross is, if there is one."""
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    everything = [request for panel in panels for request in panel.requests]
+    seen: dict[str, dict[str, None]] = {}
+    for request in everything:
+        if request.who and request.error is None:
+            seen.setdefault(server(request) or "", {})[request.who.partition(",")[2].strip()] = None
+    entries = [
+        Line2D([], [], marker="o", markersize=7, linestyle="", color=_colour(name), label=_named(name, list(runs)))
+        for name, runs in sorted(seen.items())
+    ]
+    if any(request.error is not None for request in everything):
+        cross = Line2D([], [], marker="x", markersize=7, markeredgewidth=1.8, linestyle="", color=FAILED)
+        cross.set_label("failed")
+        entries.append(cross)
+    legend = figure.legend(
+        handles=entries, loc="upper left", bbox_to_anchor=(LEFT / figure.get_figwidth(), 1), ncols=max(len(entries), 1),
+        frameon=False, fontsize=TEXT_SIZE, labelcolor=INK, borderaxespad=0, handletextpad=0.1, columnspacing=1.6,
+        handlelength=1.2,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _named(name: str, runs: Sequence[str]) -> str:
+    """`tao, release 2`; of a server that changed meanwhile, `tao, release 2, release 4`."""
+    return ", ".join([name, *filter(None, runs)])
+
+
+def _colour(name: str | None) -> str:
+    return SERVER_COLOURS.get(name or "", OTHER_SERVERS)
+
+
+def milliseconds(value: float) -> str:
+    """`1.5 ms`, `20 ms`, `3 s`."""
+    return f"{value / 1000:g} s" if value >= 1000 else f"{value:g} ms"
