@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
-from benchmarks import report, traffic
+from benchmarks import cost, pictures, report, traffic
+from benchmarks.cases import GOOD
+from benchmarks.methods import WORKFLOW
 from local.aws import LocalAws
 from local.console import INTERRUPTED, end_on_signals
 
@@ -18,8 +20,11 @@ def main() -> None:
         say("Starting AWS on this machine ...")
         with LocalAws() as aws:
             say("Under live traffic ...")
+            quiet = traffic.nothing_happens(aws)
             runs = traffic.run_all(aws, say)
-            sections += traffic.sections(aws, runs)
+            sections += traffic.sections(aws, runs, quiet)
+            pictures.draw_all(aws, runs)
+            sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     report.write(sections, seconds=time.monotonic() - began)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -61,6 +62,10 @@ class Load:
             self.answers = [Answer(**json.loads(line)) for line in self._said]
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def _said(self) -> subprocess.IO[str]:  # type: ignore[name-defined]
         return self._process.stdout
 
@@ -87,7 +92,7 @@ async def _ask(ip: str, port: int, intended: float) -> Answer:
     except TimeoutError:
         error = f"no answer within {GIVEN_UP_SECONDS:.0f} s"
     except OSError as failure:
-        error = failure.strerror or type(failure).__name__
+        error = os.strerror(failure.errno) if failure.errno else type(failure).__name__
     return Answer(intended, (time.monotonic() - intended) * 1000, who, error)
 
 
@@ -108,7 +113,7 @@ def _read(answer: bytes) -> tuple[str | None, str | None]:
     if not first or headers.get("content-length") != str(len(body)):
         return None, "the connection ended before the answer did"
     status = first.split(" ")[1]
-    who = f"{headers['x-server']}, release {headers['x-release']}"
+    who = f"{headers['x-server']}, release {headers['x-release']}" if "x-server" in headers else None
     return who, None if status == "200" else f"status {status}"
 
 

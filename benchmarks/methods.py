@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 import uuid
@@ -21,12 +22,15 @@ LONGEST_SECONDS = 180
 
 @dataclass(frozen=True)
 class Ended:
-    """How a cutover went: from when to when (`time.monotonic`), what came of it, and its execution, if it was one."""
+    """How a cutover went: from when to when (`time.monotonic`), what came of it, and its executions.
+
+    A script has none. The workflow has one, and if that was stopped, the one of its repair.
+    """
 
     began: float
     ended: float
     outcome: str
-    execution: str | None = None
+    executions: tuple[str, ...] = ()
 
 
 class WhenProductionMoves:
@@ -63,6 +67,7 @@ def _script(command: list[str | Path]) -> Callable[[LocalAws, WhenProductionMove
         ids = [aws.addresses[role].allocation_id for role in ("production", "staging")]
         began = time.monotonic()
         with _process(aws, [*command, *ids]) as process, moment.do(process.release if stopped else None):
+            process.stdout.read()
             status = process.wait(LONGEST_SECONDS)
         said = {0: "ended", KILLED: "killed"}.get(status, f"exit status {status}")
         return Ended(began, time.monotonic(), said)
@@ -81,15 +86,19 @@ def _workflow(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ende
     began = time.monotonic()
     command: list[str | Path] = [sys.executable, HERE / "workflow.py", aws.state_machine_arn, name]
     with _process(aws, command) as process, moment.do(stop if stopped else None):
-        status = process.wait(LONGEST_SECONDS)
+        executions = tuple(process.stdout.read().decode().split())
+        process.wait(LONGEST_SECONDS)
     ended = time.monotonic()
+    return Ended(began, ended, ", then ".join(_outcome(aws, each) for each in executions), executions)
+
+
+def _outcome(aws: LocalAws, execution: str) -> str:
     found = aws.look(execution)
-    outcome = found.output["outcome"] if found.output else found.error or found.status
-    return Ended(began, ended, f"{outcome}" if status == 0 else f"exit status {status}", execution)
+    return str(found.output["outcome"] if found.output else found.error or found.status)
 
 
 def _process(aws: LocalAws, command: list[str | Path]) -> Leash:
-    return Leash(command, env=environment.of_this_machine() | aws.environment)
+    return Leash(command, env=environment.of_this_machine() | aws.environment, stdout=subprocess.PIPE)
 
 
 SCRIPT = Method("script", _script([sys.executable, HERE / "classic.py"]))

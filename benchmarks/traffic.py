@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.cases import CASES, GOOD, Case
-from benchmarks.load import Load
+from benchmarks.load import REQUESTS_A_SECOND, Load
 from benchmarks.methods import METHODS, Ended, Method, WhenProductionMoves
 from benchmarks.report import Section, table
 from benchmarks.shares import production_share, staging_dark
@@ -16,6 +16,7 @@ from local.aws import LocalAws
 from local.client import Answer
 from local.fault_layer import Call
 
+SECONDS_OF_NOTHING = 5.0
 SECONDS_BEFORE = 1.0
 SECONDS_AFTER = 2.0
 RELEASE = 2
@@ -23,7 +24,10 @@ RELEASE = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One case with one method. `live` and `staging` are who held the addresses at the end."""
+    """One case with one method. `live` and `staging` are who held the addresses at the end.
+
+    `wall_clock_ahead` is how many seconds the clock of an execution's history is ahead of that of everything else.
+    """
 
     case: Case
     method: Method
@@ -32,6 +36,7 @@ class Run:
     calls: Sequence[Call]
     live: str | None
     staging: str | None
+    wall_clock_ahead: float
 
     @property
     def summary(self) -> Summary:
@@ -43,6 +48,14 @@ class Run:
 
 
 Runs = Mapping[tuple[Case, Method], Run]
+
+
+def nothing_happens(aws: LocalAws) -> Sequence[Answer]:
+    """What the same load meets while nobody cuts over: the part of every number that is this machine's."""
+    aws.reset()
+    with Load(aws.production_ip, aws.server_port) as load:
+        time.sleep(SECONDS_OF_NOTHING)
+    return load.answers
 
 
 def run_all(aws: LocalAws, say: Callable[[str], None]) -> Runs:
@@ -75,23 +88,41 @@ def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMov
         ended = method.run(aws, moment, case.stopped)
         time.sleep(SECONDS_AFTER + case.seconds_to_move)
     calls = aws.ec2.calls[first:]
-    return Run(case, method, ended, load.answers, calls, aws.holder("production"), aws.holder("staging"))
+    return Run(
+        case,
+        method,
+        ended,
+        load.answers,
+        calls,
+        live=aws.holder("production"),
+        staging=aws.holder("staging"),
+        wall_clock_ahead=time.time() - time.monotonic(),
+    )
 
 
-def sections(aws: LocalAws, runs: Runs) -> list[Section]:
+def sections(aws: LocalAws, runs: Runs, quiet: Sequence[Answer]) -> list[Section]:
     """What users saw; what was left; how much of it was EC2's own time."""
-    return [_users(runs), _ends(runs), _shares(aws, runs)]
+    return [_users(runs, quiet), _ends(runs), _shares(aws, runs)]
 
 
-def _users(runs: Runs) -> Section:
+def _users(runs: Runs, quiet: Sequence[Answer]) -> Section:
     questions: dict[str, Callable[[Run], str]] = {
-        "Requests failed": lambda run: f"{run.summary.failed:,} of {run.summary.sent:,}",
+        "Requests failed": lambda run: (
+            f"{run.summary.failed:,} of {run.summary.sent:,}{'' if run.summary.well_again else ', and on'}"
+        ),
         "Until users were well again": lambda run: run.summary.until_well,
         "Longest time without a good answer": lambda run: _duration(run.summary.longest_without),
         "Slowest request": lambda run: _duration(run.summary.slowest / 1000),
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
-    return Section("Under live traffic: what users see", "\n\n".join(tables))
+    noise = summarized(quiet)
+    intro = (
+        f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
+        f"{SECONDS_BEFORE:.0f} s before a cutover to {SECONDS_AFTER:.0f} s after it, and longer by what an address "
+        f"takes to move. While nobody cuts over, {noise.failed} of {noise.sent:,} requests fail, and the slowest takes "
+        f"{_duration(noise.slowest / 1000)}: so much of what follows may be this machine's."
+    )
+    return Section("Under live traffic: what users see", "\n\n".join([intro, *tables]))
 
 
 def _ends(runs: Runs) -> Section:
@@ -100,7 +131,7 @@ def _ends(runs: Runs) -> Section:
             f"{run.live or 'nobody'}, {run.staging or 'nobody'}"
         ),
         "The outcome": lambda run: run.ended.outcome,
-        "How long it took": lambda run: _duration(run.seconds),
+        "How long it took, its own start included": lambda run: _duration(run.seconds),
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
     return Section("What is left", "\n\n".join(tables))

@@ -1,6 +1,7 @@
 """One execution of the workflow, from its start to its end, and to that of its repair if it was stopped.
 
-`python workflow.py STATE_MACHINE_ARN NAME`. People use `cutover.py start`, or CI; this only looks more often.
+`python workflow.py STATE_MACHINE_ARN NAME` prints the ARNs of both, or of the one. People use `cutover.py start`,
+or CI; this only looks more often.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ def main() -> None:
     state_machine, name = sys.argv[1:]
     states = boto3.client("stepfunctions")
     execution = states.start_execution(stateMachineArn=state_machine, name=name, input="{}")["executionArn"]
+    print(execution)
     if _ended(states, execution)["status"] == "ABORTED":
         while (repair := _repair_of(states, state_machine, execution)) is None:
             time.sleep(LOOKS_APART_SECONDS)
-        _ended(states, repair)
+        print(_ended(states, repair)["executionArn"])
 
 
 def _ended(states: Any, execution: str) -> Any:
