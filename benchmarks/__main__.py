@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -14,20 +15,20 @@ from local.console import INTERRUPTED, end_on_signals
 
 def main() -> None:
     end_on_signals()
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     sections: list[report.Section] = []
     try:
         say("Starting AWS on this machine ...")
         with LocalAws() as aws:
             say("Under live traffic ...")
-            quiet = traffic.nothing_happens(aws)
+            nothing = traffic.nothing_happens(aws)
             runs = traffic.run_all(aws, say)
-            sections += traffic.sections(aws, runs, quiet)
+            sections += traffic.sections(aws, runs, nothing)
             pictures.draw_all(aws, runs)
             sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    report.write(sections, seconds=time.monotonic() - began)
+    report.write(sections, seconds=time.monotonic() - began, load=load)
     say(f"{report.RESULTS.name} is written, after {time.monotonic() - began:.0f} s.")
 
 

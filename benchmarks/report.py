@@ -27,12 +27,12 @@ def table(head: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write(sections: Sequence[Section], *, seconds: float) -> None:
-    """Everything in `results.md` is of one run, the machine included."""
+def write(sections: Sequence[Section], *, seconds: float, load: float) -> None:
+    """Everything in `results.md` is of one run, the machine included; `load` is its load average before."""
     machine = (
         f"`make bench` wrote this on {datetime.now(UTC):%Y-%m-%d}, in {seconds:.0f} s, on {os.cpu_count()} cores "
-        f"({platform.machine()}) with {platform.system()} and Python {platform.python_version()}. "
-        "[What the numbers mean](README.md)."
+        f"({platform.machine()}) with {platform.system()} and Python {platform.python_version()}; "
+        f"the load average before was {load:.1f}. [What the numbers mean](README.md)."
     )
     parts = [f"# Results\n\n{machine}", *(f"## {each.title}\n\n{each.text}" for each in sections)]
     RESULTS.write_text("\n\n".join(parts) + "\n")

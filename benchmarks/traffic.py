@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.cases import CASES, GOOD, Case
 from benchmarks.load import REQUESTS_A_SECOND, Load
 from benchmarks.methods import METHODS, Ended, Method, WhenProductionMoves
-from benchmarks.report import Section, table
+from benchmarks.report import PICTURES, Section, table
 from benchmarks.shares import production_share, staging_dark
 from benchmarks.summary import Summary, summarized
 from local.aws import LocalAws
@@ -17,7 +17,7 @@ from local.client import Answer
 from local.fault_layer import Call
 
 SECONDS_OF_NOTHING = 5.0
-SECONDS_BEFORE = 1.0
+SECONDS_BEFORE = 0.5
 SECONDS_AFTER = 2.0
 RELEASE = 2
 
@@ -50,18 +50,23 @@ class Run:
 Runs = Mapping[tuple[Case, Method], Run]
 
 
-def nothing_happens(aws: LocalAws) -> Sequence[Answer]:
-    """What the same load meets while nobody cuts over: the part of every number that is this machine's."""
+def nothing_happens(aws: LocalAws) -> tuple[Summary, Summary]:
+    """What the same load meets while nothing runs, and while the workflow runs and changes nothing, its functions warm.
+
+    This is the part of every number that is this machine's.
+    """
     aws.reset()
-    with Load(aws.production_ip, aws.server_port) as load:
+    aws.execute({"dryRun": True})
+    with Load(aws.production_ip, aws.server_port) as quiet:
         time.sleep(SECONDS_OF_NOTHING)
-    return load.answers
+    with Load(aws.production_ip, aws.server_port) as dry_run:
+        time.sleep(SECONDS_BEFORE)
+        aws.execute({"dryRun": True})
+    return summarized(quiet.answers), summarized(dry_run.answers)
 
 
 def run_all(aws: LocalAws, say: Callable[[str], None]) -> Runs:
-    """All cases with all methods, each from the same start, the functions warm."""
-    aws.reset()
-    aws.execute({"dryRun": True})
+    """All cases with all methods, each from the same start; the functions have to be warm."""
     moment = WhenProductionMoves(aws)
     runs = {}
     for case in CASES:
@@ -100,12 +105,12 @@ def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMov
     )
 
 
-def sections(aws: LocalAws, runs: Runs, quiet: Sequence[Answer]) -> list[Section]:
+def sections(aws: LocalAws, runs: Runs, nothing: tuple[Summary, Summary]) -> list[Section]:
     """What users saw; what was left; how much of it was EC2's own time."""
-    return [_users(runs, quiet), _ends(runs), _shares(aws, runs)]
+    return [_users(runs, nothing), _ends(runs), _shares(aws, runs)]
 
 
-def _users(runs: Runs, quiet: Sequence[Answer]) -> Section:
+def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
     questions: dict[str, Callable[[Run], str]] = {
         "Requests failed": lambda run: (
             f"{run.summary.failed:,} of {run.summary.sent:,}{'' if run.summary.well_again else ', and on'}"
@@ -115,12 +120,16 @@ def _users(runs: Runs, quiet: Sequence[Answer]) -> Section:
         "Slowest request": lambda run: _duration(run.summary.slowest / 1000),
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
-    noise = summarized(quiet)
+    quiet, dry_run = nothing
     intro = (
         f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
-        f"{SECONDS_BEFORE:.0f} s before a cutover to {SECONDS_AFTER:.0f} s after it, and longer by what an address "
-        f"takes to move. While nobody cuts over, {noise.failed} of {noise.sent:,} requests fail, and the slowest takes "
-        f"{_duration(noise.slowest / 1000)}: so much of what follows may be this machine's."
+        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address "
+        f"takes to move. While nothing else runs, {quiet.failed} of {quiet.sent:,} requests fail and the slowest takes "
+        f"{_duration(quiet.slowest / 1000)}; during a dry run of the workflow, which changes nothing, "
+        f"{dry_run.failed} of {dry_run.sent:,} and {_duration(dry_run.slowest / 1000)}. That much of what follows is "
+        "this machine's. Pictures: "
+        + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES)
+        + "."
     )
     return Section("Under live traffic: what users see", "\n\n".join([intro, *tables]))
 
@@ -148,6 +157,7 @@ def _shares(aws: LocalAws, runs: Runs) -> Section:
     questions: dict[str, Callable[[Run], str]] = {
         "Production's share": lambda run: f"{production_share(run.calls, production):.2f}",
         "Staging's dark time": dark,
+        "Calls to EC2": lambda run: f"{len(run.calls)}",
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer, cases)}" for question, answer in questions.items()]
     return Section("How much of it is EC2's own time", "\n\n".join(tables))
