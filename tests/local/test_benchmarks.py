@@ -39,6 +39,7 @@ class Stalling(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.goes_on = threading.Event()
         self.goes_on.set()
+        self.waiting = 0
         super().__init__((LOOPBACK, 0), Waiting)
 
 
@@ -46,6 +47,8 @@ class Waiting(BaseHTTPRequestHandler):
     server: Stalling
 
     def do_GET(self) -> None:
+        if not self.server.goes_on.is_set():
+            self.server.waiting += 1
         self.server.goes_on.wait()
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -95,10 +98,12 @@ def test_requests_go_on_while_a_server_stalls_and_each_waits_from_when_it_was_du
         began = time.monotonic()
         time.sleep(0.5)
         ended = time.monotonic()
+        waiting = server.waiting
         server.goes_on.set()
         time.sleep(0.2)
     meanwhile = [answer for answer in load.answers if began + 0.05 < answer.sent < ended]
     assert len(meanwhile) == pytest.approx((ended - began - 0.05) * REQUESTS_A_SECOND, abs=1)
+    assert waiting > 10
     assert all(answer.good and answer.milliseconds >= (ended - answer.sent) * 1000 for answer in meanwhile)
 
 
@@ -122,7 +127,7 @@ def test_a_request_is_given_up_after_5_s() -> None:
         with Load(LOOPBACK, server.server_port) as load:
             time.sleep(0.1)
     assert {answer.error for answer in load.answers} == {"no answer within 5 s"}
-    assert all(answer.milliseconds >= 5000 for answer in load.answers)
+    assert all(5000 <= answer.milliseconds < 8000 for answer in load.answers)
 
 
 def answers(*errors: str | None, milliseconds: float = 10) -> list[Answer]:
