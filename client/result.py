@@ -82,6 +82,7 @@ class Result:
     staging: JsonObject | None
     previous: JsonObject | None
     plan: JsonObject | None
+    gap: JsonObject | None
     cause: str | None
     seconds: float | None
     health_checks: list[JsonObject]
@@ -120,6 +121,7 @@ class Result:
             "staging": self.staging,
             "previous": self.previous,
             "plan": self.plan,
+            "gap": self.gap,
             "cause": self.cause,
             "advice": self.advice,
             "seconds": self.seconds,
@@ -136,6 +138,7 @@ class Result:
             ("is live", self.is_live or ("not known; look with `status`" if self.was_live else None)),
             ("production", place(self.production)),
             ("staging", place(self.staging)),
+            ("users met", met(self.gap)),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
             ("cause", self.cause),
@@ -175,11 +178,20 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
         staging=_object(output.get("staging")),
         previous=previous,
         plan=_object(output.get("plan")),
+        gap=_object(output.get("gap")),
         cause=_text(output.get("cause")) or (_text(described.get("cause")) if status != "SUCCEEDED" else None),
         seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
         health_checks=progress.health_checks,
         states=progress.states,
     )
+
+
+def met(gap: Mapping[str, Any] | None) -> str | None:
+    """What was measured at the production address while it moved."""
+    if gap is None:
+        return None
+    longest = f"{gap.get('longestMs')} ms at most without a good answer"
+    return f"{gap.get('failed')} of {gap.get('requests')} requests failed, {longest}"
 
 
 def place(address: Mapping[str, Any] | None) -> str | None:

@@ -219,13 +219,11 @@ class Addresses:
                         AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(server)
                     )
 
-    def rehearse_disassociate(self) -> None:
-        """Proves, without changing anything, that the staging address may be disassociated; else PreflightFailed."""
-        with refused_as_preflight():
-            _, staging = self.look()
-            if staging.association_id is not None:
-                with rehearsed(), translated(f"DisassociateAddress of {staging}"):
-                    self._ec2.disassociate_address(AssociationId=staging.association_id, DryRun=True)
+    def rehearse_disassociate(self, association_id: str) -> None:
+        """Proves, without changing anything, that this association of staging may be ended; else PreflightFailed."""
+        call = translated(f"DisassociateAddress of {self._pair.staging} ({association_id})")
+        with refused_as_preflight(), rehearsed(), call:
+            self._ec2.disassociate_address(AssociationId=association_id, DryRun=True)
 
 
 def _stands_on(address: Address, server: Server, private_ip: str | None) -> bool:

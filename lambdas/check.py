@@ -16,7 +16,8 @@ class Check:
     """The names are those of the configuration, and of an ELB target group where it has one.
 
     A header is only looked at where its name is configured, and what is expected of it only where that is not None;
-    `expected_identity` is what staging answered before the cutover.
+    `expected_identity` is what staging answered before the cutover. For `moving_seconds` the address may still lead to
+    the server that it was on before, or nowhere; the deadline is later by as much.
     """
 
     address: AddressName
@@ -28,6 +29,7 @@ class Check:
     unhealthy_threshold_count: int
     deadline_seconds: float
     start_period_seconds: float = 0
+    moving_seconds: float = 0
     matcher: str = "200"
     body_contains: str | None = None
     max_latency_ms: float | None = None
@@ -55,12 +57,14 @@ def checks_of(event: Mapping[str, Any]) -> list[Check]:
         return [_check(one, name, server, event["address"], expected_release=release) for one in settings]
     # What staging answered is in the order of the checks; without it, as for a restored server, nothing is compared.
     answered = event.get("answered") or [{}] * len(settings)
+    moving = event.get("movingSeconds") or 0
     return [
         _check(
-            {**one, "via": "public", "startPeriodSeconds": 0},
+            {**one, "via": "public", "startPeriodSeconds": 0, "deadlineSeconds": one["deadlineSeconds"] + moving},
             name,
             event["server"],
             event["address"],
+            moving_seconds=moving,
             expected_release=release,
             expected_identity=before.get("identity"),
         )

@@ -25,7 +25,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     plan = Plan.from_json(event["plan"])
     addresses = Addresses(plan.pair, ec2)
     if event.get("dryRun"):
-        addresses.rehearse_disassociate()
+        addresses.rehearse_disassociate(event["associationId"])
         return {"changed": False}
     refuse_redriven(event)
     address, changed = addresses.disassociate_staging(

@@ -42,7 +42,8 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
     Event: `{"execution", "address": {"name", "publicIp", "privateIp"}, "server": {"name", "instanceId"},
     "healthCheck": [check, ...]}`, and maybe `expectedRelease`; for staging `live`, the server that holds production;
-    for production `answered`, from the result for staging, `bakeSeconds` and `alarms`, names of CloudWatch alarms.
+    for production `answered`, from the result for staging, `movingSeconds`, for which a moved address may still lead
+    elsewhere, `bakeSeconds` and `alarms`, names of CloudWatch alarms.
 
     Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`: `checks` and
     `answered` in the order of the event's checks, `warnings` in words what could not be checked. A check has `check`

@@ -133,7 +133,8 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
 
     A bad probe that starts within the start period counts only after a good one: "If a health check succeeds during the
     start period, the container is considered started and all consecutive failures will be counted"
-    (https://docs.docker.com/reference/dockerfile/#healthcheck).
+    (https://docs.docker.com/reference/dockerfile/#healthcheck). Nor does one count that was sent while the address was
+    moving and did not get to the new server.
     """
     in_a_row = findings[-_in_a_row(findings) :]
     if in_a_row[-1].problem is None:
@@ -141,7 +142,11 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
             return _varies(check, in_a_row) or Healthy()
     else:
         started = len(in_a_row) < len(findings)
-        counted = [one for one in in_a_row if started or one.at_seconds >= check.start_period_seconds]
+        counted = [
+            one
+            for one in in_a_row
+            if (started or one.at_seconds >= check.start_period_seconds) and not _before_the_move(check, one)
+        ]
         if len(counted) >= check.unhealthy_threshold_count:
             return Unhealthy(f"{_failed(counted)}{_after_start(check, findings)}: {found(check, counted)}")
     if next_seconds + check.request.timeout_seconds <= check.deadline_seconds + LATE_SECONDS:
@@ -158,6 +163,17 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
         f"it kept flapping: in {check.deadline_seconds:g} s neither {check.healthy_threshold_count} good probes "
         f"in a row nor {check.unhealthy_threshold_count} bad ones: {found(check, findings)}"
     )
+
+
+def _before_the_move(check: Check, bad: Finding) -> bool:
+    """Whether the probe met what was there before an address moved, which is soon over: the former server, or nobody.
+
+    What the new server itself answers is none of that, and counts at once.
+    """
+    if bad.at_seconds >= check.moving_seconds or bad.problem is None:
+        return False
+    former = bad.identity is not None and check.expected_identity not in (None, bad.identity)
+    return former or bad.problem.kind in ("unreachable", "release")
 
 
 def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:

@@ -1,6 +1,6 @@
 """`make demo`: a cutover, a refusal and a rollback, on this machine, while a client asks the production address.
 
-Ends with exit status 0 only if all three went as they must.
+What it saw is also drawn, as `.local/demo.html`. Ends with exit status 0 only if all three went as they must.
 """
 
 from __future__ import annotations
@@ -9,12 +9,18 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from local.aws import Execution, LocalAws
 from local.client import Answer, Client
 from local.console import INTERRUPTED, end_on_signals
+from local.deployment import ROOT
+from local.page import Run, page
+from local.scratch import LOCAL
 from local.server import Behaviour
+from local.timeline import Panel, Request, bands
 
+PAGE = LOCAL / "demo.html"
 LOOKS_APART_SECONDS = 0.05
 
 
@@ -50,31 +56,43 @@ def main() -> None:
         say("Starting AWS on this machine: EC2, two servers, and the stack, deployed by the CDK ...")
         with LocalAws() as aws:
             say(f"It is up, after {sum(aws.seconds.values()):.0f} s.")
-            results = [play(aws, number, scene) for number, scene in enumerate(SCENES, start=1)]
+            plays = [play(aws, number, scene) for number, scene in enumerate(SCENES, start=1)]
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (RuntimeError, OSError) as error:
         sys.exit(f"The demo could not go on. {error}")
     say("")
-    for scene, wrong in zip(SCENES, results, strict=True):
+    for scene, (wrong, _) in zip(SCENES, plays, strict=True):
         say(f"  {'failed' if wrong else 'passed'}   {scene.title}: {'; '.join(wrong) or scene.outcome}")
-    sys.exit(1 if any(results) else 0)
+    PAGE.write_text(page("A cutover, a refusal and a rollback", [run for _, run in plays if run]), encoding="utf-8")
+    say(f"\n  Every request of it, and every state, as a picture: {PAGE.relative_to(ROOT)}")
+    sys.exit(1 if any(wrong for wrong, _ in plays) else 0)
 
 
-def play(aws: LocalAws, number: int, scene: Scene) -> list[str]:
-    """Shows one scene, and returns what went otherwise than it must."""
+def play(aws: LocalAws, number: int, scene: Scene) -> tuple[list[str], Run | None]:
+    """Shows one scene, and returns what went otherwise than it must, and what it is to be drawn from."""
     live, idle = aws.holder("production"), aws.holder("staging")
     if live is None or idle is None:
-        return ["the pair was not sound before it began"]
-    say(f"\n{number}. {scene.title}")
-    say(f"   {live} is live. Release {scene.release} is deployed to {idle}, the idle server, which is restarted.\n")
+        return ["the pair was not sound before it began"], None
+    story = f"{live} is live. Release {scene.release} is deployed to {idle}, the idle server, which is restarted."
+    say(f"\n{number}. {scene.title}\n   {story}\n")
     aws.servers[idle].deploy(release=scene.release, behaviour=scene.behaviour)
     aws.servers[idle].restart()
 
     with Client(aws.production_ip, aws.server_port) as client:
         execution = watch(aws, client)
     summarize(aws, execution, client.answers, live)
-    return list(wrong_with(aws, scene, execution, client.answers, live=live, idle=idle))
+    requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in client.answers]
+    states = bands(history(aws, execution.arn), ahead=time.time() - time.monotonic())
+    run = Run(
+        story=story,
+        outcome=outcome_of(execution),
+        cause=execution.cause,
+        live_before=live,
+        live_after=aws.holder("production"),
+        panel=Panel(scene.title, requests, states),
+    )
+    return list(wrong_with(aws, scene, execution, client.answers, live=live, idle=idle)), run
 
 
 def watch(aws: LocalAws, client: Client) -> Execution:
@@ -98,8 +116,18 @@ def watch(aws: LocalAws, client: Client) -> Execution:
 
 
 def states_entered(aws: LocalAws, arn: str) -> list[str]:
-    history = aws.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
-    return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+    return [
+        event["stateEnteredEventDetails"]["name"] for event in history(aws, arn) if "stateEnteredEventDetails" in event
+    ]
+
+
+def history(aws: LocalAws, arn: str) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = aws.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+    return events
+
+
+def outcome_of(execution: Execution) -> str:
+    return str(execution.output["outcome"] if execution.output else execution.error)
 
 
 def answered_by(client: Client) -> str:
@@ -113,7 +141,7 @@ def summarize(aws: LocalAws, execution: Execution, answers: list[Answer], live_b
     failed = [answer for answer in answers if not answer.good]
     slowest = max(answers, key=lambda answer: answer.milliseconds)
     say("")
-    say(f"   outcome       {execution.output['outcome'] if execution.output else execution.error}")
+    say(f"   outcome       {outcome_of(execution)}")
     if execution.cause:
         say(f"   cause         {execution.cause}")
     say(f"   was live      {live_before}")
@@ -127,7 +155,7 @@ def summarize(aws: LocalAws, execution: Execution, answers: list[Answer], live_b
 def wrong_with(
     aws: LocalAws, scene: Scene, execution: Execution, answers: list[Answer], *, live: str, idle: str
 ) -> Iterator[str]:
-    outcome = execution.output["outcome"] if execution.output else execution.error
+    outcome = outcome_of(execution)
     if outcome != scene.outcome:
         yield f"the outcome is {outcome}, not {scene.outcome}"
     now = (aws.holder("production"), aws.holder("staging"))

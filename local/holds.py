@@ -3,13 +3,14 @@
 A state that is not a Lambda function's is over within a millisecond here, sooner than a test can stop it. A `Hold` is a
 file, which the emulator looks for at the entry of every state and waits beside for as long as it is there.
 
-Run as a script, this file *is* the emulator: ministack itself, with a wait in front of its states, and with
-the `Assign` of a Parallel state, which ministack loses.
+Run as a script, this file *is* the emulator: ministack itself, with a wait in front of its states, with the `Assign` of
+a Parallel state, which ministack loses, and with asynchronous calls of functions, for which ministack waits.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +24,7 @@ LOOKS_APART_SECONDS = 0.005
 class Hold:
     """Meanwhile, executions of the workflow that enter the state stay there until they are stopped.
 
-    Of the states inside a Parallel state, only the first of a branch can be held. Those that are not stopped go on when
-    the hold is over.
+    Those that are not stopped go on when the hold is over.
     """
 
     def __init__(self, folder: Path, *, workflow: str, state: str) -> None:
@@ -71,7 +71,7 @@ def main() -> None:
 
     folder = Path(os.environ[FOLDER])
     add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
-    run_parallel = stepfunctions._run_parallel_branches
+    run_parallel, invoke = stepfunctions._run_parallel_branches, stepfunctions._invoke_resource
 
     def add_event_and_wait(execution: dict[str, Any], kind: str, details: Any = None) -> Any:
         event = add_event(execution, kind, details)
@@ -79,16 +79,33 @@ def main() -> None:
             _wait_at(folder, execution, details["stateEnteredEventDetails"]["name"])
         return event
 
+    class Waiting(dict[str, Any]):
+        """The states of a branch, of whose entry no event tells: each is looked up when it is entered."""
+
+        def __init__(self, states: Any, execution: dict[str, Any]) -> None:
+            super().__init__(states)
+            self._execution = execution
+
+        def get(self, name: str, default: Any = None) -> Any:
+            _wait_at(folder, self._execution, name)
+            return super().get(name, default)
+
     def wait_and_run_branch(states: Any, start_at: str, value: Any, execution: dict[str, Any], context: Any) -> Any:
-        _wait_at(folder, execution, start_at)  # no events tell of the states of a branch
-        return run_sub_machine(states, start_at, value, execution, context)
+        return run_sub_machine(Waiting(states, execution), start_at, value, execution, context)
 
     def run_parallel_and_assign(state: Any, value: Any, execution: dict[str, Any], context: Any) -> Any:
         output, following = run_parallel(state, value, execution, context)
         stepfunctions._apply_state_assign(state, value, context, result=output)
         return output, following
 
+    def invoke_and_go_on(resource: str, value: Any) -> Any:
+        if value.get("InvocationType") != "Event":
+            return invoke(resource, value)
+        threading.Thread(target=invoke, args=(resource, value), daemon=True).start()
+        return {"StatusCode": 202}
+
     stepfunctions._add_event = add_event_and_wait
+    stepfunctions._invoke_resource = invoke_and_go_on
     stepfunctions._run_parallel_branches = run_parallel_and_assign
     stepfunctions._run_sub_machine = wait_and_run_branch
     app.main()

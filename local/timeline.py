@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SERVER_COLOURS = {"bittybot": "#0072b2", "tao": "#e69f00"}
 OTHER_SERVERS = "#009e73"
 FAILED = "#d0021b"
-INK, FAINT_INK, GRID, BAND = "#1f2328", "#59636e", "#d8dee4", "#8c959f"
+INK, FAINT_INK, GRID, BAND, BAND_EDGE = "#1f2328", "#59636e", "#d8dee4", "#c5cdd6", "#8c959f"
 
 WIDTH, DOTS_HEIGHT, ROW_HEIGHT = 6.4, 1.9, 0.185  # inches
 LEFT, RIGHT, AXIS_HEIGHT, LEGEND_HEIGHT = 0.66, 0.14, 0.46, 0.32  # inches
@@ -134,7 +134,7 @@ def draw(panels: Sequence[Panel], *, width: float = WIDTH) -> Figure:
     seen = [list(long_enough(panel.bands, (last - first) * TOO_SHORT)) for panel in panels]
     titles = [TITLE_HEIGHT if panel.title else UNTITLED_HEIGHT for panel in panels]
     height = LEGEND_HEIGHT + sum(titles) + DOTS_HEIGHT * len(panels) + ROW_HEIGHT * sum(map(len, seen)) + AXIS_HEIGHT
-    figure = Figure(figsize=(width, height), facecolor="none")
+    figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
     margin = (last - first) * 0.015 or 0.5
     limits = (first - margin, last + margin)
@@ -160,7 +160,8 @@ def as_svg(figure: Figure) -> str:
 
     out = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "timeline"}):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(out, format="svg", facecolor="none", metadata=nothing)
     return out.getvalue()[out.getvalue().index("<svg") :]
 
 
@@ -198,7 +199,7 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
         fontsize=TITLE_SIZE, fontweight="bold", color=INK, parse_math=False,
     )  # fmt: skip
     left, right = _extent(title)
-    title.set_fontsize(TITLE_SIZE * min(1, axes.get_window_extent().width / max(right - left, 1)))
+    title.set_fontsize(TITLE_SIZE * min(1, 0.95 * axes.get_window_extent().width / max(right - left, 1)))
     axes.set_yscale("log")
     times = [request.milliseconds for request in panel.requests if request.milliseconds > 0] or [1, 100]
     axes.set_ylim(min(1, *times) / HEADROOM, max(100, *times) * HEADROOM)
@@ -212,17 +213,22 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
         if group.endswith("-failed"):
             axes.scatter(at, took, s=22, marker="x", color=FAILED, linewidths=1.1, gid=gid, zorder=4)
         else:
-            axes.scatter(at, took, s=9, color=_colour(server(requests[0])), linewidths=0, alpha=0.7, gid=gid, zorder=3)
+            size = min(
+                25, max(9, 5000 / len(panel.requests))
+            )  # square points: few dots are to be seen, many are not to hide
+            axes.scatter(
+                at, took, s=size, color=_colour(server(requests[0])), linewidths=0, alpha=0.7, gid=gid, zorder=3
+            )
 
 
 def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int) -> None:
-    """A row for each. Its name stands to the right of the bar, or where there is no room to the left, or on it."""
+    """A row for each. Its name stands right of the bar; where there is no room left of it; else on it."""
     axes.set_ylim(len(bands) - 0.5, -0.5)
     axes.set_yticks([])
     left, right = axes.get_window_extent().intervalx
     for row, band in enumerate(bands):
         began, ended = band.began - panel.start, band.ended - panel.start
-        axes.barh(row, ended - began, left=began, height=0.62, color=BAND, linewidth=1.2, edgecolor=BAND, zorder=3)
+        axes.barh(row, ended - began, left=began, height=0.62, color=BAND, edgecolor=BAND_EDGE, linewidth=1, zorder=3)
         label = axes.annotate(
             band.name, (ended, row), xytext=(5, 0), textcoords="offset points", va="center_baseline", ha="left",
             fontsize=BAND_SIZE, color=INK, zorder=4, parse_math=False,
@@ -232,7 +238,10 @@ def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int) ->
             label.xy = (began, row)
             label.set(position=(-5, 0), ha="right")
         if _extent(label)[0] < left:
-            label.set(position=(5, 0), ha="left", color="white")
+            label.set(position=(5, 0), ha="left")
+        if _extent(label)[1] > right:
+            label.set(position=(-5, 0), ha="right")
+            label.xy, label.xycoords = (1, row), axes.get_yaxis_transform()
 
 
 def _extent(label: Text) -> tuple[float, float]:
@@ -258,12 +267,13 @@ def _draw_legend(figure: Figure, panels: Sequence[Panel]) -> None:
         cross.set_label("failed")
         entries.append(cross)
     legend = figure.legend(
-        handles=entries, loc="upper left", bbox_to_anchor=(LEFT / figure.get_figwidth(), 1), ncols=max(len(entries), 1),
-        frameon=False, fontsize=TEXT_SIZE, labelcolor=INK, borderaxespad=0, handletextpad=0.1, columnspacing=1.6,
-        handlelength=1.2,
+        handles=entries, loc="upper left", ncols=max(len(entries), 1), frameon=False, fontsize=TEXT_SIZE,
+        labelcolor=INK, borderaxespad=0.3, borderpad=0, handletextpad=0.1, columnspacing=1.6, handlelength=1.2,
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
+    room = figure.get_figwidth() - legend.get_window_extent().width / figure.dpi
+    legend.set_bbox_to_anchor((min(LEFT, max(room, 0)) / figure.get_figwidth(), 1), transform=figure.transFigure)
 
 
 def _named(name: str, runs: Sequence[str]) -> str:

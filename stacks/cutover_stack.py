@@ -48,7 +48,6 @@ class CutoverStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, **options)
 
-        functions = Functions(self, "Functions", pairs=pairs, vpc=vpc)
         lock_table = dynamodb.Table(
             self,
             "Locks",
@@ -62,6 +61,7 @@ class CutoverStack(Stack):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
+        functions = Functions(self, "Functions", pairs=pairs, vpc=vpc, lock_table=lock_table)
         topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS)
         for email in emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))

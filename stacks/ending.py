@@ -8,7 +8,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.expressions import EXECUTION, jsonata
+from stacks.expressions import EXECUTION, GAP, jsonata
 from stacks.notices import notify, put_event
 from stacks.retries import SERVICE_TIMEOUT, retry_service
 
@@ -38,12 +38,14 @@ class Ending(Construct):
         self.release_lock = tasks.DynamoDeleteItem.jsonata(
             self,
             "ReleaseLock",
-            comment="Deletes the lock if this execution holds it. If that fails, the next execution takes it over.",
+            comment="Deletes the lock if this execution holds it, and reads what was measured meanwhile from it.",
             table=lock_table,
             key={"pair": tasks.DynamoAttributeValue.from_string("{% $plan.pair %}")},
             condition_expression="execution = :me",
             expression_attribute_values={":me": tasks.DynamoAttributeValue.from_string(EXECUTION)},
+            return_values=tasks.DynamoReturnValues.ALL_OLD,
             task_timeout=SERVICE_TIMEOUT,
+            assign={"gap": jsonata(GAP)},
             outputs="{% $states.input %}",
         )
         outcome = self._outcome(successes, failures)

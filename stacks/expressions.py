@@ -6,6 +6,8 @@ The workflow's variables:
 - `$production`, `$staging`: the addresses as they stand now, kept up with every change
 - `$answered`: what the idle server's checks answered, in their order: its identity, for the check of production
 - `$warnings`: in words, what could not be checked
+- `$gap`: what was measured at the production address while the addresses changed (`Gap.to_json` in `lambdas/gap.py`),
+  or null
 - `$changed`: whether this execution has repaired the staging address
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause, or "-"
@@ -45,6 +47,7 @@ AT_THE_BEGINNING = {
     "moved": False,
     "cause": NOTHING,
     "warnings": [],
+    "gap": "{% null %}",
 }
 
 REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealthy")
@@ -75,11 +78,15 @@ def failed() -> dict[str, Any]:
     }
 
 
+# Of the lock's item when it was deleted.
+GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
+MEASURED = '$gap != null ? {"gap": $gap} : {}'
+
 # What an execution that succeeds returns, and what is notified of it.
 RESULT = (
     '$merge([{"outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,'
     ' "previous": {"production": $plan.production, "staging": $plan.staging}},'
-    ' $count($warnings) > 0 ? {"warnings": $warnings} : {}])'
+    f' $count($warnings) > 0 ? {{"warnings": $warnings}} : {{}}, {MEASURED}])'
 )
 DRY_RUN_RESULT = (
     f'$merge([{RESULT}, {{"plan": {{"reason": $plan.reason, "steps": $plan.steps, "checked": $plan.stagingInPlace}}}}])'

@@ -27,6 +27,7 @@ def python_function(
     timeout: Duration,
     no_dead_letters: str,
     environment: Mapping[str, str] | None = None,
+    memory_size: int = 512,
 ) -> lambda_.Function:
     """The function whose handler is in `module`. `no_dead_letters` says why what it failed at is kept nowhere."""
     log_group = logs.LogGroup(
@@ -44,7 +45,7 @@ def python_function(
         handler=f"{module}.handler",
         runtime=lambda_.Runtime.PYTHON_3_13,
         architecture=lambda_.Architecture.ARM_64,
-        memory_size=512,
+        memory_size=memory_size,
         timeout=timeout,
         role=role,
         log_group=log_group,

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from aws_cdk import Duration, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from stacks.acknowledged import acknowledge_wildcards
+from stacks.acknowledged import acknowledge, acknowledge_wildcards
 from stacks.asset import lambda_code
 from stacks.configuration import Pair, Vpc
 from stacks.function import python_function
@@ -16,13 +17,23 @@ from stacks.rules import probes_after_a_bake
 
 # One call to EC2 ends within 21 s (`lambdas/addresses.py`), a step is a few quick ones.
 ADDRESS_TIMEOUT = Duration.seconds(30)
+# It asks for 10 s (`lambdas/measure_gap.py`), and what it keeps of it is kept within some more.
+MEASURE_GAP_TIMEOUT = Duration.seconds(30)
+MEASURE_GAP_MEBIBYTES = 256  # half of the others': it mostly waits
 # How long after an execution has ended a call of it may still change an address: a cold start, and the timeout.
 LAST_CALL = Duration.seconds(45)
+# For so long after a move, production may still lead to the server that it was on, or nowhere. AWS publishes no bound
+# for it; people report 5 to 10 s.
+MOVING_SECONDS = 10
 LONGEST_SECONDS = 900  # that a function of Lambda may run
 RESOURCES_PER_STATEMENT = 25
 CALLED_BY_THE_WORKFLOW = (
     "Only the workflow calls it, and waits for its answer: an event that could get lost, and so into a dead letter "
     "queue, does not exist."
+)
+NOT_MEASURED = (
+    "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
+    "queue, and it must not be tried again when the addresses have changed."
 )
 INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses",
@@ -56,7 +67,13 @@ class Functions(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, pairs: Mapping[str, Pair], vpc: Vpc | None = None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        pairs: Mapping[str, Pair],
+        lock_table: dynamodb.ITable,
+        vpc: Vpc | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_code(pairs)
@@ -65,7 +82,7 @@ class Functions(Construct):
         instances = self._arns("instance", [server for pair in pairs.values() for server in pair["servers"].values()])
         interfaces = self._interfaces(pairs)
         probing = max(longest_check(pair) for pair in pairs.values())
-        baking = max(longest_check(pair) + longest_bake(pair) for pair in pairs.values())
+        baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
 
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
         self.check_servers = self._function(
@@ -74,6 +91,7 @@ class Functions(Construct):
         self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 35))
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
+        self.measure_gap = self._measuring(lock_table)
         private = any(check["via"] == "private" for pair in pairs.values() for check in pair["healthCheck"])
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
@@ -97,6 +115,23 @@ class Functions(Construct):
         return python_function(
             self, construct_id, code=self.code, module=module, timeout=timeout, no_dead_letters=CALLED_BY_THE_WORKFLOW
         )
+
+    def _measuring(self, lock_table: dynamodb.ITable) -> lambda_.Function:
+        """Called asynchronously, once: what it finds is in the item of the lock, which is all that it may write."""
+        function = python_function(
+            self,
+            "MeasureGap",
+            code=self.code,
+            module="measure_gap",
+            timeout=MEASURE_GAP_TIMEOUT,
+            no_dead_letters=NOT_MEASURED,
+            environment={"LOCK_TABLE": lock_table.table_name},
+            memory_size=MEASURE_GAP_MEBIBYTES,
+        )
+        function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        acknowledge(function, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
+        lock_table.grant(function, "dynamodb:UpdateItem")
+        return function
 
     def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:
         """The same function in a VPC, by the ids of its subnets: the CDK's own way would have to look the VPC up.

@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.event import DETAIL_TYPE, SOURCE
-from stacks.expressions import RESULT, jsonata
+from stacks.expressions import MEASURED, RESULT, jsonata
 from stacks.retries import SERVICE_TIMEOUT
 
 FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
@@ -25,7 +25,7 @@ DETAIL = (
     '$merge([{{"execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,'
     ' "startedAt": $states.context.Execution.StartTime, "endedAt": $states.context.State.EnteredTime{about}}},'
     f' {KNOWN} ? {{{{"pair": $plan.pair}}}} : {{{{}}}},'
-    f' {FAILED} ? {{{{"outcome": $outcome, "cause": $cause}}}} : {{result}}])'
+    f' {FAILED} ? {{{{"outcome": $outcome, "cause": $cause}}}} : {{result}}, {{measured}}])'
 )
 ON = 'function($a) { "on " & ($a.server != null ? $a.server & " (" & $a.instanceId & ")" : "no server") }'
 STAND = (
@@ -34,7 +34,12 @@ STAND = (
     '\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."'
 )
 WARNED = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
-TEXT = f'({FAILED} ? $cause : {STAND}) & {WARNED} & "\\n\\nExecution: " & $states.context.Execution.Id'
+MET = (
+    '($gap != null ? "\\nWhile the addresses changed, production was asked " & $string($gap.requests) & " times: "'
+    ' & $string($gap.failed) & " requests failed, and the longest time without a good answer was "'
+    ' & $string($gap.longestMs) & " ms." : "")'
+)
+TEXT = f'({FAILED} ? $cause : {STAND}) & {WARNED} & {MET} & "\\n\\nExecution: " & $states.context.Execution.Id'
 CHAT = (
     '{"version": "1.0", "source": "custom",'
     ' "content": {"textType": "client-markdown", "title": $subject, "description": $text},'
@@ -45,7 +50,7 @@ CHAT = (
 
 def detail(about: str) -> str:
     """JSONata for what programs are told. `about` is JSONata for more keys of it, beginning with a comma, or empty."""
-    return DETAIL.format(about=about, result=RESULT)
+    return DETAIL.format(about=about, result=RESULT, measured=MEASURED)
 
 
 def notify(scope: Construct, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from stacks.ending import Ending
 from stacks.expressions import CAUGHT, MESSAGE, jsonata, refused, sentence
+from stacks.functions import MOVING_SECONDS
 from stacks.retries import retry_rollback
 from stacks.steps import Steps
 
@@ -72,6 +73,7 @@ class Rollback(Construct):
             "HealthCheckRestored",
             comment="Does the restored server answer through the production address?",
             server="$plan.live",
+            more={"movingSeconds": jsonata(f"$moved ? {MOVING_SECONDS} : 0")},
             assign={
                 "outcome": "RolledBack",
                 "cause": jsonata('$cause & " " & $plan.live.name & " answers its health check as production."'),

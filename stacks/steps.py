@@ -9,7 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.expressions import EXECUTION_NAME, REQUEST, jsonata
+from stacks.expressions import EXECUTION, EXECUTION_NAME, REQUEST, jsonata
 from stacks.functions import Functions
 from stacks.retries import retry_forward
 
@@ -18,6 +18,7 @@ AddressName = Literal["production", "staging"]
 REDRIVEN = jsonata("$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0")
 FIRST_TRY = "{% $states.context.State.RetryCount = 0 %}"
 COLD_START_SECONDS = 15  # Lambda allows 10 for it, and the function's timeout begins after it
+MEASURE_GAP_SECONDS = 5  # that a cutover waits at most for its measuring to begin
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
 
 
@@ -190,7 +191,41 @@ class Steps:
 
     def rehearse_disassociate(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
         function = self._functions.disassociate_address
-        return self._invoke(scope, name, function, comment=comment, payload={"plan": "{% $plan %}", "dryRun": True})
+        association = {"associationId": "{% $staging.associationId %}"}
+        return self._invoke(
+            scope, name, function, comment=comment, payload={"plan": "{% $plan %}", "dryRun": True, **association}
+        )
+
+    def measure_gap(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
+        return self._begin_measuring(
+            scope,
+            name,
+            comment=comment,
+            payload={
+                "lock": {"pair": "{% $plan.pair %}", "execution": EXECUTION},
+                "newServer": "{% $answered[0] %}",
+                **_check("production", "$production", "$plan.idle"),
+            },
+        )
+
+    def rehearse_measure_gap(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
+        return self._begin_measuring(scope, name, comment=comment, payload={"dryRun": True})
+
+    def _begin_measuring(
+        self, scope: Construct, name: str, *, comment: str, payload: dict[str, Any]
+    ) -> tasks.LambdaInvoke:
+        """Asynchronous, tried once, and given up after 5 s: whatever becomes of it, the workflow goes on."""
+        return tasks.LambdaInvoke.jsonata(
+            scope,
+            name,
+            comment=comment,
+            lambda_function=self._functions.measure_gap,
+            invocation_type=tasks.LambdaInvocationType.EVENT,
+            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload}),
+            retry_on_service_exceptions=False,
+            task_timeout=sfn.Timeout.duration(Duration.seconds(MEASURE_GAP_SECONDS)),
+            outputs="{% $states.input %}",
+        )
 
     def _invoke(
         self,

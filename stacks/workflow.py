@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.ending import Ending
 from stacks.expressions import CAUGHT, DRY_RUN_RESULT, RESULT, failed, jsonata, refused, sentence
-from stacks.functions import LAST_CALL, Functions
+from stacks.functions import LAST_CALL, MOVING_SECONDS, Functions
 from stacks.lock import Lock
 from stacks.repair import NAME as REPAIR
 from stacks.retries import retry_forward
@@ -81,7 +81,7 @@ class Workflow(Construct):
             taken_over=describe,
         )
         describe.next(lock.acquire)
-        lock.acquire.next(self._already_live())
+        lock.acquire.next(self._prepared())
 
         self.state_machine = standard_state_machine(
             self,
@@ -94,34 +94,11 @@ class Workflow(Construct):
             timeout=deadline(functions),
         )
 
-    def _already_live(self) -> sfn.Choice:
-        """With the lock held: who asks for a server that is live, and for a release, is told whether it answers."""
-        health_check_live = self._steps.health_check_production(
-            self,
-            "HealthCheckLive",
-            comment="Does the server that is live already answer with the release that was asked for?",
-            server="$plan.live",
-            more={"expectedRelease": "{% $plan.expectedRelease %}"},
-        )
-        retry_forward(health_check_live)
-        health_check_live.add_catch(
-            self._ending.release_lock,
-            assign={**refused(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
-        )
-        prepared = self._prepared()
-        health_check_live.next(prepared)
-        return (
-            sfn.Choice.jsonata(self, "CheckLive?", comment="Is a release expected of a server that is live already?")
-            .when(
-                sfn.Condition.jsonata('{% $plan.decision != "CUT_OVER" and $plan.expectedRelease != null %}'),
-                health_check_live,
-                comment="and a release is expected",
-            )
-            .otherwise(prepared)
-        )
-
     def _prepared(self) -> sfn.Choice:
-        """With the lock held: staging on the idle server, all checks passed, and then the cutover."""
+        """With the lock held: staging on the idle server, all checks passed, and then the cutover.
+
+        Who asks for a server that is live, and for a release, is told whether it answers with that.
+        """
         changed = sfn.Choice.jsonata(self, "AnythingChanged?", comment="Was the staging address repaired before?")
         changed.when(
             sfn.Condition.jsonata("{% $changed %}"),
@@ -149,6 +126,12 @@ class Workflow(Construct):
                 self, "HealthCheckStaging", comment="Does the idle server answer through the staging address?"
             )
         )
+        rehearse_associate = self._steps.rehearse_associate(
+            self, "RehearseAssociate", comment="Dry run: proves the permissions, and warms the function."
+        )
+        rehearse_measure_gap = self._steps.rehearse_measure_gap(
+            self, "RehearseMeasureGap", comment="Warms the function that will measure. Nobody waits for it."
+        )
         for branch in (
             self._steps.check_servers(
                 self, "CheckServers", comment="Are both servers and both addresses fit, and is no alarm raised?"
@@ -156,14 +139,14 @@ class Workflow(Construct):
             self._steps.rehearse_disassociate(
                 self, "RehearseDisassociate", comment="Dry run: proves the permission, and warms the function."
             ),
-            self._steps.rehearse_associate(
-                self, "RehearseAssociate", comment="Dry run: proves the permissions, and warms the function."
-            ),
         ):
             retry_forward(branch)
             preflight.branch(branch)
+        retry_forward(rehearse_associate)
+        rehearse_measure_gap.add_catch(rehearse_associate, outputs="{% $states.input %}")
+        preflight.branch(rehearse_measure_gap.next(rehearse_associate))
         preflight.add_catch(changed, assign=refused())
-        disassociate_staging = self._cutover(moved=changed)
+        measure_gap = self._cutover(moved=changed)
         preflight.next(
             sfn.Choice.jsonata(self, "DryRun?")
             .when(
@@ -172,7 +155,7 @@ class Workflow(Construct):
                 comment="dry run",
                 assign={"outcome": "DRY_RUN"},
             )
-            .otherwise(disassociate_staging)
+            .otherwise(measure_gap)
         )
 
         repair = self._steps.associate(
@@ -198,21 +181,37 @@ class Workflow(Construct):
             )
             .otherwise(preflight)
         )
+        health_check_live = self._steps.health_check_production(
+            self,
+            "HealthCheckLive",
+            comment="Does the server that is live already answer with the release that was asked for?",
+            server="$plan.live",
+            more={"expectedRelease": "{% $plan.expectedRelease %}"},
+        )
+        retry_forward(health_check_live)
+        health_check_live.add_catch(
+            self._ending.release_lock,
+            assign={**refused(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
+        )
+        already_live = sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}')
+        dry_run = sfn.Condition.jsonata("{% $plan.dryRun %}")
+        stand, only_said = "both addresses stand as asked for", "dry run"
+        health_check_live.next(
+            sfn.Choice.jsonata(self, "StagingToRepair?")
+            .when(already_live, self._ending.release_lock, comment=stand, assign={"outcome": "ALREADY_LIVE"})
+            .when(dry_run, self._ending.release_lock, comment=only_said, assign={"outcome": "DRY_RUN"})
+            .otherwise(repair)
+        )
         return (
             sfn.Choice.jsonata(self, "StagingInPlace?")
             .when(
-                sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}'),
-                self._ending.release_lock,
-                comment="both addresses stand as asked for",
-                assign={"outcome": "ALREADY_LIVE"},
+                sfn.Condition.jsonata('{% $plan.decision != "CUT_OVER" and $plan.expectedRelease != null %}'),
+                health_check_live,
+                comment="a release is expected of a server that is live already",
             )
+            .when(already_live, self._ending.release_lock, comment=stand, assign={"outcome": "ALREADY_LIVE"})
             .when(sfn.Condition.jsonata("{% $plan.stagingInPlace %}"), preflight, comment="on the idle server")
-            .when(
-                sfn.Condition.jsonata("{% $plan.dryRun %}"),
-                self._ending.release_lock,
-                comment="dry run",
-                assign={"outcome": "DRY_RUN"},
-            )
+            .when(dry_run, self._ending.release_lock, comment=only_said, assign={"outcome": "DRY_RUN"})
             .otherwise(repair)
         )
 
@@ -253,6 +252,7 @@ class Workflow(Construct):
             server="$plan.idle",
             more={
                 "answered": "{% $answered %}",
+                "movingSeconds": MOVING_SECONDS,
                 "expectedRelease": "{% $plan.expectedRelease %}",
                 "bakeSeconds": "{% $plan.bakeSeconds %}",
                 "alarms": "{% $plan.alarms %}",
@@ -268,8 +268,15 @@ class Workflow(Construct):
             task.add_catch(self._rollback.start, assign=failed())
         reassociate_production.add_catch(self._rollback.start, errors=["AddressMoved"], assign=failed())
         reassociate_production.add_catch(self._rollback.start, assign={**failed(), "moved": True})
+        measure_gap = self._steps.measure_gap(
+            self,
+            "MeasureGap",
+            comment="From now on, what users meet at the production address is measured. Nobody waits for it.",
+        )
+        measure_gap.add_catch(disassociate_staging, outputs="{% $states.input %}")
         return (
-            sfn.Chain.start(disassociate_staging)
+            sfn.Chain.start(measure_gap)
+            .next(disassociate_staging)
             .next(reassociate_production)
             .next(reassociate_staging)
             .next(check_production)

@@ -8,6 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from local.scratch import LOCAL
 from stacks.configuration import configured_pairs
 from stacks.cutover_stack import CutoverStack
 
@@ -19,6 +20,8 @@ os.environ.update(
     AWS_EC2_METADATA_DISABLED="true",
     POWERTOOLS_SERVICE_NAME="eip-cutover",
 )
+# And before matplotlib is, which keeps its cache of fonts there.
+os.environ["MPLCONFIGDIR"] = str(LOCAL / "matplotlib")
 os.environ.pop("AWS_PROFILE", None)
 
 

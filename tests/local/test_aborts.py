@@ -111,8 +111,8 @@ def rollback_to_staging_on_no_server(aws: LocalAws) -> Iterator[object]:
 
 @contextmanager
 def rollback_that_cannot_look(aws: LocalAws) -> Iterator[object]:
-    # 12 looks until both addresses are back: 2 before the changes, and one before and after each of the 5.
-    aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="denied", nth=13, times=None))
+    # 11 looks until both addresses are back: 1 before the changes, and one before and after each of the 5.
+    aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="denied", nth=12, times=None))
     with rollback(aws) as value:
         yield value
     aws.ec2.faults.clear()
@@ -132,7 +132,7 @@ def lock_of_a_dead_holder(aws: LocalAws) -> Iterator[object]:
 
 @contextmanager
 def lock_of_a_running_holder(aws: LocalAws) -> Iterator[object]:
-    with aws.emulator.hold("CheckLive?", workflow=CUTOVER) as hold:
+    with aws.emulator.hold("StagingInPlace?", workflow=CUTOVER) as hold:
         holder = aws.start({"dryRun": True})
         until(lambda: hold.execution)
         yield {"serverName": "tao"}
@@ -156,8 +156,8 @@ def missing_permission(aws: LocalAws) -> Iterator[object]:
 @contextmanager
 def moved_by_somebody(aws: LocalAws) -> Iterator[object]:
     production, tao = aws.addresses["production"].allocation_id, aws.servers["tao"].instance_id
-    # The third look is that of DisassociateStaging. Production displaces staging.
-    moved = Fault(action="DescribeAddresses", kind="moved", nth=3, allocation_id=production, instance_id=tao)
+    # The second look is that of DisassociateStaging. Production displaces staging.
+    moved = Fault(action="DescribeAddresses", kind="moved", nth=2, allocation_id=production, instance_id=tao)
     aws.ec2.faults.inject(moved)
     yield {"serverName": "tao"}
     aws.ec2.faults.clear()
@@ -185,10 +185,10 @@ def invalid_request(aws: LocalAws) -> Iterator[object]:
 
 STATES: dict[Scenario, tuple[str, ...]] = {
     cutover: (
-        "Begin", "DescribeAddresses", "AcquireLock", "CheckLive?", "StagingInPlace?", "Preflight", "HealthCheckStaging",
-        "CheckServers", "RehearseDisassociate", "RehearseAssociate", "DryRun?", "DisassociateStaging",
-        "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock", "Notify", "PutEvent",
-        "Outcome?", "CutOver",
+        "Begin", "DescribeAddresses", "AcquireLock", "StagingInPlace?", "Preflight", "HealthCheckStaging",
+        "CheckServers", "RehearseDisassociate", "RehearseMeasureGap", "RehearseAssociate", "DryRun?", "MeasureGap",
+        "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock",
+        "Notify", "PutEvent", "Outcome?", "CutOver",
     ),
     rollback: (
         "ProductionMoved?", "RestoreProduction", "StagingHadServer?", "RestoreStaging", "DescribeRestored",
@@ -206,7 +206,7 @@ STATES: dict[Scenario, tuple[str, ...]] = {
     missing_permission: ("PreflightFailed",),
     moved_by_somebody: ("AddressMoved",),
     already_live: ("AlreadyLive",),
-    already_live_with_a_release: ("HealthCheckLive",),
+    already_live_with_a_release: ("HealthCheckLive", "StagingToRepair?"),
     dry_run: ("DryRun",),
     invalid_request: ("InvalidRequest",),
 }  # fmt: skip

@@ -135,7 +135,7 @@ def preflight_failed(aws: LocalAws, section: Section) -> None:
 
 def address_moved(aws: LocalAws, section: Section) -> None:
     production, tao = aws.addresses["production"].allocation_id, aws.servers["tao"].instance_id
-    moved = Fault(action="DescribeAddresses", kind="moved", nth=3, allocation_id=production, instance_id=tao)
+    moved = Fault(action="DescribeAddresses", kind="moved", nth=2, allocation_id=production, instance_id=tao)
     aws.ec2.faults.inject(moved)
     assert aws.execute({"serverName": "tao"}).error == "AddressMoved"
     aws.ec2.faults.clear()
@@ -161,7 +161,7 @@ def rollback_failed(aws: LocalAws, section: Section) -> None:
     section.wanted = "bittybot"
     deploy(aws, "fails-as-production")
     # The eighth look is the last one of the moves: the rollback can neither look nor move.
-    aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="denied", nth=9, times=None))
+    aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="denied", nth=8, times=None))
     execution = aws.execute({})
     aws.ec2.faults.clear()
     assert execution.error == "RollbackFailed"

@@ -91,9 +91,27 @@ def test_every_task_and_parallel_state_catches_every_error(each_workflow: dict[s
             assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
 
 
+def is_waited_for(state: dict[str, Any]) -> bool:
+    """Not so a function that is called asynchronously: it measures, and is nothing to wait for or to try again."""
+    return bool(state["Arguments"].get("InvocationType") != "Event")
+
+
+def test_what_is_measured_can_neither_fail_nor_delay_a_cutover(workflow: dict[str, Any]) -> None:
+    measuring = {
+        name: state for name, state in states_of(workflow) if state["Type"] == "Task" and not is_waited_for(state)
+    }
+    assert set(measuring) == {"MeasureGap", "RehearseMeasureGap"}
+    for state in measuring.values():
+        assert (state["TimeoutSeconds"], state.get("Retry")) == (5, None)
+        (catch,) = state["Catch"]
+        assert catch["ErrorEquals"] == ["States.ALL"]
+        assert catch["Next"] == state["Next"]
+        assert catch["Output"] == state["Output"] == "{% $states.input %}"
+
+
 def test_every_task_is_retried_on_what_passes_by_itself(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
-        if state["Type"] == "Task":
+        if state["Type"] == "Task" and is_waited_for(state):
             assert state["Retry"], name
             assert state["Retry"][-1]["JitterStrategy"] == "FULL", name
             if state["Resource"].endswith("lambda:invoke"):
@@ -112,7 +130,7 @@ def test_going_back_and_repairing_is_tried_for_three_minutes_and_all_else_for_se
 ) -> None:
     repairs = "FindLock" in each_workflow["States"]
     for name, state in states_of(each_workflow):
-        if state["Type"] == "Task":
+        if state["Type"] == "Task" and is_waited_for(state):
             calls_a_function = state["Resource"].endswith("lambda:invoke")
             insists = calls_a_function and (repairs or "Restore" in name)
             assert patience(state) == ((10, 181) if insists else (4, 12)), name

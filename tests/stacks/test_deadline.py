@@ -10,7 +10,7 @@ import pytest
 from stacks.configuration import configured_pairs, configured_vpc
 from stacks.cutover_stack import CutoverStack
 from stacks.functions import LAST_CALL, longest_bake
-from tests.stacks.test_contract import states_of
+from tests.stacks.test_contract import is_waited_for, states_of
 from tests.stacks.test_stack import resources
 from tests.workflow.account import definition
 
@@ -68,7 +68,7 @@ def test_a_call_is_given_up_when_it_can_no_longer_be_in_flight(template: dict[st
     }
     workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
     for state_name, state in states_of(workflow):
-        if state["Type"] == "Task":
+        if state["Type"] == "Task" and is_waited_for(state):
             function = state["Arguments"].get("FunctionName")
             # A cold start of up to 10 s comes before a function's own timeout.
             assert state["TimeoutSeconds"] == (functions[function] + 15 if function else 30), state_name
@@ -85,13 +85,13 @@ def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp
         }
         for name, deadline in seconds.items()
     }
-    assert health_check_timeout(tmp_path, pairs) == 735
+    assert health_check_timeout(tmp_path, pairs) == 700 + 10 + 35
 
 
 def test_a_bake_has_time_for_the_probes_after_it(tmp_path: Path) -> None:
     checks = [{"timeoutSeconds": 3}, {"intervalSeconds": 20, "unhealthyThresholdCount": 2, "deadlineSeconds": 100}]
     pairs = {"web": {**PAIR, "bakeSeconds": 200, "healthCheck": checks}}
-    assert health_check_timeout(tmp_path, pairs) == 100 + 200 + (20 + 2) + 35
+    assert health_check_timeout(tmp_path, pairs) == 100 + 10 + 200 + (20 + 2) + 35
 
 
 def health_check_timeout(folder: Path, pairs: dict[str, Any]) -> int:
@@ -124,4 +124,4 @@ def test_a_function_that_checks_has_the_time_that_its_configuration_may_take(tmp
     found = timeouts(json.loads((tmp_path / "EipCutover.template.json").read_text()))
     bake = longest_bake(pairs["web"])
     assert bake >= 300 + 7
-    assert found == {"HealthCheck": 100 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
+    assert found == {"HealthCheck": 100 + 10 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}

@@ -17,7 +17,14 @@ from stacks.cutover_stack import CutoverStack
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 HERE = "arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:"
-FUNCTIONS = {"describe_addresses", "check_servers", "health_check", "disassociate_address", "associate_address"}
+FUNCTIONS = {
+    "describe_addresses",
+    "check_servers",
+    "health_check",
+    "measure_gap",
+    "disassociate_address",
+    "associate_address",
+}
 REPORTS = {"report_outcome", "report_locks"}
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
 RULE = "the rule that starts the repair"
@@ -202,6 +209,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         | {"ec2:DescribeInstances", "ec2:DescribeInstanceStatus", "ec2:DescribeAddressTransfers"},
         "disassociate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:DisassociateAddress"},
         "associate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:AssociateAddress"},
+        "measure_gap": own_log | TRACES | {"dynamodb:UpdateItem"},
         "report_outcome": own_log | TRACES,
         "report_locks": own_log | TRACES | {"dynamodb:Scan"},
         "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"},

@@ -17,7 +17,14 @@ from tests.workflow.account import definition
 
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
-FUNCTIONS = {"describe_addresses", "check_servers", "health_check", "disassociate_address", "associate_address"}
+FUNCTIONS = {
+    "describe_addresses",
+    "check_servers",
+    "health_check",
+    "measure_gap",
+    "disassociate_address",
+    "associate_address",
+}
 REPORTS = {"report_outcome", "report_locks"}
 
 
@@ -53,13 +60,13 @@ def end_of(arn: Any) -> str:
     return str(arn if isinstance(arn, str) else arn["Fn::Join"][1][-1]).rsplit(":", 1)[-1]
 
 
-def test_there_are_seven_functions_from_one_asset_on_python_3_13_on_arm64(template: dict[str, Any]) -> None:
+def test_there_are_eight_functions_from_one_asset_on_python_3_13_on_arm64(template: dict[str, Any]) -> None:
     found = [function["Properties"] for function in resources(template, "AWS::Lambda::Function").values()]
     assert {function["Handler"].removesuffix(".handler") for function in found} == FUNCTIONS | REPORTS
     assert {function["Runtime"] for function in found} == {"python3.13"}
     assert {tuple(function["Architectures"]) for function in found} == {("arm64",)}
     assert len({json.dumps(function["Code"]) for function in found}) == 1
-    assert len({json.dumps(function["Role"]) for function in found}) == 7
+    assert len({json.dumps(function["Role"]) for function in found}) == 8
 
 
 def test_each_function_may_do_its_own_step_on_the_configured_ids_and_nothing_else(template: dict[str, Any]) -> None:
@@ -116,7 +123,7 @@ def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, A
 
 def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
     groups = resources(template, "AWS::Logs::LogGroup")
-    assert len(groups) == 9
+    assert len(groups) == 10
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())
 
 

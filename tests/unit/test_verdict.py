@@ -274,3 +274,41 @@ def test_a_hiccup_is_none_in_a_bake_and_as_many_as_the_threshold_are(probes: lis
 def test_a_bake_does_not_care_how_often_a_server_flaps() -> None:
     seen: list[Finding] = findings(CHECK, [GOOD, BAD] * 100)
     assert decide_bake(CHECK, seen) == GoOn()
+
+
+# While an address is moving
+
+FORMER = answer(X_Server="kai")
+NEW = answer(X_Server="tao")
+NOWHERE = failed("unreachable", "no connection within 2 s")
+MOVED = production(
+    identity_header="X-Server",
+    expected_identity="tao",
+    unhealthy_threshold_count=2,
+    moving_seconds=10,
+    deadline_seconds=22,
+)
+
+
+@pytest.mark.parametrize("before", [FORMER, NOWHERE, replace(FORMER, status=500)])
+def test_what_a_moving_address_leads_to_before_it_has_moved_does_not_count(before: Probe) -> None:
+    waited = findings(MOVED, [before] * 5)
+    assert decide(MOVED, waited, 5) == GoOn()
+    assert decide(MOVED, findings(MOVED, [before] * 5 + [NEW] * 3), 8) == Healthy()
+
+
+@pytest.mark.parametrize("answered", [replace(NEW, status=500), REFUSED])
+def test_what_the_new_server_answers_counts_at_once(answered: Probe) -> None:
+    verdict = decide(MOVED, findings(MOVED, [FORMER, answered, answered]), 3)
+    assert isinstance(verdict, Unhealthy)
+    assert verdict.reason.startswith("2 probes in a row failed")
+
+
+def test_an_address_that_still_leads_elsewhere_after_that_time_is_unhealthy() -> None:
+    assert decide(MOVED, findings(MOVED, [FORMER] * 11), 11) == GoOn()
+    assert isinstance(decide(MOVED, findings(MOVED, [FORMER] * 12), 12), Unhealthy)
+
+
+def test_an_address_that_was_not_moved_leads_where_it_should() -> None:
+    still = replace(MOVED, moving_seconds=0)
+    assert isinstance(decide(still, findings(still, [FORMER] * 2), 2), Unhealthy)

@@ -25,21 +25,13 @@ from moto.ec2.models import ec2_backends
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
-from tests.workflow.engine import AROUND_HANDLERS, REGION, service_client
+from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, service_client
 
 CLIENTS = ("describe_addresses", "check_servers", "disassociate_address", "associate_address")
 SERVICES = ("dynamodb", "sns", "events")
 ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
 CODES: dict[str, Kind] = {code: kind for kind, (code, _) in ERRORS.items()}
 Answer = tuple[SimpleNamespace, dict[str, Any]] | None
-
-
-class FunctionEnded(Exception):
-    """A function that ended without an answer; Lambda reports it by a name of its own."""
-
-    def __init__(self, reported_as: str) -> None:
-        super().__init__(f"RequestId: 0 Error: {reported_as}")
-        self.reported_as = reported_as
 
 
 ENDS: dict[Kind, str] = {

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from functools import cache
 from types import SimpleNamespace
@@ -166,6 +166,18 @@ def _handler(module: str) -> Any:
 AROUND_HANDLERS: list[Callable[[str, Callable[[], Any]], Any]] = [lambda _state, run: run()]
 
 
+class FunctionEnded(Exception):
+    """A function that ended without an answer; Lambda reports it by a name of its own."""
+
+    def __init__(self, reported_as: str) -> None:
+        super().__init__(f"RequestId: 0 Error: {reported_as}")
+        self.reported_as = reported_as
+
+
+# What asynchronous calls begin, by the name of the function and its event: nothing, unless a test says otherwise.
+BEGUN: list[Callable[[str, Any], object]] = [lambda _function, _event: None]
+
+
 def _invoke(env: Any, parameters: dict[str, Any], **_: Any) -> None:
     """What Lambda does: runs the handler, and reports an exception by its class name."""
     function = parameters["FunctionName"]
@@ -176,6 +188,11 @@ def _invoke(env: Any, parameters: dict[str, Any], **_: Any) -> None:
         aws_request_id="00000000-0000-0000-0000-000000000000",
     )
     state = str(env.states.context_object.context_object_data["State"]["Name"])
+    if parameters.get("InvocationType") == "Event":
+        with suppress(FunctionEnded):  # of which the caller hears nothing
+            AROUND_HANDLERS[-1](state, lambda: BEGUN[-1](function, json.loads(parameters["Payload"])))
+        env.stack.append({"StatusCode": 202})
+        return
     try:
         answer = AROUND_HANDLERS[-1](state, lambda: _handler(function)(json.loads(parameters["Payload"]), context))
     except ClientError:

@@ -145,7 +145,7 @@ def test_a_lock_that_is_released_before_its_holder_is_looked_up_is_acquired(aws:
     with aws.just_before("dynamodb", "GetItem", lambda: aws.dynamodb.delete_item(TableName=aws.table, Key=key)):
         execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
-    assert execution.states[2:7] == ["AcquireLock", "DescribeLock", "LockHeld?", "AcquireLock", "CheckLive?"]
+    assert execution.states[2:7] == ["AcquireLock", "DescribeLock", "LockHeld?", "AcquireLock", "StagingInPlace?"]
 
 
 @pytest.mark.parametrize(

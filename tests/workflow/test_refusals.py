@@ -104,8 +104,8 @@ def test_a_missing_permission_is_found_before_anything_is_changed(aws: Aws, ec2_
 def test_an_address_that_somebody_moved_meanwhile_is_not_touched(aws: Aws, ec2_calls: EC2Calls, moved: str) -> None:
     aws.servers["stranger"] = aws.launch()
     address = aws.production if moved == "production" else aws.staging
-    # After DescribeAddresses and RehearseDisassociate, the third look is that of DisassociateStaging.
-    ec2_calls.before("DescribeAddresses", lambda: aws.associate(address, "stranger"), nth=3)
+    # After that of DescribeAddresses, the second look is that of DisassociateStaging.
+    ec2_calls.before("DescribeAddresses", lambda: aws.associate(address, "stranger"), nth=2)
     execution = aws.execute({})
     assert execution.outcome == "AddressMoved"
     assert f"The {moved} address" in str(execution.cause)

@@ -1,0 +1,108 @@
+"""The page of a demo: what was run, with its pictures, in one HTML file that needs nothing else and asks for nothing.
+
+What came from a server stands in it as text, never as HTML.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment
+
+from local import timeline
+from local.timeline import Panel, Request
+
+TEMPLATE = Path(__file__).with_name("page.html")
+WIDE, NARROW = 8.6, 3.75  # inches: a laptop's window, a phone's
+# The colours of the picture that are the page's own, which has them in light and in dark.
+PAGE_COLOURS = {
+    timeline.INK: "var(--ink)",
+    timeline.FAINT_INK: "var(--faint)",
+    timeline.GRID: "var(--line)",
+    timeline.BAND: "var(--band)",
+    timeline.BAND_EDGE: "var(--edge)",
+    timeline.FAILED: "var(--failed)",
+    timeline.SERVER_COLOURS["bittybot"]: "var(--blue)",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as it is told: what happened, what it came to, and who held the production address around it."""
+
+    story: str
+    outcome: str
+    cause: str | None
+    live_before: str | None
+    live_after: str | None
+    panel: Panel
+
+
+def page(title: str, runs: Sequence[Run]) -> str:
+    """The HTML."""
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text())
+    requests = {
+        f"run-{number}-{group}": [
+            (round(request.at - run.panel.start, 3), round(request.milliseconds, 1), request.who, request.error)
+            for request in found
+        ]
+        for number, run in enumerate(runs)
+        for group, found in timeline.groups([run.panel]).items()
+    }
+    return template.render(
+        title=title, runs=[_shown(number, each) for number, each in enumerate(runs)], requests=requests
+    )
+
+
+def longest_gap(requests: Sequence[Request]) -> float:
+    """The longest time without a good answer, in seconds: from one's arrival to the next one's.
+
+    The first request's sending and the last answer's arrival count as the ends of what was seen.
+    """
+    if not requests:
+        return 0
+    ends = sorted(request.at + request.milliseconds / 1000 for request in requests if request.error is None)
+    moments = [min(request.at for request in requests), *ends]
+    moments.append(max(request.at + request.milliseconds / 1000 for request in requests))
+    return max(later - earlier for earlier, later in itertools.pairwise(moments))
+
+
+def _shown(number: int, run: Run) -> dict[str, object]:
+    requests = run.panel.requests
+    return {
+        "title": run.panel.title,
+        "story": run.story,
+        "outcome": run.outcome,
+        "cause": run.cause,
+        "live_before": run.live_before or "nobody",
+        "live_after": run.live_after or "nobody",
+        "sent": len(requests),
+        "failed": sum(request.error is not None for request in requests),
+        "longest_gap": _took(longest_gap(requests)),
+        "slowest": _took(max((request.milliseconds for request in requests), default=0) / 1000),
+        "states": [(band.name, _took(band.ended - band.began)) for band in run.panel.bands],
+        "wide": _picture(run.panel, f"run-{number}", "wide", WIDE),
+        "narrow": _picture(run.panel, f"run-{number}", "narrow", NARROW),
+    }
+
+
+def _picture(panel: Panel, name: str, kind: str, width: float) -> str:
+    """The panel, without its title, which the page has; with ids of its own, and in the page's colours."""
+    untitled = Panel("", panel.requests, panel.bands, panel.zero)
+    svg = timeline.as_svg(timeline.draw([untitled], width=width))
+    svg = svg.replace(
+        "<svg ", f'<svg class="{kind}" role="img" aria-label="The requests and the states, over time" ', 1
+    )
+    svg = re.sub(r'\bid="(panel-0-(?:answered|failed)[^"]*)"', rf'data-requests="{name}-\1"', svg)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-{kind}-", svg)
+    for colour, variable in PAGE_COLOURS.items():
+        svg = svg.replace(colour, variable)
+    return svg
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

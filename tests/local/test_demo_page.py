@@ -1,0 +1,172 @@
+"""The page of `make demo`, as Chromium shows it on a laptop, at night and on a phone: a small run, made by hand."""
+
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.image import imread
+
+from local.deployment import ROOT
+from local.leash import Leash
+from local.page import Run, page
+from local.timeline import Band, Panel, Request
+
+SECONDS = 120
+BITTYBOT, TAO = "bittybot, release 1", "tao, release <2> & $x$"
+REFUSED = "status 500 <b>"
+# Before the move, while nobody answers well, and after it.
+BEFORE = [Request(100 + 0.1 * number, 2 + number % 5, BITTYBOT, None) for number in range(20)]
+DURING = [Request(102 + 0.1 * number, 7.5, TAO, REFUSED) for number in range(4)] + [
+    Request(102.4, 900, None, "timed out")
+]
+AFTER = [Request(103.3 + 0.1 * number, 3 + number % 4, TAO, None) for number in range(10)]
+STATES = [
+    Band("Begin", 100.1, 100.1),
+    Band("Preflight", 100.1, 101.8),
+    Band("DisassociateStaging", 101.8, 101.85),
+    Band("ReassociateProduction", 101.85, 101.95),
+    Band("ReassociateStaging", 101.95, 102.0),
+    Band("HealthCheckProduction", 102.0, 103.9),
+    Band("CutOver", 103.95, 103.95),
+]
+RUN = Run(
+    story="<script>alert(1)</script> is deployed.",
+    outcome="CUT_OVER",
+    cause="said <img src=http://127.0.0.1:9/> & more",
+    live_before="bittybot",
+    live_after="tao",
+    panel=Panel("A release of <i>tao</i>", [*BEFORE, *DURING, *AFTER], STATES),
+)
+DRAWN = {"run-0-panel-0-answered-bittybot": BEFORE, "run-0-panel-0-failed": DURING, "run-0-panel-0-answered-tao": AFTER}
+VIEWS = pytest.mark.parametrize("view", ["laptop", "night", "phone"])
+# Paper, and the colours of the three groups, as they are on it.
+COLOURS = {
+    "laptop": ("#ffffff", {"bittybot": "#0072b2", "tao": "#e69f00", "failed": "#d0021b"}),
+    "night": ("#0d1117", {"bittybot": "#56b4e9", "tao": "#e69f00", "failed": "#ff5a5f"}),
+    "phone": ("#ffffff", {"bittybot": "#0072b2", "tao": "#e69f00", "failed": "#d0021b"}),
+}
+
+Box = tuple[float, float, float, float]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def seen(folder: Path) -> dict[str, Any]:
+    """What Chromium saw, in each view; its screenshots lie in the folder."""
+    file, temporary = folder / "demo.html", folder / "tmp"
+    file.write_text(page("A cutover", [RUN]), encoding="utf-8")
+    temporary.mkdir()
+    command: list[str | Path] = ["node", ROOT / "tests/local/look.mjs", file, folder]
+    with (
+        (folder / "seen.json").open("wb") as out,
+        Leash(command, env=os.environ | {"TMPDIR": str(temporary)}, stdout=out) as browser,
+    ):
+        assert browser.wait(SECONDS) == 0, "Chromium could not look at the page; what it said is above"
+    found: dict[str, Any] = json.loads((folder / "seen.json").read_text())
+    return found
+
+
+def picture(seen: dict[str, Any], view: str) -> dict[str, Any]:
+    (only,) = seen[view]["pictures"]
+    return dict(only)
+
+
+def inside(inner: Box, outer: Box) -> bool:
+    left, top, right, bottom = inner
+    return outer[0] <= left < right <= outer[2] and outer[1] <= top < bottom <= outer[3]
+
+
+def overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+
+
+def distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+
+
+@VIEWS
+def test_nothing_goes_wrong_in_the_browser_and_nothing_but_the_file_is_asked_for(
+    seen: dict[str, Any], view: str
+) -> None:
+    assert (seen[view]["problems"], seen[view]["asked"]) == ([], ["the page"])
+
+
+@VIEWS
+def test_every_request_is_a_dot_or_a_cross_within_the_picture(seen: dict[str, Any], view: str) -> None:
+    shown = picture(seen, view)
+    assert {group: len(boxes) for group, boxes in shown["requests"].items()} == {
+        group: len(requests) for group, requests in DRAWN.items()
+    }
+    assert all(inside(box, shown["box"]) for boxes in shown["requests"].values() for box in boxes)
+
+
+@VIEWS
+def test_every_request_stands_where_it_was_in_time_and_the_slower_the_higher(seen: dict[str, Any], view: str) -> None:
+    boxes = [box for group in DRAWN for box in picture(seen, view)["requests"][group]]
+    requests = [request for group in DRAWN.values() for request in group]
+    by_time = sorted(range(len(boxes)), key=lambda number: boxes[number][0] + boxes[number][2])
+    assert [requests[number].at for number in by_time] == sorted(request.at for request in requests)
+    highest = min(range(len(boxes)), key=lambda number: boxes[number][1] + boxes[number][3])
+    assert requests[highest].milliseconds == 900
+
+
+@VIEWS
+def test_a_request_has_the_colour_of_who_answered_or_of_failure(seen: dict[str, Any], view: str, folder: Path) -> None:
+    pixels = imread(folder / f"{view}.png")
+    paper, colours = COLOURS[view]
+    for group, boxes in picture(seen, view)["requests"].items():
+        for left, top, right, bottom in boxes:
+            pixel = tuple(map(float, pixels[int((top + bottom) / 2), int((left + right) / 2)][:3]))
+            nearest = min([paper, *colours.values()], key=lambda colour: distance(pixel, rgb(colour)))
+            assert nearest == colours[group.rpartition("-")[2]], f"{group} at {left:.0f}, {top:.0f} in {view}.png"
+
+
+@VIEWS
+def test_the_names_of_the_states_are_there_and_meet_neither_each_other_nor_the_edge(
+    seen: dict[str, Any], view: str
+) -> None:
+    shown = picture(seen, view)
+    assert [band["name"] for band in shown["bands"]] == [state.name for state in STATES[1:]]
+    assert all(inside(band["box"], shown["box"]) for band in shown["bands"])
+    for one, other in itertools.combinations(shown["bands"], 2):
+        assert not overlap(one["box"], other["box"]), (one["name"], other["name"])
+
+
+@VIEWS
+def test_a_request_that_is_pointed_at_says_who_answered_when_and_in_how_long(seen: dict[str, Any], view: str) -> None:
+    assert seen[view]["told"] == {
+        "run-0-panel-0-answered-bittybot": "bittybot, release 1 · at 1.90 s · 6 ms",
+        "run-0-panel-0-failed": "nobody · at 2.40 s · 900 ms · timed out",
+        "run-0-panel-0-answered-tao": "tao, release <2> & $x$ · at 4.20 s · 4 ms",
+    }
+
+
+@VIEWS
+def test_nothing_is_wider_than_the_window(seen: dict[str, Any], view: str) -> None:
+    assert seen[view]["scrollWidth"] <= seen[view]["clientWidth"]
+
+
+@VIEWS
+def test_the_page_says_what_happened_with_what_servers_said_as_text(seen: dict[str, Any], view: str) -> None:
+    text = " ".join(seen[view]["text"].split())
+    for said in (
+        "1. A release of <i>tao</i>",
+        "<script>alert(1)</script> is deployed.",
+        "Outcome: CUT_OVER",
+        "said <img src=http://127.0.0.1:9/> & more",
+        "live before bittybot live after tao requests sent 35 failed 5",
+        # From the answer to the last request before the move, sent at 1.9 s, to the first good one after, at 3.3 s.
+        "longest time without a good answer 1.40 s slowest request 900 ms",
+    ):
+        assert said in text

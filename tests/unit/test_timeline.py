@@ -1,0 +1,162 @@
+"""How a run becomes a picture: which states, which dots, and what is said of them."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.text import Annotation
+
+from local import timeline
+from local.deployment import ROOT
+from local.page import longest_gap
+from local.scratch import LOCAL
+from local.timeline import Band, Panel, Request
+
+AHEAD = 1_700_000_000.0  # of the wall clock, over the one of the requests
+
+
+def good(at: float, milliseconds: float = 10, who: str | None = "tao, release 2") -> Request:
+    return Request(at, milliseconds, who, None)
+
+
+def event(at: float, *, entered: str | None = None, exited: str | None = None) -> dict[str, Any]:
+    details: dict[str, Any] = {"timestamp": datetime.fromtimestamp(AHEAD + at, UTC)}
+    if entered:
+        details["stateEnteredEventDetails"] = {"name": entered}
+    if exited:
+        details["stateExitedEventDetails"] = {"name": exited}
+    return details
+
+
+def names(panels: Sequence[Panel], width: float = timeline.WIDTH) -> list[Annotation]:
+    figure = timeline.draw(panels, width=width)
+    texts = [text for axes in figure.axes for text in axes.texts]
+    return [text for text in texts if isinstance(text, Annotation) and "-band-" in (text.get_gid() or "")]
+
+
+def test_a_state_is_from_its_entry_to_its_exit_on_the_clock_of_the_requests() -> None:
+    history = [event(1), event(2, entered="A"), event(5, exited="A"), event(6, entered="B"), event(7, exited="B")]
+    assert timeline.bands(history, ahead=AHEAD) == [Band("A", 2, 5), Band("B", 6, 7)]
+
+
+def test_a_state_that_is_never_exited_ends_with_the_next_entry_or_the_history() -> None:
+    history = [event(2, entered="A"), event(4, entered="Fail"), event(4.5)]
+    assert timeline.bands(history, ahead=AHEAD) == [Band("A", 2, 4), Band("Fail", 4, 4.5)]
+
+
+def test_states_within_a_state_are_bands_within_its_band() -> None:
+    history = [
+        event(1, entered="Preflight"),
+        event(1, entered="X"),
+        event(3, exited="X"),
+        event(4, exited="Preflight"),
+    ]
+    assert timeline.bands(history, ahead=AHEAD) == [Band("Preflight", 1, 4), Band("X", 1, 3)]
+
+
+def test_a_state_that_is_entered_twice_is_two_bands() -> None:
+    history = [
+        event(1, entered="Wait"),
+        event(2, exited="Wait"),
+        event(3, entered="Wait"),
+        event(5, exited="Wait"),
+    ]
+    assert timeline.bands(history, ahead=AHEAD) == [Band("Wait", 1, 2), Band("Wait", 3, 5)]
+
+
+def test_a_state_too_short_to_be_seen_is_left_out_unless_it_is_the_last() -> None:
+    states = [Band("Short", 1, 1.001), Band("Long", 1.001, 3), Band("End", 3, 3)]
+    assert [band.name for band in timeline.long_enough(states, 0.01)] == ["Long", "End"]
+
+
+@pytest.mark.parametrize("width", [3.75, timeline.WIDTH, 8.6])
+def test_names_of_states_never_meet_and_stay_within_the_picture(width: float) -> None:
+    """Many short states side by side, in the beginning, the middle and the end of a run."""
+    moments = [0, 0.1, 0.2, 0.3, 4.4, 4.5, 4.6, 5, 5.1, 9.7, 9.8, 9.9, 10]
+    states = [Band(f"StateNumber{began:.1f}OfVeryMany", began, ended) for began, ended in itertools.pairwise(moments)]
+    panels = [Panel("Run", [good(at / 10) for at in range(100)], states)]
+    labels = names(panels, width)
+    assert len(labels) == len(states)
+    boxes = [label.get_window_extent() for label in labels]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    for label, box in zip(labels, boxes, strict=True):
+        assert label.axes
+        assert label.axes.bbox.x0 <= box.x0
+        assert box.x1 <= label.axes.bbox.x1
+
+
+def test_a_server_has_one_colour_whatever_it_runs_and_whoever_else_answers() -> None:
+    alone = timeline.groups(
+        [Panel("Run", [good(1), good(2, who="tao, release 4"), Request(3, 9, "tao, release 4", "500")])]
+    )
+    assert [*alone] == ["panel-0-answered-tao", "panel-0-failed"]
+    assert timeline.SERVER_COLOURS["tao"] != timeline.SERVER_COLOURS["bittybot"]
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        Panel("Nothing", []),
+        Panel("Only states", [], [Band("A", 5, 6)]),
+        Panel("One request", [good(5)]),
+        Panel("One that took no time", [good(5, 0)]),
+        Panel("A very slow one", [good(5, 600_000)]),
+        Panel("Nobody answered", [Request(5, 5000, None, "timed out")]),
+        Panel("Whoever it was did not say", [good(5, who=None)]),
+        Panel("Costs $5 or $6_^{", [good(5, who="$x^{, release $2")], [Band("$y_", 5, 6)]),
+        Panel("A title that is far too long for the picture, which is why it gets smaller until it fits", [good(5)]),
+    ],
+    ids=lambda panel: panel.title,
+)
+def test_any_run_can_be_drawn(panel: Panel) -> None:
+    for panels in ([panel], [panel, panel]):
+        figure = timeline.draw(panels)
+        titles = [text for axes in figure.axes for text in axes.texts if text.get_text() == panel.title]
+        assert len(titles) == len(panels)
+        assert all(title.get_window_extent().x1 <= figure.bbox.x1 for title in titles)
+        figure.savefig(BytesIO(), format="png")
+        assert timeline.as_svg(figure).startswith("<svg")
+
+
+def test_no_run_at_all_can_be_drawn() -> None:
+    assert timeline.as_svg(timeline.draw([])).startswith("<svg")
+
+
+def test_runs_on_one_picture_have_one_time_axis_counted_from_the_zero_of_each() -> None:
+    figure = timeline.draw([Panel("A", [good(100), good(103)]), Panel("B", [good(500), good(501)], zero=499)])
+    first, second = figure.axes
+    assert first.get_xlim() == second.get_xlim()
+    (dots,) = second.collections
+    assert [float(at) for at in np.asarray(dots.get_offsets())[:, 0]] == [1, 2]
+
+
+def test_matplotlib_keeps_its_fonts_in_the_checkout() -> None:
+    program = "from local import timeline; timeline.draw([]); import matplotlib; print(matplotlib.get_cachedir())"
+    environment = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert Path(said.stdout.decode().strip()).is_relative_to(LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("requests", "seconds"),
+    [
+        ([], 0),
+        ([good(1, 500)], 0.5),
+        ([good(1, 100), Request(1.2, 10, None, "refused"), good(2, 500)], 1.4),
+        ([good(1, 100), Request(1.5, 2000, None, "timed out")], 2.4),
+        ([Request(1, 2000, None, "timed out"), good(2, 100), good(3.1, 100)], 1.1),
+        ([Request(1, 100, None, "refused"), Request(2, 100, None, "refused")], 1.1),
+    ],
+)
+def test_the_longest_time_without_a_good_answer_is_from_one_answer_to_the_next(
+    requests: list[Request], seconds: float
+) -> None:
+    assert longest_gap(requests) == pytest.approx(seconds)
