@@ -121,13 +121,14 @@ def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
     quiet, dry_run = nothing
+    before = max(each.milliseconds for run in runs.values() for each in run.answers if each.sent < run.ended.began)
     intro = (
         f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
-        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address "
-        f"takes to move. While nothing else runs, {quiet.failed} of {quiet.sent:,} requests fail and the slowest takes "
-        f"{_duration(quiet.slowest / 1000)}; during a dry run of the workflow, which changes nothing, "
-        f"{dry_run.failed} of {dry_run.sent:,} and {_duration(dry_run.slowest / 1000)}. That much of what follows is "
-        "this machine's. Pictures: "
+        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address takes to "
+        f"move. What is this machine's of all that follows: while nothing else runs, {quiet.failed} of {quiet.sent:,} "
+        f"requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of the workflow, which "
+        f"changes nothing, {dry_run.failed} of {dry_run.sent:,} and {_duration(dry_run.slowest / 1000)}; before the "
+        f"cutovers began, the slowest took {_duration(before / 1000)}. Pictures: "
         + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES)
         + "."
     )
