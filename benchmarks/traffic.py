@@ -124,13 +124,12 @@ def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
     before = max(each.milliseconds for run in runs.values() for each in run.answers if each.sent < run.ended.began)
     intro = (
         f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
-        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address takes to "
-        f"move. What is this machine's of all that follows: while nothing else runs, {quiet.failed} of {quiet.sent:,} "
-        f"requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of the workflow, which "
-        f"changes nothing, {dry_run.failed} of {dry_run.sent:,} and {_duration(dry_run.slowest / 1000)}; before the "
-        f"cutovers began, the slowest took {_duration(before / 1000)}. Pictures: "
-        + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES)
-        + "."
+        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address takes "
+        f"to move. What is this machine's of all that follows: while nothing else runs, {quiet.failed} of "
+        f"{quiet.sent:,} requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of the "
+        f"workflow, which changes nothing, {dry_run.failed} of {dry_run.sent:,} and "
+        f"{_duration(dry_run.slowest / 1000)}; before the cutovers began, the slowest took {_duration(before / 1000)}. "
+        "Pictures: " + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES) + "."
     )
     return Section("Under live traffic: what users see", "\n\n".join([intro, *tables]))
 
