@@ -1,6 +1,6 @@
-# demo · test · check · aws · picture · bootstrap · deploy. Each installs what it needs, the first time only.
+# demo · test · check · aws · bench · picture · bootstrap · deploy. Each installs what it needs, the first time only.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo aws test check format picture synth deploy setup clean
+.PHONY: help bootstrap demo aws test check bench format picture synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,6 +36,9 @@ check: setup ## What CI runs: format, lint, types, the picture, and every test
 format: setup ## Formats, and mends what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: setup ## Measures cutovers under live traffic, and more, into benchmarks/results.md
+	@$(BIN)/python -m benchmarks
 
 picture: setup ## Draws the workflows again, from their synthesized definitions
 	$(CDK) synth --quiet

@@ -12,11 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from local import deployment, environment
 from local.ec2 import Address, Ec2
 from local.emulator import Emulator
+from local.moving import Moving
 from local.network import Endpoint, Network, require_addresses
 from local.scratch import folder_of_this_run
 from local.server import Server
@@ -39,6 +40,7 @@ HEALTH_CHECK = {
 }
 
 Role = Literal["production", "staging"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class LocalAws:
         began = time.monotonic()
         require_addresses([PRODUCTION_IP, STAGING_IP, *SERVER_ADDRESSES.values()])
         self.folder = stack.enter_context(folder_of_this_run())
+        self._moving = Moving(self.holder)
         self._network = Network([PRODUCTION_IP, STAGING_IP], self._route)
         self.server_port = self._network.port
         self.ec2 = stack.enter_context(Ec2())
@@ -109,7 +112,7 @@ class LocalAws:
             for name, address in SERVER_ADDRESSES.items()
         }
         stack.enter_context(self._network)
-        self.ec2.on_change(self._network.refresh)
+        self.ec2.on_change(self._changed)
         self.place(**STARTING_PLACES)
         self._took("ec2, servers, network", began)
 
@@ -159,12 +162,27 @@ class LocalAws:
                 self.ec2.associate(self.addresses[role], self.servers[name].instance_id)
 
     def reset(self) -> None:
-        """Back to how it came up: production on bittybot, staging on tao, release 1 running well on both, no faults."""
+        """Back to how it came up: production on bittybot, staging on tao, release 1 running well on both.
+
+        No faults are left, and nothing is slow.
+        """
         self.ec2.faults.clear()
+        self.ec2.latency_seconds = 0
+        self._moving.arrive()
+        self._network.refresh()
         for server in self.servers.values():
             server.deploy(release=1)
             server.restart()
         self.place(**STARTING_PLACES)
+
+    @property
+    def seconds_to_move(self) -> float:
+        """How long new connections reach the former holder of an address that EC2 shows at its new place already."""
+        return self._moving.seconds
+
+    @seconds_to_move.setter
+    def seconds_to_move(self, seconds: float) -> None:
+        self._moving.seconds = seconds
 
     # Clients and executions.
 
@@ -225,8 +243,15 @@ class LocalAws:
     def _route(self, ip: str) -> Endpoint | None:
         """Where a new connection to an Elastic IP goes; to a port that nobody has while its server is down."""
         role: Role = "production" if ip == PRODUCTION_IP else "staging"
-        name = self.holder(role)
+        name = self._moving.reached(role)
         return (self.servers[name].address, self.servers[name].port or NO_PORT) if name else None
+
+    def _changed(self) -> None:
+        for role in ROLES:
+            self._moving.changed(role)
+        self._network.refresh()
+        if self._moving.seconds:
+            self._network.refresh_in(self._moving.seconds)
 
     def _took(self, what: str, began: float) -> None:
         self.seconds[what] = time.monotonic() - began

@@ -22,7 +22,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from local.address_semantics import holder, restore_address_semantics
-from local.fault_layer import FaultLayer, StartResponse
+from local.fault_layer import Call, FaultLayer, StartResponse
 from local.faults import PATH as FAULTS
 from local.missing_actions import Status, StatusCheck, add_missing_actions, set_status
 
@@ -116,6 +116,20 @@ class Ec2:
     def set_status(self, instance_id: str, check: StatusCheck, status: Status) -> None:
         """Let one of EC2's status checks of an instance say this from now on."""
         set_status(self._backend, instance_id, check, status)
+
+    @property
+    def latency_seconds(self) -> float:
+        """What every call takes longer than it would, before it has any effect; set it at any time."""
+        return self._layer.latency_seconds
+
+    @latency_seconds.setter
+    def latency_seconds(self, seconds: float) -> None:
+        self._layer.latency_seconds = seconds
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call so far, in the order of their ends."""
+        return self._layer.calls
 
     def on_change(self, told: Callable[[], None]) -> None:
         """Call `told` after every call that may have changed who holds an address, before the caller is answered."""

@@ -28,6 +28,19 @@ ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 @dataclass(frozen=True)
+class Call:
+    """One try of a call, as it went: from when it came in to when its answer was ready (`time.monotonic`).
+
+    `allocation_id` is the address that it changed, or wanted to; None of a call that only looks.
+    """
+
+    action: str
+    allocation_id: str | None
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
 class Request:
     """One try of a call, as it came over the wire."""
 
@@ -54,6 +67,8 @@ class FaultLayer:
 
     def __init__(self, ec2: Application, *, backend: Callable[[], Any], changed: Callable[[], None]) -> None:
         self.faults = Faults()
+        self.latency_seconds = 0.0
+        self.calls: list[Call] = []
         self._ec2 = ec2
         self._backend = backend
         self._changed = changed
@@ -61,7 +76,17 @@ class FaultLayer:
 
     def answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Every request of every client passes here."""
+        began = time.monotonic()
         request = Request.read(environ)
+        # Asked before: of an association that was ended, nobody knows whose it was.
+        changed = allocation_of(self._backend(), request.parameters) if request.changes else None
+        time.sleep(self.latency_seconds)
+        try:
+            return self._meet(request, environ, start_response)
+        finally:
+            self.calls.append(Call(request.action, changed, began, time.monotonic()))
+
+    def _meet(self, request: Request, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         fault = self.faults.meet(request.action, request.call)
 
         if fault is None:

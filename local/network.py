@@ -65,6 +65,16 @@ class Network:
         if self._open:
             self._run(self._refresh())
 
+    def refresh_in(self, seconds: float) -> None:
+        """The same, so much later; returns at once."""
+
+        async def refresh_then() -> None:
+            await asyncio.sleep(seconds)
+            if self._open:
+                await self._refresh()
+
+        asyncio.run_coroutine_threadsafe(refresh_then(), self._loop)
+
     def __enter__(self) -> Self:
         self._thread.start()
         self._open = True

@@ -17,8 +17,10 @@ from typing import Literal, Self
 from local import web_server
 from local.leash import Leash
 
-Behaviour = Literal["good", "sick", "fails-as-production"]
-"""`sick`: `/health` answers 500. `fails-as-production`: all is well until it is asked as the production address."""
+Behaviour = Literal["good", "sick", "broken", "fails-as-production"]
+"""`sick`: `/health` answers 500. `broken`: every path does.
+
+`fails-as-production`: all is well until it is asked as the production address."""
 
 
 class Server:

@@ -40,6 +40,8 @@ class WebServer(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
 
     def status(self, path: str, host: str) -> int:
+        if self.behaviour == "broken":
+            return 500
         if self.behaviour == "fails-as-production" and host.partition(":")[0] == self.production_ip:
             return 500
         if path.partition("?")[0] == "/health" and (self.behaviour == "sick" or self.sick.exists()):

@@ -1,8 +1,12 @@
 """The local AWS as a person meets it: the real stack, swapping two servers that answer."""
 
+import contextlib
 import http.client
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from local.aws import LocalAws
 from local.console import exports
@@ -48,6 +52,45 @@ def test_resetting_undoes_what_a_test_did(running_aws: LocalAws) -> None:
     running_aws.reset()
     assert (running_aws.holder("production"), running_aws.holder("staging")) == ("bittybot", "tao")
     assert who_answers(running_aws, running_aws.production_ip) == "bittybot 1"
+
+
+def test_an_address_that_takes_its_time_is_shown_at_its_new_place_while_the_former_server_answers(
+    aws: LocalAws,
+) -> None:
+    aws.seconds_to_move = 1
+    began = time.monotonic()
+    aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
+    assert aws.holder("production") == "tao"
+    answers = []
+    while "tao 1" not in answers:
+        answers.append(who_answers(aws, aws.production_ip))
+        assert time.monotonic() < began + 10
+    assert answers[0] == "bittybot 1"
+    assert time.monotonic() >= began + 1
+
+
+def test_an_address_that_nobody_had_answers_once_it_has_moved(aws: LocalAws) -> None:
+    aws.place(production="bittybot", staging=None)
+    aws.seconds_to_move = 0.5
+    aws.ec2.associate(aws.addresses["staging"], aws.servers["tao"].instance_id)
+    with pytest.raises(ConnectionRefusedError):
+        who_answers(aws, aws.staging_ip)
+    until = time.monotonic() + 10
+    answer = None
+    while answer is None and time.monotonic() < until:
+        with contextlib.suppress(ConnectionRefusedError):
+            answer = who_answers(aws, aws.staging_ip)
+    assert answer == "tao 1"
+
+
+def test_resetting_makes_everything_quick_again(aws: LocalAws) -> None:
+    aws.ec2.latency_seconds, aws.seconds_to_move = 1, 60
+    aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
+    assert who_answers(aws, aws.production_ip) == "bittybot 1"
+    aws.reset()
+    assert (aws.ec2.latency_seconds, aws.seconds_to_move) == (0, 0)
+    aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
+    assert who_answers(aws, aws.production_ip) == "tao 1"
 
 
 def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:

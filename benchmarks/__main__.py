@@ -1,0 +1,45 @@
+"""`make bench`: all parts, in order, into `results.md` and `pictures`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from benchmarks import cost, pictures, report, traffic
+from benchmarks.cases import GOOD
+from benchmarks.methods import WORKFLOW
+from local.aws import LocalAws
+from local.console import INTERRUPTED, end_on_signals
+
+# The network of the local AWS is a thread beside its EC2's. Python's 5 ms for a thread that computes would be seen as
+# latency of every connection meanwhile.
+THREADS_TAKE_TURNS_SECONDS = 0.0005
+
+
+def main() -> None:
+    end_on_signals()
+    sys.setswitchinterval(THREADS_TAKE_TURNS_SECONDS)
+    began, load = time.monotonic(), os.getloadavg()[0]
+    sections: list[report.Section] = []
+    try:
+        say("Starting AWS on this machine ...")
+        with LocalAws() as aws:
+            say("Under live traffic ...")
+            nothing = traffic.nothing_happens(aws)
+            runs = traffic.run_all(aws, say)
+            sections += traffic.sections(aws, runs, nothing)
+            pictures.draw_all(aws, runs)
+            sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    report.write(sections, seconds=time.monotonic() - began, load=load)
+    say(f"{report.RESULTS.name} is written, after {time.monotonic() - began:.0f} s.")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

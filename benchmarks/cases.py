@@ -1,0 +1,33 @@
+"""What happens while an address is cut over: the rows of every table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from local.server import Behaviour
+
+
+@dataclass(frozen=True)
+class Case:
+    """A release, and what EC2 and the one who started it do meanwhile. `name` is the picture's."""
+
+    name: str
+    title: str
+    behaviour: Behaviour = "good"
+    starts: bool = True
+    stopped: bool = False
+    call_seconds: float = 0
+    seconds_to_move: float = 0
+
+
+GOOD = Case("good", "a good release")
+CASES = (
+    GOOD,
+    Case("does-not-start", "a release that does not start", starts=False),
+    Case("answers-500", "a release that answers 500", behaviour="broken"),
+    Case("fails-as-production", "one that passes staging and fails as production", behaviour="fails-as-production"),
+    Case("stopped-half-way", "stopped half way, when production has moved", stopped=True),
+    Case("calls-take-0.5-s", "every EC2 call takes 0.5 s", call_seconds=0.5),
+    Case("calls-take-2-s", "every EC2 call takes 2 s", call_seconds=2),
+    Case("moves-in-5-s", "an address takes 5 s to move", seconds_to_move=5),
+)

@@ -1,0 +1,135 @@
+"""What one cutover costs: everything it makes AWS count, from the records of an execution, and in dollars."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.pictures import history
+from benchmarks.report import Section, table
+from benchmarks.traffic import SECONDS_AFTER, Run
+from local.aws import LocalAws
+
+BILLED = re.compile(r"^REPORT .*\tBilled Duration: (\d+) ms\tMemory Size: (\d+) MB")
+MB_PER_GB = 1024
+
+
+@dataclass(frozen=True)
+class Price:
+    """In dollars for one; `source` says where AWS publishes it. us-east-1, without what is free."""
+
+    dollars: float
+    source: str
+
+
+TRANSITION = Price(0.025 / 1000, "Step Functions pricing, Standard Workflows: $0.025 per 1,000 state transitions")
+INVOCATION = Price(0.20 / 1e6, "Lambda pricing: $0.20 per million requests")
+GB_SECOND = Price(0.0000133334, "Lambda pricing, arm64: $0.0000133334 per GB-second")
+# What the states of the workflow ask for, by the resource in the history.
+REQUESTS: dict[str, tuple[str, Price]] = {
+    "dynamodb:putItem": ("DynamoDB, writes", Price(0.625 / 1e6, "DynamoDB pricing, on demand: $0.625 per million")),
+    "dynamodb:deleteItem": ("DynamoDB, writes", Price(0.625 / 1e6, "DynamoDB pricing, on demand: $0.625 per million")),
+    "dynamodb:getItem": ("DynamoDB, reads", Price(0.125 / 1e6, "DynamoDB pricing, on demand: $0.125 per million")),
+    "sns:publish": ("SNS, requests", Price(0.50 / 1e6, "SNS pricing: $0.50 per million requests")),
+    "events:putEvents": (
+        "EventBridge, events",
+        Price(1.00 / 1e6, "EventBridge pricing: $1.00 per million custom events"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One of a function, as Lambda would bill it. `module` is the handler's."""
+
+    module: str
+    milliseconds: int
+    megabytes: int
+
+    @property
+    def gb_seconds(self) -> float:
+        return self.milliseconds / 1000 * self.megabytes / MB_PER_GB
+
+
+def transitions(events: Sequence[Mapping[str, Any]]) -> int:
+    """The state transitions of an execution's history.
+
+    ministack does not log the entry of a state inside a Parallel, but the call of every task: a task called without
+    an entry is one in a branch, or is tried again, and both are transitions.
+    """
+    kinds = Counter(str(event["type"]) for event in events)
+    entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
+    return entered + kinds["TaskScheduled"] - kinds["TaskStateEntered"]
+
+
+def requests(events: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """The tasks of a history by what they ask for: `lambda:invoke`, `dynamodb:putItem`."""
+    scheduled = [event["taskScheduledEventDetails"] for event in events if "taskScheduledEventDetails" in event]
+    return Counter(str(details["resource"]).removeprefix("arn:aws:states:::") for details in scheduled)
+
+
+def invocations(aws: LocalAws, began: float, ended: float) -> list[Invocation]:
+    """Those that ended between two moments of the wall clock, by the lines that Lambda logs of each."""
+    found = []
+    for function in aws.client("lambda").get_paginator("list_functions").paginate().search("Functions[]"):
+        pages = (
+            aws.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(
+                logGroupName=function["LoggingConfig"]["LogGroup"],
+                startTime=int(began * 1000),
+                endTime=int(ended * 1000),
+            )
+        )
+        billed = (BILLED.match(event["message"]) for page in pages for event in page["events"])
+        module = function["Handler"].partition(".")[0]
+        found += [Invocation(module, int(each[1]), int(each[2])) for each in billed if each]
+    return found
+
+
+def measured(aws: LocalAws, run: Run) -> Section:
+    """The cost of a cutover by the workflow, in the run of a good release."""
+    (execution,) = run.ended.executions
+    events = history(aws, execution)
+    began, ended = (moment + run.wall_clock_ahead for moment in (run.ended.began, run.ended.ended + SECONDS_AFTER))
+    invoked = invocations(aws, began, ended)
+    calls = Counter(call.action for call in run.calls)
+    intro = (
+        "Counted in the run of a good release above: from the history of its execution, the lines that Lambda logs of "
+        "every invocation, and the record of the local EC2. The milliseconds of functions are this machine's, not "
+        "Lambda's, and all functions were warm. Calls to EC2 are free. Not counted: logs, traces, the topic's key, "
+        "what is there without a cutover, and what AWS gives away."
+    )
+    return Section(
+        "What one cutover costs", "\n\n".join([intro, _bill(events, invoked), _functions(invoked), _ec2(calls)])
+    )
+
+
+def _bill(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> str:
+    asked = requests(events)
+    items: list[tuple[str, float, Price]] = [
+        ("Step Functions, state transitions", transitions(events), TRANSITION),
+        ("Lambda, invocations", len(invoked), INVOCATION),
+        ("Lambda, GB-seconds", sum(each.gb_seconds for each in invoked), GB_SECOND),
+        *((f"{name} (`{each}`)", asked[each], price) for each, (name, price) in REQUESTS.items() if asked[each]),
+    ]
+    rows = {name: [f"{count:.3g}", f"${count * price.dollars:.7f}", price.source] for name, count, price in items}
+    dollars = sum(count * price.dollars for _, count, price in items)
+    return table(["", "count", "dollars", "price"], rows | {"**in all**": ["", f"**${dollars:.5f}**", ""]})
+
+
+def _functions(invoked: Sequence[Invocation]) -> str:
+    spent: dict[str, list[int]] = {}
+    for each in invoked:
+        spent.setdefault(f"`{each.module}`", []).append(each.milliseconds)
+    rows = {module: [f"{len(each)}", f"{sum(each)}"] for module, each in sorted(spent.items())}
+    rows["**in all**"] = [f"{len(invoked)}", f"{sum(each.milliseconds for each in invoked)}"]
+    return table(["function", "invocations", "milliseconds billed"], rows)
+
+
+def _ec2(calls: Counter[str]) -> str:
+    rows = {f"`{action}`": [f"{count}"] for action, count in sorted(calls.items())}
+    return table(["call to EC2", "count"], rows | {"**in all**": [f"{calls.total()}"]})

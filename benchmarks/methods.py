@@ -1,0 +1,107 @@
+"""The ways to cut over that are compared, each in a process of its own, as people run them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import environment
+from local.aws import LocalAws
+from local.leash import Leash
+
+HERE = Path(__file__).resolve().parent
+KILLED = 128 + 9
+LONGEST_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a cutover went: from when to when (`time.monotonic`), what came of it, and its executions.
+
+    A script has none. The workflow has one, and if that was stopped, the one of its repair.
+    """
+
+    began: float
+    ended: float
+    outcome: str
+    executions: tuple[str, ...] = ()
+
+
+class WhenProductionMoves:
+    """Does one thing, once, at the moment EC2 has moved production, before the caller of EC2 is answered."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+        self._act: Callable[[], object] | None = None
+        self._holder: str | None = None
+        aws.ec2.on_change(self._look)
+
+    @contextmanager
+    def do(self, act: Callable[[], object] | None) -> Iterator[None]:
+        self._holder, self._act = self._aws.holder("production"), act
+        yield
+        self._act = None
+
+    def _look(self) -> None:
+        if self._act and self._aws.holder("production") != self._holder:
+            act, self._act = self._act, None
+            act()
+
+
+@dataclass(frozen=True)
+class Method:
+    """`name` heads a column. `run` cuts over; with `stopped`, until production has moved."""
+
+    name: str
+    run: Callable[[LocalAws, WhenProductionMoves, bool], Ended]
+
+
+def _script(command: list[str | Path]) -> Callable[[LocalAws, WhenProductionMoves, bool], Ended]:
+    def run(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ended:
+        ids = [aws.addresses[role].allocation_id for role in ("production", "staging")]
+        began = time.monotonic()
+        with _process(aws, [*command, *ids]) as process, moment.do(process.release if stopped else None):
+            process.stdout.read()
+            status = process.wait(LONGEST_SECONDS)
+        said = {0: "ended", KILLED: "killed"}.get(status, f"exit status {status}")
+        return Ended(began, time.monotonic(), said)
+
+    return run
+
+
+def _workflow(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ended:
+    name = f"bench-{uuid.uuid4()}"
+    execution = f"{aws.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    states = aws.client("stepfunctions")
+
+    def stop() -> None:
+        states.stop_execution(executionArn=execution)
+
+    began = time.monotonic()
+    command: list[str | Path] = [sys.executable, HERE / "workflow.py", aws.state_machine_arn, name]
+    with _process(aws, command) as process, moment.do(stop if stopped else None):
+        executions = tuple(process.stdout.read().decode().split())
+        process.wait(LONGEST_SECONDS)
+    ended = time.monotonic()
+    return Ended(began, ended, ", then ".join(_outcome(aws, each) for each in executions), executions)
+
+
+def _outcome(aws: LocalAws, execution: str) -> str:
+    found = aws.look(execution)
+    return str(found.output["outcome"] if found.output else found.error or found.status)
+
+
+def _process(aws: LocalAws, command: list[str | Path]) -> Leash:
+    return Leash(command, env=environment.of_this_machine() | aws.environment, stdout=subprocess.PIPE)
+
+
+SCRIPT = Method("script", _script([sys.executable, HERE / "classic.py"]))
+CLI = Method("CLI", _script(["sh", HERE / "classic.sh"]))
+WORKFLOW = Method("workflow", _workflow)
+METHODS = (SCRIPT, CLI, WORKFLOW)

@@ -1,0 +1,39 @@
+"""A picture of each case: the requests of the three methods, and what EC2 or the workflow did meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.cases import CASES
+from benchmarks.methods import METHODS
+from benchmarks.report import PICTURES
+from benchmarks.traffic import Run, Runs
+from local.aws import LocalAws
+from local.timeline import Band, Panel, Request, bands, draw
+
+DOTS_PER_INCH = 150
+
+
+def draw_all(aws: LocalAws, runs: Runs) -> None:
+    """Writes `pictures/<case>.png` for every case."""
+    PICTURES.mkdir(exist_ok=True)
+    for case in CASES:
+        figure = draw([_panel(aws, runs[case, method]) for method in METHODS])
+        figure.savefig(PICTURES / f"{case.name}.png", dpi=DOTS_PER_INCH, facecolor="white")
+
+
+def history(aws: LocalAws, execution: str) -> list[dict[str, Any]]:
+    """All events of an execution, in order."""
+    pages = aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
+    return [event for page in pages for event in page["events"]]
+
+
+def _panel(aws: LocalAws, run: Run) -> Panel:
+    requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in run.answers]
+    states = [
+        band
+        for execution in run.ended.executions
+        for band in bands(history(aws, execution), ahead=run.wall_clock_ahead)
+    ]
+    calls = [Band(call.action, call.began, call.ended) for call in run.calls]
+    return Panel(f"{run.method.name}: {run.case.title}", requests, states or calls, zero=run.ended.began)

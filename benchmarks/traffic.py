@@ -1,0 +1,172 @@
+"""Every case with every method, under the same load, one after the other: what users saw, and what was left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.cases import CASES, GOOD, Case
+from benchmarks.load import REQUESTS_A_SECOND, Load
+from benchmarks.methods import METHODS, Ended, Method, WhenProductionMoves
+from benchmarks.report import PICTURES, Section, table
+from benchmarks.shares import production_share, staging_dark
+from benchmarks.summary import Summary, summarized
+from local.aws import LocalAws
+from local.client import Answer
+from local.fault_layer import Call
+
+SECONDS_OF_NOTHING = 5.0
+SECONDS_BEFORE = 0.5
+SECONDS_AFTER = 2.0
+RELEASE = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """One case with one method. `live` and `staging` are who held the addresses at the end.
+
+    `wall_clock_ahead` is how many seconds the clock of an execution's history is ahead of that of everything else.
+    """
+
+    case: Case
+    method: Method
+    ended: Ended
+    answers: Sequence[Answer]
+    calls: Sequence[Call]
+    live: str | None
+    staging: str | None
+    wall_clock_ahead: float
+
+    @property
+    def summary(self) -> Summary:
+        return summarized(self.answers)
+
+    @property
+    def seconds(self) -> float:
+        return self.ended.ended - self.ended.began
+
+
+Runs = Mapping[tuple[Case, Method], Run]
+
+
+def nothing_happens(aws: LocalAws) -> tuple[Summary, Summary]:
+    """What the same load meets while nothing runs, and while the workflow runs and changes nothing, its functions warm.
+
+    This is the part of every number that is this machine's.
+    """
+    aws.reset()
+    aws.execute({"dryRun": True})
+    with Load(aws.production_ip, aws.server_port) as quiet:
+        time.sleep(SECONDS_OF_NOTHING)
+    with Load(aws.production_ip, aws.server_port) as dry_run:
+        time.sleep(SECONDS_BEFORE)
+        aws.execute({"dryRun": True})
+    return summarized(quiet.answers), summarized(dry_run.answers)
+
+
+def run_all(aws: LocalAws, say: Callable[[str], None]) -> Runs:
+    """All cases with all methods, each from the same start; the functions have to be warm."""
+    moment = WhenProductionMoves(aws)
+    runs = {}
+    for case in CASES:
+        for method in METHODS:
+            run = runs[case, method] = run_one(aws, case, method, moment)
+            summary = run.summary
+            say(f"   {case.title}, {method.name}: {run.ended.outcome}; {summary.failed} of {summary.sent} failed")
+    aws.reset()
+    return runs
+
+
+def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMoves) -> Run:
+    aws.reset()
+    idle = aws.servers[aws.holder("staging") or ""]
+    idle.deploy(release=RELEASE, behaviour=case.behaviour)
+    idle.restart()
+    if not case.starts:
+        idle.stop()
+    aws.ec2.latency_seconds = case.call_seconds
+    aws.seconds_to_move = case.seconds_to_move
+    first = len(aws.ec2.calls)
+    with Load(aws.production_ip, aws.server_port) as load:
+        time.sleep(SECONDS_BEFORE)
+        ended = method.run(aws, moment, case.stopped)
+        time.sleep(SECONDS_AFTER + case.seconds_to_move)
+    calls = aws.ec2.calls[first:]
+    return Run(
+        case,
+        method,
+        ended,
+        load.answers,
+        calls,
+        live=aws.holder("production"),
+        staging=aws.holder("staging"),
+        wall_clock_ahead=time.time() - time.monotonic(),
+    )
+
+
+def sections(aws: LocalAws, runs: Runs, nothing: tuple[Summary, Summary]) -> list[Section]:
+    """What users saw; what was left; how much of it was EC2's own time."""
+    return [_users(runs, nothing), _ends(runs), _shares(aws, runs)]
+
+
+def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
+    questions: dict[str, Callable[[Run], str]] = {
+        "Requests failed": lambda run: (
+            f"{run.summary.failed:,} of {run.summary.sent:,}{'' if run.summary.well_again else ', and on'}"
+        ),
+        "Until users were well again": lambda run: run.summary.until_well,
+        "Longest time without a good answer": lambda run: _duration(run.summary.longest_without),
+        "Slowest request": lambda run: _duration(run.summary.slowest / 1000),
+    }
+    tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
+    quiet, dry_run = nothing
+    before = max(each.milliseconds for run in runs.values() for each in run.answers if each.sent < run.ended.began)
+    intro = (
+        f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
+        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address takes "
+        f"to move. What is this machine's of all that follows: while nothing else runs, {quiet.failed} of "
+        f"{quiet.sent:,} requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of the "
+        f"workflow, which changes nothing, {dry_run.failed} of {dry_run.sent:,} and "
+        f"{_duration(dry_run.slowest / 1000)}; before the cutovers began, the slowest took {_duration(before / 1000)}. "
+        "Pictures: " + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES) + "."
+    )
+    return Section("Under live traffic: what users see", "\n\n".join([intro, *tables]))
+
+
+def _ends(runs: Runs) -> Section:
+    questions: dict[str, Callable[[Run], str]] = {
+        "Who is live at the end, and where staging is": lambda run: (
+            f"{run.live or 'nobody'}, {run.staging or 'nobody'}"
+        ),
+        "The outcome": lambda run: run.ended.outcome,
+        "How long it took, its own start included": lambda run: _duration(run.seconds),
+    }
+    tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
+    return Section("What is left", "\n\n".join(tables))
+
+
+def _shares(aws: LocalAws, runs: Runs) -> Section:
+    production, staging = (aws.addresses[role].allocation_id for role in ("production", "staging"))
+    cases = [case for case in CASES if case == GOOD or case.call_seconds]
+
+    def dark(run: Run) -> str:
+        found = staging_dark(run.calls, staging)
+        return f"{found.share:.2f} ({_duration(found.seconds)}, {found.calls} calls)"
+
+    questions: dict[str, Callable[[Run], str]] = {
+        "Production's share": lambda run: f"{production_share(run.calls, production):.2f}",
+        "Staging's dark time": dark,
+        "Calls to EC2": lambda run: f"{len(run.calls)}",
+    }
+    tables = [f"### {question}\n\n{_by_case(runs, answer, cases)}" for question, answer in questions.items()]
+    return Section("How much of it is EC2's own time", "\n\n".join(tables))
+
+
+def _by_case(runs: Runs, answer: Callable[[Run], str], cases: Sequence[Case] = CASES) -> str:
+    head = ["", *(method.name for method in METHODS)]
+    return table(head, {case.title: [answer(runs[case, method]) for method in METHODS] for case in cases})
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
