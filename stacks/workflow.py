@@ -14,7 +14,7 @@ from stacks.expressions import CAUGHT, DRY_RUN_RESULT, RESULT, failed, jsonata, 
 from stacks.functions import LAST_CALL, Functions
 from stacks.lock import Lock
 from stacks.repair import NAME as REPAIR
-from stacks.retries import retry_forward
+from stacks.retries import retry_before, retry_change
 from stacks.rollback import Rollback
 from stacks.state_machine import standard_state_machine
 from stacks.steps import Steps, longest
@@ -69,7 +69,7 @@ class Workflow(Construct):
         describe = self._steps.describe_addresses(
             self, "DescribeAddresses", comment="Reads the request and both addresses, and plans."
         )
-        retry_forward(describe)
+        retry_before(describe)
         describe.add_catch(self._ending.notify, assign=refused())
         lock = Lock(
             self,
@@ -103,7 +103,7 @@ class Workflow(Construct):
             server="$plan.live",
             more={"expectedRelease": "{% $plan.expectedRelease %}"},
         )
-        retry_forward(health_check_live)
+        retry_before(health_check_live)
         health_check_live.add_catch(
             self._ending.release_lock,
             assign={**refused(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
@@ -160,7 +160,7 @@ class Workflow(Construct):
                 self, "RehearseAssociate", comment="Dry run: proves the permissions, and warms the function."
             ),
         ):
-            retry_forward(branch)
+            retry_before(branch)
             preflight.branch(branch)
         preflight.add_catch(changed, assign=refused())
         disassociate_staging = self._cutover(moved=changed)
@@ -184,7 +184,7 @@ class Workflow(Construct):
             expected="$plan.staging.instanceId",
             production_on="$plan.live.instanceId",
         )
-        retry_forward(repair)
+        retry_before(repair)
         repair.add_catch(changed, errors=["AddressMoved"], assign=refused())
         repair.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
         repair.add_catch(self._rollback.start, assign=failed())
@@ -263,7 +263,7 @@ class Workflow(Construct):
         for task in changes:
             task.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
         for task in (*changes, check_production):
-            retry_forward(task)
+            retry_change(task)
         for task in (disassociate_staging, reassociate_staging, check_production):
             task.add_catch(self._rollback.start, assign=failed())
         reassociate_production.add_catch(self._rollback.start, errors=["AddressMoved"], assign=failed())
