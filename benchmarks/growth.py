@@ -74,7 +74,7 @@ class Found:
 class Runs:
     """The processes, which stay for all runs: what they import takes longer than most of them."""
 
-    def __init__(self, template: Mapping[str, Any], shared: Any, pool: ProcessPoolExecutor, processes: int) -> None:
+    def __init__(self, template: dict[str, Any], shared: Any, pool: ProcessPoolExecutor, processes: int) -> None:
         self._template = template
         self._shared = shared
         self._pool = pool
@@ -104,7 +104,7 @@ class Runs:
 
 
 @contextmanager
-def prepared(template: Mapping[str, Any]) -> Iterator[Runs]:
+def prepared(template: dict[str, Any]) -> Iterator[Runs]:
     """Processes that can run this template's workflow."""
     spawn = get_context("spawn")
     processes = os.cpu_count() or 1

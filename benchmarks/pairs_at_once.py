@@ -1,4 +1,4 @@
-"""Some pairs cut over at once, in this process: what `benchmarks.growth` has measured in as many as there are processors.
+"""Some pairs cut over at once, in this process; `benchmarks.growth` has one of them for each processor.
 
 The workflow runs in process (`tests/workflow/engine.py`), with the real handlers and the real botocore. EC2's token
 buckets reject requests below botocore, so that its own retries are real ones. Time is scaled: a wait of a second takes
@@ -20,13 +20,14 @@ from urllib.parse import parse_qs
 
 import pytest
 from botocore import endpoint
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.ec2.models import ec2_backends
 
 from local.address_semantics import allocation_of
 from local.token_buckets import REJECTED, REJECTION
 from tests.workflow import engine
-from tests.workflow.account import DEFAULT_ACCOUNT_ID, Account, Aws
+from tests.workflow.account import Account, Aws
 from tests.workflow.web import Web
 
 AT_MOST_SECONDS = 500  # of this machine

@@ -30,7 +30,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
 
 
 def refuse_unfit(plan: Plan, servers: Servers) -> None:
-    """What is known at once comes before what is waited for. Raises PreflightFailed, EC2Throttled and EC2Unavailable."""
+    """What is known at once comes before what is waited for. Raises PreflightFailed, EC2Throttled, EC2Unavailable."""
     with refused_as_preflight():
         servers.check_instances()
         servers.check_transfers()

@@ -22,9 +22,18 @@ TRANSIENT = ["EC2Unavailable", *(failure for failure in LAMBDA_FAILURES if failu
 # Too many at once, of ours or of others: no fault but a queue (docs/decisions/0015-throttling-is-a-queue.md).
 THROTTLED = ["EC2Throttled", TOO_MANY]
 THROTTLED_TRIES = 100
+# What throttles answers at once; a rehearsal goes on asking for some 20 s.
+THROTTLED_TRY_SECONDS = 30
+SELDOM_SECONDS = 10
+OFTEN_SECONDS = 2
 SERVICE_TIMEOUT_SECONDS = 30
 SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
+
+
+def longest_throttled(apart_seconds: int) -> int:
+    """The seconds that a state may be throttled for, with tries that far apart."""
+    return THROTTLED_TRIES * (THROTTLED_TRY_SECONDS + apart_seconds)
 
 
 def retry_before(task: sfn.TaskStateBase) -> None:
@@ -33,7 +42,7 @@ def retry_before(task: sfn.TaskStateBase) -> None:
     While throttled, up to 100 more, up to 10 s apart: some 10 minutes. That is seldom enough to leave EC2's limit to
     the executions that are in the middle of their changes.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=10)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=SELDOM_SECONDS)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
@@ -42,7 +51,7 @@ def retry_change(task: sfn.TaskStateBase) -> None:
 
     While throttled, up to 100 more, up to 2 s apart: some 4 minutes. Going back takes as many calls as going on.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=OFTEN_SECONDS)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
@@ -51,7 +60,7 @@ def retry_rollback(task: sfn.TaskStateBase) -> None:
 
     While throttled, as `retry_change`.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=OFTEN_SECONDS)
     _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
 
 

@@ -14,7 +14,7 @@ from stacks.expressions import CAUGHT, DRY_RUN_RESULT, RESULT, failed, jsonata, 
 from stacks.functions import LAST_CALL, Functions
 from stacks.lock import Lock
 from stacks.repair import NAME as REPAIR
-from stacks.retries import retry_before, retry_change
+from stacks.retries import OFTEN_SECONDS, SELDOM_SECONDS, longest_throttled, retry_before, retry_change
 from stacks.rollback import Rollback
 from stacks.state_machine import standard_state_machine
 from stacks.steps import Steps, longest
@@ -44,7 +44,9 @@ def deadline(functions: Functions) -> Duration:
     # HealthCheckRestored.
     checks = 5 + 5 + 5 + 5 + 5 + 11
     slowest = max(longest(functions.health_check), longest(functions.check_servers))
-    return Duration.seconds(checks * (slowest + 30) + 3 * 3600)
+    # States that call a function before the changes, DescribeAddresses twice more after two dead locks, and the others.
+    throttled = 10 * longest_throttled(SELDOM_SECONDS) + 9 * longest_throttled(OFTEN_SECONDS)
+    return Duration.seconds(checks * (slowest + 30) + 3 * 3600 + throttled)
 
 
 class Workflow(Construct):
