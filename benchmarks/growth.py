@@ -10,14 +10,13 @@ An execution is all Python, so there are as many processes as processors, each w
 of its own, and one set of token buckets for all.
 """
 
-import json
 import logging
 import os
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,14 +28,18 @@ from operator import or_
 from pathlib import Path
 from typing import Any
 
+from benchmarks.function_memory import memory_by_pairs
 from benchmarks.report import Section
 from local.token_buckets import LIMITS, TokenBuckets
+from stacks.retries import THROTTLED_TRIES
 
 PROJECT = Path(__file__).parent.parent
-# So many pairs, and how long a second of AWS takes: as short as possible, and long enough that the processors wait for
+# How long a second of AWS takes with so many pairs: as short as possible, and long enough that the processors wait for
 # tokens and not the tokens for processors.
-RUNS = {1: 1.0, 10: 1.0, 50: 0.5, 200: 0.4}
+SCALES = {1: 1.0, 10: 1.0, 50: 0.5, 200: 0.4}
+FEW, ROUNDS = (1, 10), 3  # no API's burst is used up: the median counts, with limits and without
 LIMIT = 1.2
+DRY_RUN = " (dry run)"
 
 
 class _Shared(BaseManager):
@@ -52,8 +55,11 @@ _Shared.register("buckets", _buckets, exposed=["admits"])
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a run; times are AWS's seconds. `taken` and `rejected` are requests by API, `tries` the most of a
-    state."""
+    """What came of a run, in AWS's seconds.
+
+    `taken` and `rejected` are requests by API, `tries` the most of each state, `dark` the time that each staging
+    address was on no server.
+    """
 
     pairs: int
     wall: float
@@ -66,9 +72,9 @@ class Found:
     tries: Counter[str]
 
     @property
-    def sound(self) -> bool:
-        """Whether every execution ended CUT_OVER, with its addresses where they belong."""
-        return not self.wrong and self.outcomes == {"CUT_OVER": self.pairs}
+    def cut_over(self) -> int:
+        """How many ended CUT_OVER, with their addresses where they belong."""
+        return self.outcomes["CUT_OVER"] - len(self.wrong)
 
 
 class Runs:
@@ -140,43 +146,113 @@ def _cut_over(template: dict[str, Any], scale: float, buckets: Any, count: int) 
     return cut_over(template, count, scale=scale, buckets=buckets, begin=_BARRIER[0].wait)
 
 
-def synthesized(folder: Path) -> dict[str, Any]:
-    """The template of the shipped configuration."""
-    # Only here: each process of the pool imports this module, and would start a JavaScript engine.
-    import aws_cdk as cdk  # noqa: PLC0415
-
-    from stacks.configuration import configured_pairs  # noqa: PLC0415
-    from stacks.cutover_stack import CutoverStack  # noqa: PLC0415
-
-    context = json.loads((PROJECT / "cdk.json").read_text())["context"]
-    app = cdk.App(context=context, outdir=str(folder))
-    CutoverStack(app, "EipCutover", pairs=configured_pairs(context["pairs"]))
-    app.synth()
-    template: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
-    return template
+def needed(alone: Found, pairs: int) -> Counter[str]:
+    """The calls, by API, that so many cutovers make when nothing is throttled: a dry run takes a token too."""
+    calls: Counter[str] = Counter()
+    for action, count in alone.taken.items():
+        calls[action.removesuffix(DRY_RUN)] += count * pairs
+    return calls
 
 
-def allowed(needed: Counter[str], alone: float) -> tuple[float, str]:
-    """The seconds in which EC2 lets so many calls pass, and the API that takes longest; where the burst suffices, what
-    it takes without limits, `alone`."""
+def queue(calls: Counter[str]) -> tuple[float, str]:
+    """The seconds in which EC2 lets so many calls pass, and the API that takes longest; 0 if the bursts suffice."""
     seconds = {
-        action: (calls - limit.burst) / limit.per_second
+        action: (calls[action] - limit.burst) / limit.per_second
         for action, limit in LIMITS.items()
-        if (calls := needed[action] + needed[f"{action} (dry run)"]) > limit.burst
+        if calls[action] > limit.burst
     }
-    longest = max(seconds, key=seconds.__getitem__, default="")
-    return max((seconds[longest], longest), (alone, "none")) if longest else (alone, "none")
+    action = max(seconds, key=seconds.__getitem__, default="none")
+    return seconds.get(action, 0.0), action
+
+
+def middle(found: Sequence[Found]) -> Found:
+    """The run whose time is the median."""
+    return sorted(found, key=lambda each: each.wall)[len(found) // 2]
 
 
 def measured() -> Section:
-    with tempfile.TemporaryDirectory() as folder, prepared(synthesized(Path(folder))) as runs:
-        alone = {pairs: runs.at_once(pairs, scale=RUNS[pairs], throttled=False) for pairs in (1, 10)}
-        found = [runs.at_once(pairs, scale=scale, throttled=True) for pairs, scale in RUNS.items()]
-    return Section("Growth", _text(alone, found))
+    """Wall clock, calls and memory by the number of pairs."""
+    from benchmarks.synthesized import asset_of, synthesized  # noqa: PLC0415  # starts Node.js, in each process else
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        template = synthesized(folder)
+        memory = memory_by_pairs(asset_of(folder), folder)
+        with prepared(template) as runs:
+            few = [
+                (runs.at_once(pairs, scale=SCALES[pairs], throttled=throttled), throttled)
+                for _ in range(ROUNDS)
+                for pairs in FEW
+                for throttled in (False, True)
+            ]
+            many = [
+                runs.at_once(pairs, scale=scale, throttled=True) for pairs, scale in SCALES.items() if pairs not in FEW
+            ]
+    of = {
+        (pairs, throttled): middle([each for each, limits in few if (each.pairs, limits) == (pairs, throttled)])
+        for pairs in FEW
+        for throttled in (False, True)
+    }
+    unlimited = {pairs: of[pairs, False] for pairs in FEW}
+    return Section("Growth", text(unlimited, [*(of[pairs, True] for pairs in FEW), *many], memory))
 
 
-def _text(alone: Mapping[int, Found], found: list[Found]) -> str:
-    return "\n".join(map(str, [*alone.values(), *found]))
+def text(unlimited: Mapping[int, Found], found: Sequence[Found], memory: Mapping[int, float]) -> str:
+    """The section. `unlimited` are the runs without limits, `memory` the megabytes of a function by pairs."""
+    alone = unlimited[1]
+    rows, worst = [], 0.0
+    for each in found:
+        seconds, busiest = queue(needed(alone, each.pairs))
+        least = seconds or unlimited[each.pairs].wall
+        why = busiest if seconds else "no API: without limits it takes as long"
+        worst = max(worst, each.wall / least)
+        rows.append(
+            f"| {each.pairs} | {each.wall:.1f} | {least:.1f} | {each.wall / least:.2f} | {why} "
+            f"| {each.cut_over} of {each.pairs} | {each.dark[len(each.dark) // 2]:.1f} | {each.dark[-1]:.1f} "
+            f"| {100 * each.cpu_share:.0f} % |"
+        )
+    actions = sorted({action for each in found for action in [*each.taken, *each.rejected]})
+    calls = [
+        f"| `{action}` | "
+        + " | ".join(
+            f"{each.taken[action] / each.pairs:.1f}"
+            + (f" + {each.rejected[action] / each.pairs:.1f}" if each.rejected[action] else "")
+            for each in found
+        )
+        + " |"
+        for action in actions
+    ]
+    failed = sum(each.pairs - each.cut_over for each in found)
+    return "\n".join(
+        [
+            "Pairs cut over at once, against EC2's token buckets: AssociateAddress and DisassociateAddress have a "
+            "burst of 50 and 5 a second, other calls 50 and 10 or 100 and 20 (Amazon EC2 Developer Guide, "
+            '"Request throttling for the Amazon EC2 API"). Seconds are AWS\'s. *Least* is what the busiest API takes '
+            "for the calls of so many undisturbed cutovers: (calls - burst) / rate; where the bursts suffice, the time "
+            "without limits.",
+            "",
+            "| pairs | wall clock, s | least, s | times least | bound by | cut over | staging dark, s: median | most "
+            "| processors' share |",
+            "| ---: | ---: | ---: | ---: | --- | --- | ---: | ---: | ---: |",
+            *rows,
+            "",
+            f"The limit is {LIMIT} times and no failures; the most is **{worst:.2f} times**, and **{failed} failed**.",
+            "",
+            "Calls to EC2 per pair, and those that were rejected, which take no token:",
+            "",
+            "| API | " + " | ".join(f"{each.pairs}" for each in found) + " |",
+            "| --- |" + " ---: |" * len(found),
+            *calls,
+            "",
+            "The most tries of a state: "
+            + ", ".join(f"{max(each.tries.values())} with {each.pairs}" for each in found)
+            + f", of {1 + THROTTLED_TRIES}.",
+            "",
+            "Memory of the function that reads the pairs, at its most: "
+            + ", ".join(f"{megabytes:.1f} MB with {pairs}" for pairs, megabytes in memory.items())
+            + ".",
+        ]
+    )
 
 
 def main() -> None:

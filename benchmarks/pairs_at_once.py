@@ -150,14 +150,15 @@ def cut_over(
             arns = [aws.start({"pair": name}) for name in pairs]
             ended = _ended(aws, arns, requests)
             cpu = time.process_time() - cpu
+        outcomes = {name: aws.wait(arn).outcome for name, arn in zip(pairs, arns, strict=True)}
         return {
             "began": began,
             "ended": ended,
             "cpu": cpu,
             "taken": requests.taken,
             "rejected": requests.rejected,
-            "outcomes": Counter(aws.wait(arn).outcome for arn in arns),
-            "wrong": [name for name, pair in pairs.items() if not _swapped(aws, pair)],
+            "outcomes": Counter(outcomes.values()),
+            "wrong": [name for name in pairs if outcomes[name] == "CUT_OVER" and not _swapped(aws, pairs[name])],
             "dark": _dark(requests.changes, pairs),
             "tries": _most_tries(tries),
         }
