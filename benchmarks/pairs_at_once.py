@@ -46,7 +46,7 @@ class Requests:
     """Every request to EC2: those it took a token for, those it rejected, and when which address was changed."""
 
     scale: float
-    buckets: Admitting | None
+    buckets: Admitting
     taken: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     changes: list[tuple[float, str, str]] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Requests:
                 return answer(stubber, request)
             parameters = {name: values[0] for name, values in parse_qs(_text(request.body)).items()}
             action = parameters["Action"]
-            admits = self.buckets is None or self.buckets.admits(action)
+            admits = self.buckets.admits(action)
             kind = action + (" (dry run)" if parameters.get("DryRun") == "true" else "")
             with self._lock:
                 (self.taken if admits else self.rejected)[kind] += 1
@@ -117,7 +117,7 @@ def configured(aws: Aws, web: Web, count: int) -> dict[str, Any]:
 
 
 def cut_over(
-    template: dict[str, Any], count: int, *, scale: float, buckets: Admitting | None, begin: Callable[[], object]
+    template: dict[str, Any], count: int, *, scale: float, buckets: Admitting, begin: Callable[[], object]
 ) -> dict[str, Any]:
     """What came of cutting over so many pairs at once. `begin` returns when they may start."""
     if count == 0:
