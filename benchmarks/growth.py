@@ -209,8 +209,8 @@ def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
             "Pairs cut over at once, against EC2's token buckets: AssociateAddress and DisassociateAddress have a "
             "burst of 50 and 5 a second, other calls 50 and 10 or 100 and 20 (Amazon EC2 Developer Guide, "
             '"Request throttling for the Amazon EC2 API"). Seconds are AWS\'s. *Least* is what the busiest API takes '
-            "for the calls of so many undisturbed cutovers: (calls - burst) / rate; where nothing is rejected, it is the "
-            "wall clock itself.",
+            "for the calls of so many undisturbed cutovers: (calls - burst) / rate; where nothing is rejected, it is "
+            "the wall clock itself.",
             "",
             "| pairs | wall clock, s | least, s | times least | bound by | cut over | staging dark, s: median | most "
             "| processors' share |",
