@@ -6,9 +6,10 @@ should is left alone. EC2 is eventually consistent: a change counts as made only
 Source: the EC2 API Reference, AssociateAddress, DisassociateAddress and "Eventual consistency".
 """
 
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from domain import Plan
-from errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile, PreflightFailed
+from errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile, PreflightFailed
 from pair import Address, AddressName, Pair, Server, capitalized, printable
 
 if TYPE_CHECKING:
@@ -32,15 +33,17 @@ TRANSIENT_CODES = frozenset(
         "InternalServerError",
         "InvalidInstanceID",  # of a pending instance
         "InvalidInstanceID.NotFound",
-        "RequestLimitExceeded",
         "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
         "Unavailable",
     }
 )
+# EC2's own, and AWS's others, as botocore knows them.
+THROTTLED_CODES = frozenset({"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"})
 VISIBLE_WITHIN_SECONDS = 10.0
 LOOKS_APART_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
+# With botocore's own tries, which are 1.5 s apart on average, some 20 s: the function has 30.
+MORE_TRIES_OF_A_REHEARSAL = 9
+SECONDS_BETWEEN_REHEARSALS = 0.3
 
 
 def ec2_client() -> "EC2Client":
@@ -62,7 +65,7 @@ class Addresses:
     def look(self) -> tuple[Address, Address]:
         """Production and staging as they stand now, in one DescribeAddresses call.
 
-        Raises EC2Refused when an address does not exist, EC2Unavailable when EC2 does not answer.
+        Raises EC2Refused when an address does not exist, EC2Throttled, EC2Unavailable when EC2 does not answer.
         """
         ids = [self._pair.production, self._pair.staging]
         with translated(f"DescribeAddresses of {' and '.join(ids)}"):
@@ -110,7 +113,7 @@ class Addresses:
 
         Raises AddressMoved when an address is not where it is expected on the first try, and MovedMeanwhile when that
         is found later, since an earlier try may have changed something; EC2Refused when EC2 refuses for good,
-        EC2Unavailable when the same call may be tried again.
+        EC2Throttled and EC2Unavailable when the same call may be tried again.
         """
         production, staging = self.look()
         address = production if name == "production" else staging
@@ -207,17 +210,24 @@ class Addresses:
     def rehearse_associate(self, plan: Plan) -> None:
         """Proves, without changing anything, that both addresses may be put on the servers of a plan.
 
-        Raises PreflightFailed.
+        A rehearsal takes as much of EC2's limit as a move. When one has passed and the next is throttled, that one
+        alone is asked for again, for some 20 s; another try of the whole step would pay for both.
+
+        Raises PreflightFailed, EC2Throttled, EC2Unavailable.
         """
         with refused_as_preflight():
-            for allocation_id, server in (
-                (plan.production.allocation_id, plan.idle),
-                (plan.staging.allocation_id, plan.live),
-            ):
-                with rehearsed(), translated(f"AssociateAddress of {allocation_id} with {server.name}"):
-                    self._ec2.associate_address(
-                        AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(server)
-                    )
+            self._rehearse_associate(plan.production.allocation_id, plan.idle)
+            for _ in range(MORE_TRIES_OF_A_REHEARSAL):
+                with suppress(EC2Throttled):
+                    return self._rehearse_associate(plan.staging.allocation_id, plan.live)
+                self._sleep(random.uniform(0, SECONDS_BETWEEN_REHEARSALS))  # noqa: S311  # spreads, and hides nothing
+            return self._rehearse_associate(plan.staging.allocation_id, plan.live)
+
+    def _rehearse_associate(self, allocation_id: str, server: Server) -> None:
+        with rehearsed(), translated(f"AssociateAddress of {allocation_id} with {server.name}"):
+            self._ec2.associate_address(
+                AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(server)
+            )
 
     def rehearse_disassociate(self, association_id: str) -> None:
         """Proves, without changing anything, that this association of staging may be ended; else PreflightFailed."""
@@ -260,13 +270,15 @@ def _pauses(total: float) -> Iterator[float]:
 
 @contextmanager
 def translated(call: str) -> Iterator[None]:
-    """Turns botocore's errors into ours: EC2Unavailable may be tried again, EC2Refused may not."""
+    """Turns botocore's errors into ours: EC2Throttled and EC2Unavailable may be tried again, EC2Refused may not."""
     try:
         yield
     except ClientError as error:
         code = error.response["Error"]["Code"]
         message = f"{call} failed with {code}: {printable(error.response['Error'].get('Message', 'no message'))}"
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        if code in THROTTLED_CODES:
+            raise EC2Throttled(message) from error
         if code in TRANSIENT_CODES or status >= 500:
             raise EC2Unavailable(message) from error
         raise EC2Refused(message, code) from error

@@ -19,7 +19,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     """Puts one address of the plan on a server; with `dryRun`, only proves that all the plan's moves are permitted.
 
     Returns `{"address": {…as it stands now}, "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise
-    AddressMoved, MovedMeanwhile, Redriven, EC2Refused and EC2Unavailable.
+    AddressMoved, MovedMeanwhile, Redriven, EC2Refused; EC2Throttled and EC2Unavailable always.
     """
     plan = Plan.from_json(event["plan"])
     addresses = Addresses(plan.pair, ec2)

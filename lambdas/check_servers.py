@@ -20,8 +20,8 @@ ec2 = ec2_client()
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     """Returns `{"fit": true}` for a `plan` whose servers and addresses are fit.
 
-    Waits for EC2's status checks as long as the longest `deadlineSeconds` of the pair's checks. Raises PreflightFailed
-    and EC2Unavailable.
+    Waits for EC2's status checks as long as the longest `deadlineSeconds` of the pair's checks. Raises PreflightFailed,
+    EC2Throttled and EC2Unavailable.
     """
     plan = Plan.from_json(event["plan"])
     refuse_unfit(plan, Servers(plan, ec2))
@@ -30,7 +30,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
 
 
 def refuse_unfit(plan: Plan, servers: Servers) -> None:
-    """What is known at once comes before what is waited for. Raises PreflightFailed and EC2Unavailable."""
+    """What is known at once comes before what is waited for. Raises PreflightFailed, EC2Throttled, EC2Unavailable."""
     with refused_as_preflight():
         servers.check_instances()
         servers.check_transfers()

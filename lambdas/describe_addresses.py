@@ -31,7 +31,7 @@ def configured_pairs() -> dict[str, Pair]:
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     """Returns the plan of an execution (`Plan.to_json`), or with a `plan` in the event, the pair as restored to it.
 
-    Raises InvalidRequest, PreflightFailed and EC2Unavailable; with a `plan`, RollbackFailed and EC2Unavailable.
+    Raises InvalidRequest and PreflightFailed; with a `plan`, RollbackFailed; with both, EC2Throttled, EC2Unavailable.
     """
     return describe_restored(event) if "plan" in event else describe_addresses(event)
 

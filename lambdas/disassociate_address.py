@@ -19,8 +19,8 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
     """Disassociates the staging address; with `dryRun`, only proves that it is permitted.
 
     With `asPlanned`, both addresses must still stand as planned. Returns `{"address": {…as it stands now},
-    "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise AddressMoved, Redriven, EC2Refused and
-    EC2Unavailable.
+    "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise AddressMoved, Redriven, EC2Refused;
+    EC2Throttled and EC2Unavailable always.
     """
     plan = Plan.from_json(event["plan"])
     addresses = Addresses(plan.pair, ec2)

@@ -48,8 +48,12 @@ class EC2Refused(CutoverError):
         self.code = code
 
 
+class EC2Throttled(CutoverError):
+    """EC2 takes no more of these requests for now: no fault but a queue, so the same step is tried again patiently."""
+
+
 class EC2Unavailable(CutoverError):
-    """EC2 throttled, failed or did not answer; the same step may be tried again."""
+    """EC2 failed or did not answer; the same step may be tried again."""
 
 
 class RollbackFailed(CutoverError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from addresses import translated
 from domain import Plan
-from errors import EC2Refused
+from errors import EC2Refused, EC2Throttled
 from pair import Server, capitalized
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Servers:
     def check_instances(self) -> None:
         """Both servers must be able to hold an address, on one network interface; the idle one must be running.
 
-        On that interface, no third Elastic IP may stand in the way. Raises EC2Refused, EC2Unavailable.
+        On that interface, no third Elastic IP may stand in the way. Raises EC2Refused, EC2Throttled, EC2Unavailable.
         """
         plan = self._plan
         ids = [plan.live.instance_id, plan.idle.instance_id]
@@ -80,7 +80,8 @@ class Servers:
     def check_transfers(self) -> None:
         """Neither address may be on its way to another account: AWS moves it when that account accepts.
 
-        Source: VPC User Guide, "Transfer Elastic IP addresses". Raises EC2Refused, EC2Unavailable.
+        Source: VPC User Guide, "Transfer Elastic IP addresses". Raises EC2Refused, EC2Throttled,
+        EC2Unavailable.
         """
         addresses = (self._plan.production, self._plan.staging)
         ids = [address.allocation_id for address in addresses]
@@ -95,19 +96,29 @@ class Servers:
                     f"--allocation-id {address.allocation_id}"
                 )
 
+    def _status(self, server: Server) -> dict[str, str]:
+        """What each status check says."""
+        with translated(f"DescribeInstanceStatus of {server.instance_id}"):
+            found = self._ec2.describe_instance_status(InstanceIds=[server.instance_id])["InstanceStatuses"]
+        return _statuses(found[0]) if found else dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
+
     def check_status(self, within_seconds: float) -> None:
         """EC2's status checks of the idle server must have passed; those that are not over yet are waited for.
 
         Of attached volumes that are not known to be impaired nothing is waited for.
 
-        Raises EC2Refused when one is impaired, or when they are not over `within_seconds`; EC2Unavailable.
+        Raises EC2Refused when one is impaired, or when they are not over `within_seconds`; EC2Unavailable;
+        EC2Throttled at the first look only: a later one that is throttled is made again with the next.
         """
         idle = self._plan.idle
         deadline = self._clock() + within_seconds
+        status: dict[str, str] = {}
         while True:
-            with translated(f"DescribeInstanceStatus of {idle.instance_id}"):
-                found = self._ec2.describe_instance_status(InstanceIds=[idle.instance_id])["InstanceStatuses"]
-            status = _statuses(found[0]) if found else dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
+            try:
+                status = self._status(idle)
+            except EC2Throttled:
+                if not status:
+                    raise
             told = ", ".join(f"{check}: {said}" for check, said in status.items() if said not in ("ok", ""))
             if "impaired" in status.values():
                 raise EC2Refused(

@@ -25,6 +25,7 @@ from local.address_semantics import holder, restore_address_semantics
 from local.fault_layer import Call, FaultLayer, StartResponse
 from local.faults import PATH as FAULTS
 from local.missing_actions import Status, StatusCheck, add_missing_actions, set_status
+from local.token_buckets import TokenBuckets
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -79,6 +80,10 @@ class Ec2:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def limit(self, buckets: TokenBuckets | None) -> None:
+        """Limit requests as EC2 does, from the next one on; None for no limit, as at the beginning."""
+        self._layer.buckets = buckets
 
     def client(self) -> EC2Client:
         """A client of this server, whatever the environment says about endpoints, credentials and proxies."""

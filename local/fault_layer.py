@@ -17,10 +17,12 @@ from xml.sax.saxutils import escape
 
 from local.address_semantics import allocation_of, descriptions, move, showing
 from local.faults import STRIKES, Fault, Faults, InvalidFault, fault_from
+from local.token_buckets import REJECTED, REJECTION, TokenBuckets
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 Done = TypeVar("Done")
+DRY_RUN = " (dry run)"
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time, so that closing resets
 ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 <Response><Errors><Error><Code>{code}</Code><Message>A fault was injected: {fault}.</Message></Error></Errors>\
@@ -54,21 +56,25 @@ class Request:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
         parameters = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        dry_run = " (dry run)" if parameters.get("DryRun") == "true" else ""
+        dry_run = DRY_RUN if parameters.get("DryRun") == "true" else ""
         return Request(parameters.get("Action", "") + dry_run, environ.get("HTTP_AMZ_SDK_INVOCATION_ID"), parameters)
 
     @property
     def changes(self) -> bool:
-        return not self.action.startswith("Describe") and not self.action.endswith("(dry run)")
+        return not self.action.startswith("Describe") and not self.action.endswith(DRY_RUN)
 
 
 class FaultLayer:
-    """Stands before EC2's API. `backend` is moto's, when it is asked for; `changed` is called after a change."""
+    """Stands before EC2's API. `backend` is moto's, when it is asked for; `changed` is called after a change.
+
+    With `buckets`, requests are limited as EC2 limits them, before any fault is met.
+    """
 
     def __init__(self, ec2: Application, *, backend: Callable[[], Any], changed: Callable[[], None]) -> None:
         self.faults = Faults()
         self.latency_seconds = 0.0
         self.calls: list[Call] = []
+        self.buckets: TokenBuckets | None = None
         self._ec2 = ec2
         self._backend = backend
         self._changed = changed
@@ -87,6 +93,9 @@ class FaultLayer:
             self.calls.append(Call(request.action, changed, began, time.monotonic()))
 
     def _meet(self, request: Request, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if self.buckets and not self.buckets.admits(request.action.removesuffix(DRY_RUN)):
+            start_response(f"{REJECTED} Service Unavailable", [("Content-Type", "text/xml;charset=UTF-8")])
+            return [REJECTION.encode()]
         fault = self.faults.meet(request.action, request.call)
 
         if fault is None:

@@ -19,12 +19,20 @@ REQUIREMENTS = SOURCE / "requirements.txt"
 DEPENDENCIES = PROJECT / ".local" / "dependencies"
 # The functions run on Python 3.13 on arm64; `pip` must not look at the machine it runs on.
 FOR_LAMBDA = ("--platform", "manylinux2014_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
+# What of the requirements no function imports, most of Powertools: as globs. `tests/stacks/test_asset.py` runs every
+# handler from what is left.
+UNUSED = (
+    "*.dist-info",
+    "bin",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/utilities/[!_jt]*",  # but __init__.py, jmespath_utils, typing
+)
 
 
 def lambda_code(pairs: Mapping[str, Any]) -> lambda_.Code:
     """The asset, bundled without Docker, and bundled again only when something in it has changed."""
     configuration = json.dumps(pairs, indent=1, sort_keys=False)
-    content = [configuration, *FOR_LAMBDA, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
+    content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
     return lambda_.Code.from_asset(
         str(SOURCE),
         asset_hash_type=AssetHashType.CUSTOM,
@@ -53,8 +61,9 @@ class _Bundling:
 
 
 def _dependencies() -> Path:
-    """The installed requirements of the functions, kept from one synthesis to the next."""
-    folder = DEPENDENCIES / hashlib.sha256(REQUIREMENTS.read_bytes() + repr(FOR_LAMBDA).encode()).hexdigest()[:16]
+    """The installed requirements of the functions without UNUSED, kept from one synthesis to the next."""
+    how = repr((FOR_LAMBDA, UNUSED)).encode()
+    folder = DEPENDENCIES / hashlib.sha256(REQUIREMENTS.read_bytes() + how).hexdigest()[:16]
     if not folder.exists():
         unfinished = folder.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -62,5 +71,7 @@ def _dependencies() -> Path:
         subprocess.run(  # noqa: S603  # our own command line
             [*install, *FOR_LAMBDA, "--target", str(unfinished), "--requirement", str(REQUIREMENTS)], check=True
         )
+        for unused in [path for pattern in UNUSED for path in unfinished.glob(pattern)]:
+            shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
         unfinished.rename(folder)
     return folder

@@ -3,6 +3,7 @@
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 
+TOO_MANY = "Lambda.TooManyRequestsException"
 # Lambda's own failures, which AWS recommends to retry, with those that only idempotent functions may be retried on:
 # a function that ran out of time, or died. Ours all look before they change anything.
 # Source: Step Functions Developer Guide, "Handle transient Lambda service exceptions".
@@ -11,25 +12,55 @@ LAMBDA_FAILURES = [
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.SdkClientException",
     "Lambda.ServiceException",
-    "Lambda.TooManyRequestsException",
+    TOO_MANY,
     "Lambda.Unknown",
     "Runtime.ExitError",
     "Sandbox.Timedout",
     "States.Timeout",
 ]
-TRANSIENT = ["EC2Unavailable", *LAMBDA_FAILURES]
+TRANSIENT = ["EC2Unavailable", *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
+# Too many at once, of ours or of others: no fault but a queue (docs/decisions/0015-throttling-is-a-queue.md).
+THROTTLED = ["EC2Throttled", TOO_MANY]
+THROTTLED_TRIES = 100
+# What throttles answers at once; a rehearsal goes on asking for some 20 s.
+THROTTLED_TRY_SECONDS = 30
+SELDOM_SECONDS = 10
+OFTEN_SECONDS = 2
 SERVICE_TIMEOUT_SECONDS = 30
 SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 
-def retry_forward(task: sfn.TaskStateBase) -> None:
-    """Up to 4 more tries within about 10 s: going back is always possible, so going on is not insisted on."""
+def longest_throttled(apart_seconds: int) -> int:
+    """The seconds that a state may be throttled for, with tries that far apart."""
+    return THROTTLED_TRIES * (THROTTLED_TRY_SECONDS + apart_seconds)
+
+
+def retry_before(task: sfn.TaskStateBase) -> None:
+    """Before the changes. Up to 4 more tries within about 10 s, as going back costs nothing.
+
+    While throttled, up to 100 more, up to 10 s apart: some 10 minutes. That is seldom enough to leave EC2's limit to
+    the executions that are in the middle of their changes.
+    """
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=SELDOM_SECONDS)
+    _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
+
+
+def retry_change(task: sfn.TaskStateBase) -> None:
+    """Up to 4 more tries within about 10 s: going back is always possible, so going on is not insisted on.
+
+    While throttled, up to 100 more, up to 2 s apart: some 4 minutes. Going back takes as many calls as going on.
+    """
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=OFTEN_SECONDS)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
 def retry_rollback(task: sfn.TaskStateBase) -> None:
-    """Up to 10 more tries within about 3 minutes, refusals included: nothing comes after the rollback but a person."""
+    """Up to 10 more tries within about 3 minutes, refusals included: nothing comes after the rollback but a person.
+
+    While throttled, as `retry_change`.
+    """
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=OFTEN_SECONDS)
     _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
 
 

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.expressions import EXECUTION, EXECUTION_NAME, REQUEST, jsonata
 from stacks.functions import Functions
-from stacks.retries import retry_forward
+from stacks.retries import retry_before
 
 AddressName = Literal["production", "staging"]
 # The context object has the count only in an execution that was redriven.
@@ -86,7 +86,7 @@ class Steps:
                     "expectedRelease": "{% $plan.expectedRelease %}",
                 },
             )
-            retry_forward(task)
+            retry_before(task)
             return task
 
         public = check(name, self._functions.health_check)

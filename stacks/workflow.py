@@ -14,7 +14,7 @@ from stacks.expressions import CAUGHT, DRY_RUN_RESULT, RESULT, failed, jsonata, 
 from stacks.functions import LAST_CALL, MOVING_SECONDS, Functions
 from stacks.lock import Lock
 from stacks.repair import NAME as REPAIR
-from stacks.retries import retry_forward
+from stacks.retries import OFTEN_SECONDS, SELDOM_SECONDS, longest_throttled, retry_before, retry_change
 from stacks.rollback import Rollback
 from stacks.state_machine import standard_state_machine
 from stacks.steps import Steps, longest
@@ -44,7 +44,9 @@ def deadline(functions: Functions) -> Duration:
     # HealthCheckRestored.
     checks = 5 + 5 + 5 + 5 + 5 + 11
     slowest = max(longest(functions.health_check), longest(functions.check_servers))
-    return Duration.seconds(checks * (slowest + 30) + 3 * 3600)
+    # States that call a function before the changes, DescribeAddresses twice more after two dead locks, and the others.
+    throttled = 10 * longest_throttled(SELDOM_SECONDS) + 9 * longest_throttled(OFTEN_SECONDS)
+    return Duration.seconds(checks * (slowest + 30) + 3 * 3600 + throttled)
 
 
 class Workflow(Construct):
@@ -69,7 +71,7 @@ class Workflow(Construct):
         describe = self._steps.describe_addresses(
             self, "DescribeAddresses", comment="Reads the request and both addresses, and plans."
         )
-        retry_forward(describe)
+        retry_before(describe)
         describe.add_catch(self._ending.notify, assign=refused())
         lock = Lock(
             self,
@@ -140,9 +142,9 @@ class Workflow(Construct):
                 self, "RehearseDisassociate", comment="Dry run: proves the permission, and warms the function."
             ),
         ):
-            retry_forward(branch)
+            retry_before(branch)
             preflight.branch(branch)
-        retry_forward(rehearse_associate)
+        retry_before(rehearse_associate)
         rehearse_measure_gap.add_catch(rehearse_associate, outputs="{% $states.input %}")
         preflight.branch(rehearse_measure_gap.next(rehearse_associate))
         preflight.add_catch(changed, assign=refused())
@@ -167,7 +169,7 @@ class Workflow(Construct):
             expected="$plan.staging.instanceId",
             production_on="$plan.live.instanceId",
         )
-        retry_forward(repair)
+        retry_before(repair)
         repair.add_catch(changed, errors=["AddressMoved"], assign=refused())
         repair.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
         repair.add_catch(self._rollback.start, assign=failed())
@@ -188,7 +190,7 @@ class Workflow(Construct):
             server="$plan.live",
             more={"expectedRelease": "{% $plan.expectedRelease %}"},
         )
-        retry_forward(health_check_live)
+        retry_before(health_check_live)
         health_check_live.add_catch(
             self._ending.release_lock,
             assign={**refused(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
@@ -263,7 +265,7 @@ class Workflow(Construct):
         for task in changes:
             task.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
         for task in (*changes, check_production):
-            retry_forward(task)
+            retry_change(task)
         for task in (disassociate_staging, reassociate_staging, check_production):
             task.add_catch(self._rollback.start, assign=failed())
         reassociate_production.add_catch(self._rollback.start, errors=["AddressMoved"], assign=failed())

@@ -115,7 +115,8 @@ def test_every_task_is_retried_on_what_passes_by_itself(each_workflow: dict[str,
             assert state["Retry"], name
             assert state["Retry"][-1]["JitterStrategy"] == "FULL", name
             if state["Resource"].endswith("lambda:invoke"):
-                assert {"EC2Unavailable", *LAMBDA_FAILURES} <= set(state["Retry"][0]["ErrorEquals"]), name
+                retried = {error for retry in state["Retry"] for error in retry["ErrorEquals"]}
+                assert {"EC2Unavailable", "EC2Throttled", *LAMBDA_FAILURES} <= retried, name
 
 
 def patience(state: dict[str, Any]) -> tuple[int, float]:
@@ -135,6 +136,20 @@ def test_going_back_and_repairing_is_tried_for_three_minutes_and_all_else_for_se
             insists = calls_a_function and (repairs or "Restore" in name)
             assert patience(state) == ((10, 181) if insists else (4, 12)), name
             assert ("EC2Refused" in state["Retry"][-1]["ErrorEquals"]) == insists, name
+
+
+def test_what_is_throttled_is_tried_for_minutes_and_soonest_where_staging_is_dark(
+    each_workflow: dict[str, Any],
+) -> None:
+    repairs = "FindLock" in each_workflow["States"]
+    changes = ("DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction")
+    for name, state in states_of(each_workflow):
+        if state.get("Resource", "").endswith("lambda:invoke"):
+            throttled = state["Retry"][0]
+            assert throttled["ErrorEquals"] == ["EC2Throttled", "Lambda.TooManyRequestsException"], name
+            assert throttled["MaxAttempts"] == 100, name
+            urgent = repairs or name in changes or "Restore" in name
+            assert throttled["MaxDelaySeconds"] == (2 if urgent else 10), name
 
 
 def test_a_condition_that_does_not_hold_is_an_answer_and_is_not_asked_again(each_workflow: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from stacks.configuration import configured_pairs, configured_vpc
 from stacks.cutover_stack import CutoverStack
 from stacks.functions import LAST_CALL, longest_bake
+from stacks.retries import THROTTLED, THROTTLED_TRY_SECONDS
 from tests.stacks.test_contract import is_waited_for, states_of
 from tests.stacks.test_stack import resources
 from tests.workflow.account import definition
@@ -30,12 +31,13 @@ UNTIL_LOCKED = (
 
 
 def longest(state: dict[str, Any]) -> float:
-    """The seconds that a state may take: every try of the retrier that tries the most, with its longest delays."""
+    """The seconds that a state may take: every try of every retrier, each counts its own, with its longest delays."""
     if state["Type"] == "Wait":
         return LAST_CALL.to_seconds()
-    retries = max(state.get("Retry", [{"MaxAttempts": 0}]), key=lambda retry: int(retry["MaxAttempts"]))
-    delays = retries["MaxAttempts"] * retries.get("MaxDelaySeconds", 0)
-    seconds: float = state.get("TimeoutSeconds", 0) * (1 + retries["MaxAttempts"]) + delays
+    seconds: float = state.get("TimeoutSeconds", 0)
+    for retry in state.get("Retry", []):
+        a_try = THROTTLED_TRY_SECONDS if retry["ErrorEquals"] == THROTTLED else state["TimeoutSeconds"]
+        seconds += retry["MaxAttempts"] * (a_try + retry.get("MaxDelaySeconds", 0))
     return seconds
 
 

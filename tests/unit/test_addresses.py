@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from addresses import VISIBLE_WITHIN_SECONDS, Addresses, ec2_client
+from addresses import MORE_TRIES_OF_A_REHEARSAL, VISIBLE_WITHIN_SECONDS, Addresses, ec2_client
 from domain import Plan, Request, plan
-from errors import AddressMoved, EC2Refused, EC2Unavailable, PreflightFailed
+from errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
 from pair import Address, Pair, Server
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
@@ -187,12 +187,17 @@ def test_staging_never_displaces_production(addresses: Addresses, ec2: FakeEc2) 
     assert ec2.changes == []
 
 
-@pytest.mark.parametrize(
-    "code", ["RequestLimitExceeded", "InternalError", "IncorrectInstanceState", "InvalidInstanceID"]
-)
+@pytest.mark.parametrize("code", ["InternalError", "IncorrectInstanceState", "InvalidInstanceID"])
 def test_what_passes_by_itself_may_be_tried_again(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
-    ec2.errors["AssociateAddress"] = [error(code, 503 if code == "RequestLimitExceeded" else 400)]
+    ec2.errors["AssociateAddress"] = [error(code)]
     with pytest.raises(EC2Unavailable, match=f"AssociateAddress of the production address .* failed with {code}"):
+        addresses.associate("production", TAO, allow_reassociation=True)
+
+
+@pytest.mark.parametrize("code", ["EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"])
+def test_what_is_throttled_has_a_name_of_its_own(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
+    ec2.errors["AssociateAddress"] = [error(code, 503)]
+    with pytest.raises(EC2Throttled, match=f"AssociateAddress of the production address .* failed with {code}"):
         addresses.associate("production", TAO, allow_reassociation=True)
 
 
@@ -337,8 +342,29 @@ def test_a_permission_that_is_missing_is_a_failed_preflight(addresses: Addresses
 
 def test_a_throttled_rehearsal_may_be_tried_again(addresses: Addresses, ec2: FakeEc2) -> None:
     ec2.errors["DisassociateAddress"] = [error("RequestLimitExceeded", 503)]
-    with pytest.raises(EC2Unavailable):
+    with pytest.raises(EC2Throttled):
         addresses.rehearse_disassociate(staging_association(addresses))
+
+
+def test_a_rehearsal_that_passed_is_not_paid_for_again_while_the_next_is_throttled(
+    addresses: Addresses, ec2: FakeEc2, slept: list[float]
+) -> None:
+    planned_first = planned(addresses)
+    ec2.errors["AssociateAddress"] = [error("DryRunOperation", 412), *(error("RequestLimitExceeded", 503),) * 3]
+    addresses.rehearse_associate(planned_first)
+    assert ec2.changes == ["AssociateAddress"] * 5
+    assert ec2.asked["AllocationId"] == WEB.staging
+    assert len(slept) == 3
+
+
+@pytest.mark.parametrize("passed", [0, 1])
+def test_a_rehearsal_gives_up_where_the_workflow_is_to_wait(addresses: Addresses, ec2: FakeEc2, passed: int) -> None:
+    planned_first = planned(addresses)
+    ec2.errors["AssociateAddress"] = [error("DryRunOperation", 412)] * passed
+    ec2.errors["AssociateAddress"] += [error("RequestLimitExceeded", 503)] * 100
+    with pytest.raises(EC2Throttled):
+        addresses.rehearse_associate(planned_first)
+    assert len(ec2.changes) == (2 + MORE_TRIES_OF_A_REHEARSAL if passed else 1)
 
 
 def test_an_address_reads_as_a_person_would_say_it() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain import Plan, Request, plan
-from errors import EC2Refused, EC2Unavailable
+from errors import EC2Refused, EC2Throttled
 from pair import Address, Pair, Server
 from servers import SECONDS_BETWEEN_LOOKS, Servers
 from tests.unit.test_addresses import error
@@ -246,5 +246,18 @@ def test_a_call_that_is_refused_is_named_and_one_that_fails_may_be_tried_again(
     with pytest.raises(EC2Refused, match=f"{action} of .* failed with UnauthorizedOperation"):
         CHECKS[action](servers)
     ec2.errors[action] = error("RequestLimitExceeded", 503)
-    with pytest.raises(EC2Unavailable, match=f"{action} of .* failed with RequestLimitExceeded"):
+    with pytest.raises(EC2Throttled, match=f"{action} of .* failed with RequestLimitExceeded"):
         CHECKS[action](servers)
+
+
+def test_a_look_that_is_throttled_while_the_checks_are_waited_for_is_made_again(ec2: FakeEc2, clock: Clock) -> None:
+    initializing = {"InstanceStatus": "initializing"}
+    ec2.statuses = [initializing, initializing, {}]
+    throttled = error("RequestLimitExceeded", 503)
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        ec2.errors = {} if ec2.errors else {"DescribeInstanceStatus": throttled}
+
+    Servers(PLAN, ec2, clock=clock.read, sleep=sleep).check_status(60)  # type: ignore[arg-type]
+    assert ec2.looks == 3

@@ -5,6 +5,7 @@ next but the pair's instances: see `prepared`.
 """
 
 import atexit
+import json
 import logging
 import os
 import tempfile
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from local.faults import Fault
+from stacks.retries import THROTTLED_TRIES
 from tests.workflow import engine
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import Call, EC2Calls, watched
@@ -112,9 +114,21 @@ def other(server: str) -> str:
 def run_all(cases: Sequence[Case], template: dict[str, Any]) -> dict[str, Result]:
     """What came of each case, by its name."""
     workers = min(os.cpu_count() or 1, len(cases))
-    with ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (template,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (_impatient(template),)) as pool:
         results = pool.map(_run, cases, chunksize=CASES_AT_A_TIME)
         return {str(case): result for case, result in zip(cases, results, strict=True)}
+
+
+def _impatient(template: dict[str, Any]) -> dict[str, Any]:
+    """The same workflow, but what is throttled gives up after 10 tries: 101 take minutes of a matrix.
+
+    `test_throttling.py` has cases with all of them.
+    """
+    tries = '\\"MaxAttempts\\":{}'
+    text = json.dumps(template)
+    assert tries.format(THROTTLED_TRIES) in text
+    found: dict[str, Any] = json.loads(text.replace(tries.format(THROTTLED_TRIES), tries.format(9)))
+    return found
 
 
 # In a process of the pool.

@@ -1,0 +1,54 @@
+"""The memory of the function that reads `pairs.json`, by the number of pairs in it: the real handler, in a process."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.fresh_python import cost_of
+
+PAIRS = (1, 200)
+ROUNDS = 5
+CALLED = """
+from types import SimpleNamespace
+from describe_addresses import handler
+context = SimpleNamespace(function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="1")
+plan = handler({"execution": "e", "request": {"pair": "pair-0"}, "interrupted": "-"}, context)
+assert plan["decision"] == "CUT_OVER", plan
+"""
+
+
+def memory_by_pairs(asset: Path, folder: Path) -> Mapping[int, float]:
+    """The megabytes that it has at its most, after a call that plans a cutover; medians of some runs in turn."""
+    from local.ec2 import ACCESS_KEY, REGION, Ec2  # noqa: PLC0415  # takes long, and not every process needs it
+
+    with Ec2() as ec2:
+        production, staging = (ec2.allocate(ip).allocation_id for ip in ("127.0.0.10", "127.0.0.11"))
+        servers = {name: ec2.launch(name) for name in ("one", "two")}
+        for allocation_id, instance_id in ((production, servers["one"]), (staging, servers["two"])):
+            ec2.client().associate_address(AllocationId=allocation_id, InstanceId=instance_id)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL_EC2": ec2.endpoint,
+            "NO_PROXY": "127.0.0.1",
+            "POWERTOOLS_SERVICE_NAME": "eip-cutover",
+        }
+        configured = {"production": production, "staging": staging, "servers": servers, **_rest(asset)}
+        found: dict[int, list[float]] = {pairs: [] for pairs in PAIRS}
+        for _ in range(ROUNDS):
+            for pairs, megabytes in found.items():
+                file = folder / f"{pairs}-pairs.json"
+                file.write_text(json.dumps({f"pair-{number}": configured for number in range(pairs)}, indent=1))
+                megabytes.append(cost_of(CALLED, asset, {**environment, "PAIRS_FILE": str(file)}).megabytes)
+    return {pairs: median(megabytes) for pairs, megabytes in found.items()}
+
+
+def _rest(asset: Path) -> dict[str, Any]:
+    """The checks and all else of the shipped pair, as the stack writes them."""
+    pair = next(iter(json.loads((asset / "pairs.json").read_text()).values()))
+    return {key: value for key, value in pair.items() if key not in ("production", "staging", "servers")}

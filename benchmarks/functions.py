@@ -1,0 +1,102 @@
+"""Functions: what a cold start of each costs, over that of a bare boto3 client, and how big the asset is.
+
+    python -m benchmarks.functions
+
+Every module of `lambdas/` with a handler is imported from the real asset in a fresh Python, run about with the others,
+so that whatever else this machine does slows all of them. The start of Python itself is not counted. boto3 is this
+environment's, as it is the runtime's in Lambda.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+from benchmarks.fresh_python import Cost, cost_of
+from benchmarks.report import Section
+from benchmarks.synthesized import asset_of, synthesized
+from stacks.asset import SOURCE
+
+ROUNDS = 9
+LIMIT = 1.25
+MEGABYTE = 1_000_000
+NOTHING, BARE = "nothing", "a bare EC2 client"
+
+
+def programs() -> dict[str, str]:
+    """What is run, by its name."""
+    handlers = sorted(path.stem for path in SOURCE.glob("*.py") if "\ndef handler(" in path.read_text())
+    return {
+        NOTHING: "pass",
+        BARE: 'import boto3; boto3.client("ec2")',
+        **{module: f"import {module}" for module in handlers},
+    }
+
+
+def medians(asset: Path) -> Mapping[str, Cost]:
+    """What each program costs, Python itself taken off."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_SERVICE_NAME": "eip-cutover",
+    }
+    every = programs()
+    for program in every.values():
+        cost_of(program, asset, environment)  # compiles
+    rounds = [{name: cost_of(program, asset, environment) for name, program in every.items()} for _ in range(ROUNDS)]
+    typical = {
+        name: Cost(median(each[name].seconds for each in rounds), median(each[name].megabytes for each in rounds))
+        for name in every
+    }
+    python = typical.pop(NOTHING)
+    return {
+        name: Cost(cost.seconds - python.seconds, cost.megabytes - python.megabytes) for name, cost in typical.items()
+    }
+
+
+def sizes(asset: Path, folder: Path) -> tuple[float, float]:
+    """The megabytes of the asset as it is uploaded, and as it is."""
+    zipped = Path(shutil.make_archive(str(folder / "uploaded"), "zip", asset)).stat().st_size
+    return zipped / MEGABYTE, sum(path.stat().st_size for path in asset.rglob("*") if path.is_file()) / MEGABYTE
+
+
+def measured() -> Section:
+    """Import time, memory and size, each with its limit."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        synthesized(folder / "cdk.out")
+        asset = asset_of(folder / "cdk.out")
+        zipped, unzipped = sizes(asset, folder)
+        found = dict(medians(asset))
+    bare = found.pop(BARE)
+    rows = [
+        f"| `{module}` | {1000 * cost.seconds:.0f} | {cost.seconds / bare.seconds:.2f} | {cost.megabytes:.0f} "
+        f"| {cost.megabytes / bare.megabytes:.2f} |"
+        for module, cost in found.items()
+    ]
+    worst = max(max(cost.seconds / bare.seconds, cost.megabytes / bare.megabytes) for cost in found.values())
+    lines = [
+        "What a cold start costs: importing a handler from the asset, over `import boto3` and "
+        f'`boto3.client("ec2")` (1.00). Medians of {ROUNDS} runs in turn, the start of Python itself taken off. The '
+        f"limit is {LIMIT}; the most is **{worst:.2f}**.",
+        "",
+        "| function | import, ms | times bare | memory, MB | times bare |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        f"| {BARE} | {1000 * bare.seconds:.0f} | 1.00 | {bare.megabytes:.0f} | 1.00 |",
+        *rows,
+        "",
+        f"The asset is **{zipped:.2f} MB** as it is uploaded and {unzipped:.2f} MB unzipped; the limit is 1 MB. "
+        "`health_check` and `report_locks` make a client, if they need one, in their first call.",
+    ]
+    return Section("Functions", "\n".join(lines))
+
+
+def main() -> None:
+    section = measured()
+    print(f"## {section.title}\n\n{section.text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""Growth: 1, 10, 50 and 200 pairs cut over at once, against EC2's own limits.
+
+    python -m benchmarks.growth
+
+An account may make 5 AssociateAddress calls a second, once a burst of 50 is used up, so many cutovers at once are a
+queue. Measured is whether it is only that: how long the last cutover takes, over the time in which the tokens of the
+busiest API come back; and whether each one ends as it would alone.
+
+An execution is all Python, so there are as many processes as processors, each with its share of the pairs and an EC2
+of its own, and one set of token buckets for all.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial, reduce
+from io import StringIO
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
+from operator import or_
+from pathlib import Path
+from typing import Any
+
+from benchmarks.function_memory import memory_by_pairs
+from benchmarks.report import Section
+from local.token_buckets import LIMITS, TokenBuckets
+from stacks.retries import THROTTLED_TRIES
+
+PROJECT = Path(__file__).parent.parent
+# How long a second of AWS takes with so many pairs: as short as possible, and long enough that the processors wait for
+# tokens and not the tokens for processors.
+SCALES = {1: 1.0, 10: 1.0, 50: 0.4, 200: 0.4}
+LIMIT = 1.2
+DRY_RUN = " (dry run)"
+
+
+class _Shared(BaseManager):
+    """A process with the token buckets that all others share."""
+
+
+def _buckets(scale: float) -> TokenBuckets:
+    return TokenBuckets(clock=lambda: time.monotonic() / scale)
+
+
+_Shared.register("buckets", _buckets, exposed=["admits"])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a run, in AWS's seconds.
+
+    `taken` and `rejected` are requests by API, `tries` the most of each state, `dark` the time that each staging
+    address was on no server.
+    """
+
+    pairs: int
+    wall: float
+    cpu_share: float
+    taken: Counter[str]
+    rejected: Counter[str]
+    outcomes: Counter[str]
+    wrong: list[str]
+    dark: list[float]
+    tries: Counter[str]
+
+    @property
+    def cut_over(self) -> int:
+        """How many ended CUT_OVER, with their addresses where they belong."""
+        return self.outcomes["CUT_OVER"] - len(self.wrong)
+
+
+class Runs:
+    """The processes, which stay for all runs: what they import takes longer than most of them."""
+
+    def __init__(self, template: dict[str, Any], shared: Any, pool: ProcessPoolExecutor, processes: int) -> None:
+        self._template = template
+        self._shared = shared
+        self._pool = pool
+        self._processes = processes
+
+    def at_once(self, pairs: int, *, scale: float) -> Found:
+        """Cuts so many pairs over, with full token buckets at the beginning."""
+        processes = self._processes
+        shares = [pairs // processes + (number < pairs % processes) for number in range(processes)]
+        buckets = self._shared.buckets(scale)
+        every = list(self._pool.map(partial(_cut_over, self._template, scale, buckets), shares))
+        found = [each for each in every if each]
+        wall = max(each["ended"] for each in found) - min(each["began"] for each in found)
+        taken, rejected, outcomes, tries = (
+            [each[key] for each in found] for key in ("taken", "rejected", "outcomes", "tries")
+        )
+        return Found(
+            pairs=pairs,
+            wall=wall,
+            cpu_share=sum(each["cpu"] for each in found) / (wall * scale * len(found)),
+            taken=sum(taken, Counter()),
+            rejected=sum(rejected, Counter()),
+            outcomes=sum(outcomes, Counter()),
+            wrong=[name for each in found for name in each["wrong"]],
+            dark=sorted(seconds for each in found for seconds in each["dark"]),
+            tries=reduce(or_, tries),
+        )
+
+
+@contextmanager
+def prepared(template: dict[str, Any]) -> Iterator[Runs]:
+    """Processes that can run this template's workflow."""
+    spawn = get_context("spawn")
+    processes = os.cpu_count() or 1
+    with (
+        _Shared(ctx=spawn) as shared,
+        ProcessPoolExecutor(processes, spawn, _prepare, (spawn.Barrier(processes),)) as pool,
+    ):
+        yield Runs(template, shared, pool, processes)
+
+
+# In a process of the pool.
+_BARRIER: list[Any] = []
+
+
+def _prepare(barrier: Any) -> None:
+    """Before a handler is imported: its client is made then."""
+    sys.path.insert(0, str(PROJECT / "lambdas"))
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",  # noqa: S106  # a word, not a secret
+        AWS_DEFAULT_REGION="us-east-1",
+        AWS_EC2_METADATA_DISABLED="true",
+        POWERTOOLS_SERVICE_NAME="eip-cutover",
+    )
+    logging.disable(logging.CRITICAL)
+    sys.stdout = StringIO()  # the metrics of the functions
+    _BARRIER.append(barrier)
+
+
+def _cut_over(template: dict[str, Any], scale: float, buckets: Any, count: int) -> dict[str, Any]:
+    from benchmarks.pairs_at_once import cut_over  # noqa: PLC0415  # takes long, and handlers, which only they can
+
+    return cut_over(template, count, scale=scale, buckets=buckets, begin=_BARRIER[0].wait)
+
+
+def needed(alone: Found, pairs: int) -> Counter[str]:
+    """The calls, by API, that so many cutovers make when nothing is throttled: a dry run takes a token too."""
+    calls: Counter[str] = Counter()
+    for action, count in alone.taken.items():
+        calls[action.removesuffix(DRY_RUN)] += count * pairs
+    return calls
+
+
+def queue(calls: Counter[str]) -> tuple[float, str]:
+    """The seconds in which EC2 lets so many calls pass, and the API that takes longest; 0 if the bursts suffice."""
+    seconds = {
+        action: (calls[action] - limit.burst) / limit.per_second
+        for action, limit in LIMITS.items()
+        if calls[action] > limit.burst
+    }
+    action = max(seconds, key=seconds.__getitem__, default="none")
+    return seconds.get(action, 0.0), action
+
+
+def measured() -> Section:
+    """Wall clock, calls and memory by the number of pairs."""
+    from benchmarks.synthesized import asset_of, synthesized  # noqa: PLC0415  # starts Node.js, in each process else
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        template = synthesized(folder)
+        memory = memory_by_pairs(asset_of(folder), folder)
+        with prepared(template) as runs:
+            found = [runs.at_once(pairs, scale=scale) for pairs, scale in SCALES.items()]
+    return Section("Growth", text(found, memory))
+
+
+def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
+    """The section. The first run is of one pair, `memory` the megabytes of a function by pairs."""
+    alone = found[0]
+    rows, worst = [], 0.0
+    for each in found:
+        seconds, busiest = queue(needed(alone, each.pairs))
+        least = seconds or (alone.wall if each.rejected else each.wall)
+        why = busiest if seconds else "the bursts suffice" + ("" if each.rejected else ": nothing was rejected")
+        worst = max(worst, each.wall / least)
+        rows.append(
+            f"| {each.pairs} | {each.wall:.1f} | {least:.1f} | {each.wall / least:.2f} | {why} "
+            f"| {each.cut_over} of {each.pairs} | {each.dark[len(each.dark) // 2]:.1f} | {each.dark[-1]:.1f} "
+            f"| {100 * each.cpu_share:.0f} % |"
+        )
+    actions = sorted({action for each in found for action in [*each.taken, *each.rejected]})
+    calls = [
+        f"| `{action}` | "
+        + " | ".join(
+            f"{each.taken[action] / each.pairs:.1f}"
+            + (f" + {each.rejected[action] / each.pairs:.1f}" if each.rejected[action] else "")
+            for each in found
+        )
+        + " |"
+        for action in actions
+    ]
+    failed = sum(each.pairs - each.cut_over for each in found)
+    return "\n".join(
+        [
+            "Pairs cut over at once, against EC2's token buckets: AssociateAddress and DisassociateAddress have a "
+            "burst of 50 and 5 a second, other calls 50 and 10 or 100 and 20 (Amazon EC2 Developer Guide, "
+            '"Request throttling for the Amazon EC2 API"). Seconds are AWS\'s. *Least* is what the busiest API takes '
+            "for the calls of so many undisturbed cutovers: (calls - burst) / rate; where nothing is rejected, it is "
+            "the wall clock itself.",
+            "",
+            "| pairs | wall clock, s | least, s | times least | bound by | cut over | staging dark, s: median | most "
+            "| processors' share |",
+            "| ---: | ---: | ---: | ---: | --- | --- | ---: | ---: | ---: |",
+            *rows,
+            "",
+            f"The limit is {LIMIT} times and no failures; the most is **{worst:.2f} times**, and **{failed} failed**.",
+            "",
+            "Calls to EC2 per pair, and those that were rejected, which take no token:",
+            "",
+            "| API | " + " | ".join(f"{each.pairs}" for each in found) + " |",
+            "| --- |" + " ---: |" * len(found),
+            *calls,
+            "",
+            "The most tries of a state: "
+            + ", ".join(f"{max(each.tries.values())} with {each.pairs}" for each in found)
+            + f", of {1 + THROTTLED_TRIES}.",
+            "",
+            "Memory of the function that reads the pairs, at its most: "
+            + ", ".join(f"{megabytes:.1f} MB with {pairs}" for pairs, megabytes in memory.items())
+            + ".",
+        ]
+    )
+
+
+def main() -> None:
+    section = measured()
+    print(f"## {section.title}\n\n{section.text}")
+
+
+if __name__ == "__main__":
+    main()
