@@ -168,7 +168,7 @@ def test_a_cutover_whose_measuring_does_not_begin_is_not_measured_and_goes_on(aw
 
 
 def test_an_address_that_takes_seconds_to_move_is_waited_for(aws: LocalAws) -> None:
-    aws.move_seconds = 3
+    aws.seconds_to_move = 3
     execution = aws.execute({})
     assert execution.output["outcome"] == "CUT_OVER"
     assert execution.output["gap"]["failed"] == 0
