@@ -29,6 +29,6 @@ class Cost:
 def cost_of(program: str, folder: Path, environment: Mapping[str, str]) -> Cost:
     """Runs a program that finds its modules in a folder. Its last line of errors is the measurement's."""
     text = MEASURED.format(folder=str(folder), program=program)
-    done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)  # our own text
+    done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)
     seconds, kilobytes = done.stderr.splitlines()[-1].split()
     return Cost(float(seconds), int(kilobytes) / 1024)

@@ -126,8 +126,8 @@ def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
         f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
         f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address takes "
         f"to move. What is this machine's of all that follows: while nothing else runs, {quiet.failed} of "
-        f"{quiet.sent:,} requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of the "
-        f"workflow, which changes nothing, {dry_run.failed} of {dry_run.sent:,} and "
+        f"{quiet.sent:,} requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of "
+        f"the workflow, which changes nothing, {dry_run.failed} of {dry_run.sent:,} and "
         f"{_duration(dry_run.slowest / 1000)}; before the cutovers began, the slowest took {_duration(before / 1000)}. "
         "Pictures: " + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES) + "."
     )
