@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,9 @@ from local.aws import LocalAws
 
 BILLED = re.compile(r"^REPORT .*\tBilled Duration: (\d+) ms\tMemory Size: (\d+) MB")
 MB_PER_GB = 1024
+# Of the measured gap: `lambdas/measure_gap.py`, which makes a client of AWS when it is imported.
+LONGEST_SECONDS, SAVED_EVERY_SECONDS = 10.0, 1.0
+COLD_START_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,21 +108,48 @@ def measured(aws: LocalAws, run: Run) -> Section:
         "what is there without a cutover, and what AWS gives away."
     )
     return Section(
-        "What one cutover costs", "\n\n".join([intro, _bill(events, invoked), _functions(invoked), _ec2(calls)])
+        "What one cutover costs",
+        "\n\n".join([intro, _bill(events, invoked), _gap(invoked), _functions(invoked), _ec2(calls)]),
     )
 
 
 def _bill(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> str:
     asked = requests(events)
+    measuring = sum(each.milliseconds for each in invoked if each.module == "measure_gap") / 1000
     items: list[tuple[str, float, Price]] = [
         ("Step Functions, state transitions", transitions(events), TRANSITION),
         ("Lambda, invocations", len(invoked), INVOCATION),
         ("Lambda, GB-seconds", sum(each.gb_seconds for each in invoked), GB_SECOND),
+        ("DynamoDB, writes of `measure_gap`, at most", _writes(measuring), REQUESTS["dynamodb:putItem"][1]),
         *((f"{name} (`{each}`)", asked[each], price) for each, (name, price) in REQUESTS.items() if asked[each]),
     ]
     rows = {name: [f"{count:.3g}", f"${count * price.dollars:.7f}", price.source] for name, count, price in items}
     dollars = sum(count * price.dollars for _, count, price in items)
     return table(["", "count", "dollars", "price"], rows | {"**in all**": ["", f"**${dollars:.5f}**", ""]})
+
+
+def _writes(seconds: float) -> int:
+    """How often a gap is written that is measured for so long: once a second, and when the new server has answered."""
+    return math.ceil(seconds / SAVED_EVERY_SECONDS) + 1
+
+
+def _gap(invoked: Sequence[Invocation]) -> str:
+    """What measuring costs, and what it may cost at most, when it goes on for all of its 10 s."""
+    measuring = [each for each in invoked if each.module == "measure_gap"]
+    write = REQUESTS["dynamodb:putItem"][1].dollars
+
+    def dollars(seconds: float, gb_seconds: float) -> float:
+        calls = 2 * (TRANSITION.dollars + INVOCATION.dollars)
+        return calls + gb_seconds * GB_SECOND.dollars + _writes(seconds) * write
+
+    seconds = sum(each.milliseconds for each in measuring) / 1000
+    longest = LONGEST_SECONDS + COLD_START_SECONDS
+    most = dollars(longest, longest * max(each.megabytes for each in measuring) / MB_PER_GB)
+    here = dollars(seconds, sum(each.gb_seconds for each in measuring))
+    return (
+        f"Of it, the measured gap (two transitions, two invocations, a write a second): **${here:.5f}**, and at most "
+        f"${most:.5f}, with {LONGEST_SECONDS:.0f} s of measuring and a cold start of {COLD_START_SECONDS:g} s."
+    )
 
 
 def _functions(invoked: Sequence[Invocation]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.cases import CASES, GOOD, Case
 from benchmarks.load import REQUESTS_A_SECOND, Load
-from benchmarks.methods import METHODS, Ended, Method, WhenProductionMoves
+from benchmarks.methods import METHODS, WORKFLOW, Ended, Method, WhenProductionMoves
 from benchmarks.report import PICTURES, Section, table
 from benchmarks.shares import production_share, staging_dark
 from benchmarks.summary import Summary, summarized
@@ -106,8 +106,8 @@ def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMov
 
 
 def sections(aws: LocalAws, runs: Runs, nothing: tuple[Summary, Summary]) -> list[Section]:
-    """What users saw; what was left; how much of it was EC2's own time."""
-    return [_users(runs, nothing), _ends(runs), _shares(aws, runs)]
+    """What users saw; what the workflow says of that itself; what was left; how much of it was EC2's own time."""
+    return [_users(runs, nothing), _gaps(aws, runs), _ends(runs), _shares(aws, runs)]
 
 
 def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
@@ -132,6 +132,28 @@ def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
         "Pictures: " + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES) + "."
     )
     return Section("Under live traffic: what users see", "\n\n".join([intro, *tables]))
+
+
+def _gaps(aws: LocalAws, runs: Runs) -> Section:
+    rows = {}
+    for case in CASES:
+        run = runs[case, WORKFLOW]
+        gap = (aws.look(run.ended.executions[0]).output or {}).get("gap")
+        if gap:
+            seen = run.summary
+            rows[case.title] = [
+                f"{gap['failed']} of {gap['requests']} in {gap['seconds']:.1f} s",
+                _duration(gap["longestMs"] / 1000),
+                f"{seen.failed:,} of {seen.sent:,}",
+                _duration(seen.longest_without),
+            ]
+    head = ["", "`gap`: failed", "`gap`: longest without a good answer", "the load: failed", "the load: longest"]
+    intro = (
+        "What the outcome of every cutover reports, beside what the load met. The workflow asks 20 times a second, the "
+        f"load {REQUESTS_A_SECOND} times: without any gap, the longest time without a good answer is their interval, "
+        f"50 ms and {1000 / REQUESTS_A_SECOND:.0f} ms."
+    )
+    return Section("The gap, as the workflow measures it", f"{intro}\n\n{table(head, rows)}")
 
 
 def _ends(runs: Runs) -> Section:

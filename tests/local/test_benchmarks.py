@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import measure_gap
+from benchmarks import cost
 from benchmarks.cost import transitions
 from benchmarks.load import REQUESTS_A_SECOND, Load
 from benchmarks.methods import HERE
@@ -222,3 +224,10 @@ def test_a_state_in_a_branch_and_a_state_tried_again_are_transitions_as_well() -
         "ParallelStateExited", "ExecutionSucceeded",
     )  # fmt: skip
     assert transitions([{"type": kind, "timestamp": datetime.now(UTC)} for kind in kinds]) == 3 + 1 + 2
+
+
+def test_the_cost_of_measuring_is_for_as_long_as_it_may_take() -> None:
+    assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (
+        measure_gap.LONGEST_SECONDS,
+        measure_gap.SAVED_EVERY_SECONDS,
+    )
