@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from benchmarks import cost, pictures, report, traffic
+from benchmarks import cost, functions, growth, pictures, report, traffic
 from benchmarks.cases import GOOD
 from benchmarks.methods import WORKFLOW
 from local.aws import LocalAws
@@ -31,6 +31,10 @@ def main() -> None:
             sections += traffic.sections(aws, runs, nothing)
             pictures.draw_all(aws, runs)
             sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
+        say("Many pairs at once ...")
+        sections.append(growth.measured())
+        say("The functions ...")
+        sections.append(functions.measured())
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     report.write(sections, seconds=time.monotonic() - began, load=load)
