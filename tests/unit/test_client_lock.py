@@ -63,6 +63,8 @@ def test_the_lock_of_an_execution_that_does_not_exist_any_more_is_deleted() -> N
         ("yesterday", "no time"),
         ("", "no time"),
     ],
+    # Each worker names the tests by itself, and two may do so in different seconds.
+    ids=["in a minute", "yesterday", "unknown"],
 )
 def test_an_execution_that_is_not_seen_yet_may_have_just_begun(since: str, says: str) -> None:
     account = held(lock=Lock("web", HOLDER, since, "tao"))
