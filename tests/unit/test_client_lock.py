@@ -59,12 +59,12 @@ def test_the_lock_of_an_execution_that_does_not_exist_any_more_is_deleted() -> N
 @pytest.mark.parametrize(
     ("since", "says"),
     [
-        (f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}", "Try again"),
+        (f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}", "Try again"),
         ("yesterday", "no time"),
         ("", "no time"),
     ],
     # Each worker names the tests by itself, and two may do so in different seconds.
-    ids=["in a minute", "yesterday", "unknown"],
+    ids=["in an hour", "yesterday", "unknown"],
 )
 def test_an_execution_that_is_not_seen_yet_may_have_just_begun(since: str, says: str) -> None:
     account = held(lock=Lock("web", HOLDER, since, "tao"))

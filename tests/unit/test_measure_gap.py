@@ -1,8 +1,10 @@
 """The measuring of the gap, against real servers: it asks without waiting, keeps what it finds, ends with the lock."""
 
 import json
+import os
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,12 +92,14 @@ def test_requests_without_an_answer_do_not_outlast_it() -> None:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A table of locks."""
-    monkeypatch.setenv("LOCK_TABLE", "locks-of-measure-gap")
+    # Another test's AWS may be in this process, too.
+    table = f"locks-{uuid.uuid4()}"
+    monkeypatch.setenv("LOCK_TABLE", table)
     monkeypatch.setattr(measure_gap, "LONGEST_SECONDS", 0.3)
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
         dynamodb.create_table(
-            TableName="locks-of-measure-gap",
+            TableName=table,
             KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
@@ -104,13 +108,13 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def items(dynamodb: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = dynamodb.scan(TableName="locks-of-measure-gap")["Items"]
+    found: list[dict[str, Any]] = dynamodb.scan(TableName=os.environ["LOCK_TABLE"])["Items"]
     return found
 
 
 def lock_of(dynamodb: Any, execution: str) -> dict[str, Any]:
     item = {"pair": {"S": "web"}, "execution": {"S": execution}, "server": {"S": "tao"}}
-    dynamodb.put_item(TableName="locks-of-measure-gap", Item=item)
+    dynamodb.put_item(TableName=os.environ["LOCK_TABLE"], Item=item)
     return item
 
 

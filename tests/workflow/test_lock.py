@@ -169,7 +169,7 @@ def test_what_a_dead_holder_began_is_finished_by_the_same_input(
 
 
 def test_twenty_pairs_at_once_are_each_cut_over_once(aws: Aws, web: Web) -> None:
-    aws.configure(port=web.port)
+    aws.configure(port=web.port, timeoutSeconds=10)  # twenty executions share this process with the servers
     check = json.loads(aws.pairs_file.read_text())["web"]["healthCheck"]
     pairs: dict[str, Any] = {}
     for number in range(20):
