@@ -66,7 +66,7 @@ setup: .venv/installed node_modules/installed
 	@echo "Installing the Python packages into .venv (about a minute, the first time only) ..."
 	@$(PYTHON) -m venv .venv || { \
 	  echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements-dev.txt
 	@touch $@
 
 node_modules/installed: package.json package-lock.json

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from benchmarks import cost, functions, growth, pictures, report, traffic
 from benchmarks.cases import GOOD
 from benchmarks.methods import WORKFLOW
+from benchmarks.synthesized import synthesized
 from local.aws import LocalAws
 from local.console import INTERRUPTED, end_on_signals
 
@@ -31,10 +34,13 @@ def main() -> None:
             sections += traffic.sections(aws, runs, nothing)
             pictures.draw_all(aws, runs)
             sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
-        say("Many pairs at once ...")
-        sections.append(growth.measured())
-        say("The functions ...")
-        sections.append(functions.measured())
+        with tempfile.TemporaryDirectory() as folder:
+            assembly = Path(folder)
+            synthesized(assembly)
+            say("Many pairs at once ...")
+            sections.append(growth.measured(assembly))
+            say("The functions ...")
+            sections.append(functions.measured(assembly))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     report.write(sections, seconds=time.monotonic() - began, load=load)

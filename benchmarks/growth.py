@@ -30,6 +30,7 @@ from typing import Any
 
 from benchmarks.function_memory import memory_by_pairs
 from benchmarks.report import Section
+from benchmarks.synthesized import asset_of, synthesized, template_of
 from local.token_buckets import LIMITS, TokenBuckets
 from stacks.retries import THROTTLED_TRIES
 
@@ -165,16 +166,12 @@ def queue(calls: Counter[str]) -> tuple[float, str]:
     return seconds.get(action, 0.0), action
 
 
-def measured() -> Section:
-    """Wall clock, calls and memory by the number of pairs."""
-    from benchmarks.synthesized import asset_of, synthesized  # noqa: PLC0415  # starts Node.js, in each process else
-
+def measured(assembly: Path) -> Section:
+    """Wall clock, calls and memory by the number of pairs, of the workflow and the functions in a cloud assembly."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        template = synthesized(folder)
-        memory = memory_by_pairs(asset_of(folder), folder)
-        with prepared(template) as runs:
-            found = [runs.at_once(pairs, scale=scale) for pairs, scale in SCALES.items()]
+        memory = memory_by_pairs(asset_of(assembly), Path(name))
+    with prepared(template_of(assembly)) as runs:
+        found = [runs.at_once(pairs, scale=scale) for pairs, scale in SCALES.items()]
     return Section("Growth", text(found, memory))
 
 
@@ -237,7 +234,9 @@ def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
 
 
 def main() -> None:
-    section = measured()
+    with tempfile.TemporaryDirectory() as name:
+        synthesized(Path(name))
+        section = measured(Path(name))
     print(f"## {section.title}\n\n{section.text}")
 
 

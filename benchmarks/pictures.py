@@ -9,7 +9,7 @@ from benchmarks.methods import METHODS
 from benchmarks.report import PICTURES
 from benchmarks.traffic import Run, Runs
 from local.aws import LocalAws
-from local.timeline import Band, Panel, Request, bands, draw
+from local.timeline import TOO_SHORT, Band, Panel, Request, bands, draw
 
 DOTS_PER_INCH = 150
 
@@ -18,7 +18,9 @@ def draw_all(aws: LocalAws, runs: Runs) -> None:
     """Writes `pictures/<case>.png` for every case."""
     PICTURES.mkdir(exist_ok=True)
     for case in CASES:
-        figure = draw([_panel(aws, runs[case, method]) for method in METHODS])
+        every = [runs[case, method] for method in METHODS]
+        shown = TOO_SHORT * max(run.answers[-1].sent - run.answers[0].sent for run in every)
+        figure = draw([_panel(aws, run, shown) for run in every])
         figure.savefig(PICTURES / f"{case.name}.png", dpi=DOTS_PER_INCH, facecolor="white")
 
 
@@ -28,12 +30,18 @@ def history(aws: LocalAws, execution: str) -> list[dict[str, Any]]:
     return [event for page in pages for event in page["events"]]
 
 
-def _panel(aws: LocalAws, run: Run) -> Panel:
+def _panel(aws: LocalAws, run: Run, shown: float) -> Panel:
+    """A script's changes are a few milliseconds each, and drawn as long as is `shown`."""
+    names = {address.allocation_id: role for role, address in aws.addresses.items()}
     requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in run.answers]
     states = [
         band
         for execution in run.ended.executions
         for band in bands(history(aws, execution), ahead=run.wall_clock_ahead)
     ]
-    calls = [Band(call.action, call.began, call.ended) for call in run.calls]
+    calls = [
+        Band(f"{call.action}, {names[call.allocation_id]}", call.began, max(call.ended, call.began + shown))
+        for call in run.calls
+        if call.allocation_id
+    ]
     return Panel(f"{run.method.name}: {run.case.title}", requests, states or calls, zero=run.ended.began)

@@ -4,20 +4,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
-
-from stacks.configuration import configured_pairs
-from stacks.cutover_stack import CutoverStack
-
 CONFIGURATION = Path(__file__).parent.parent / "cdk.json"
 
 
-def synthesized(folder: Path) -> dict[str, Any]:
-    """Fills the folder with the cloud assembly; its template."""
+def synthesized(folder: Path) -> None:
+    """Fills the folder with the cloud assembly."""
+    import aws_cdk as cdk  # noqa: PLC0415  # starts Node.js, in each process that imports it
+
+    from stacks.configuration import configured_pairs  # noqa: PLC0415
+    from stacks.cutover_stack import CutoverStack  # noqa: PLC0415
+
     context = json.loads(CONFIGURATION.read_text())["context"]
     app = cdk.App(context=context, outdir=str(folder))
     CutoverStack(app, "EipCutover", pairs=configured_pairs(context["pairs"]))
     app.synth()
+
+
+def template_of(folder: Path) -> dict[str, Any]:
+    """The stack's template in a cloud assembly."""
     template: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
     return template
 

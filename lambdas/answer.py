@@ -70,7 +70,7 @@ class _Stream(io.RawIOBase):
 class _Reader(io.BufferedReader):
     """Buffers what belongs to the next answer too, so an interim one that is thrown away must not close it.
 
-    `lines` has the lines read so far, as they came.
+    `lines` has the lines of the answer that is read, as they came.
     """
 
     def __init__(self, stream: io.RawIOBase) -> None:
@@ -125,6 +125,7 @@ def _final(stream: _Stream) -> http.client.HTTPResponse:
         if stream.ended:
             raise http.client.HTTPException("closed the connection within its headers")
         _refuse_lines(stream.reader.lines)
+        stream.reader.lines.clear()  # or a server that sends interim answers without end would have us read them again
         _refuse_lengths(answer)
         if answer.status == http.client.SWITCHING_PROTOCOLS or answer.status >= http.client.OK:
             return answer

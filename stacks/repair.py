@@ -192,7 +192,7 @@ class Repair(Construct):
             name=NAME,
             comment="Started by EventBridge when an execution of eip-cutover was stopped or timed out.",
             start=find_lock,
-            timeout=Duration.hours(5),
+            timeout=Duration.hours(7),
         )
         events.Rule(
             self,

@@ -147,9 +147,9 @@ def test_what_is_throttled_is_tried_for_minutes_and_soonest_where_staging_is_dar
         if state.get("Resource", "").endswith("lambda:invoke") and is_waited_for(state):
             throttled = state["Retry"][0]
             assert throttled["ErrorEquals"] == ["EC2Throttled", "Lambda.TooManyRequestsException"], name
-            assert throttled["MaxAttempts"] == 100, name
+            assert throttled["MaxAttempts"] == 150, name
             urgent = repairs or name in changes or "Restore" in name
-            assert throttled["MaxDelaySeconds"] == (2 if urgent else 10), name
+            assert throttled["MaxDelaySeconds"] == (2 if urgent else 5), name
 
 
 def test_a_condition_that_does_not_hold_is_an_answer_and_is_not_asked_again(each_workflow: dict[str, Any]) -> None:

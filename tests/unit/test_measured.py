@@ -1,0 +1,51 @@
+"""The README claims what `make bench` has measured, in its words and numbers, and nothing else."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent.parent
+RESULTS = (PROJECT / "benchmarks" / "results.md").read_text()
+NUMBER = re.compile(r"\d[\d,.]*\d|\d")
+
+
+def measured() -> str:
+    return (PROJECT / "README.md").read_text().split("\n## Measured\n")[1].split("\n## ")[0]
+
+
+def claims() -> Iterator[str]:
+    """What the section says in bold with a number in it."""
+    yield from (found for found in re.findall(r"\*\*([^*]+)\*\*", measured()) if NUMBER.search(found))
+
+
+def test_every_row_of_numbers_stands_in_the_results() -> None:
+    rows = [line for line in measured().splitlines() if line.startswith("|") and NUMBER.search(line)]
+    rows = [row for row in rows if "](" not in row]  # pictures
+    assert len(rows) >= 8
+    assert [row for row in rows if row not in RESULTS.splitlines()] == []
+
+
+def test_every_number_claimed_stands_in_the_results() -> None:
+    found = list(claims())
+    assert len(found) >= 6
+    assert [claim for claim in found if claim not in RESULTS] == []
+
+
+def test_the_results_were_written_by_a_run_within_its_limits() -> None:
+    assert "in all" in RESULTS
+    failed = re.search(
+        r"The limit is 1\.2 times and no failures; the most is \*\*([\d.]+) times\*\*, and \*\*0 failed", RESULTS
+    )
+    imports = re.search(r"The limit is 1\.25; the most is \*\*([\d.]+)\*\*", RESULTS)
+    assert failed
+    assert imports
+    assert float(failed[1]) <= 1.2
+    assert float(imports[1]) <= 1.25
+    assert set(re.findall(r"^\| .*\| 1\.00 \| 1\.00 \| ([\d.]+) \|$", RESULTS, re.MULTILINE)) == {"1.00"}
+
+
+def test_every_case_has_its_picture() -> None:
+    pictures = set(re.findall(r"\]\((pictures/[^)]+)\)", RESULTS))
+    assert len(pictures) == 8
+    for picture in pictures:
+        assert (PROJECT / "benchmarks" / picture).stat().st_size > 10_000
