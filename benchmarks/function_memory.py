@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.fresh_python import cost_of
 
 PAIRS = (1, 200)
-ROUNDS = 5
+ROUNDS = 3
 CALLED = """
 from types import SimpleNamespace
 from describe_addresses import handler

@@ -19,7 +19,7 @@ from benchmarks.report import Section
 from benchmarks.synthesized import asset_of, synthesized
 from stacks.asset import SOURCE
 
-ROUNDS = 7
+ROUNDS = 5
 LIMIT = 1.25
 MEGABYTE = 1_000_000
 NOTHING, BARE = "nothing", "a bare EC2 client"

@@ -18,7 +18,7 @@ from local.fault_layer import Call
 
 SECONDS_OF_NOTHING = 5.0
 SECONDS_BEFORE = 0.5
-SECONDS_AFTER = 2.0
+SECONDS_AFTER = 1.5
 RELEASE = 2
 
 
