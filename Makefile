@@ -58,7 +58,7 @@ clean: ## Removes everything that make made
 	rm -rf .venv node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 setup:
-	@$(MAKE) --no-print-directory --jobs 2 .venv/installed node_modules/installed
+	@$(MAKE) --silent --no-print-directory --jobs 2 .venv/installed node_modules/installed
 
 .venv/installed: requirements.txt requirements-dev.txt lambdas/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.workflow import engine
+from stacks.retries import THROTTLED_TRIES
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick_as_production
@@ -60,7 +61,7 @@ def test_who_is_never_let_through_before_the_first_change_changes_nothing(aws: A
 
 
 def test_who_is_let_through_no_more_after_the_first_change_goes_back(aws: Aws, ec2_calls: EC2Calls) -> None:
-    ec2_calls.fail("AssociateAddress", THROTTLED, nth=1, times=110)
+    ec2_calls.fail("AssociateAddress", THROTTLED, nth=1, times=THROTTLED_TRIES + 10)
     execution = aws.execute({})
     assert execution.outcome == "RolledBack"
     assert str(execution.cause).startswith("ReassociateProduction failed with EC2Throttled: AssociateAddress of ")
