@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from local.aws import Execution, LocalAws
+from stacks.workflow import NAME as CUTOVER
 
 AWS_CLI = Path(sys.executable).with_name("aws")
 
@@ -100,8 +101,14 @@ def test_a_wrong_input_fails_with_a_message_and_takes_no_lock(
 
 
 def test_of_five_executions_started_at_once_exactly_one_cuts_over(aws: LocalAws) -> None:
-    with ThreadPoolExecutor(max_workers=5) as pool:
-        executions = list(pool.map(lambda _: aws.execute({}), range(5)))
+    # Held before its first change, so that none of the others begins when the one that may is over.
+    with aws.emulator.hold("MeasureGap", workflow=CUTOVER), ThreadPoolExecutor(max_workers=5) as pool:
+        arns = list(pool.map(lambda _: aws.start({}), range(5)))
+        deadline = time.monotonic() + 60
+        while sum(aws.look(arn).status == "RUNNING" for arn in arns) > 1:
+            assert time.monotonic() < deadline, "more than one still runs"
+            time.sleep(0.05)
+    executions = [aws.wait(arn) for arn in arns]
     outcomes = sorted(
         str(execution.output["outcome"] if execution.output else execution.error) for execution in executions
     )

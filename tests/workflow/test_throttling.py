@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.workflow import engine
 from stacks.retries import THROTTLED_TRIES
+from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick_as_production
