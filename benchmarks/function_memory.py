@@ -36,6 +36,7 @@ def memory_by_pairs(asset: Path, folder: Path) -> Mapping[int, float]:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL_EC2": ec2.endpoint,
             "NO_PROXY": "127.0.0.1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # or the asset, whose size is measured after this, would hold it
             "POWERTOOLS_SERVICE_NAME": "eip-cutover",
         }
         configured = {"production": production, "staging": staging, "servers": servers, **_rest(asset)}
