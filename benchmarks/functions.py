@@ -16,7 +16,7 @@ from statistics import median
 
 from benchmarks.fresh_python import Cost, cost_of
 from benchmarks.report import Section
-from benchmarks.synthesized import asset_of, synthesized
+from benchmarks.synthesized import asset_of, print_alone
 from stacks.asset import SOURCE
 
 ROUNDS = 5
@@ -91,12 +91,5 @@ def measured(assembly: Path) -> Section:
     return Section("Functions", "\n".join(lines))
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        synthesized(Path(name))
-        section = measured(Path(name))
-    print(f"## {section.title}\n\n{section.text}")
-
-
 if __name__ == "__main__":
-    main()
+    print_alone(measured)

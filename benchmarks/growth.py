@@ -30,7 +30,7 @@ from typing import Any
 
 from benchmarks.function_memory import memory_by_pairs
 from benchmarks.report import Section
-from benchmarks.synthesized import asset_of, synthesized, template_of
+from benchmarks.synthesized import asset_of, print_alone, template_of
 from local.token_buckets import LIMITS, TokenBuckets
 from stacks.retries import THROTTLED_TRIES
 
@@ -233,12 +233,5 @@ def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
     )
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        synthesized(Path(name))
-        section = measured(Path(name))
-    print(f"## {section.title}\n\n{section.text}")
-
-
 if __name__ == "__main__":
-    main()
+    print_alone(measured)

@@ -1,8 +1,12 @@
 """The shipped stack, synthesized: what the measurements in process run, without a deployment."""
 
 import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.report import Section
 
 CONFIGURATION = Path(__file__).parent.parent / "cdk.json"
 
@@ -30,3 +34,11 @@ def asset_of(folder: Path) -> Path:
     """The functions' asset in a cloud assembly."""
     (asset,) = (found for found in folder.glob("asset.*") if (found / "pairs.json").exists())
     return asset
+
+
+def print_alone(measured: Callable[[Path], Section]) -> None:
+    """Prints what one part of the benchmark measures, without the others."""
+    with tempfile.TemporaryDirectory() as name:
+        synthesized(Path(name))
+        section = measured(Path(name))
+    print(f"## {section.title}\n\n{section.text}")

@@ -13,19 +13,11 @@ from aws_cdk.assertions import Template
 
 from stacks.configuration import configured_pairs
 from stacks.cutover_stack import CutoverStack
+from tests.stacks.test_stack import FUNCTIONS, REPORTS
 
 PROJECT = Path(__file__).parent.parent.parent
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 HERE = "arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:"
-FUNCTIONS = {
-    "describe_addresses",
-    "check_servers",
-    "health_check",
-    "measure_gap",
-    "disassociate_address",
-    "associate_address",
-}
-REPORTS = {"report_outcome", "report_locks"}
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
 RULE = "the rule that starts the repair"
 LOG_DELIVERY = {
