@@ -26,6 +26,7 @@ from moto.ec2.models import ec2_backends
 
 from local.address_semantics import allocation_of
 from local.token_buckets import REJECTED, REJECTION
+from stacks.retries import THROTTLED_TRIES
 from tests.workflow import engine
 from tests.workflow.account import Account, Aws
 from tests.workflow.web import Web
@@ -138,7 +139,8 @@ def cut_over(
         patch.setattr(engine, "TIME_SCALE", scale)
         patch.setattr(engine, "AROUND_HANDLERS", [counted])
         patch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * scale)))
-        aws = Aws(Account(template), Path(folder), patch, (web.production_ip, web.staging_ip))
+        account = Account(template, throttled_tries=THROTTLED_TRIES)
+        aws = Aws(account, Path(folder), patch, (web.production_ip, web.staging_ip))
         web.serve(aws)
         pairs = configured(aws, web, count)
         aws.execute({"pair": next(iter(pairs)), "dryRun": True})  # what is loaded and parsed once is no growth

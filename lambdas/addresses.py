@@ -6,10 +6,9 @@ should is left alone. EC2 is eventually consistent: a change counts as made only
 Source: the EC2 API Reference, AssociateAddress, DisassociateAddress and "Eventual consistency".
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -41,9 +40,6 @@ TRANSIENT_CODES = frozenset(
 THROTTLED_CODES = frozenset({"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"})
 VISIBLE_WITHIN_SECONDS = 10.0
 LOOKS_APART_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
-# With botocore's own tries, which are 1.5 s apart on average, some 20 s: the function has 30.
-MORE_TRIES_OF_A_REHEARSAL = 9
-SECONDS_BETWEEN_REHEARSALS = 0.3
 
 
 def ec2_client() -> "EC2Client":
@@ -207,24 +203,15 @@ class Addresses:
             )
         return production if name == "production" else staging, production
 
-    def rehearse_associate(self, plan: Plan) -> None:
-        """Proves, without changing anything, that both addresses may be put on the servers of a plan.
+    def rehearse_associate(self, name: AddressName, server: Server) -> None:
+        """Proves, without changing anything, that an address may be put on a server.
 
-        A rehearsal takes as much of EC2's limit as a move. When one has passed and the next is throttled, that one
-        alone is asked for again, for some 20 s; another try of the whole step would pay for both.
-
+        One call and no more: a rehearsal takes as much of EC2's limit as a move, so one that passed is not made again.
         Raises PreflightFailed, EC2Throttled, EC2Unavailable.
         """
-        with refused_as_preflight():
-            self._rehearse_associate(plan.production.allocation_id, plan.idle)
-            for _ in range(MORE_TRIES_OF_A_REHEARSAL):
-                with suppress(EC2Throttled):
-                    return self._rehearse_associate(plan.staging.allocation_id, plan.live)
-                self._sleep(random.uniform(0, SECONDS_BETWEEN_REHEARSALS))  # noqa: S311  # spreads, and hides nothing
-            return self._rehearse_associate(plan.staging.allocation_id, plan.live)
-
-    def _rehearse_associate(self, allocation_id: str, server: Server) -> None:
-        with rehearsed(), translated(f"AssociateAddress of {allocation_id} with {server.name}"):
+        allocation_id = self._pair.production if name == "production" else self._pair.staging
+        call = translated(f"AssociateAddress of {allocation_id} with {server.name}")
+        with refused_as_preflight(), rehearsed(), call:
             self._ec2.associate_address(
                 AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(server)
             )

@@ -1,4 +1,5 @@
-"""RehearseAssociate, RepairStaging, ReassociateProduction, ReassociateStaging, RestoreProduction, RestoreStaging."""
+"""RepairStaging, ReassociateProduction, ReassociateStaging, RestoreProduction, RestoreStaging; and the dry runs
+RehearseAssociateProduction, RehearseAssociateStaging."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,18 +17,18 @@ ec2 = ec2_client()
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
-    """Puts one address of the plan on a server; with `dryRun`, only proves that all the plan's moves are permitted.
+    """Puts one address of the plan on a server; with `dryRun`, only proves that this is permitted.
 
     Returns `{"address": {…as it stands now}, "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused; EC2Throttled and EC2Unavailable always.
     """
     plan = Plan.from_json(event["plan"])
     addresses = Addresses(plan.pair, ec2)
+    server = Server.from_json(event["server"])
     if event.get("dryRun"):
-        addresses.rehearse_associate(plan)
+        addresses.rehearse_associate(event["address"], server)
         return {"changed": False}
     refuse_redriven(event)
-    server = Server.from_json(event["server"])
     address, changed = addresses.associate(
         event["address"],
         server,

@@ -47,7 +47,8 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """
     if event.get("dryRun"):
         return {}
-    gap = measured(checks_of(event)[0], event["newServer"], lambda gap: saved(gap, event["lock"]))
+    check, lock = checks_of(event)[0], event["lock"]
+    gap = measured(check, event["newServer"], lambda gap: saved(gap, lock), seconds=LONGEST_SECONDS)
     logger.info("gap measured", extra=gap.to_json())
     return gap.to_json()
 
@@ -67,7 +68,7 @@ def saved(gap: Gap, lock: Mapping[str, str]) -> bool:
     return True
 
 
-def measured(check: Check, new_server: Mapping[str, Any], save: Save, *, seconds: float = LONGEST_SECONDS) -> Gap:
+def measured(check: Check, new_server: Mapping[str, Any], save: Save, *, seconds: float) -> Gap:
     """Asks until `save` returns False, or for so many seconds; the gap that was given to it last."""
     began = time.monotonic()
     record, stop = GapRecord(began=began, new=new_server), Stop()

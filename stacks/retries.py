@@ -21,9 +21,11 @@ LAMBDA_FAILURES = [
 TRANSIENT = ["EC2Unavailable", *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
 # Too many at once, of ours or of others: no fault but a queue (docs/decisions/0015-throttling-is-a-queue.md).
 THROTTLED = ["EC2Throttled", TOO_MANY]
-THROTTLED_TRIES = 150
-# What throttles answers at once; a rehearsal goes on asking for some 20 s.
-THROTTLED_TRY_SECONDS = 30
+# As many as the history of an execution has room for, which is 25,000 events: a failed try is three of them.
+# Source: Step Functions Developer Guide, "Service quotas".
+THROTTLED_TRIES = 400
+# What throttles answers at once; botocore asks three times, within some seconds.
+THROTTLED_TRY_SECONDS = 10
 SELDOM_SECONDS = 5
 OFTEN_SECONDS = 2
 SERVICE_TIMEOUT_SECONDS = 30
@@ -39,7 +41,7 @@ def longest_throttled(apart_seconds: int) -> int:
 def retry_before(task: sfn.TaskStateBase) -> None:
     """Before the changes. Up to 4 more tries within about 10 s, as going back costs nothing.
 
-    While throttled, up to 150 more, up to 5 s apart: some 10 minutes. That is seldom enough to leave EC2's limit to
+    While throttled, up to 400 more, up to 5 s apart: some 17 minutes. That is seldom enough to leave EC2's limit to
     the executions that are in the middle of their changes.
     """
     _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=SELDOM_SECONDS)
@@ -49,7 +51,7 @@ def retry_before(task: sfn.TaskStateBase) -> None:
 def retry_change(task: sfn.TaskStateBase) -> None:
     """Up to 4 more tries within about 10 s: going back is always possible, so going on is not insisted on.
 
-    While throttled, up to 150 more, up to 2 s apart: some 6 minutes. Going back takes as many calls as going on.
+    While throttled, up to 400 more, up to 2 s apart: some 7 minutes. Going back takes as many calls as going on.
     """
     _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=OFTEN_SECONDS)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)

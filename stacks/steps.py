@@ -165,9 +165,16 @@ class Steps:
             assign={address: CHANGED_ADDRESS, "changed": True, **(assign or {})},
         )
 
-    def rehearse_associate(self, scope: Construct, name: str, *, comment: str) -> tasks.LambdaInvoke:
-        function = self._functions.associate_address
-        return self._invoke(scope, name, function, comment=comment, payload={"plan": "{% $plan %}", "dryRun": True})
+    def rehearse_associate(
+        self, scope: Construct, name: str, *, comment: str, address: AddressName, server: str
+    ) -> tasks.LambdaInvoke:
+        return self._invoke(
+            scope,
+            name,
+            self._functions.associate_address,
+            comment=comment,
+            payload={"plan": "{% $plan %}", "address": address, "server": jsonata(server), "dryRun": True},
+        )
 
     def disassociate(self, scope: Construct, name: str, *, comment: str, as_planned: bool) -> tasks.LambdaInvoke:
         """`as_planned`: both addresses must still stand as planned before staging is taken off its server.

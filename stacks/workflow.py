@@ -128,8 +128,19 @@ class Workflow(Construct):
                 self, "HealthCheckStaging", comment="Does the idle server answer through the staging address?"
             )
         )
-        rehearse_associate = self._steps.rehearse_associate(
-            self, "RehearseAssociate", comment="Dry run: proves the permissions, and warms the function."
+        rehearse_production = self._steps.rehearse_associate(
+            self,
+            "RehearseAssociateProduction",
+            comment="Dry run: proves the permission, and warms the function.",
+            address="production",
+            server="$plan.idle",
+        )
+        rehearse_staging = self._steps.rehearse_associate(
+            self,
+            "RehearseAssociateStaging",
+            comment="Dry run: proves the permission.",
+            address="staging",
+            server="$plan.live",
         )
         rehearse_measure_gap = self._steps.rehearse_measure_gap(
             self, "RehearseMeasureGap", comment="Warms the function that will measure. Nobody waits for it."
@@ -144,9 +155,10 @@ class Workflow(Construct):
         ):
             retry_before(branch)
             preflight.branch(branch)
-        retry_before(rehearse_associate)
-        rehearse_measure_gap.add_catch(rehearse_associate, outputs="{% $states.input %}")
-        preflight.branch(rehearse_measure_gap.next(rehearse_associate))
+        retry_before(rehearse_production)
+        retry_before(rehearse_staging)
+        rehearse_measure_gap.add_catch(rehearse_production, outputs="{% $states.input %}")
+        preflight.branch(rehearse_measure_gap.next(rehearse_production).next(rehearse_staging))
         preflight.add_catch(changed, assign=refused())
         measure_gap = self._cutover(moved=changed)
         preflight.next(

@@ -186,8 +186,9 @@ def invalid_request(aws: LocalAws) -> Iterator[object]:
 STATES: dict[Scenario, tuple[str, ...]] = {
     cutover: (
         "Begin", "DescribeAddresses", "AcquireLock", "StagingInPlace?", "Preflight", "HealthCheckStaging",
-        "CheckServers", "RehearseDisassociate", "RehearseMeasureGap", "RehearseAssociate", "DryRun?", "MeasureGap",
-        "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock",
+        "CheckServers", "RehearseDisassociate", "RehearseMeasureGap", "RehearseAssociateProduction",
+        "RehearseAssociateStaging", "DryRun?", "MeasureGap", "DisassociateStaging",
+        "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock",
         "Notify", "PutEvent", "Outcome?", "CutOver",
     ),
     rollback: (

@@ -147,7 +147,7 @@ def test_what_is_throttled_is_tried_for_minutes_and_soonest_where_staging_is_dar
         if state.get("Resource", "").endswith("lambda:invoke") and is_waited_for(state):
             throttled = state["Retry"][0]
             assert throttled["ErrorEquals"] == ["EC2Throttled", "Lambda.TooManyRequestsException"], name
-            assert throttled["MaxAttempts"] == 150, name
+            assert throttled["MaxAttempts"] == 400, name
             urgent = repairs or name in changes or "Restore" in name
             assert throttled["MaxDelaySeconds"] == (2 if urgent else 5), name
 

@@ -63,6 +63,20 @@ def test_an_execution_may_take_longer_than_all_its_states_together(
 
 
 @pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
+def test_the_history_has_room_for_every_throttled_try_of_every_state(template: dict[str, Any], name: str) -> None:
+    """A history ends at 25,000 events, and its execution with it; a failed try is scheduled, started and failed."""
+    workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
+    throttled = [
+        retry["MaxAttempts"]
+        for _, state in states_of(workflow)
+        for retry in state.get("Retry", [])
+        if retry["ErrorEquals"] == THROTTLED
+    ]
+    assert throttled
+    assert 3 * sum(throttled) < 25_000 - 1_000
+
+
+@pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
 def test_a_call_is_given_up_when_it_can_no_longer_be_in_flight(template: dict[str, Any], name: str) -> None:
     functions = {
         function["Properties"]["Handler"].removesuffix(".handler"): function["Properties"]["Timeout"]

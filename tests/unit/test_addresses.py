@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from addresses import MORE_TRIES_OF_A_REHEARSAL, VISIBLE_WITHIN_SECONDS, Addresses, ec2_client
+from addresses import VISIBLE_WITHIN_SECONDS, Addresses, ec2_client
 from domain import Plan, Request, plan
 from errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
 from pair import Address, Pair, Server
@@ -313,7 +313,7 @@ def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_o
 
 
 def test_the_rehearsal_asks_for_the_interfaces_too(on_interfaces: Addresses, ec2: FakeEc2) -> None:
-    on_interfaces.rehearse_associate(plan(Request(WITH_INTERFACES), *on_interfaces.look()))
+    on_interfaces.rehearse_associate("staging", WITH_INTERFACES.servers[0])
     assert ec2.asked["NetworkInterfaceId"] == "eni-0aaaaaaaa"
     assert "InstanceId" not in ec2.asked
 
@@ -327,44 +327,37 @@ def staging_association(addresses: Addresses) -> str:
 
 def test_a_rehearsal_changes_nothing(addresses: Addresses, ec2: FakeEc2) -> None:
     before = dict(ec2.holders)
-    addresses.rehearse_associate(planned(addresses))
+    addresses.rehearse_associate("production", TAO)
     addresses.rehearse_disassociate(staging_association(addresses))
     assert ec2.holders == before
-    assert ec2.changes == ["AssociateAddress", "AssociateAddress", "DisassociateAddress"]
+    assert ec2.changes == ["AssociateAddress", "DisassociateAddress"]
+
+
+@pytest.mark.parametrize(("name", "allocation_id"), [("production", WEB.production), ("staging", WEB.staging)])
+def test_a_rehearsal_asks_for_the_very_move(addresses: Addresses, ec2: FakeEc2, name: Any, allocation_id: str) -> None:
+    addresses.rehearse_associate(name, TAO)
+    assert ec2.asked == {
+        "AllocationId": allocation_id,
+        "AllowReassociation": True,
+        "DryRun": True,
+        "InstanceId": TAO.instance_id,
+    }
 
 
 def test_a_permission_that_is_missing_is_a_failed_preflight(addresses: Addresses, ec2: FakeEc2) -> None:
-    before = planned(addresses)
     ec2.errors["AssociateAddress"] = [error("UnauthorizedOperation", 403)]
     with pytest.raises(PreflightFailed, match=r"AssociateAddress of .* failed with UnauthorizedOperation"):
-        addresses.rehearse_associate(before)
+        addresses.rehearse_associate("production", TAO)
 
 
 def test_a_throttled_rehearsal_may_be_tried_again(addresses: Addresses, ec2: FakeEc2) -> None:
     ec2.errors["DisassociateAddress"] = [error("RequestLimitExceeded", 503)]
     with pytest.raises(EC2Throttled):
         addresses.rehearse_disassociate(staging_association(addresses))
-
-
-def test_a_rehearsal_that_passed_is_not_paid_for_again_while_the_next_is_throttled(
-    addresses: Addresses, ec2: FakeEc2, slept: list[float]
-) -> None:
-    planned_first = planned(addresses)
-    ec2.errors["AssociateAddress"] = [error("DryRunOperation", 412), *(error("RequestLimitExceeded", 503),) * 3]
-    addresses.rehearse_associate(planned_first)
-    assert ec2.changes == ["AssociateAddress"] * 5
-    assert ec2.asked["AllocationId"] == WEB.staging
-    assert len(slept) == 3
-
-
-@pytest.mark.parametrize("passed", [0, 1])
-def test_a_rehearsal_gives_up_where_the_workflow_is_to_wait(addresses: Addresses, ec2: FakeEc2, passed: int) -> None:
-    planned_first = planned(addresses)
-    ec2.errors["AssociateAddress"] = [error("DryRunOperation", 412)] * passed
-    ec2.errors["AssociateAddress"] += [error("RequestLimitExceeded", 503)] * 100
+    ec2.errors["AssociateAddress"] = [error("RequestLimitExceeded", 503)]
     with pytest.raises(EC2Throttled):
-        addresses.rehearse_associate(planned_first)
-    assert len(ec2.changes) == (2 + MORE_TRIES_OF_A_REHEARSAL if passed else 1)
+        addresses.rehearse_associate("staging", BITTYBOT)
+    assert len(ec2.changes) == 2
 
 
 def test_an_address_reads_as_a_person_would_say_it() -> None:

@@ -77,7 +77,7 @@ def test_it_is_saved_at_once_when_the_new_server_has_answered() -> None:
 def test_it_ends_when_it_can_be_saved_no_more(aws: Any) -> None:
     with serving(answering(NEW)) as server:
         began = time.monotonic()
-        measured(check_production(server), TAO, lambda _: False)
+        measured(check_production(server), TAO, lambda _: False, seconds=10)
     assert time.monotonic() - began < 1
     assert not [thread for thread in threading.enumerate() if thread.name == "asking"]
 

@@ -22,10 +22,12 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from local.address_semantics import descriptions, holder
+from stacks.retries import THROTTLED_TRIES
 from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
 
 PAIR = ("bittybot", "tao")
 ARCHIVE = "of-all-events"
+FEWER_THROTTLED_TRIES = 60  # as many as there are take long here, too
 ERROR = {"Code": "InternalServerError", "Message": "A test says so."}
 INTERNAL_ERROR = {"HTTPStatusCode": 500, "RequestId": "test"}
 
@@ -65,7 +67,7 @@ def _hooked(service: str, event: str, hook: Callable[..., Any]) -> Iterator[None
 class Account:
     """What all tests share: the clients, the lock table, the topic, and the workflow of a template."""
 
-    def __init__(self, template: dict[str, Any]) -> None:
+    def __init__(self, template: dict[str, Any], *, throttled_tries: int = FEWER_THROTTLED_TRIES) -> None:
         self.ec2 = boto3.client("ec2", REGION)
         self.sfn = boto3.client("stepfunctions", REGION)
         self.dynamodb = boto3.client("dynamodb", REGION)
@@ -84,7 +86,7 @@ class Account:
         self.state_machine, self.repair = (
             self.sfn.create_state_machine(
                 name=name,
-                definition=quick(definition(template, table=self.table, topic=self.topic, name=name)),
+                definition=quick(definition(template, table=self.table, topic=self.topic, name=name), throttled_tries),
                 roleArn="arn:aws:iam::123456789012:role/workflow",
             )["stateMachineArn"]
             for name in ("eip-cutover", "eip-cutover-repair")
@@ -341,12 +343,15 @@ class Aws:
         return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
 
 
-def quick(workflow: str) -> str:
-    """The workflow that believes an address to be moving for half a second, and not for ten."""
+def quick(workflow: str, throttled_tries: int) -> str:
+    """The workflow that believes an address to be moving for half a second, and not for ten, and that gives up after
+    so many throttled tries."""
     seen = re.sub(r'"movingSeconds":10\b', '"movingSeconds":0.5', workflow)
     seen = seen.replace("{% $moved ? 10 : 0 %}", "{% $moved ? 0.5 : 0 %}")
     assert seen != workflow or "movingSeconds" not in workflow
-    return seen
+    patient = f'"MaxAttempts":{THROTTLED_TRIES}'
+    assert patient in workflow
+    return seen.replace(patient, f'"MaxAttempts":{throttled_tries}')
 
 
 def definition(template: dict[str, Any], *, table: str, topic: str, name: str = "eip-cutover") -> str:

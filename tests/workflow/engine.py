@@ -23,8 +23,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from jsonata.utils import Utils
+from jsonpath_ng.ext.parser import parse as jsonpath_parse
 from moto import mock_aws
 from moto.core import responses
+from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
@@ -76,6 +78,8 @@ def corrected_engine() -> Iterator[None]:
         for waits in (Addresses, Servers):
             moto.setitem(_defaults(waits.__init__), "sleep", lambda seconds: time.sleep(seconds * TIME_SCALE))
         moto.setattr(AmazonStateLanguageParser, "parse", cache(AmazonStateLanguageParser.parse))
+        moto.setattr(result_path, "parse", cache(result_path.parse))
+        moto.setattr("jsonpath_ng.ext.parse", cache(jsonpath_parse))
         moto.setattr(
             boto_client, "boto3", SimpleNamespace(client=lambda service_name, **_: service_client(service_name))
         )

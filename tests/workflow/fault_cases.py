@@ -97,7 +97,13 @@ def record(calls: dict[str, list[Call]]) -> None:
 
 def in_order(calls: list[Call]) -> list[Call]:
     """The branches of Preflight run at once: their calls come in the order of their states."""
-    preflight = ("CheckServers", "HealthCheckStaging", "RehearseAssociate", "RehearseDisassociate")
+    preflight = (
+        "CheckServers",
+        "HealthCheckStaging",
+        "RehearseAssociateProduction",
+        "RehearseAssociateStaging",
+        "RehearseDisassociate",
+    )
     mixed = sorted((call for call in calls if call.state in preflight), key=lambda call: call.state)
     begin = next((index for index, call in enumerate(calls) if call.state in preflight), 0)
     rest = [call for call in calls if call.state not in preflight]

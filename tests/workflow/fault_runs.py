@@ -5,7 +5,6 @@ next but the pair's instances: see `prepared`.
 """
 
 import atexit
-import json
 import logging
 import os
 import tempfile
@@ -22,7 +21,6 @@ from typing import Any
 import pytest
 
 from local.faults import Fault
-from stacks.retries import THROTTLED_TRIES
 from tests.workflow import engine
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import Call, EC2Calls, watched
@@ -32,6 +30,7 @@ from tests.workflow.oracle import Run, broken
 from tests.workflow.web import Web
 
 CASES_AT_A_TIME = 8
+THROTTLED_TRIES = 9  # as many as there are take minutes of a matrix; `test_throttling.py` has cases with more
 
 
 @dataclass(frozen=True)
@@ -114,21 +113,9 @@ def other(server: str) -> str:
 def run_all(cases: Sequence[Case], template: dict[str, Any]) -> dict[str, Result]:
     """What came of each case, by its name."""
     workers = min(os.cpu_count() or 1, len(cases))
-    with ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (_impatient(template),)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (template,)) as pool:
         results = pool.map(_run, cases, chunksize=CASES_AT_A_TIME)
         return {str(case): result for case, result in zip(cases, results, strict=True)}
-
-
-def _impatient(template: dict[str, Any]) -> dict[str, Any]:
-    """The same workflow, but what is throttled gives up after 10 tries: 101 take minutes of a matrix.
-
-    `test_throttling.py` has cases with all of them.
-    """
-    tries = '\\"MaxAttempts\\":{}'
-    text = json.dumps(template)
-    assert tries.format(THROTTLED_TRIES) in text
-    found: dict[str, Any] = json.loads(text.replace(tries.format(THROTTLED_TRIES), tries.format(9)))
-    return found
 
 
 # In a process of the pool.
@@ -147,7 +134,7 @@ def _matrix() -> Matrix:
     web = stack.enter_context(Web())
     stack.enter_context(corrected_engine())
     atexit.register(stack.close)
-    return Matrix(Account(_TEMPLATES[0]), web, stack)
+    return Matrix(Account(_TEMPLATES[0], throttled_tries=THROTTLED_TRIES), web, stack)
 
 
 def _run(case: Case) -> Result:

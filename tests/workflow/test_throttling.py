@@ -2,9 +2,8 @@
 
 import pytest
 
-from stacks.retries import THROTTLED_TRIES
 from tests.workflow import engine
-from tests.workflow.account import Aws
+from tests.workflow.account import FEWER_THROTTLED_TRIES, Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick_as_production
 
@@ -37,6 +36,12 @@ def test_whichever_call_waits_for_its_turn_the_cutover_goes_on(
     assert aws.locks == []
 
 
+def test_a_rehearsal_that_passed_is_not_made_again_while_the_next_one_waits(aws: Aws, ec2_calls: EC2Calls) -> None:
+    ec2_calls.fail("AssociateAddress (dry run)", THROTTLED, nth=2, times=20)
+    assert aws.execute({"dryRun": True}).outcome == "DRY_RUN"
+    assert ec2_calls.made.count("AssociateAddress (dry run)") == 1 + 20 + 1
+
+
 @pytest.mark.parametrize("nth", [3, 4])
 def test_a_rollback_waits_for_its_turn_too(aws: Aws, web: Web, ec2_calls: EC2Calls, nth: int) -> None:
     web.behaviour["tao"] = sick_as_production
@@ -61,7 +66,7 @@ def test_who_is_never_let_through_before_the_first_change_changes_nothing(aws: A
 
 
 def test_who_is_let_through_no_more_after_the_first_change_goes_back(aws: Aws, ec2_calls: EC2Calls) -> None:
-    ec2_calls.fail("AssociateAddress", THROTTLED, nth=1, times=THROTTLED_TRIES + 10)
+    ec2_calls.fail("AssociateAddress", THROTTLED, nth=1, times=FEWER_THROTTLED_TRIES + 10)
     execution = aws.execute({})
     assert execution.outcome == "RolledBack"
     assert str(execution.cause).startswith("ReassociateProduction failed with EC2Throttled: AssociateAddress of ")
