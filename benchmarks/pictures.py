@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.cases import CASES
@@ -9,6 +10,7 @@ from benchmarks.methods import METHODS
 from benchmarks.report import PICTURES
 from benchmarks.traffic import Run, Runs
 from local.aws import LocalAws
+from local.fault_layer import Call
 from local.timeline import TOO_SHORT, Band, Panel, Request, bands, draw
 
 DOTS_PER_INCH = 150
@@ -19,8 +21,8 @@ def draw_all(aws: LocalAws, runs: Runs) -> None:
     PICTURES.mkdir(exist_ok=True)
     for case in CASES:
         every = [runs[case, method] for method in METHODS]
-        shown = TOO_SHORT * max(run.answers[-1].sent - run.answers[0].sent for run in every)
-        figure = draw([_panel(aws, run, shown) for run in every])
+        span = max(run.answers[-1].sent - run.answers[0].sent for run in every)
+        figure = draw([_panel(aws, run, span) for run in every])
         figure.savefig(PICTURES / f"{case.name}.png", dpi=DOTS_PER_INCH, facecolor="white")
 
 
@@ -30,8 +32,20 @@ def history(aws: LocalAws, execution: str) -> list[dict[str, Any]]:
     return [event for page in pages for event in page["events"]]
 
 
-def _panel(aws: LocalAws, run: Run, shown: float) -> Panel:
-    """A script's changes are a few milliseconds each, and drawn as long as is `shown`."""
+def bands_of_calls(calls: Sequence[Call], names: Mapping[str, str], *, span: float) -> list[Band]:
+    """A script's calls, a few milliseconds each, long enough to be seen in a picture of about `span` seconds."""
+    shown = 2 * TOO_SHORT * span
+    return [
+        Band(
+            f"{call.action}, {names[call.allocation_id]}" if call.allocation_id else call.action,
+            call.began,
+            max(call.ended, call.began + shown),
+        )
+        for call in calls
+    ]
+
+
+def _panel(aws: LocalAws, run: Run, span: float) -> Panel:
     names = {address.allocation_id: role for role, address in aws.addresses.items()}
     requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in run.answers]
     states = [
@@ -39,9 +53,5 @@ def _panel(aws: LocalAws, run: Run, shown: float) -> Panel:
         for execution in run.ended.executions
         for band in bands(history(aws, execution), ahead=run.wall_clock_ahead)
     ]
-    calls = [
-        Band(f"{call.action}, {names[call.allocation_id]}", call.began, max(call.ended, call.began + shown))
-        for call in run.calls
-        if call.allocation_id
-    ]
-    return Panel(f"{run.method.name}: {run.case.title}", requests, states or calls, zero=run.ended.began)
+    steps = states or bands_of_calls(run.calls, names, span=span)
+    return Panel(f"{run.method.name}: {run.case.title}", requests, steps, zero=run.ended.began)
