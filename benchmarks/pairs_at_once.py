@@ -5,7 +5,6 @@ buckets reject requests below botocore, so that its own retries are real ones. T
 `scale` seconds here, and as many tokens come back in it. All times told are AWS's.
 """
 
-import json
 import tempfile
 import threading
 import time
@@ -92,31 +91,6 @@ def _backend() -> Any:
     return ec2_backends[DEFAULT_ACCOUNT_ID][engine.REGION]
 
 
-def configured(aws: Aws, web: Web, count: int) -> dict[str, Any]:
-    """So many pairs, each with servers and addresses of its own, live on the server `one`; all in `pairs.json`."""
-    aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=300)
-    check = json.loads(aws.pairs_file.read_text())["web"]["healthCheck"]
-    pairs: dict[str, Any] = {}
-    for number in range(count):
-        servers = {name: aws.launch() for name in ("one", "two")}
-        addresses = [
-            aws.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"]
-            for ip in (web.production_ip, web.staging_ip)
-        ]
-        for allocation_id, instance_id in zip(addresses, servers.values(), strict=True):
-            aws.ec2.associate_address(AllocationId=allocation_id, InstanceId=instance_id)
-        pairs[f"pair-{number}"] = {
-            "production": addresses[0],
-            "staging": addresses[1],
-            "servers": servers,
-            "healthCheck": check,
-            "bakeSeconds": 0,
-            "alarms": [],
-        }
-    aws.pairs_file.write_text(json.dumps(pairs))
-    return pairs
-
-
 def cut_over(
     template: dict[str, Any], count: int, *, scale: float, buckets: Admitting, begin: Callable[[], object]
 ) -> dict[str, Any]:
@@ -142,7 +116,7 @@ def cut_over(
         account = Account(template, throttled_tries=THROTTLED_TRIES)
         aws = Aws(account, Path(folder), patch, (web.production_ip, web.staging_ip))
         web.serve(aws)
-        pairs = configured(aws, web, count)
+        pairs = aws.configure_many(count, port=web.port, timeoutSeconds=30, deadlineSeconds=300)
         aws.execute({"pair": next(iter(pairs)), "dryRun": True})  # what is loaded and parsed once is no growth
         tries.clear()
         requests = Requests(scale, buckets)

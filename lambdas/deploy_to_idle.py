@@ -20,9 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from addresses import Addresses, ec2_client
-from describe_addresses import configured_pairs
 from errors import CutoverError
 from pair import Pair, Server
+from pairs import configured_pairs
 
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # How long one call waits before it hands the job back, well within the function's timeout.

@@ -1,9 +1,6 @@
 """DescribeAddresses and DescribeRestored: look at both addresses; plan from it, or compare it with the plan."""
 
-import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -12,19 +9,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from addresses import Addresses, ec2_client, refused_as_preflight
 from domain import Plan, compare_restored, plan
 from errors import RollbackFailed
-from pair import Json, Pair
+from pair import Json
+from pairs import configured_pairs
 from request import read_request
 
 NOTHING = "-"  # no pair's or server's name; see `stacks/expressions.py`
 
 logger = Logger()
 ec2 = ec2_client()
-
-
-def configured_pairs() -> dict[str, Pair]:
-    """The pairs that the stack was deployed with: `pairs.json`, which the stack puts into the asset."""
-    path = Path(os.environ.get("PAIRS_FILE", Path(__file__).with_name("pairs.json")))
-    return {name: Pair.from_json(name, pair) for name, pair in json.loads(path.read_text()).items()}
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

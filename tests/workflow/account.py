@@ -100,6 +100,7 @@ class Aws:
         self.ec2, self.sfn, self.dynamodb = account.ec2, account.sfn, account.dynamodb
         self.table, self.topic = account.table, account.topic
         self.state_machine, self.repair_machine = account.state_machine, account.repair
+        self._ips = ips
         self.servers = {name: self.launch() for name in PAIR}
         self.production, self.staging = (
             self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in ips
@@ -144,6 +145,21 @@ class Aws:
             **(pair or {}),
         }
         self.pairs_file.write_text(json.dumps({"web": configured}))
+
+    def configure_many(self, count: int, *, port: int, **health_check: Any) -> dict[str, Any]:
+        """Configures so many pairs in place of `web`, each with servers and addresses of its own, live on `one`."""
+        self.configure(port=port, **health_check)
+        web = json.loads(self.pairs_file.read_text())["web"]
+        pairs: dict[str, Any] = {}
+        for number in range(count):
+            servers = {name: self.launch() for name in ("one", "two")}
+            addresses = [self.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"] for ip in self._ips]
+            for allocation_id, instance_id in zip(addresses, servers.values(), strict=True):
+                self.ec2.associate_address(AllocationId=allocation_id, InstanceId=instance_id)
+            production, staging = addresses
+            pairs[f"pair-{number}"] = {**web, "production": production, "staging": staging, "servers": servers}
+        self.pairs_file.write_text(json.dumps(pairs))
+        return pairs
 
     def launch(self) -> str:
         launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)

@@ -1,6 +1,5 @@
 """One cutover per pair at a time, and a dead holder never blocks the next."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -169,27 +168,8 @@ def test_what_a_dead_holder_began_is_finished_by_the_same_input(
 
 
 def test_twenty_pairs_at_once_are_each_cut_over_once(aws: Aws, web: Web) -> None:
-    aws.configure(port=web.port, timeoutSeconds=10)  # twenty executions share this process with the servers
-    check = json.loads(aws.pairs_file.read_text())["web"]["healthCheck"]
-    pairs: dict[str, Any] = {}
-    for number in range(20):
-        servers = {name: aws.launch() for name in ("one", "two")}
-        addresses = [
-            aws.ec2.allocate_address(Domain="vpc", Address=ip)["AllocationId"]
-            for ip in (web.production_ip, web.staging_ip)
-        ]
-        for allocation_id, instance_id in zip(addresses, servers.values(), strict=True):
-            aws.ec2.associate_address(AllocationId=allocation_id, InstanceId=instance_id)
-        pairs[f"pair-{number}"] = {
-            "production": addresses[0],
-            "staging": addresses[1],
-            "servers": servers,
-            "healthCheck": check,
-            "bakeSeconds": 0,
-            "alarms": [],
-        }
-    aws.pairs_file.write_text(json.dumps(pairs))
-
+    # Twenty executions share this process with the servers.
+    pairs = aws.configure_many(20, port=web.port, timeoutSeconds=10)
     arns = {name: aws.start({"pair": name}) for name in pairs}
     for name, arn in arns.items():
         execution = aws.wait(arn)
