@@ -207,7 +207,9 @@ def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
             "burst of 50 and 5 a second, other calls 50 and 10 or 100 and 20 (Amazon EC2 Developer Guide, "
             '"Request throttling for the Amazon EC2 API"). Seconds are AWS\'s. *Least* is what the busiest API takes '
             "for the calls of so many undisturbed cutovers: (calls - burst) / rate; where nothing is rejected, it is "
-            "the wall clock itself.",
+            "the wall clock itself. In process, where a second of AWS takes "
+            + ", ".join(f"{scale:g} s with {pairs}" for pairs, scale in SCALES.items())
+            + ".",
             "",
             "| pairs | wall clock, s | least, s | times least | bound by | cut over | staging dark, s: median | most "
             "| processors' share |",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -66,9 +67,9 @@ def _script(command: list[str | Path]) -> Callable[[LocalAws, WhenProductionMove
     def run(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ended:
         ids = [aws.addresses[role].allocation_id for role in ("production", "staging")]
         began = time.monotonic()
-        with _process(aws, [*command, *ids]) as process, moment.do(process.release if stopped else None):
-            process.stdout.read()
-            status = process.wait(LONGEST_SECONDS)
+        with process(aws, [*command, *ids]) as running, moment.do(running.release if stopped else None):
+            running.stdout.read()
+            status = running.wait()
         said = {0: "ended", KILLED: "killed"}.get(status, f"exit status {status}")
         return Ended(began, time.monotonic(), said)
 
@@ -85,9 +86,9 @@ def _workflow(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ende
 
     began = time.monotonic()
     command: list[str | Path] = [sys.executable, HERE / "workflow.py", aws.state_machine_arn, name]
-    with _process(aws, command) as process, moment.do(stop if stopped else None):
-        executions = tuple(process.stdout.read().decode().split())
-        process.wait(LONGEST_SECONDS)
+    with process(aws, command) as running, moment.do(stop if stopped else None):
+        executions = tuple(running.stdout.read().decode().split())
+        running.wait()
     ended = time.monotonic()
     return Ended(began, ended, ", then ".join(_outcome(aws, each) for each in executions), executions)
 
@@ -97,8 +98,17 @@ def _outcome(aws: LocalAws, execution: str) -> str:
     return str(found.output["outcome"] if found.output else found.error or found.status)
 
 
-def _process(aws: LocalAws, command: list[str | Path]) -> Leash:
-    return Leash(command, env=environment.of_this_machine() | aws.environment, stdout=subprocess.PIPE)
+@contextmanager
+def process(aws: LocalAws, command: list[str | Path]) -> Iterator[Leash]:
+    """Killed after `LONGEST_SECONDS`, which ends what it prints."""
+    env = environment.of_this_machine() | aws.environment
+    with Leash(command, env=env, stdout=subprocess.PIPE) as running:
+        too_long = threading.Timer(LONGEST_SECONDS, running.release)
+        too_long.start()
+        try:
+            yield running
+        finally:
+            too_long.cancel()
 
 
 SCRIPT = Method("script", _script([sys.executable, HERE / "classic.py"]))

@@ -79,7 +79,8 @@ class GapRecord:
         """An identity is one server's alone; a release may be on both."""
         if self._identity is not None:
             return found.identity == self._identity
-        return self._former_release not in (None, self._release) and found.release == self._release
+        told_apart = self._release is not None and self._former_release not in (None, self._release)
+        return told_apart and found.release == self._release
 
     def until(self, now: float) -> Gap:
         with self._lock:

@@ -2,7 +2,7 @@
 
 Called asynchronously, so that no cutover waits for it or fails with it. What it finds it keeps in the item of the
 pair's lock, once a second, and at once when the new server has answered: the state ReleaseLock reads it there. It ends
-when the lock is another's or gone, and after 10 s in any case.
+when the lock is another's or gone, and after 10 s in any case, or with the save that is under way then.
 """
 
 import os
@@ -40,7 +40,7 @@ Save = Callable[[Gap], bool]
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Measures through the first of the pair's health checks, and returns what it has saved last (`Gap.to_json`).
+    """Measures through the first of the pair's health checks, and returns what it measured last (`Gap.to_json`).
 
     Event: that of a health check of production, and `lock`, `{"pair", "execution"}`, and `newServer`, what staging
     answered, `{"identity", "release"}`; or `dryRun`, for which nothing is measured.

@@ -1,6 +1,6 @@
 """Tells CloudWatch, every few minutes, how long the locks have been held: a lock held for too long blocks its pair.
 
-A lock is an item of the lock table: `pair`, `execution`, `since` (ISO 8601) and `server`.
+A lock is an item of the lock table: `pair`, `execution`, `since` (ISO 8601), `server`, and maybe `gap`.
 """
 
 import functools

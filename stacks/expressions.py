@@ -27,7 +27,6 @@ REQUEST = (
 )
 EXECUTION = "{% $states.context.Execution.Id %}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
-PAYLOAD = "{% $states.result.Payload %}"
 
 # Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text, and some of
 # its errors (`States.Timeout`) have none.

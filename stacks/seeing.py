@@ -21,7 +21,7 @@ from stacks.function import python_function
 from stacks.functions import Functions
 from stacks.metrics import EVERY_5_MINUTES, oldest_lock, outcomes
 from stacks.retries import SERVICE_TIMEOUT_SECONDS
-from stacks.steps import longest
+from stacks.steps import MEASURE_GAP_SECONDS, longest
 
 ROLLBACK_FAILED = "eip-cutover-rollback-failed"
 REPAIR_FAILED = "eip-cutover-repair-failed"
@@ -40,13 +40,14 @@ NEXT_LOOK = "It looks again five minutes later, and sees then what it did not se
 def longest_cutover(functions: Functions) -> float:
     """The seconds that a cutover of the slowest pair may hold its lock, if every state is as slow as it may be, once.
 
-    That is RepairStaging, Preflight (the slowest of its branches), the three moves, HealthCheckProduction with its
-    bake, and ReleaseLock. One that holds it for longer is trying again, rolls back, or does not run any more.
+    That is RepairStaging, Preflight (the slowest of its branches), MeasureGap, the three moves, HealthCheckProduction
+    with its bake, and ReleaseLock. One that holds it for longer is trying again, rolls back, or does not run any more.
     """
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
     preflight = max(longest(function) for function in checks)
-    return 4 * move + preflight + longest(functions.health_check) + SERVICE_TIMEOUT_SECONDS
+    services = MEASURE_GAP_SECONDS + SERVICE_TIMEOUT_SECONDS
+    return 4 * move + preflight + longest(functions.health_check) + services
 
 
 class Seeing(Construct):

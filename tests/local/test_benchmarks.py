@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import measure_gap
-from benchmarks import cost
+from benchmarks import cost, methods
 from benchmarks.cost import transitions
 from benchmarks.load import REQUESTS_A_SECOND, Load
-from benchmarks.methods import HERE
+from benchmarks.methods import HERE, KILLED
 from benchmarks.pictures import bands_of_calls
 from benchmarks.shares import production_share, staging_dark
 from benchmarks.summary import summarized
@@ -31,7 +32,6 @@ from local.server import Server
 from local.timeline import Panel, Request, draw
 
 LOOPBACK = "127.0.0.1"
-INTERVAL = 1 / REQUESTS_A_SECOND
 
 
 class Stalling(ThreadingHTTPServer):
@@ -190,6 +190,13 @@ def test_a_classic_script_swaps_the_addresses_by_four_calls(ec2: Ec2, command: t
         ("AssociateAddress", production.allocation_id),
         ("AssociateAddress", staging.allocation_id),
     ]
+
+
+def test_a_method_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "LONGEST_SECONDS", 0.3)
+    with methods.process(SimpleNamespace(environment={}), ["sleep", "60"]) as process:  # type: ignore[arg-type]
+        assert process.stdout.read() == b""
+        assert process.wait() == KILLED
 
 
 def test_every_call_of_a_script_is_seen_in_its_picture() -> None:

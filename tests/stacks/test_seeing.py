@@ -170,9 +170,9 @@ def test_a_lock_is_held_too_long_when_every_state_of_a_cutover_once_takes_less(
     workflow = json.loads(definition(template, table="locks", topic="outcomes"))
     seconds = {name: state.get("TimeoutSeconds", 0) for name, state in states_of(workflow)}
     preflight = max(
-        seconds[name] for branch in workflow["States"]["Preflight"]["Branches"] for name, _ in states_of(branch)
+        sum(seconds[name] for name, _ in states_of(branch)) for branch in workflow["States"]["Preflight"]["Branches"]
     )
-    while_locked = ["RepairStaging", "DisassociateStaging", "ReassociateProduction", "ReassociateStaging"]
+    while_locked = ["RepairStaging", "MeasureGap", "DisassociateStaging", "ReassociateProduction", "ReassociateStaging"]
     slowest = preflight + sum(seconds[name] for name in [*while_locked, "HealthCheckProduction", "ReleaseLock"])
     found = {one["Properties"]["AlarmName"]: one for one in resources(template, "AWS::CloudWatch::Alarm").values()}
     assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest

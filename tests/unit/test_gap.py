@@ -54,6 +54,11 @@ def test_the_new_server_is_known_by_its_identity() -> None:
     assert gap.to_json()["newServerAt"] == "2026-01-01T00:00:00.250Z"
 
 
+def test_no_answer_is_none_of_a_new_server_that_sends_no_release() -> None:
+    record = recorded((0.1, answer(X_Release="1")), (0.2, BAD), new={"identity": None, "release": None})
+    assert record.until(101).new_server_at is None
+
+
 def test_an_error_that_the_new_server_answers_is_an_answer_of_it() -> None:
     sick = answer(X_Server="tao")
     gap = recorded((0.1, FORMER), (0.2, type(sick)(500, 10, headers=sick.headers))).until(101)

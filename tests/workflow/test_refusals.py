@@ -6,8 +6,6 @@ from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick
 
-SWAPPED_BY_HAND = ("bittybot", "tao")
-
 
 @pytest.mark.parametrize(
     ("value", "says"),
