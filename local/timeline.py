@@ -60,12 +60,16 @@ class Band:
 
 @dataclass(frozen=True)
 class Panel:
-    """One run. Its time is counted from `zero`, or from the first request."""
+    """One run. Its time is counted from `zero`, or from the first request.
+
+    Bands too short to be seen are left out; with `every_band`, drawn long enough to be seen.
+    """
 
     title: str
-    requests: Sequence[Request]
+    requests: Sequence[Request] = ()
     bands: Sequence[Band] = ()
     zero: float | None = None
+    every_band: bool = False
 
     @property
     def start(self) -> float:
@@ -131,7 +135,8 @@ def draw(panels: Sequence[Panel], *, width: float = WIDTH) -> Figure:
 
     spans = [panel.seconds for panel in panels]
     first, last = min((span[0] for span in spans), default=0), max((span[1] for span in spans), default=1)
-    seen = [list(long_enough(panel.bands, (last - first) * TOO_SHORT)) for panel in panels]
+    hair = (last - first) * TOO_SHORT
+    seen = [list(long_enough(panel.bands, 0 if panel.every_band else hair)) for panel in panels]
     titles = [TITLE_HEIGHT if panel.title else UNTITLED_HEIGHT for panel in panels]
     height = LEGEND_HEIGHT + sum(titles) + DOTS_HEIGHT * len(panels) + ROW_HEIGHT * sum(map(len, seen)) + AXIS_HEIGHT
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -146,7 +151,7 @@ def draw(panels: Sequence[Panel], *, width: float = WIDTH) -> Figure:
         if bands:
             edge -= ROW_HEIGHT * len(bands)
             axes = _axes(figure, edge, ROW_HEIGHT * len(bands), limits)
-            _draw_bands(axes, panel, bands, number)
+            _draw_bands(axes, panel, bands, number, shortest=2 * hair if panel.every_band else 0)
         if number == len(panels) - 1:
             axes.tick_params(axis="x", labelbottom=True)
             axes.set_xlabel("seconds", fontsize=TEXT_SIZE, color=FAINT_INK, labelpad=2)
@@ -221,13 +226,17 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
             )
 
 
-def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int) -> None:
-    """A row for each. Its name stands right of the bar; where there is no room left of it; else on it."""
+def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int, *, shortest: float) -> None:
+    """A row for each, at least `shortest` seconds long.
+
+    Its name stands right of the bar; where there is no room left of it; else on it.
+    """
     axes.set_ylim(len(bands) - 0.5, -0.5)
     axes.set_yticks([])
     left, right = axes.get_window_extent().intervalx
     for row, band in enumerate(bands):
-        began, ended = band.began - panel.start, band.ended - panel.start
+        began = band.began - panel.start
+        ended = max(band.ended - panel.start, began + shortest)
         axes.barh(row, ended - began, left=began, height=0.62, color=BAND, edgecolor=BAND_EDGE, linewidth=1, zorder=3)
         label = axes.annotate(
             band.name, (ended, row), xytext=(5, 0), textcoords="offset points", va="center_baseline", ha="left",

@@ -45,7 +45,8 @@ def longest_cutover(functions: Functions) -> float:
     """
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
-    preflight = max(longest(function) for function in checks)
+    rehearsals = MEASURE_GAP_SECONDS + 2 * longest(functions.associate_address)
+    preflight = max(rehearsals, *(longest(function) for function in checks))
     services = MEASURE_GAP_SECONDS + SERVICE_TIMEOUT_SECONDS
     return 4 * move + preflight + longest(functions.health_check) + services
 

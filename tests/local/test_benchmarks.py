@@ -21,7 +21,6 @@ from benchmarks import cost, methods
 from benchmarks.cost import transitions
 from benchmarks.load import REQUESTS_A_SECOND, Load
 from benchmarks.methods import HERE, KILLED
-from benchmarks.pictures import bands_of_calls
 from benchmarks.shares import production_share, staging_dark
 from benchmarks.summary import summarized
 from local import environment
@@ -29,7 +28,6 @@ from local.client import Answer
 from local.ec2 import Ec2
 from local.fault_layer import Call
 from local.server import Server
-from local.timeline import Panel, Request, draw
 
 LOOPBACK = "127.0.0.1"
 
@@ -197,24 +195,6 @@ def test_a_method_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -
     with methods.process(SimpleNamespace(environment={}), ["sleep", "60"]) as process:  # type: ignore[arg-type]
         assert process.stdout.read() == b""
         assert process.wait() == KILLED
-
-
-def test_every_call_of_a_script_is_seen_in_its_picture() -> None:
-    calls = [
-        Call("DescribeAddresses", None, 10.300, 10.303),
-        Call("DisassociateAddress", "eipalloc-2", 10.304, 10.306),
-        Call("AssociateAddress", "eipalloc-1", 10.307, 10.309),
-        Call("AssociateAddress", "eipalloc-2", 10.310, 10.312),
-    ]
-    names = {"eipalloc-1": "production", "eipalloc-2": "staging"}
-    requests = [Request(10 + n / 200, 3, "bittybot", None) for n in range(1000)]
-    drawn = draw([Panel("script", requests, bands_of_calls(calls, names, span=4.9), zero=10)])
-    assert [text.get_text() for axes in drawn.axes for text in axes.texts if "-band-" in (text.get_gid() or "")] == [
-        "DescribeAddresses",
-        "DisassociateAddress, staging",
-        "AssociateAddress, production",
-        "AssociateAddress, staging",
-    ]
 
 
 def test_productions_share_is_1_where_one_call_moves_it_and_more_where_several_do() -> None:

@@ -218,6 +218,14 @@ def test_production_is_only_ever_moved_never_disassociated(each_workflow: dict[s
             }, name
 
 
+@pytest.mark.parametrize("address", ["Production", "Staging"])
+def test_a_rehearsal_asks_for_the_very_move_that_comes(workflow: dict[str, Any], address: str) -> None:
+    payloads = {name: state.get("Arguments", {}).get("Payload", {}) for name, state in states_of(workflow)}
+    rehearsal, move = payloads[f"RehearseAssociate{address}"], payloads[f"Reassociate{address}"]
+    assert rehearsal["dryRun"] is True
+    assert (rehearsal["address"], rehearsal["server"]) == (move["address"], move["server"])
+
+
 def test_no_id_reaches_a_function_that_changes_something_but_through_the_plan(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
         if state.get("Arguments", {}).get("FunctionName") in CHANGING:

@@ -77,6 +77,15 @@ def test_a_state_too_short_to_be_seen_is_left_out_unless_it_is_the_last() -> Non
     assert [band.name for band in timeline.long_enough(states, 0.01)] == ["Long", "End"]
 
 
+def test_where_every_band_is_asked_for_even_the_shortest_is_seen() -> None:
+    calls = [Band("Describe", 1, 1.001), Band("Move", 1.002, 1.003), Band("Long", 2, 9)]
+    seen = [text.get_text() for text in names([Panel("", bands=calls, every_band=True)])]
+    assert seen == ["Describe", "Move", "Long"]
+    figure = timeline.draw([Panel("", bands=calls, every_band=True)])
+    widths = [bar.get_extents().width for axes in figure.axes for bar in axes.patches]  # in pixels
+    assert min(widths) > 2
+
+
 @pytest.mark.parametrize("width", [3.75, timeline.WIDTH, 8.6])
 def test_names_of_states_never_meet_and_stay_within_the_picture(width: float) -> None:
     """Many short states side by side, in the beginning, the middle and the end of a run."""

@@ -30,7 +30,7 @@ from tests.workflow.oracle import Run, broken
 from tests.workflow.web import Web
 
 CASES_AT_A_TIME = 8
-THROTTLED_TRIES = 9  # as many as there are take minutes of a matrix; `test_throttling.py` has cases with more
+FEWEST_THROTTLED_TRIES = 9  # as many as there are take minutes of a matrix; `test_throttling.py` has cases with more
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _matrix() -> Matrix:
     web = stack.enter_context(Web())
     stack.enter_context(corrected_engine())
     atexit.register(stack.close)
-    return Matrix(Account(_TEMPLATES[0], throttled_tries=THROTTLED_TRIES), web, stack)
+    return Matrix(Account(_TEMPLATES[0], throttled_tries=FEWEST_THROTTLED_TRIES), web, stack)
 
 
 def _run(case: Case) -> Result:
