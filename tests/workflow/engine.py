@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC
-from functools import cache
+from functools import cache, wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +26,7 @@ from jsonata.utils import Utils
 from jsonpath_ng.ext.parser import parse as jsonpath_parse
 from moto import mock_aws
 from moto.core import responses
+from moto.dynamodb.models import DynamoDBBackend
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
@@ -75,6 +76,8 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(ExecutionWorker, "start", _start)
         moto.setattr(execute_state, "Thread", _InPlace)
         moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
+        for write in ("put_item", "update_item", "delete_item"):
+            moto.setattr(DynamoDBBackend, write, _atomic(getattr(DynamoDBBackend, write)))
         for waits in (Addresses, Servers):
             moto.setitem(_defaults(waits.__init__), "sleep", lambda seconds: time.sleep(seconds * TIME_SCALE))
         moto.setattr(AmazonStateLanguageParser, "parse", cache(AmazonStateLanguageParser.parse))
@@ -86,6 +89,20 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * TIME_SCALE)))
         moto.setattr(WaitFunction, "_wait_interval", _wait)
         yield
+
+
+_WRITES = threading.RLock()
+
+
+def _atomic(write: Callable[..., Any]) -> Callable[..., Any]:
+    """moto looks at a condition and then writes, whatever another thread has written in between; DynamoDB does not."""
+
+    @wraps(write)
+    def alone(*args: Any, **kwargs: Any) -> Any:
+        with _WRITES:
+            return write(*args, **kwargs)
+
+    return alone
 
 
 def _defaults(function: Any) -> dict[str, Any]:

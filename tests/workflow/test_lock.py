@@ -1,6 +1,10 @@
 """One cutover per pair at a time, and a dead holder never blocks the next."""
 
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -26,6 +30,35 @@ def held(aws: Aws, web: Web) -> Callable[[str, str], str]:
         return arn
 
     return start
+
+
+@pytest.fixture
+def hectic() -> Iterator[None]:
+    """Threads take turns all the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hectic")
+def test_of_conditional_writes_at_once_one_succeeds(aws: Aws) -> None:
+    """As DynamoDB has it; what moto does otherwise is corrected in `engine.py`."""
+    refused = aws.dynamodb.exceptions.ConditionalCheckFailedException
+    for turn in range(20):
+        begin = threading.Barrier(6)
+
+        def write(item: dict[str, Any], begin: threading.Barrier = begin) -> bool:
+            begin.wait()
+            with suppress(refused):
+                aws.dynamodb.put_item(TableName=aws.table, Item=item, ConditionExpression="attribute_not_exists(pair)")
+                return True
+            return False
+
+        with ThreadPoolExecutor(6) as threads:
+            items = [{"pair": {"S": f"turn-{turn}"}, "execution": {"S": str(number)}} for number in range(6)]
+            assert sum(threads.map(write, items)) == 1
+        aws.dynamodb.delete_item(TableName=aws.table, Key={"pair": {"S": f"turn-{turn}"}})
 
 
 @pytest.mark.parametrize("executions", [5, 20])
