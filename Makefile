@@ -20,7 +20,7 @@ demo: setup ## See a cutover, a refusal and a rollback, under live traffic, on t
 	@$(BIN)/python -m local.demo
 
 aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
-	@$(BIN)/python -m local.aws
+	@$(BIN)/python -m local.console
 
 test: setup ## Every test
 	$(TWO_AT_A_TIME) tests/unit tests/stacks tests/workflow --ignore $(MATRIX)
@@ -31,6 +31,7 @@ check: setup ## What CI runs: format, lint, types, the picture, and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
+	PYTHONPATH=lambdas:. $(BIN)/lint-imports --no-cache
 	$(MAKE) test
 
 format: setup ## Formats, and mends what can be mended

@@ -8,10 +8,10 @@ import sys
 
 import aws_cdk as cdk
 
+from stacks.configuration.problems import InvalidConfiguration
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
-from stacks.pipeline_stack import PipelineStack
-from stacks.problems import InvalidConfiguration
-from stacks.settings import configured
+from stacks.pipeline.pipeline_stack import PipelineStack
 
 app = cdk.App()
 try:

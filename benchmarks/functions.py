@@ -17,7 +17,7 @@ from statistics import median
 from benchmarks.fresh_python import Cost, cost_of
 from benchmarks.report import Section
 from benchmarks.synthesized import asset_of, print_alone
-from stacks.asset import SOURCE
+from stacks.functions.bundle import SOURCE
 
 ROUNDS = 5
 LIMIT = 1.25

@@ -32,7 +32,7 @@ from benchmarks.function_memory import memory_by_pairs
 from benchmarks.report import Section
 from benchmarks.synthesized import asset_of, print_alone, template_of
 from local.token_buckets import LIMITS, TokenBuckets
-from stacks.retries import THROTTLED_TRIES
+from stacks.workflow.retries import THROTTLED_TRIES
 
 PROJECT = Path(__file__).parent.parent
 # How long a second of AWS takes with so many pairs: as short as possible, and long enough that the processors wait for

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local import environment
 from local.aws import LocalAws
-from local.leash import Leash
+from local.child_process import Leash
 
 HERE = Path(__file__).resolve().parent
 KILLED = 128 + 9

@@ -25,7 +25,7 @@ from moto.ec2.models import ec2_backends
 
 from local.address_semantics import allocation_of
 from local.token_buckets import REJECTED, REJECTION
-from stacks.retries import THROTTLED_TRIES
+from stacks.workflow.retries import THROTTLED_TRIES
 from tests.workflow import engine
 from tests.workflow.account import Account, Aws
 from tests.workflow.web import Web

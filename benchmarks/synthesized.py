@@ -15,7 +15,7 @@ def synthesized(folder: Path) -> None:
     """Fills the folder with the cloud assembly."""
     import aws_cdk as cdk  # noqa: PLC0415  # starts Node.js, in each process that imports it
 
-    from stacks.configuration import configured_pairs  # noqa: PLC0415
+    from stacks.configuration.pairs import configured_pairs  # noqa: PLC0415
     from stacks.cutover_stack import CutoverStack  # noqa: PLC0415
 
     context = json.loads(CONFIGURATION.read_text())["context"]

@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from client.problems import NotAnExecution, Problem, UnknownExecution, code_of
+from client.errors import NotAnExecution, Problem, UnknownExecution, code_of
 from client.text import JsonObject, parsed, plain
 
 STACK = "EipCutover"

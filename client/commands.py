@@ -17,16 +17,16 @@ import boto3
 import click
 
 from client.account import STACK, Account
+from client.errors import AWS_ERRORS, Problem, is_passing, sentence
 from client.follow import Follower, LostSight
 from client.history import entries
 from client.init import NAME, described_pair
 from client.lock import unlock as delete_dead_lock
-from client.problems import AWS_ERRORS, Problem, is_passing, sentence
 from client.result import CLIENT_FAILED, DETAILED, INTERRUPTED, MEANINGS, OK, Result
+from client.rollback_target import PREFIX, way_back
 from client.screen import Screen
 from client.status import chosen_pair, chosen_pairs, standings
 from client.text import JsonObject, columns, plain
-from client.way_back import PREFIX, way_back
 
 TERMINATED = 128 + signal.SIGTERM
 # What StartExecution refuses in a name: API reference.

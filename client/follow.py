@@ -7,7 +7,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from client.account import Account, moment_of
-from client.problems import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_passing, sentence
+from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_passing, sentence
 from client.progress import Progress
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen

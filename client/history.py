@@ -7,7 +7,7 @@ from itertools import islice
 from client.account import Account
 from client.progress import Progress
 from client.result import Result, result_of
-from client.starters import starters
+from client.started_by import starters
 from client.text import JsonObject, clock, duration, plain
 
 # Of the workflow's executions, those of one pair are found by looking at each.

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from client.account import Account
-from client.problems import Problem
+from client.errors import Problem
 from client.text import JsonObject, plain
 
-# As in `stacks/configuration.py`; a test deploys what comes out of here.
+# As in `stacks/configuration/pairs.py`; a test deploys what comes out of here.
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LONGEST_NAME = 64
 

@@ -1,14 +1,14 @@
-"""`unlock`: deletes a dead lock, by the rules by which the workflow itself takes one over (`stacks/lock.py`)."""
+"""`unlock`: deletes a dead lock, as the workflow itself takes one over (`stacks/workflow/lock.py`)."""
 
 from datetime import UTC, datetime, timedelta
 
 from client.account import Account, Lock, moment_of
-from client.problems import NotAnExecution, Refused, UnknownExecution
+from client.errors import NotAnExecution, Refused, UnknownExecution
 from client.result import RUNNING
 from client.text import plain
 
 # How long after its execution has ended a call of a function may still change an address: `LAST_CALL` of
-# `stacks/functions.py`; a test compares the two.
+# `stacks/functions/functions.py`; a test compares the two.
 LAST_CALL = timedelta(seconds=45)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from client.account import Account, Lock, Pair
-from client.problems import NotAnExecution, Problem, UnknownExecution
+from client.errors import NotAnExecution, Problem, UnknownExecution
 from client.result import place
 from client.text import JsonObject, plain
 

@@ -7,9 +7,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from addresses import Addresses, ec2_client
-from domain import Plan, refuse_redriven
-from pair import Json, Server
+from aws.addresses import Addresses
+from aws.calls import ec2_client
+from domain.pair import Json, Server
+from domain.plan import Plan, refuse_redriven
 
 logger = Logger()
 ec2 = ec2_client()

@@ -6,11 +6,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from addresses import ec2_client, refused_as_preflight
-from domain import Plan
-from errors import PreflightFailed
-from pair import Json, capitalized
-from servers import Servers
+from aws.calls import ec2_client, refused_as_preflight
+from aws.servers import Servers
+from domain.errors import PreflightFailed
+from domain.pair import Json
+from domain.plan import Plan
+from domain.text import capitalized
 
 logger = Logger()
 ec2 = ec2_client()
@@ -43,7 +44,7 @@ def refuse_unfit(plan: Plan, servers: Servers) -> None:
 def refuse_alarms(names: Sequence[str]) -> None:
     """Raises PreflightFailed when one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
     # Only here: most pairs have no alarms, and need no client for them.
-    from alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
+    from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 
     try:
         look = alarms_in_alarm(cloudwatch_client(), names)

@@ -19,10 +19,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from addresses import Addresses, ec2_client
-from errors import CutoverError
-from pair import Pair, Server
-from pairs import configured_pairs
+from aws.addresses import Addresses
+from aws.calls import ec2_client
+from domain.deployed_pairs import configured_pairs
+from domain.errors import CutoverError
+from domain.pair import Pair, Server
 
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # How long one call waits before it hands the job back, well within the function's timeout.

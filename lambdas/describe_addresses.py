@@ -6,14 +6,15 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from addresses import Addresses, ec2_client, refused_as_preflight
-from domain import Plan, compare_restored, plan
-from errors import RollbackFailed
-from pair import Json
-from pairs import configured_pairs
-from request import read_request
+from aws.addresses import Addresses
+from aws.calls import ec2_client, refused_as_preflight
+from domain.deployed_pairs import configured_pairs
+from domain.errors import RollbackFailed
+from domain.pair import Json
+from domain.plan import Plan, compare_restored, plan
+from domain.request import read_request
 
-NOTHING = "-"  # no pair's or server's name; see `stacks/expressions.py`
+NOTHING = "-"  # no pair's or server's name; see `stacks/workflow/expressions.py`
 
 logger = Logger()
 ec2 = ec2_client()

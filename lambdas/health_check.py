@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
-import shared
-from attempt import Stop, shortened
-from check import Check, checks_of, live_checks_of
-from errors import ProductionUnhealthy, StagingUnhealthy
-from metrics import Metric, emit
-from polling import KEPT_FINDINGS, Polled, ProbeOnce, bake, poll, together
-from probe import probe
-from tls import client_context
-from unhealthy import alarm_message, bake_message, unhealthy_message
-from verdict import Finding, Healthy, Unhealthy, last_good
+from aws.metrics import Metric, emit
+from domain.errors import ProductionUnhealthy, StagingUnhealthy
+from domain.text import shortened
+from health import shared_store
+from health.check import Check, checks_of, live_checks_of
+from health.deadline import Stop
+from health.messages import alarm_message, bake_message, unhealthy_message
+from health.polling import KEPT_FINDINGS, Polled, ProbeOnce, bake, poll, together
+from health.probe import probe
+from health.tls import client_context
+from health.verdict import Finding, Healthy, Unhealthy, last_good
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from alarms import Watched
+    from aws.alarms import Watched
 
 ERROR_CHARACTERS = 160
 
@@ -95,12 +96,12 @@ def _polled(
     return ended[: len(checks)], [next(live) if check else None for check in live_checks]
 
 
-def _compared(staging: Polled, live: Polled | None) -> shared.Same | shared.NotCompared | None:
+def _compared(staging: Polled, live: Polled | None) -> shared_store.Same | shared_store.NotCompared | None:
     """None where there is nothing to compare. Raises PreflightFailed."""
     if not (staging.check.shared_header and staging.check.address == "staging"):
         return None
-    comparison = shared.compared(staging.check, _answered(staging)["shared"], live)
-    if isinstance(comparison, shared.NotCompared):
+    comparison = shared_store.compared(staging.check, _answered(staging)["shared"], live)
+    if isinstance(comparison, shared_store.NotCompared):
         logger.warning("what the servers share was not compared", extra={"reason": comparison.reason})
     return comparison
 
@@ -114,7 +115,7 @@ def _baked(event: Mapping[str, Any], checks: Sequence[Check], seconds: float, pr
     loops = [loop(check) for check in checks]
     if names := event.get("alarms"):
         # Only here: boto3 takes longer to import than all the rest, and most pairs have no alarms.
-        from alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
+        from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
         look = functools.partial(alarms_in_alarm, cloudwatch_client(watching=True), names)
         loops.append(lambda stop: watch(look, seconds, time.monotonic, stop.wait))
@@ -159,7 +160,7 @@ def _error(event: Mapping[str, Any]) -> type[StagingUnhealthy | ProductionUnheal
 def _result(
     event: Mapping[str, Any],
     polled: Sequence[Polled],
-    comparisons: Sequence[shared.Same | shared.NotCompared | None] = (),
+    comparisons: Sequence[shared_store.Same | shared_store.NotCompared | None] = (),
 ) -> dict[str, Any]:
     """What the handler returns; far below the 256 KiB that a state's output may have, whatever the servers sent."""
     compared = list(comparisons) or [None] * len(polled)
@@ -173,12 +174,12 @@ def _result(
         "warnings": [
             f"{one.check.shared_header} of {one.check.server} was compared with nothing: {comparison.reason}."
             for one, comparison in zip(polled, compared, strict=True)
-            if isinstance(comparison, shared.NotCompared)
+            if isinstance(comparison, shared_store.NotCompared)
         ],
     }
 
 
-def _check_result(polled: Polled, comparison: shared.Same | shared.NotCompared | None) -> dict[str, Any]:
+def _check_result(polled: Polled, comparison: shared_store.Same | shared_store.NotCompared | None) -> dict[str, Any]:
     answered = _answered(polled)
     return {
         "check": polled.check.request.url,
@@ -186,7 +187,7 @@ def _check_result(polled: Polled, comparison: shared.Same | shared.NotCompared |
         "probeCount": polled.probe_count,
         "identity": answered["identity"],
         "release": answered["release"],
-        "shared": comparison and {"compared": isinstance(comparison, shared.Same), **asdict(comparison)},
+        "shared": comparison and {"compared": isinstance(comparison, shared_store.Same), **asdict(comparison)},
     }
 
 

@@ -18,12 +18,12 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from attempt import ProbeStopped, Stop
-from check import Check, checks_of
-from gap import INTERVAL_SECONDS, Gap, GapRecord
-from probe import probe
-from tls import client_context
-from verdict import judge
+from health.check import Check, checks_of
+from health.deadline import ProbeStopped, Stop
+from health.gap import INTERVAL_SECONDS, Gap, GapRecord
+from health.probe import probe
+from health.tls import client_context
+from health.verdict import judge
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
-from metrics import Metric, emit
+from aws.metrics import Metric, emit
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# What `stacks/configuration.py` allows as a name of a pair or a server, and what an outcome looks like.
+# What `stacks/configuration/pairs.py` allows as a name of a pair or a server, and what an outcome looks like.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 OUTCOME = re.compile(r"[A-Za-z_]{1,64}")
 ROLLBACKS = ("RolledBack", "RollbackFailed")

@@ -1,6 +1,6 @@
 """AWS on this machine, complete: the pair `web` on two running servers, and the stack deployed that swaps them.
 
-`with LocalAws() as aws:` for tests and the demo; `python -m local.aws` (`make aws`) for people, see `local.console`.
+`with LocalAws() as aws:` for tests and the demo; `make aws` for people, see `local.console`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any, Literal, Self, get_args
 from local import deployment, environment
 from local.ec2 import Address, Ec2
 from local.emulator import Emulator
-from local.moving import Moving
 from local.network import Endpoint, Network, require_addresses
-from local.scratch import folder_of_this_run
+from local.propagation import Moving
+from local.run_folder import folder_of_this_run
 from local.server import Server
 
 PAIR = "web"
@@ -255,9 +255,3 @@ class LocalAws:
 
     def _took(self, what: str, began: float) -> None:
         self.seconds[what] = time.monotonic() - began
-
-
-if __name__ == "__main__":
-    from local.console import main
-
-    main()

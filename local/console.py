@@ -18,7 +18,7 @@ from types import FrameType
 
 from local.aws import PAIR, LocalAws
 from local.deployment import ROOT
-from local.scratch import LOCAL
+from local.run_folder import LOCAL
 
 ENV = LOCAL / "env"
 INTERRUPTED = 128 + signal.SIGINT
@@ -116,3 +116,7 @@ In another terminal, in this folder:
   eval "$TAO_SICK"                                        # its /health answers 500 from now on; see also TAO_WELL
   python -m local.faults AssociateAddress --kind answer-lost    # the next one; see --help, and --clear
 """
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from local.client import Answer, Client
 from local.console import INTERRUPTED, end_on_signals
 from local.deployment import ROOT
 from local.page import Run, page
-from local.scratch import LOCAL
+from local.run_folder import LOCAL
 from local.server import Behaviour
 from local.timeline import Panel, Request, bands
 

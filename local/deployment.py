@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from local import environment
+from local.child_process import Leash
 from local.ec2 import REGION
 from local.emulator import ACCOUNT, Emulator
-from local.leash import Leash
 
 ROOT = Path(__file__).resolve().parent.parent
 CDK = ROOT / "node_modules" / ".bin" / "cdk"

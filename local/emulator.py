@@ -19,10 +19,10 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from local import environment, holds
+from local import environment, pausable_ministack
+from local.child_process import Leash
 from local.ec2 import ACCESS_KEY, LOOPBACK, REGION
-from local.holds import Hold
-from local.leash import Leash
+from local.pausable_ministack import Hold
 
 ACCOUNT = "000000000000"
 READY_SECONDS = 60.0
@@ -89,12 +89,12 @@ class Emulator:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "TMPDIR": str(self._temporary),
-            holds.FOLDER: str(self._holds),
+            pausable_ministack.FOLDER: str(self._holds),
         }
         clients = environment.of_a_client(endpoint=self.endpoint, ec2_endpoint=self._ec2_endpoint)
         with self._log.open("ab") as log:
             self._process = Leash(
-                [sys.executable, "-P", holds.__file__],
+                [sys.executable, "-P", pausable_ministack.__file__],
                 env=environment.of_this_machine() | clients | variables,
                 cwd=self._temporary,
                 stdout=log,

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from local import web_server
-from local.leash import Leash
+from local.child_process import Leash
 
 Behaviour = Literal["good", "sick", "broken", "fails-as-production"]
 """`sick`: `/health` answers 500. `broken`: every path does.

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.scratch import LOCAL
+from local.run_folder import LOCAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

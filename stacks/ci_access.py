@@ -6,11 +6,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.acknowledged import acknowledge_wildcards
-from stacks.ci_configuration import Trust
-from stacks.repair import NAME as REPAIR
-from stacks.state_machine import executions_of
-from stacks.workflow import NAME
+from stacks.cdk_nag import acknowledge_wildcards
+from stacks.configuration.ci_access import Trust
+from stacks.workflow.cutover import NAME
+from stacks.workflow.repair import NAME as REPAIR
+from stacks.workflow.state_machine import executions_of
 
 EXECUTIONS = "The executions of this one state machine: who starts them names them."
 ANY_ADDRESS = "ec2:DescribeAddresses accepts no other resource (Service Authorization Reference, Amazon EC2)."

@@ -10,17 +10,18 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from stacks.acknowledged import acknowledge, acknowledge_state_machine
+from stacks.cdk_nag import acknowledge
 from stacks.ci_access import CiAccess
-from stacks.ci_configuration import Trust
-from stacks.configuration import Pair, Vpc, placeholder_ids
-from stacks.functions import LAST_CALL, Functions
-from stacks.repair import NAME as REPAIR_NAME
-from stacks.repair import Repair
-from stacks.seeing import ALARMS, Seeing
-from stacks.topic import OutcomesTopic
-from stacks.workflow import NAME as WORKFLOW_NAME
-from stacks.workflow import Workflow
+from stacks.configuration.ci_access import Trust
+from stacks.configuration.pairs import Pair, Vpc, placeholder_ids
+from stacks.functions.functions import LAST_CALL, Functions
+from stacks.monitoring.monitoring import ALARMS, Seeing
+from stacks.monitoring.topic import OutcomesTopic
+from stacks.workflow.cutover import NAME as WORKFLOW_NAME
+from stacks.workflow.cutover import Workflow
+from stacks.workflow.repair import NAME as REPAIR_NAME
+from stacks.workflow.repair import Repair
+from stacks.workflow.state_machine import acknowledge_state_machine
 
 # Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
 PAIRS_PATH = f"/{WORKFLOW_NAME}/pairs"

@@ -8,8 +8,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from local.scratch import LOCAL
-from stacks.configuration import configured_pairs
+from local.run_folder import LOCAL
+from stacks.configuration.pairs import configured_pairs
 from stacks.cutover_stack import CutoverStack
 
 # Before any handler is imported: their clients are made at import, as in Lambda.

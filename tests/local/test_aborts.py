@@ -10,8 +10,8 @@ import pytest
 
 from local.aws import LocalAws
 from local.faults import Fault
-from stacks.repair import NAME as REPAIR
-from stacks.workflow import NAME as CUTOVER
+from stacks.workflow.cutover import NAME as CUTOVER
+from stacks.workflow.repair import NAME as REPAIR
 from tests.stacks.test_contract import states_of
 
 WHOLE = (("bittybot", "tao"), ("tao", "bittybot"))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
+from local.child_process import Leash
 from local.deployment import ROOT
-from local.leash import Leash
 from local.page import Run, page
 from local.timeline import Band, Panel, Request
 

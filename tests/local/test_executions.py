@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local.aws import Execution, LocalAws
-from stacks.workflow import NAME as CUTOVER
+from stacks.workflow.cutover import NAME as CUTOVER
 
 AWS_CLI = Path(sys.executable).with_name("aws")
 

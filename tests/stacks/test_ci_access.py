@@ -7,8 +7,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.ci_configuration import Trust
-from stacks.configuration import configured_pairs
+from stacks.configuration.ci_access import Trust
+from stacks.configuration.pairs import configured_pairs
 from stacks.cutover_stack import CutoverStack
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stacks.ci_configuration import Trust, configured_ci_access
-from stacks.problems import InvalidConfiguration
-from stacks.settings import configured
+from stacks.configuration.ci_access import Trust, configured_ci_access
+from stacks.configuration.problems import InvalidConfiguration
+from stacks.configuration.settings import configured
 
 PROJECT = Path(__file__).parents[2]
 GITHUB = {"repository": "octo-org/octo-repo", "branch": "main"}

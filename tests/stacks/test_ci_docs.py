@@ -10,10 +10,10 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from stacks.ci_configuration import GitHub, GitLab, Oidc, configured_ci_access
-from stacks.keys import keys_of
-from stacks.pipeline_configuration import Connection, Deploy, Object, Pipeline, configured_pipeline
-from stacks.problems import NOTHING
+from stacks.configuration.ci_access import GitHub, GitLab, Oidc, configured_ci_access
+from stacks.configuration.keys import keys_of
+from stacks.configuration.pipeline import Connection, Deploy, Object, Pipeline, configured_pipeline
+from stacks.configuration.problems import NOTHING
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
 from tests.stacks.test_ci_access import EXECUTION, MACHINE, STACK, role_in, synthesized
 from tests.stacks.test_pipeline import FROM_BRANCH, PAIRS, action

@@ -10,7 +10,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration import InvalidConfiguration, configured_pairs, configured_vpc, placeholder_ids
+from stacks.configuration.pairs import InvalidConfiguration, configured_pairs, configured_vpc, placeholder_ids
 
 PRODUCTION, STAGING, OTHER = "eipalloc-0123456789abcdef0", "eipalloc-1a2b3c4d", "eipalloc-0fedcba9876543210"
 BITTYBOT, TAO, THIRD = "i-0123456789abcdef0", "i-1a2b3c4d", "i-0fedcba9876543210"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stacks.configuration import configured_pairs
+from stacks.configuration.pairs import configured_pairs
 from tests.stacks.test_configuration import VPC, assert_only_problem, check, pair
 
 CODES, URL_PATH = "status codes from 200 to 499", 'one "/" and then at most 1023 printable ASCII characters'

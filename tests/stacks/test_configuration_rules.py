@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stacks.configuration import configured_pairs
+from stacks.configuration.pairs import configured_pairs
 from tests.stacks.test_configuration import VPC, assert_only_problem, check, pair, problems_of
 from tests.stacks.test_configuration_checks import HTTPS, TCP, Bad, checks
 

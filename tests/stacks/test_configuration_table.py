@@ -6,9 +6,9 @@ from typing import Any, get_origin, get_type_hints
 
 import pytest
 
-from stacks.configuration import HealthCheck, Pair, Vpc
-from stacks.keys import Computed, keys_of
-from stacks.problems import NOTHING
+from stacks.configuration.keys import Computed, keys_of
+from stacks.configuration.pairs import HealthCheck, Pair, Vpc
+from stacks.configuration.problems import NOTHING
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SECTION = README.split("\n## Configuration\n")[1].split("\n## ")[0]

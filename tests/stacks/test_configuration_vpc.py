@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from stacks.configuration import InvalidConfiguration, configured_vpc
+from stacks.configuration.pairs import InvalidConfiguration, configured_vpc
 from tests.stacks.test_configuration import VPC, assert_only_problem, pair
 
 SUBNET, GROUP = 'a subnet\'s id: "subnet-" and 8 or 17 lower-case hex digits', 'a security group\'s id: "sg-"'

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import errors
-from stacks.expressions import REFUSALS
-from stacks.retries import LAMBDA_FAILURES
+from domain import errors
+from stacks.workflow.expressions import REFUSALS
+from stacks.workflow.retries import LAMBDA_FAILURES
 from tests.workflow.account import definition
 
 OURS = {

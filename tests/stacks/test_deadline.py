@@ -7,10 +7,10 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration import configured_pairs, configured_vpc
+from stacks.configuration.pairs import configured_pairs, configured_vpc
 from stacks.cutover_stack import CutoverStack
-from stacks.functions import LAST_CALL, longest_bake
-from stacks.retries import THROTTLED, THROTTLED_TRY_SECONDS
+from stacks.functions.functions import LAST_CALL, longest_bake
+from stacks.workflow.retries import THROTTLED, THROTTLED_TRY_SECONDS
 from tests.stacks.test_contract import is_waited_for, states_of
 from tests.stacks.test_stack import resources
 from tests.workflow.account import definition

@@ -7,10 +7,10 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from stacks.configuration.notifications import configured_emails
+from stacks.configuration.problems import InvalidConfiguration
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
-from stacks.notification_configuration import configured_emails
-from stacks.problems import InvalidConfiguration
-from stacks.settings import configured
 from tests.stacks.test_deadline import PAIR
 from tests.stacks.test_stack import resources
 

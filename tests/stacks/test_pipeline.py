@@ -11,12 +11,12 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration import configured_pairs
-from stacks.deploy_to_idle import RELEASE
-from stacks.pipeline_configuration import Pipeline, configured_pipeline
-from stacks.pipeline_stack import PipelineStack
-from stacks.problems import InvalidConfiguration
-from stacks.release import EXECUTION_NAME_PREFIX
+from stacks.configuration.pairs import configured_pairs
+from stacks.configuration.pipeline import Pipeline, configured_pipeline
+from stacks.configuration.problems import InvalidConfiguration
+from stacks.pipeline.deploy_to_idle import RELEASE
+from stacks.pipeline.pipeline_stack import PipelineStack
+from stacks.pipeline.release import EXECUTION_NAME_PREFIX
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
 
 PROJECT = Path(__file__).parents[2]

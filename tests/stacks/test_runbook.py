@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from client.result import ADVICE, FAILURES, result_of
-from stacks.repair import FAILURES as REPAIR_FAILURES
-from stacks.seeing import ALARMS
+from stacks.monitoring.monitoring import ALARMS
+from stacks.workflow.repair import FAILURES as REPAIR_FAILURES
 from tests.runbook import PARTS, RUNBOOK, SECTIONS, anchor
 from tests.stacks.test_contract import states_of
 from tests.stacks.test_stack import resources

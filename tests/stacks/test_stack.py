@@ -11,7 +11,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Annotations, Match, Template
 
-from stacks.configuration import configured_pairs
+from stacks.configuration.pairs import configured_pairs
 from stacks.cutover_stack import CutoverStack
 from tests.workflow.account import definition
 

@@ -7,7 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration import configured_pairs, configured_vpc
+from stacks.configuration.pairs import configured_pairs, configured_vpc
 from stacks.cutover_stack import CutoverStack
 from tests.stacks.test_contract import states_of
 from tests.workflow.account import definition

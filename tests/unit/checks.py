@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from attempt import Failure
-from check import Check, checks_of
-from probe import Probe
-from verdict import Finding, judge
+from health.check import Check, checks_of
+from health.deadline import Failure
+from health.probe import Probe
+from health.verdict import Finding, judge
 
 SETTINGS: dict[str, Any] = {
     "protocol": "HTTP",

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from client.account import Account, Lock, Pair
-from client.problems import UnknownExecution
+from client.errors import UnknownExecution
 
 BEGAN = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 MACHINE = "arn:aws:states:eu-west-1:111122223333:stateMachine:eip-cutover"

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from addresses import VISIBLE_WITHIN_SECONDS, Addresses, ec2_client
-from domain import Plan, Request, plan
-from errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
-from pair import Address, Pair, Server
+from aws.addresses import VISIBLE_WITHIN_SECONDS, Addresses
+from aws.calls import ec2_client
+from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
+from domain.pair import Address, Pair, Server
+from domain.plan import Plan, plan
+from domain.request import Request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
 WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), [])

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from mypy_boto3_cloudwatch import CloudWatchClient
 
-from alarms import Alarm, AlarmsUnreadable, Look, Watched, alarms_in_alarm, cloudwatch_client, watch
+from aws.alarms import Alarm, AlarmsUnreadable, Look, Watched, alarms_in_alarm, cloudwatch_client, watch
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_polling import Time
 

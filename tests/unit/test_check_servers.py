@@ -10,8 +10,8 @@ from moto import mock_aws
 from mypy_boto3_cloudwatch import CloudWatchClient
 
 from check_servers import refuse_unfit
-from domain import Plan
-from errors import PreflightFailed
+from domain.errors import PreflightFailed
+from domain.plan import Plan
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_alarms import put_alarm
 from tests.unit.test_servers import PLAN, Clock, FakeEc2, of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from client.account import Account, Pair, moment_of
-from client.problems import NotAnExecution, Problem, sentence
+from client.errors import NotAnExecution, Problem, sentence
 from tests.unit.client_doubles import EXECUTION, MACHINE, OUTPUTS, Service, event, execution, refusal, session
 
 

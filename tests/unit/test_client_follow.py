@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
+from client.errors import UnknownExecution
 from client.follow import Follower, LostSight
-from client.problems import UnknownExecution
 from client.result import Result
 from client.screen import Screen
 from tests.unit.client_doubles import (

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from client.account import Account
+from client.errors import Problem
 from client.init import described_pair, sanitized, server_names
-from client.problems import Problem
-from stacks.configuration import configured_pairs
+from stacks.configuration.pairs import configured_pairs
 
 PRODUCTION, STAGING = "203.0.113.10", "203.0.113.11"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from client.account import Lock
+from client.errors import NotAnExecution, Refused
 from client.lock import LAST_CALL, unlock
-from client.problems import NotAnExecution, Refused
-from stacks import functions
+from stacks.functions import functions
 from tests.unit.client_doubles import EXECUTION, AccountInMemory, execution
 
 HOLDER = f"{EXECUTION}:release-1"

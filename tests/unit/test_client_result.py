@@ -7,7 +7,7 @@ import pytest
 
 from client.progress import Progress
 from client.result import Result, result_of
-from stacks.workflow import FAILURES, SUCCESSES
+from stacks.workflow.cutover import FAILURES, SUCCESSES
 from tests.unit.client_doubles import cut_over, execution, planned
 
 

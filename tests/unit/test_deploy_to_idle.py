@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from deploy_to_idle import DELIVERY_SECONDS, MARGIN_SECONDS, Deployment, IdleServer, NotDeployed, work
-from pair import Pair
+from domain.pair import Pair
 
 IDS = {"production": "eipalloc-0aaaaaaaaaaaaaaaa", "staging": "eipalloc-0bbbbbbbbbbbbbbbb"}
 SERVERS = {"bittybot": "i-0aaaaaaaaaaaaaaaa", "tao": "i-0bbbbbbbbbbbbbbbb"}

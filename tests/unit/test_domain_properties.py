@@ -1,7 +1,7 @@
 """The decisions under any order of crashes: planning again converges, and production is never without a server.
 
 `EC2` is the smallest account that has AWS's address semantics: a private address holds one Elastic IP, and associating
-another one there displaces it. `Workflow` is what `stacks/workflow.py` does with a plan and with the lock of an
+another one there displaces it. `Workflow` is what `stacks/workflow/cutover.py` does with a plan and with the lock of an
 execution that died, without Step Functions.
 """
 
@@ -16,10 +16,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from domain import Plan, Request, plan
-from errors import InvalidRequest, PreflightFailed
-from pair import Address, AddressName, Pair, Server
-from request import REQUEST_KEYS, read_request
+from domain.errors import InvalidRequest, PreflightFailed
+from domain.pair import Address, AddressName, Pair, Server
+from domain.plan import Plan, plan
+from domain.request import REQUEST_KEYS, Request, read_request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
 SERVERS = {"bittybot": BITTYBOT, "tao": TAO}

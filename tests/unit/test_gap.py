@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gap import GapRecord
+from health.gap import GapRecord
+from health.verdict import Finding, judge
 from tests.unit.checks import BAD, answer, production
-from verdict import Finding, judge
 
 CHECK = production(identity_header="X-Server", release_header="X-Release")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

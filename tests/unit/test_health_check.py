@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import health_check
-from errors import ProductionUnhealthy, StagingUnhealthy
+from domain.errors import ProductionUnhealthy, StagingUnhealthy
 from tests.unit.certificates import Authority
 from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from errors import PreflightFailed, ProductionUnhealthy, StagingUnhealthy
+from domain.errors import PreflightFailed, ProductionUnhealthy, StagingUnhealthy
 from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import (
     OK,

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 from mypy_boto3_cloudwatch import CloudWatchClient
 
-from errors import ProductionUnhealthy
+from domain.errors import ProductionUnhealthy
 from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import (
     OK,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from errors import StagingUnhealthy
+from domain.errors import StagingUnhealthy
 from tests.unit.emf import Point, points
 from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import OK, answering, in_turn, refusing, serving, status

@@ -13,8 +13,8 @@ import pytest
 from moto import mock_aws
 
 import measure_gap
-from check import Check, checks_of
-from gap import Gap
+from health.check import Check, checks_of
+from health.gap import Gap
 from measure_gap import handler, measured
 from tests.unit.checks import EVENT
 from tests.unit.handler_calls import CONTEXT, check_of

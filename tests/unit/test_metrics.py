@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aws_lambda_powertools.metrics import MetricUnit
 
-from metrics import Metric, emit
+from aws.metrics import Metric, emit
 from tests.unit.emf import points
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from attempt import ProbeStopped, Stop
-from check import Check
-from polling import Polled, bake, poll, together
-from probe import Probe
+from health.check import Check
+from health.deadline import ProbeStopped, Stop
+from health.polling import Polled, bake, poll, together
+from health.probe import Probe
+from health.verdict import Healthy, Stopped, Unhealthy
 from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, SLOW, check
-from verdict import Healthy, Stopped, Unhealthy
 
 
 @dataclass
@@ -205,7 +205,7 @@ def test_a_bake_whose_last_probe_is_bad_goes_on_until_that_is_decided(
     ended, started, over = looped(CHECK, found, bakes=3)
     assert isinstance(ended.verdict, verdict)
     assert started == starts
-    assert over <= 3 + (3 - 1) * 2 + 2, "which stacks/rules.py leaves time for"
+    assert over <= 3 + (3 - 1) * 2 + 2, "which stacks/configuration/rules.py leaves time for"
 
 
 def test_hiccups_do_not_end_a_bake() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from probe import Probe, Request, probe
+from health.probe import Probe, Request, probe
 from tests.unit.misbehaving_servers import (
     OK,
     Behaviour,

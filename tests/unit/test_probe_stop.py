@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from attempt import ProbeStopped, Stop
-from probe import Request, probe
+from health.deadline import ProbeStopped, Stop
+from health.probe import Request, probe
 from tests.unit.misbehaving_servers import (
     OK,
     Behaviour,

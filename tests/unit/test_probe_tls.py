@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from attempt import shortened
-from probe import Probe, Request, probe
+from domain.text import shortened
+from health.probe import Probe, Request, probe
+from health.tls import client_context, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
@@ -27,7 +28,6 @@ from tests.unit.misbehaving_servers import (
     status,
 )
 from tests.unit.test_probe import ask, asked_of
-from tls import client_context, tls_error
 
 WWW = "www.example.com"
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from domain import Plan, Request, plan
-from errors import EC2Refused, EC2Throttled
-from pair import Address, Pair, Server
-from servers import SECONDS_BETWEEN_LOOKS, Servers
+from aws.servers import SECONDS_BETWEEN_LOOKS, Servers
+from domain.errors import EC2Refused, EC2Throttled
+from domain.pair import Address, Pair, Server
+from domain.plan import Plan, plan
+from domain.request import Request
 from tests.unit.test_addresses import error
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")

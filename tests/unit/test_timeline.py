@@ -17,7 +17,7 @@ from matplotlib.text import Annotation
 from local import timeline
 from local.deployment import ROOT
 from local.page import longest_gap
-from local.scratch import LOCAL
+from local.run_folder import LOCAL
 from local.timeline import Band, Panel, Request
 
 AHEAD = 1_700_000_000.0  # of the wall clock, over the one of the requests

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from check import Check
-from probe import Probe
+from health.check import Check
+from health.probe import Probe
+from health.verdict import Finding, GoOn, Healthy, Problem, Unhealthy, decide, decide_bake, judge, matches
 from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, SLOW, answer, check, failed, findings, production
-from verdict import Finding, GoOn, Healthy, Problem, Unhealthy, decide, decide_bake, judge, matches
 
 # What is good
 

@@ -22,7 +22,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from local.address_semantics import descriptions, holder
-from stacks.retries import THROTTLED_TRIES
+from stacks.workflow.retries import THROTTLED_TRIES
 from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
 
 PAIR = ("bittybot", "tao")

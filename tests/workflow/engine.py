@@ -44,10 +44,10 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
-from addresses import Addresses
+from aws.addresses import Addresses
+from aws.servers import Servers
 from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
-from servers import Servers
 
 REGION = "us-east-1"
 MODULES = ("describe_addresses", "health_check", "check_servers", "disassociate_address", "associate_address")

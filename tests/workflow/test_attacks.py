@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from errors import InvalidRequest
-from pair import Pair, Server
-from probe import Request, probe
-from request import read_request
-from stacks import repair, workflow
-from stacks.configuration import InvalidConfiguration, configured_pairs
+from domain.errors import InvalidRequest
+from domain.pair import Pair, Server
+from domain.request import read_request
+from health.probe import Request, probe
+from stacks.configuration.pairs import InvalidConfiguration, configured_pairs
+from stacks.workflow import cutover as workflow
+from stacks.workflow import repair
 from tests.workflow.account import Aws, Execution
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import MODULES

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stacks.functions import ADDRESS_TIMEOUT
+from stacks.functions.functions import ADDRESS_TIMEOUT
 from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls

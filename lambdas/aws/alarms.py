@@ -1,0 +1,149 @@
+"""The one door to CloudWatch: which alarms are in ALARM, once or watched for a while."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from domain.text import printable
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import CompositeAlarmTypeDef, MetricAlarmTypeDef
+
+NAMES_PER_CALL = 100
+REASON_CHARACTERS = 200
+NAME_CHARACTERS = 80
+SHOWN_ALARMS = 3
+READS_APART_SECONDS = 5.0
+LAST_LOOKS = 3
+LAST_LOOKS_APART_SECONDS = 2.0
+
+logger = Logger(child=True)
+
+
+class AlarmsUnreadable(Exception):
+    """CloudWatch did not say how the alarms stand; the message says why."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An alarm in the state ALARM: its name, CloudWatch's reason, and since when, as ISO 8601; all printable ASCII."""
+
+    name: str
+    reason: str
+    since: str
+
+    def __str__(self) -> str:
+        return f'the alarm "{printable(self.name, NAME_CHARACTERS)}" is in ALARM since {self.since}: {self.reason}'
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which of the alarms are in ALARM, and which names are no alarm's."""
+
+    in_alarm: tuple[Alarm, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a watch ended: `wrong` says what is wrong with the alarms, None if nothing is; after so many seconds."""
+
+    wrong: str | None
+    seconds: float
+
+
+def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
+    """A client whose slowest call ends within some 25 s: 3 attempts of at most 2 + 5 s.
+
+    `watching`: within 5 s, one attempt. A watch looks again by itself, and its end must not take long: three such
+    looks after the bake fit into the 35 s that the function has left then.
+    """
+    attempts, read_seconds = (1, 3) if watching else (3, 5)
+    config = Config(
+        connect_timeout=2,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    return boto3.client("cloudwatch", config=config)
+
+
+def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
+    """How the metric and composite alarms of these names stand now. Raises AlarmsUnreadable.
+
+    CloudWatch returns nothing for a name it does not know, and no composite alarm that is not asked for (CloudWatch API
+    Reference, DescribeAlarms, AlarmTypes).
+    """
+    found: dict[str, MetricAlarmTypeDef | CompositeAlarmTypeDef] = {}
+    try:
+        for start in range(0, len(names), NAMES_PER_CALL):
+            for page in client.get_paginator("describe_alarms").paginate(
+                AlarmNames=list(names[start : start + NAMES_PER_CALL]),
+                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                PaginationConfig={"PageSize": NAMES_PER_CALL},
+            ):
+                found |= {alarm["AlarmName"]: alarm for alarm in page.get("MetricAlarms", [])}
+                found |= {alarm["AlarmName"]: alarm for alarm in page.get("CompositeAlarms", [])}
+    except (ClientError, BotoCoreError) as failure:
+        raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
+    return Look(
+        in_alarm=tuple(_alarm(found[name]) for name in names if found.get(name, {}).get("StateValue") == "ALARM"),
+        missing=tuple(name for name in names if name not in found),
+    )
+
+
+def watch(
+    look: Callable[[], Look], seconds: float, clock: Callable[[], float], wait: Callable[[float], bool]
+) -> Watched:
+    """Looks at once, every 5 s, and at the end; what cannot be read is looked at again, at the end three times in all.
+
+    `wait` returns true when the watch is to stop, as the wait of a `threading.Event` does.
+    """
+    begin = clock()
+    last_looks = 0
+    while True:
+        began = clock() - begin
+        last = began >= seconds
+        last_looks += last
+        wrong, unreadable = _wrong(look)
+        if wrong or (unreadable and last_looks == LAST_LOOKS):
+            return Watched(wrong or unreadable, clock() - begin)
+        if unreadable:
+            logger.warning("alarms not read, will try again", extra={"reason": unreadable})
+        next_look = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
+        if (last and not unreadable) or wait(LAST_LOOKS_APART_SECONDS if last else max(next_look, 0)):
+            return Watched(None, clock() - begin)
+
+
+def named(names: Sequence[str]) -> str:
+    """The names of alarms for a message: the first three, shortened, and how many more."""
+    shown = ", ".join(f'"{printable(name, NAME_CHARACTERS)}"' for name in names[:SHOWN_ALARMS])
+    return f"{shown} (and {len(names) - SHOWN_ALARMS} more)" if len(names) > SHOWN_ALARMS else shown
+
+
+def _wrong(look: Callable[[], Look]) -> tuple[str | None, str | None]:
+    """What is wrong with the alarms, and why they cannot be read."""
+    try:
+        seen = look()
+    except AlarmsUnreadable as failure:
+        return None, f"its alarms cannot be read: {failure}"
+    if seen.in_alarm:
+        others = len(seen.in_alarm) - 1
+        return f"{seen.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
+    if seen.missing:
+        return None, f"its alarms cannot be read: no metric or composite alarm is named {named(seen.missing)}"
+    return None, None
+
+
+def _alarm(found: "MetricAlarmTypeDef | CompositeAlarmTypeDef") -> Alarm:
+    since = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
+    return Alarm(
+        name=found["AlarmName"],
+        reason=printable(found.get("StateReason") or "no reason given", REASON_CHARACTERS),
+        since=since.isoformat(timespec="seconds") if since else "an unknown time",
+    )

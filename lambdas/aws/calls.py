@@ -1,0 +1,76 @@
+"""How EC2 is called: the client, and what its errors mean to the workflow."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
+from domain.text import printable
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+# EC2 API Reference, "Error codes": these pass by themselves.
+TRANSIENT_CODES = frozenset(
+    {
+        "IncorrectInstanceState",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InvalidInstanceID",  # of a pending instance
+        "InvalidInstanceID.NotFound",
+        "ServiceUnavailable",
+        "Unavailable",
+    }
+)
+# EC2's own, and AWS's others, as botocore knows them.
+THROTTLED_CODES = frozenset({"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"})
+
+
+def ec2_client() -> "EC2Client":
+    """An EC2 client whose slowest call ends well within the functions' 30 s: 3 attempts of at most 2 + 5 s."""
+    return boto3.client(
+        "ec2",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
+
+
+@contextmanager
+def translated(call: str) -> Iterator[None]:
+    """Turns botocore's errors into ours: EC2Throttled and EC2Unavailable may be tried again, EC2Refused may not."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        message = f"{call} failed with {code}: {printable(error.response['Error'].get('Message', 'no message'))}"
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        if code in THROTTLED_CODES:
+            raise EC2Throttled(message) from error
+        if code in TRANSIENT_CODES or status >= 500:
+            raise EC2Unavailable(message) from error
+        raise EC2Refused(message, code) from error
+    except BotoCoreError as error:
+        raise EC2Unavailable(f"{call} got no answer: {printable(str(error))}") from error
+
+
+@contextmanager
+def rehearsed() -> Iterator[None]:
+    """A call with DryRun=True is permitted when EC2 answers with the error DryRunOperation."""
+    try:
+        yield
+    except EC2Refused as error:
+        if error.code != "DryRunOperation":
+            raise
+
+
+@contextmanager
+def refused_as_preflight() -> Iterator[None]:
+    """Before anything was changed, what EC2 refuses is a failed preflight."""
+    try:
+        yield
+    except EC2Refused as error:
+        raise PreflightFailed(str(error)) from error

@@ -1,0 +1,60 @@
+"""The errors of a cutover: each class is one name in the workflow.
+
+Lambda reports the class name of an exception as the error name of the Task state, so these names are the interface
+between the handlers and the `Retry` and `Catch` of `stacks/workflow/`. `tests/stacks/test_contract.py` proves that
+each class is handled there and that the workflow knows no other name.
+
+A message is read by a person, often at night: what was found, what was expected, what is true now, what to do.
+"""
+
+
+class CutoverError(Exception):
+    """What every error of ours is; never raised itself."""
+
+
+class InvalidRequest(CutoverError):
+    """The input is not one of this workflow's; nothing was read but the configuration."""
+
+
+class PreflightFailed(CutoverError):
+    """A permission, an instance state or an address is not fit; nothing was changed."""
+
+
+class StagingUnhealthy(CutoverError):
+    """The idle server failed its health check through the staging address; nothing was changed."""
+
+
+class ProductionUnhealthy(CutoverError):
+    """The server that holds the production address failed its health check through it."""
+
+
+class AddressMoved(CutoverError):
+    """An address stands elsewhere than planned: somebody else moved it; this step changed nothing."""
+
+
+class MovedMeanwhile(CutoverError):
+    """Somebody else moved an address when this step had changed one, or may have; the rollback looks what is so."""
+
+
+class Redriven(CutoverError):
+    """The execution was redriven after it had ended, so it may no longer hold the lock; this step changed nothing."""
+
+
+class EC2Refused(CutoverError):
+    """EC2 refused a call, with this error code, and asking again would not help."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class EC2Throttled(CutoverError):
+    """EC2 takes no more of these requests for now: no fault but a queue, so the same step is tried again patiently."""
+
+
+class EC2Unavailable(CutoverError):
+    """EC2 failed or did not answer; the same step may be tried again."""
+
+
+class RollbackFailed(CutoverError):
+    """After the rollback the addresses do not stand where they stood before; a person must act."""

@@ -1,0 +1,134 @@
+"""A pair: its two servers, its two addresses, and the AWS CLI commands that move them. Pure, as `domain`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+AddressName = Literal["production", "staging"]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Server:
+    """One of a pair's two servers: its name, the id of its EC2 instance, and of the one network interface that its
+    addresses belong on, if that is configured."""
+
+    name: str
+    instance_id: str
+    network_interface_id: str | None = None
+
+    def to_json(self) -> Json:
+        return {"name": self.name, "instanceId": self.instance_id, "networkInterfaceId": self.network_interface_id}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Server":
+        return Server(value["name"], value["instanceId"], value["networkInterfaceId"])
+
+    def holds(self, instance_id: str | None, network_interface_id: str | None) -> bool:
+        """Whether an address that is on this instance and interface is on this server."""
+        return self.instance_id == instance_id and self.network_interface_id in (None, network_interface_id)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two servers and the allocation ids of the two addresses they share, as configured.
+
+    `health_check` are the checks that must pass, with the keys that the configuration documents. For `bake_seconds`
+    after a cutover production is checked on, and none of `alarms` may be in ALARM.
+    """
+
+    name: str
+    production: str
+    staging: str
+    servers: tuple[Server, Server]
+    health_check: Sequence[Json]
+    bake_seconds: int = 0
+    alarms: Sequence[str] = ()
+
+    @staticmethod
+    def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
+        interfaces = configured.get("networkInterfaces", {})
+        first, second = (
+            Server(server, instance, interfaces.get(server)) for server, instance in configured["servers"].items()
+        )
+        return Pair(
+            name,
+            configured["production"],
+            configured["staging"],
+            (first, second),
+            configured["healthCheck"],
+            configured["bakeSeconds"],
+            configured["alarms"],
+        )
+
+    def server_named(self, name: str | None) -> Server | None:
+        return next((server for server in self.servers if server.name == name), None)
+
+    def server_holding(self, instance_id: str | None, network_interface_id: str | None) -> Server | None:
+        return next((server for server in self.servers if server.holds(instance_id, network_interface_id)), None)
+
+    def other(self, server: Server) -> Server:
+        return self.servers[1] if server == self.servers[0] else self.servers[0]
+
+    @property
+    def server_names(self) -> str:
+        return " and ".join(server.name for server in self.servers)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One Elastic IP as `DescribeAddresses` shows it; `None` where it is not associated.
+
+    `server` is the name of the pair's server that it stands on, `None` also on an instance that is not in the pair.
+    `service_managed` is the AWS service that owns the association, if one does.
+    """
+
+    name: AddressName
+    allocation_id: str
+    public_ip: str
+    association_id: str | None = None
+    instance_id: str | None = None
+    network_interface_id: str | None = None
+    private_ip: str | None = None
+    server: str | None = None
+    service_managed: str | None = None
+
+    def to_json(self) -> Json:
+        """The shape that every outcome of an execution reports."""
+        return {
+            "publicIp": self.public_ip,
+            "allocationId": self.allocation_id,
+            "associationId": self.association_id,
+            "server": self.server,
+            "instanceId": self.instance_id,
+            "privateIp": self.private_ip,
+        }
+
+    @staticmethod
+    def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
+        return Address(
+            name=name,
+            allocation_id=value["allocationId"],
+            public_ip=value["publicIp"],
+            association_id=value["associationId"],
+            instance_id=value["instanceId"],
+            private_ip=value["privateIp"],
+            server=value["server"],
+        )
+
+    @property
+    def is_associated(self) -> bool:
+        return self.association_id is not None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words: `on tao (i-0b…)`, `on i-0c…, which is not in the pair`, `on no server`."""
+        if self.server is not None:
+            return f"on {self.server} ({self.instance_id})"
+        if self.is_associated:
+            parts = (self.network_interface_id, self.instance_id)
+            return f"on {' of '.join(part for part in parts if part)}, which is not in the pair"
+        return "on no server"
+
+    def __str__(self) -> str:
+        return f"the {self.name} address {self.public_ip} ({self.allocation_id})"

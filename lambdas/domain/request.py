@@ -1,0 +1,109 @@
+"""What an execution's input asks for, read with care: whatever is wrong is named, and shown without harm."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.errors import InvalidRequest
+from domain.pair import Pair, Server
+from domain.text import printable
+
+STRING, BOOLEAN = (str, "a string"), (bool, "a boolean")
+REQUEST_KEYS = {"pair": STRING, "serverName": STRING, "dryRun": BOOLEAN, "expectedRelease": STRING}
+LONGEST_RELEASE = 256
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an execution's input asks for. `server` is `None` for "the idle server"; `expected_release` for any."""
+
+    pair: Pair
+    server: Server | None = None
+    dry_run: bool = False
+    expected_release: str | None = None
+
+
+def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
+    """Reads an execution's input: `pair`, `serverName`, `dryRun` and `expectedRelease`, each of them optional.
+
+    Raises InvalidRequest naming the key, the value found and what is allowed.
+    """
+    if not isinstance(value, dict):
+        raise InvalidRequest(
+            f"The input of the execution is {shown(value)}; it must be a JSON object such as {{}} "
+            f"or {example(pairs)}. Nothing was read or changed."
+        )
+    for key in value:
+        if key not in REQUEST_KEYS:
+            raise _invalid(f"the key {shown(key)}", f"only the keys {', '.join(REQUEST_KEYS)} are allowed")
+    for key, (kind, in_words) in REQUEST_KEYS.items():
+        if key in value and not isinstance(value[key], kind):
+            raise _invalid(f"{key} = {shown(value[key])}", f"{key} must be {in_words}")
+    pair = _pair_named(value.get("pair"), pairs)
+    return Request(
+        pair,
+        _server_named(value.get("serverName"), pair),
+        value.get("dryRun", False),
+        _release(value.get("expectedRelease"), pair),
+    )
+
+
+def _pair_named(name: str | None, pairs: Mapping[str, Pair]) -> Pair:
+    allowed = (
+        f"the configured pairs are {', '.join(sorted(pairs))}"
+        if len(pairs) <= 20
+        else (f"{len(pairs)} pairs are configured in cdk.json and this is none of them")
+    )
+    if name is None:
+        if len(pairs) == 1:
+            return next(iter(pairs.values()))
+        raise _invalid("no pair", f"pair must be given where more than one is configured; {allowed}")
+    if name not in pairs:
+        raise _invalid(f"pair = {shown(name)}", allowed)
+    return pairs[name]
+
+
+def _server_named(name: str | None, pair: Pair) -> Server | None:
+    if name is None:
+        return None
+    for server in pair.servers:
+        # Other letters than ASCII's may have one of ASCII's as their lower case.
+        if name.isascii() and server.name.lower() == name.lower():
+            return server
+    raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
+
+
+def _release(expected: str | None, pair: Pair) -> str | None:
+    if expected is None:
+        return None
+    if not (expected.strip() == expected and expected.isascii() and expected.isprintable()):
+        raise _invalid(f"expectedRelease = {shown(expected)}", "a header holds printable ASCII, without spaces around")
+    if not 1 <= len(expected) <= LONGEST_RELEASE:
+        raise _invalid(f"expectedRelease = {shown(expected)}", f"it must have 1 to {LONGEST_RELEASE} characters")
+    if not any("releaseHeader" in check for check in pair.health_check):
+        raise _invalid(
+            f"expectedRelease = {shown(expected)}",
+            f"no check of pair {pair.name} has a releaseHeader in cdk.json that would say which release answers",
+        )
+    return expected
+
+
+def _invalid(found: str, allowed: str) -> InvalidRequest:
+    return InvalidRequest(f"The input has {found}: {allowed}. Nothing was read but the configuration.")
+
+
+def example(pairs: Mapping[str, Pair]) -> str:
+    pair = next(iter(pairs.values()))
+    return f'{{"pair": "{pair.name}", "serverName": "{pair.servers[0].name}"}}'
+
+
+def shown(value: object) -> str:
+    """A value found in an input, safe to put into a message: printable, on one line, at most about 80 characters."""
+    try:
+        text = ascii(value) if isinstance(value, str) else f"{value!a} ({type(value).__name__})"
+    except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
+        return f"something too large to show ({type(value).__name__})"
+    if len(text) > SHOWN_CHARACTERS:
+        length = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
+        text = f"{text[:SHOWN_CHARACTERS]}... ({length})"
+    return printable(text)

@@ -1,0 +1,1 @@
+"""What is configured: the context of cdk.json, validated before anything is synthesized from it."""

@@ -1,0 +1,1 @@
+"""Which functions run, from which bundle, and what each may do."""

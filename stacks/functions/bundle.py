@@ -1,0 +1,79 @@
+"""The one asset of the functions: `lambdas/`, its dependencies, and the configured pairs."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsii
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
+from aws_cdk import aws_lambda as lambda_
+
+PROJECT = Path(__file__).parent.parent.parent
+SOURCE = PROJECT / "lambdas"
+REQUIREMENTS = SOURCE / "requirements.txt"
+DEPENDENCIES = PROJECT / ".local" / "dependencies"
+# The functions run on Python 3.13 on arm64; `pip` must not look at the machine it runs on.
+FOR_LAMBDA = ("--platform", "manylinux2014_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
+# What of the requirements no function imports, most of Powertools: as globs. `tests/stacks/test_bundle.py` runs every
+# handler from what is left.
+UNUSED = (
+    "*.dist-info",
+    "bin",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/utilities/[!_jt]*",  # but __init__.py, jmespath_utils, typing
+)
+
+
+def lambda_code(pairs: Mapping[str, Any]) -> lambda_.Code:
+    """The asset, bundled without Docker, and bundled again only when something in it has changed."""
+    configuration = json.dumps(pairs, indent=1, sort_keys=False)
+    content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
+    return lambda_.Code.from_asset(
+        str(SOURCE),
+        asset_hash_type=AssetHashType.CUSTOM,
+        asset_hash=hashlib.sha256("\0".join(content).encode()).hexdigest(),
+        bundling=BundlingOptions(image=DockerImage.from_registry("never-used"), local=_Bundling(configuration)),
+    )
+
+
+def _modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+@jsii.implements(ILocalBundling)
+class _Bundling:
+    def __init__(self, configuration: str) -> None:
+        self._configuration = configuration
+
+    def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
+        """Fills the asset; True tells the CDK that Docker is not needed. A failure is raised, never left to Docker."""
+        output = Path(output_dir)
+        shutil.copytree(_dependencies(), output, dirs_exist_ok=True)
+        for module in _modules():
+            copied = output / module.relative_to(SOURCE)
+            copied.parent.mkdir(exist_ok=True)
+            shutil.copy(module, copied)
+        (output / "pairs.json").write_text(self._configuration)
+        return True
+
+
+def _dependencies() -> Path:
+    """The installed requirements of the functions without UNUSED, kept from one synthesis to the next."""
+    how = repr((FOR_LAMBDA, UNUSED)).encode()
+    folder = DEPENDENCIES / hashlib.sha256(REQUIREMENTS.read_bytes() + how).hexdigest()[:16]
+    if not folder.exists():
+        unfinished = folder.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+        subprocess.run(  # noqa: S603  # our own command line
+            [*install, *FOR_LAMBDA, "--target", str(unfinished), "--requirement", str(REQUIREMENTS)], check=True
+        )
+        for unused in [path for pattern in UNUSED for path in unfinished.glob(pattern)]:
+            shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
+        unfinished.rename(folder)
+    return folder

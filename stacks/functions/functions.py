@@ -1,0 +1,171 @@
+"""The functions of the workflows, one per kind of step, each with a role that allows that step and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from stacks.cdk_nag import acknowledge, acknowledge_wildcards
+from stacks.configuration.pairs import Pair, Vpc
+from stacks.configuration.rules import probes_after_a_bake
+from stacks.functions.bundle import lambda_code
+from stacks.functions.python_function import python_function
+
+# One call to EC2 ends within 21 s (`lambdas/aws/addresses.py`), a step is a few quick ones.
+ADDRESS_TIMEOUT = Duration.seconds(30)
+# It asks for 10 s (`lambdas/measure_gap.py`), and what it keeps of it is kept within some more.
+MEASURE_GAP_TIMEOUT = Duration.seconds(30)
+MEASURE_GAP_MEBIBYTES = 256  # half of the others': it mostly waits
+# How long after an execution has ended a call of it may still change an address: a cold start, and the timeout.
+LAST_CALL = Duration.seconds(45)
+# For so long after a move, production may still lead to the server that it was on, or nowhere. AWS publishes no bound
+# for it; people report 5 to 10 s.
+MOVING_SECONDS = 10
+LONGEST_SECONDS = 900  # that a function of Lambda may run
+RESOURCES_PER_STATEMENT = 25
+CALLED_BY_THE_WORKFLOW = (
+    "Only the workflow calls it, and waits for its answer: an event that could get lost, and so into a dead letter "
+    "queue, does not exist."
+)
+NOT_MEASURED = (
+    "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
+    "queue, and it must not be tried again when the addresses have changed."
+)
+INTERFACES_OF_LAMBDA = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
+INTERFACES = (
+    "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
+    "are exact (docs/decisions/0006-any-network-interface.md)."
+)
+
+
+def longest_check(pair: Pair) -> int:
+    """The seconds within which all checks of a pair have come to a verdict."""
+    return max(check["deadlineSeconds"] for check in pair["healthCheck"])
+
+
+def longest_bake(pair: Pair) -> int:
+    """The seconds of a bake, with the probes that decide after its end whether the server is sick."""
+    bake = pair["bakeSeconds"]
+    return bake + max(probes_after_a_bake(check) for check in pair["healthCheck"]) if bake else 0
+
+
+class Functions(Construct):
+    """The functions, from one asset, `code`.
+
+    `in_vpc` is `health_check` once more, in a VPC, if a pair is checked there.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        pairs: Mapping[str, Pair],
+        lock_table: dynamodb.ITable,
+        vpc: Vpc | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.code = lambda_code(pairs)
+        production = self._arns("elastic-ip", [pair["production"] for pair in pairs.values()])
+        staging = self._arns("elastic-ip", [pair["staging"] for pair in pairs.values()])
+        instances = self._arns("instance", [server for pair in pairs.values() for server in pair["servers"].values()])
+        interfaces = self._interfaces(pairs)
+        probing = max(longest_check(pair) for pair in pairs.values())
+        baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
+
+        self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
+        self.check_servers = self._function(
+            "CheckServers", "check_servers", Duration.seconds(min(probing + 100, LONGEST_SECONDS))
+        )
+        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 35))
+        self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
+        self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
+        self.measure_gap = self._measuring(lock_table)
+        private = any(check["via"] == "private" for pair in pairs.values() for check in pair["healthCheck"])
+        self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
+
+        for function in (self.describe_addresses, self.disassociate_address, self.associate_address):
+            self._allow(function, "ec2:DescribeAddresses", ["*"])
+        for action in ("DescribeInstances", "DescribeInstanceStatus", "DescribeAddressTransfers"):
+            self._allow(self.check_servers, f"ec2:{action}", ["*"])
+        if any(pair["alarms"] for pair in pairs.values()):
+            for function in (self.check_servers, self.health_check):
+                self._allow(function, "cloudwatch:DescribeAlarms", ["*"])
+        self._allow(self.disassociate_address, "ec2:DisassociateAddress", [*staging, *interfaces])
+        self._allow(self.associate_address, "ec2:AssociateAddress", [*production, *staging, *instances, *interfaces])
+        for function in (self.disassociate_address, self.associate_address):
+            acknowledge_wildcards(function.role, {arn: INTERFACES for arn in interfaces if arn.endswith("*")})
+
+    @property
+    def all(self) -> list[lambda_.Function]:
+        return [found for found in self.node.children if isinstance(found, lambda_.Function)]
+
+    def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
+        return python_function(
+            self, construct_id, code=self.code, module=module, timeout=timeout, no_dead_letters=CALLED_BY_THE_WORKFLOW
+        )
+
+    def _measuring(self, lock_table: dynamodb.ITable) -> lambda_.Function:
+        """Called asynchronously, once: what it finds is in the item of the lock, which is all that it may write."""
+        function = python_function(
+            self,
+            "MeasureGap",
+            code=self.code,
+            module="measure_gap",
+            timeout=MEASURE_GAP_TIMEOUT,
+            no_dead_letters=NOT_MEASURED,
+            environment={"LOCK_TABLE": lock_table.table_name},
+            memory_size=MEASURE_GAP_MEBIBYTES,
+        )
+        function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        acknowledge(function, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
+        lock_table.grant(function, "dynamodb:UpdateItem")
+        return function
+
+    def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:
+        """The same function in a VPC, by the ids of its subnets: the CDK's own way would have to look the VPC up.
+
+        Lambda itself needs to make network interfaces there, which the function's code is denied. Source: Lambda
+        Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
+        """
+        function = self._function("HealthCheckInVpc", "health_check", timeout)
+        resource = cast(lambda_.CfnFunction, function.node.default_child)
+        resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
+            subnet_ids=vpc["subnetIds"], security_group_ids=vpc["securityGroupIds"]
+        )
+        for effect, conditions in (
+            (iam.Effect.ALLOW, {}),
+            (iam.Effect.DENY, {"Null": {"lambda:SourceFunctionArn": "false"}}),
+        ):
+            function.add_to_role_policy(
+                iam.PolicyStatement(effect=effect, actions=INTERFACES_OF_LAMBDA, resources=["*"], conditions=conditions)
+            )
+        return function
+
+    def _interfaces(self, pairs: Mapping[str, Pair]) -> list[str]:
+        """Those configured; where a pair has none configured, any."""
+        configured = [pair.get("networkInterfaces") for pair in pairs.values()]
+        if not all(configured):
+            return self._arns("network-interface", ["*"])
+        return self._arns("network-interface", [each for found in configured if found for each in found.values()])
+
+    def _allow(self, function: lambda_.Function, action: str, resources: Sequence[str]) -> None:
+        """In statements small enough for the CDK to spread them over as many policies as IAM's size limits ask for."""
+        for start in range(0, len(resources), RESOURCES_PER_STATEMENT):
+            part = list(resources[start : start + RESOURCES_PER_STATEMENT])
+            function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=part))
+
+    def _arns(self, kind: str, names: Sequence[str]) -> list[str]:
+        stack = Stack.of(self)
+        return [stack.format_arn(service="ec2", resource=kind, resource_name=name) for name in names]

@@ -1,0 +1,66 @@
+"""A function as this project has them: from the one asset, with a role, a log and traces of its own."""
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.cdk_nag import acknowledge, acknowledge_wildcards
+
+RUNTIME = "Python 3.13 is a current runtime of Lambda; a newer one is taken when the handlers are tested with it."
+EVERYTHING = (
+    "xray:Put*, ec2:Describe* and the actions by which Lambda puts a function into a VPC accept no other resource, nor "
+    "do ssm:GetCommandInvocation and codepipeline:PutJob*Result of the pipeline's function; "
+    "cloudwatch:DescribeAlarms shows composite alarms to those only who may see all (CloudWatch API Reference)."
+)
+
+
+def python_function(
+    scope: Construct,
+    construct_id: str,
+    *,
+    code: lambda_.Code,
+    module: str,
+    timeout: Duration,
+    no_dead_letters: str,
+    environment: Mapping[str, str] | None = None,
+    memory_size: int = 512,
+) -> lambda_.Function:
+    """The function whose handler is in `module`. `no_dead_letters` says why what it failed at is kept nowhere."""
+    log_group = logs.LogGroup(
+        scope,
+        f"{construct_id}Logs",
+        retention=logs.RetentionDays.SIX_MONTHS,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group.grant_write(role)
+    function = lambda_.Function(
+        scope,
+        construct_id,
+        code=code,
+        handler=f"{module}.handler",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        architecture=lambda_.Architecture.ARM_64,
+        memory_size=memory_size,
+        timeout=timeout,
+        role=role,
+        log_group=log_group,
+        # What Lambda itself logs, an uncaught exception above all, is one line of JSON too.
+        logging_format=lambda_.LoggingFormat.JSON,
+        tracing=lambda_.Tracing.ACTIVE,
+        environment={"POWERTOOLS_SERVICE_NAME": "eip-cutover", **(environment or {})},
+    )
+    acknowledge(
+        function,
+        {
+            "AwsSolutions::AwsSolutions-L1": RUNTIME,
+            "Serverless::Serverless-LambdaLatestVersion": RUNTIME,
+            "Serverless::Serverless-LambdaDLQ": no_dead_letters,
+        },
+    )
+    acknowledge_wildcards(role, {"*": EVERYTHING})
+    return function

@@ -1,0 +1,1 @@
+"""What an operator sees: metrics, alarms, the dashboard, and the topic."""

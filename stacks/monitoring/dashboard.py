@@ -1,0 +1,92 @@
+"""The dashboard: who is live, what cutovers came to and how long they took, and whether anything is wrong."""
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.monitoring.metrics import EVERY_5_MINUTES, each, oldest_lock
+
+NAME = "eip-cutover"
+HALF, THIRD, WHOLE = 12, 8, 24
+HOUR, DAY = Duration.hours(1), Duration.days(1)
+READ_ME = (
+    "**Elastic IP cutover.** A pair is here from its first cutover on, until two weeks after its last. The metrics are "
+    "in the namespace `EipCutover`; what to do when something is wrong is in the project's `docs/runbook.md`."
+)
+
+
+def dashboard(
+    scope: Construct,
+    construct_id: str,
+    *,
+    alarms: Sequence[cloudwatch.IAlarm],
+    workflows: Mapping[str, sfn.StateMachine],
+    functions: Sequence[lambda_.Function],
+) -> cloudwatch.Dashboard:
+    """Two weeks at first sight, since cutovers are rare; the same size for one pair and for 200.
+
+    `workflows` are the state machines, by the name that they have there.
+    """
+    executions = [
+        metric(label=f"{name} {how}", period=HOUR)
+        for name, machine in workflows.items()
+        for how, metric in (
+            ("failed", machine.metric_failed),
+            ("timed out", machine.metric_timed_out),
+            ("stopped", machine.metric_aborted),
+        )
+    ]
+    errors = [function.metric_errors(label=function.node.id, period=HOUR) for function in functions]
+    return cloudwatch.Dashboard(
+        scope,
+        construct_id,
+        dashboard_name=NAME,
+        default_interval=Duration.days(14),
+        widgets=[
+            [cloudwatch.TextWidget(markdown=READ_ME, width=WHOLE, height=2)],
+            [
+                cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=THIRD, height=6),
+                cloudwatch.SingleValueWidget(
+                    title="Who is live, per pair and server: 1 is live, 0 idle, between them: twice in five minutes",
+                    metrics=[each("Live", "pair", "server", statistic="Average", fill=True)],
+                    width=2 * THIRD,
+                    height=6,
+                ),
+            ],
+            [
+                _graph("Cutovers by outcome, per hour", each("Outcomes", "outcome", statistic="Sum", period=HOUR)),
+                _graph(
+                    "Duration of cutovers, per pair",
+                    each("Duration", "pair", "outcome", statistic="Maximum", where={"outcome": "CUT_OVER"}),
+                    unit="ms",
+                ),
+            ],
+            [
+                _graph("Rollbacks per day, per pair", each("Rollbacks", "pair", statistic="Sum", period=DAY)),
+                _graph("Age of the oldest lock", oldest_lock().with_(label="oldest lock"), unit="s"),
+            ],
+            [
+                _graph(
+                    f"Health check of {address}: latency of good probes, 90th percentile, per server",
+                    each("HealthCheckLatency", "address", "server", statistic="p90", where={"address": address}),
+                    unit="ms",
+                )
+                for address in ("staging", "production")
+            ],
+            [
+                _graph("Executions that did not succeed, per hour", *executions),
+                _graph("Calls of functions that ended in an error, per hour (a check that fails is one)", *errors),
+            ],
+        ],
+    )
+
+
+def _graph(title: str, *metrics: cloudwatch.IMetric, unit: str | None = None) -> cloudwatch.GraphWidget:
+    axis = cloudwatch.YAxisProps(min=0, label=unit, show_units=False)
+    return cloudwatch.GraphWidget(
+        title=title, left=list(metrics), left_y_axis=axis, width=HALF, height=6, period=EVERY_5_MINUTES
+    )

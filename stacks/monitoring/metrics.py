@@ -1,0 +1,51 @@
+"""The metrics that the functions emit (`lambdas/aws/metrics.py`), as alarms and the dashboard ask for them.
+
+`tests/stacks/test_monitoring.py` runs the functions and compares the names and dimensions.
+"""
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+NAMESPACE = "EipCutover"
+EVERY_5_MINUTES = Duration.minutes(5)
+
+
+def outcomes(outcome: str) -> cloudwatch.Metric:
+    """How many executions, of any pair, came to an outcome."""
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name="Outcomes",
+        dimensions_map={"outcome": outcome},
+        statistic="Sum",
+        period=EVERY_5_MINUTES,
+    )
+
+
+def oldest_lock() -> cloudwatch.Metric:
+    """How long the lock that is held longest has been held, in seconds; 0 if none is held."""
+    return cloudwatch.Metric(namespace=NAMESPACE, metric_name="LockAge", statistic="Maximum", period=EVERY_5_MINUTES)
+
+
+def each(
+    name: str,
+    *dimensions: str,
+    statistic: str,
+    where: Mapping[str, str] | None = None,
+    period: Duration = EVERY_5_MINUTES,
+    fill: bool = False,
+) -> cloudwatch.IMetric:
+    """All metrics of a name that have exactly these dimensions, found when the dashboard is looked at.
+
+    So 200 pairs take no more of the dashboard than one. At most 500 are found, of those that had data within the two
+    weeks before. `where` are values of dimensions. `fill`: a value stands until the next.
+    Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference.
+    """
+    terms = [f'MetricName="{name}"', *(f'{key}="{value}"' for key, value in (where or {}).items())]
+    found = f"{{{','.join((NAMESPACE, *dimensions))}}} {' '.join(terms)}"
+    search = f"SEARCH('{found}', '{statistic}', {period.to_seconds():.0f})"
+    label = " ".join(f"${{PROP('Dim.{dimension}')}}" for dimension in dimensions if dimension not in (where or {}))
+    return cloudwatch.SearchExpression(
+        expression=f"FILL({search}, REPEAT)" if fill else search, label=label, period=period
+    )

@@ -1,0 +1,181 @@
+"""What an operator sees: the metrics of every execution, the age of the locks, alarms on both, and a dashboard.
+
+All of it looks on: nothing here is waited for by a workflow, and nothing here changes anything.
+"""
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.cdk_nag import acknowledge
+from stacks.functions.functions import Functions
+from stacks.functions.python_function import python_function
+from stacks.monitoring.dashboard import dashboard
+from stacks.monitoring.metrics import EVERY_5_MINUTES, oldest_lock, outcomes
+from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
+from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
+from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
+
+ROLLBACK_FAILED = "eip-cutover-rollback-failed"
+REPAIR_FAILED = "eip-cutover-repair-failed"
+REPAIR_RAN = "eip-cutover-repair-ran"
+LOCK_HELD_TOO_LONG = "eip-cutover-lock-held-too-long"
+# Fixed, since the policies of the topic and of its key name them.
+ALARMS = (ROLLBACK_FAILED, REPAIR_FAILED, REPAIR_RAN, LOCK_HELD_TOO_LONG)
+RUNBOOK = "Read docs/runbook.md#{section}"
+LOST_EVENT = (
+    "An event that could not be delivered, or not be reported, is a point missing in a graph: the outcome is in the "
+    "execution and was published by the workflow, and nobody would read it in a queue."
+)
+NEXT_LOOK = "It looks again five minutes later, and sees then what it did not see now."
+
+
+def longest_cutover(functions: Functions) -> float:
+    """The seconds that a cutover of the slowest pair may hold its lock, if every state is as slow as it may be, once.
+
+    That is RepairStaging, Preflight (the slowest of its branches), MeasureGap, the three moves, HealthCheckProduction
+    with its bake, and ReleaseLock. One that holds it for longer is trying again, rolls back, or does not run any more.
+    """
+    move = max(longest(functions.associate_address), longest(functions.disassociate_address))
+    checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
+    rehearsals = MEASURE_GAP_SECONDS + 2 * longest(functions.associate_address)
+    preflight = max(rehearsals, *(longest(function) for function in checks))
+    services = MEASURE_GAP_SECONDS + SERVICE_TIMEOUT_SECONDS
+    return 4 * move + preflight + longest(functions.health_check) + services
+
+
+class Seeing(Construct):
+    """Reports of outcomes and locks, the alarms, whose names are `ALARMS`, and the dashboard."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        functions: Functions,
+        lock_table: dynamodb.ITable,
+        topic: sns.ITopic,
+        workflow: sfn.StateMachine,
+        repair: sfn.StateMachine,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._topic = topic
+        reports = [self._report_outcome(functions.code), self._report_locks(functions.code, lock_table)]
+        alarms = [
+            self._alarm(
+                "RollbackFailed",
+                name=ROLLBACK_FAILED,
+                metric=outcomes("RollbackFailed"),
+                description="A cutover failed and could not be taken back: production may be on the wrong server, or "
+                "staging on none. A person must act now. The cause of the failed execution of eip-cutover has what was "
+                "found, and the aws ec2 commands that finish it.",
+                section="rollbackfailed-eip-cutover-rollback-failed",
+            ),
+            self._alarm(
+                "RepairFailed",
+                name=REPAIR_FAILED,
+                metric=outcomes("RepairFailed"),
+                description="An execution was stopped or timed out, and what it left could not be put right. "
+                "Production was not moved; staging may be in the wrong place. A person must look: the cause of the "
+                "failed execution of eip-cutover-repair says what was found.",
+                section="repairfailed-eip-cutover-repair-failed",
+            ),
+            self._alarm(
+                "RepairRan",
+                name=REPAIR_RAN,
+                metric=repair.metric_started(period=EVERY_5_MINUTES, statistic="Sum"),
+                description="An execution was stopped or timed out, and eip-cutover-repair puts right what it left. "
+                "Production stays where it was then, which may be the new server, with its checks not done. See the "
+                "outcome of the repair, and which release production answers with.",
+                section="aborted-timed_out-eip-cutover-repair-ran",
+            ),
+            self._alarm(
+                "LockHeldTooLong",
+                name=LOCK_HELD_TOO_LONG,
+                metric=oldest_lock(),
+                longer_than=longest_cutover(functions),
+                description="A lock has been held for longer than a cutover of the slowest pair takes, and no other "
+                "cutover of that pair can start. If the execution that the lock names runs, it is trying again or "
+                "rolls back: see where it is. If it has ended, start a cutover: it takes the lock over.",
+                section="eip-cutover-lock-held-too-long-a-dead-lock",
+            ),
+        ]
+        dashboard(
+            self,
+            "Dashboard",
+            alarms=alarms,
+            workflows={"cutover": workflow, "repair": repair},
+            functions=[*functions.all, *reports],
+        )
+
+    def _report_outcome(self, code: lambda_.Code) -> lambda_.Function:
+        function = python_function(
+            self,
+            "ReportOutcome",
+            code=code,
+            module="report_outcome",
+            timeout=Duration.seconds(10),
+            no_dead_letters=LOST_EVENT,
+        )
+        rule = events.Rule(
+            self,
+            "Ended",
+            description="Reports how executions of the cutover and its repair ended.",
+            event_pattern=events.EventPattern(source=[SOURCE], detail_type=[DETAIL_TYPE]),
+            targets=[targets.LambdaFunction(function)],
+        )
+        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": LOST_EVENT})
+        return function
+
+    def _report_locks(self, code: lambda_.Code, lock_table: dynamodb.ITable) -> lambda_.Function:
+        function = python_function(
+            self,
+            "ReportLocks",
+            code=code,
+            module="report_locks",
+            timeout=Duration.seconds(30),
+            no_dead_letters=NEXT_LOOK,
+            environment={"LOCK_TABLE": lock_table.table_name},
+        )
+        lock_table.grant(function, "dynamodb:Scan")
+        rule = events.Rule(
+            self,
+            "EveryFiveMinutes",
+            description="Reports how long the locks of the cutover have been held.",
+            schedule=events.Schedule.rate(EVERY_5_MINUTES),
+            targets=[targets.LambdaFunction(function)],
+        )
+        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": NEXT_LOOK})
+        return function
+
+    def _alarm(
+        self,
+        construct_id: str,
+        *,
+        name: str,
+        metric: cloudwatch.Metric,
+        description: str,
+        section: str,
+        longer_than: float = 0,
+    ) -> cloudwatch.Alarm:
+        """One period of five minutes with more than that is enough, one without data is not. `section` is RUNBOOK's."""
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_name=name,
+            alarm_description=f"{description} {RUNBOOK.format(section=section)}",
+            metric=metric,
+            threshold=longer_than,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self._topic))
+        return alarm

@@ -1,0 +1,83 @@
+"""What the pipeline runs on the idle server: one document, and the function that finds the server."""
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from stacks.cdk_nag import acknowledge
+from stacks.configuration.pairs import Pair
+from stacks.configuration.pipeline import Deploy
+from stacks.functions.bundle import lambda_code
+from stacks.functions.python_function import python_function
+
+# A commit, or an object's version. Nothing of it means anything to a shell.
+RELEASE = "^[A-Za-z0-9._+/=-]{1,255}$"
+# CodePipeline User Guide, "Quotas": 20 minutes without an answer, 24 hours in all.
+UNHEARD = (
+    "CodePipeline itself fails a job that it hears nothing of for 20 minutes, and shows that where a person looks."
+)
+
+
+class DeployToIdle(Construct):
+    """A function rather than a fixed target: which server is idle is known at run time only.
+
+    What it may run is one document with one command, on the two servers of the pair. The document's parameter takes
+    nothing that a shell could take for a command. `asked` is what the function is told, but for the release.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, deploy: Deploy, pair: str, pairs: Mapping[str, Pair]
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = Stack.of(self)
+        document = ssm.CfnDocument(
+            self,
+            "Command",
+            document_type="Command",
+            document_format="JSON",
+            target_type="/AWS::EC2::Instance",
+            update_method="NewVersion",
+            content={
+                "schemaVersion": "2.2",
+                "description": f"Puts a release onto the idle server of {pair}.",
+                "parameters": {
+                    "Release": {"type": "String", "description": "Commit or version.", "allowedPattern": RELEASE}
+                },
+                "mainSteps": [
+                    {
+                        "action": "aws:runShellScript",
+                        "name": "deploy",
+                        "inputs": {
+                            "timeoutSeconds": str(deploy["timeoutSeconds"]),
+                            "runCommand": ["set -eu", "export RELEASE='{{ Release }}'", deploy["command"]],
+                        },
+                    }
+                ],
+            },
+        )
+        self.asked = {"pair": pair, "document": document.ref, "seconds": deploy["timeoutSeconds"]}
+        self.function = python_function(
+            self,
+            "Function",
+            code=lambda_code(pairs),
+            module="deploy_to_idle",
+            timeout=Duration.seconds(120),
+            no_dead_letters=UNHEARD,
+        )
+        # A call that is made again after it died would send a second command.
+        self.function.configure_async_invoke(retry_attempts=0)
+        acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": UNHEARD})
+        instances = [
+            stack.format_arn(service="ec2", resource="instance", resource_name=instance)
+            for instance in pairs[pair]["servers"].values()
+        ]
+        document_arn = stack.format_arn(service="ssm", resource="document", resource_name=document.ref)
+        for allowed, resources in (
+            ("ssm:SendCommand", [document_arn, *instances]),
+            ("ssm:GetCommandInvocation", ["*"]),
+            ("ec2:DescribeAddresses", ["*"]),
+        ):
+            self.function.add_to_role_policy(iam.PolicyStatement(actions=[allowed], resources=resources))

@@ -1,0 +1,22 @@
+"""An optional second stack: a CodePipeline that deploys a release to the idle server and then cuts over to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from stacks.configuration.pairs import Pair
+from stacks.configuration.pipeline import Pipeline
+from stacks.pipeline.release import Release
+
+
+class PipelineStack(Stack):
+    """The pipeline of one pair. `pipeline` is what `configured_pipeline` returns."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Mapping[str, Pair], **options: Any
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        release = Release(self, "Release", pipeline=pipeline, pairs=pairs)
+        CfnOutput(self, "PipelineName", value=release.pipeline.pipeline_name)

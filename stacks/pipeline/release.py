@@ -1,0 +1,173 @@
+"""The pipeline of a release: from its source onto the idle server, and then the cutover to that server."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_codepipeline_actions as actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.cdk_nag import acknowledge, acknowledge_wildcards
+from stacks.configuration.pairs import Pair
+from stacks.configuration.pipeline import Connection, Object, Pipeline
+from stacks.pipeline.deploy_to_idle import DeployToIdle
+from stacks.workflow.cutover import NAME
+
+# An execution is called `<prefix>-<id of the action's execution>`, 36 characters, of 80 at most.
+# https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-StepFunctions.html
+EXECUTION_NAME_PREFIX = "pipeline"
+ON_ARTIFACTS = ("s3:Abort*", "s3:DeleteObject*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
+ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the CDK grants an action on them."
+
+
+class Release(Construct):
+    """One release at a time, in the order in which they came: its source, and then its deployment and cutover.
+
+    These two are one stage. A stage holds one execution at a time, so no release is put onto the idle server while the
+    one before it makes that server live. That an action may use a variable of one before it in its stage is what CDK
+    Pipelines stands on, too (`envFromCfnOutputs`). The workflow is found by its name, so that the two stacks share no
+    export that would have to be deleted first.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Mapping[str, Pair]) -> None:
+        super().__init__(scope, construct_id)
+        pair = pipeline["pair"]
+        source, release = self._source(pipeline["source"])
+        idle = DeployToIdle(self, "DeployToIdle", deploy=pipeline["deploy"], pair=pair, pairs=pairs)
+        self._function = idle.function
+        deploy = actions.LambdaInvokeAction(
+            action_name="Deploy",
+            run_order=1,
+            lambda_=idle.function,
+            user_parameters=idle.asked | {"release": release},
+            variables_namespace="Deploy",
+        )
+        request = {"pair": pair, "serverName": deploy.variable("server")}
+        cutover = actions.StepFunctionInvokeAction(
+            action_name="Cutover",
+            run_order=2,
+            state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", NAME),
+            state_machine_input=actions.StateMachineInput.literal(
+                request | ({"expectedRelease": release} if pipeline["expectRelease"] else {})
+            ),
+            execution_name_prefix=EXECUTION_NAME_PREFIX,
+        )
+        self.pipeline = codepipeline.Pipeline(
+            self,
+            "Pipeline",
+            pipeline_name=f"{NAME}-{pair}",
+            pipeline_type=codepipeline.PipelineType.V2,
+            # By default a release that waits is given up for a newer one.
+            execution_mode=codepipeline.ExecutionMode.QUEUED,
+            cross_account_keys=False,
+            artifact_bucket=self._artifacts(),
+            stages=[
+                codepipeline.StageProps(stage_name="Source", actions=[source]),
+                codepipeline.StageProps(stage_name="Release", actions=[deploy, cutover]),
+            ],
+        )
+        self._start_or_connect(pipeline["source"])
+        self._acknowledge()
+
+    def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
+        """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
+        output = codepipeline.Artifact("Source")
+        if "connectionArn" not in source:
+            from_bucket = actions.S3SourceAction(
+                action_name="Source",
+                bucket=s3.Bucket.from_bucket_name(self, "SourceBucket", source["bucket"]),
+                bucket_key=source["key"],
+                output=output,
+                trigger=actions.S3Trigger.NONE,
+                variables_namespace="Source",
+            )
+            return from_bucket, from_bucket.variables.version_id
+        owner, _, repository = source["repository"].rpartition("/")
+        from_branch = actions.CodeStarConnectionsSourceAction(
+            action_name="Source",
+            connection_arn=source["connectionArn"],
+            owner=owner,
+            repo=repository,
+            branch=source["branch"],
+            output=output,
+            variables_namespace="Source",
+        )
+        return from_branch, from_branch.variables.commit_id
+
+    def _artifacts(self) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "Artifacts",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(30))],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        acknowledge(
+            bucket,
+            {
+                "AwsSolutions::AwsSolutions-S1": "Only this pipeline uses the bucket, for copies of its source that "
+                "expire; CloudTrail shows who starts the pipeline.",
+            },
+        )
+        return bucket
+
+    def _start_or_connect(self, source: Connection | Object) -> None:
+        """What the CDK leaves out: a rule that starts the pipeline, and the permission's new name.
+
+        The bucket must be told to send its events to EventBridge (S3 User Guide, "Enabling Amazon EventBridge").
+        A connection is used by `codeconnections:UseConnection`, or under the service's former name; the CDK grants that
+        one alone (Developer Tools console User Guide, "Connections rename").
+        """
+        if "connectionArn" in source:
+            use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source["connectionArn"]])
+            self._role("Source", "Source").add_to_principal_policy(use)
+            return
+        rule = events.Rule(
+            self,
+            "NewObject",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={"bucket": {"name": [source["bucket"]]}, "object": {"key": [source["key"]]}},
+            ),
+            targets=[targets.CodePipeline(self.pipeline)],
+        )
+        lost = (
+            "A start that was lost is seen by whoever released, who starts the pipeline again; so does the next object."
+        )
+        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": lost})
+
+    def _role(self, stage: str, action: str) -> iam.Role:
+        """The role of an action, which the CDK makes."""
+        found = self.pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
+        return cast(iam.Role, found)
+
+    def _acknowledge(self) -> None:
+        own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
+        objects = {self.pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
+        for role in (self.pipeline.role, self._role("Source", "Source")):
+            acknowledge(role, own)
+            acknowledge_wildcards(role, objects)
+        acknowledge_wildcards(
+            self._role("Release", "Deploy"),
+            {
+                "*": "CodePipeline's Lambda action asks for lambda:ListFunctions, which accepts no other resource.",
+                f"{self._function.function_arn}:*": "Versions of this one function; there are none.",
+            },
+        )
+        executions = Stack.of(self).format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{NAME}:{EXECUTION_NAME_PREFIX}*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        reason = "The executions that this action starts, by their prefix; the rest is made up by CodePipeline."
+        acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

@@ -1,0 +1,1 @@
+"""In which order: the two workflows, their states, retries, rollback, lock and ending."""

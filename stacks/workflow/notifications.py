@@ -1,0 +1,96 @@
+"""What is told of how an execution ended, once each: to people and programs by the topic, to programs by an event.
+
+A topic's subscribers read what suits them: e-mails and messages a text; queues and functions the outcome as JSON; the
+chat applications of Amazon Q Developer, which subscribe by HTTPS, their own form of a notification.
+Sources: SNS Developer Guide, "Publishing Amazon SNS notifications with platform-specific payloads"; Amazon Q Developer
+in chat applications, "Custom notifications".
+"""
+
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from stacks.workflow.expressions import MEASURED, RESULT, jsonata
+from stacks.workflow.retries import SERVICE_TIMEOUT
+
+SOURCE = "eip-cutover"
+DETAIL_TYPE = "Elastic IP Cutover Ended"
+FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
+
+# Of an invalid request nothing is known but the cause; its pair is "-".
+KNOWN = '$plan.pair != "-"'
+FAILED = '$cause != "-"'
+SUBJECT = f'"eip-cutover: " & ({KNOWN} ? $plan.pair & " " : "") & $outcome'
+DETAIL = (
+    '$merge([{{"execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,'
+    ' "startedAt": $states.context.Execution.StartTime, "endedAt": $states.context.State.EnteredTime{about}}},'
+    f' {KNOWN} ? {{{{"pair": $plan.pair}}}} : {{{{}}}},'
+    f' {FAILED} ? {{{{"outcome": $outcome, "cause": $cause}}}} : {{result}}, {{measured}}])'
+)
+ON = 'function($a) { "on " & ($a.server != null ? $a.server & " (" & $a.instanceId & ")" : "no server") }'
+STAND = (
+    '"Production " & $production.publicIp & " is " & $on($production)'
+    ' & ", staging " & $staging.publicIp & " is " & $on($staging) & ".'
+    '\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."'
+)
+WARNED = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
+MET = (
+    '($gap != null ? "\\nWhile the addresses changed, production was asked " & $string($gap.requests) & " times: "'
+    ' & $string($gap.failed) & " requests failed, and the longest time without a good answer was "'
+    ' & $string($gap.longestMs) & " ms." : "")'
+)
+TEXT = f'({FAILED} ? $cause : {STAND}) & {WARNED} & {MET} & "\\n\\nExecution: " & $states.context.Execution.Id'
+CHAT = (
+    '{"version": "1.0", "source": "custom",'
+    ' "content": {"textType": "client-markdown", "title": $subject, "description": $text},'
+    ' "metadata": {"summary": $subject, "eventType": $outcome, "relatedResources": [$states.context.Execution.Id],'
+    ' "additionalContext": {"outcome": $outcome, "pair": $plan.pair, "execution": $states.context.Execution.Id}}}'
+)
+
+
+def detail(about: str) -> str:
+    """JSONata for what programs are told. `about` is JSONata for more keys of it, beginning with a comma, or empty."""
+    return DETAIL.format(about=about, result=RESULT, measured=MEASURED)
+
+
+def notify(scope: Construct, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
+    """The state `Notify`: one message, in the form that each kind of subscriber reads."""
+    programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
+    message = (
+        f"($on := {ON}; $subject := {SUBJECT}; $text := {TEXT}; $detail := $string({detail(about)});"
+        f' $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
+    )
+    return tasks.SnsPublish.jsonata(
+        scope,
+        "Notify",
+        comment="Tells the topic's subscribers how it ended.",
+        topic=topic,
+        subject=jsonata(SUBJECT),
+        message=sfn.TaskInput.from_text(jsonata(message)),
+        message_per_subscription_type=True,
+        message_attributes={
+            "outcome": tasks.MessageAttribute(value=jsonata("$outcome")),
+            "pair": tasks.MessageAttribute(value=jsonata("$plan.pair")),
+        },
+        task_timeout=SERVICE_TIMEOUT,
+        outputs="{% $states.input %}",
+    )
+
+
+def put_event(scope: Construct, *, about: str) -> tasks.EventBridgePutEvents:
+    """The state `PutEvent`: one event on the default bus, whose rules may lead anywhere."""
+    return tasks.EventBridgePutEvents.jsonata(
+        scope,
+        "PutEvent",
+        comment="Puts an event on the default bus: what rules and programs are told.",
+        entries=[
+            tasks.EventBridgePutEventsEntry(
+                source=SOURCE,
+                detail_type=DETAIL_TYPE,
+                detail=sfn.TaskInput.from_text(jsonata(detail(about))),
+            )
+        ],
+        task_timeout=SERVICE_TIMEOUT,
+        outputs="{% $states.input %}",
+    )

@@ -1,0 +1,73 @@
+"""A Standard state machine as this project has them: JSONata, traced, logged."""
+
+from collections.abc import Sequence
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct, IConstruct
+
+from stacks.cdk_nag import acknowledge_wildcards
+from stacks.workflow.expressions import AT_THE_BEGINNING
+
+
+def executions_of(scope: IConstruct, name: str) -> str:
+    """The ARN of all executions of the state machine of this name, in the scope's account and Region."""
+    return Stack.of(scope).format_arn(
+        service="states",
+        resource="execution",
+        resource_name=f"{name}:*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def standard_state_machine(
+    scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration
+) -> sfn.StateMachine:
+    """`start` comes after `Begin`, the state that gives every variable a value which a later one may ask for."""
+    begin = sfn.Pass.jsonata(
+        scope, "Begin", comment="Nothing is known yet.", assign=AT_THE_BEGINNING, outputs="{% $states.input %}"
+    )
+    return sfn.StateMachine(
+        scope,
+        "StateMachine",
+        state_machine_name=name,
+        state_machine_type=sfn.StateMachineType.STANDARD,
+        query_language=sfn.QueryLanguage.JSONATA,
+        comment=comment,
+        definition_body=sfn.DefinitionBody.from_chainable(begin.next(start)),
+        timeout=timeout,
+        tracing_enabled=True,
+        logs=sfn.LogOptions(
+            destination=logs.LogGroup(
+                scope,
+                "Logs",
+                # With this prefix, the policy that lets Step Functions write does not grow with every log group.
+                log_group_name=f"/aws/vendedlogs/states/{name}",
+                retention=logs.RetentionDays.SIX_MONTHS,
+                removal_policy=RemovalPolicy.DESTROY,
+            ),
+            level=sfn.LogLevel.ALL,
+            include_execution_data=True,
+        ),
+    )
+
+
+def acknowledge_state_machine(
+    machine: sfn.StateMachine, *, invokes: Sequence[lambda_.IFunction], describes: Sequence[str] = ()
+) -> None:
+    """The wildcards that the CDK and AWS ask for.
+
+    `describes` are the names of the state machines whose executions it may describe.
+    """
+    executions = [executions_of(machine, name) for name in describes]
+    acknowledge_wildcards(
+        machine.role,
+        {
+            "*": "Logging and tracing need logs:*LogDelivery and xray:Put*, which accept no other resource (Step "
+            "Functions Developer Guide, logging to CloudWatch Logs and tracing with X-Ray).",
+            **{f"{function.function_arn}:*": "Versions of this one function; there are none." for function in invokes},
+            **dict.fromkeys(executions, "The executions of this one state machine: who starts them names them."),
+        },
+    )

@@ -1,0 +1,72 @@
+"""The asset has all that the functions need, and little else: each is run from it, with nothing beside it but boto3."""
+
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stacks.functions.bundle import SOURCE
+
+HANDLERS = sorted(path.stem for path in SOURCE.glob("*.py") if "\ndef handler(" in path.read_text())
+# boto3 and what it needs: Lambda's Python has them.
+RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
+# An event without a key that is needed is the shortest way through Powertools' decorators. Raises what is no KeyError.
+CALLED = """
+import sys
+from types import SimpleNamespace
+sys.path[:0] = sys.argv[1:3]
+context = SimpleNamespace(function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="1")
+from {module} import handler, logger
+try:
+    handler({{}}, context)
+except KeyError:
+    logger.exception("As expected.")
+"""
+METRICS = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from aws_lambda_powertools.metrics import MetricUnit
+from aws.metrics import Metric, emit
+emit([Metric("LockAge", MetricUnit.Seconds, (1.0,), ({}, {"pair": "web"}))])
+"""
+
+
+@pytest.fixture(scope="module")
+def asset(template_folder: Path) -> Path:
+    (found,) = (folder for folder in template_folder.glob("asset.*") if (folder / "pairs.json").exists())
+    return found
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runtime")
+    for name in RUNTIME:
+        file = Path(str(importlib.import_module(name).__file__))
+        installed = file.parent if file.name == "__init__.py" else file
+        (folder / installed.name).symlink_to(installed)
+    return folder
+
+
+def run(program: str, asset: Path, runtime: Path) -> str:
+    """What a program printed, in a Python that has the asset, boto3 and nothing else."""
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "POWERTOOLS_SERVICE_NAME": "eip-cutover"}
+    command = [sys.executable, "-I", "-S", "-B", "-c", program, str(asset), str(runtime)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", HANDLERS)
+def test_every_handler_runs_from_the_asset(asset: Path, runtime: Path, module: str) -> None:
+    run(CALLED.format(module=module), asset, runtime)
+
+
+def test_metrics_are_told_from_the_asset(asset: Path, runtime: Path) -> None:
+    assert '"LockAge"' in run(METRICS, asset, runtime)
+
+
+def test_what_is_uploaded_is_smaller_than_a_megabyte(asset: Path, tmp_path: Path) -> None:
+    assert Path(shutil.make_archive(str(tmp_path / "asset"), "zip", asset)).stat().st_size < 1_000_000

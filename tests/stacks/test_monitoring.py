@@ -1,0 +1,282 @@
+"""What is told is what is looked at: alarms and dashboard ask for the metrics that the functions really emit.
+
+A metric that nobody emits is no error in CloudWatch: an alarm on it is silent for ever, and its graph is empty.
+"""
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+import report_locks
+import report_outcome
+from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
+from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
+from tests.stacks.test_deadline import PAIR, synthesized
+from tests.stacks.test_stack import resources
+from tests.unit.emf import Identity, Point, points
+from tests.unit.handler_calls import CONTEXT, called, check_of
+from tests.unit.misbehaving_servers import OK, answering, serving
+from tests.unit.test_report_outcome import BITTYBOT, TAO, event
+from tests.workflow.account import definition
+
+OUTCOMES = [*SUCCESSES, *FAILURES, "NOTHING_TO_REPAIR", "RepairFailed"]
+SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} (?P<terms>[^']+)', '(?P<statistic>\w+)', (?P<period>\d+)\)")
+STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "p90"}
+
+TABLE = "locks-of-these-metrics"  # the account of other tests in this process may have one called `locks`
+
+
+@pytest.fixture(scope="module")
+def emitted() -> list[Point]:
+    """All that the real handlers print: of every outcome, of a health check of each address, of a lock and of none."""
+    with pytest.MonkeyPatch.context() as environment, contextlib.redirect_stdout(io.StringIO()) as printed:
+        for outcome in OUTCOMES:
+            report_outcome.handler(event(outcome=outcome), CONTEXT)
+        report_outcome.handler(event(outcome="InvalidRequest", pair=None), CONTEXT)
+        report_outcome.handler(event(production=TAO, staging=BITTYBOT), CONTEXT)
+        with serving(answering(OK)) as server:
+            for address in ("staging", "production"):
+                called(check_of(server), address=address, bakeSeconds=0.05 if address == "production" else 0)
+        environment.setenv("LOCK_TABLE", TABLE)
+        report_locks.dynamodb_client.cache_clear()
+        with mock_aws():
+            dynamodb: Any = boto3.client("dynamodb")
+            dynamodb.create_table(
+                TableName=TABLE,
+                KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+            report_locks.handler({}, CONTEXT)
+            dynamodb.put_item(TableName=TABLE, Item={"pair": {"S": "web"}, "since": {"S": "2026-01-02T03:04:05.678Z"}})
+            report_locks.handler({}, CONTEXT)
+            dynamodb.delete_table(TableName=TABLE)
+        report_locks.dynamodb_client.cache_clear()
+    return points(printed.getvalue())
+
+
+@pytest.fixture(scope="module")
+def identities(emitted: list[Point]) -> set[Identity]:
+    return {point.identity for point in emitted}
+
+
+@pytest.fixture(scope="module")
+def schemas(emitted: list[Point]) -> set[tuple[str, str, frozenset[str]]]:
+    """Namespace, name and the names of the dimensions, of all that is emitted."""
+    return {(point.namespace, point.name, frozenset(point.dimensions)) for point in emitted}
+
+
+@pytest.fixture(scope="module")
+def alarms(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = [alarm["Properties"] for alarm in resources(template, "AWS::CloudWatch::Alarm").values()]
+    return {alarm["AlarmName"]: alarm for alarm in found}
+
+
+@pytest.fixture(scope="module")
+def widgets(template: dict[str, Any]) -> list[dict[str, Any]]:
+    return widgets_of(template)
+
+
+def widgets_of(template: dict[str, Any]) -> list[dict[str, Any]]:
+    (dashboard,) = resources(template, "AWS::CloudWatch::Dashboard").values()
+    parts = dashboard["Properties"]["DashboardBody"]["Fn::Join"][1]
+    body = json.loads("".join(part if isinstance(part, str) else name_in(part) for part in parts))
+    found: list[dict[str, Any]] = body["widgets"]
+    return found
+
+
+def name_in(part: dict[str, Any]) -> str:
+    """The logical id that a reference names."""
+    return str(part["Ref"] if "Ref" in part else part["Fn::GetAtt"][0])
+
+
+def graphed(widgets: list[dict[str, Any]]) -> Iterator[list[Any]]:
+    for widget in widgets:
+        yield from widget["properties"].get("metrics", ())
+
+
+def searches(widgets: list[dict[str, Any]]) -> Iterator[re.Match[str]]:
+    for *_, last in graphed(widgets):
+        if "expression" in last:
+            found = SEARCH.search(last["expression"])
+            assert found, last["expression"]
+            yield found
+
+
+def test_the_metrics_are_those_that_the_readme_lists(schemas: set[tuple[str, str, frozenset[str]]]) -> None:
+    section = (Path(__file__).parents[2] / "README.md").read_text().split("\n## Seeing\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
+    listed = {
+        ("EipCutover", name.strip("`"), frozenset(re.findall(r"`(\w+)`", dimensions)))
+        for name, _, sets in rows[2:]
+        for dimensions in sets.split("; ")
+    }
+    assert listed == schemas
+
+
+def test_every_alarm_on_our_metrics_is_on_one_that_is_emitted_with_just_these_dimensions(
+    alarms: dict[str, dict[str, Any]], identities: set[Identity]
+) -> None:
+    ours = {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == "EipCutover"}
+    assert set(ours) == {"eip-cutover-rollback-failed", "eip-cutover-repair-failed", "eip-cutover-lock-held-too-long"}
+    for name, alarm in ours.items():
+        dimensions = frozenset((found["Name"], found["Value"]) for found in alarm.get("Dimensions", ()))
+        assert (alarm["Namespace"], alarm["MetricName"], dimensions) in identities, name
+
+
+def test_the_alarm_on_the_repair_counts_the_executions_of_the_repair(
+    alarms: dict[str, dict[str, Any]], template: dict[str, Any]
+) -> None:
+    alarm = alarms["eip-cutover-repair-ran"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/States", "ExecutionsStarted", "Sum")
+    (dimension,) = alarm["Dimensions"]
+    assert dimension["Name"] == "StateMachineArn"
+    machine = template["Resources"][name_in(dimension["Value"])]
+    assert machine["Properties"]["StateMachineName"] == "eip-cutover-repair"
+
+
+def test_one_bad_outcome_raises_an_alarm_and_silence_raises_none(alarms: dict[str, dict[str, Any]]) -> None:
+    for name, alarm in alarms.items():
+        assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching"), name
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
+        if name != "eip-cutover-lock-held-too-long":
+            assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0), name
+
+
+def test_every_alarm_tells_the_topic_what_it_means_and_where_to_read_on(
+    alarms: dict[str, dict[str, Any]], template: dict[str, Any]
+) -> None:
+    (topic,) = resources(template, "AWS::SNS::Topic")
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert re.search(r" Read docs/runbook\.md#[\w-]+$", alarm["AlarmDescription"])
+        assert 100 < len(alarm["AlarmDescription"]) <= 1024
+
+
+@pytest.mark.parametrize(("deadline", "bake"), [(6, 0), (300, 200)])
+def test_a_lock_is_held_too_long_when_every_state_of_a_cutover_once_takes_less(
+    tmp_path: Path, deadline: int, bake: int
+) -> None:
+    pair = {**PAIR, "healthCheck": {"deadlineSeconds": deadline}, "bakeSeconds": bake}
+    template = synthesized(tmp_path, {"web": pair})
+    workflow = json.loads(definition(template, table="locks", topic="outcomes"))
+    seconds = {name: state.get("TimeoutSeconds", 0) for name, state in states_of(workflow)}
+    preflight = max(
+        sum(seconds[name] for name, _ in states_of(branch)) for branch in workflow["States"]["Preflight"]["Branches"]
+    )
+    while_locked = ["RepairStaging", "MeasureGap", "DisassociateStaging", "ReassociateProduction", "ReassociateStaging"]
+    slowest = preflight + sum(seconds[name] for name in [*while_locked, "HealthCheckProduction", "ReleaseLock"])
+    found = {one["Properties"]["AlarmName"]: one for one in resources(template, "AWS::CloudWatch::Alarm").values()}
+    assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest
+
+
+def test_the_topic_and_its_key_admit_these_alarms_and_no_others(
+    alarms: dict[str, dict[str, Any]], template: dict[str, Any]
+) -> None:
+    (key,) = resources(template, "AWS::KMS::Key").values()
+    (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
+    documents = key["Properties"]["KeyPolicy"], policy["Properties"]["PolicyDocument"]
+    for document in documents:
+        (statement,) = (
+            found for found in document["Statement"] if found["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+        )
+        admitted = {
+            arn["Fn::Join"][1][-1].removeprefix(":alarm:")
+            for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        }
+        assert admitted == set(alarms)
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+
+
+def test_every_graph_is_of_metrics_that_are_emitted_or_of_aws(
+    widgets: list[dict[str, Any]], schemas: set[tuple[str, str, frozenset[str]]], emitted: list[Point]
+) -> None:
+    for search in searches(widgets):
+        namespace, *dimensions = search["schema"].split(",")
+        terms = dict(re.findall(r'(\w+)="([^"]+)"', search["terms"]))
+        name = terms.pop("MetricName")
+        assert (namespace, name, frozenset(dimensions)) in schemas
+        assert search["statistic"] in STATISTICS
+        assert any(point.name == name and terms.items() <= point.dimensions.items() for point in emitted), search[0]
+    ours = [metric for metric in graphed(widgets) if metric[0] == "EipCutover"]
+    assert [(metric[0], metric[1], frozenset(metric[2:-1])) for metric in ours] == [
+        ("EipCutover", "LockAge", frozenset())
+    ]
+    assert ("EipCutover", "LockAge", frozenset()) in schemas
+    assert {metric[0] for metric in graphed(widgets) if len(metric) > 1} == {"EipCutover", "AWS/States", "AWS/Lambda"}
+
+
+def test_every_metric_of_ours_has_its_graph(
+    widgets: list[dict[str, Any]], schemas: set[tuple[str, str, frozenset[str]]]
+) -> None:
+    searched = {re.findall(r'MetricName="(\w+)"', search["terms"])[0] for search in searches(widgets)}
+    graphs = searched | {metric[1] for metric in graphed(widgets) if len(metric) > 1}
+    assert {name for _, name, _ in schemas} <= graphs
+
+
+def test_every_label_is_of_a_dimension_that_the_search_has(widgets: list[dict[str, Any]]) -> None:
+    for *_, last in graphed(widgets):
+        if "expression" in last:
+            search = SEARCH.search(last["expression"])
+            assert search
+            labelled = re.findall(r"PROP\('Dim\.(\w+)'\)", last["label"])
+            assert labelled
+            assert set(labelled) <= set(search["schema"].split(",")[1:])
+
+
+def test_the_dashboard_shows_the_state_of_every_alarm(widgets: list[dict[str, Any]], template: dict[str, Any]) -> None:
+    (states,) = (widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm")
+    assert set(states) == set(resources(template, "AWS::CloudWatch::Alarm"))
+
+
+def test_every_widget_has_a_title_of_its_own_but_the_text(widgets: list[dict[str, Any]]) -> None:
+    titles = [widget["properties"]["title"] for widget in widgets if widget["type"] != "text"]
+    assert len(set(titles)) == len(titles) == 10
+
+
+def test_the_dashboard_of_200_pairs_is_that_of_one(tmp_path: Path, template: dict[str, Any]) -> None:
+    pairs = {
+        f"pair-{number}": {
+            "production": f"eipalloc-{number:017x}",
+            "staging": f"eipalloc-{number + 1000:017x}",
+            "servers": {"one": f"i-{number:017x}", "two": f"i-{number + 1000:017x}"},
+        }
+        for number in range(200)
+    }
+    assert widgets_of(synthesized(tmp_path, pairs)) == widgets_of(template)
+
+
+def test_outcomes_are_reported_by_an_event_and_locks_every_five_minutes(template: dict[str, Any]) -> None:
+    rules = [found["Properties"] for found in resources(template, "AWS::Events::Rule").values()]
+    called_by = {
+        template["Resources"][name_in(rule["Targets"][0]["Arn"])]["Properties"].get("Handler"): rule for rule in rules
+    }
+    outcome, locks = called_by["report_outcome.handler"], called_by["report_locks.handler"]
+    assert outcome["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
+    assert "EventBusName" not in outcome
+    assert locks["ScheduleExpression"] == "rate(5 minutes)"
+    sent = event()
+    assert (sent["source"], sent["detail-type"]) == (SOURCE, DETAIL_TYPE)
+
+
+def test_the_function_that_looks_at_the_locks_looks_at_the_table_of_the_stack(template: dict[str, Any]) -> None:
+    (function,) = (
+        found["Properties"]
+        for found in resources(template, "AWS::Lambda::Function").values()
+        if found["Properties"]["Handler"] == "report_locks.handler"
+    )
+    (table,) = resources(template, "AWS::DynamoDB::Table")
+    assert function["Environment"]["Variables"]["LOCK_TABLE"] == {"Ref": table}
+
+
+def test_no_state_of_a_workflow_calls_a_function_that_reports(template: dict[str, Any]) -> None:
+    for name in ("eip-cutover", "eip-cutover-repair"):
+        assert "report_" not in definition(template, table="locks", topic="outcomes", name=name)
