@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.addresses import Addresses
 from aws.calls import ec2_client
-from domain.deployed_pairs import configured_pairs
+from domain.deployed_pairs import deployed_pairs
 from domain.errors import CutoverError
 from domain.pair import Pair, Server
 
@@ -59,7 +59,7 @@ class Deployment:
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> None:
     """Does one call's share of the job, and tells CodePipeline how it stands."""
     job = event["CodePipeline.job"]
-    pair = configured_pairs()[asked_of(job)["pair"]]
+    pair = deployed_pairs()[asked_of(job)["pair"]]
     work(job, IdleServer(pair, ec2=ec2, ssm=ssm), codepipeline)
 
 

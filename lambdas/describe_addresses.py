@@ -1,6 +1,7 @@
-"""DescribeAddresses and DescribeRestored: look at both addresses; plan from it, or compare it with the plan."""
+"""DescribeAddresses: takes the complete picture of a pair, and plans from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -8,53 +9,79 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws.addresses import Addresses
 from aws.calls import ec2_client, refused_as_preflight
-from domain.deployed_pairs import configured_pairs
-from domain.errors import RollbackFailed
+from aws.servers import Servers
+from domain.deployed_pairs import deployed_pairs
+from domain.errors import PreflightFailed
+from domain.events import read
+from domain.fitness import NOTHING_CHANGED, complete
 from domain.pair import Json
-from domain.plan import Plan, compare_restored, plan
+from domain.plan import Interrupted, Plan, Refusal, plan
 from domain.request import read_request
-
-NOTHING = "-"  # no pair's or server's name; see `stacks/workflow/expressions.py`
+from domain.text import capitalized
 
 logger = Logger()
 ec2 = ec2_client()
 
 
+@dataclass(frozen=True)
+class DescribeAddressesEvent:
+    """`request` is the input of the execution, whatever that is. `interrupted` is what the record of a dead execution
+    says (`domain.plan.Interrupted`). `keep_live`: put right what is not, without moving production."""
+
+    execution: str
+    request: Any
+    interrupted: Mapping[str, Any] | None = None
+    keep_live: bool = False
+
+
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
-    """Returns the plan of an execution (`Plan.to_json`), or with a `plan` in the event, the pair as restored to it.
+    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`).
 
-    Raises InvalidRequest and PreflightFailed; with a `plan`, RollbackFailed; with both, EC2Throttled, EC2Unavailable.
+    Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled and EC2Unavailable.
     """
-    return describe_restored(event) if "plan" in event else describe_addresses(event)
+    outcome = planned(read(DescribeAddressesEvent, event))
+    logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
+    return outcome.to_json()
 
 
-def describe_addresses(event: Mapping[str, Any]) -> Json:
-    request = read_request(event["request"], configured_pairs())
+def planned(event: DescribeAddressesEvent) -> Plan | Refusal:
+    """A plan for which everything is fit that can be known without a change, or a refusal."""
+    request = read_request(event.request, deployed_pairs())
+    interrupted = Interrupted.from_json(event.interrupted)
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
-    planned = plan(
-        request,
-        production,
-        staging,
-        interrupted=event["interrupted"] if event["interrupted"] != NOTHING else None,
-        keep_live=event.get("keepLive", False),
-    )
-    logger.info("Planned: %s", planned.decision, pair=request.pair.name, reason=planned.reason)
-    return planned.to_json()
+    try:
+        intended = plan(request, production, staging, interrupted=interrupted, keep_live=event.keep_live)
+        if intended.decision == "ALREADY_LIVE":
+            return intended
+        with refused_as_preflight():
+            picture = Servers(request.pair, ec2).picture(with_border_groups=not intended.staging_in_place)
+        fit = complete(intended, picture, private_ips=interrupted.private_ips if interrupted else {})
+        if fit.decision == "CUT_OVER" and fit.pair.alarms:
+            refuse_alarms(fit.pair.alarms)
+        return fit
+    except PreflightFailed as failure:
+        reason = str(failure) if NOTHING_CHANGED in str(failure) else f"{failure} {NOTHING_CHANGED}"
+        return Refusal(request, production, staging, reason)
 
 
-def describe_restored(event: Mapping[str, Any]) -> Json:
-    before = Plan.from_json(event["plan"])
-    production, staging, complete = Addresses(before.pair, ec2).look_until(
-        lambda production, staging: compare_restored(before, production, staging).is_complete
-    )
-    restored = compare_restored(before, production, staging)
-    if not complete:
-        raise RollbackFailed(
-            f"Production is {production.place} and staging is {staging.place}; before the cutover, production was "
-            f"{before.production.place} and staging was {before.staging.place}. A person must act. Run: "
-            + " && ".join(restored.commands)
+def refuse_alarms(names: Sequence[str]) -> None:
+    """Raises PreflightFailed when one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
+    # Only here: most pairs have no alarms, and need no client for them.
+    from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
+
+    try:
+        look = alarms_in_alarm(cloudwatch_client(), names)
+    except AlarmsUnreadable as error:
+        raise PreflightFailed(f"The pair's alarms cannot be read: {error}. Nothing was changed.") from error
+    if look.missing:
+        raise PreflightFailed(
+            f"CloudWatch has no alarm named {named(look.missing)}. Nothing was changed. Correct alarms in cdk.json and "
+            f"deploy."
         )
-    logger.info("Restored", pair=before.pair.name)
-    return restored.to_json()
+    if look.in_alarm:
+        raise PreflightFailed(
+            f"{capitalized(look.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
+            "Nothing was changed. Fix what the alarm reports, or take it out of alarms in cdk.json and deploy."
+        )

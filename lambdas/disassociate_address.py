@@ -1,36 +1,75 @@
-"""RehearseDisassociate, DisassociateStaging and RestoreStagingDisassociated: take the staging address off a server."""
+"""RehearseDisassociate and DisassociateStaging: take the staging address off the idle server."""
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws.addresses import Addresses
 from aws.calls import ec2_client
+from domain.deployed_pairs import deployed_pairs
+from domain.events import read
 from domain.pair import Json
-from domain.plan import Plan, refuse_redriven
+from domain.plan import PlannedPlace, refuse_redriven
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
 
 logger = Logger()
 ec2 = ec2_client()
 
 
-@logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
-    """Disassociates the staging address; with `dryRun`, only proves that it is permitted.
+@dataclass(frozen=True)
+class RehearseDisassociateEvent:
+    """`association_id` is staging's; `rehearse` is true."""
 
-    With `asPlanned`, both addresses must still stand as planned. Returns `{"address": {…as it stands now},
-    "changed": bool}`. Raises PreflightFailed with `dryRun`, otherwise AddressMoved, Redriven, EC2Refused;
-    EC2Throttled and EC2Unavailable always.
-    """
-    plan = Plan.from_json(event["plan"])
-    addresses = Addresses(plan.pair, ec2)
-    if event.get("dryRun"):
-        addresses.rehearse_disassociate(event["associationId"])
-        return {"changed": False}
-    refuse_redriven(event)
-    address, changed = addresses.disassociate_staging(
-        plan if event["asPlanned"] else None, first_try=event["firstTry"], association_id=event.get("associationId")
-    )
-    logger.info("Disassociated %s", address, changed=changed, pair=plan.pair.name)
-    return {"address": address.to_json(), "changed": changed}
+    execution: str
+    pair: str
+    rehearse: bool
+    association_id: str
+
+
+@dataclass(frozen=True)
+class DisassociateStagingEvent:
+    """`live` must still hold production, and `idle` staging."""
+
+    execution: str
+    pair: str
+    live: PlannedPlace
+    idle: PlannedPlace
+    first_try: bool
+    redriven: bool
+
+
+def create_handler(
+    ec2: "EC2Client", *, sleep: Callable[[float], None] = time.sleep
+) -> Callable[[Mapping[str, Any], LambdaContext], Json]:
+    @logger.inject_lambda_context(correlation_id_path="execution")
+    def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
+        """Disassociates the staging address, or with `rehearse` only proves that it is permitted.
+
+        Both addresses must still stand as planned. Returns `{"address": {…as it stands now}, "changed": bool}`, of a
+        rehearsal `{"changed": false}`. Raises AddressMoved, Redriven, EC2Refused, for a rehearsal PreflightFailed;
+        EC2Throttled and EC2Unavailable always.
+        """
+        if "rehearse" in event:
+            rehearsal = read(RehearseDisassociateEvent, event)
+            Addresses(deployed_pairs()[rehearsal.pair], ec2).rehearse_disassociate(rehearsal.association_id)
+            return {"changed": False}
+        asked = read(DisassociateStagingEvent, event)
+        refuse_redriven(redriven=asked.redriven)
+        pair = deployed_pairs()[asked.pair]
+        live, idle = (pair.place(place.name, place.private_ip) for place in (asked.live, asked.idle))
+        address, changed = Addresses(pair, ec2, sleep=sleep).disassociate_staging(
+            live=live, idle=idle, first_try=asked.first_try
+        )
+        logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
+        return {"address": address.to_json(), "changed": changed}
+
+    return handler
+
+
+handler = create_handler(ec2)

@@ -1,4 +1,4 @@
-"""The one door to EC2: looks at a pair's addresses, and moves them.
+"""The one door to EC2's addresses: looks at a pair's two addresses, and moves them.
 
 Every change looks first and looks again afterwards. EC2 documents both changing calls as idempotent, but a remap may be
 charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an address that already stands where it
@@ -7,13 +7,12 @@ Source: the EC2 API Reference, AssociateAddress, DisassociateAddress and "Eventu
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from aws.calls import refused_as_preflight, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile
-from domain.pair import Address, AddressName, Pair, Server
-from domain.plan import Plan
+from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.text import capitalized
 
 if TYPE_CHECKING:
@@ -22,13 +21,14 @@ if TYPE_CHECKING:
 
 VISIBLE_WITHIN_SECONDS = 10.0
 LOOKS_APART_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
+ALREADY_ASSOCIATED = "Resource.AlreadyAssociated"
 
 
 class Addresses:
-    """The two addresses of one pair, as EC2 has them."""
+    """The two addresses of one pair, as EC2 shows them."""
 
     def __init__(self, pair: Pair, ec2: "EC2Client", *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._pair = pair
+        self.pair = pair
         self._ec2 = ec2
         self._sleep = sleep
 
@@ -37,117 +37,138 @@ class Addresses:
 
         Raises EC2Refused when an address does not exist, EC2Throttled, EC2Unavailable when EC2 does not answer.
         """
-        ids = [self._pair.production, self._pair.staging]
+        ids = [self.pair.production, self.pair.staging]
         with translated(f"DescribeAddresses of {' and '.join(ids)}"):
-            found = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
-        by_id = {address["AllocationId"]: address for address in found}
+            shown = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
+        by_id = {address["AllocationId"]: address for address in shown}
         return (
-            self._address("production", by_id[self._pair.production]),
-            self._address("staging", by_id[self._pair.staging]),
+            self._address("production", by_id[self.pair.production]),
+            self._address("staging", by_id[self.pair.staging]),
         )
 
-    def _address(self, name: AddressName, found: "AddressTypeDef") -> Address:
-        instance_id = found.get("InstanceId") or None
-        network_interface_id = found.get("NetworkInterfaceId") or None
-        server = self._pair.server_holding(instance_id, network_interface_id)
+    def _address(self, name: AddressName, shown: "AddressTypeDef") -> Address:
+        instance_id = shown.get("InstanceId") or None
+        network_interface_id = shown.get("NetworkInterfaceId") or None
+        server = self.pair.server_holding(instance_id, network_interface_id)
         return Address(
             name=name,
-            allocation_id=found["AllocationId"],
-            public_ip=found["PublicIp"],
-            association_id=found.get("AssociationId") or None,
+            allocation_id=shown["AllocationId"],
+            public_ip=shown["PublicIp"],
+            association_id=shown.get("AssociationId") or None,
             instance_id=instance_id,
             network_interface_id=network_interface_id,
-            private_ip=found.get("PrivateIpAddress") or None,
+            private_ip=shown.get("PrivateIpAddress") or None,
             server=server.name if server else None,
-            service_managed=found.get("ServiceManaged") or None,
+            service_managed=shown.get("ServiceManaged") or None,
+            border_group=shown.get("NetworkBorderGroup") or None,
         )
 
-    def associate(
-        self,
-        name: AddressName,
-        server: Server,
-        *,
-        allow_reassociation: bool,
-        private_ip: str | None = None,
-        expected: Sequence[str | None] | None = None,
-        production_on: str | None = None,
-        force: bool = False,
-        first_try: bool = True,
-    ) -> tuple[Address, bool]:
-        """Puts an address on a server, or finds it there: the address as it stands then, and whether it moved.
+    def move_production(self, place: Place, *, coming_from: Server, first_try: bool) -> tuple[Address, bool]:
+        """Moves production to a place in one call, or finds it there: the address as it stands then, and whether it
+        moved.
 
-        `expected` are the instances one of which it must come from (None in it: from no instance); without it, it
-        may come from anywhere. `production_on` is the instance that production must be on. With `force`, EC2 is called
-        also when the address seems to stand there already, for a look may show what was before the last change.
-        Staging is never put where the production address stands, since EC2 would displace production.
-
-        Raises AddressMoved when an address is not where it is expected on the first try, and MovedMeanwhile when that
-        is found later, since an earlier try may have changed something; EC2Refused when EC2 refuses for good,
+        Raises AddressMoved if production is on neither server when this is the first try, and MovedMeanwhile when it
+        is a later one, since an earlier try may have moved production; EC2Refused when EC2 refuses for good;
         EC2Throttled and EC2Unavailable when the same call may be tried again.
         """
+        production, _ = self.look()
+        if production.stands_at(place):
+            return production, False
+        _expect(production, coming_from, _moved(first_try=first_try))
+        production, _ = self._associate(production, place, reassociate=True)
+        return production, True
+
+    def move_staging(
+        self, place: Place, *, coming_from: Server | None, production_on: Server, first_try: bool
+    ) -> tuple[Address, bool]:
+        """As `move_production`, for staging, while production is on `production_on`.
+
+        Without `coming_from`, staging must be on no server: EC2 itself refuses the call if it is elsewhere, whatever a
+        look shows. Staging is never put where production stands, since EC2 would displace production.
+        """
         production, staging = self.look()
-        address = production if name == "production" else staging
-        moved = AddressMoved if first_try else MovedMeanwhile
-        if production_on is not None:
-            _expect(production, [production_on], moved)
-        if _stands_on(address, server, private_ip) and not force:
-            return address, False
-        if expected is not None:
-            _expect(address, expected, moved)
-        if name == "staging" and _stands_on(production, server, private_ip):
-            raise EC2Unavailable(  # not refused: a look may show what was before production moved away
-                f"{capitalized(production)} is on {server.name}; associating {staging} there would displace it."
-            )
+        moved = _moved(first_try=first_try)
+        _expect(production, production_on, moved)
+        if staging.stands_at(place):
+            return staging, False
+        if coming_from:
+            _expect(staging, coming_from, moved)
+        elif staging.is_associated and staging.server is None:
+            raise moved(_elsewhere(staging, "no server"))
+        _refuse_to_displace(production, staging, place)
         try:
-            with translated(f"AssociateAddress of {address} with {server.name} ({server.instance_id})"):
+            staging, production = self._associate(staging, place, reassociate=coming_from is not None)
+        except EC2Refused as error:
+            if error.code != ALREADY_ASSOCIATED:
+                raise
+            staging = self._look_at("staging")
+            if not staging.is_associated:
+                raise EC2Unavailable(f"{error} DescribeAddresses shows {staging} on no server.") from error
+            raise moved(_elsewhere(staging, "no server")) from error
+        _expect(production, production_on, MovedMeanwhile)
+        return staging, True
+
+    def restore(self, name: AddressName, place: Place) -> tuple[Address, bool]:
+        """Puts an address back, wherever on the pair it is now; staging from anywhere.
+
+        EC2 is called even if the address seems to stand there: a look may show what was before the last change. What
+        someone else did with production is not undone. Raises MovedMeanwhile if production is outside the pair;
+        otherwise as `move_production`.
+        """
+        production, staging = self.look()
+        if name == "production":
+            if production.is_associated and production.server is None:
+                raise MovedMeanwhile(
+                    f"{capitalized(production)} is {production.place}. Someone else moved it there during this "
+                    f"execution, and it stays there."
+                )
+            production, _ = self._associate(production, place, reassociate=True)
+            return production, True
+        _refuse_to_displace(production, staging, place)
+        staging, _ = self._associate(staging, place, reassociate=True)
+        return staging, True
+
+    def _associate(self, address: Address, place: Place, *, reassociate: bool) -> tuple[Address, Address]:
+        """The call, and looks until the address stands there: the address then, and production."""
+        try:
+            with translated(f"AssociateAddress of {address} with {place}"):
                 self._ec2.associate_address(
-                    AllocationId=address.allocation_id,
-                    AllowReassociation=allow_reassociation,
-                    **_target(server),
-                    **({"PrivateIpAddress": private_ip} if private_ip else {}),  # type: ignore[arg-type]
+                    AllocationId=address.allocation_id, AllowReassociation=reassociate, **_target(place)
                 )
         except EC2Refused as error:
             # A call whose answer was lost, and which botocore made again, meets its own effect.
-            if error.code != "Resource.AlreadyAssociated" or not _stands_on(self._look_at(name), server, private_ip):
+            if error.code != ALREADY_ASSOCIATED or not self._look_at(address.name).stands_at(place):
                 raise
-        found, production = self._wait_until(
-            name,
-            lambda found: _stands_on(found, server, private_ip),
-            f"EC2 accepted to associate {address} with {server.name}",
+        return self._wait_until(
+            address.name, lambda now: now.stands_at(place), f"EC2 accepted to associate {address} with {place}"
         )
-        if production_on is not None:
-            _expect(production, [production_on], MovedMeanwhile)
-        return found, True
 
-    def disassociate_staging(
-        self, plan: Plan | None = None, *, first_try: bool = True, association_id: str | None = None
-    ) -> tuple[Address, bool]:
-        """Takes the staging address off whatever it is on, or finds it off: as `associate`.
+    def disassociate_staging(self, *, live: Place, idle: Place, first_try: bool) -> tuple[Address, bool]:
+        """Takes the staging address off the idle server, or finds it off: as `move_production`.
 
-        With a plan, both addresses must still stand as planned. With an `association_id`, EC2 is asked to end that one
-        whatever a look shows. There is no such method for production: it is never without a server.
+        Both addresses must still stand as planned. There is no such method for production: it is never without a
+        server.
 
         Raises AddressMoved only on the first try, when it is certain that nothing was changed: an earlier try of this
         very step may have disassociated staging.
         """
         production, staging = self.look()
-        if plan is not None and first_try:
-            _expect(staging, [plan.idle.instance_id], AddressMoved)
-            _expect(production, [plan.live.instance_id], AddressMoved)
-        association_id = association_id or staging.association_id
-        if association_id is None:
+        if first_try:
+            for address, place in ((staging, idle), (production, live)):
+                if not address.stands_at(place):
+                    raise AddressMoved(_elsewhere(address, str(place)))
+        if staging.association_id is None:
             return staging, False
         try:
             with translated(f"DisassociateAddress of {staging}, which is {staging.place}"):
-                self._ec2.disassociate_address(AssociationId=association_id)
+                self._ec2.disassociate_address(AssociationId=staging.association_id)
         except EC2Refused:
             # Of an association that is gone, EC2 says InvalidAssociationID.NotFound, or that it is not permitted.
             if self._look_at("staging").is_associated:
                 raise
-        found, _ = self._wait_until(
-            "staging", lambda found: not found.is_associated, f"EC2 accepted to disassociate {staging}"
-        )
-        return found, True
+        accepted = f"EC2 accepted to disassociate {staging}"
+        staging, _ = self._wait_until("staging", lambda now: not now.is_associated, accepted)
+        return staging, True
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
         """Looks, again and again for some 10 s, until production and staging stand as they should: the last look."""
@@ -165,60 +186,68 @@ class Addresses:
     def _wait_until(
         self, name: AddressName, stands: Callable[[Address], bool], accepted: str
     ) -> tuple[Address, Address]:
-        """The address, and production, once a look shows the address as it should stand."""
-
-        def as_it_should(production: Address, staging: Address) -> bool:
-            return stands(production if name == "production" else staging)
-
-        production, staging, seen = self.look_until(as_it_should)
+        """The address, once a look shows it as it should stand, and production."""
+        production, staging, seen = self.look_until(
+            lambda production, staging: stands(production if name == "production" else staging)
+        )
         if not seen:
             raise EC2Unavailable(
                 f"{accepted}, but {VISIBLE_WITHIN_SECONDS:.0f} s later DescribeAddresses does not show it yet."
             )
         return production if name == "production" else staging, production
 
-    def rehearse_associate(self, name: AddressName, server: Server) -> None:
+    def rehearse_associate(self, name: AddressName, place: Place) -> None:
         """Proves, without changing anything, that an address may be put on a server.
 
         One call and no more: a rehearsal takes as much of EC2's limit as a move, so one that passed is not made again.
         Raises PreflightFailed, EC2Throttled, EC2Unavailable.
         """
-        allocation_id = self._pair.production if name == "production" else self._pair.staging
-        call = translated(f"AssociateAddress of {allocation_id} with {server.name}")
+        allocation_id = self.pair.production if name == "production" else self.pair.staging
+        call = translated(f"AssociateAddress of {allocation_id} with {place}")
         with refused_as_preflight(), rehearsed(), call:
             self._ec2.associate_address(
-                AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(server)
+                AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(place)
             )
 
     def rehearse_disassociate(self, association_id: str) -> None:
         """Proves, without changing anything, that this association of staging may be ended; else PreflightFailed."""
-        call = translated(f"DisassociateAddress of {self._pair.staging} ({association_id})")
+        call = translated(f"DisassociateAddress of {self.pair.staging} ({association_id})")
         with refused_as_preflight(), rehearsed(), call:
             self._ec2.disassociate_address(AssociationId=association_id, DryRun=True)
 
 
-def _stands_on(address: Address, server: Server, private_ip: str | None) -> bool:
-    on_server = server.holds(address.instance_id, address.network_interface_id)
-    return on_server and private_ip in (None, address.private_ip)
-
-
-def _target(server: Server) -> dict[str, Any]:
-    """EC2 takes one of the two: the instance, if it has one network interface, or the interface."""
-    if server.network_interface_id:
-        return {"NetworkInterfaceId": server.network_interface_id}
-    return {"InstanceId": server.instance_id}
-
-
-def _expect(
-    found: Address, instance_ids: Sequence[str | None], error: type[AddressMoved] | type[MovedMeanwhile]
-) -> None:
-    if found.instance_id in instance_ids:
-        return
-    planned = " or ".join(f"on {instance_id}" if instance_id else "on no server" for instance_id in instance_ids)
-    raise error(
-        f"{capitalized(found)} is {found.place}; the plan was made with it {planned}. Somebody else moved it since. "
-        f"Find out who, then start again: the next execution plans from what it finds."
+def _target(place: Place) -> dict[str, Any]:
+    """EC2 takes the instance, if it has one network interface, or the interface; and one of its private addresses."""
+    server = place.server
+    target = (
+        {"NetworkInterfaceId": server.network_interface_id}
+        if server.network_interface_id
+        else {"InstanceId": server.instance_id}
     )
+    return target | ({"PrivateIpAddress": place.private_ip} if place.private_ip else {})
+
+
+def _moved(*, first_try: bool) -> type[AddressMoved] | type[MovedMeanwhile]:
+    return AddressMoved if first_try else MovedMeanwhile
+
+
+def _expect(address: Address, server: Server, error: type[AddressMoved] | type[MovedMeanwhile]) -> None:
+    if not address.stands_at(Place(server)):
+        raise error(_elsewhere(address, str(server)))
+
+
+def _elsewhere(address: Address, planned: str) -> str:
+    return (
+        f"{capitalized(address)} is {address.place}; the plan was made with it on {planned}. Someone else moved it "
+        f"since. Find out who, then start again: the next execution plans from what it finds."
+    )
+
+
+def _refuse_to_displace(production: Address, staging: Address, place: Place) -> None:
+    if production.stands_at(place):
+        raise EC2Unavailable(  # not refused: a look may show what was before production moved away
+            f"{capitalized(production)} is on {place.server.name}; associating {staging} there would displace it."
+        )
 
 
 def _pauses(total: float) -> Iterator[float]:

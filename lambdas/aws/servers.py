@@ -1,23 +1,20 @@
-"""Are the two servers and addresses of a plan fit for a cutover, as EC2 sees them? Nothing here changes anything."""
+"""The two servers of a pair, as EC2 shows them. Nothing here changes anything, and nothing is judged but status
+checks."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws.calls import translated
 from domain.errors import EC2Refused, EC2Throttled
-from domain.pair import Server
-from domain.plan import Plan
-from domain.text import capitalized
+from domain.pair import Pair, Server
+from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import InstanceStatusTypeDef, InstanceTypeDef
+    from mypy_boto3_ec2.type_defs import InstanceStatusTypeDef, NetworkInterfaceTypeDef
 
-# A server keeps one address of its own while it runs or is stopped; EC2 refuses it in every other state.
-HOLDS_AN_ADDRESS = ("running", "stopped")
-# The owner of a public address that EC2 assigned by itself. Such a one makes room for an Elastic IP, and comes back.
-AUTO_ASSIGNED = "amazon"
+DUAL_STACK = "public-dual-stack-dns-name"
 # EC2 User Guide, "View status checks for Amazon EC2 instances": what is checked, and what it is called.
 STATUS_CHECKS = {
     "SystemStatus": "system status",
@@ -31,135 +28,139 @@ SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class Servers:
-    """The two servers of a plan, as EC2 has them."""
+    """The two servers of one pair, as EC2 shows them."""
 
     def __init__(
         self,
-        plan: Plan,
+        pair: Pair,
         ec2: "EC2Client",
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._plan = plan
+        self._pair = pair
         self._ec2 = ec2
         self._clock = clock
         self._sleep = sleep
 
-    def check_instances(self) -> None:
-        """Both servers must be able to hold an address, on one network interface; the idle one must be running.
+    def picture(self, *, with_border_groups: bool) -> Picture:
+        """Both instances, their network interfaces, and whom the addresses are offered to.
 
-        On that interface, no third Elastic IP may stand in the way. Raises EC2Refused, EC2Throttled, EC2Unavailable.
+        The border groups of the interfaces' zones take a further call. Raises EC2Refused, EC2Throttled, EC2Unavailable.
         """
-        plan = self._plan
-        ids = [plan.live.instance_id, plan.idle.instance_id]
+        ids = [server.instance_id for server in self._pair.servers]
         with translated(f"DescribeInstances of {' and '.join(ids)}"):
-            answer = self._ec2.describe_instances(InstanceIds=ids)
-        found = {
-            instance["InstanceId"]: instance
-            for reservation in answer["Reservations"]
-            for instance in reservation["Instances"]
+            reservations = self._ec2.describe_instances(InstanceIds=ids)["Reservations"]
+        states = {each["InstanceId"]: each["State"]["Name"] for group in reservations for each in group["Instances"]}
+        with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
+            interfaces = self._ec2.describe_network_interfaces(
+                Filters=[{"Name": "attachment.instance-id", "Values": ids}]
+            )["NetworkInterfaces"]
+        groups = self._border_groups(interfaces) if with_border_groups else {}
+        return Picture(
+            {
+                instance_id: Instance(
+                    states[instance_id],
+                    {
+                        each["NetworkInterfaceId"]: _interface(each, groups.get(each["AvailabilityZone"]))
+                        for each in interfaces
+                        if each["Attachment"].get("InstanceId") == instance_id
+                    },
+                )
+                for instance_id in ids
+            },
+            self._offered_to(),
+        )
+
+    def _border_groups(self, interfaces: "Sequence[NetworkInterfaceTypeDef]") -> dict[str, str]:
+        """The network border group of each zone. Source: EC2 API Reference, AvailabilityZone."""
+        names = sorted({each["AvailabilityZone"] for each in interfaces})
+        with translated(f"DescribeAvailabilityZones of {' and '.join(names)}"):
+            zones = self._ec2.describe_availability_zones(ZoneNames=names)["AvailabilityZones"]
+        return {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones if zone.get("NetworkBorderGroup")}
+
+    def _offered_to(self) -> dict[str, str]:
+        """The account that an address is offered to, by allocation id. Source: VPC User Guide, Transfer Elastic IP
+        addresses.
+
+        Of an address that was never offered, EC2 shows nothing, or may say that there is no transfer: AWS does not say.
+        """
+        ids = [self._pair.production, self._pair.staging]
+        try:
+            with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
+                transfers = self._ec2.describe_address_transfers(AllocationIds=ids)["AddressTransfers"]
+        except EC2Refused as error:
+            if not error.code.startswith("InvalidAddressTransfer") and not error.code.startswith("InvalidTransfer"):
+                raise
+            return {}
+        return {
+            each["AllocationId"]: each.get("TransferAccountId", "unknown")
+            for each in transfers
+            if each["AddressTransferStatus"] == "pending"
         }
-        for server in (plan.idle, plan.live):
-            instance = found[server.instance_id]
-            state = instance["State"]["Name"]
-            if server == plan.idle and state != "running":
-                raise EC2Refused(f"{_known(server)} is to become live and is {state}, not running. Start it.")
-            if state not in HOLDS_AN_ADDRESS:
-                raise EC2Refused(
-                    f"{_known(server)} is {state} and cannot hold an address. Start it, or put the server that "
-                    f"replaces it into cdk.json and deploy."
-                )
-            held = _interface(server, instance).get("Association", {})
-            ours = (plan.production.public_ip, plan.staging.public_ip)
-            if held.get("PublicIp", ours[0]) not in ours and held.get("IpOwnerId") != AUTO_ASSIGNED:
-                raise EC2Refused(
-                    f"{_known(server)} holds the Elastic IP {held['PublicIp']}, which is not of this pair and which a "
-                    f"cutover would displace. Take it off, or put it on another private address."
-                )
 
-    def check_transfers(self) -> None:
-        """Neither address may be on its way to another account: AWS moves it when that account accepts.
+    def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
+        """EC2's status checks of a server must have passed; those that are not known yet are waited for.
 
-        Source: VPC User Guide, "Transfer Elastic IP addresses". Raises EC2Refused, EC2Throttled,
-        EC2Unavailable.
+        For attached volumes that are not known to be impaired nothing is waited for.
+
+        Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Unavailable;
+        EC2Throttled at the first look only: a later look that is throttled is made again with the next.
         """
-        addresses = (self._plan.production, self._plan.staging)
-        ids = [address.allocation_id for address in addresses]
-        with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
-            found = self._ec2.describe_address_transfers(AllocationIds=ids)["AddressTransfers"]
-        pending = {each["AllocationId"]: each for each in found if each["AddressTransferStatus"] == "pending"}
-        for address in addresses:
-            if transfer := pending.get(address.allocation_id):
-                raise EC2Refused(
-                    f"{capitalized(address)} is offered to the account {transfer.get('TransferAccountId')}, which may "
-                    f"accept the transfer at any moment. Withdraw it with: aws ec2 disable-address-transfer "
-                    f"--allocation-id {address.allocation_id}"
-                )
-
-    def _status(self, server: Server) -> dict[str, str]:
-        """What each status check says."""
-        with translated(f"DescribeInstanceStatus of {server.instance_id}"):
-            found = self._ec2.describe_instance_status(InstanceIds=[server.instance_id])["InstanceStatuses"]
-        return _statuses(found[0]) if found else dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
-
-    def check_status(self, within_seconds: float) -> None:
-        """EC2's status checks of the idle server must have passed; those that are not over yet are waited for.
-
-        Of attached volumes that are not known to be impaired nothing is waited for.
-
-        Raises EC2Refused when one is impaired, or when they are not over `within_seconds`; EC2Unavailable;
-        EC2Throttled at the first look only: a later one that is throttled is made again with the next.
-        """
-        idle = self._plan.idle
         deadline = self._clock() + within_seconds
         status: dict[str, str] = {}
         while True:
             try:
-                status = self._status(idle)
+                status = self._status(server)
             except EC2Throttled:
                 if not status:
                     raise
-            told = ", ".join(f"{check}: {said}" for check, said in status.items() if said not in ("ok", ""))
+            not_ok = ", ".join(f"{check}: {value}" for check, value in status.items() if value not in ("ok", ""))
             if "impaired" in status.values():
                 raise EC2Refused(
-                    f"EC2's status checks of {_known(idle)} have failed ({told}). Look at it in the EC2 console, "
-                    f"Status checks; stopping and starting it moves it to other hardware."
+                    f"EC2's status checks of {server} have failed ({not_ok}). Look at it in the EC2 console, Status "
+                    f"checks; stopping and starting it moves it to other hardware."
                 )
-            if not any(said in NOT_KNOWN_YET for check, said in status.items() if check != ONLY_IF_IMPAIRED):
+            if not any(value in NOT_KNOWN_YET for check, value in status.items() if check != ONLY_IF_IMPAIRED):
                 return
             if self._clock() + SECONDS_BETWEEN_LOOKS > deadline:
                 raise EC2Refused(
-                    f"EC2's status checks of {_known(idle)} were not over within {within_seconds:g} s ({told}). They "
+                    f"EC2's status checks of {server} did not complete within {within_seconds:g} s ({not_ok}). They "
                     f"take some minutes after a start: wait and start again, or raise deadlineSeconds in cdk.json."
                 )
             self._sleep(SECONDS_BETWEEN_LOOKS)
 
+    def _status(self, server: Server) -> dict[str, str]:
+        """What each status check says."""
+        with translated(f"DescribeInstanceStatus of {server.instance_id}"):
+            statuses = self._ec2.describe_instance_status(InstanceIds=[server.instance_id])["InstanceStatuses"]
+        return _statuses(statuses[0]) if statuses else dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
 
-def _known(server: Server) -> str:
-    return f"{server.name} ({server.instance_id})"
 
-
-def _interface(server: Server, instance: "InstanceTypeDef") -> Mapping[str, Any]:
-    """The network interface that the server's addresses belong on."""
-    interfaces = {found["NetworkInterfaceId"]: found for found in instance.get("NetworkInterfaces", [])}
-    if server.network_interface_id is None and len(interfaces) == 1:
-        return next(iter(interfaces.values()))
-    if server.network_interface_id in interfaces:
-        return interfaces[server.network_interface_id]
-    attached = ", ".join(interfaces) or "none"
-    if server.network_interface_id is None:
-        raise EC2Refused(
-            f"{_known(server)} has {len(interfaces)} network interfaces ({attached}), and an address is put on an "
-            f"instance that has exactly one. Say which one is meant, with networkInterfaces in cdk.json, and deploy."
-        )
-    raise EC2Refused(
-        f"{_known(server)} does not have the network interface {server.network_interface_id} of cdk.json; attached: "
-        f"{attached}. Attach it, or correct networkInterfaces and deploy."
+def _interface(shown: "NetworkInterfaceTypeDef", border_group: str | None) -> NetworkInterface:
+    names: Mapping[str, Any] = shown.get("PublicIpDnsNameOptions", {})
+    in_use = names.get("DnsHostnameType", DUAL_STACK) == DUAL_STACK
+    return NetworkInterface(
+        shown["NetworkInterfaceId"],
+        tuple(_private_address(each) for each in shown["PrivateIpAddresses"]),
+        names.get("PublicDualStackDnsName") or None if in_use else None,
+        border_group,
     )
 
 
-def _statuses(found: "InstanceStatusTypeDef") -> dict[str, str]:
+def _private_address(shown: Mapping[str, Any]) -> PrivateAddress:
+    association = shown.get("Association") or {}
+    return PrivateAddress(
+        private_ip=shown["PrivateIpAddress"],
+        is_primary=shown.get("Primary", True),
+        public_ip=association.get("PublicIp"),
+        allocation_id=association.get("AllocationId"),
+        association_id=association.get("AssociationId"),
+        owner=association.get("IpOwnerId"),
+    )
+
+
+def _statuses(shown: "InstanceStatusTypeDef") -> dict[str, str]:
     """What each status check says; `""` where EC2 does not report one."""
-    told: Mapping[str, Any] = found
-    return {in_words: told.get(key, {}).get("Status", "") for key, in_words in STATUS_CHECKS.items()}
+    status: Mapping[str, Any] = shown
+    return {in_words: status.get(key, {}).get("Status", "") for key, in_words in STATUS_CHECKS.items()}

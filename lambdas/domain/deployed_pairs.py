@@ -7,7 +7,7 @@ from pathlib import Path
 from domain.pair import Pair
 
 
-def configured_pairs() -> dict[str, Pair]:
+def deployed_pairs() -> dict[str, Pair]:
     """By name, from `pairs.json`, which the stack puts into the asset."""
     path = Path(os.environ.get("PAIRS_FILE", Path(__file__).with_name("pairs.json")))
     return {name: Pair.from_json(name, pair) for name, pair in json.loads(path.read_text()).items()}

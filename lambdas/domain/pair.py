@@ -1,4 +1,4 @@
-"""A pair: its two servers, its two addresses, and the AWS CLI commands that move them. Pure, as `domain`."""
+"""A pair: its two servers, its two addresses, and the places on the servers where an address can stand. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,30 @@ class Server:
     instance_id: str
     network_interface_id: str | None = None
 
-    def to_json(self) -> Json:
-        return {"name": self.name, "instanceId": self.instance_id, "networkInterfaceId": self.network_interface_id}
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "Server":
-        return Server(value["name"], value["instanceId"], value["networkInterfaceId"])
+    def __str__(self) -> str:
+        return f"{self.name} ({self.instance_id})"
 
     def holds(self, instance_id: str | None, network_interface_id: str | None) -> bool:
         """Whether an address that is on this instance and interface is on this server."""
         return self.instance_id == instance_id and self.network_interface_id in (None, network_interface_id)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an Elastic IP stands or goes: a private address on the network interface of a server.
+
+    EC2 maps an Elastic IP to a private address, of which an interface may have several. `private_ip` is None only in a
+    plan that is not complete yet.
+    """
+
+    server: Server
+    private_ip: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.server}, private address {self.private_ip}" if self.private_ip else str(self.server)
+
+    def to_json(self) -> Json:
+        return {"name": self.server.name, "instanceId": self.server.instance_id, "privateIp": self.private_ip}
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,13 @@ class Pair:
     def server_holding(self, instance_id: str | None, network_interface_id: str | None) -> Server | None:
         return next((server for server in self.servers if server.holds(instance_id, network_interface_id)), None)
 
+    def place(self, server_name: str, private_ip: str | None) -> Place:
+        """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
+        server = self.server_named(server_name)
+        if server is None:
+            raise KeyError(f"{server_name} is not a server of pair {self.name}")
+        return Place(server, private_ip)
+
     def other(self, server: Server) -> Server:
         return self.servers[1] if server == self.servers[0] else self.servers[0]
 
@@ -80,7 +101,8 @@ class Address:
     """One Elastic IP as `DescribeAddresses` shows it; `None` where it is not associated.
 
     `server` is the name of the pair's server that it stands on, `None` also on an instance that is not in the pair.
-    `service_managed` is the AWS service that owns the association, if one does.
+    `service_managed` is the AWS service that owns the association, if one does. `border_group` is the set of zones in
+    which it can be associated (EC2 API Reference, Address, NetworkBorderGroup).
     """
 
     name: AddressName
@@ -92,6 +114,7 @@ class Address:
     private_ip: str | None = None
     server: str | None = None
     service_managed: str | None = None
+    border_group: str | None = None
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""
@@ -119,6 +142,11 @@ class Address:
     @property
     def is_associated(self) -> bool:
         return self.association_id is not None
+
+    def stands_at(self, place: Place) -> bool:
+        """Whether it is on this server, and there on this private address, if the place names one."""
+        on_server = place.server.holds(self.instance_id, self.network_interface_id)
+        return on_server and place.private_ip in (None, self.private_ip)
 
     @property
     def place(self) -> str:

@@ -1,50 +1,67 @@
-"""The decisions of a cutover, pure: what is configured, what is asked, what is observed → the plan, with its reason.
+"""The plan of a cutover, pure: what is asked for and where the two addresses stand → what to do, and why.
 
-Nothing here reads a clock, a network or an environment; the standard library is all it imports
-(`tests/unit/test_plan.py` says so). The words: a *pair* is two servers and two addresses; the server that holds the
-production address is *live*, the other is *idle*; a *cutover* makes the idle server live.
+Nothing here reads a clock, a network or an environment. The words: a *pair* is two servers and two addresses; the
+server that holds the production address is *live*, the other is *idle*; a *cutover* makes the idle server live by
+letting the two addresses change *places*. A pair is *sound* if production is on one server and staging on the other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never
 
-from domain.commands import associate_command, disassociate_command, restore_command, take_off_command
+from domain.commands import associate_command
 from domain.errors import PreflightFailed, Redriven
-from domain.pair import Address, Json, Pair, Server
+from domain.pair import Address, Json, Pair, Place, Server
 from domain.request import Request
 from domain.text import capitalized
 
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
+NO_SERVER = "-"  # no server has this name: a lock's item needs a text
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """What the record of an execution that ended without its ending says: the server that it was making live, and the
+    private address of each server, by name, between which the two addresses change places."""
+
+    server: str
+    private_ips: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any] | None) -> "Interrupted | None":
+        return Interrupted(value["server"], value["privateIps"]) if value else None
 
 
 @dataclass(frozen=True)
 class Plan:
     """What an execution is going to do, and why; `production` and `staging` are the addresses as they stand before.
 
-    `live` holds the production address now, `idle` is the other server. With the decision `CUT_OVER`, `idle` becomes
-    live; with `REPAIR` and `ALREADY_LIVE` production stays. `staging_in_place` says whether the staging address is
-    on the idle server, as in every sound pair.
+    `live` is the place that holds production now, `idle` the place on the other server that staging is on or goes to.
+    With the decision `CUT_OVER`, `idle` becomes live; with `REPAIR` and `ALREADY_LIVE` production stays.
     """
 
     decision: Decision
     reason: str
-    pair: Pair
-    live: Server
-    idle: Server
+    request: Request
     production: Address
     staging: Address
-    dry_run: bool = False
-    expected_release: str | None = None
+    live: Place
+    idle: Place
+
+    @property
+    def pair(self) -> Pair:
+        return self.request.pair
 
     @property
     def staging_in_place(self) -> bool:
-        return self.staging.server == self.idle.name
+        """Whether the staging address is on the idle server, as in every sound pair."""
+        return self.staging.server == self.idle.server.name
 
     @property
     def steps(self) -> list[str]:
         """The changes this plan will make, in order, in words."""
-        repair = [] if self.staging_in_place else [f"associate {self.staging} with {self.idle.name}"]
+        live, idle = self.live.server.name, self.idle.server.name
+        repair = [] if self.staging_in_place else [f"associate {self.staging} with {idle}"]
         match self.decision:
             case "ALREADY_LIVE":
                 return []
@@ -53,64 +70,69 @@ class Plan:
             case "CUT_OVER":
                 return [
                     *repair,
-                    f"disassociate {self.staging} from {self.idle.name}",
-                    f"associate {self.production} with {self.idle.name}, in one move from {self.live.name}",
-                    f"associate {self.staging} with {self.live.name}",
+                    f"disassociate {self.staging} from {idle}",
+                    f"associate {self.production} with {idle}, in one move from {live}",
+                    f"associate {self.staging} with {live}",
                 ]
             case _:
                 assert_never(self.decision)
 
     @property
     def restore_commands(self) -> list[str]:
-        """The AWS CLI commands that put both addresses back where they stand before, from wherever they are then."""
-        server = self.pair.server_named(self.staging.server)
-        production = restore_command(self.production, self.production, self.live)
-        staging = restore_command(self.staging, self.staging, server) if server else take_off_command(self.staging)
-        return [production, staging]
+        """The AWS CLI commands that make the pair sound again, production where it is now, from wherever both are."""
+        return [associate_command(self.production, self.live), associate_command(self.staging, self.idle)]
 
     def to_json(self) -> Json:
+        places = {place.server.name: place.private_ip for place in (self.live, self.idle) if place.private_ip}
         return {
             "pair": self.pair.name,
             "decision": self.decision,
             "reason": self.reason,
             "steps": self.steps,
-            "dryRun": self.dry_run,
-            "stagingInPlace": self.staging_in_place,
+            "dryRun": self.request.dry_run,
+            "target": (self.idle if self.decision == "CUT_OVER" else self.live).server.name,
             "live": self.live.to_json(),
             "idle": self.idle.to_json(),
+            "privateIps": places,
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
-            "expectedRelease": self.expected_release,
+            "expectedRelease": self.request.expected_release,
             "healthCheck": self.pair.health_check,
             "bakeSeconds": self.pair.bake_seconds,
             "alarms": self.pair.alarms,
             "restore": " && ".join(self.restore_commands),
         }
 
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "Plan":
-        live, idle = (Server.from_json(value[role]) for role in ("live", "idle"))
-        production = Address.from_json("production", value["production"])
-        staging = Address.from_json("staging", value["staging"])
-        return Plan(
-            decision=value["decision"],
-            reason=value["reason"],
-            pair=Pair(
-                value["pair"],
-                production.allocation_id,
-                staging.allocation_id,
-                (live, idle),
-                value["healthCheck"],
-                value["bakeSeconds"],
-                value["alarms"],
-            ),
-            live=live,
-            idle=idle,
-            production=production,
-            staging=staging,
-            dry_run=value["dryRun"],
-            expected_release=value["expectedRelease"],
-        )
+
+@dataclass(frozen=True)
+class PlannedPlace:
+    """A place of a plan, as it comes back in an event: the server's name and the private address on it."""
+
+    name: str
+    private_ip: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """That a request is refused, and why. The workflow ends with it when it holds the lock: before that, what was seen
+    may have been another execution at work."""
+
+    request: Request
+    production: Address
+    staging: Address
+    reason: str
+
+    def to_json(self) -> Json:
+        return {
+            "pair": self.request.pair.name,
+            "decision": "REFUSED",
+            "reason": self.reason,
+            "target": self.request.server.name if self.request.server else NO_SERVER,
+            "privateIps": {},
+            "dryRun": self.request.dry_run,
+            "production": self.production.to_json(),
+            "staging": self.staging.to_json(),
+        }
 
 
 def plan(
@@ -118,18 +140,20 @@ def plan(
     production: Address,
     staging: Address,
     *,
-    interrupted: str | None = None,
+    interrupted: Interrupted | None = None,
     keep_live: bool = False,
 ) -> Plan:
     """Decides what to do about a request, given where the two addresses stand.
 
-    Where the input names no server, the idle server is meant. `interrupted` is the server that an execution which
-    died while it held the lock was making live: it is meant instead, so that the same input given again never undoes
-    what it asked for. With `keep_live`, production stays where it is and only
-    staging is put right: that is what repairs a pair whose execution was stopped.
+    If the input names no server, the idle server is meant. `interrupted` is what an execution was doing that ended
+    while it held the lock: its server is meant instead, so that the same input given again never undoes what it asked
+    for. With `keep_live`, production stays where it is and only staging is put right: that repairs a pair whose
+    execution was stopped. Of a server that holds no address yet, the place has no private address; `domain.fitness`
+    completes it.
 
-    Raises PreflightFailed where no plan is safe: an address that AWS manages, an address on an instance that is not
-    in the pair, a production address on no server at all.
+    Raises PreflightFailed if no plan is safe: an address that AWS manages, an address on an instance that is not
+    in the pair, a production address on no server, a pair that is not sound and nothing that says which server is
+    meant.
     """
     pair = request.pair
     for address in (production, staging):
@@ -140,27 +164,25 @@ def plan(
     idle = pair.other(live)
     in_place = staging.server == idle.name
 
-    wanted = request.server
-    asked = f"{wanted.name} was asked for" if wanted else f"the idle server was asked for, which is {idle.name}"
-    if wanted is None and interrupted is not None:
-        wanted = pair.server_named(interrupted) or idle
-        asked = f"an interrupted execution was making {wanted.name} live"
     if keep_live:
-        wanted, asked = live, f"production stays on {live.name}"
-    wanted = wanted or idle
+        target, why = live, f"production stays on {live.name}"
+    elif request.server:
+        target, why = request.server, f"{request.server.name} was asked for"
+    elif interrupted and (begun := pair.server_named(interrupted.server)):
+        target, why = begun, f"an interrupted execution was making {begun.name} live"
+    elif in_place:
+        target, why = idle, f"the idle server was asked for, which is {idle.name}"
+    else:
+        raise PreflightFailed(_which_server(pair, production, staging, live, idle))
 
-    decision: Decision = "CUT_OVER" if wanted == idle else "ALREADY_LIVE" if in_place else "REPAIR"
-    found = f"production is on {live.name} and staging is {staging.place}"
     return Plan(
-        decision,
-        f"{asked}; {found}",
-        pair,
-        live,
-        idle,
-        production,
-        staging,
-        request.dry_run,
-        request.expected_release,
+        decision="CUT_OVER" if target == idle else "ALREADY_LIVE" if in_place else "REPAIR",
+        reason=f"{why}; production is on {live.name} and staging is {staging.place}",
+        request=request,
+        production=production,
+        staging=staging,
+        live=Place(live, production.private_ip),
+        idle=Place(idle, staging.private_ip if in_place else None),
     )
 
 
@@ -173,23 +195,33 @@ def _refuse_foreign(pair: Pair, address: Address) -> None:
     if address.is_associated and address.server is None:
         raise PreflightFailed(
             f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). Nothing was changed. "
-            f"Move it to one of the two with: {associate_command(address, pair.servers[0])} — or correct the "
+            f"Move it to one of the two with: {associate_command(address, Place(pair.servers[0]))} — or correct the "
             f"pair in cdk.json and deploy."
         )
 
 
 def _production_unassociated(pair: Pair, production: Address, wanted: Server | None) -> str:
     choices = [wanted] if wanted else list(pair.servers)
-    commands = " or ".join(associate_command(production, server) for server in choices)
+    commands = " or ".join(associate_command(production, Place(server)) for server in choices)
     return (
         f"{capitalized(production)} is on no server, so nobody is live and there is nothing to cut over from. "
         f"Nothing was changed. Make a server live with: {commands} — then start again."
     )
 
 
-def refuse_redriven(event: Mapping[str, Any]) -> None:
+def _which_server(pair: Pair, production: Address, staging: Address, live: Server, idle: Server) -> str:
+    return (
+        f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but "
+        f"{staging} is {staging.place} instead of on {idle.name}, and no record says what was begun. Nothing was "
+        f"changed. Start again "
+        f'with {{"pair": "{pair.name}", "serverName": "{live.name}"}} to keep {live.name} live, or with '
+        f'{{"pair": "{pair.name}", "serverName": "{idle.name}"}} to make {idle.name} live.'
+    )
+
+
+def refuse_redriven(*, redriven: bool) -> None:
     """Raises Redriven in an execution that was redriven: its lock was released, or taken over, when it ended."""
-    if event["redriven"]:
+    if redriven:
         raise Redriven(
             "This execution had ended and was redriven; another one may hold the pair's lock by now, so nothing may be "
             "changed. Start a new execution instead: it plans from what it finds."
@@ -212,20 +244,13 @@ class Restoration:
         return {"production": self.production.to_json(), "staging": self.staging.to_json()}
 
 
-def compare_restored(before: Plan, production: Address, staging: Address) -> Restoration:
-    """Compares the addresses as found after a rollback with those recorded in the plan.
+def compare_restored(live: Place, idle: Place, production: Address, staging: Address) -> Restoration:
+    """Compares the addresses as found after a rollback with the sound pair: production at `live`, staging at `idle`.
 
-    The commands are in the order in which a person must run them: production first, since putting it back on its
-    server displaces the staging address from there.
+    The commands are in the order in which a person must run them: production first, since putting production back
+    displaces the staging address if that stands there.
     """
-    commands: list[str] = []
-    live = before.live.instance_id
-    if production.instance_id != live:
-        commands.append(restore_command(production, before.production, before.live))
-    displaced = bool(commands) and staging.instance_id == live
-    recorded = before.pair.server_named(before.staging.server)
-    if recorded is not None and (displaced or staging.instance_id != recorded.instance_id):
-        commands.append(restore_command(staging, before.staging, recorded))
-    if recorded is None and staging.is_associated and not displaced:
-        commands.append(disassociate_command(staging))
+    commands = [] if production.stands_at(live) else [associate_command(production, live)]
+    if not staging.stands_at(idle):
+        commands.append(associate_command(staging, idle))
     return Restoration(production, staging, commands)

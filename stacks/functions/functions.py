@@ -35,6 +35,13 @@ NOT_MEASURED = (
     "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
     "queue, and it must not be tried again when the addresses have changed."
 )
+# What shows the two servers, and whom an address is offered to; all of it accepts no other resource than "*".
+PICTURE = [
+    "ec2:DescribeAddressTransfers",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInstances",
+    "ec2:DescribeNetworkInterfaces",
+]
 INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -85,6 +92,7 @@ class Functions(Construct):
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
 
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
+        self.describe_restored = self._function("DescribeRestored", "describe_restored", ADDRESS_TIMEOUT)
         self.check_servers = self._function(
             "CheckServers", "check_servers", Duration.seconds(min(probing + 100, LONGEST_SECONDS))
         )
@@ -95,12 +103,18 @@ class Functions(Construct):
         private = any(check["via"] == "private" for pair in pairs.values() for check in pair["healthCheck"])
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
-        for function in (self.describe_addresses, self.disassociate_address, self.associate_address):
+        for function in (
+            self.describe_addresses,
+            self.describe_restored,
+            self.disassociate_address,
+            self.associate_address,
+        ):
             self._allow(function, "ec2:DescribeAddresses", ["*"])
-        for action in ("DescribeInstances", "DescribeInstanceStatus", "DescribeAddressTransfers"):
-            self._allow(self.check_servers, f"ec2:{action}", ["*"])
+        for action in PICTURE:
+            self._allow(self.describe_addresses, action, ["*"])
+        self._allow(self.check_servers, "ec2:DescribeInstanceStatus", ["*"])
         if any(pair["alarms"] for pair in pairs.values()):
-            for function in (self.check_servers, self.health_check):
+            for function in (self.describe_addresses, self.health_check):
                 self._allow(function, "cloudwatch:DescribeAlarms", ["*"])
         self._allow(self.disassociate_address, "ec2:DisassociateAddress", [*staging, *interfaces])
         self._allow(self.associate_address, "ec2:AssociateAddress", [*production, *staging, *instances, *interfaces])

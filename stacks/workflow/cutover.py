@@ -1,25 +1,43 @@
-"""The workflow `eip-cutover`: the order of a cutover, what is checked before, and where each failure leads.
+"""The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run.
 
 The picture in the README is drawn from what this file defines, and the names of the states tell the story.
 """
 
 from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.cdk_nag import acknowledge
 from stacks.functions.functions import LAST_CALL, MOVING_SECONDS, Functions
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import CAUGHT, DRY_RUN_RESULT, RESULT, failed, jsonata, refused, sentence
+from stacks.workflow.expressions import (
+    CAUGHT,
+    DRY_RUN_RESULT,
+    FAILED_STATE,
+    INITIAL_VARIABLES,
+    NONE,
+    REQUEST,
+    RESULT,
+    failure_after_repair,
+    first_failure,
+    jsonata,
+    preflight_failure,
+    sentence,
+)
 from stacks.workflow.lock import Lock
 from stacks.workflow.repair import NAME as REPAIR
-from stacks.workflow.retries import OFTEN_SECONDS, SELDOM_SECONDS, longest_throttled, retry_before, retry_change
+from stacks.workflow.retries import retry_before_changes, retry_change
 from stacks.workflow.rollback import Rollback
-from stacks.workflow.state_machine import standard_state_machine
-from stacks.workflow.tasks import Steps, longest
+from stacks.workflow.state_machine import standard_state_machine, status_change
+from stacks.workflow.tasks import Tasks
 
 NAME = "eip-cutover"
+# Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
+TIMEOUT = Duration.hours(48)
 # The contract: what an execution comes to. README, "Outcome".
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live; the former live server is the idle one now.", RESULT),
@@ -30,23 +48,22 @@ SUCCESSES = {
 FAILURES = {
     "InvalidRequest": "The input is wrong; the cause names the key. Nothing was read but the configuration.",
     "CutoverInProgress": "Another execution holds this pair; the cause names it. Nothing was changed.",
-    "StagingUnhealthy": "The idle server failed its health check; the cause says how. Nothing was changed.",
-    "PreflightFailed": "A permission, an instance state or an address is not fit. Nothing was changed.",
-    "AddressMoved": "Somebody else moved an address since it was described. Nothing was changed.",
-    "RolledBack": "The cutover failed and both addresses are back where they were; the cause has the first error.",
+    "StagingUnhealthy": "The idle server failed its health check; the cause says how. Production was not touched.",
+    "PreflightFailed": "A permission, an instance state or an address is not fit. Production was not touched.",
+    "AddressMoved": "Someone else moved an address since it was described. Nothing was changed.",
+    "RolledBack": "The cutover failed; production is on the server it was on, staging on the other. The cause has why.",
     "RollbackFailed": "A person must act: the cause has what was found and the commands that finish it.",
 }
-
-
-def deadline(functions: Functions) -> Duration:
-    """Longer than all states with all their retries can take; `tests/stacks/test_deadline.py` adds them up."""
-    # Tries of HealthCheckLive, HealthCheckStaging (in or out of a VPC), CheckServers, HealthCheckProduction and
-    # HealthCheckRestored.
-    checks = 5 + 5 + 5 + 5 + 5 + 11
-    slowest = max(longest(functions.health_check), longest(functions.check_servers))
-    # States that call a function before the changes, DescribeAddresses twice more after two dead locks, and the others.
-    throttled = 10 * longest_throttled(SELDOM_SECONDS) + 9 * longest_throttled(OFTEN_SECONDS)
-    return Duration.seconds(checks * (slowest + 30) + 3 * 3600 + throttled)
+INVALID_REQUEST = {"plan": {"pair": NONE}}
+REPAIR_FAILURE = f"""
+    {sentence(FAILED_STATE)} & " Production was not touched. Staging should be on " & $plan.idle.name
+    & "; see where it is before you start again: aws ec2 describe-addresses --allocation-ids "
+    & $plan.staging.allocationId
+"""
+WARM_UP = (
+    "A warm-up that is lost makes the measured gap begin later; nobody waits for it, and nobody would read of it in a "
+    "queue."
+)
 
 
 class Workflow(Construct):
@@ -62,208 +79,75 @@ class Workflow(Construct):
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._steps = Steps(functions)
-        self._ending = Ending(
-            self, "Ending", lock_table=lock_table, topic=topic, successes=SUCCESSES, failures=FAILURES
-        )
-        self._rollback = Rollback(self, "Rollback", steps=self._steps, ending=self._ending)
+        tasks = Tasks(self, functions)
+        ending = Ending(self, "Ending", lock_table=lock_table, topic=topic, successes=SUCCESSES, failures=FAILURES)
+        release = ending.release_lock
+        roll_back = Rollback(self, "Rollback", functions=functions, ending=ending).start
 
-        describe = self._steps.describe_addresses(
-            self, "DescribeAddresses", comment="Reads the request and both addresses, and plans."
+        # The states.
+
+        describe_addresses = tasks.describe_addresses(
+            "DescribeAddresses",
+            comment="Reads the request, looks at both addresses and both servers, and plans.",
+            request=jsonata(REQUEST),
+            interrupted="$exists($interrupted) ? $interrupted : null",
+            retry=retry_before_changes,
+            assign=INITIAL_VARIABLES,
         )
-        retry_before(describe)
-        describe.add_catch(self._ending.notify, assign=refused())
         lock = Lock(
             self,
             "Lock",
             holders=[NAME, REPAIR],
             table=lock_table,
             last_call=LAST_CALL,
-            ending=self._ending,
-            taken_over=describe,
+            ending=ending,
+            begin_anew=describe_addresses,
         )
-        describe.next(lock.acquire)
-        lock.acquire.next(self._prepared())
-
-        self.state_machine = standard_state_machine(
-            self,
-            name=NAME,
-            comment=(
-                'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
-                '"dryRun": true, "expectedRelease": "42"}, each key optional.'
-            ),
-            start=describe,
-            timeout=deadline(functions),
-        )
-
-    def _prepared(self) -> sfn.Choice:
-        """With the lock held: staging on the idle server, all checks passed, and then the cutover.
-
-        Who asks for a server that is live, and for a release, is told whether it answers with that.
-        """
-        changed = sfn.Choice.jsonata(self, "AnythingChanged?", comment="Was the staging address repaired before?")
-        changed.when(
-            sfn.Condition.jsonata("{% $changed %}"),
-            self._rollback.start,
-            comment="staging was repaired",
-            assign={"cause": jsonata('$outcome & ": " & $cause')},
-        ).when(
-            sfn.Condition.jsonata("{% $not($changed) %}"),
-            self._ending.release_lock,
-            comment="nothing",
-            assign={"cause": jsonata('$cause & " Nothing was changed."')},
-        )
-
-        preflight = sfn.Parallel.jsonata(
-            self,
-            "Preflight",
-            comment="Is the idle server healthy, is everything fit, and every move permitted?",
-            assign={
-                "answered": "{% $states.result[0].answered %}",
-                "warnings": "{% $states.result[0].warnings %}",
-            },
-        )
-        preflight.branch(
-            self._steps.health_check_staging(
-                self, "HealthCheckStaging", comment="Does the idle server answer through the staging address?"
-            )
-        )
-        rehearse_production = self._steps.rehearse_associate(
-            self,
-            "RehearseAssociateProduction",
-            comment="Dry run: proves the permission, and warms the function.",
-            address="production",
-            server="$plan.idle",
-        )
-        rehearse_staging = self._steps.rehearse_associate(
-            self,
-            "RehearseAssociateStaging",
-            comment="Dry run: proves the permission.",
-            address="staging",
-            server="$plan.live",
-        )
-        rehearse_measure_gap = self._steps.rehearse_measure_gap(
-            self, "RehearseMeasureGap", comment="Warms the function that will measure. Nobody waits for it."
-        )
-        for branch in (
-            self._steps.check_servers(
-                self, "CheckServers", comment="Are both servers and both addresses fit, and is no alarm raised?"
-            ),
-            self._steps.rehearse_disassociate(
-                self, "RehearseDisassociate", comment="Dry run: proves the permission, and warms the function."
-            ),
-        ):
-            retry_before(branch)
-            preflight.branch(branch)
-        retry_before(rehearse_production)
-        retry_before(rehearse_staging)
-        rehearse_measure_gap.add_catch(rehearse_production, outputs="{% $states.input %}")
-        preflight.branch(rehearse_measure_gap.next(rehearse_production).next(rehearse_staging))
-        preflight.add_catch(changed, assign=refused())
-        measure_gap = self._cutover(moved=changed)
-        preflight.next(
-            sfn.Choice.jsonata(self, "DryRun?")
-            .when(
-                sfn.Condition.jsonata("{% $plan.dryRun %}"),
-                self._ending.release_lock,
-                comment="dry run",
-                assign={"outcome": "DRY_RUN"},
-            )
-            .otherwise(measure_gap)
-        )
-
-        repair = self._steps.associate(
-            self,
-            "RepairStaging",
-            comment="The staging address was not on the idle server, where it belongs: puts it there.",
-            address="staging",
-            server="$plan.idle",
-            expected="$plan.staging.instanceId",
-            production_on="$plan.live.instanceId",
-        )
-        retry_before(repair)
-        repair.add_catch(changed, errors=["AddressMoved"], assign=refused())
-        repair.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
-        repair.add_catch(self._rollback.start, assign=failed())
-        repair.next(
-            sfn.Choice.jsonata(self, "RepairOnly?")
-            .when(
-                sfn.Condition.jsonata('{% $plan.decision = "REPAIR" %}'),
-                self._ending.release_lock,
-                comment="production stands as asked for",
-                assign={"outcome": "REPAIRED"},
-            )
-            .otherwise(preflight)
-        )
-        health_check_live = self._steps.health_check_production(
-            self,
+        decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need now?")
+        health_check_live = tasks.health_check_production(
             "HealthCheckLive",
             comment="Does the server that is live already answer with the release that was asked for?",
-            server="$plan.live",
+            server="live",
+            retry=retry_before_changes,
             more={"expectedRelease": "{% $plan.expectedRelease %}"},
+            assign={"liveChecked": True},
         )
-        retry_before(health_check_live)
-        health_check_live.add_catch(
-            self._ending.release_lock,
-            assign={**refused(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
+        repair_staging = tasks.move_staging(
+            "RepairStaging",
+            comment="The staging address is not on the idle server, where it belongs: puts it there.",
+            to="idle",
+            production_on="live",
+            retry=retry_before_changes,
+            coming_from="$plan.staging.server",
+            assign={"repaired": True},
         )
-        already_live = sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}')
-        dry_run = sfn.Condition.jsonata("{% $plan.dryRun %}")
-        stand, only_said = "both addresses stand as asked for", "dry run"
-        health_check_live.next(
-            sfn.Choice.jsonata(self, "StagingToRepair?")
-            .when(already_live, self._ending.release_lock, comment=stand, assign={"outcome": "ALREADY_LIVE"})
-            .when(dry_run, self._ending.release_lock, comment=only_said, assign={"outcome": "DRY_RUN"})
-            .otherwise(repair)
+        preflight = self._preflight(tasks)
+        dry_run = sfn.Choice.jsonata(self, "DryRun?")
+        measure_gap = tasks.measure_gap(
+            "MeasureGap",
+            comment="From now on, what the production address answers is measured. Nobody waits for it.",
         )
-        return (
-            sfn.Choice.jsonata(self, "StagingInPlace?")
-            .when(
-                sfn.Condition.jsonata('{% $plan.decision != "CUT_OVER" and $plan.expectedRelease != null %}'),
-                health_check_live,
-                comment="a release is expected of a server that is live already",
-            )
-            .when(already_live, self._ending.release_lock, comment=stand, assign={"outcome": "ALREADY_LIVE"})
-            .when(sfn.Condition.jsonata("{% $plan.stagingInPlace %}"), preflight, comment="on the idle server")
-            .when(dry_run, self._ending.release_lock, comment=only_said, assign={"outcome": "DRY_RUN"})
-            .otherwise(repair)
-        )
-
-    def _cutover(self, *, moved: sfn.IChainable) -> sfn.IChainable:
-        """The changes, in order. `moved` is where it leads that an address moved before the first of them.
-
-        Whatever else fails leads to the rollback, but in an execution that was redriven: it has lost its lock.
-        """
-        disassociate_staging = self._steps.disassociate(
-            self,
+        disassociate_staging = tasks.disassociate_staging(
             "DisassociateStaging",
             comment="Looks again whether both addresses stand as planned, then frees the idle server.",
-            as_planned=True,
         )
-        disassociate_staging.add_catch(moved, errors=["AddressMoved"], assign=refused())
-        reassociate_production = self._steps.associate(
-            self,
+        reassociate_production = tasks.move_production(
             "ReassociateProduction",
-            comment="The one call that users feel: the production address moves to the idle server.",
-            address="production",
-            server="$plan.idle",
-            expected="$plan.live.instanceId",
+            comment="The one call that users notice: the production address moves to the idle server.",
             assign={"moved": True},
         )
-        reassociate_staging = self._steps.associate(
-            self,
+        reassociate_staging = tasks.move_staging(
             "ReassociateStaging",
-            comment="The former live server gets the staging address and stays ready for the way back.",
-            address="staging",
-            server="$plan.live",
-            production_on="$plan.idle.instanceId",
-            allow_reassociation=False,
+            comment="The former live server gets the staging address and stays ready for a rollback.",
+            to="live",
+            production_on="idle",
+            retry=retry_change,
         )
-        check_production = self._steps.health_check_production(
-            self,
+        health_check_production = tasks.health_check_production(
             "HealthCheckProduction",
             comment="Does the new live server answer through the production address, and go on to for bakeSeconds?",
-            server="$plan.idle",
+            server="idle",
+            retry=retry_change,
             more={
                 "answered": "{% $answered %}",
                 "movingSeconds": MOVING_SECONDS,
@@ -273,26 +157,152 @@ class Workflow(Construct):
             },
             assign={"outcome": "CUT_OVER"},
         )
-        changes = (disassociate_staging, reassociate_production, reassociate_staging)
-        for task in changes:
-            task.add_catch(self._ending.release_lock, errors=["Redriven"], assign=refused())
-        for task in (*changes, check_production):
-            retry_change(task)
-        for task in (disassociate_staging, reassociate_staging, check_production):
-            task.add_catch(self._rollback.start, assign=failed())
-        reassociate_production.add_catch(self._rollback.start, errors=["AddressMoved"], assign=failed())
-        reassociate_production.add_catch(self._rollback.start, assign={**failed(), "moved": True})
-        measure_gap = self._steps.measure_gap(
-            self,
-            "MeasureGap",
-            comment="From now on, what users meet at the production address is measured. Nobody waits for it.",
+
+        # The order in which they run. First the complete picture, and the lock.
+
+        describe_addresses.next(lock.acquire)
+        describe_addresses.add_catch(
+            ending.notify, assign={**INITIAL_VARIABLES, **INVALID_REQUEST, **preflight_failure()}
         )
+        lock.acquire.next(decision)
+
+        # What the plan needs. After the live server was asked, and after staging was repaired, the question comes
+        # again.
+
+        decision.when(
+            _is('$plan.decision = "REFUSED"'),
+            release,
+            comment="no",
+            assign={"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"},
+        )
+        decision.when(
+            _is('$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'),
+            health_check_live,
+            comment="a release is expected of a server that is live already",
+        )
+        decision.when(
+            _is('$plan.decision = "ALREADY_LIVE"'),
+            release,
+            comment="both addresses stand as asked for",
+            assign={"outcome": "ALREADY_LIVE"},
+        )
+        decision.when(
+            _is('$plan.decision = "CUT_OVER" and $staging.server = $plan.idle.name'),
+            preflight,
+            comment="staging is on the idle server",
+        )
+        decision.when(
+            _is("$staging.server = $plan.idle.name"),
+            release,
+            comment="staging was repaired, and production stands as asked for",
+            assign={"outcome": "REPAIRED"},
+        )
+        decision.when(_is("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
+        decision.otherwise(repair_staging)
+
+        health_check_live.next(decision)
+        health_check_live.add_catch(
+            release,
+            assign={**preflight_failure(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
+        )
+        repair_staging.next(decision)
+        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failure_after_repair())
+        repair_staging.add_catch(release, assign={"outcome": "PreflightFailed", "cause": jsonata(REPAIR_FAILURE)})
+
+        # The checks: nothing is changed, and a dry run ends here.
+
+        preflight.next(dry_run)
+        preflight.add_catch(release, assign=failure_after_repair())
+        dry_run.when(_is("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
+        dry_run.otherwise(measure_gap)
+
+        # The changes. Whatever fails from here on is rolled back, but in a redriven execution, which has lost its lock.
+
+        measure_gap.next(disassociate_staging)
         measure_gap.add_catch(disassociate_staging, outputs="{% $states.input %}")
-        return (
-            sfn.Chain.start(measure_gap)
-            .next(disassociate_staging)
-            .next(reassociate_production)
-            .next(reassociate_staging)
-            .next(check_production)
-            .next(self._ending.release_lock)
+        disassociate_staging.next(reassociate_production)
+        for change in (disassociate_staging, reassociate_production, reassociate_staging):
+            change.add_catch(release, errors=["Redriven"], assign=preflight_failure())
+        disassociate_staging.add_catch(release, errors=["AddressMoved"], assign=failure_after_repair())
+        disassociate_staging.add_catch(roll_back, assign=first_failure())
+        reassociate_production.next(reassociate_staging)
+        reassociate_production.add_catch(roll_back, errors=["AddressMoved"], assign=first_failure())
+        reassociate_production.add_catch(roll_back, assign={**first_failure(), "moved": True})
+        reassociate_staging.next(health_check_production)
+        reassociate_staging.add_catch(roll_back, assign=first_failure())
+        health_check_production.next(release)
+        health_check_production.add_catch(roll_back, assign=first_failure())
+
+        self.state_machine = standard_state_machine(
+            self,
+            name=NAME,
+            comment=(
+                'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
+                '"dryRun": true, "expectedRelease": "42"}, each key optional.'
+            ),
+            start=describe_addresses,
+            timeout=TIMEOUT,
         )
+        self._warm(functions)
+
+    def _preflight(self, tasks: Tasks) -> sfn.Parallel:
+        """The checks that nothing is changed by, side by side."""
+        preflight = sfn.Parallel.jsonata(
+            self,
+            "Preflight",
+            comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
+            assign={
+                "answered": "{% $states.result[0].answered %}",
+                "warnings": "{% $states.result[0].warnings %}",
+            },
+        )
+        preflight.branch(
+            tasks.health_check_staging(
+                "HealthCheckStaging", comment="Does the idle server answer through the staging address?"
+            )
+        )
+        preflight.branch(
+            tasks.check_servers("CheckServers", comment="Have EC2's status checks of the idle server passed?")
+        )
+        preflight.branch(
+            tasks.rehearse_disassociate(
+                "RehearseDisassociate", comment="Dry run: proves the permission, and warms the function."
+            )
+        )
+        preflight.branch(
+            tasks.rehearse_associate(
+                "RehearseAssociateProduction",
+                comment="Dry run: proves the permission, and warms the function.",
+                address="production",
+                to="idle",
+            ).next(
+                tasks.rehearse_associate(
+                    "RehearseAssociateStaging",
+                    comment="Dry run: proves the permission.",
+                    address="staging",
+                    to="live",
+                )
+            )
+        )
+        return preflight
+
+    def _warm(self, functions: Functions) -> None:
+        """An execution that begins has the function of `MeasureGap` started, so that it is warm when the gap begins."""
+        rule = events.Rule(
+            self,
+            "Begun",
+            description="Warms the function that measures the gap of a cutover that has just begun.",
+            event_pattern=status_change(self, [NAME], ["RUNNING"]),
+            targets=[
+                targets.LambdaFunction(
+                    functions.measure_gap,
+                    event=events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True}),
+                    retry_attempts=0,
+                )
+            ],
+        )
+        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": WARM_UP})
+
+
+def _is(condition: str) -> sfn.Condition:
+    return sfn.Condition.jsonata(jsonata(condition))

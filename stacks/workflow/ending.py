@@ -1,4 +1,5 @@
-"""How every execution ends: the lock is released, people and programs are told, the outcome has a state of its name."""
+"""How every execution ends: the lock is released, people and programs are notified, the outcome has a state of its
+name."""
 
 from collections.abc import Mapping
 
@@ -17,7 +18,8 @@ class Ending(Construct):
     """`ReleaseLock`, for executions that may hold the lock, then `Notify` and `PutEvent`, for all, then the outcome.
 
     `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
-    the Fail states by their error, with their comment. `about` is JSONata for one more key of what programs are told.
+    the Fail states by their error, with their comment. `about` is JSONata for an object with more keys of what programs
+    are sent.
     """
 
     def __init__(
@@ -29,12 +31,9 @@ class Ending(Construct):
         topic: sns.ITopic,
         successes: Mapping[str, tuple[str, str, str]],
         failures: Mapping[str, str],
-        about: str = "",
+        about: str = "{}",
     ) -> None:
         super().__init__(scope, construct_id)
-        about = about and f", {about}"
-        self.notify = notify(self, topic=topic, about=about)
-        event = put_event(self, about=about)
         self.release_lock = tasks.DynamoDeleteItem.jsonata(
             self,
             "ReleaseLock",
@@ -48,18 +47,21 @@ class Ending(Construct):
             assign={"gap": jsonata(GAP)},
             outputs="{% $states.input %}",
         )
-        outcome = self._outcome(successes, failures)
+        self.notify = notify(self, topic=topic, about=about)
+        event = put_event(self, about=about)
+        outcome = sfn.Choice.jsonata(self, "Outcome?", comment="The state that follows has the outcome's name.")
+
         for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, outcome)):
             retry_service(task)
-            task.add_catch(following, outputs="{% $states.input %}")
             task.next(following)
-
-    def _outcome(self, successes: Mapping[str, tuple[str, str, str]], failures: Mapping[str, str]) -> sfn.Choice:
-        outcome = sfn.Choice.jsonata(self, "Outcome?", comment="The state that follows has the outcome's name.")
+            task.add_catch(following, outputs="{% $states.input %}")
         for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(self, state, comment=comment, outputs=jsonata(result))
-            outcome.when(sfn.Condition.jsonata(jsonata(f'$outcome = "{name}"')), succeed, comment=name)
+            outcome.when(_is(name), succeed, comment=name)
         for name, comment in failures.items():
             fail = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause=jsonata("$cause"))
-            outcome.when(sfn.Condition.jsonata(jsonata(f'$outcome = "{name}"')), fail, comment=name)
-        return outcome
+            outcome.when(_is(name), fail, comment=name)
+
+
+def _is(outcome: str) -> sfn.Condition:
+    return sfn.Condition.jsonata(jsonata(f'$outcome = "{outcome}"'))

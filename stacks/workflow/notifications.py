@@ -1,4 +1,4 @@
-"""What is told of how an execution ended, once each: to people and programs by the topic, to programs by an event.
+"""What is published of how an execution ended, once each: to people and programs by the topic, to programs by an event.
 
 A topic's subscribers read what suits them: e-mails and messages a text; queues and functions the outcome as JSON; the
 chat applications of Amazon Q Developer, which subscribe by HTTPS, their own form of a notification.
@@ -11,60 +11,71 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.workflow.expressions import MEASURED, RESULT, jsonata
+from stacks.workflow.expressions import MEASURED, RESULT, jsonata, merged
 from stacks.workflow.retries import SERVICE_TIMEOUT
 
+# The event that every execution of both workflows puts on the account's default event bus when it ends.
 SOURCE = "eip-cutover"
 DETAIL_TYPE = "Elastic IP Cutover Ended"
 FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
 # Of an invalid request nothing is known but the cause; its pair is "-".
-KNOWN = '$plan.pair != "-"'
-FAILED = '$cause != "-"'
-SUBJECT = f'"eip-cutover: " & ({KNOWN} ? $plan.pair & " " : "") & $outcome'
-DETAIL = (
-    '$merge([{{"execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,'
-    ' "startedAt": $states.context.Execution.StartTime, "endedAt": $states.context.State.EnteredTime{about}}},'
-    f' {KNOWN} ? {{{{"pair": $plan.pair}}}} : {{{{}}}},'
-    f' {FAILED} ? {{{{"outcome": $outcome, "cause": $cause}}}} : {{result}}, {{measured}}])'
-)
-ON = 'function($a) { "on " & ($a.server != null ? $a.server & " (" & $a.instanceId & ")" : "no server") }'
-STAND = (
-    '"Production " & $production.publicIp & " is " & $on($production)'
-    ' & ", staging " & $staging.publicIp & " is " & $on($staging) & ".'
-    '\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."'
-)
-WARNED = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
-MET = (
-    '($gap != null ? "\\nWhile the addresses changed, production was asked " & $string($gap.requests) & " times: "'
-    ' & $string($gap.failed) & " requests failed, and the longest time without a good answer was "'
-    ' & $string($gap.longestMs) & " ms." : "")'
-)
-TEXT = f'({FAILED} ? $cause : {STAND}) & {WARNED} & {MET} & "\\n\\nExecution: " & $states.context.Execution.Id'
-CHAT = (
-    '{"version": "1.0", "source": "custom",'
-    ' "content": {"textType": "client-markdown", "title": $subject, "description": $text},'
-    ' "metadata": {"summary": $subject, "eventType": $outcome, "relatedResources": [$states.context.Execution.Id],'
-    ' "additionalContext": {"outcome": $outcome, "pair": $plan.pair, "execution": $states.context.Execution.Id}}}'
-)
+SUBJECT = '"eip-cutover: " & ($plan.pair != "-" ? $plan.pair & " " : "") & $outcome'
+EXECUTION = """{
+    "execution": $states.context.Execution.Id,
+    "workflow": $states.context.StateMachine.Name,
+    "startedAt": $states.context.Execution.StartTime,
+    "endedAt": $states.context.State.EnteredTime
+}"""
+PAIR = '$plan.pair != "-" ? {"pair": $plan.pair} : {}'
+OUTCOME = f'$cause != "-" ? {{"outcome": $outcome, "cause": $cause}} : {RESULT}'
+
+ON = """function($address) {
+    "on " & ($address.server != null ? $address.server & " (" & $address.instanceId & ")" : "no server")
+}"""
+PLACES = """
+    "Production " & $production.publicIp & " is " & $on($production)
+    & ", staging " & $staging.publicIp & " is " & $on($staging) & "."
+    & "\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."
+"""
+WARNINGS = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
+GAP = """(
+    $gap != null
+      ? "\\nWhile the addresses changed, production was asked " & $string($gap.requests) & " times: "
+        & $string($gap.failed) & " requests failed, and the longest time without a good answer was "
+        & $string($gap.longestMs) & " ms."
+      : ""
+)"""
+TEXT = f"""
+    ($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {GAP} & "\\n\\nExecution: " & $states.context.Execution.Id
+"""
+CHAT = """{
+    "version": "1.0",
+    "source": "custom",
+    "content": {"textType": "client-markdown", "title": $subject, "description": $text},
+    "metadata": {
+        "summary": $subject,
+        "eventType": $outcome,
+        "relatedResources": [$states.context.Execution.Id],
+        "additionalContext": {"outcome": $outcome, "pair": $plan.pair, "execution": $states.context.Execution.Id}
+    }
+}"""
 
 
 def detail(about: str) -> str:
-    """JSONata for what programs are told. `about` is JSONata for more keys of it, beginning with a comma, or empty."""
-    return DETAIL.format(about=about, result=RESULT, measured=MEASURED)
+    """JSONata for what programs are sent. `about` is JSONata for an object with more keys."""
+    return merged(EXECUTION, about, PAIR, OUTCOME, MEASURED)
 
 
 def notify(scope: Construct, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
     """The state `Notify`: one message, in the form that each kind of subscriber reads."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
-    message = (
-        f"($on := {ON}; $subject := {SUBJECT}; $text := {TEXT}; $detail := $string({detail(about)});"
-        f' $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
-    )
+    values = f"$on := {ON}; $subject := {SUBJECT}; $text := {TEXT}; $detail := $string({detail(about)})"
+    message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
     return tasks.SnsPublish.jsonata(
         scope,
         "Notify",
-        comment="Tells the topic's subscribers how it ended.",
+        comment="Publishes how it ended to the topic's subscribers.",
         topic=topic,
         subject=jsonata(SUBJECT),
         message=sfn.TaskInput.from_text(jsonata(message)),
@@ -83,7 +94,7 @@ def put_event(scope: Construct, *, about: str) -> tasks.EventBridgePutEvents:
     return tasks.EventBridgePutEvents.jsonata(
         scope,
         "PutEvent",
-        comment="Puts an event on the default bus: what rules and programs are told.",
+        comment="Puts an event on the default bus, for rules and programs.",
         entries=[
             tasks.EventBridgePutEventsEntry(
                 source=SOURCE,

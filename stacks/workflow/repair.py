@@ -1,13 +1,13 @@
 """The repair: what an execution that was stopped or timed out left behind is put right, without moving production.
 
-Step Functions runs no Catch in such an execution, so it can neither roll back nor release its lock. EventBridge tells
-of it (best effort: an event that is lost is made up for by the next execution, which takes over the dead lock), and
+Step Functions runs no Catch in such an execution, so it can neither roll back nor release its lock. EventBridge reports
+it (best effort: an event that is lost is made up for by the next execution, which takes over the dead lock), and
 the workflow `eip-cutover-repair` waits until the last call that it made is over, sees to it that the staging address is
 on the idle server, and releases the lock. A repair that is stopped is repaired in the same way.
 Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
 """
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -18,24 +18,31 @@ from constructs import Construct
 
 from stacks.functions.functions import Functions
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import CAUGHT, EXECUTION, RESULT, jsonata, sentence
-from stacks.workflow.lock import NO_EXECUTION, describe_execution
+from stacks.workflow.expressions import EXECUTION, FAILED_STATE, INITIAL_VARIABLES, NONE, RESULT, jsonata, sentence
+from stacks.workflow.lock import DeadHolder, lock_item
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
-from stacks.workflow.state_machine import standard_state_machine
-from stacks.workflow.tasks import Steps
+from stacks.workflow.state_machine import standard_state_machine, status_change
+from stacks.workflow.tasks import Tasks
 
 NAME = "eip-cutover-repair"
+# Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
+TIMEOUT = Duration.hours(7)
 DEAD = "$states.context.Execution.Input.execution"
-LOCK = (
-    '$count($states.result.Items) > 0 ? {"pair": $states.result.Items[0].pair.S,'
-    ' "server": $states.result.Items[0].server.S} : null'
-)
+LOCK = """
+    $count($states.result.Items) > 0 ? {
+        "pair": $states.result.Items[0].pair.S,
+        "server": $states.result.Items[0].server.S,
+        "privateIps": $exists($states.result.Items[0].privateIps) ? $parse($states.result.Items[0].privateIps.S) : {}
+    } : null
+"""
 ENDED = f'"The execution " & {DEAD} & " was " & $lowercase($states.context.Execution.Input.status)'
+NOT_REPAIRED = f'{ENDED} & ", and what it left could not be repaired: "'
+LOOK = '" Production was not moved. See where both addresses are with: aws ec2 describe-addresses."'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server, production where it was, the lock released.", RESULT),
     "NOTHING_TO_REPAIR": (
         "NothingToRepair",
-        "The execution held no lock when it ended: it had changed nothing, or was through.",
+        "The execution held no lock when it ended: it had changed nothing, or had finished.",
         '{"outcome": $outcome, "cause": $cause}',
     ),
 }
@@ -57,7 +64,7 @@ class Repair(Construct):
         last_call: Duration,
     ) -> None:
         super().__init__(scope, construct_id)
-        steps = Steps(functions)
+        function_tasks = Tasks(self, functions)
         ending = Ending(
             self,
             "Ending",
@@ -65,9 +72,17 @@ class Repair(Construct):
             topic=topic,
             successes=SUCCESSES,
             failures=FAILURES,
-            about=f'"repairs": {DEAD}',
+            about=f'{{"repairs": {DEAD}}}',
         )
         text = tasks.DynamoAttributeValue.from_string
+        nothing_to_repair = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
+        failure = {
+            "outcome": "RepairFailed",
+            "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {LOOK}"),
+        }
+
+        # The states.
+
         find_lock = tasks.CallAwsService.jsonata(
             self,
             "FindLock",
@@ -83,137 +98,99 @@ class Repair(Construct):
             },
             iam_resources=[lock_table.table_arn],
             task_timeout=SERVICE_TIMEOUT,
-            assign={"lock": jsonata(LOCK)},
+            assign={**INITIAL_VARIABLES, "plan": {"pair": NONE}, "lock": jsonata(LOCK)},
         )
-        describe_ended = describe_execution(
-            self,
-            "DescribeEnded",
-            comment="Has the execution really ended? Events are believed when they are seen to be true.",
-            execution=DEAD,
-            state_machines=[watched, NAME],
-            last_call=last_call,
-        )
-        wait = sfn.Wait.jsonata(
-            self,
-            "WaitForLastCall",
-            comment="A function that the execution called may still be at work; by then it is not.",
-            time=sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
-        )
+        lock_found = sfn.Choice.jsonata(self, "LockFound?")
         take_over = tasks.DynamoPutItem.jsonata(
             self,
             "TakeOverLock",
             comment="Takes the lock from the execution that ended, unless another one has done so.",
             table=lock_table,
-            item={
-                "pair": text("{% $lock.pair %}"),
-                "execution": text(EXECUTION),
-                "since": text("{% $states.context.State.EnteredTime %}"),
-                "server": text("{% $lock.server %}"),
-            },
+            item=lock_item(pair="$lock.pair", server="$lock.server", private_ips="$lock.privateIps"),
             condition_expression="execution = :dead OR execution = :me",
             expression_attribute_values={":dead": text(jsonata(DEAD)), ":me": text(EXECUTION)},
             task_timeout=SERVICE_TIMEOUT,
             assign={"plan": {"pair": "{% $lock.pair %}"}},
         )
-        describe = steps.describe_addresses(
+        holder = DeadHolder(
             self,
+            "Holder",
+            execution=DEAD,
+            holders=[watched, NAME],
+            last_call=last_call,
+            take_over=take_over,
+            running=ending.notify,
+            while_running={
+                "outcome": "RepairFailed",
+                "cause": jsonata(f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'),
+            },
+            failed=ending.notify,
+            failure=failure,
+        )
+        describe_addresses = function_tasks.describe_addresses(
             "DescribeAddresses",
-            comment="Looks at both addresses, and plans to keep production where it is.",
+            comment="Looks at both addresses and both servers, and plans to keep production where it is.",
             request={"pair": "{% $lock.pair %}"},
+            interrupted='{"server": $lock.server, "privateIps": $lock.privateIps}',
+            retry=retry_rollback,
             keep_live=True,
         )
-        repair_staging = steps.associate(
-            self,
+        decision = sfn.Choice.jsonata(
+            self, "Decision?", comment="Is staging on the idle server, and if not, may it be?"
+        )
+        repair_staging = function_tasks.move_staging(
             "RepairStaging",
             comment="The staging address is not on the idle server, where it belongs: puts it there.",
-            address="staging",
-            server="$plan.idle",
+            to="idle",
+            production_on="live",
+            retry=retry_rollback,
+            coming_from="$plan.staging.server",
             assign={"outcome": "REPAIRED"},
         )
-        nothing = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
-        failed = {
-            "outcome": "RepairFailed",
-            "cause": jsonata(
-                f'{ENDED} & ", and what it left could not be repaired: " & $states.context.State.Name'
-                f' & " failed with " & {sentence(CAUGHT)}'
-                ' & " Production was not moved. See where both addresses are with: aws ec2 describe-addresses."'
-            ),
-        }
+
+        # The order in which they run.
 
         retry_service(find_lock)
-        retry_service(describe_ended)
+        find_lock.next(lock_found)
+        find_lock.add_catch(ending.notify, assign={**INITIAL_VARIABLES, "plan": {"pair": NONE}, **failure})
+        lock_found.when(
+            sfn.Condition.jsonata("{% $lock = null %}"), ending.notify, comment="no", assign=nothing_to_repair
+        )
+        lock_found.otherwise(holder.start)
         retry_service(take_over)
-        retry_rollback(describe)
-        retry_rollback(repair_staging)
-        take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=nothing)
-        describe_ended.add_catch(take_over, errors=[NO_EXECUTION])
-        find_lock.add_catch(ending.notify, assign=failed)
-        describe_ended.add_catch(ending.notify, assign=failed)
-        take_over.add_catch(ending.notify, assign=failed)
-        describe.add_catch(ending.release_lock, assign=failed)
-        repair_staging.add_catch(ending.release_lock, assign=failed)
-
-        find_lock.next(
-            sfn.Choice.jsonata(self, "LockFound?")
-            .when(sfn.Condition.jsonata("{% $lock = null %}"), ending.notify, comment="no", assign=nothing)
-            .otherwise(describe_ended)
+        take_over.next(describe_addresses)
+        take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=nothing_to_repair)
+        take_over.add_catch(ending.notify, assign=failure)
+        describe_addresses.next(decision)
+        describe_addresses.add_catch(ending.release_lock, assign=failure)
+        decision.when(
+            sfn.Condition.jsonata('{% $plan.decision = "REFUSED" %}'),
+            ending.release_lock,
+            comment="it may not",
+            assign={"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {LOOK}")},
         )
-        describe_ended.next(
-            sfn.Choice.jsonata(self, "StillRunning?")
-            .when(
-                sfn.Condition.jsonata('{% $states.input.status = "RUNNING" %}'),
-                ending.notify,
-                comment="running",
-                assign={
-                    "outcome": "RepairFailed",
-                    "cause": jsonata(
-                        f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'
-                    ),
-                },
-            )
-            .otherwise(wait)
+        decision.when(
+            sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}'),
+            ending.release_lock,
+            comment="on the idle server",
+            assign={"outcome": "REPAIRED"},
         )
-        wait.next(take_over)
-        take_over.next(describe)
-        describe.next(
-            sfn.Choice.jsonata(self, "StagingInPlace?")
-            .when(
-                sfn.Condition.jsonata("{% $plan.stagingInPlace %}"),
-                ending.release_lock,
-                comment="on the idle server",
-                assign={"outcome": "REPAIRED"},
-            )
-            .otherwise(repair_staging)
-        )
+        decision.otherwise(repair_staging)
         repair_staging.next(ending.release_lock)
+        repair_staging.add_catch(ending.release_lock, assign=failure)
 
         self.state_machine = standard_state_machine(
             self,
             name=NAME,
             comment="Started by EventBridge when an execution of eip-cutover was stopped or timed out.",
             start=find_lock,
-            timeout=Duration.hours(7),
+            timeout=TIMEOUT,
         )
         events.Rule(
             self,
             "Ended",
             description="Repairs what an execution that was stopped or timed out has left.",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={
-                    "stateMachineArn": [
-                        Stack.of(self).format_arn(
-                            service="states",
-                            resource="stateMachine",
-                            resource_name=name,
-                            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-                        )
-                        for name in (watched, NAME)
-                    ],
-                    "status": ["ABORTED", "TIMED_OUT"],
-                },
-            ),
+            event_pattern=status_change(self, [watched, NAME], ["ABORTED", "TIMED_OUT"]),
             targets=[
                 targets.SfnStateMachine(
                     self.state_machine,

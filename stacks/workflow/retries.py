@@ -26,25 +26,20 @@ THROTTLED = ["EC2Throttled", TOO_MANY]
 THROTTLED_TRIES = 400
 # What throttles answers at once; botocore asks three times, within some seconds.
 THROTTLED_TRY_SECONDS = 10
-SELDOM_SECONDS = 5
-OFTEN_SECONDS = 2
+MAX_DELAY_BEFORE_CHANGES = 5
+MAX_DELAY_DURING_CHANGES = 2
 SERVICE_TIMEOUT_SECONDS = 30
 SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 
-def longest_throttled(apart_seconds: int) -> int:
-    """The seconds that a state may be throttled for, with tries that far apart."""
-    return THROTTLED_TRIES * (THROTTLED_TRY_SECONDS + apart_seconds)
-
-
-def retry_before(task: sfn.TaskStateBase) -> None:
+def retry_before_changes(task: sfn.TaskStateBase) -> None:
     """Before the changes. Up to 4 more tries within about 10 s, as going back costs nothing.
 
     While throttled, up to 400 more, up to 5 s apart: some 17 minutes. That is seldom enough to leave EC2's limit to
     the executions that are in the middle of their changes.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=SELDOM_SECONDS)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=MAX_DELAY_BEFORE_CHANGES)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
@@ -53,7 +48,7 @@ def retry_change(task: sfn.TaskStateBase) -> None:
 
     While throttled, up to 400 more, up to 2 s apart: some 7 minutes. Going back takes as many calls as going on.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=OFTEN_SECONDS)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=MAX_DELAY_DURING_CHANGES)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
@@ -62,7 +57,7 @@ def retry_rollback(task: sfn.TaskStateBase) -> None:
 
     While throttled, as `retry_change`.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=OFTEN_SECONDS)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=MAX_DELAY_DURING_CHANGES)
     _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
 from stacks.cdk_nag import acknowledge_wildcards
-from stacks.workflow.expressions import AT_THE_BEGINNING
 
 
 def executions_of(scope: IConstruct, name: str) -> str:
@@ -22,13 +22,30 @@ def executions_of(scope: IConstruct, name: str) -> str:
     )
 
 
+def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[str]) -> events.EventPattern:
+    """The events that Step Functions puts when an execution of one of these state machines gets one of these statuses.
+
+    Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
+    """
+    arns = [
+        Stack.of(scope).format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        for name in names
+    ]
+    return events.EventPattern(
+        source=["aws.states"],
+        detail_type=["Step Functions Execution Status Change"],
+        detail={"stateMachineArn": arns, "status": list(statuses)},
+    )
+
+
 def standard_state_machine(
     scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration
 ) -> sfn.StateMachine:
-    """`start` comes after `Begin`, the state that gives every variable a value which a later one may ask for."""
-    begin = sfn.Pass.jsonata(
-        scope, "Begin", comment="Nothing is known yet.", assign=AT_THE_BEGINNING, outputs="{% $states.input %}"
-    )
     return sfn.StateMachine(
         scope,
         "StateMachine",
@@ -36,7 +53,7 @@ def standard_state_machine(
         state_machine_type=sfn.StateMachineType.STANDARD,
         query_language=sfn.QueryLanguage.JSONATA,
         comment=comment,
-        definition_body=sfn.DefinitionBody.from_chainable(begin.next(start)),
+        definition_body=sfn.DefinitionBody.from_chainable(start),
         timeout=timeout,
         tracing_enabled=True,
         logs=sfn.LogOptions(

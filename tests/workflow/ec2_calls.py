@@ -27,7 +27,7 @@ from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
 from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, service_client
 
-CLIENTS = ("describe_addresses", "check_servers", "disassociate_address", "associate_address")
+CLIENTS = ("describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address")
 SERVICES = ("dynamodb", "sns", "events")
 ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
 CODES: dict[str, Kind] = {code: kind for kind, (code, _) in ERRORS.items()}

@@ -44,13 +44,18 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
-from aws.addresses import Addresses
-from aws.servers import Servers
 from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
 
 REGION = "us-east-1"
-MODULES = ("describe_addresses", "health_check", "check_servers", "disassociate_address", "associate_address")
+MODULES = (
+    "describe_addresses",
+    "describe_restored",
+    "health_check",
+    "check_servers",
+    "disassociate_address",
+    "associate_address",
+)
 MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
 
@@ -78,8 +83,6 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
         for write in ("put_item", "update_item", "delete_item"):
             moto.setattr(DynamoDBBackend, write, _atomic(getattr(DynamoDBBackend, write)))
-        for waits in (Addresses, Servers):
-            moto.setitem(_defaults(waits.__init__), "sleep", lambda seconds: time.sleep(seconds * TIME_SCALE))
         moto.setattr(AmazonStateLanguageParser, "parse", cache(AmazonStateLanguageParser.parse))
         moto.setattr(result_path, "parse", cache(result_path.parse))
         moto.setattr("jsonpath_ng.ext.parse", cache(jsonpath_parse))
@@ -103,12 +106,6 @@ def _atomic(write: Callable[..., Any]) -> Callable[..., Any]:
             return write(*args, **kwargs)
 
     return alone
-
-
-def _defaults(function: Any) -> dict[str, Any]:
-    """The defaults of its keyword-only parameters."""
-    defaults: dict[str, Any] = function.__kwdefaults__
-    return defaults
 
 
 def _start(self: Any) -> None:
@@ -184,7 +181,11 @@ def service_client(service: str) -> Any:
 
 @cache
 def _handler(module: str) -> Any:
-    return importlib.import_module(module).handler
+    """The handler, and what waits in it waits shorter."""
+    handlers = importlib.import_module(module)
+    if not hasattr(handlers, "create_handler"):
+        return handlers.handler
+    return handlers.create_handler(handlers.ec2, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE))
 
 
 # What runs a handler, given the name of the state and the handler's call; a test that disturbs functions adds its own.

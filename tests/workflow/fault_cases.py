@@ -152,10 +152,7 @@ def faults_of(call: Call, way: Way) -> list[Fault]:
     if action in CHANGES:
         faults.append(replace(at, kind="answer-lost", attempts=1))
     if action == "DescribeAddresses":
-        # Staging that was on no server can only be taken off by the association that a look shows, so no workflow can
-        # stand looks that are stale for ever there; what it must stand is a look less than it waits for a change.
-        longest = None if way.staging_on_a_server else 12
-        faults += [replace(at, kind="stale", times=times) for times in (1, 3, longest)]
+        faults += [replace(at, kind="stale", times=times) for times in (1, 3, None)]
     if action in CHANGES or (action == "DescribeAddresses" and main):
         for instance in ("live", "idle"):
             faults += [replace(at, kind="terminated", instance_id=instance)]

@@ -69,24 +69,24 @@ class Matrix:
 
     def run(self, case: Case) -> Result:
         with self.prepared(case.way, case.live) as calls:
-            run = self.executed(calls, self._resolved(case.fault, case.live))
+            run = self.executed(calls, request_of(case.way, case.live), self._resolved(case.fault, case.live))
             found = broken(run)
         said = run.execution.cause or run.execution.output
         story = [f"{run.execution.outcome}: {said}", *map(str, calls.everything)]
         return Result(found, story if found else [])
 
-    def executed(self, calls: EC2Calls, fault: Fault | None = None) -> Run:
+    def executed(self, calls: EC2Calls, request: dict[str, Any], fault: Fault | None = None) -> Run:
         """One execution, with a fault. What it finds at its first look is what was before."""
         before = self._described()
         calls.after_the_first = lambda: before.update(self._described())
         if fault:
             calls.inject(fault)
-        return Run(self.aws, before, calls, fault, self.aws.execute({}))
+        return Run(self.aws, before, calls, fault, self.aws.execute(request))
 
     def calls_of(self, way: Way, live: str) -> tuple[str, list[Call]]:
         """The outcome of a way without another fault, and its calls."""
         with self.prepared(way, live) as calls:
-            return self.aws.execute({}).outcome, calls.everything
+            return self.aws.execute(request_of(way, live)).outcome, calls.everything
 
     def _described(self) -> dict[str, dict[str, Any]]:
         return {name: self.aws.described(name) for name in ("production", "staging")}
@@ -104,6 +104,11 @@ class Matrix:
         return replace(
             fault, instance_id=ids.get(str(fault.instance_id)), allocation_id=ids.get(str(fault.allocation_id))
         )
+
+
+def request_of(way: Way, live: str) -> dict[str, Any]:
+    """In a pair that is not sound, the input must say which server becomes live."""
+    return {} if way.staging_on_a_server else {"serverName": other(live)}
 
 
 def other(server: str) -> str:

@@ -2,14 +2,13 @@
 
 Three things may happen that this workflow cannot rule out, and the oracle allows for exactly them:
 
-- *Somebody else moves an address* (`moved`). EC2 has no lock that others would respect. What was moved before the first
-  look is simply what the execution found. Where the execution found out before its first change, the address stays
-  where the other put it, and the error says that nothing was changed; that is true of the workflow. Later, the address
-  is put back or the cutover goes on to its end; production may stand on a stranger in between, and staging moved onto
-  the live server pushes production off it. So no call of *ours* may take production off, except in the one race that
-  EC2's API leaves open: production is moved onto the very server that our next call puts staging on, in the
-  milliseconds between our look and that call. EC2 then displaces production, and knows no condition that we could set.
-  Whatever was moved, a success, and a rollback that is claimed to be complete, must be true all the same.
+- *Someone else moves an address* (`moved`). EC2 has no lock that others would respect. What was moved before the first
+  look is simply what the execution found. If the execution found out before its first change, the address stays
+  where the other put it, and the error says what is true of the workflow. Later, staging is put where it belongs, but
+  production on a stranger stays there, and the outcome says so. Staging moved onto the live server pushes production
+  off it. So no call of *ours* may take production off, or take it from a stranger, except in the races that EC2's API
+  leaves open: an address is moved in the milliseconds between our look and our call. EC2 knows no condition that we
+  could set. Whatever was moved, a success, and a rollback that is claimed to be complete, must be true all the same.
 - *A server is terminated*. EC2 takes its addresses off. What was to be on it can be nowhere, so after a change began
   the execution may end RollbackFailed with commands that nobody can run, since the instance is no more.
 - *The lock cannot be deleted* (DynamoDB fails for ever). It stays, of an execution that runs no longer: the next one
@@ -27,16 +26,11 @@ from botocore.exceptions import ClientError
 
 from local.faults import Fault
 from tests.workflow.account import Aws, Execution
-from tests.workflow.ec2_calls import EC2Calls, Sight
+from tests.workflow.ec2_calls import Change, EC2Calls, Sight
 
 NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved")
-OUTCOMES = ("CUT_OVER", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)
-COMMAND = re.compile(r"aws ec2 (?:dis)?associate-address(?: --[a-z-]+(?: (?!--)[\w.-]*[\w-])?)+")
-
-TAKE_OFF = re.compile(
-    r"aws ec2 describe-addresses --allocation-ids (\S+) --query 'Addresses\[\]\.AssociationId' --output text"
-    r" \| xargs -r -n 1 aws ec2 disassociate-address --association-id"
-)
+OUTCOMES = ("CUT_OVER", "REPAIRED", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)
+COMMAND = re.compile(r"aws ec2 associate-address(?: --[a-z-]+(?: (?!--)[\w.-]*[\w-])?)+")
 
 
 @dataclass(frozen=True)
@@ -72,6 +66,9 @@ def _in_every_moment(run: Run) -> Iterator[str]:
             yield f"production was on no server at sight {number}, {sight.when}"
         if sight.production is not None and sight.production not in servers:
             yield f"production was on {sight.production} at sight {number}, {sight.when}"
+        stranger = previous is not None and previous.production == run.aws.servers.get("stranger", "none")
+        if stranger and ours and sight.production != previous.production and previous.when != "after a strike":
+            yield f"production was taken from the stranger at sight {number}, {sight.when}"
         previous = sight
 
 
@@ -111,20 +108,24 @@ def _notices(run: Run) -> Iterator[str]:
 
 def _the_outcome_is_true(run: Run) -> Iterator[str]:
     outcome, now, before = run.execution.outcome, _places(run.aws), _placed(run.before)
-    changed = any(change.effective for change in run.calls.effects)
+    live = before[0]
+    sound = (live, _other(run, live))
+    changes = [change for change in run.calls.effects if change.effective and not _is_a_repair(run, change, sound)]
     if outcome not in OUTCOMES:
         yield f"it ended {outcome}: {run.execution.cause}"
     if outcome == "CUT_OVER":
         yield from _cut_over(run, now, before)
+    if outcome == "REPAIRED" and (changes or now != sound):
+        yield f"REPAIRED, and the addresses stand {now}, not {sound}; changes: {changes}"
     if outcome in NOTHING_CHANGED:
-        if changed:
+        if changes or (outcome == "AddressMoved" and any(change.effective for change in run.calls.effects)):
             yield f"{outcome} although something was changed: {run.calls.effects}"
-        if now != before and not run.calls.struck:
+        if now not in (before, sound) and not run.calls.struck:
             yield f"{outcome}, and the addresses stand {now}, not {before}"
-    if outcome == "RolledBack" and now != before:
-        yield f"RolledBack, and the addresses stand {now}, not {before}"
+    if outcome == "RolledBack" and now != sound:
+        yield f"RolledBack, and the addresses stand {now}, not {sound}"
     if outcome == "RollbackFailed":
-        yield from _commands(run, before)
+        yield from _commands(run, sound)
     if not any("moved" in fault.kind or "terminated" in fault.kind for fault in run.calls.struck):
         yield from _on_the_pair(run)
 
@@ -146,9 +147,14 @@ def _cut_over(run: Run, now: Any, before: Any) -> Iterator[str]:
             yield f"CUT_OVER reports as previous {run.execution.output['previous'][name]}, not {run.before[name]}"
 
 
-def _commands(run: Run, before: Any) -> Iterator[str]:
-    cause = str(run.execution.cause)
-    commands = COMMAND.findall(TAKE_OFF.sub("", cause))
+def _is_a_repair(run: Run, change: Change, sound: Any) -> bool:
+    """Staging that was elsewhere was put on the idle server, before anything else."""
+    found = _placed(run.before)
+    return found != sound and (change.allocation_id, change.instance_id) == (run.aws.staging, sound[1])
+
+
+def _commands(run: Run, sound: Any) -> Iterator[str]:
+    commands = COMMAND.findall(str(run.execution.cause))
     if not commands:
         yield f"RollbackFailed without a command: {run.execution.cause}"
     if not all(run.aws.runs(server) or _stopped(run, server) for server in _servers(run)):
@@ -157,21 +163,16 @@ def _commands(run: Run, before: Any) -> Iterator[str]:
         words = shlex.split(command)
         options = dict(zip(words[3::2], words[4::2], strict=False))
         try:
-            if words[2] == "associate-address":
-                run.aws.ec2.associate_address(
-                    AllocationId=options["--allocation-id"],
-                    InstanceId=options["--instance-id"],
-                    AllowReassociation="--allow-reassociation" in words,
-                )
-            else:
-                run.aws.ec2.disassociate_address(AssociationId=options["--association-id"])
+            run.aws.ec2.associate_address(
+                AllocationId=options["--allocation-id"],
+                InstanceId=options["--instance-id"],
+                PrivateIpAddress=options["--private-ip-address"],
+                AllowReassociation="--allow-reassociation" in words,
+            )
         except ClientError as error:
             yield f"{command} fails: {error}"
-    for allocation_id in TAKE_OFF.findall(cause):
-        if run.aws.holder(allocation_id):
-            run.aws.disassociate(allocation_id)
-    if _places(run.aws) != before:
-        yield f"the commands {commands} lead to {_places(run.aws)}, not {before}"
+    if _places(run.aws) != sound:
+        yield f"the commands {commands} lead to {_places(run.aws)}, not {sound}"
 
 
 def _stopped(run: Run, server: str) -> bool:

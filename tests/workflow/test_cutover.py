@@ -87,9 +87,10 @@ def test_with_staging_on_no_server_the_idle_server_gets_it_is_checked_and_become
 
 def test_a_dry_run_with_staging_on_no_server_repairs_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
     aws.disassociate(aws.staging)
-    execution = aws.execute({"dryRun": True})
+    execution = aws.execute({"serverName": "tao", "dryRun": True})
     assert execution.outcome == "DRY_RUN"
     assert len(execution.output["plan"]["steps"]) == 4
+    assert execution.output["plan"]["checked"] is False
     assert ec2_calls.changes == []
     assert aws.places == ("bittybot", None)
 

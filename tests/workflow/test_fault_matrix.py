@@ -56,7 +56,7 @@ def _cases_of(item: pytest.Item) -> list[Case]:
 def test_a_server_that_hangs_is_not_healthy(matrix: Matrix, live: str, address: str, outcome: str) -> None:
     with matrix.prepared(WAYS[0], live, timeoutSeconds=0.1) as calls:
         matrix.web.gates[address].clear()
-        run = matrix.executed(calls)
+        run = matrix.executed(calls, {})
         matrix.web.open_gates()
         assert run.execution.outcome == outcome
         assert not broken(run)

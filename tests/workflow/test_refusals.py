@@ -34,7 +34,7 @@ def test_a_wrong_input_is_an_invalid_request_and_takes_no_lock(
     execution = aws.execute(value)
     assert execution.outcome == "InvalidRequest"
     assert says in str(execution.cause)
-    assert execution.states == ["Begin", "DescribeAddresses", "Notify", "PutEvent", "Outcome?", "InvalidRequest"]
+    assert execution.states == ["DescribeAddresses", "Notify", "PutEvent", "Outcome?", "InvalidRequest"]
     assert ec2_calls.made == []
 
 

@@ -27,7 +27,7 @@ def test_the_cause_of_a_rollback_tells_the_first_error_and_what_is_true_now(aws:
     assert cause.startswith("HealthCheckProduction failed with ProductionUnhealthy: tao")
     assert "expected status 200, found 500" in cause
     assert (
-        "Both addresses are back where they were: production 127.0.0.10 on bittybot, staging 127.0.0.11 on tao. "
+        "Rolled back: production 127.0.0.10 is on bittybot, staging 127.0.0.11 is on tao. "
         "bittybot answers its health check as production." in cause
     )
     assert ".." not in cause
@@ -68,15 +68,35 @@ def test_a_throttled_change_is_tried_again(aws: Aws, ec2_calls: EC2Calls) -> Non
     assert aws.places == ("tao", "bittybot")
 
 
-def test_staging_that_was_repaired_before_a_refusal_is_put_back_where_it_was(aws: Aws, web: Web) -> None:
+@pytest.mark.parametrize(
+    ("disturbance", "outcome", "says"),
+    [
+        ("sick", "StagingUnhealthy", "tao"),
+        ("permission", "PreflightFailed", "UnauthorizedOperation"),
+        ("moved", "PreflightFailed", "The production address"),
+    ],
+)
+def test_a_check_that_fails_after_staging_was_repaired_says_so_and_staging_stays(
+    aws: Aws, web: Web, ec2_calls: EC2Calls, disturbance: str, outcome: str, says: str
+) -> None:
     aws.disassociate(aws.staging)
-    web.behaviour["tao"] = sick
-    execution = aws.execute({})
-    assert execution.outcome == "RolledBack"
-    assert str(execution.cause).startswith("StagingUnhealthy: tao")
-    assert "Nothing was changed" not in str(execution.cause)
-    assert "staging 127.0.0.11 on no server" in str(execution.cause)
-    assert aws.places == ("bittybot", None)
+    match disturbance:
+        case "sick":
+            web.behaviour["tao"] = sick
+        case "permission":
+            ec2_calls.fail("AssociateAddress (dry run)", "UnauthorizedOperation")
+        case "moved":
+            aws.servers["stranger"] = aws.launch()
+            ec2_calls.before("DescribeAddresses", lambda: aws.associate(aws.production, "stranger"), nth=4)
+    execution = aws.execute({"serverName": "tao"})
+    assert execution.outcome == outcome
+    assert says in str(execution.cause)
+    assert str(execution.cause).endswith(
+        "Production was not touched. Staging was not on the idle server, and was put on tao."
+    )
+    assert aws.holder(aws.staging) == "tao"
+    assert ec2_calls.changes == ["AssociateAddress"]
+    assert aws.locks == []
 
 
 def test_what_somebody_else_did_with_production_is_not_undone_but_told(aws: Aws, ec2_calls: EC2Calls) -> None:

@@ -1,0 +1,141 @@
+"""Is everything fit for a plan? Pure: whatever can be known without a change is judged here, before the first change.
+
+Every refusal is a PreflightFailed that says what was found, what is true now, and what to do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from domain.commands import disassociate_command
+from domain.errors import PreflightFailed
+from domain.pair import Address, Place, Server
+from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture, PrivateAddress
+from domain.plan import Plan
+from domain.text import capitalized
+
+# A server keeps one address of its own while it runs or is stopped; EC2 refuses it in every other state.
+HOLDS_AN_ADDRESS = ("running", "stopped")
+NOTHING_CHANGED = "Nothing was changed."
+
+
+def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
+    """The plan with both places known, if everything is fit for it. Raises PreflightFailed.
+
+    The idle place is where staging stands. If staging is elsewhere, it is the private address that `private_ips` names
+    for the idle server (what an interrupted execution recorded), otherwise the primary one, as EC2 itself chooses.
+    """
+    for server in (plan.idle.server, plan.live.server):
+        _refuse_state(server, picture.instances[server.instance_id], becomes_live=server == _becomes_live(plan))
+    idle = _interface(plan.idle.server, picture.instances[plan.idle.server.instance_id])
+    live = _interface(plan.live.server, picture.instances[plan.live.server.instance_id])
+    if not plan.staging_in_place:
+        recorded = idle.address((private_ips or {}).get(plan.idle.server.name))
+        plan = replace(plan, idle=Place(plan.idle.server, (recorded or idle.primary).private_ip))
+    for place, interface in ((plan.idle, idle), (plan.live, live)):
+        _refuse_occupied(plan, place, interface.address(place.private_ip))
+    _refuse_border_groups(plan, live, idle)
+    if plan.decision == "CUT_OVER":
+        _refuse_dual_stack(plan, idle)
+        for address in (plan.production, plan.staging):
+            _refuse_offered(address, picture.offered_to.get(address.allocation_id))
+    return plan
+
+
+def _becomes_live(plan: Plan) -> Server | None:
+    return plan.idle.server if plan.decision == "CUT_OVER" else None
+
+
+def _refuse_state(server: Server, instance: Instance, *, becomes_live: bool) -> None:
+    if becomes_live and instance.state != "running":
+        raise PreflightFailed(
+            f"{server} is to become live and is {instance.state}, not running. {NOTHING_CHANGED} Start it."
+        )
+    if instance.state not in HOLDS_AN_ADDRESS:
+        raise PreflightFailed(
+            f"{server} is {instance.state} and cannot hold an address. {NOTHING_CHANGED} Start it, or put the server "
+            f"that replaces it into cdk.json and deploy."
+        )
+
+
+def _interface(server: Server, instance: Instance) -> NetworkInterface:
+    """The network interface that the server's addresses belong on."""
+    interfaces = instance.interfaces
+    if server.network_interface_id is None and len(interfaces) == 1:
+        return next(iter(interfaces.values()))
+    if server.network_interface_id in interfaces:
+        return interfaces[server.network_interface_id]
+    attached = ", ".join(interfaces) or "none"
+    if server.network_interface_id is None:
+        raise PreflightFailed(
+            f"{server} has {len(interfaces)} network interfaces ({attached}), and an address is put on an instance "
+            f"that has exactly one. {NOTHING_CHANGED} Say which one is meant, with networkInterfaces in cdk.json, and "
+            f"deploy."
+        )
+    raise PreflightFailed(
+        f"{server} does not have the network interface {server.network_interface_id} of cdk.json; attached: "
+        f"{attached}. {NOTHING_CHANGED} Attach it, or correct networkInterfaces and deploy."
+    )
+
+
+def _refuse_occupied(plan: Plan, place: Place, address: PrivateAddress | None) -> None:
+    """Nobody else's Elastic IP may stand where one of ours goes: EC2 would displace it."""
+    if address is None or address.public_ip is None or address.owner == AUTO_ASSIGNED:
+        return
+    if address.public_ip in (plan.production.public_ip, plan.staging.public_ip):
+        return
+    command = f" with: {disassociate_command(address.association_id)}" if address.association_id else ""
+    raise PreflightFailed(
+        f"{place.server} holds the Elastic IP {address.public_ip} on its private address {address.private_ip}. It is "
+        f"not one of pair {plan.pair.name}, and putting one of the pair's addresses there would displace it. "
+        f"{NOTHING_CHANGED} Ask whose it is; then take it off{command}, or put it on another private address, and "
+        f"start again."
+    )
+
+
+def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInterface) -> None:
+    """EC2 associates an address only within its own network border group, and a dry run does not find that out.
+
+    Source: EC2 API Reference, AssociateAddress.
+    """
+    production, staging = plan.production.border_group, plan.staging.border_group
+    if production and staging and production != staging:
+        raise PreflightFailed(
+            f"{capitalized(plan.production)} is in the network border group {production}, and {plan.staging} in "
+            f"{staging}: they cannot change places. {NOTHING_CHANGED} Allocate an address in the border group of both "
+            f"servers, put it into cdk.json and deploy."
+        )
+    for server, interface in ((plan.live.server, live), (plan.idle.server, idle)):
+        if production and interface.border_group and interface.border_group != production:
+            raise PreflightFailed(
+                f"{server} is in the network border group {interface.border_group}, and the addresses of pair "
+                f"{plan.pair.name} are in {production}: they cannot be put on it. {NOTHING_CHANGED} Use two servers "
+                f"in the border group of the addresses."
+            )
+
+
+def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
+    """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name.
+
+    Source: EC2 API Reference, DisassociateAddress.
+    """
+    public = [address for address in interface.addresses if address.public_ip]
+    others = [address for address in public if address.public_ip != plan.staging.public_ip]
+    primary = interface.address(plan.idle.private_ip)
+    if interface.dual_stack_name and not others and (primary is None or primary.is_primary):
+        raise PreflightFailed(
+            f"The network interface {interface.network_interface_id} of {plan.idle.server} has the public dual-stack "
+            f"DNS name {interface.dual_stack_name}, and {plan.staging} is its only public IPv4 address: EC2 refuses to "
+            f"disassociate it. {NOTHING_CHANGED} Give the interface another kind of name with: aws ec2 "
+            f"modify-public-ip-dns-name-options --network-interface-id {interface.network_interface_id} "
+            f"--hostname-type public-ipv4-dns-name — then start again."
+        )
+
+
+def _refuse_offered(address: Address, account: str | None) -> None:
+    """AWS moves an offered address when that account accepts. Source: VPC User Guide, Transfer Elastic IP addresses."""
+    if account is not None:
+        raise PreflightFailed(
+            f"{capitalized(address)} is offered to the account {account}, which may accept the transfer at any moment. "
+            f"{NOTHING_CHANGED} Withdraw it with: aws ec2 disable-address-transfer --allocation-id "
+            f"{address.allocation_id}"
+        )

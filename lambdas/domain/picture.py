@@ -1,0 +1,58 @@
+"""What EC2 shows of a pair's two servers before anything is changed. Pure values; `aws/servers.py` fills them in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# The owner of a public address that EC2 assigned by itself. Such an address makes room for an Elastic IP.
+AUTO_ASSIGNED = "amazon"
+
+
+@dataclass(frozen=True)
+class PrivateAddress:
+    """A private address of a network interface, and the public address that is mapped to it; `None` where none is.
+
+    `owner` is the account of the public address, or "amazon" for one that EC2 assigned by itself.
+    """
+
+    private_ip: str
+    is_primary: bool = True
+    public_ip: str | None = None
+    allocation_id: str | None = None
+    association_id: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class NetworkInterface:
+    """A network interface that is attached to an instance.
+
+    `dual_stack_name` is its public dual-stack DNS name, `None` where it has none. `border_group` is that of its zone.
+    """
+
+    network_interface_id: str
+    addresses: tuple[PrivateAddress, ...]
+    dual_stack_name: str | None = None
+    border_group: str | None = None
+
+    @property
+    def primary(self) -> PrivateAddress:
+        return next(address for address in self.addresses if address.is_primary)
+
+    def address(self, private_ip: str | None) -> PrivateAddress | None:
+        return next((address for address in self.addresses if address.private_ip == private_ip), None)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An EC2 instance: its state, as EC2 names it, and its network interfaces by id."""
+
+    state: str
+    interfaces: Mapping[str, NetworkInterface] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Both instances by id, and the account that each address is offered to, by allocation id."""
+
+    instances: Mapping[str, Instance]
+    offered_to: Mapping[str, str] = field(default_factory=dict)
