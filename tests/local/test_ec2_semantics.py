@@ -155,15 +155,15 @@ def test_a_running_instance_that_an_address_left_has_another_public_address(
 def test_a_description_tells_of_an_association_only_while_there_is_one(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
 ) -> None:
-    unassociated = {"AllocationId", "PublicIp", "Domain", "PublicIpv4Pool", "Tags"}
+    unassociated = {"AllocationId", "PublicIp", "Domain", "PublicIpv4Pool", "NetworkBorderGroup", "Tags"}
     assert set(described(client, production)) == unassociated
     association = ec2.associate(production, bittybot)
     interface = interface_of(client, bittybot)
-    found = described(client, production)
-    assert found["AssociationId"] == association
-    assert found["InstanceId"] == bittybot
-    assert found["NetworkInterfaceId"] == interface["NetworkInterfaceId"]
-    assert found["PrivateIpAddress"] == interface["PrivateIpAddress"]
+    associated = described(client, production)
+    assert associated["AssociationId"] == association
+    assert associated["InstanceId"] == bittybot
+    assert associated["NetworkInterfaceId"] == interface["NetworkInterfaceId"]
+    assert associated["PrivateIpAddress"] == interface["PrivateIpAddress"]
     client.disassociate_address(AssociationId=association)
     assert set(described(client, production)) == unassociated
 
@@ -280,7 +280,7 @@ def test_nobody_ever_sees_an_address_in_the_middle_of_a_move(
         holders = [pool.submit(until_moved, lambda: ec2.holder(production.allocation_id)) for _ in range(3)]
         assert len(set(moves.result())) == 100
         assert {holder for each in holders for holder in each.result()} <= {bittybot, tao}
-        seen = [(found.get("InstanceId"), found.get("AssociationId")) for found in descriptions.result()]
+        seen = [(each.get("InstanceId"), each.get("AssociationId")) for each in descriptions.result()]
     assert all(instance in (bittybot, tao) and association for instance, association in seen)
 
 
