@@ -69,7 +69,7 @@ WARM_UP = (
 class Workflow(Construct):
     """The Standard state machine that cuts one pair over per execution."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915  # the whole order in one place
         self,
         scope: Construct,
         construct_id: str,

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
+from associate_address import MoveProductionEvent, MoveStagingEvent, RehearseAssociateEvent, RestoreAddressEvent
+from check_servers import CheckServersEvent
+from describe_addresses import DescribeAddressesEvent
+from describe_restored import DescribeRestoredEvent
+from disassociate_address import DisassociateStagingEvent, RehearseDisassociateEvent
 from domain import errors
+from domain.events import keys
 from stacks.workflow.expressions import REFUSALS
 from stacks.workflow.retries import LAMBDA_FAILURES
 from tests.workflow.account import definition
@@ -28,6 +34,21 @@ FAILURES = {
     "RollbackFailed",
 }
 CHANGING = ("associate_address", "disassociate_address")
+# What each state sends to its handler.
+EVENTS: dict[str, Any] = {
+    "DescribeAddresses": DescribeAddressesEvent,
+    "DescribeRestored": DescribeRestoredEvent,
+    "CheckServers": CheckServersEvent,
+    "RehearseDisassociate": RehearseDisassociateEvent,
+    "DisassociateStaging": DisassociateStagingEvent,
+    "RehearseAssociateProduction": RehearseAssociateEvent,
+    "RehearseAssociateStaging": RehearseAssociateEvent,
+    "RepairStaging": MoveStagingEvent,
+    "ReassociateProduction": MoveProductionEvent,
+    "ReassociateStaging": MoveStagingEvent,
+    "RestoreProduction": RestoreAddressEvent,
+    "RestoreStaging": RestoreAddressEvent,
+}
 SUCCESSES = {"CUT_OVER": "CutOver", "ALREADY_LIVE": "AlreadyLive", "REPAIRED": "Repaired", "DRY_RUN": "DryRun"}
 # Documented by AWS: Step Functions' own names, its Lambda, DynamoDB and SDK integrations, Lambda's runtime.
 OF_AWS = {
@@ -100,7 +121,7 @@ def test_what_is_measured_can_neither_fail_nor_delay_a_cutover(workflow: dict[st
     measuring = {
         name: state for name, state in states_of(workflow) if state["Type"] == "Task" and not is_waited_for(state)
     }
-    assert set(measuring) == {"MeasureGap", "RehearseMeasureGap"}
+    assert set(measuring) == {"MeasureGap"}
     for state in measuring.values():
         assert (state["TimeoutSeconds"], state.get("Retry")) == (5, None)
         (catch,) = state["Catch"]
@@ -190,44 +211,73 @@ def test_every_state_is_explained_to_whoever_looks_at_it_in_the_console(each_wor
             assert rule.get("Comment"), name
 
 
+def payloads_of(workflow: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each state sends to a function."""
+    return {
+        name: state["Arguments"]["Payload"]
+        for name, state in states_of(workflow)
+        if "Payload" in state.get("Arguments", {})
+    }
+
+
+def test_a_state_sends_the_keys_that_its_handler_reads(each_workflow: dict[str, Any]) -> None:
+    for name, payload in payloads_of(each_workflow).items():
+        required, optional = keys(EVENTS[name])
+        assert required <= set(payload) <= required | optional, name
+
+
+def test_every_key_that_a_handler_reads_is_sent_by_a_state(template: dict[str, Any]) -> None:
+    sent: dict[Any, set[str]] = {event: set() for event in EVENTS.values()}
+    for name in ("eip-cutover", "eip-cutover-repair"):
+        definition_of = json.loads(definition(template, table="locks", topic="outcomes", name=name))
+        for state, payload in payloads_of(definition_of).items():
+            sent[EVENTS[state]] |= set(payload)
+    for event, of_states in sent.items():
+        assert frozenset.union(*keys(event)) == of_states, event.__name__
+
+
 def test_no_step_changes_anything_in_an_execution_that_was_redriven(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
         payload = state.get("Arguments", {}).get("Payload", {})
-        if state.get("Arguments", {}).get("FunctionName") in CHANGING and "dryRun" not in payload:
+        if state.get("Arguments", {}).get("FunctionName") in CHANGING and not name.startswith("Rehearse"):
             assert "RedriveCount" in payload["redriven"], name
 
 
 def test_a_redriven_step_of_a_cutover_ends_it_without_a_rollback(workflow: dict[str, Any]) -> None:
     for name, state in states_of(workflow):
         if "redriven" in state.get("Arguments", {}).get("Payload", {}):
-            (catch,) = (catch for catch in state["Catch"] if catch["ErrorEquals"] == ["Redriven"])
+            (catch,) = (catch for catch in state["Catch"] if "Redriven" in catch["ErrorEquals"])
             assert catch["Next"] == "ReleaseLock", name
-
-
-def test_production_is_only_ever_moved_never_disassociated(each_workflow: dict[str, Any]) -> None:
-    for name, state in states_of(each_workflow):
-        if state.get("Arguments", {}).get("FunctionName") == "disassociate_address":
-            assert set(state["Arguments"]["Payload"]) <= {
-                "execution",
-                "plan",
-                "dryRun",
-                "asPlanned",
-                "firstTry",
-                "redriven",
-                "associationId",
-            }, name
 
 
 @pytest.mark.parametrize("address", ["Production", "Staging"])
 def test_a_rehearsal_asks_for_the_very_move_that_comes(workflow: dict[str, Any], address: str) -> None:
-    payloads = {name: state.get("Arguments", {}).get("Payload", {}) for name, state in states_of(workflow)}
+    payloads = payloads_of(workflow)
     rehearsal, move = payloads[f"RehearseAssociate{address}"], payloads[f"Reassociate{address}"]
-    assert rehearsal["dryRun"] is True
-    assert (rehearsal["address"], rehearsal["server"]) == (move["address"], move["server"])
+    assert rehearsal["action"] == "rehearse"
+    assert rehearsal["address"] == address.lower() == move["action"].removeprefix("move ")
+    for key in ("pair", "server", "privateIp"):
+        assert rehearsal[key] == move[key]
 
 
-def test_no_id_reaches_a_function_that_changes_something_but_through_the_plan(each_workflow: dict[str, Any]) -> None:
+def test_no_id_reaches_a_function_that_changes_something(each_workflow: dict[str, Any]) -> None:
+    """Ids come from the deployed configuration; what is changed is named by pair, server and private address."""
     for name, state in states_of(each_workflow):
         if state.get("Arguments", {}).get("FunctionName") in CHANGING:
-            assert "$states.input" not in json.dumps(state["Arguments"]), name
-            assert "Execution.Input" not in json.dumps(state["Arguments"]), name
+            sent = json.dumps(state["Arguments"])
+            assert "$states.input" not in sent, name
+            assert "Execution.Input" not in sent, name
+            assert "allocationId" not in sent, name
+            assert "instanceId" not in sent, name
+
+
+def test_a_good_cutover_takes_at_most_20_transitions(workflow: dict[str, Any]) -> None:
+    states, taken = workflow["States"], []
+    name = workflow["StartAt"]
+    choices = {"Decision?": "Preflight", "DryRun?": "MeasureGap", "Outcome?": "CutOver"}
+    while name:
+        taken.append(name)
+        taken += [inner for branch in states[name].get("Branches", ()) for inner in branch["States"]]
+        name = choices.get(name) or states[name].get("Next")
+    assert taken[-1] == "CutOver"
+    assert len(taken) <= 20

@@ -101,5 +101,5 @@ def test_alarms_may_be_looked_at_by_who_looks_at_them_and_only_if_there_are_any(
         }
 
     with_alarms = synthesized(tmp_path / "with", PAIR | {"healthCheck": {}, "alarms": ["web-5xx"]})
-    assert lookers(with_alarms) == {"CheckSer", "HealthCh"}
+    assert lookers(with_alarms) == {"Describe", "HealthCh"}
     assert lookers(synthesized(tmp_path / "without", PAIR | {"healthCheck": {}})) == set()
