@@ -126,11 +126,15 @@ def test_an_interface_whose_second_private_address_has_the_elastic_ip_keeps_its_
     client: "EC2Client", production: str, instance: str
 ) -> None:
     before = interface_of(client, instance)
-    client.associate_address(AllocationId=production, InstanceId=instance, PrivateIpAddress=private_ips(before)[1])
+    association = client.associate_address(
+        AllocationId=production, InstanceId=instance, PrivateIpAddress=private_ips(before)[1]
+    )
     after = interface_of(client, instance)
     assert after["Association"] == before["Association"]
     assert after["Association"]["IpOwnerId"] == "amazon"
     assert public_ips(after) == [before["Association"]["PublicIp"], PRODUCTION]
+    client.disassociate_address(AssociationId=association["AssociationId"])
+    assert interface_of(client, instance)["Association"] == before["Association"]
 
 
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
@@ -202,6 +206,7 @@ def test_a_terminated_instance_gives_all_its_elastic_ips_back_with_its_interface
     client.terminate_instances(InstanceIds=[instance])
     client.terminate_instances(InstanceIds=[instance])
     assert all("AssociationId" not in address(client, each) for each in (production, staging))
+    assert public_ips(interface_of(client, instance)) == [None, None]
     assert error_code(lambda: network_interface(client, both)) == "InvalidNetworkInterfaceID.NotFound"
     code = error_code(lambda: client.associate_address(AllocationId=production, NetworkInterfaceId=both))
     assert code == "InvalidNetworkInterfaceID.NotFound"
