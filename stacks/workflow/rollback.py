@@ -68,8 +68,8 @@ class Rollback(Construct):
             assign={"outcome": "RolledBack", "cause": jsonata(HEALTHY)},
         )
 
-        # The order in which they run. Unless EC2 took production back, staging must stay: its server may still hold
-        # production. Whatever went wrong, what counts is where the addresses are found in the end.
+        # The order in which they run. Unless EC2 took production back, or someone else has it, staging must stay: its
+        # server may still hold production. Whatever went wrong, what counts is where the addresses are found in the end.
 
         release = ending.release_lock
         also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
@@ -77,6 +77,7 @@ class Rollback(Construct):
         production_moved.otherwise(restore_staging)
         restore_production.next(restore_staging)
         restore_production.add_catch(release, errors=["Redriven"], assign=preflight_failure())
+        restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
         restore_production.add_catch(describe_restored, assign=also_failed)
         restore_staging.next(describe_restored)
         restore_staging.add_catch(release, errors=["Redriven"], assign=preflight_failure())

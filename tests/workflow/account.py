@@ -161,12 +161,43 @@ class Aws:
         self.pairs_file.write_text(json.dumps(pairs))
         return pairs
 
-    def launch(self) -> str:
-        launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+    def launch(self, *, zone: str | None = None) -> str:
+        """Launches an instance, if a zone is given in a new subnet there: the instance id."""
+        place = {"SubnetId": self._subnet(zone)} if zone else {}
+        launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, **place)
         return launched["Instances"][0]["InstanceId"]
 
-    def associate(self, allocation_id: str, server: str) -> None:
-        self.ec2.associate_address(AllocationId=allocation_id, InstanceId=self.servers[server])
+    def _subnet(self, zone: str) -> str:
+        (vpc, *_) = self.ec2.describe_vpcs()["Vpcs"]
+        used = {subnet["CidrBlock"] for subnet in self.ec2.describe_subnets()["Subnets"]}
+        free = next(block for block in (f"172.31.{third}.0/28" for third in range(128, 255)) if block not in used)
+        subnet = self.ec2.create_subnet(VpcId=vpc["VpcId"], CidrBlock=free, AvailabilityZone=zone)["Subnet"]
+        return str(subnet["SubnetId"])
+
+    def associate(self, allocation_id: str, server: str, *, private_ip: str | None = None) -> None:
+        """Puts an address on a server, on its primary private address unless another one is given."""
+        chosen = {"PrivateIpAddress": private_ip} if private_ip else {}
+        self.ec2.associate_address(AllocationId=allocation_id, InstanceId=self.servers[server], **chosen)
+
+    def interface_of(self, server: str) -> str:
+        """The id of the only network interface of a server."""
+        return str(self._interface(server)["NetworkInterfaceId"])
+
+    def _interface(self, server: str) -> dict[str, Any]:
+        (interface,) = self.ec2.describe_network_interfaces(
+            Filters=[{"Name": "attachment.instance-id", "Values": [self.servers[server]]}]
+        )["NetworkInterfaces"]
+        return dict(interface)
+
+    def second_private_ip(self, server: str) -> str:
+        """Assigns a second private address to the interface of a server."""
+        before = {each["PrivateIpAddress"] for each in self._interface(server)["PrivateIpAddresses"]}
+        self.ec2.assign_private_ip_addresses(
+            NetworkInterfaceId=self.interface_of(server), SecondaryPrivateIpAddressCount=1
+        )
+        after = {each["PrivateIpAddress"] for each in self._interface(server)["PrivateIpAddresses"]}
+        (second,) = after - before
+        return str(second)
 
     def disassociate(self, allocation_id: str) -> None:
         found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0]

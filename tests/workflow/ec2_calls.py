@@ -83,6 +83,7 @@ class EC2Calls:
     struck: list[Fault] = field(default_factory=list)
     races: list[int] = field(default_factory=list)
     after_the_first: Callable[[], None] = lambda: None
+    on_call: Callable[[str, dict[str, Any]], None] = lambda _action, _parameters: None
     faults: Faults = field(default_factory=Faults)
     _acts: list[tuple[str, int, Callable[[], None]]] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
@@ -127,6 +128,7 @@ class EC2Calls:
     def _called(self, model: Any, params: dict[str, Any], context: dict[str, Any], **_: Any) -> Answer:
         action = model.name + (" (dry run)" if params["body"].get("DryRun") == "true" else "")
         self.made.append(action)
+        self.on_call(action, context["parameters"])
         self._count(action)
         for each, nth, act in self._acts:
             if (each, nth) == (action, self._counts[action]):
