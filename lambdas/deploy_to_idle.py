@@ -1,6 +1,6 @@
 """The pipeline's Deploy action: puts a release onto the server that is idle at this moment, and names it.
 
-Which server that is nobody configures: it is the one that holds the staging address. The job ends with the output
+Nobody configures which server that is: it is the server that holds the staging address. The job ends with the output
 variable `server`, so that the cutover that follows asks for this server, also when its stage is tried again later.
 
 CodePipeline calls this once for a job, and again with the continuation token for as long as the job says that it goes
@@ -65,8 +65,8 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> None:
 
 def asked_of(job: Mapping[str, Any]) -> dict[str, Any]:
     """The action's UserParameters: `pair`, `document`, `release` and `seconds`."""
-    found: dict[str, Any] = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
-    return found
+    parameters: dict[str, Any] = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
+    return parameters
 
 
 def work(job: Mapping[str, Any], idle: "IdleServer", codepipeline: Any) -> None:
@@ -133,8 +133,8 @@ class IdleServer:
         while not self._succeeded(deployment):
             if self._clock() > deployment.until:
                 raise NotDeployed(
-                    f"Whether the command {deployment.command_id} on {deployment.server} has ended could not be learnt "
-                    "in its time. Look in Systems Manager, Run Command, before you try again."
+                    f"Systems Manager did not say in time whether the command {deployment.command_id} on "
+                    f"{deployment.server} has ended. Look in Systems Manager, Run Command, before you try again."
                 )
             if self._clock() > patience:
                 return False
@@ -148,19 +148,21 @@ class IdleServer:
     def _succeeded(self, deployment: Deployment) -> bool:
         """False while it runs, and where that cannot be learnt: a second command must not run beside this one."""
         try:
-            found = self._ssm.get_command_invocation(CommandId=deployment.command_id, InstanceId=deployment.instance_id)
+            invocation = self._ssm.get_command_invocation(
+                CommandId=deployment.command_id, InstanceId=deployment.instance_id
+            )
         except (ClientError, BotoCoreError) as error:  # InvocationDoesNotExist, too, just after it was sent
             logger.info("Not learnt", reason=str(error))
             return False
-        if found["Status"] in GOING_ON:
+        if invocation["Status"] in GOING_ON:
             return False
-        if found["Status"] == "Success":
+        if invocation["Status"] == "Success":
             return True
-        said = (found.get("StandardErrorContent") or found.get("StandardOutputContent") or "").strip()
+        output = (invocation.get("StandardErrorContent") or invocation.get("StandardOutputContent") or "").strip()
         raise NotDeployed(
             f"The command {deployment.command_id} on {deployment.server} ({deployment.instance_id}) ended "
-            f"{found.get('StatusDetails') or found['Status']}. Production was not touched. It said: "
-            f"{said[-LONGEST_OUTPUT:] or 'nothing'}"
+            f"{invocation.get('StatusDetails') or invocation['Status']}. Production was not touched. Its output: "
+            f"{output[-LONGEST_OUTPUT:] or 'nothing'}"
         )
 
     def _idle(self) -> Server:
@@ -168,11 +170,12 @@ class IdleServer:
         try:
             production, staging = self._addresses.look()
         except CutoverError as error:
-            raise NotDeployed(f"Which server is idle could not be learnt. {error}") from error
+            raise NotDeployed(f"Cannot tell which server of pair {self._pair.name} is idle. {error}") from error
         live, idle = (self._pair.server_named(address.server) for address in (production, staging))
         if live is None or idle is None or live == idle:
             raise NotDeployed(
-                f"No server of {self._pair.name} is idle for sure: production is {production.place}, staging is "
-                f"{staging.place}. Start the workflow once, which puts staging right, and try again."
+                f"Cannot tell which server of pair {self._pair.name} is idle: production is {production.place}, staging "
+                f"is {staging.place}. Start the workflow with the serverName of the server that is to be live: that puts "
+                f"staging right. Then try again."
             )
         return idle

@@ -22,8 +22,10 @@ def acknowledge_wildcards(role: iam.IRole | None, reasons: Mapping[str, str]) ->
     """Resources with a "*" in them in a role's policies, each with the reason why nothing narrower would do."""
     assert role is not None  # noqa: S101  # all roles are of this stack
     resolved = {_in_words(Stack.of(role).resolve(resource)): reason for resource, reason in reasons.items()}
-    found = {f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]": reason for resource, reason in resolved.items()}
-    acknowledge(role, found)
+    acknowledged = {
+        f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]": reason for resource, reason in resolved.items()
+    }
+    acknowledge(role, acknowledged)
 
 
 def _in_words(resource: Any) -> str:

@@ -79,7 +79,7 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
     CloudWatch returns nothing for a name it does not know, and no composite alarm that is not asked for (CloudWatch API
     Reference, DescribeAlarms, AlarmTypes).
     """
-    found: dict[str, MetricAlarmTypeDef | CompositeAlarmTypeDef] = {}
+    alarms: dict[str, MetricAlarmTypeDef | CompositeAlarmTypeDef] = {}
     try:
         for start in range(0, len(names), NAMES_PER_CALL):
             for page in client.get_paginator("describe_alarms").paginate(
@@ -87,13 +87,13 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
                 AlarmTypes=["MetricAlarm", "CompositeAlarm"],
                 PaginationConfig={"PageSize": NAMES_PER_CALL},
             ):
-                found |= {alarm["AlarmName"]: alarm for alarm in page.get("MetricAlarms", [])}
-                found |= {alarm["AlarmName"]: alarm for alarm in page.get("CompositeAlarms", [])}
+                alarms |= {alarm["AlarmName"]: alarm for alarm in page.get("MetricAlarms", [])}
+                alarms |= {alarm["AlarmName"]: alarm for alarm in page.get("CompositeAlarms", [])}
     except (ClientError, BotoCoreError) as failure:
         raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
     return Look(
-        in_alarm=tuple(_alarm(found[name]) for name in names if found.get(name, {}).get("StateValue") == "ALARM"),
-        missing=tuple(name for name in names if name not in found),
+        in_alarm=tuple(_alarm(alarms[name]) for name in names if alarms.get(name, {}).get("StateValue") == "ALARM"),
+        missing=tuple(name for name in names if name not in alarms),
     )
 
 
@@ -140,10 +140,10 @@ def _wrong(look: Callable[[], Look]) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _alarm(found: "MetricAlarmTypeDef | CompositeAlarmTypeDef") -> Alarm:
-    since = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
+def _alarm(shown: "MetricAlarmTypeDef | CompositeAlarmTypeDef") -> Alarm:
+    since = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
     return Alarm(
-        name=found["AlarmName"],
-        reason=printable(found.get("StateReason") or "no reason given", REASON_CHARACTERS),
+        name=shown["AlarmName"],
+        reason=printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS),
         since=since.isoformat(timespec="seconds") if since else "an unknown time",
     )

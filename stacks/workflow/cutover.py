@@ -172,7 +172,7 @@ class Workflow(Construct):
         decision.when(
             _is('$plan.decision = "REFUSED"'),
             release,
-            comment="no",
+            comment="refused",
             assign={"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"},
         )
         decision.when(

@@ -100,10 +100,10 @@ def test_the_release_goes_to_the_server_that_holds_the_staging_address(live: str
     [
         (Ec2(staging=None), "staging is"),
         (Ec2(production=None), "production is"),
-        (Ec2(production="tao", staging="tao"), "No server of web is idle for sure"),
+        (Ec2(production="tao", staging="tao"), "Cannot tell which server of pair web is idle: production"),
         (Ec2(staging="i-0ccccccccccccccc0"), "i-0ccccccccccccccc0"),
-        (Ec2(fails="RequestLimitExceeded"), "could not be learnt"),
-        (Ec2(fails="UnauthorizedOperation"), "could not be learnt"),
+        (Ec2(fails="RequestLimitExceeded"), "Cannot tell which server of pair web is idle."),
+        (Ec2(fails="UnauthorizedOperation"), "Cannot tell which server of pair web is idle."),
     ],
 )
 def test_nothing_is_sent_where_no_server_is_idle_for_sure(ec2: Ec2, says: str) -> None:
