@@ -174,8 +174,8 @@ class IdleServer:
         live, idle = (self._pair.server_named(address.server) for address in (production, staging))
         if live is None or idle is None or live == idle:
             raise NotDeployed(
-                f"Cannot tell which server of pair {self._pair.name} is idle: production is {production.place}, staging "
-                f"is {staging.place}. Start the workflow with the serverName of the server that is to be live: that puts "
-                f"staging right. Then try again."
+                f"Cannot tell which server of pair {self._pair.name} is idle: production is {production.place}, "
+                f"staging is {staging.place}. Start the workflow with the serverName of the server that is to be "
+                f"live: that puts staging right. Then try again."
             )
         return idle
