@@ -52,8 +52,24 @@ def restore_network_interfaces() -> None:
     )
     Instance.prep_nics = _with_all_private_ips(Instance.prep_nics)
     Instance.terminate = _parting_from_interfaces(Instance.terminate)
-    # Beside the Regions, where CreateSubnet looks and DescribeAvailabilityZones does not.
+    # Beside the Regions, where CreateSubnet looks. DescribeAvailabilityZones shows it only to whoever names it.
     RegionsAndZonesBackend.zones["Local Zones"] = [LOCAL_ZONE]
+    Zone.network_border_group = property(lambda zone: zone.name.rstrip(ascii_lowercase))
+    RegionsAndZonesBackend.describe_availability_zones = _with_local_zones(
+        RegionsAndZonesBackend.describe_availability_zones
+    )
+
+
+def _with_local_zones(describe: Callable[..., list[Zone]]) -> Callable[..., list[Zone]]:
+    def describe_with_local_zones(
+        backend: Any, filters: Any = None, zone_names: Any = None, zone_ids: Any = None
+    ) -> list[Zone]:
+        if LOCAL_ZONE.name not in (zone_names or []):
+            return describe(backend, filters, zone_names, zone_ids)
+        others = [name for name in zone_names if name != LOCAL_ZONE.name]
+        return [LOCAL_ZONE, *(describe(backend, filters, others, zone_ids) if others else [])]
+
+    return describe_with_local_zones
 
 
 def elastic_ips(interface: Any) -> dict[str, Any]:
