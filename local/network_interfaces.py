@@ -16,9 +16,11 @@ from ipaddress import ip_address
 from string import ascii_lowercase
 from typing import Any, Literal
 
+from moto.core.responses import ActionResult
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend, Zone
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.instances import Instance
+from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 from moto.ec2.utils import random_eip_association_id
 
 LOCK = threading.RLock()
@@ -44,6 +46,9 @@ def restore_network_interfaces() -> None:
     NetworkInterfaceBackend.delete_network_interface = _releasing_all(NetworkInterfaceBackend.delete_network_interface)
     NetworkInterfaceBackend.unassign_private_ip_addresses = _releasing_some(
         NetworkInterfaceBackend.unassign_private_ip_addresses
+    )
+    ElasticNetworkInterfaces.assign_private_ip_addresses = _answering_what_is_new(
+        ElasticNetworkInterfaces.assign_private_ip_addresses
     )
     Instance.prep_nics = _with_all_private_ips(Instance.prep_nics)
     Instance.terminate = _parting_from_interfaces(Instance.terminate)
@@ -205,6 +210,20 @@ def _ipv4_dns_name(ip: str, interface: Any) -> str:
 
 def _ip_dns_name(*ips: str, interface: Any) -> str:
     return f"{'-'.join(f'{int(ip_address(ip)):x}' for ip in ips)}.{interface.ec2_backend.region_name}.ip.aws"
+
+
+def _answering_what_is_new(assign: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """AssignPrivateIpAddresses answers with the addresses that it assigned; moto, with all that the interface has."""
+
+    def assign_and_answer(call: Any) -> Any:
+        with LOCK:
+            interface = call.ec2_backend.get_network_interface(call._get_param("NetworkInterfaceId"))
+            before = private_ips(interface)
+            assign(call)
+            assigned = [{"PrivateIpAddress": each} for each in private_ips(interface) if each not in before]
+            return ActionResult({"NetworkInterfaceId": interface.id, "AssignedPrivateIpAddresses": assigned})
+
+    return assign_and_answer
 
 
 # What happens to interfaces, and to the addresses on them, when instances live and die.

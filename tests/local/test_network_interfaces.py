@@ -90,6 +90,17 @@ def test_an_instance_in_a_local_zone_takes_the_addresses_of_its_border_group_onl
     assert LOCAL_ZONE.name not in [zone["ZoneName"] for zone in zones]
 
 
+def test_a_zone_shows_the_border_group_of_its_interfaces(client: "EC2Client") -> None:
+    names = ["us-east-1a", "us-east-1b", LOCAL_ZONE.name]
+    zones = client.describe_availability_zones(ZoneNames=names)["AvailabilityZones"]
+    assert {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones} == dict(
+        zip(names, [REGION, REGION, BOSTON], strict=True)
+    )
+    assert [
+        zone["ZoneName"] for zone in client.describe_availability_zones(ZoneNames=names[2:])["AvailabilityZones"]
+    ] == (names[2:])
+
+
 def test_a_tag_puts_an_address_or_an_interface_into_another_border_group(
     client: "EC2Client", production: str, instance: str
 ) -> None:

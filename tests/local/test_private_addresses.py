@@ -92,8 +92,9 @@ def test_an_instance_is_launched_with_the_private_addresses_that_it_was_to_have(
 def test_a_private_address_that_was_assigned_later_takes_an_elastic_ip(client: "EC2Client", production: str) -> None:
     instance = launch(client)
     eni = interface_of(client, instance)["NetworkInterfaceId"]
-    client.assign_private_ip_addresses(NetworkInterfaceId=eni, SecondaryPrivateIpAddressCount=1)
+    answer = client.assign_private_ip_addresses(NetworkInterfaceId=eni, SecondaryPrivateIpAddressCount=1)
     second = private_ips(interface_of(client, instance))[1]
+    assert [each["PrivateIpAddress"] for each in answer["AssignedPrivateIpAddresses"]] == [second]
     client.associate_address(AllocationId=production, NetworkInterfaceId=eni, PrivateIpAddress=second)
     assert address(client, production)["PrivateIpAddress"] == second
 

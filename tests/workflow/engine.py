@@ -22,13 +22,22 @@ import jsonata
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from jsonata.jexception import JException
 from jsonata.utils import Utils
 from jsonpath_ng.ext.parser import parse as jsonpath_parse
 from moto import mock_aws
 from moto.core import responses
 from moto.dynamodb.models import DynamoDBBackend
+from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
@@ -39,6 +48,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval import states, variable_store
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.jsonata import jsonata as engine_jsonata
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client
@@ -72,6 +82,7 @@ def corrected_engine() -> Iterator[None]:
     add_missing_actions()
     with mock_aws(config=MOTO), pytest.MonkeyPatch.context() as moto:
         moto.setattr(engine_jsonata, "_eval_jsonata", _evaluate)
+        moto.setattr(StringJSONata, "_eval_body", _failing_its_state(StringJSONata._eval_body))
         moto.setattr(states, "encode_jsonata_variable_declarations", _declare)
         moto.setattr(variable_store, "encode_jsonata_variable_declarations", _declare)
         moto.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", _in_boto3_case)
@@ -150,7 +161,38 @@ def _evaluate(expression: str) -> Any:
     parsed = idle.pop() if idle else jsonata.Jsonata(text)
     result = parsed.evaluate(None, bindings)
     idle.append(parsed)
-    return None if result is None else json.loads(json.dumps(result, default=lambda _null: None))
+    return None if result is None else json.loads(json.dumps(result, default=_in_json))
+
+
+def _in_json(value: Any) -> str | None:
+    """Null, or a text for a function: moto then asks for the type of the result, and refuses a function."""
+    return None if value is Utils.NULL_VALUE else "a function"
+
+
+def _failing_its_state(evaluate: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """An expression that throws fails its state with an error that can be caught; moto ends the execution at once.
+
+    An expression whose result is undefined fails its state in moto, too.
+    """
+
+    def evaluate_or_fail(expression: Any, env: Any) -> None:
+        try:
+            evaluate(expression, env)
+        except JException as error:
+            name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
+            cause = (
+                f"The JSONata expression '{expression.expression}' threw an error during evaluation. "
+                f"{error.error}: {error}"
+            )
+            details = EventDetails(
+                evaluationFailedEventDetails=EvaluationFailedEventDetails(cause=cause, error=name.error_name)
+            )
+            kind = HistoryEventType.EvaluationFailed
+            failure = FailureEvent(env=env, error_name=name, event_type=kind, event_details=details)
+            env.event_manager.add_event(context=env.event_history_context, event_type=kind, event_details=details)
+            raise FailureEventException(failure_event=failure) from error
+
+    return evaluate_or_fail
 
 
 def _iso_8601(moment: Any) -> str:

@@ -1,0 +1,105 @@
+"""The engine in process evaluates JSONata as Step Functions does. Each test is a row of docs/emulators.md."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.workflow.account import Aws, Execution
+
+UNDEFINED = ("$states.input.missing", "$neverAssigned", "$neverAssigned.key", "[][0]")
+
+
+def run(aws: Aws, first: dict[str, Any], value: Any = None) -> Execution:
+    """Execute a state machine of this state, which may go on to `Caught`, or to `Next`, which shows `$assigned`."""
+    following = {"Caught": {"Type": "Succeed"}, "Next": {"Type": "Succeed", "Output": {"assigned": "{% $assigned %}"}}}
+    machine = aws.sfn.create_state_machine(
+        name=f"test-{uuid.uuid4()}",
+        definition=json.dumps(
+            {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, **following}}
+        ),
+        roleArn="arn:aws:iam::123456789012:role/workflow",
+    )
+    started = aws.sfn.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(value or {}))
+    return aws.wait(started["executionArn"])
+
+
+def evaluated(aws: Aws, expression: str, value: Any = None) -> Any:
+    """The result of an expression, as the output of an execution."""
+    execution = run(aws, {"Type": "Pass", "Output": {"result": f"{{% {expression} %}}"}, "End": True}, value)
+    assert execution.status == "SUCCEEDED", execution.cause
+    return execution.output["result"]
+
+
+PLACES: dict[str, dict[str, Any]] = {
+    "Output": {"Type": "Pass", "Output": "{% $states.input.missing %}", "End": True},
+    "a key of Output": {"Type": "Pass", "Output": {"key": ["{% $states.input.missing %}"]}, "End": True},
+    "Assign": {"Type": "Pass", "Assign": {"name": "{% $states.input.missing %}"}, "End": True},
+    "Condition": {
+        "Type": "Choice",
+        "Choices": [{"Condition": "{% $states.input.missing %}", "Next": "Next"}],
+        "Default": "Next",
+    },
+    "Arguments": {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sqs:listQueues",
+        "Arguments": {"QueueNamePrefix": "{% $states.input.missing %}"},
+        "End": True,
+    },
+    "Seconds": {"Type": "Wait", "Seconds": "{% $states.input.missing %}", "End": True},
+    "Cause": {"Type": "Fail", "Cause": "{% $states.input.missing %}"},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_undefined_result_fails_its_state_wherever_it_is(aws: Aws, place: str) -> None:
+    execution = run(aws, PLACES[place])
+    assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")
+    assert "'$states.input.missing' returned nothing (undefined)" in str(execution.cause)
+
+
+@pytest.mark.parametrize("expression", UNDEFINED)
+def test_a_result_is_undefined_if_nothing_is_there(aws: Aws, expression: str) -> None:
+    execution = run(aws, {"Type": "Pass", "Output": f"{{% {expression} %}}", "End": True})
+    assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")
+
+
+def test_a_variable_that_was_never_assigned_may_be_named(aws: Aws) -> None:
+    assert evaluated(aws, "$exists($neverAssigned)") is False
+    assert evaluated(aws, "$exists($neverAssigned) ? $neverAssigned : '-'") == "-"
+    assert evaluated(aws, "$neverAssigned = 1") is False
+
+
+def test_an_undefined_value_in_an_object_or_array_is_dropped(aws: Aws) -> None:
+    assert evaluated(aws, "{'kept': 1, 'dropped': $neverAssigned}") == {"kept": 1}
+    assert evaluated(aws, "[1, $states.input.missing, 2]") == [1, 2]
+
+
+def test_null_is_a_value(aws: Aws) -> None:
+    nothing = {"empty": None, "inside": {"empty": None}}
+    assert evaluated(aws, "$states.input.empty", nothing) is None
+    assert evaluated(aws, "$exists($states.input.inside.empty)", nothing) is True
+    assert evaluated(aws, "{'kept': $states.input.empty}", nothing) == {"kept": None}
+    assigning = {"Type": "Pass", "Assign": {"assigned": "{% $states.input.empty %}"}, "Next": "Next"}
+    assert run(aws, assigning, nothing).output == {"assigned": None}
+
+
+@pytest.mark.parametrize(
+    ("expression", "code"), [("$error('a reason')", "D3137"), ("1 + 'text'", "T2002"), ("$nothing()", "T1006")]
+)
+def test_an_expression_that_throws_fails_its_state_with_an_error_that_can_be_caught(
+    aws: Aws, expression: str, code: str
+) -> None:
+    throwing = PLACES["Arguments"] | {"Arguments": {"QueueNamePrefix": f"{{% {expression} %}}"}}
+    execution = run(aws, throwing)
+    assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")
+    assert f"'{expression}' threw an error during evaluation. {code}: " in str(execution.cause)
+    catching = throwing | {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]}
+    assert run(aws, catching).states == ["First", "Caught"]
+
+
+def test_a_function_is_no_result(aws: Aws) -> None:
+    execution = run(aws, {"Type": "Pass", "Output": "{% function($x) { $x } %}", "End": True})
+    assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")
+    assert "unsupported result type" in str(execution.cause)
