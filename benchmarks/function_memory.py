@@ -15,7 +15,7 @@ CALLED = """
 from types import SimpleNamespace
 from describe_addresses import handler
 context = SimpleNamespace(function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="1")
-plan = handler({"execution": "e", "request": {"pair": "pair-0"}, "interrupted": "-"}, context)
+plan = handler({"execution": "e", "request": {"pair": "pair-0"}}, context)
 assert plan["decision"] == "CUT_OVER", plan
 """
 
