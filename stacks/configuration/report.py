@@ -57,5 +57,5 @@ class Report:
         if near := [home for home in homes if home[0] == place[0]]:
             homes = [tuple(place[1] if part == "*" else part for part in home) for home in near]
         paths = " or ".join(dict.fromkeys(reduce(path_of, home, "") for home in homes))
-        hint = f"; it belongs to {'' if not near else 'the context: '}{paths}" if paths else meant(key, known)
+        hint = f"; it belongs to {'' if near else 'the context: '}{paths}" if paths else meant(key, known)
         return "an unknown key", f"{', '.join(known)}{hint}"
