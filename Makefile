@@ -1,6 +1,6 @@
-# demo · test · check · aws · bench · picture · bootstrap · deploy. Each installs what it needs, the first time only.
+# demo · test · check · aws · bench · picture · reference · bootstrap · deploy. Each installs what it needs, the first time only.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo aws test check bench format picture synth deploy setup clean
+.PHONY: help bootstrap demo aws test check bench format picture reference synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -45,6 +45,9 @@ picture: setup ## Draws the workflows again, from their synthesized definitions
 	$(CDK) synth --quiet
 	node docs/picture.mjs cdk.out/EipCutover.template.json docs/workflow.svg eip-cutover
 	node docs/picture.mjs cdk.out/EipCutover.template.json docs/repair.svg eip-cutover-repair
+
+reference: setup ## Writes the tables of keys in the documents and cdk.schema.json again, from the models
+	@$(BIN)/python -m stacks.configuration.documentation
 
 synth: setup ## Synthesizes the stack into cdk.out
 	$(CDK) synth --quiet

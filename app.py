@@ -5,6 +5,7 @@ With `pipeline` in the context there is a second stack, for a CodePipeline.
 
 import os
 import sys
+from pathlib import Path
 
 import aws_cdk as cdk
 
@@ -15,7 +16,7 @@ from stacks.pipeline.pipeline_stack import PipelineStack
 
 app = cdk.App()
 try:
-    settings = configured(app.node.try_get_context)
+    settings = configured(app.node.try_get_context, Path(__file__).with_name("cdk.json"))
 except InvalidConfiguration as error:
     sys.exit(str(error))
 env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
@@ -24,8 +25,8 @@ cutover = CutoverStack(
     "EipCutover",
     pairs=settings.pairs,
     vpc=settings.vpc,
-    emails=settings.emails,
-    ci_access=settings.ci_access,
+    emails=settings.notifications.emails if settings.notifications else (),
+    ci_access=settings.ciAccess.trust if settings.ciAccess else None,
     description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
     env=env,
 )

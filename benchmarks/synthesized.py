@@ -15,12 +15,12 @@ def synthesized(folder: Path) -> None:
     """Fills the folder with the cloud assembly."""
     import aws_cdk as cdk  # noqa: PLC0415  # starts Node.js, in each process that imports it
 
-    from stacks.configuration.pairs import configured_pairs  # noqa: PLC0415
+    from stacks.configuration.settings import configured  # noqa: PLC0415
     from stacks.cutover_stack import CutoverStack  # noqa: PLC0415
 
     context = json.loads(CONFIGURATION.read_text())["context"]
     app = cdk.App(context=context, outdir=str(folder))
-    CutoverStack(app, "EipCutover", pairs=configured_pairs(context["pairs"]))
+    CutoverStack(app, "EipCutover", pairs=configured(context.get).pairs)
     app.synth()
 
 

@@ -25,15 +25,13 @@ from stacks.workflow.state_machine import acknowledge_state_machine
 
 # Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
 PAIRS_PATH = f"/{WORKFLOW_NAME}/pairs"
-PUBLISHED_KEYS = ("production", "staging", "servers")
+PUBLISHED_KEYS = {"production", "staging", "servers"}
 
 
 class CutoverStack(Stack):
     """Everything that a cutover needs in one account and Region.
 
-    `pairs` is what `configured_pairs` returns, `vpc` what `configured_vpc` does, `emails` get a mail of every
-    outcome and alarm, `ci_access` is what
-    `configured_ci_access` does: with it, there is a role for CI.
+    `emails` get a mail of every outcome and alarm. With `ci_access`, there is a role for CI.
     """
 
     def __init__(
@@ -109,7 +107,7 @@ class CutoverStack(Stack):
                 self,
                 f"Pair {name}",
                 parameter_name=f"{PAIRS_PATH}/{name}",
-                string_value=json.dumps({key: found for key, found in pair.items() if key in PUBLISHED_KEYS}),
+                string_value=json.dumps(pair.model_dump(include=PUBLISHED_KEYS)),
                 description=f"The pair {name} of {WORKFLOW_NAME}, for its client.",
             )
         if ci_access:

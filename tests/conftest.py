@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 
 from local.run_folder import LOCAL
-from stacks.configuration.pairs import configured_pairs
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 
 # Before any handler is imported: their clients are made at import, as in Lambda.
@@ -31,7 +31,7 @@ def template_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cdk.out")
     context = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())["context"]
     app = cdk.App(context=context, outdir=str(folder))
-    CutoverStack(app, "EipCutover", pairs=configured_pairs(context["pairs"]))
+    CutoverStack(app, "EipCutover", pairs=configured(context.get).pairs)
     app.synth()
     return folder
 

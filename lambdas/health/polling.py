@@ -66,7 +66,7 @@ def bake(check: Check, probe_once: ProbeOnce, seconds: float, clock: Clock, wait
     """Goes on probing a healthy server for so long: an interval after the verdict, and so on, and at the end.
 
     A probe that is under way at the end is the last one if it is good. After a bad one it goes on until one is good or
-    the threshold is reached, for which `probes_after_a_bake` of `stacks/configuration/rules.py` leaves time.
+    the threshold is reached, for which `probes_after_a_bake` of `stacks/configuration/health_check.py` leaves time.
     """
     begin = clock()
     end = begin + seconds

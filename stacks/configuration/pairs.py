@@ -1,237 +1,170 @@
-"""The context values `pairs` and `vpc` of cdk.json, validated before anything is synthesized from them.
+"""The context values `pairs` and `vpc` of cdk.json.
 
-A wrong id or bound that got past here would be found by an execution, halfway through a cutover. So every
-problem is reported, and all at once: the key's path, the value found, what is allowed.
-
-To add a key, add a line to `HealthCheck`, `Pair` or `Vpc`: its name, its type, what is allowed and its default; and a
-row to the table in the README, for which a test asks. What depends on a second key is a rule in `rules.py`.
+A wrong id or bound that got past here would be found by an execution, halfway through a cutover.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NotRequired, TypedDict, cast, get_type_hints
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Annotated, Any, Self
 
-from stacks.configuration.keys import (
-    ALLOCATION_ID,
-    HEADER_NAME,
-    INSTANCE_ID,
-    INTERFACE_ID,
-    SERVER_NAME,
-    URL_PATH,
-    Computed,
-    Key,
-    Only,
-    boolean,
-    header_fields,
-    host_header,
-    list_of,
-    network_interfaces,
-    printable,
-    read_object,
-    resource_id,
-    servers,
-    status_codes,
-    text,
-    whole_number,
-)
-from stacks.configuration.problems import (
-    NO_JSON,
-    NOTHING,
-    InvalidConfiguration,
-    parsed,
-    path_of,
-    problem,
-    refuse,
-    shown,
-)
-from stacks.configuration.rules import (
-    LONGEST_DEADLINE_SECONDS,
-    RULES_OF_A_PAIR,
-    a_private_check_has_a_vpc,
-    all_checks_go_the_same_way,
-    broken_rules,
-    default_deadline,
-    port_of_protocol,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-__all__ = [
-    "HealthCheck",
-    "InvalidConfiguration",
-    "Pair",
-    "Vpc",
-    "configured_pairs",
-    "configured_vpc",
-    "placeholder_ids",
-]
+from stacks.configuration import allowed
+from stacks.configuration.allowed import Allowed, Broken, Place, Section, list_of, section, text, whole_number
+from stacks.configuration.health_check import LONGEST_CHECK_SECONDS, HealthCheck, HttpCheck, HttpsCheck
+from stacks.configuration.problems import path_of, problem, shown
 
+# A plan carries its pair from state to state, at times twice; Step Functions takes 262,144 bytes.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+LONGEST_PAIR_BYTES = 65_536
 MOST_CHECKS = 10
-HTTP_OR_HTTPS, HTTPS = Only(("HTTP", "HTTPS")), Only(("HTTPS",))
-PORT = Computed("80 with HTTP, 443 with HTTPS; with TCP it is required", port_of_protocol)
-DEADLINE = Computed(
-    "startPeriodSeconds + (healthyThresholdCount + unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)",
-    default_deadline,
+ID_PATTERN = "-(?:[0-9a-f]{8}|[0-9a-f]{17})"
+ID_PREFIXES = {"production": "eipalloc", "staging": "eipalloc", "servers": "i", "networkInterfaces": "eni"}
+
+
+def resource_id(called: str, prefix: str) -> Allowed:
+    """EC2's ids have 8 hex digits, or 17 since 2016."""
+    return text(f'{called}: "{prefix}-" and 8 or 17 lower-case hex digits', prefix + ID_PATTERN)
+
+
+ALLOCATION_ID, INSTANCE_ID = resource_id("an allocation id", "eipalloc"), resource_id("an instance id", "i")
+INTERFACE_ID = resource_id("the id of a network interface", "eni")
+SUBNET_ID, GROUP_ID = resource_id("a subnet's id", "subnet"), resource_id("a security group's id", "sg")
+
+
+def _http_check() -> list[HealthCheck]:
+    return [HttpCheck()]
+
+
+def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
+    ways = [check.get("via", "public") if isinstance(check, Mapping) else None for check in checks]
+    first = next((way for way in ways if way in ("public", "private")), None)
+    for index, way in enumerate(ways):
+        if way in ("public", "private") and way != first:
+            found = f"{shown(way)}, and healthCheck[{ways.index(first)}].via is {shown(first)}"
+            yield (index, "via"), found, "the same for every check of a pair, because one function runs them"
+
+
+CHECKS = Allowed(
+    f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {', '.join(HttpsCheck.model_fields)}",
+    Field(min_length=1, max_length=MOST_CHECKS),
+    rule=_one_way,
 )
-NO_ALARMS = Computed("none", lambda _: [])
 
 
-class HealthCheck(TypedDict):
-    """How a server is checked. Where a name is that of an ELB target group, it means the same.
-
-    A key that is NotRequired is absent where it was not given and has no default, and where it is not of the protocol.
-    """
-
-    protocol: Annotated[str, text('"HTTP", "HTTPS" or "TCP"', "HTTPS?|TCP", default="HTTP")]
-    port: Annotated[int, whole_number(1, 65535, default=PORT)]
-    path: NotRequired[Annotated[str, URL_PATH, HTTP_OR_HTTPS]]
-    matcher: NotRequired[Annotated[str, status_codes(default="200"), HTTP_OR_HTTPS]]
-    bodyContains: NotRequired[Annotated[str, printable("a text", 255), HTTP_OR_HTTPS]]
-    hostHeader: NotRequired[Annotated[str, host_header(), HTTP_OR_HTTPS]]
-    verifyCertificate: NotRequired[Annotated[bool, boolean(default=True), HTTPS]]
-    headers: NotRequired[Annotated[dict[str, str], header_fields(), HTTP_OR_HTTPS]]
-    identityHeader: NotRequired[Annotated[str, HEADER_NAME, HTTP_OR_HTTPS]]
-    releaseHeader: NotRequired[Annotated[str, HEADER_NAME, HTTP_OR_HTTPS]]
-    sharedHeader: NotRequired[Annotated[str, HEADER_NAME, HTTP_OR_HTTPS]]
-    via: Annotated[str, text('"public" or "private"', "public|private", default="public")]
-    intervalSeconds: Annotated[int, whole_number(1, 300, default=1)]
-    timeoutSeconds: Annotated[int, whole_number(1, 120, default=2)]
-    maxLatencyMs: NotRequired[Annotated[int, whole_number(1, 120_000)]]
-    healthyThresholdCount: Annotated[int, whole_number(1, 10, default=3)]
-    unhealthyThresholdCount: Annotated[int, whole_number(1, 10, default=3)]
-    startPeriodSeconds: Annotated[int, whole_number(0, LONGEST_DEADLINE_SECONDS, default=0)]
-    deadlineSeconds: Annotated[int, whole_number(1, LONGEST_DEADLINE_SECONDS, default=DEADLINE)]
-
-
-class Pair(TypedDict):
+class Pair(Section):
     """Two addresses, by allocation id, and the two servers, by name, between which they change places."""
 
     production: Annotated[str, ALLOCATION_ID]
+    """Elsewhere: EC2: AllocationId"""
     staging: Annotated[str, ALLOCATION_ID]
-    servers: Annotated[dict[str, str], servers()]
-    networkInterfaces: NotRequired[Annotated[dict[str, str], network_interfaces()]]
-    healthCheck: list[HealthCheck]
-    bakeSeconds: Annotated[int, whole_number(0, 840, default=0)]
-    alarms: Annotated[list[str], list_of(printable("an alarm's name", 255), 0, 100, "alarm names", default=NO_ALARMS)]
+    """Elsewhere: EC2: AllocationId"""
+    servers: Annotated[
+        dict[Annotated[str, allowed.NAME], Annotated[str, INSTANCE_ID]],
+        allowed.object_by_name("an object of exactly two servers, instance id by name", 2, 2),
+    ]
+    """Elsewhere: EC2: InstanceId"""
+    networkInterfaces: Annotated[
+        dict[str, Annotated[str, INTERFACE_ID]] | None,
+        allowed.object_by_name("an object of the two servers' network interfaces, id by server name", 2, 2),
+    ] = None
+    """The permissions are then exact. Elsewhere: EC2: NetworkInterfaceId"""
+    healthCheck: Annotated[
+        list[HealthCheck],
+        CHECKS,
+        BeforeValidator(
+            lambda checks: [checks] if isinstance(checks, Mapping) else checks,
+            json_schema_input_type=HealthCheck | list[HealthCheck],
+        ),
+    ] = Field(default_factory=_http_check)
+    """Default: `{}`"""
+    bakeSeconds: Annotated[int, whole_number(0, LONGEST_CHECK_SECONDS)] = 0
+    """0, or long enough for the slowest check to fail, and short enough that the checks, the bake and the probes that
+    decide at its end take at most 840 seconds. Elsewhere: ECS: bakeTimeInMinutes"""
+    alarms: Annotated[
+        list[Annotated[str, allowed.printable("an alarm's name", 255)]], list_of(0, 100, "alarm names")
+    ] = Field(default_factory=list)
+    """Of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
+
+    def as_json(self) -> dict[str, Any]:
+        """What the functions read: every default filled in, and no key without a value."""
+        return self.model_dump(exclude_none=True)
+
+    @field_validator("networkInterfaces")
+    @classmethod
+    def _are_those_of_the_servers(cls, interfaces: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        servers = info.data.get("servers", interfaces)
+        if interfaces.keys() != servers.keys():
+            raise problem(f"{' and '.join(map(shown, servers))}, the servers'", f"the names {shown(list(interfaces))}")
+        return interfaces
+
+    @field_validator("bakeSeconds")
+    @classmethod
+    def _can_fail_and_fits_behind_the_checks(cls, bake: int, info: ValidationInfo) -> int:
+        """One function checks production, bakes, and goes on until it is decided whether the server is unhealthy."""
+        checks = info.data.get("healthCheck")
+        if not bake or not checks:
+            return bake
+        before = max(check.deadlineSeconds for check in checks)
+        after = max(check.probes_after_a_bake for check in checks)
+        shortest, longest = max(check.shortest_bake for check in checks), LONGEST_CHECK_SECONDS - before - after
+        if not shortest <= bake <= longest:
+            seconds = f"0, or {shortest} to {longest}" if shortest <= longest else "0"
+            raise problem(
+                f"{seconds}: a bake that can fail takes {shortest} (unhealthyThresholdCount * max(intervalSeconds, "
+                f"timeoutSeconds)); of {LONGEST_CHECK_SECONDS} seconds, the checks before it may take {before} (the "
+                f"longest deadlineSeconds), and the probes after it {after}"
+            )
+        return bake
+
+    @model_validator(mode="after")
+    def _fits_into_a_plan(self) -> Self:
+        if (length := len(json.dumps(self.as_json()))) > LONGEST_PAIR_BYTES:
+            allowed = f"at most {LONGEST_PAIR_BYTES}: fewer checks or alarms, or shorter headers"
+            raise problem(allowed, f"{length} bytes of JSON, its defaults included")
+        return self
 
 
-class Vpc(TypedDict):
+class Vpc(Section):
     """From where checks that say `via: "private"` are made. The bounds are those of Lambda's VpcConfig.
 
     https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html
     """
 
-    subnetIds: Annotated[list[str], list_of(resource_id("a subnet's id", "subnet"), 1, 16, "subnet ids")]
-    securityGroupIds: Annotated[
-        list[str], list_of(resource_id("a security group's id", "sg"), 1, 5, "security group ids")
-    ]
-
-
-def configured_pairs(context: object, vpc: object = None) -> dict[str, Pair]:
-    """The pairs by name, with every default filled in, and `healthCheck` a list also where one object was given.
-
-    `context` and `vpc` are what `node.try_get_context` returns for "pairs" and for "vpc": the object in cdk.json, or
-    the JSON text of `cdk --context pairs='{...}'`; None where there is none. Raises InvalidConfiguration, with the
-    problems of both.
-    """
-    problems: list[str] = []
-    pairs = _pairs(parsed("pairs", context, problems), problems, has_vpc=vpc is not None)
-    _vpc(vpc, problems)
-    refuse(problems)
-    return pairs
-
-
-def configured_vpc(context: object) -> Vpc | None:
-    """The VPC of the stack, from what `node.try_get_context("vpc")` returns. Raises InvalidConfiguration."""
-    problems: list[str] = []
-    vpc = _vpc(context, problems)
-    refuse(problems)
-    return vpc
+    subnetIds: Annotated[list[Annotated[str, SUBNET_ID]], list_of(1, 16, "subnet ids")]
+    """Elsewhere: Lambda: SubnetIds"""
+    securityGroupIds: Annotated[list[Annotated[str, GROUP_ID]], list_of(1, 5, "security group ids")]
+    """Elsewhere: Lambda: SecurityGroupIds"""
 
 
 def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:
     """The paths of the ids that are still those of the shipped cdk.json: a 0, then one letter 16 times."""
-    return [path for path, found in _ids(pairs) if re.search(r"-0([a-f])\1{15}$", found)]
+    ids = _ids({name: pair.as_json() for name, pair in pairs.items()})
+    return [_path(place) for place, value in ids if re.search(r"-0([a-f])\1{15}$", value)]
 
 
-def _vpc(context: object, problems: list[str]) -> Vpc | None:
-    given = parsed("vpc", context, problems)
-    if given is NOTHING or given is NO_JSON:
-        return None
-    return cast(Vpc, read_object("vpc", given, Vpc, problems, {}))
-
-
-def _pairs(given: object, problems: list[str], *, has_vpc: bool) -> dict[str, Pair]:
-    if given is NO_JSON:
-        return {}
-    if not isinstance(given, Mapping) or not given:
-        problems.append(problem("pairs", shown(given), "an object with at least one pair, under its name"))
-        return {}
-    pairs = {}
-    for name, pair in given.items():
-        path = path_of("pairs", name)
-        if not SERVER_NAME.accepts(name):
-            problems.append(problem(path, f"the name {shown(name)}", SERVER_NAME.allowed))
-        pairs[name] = _pair(path, pair, problems, has_vpc=has_vpc)
-    seen: dict[str, str] = {}
-    for path, found in _ids(given):
-        if found in seen:
-            problems.append(problem(path, f"{shown(found)}, which is {seen[found]} too", "each id once"))
-        seen.setdefault(found, path)
-    return pairs
-
-
-def _pair(path: str, given: object, problems: list[str], *, has_vpc: bool) -> Pair:
-    """The pair, or what is valid of it."""
-    checks_path = path_of(path, "healthCheck")
-    checks = given.get("healthCheck", {}) if isinstance(given, Mapping) else {}
-    first = path_of(checks_path, 0) if isinstance(checks, list) else checks_path
-    of_a_check = {key: f"healthCheck: {path_of(first, key)}" for key in get_type_hints(HealthCheck)}
-    pair = read_object(path, given, Pair, problems, of_a_check | OF_THE_STACK)
-    if isinstance(given, Mapping):
-        pair["healthCheck"] = _checks(checks_path, checks, problems, has_vpc=has_vpc)
-    for rule in RULES_OF_A_PAIR:
-        problems.extend(rule(path, pair))
-    return cast(Pair, pair)
-
-
-def _checks(path: str, given: object, problems: list[str], *, has_vpc: bool) -> list[dict[str, Any]]:
-    """The checks in the order given, or what is valid of them."""
-    by_path = {path: given}
-    if isinstance(given, list):
-        by_path = {path_of(path, index): check for index, check in enumerate(given)}
-    if not isinstance(given, Mapping | list) or not 1 <= len(by_path) <= MOST_CHECKS:
-        keys = ", ".join(get_type_hints(HealthCheck))
-        allowed = f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {keys}"
-        problems.append(problem(path, shown(given), allowed))
-        return []
-    pair = path.removesuffix(".healthCheck")
-    of_the_pair = {key: f"the pair: {path_of(pair, key)}" for key in get_type_hints(Pair)}
-    checks = {}
-    for at, check in by_path.items():
-        checks[at] = read_object(at, check, HealthCheck, problems, of_the_pair | OF_THE_STACK)
-        if isinstance(check, Mapping):
-            problems.extend(broken_rules(at, check, checks[at]))
-    problems.extend(all_checks_go_the_same_way(checks))
-    if not has_vpc:
-        problems.extend(a_private_check_has_a_vpc(checks))
-    return list(checks.values())
-
-
-def _ids(pairs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every id that is one, valid pair or not, with its path."""
+def _ids(pairs: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """The ids of pairs, valid or not, that are ids of the kind that their key asks for."""
     for name, pair in pairs.items():
-        path = path_of("pairs", name)
-        for key, kind in IDS_OF_A_PAIR.items():
-            found = pair.get(key) if isinstance(pair, Mapping) else None
-            by_path = {path_of(path, key): found}
-            if isinstance(found, Mapping):
-                by_path = {path_of(path_of(path, key), server): instance for server, instance in found.items()}
-            yield from ((at, str(value)) for at, value in by_path.items() if kind.accepts(value))
+        for key, prefix in ID_PREFIXES.items() if isinstance(pair, Mapping) else ():
+            value = pair.get(key)
+            for *server, each in value.items() if isinstance(value, Mapping) else [(value,)]:
+                if isinstance(each, str) and re.fullmatch(prefix + ID_PATTERN, each):
+                    yield (name, key, *server), each
 
 
-OF_THE_STACK = {"vpc": "the context, beside `pairs`"} | {key: f"the context: vpc.{key}" for key in get_type_hints(Vpc)}
-IDS_OF_A_PAIR: dict[str, Key] = {
-    "production": ALLOCATION_ID,
-    "staging": ALLOCATION_ID,
-    "servers": INSTANCE_ID,
-    "networkInterfaces": INTERFACE_ID,
-}
+def _each_id_once(pairs: Mapping[str, Any]) -> Iterator[Broken]:
+    first: dict[str, Place] = {}
+    for place, value in _ids(pairs):
+        if (other := first.setdefault(value, place)) != place:
+            yield place, f"{shown(value)}, which is {_path(other)} too", "each id once"
+
+
+def _path(place: Place) -> str:
+    return reduce(path_of, place, "pairs")
+
+
+PAIRS = Allowed("an object with at least one pair, under its name", Field(min_length=1), rule=_each_id_once)
+Pairs = Annotated[dict[Annotated[str, allowed.NAME], Annotated[Pair, section(Pair)]], PAIRS]

@@ -1,48 +1,84 @@
-"""All that the app reads from its context, so that the problems of every part are told at once."""
+"""All that the app reads from its context, so that the problems of every part are reported at once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
-from stacks.configuration.ci_access import Trust, configured_ci_access
-from stacks.configuration.notifications import configured_emails
-from stacks.configuration.pairs import Pair, Vpc, configured_pairs, configured_vpc
-from stacks.configuration.pipeline import Pipeline, configured_pipeline
-from stacks.configuration.problems import InvalidConfiguration, refuse
+from pydantic import ValidationError, ValidationInfo, field_validator
 
-T = TypeVar("T")
+from stacks.configuration.allowed import Section, exactly_one, section
+from stacks.configuration.ci_access import CiAccess
+from stacks.configuration.notifications import Notifications
+from stacks.configuration.pairs import Pairs, Vpc
+from stacks.configuration.pipeline import Pipeline
+from stacks.configuration.problems import InvalidConfiguration, line, path_of, shown
+from stacks.configuration.report import Report
 
-
-@dataclass(frozen=True)
-class Settings:
-    """The context of cdk.json, valid, with every default filled in; None for what is not configured."""
-
-    pairs: Mapping[str, Pair]
-    vpc: Vpc | None
-    emails: Sequence[str]
-    ci_access: Trust | None
-    pipeline: Pipeline | None
+NOT_JSON = object()
 
 
-def configured(context: Callable[[str], object]) -> Settings:
-    """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts."""
-    problems: dict[str, None] = {}  # each once: pairs are read with their VPC
+class Settings(Section):
+    """What the app reads of the context in cdk.json; None for what is not configured."""
 
-    def valid(read: Callable[[], T], otherwise: T) -> T:
-        try:
-            return read()
-        except InvalidConfiguration as error:
-            problems.update(dict.fromkeys(error.problems))
-            return otherwise
+    pairs: Pairs
+    vpc: Annotated[Vpc | None, section(Vpc)] = None
+    notifications: Annotated[Notifications | None, section(Notifications)] = None
+    ciAccess: Annotated[CiAccess | None, section(CiAccess, rule=exactly_one(*CiAccess.model_fields))] = None
+    pipeline: Annotated[Pipeline | None, section(Pipeline)] = None
 
-    none: dict[str, Pair] = {}
-    pairs = valid(lambda: configured_pairs(context("pairs"), vpc=context("vpc")), none)
-    settings = Settings(
-        pairs=pairs,
-        vpc=valid(lambda: configured_vpc(context("vpc")), None),
-        emails=valid(lambda: configured_emails(context("notifications")), []),
-        ci_access=valid(lambda: configured_ci_access(context("ciAccess")), None),
-        pipeline=valid(lambda: configured_pipeline(context("pipeline"), pairs), None),
-    )
-    refuse([*problems])
+    @field_validator("pairs")
+    @classmethod
+    def _are_known_to_the_pipeline(cls, pairs: Pairs, info: ValidationInfo) -> Pairs:
+        context: dict[str, Any] = info.context or {}
+        context["pairs"] = pairs
+        return pairs
+
+
+def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:
+    """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts.
+
+    A value is the object in cdk.json, or the JSON text of `cdk --context pairs='{...}'`. `cdk_json` is the file itself,
+    for the keys in it that are there twice: the CDK CLI hands over the last one only.
+    """
+    problems: list[str] = []
+    if cdk_json and cdk_json.exists():
+        _parsed("", cdk_json.read_text(encoding="utf-8-sig"), problems)
+    document = {name: value for name in Settings.model_fields if (value := context(name)) is not None}
+    for name, value in document.items():
+        document[name] = _parsed(name, value, problems) if isinstance(value, str) else value
+    try:
+        settings = Settings.model_validate(document, context={"pairs": {}, "vpc": "vpc" in document})
+    except ValidationError as error:
+        errors = [each for each in error.errors() if document.get(str(each["loc"][0])) is not NOT_JSON]
+        problems += Report(Settings, document).lines(errors)
+    if problems:
+        raise InvalidConfiguration(problems)
     return settings
+
+
+def _parsed(name: str, text: str, problems: list[str]) -> object:
+    """The value of JSON text, NOT_JSON if it is none. `name` is that of the context value; cdk.json itself has none."""
+    try:
+        twice = [*_keys_given_twice(json.loads(text, object_pairs_hook=tuple), name)]
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        problems.append(
+            line(name or "cdk.json", f"text that is not JSON ({error}): {shown(text)}", "an object as JSON")
+        )
+        return NOT_JSON
+    for path in twice:
+        problems.append(line(path.removeprefix("context."), "this key more than once", "each key of an object once"))
+    return value
+
+
+def _keys_given_twice(value: object, path: str) -> Iterator[str]:
+    """The paths of keys that an object has more than once. An object is a tuple of keys and values, an array a list."""
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _keys_given_twice(each, f"{path}[{index}]")
+    elif isinstance(value, tuple):
+        yield from (path_of(path, key) for key, times in Counter(key for key, _ in value).items() if times > 1)
+        for key, each in value:
+            yield from _keys_given_twice(each, path_of(path, key))

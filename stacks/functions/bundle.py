@@ -13,6 +13,8 @@ import jsii
 from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
+from stacks.configuration.pairs import Pair
+
 PROJECT = Path(__file__).parent.parent.parent
 SOURCE = PROJECT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
@@ -29,9 +31,9 @@ UNUSED = (
 )
 
 
-def lambda_code(pairs: Mapping[str, Any]) -> lambda_.Code:
+def lambda_code(pairs: Mapping[str, Pair]) -> lambda_.Code:
     """The asset, bundled without Docker, and bundled again only when something in it has changed."""
-    configuration = json.dumps(pairs, indent=1, sort_keys=False)
+    configuration = json.dumps({name: pair.as_json() for name, pair in pairs.items()}, indent=1)
     content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
     return lambda_.Code.from_asset(
         str(SOURCE),

@@ -11,7 +11,6 @@ from constructs import Construct
 
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.pairs import Pair, Vpc
-from stacks.configuration.rules import probes_after_a_bake
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
@@ -51,13 +50,13 @@ INTERFACES = (
 
 def longest_check(pair: Pair) -> int:
     """The seconds within which all checks of a pair have come to a verdict."""
-    return max(check["deadlineSeconds"] for check in pair["healthCheck"])
+    return max(check.deadlineSeconds for check in pair.healthCheck)
 
 
 def longest_bake(pair: Pair) -> int:
     """The seconds of a bake, with the probes that decide after its end whether the server is sick."""
-    bake = pair["bakeSeconds"]
-    return bake + max(probes_after_a_bake(check) for check in pair["healthCheck"]) if bake else 0
+    bake = pair.bakeSeconds
+    return bake + max(check.probes_after_a_bake for check in pair.healthCheck) if bake else 0
 
 
 class Functions(Construct):
@@ -77,9 +76,9 @@ class Functions(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_code(pairs)
-        production = self._arns("elastic-ip", [pair["production"] for pair in pairs.values()])
-        staging = self._arns("elastic-ip", [pair["staging"] for pair in pairs.values()])
-        instances = self._arns("instance", [server for pair in pairs.values() for server in pair["servers"].values()])
+        production = self._arns("elastic-ip", [pair.production for pair in pairs.values()])
+        staging = self._arns("elastic-ip", [pair.staging for pair in pairs.values()])
+        instances = self._arns("instance", [server for pair in pairs.values() for server in pair.servers.values()])
         interfaces = self._interfaces(pairs)
         probing = max(longest_check(pair) for pair in pairs.values())
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
@@ -92,14 +91,14 @@ class Functions(Construct):
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
         self.measure_gap = self._measuring(lock_table)
-        private = any(check["via"] == "private" for pair in pairs.values() for check in pair["healthCheck"])
+        private = any(check.via == "private" for pair in pairs.values() for check in pair.healthCheck)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
         for function in (self.describe_addresses, self.disassociate_address, self.associate_address):
             self._allow(function, "ec2:DescribeAddresses", ["*"])
         for action in ("DescribeInstances", "DescribeInstanceStatus", "DescribeAddressTransfers"):
             self._allow(self.check_servers, f"ec2:{action}", ["*"])
-        if any(pair["alarms"] for pair in pairs.values()):
+        if any(pair.alarms for pair in pairs.values()):
             for function in (self.check_servers, self.health_check):
                 self._allow(function, "cloudwatch:DescribeAlarms", ["*"])
         self._allow(self.disassociate_address, "ec2:DisassociateAddress", [*staging, *interfaces])
@@ -142,7 +141,7 @@ class Functions(Construct):
         function = self._function("HealthCheckInVpc", "health_check", timeout)
         resource = cast(lambda_.CfnFunction, function.node.default_child)
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
-            subnet_ids=vpc["subnetIds"], security_group_ids=vpc["securityGroupIds"]
+            subnet_ids=vpc.subnetIds, security_group_ids=vpc.securityGroupIds
         )
         for effect, conditions in (
             (iam.Effect.ALLOW, {}),
@@ -155,7 +154,7 @@ class Functions(Construct):
 
     def _interfaces(self, pairs: Mapping[str, Pair]) -> list[str]:
         """Those configured; where a pair has none configured, any."""
-        configured = [pair.get("networkInterfaces") for pair in pairs.values()]
+        configured = [pair.networkInterfaces for pair in pairs.values()]
         if not all(configured):
             return self._arns("network-interface", ["*"])
         return self._arns("network-interface", [each for found in configured if found for each in found.values()])

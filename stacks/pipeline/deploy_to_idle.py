@@ -51,14 +51,14 @@ class DeployToIdle(Construct):
                         "action": "aws:runShellScript",
                         "name": "deploy",
                         "inputs": {
-                            "timeoutSeconds": str(deploy["timeoutSeconds"]),
-                            "runCommand": ["set -eu", "export RELEASE='{{ Release }}'", deploy["command"]],
+                            "timeoutSeconds": str(deploy.timeoutSeconds),
+                            "runCommand": ["set -eu", "export RELEASE='{{ Release }}'", deploy.command],
                         },
                     }
                 ],
             },
         )
-        self.asked = {"pair": pair, "document": document.ref, "seconds": deploy["timeoutSeconds"]}
+        self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
         self.function = python_function(
             self,
             "Function",
@@ -72,7 +72,7 @@ class DeployToIdle(Construct):
         acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": UNHEARD})
         instances = [
             stack.format_arn(service="ec2", resource="instance", resource_name=instance)
-            for instance in pairs[pair]["servers"].values()
+            for instance in pairs[pair].servers.values()
         ]
         document_arn = stack.format_arn(service="ssm", resource="document", resource_name=document.ref)
         for allowed, resources in (

@@ -12,7 +12,7 @@ from stacks.pipeline.release import Release
 
 
 class PipelineStack(Stack):
-    """The pipeline of one pair. `pipeline` is what `configured_pipeline` returns."""
+    """The pipeline of one pair."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Mapping[str, Pair], **options: Any

@@ -37,9 +37,9 @@ class Release(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Mapping[str, Pair]) -> None:
         super().__init__(scope, construct_id)
-        pair = pipeline["pair"]
-        source, release = self._source(pipeline["source"])
-        idle = DeployToIdle(self, "DeployToIdle", deploy=pipeline["deploy"], pair=pair, pairs=pairs)
+        pair = pipeline.pair
+        source, release = self._source(pipeline.source)
+        idle = DeployToIdle(self, "DeployToIdle", deploy=pipeline.deploy, pair=pair, pairs=pairs)
         self._function = idle.function
         deploy = actions.LambdaInvokeAction(
             action_name="Deploy",
@@ -54,7 +54,7 @@ class Release(Construct):
             run_order=2,
             state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", NAME),
             state_machine_input=actions.StateMachineInput.literal(
-                request | ({"expectedRelease": release} if pipeline["expectRelease"] else {})
+                request | ({"expectedRelease": release} if pipeline.expectRelease else {})
             ),
             execution_name_prefix=EXECUTION_NAME_PREFIX,
         )
@@ -72,29 +72,29 @@ class Release(Construct):
                 codepipeline.StageProps(stage_name="Release", actions=[deploy, cutover]),
             ],
         )
-        self._start_or_connect(pipeline["source"])
+        self._start_or_connect(pipeline.source)
         self._acknowledge()
 
     def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
         """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
         output = codepipeline.Artifact("Source")
-        if "connectionArn" not in source:
+        if isinstance(source, Object):
             from_bucket = actions.S3SourceAction(
                 action_name="Source",
-                bucket=s3.Bucket.from_bucket_name(self, "SourceBucket", source["bucket"]),
-                bucket_key=source["key"],
+                bucket=s3.Bucket.from_bucket_name(self, "SourceBucket", source.bucket),
+                bucket_key=source.key,
                 output=output,
                 trigger=actions.S3Trigger.NONE,
                 variables_namespace="Source",
             )
             return from_bucket, from_bucket.variables.version_id
-        owner, _, repository = source["repository"].rpartition("/")
+        owner, _, repository = source.repository.rpartition("/")
         from_branch = actions.CodeStarConnectionsSourceAction(
             action_name="Source",
-            connection_arn=source["connectionArn"],
+            connection_arn=source.connectionArn,
             owner=owner,
             repo=repository,
-            branch=source["branch"],
+            branch=source.branch,
             output=output,
             variables_namespace="Source",
         )
@@ -126,8 +126,8 @@ class Release(Construct):
         A connection is used by `codeconnections:UseConnection`, or under the service's former name; the CDK grants that
         one alone (Developer Tools console User Guide, "Connections rename").
         """
-        if "connectionArn" in source:
-            use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source["connectionArn"]])
+        if isinstance(source, Connection):
+            use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
             self._role("Source", "Source").add_to_principal_policy(use)
             return
         rule = events.Rule(
@@ -136,7 +136,7 @@ class Release(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.s3"],
                 detail_type=["Object Created"],
-                detail={"bucket": {"name": [source["bucket"]]}, "object": {"key": [source["key"]]}},
+                detail={"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}},
             ),
             targets=[targets.CodePipeline(self.pipeline)],
         )

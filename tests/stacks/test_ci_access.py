@@ -1,6 +1,7 @@
 """CI's role: who may assume it, and that it may start and read this workflow and nothing else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.configuration.ci_access import Trust
-from stacks.configuration.pairs import configured_pairs
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
+from tests.stacks.contexts import OIDC
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
 
 CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
@@ -26,9 +28,36 @@ PAIRS = f"arn:aws:ssm:{HERE}:parameter/eip-cutover/pairs"
 
 def synthesized(folder: Path, trust: Trust | None) -> dict[str, Any]:
     app = cdk.App(context=CONTEXT, outdir=str(folder))
-    stack = CutoverStack(app, "EipCutover", pairs=configured_pairs(CONTEXT["pairs"]), ci_access=trust)
+    stack = CutoverStack(app, "EipCutover", pairs=configured(CONTEXT.get).pairs, ci_access=trust)
     template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
     return template
+
+
+@pytest.mark.parametrize(
+    ("access", "trust"),
+    [
+        ({"github": {"repository": "octo-org/octo-repo", "branch": "main"}}, EXISTING),
+        ({"gitlab": {"project": "o/w", "branch": "main", "provider": "create"}}, CREATED),
+        (
+            {"github": {"repository": "o@1/r@2", "environment": "production EU"}},
+            replace(EXISTING, subject="repo:o@1/r@2:environment:production EU"),
+        ),
+        (
+            {"gitlab": {"project": "o/team/w", "branch": "release/1.x", "url": "https://gitlab.example.com"}},
+            Trust(
+                "https://gitlab.example.com",
+                "https://gitlab.example.com",
+                "project_path:o/team/w:ref_type:branch:ref:release/1.x",
+                False,
+            ),
+        ),
+        ({"oidc": OIDC}, Trust(OIDC["url"], OIDC["audience"], OIDC["subject"], False)),
+    ],
+)
+def test_the_trust_is_written_as_the_ci_system_writes_its_tokens(access: dict[str, Any], trust: Trust) -> None:
+    configured_access = configured((CONTEXT | {"ciAccess": access}).get).ciAccess
+    assert configured_access
+    assert configured_access.trust == trust
 
 
 def role_in(template: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""docs/ci.md: its policies are what is called and what the roles allow, its tables are what cdk.json takes."""
+"""docs/ci.md: its policies are what is called and what the roles allow, its examples are what cdk.json takes."""
 
 import json
 import os
@@ -6,32 +6,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 
-from stacks.configuration.ci_access import GitHub, GitLab, Oidc, configured_ci_access
-from stacks.configuration.keys import keys_of
-from stacks.configuration.pipeline import Connection, Deploy, Object, Pipeline, configured_pipeline
-from stacks.configuration.problems import NOTHING
+from stacks.configuration.settings import configured
+from tests.stacks.contexts import pair
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
 from tests.stacks.test_ci_access import EXECUTION, MACHINE, STACK, role_in, synthesized
-from tests.stacks.test_pipeline import FROM_BRANCH, PAIRS, action
+from tests.stacks.test_pipeline import FROM_BRANCH, action
 from tests.stacks.test_pipeline import synthesized as pipeline_of
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT = (PROJECT / "docs" / "ci.md").read_text()
 FAKE = PROJECT / "tests" / "unit" / "fake_aws.py"
 EXAMPLES = [json.loads(f"{{{found}}}") for found in re.findall(r'```json\n("\w+": .*?)```', DOCUMENT, re.DOTALL)]
-KINDS: dict[str, Any] = {
-    "of `ciAccess.github`": GitHub,
-    "of `ciAccess.gitlab`": GitLab,
-    "of `ciAccess.oidc`": Oidc,
-    "of `pipeline`": Pipeline,
-    "of `pipeline.source`, a branch": Connection,
-    "of `pipeline.source`, an object": Object,
-    "of `pipeline.deploy`": Deploy,
-}
 
 
 def documented(what: str) -> dict[str, Any]:
@@ -48,7 +37,9 @@ def example(key: str) -> Any:
 
 @pytest.fixture(scope="module")
 def with_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return synthesized(tmp_path_factory.mktemp("ci"), configured_ci_access(example("ciAccess")))
+    access = configured({"pairs": {"web": pair()}, "ciAccess": example("ciAccess")}.get).ciAccess
+    assert access
+    return synthesized(tmp_path_factory.mktemp("ci"), access.trust)
 
 
 def test_the_documented_trust_is_that_of_the_documented_configuration(with_access: dict[str, Any]) -> None:
@@ -106,7 +97,8 @@ def test_the_policy_of_codepipeline_is_that_of_the_pipelines_own_action(tmp_path
 
 
 def test_the_documented_pipeline_is_one() -> None:
-    assert configured_pipeline(example("pipeline"), PAIRS) == FROM_BRANCH
+    settings = configured({"pairs": {"web": pair()}, "pipeline": example("pipeline")}.get)
+    assert settings.pipeline == FROM_BRANCH.pipeline
 
 
 def test_every_documented_arn_is_of_the_same_account_and_region() -> None:
@@ -114,31 +106,3 @@ def test_every_documented_arn_is_of_the_same_account_and_region() -> None:
     assert len(arns) >= 8
     for arn in arns:
         assert arn.split(":")[3:5] in ([REGION, ACCOUNT], ["", ACCOUNT]), arn
-
-
-def tables() -> dict[str, dict[str, list[str]]]:
-    """The rows of each part of the tables: type and default, by key."""
-    found: dict[str, dict[str, list[str]]] = {}
-    rows: dict[str, list[str]] = {}
-    for line in DOCUMENT.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if heading := re.match(r"\| \*\*(.+?)\*\*", line):
-            found[heading[1]] = rows = {}
-        elif line.startswith("| `") and found:
-            rows[cells[0].strip("`")] = cells[1:]
-    return found
-
-
-def test_the_tables_have_a_row_for_every_key_with_its_default() -> None:
-    assert list(tables()) == list(KINDS)
-    for heading, kind in KINDS.items():
-        rows = tables()[heading]
-        assert list(rows) == list(get_type_hints(kind)), heading
-        for name, (key, _) in keys_of(kind).items():
-            default = rows[name][1].strip("`")
-            if key is None or key.default is NOTHING:
-                assert default in ("required", "none", "the only pair there is"), name
-                assert (default == "required") == (name in kind.__required_keys__), name
-            else:
-                expected = getattr(key.default, "words", key.default)
-                assert default == str(expected).replace("False", "false"), name

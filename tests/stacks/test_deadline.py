@@ -7,7 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration.pairs import configured_pairs, configured_vpc
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from stacks.functions.functions import LAST_CALL, longest_bake
 from stacks.workflow.retries import THROTTLED, THROTTLED_TRY_SECONDS
@@ -44,7 +44,7 @@ def longest(state: dict[str, Any]) -> float:
 def synthesized(folder: Path, pairs: dict[str, Any]) -> dict[str, Any]:
     """The template of these pairs."""
     app = cdk.App(outdir=str(folder))
-    CutoverStack(app, "EipCutover", pairs=configured_pairs(pairs))
+    CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs)
     app.synth()
     template: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
     return template
@@ -133,11 +133,12 @@ def timeouts(template: dict[str, Any]) -> dict[str, int]:
 def test_a_function_that_checks_has_the_time_that_its_configuration_may_take(tmp_path: Path) -> None:
     check = {"deadlineSeconds": 100, "timeoutSeconds": 7, "via": "private"}
     vpc = {"subnetIds": ["subnet-1a2b3c4d"], "securityGroupIds": ["sg-1a2b3c4d"]}
-    pairs = configured_pairs({"web": {**PAIR, "healthCheck": check, "bakeSeconds": 300}}, vpc=vpc)
+    context = {"pairs": {"web": {**PAIR, "healthCheck": check, "bakeSeconds": 300}}, "vpc": vpc}
+    settings = configured(context.get)
     app = cdk.App(outdir=str(tmp_path))
-    CutoverStack(app, "EipCutover", pairs=pairs, vpc=configured_vpc(vpc))
+    CutoverStack(app, "EipCutover", pairs=settings.pairs, vpc=settings.vpc)
     app.synth()
     found = timeouts(json.loads((tmp_path / "EipCutover.template.json").read_text()))
-    bake = longest_bake(pairs["web"])
+    bake = longest_bake(settings.pairs["web"])
     assert bake >= 300 + 7
     assert found == {"HealthCheck": 100 + 10 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}

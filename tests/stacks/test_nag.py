@@ -11,7 +11,7 @@ import pytest
 from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 from constructs import IConstruct
 
-from stacks.configuration.pairs import configured_pairs
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from stacks.pipeline.pipeline_stack import PipelineStack
 from tests.stacks.test_ci_access import CREATED, EXISTING
@@ -34,7 +34,7 @@ class Checked:
 
 def checked(folder: Path, stack_of: Any = CutoverStack, **options: Any) -> Checked:
     app = cdk.App(context=CONTEXT, outdir=str(folder))
-    stack = stack_of(app, "EipCutover", pairs=configured_pairs(CONTEXT["pairs"]), **options)
+    stack = stack_of(app, "EipCutover", pairs=configured(CONTEXT.get).pairs, **options)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
     report = folder / "validation-report.json"
     try:
@@ -69,8 +69,8 @@ OPTIONAL: dict[str, tuple[Any, dict[str, Any]]] = {
     "as shipped": (CutoverStack, {}),
     "with a role for CI": (CutoverStack, {"ci_access": EXISTING}),
     "with a role for CI and its provider": (CutoverStack, {"ci_access": CREATED}),
-    "the pipeline of a branch": (PipelineStack, {"pipeline": FROM_BRANCH}),
-    "the pipeline of an object": (PipelineStack, {"pipeline": FROM_OBJECT}),
+    "the pipeline of a branch": (PipelineStack, {"pipeline": FROM_BRANCH.pipeline}),
+    "the pipeline of an object": (PipelineStack, {"pipeline": FROM_OBJECT.pipeline}),
 }
 
 

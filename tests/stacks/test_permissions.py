@@ -11,7 +11,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from stacks.configuration.pairs import configured_pairs
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from tests.stacks.test_stack import FUNCTIONS, REPORTS
 
@@ -47,7 +47,7 @@ class Deployed:
 
     def __init__(self, pairs: Mapping[str, Any], folder: Path) -> None:
         app = cdk.App(context=CONTEXT, outdir=str(folder))
-        self.pairs = configured_pairs(pairs)
+        self.pairs = configured({"pairs": pairs}.get).pairs
         self.resources = Template.from_stack(CutoverStack(app, "EipCutover", pairs=self.pairs)).to_json()["Resources"]
         self.roles = {self._role(found): self.called(found) for found in self._with_roles()}
 
@@ -93,11 +93,11 @@ class Deployed:
             case "`*`":
                 return {"*"}
             case "the production addresses":
-                return {f"{HERE}elastic-ip/{pair['production']}" for pair in pairs}
+                return {f"{HERE}elastic-ip/{pair.production}" for pair in pairs}
             case "the staging addresses":
-                return {f"{HERE}elastic-ip/{pair['staging']}" for pair in pairs}
+                return {f"{HERE}elastic-ip/{pair.staging}" for pair in pairs}
             case "the servers":
-                return {f"{HERE}instance/{instance}" for pair in pairs for instance in pair["servers"].values()}
+                return {f"{HERE}instance/{instance}" for pair in pairs for instance in pair.servers.values()}
             case "any network interface":
                 return {f"{HERE}network-interface/*"}
             case other:

@@ -11,47 +11,30 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration.pairs import configured_pairs
-from stacks.configuration.pipeline import Pipeline, configured_pipeline
-from stacks.configuration.problems import InvalidConfiguration
+from stacks.configuration.settings import Settings, configured
 from stacks.pipeline.deploy_to_idle import RELEASE
 from stacks.pipeline.pipeline_stack import PipelineStack
 from stacks.pipeline.release import EXECUTION_NAME_PREFIX
+from tests.stacks.contexts import BRANCH, CONNECTION, DEPLOY, OBJECT, OTHER_PAIR
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
 
 PROJECT = Path(__file__).parents[2]
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
-PAIRS = configured_pairs(CONTEXT["pairs"])
-TWO_PAIRS = configured_pairs(
-    CONTEXT["pairs"]
-    | {
-        "api": {
-            "production": "eipalloc-0cccccccccccccccc",
-            "staging": "eipalloc-0dddddddddddddddd",
-            "servers": {"ant": "i-0cccccccccccccccc", "bee": "i-0dddddddddddddddd"},
-            "healthCheck": {"releaseHeader": "X-Release"},
-        }
-    }
-)
-CONNECTION = "arn:aws:codeconnections:eu-central-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
-BRANCH = {"connectionArn": CONNECTION, "repository": "octo-org/octo-repo", "branch": "main"}
-OBJECT = {"bucket": "releases-of-octo", "key": "web/release.zip"}
-DEPLOY = {"command": '/opt/web/deploy "$RELEASE"'}
+API = OTHER_PAIR | {"healthCheck": {"releaseHeader": "X-Release"}}
 
 
-def configured(pairs: Any = PAIRS, **keys: Any) -> Pipeline:
-    found = configured_pipeline({"source": BRANCH, "deploy": DEPLOY} | keys, pairs)
-    assert found is not None
-    return found
+def settings(pairs: Any = CONTEXT["pairs"], **keys: Any) -> Settings:
+    """Of a pipeline of one of the pairs; of a branch, if the keys do not say otherwise."""
+    return configured({"pairs": pairs, "pipeline": {"source": BRANCH, "deploy": DEPLOY} | keys}.get)
 
 
-FROM_BRANCH = configured()
-FROM_OBJECT = configured(source=OBJECT)
+FROM_BRANCH, FROM_OBJECT = settings(), settings(source=OBJECT)
 
 
-def synthesized(folder: Path, pipeline: Pipeline, pairs: Any = PAIRS) -> dict[str, Any]:
+def synthesized(folder: Path, settings: Settings) -> dict[str, Any]:
+    assert settings.pipeline
     app = cdk.App(context=CONTEXT, outdir=str(folder))
-    stack = PipelineStack(app, "EipCutoverPipeline", pipeline=pipeline, pairs=pairs)
+    stack = PipelineStack(app, "EipCutoverPipeline", pipeline=settings.pipeline, pairs=settings.pairs)
     template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
     return template
 
@@ -101,8 +84,8 @@ def test_the_cutover_asks_for_the_server_that_was_deployed_to_and_for_none_that_
 
 
 def test_the_release_that_was_deployed_is_expected_where_servers_say_which_they_run(tmp_path: Path) -> None:
-    pipeline = configured(TWO_PAIRS, pair="api", source=OBJECT, expectRelease=True)
-    template = synthesized(tmp_path, pipeline, TWO_PAIRS)
+    two_pairs = CONTEXT["pairs"] | {"api": API}
+    template = synthesized(tmp_path, settings(two_pairs, pair="api", source=OBJECT, expectRelease=True))
     assert json.loads(action(template, "Cutover")["Configuration"]["Input"]) == {
         "pair": "api",
         "serverName": "#{Deploy.server}",
@@ -113,9 +96,7 @@ def test_the_release_that_was_deployed_is_expected_where_servers_say_which_they_
 
 def test_input_and_name_of_the_execution_keep_to_their_limits(tmp_path: Path) -> None:
     name = "x" * 64
-    pairs = {name: TWO_PAIRS["api"]}
-    pipeline = configured(pairs, expectRelease=True, deploy={"command": "x" * 1000})
-    template = synthesized(tmp_path, pipeline, pairs)
+    template = synthesized(tmp_path, settings({name: API}, expectRelease=True, deploy={"command": "x" * 1000}))
     assert len(action(template, "Cutover")["Configuration"]["Input"]) <= 1000
     assert len(str(in_account(action(template, "Deploy")["Configuration"]["UserParameters"], template))) <= 1000
     assert len(EXECUTION_NAME_PREFIX) <= 43
@@ -218,71 +199,6 @@ def test_artifacts_are_private_encrypted_and_expire(branch: dict[str, Any]) -> N
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["BucketEncryption"]
     assert bucket["LifecycleConfiguration"]["Rules"] == [{"ExpirationInDays": 30, "Status": "Enabled"}]
-
-
-SOURCE = "an object with the keys connectionArn, repository, branch or the keys bucket, key"
-BAD: dict[str, tuple[object, str, str, str]] = {
-    "a list": ([], "pipeline", "[]", "an object with the keys pair, source, deploy, expectRelease"),
-    "text that is no JSON": ("{", "pipeline", "text that is not JSON", "an object as JSON"),
-    "no source": ({"deploy": DEPLOY}, "pipeline.source", "nothing", SOURCE),
-    "a source that is a text": ({"source": "s3://x/y", "deploy": DEPLOY}, "pipeline.source", '"s3://x/y"', SOURCE),
-    "no deployment": ({"source": BRANCH}, "pipeline.deploy", "nothing", "the keys command, timeoutSeconds"),
-    "a connection of another service": (
-        {"source": BRANCH | {"connectionArn": "arn:aws:codecommit:eu-central-1:123456789012:web"}, "deploy": DEPLOY},
-        "pipeline.source.connectionArn", "codecommit", "the ARN of a connection",
-    ),
-    "a branch beside a bucket": (
-        {"source": OBJECT | {"branch": "main"}, "deploy": DEPLOY},
-        "pipeline.source.branch", "an unknown key", "it belongs to a source without a bucket",
-    ),
-    "a key with a wildcard": (
-        {"source": OBJECT | {"key": "web/*"}, "deploy": DEPLOY}, "pipeline.source.key", "web/*", "an object's key",
-    ),
-    "no command": ({"source": BRANCH, "deploy": {}}, "pipeline.deploy.command", "nothing", "one line of shell"),
-    "two lines": (
-        {"source": BRANCH, "deploy": {"command": "a\nb"}}, "pipeline.deploy.command", "a\\nb", "one line of shell",
-    ),
-    "a parameter of Systems Manager": (
-        {"source": BRANCH, "deploy": {"command": "docker ps --format '{{.ID}}'"}},
-        "pipeline.deploy.command", "{{.ID}}", 'no "{{"',
-    ),
-    "a time-out of a day": (
-        {"source": BRANCH, "deploy": DEPLOY | {"timeoutSeconds": 86400}},
-        "pipeline.deploy.timeoutSeconds", "86400", "from 30 to 1800",
-    ),
-    "an unknown pair": (
-        {"source": BRANCH, "deploy": DEPLOY, "pair": "wbe"}, "pipeline.pair", '"wbe"', 'a configured pair: "web" or',
-    ),
-    "no pair of two": ({"source": BRANCH, "deploy": DEPLOY}, "pipeline.pair", "nothing", '"web" or "api": more than'),
-    "an expected release that no server says": (
-        {"source": BRANCH, "deploy": DEPLOY, "pair": "web", "expectRelease": True},
-        "pipeline.expectRelease", "no check of the pair has a releaseHeader", "true only where a server says",
-    ),
-    "a key one level too high": (
-        {"source": BRANCH, "deploy": DEPLOY, "pair": "web", "timeoutSeconds": 60},
-        "pipeline.timeoutSeconds", "an unknown key", "it belongs to pipeline.deploy",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("context", "path", "found", "allowed"), BAD.values(), ids=BAD.keys())
-def test_a_bad_pipeline_is_refused_with_its_path_and_what_was_found_and_is_allowed(
-    context: object, path: str, found: str, allowed: str
-) -> None:
-    if isinstance(context, dict) and "pair" not in context and path != "pipeline.pair":
-        context |= {"pair": "web"}
-    with pytest.raises(InvalidConfiguration) as refused:
-        configured_pipeline(context, TWO_PAIRS)
-    (problem,) = refused.value.problems
-    named, _, rest = problem.partition(": found ")
-    was_found, _, is_allowed = rest.rpartition("; allowed: ")
-    assert named == path
-    assert found in was_found
-    assert allowed in is_allowed
-
-
-def test_no_pipeline_is_needed() -> None:
-    assert configured_pipeline(None, PAIRS) is None
 
 
 def test_the_app_has_the_second_stack_only_where_it_is_configured(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Annotations, Match, Template
 
-from stacks.configuration.pairs import configured_pairs
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from tests.workflow.account import definition
 
@@ -145,7 +145,7 @@ def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(tem
 
 def synthesized(folder: Path, pairs: dict[str, Any], **options: Any) -> cdk.Stack:
     app = cdk.App(outdir=str(folder), context=CONTEXT)
-    return CutoverStack(app, "EipCutover", pairs=configured_pairs(pairs), **options)
+    return CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs, **options)
 
 
 def test_the_shipped_placeholders_are_warned_about_and_real_ids_are_not(tmp_path: Path) -> None:

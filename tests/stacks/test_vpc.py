@@ -7,7 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.configuration.pairs import configured_pairs, configured_vpc
+from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from tests.stacks.test_contract import states_of
 from tests.workflow.account import definition
@@ -24,8 +24,8 @@ CONTEXT = json.loads((Path(__file__).parent.parent.parent / "cdk.json").read_tex
 
 def synthesized(folder: Path, pair: dict[str, Any], vpc: dict[str, Any] | None = None) -> dict[str, Any]:
     app = cdk.App(outdir=str(folder), context=CONTEXT)
-    pairs = configured_pairs({"web": pair}, vpc=vpc)
-    CutoverStack(app, "EipCutover", pairs=pairs, vpc=configured_vpc(vpc))
+    settings = configured({"pairs": {"web": pair}, "vpc": vpc}.get)
+    CutoverStack(app, "EipCutover", pairs=settings.pairs, vpc=settings.vpc)
     app.synth()
     found: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
     return found

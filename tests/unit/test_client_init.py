@@ -8,7 +8,7 @@ import pytest
 from client.account import Account
 from client.errors import Problem
 from client.init import described_pair, sanitized, server_names
-from stacks.configuration.pairs import configured_pairs
+from stacks.configuration.settings import configured
 
 PRODUCTION, STAGING = "203.0.113.10", "203.0.113.11"
 
@@ -69,7 +69,7 @@ def test_whatever_the_instances_are_called_the_pair_is_valid(
         "staging": "eipalloc-0000000b",
         "servers": dict(zip(servers, ["i-00000001", "i-00000002"], strict=True)),
     }
-    assert configured_pairs({"web": pair})["web"]["servers"] == pair["servers"]
+    assert configured({"pairs": {"web": pair}}.get).pairs["web"].servers == pair["servers"]
 
 
 def test_a_name_that_is_cut_does_not_end_in_a_separator() -> None:

@@ -205,7 +205,7 @@ def test_a_bake_whose_last_probe_is_bad_goes_on_until_that_is_decided(
     ended, started, over = looped(CHECK, found, bakes=3)
     assert isinstance(ended.verdict, verdict)
     assert started == starts
-    assert over <= 3 + (3 - 1) * 2 + 2, "which stacks/configuration/rules.py leaves time for"
+    assert over <= 3 + (3 - 1) * 2 + 2, "which stacks/configuration/health_check.py leaves time for"
 
 
 def test_hiccups_do_not_end_a_bake() -> None:

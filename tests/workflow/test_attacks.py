@@ -21,7 +21,8 @@ from domain.errors import InvalidRequest
 from domain.pair import Pair, Server
 from domain.request import read_request
 from health.probe import Request, probe
-from stacks.configuration.pairs import InvalidConfiguration, configured_pairs
+from stacks.configuration.problems import InvalidConfiguration
+from stacks.configuration.settings import configured
 from stacks.workflow import cutover as workflow
 from stacks.workflow import repair
 from tests.workflow.account import Aws, Execution
@@ -215,7 +216,7 @@ def test_the_subject_of_a_notice_has_room_for_the_longest_pair_and_outcome(
     aws: Aws, web: Web, log: io.StringIO
 ) -> None:
     longest = "w" * 64
-    assert configured_pairs({longest: PAIR})
+    assert configured({"pairs": {longest: PAIR}}.get)
     pair = json.loads(aws.pairs_file.read_text())["web"]
     aws.pairs_file.write_text(json.dumps({longest: pair}))
     web.behaviour["tao"] = sick
@@ -308,7 +309,7 @@ def test_a_repair_with_an_event_that_is_none_changes_nothing(aws: Aws, ec2_calls
 )
 def test_a_path_that_is_none_is_an_invalid_configuration_on_one_line(path: object) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
-        configured_pairs({"web": {**PAIR, "healthCheck": {"path": path}}})
+        configured({"pairs": {"web": {**PAIR, "healthCheck": {"path": path}}}}.get)
     _, problem = str(refused.value).split("\n")
     assert problem.strip().startswith("pairs.web.healthCheck.path: found ")
     assert f"allowed: {PATHS_ALLOWED}" in problem
@@ -320,13 +321,14 @@ def test_a_path_that_is_none_is_an_invalid_configuration_on_one_line(path: objec
     "path", ["/@other.example/", "/..//other.example/", "/%0d%0aHost:other.example", "/\\other.example"]
 )
 def test_a_path_that_only_looks_like_another_host_is_asked_of_the_address_itself(path: str) -> None:
-    configured = configured_pairs({"web": {**PAIR, "healthCheck": {"path": path}}})["web"]["healthCheck"][0]
+    settings = configured({"pairs": {"web": {**PAIR, "healthCheck": {"path": path}}}}.get)
+    (check,) = settings.pairs["web"].as_json()["healthCheck"]
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         answering = threading.Thread(target=lambda: asked.append(answer(server)))
         answering.start()
         port = server.getsockname()[1]
-        found = probe(Request(protocol="HTTP", ip="127.0.0.1", port=port, path=configured["path"], timeout_seconds=5))
+        found = probe(Request(protocol="HTTP", ip="127.0.0.1", port=port, path=check["path"], timeout_seconds=5))
         answering.join()
     assert found.status == 200
     lines = asked[0].decode("ascii").split("\r\n")
@@ -357,7 +359,7 @@ def test_a_path_that_only_looks_like_another_host_is_asked_of_the_address_itself
 )
 def test_a_configuration_that_attacks_is_refused_with_a_line_for_each_problem(pairs: object) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
-        configured_pairs(pairs)
+        configured({"pairs": pairs}.get)
     for problem in str(refused.value).split("\n"):
         assert problem.isprintable()
         assert len(problem) < 600

@@ -1,0 +1,139 @@
+"""What a key of the configuration allows, once: in words, for messages and documents, and as constraints of pydantic.
+
+`port: Annotated[int, whole_number(1, 65535)] = 80` is a key with its type, what it allows and its default. A docstring
+below it is for the documents. It may end with `Default: ...` and with `Elsewhere: ...`, other tools' names for the key.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, get_args, get_origin
+
+from annotated_types import GroupedMetadata, Predicate
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails
+
+from stacks.configuration.problems import NAME_PATTERN, problem, shown
+
+LEFT_OUT: Any = object()  # the default of a key whose value follows from others
+Place = tuple[str, ...]
+# Where in a value a rule is broken, what was found there, what is allowed.
+Broken = tuple[tuple[str | int, ...], str, str]
+Rule = Callable[[Any], Iterable[Broken]]
+
+
+class Section(BaseModel):
+    """An object of the configuration; its fields are its keys.
+
+    If a value may be one of several sections, their `kind` tells them apart: `only with protocol "HTTP"`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    kind: ClassVar[str] = ""
+
+
+class Allowed(GroupedMetadata):
+    """What a value must be: in words, as constraints of pydantic, and as a rule between its parts.
+
+    The rule gets the value as it was written, so that it is checked also if a part is wrong. null is refused: a key
+    without a value is left out.
+    """
+
+    def __init__(self, words: str, *constraints: Any, rule: Rule = lambda _: ()) -> None:
+        self.words, self._constraints, self._rule = words, constraints, rule
+
+    def __iter__(self) -> Iterator[Any]:
+        """What pydantic sees of it."""
+        return iter((*self._constraints, WrapValidator(self._validated)))
+
+    def _validated(self, value: Any, validate: Callable[[Any], Any]) -> Any:
+        valid, errors = None, []
+        if value is None:
+            raise problem(self.words)
+        try:
+            valid = validate(value)
+        except ValidationError as error:
+            if any(not each["loc"] and each["type"] != "problem" for each in error.errors()):
+                raise problem(self.words) from None
+            errors = [_raised_again(each) for each in error.errors()]
+        errors += [
+            InitErrorDetails(type=problem(to, found), loc=at, input=value) for at, found, to in self._rule(value)
+        ]
+        if errors:
+            raise ValidationError.from_exception_data("configuration", errors)
+        return valid
+
+
+def _raised_again(error: Any) -> InitErrorDetails:
+    kind = problem(**error["ctx"]) if error["type"] == "problem" else error["type"]
+    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=error.get("ctx", {}))
+
+
+def words_of(key: FieldInfo) -> str:
+    return next(each.words for each in key.metadata if isinstance(each, Allowed))
+
+
+def text(words: str, pattern: str, *more: Any) -> Allowed:
+    """The pattern is one of Rust and of JSON Schema: without look-around."""
+    return Allowed(words, Field(pattern=f"^(?:{pattern})$"), *more)
+
+
+def printable(called: str, longest: int) -> Allowed:
+    words = f"{called} of 1 to {longest} printable characters"
+    return Allowed(words, Field(min_length=1, max_length=longest), Predicate(str.isprintable))
+
+
+def one_of(*choices: str) -> Allowed:
+    *most, last = map(shown, choices)
+    return Allowed(f"{', '.join(most)} or {last}")
+
+
+def whole_number(lowest: int, highest: int) -> Allowed:
+    return Allowed(f"a whole number from {lowest} to {highest}", Field(ge=lowest, le=highest))
+
+
+def list_of(lowest: int, highest: int, called: str) -> Allowed:
+    def each_once(values: Sequence[Any]) -> Iterator[Broken]:
+        for index, value in enumerate(values):
+            if isinstance(value, str) and (first := values.index(value)) < index:
+                yield (index,), f"{shown(value)}, which is at [{first}] too", "each once"
+
+    length = Field(min_length=lowest, max_length=highest)
+    return Allowed(f"a list of {lowest} to {highest} {called}", length, rule=each_once)
+
+
+def object_by_name(words: str, lowest: int, highest: int) -> Allowed:
+    def names_differ(named: Mapping[str, Any]) -> Iterator[Broken]:
+        names: dict[str, str] = {}
+        for name in named:
+            if (other := names.setdefault(name.lower(), name)) != name:
+                yield (name,), f"a name like {shown(other)}", "names that differ in more than case"
+
+    return Allowed(words, Field(min_length=lowest, max_length=highest), rule=names_differ)
+
+
+def exactly_one(*names: str) -> Rule:
+    def rule(given: Mapping[str, Any]) -> Iterator[Broken]:
+        present = [name for name in names if name in given]
+        if len(present) != 1:
+            yield (), " and ".join(map(shown, present)) or "none of them", f"exactly one of {', '.join(names)}"
+
+    return rule
+
+
+def section(*sections: type[Section], rule: Rule = lambda _: ()) -> Allowed:
+    keys = " or the keys ".join(", ".join(each.model_fields) for each in sections)
+    return Allowed(f"an object with the keys {keys}", rule=rule)
+
+
+BOOLEAN = Allowed("true or false")
+NAME = text('a name of 1 to 64 letters, digits, "-", "_" and ".", the first a letter or a digit', NAME_PATTERN)
+
+
+def sections_in(annotation: Any, place: Place = ()) -> Iterator[tuple[Place, type[Section]]]:
+    """Every section in a type, and the keys that lead to it. "*" is any name: `("pairs", "*")`."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield place, annotation
+        for name, key in annotation.model_fields.items():
+            yield from sections_in(key.annotation, (*place, name))
+    for part in get_args(annotation):
+        yield from sections_in(part, (*place, "*") if get_origin(annotation) is dict else place)

@@ -1,0 +1,126 @@
+"""What documents and editors show of the configuration, from its models. `make reference` runs it.
+
+In a document the table of `pairs` and `vpc` goes between the markers `<!-- keys: pairs vpc -->` and `<!-- /keys -->`.
+`cdk.schema.json` is the JSON schema of cdk.json.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from stacks.configuration.allowed import Allowed, Section, sections_in, words_of
+from stacks.configuration.settings import Settings
+
+PROJECT = Path(__file__).parent.parent.parent
+DOCUMENTS = (PROJECT / "README.md", PROJECT / "docs" / "ci.md")
+SCHEMA = PROJECT / "cdk.schema.json"
+TABLE = re.compile(r"(<!-- keys: ([\w ]+) -->\n).*?(?=<!-- /keys -->)", re.DOTALL)
+HEAD = ["key", "default", "allowed", "elsewhere"]
+
+
+def generated() -> dict[Path, str]:
+    """What the files should be."""
+    documents = {
+        path: TABLE.sub(lambda marker: marker[1] + table(marker[2].split()), path.read_text()) for path in DOCUMENTS
+    }
+    return documents | {SCHEMA: json.dumps(schema(), indent=2) + "\n"}
+
+
+def table(names: list[str]) -> str:
+    """The table of the context values of these names."""
+    places: dict[str, list[type[Section]]] = {}
+    for place, section in sections_in(Settings):
+        if place and place[0] in names:
+            places.setdefault(".".join(place).replace("*", "<name>"), []).append(section)
+    rows = [row for place, choice in places.items() for row in _rows(place, choice)]
+    columns = len(HEAD) if any(row[-1] for row in rows) else len(HEAD) - 1
+    return "".join(f"| {' | '.join(row[:columns])} |\n" for row in [HEAD, ["---"] * len(HEAD), *rows])
+
+
+def _rows(place: str, choice: list[type[Section]]) -> Iterator[list[str]]:
+    """The keys of the sections that may be at a place; those of all of them come first."""
+
+    def having(name: str) -> list[type[Section]]:
+        return [section for section in choice if name in section.model_fields]
+
+    for owners, names in groupby(dict.fromkeys(name for each in choice for name in each.model_fields), having):
+        only = "" if owners == choice else f", with {' or '.join(owner.kind for owner in owners)}"
+        yield [f"**`{place}`**{only}", "", "", ""]
+        for name in names:
+            keys = {owner.kind: owner.model_fields[name] for owner in owners}
+            key = next((key for key in keys.values() if key.description), keys[owners[0].kind])
+            note, default, elsewhere = _docstring(key)
+            yield [f"`{name}`", default or _default(keys), ". ".join(filter(None, [_words(key), note])), elsewhere]
+
+
+def _docstring(key: FieldInfo) -> tuple[str, ...]:
+    """The note in the docstring of a key, its default in words, and other tools' names for it."""
+    note, _, elsewhere = " ".join((key.description or "").split()).partition("Elsewhere: ")
+    note, _, default = note.partition("Default: ")
+    return note.strip(), default.strip(". "), elsewhere
+
+
+def _default(keys: dict[str, FieldInfo]) -> str:
+    """The default of a key, for each kind of its section if they differ. A key that chooses the kind has the one."""
+    defaults = {
+        kind: "required" if key.is_required() else "none" if key.default is None else f"`{json.dumps(key.default)}`"
+        for kind, key in keys.items()
+        if len(keys) == 1 or not (key.is_required() and get_origin(key.annotation) is Literal)
+    }
+    if len({*defaults.values()}) == 1:
+        return next(iter(defaults.values()))
+    return ", ".join(f"{default} with {kind}" for kind, default in defaults.items())
+
+
+def _words(key: FieldInfo) -> str:
+    """What a key allows, and what the values inside it may be. The keys of a section have rows of their own."""
+
+    def inside(annotation: Any) -> Iterator[str]:
+        for part in get_args(annotation):
+            yield from [part.words] if isinstance(part, Allowed) else inside(part)
+
+    own, _, keys = words_of(key).partition("the keys ")
+    words = f"{own}the keys below" if keys else "; ".join([own, *inside(key.annotation)])
+    return re.sub(r"[`|*_]", r"\\\g<0>", words)
+
+
+class ForEditors(GenerateJsonSchema):
+    """null is no value, so it is no default either; and names of keys are no titles."""
+
+    def nullable_schema(self, schema: Any) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        no_value = schema.get("default") is None
+        return self.generate_inner(schema["schema"]) if no_value else super().default_schema(schema)
+
+    def field_title_should_be_set(self, _: Any) -> bool:
+        return False
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of cdk.json. What a key allows is its description, in words."""
+    context = Settings.model_json_schema(schema_generator=ForEditors)
+    definitions = context.pop("$defs")
+    for _, section in sections_in(Settings):
+        for name, key in section.model_fields.items():
+            described = definitions.get(section.__name__, context)["properties"][name]
+            described["description"] = ". ".join(filter(None, [words_of(key), _docstring(key)[0]]))
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "title": "cdk.json of the Elastic IP cutover",
+        "type": "object",
+        "properties": {"context": context | {"additionalProperties": True}},
+        "$defs": definitions,
+    }
+
+
+if __name__ == "__main__":
+    for path, content in generated().items():
+        path.write_text(content)

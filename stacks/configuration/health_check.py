@@ -1,0 +1,202 @@
+"""The keys of a health check. A key that is named like one of an ELB target group means the same.
+
+What a key allows beside another one is a validator of the later of the two, so that it is checked also if a third key
+is wrong.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Predicate
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
+
+from stacks.configuration import allowed
+from stacks.configuration.allowed import BOOLEAN, LEFT_OUT, Section, one_of, text, whole_number
+from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem
+
+LONGEST_CHECK_SECONDS = 840  # a Lambda function runs at most 900 seconds
+TIMES = ("startPeriodSeconds", "intervalSeconds", "timeoutSeconds", "healthyThresholdCount", "unhealthyThresholdCount")
+LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+CODES = "[2-4][0-9]{2}(?:-[2-4][0-9]{2})?"
+SENT_BY_THE_PROBE = "connection|content-length|transfer-encoding|expect|upgrade|te|trailer|accept-encoding"
+
+
+def _is_dns_name(host: str) -> bool:
+    """The last label of a DNS name is not a number, as in an IP address (RFC 1123, section 2.1)."""
+    name, _, port = host.partition(":")
+    return len(name) <= 253 and not name.rpartition(".")[2].isdigit() and int(port or 1) <= 65535
+
+
+def _is_ascending(matcher: str) -> bool:
+    return all(first <= (last or first) for first, _, last in (codes.partition("-") for codes in matcher.split(",")))
+
+
+def _is_not_sent_anyway(name: str) -> str:
+    if name.lower() == "host":
+        raise problem("any other header: hostHeader sets it")
+    if re.fullmatch(SENT_BY_THE_PROBE, name.lower()):
+        raise problem("any other header: it would change how the response is sent, which the probe decides")
+    return name
+
+
+PROTOCOL, PORT = one_of("HTTP", "HTTPS", "TCP"), whole_number(1, 65535)
+PATH = text('one "/" and then at most 1023 printable ASCII characters, no spaces', "/(?:[!-.0-~][!-~]{0,1022})?")
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
+MATCHER = text(
+    'status codes from 200 to 499 as in "200", "200,301" or "200-299"',
+    f"{CODES}(?:,{CODES})*",
+    Predicate(_is_ascending),
+)
+HOST = text(
+    'a DNS name of at most 253 characters, no IP address; then ":" and a port from 1 to 65535, if you like',
+    rf"(?:{LABEL}\.)*{LABEL}(?::[1-9][0-9]{{0,4}})?",
+    Predicate(_is_dns_name),
+)
+# A token (RFC 9110, section 5.6.2), and a value that cannot end its line.
+HEADER_NAME = text(
+    "a header's name: 1 to 64 letters, digits and characters of !#$%&'*+-.^_`|~", "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}"
+)
+HEADER_VALUE = text(
+    "a header's value: at most 1024 printable ASCII characters, no space at either end",
+    "(?:[!-~](?:[ -~]{0,1022}[!-~])?)?",
+)
+HEADERS = allowed.object_by_name("an object of 1 to 20 headers, value by name", 1, 20)
+Headers = dict[Annotated[str, HEADER_NAME, AfterValidator(_is_not_sent_anyway)], Annotated[str, HEADER_VALUE]]
+
+
+class Check(Section):
+    """The keys of every protocol."""
+
+    protocol: Annotated[str, PROTOCOL]
+    port: Annotated[int, PORT]
+    """Elsewhere: ELB: HealthCheckPort; Route 53: Port"""
+    via: Annotated[Literal["public", "private"], one_of("public", "private")] = "public"
+    """The same in every check of a pair; "private" needs a `vpc`."""
+    intervalSeconds: Annotated[int, whole_number(1, 300)] = 1
+    """From the start of one probe to the start of the next.
+    Elsewhere: ELB: HealthCheckIntervalSeconds; Route 53: RequestInterval; Docker, ECS: interval"""
+    timeoutSeconds: Annotated[int, whole_number(1, 120)] = 2
+    """For a whole probe. Elsewhere: ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout"""
+    maxLatencyMs: Annotated[int | None, whole_number(1, 120_000)] = None
+    """A slower probe is bad. Not above the timeout."""
+    healthyThresholdCount: Annotated[int, whole_number(1, 10)] = 3
+    """Good probes in a row. Elsewhere: ELB: HealthyThresholdCount; Route 53: FailureThreshold"""
+    unhealthyThresholdCount: Annotated[int, whole_number(1, 10)] = 3
+    """Bad probes in a row.
+    Elsewhere: ELB: UnhealthyThresholdCount; Route 53: FailureThreshold; Docker, ECS: retries"""
+    startPeriodSeconds: Annotated[int, whole_number(0, LONGEST_CHECK_SECONDS)] = 0
+    """Elsewhere: Docker: start_period; ECS: startPeriod"""
+    deadlineSeconds: Annotated[int, whole_number(1, LONGEST_CHECK_SECONDS)] = Field(
+        default_factory=lambda: LEFT_OUT, validate_default=True
+    )
+    """At least enough for one verdict: the higher of the two counts in place of their sum. A server that flaps for so
+    long is unhealthy. Default: `startPeriodSeconds + (healthyThresholdCount + unhealthyThresholdCount) *
+    max(intervalSeconds, timeoutSeconds)`"""
+
+    @property
+    def shortest_bake(self) -> int:
+        """The seconds in which a server that is unhealthy from the start of the bake fails it."""
+        return self.unhealthyThresholdCount * max(self.intervalSeconds, self.timeoutSeconds)
+
+    @property
+    def probes_after_a_bake(self) -> int:
+        """The seconds that probes may take after the end of a bake: one that is bad, and those that then decide."""
+        return self.timeoutSeconds + (self.unhealthyThresholdCount - 1) * max(self.intervalSeconds, self.timeoutSeconds)
+
+    @field_validator("via")
+    @classmethod
+    def _private_has_a_vpc(cls, via: str, info: ValidationInfo) -> str:
+        if via == "private" and not (info.context or {}).get("vpc"):
+            instead = '"private" only beside a `vpc` with subnetIds and securityGroupIds; otherwise "public"'
+            raise problem(instead, '"private", and no context value `vpc`')
+        return via
+
+    @field_validator("maxLatencyMs")
+    @classmethod
+    def _ends_before_the_timeout(cls, latency: int, info: ValidationInfo) -> int:
+        timeout = info.data.get("timeoutSeconds", LONGEST_CHECK_SECONDS)
+        if latency > (most := timeout * 1000):
+            raise problem(f"at most {most}: timeoutSeconds is {timeout}, and a probe that takes longer has failed")
+        return latency
+
+    @field_validator("deadlineSeconds", mode="wrap")
+    @classmethod
+    def _leaves_time_for_a_verdict(cls, given: Any, validate: Any, info: ValidationInfo) -> int:
+        deadline: int = 0 if given is LEFT_OUT else validate(given)
+        if not all(key in info.data for key in TIMES):
+            raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
+        start, interval, timeout, healthy, unhealthy = (info.data[key] for key in TIMES)
+        probe = max(interval, timeout)
+        shortest, default = start + max(healthy, unhealthy) * probe, start + (healthy + unhealthy) * probe
+        if not shortest <= (deadline or default) <= LONGEST_CHECK_SECONDS:
+            raise problem(
+                f"at least {shortest} and at most {LONGEST_CHECK_SECONDS}: a verdict may take startPeriodSeconds "
+                f"({start}) + max(healthyThresholdCount ({healthy}), unhealthyThresholdCount ({unhealthy})) * "
+                f"max(intervalSeconds ({interval}), timeoutSeconds ({timeout})); lower these, or give another deadline",
+                "" if deadline else f"{default}, its default here",
+            )
+        return deadline or default
+
+
+class TcpCheck(Check):
+    kind: ClassVar[str] = 'protocol "TCP"'
+    protocol: Annotated[Literal["TCP"], PROTOCOL]
+    """TCP only connects. Elsewhere: ELB: HealthCheckProtocol; Route 53: Type"""
+
+
+class WebCheck(Check):
+    """The keys of HTTP and HTTPS."""
+
+    path: Annotated[str, PATH] = "/"
+    """Elsewhere: ELB: HealthCheckPath; Route 53: ResourcePath"""
+    matcher: Annotated[str, MATCHER] = "200"
+    """Elsewhere: ELB: Matcher"""
+    bodyContains: Annotated[str | None, allowed.printable("a text", 255)] = None
+    """Upper and lower case as they are, in the first 5,120 bytes of the body. Elsewhere: Route 53: SearchString"""
+    hostHeader: Annotated[str | None, HOST] = None
+    """Elsewhere: Route 53: FullyQualifiedDomainName, EnableSNI"""
+    headers: Annotated[Headers | None, HEADERS] = None
+    identityHeader: Annotated[str | None, HEADER_NAME] = None
+    releaseHeader: Annotated[str | None, HEADER_NAME] = None
+    sharedHeader: Annotated[str | None, HEADER_NAME] = None
+
+
+class HttpCheck(WebCheck):
+    kind: ClassVar[str] = 'protocol "HTTP"'
+    protocol: Annotated[Literal["HTTP"], PROTOCOL] = "HTTP"
+    port: Annotated[int, PORT] = 80
+
+
+class HttpsCheck(WebCheck):
+    kind: ClassVar[str] = 'protocol "HTTPS"'
+    protocol: Annotated[Literal["HTTPS"], PROTOCOL]
+    port: Annotated[int, PORT] = 443
+    verifyCertificate: Annotated[bool, BOOLEAN] = Field(default=True, validate_default=True)
+    """If true, there must be a `hostHeader`. Elsewhere: ELB never verifies"""
+
+    @field_validator("verifyCertificate")
+    @classmethod
+    def _has_a_name_to_verify(cls, verify: bool, info: ValidationInfo) -> bool:
+        if verify and "protocol" in info.data and info.data.get("hostHeader", "wrong") is None:
+            instead = "true beside a hostHeader, the DNS name for which the server's certificate is verified; or false"
+            raise problem(instead, "true, which is the default, and no hostHeader")
+        return verify
+
+
+def _kind(check: object) -> str | None:
+    """A check with a wrong protocol is read like one with HTTPS, which has every key."""
+    if not isinstance(check, Mapping):
+        return getattr(check, "kind", None)
+    kind = f'protocol "{check.get("protocol", "HTTP")}"'
+    return kind if kind in (HttpCheck.kind, TcpCheck.kind) else HttpsCheck.kind
+
+
+HealthCheck = Annotated[
+    Annotated[TcpCheck, Tag(TcpCheck.kind)]
+    | Annotated[HttpCheck, Tag(HttpCheck.kind)]
+    | Annotated[HttpsCheck, Tag(HttpsCheck.kind)],
+    Discriminator(_kind),
+    allowed.section(HttpsCheck),
+]

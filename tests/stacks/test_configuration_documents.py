@@ -1,0 +1,75 @@
+"""What documents and editors show of the configuration is what the models say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from stacks.configuration.allowed import sections_in
+from stacks.configuration.documentation import SCHEMA, TABLE, generated
+from stacks.configuration.settings import Settings
+from tests.stacks.contexts import COMPLETE, changed, check, without
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", generated(), ids=lambda path: path.name)
+def test_a_generated_file_is_up_to_date(path: Path) -> None:
+    assert path.read_text() == generated()[path], "run `make reference`"
+
+
+def test_every_part_of_the_configuration_has_a_table() -> None:
+    documented = {name for text in generated().values() for _, names in TABLE.findall(text) for name in names.split()}
+    assert documented == Settings.model_fields.keys()
+
+
+def test_a_row_has_the_default_the_words_and_the_names_elsewhere() -> None:
+    rows = (PROJECT / "README.md").read_text().splitlines()
+    timeout = "a whole number from 1 to 120. For a whole probe. | ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout"
+    assert f"| `timeoutSeconds` | `2` | {timeout} |" in rows
+    (port,) = (row for row in rows if row.startswith("| `port` |"))
+    assert '| required with protocol "TCP", `80` with protocol "HTTP", `443` with protocol "HTTPS" |' in port
+    (path,) = (index for index, row in enumerate(rows) if row.startswith("| `path` |"))
+    assert rows[path - 1].startswith('| **`pairs.<name>.healthCheck`**, with protocol "HTTP" or protocol "HTTPS" |')
+
+
+def is_valid(context: dict[str, Any]) -> bool:
+    return bool(jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).is_valid({"context": context}))
+
+
+def test_editors_accept_what_the_app_accepts() -> None:
+    shipped = json.loads((PROJECT / "cdk.json").read_text())
+    assert PROJECT / shipped["$schema"] == SCHEMA
+    assert is_valid(shipped["context"])
+    for context in (*COMPLETE, check(), check(protocol="TCP", port=22)):
+        assert is_valid(context)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        changed("pairs.web.healthCheck[0].port", 0),
+        changed("pairs.web.healthCheck[0].port", None),
+        changed("pairs.web.healthCheck[2].path", "/"),
+        changed("pairs.web.healthCheck[0].protocol", "UDP"),
+        changed("pairs.web.production", "203.0.113.7"),
+        changed("pairs.web.alarms", None),
+        changed("pairs.web.colour", "blue"),
+        changed("vpc.subnetIds", []),
+        changed("pipeline.deploy.command", "{{"),
+        changed("pipeline.source.branch", "*"),
+        without("pairs.web.staging"),
+        without("pairs"),
+    ],
+)
+def test_editors_refuse_what_a_single_key_does_not_allow(context: dict[str, Any]) -> None:
+    assert not is_valid(context)
+
+
+def test_the_schema_describes_every_key_in_words() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    for _, section in sections_in(Settings):
+        properties = schema["$defs"].get(section.__name__, schema["properties"]["context"])["properties"]
+        assert all(properties[name]["description"] for name in section.model_fields)

@@ -1,0 +1,82 @@
+"""Every key of a pair and of its health checks makes a difference to the functions that get it: none is forgotten."""
+
+import json
+from typing import Any
+
+import pytest
+
+from domain.pair import Pair
+from health.check import checks_of
+from stacks.configuration import pairs
+from stacks.configuration.allowed import Section
+from stacks.configuration.health_check import HttpCheck, HttpsCheck, TcpCheck
+from stacks.configuration.settings import configured
+from tests.stacks.contexts import COMPLETE, EVERY_CHECK, INTERFACES, SERVERS
+
+# Another valid value of each key, beside those of the complete context.
+OTHER_VALUES: dict[str, Any] = {
+    "production": "eipalloc-0fedcba9876543210",
+    "staging": "eipalloc-0fedcba9876543210",
+    "servers": SERVERS | {"tao": "i-0fedcba9876543210"},
+    "networkInterfaces": INTERFACES | {"tao": "eni-0fedcba9876543210"},
+    "healthCheck": [EVERY_CHECK[0]],
+    "bakeSeconds": 61,
+    "alarms": ["api-5xx"],
+    "port": 8080,
+    "via": "public",
+    "intervalSeconds": 4,
+    "timeoutSeconds": 4,
+    "maxLatencyMs": 501,
+    "healthyThresholdCount": 3,
+    "unhealthyThresholdCount": 3,
+    "startPeriodSeconds": 11,
+    "deadlineSeconds": 61,
+    "path": "/ready",
+    "matcher": "204",
+    "bodyContains": "ready",
+    "hostHeader": "api.example.com",
+    "headers": {"X-Probe": "2"},
+    "identityHeader": "X-Host",
+    "releaseHeader": "X-Version",
+    "sharedHeader": "X-Store",
+    "verifyCertificate": False,
+}
+ADDRESS = {"name": "staging", "publicIp": "203.0.113.11", "privateIp": "10.0.0.11"}
+SERVER = {"name": "tao", "instanceId": SERVERS["tao"]}
+
+
+def written(**keys: Any) -> dict[str, Any]:
+    """The pair in pairs.json, as a function reads it."""
+    context = COMPLETE[0] | {"pairs": {"web": COMPLETE[0]["pairs"]["web"] | keys}}
+    pair: dict[str, Any] = json.loads(json.dumps(configured(context.get).pairs["web"].as_json()))
+    return pair
+
+
+def as_pair(**keys: Any) -> Pair:
+    return Pair.from_json("web", written(**keys))
+
+
+def as_checks(check: dict[str, Any]) -> str:
+    event = {"healthCheck": written(healthCheck=check)["healthCheck"], "address": ADDRESS, "server": SERVER}
+    return repr(checks_of(event))
+
+
+@pytest.mark.parametrize("key", pairs.Pair.model_fields)
+def test_every_key_of_a_pair_is_read(key: str) -> None:
+    assert as_pair(**{key: OTHER_VALUES[key]}) != as_pair()
+
+
+SECTIONS: dict[str, type[Section]] = dict(zip(("HTTP", "HTTPS", "TCP"), (HttpCheck, HttpsCheck, TcpCheck), strict=True))
+KEYS = [(check, key) for check in EVERY_CHECK for key in SECTIONS[check["protocol"]].model_fields if key != "protocol"]
+
+
+@pytest.mark.parametrize(("check", "key"), KEYS, ids=[f"{check['protocol']} {key}" for check, key in KEYS])
+def test_every_key_of_a_check_is_read(check: dict[str, Any], key: str) -> None:
+    assert as_checks(check | {key: OTHER_VALUES[key]}) != as_checks(check)
+
+
+def test_the_protocol_of_a_check_is_read() -> None:
+    same = {"port": 8443} | {key: value for key, value in EVERY_CHECK[0].items() if key in TcpCheck.model_fields}
+    assert len({as_checks(same | {"protocol": protocol}) for protocol in ("TCP", "HTTP")}) == 2
+    same = EVERY_CHECK[0] | {"port": 8443}
+    assert as_checks(same) != as_checks(same | {"protocol": "HTTPS"})
