@@ -116,12 +116,12 @@ def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInter
 def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
     """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name.
 
+    An auto-assigned address on the place is not another one: it makes room for staging if staging is repaired first.
     Source: EC2 API Reference, DisassociateAddress.
     """
-    public = [address for address in interface.addresses if address.public_ip]
-    others = [address for address in public if address.public_ip != plan.staging.public_ip]
-    primary = interface.address(plan.idle.private_ip)
-    if interface.dual_stack_name and not others and (primary is None or primary.is_primary):
+    place = interface.address(plan.idle.private_ip)
+    others = [address for address in interface.addresses if address.public_ip and address != place]
+    if interface.dual_stack_name and not others and (place is None or place.is_primary):
         raise PreflightFailed(
             f"The network interface {interface.network_interface_id} of {plan.idle.server} has the public dual-stack "
             f"DNS name {interface.dual_stack_name}, and {plan.staging} is its only public IPv4 address: EC2 refuses to "

@@ -156,8 +156,8 @@ def plan(
     meant.
     """
     pair = request.pair
-    for address in (production, staging):
-        _refuse_foreign(pair, address)
+    for address, other in ((production, staging), (staging, production)):
+        _refuse_foreign(pair, address, other)
     live = pair.server_named(production.server)
     if live is None:
         raise PreflightFailed(_production_unassociated(pair, production, request.server))
@@ -186,17 +186,20 @@ def plan(
     )
 
 
-def _refuse_foreign(pair: Pair, address: Address) -> None:
+def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
+    """The command that it gives is safe to run: it does not put the address where it would displace the other one."""
     if address.service_managed:
         raise PreflightFailed(
             f"{capitalized(address)} is managed by the AWS service {address.service_managed}, which owns its "
             f"association. Nothing was changed. Configure an address of your own for pair {pair.name}."
         )
     if address.is_associated and address.server is None:
+        occupied = pair.server_named(other.server)
+        server = pair.other(occupied) if occupied else pair.servers[0]
         raise PreflightFailed(
             f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). Nothing was changed. "
-            f"Move it to one of the two with: {associate_command(address, Place(pair.servers[0]))} — or correct the "
-            f"pair in cdk.json and deploy."
+            f"Move it to {server.name} with: {associate_command(address, Place(server))} — or correct the pair in "
+            f"cdk.json and deploy."
         )
 
 

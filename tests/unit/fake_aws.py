@@ -31,8 +31,8 @@ def main(words: list[str]) -> int:
     if isinstance(answer, str):
         print(f"An error occurred ({answer}) when calling the operation: no", file=sys.stderr)
         return 254
-    found = answer.get(options["--query"])
-    print("None" if found is None else found)
+    value = answer.get(options["--query"])
+    print("None" if value is None else value)
     return 0
 
 

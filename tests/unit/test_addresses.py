@@ -1,104 +1,30 @@
-"""The door to EC2, against an EC2 in memory that can be slow to show a change, refuse, throttle or lose an answer."""
+"""The door to EC2's addresses: every change looks before and after, and undoes nothing that someone else did."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from moto import mock_aws
 
 from aws.addresses import VISIBLE_WITHIN_SECONDS, Addresses
 from aws.calls import ec2_client
-from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
-from domain.pair import Address, Pair, Server
-from domain.plan import Plan, plan
+from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile, PreflightFailed
+from domain.pair import Address, AddressName, Place
+from domain.plan import plan
 from domain.request import Request
-
-BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
-WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), [])
-STRANGER = "i-0cccccccc"
-INTERFACES = {"eni-0aaaaaaaa": BITTYBOT.instance_id, "eni-0bbbbbbbb": TAO.instance_id}
-WITH_INTERFACES = replace(
-    WEB,
-    servers=(
-        replace(BITTYBOT, network_interface_id="eni-0aaaaaaaa"),
-        replace(TAO, network_interface_id="eni-0bbbbbbbb"),
-    ),
-)
+from tests.unit.ec2_account import Ec2Account
 
 
-@dataclass
-class FakeEc2:
-    """Who holds which allocation id; `stale` further looks show what was before the last change."""
-
-    holders: dict[str, str | None] = field(
-        default_factory=lambda: {WEB.production: BITTYBOT.instance_id, WEB.staging: TAO.instance_id}
-    )
-    interfaces: dict[str, str] = field(default_factory=dict)
-    stale: int = 0
-    calls: list[str] = field(default_factory=list)
-    errors: dict[str, list[Exception]] = field(default_factory=dict)
-    lose_answers: bool = False
-    asked: dict[str, Any] = field(default_factory=dict)
-    managed: dict[str, str] = field(default_factory=dict)
-    _before: dict[str, str | None] = field(default_factory=dict)
-    _associations: int = 0
-
-    def _called(self, action: str, **parameters: Any) -> None:
-        self.calls.append(action)
-        if not self.lose_answers:
-            self._fail(action)
-        if parameters.get("DryRun"):
-            raise error("DryRunOperation", 412)
-
-    def _fail(self, action: str) -> None:
-        if self.errors.get(action):
-            raise self.errors[action].pop(0)
-
-    def describe_addresses(self, AllocationIds: list[str]) -> dict[str, Any]:  # noqa: N803  # EC2's names
-        self._called("DescribeAddresses")
-        holders = self._before if self.stale and self._before else self.holders
-        self.stale = max(self.stale - 1, 0)
-        return {"Addresses": [self._described(one, holders[one]) for one in reversed(AllocationIds)]}
-
-    def _described(self, allocation_id: str, holder: str | None) -> dict[str, Any]:
-        described = {"AllocationId": allocation_id, "PublicIp": f"198.51.100.{len(allocation_id)}"}
-        if holder:
-            described |= {"InstanceId": holder, "AssociationId": f"{allocation_id}@{holder}", "PrivateIpAddress": "p"}
-            described["NetworkInterfaceId"] = self.interfaces.get(allocation_id) or "eni-primary"
-        if allocation_id in self.managed:
-            described["ServiceManaged"] = self.managed[allocation_id]
-        return described
-
-    def associate_address(self, **parameters: Any) -> dict[str, Any]:
-        self.asked = parameters
-        self._called("AssociateAddress", **parameters)
-        self._before = dict(self.holders)
-        interface = parameters.get("NetworkInterfaceId", "")
-        self.holders[parameters["AllocationId"]] = parameters.get("InstanceId") or INTERFACES[interface]
-        self.interfaces[parameters["AllocationId"]] = interface
-        self._fail("AssociateAddress")
-        return {"AssociationId": "eipassoc-new"}
-
-    def disassociate_address(self, **parameters: Any) -> dict[str, Any]:
-        self._called("DisassociateAddress", **parameters)
-        self._before = dict(self.holders)
-        self.holders[parameters["AssociationId"].split("@")[0]] = None
-        self._fail("DisassociateAddress")
-        return {}
-
-    @property
-    def changes(self) -> list[str]:
-        return [call for call in self.calls if not call.startswith("Describe")]
-
-
-def error(code: str, status: int = 400) -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": "Says EC2."}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "Action")
+@pytest.fixture(scope="module")
+def account() -> Iterator[Ec2Account]:
+    with mock_aws():
+        yield Ec2Account()
 
 
 @pytest.fixture
-def ec2() -> FakeEc2:
-    return FakeEc2()
+def ec2(account: Ec2Account) -> Ec2Account:
+    account.reset()
+    return account
 
 
 @pytest.fixture
@@ -107,259 +33,374 @@ def slept() -> list[float]:
 
 
 @pytest.fixture
-def addresses(ec2: FakeEc2, slept: list[float]) -> Addresses:
-    return Addresses(WEB, ec2, sleep=slept.append)  # type: ignore[arg-type]
+def addresses(ec2: Ec2Account, slept: list[float]) -> Addresses:
+    return Addresses(ec2.pair, ec2.client, sleep=slept.append)
 
 
-def planned(addresses: Addresses) -> Plan:
-    return plan(Request(WEB), *addresses.look())
+def cut_over(addresses: Addresses, ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
+    """Moves production from bittybot to tao."""
+    return addresses.move_production(ec2.place(ec2.tao), coming_from=ec2.bittybot, first_try=first_try)
 
 
-def test_one_look_finds_both_addresses_whatever_their_order(addresses: Addresses, ec2: FakeEc2) -> None:
+def repair(addresses: Addresses, ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
+    """Puts staging, which is on no server, on tao."""
+    return addresses.move_staging(ec2.place(ec2.tao), coming_from=None, production_on=ec2.bittybot, first_try=first_try)
+
+
+def take_off(addresses: Addresses, ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
+    return addresses.disassociate_staging(live=ec2.place(ec2.bittybot), idle=ec2.place(ec2.tao), first_try=first_try)
+
+
+# Looking.
+
+
+def test_one_look_finds_both_addresses_and_where_they_stand(addresses: Addresses, ec2: Ec2Account) -> None:
     production, staging = addresses.look()
-    assert (production.name, production.allocation_id, production.server) == ("production", WEB.production, "bittybot")
-    assert (staging.name, staging.allocation_id, staging.server) == ("staging", WEB.staging, "tao")
+    assert (production.name, production.allocation_id, production.server) == (
+        "production",
+        ec2.pair.production,
+        "bittybot",
+    )
+    assert (staging.name, staging.public_ip, staging.server) == ("staging", "198.51.100.2", "tao")
+    assert production.stands_at(ec2.place(ec2.bittybot))
+    assert not production.stands_at(ec2.place(ec2.bittybot, primary=False))
     assert ec2.calls == ["DescribeAddresses"]
 
 
-def test_an_address_that_a_service_of_aws_manages_is_known_as_such(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.managed[WEB.production] = "nlb"
+def test_an_address_on_no_server_has_nothing_but_its_own_ids(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    _, staging = addresses.look()
+    assert replace(staging, border_group=None) == Address("staging", ec2.pair.staging, "198.51.100.2")
+    assert not staging.is_associated
+
+
+def test_a_service_of_aws_and_a_border_group_are_read(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.describe_more("production", ServiceManaged="nlb", NetworkBorderGroup="us-east-1-bos-1")
     production, staging = addresses.look()
-    assert (production.service_managed, staging.service_managed) == ("nlb", None)
+    assert (production.service_managed, production.border_group) == ("nlb", "us-east-1-bos-1")
+    assert staging.service_managed is None
 
 
 def test_the_slowest_call_of_a_client_ends_within_21_seconds() -> None:
-    config: Any = ec2_client().meta.config  # its attributes are made at run time
-    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
-    assert (config.connect_timeout, config.read_timeout) == (2, 5)
+    config = ec2_client().meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}  # type: ignore[attr-defined]
+    assert (config.connect_timeout, config.read_timeout) == (2, 5)  # type: ignore[attr-defined]
 
 
-def test_an_address_on_no_server_has_nothing_but_its_own_ids(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.holders[WEB.staging] = None
-    _, staging = addresses.look()
-    assert not staging.is_associated
-    assert (staging.server, staging.instance_id, staging.private_ip) == (None, None, None)
+def test_a_look_of_an_address_that_does_not_exist_is_refused(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.fail("DescribeAddresses", "InvalidAllocationID.NotFound")
+    with pytest.raises(EC2Refused, match=f"DescribeAddresses of {ec2.pair.production} and .* failed with"):
+        addresses.look()
 
 
-def test_an_address_that_stands_where_it_should_is_left_alone(addresses: Addresses, ec2: FakeEc2) -> None:
-    address, changed = addresses.associate("production", BITTYBOT, allow_reassociation=True)
+# Moving production.
+
+
+def test_production_is_moved_to_the_private_address_of_the_place(addresses: Addresses, ec2: Ec2Account) -> None:
+    place = ec2.place(ec2.tao, primary=False)
+    address, changed = addresses.move_production(place, coming_from=ec2.bittybot, first_try=True)
+    assert changed
+    assert address.stands_at(place)
+    assert ec2.parameters["AssociateAddress"] == {
+        "AllocationId": ec2.pair.production,
+        "AllowReassociation": True,
+        "InstanceId": ec2.tao.instance_id,
+        "PrivateIpAddress": place.private_ip,
+    }
+    assert ec2.holders == ("tao", "tao"), "staging is on another private address, and stays there"
+
+
+@pytest.mark.parametrize("first_try", [True, False])
+def test_production_that_stands_there_is_left_alone(addresses: Addresses, ec2: Ec2Account, first_try: bool) -> None:
+    place = ec2.place(ec2.bittybot)
+    address, changed = addresses.move_production(place, coming_from=ec2.tao, first_try=first_try)
     assert (address.server, changed) == ("bittybot", False)
     assert ec2.changes == []
 
 
-def test_an_address_on_another_private_address_of_the_server_is_moved(addresses: Addresses, ec2: FakeEc2) -> None:
-    with pytest.raises(EC2Unavailable):  # this EC2 puts it on "p" again
-        addresses.associate("production", BITTYBOT, allow_reassociation=True, private_ip="q")
-    assert ec2.changes == ["AssociateAddress"]
+@pytest.mark.parametrize(("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)])
+def test_production_that_someone_else_moved_is_not_touched(
+    addresses: Addresses, ec2: Ec2Account, first_try: bool, error: type[Exception]
+) -> None:
+    ec2.move("production", ec2.stranger)
+    with pytest.raises(error, match=rf"is on eni-\w+ of {ec2.stranger}, which is not in the pair; the plan was made"):
+        cut_over(addresses, ec2, first_try=first_try)
+    assert ec2.changes == []
 
 
-def test_a_change_counts_once_it_shows(addresses: Addresses, ec2: FakeEc2, slept: list[float]) -> None:
-    ec2.holders[WEB.staging] = None
-    ec2.stale = 4
-    address, changed = addresses.associate("production", TAO, allow_reassociation=True)
+def test_a_change_counts_once_a_look_shows_it(addresses: Addresses, ec2: Ec2Account, slept: list[float]) -> None:
+    ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 3))
+    address, changed = cut_over(addresses, ec2)
     assert (address.server, changed) == ("tao", True)
     assert len(slept) == 3
     assert ec2.changes == ["AssociateAddress"]
 
 
-def test_a_change_that_never_shows_may_be_tried_again(addresses: Addresses, ec2: FakeEc2, slept: list[float]) -> None:
-    ec2.stale = 1000
+def test_a_change_that_never_shows_may_be_tried_again(
+    addresses: Addresses, ec2: Ec2Account, slept: list[float]
+) -> None:
+    ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 1000))
     with pytest.raises(EC2Unavailable, match=r"accepted to associate .* does not show it yet"):
-        addresses.associate("production", TAO, allow_reassociation=True)
+        cut_over(addresses, ec2)
     assert sum(slept) == pytest.approx(VISIBLE_WITHIN_SECONDS, abs=1)
 
 
-def test_an_address_that_is_not_where_it_is_expected_is_not_touched(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.holders[WEB.production] = STRANGER
-    with pytest.raises(
-        AddressMoved, match=rf"on eni-primary of {STRANGER}, which is not in the pair; the plan was made with it on"
-    ):
-        addresses.associate("production", TAO, allow_reassociation=True, expected=[BITTYBOT.instance_id])
-    assert ec2.changes == []
-
-
-def test_an_address_that_is_where_it_shall_be_need_not_be_where_it_is_expected(addresses: Addresses) -> None:
-    _, changed = addresses.associate("production", BITTYBOT, allow_reassociation=True, expected=[TAO.instance_id])
-    assert not changed
-
-
-def test_staging_never_displaces_production(addresses: Addresses, ec2: FakeEc2) -> None:
-    with pytest.raises(EC2Unavailable, match=r"is on bittybot; associating the staging address .* would displace it"):
-        addresses.associate("staging", BITTYBOT, allow_reassociation=True)
-    assert ec2.changes == []
-
-
-@pytest.mark.parametrize("code", ["InternalError", "IncorrectInstanceState", "InvalidInstanceID"])
-def test_what_passes_by_itself_may_be_tried_again(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
-    ec2.errors["AssociateAddress"] = [error(code)]
-    with pytest.raises(EC2Unavailable, match=f"AssociateAddress of the production address .* failed with {code}"):
-        addresses.associate("production", TAO, allow_reassociation=True)
-
-
-@pytest.mark.parametrize("code", ["EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"])
-def test_what_is_throttled_has_a_name_of_its_own(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
-    ec2.errors["AssociateAddress"] = [error(code, 503)]
-    with pytest.raises(EC2Throttled, match=f"AssociateAddress of the production address .* failed with {code}"):
-        addresses.associate("production", TAO, allow_reassociation=True)
-
-
-def test_a_server_error_of_an_unknown_name_may_be_tried_again(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.errors["AssociateAddress"] = [error("SomethingNew", 500)]
-    with pytest.raises(EC2Unavailable):
-        addresses.associate("production", TAO, allow_reassociation=True)
-
-
-@pytest.mark.parametrize("code", ["Resource.AlreadyAssociated", "UnauthorizedOperation", "AuthFailure"])
-def test_what_ec2_refuses_for_good_is_not_tried_again(addresses: Addresses, ec2: FakeEc2, code: str) -> None:
-    ec2.errors["AssociateAddress"] = [error(code, 403)]
-    with pytest.raises(EC2Refused) as refused:
-        addresses.associate("production", TAO, allow_reassociation=True)
-    assert refused.value.code == code
-    assert "Says EC2." in str(refused.value)
-
-
-def test_an_answer_that_was_lost_is_found_by_the_next_try(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.lose_answers = True
-    ec2.errors["AssociateAddress"] = [ReadTimeoutError(endpoint_url="ec2")]
+def test_an_answer_that_was_lost_is_found_by_the_next_try(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.lose_answer("AssociateAddress")
     with pytest.raises(EC2Unavailable, match="got no answer"):
-        addresses.associate("production", TAO, allow_reassociation=True)
-    address, changed = addresses.associate("production", TAO, allow_reassociation=True)
+        cut_over(addresses, ec2)
+    address, changed = cut_over(addresses, ec2, first_try=False)
     assert (address.server, changed) == ("tao", False)
     assert ec2.changes == ["AssociateAddress"]
 
 
-def test_staging_is_taken_off_once(addresses: Addresses, ec2: FakeEc2) -> None:
-    before = planned(addresses)
-    assert addresses.disassociate_staging(before)[1] is True
-    assert addresses.disassociate_staging(before, first_try=False)[1] is False
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("InternalError", 400, EC2Unavailable),
+        ("IncorrectInstanceState", 400, EC2Unavailable),
+        ("InvalidInstanceID", 400, EC2Unavailable),
+        ("SomethingNew", 500, EC2Unavailable),
+        ("EC2ThrottledException", 503, EC2Throttled),
+        ("RequestLimitExceeded", 503, EC2Throttled),
+        ("Throttling", 400, EC2Throttled),
+        ("ThrottlingException", 400, EC2Throttled),
+        ("Resource.AlreadyAssociated", 400, EC2Refused),
+        ("UnauthorizedOperation", 403, EC2Refused),
+        ("AuthFailure", 403, EC2Refused),
+    ],
+)
+def test_what_ec2_says_becomes_an_error_that_says_whether_to_try_again(
+    addresses: Addresses, ec2: Ec2Account, code: str, status: int, error: type[Exception]
+) -> None:
+    ec2.fail("AssociateAddress", code, status)
+    with pytest.raises(error, match=f"AssociateAddress of the production address .* failed with {code}: EC2 says why"):
+        cut_over(addresses, ec2)
+    assert ec2.holders == ("bittybot", "tao")
+
+
+# Moving staging.
+
+
+def test_staging_is_moved_from_the_server_that_it_is_expected_on(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    secondary = ec2.place(ec2.bittybot, primary=False)
+    addresses.restore("staging", secondary)
+    address, changed = addresses.move_staging(
+        ec2.place(ec2.tao), coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True
+    )
+    assert (address.server, changed) == ("tao", True)
+    assert ec2.parameters["AssociateAddress"]["AllowReassociation"] is True
+    with pytest.raises(AddressMoved, match="is on tao"):
+        addresses.move_staging(secondary, coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True)
+
+
+def test_staging_that_must_be_on_no_server_is_put_on_one_without_reassociation(
+    addresses: Addresses, ec2: Ec2Account
+) -> None:
+    ec2.take_off("staging")
+    address, changed = repair(addresses, ec2)
+    assert (address.server, changed) == ("tao", True)
+    assert ec2.parameters["AssociateAddress"]["AllowReassociation"] is False
+    assert repair(addresses, ec2)[1] is False
+    assert ec2.changes == ["AssociateAddress"]
+
+
+@pytest.mark.parametrize(("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)])
+@pytest.mark.parametrize("stale", [False, True])
+def test_staging_that_someone_else_put_elsewhere_stays_there_even_if_no_look_showed_it(
+    addresses: Addresses, ec2: Ec2Account, first_try: bool, error: type[Exception], stale: bool
+) -> None:
+    ec2.take_off("staging")
+    if stale:
+        ec2.before("AssociateAddress", lambda: ec2.move("staging", ec2.stranger))
+    else:
+        ec2.move("staging", ec2.stranger)
+    with pytest.raises(error, match=f"staging .* of {ec2.stranger}, which is not in .* plan was made with it on no"):
+        repair(addresses, ec2, first_try=first_try)
+    assert ec2.holder("staging") == ec2.stranger
+    assert ec2.changes == (["AssociateAddress"] if stale else []), "EC2 refuses what a look does not show"
+
+
+def test_staging_that_ec2_calls_associated_and_a_look_does_not_may_be_tried_again(
+    addresses: Addresses, ec2: Ec2Account
+) -> None:
+    ec2.take_off("staging")
+    ec2.fail("AssociateAddress", "Resource.AlreadyAssociated")
+    with pytest.raises(EC2Unavailable, match=r"DescribeAddresses shows the staging address .* on no server"):
+        repair(addresses, ec2)
+
+
+def test_a_call_that_meets_its_own_effect_has_succeeded(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    ec2.lose_answer("AssociateAddress", "Resource.AlreadyAssociated")
+    address, changed = repair(addresses, ec2)
+    assert (address.server, changed) == ("tao", True)
+
+
+@pytest.mark.parametrize(("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)])
+def test_staging_is_not_moved_if_production_moved(
+    addresses: Addresses, ec2: Ec2Account, first_try: bool, error: type[Exception]
+) -> None:
+    ec2.take_off("staging")
+    ec2.move("production", ec2.stranger)
+    with pytest.raises(error, match="The production address"):
+        repair(addresses, ec2, first_try=first_try)
+    assert ec2.changes == []
+
+
+def test_production_that_moved_while_staging_did_is_reported(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    ec2.before("AssociateAddress", lambda: ec2.move("production", ec2.stranger))
+    with pytest.raises(MovedMeanwhile, match="The production address"):
+        repair(addresses, ec2)
+
+
+def test_staging_is_never_put_where_production_stands(addresses: Addresses, ec2: Ec2Account) -> None:
+    live = ec2.place(ec2.bittybot)
+    with pytest.raises(EC2Unavailable, match=r"is on bittybot; associating the staging address .* would displace it"):
+        addresses.move_staging(live, coming_from=ec2.tao, production_on=ec2.bittybot, first_try=True)
+    with pytest.raises(EC2Unavailable, match="would displace it"):
+        addresses.restore("staging", live)
+    assert ec2.changes == []
+
+
+# Restoring.
+
+
+def test_an_address_that_seems_to_be_there_is_restored_all_the_same(addresses: Addresses, ec2: Ec2Account) -> None:
+    cut_over(addresses, ec2)
+    ec2.stale = 1  # the next look shows production on bittybot
+    assert addresses.restore("production", ec2.place(ec2.bittybot))[1]
+    assert ec2.holder("production") == "bittybot"
+
+
+def test_production_that_someone_else_put_on_a_third_instance_stays_there(
+    addresses: Addresses, ec2: Ec2Account
+) -> None:
+    ec2.move("production", ec2.stranger)
+    with pytest.raises(MovedMeanwhile, match=f"of {ec2.stranger}, which is not in the pair. .* it stays there"):
+        addresses.restore("production", ec2.place(ec2.bittybot))
+    assert ec2.changes == []
+
+
+def test_production_on_no_server_is_restored(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    addresses.restore("production", ec2.place(ec2.bittybot))
+    assert ec2.holder("production") == "bittybot"
+
+
+@pytest.mark.parametrize("staging_on", ["stranger", "no server", "bittybot's other private address"])
+def test_staging_is_restored_from_anywhere(addresses: Addresses, ec2: Ec2Account, staging_on: str) -> None:
+    if staging_on == "stranger":
+        ec2.move("staging", ec2.stranger)
+    elif staging_on == "no server":
+        ec2.take_off("staging")
+    else:
+        addresses.restore("staging", ec2.place(ec2.bittybot, primary=False))
+    idle = ec2.place(ec2.tao, primary=False)
+    address, changed = addresses.restore("staging", idle)
+    assert changed
+    assert address.stands_at(idle)
+    assert ec2.holders == ("bittybot", "tao")
+
+
+# Taking staging off.
+
+
+def test_staging_is_taken_off_once(addresses: Addresses, ec2: Ec2Account) -> None:
+    address, changed = take_off(addresses, ec2)
+    assert (address.is_associated, changed) == (False, True)
+    assert take_off(addresses, ec2, first_try=False)[1] is False
     assert ec2.changes == ["DisassociateAddress"]
 
 
-def test_an_association_that_is_gone_is_as_good_as_disassociated(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.lose_answers = True  # it takes effect and says that it is not found
-    ec2.errors["DisassociateAddress"] = [error("InvalidAssociationID.NotFound")]
-    address, _ = addresses.disassociate_staging()
-    assert not address.is_associated
+@pytest.mark.parametrize("code", ["InvalidAssociationID.NotFound", "UnauthorizedOperation"])
+def test_an_association_that_is_gone_is_as_good_as_ended(addresses: Addresses, ec2: Ec2Account, code: str) -> None:
+    ec2.lose_answer("DisassociateAddress", code)
+    assert not take_off(addresses, ec2)[0].is_associated
+    ec2.move("staging", ec2.tao.instance_id)
+    ec2.fail("DisassociateAddress", code)
+    with pytest.raises(EC2Refused, match=f"DisassociateAddress of the staging address .* failed with {code}"):
+        take_off(addresses, ec2)
 
 
-def test_staging_that_somebody_took_off_before_the_first_try_has_moved(addresses: Addresses, ec2: FakeEc2) -> None:
-    before = planned(addresses)
-    ec2.holders[WEB.staging] = None
-    with pytest.raises(AddressMoved, match="is on no server; the plan was made with it on i-0bbbbbbbb"):
-        addresses.disassociate_staging(before)
-
-
-def test_staging_is_not_repaired_when_production_moved(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.holders |= {WEB.staging: None, WEB.production: STRANGER}
-    with pytest.raises(AddressMoved, match="The production address"):
-        addresses.associate("staging", TAO, allow_reassociation=True, production_on=BITTYBOT.instance_id)
+@pytest.mark.parametrize("moved", ["production", "staging"])
+def test_staging_stays_where_it_is_if_either_address_moved(addresses: Addresses, ec2: Ec2Account, moved: str) -> None:
+    ec2.move(moved, ec2.stranger)
+    with pytest.raises(AddressMoved, match=rf"The {moved} address .* of {ec2.stranger}"):
+        take_off(addresses, ec2)
     assert ec2.changes == []
 
 
-def test_an_address_that_seems_to_be_there_is_moved_there_by_force(addresses: Addresses, ec2: FakeEc2) -> None:
-    addresses.associate("production", TAO, allow_reassociation=True)
-    ec2.stale = 2  # shows it on bittybot again
-    addresses.associate("production", BITTYBOT, allow_reassociation=True, force=True)
-    assert ec2.holders[WEB.production] == BITTYBOT.instance_id
-
-
-def test_a_call_that_meets_its_own_effect_has_succeeded(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.holders[WEB.staging] = None
-    ec2.holders[WEB.production] = TAO.instance_id
-    ec2.lose_answers = True  # it takes effect and says that the address is associated already
-    ec2.errors["AssociateAddress"] = [error("Resource.AlreadyAssociated")]
-    address, _ = addresses.associate("staging", BITTYBOT, allow_reassociation=False)
-    assert address.server == "bittybot"
-
-
-@pytest.mark.parametrize("allow", [True, False])
-def test_what_may_be_reassociated_is_said_to_ec2(addresses: Addresses, ec2: FakeEc2, allow: bool) -> None:
-    addresses.associate("production", TAO, allow_reassociation=allow, private_ip="p")
-    assert ec2.asked["AllowReassociation"] is allow
-    assert ec2.asked["PrivateIpAddress"] == "p"
-
-
-@pytest.mark.parametrize("moved", [WEB.production, WEB.staging])
-def test_staging_stays_where_it_is_when_either_address_moved(addresses: Addresses, ec2: FakeEc2, moved: str) -> None:
-    before = planned(addresses)
-    ec2.holders[moved] = STRANGER
-    with pytest.raises(AddressMoved):
-        addresses.disassociate_staging(before)
-    assert ec2.changes == []
+def test_staging_that_someone_took_off_before_the_first_try_has_moved(addresses: Addresses, ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    with pytest.raises(AddressMoved, match=r"is on no server; the plan was made with it on tao \(i-"):
+        take_off(addresses, ec2)
 
 
 # Servers whose network interfaces are configured.
 
 
 @pytest.fixture
-def on_interfaces(ec2: FakeEc2, slept: list[float]) -> Addresses:
-    ec2.interfaces = {WEB.production: "eni-0aaaaaaaa", WEB.staging: "eni-0bbbbbbbb"}
-    return Addresses(WITH_INTERFACES, ec2, sleep=slept.append)  # type: ignore[arg-type]
+def on_interfaces(ec2: Ec2Account) -> Addresses:
+    bittybot, tao = (replace(each, network_interface_id=ec2.interface_of(each)) for each in ec2.pair.servers)
+    return Addresses(replace(ec2.pair, servers=(bittybot, tao)), ec2.client)
 
 
-def test_an_address_is_put_on_the_interface_that_is_configured(on_interfaces: Addresses, ec2: FakeEc2) -> None:
-    address, changed = on_interfaces.associate("production", WITH_INTERFACES.servers[1], allow_reassociation=True)
-    assert (address.server, changed) == ("tao", True)
-    assert ec2.asked["NetworkInterfaceId"] == "eni-0bbbbbbbb"
-    assert "InstanceId" not in ec2.asked
+def test_an_address_is_put_on_the_interface_that_is_configured(on_interfaces: Addresses, ec2: Ec2Account) -> None:
+    bittybot, tao = on_interfaces.pair.servers
+    address, _ = on_interfaces.move_production(Place(tao), coming_from=bittybot, first_try=True)
+    assert address.server == "tao"
+    assert ec2.parameters["AssociateAddress"]["NetworkInterfaceId"] == ec2.interface_of(ec2.tao)
+    assert "InstanceId" not in ec2.parameters["AssociateAddress"]
+    on_interfaces.rehearse_associate("staging", Place(bittybot))
+    assert ec2.parameters["AssociateAddress"]["NetworkInterfaceId"] == ec2.interface_of(ec2.bittybot)
 
 
-def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_of_the_pair(
-    on_interfaces: Addresses, ec2: FakeEc2
-) -> None:
-    ec2.interfaces[WEB.staging] = "eni-0dddddddd"
+def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_of_the_pair(ec2: Ec2Account) -> None:
+    tao = replace(ec2.tao, network_interface_id="eni-0dddddddd")
+    addresses = Addresses(replace(ec2.pair, servers=(ec2.bittybot, tao)), ec2.client)
     with pytest.raises(PreflightFailed) as refused:
-        plan(Request(WITH_INTERFACES), *on_interfaces.look())
-    assert "is on eni-0dddddddd of i-0bbbbbbbb, which is not in the pair web" in str(refused.value)
-    assert "--network-interface-id eni-0aaaaaaaa" in str(refused.value)
-
-
-def test_the_rehearsal_asks_for_the_interfaces_too(on_interfaces: Addresses, ec2: FakeEc2) -> None:
-    on_interfaces.rehearse_associate("staging", WITH_INTERFACES.servers[0])
-    assert ec2.asked["NetworkInterfaceId"] == "eni-0aaaaaaaa"
-    assert "InstanceId" not in ec2.asked
+        plan(Request(addresses.pair), *addresses.look())
+    assert f"{ec2.interface_of(ec2.tao)} of {tao.instance_id}, which is not in the pair web" in str(refused.value)
+    assert "--network-interface-id eni-0dddddddd" in str(refused.value)
 
 
 # The rehearsals.
 
 
-def staging_association(addresses: Addresses) -> str:
-    return str(planned(addresses).staging.association_id)
-
-
-def test_a_rehearsal_changes_nothing(addresses: Addresses, ec2: FakeEc2) -> None:
-    before = dict(ec2.holders)
-    addresses.rehearse_associate("production", TAO)
-    addresses.rehearse_disassociate(staging_association(addresses))
-    assert ec2.holders == before
-    assert ec2.changes == ["AssociateAddress", "DisassociateAddress"]
-
-
-@pytest.mark.parametrize(("name", "allocation_id"), [("production", WEB.production), ("staging", WEB.staging)])
-def test_a_rehearsal_asks_for_the_very_move(addresses: Addresses, ec2: FakeEc2, name: Any, allocation_id: str) -> None:
-    addresses.rehearse_associate(name, TAO)
-    assert ec2.asked == {
-        "AllocationId": allocation_id,
+@pytest.mark.parametrize("name", ["production", "staging"])
+def test_a_rehearsal_asks_for_the_very_move_and_changes_nothing(
+    addresses: Addresses, ec2: Ec2Account, name: AddressName
+) -> None:
+    place = ec2.place(ec2.bittybot, primary=False)
+    addresses.rehearse_associate(name, place)
+    assert ec2.parameters["AssociateAddress"] == {
+        "AllocationId": ec2.pair.production if name == "production" else ec2.pair.staging,
         "AllowReassociation": True,
         "DryRun": True,
-        "InstanceId": TAO.instance_id,
+        "InstanceId": ec2.bittybot.instance_id,
+        "PrivateIpAddress": place.private_ip,
     }
+    addresses.rehearse_disassociate(ec2.described("staging")["AssociationId"])
+    assert ec2.calls == ["AssociateAddress (dry run)", "DisassociateAddress (dry run)"]
+    assert ec2.holders == ("bittybot", "tao")
 
 
-def test_a_permission_that_is_missing_is_a_failed_preflight(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.errors["AssociateAddress"] = [error("UnauthorizedOperation", 403)]
-    with pytest.raises(PreflightFailed, match=r"AssociateAddress of .* failed with UnauthorizedOperation"):
-        addresses.rehearse_associate("production", TAO)
-
-
-def test_a_throttled_rehearsal_may_be_tried_again(addresses: Addresses, ec2: FakeEc2) -> None:
-    ec2.errors["DisassociateAddress"] = [error("RequestLimitExceeded", 503)]
-    with pytest.raises(EC2Throttled):
-        addresses.rehearse_disassociate(staging_association(addresses))
-    ec2.errors["AssociateAddress"] = [error("RequestLimitExceeded", 503)]
-    with pytest.raises(EC2Throttled):
-        addresses.rehearse_associate("staging", BITTYBOT)
-    assert len(ec2.changes) == 2
+@pytest.mark.parametrize(
+    ("code", "error"), [("UnauthorizedOperation", PreflightFailed), ("RequestLimitExceeded", EC2Throttled)]
+)
+def test_a_missing_permission_is_a_failed_preflight_and_a_throttled_rehearsal_is_tried_again(
+    addresses: Addresses, ec2: Ec2Account, code: str, error: type[Exception]
+) -> None:
+    ec2.fail("AssociateAddress", code)
+    with pytest.raises(error, match=f"AssociateAddress of {ec2.pair.production} .* failed with {code}"):
+        addresses.rehearse_associate("production", ec2.place(ec2.tao))
+    ec2.fail("DisassociateAddress", code)
+    with pytest.raises(error, match=rf"DisassociateAddress of .* \(eipassoc-1\) failed with {code}"):
+        addresses.rehearse_disassociate("eipassoc-1")
+    assert len(ec2.calls) == 2
 
 
 def test_an_address_reads_as_a_person_would_say_it() -> None:

@@ -42,7 +42,7 @@ def put_alarm(client: CloudWatchClient, name: str, state: str = "OK", reason: st
 # One look
 
 
-def test_a_look_tells_the_alarms_in_alarm_and_the_names_that_are_none(cloudwatch: CloudWatchClient) -> None:
+def test_a_look_shows_the_alarms_in_alarm_and_the_names_of_no_alarm(cloudwatch: CloudWatchClient) -> None:
     put_alarm(cloudwatch, "errors", "ALARM", "5 errors > 1\n\x1b[2J" + "x" * 500)
     put_alarm(cloudwatch, "latency", "OK")
     put_alarm(cloudwatch, "cold", "INSUFFICIENT_DATA")

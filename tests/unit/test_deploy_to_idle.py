@@ -1,4 +1,4 @@
-"""The pipeline's Deploy action: on which server the release lands, what CodePipeline is told, and what is refused."""
+"""The pipeline's Deploy action: on which server the release lands, what CodePipeline gets, and what is refused."""
 
 import json
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ def test_the_release_goes_to_the_server_that_holds_the_staging_address(live: str
         (Ec2(fails="UnauthorizedOperation"), "Cannot tell which server of pair web is idle."),
     ],
 )
-def test_nothing_is_sent_where_no_server_is_idle_for_sure(ec2: Ec2, says: str) -> None:
+def test_nothing_is_sent_if_it_is_not_certain_which_server_is_idle(ec2: Ec2, says: str) -> None:
     ssm = Ssm()
     with pytest.raises(NotDeployed, match=says):
         send(idle_server(ec2, ssm))
@@ -132,14 +132,14 @@ def test_a_command_that_runs_longer_than_one_call_is_looked_at_again_in_the_next
 
 
 @pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled"])
-def test_a_command_that_fails_is_told_with_what_it_said(status: str) -> None:
+def test_a_command_that_fails_is_reported_with_its_output(status: str) -> None:
     look = {"Status": status, "StatusDetails": f"{status}!", "StandardErrorContent": "disk full\n"}
     idle = idle_server(ssm=Ssm([look]))
     with pytest.raises(NotDeployed, match=f"on tao .* ended {status}!.*Production was not touched.*disk full"):
         idle.finished(send(idle))
 
 
-def test_a_command_of_which_nothing_can_be_learnt_is_given_up_after_its_time_and_no_sooner() -> None:
+def test_a_command_whose_status_stays_unknown_is_given_up_after_its_time_and_no_sooner() -> None:
     clock = Clock()
     idle = idle_server(ssm=Ssm(["ThrottlingException"]), clock=clock)
     deployment = send(idle)
@@ -162,18 +162,18 @@ def test_a_server_that_became_live_while_it_was_deployed_to_is_not_called_deploy
         idle.finished(deployment)
 
 
-# What CodePipeline is told
+# What CodePipeline gets
 
 
 @dataclass
 class CodePipeline:
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    results: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def put_job_success_result(self, **result: Any) -> None:
-        self.told.append(("success", result))
+        self.results.append(("success", result))
 
     def put_job_failure_result(self, **result: Any) -> None:
-        self.told.append(("failure", result))
+        self.results.append(("failure", result))
 
 
 def job(token: str | None = None) -> dict[str, Any]:
@@ -186,26 +186,26 @@ def test_a_deployment_that_is_done_names_the_server_for_the_cutover() -> None:
     codepipeline = CodePipeline()
     work(job(), idle_server(), codepipeline)
     variables = {"server": "tao", "instanceId": SERVERS["tao"]}
-    assert codepipeline.told == [("success", {"jobId": "job-1", "outputVariables": variables})]
+    assert codepipeline.results == [("success", {"jobId": "job-1", "outputVariables": variables})]
 
 
 def test_a_deployment_that_goes_on_is_sent_once_and_followed_by_its_token() -> None:
     codepipeline, ssm = CodePipeline(), Ssm([{"Status": "InProgress"}])
     work(job(), idle_server(ssm=ssm), codepipeline)
-    ((kind, result),) = codepipeline.told
+    ((kind, result),) = codepipeline.results
     assert kind == "success"
     assert set(result) == {"jobId", "continuationToken"}
     assert 1 <= len(result["continuationToken"]) <= 2048
     ssm.looks = [{"Status": "Success"}]
     work(job(result["continuationToken"]), idle_server(ssm=ssm), codepipeline)
-    assert codepipeline.told[1][1]["outputVariables"]["server"] == "tao"
+    assert codepipeline.results[1][1]["outputVariables"]["server"] == "tao"
     assert len(ssm.sent) == 1
 
 
 def test_a_deployment_that_fails_fails_the_job_in_words_that_codepipeline_takes() -> None:
     codepipeline = CodePipeline()
     work(job(), idle_server(ssm=Ssm([{"Status": "Failed", "StandardErrorContent": "x" * 24_000}])), codepipeline)
-    ((kind, result),) = codepipeline.told
+    ((kind, result),) = codepipeline.results
     assert kind == "failure"
     assert result["failureDetails"]["type"] == "JobFailed"
     assert "on tao" in result["failureDetails"]["message"]

@@ -1,59 +1,68 @@
-"""What is asked of EC2 about the servers and addresses of a plan before anything is changed."""
+"""What EC2 shows of the two servers of a pair, and how long its status checks are waited for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from aws.servers import SECONDS_BETWEEN_LOOKS, Servers
 from domain.errors import EC2Refused, EC2Throttled
-from domain.pair import Address, Pair, Server
-from domain.plan import Plan, plan
-from domain.request import Request
-from tests.unit.test_addresses import error
+from domain.picture import NetworkInterface, PrivateAddress
+from tests.unit.example_pair import BITTYBOT, TAO, WEB
 
-BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
-WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), [])
-PLAN = plan(
-    Request(WEB),
-    Address("production", WEB.production, "198.51.100.1", "eipassoc-1", BITTYBOT.instance_id, server="bittybot"),
-    Address("staging", WEB.staging, "198.51.100.2", "eipassoc-2", TAO.instance_id, server="tao"),
-)
+STAGING = {
+    "PublicIp": "198.51.100.2",
+    "AllocationId": WEB.staging,
+    "AssociationId": "eipassoc-1",
+    "IpOwnerId": "123456789012",
+}
+
+
+def error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "EC2 says why."}}, "Action")
 
 
 @dataclass
 class FakeEc2:
-    """Two servers, running and passed; what `statuses` says of the idle one is said once each, the last for ever."""
+    """Two running servers whose status checks have passed.
+
+    Successive looks at the status checks show `statuses`, None for nothing; the last status stays.
+    """
 
     states: dict[str, str] = field(default_factory=dict)
-    interfaces: dict[str, list[str]] = field(default_factory=dict)
-    elastic_ips: dict[str, dict[str, str]] = field(default_factory=dict)
+    interfaces: list[dict[str, Any]] = field(default_factory=list)
     transfers: list[dict[str, str]] = field(default_factory=list)
     statuses: list[dict[str, str] | None] = field(default_factory=lambda: [{}])
     errors: dict[str, Exception] = field(default_factory=dict)
-    asked: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
     looks: int = 0
 
     def _called(self, action: str, **parameters: Any) -> None:
-        self.asked[action] = parameters
+        self.parameters[action] = parameters
         if action in self.errors:
             raise self.errors[action]
 
     def describe_instances(self, **parameters: Any) -> dict[str, Any]:
         self._called("DescribeInstances", **parameters)
-        return {"Reservations": [{"Instances": [self._instance(one)]} for one in parameters["InstanceIds"]]}
+        instances = [
+            {"InstanceId": each, "State": {"Name": self.states.get(each, "running")}}
+            for each in parameters["InstanceIds"]
+        ]
+        return {"Reservations": [{"Instances": [instance]} for instance in instances]}
 
-    def _instance(self, instance_id: str) -> dict[str, Any]:
-        interfaces = self.interfaces.get(instance_id, [f"eni-of-{instance_id}"])
-        association = self.elastic_ips.get(instance_id)
+    def describe_network_interfaces(self, **parameters: Any) -> dict[str, Any]:
+        self._called("DescribeNetworkInterfaces", **parameters)
+        return {"NetworkInterfaces": self.interfaces}
+
+    def describe_availability_zones(self, **parameters: Any) -> dict[str, Any]:
+        self._called("DescribeAvailabilityZones", **parameters)
+        groups = {"us-east-1a": "us-east-1", "us-east-1-bos-1a": "us-east-1-bos-1"}
         return {
-            "InstanceId": instance_id,
-            "State": {"Name": self.states.get(instance_id, "running")},
-            "NetworkInterfaces": [
-                {"NetworkInterfaceId": one, **({"Association": association} if association else {})}
-                for one in interfaces
-            ],
+            "AvailabilityZones": [
+                {"ZoneName": each, "NetworkBorderGroup": groups[each]} for each in parameters["ZoneNames"]
+            ]
         }
 
     def describe_address_transfers(self, **parameters: Any) -> dict[str, Any]:
@@ -61,20 +70,19 @@ class FakeEc2:
         return {"AddressTransfers": self.transfers}
 
     def describe_instance_status(self, **parameters: Any) -> dict[str, Any]:
-        self._called("DescribeInstanceStatus", **parameters)
         self.looks += 1
-        found = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-        if found is None:
+        self._called("DescribeInstanceStatus", **parameters)
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if status is None:
             return {"InstanceStatuses": []}
         passed = {"SystemStatus": "ok", "InstanceStatus": "ok"}
-        return {"InstanceStatuses": [{key: {"Status": status} for key, status in (passed | found).items()}]}
+        return {"InstanceStatuses": [{check: {"Status": value} for check, value in (passed | status).items()}]}
 
 
 class Clock:
-    """Time passes only while somebody sleeps."""
+    """Time passes only while someone sleeps."""
 
-    def __init__(self) -> None:
-        self.now = 100.0
+    now = 100.0
 
     def read(self) -> float:
         return self.now
@@ -95,170 +103,179 @@ def clock() -> Clock:
 
 @pytest.fixture
 def servers(ec2: FakeEc2, clock: Clock) -> Servers:
-    return of(PLAN, ec2, clock)
+    return Servers(WEB, ec2, clock=clock.read, sleep=clock.sleep)  # type: ignore[arg-type]
 
 
-def of(planned: Plan, ec2: FakeEc2, clock: Clock) -> Servers:
-    return Servers(planned, ec2, clock=clock.read, sleep=clock.sleep)  # type: ignore[arg-type]
+# The picture.
+
+
+def interface(name: str, instance_id: str, *addresses: Any, zone: str = "us-east-1a", **more: Any) -> dict[str, Any]:
+    return {
+        "NetworkInterfaceId": name,
+        "Attachment": {"InstanceId": instance_id},
+        "AvailabilityZone": zone,
+        "PrivateIpAddresses": list(addresses) or [{"PrivateIpAddress": "10.0.0.10", "Primary": True}],
+        **more,
+    }
+
+
+def test_the_picture_shows_each_servers_state_and_its_own_interfaces(servers: Servers, ec2: FakeEc2) -> None:
+    ec2.states[TAO.instance_id] = "stopped"
+    ec2.interfaces = [
+        interface("eni-2", TAO.instance_id),
+        interface("eni-0", BITTYBOT.instance_id),
+        interface("eni-1", TAO.instance_id),
+    ]
+    instances = servers.picture(with_border_groups=False).instances
+    bittybot, tao = instances[BITTYBOT.instance_id], instances[TAO.instance_id]
+    assert (bittybot.state, set(bittybot.interfaces)) == ("running", {"eni-0"})
+    assert (tao.state, set(tao.interfaces)) == ("stopped", {"eni-1", "eni-2"})
+    ids = [BITTYBOT.instance_id, TAO.instance_id]
+    assert ec2.parameters["DescribeInstances"] == {"InstanceIds": ids}
+    assert ec2.parameters["DescribeNetworkInterfaces"] == {
+        "Filters": [{"Name": "attachment.instance-id", "Values": ids}]
+    }
+
+
+def interface_shown(servers: Servers, ec2: FakeEc2, *addresses: Any, **more: Any) -> NetworkInterface:
+    ec2.interfaces = [interface("eni-0", BITTYBOT.instance_id, *addresses, **more)]
+    picture = servers.picture(with_border_groups=True)
+    return picture.instances[BITTYBOT.instance_id].interfaces["eni-0"]
+
+
+def test_an_interface_has_its_private_addresses_and_whose_public_address_is_on_each(
+    servers: Servers, ec2: FakeEc2
+) -> None:
+    second = {"PrivateIpAddress": "10.0.0.11", "Primary": False, "Association": STAGING}
+    shown = interface_shown(servers, ec2, {"PrivateIpAddress": "10.0.0.10", "Primary": True}, second)
+    public = PrivateAddress("10.0.0.11", False, "198.51.100.2", WEB.staging, "eipassoc-1", "123456789012")
+    assert shown.addresses == (PrivateAddress("10.0.0.10"), public)
+    assert shown.primary == PrivateAddress("10.0.0.10")
 
 
 @pytest.mark.parametrize(
-    ("server", "state", "says"),
+    ("options", "name"),
     [
-        (TAO, "stopped", "tao .* is to become live and is stopped"),
-        (TAO, "pending", "tao .* is to become live and is pending"),
-        (BITTYBOT, "terminated", "bittybot .* is terminated and cannot hold an address"),
+        ({"PublicDualStackDnsName": "i.ip.aws"}, "i.ip.aws"),
+        ({"PublicDualStackDnsName": "i.ip.aws", "DnsHostnameType": "public-dual-stack-dns-name"}, "i.ip.aws"),
+        ({"PublicDualStackDnsName": "i.ip.aws", "DnsHostnameType": "public-ipv4-dns-name"}, None),
+        ({"PublicDualStackDnsName": ""}, None),
+        ({}, None),
     ],
 )
-def test_an_instance_in_the_wrong_state_is_refused(
-    servers: Servers, ec2: FakeEc2, server: Server, state: str, says: str
+def test_a_dual_stack_name_counts_while_it_is_in_use(
+    servers: Servers, ec2: FakeEc2, options: dict[str, str], name: str | None
 ) -> None:
-    ec2.states[server.instance_id] = state
-    with pytest.raises(EC2Refused, match=says):
-        servers.check_instances()
+    assert interface_shown(servers, ec2, PublicIpDnsNameOptions=options).dual_stack_name == name
 
 
-def test_a_former_live_server_that_is_stopped_may_hold_the_staging_address(servers: Servers, ec2: FakeEc2) -> None:
-    ec2.states[BITTYBOT.instance_id] = "stopped"
-    servers.check_instances()
-
-
-@pytest.mark.parametrize("interfaces", [[], ["eni-1", "eni-2"]])
-def test_a_server_needs_one_network_interface_or_one_that_is_configured(
-    servers: Servers, ec2: FakeEc2, interfaces: list[str]
+def test_the_border_group_of_an_interface_is_its_zones_and_takes_a_call_of_its_own(
+    servers: Servers, ec2: FakeEc2
 ) -> None:
-    ec2.interfaces[BITTYBOT.instance_id] = interfaces
-    with pytest.raises(EC2Refused, match=f"bittybot .* has {len(interfaces)} network interfaces .*networkInterfaces"):
-        servers.check_instances()
+    assert interface_shown(servers, ec2, zone="us-east-1-bos-1a").border_group == "us-east-1-bos-1"
+    assert ec2.parameters.pop("DescribeAvailabilityZones") == {"ZoneNames": ["us-east-1-bos-1a"]}
+    picture = servers.picture(with_border_groups=False)
+    assert picture.instances[BITTYBOT.instance_id].interfaces["eni-0"].border_group is None
+    assert "DescribeAvailabilityZones" not in ec2.parameters
 
 
-def test_the_interface_that_is_configured_is_the_one_that_is_looked_at(ec2: FakeEc2, clock: Clock) -> None:
-    ec2.interfaces[TAO.instance_id] = ["eni-1", "eni-2"]
-    of(replace(PLAN, idle=replace(TAO, network_interface_id="eni-2")), ec2, clock).check_instances()
-    with pytest.raises(EC2Refused, match=r"tao .* does not have the network interface eni-3 .* attached: eni-1, eni-2"):
-        of(replace(PLAN, idle=replace(TAO, network_interface_id="eni-3")), ec2, clock).check_instances()
-
-
-def test_a_third_elastic_ip_on_a_server_is_not_displaced(servers: Servers, ec2: FakeEc2) -> None:
-    ec2.elastic_ips[TAO.instance_id] = {"PublicIp": "203.0.113.7", "IpOwnerId": "123456789012"}
-    with pytest.raises(EC2Refused, match=r"tao .* holds the Elastic IP 203.0.113.7, which is not of this pair"):
-        servers.check_instances()
-
-
-@pytest.mark.parametrize("public_ip", ["198.51.100.1", "198.51.100.2"])
-def test_the_addresses_of_the_pair_are_no_obstacle(servers: Servers, ec2: FakeEc2, public_ip: str) -> None:
-    ec2.elastic_ips[TAO.instance_id] = {"PublicIp": public_ip, "IpOwnerId": "123456789012"}
-    servers.check_instances()
-
-
-def test_a_public_address_that_ec2_assigned_makes_room(servers: Servers, ec2: FakeEc2) -> None:
-    ec2.elastic_ips[TAO.instance_id] = {"PublicIp": "203.0.113.7", "IpOwnerId": "amazon"}
-    servers.check_instances()
-
-
-# Transfers to another account.
-
-
-@pytest.mark.parametrize("allocation_id", [WEB.production, WEB.staging])
-def test_an_address_that_is_offered_to_another_account_is_refused(
-    servers: Servers, ec2: FakeEc2, allocation_id: str
+@pytest.mark.parametrize(("status", "offered"), [("pending", True), ("disabled", False), ("accepted", False)])
+def test_an_address_is_offered_to_another_account_while_the_transfer_is_pending(
+    servers: Servers, ec2: FakeEc2, status: str, offered: bool
 ) -> None:
-    pending = {"AllocationId": allocation_id, "TransferAccountId": "123456789012", "AddressTransferStatus": "pending"}
-    ec2.transfers = [pending]
-    with pytest.raises(EC2Refused, match=f"offered to the account 123456789012.* --allocation-id {allocation_id}"):
-        servers.check_transfers()
-    assert ec2.asked["DescribeAddressTransfers"] == {"AllocationIds": [WEB.production, WEB.staging]}
+    ec2.transfers = [
+        {"AllocationId": WEB.staging, "TransferAccountId": "210987654321", "AddressTransferStatus": status}
+    ]
+    offers = servers.picture(with_border_groups=False).offered_to
+    assert offers == ({WEB.staging: "210987654321"} if offered else {})
+    assert ec2.parameters["DescribeAddressTransfers"] == {"AllocationIds": [WEB.production, WEB.staging]}
 
 
-@pytest.mark.parametrize("status", ["disabled", "accepted"])
-def test_a_transfer_that_was_withdrawn_or_is_over_is_no_obstacle(servers: Servers, ec2: FakeEc2, status: str) -> None:
-    ec2.transfers = [{"AllocationId": WEB.production, "AddressTransferStatus": status}]
-    servers.check_transfers()
+def test_of_addresses_that_were_never_offered_ec2_may_say_that_there_is_no_transfer(
+    servers: Servers, ec2: FakeEc2
+) -> None:
+    ec2.errors["DescribeAddressTransfers"] = error("InvalidAddressTransfer.NotFound")
+    assert servers.picture(with_border_groups=False).offered_to == {}
 
 
 # EC2's status checks.
 
 
+def wait(servers: Servers, within_seconds: float = 60) -> None:
+    servers.wait_for_status_checks(TAO, within_seconds)
+
+
 @pytest.mark.parametrize(
-    ("check", "says"),
+    ("check", "message"),
     [
         ("SystemStatus", "system status: impaired"),
         ("InstanceStatus", "instance status: impaired"),
         ("AttachedEbsStatus", "attached EBS status: impaired"),
     ],
 )
-def test_an_impaired_server_is_refused_at_once(servers: Servers, ec2: FakeEc2, check: str, says: str) -> None:
+def test_an_impaired_server_is_refused_at_once(servers: Servers, ec2: FakeEc2, check: str, message: str) -> None:
     ec2.statuses = [{"InstanceStatus": "initializing", check: "impaired"}]
-    with pytest.raises(EC2Refused, match=f"status checks of tao .* have failed .*{says}"):
-        servers.check_status(60)
+    with pytest.raises(EC2Refused, match=f"status checks of tao .* have failed .*{message}"):
+        wait(servers)
     assert ec2.looks == 1
 
 
-@pytest.mark.parametrize("status", ["ok", "not-applicable"])
-def test_a_server_whose_checks_have_passed_is_fit_at_the_first_look(
+@pytest.mark.parametrize("status", ["ok", "not-applicable", "initializing", "insufficient-data"])
+def test_a_server_passes_at_the_first_look_whatever_ec2_does_not_know_of_its_volumes(
     servers: Servers, ec2: FakeEc2, clock: Clock, status: str
 ) -> None:
     ec2.statuses = [{"AttachedEbsStatus": status}]
-    servers.check_status(0)
-    assert (ec2.looks, clock.now) == (1, 100)
-    assert ec2.asked["DescribeInstanceStatus"] == {"InstanceIds": [TAO.instance_id]}
+    wait(servers, 0)
+    assert (ec2.looks, clock.now) == (1, Clock.now)
+    assert ec2.parameters["DescribeInstanceStatus"] == {"InstanceIds": [TAO.instance_id]}
 
 
 @pytest.mark.parametrize("unknown", [{"SystemStatus": "initializing"}, {"InstanceStatus": "insufficient-data"}, None])
-def test_checks_that_are_not_over_are_waited_for(
+def test_checks_that_are_not_complete_are_waited_for(
     servers: Servers, ec2: FakeEc2, clock: Clock, unknown: dict[str, str] | None
 ) -> None:
     ec2.statuses = [unknown, unknown, {}]
-    servers.check_status(60)
-    assert clock.now == 100 + 2 * SECONDS_BETWEEN_LOOKS
-
-
-@pytest.mark.parametrize("status", ["initializing", "insufficient-data"])
-def test_attached_volumes_that_ec2_knows_nothing_of_yet_do_not_block(
-    servers: Servers, ec2: FakeEc2, status: str
-) -> None:
-    ec2.statuses = [{"AttachedEbsStatus": status}]
-    servers.check_status(0)
-    assert ec2.looks == 1
+    wait(servers)
+    assert clock.now == Clock.now + 2 * SECONDS_BETWEEN_LOOKS
 
 
 def test_they_are_waited_for_until_the_deadline_and_no_longer(servers: Servers, ec2: FakeEc2, clock: Clock) -> None:
     ec2.statuses = [{"SystemStatus": "initializing"}]
-    with pytest.raises(EC2Refused, match=r"not over within 60 s \(system status: initializing\)"):
-        servers.check_status(60)
-    assert clock.now == 160
-    assert ec2.looks == 13
-
-
-# Whatever is asked may be refused or fail.
-
-CHECKS: dict[str, Callable[[Servers], None]] = {
-    "DescribeInstances": Servers.check_instances,
-    "DescribeAddressTransfers": Servers.check_transfers,
-    "DescribeInstanceStatus": lambda servers: servers.check_status(60),
-}
-
-
-@pytest.mark.parametrize("action", CHECKS)
-def test_a_call_that_is_refused_is_named_and_one_that_fails_may_be_tried_again(
-    servers: Servers, ec2: FakeEc2, action: str
-) -> None:
-    ec2.errors[action] = error("UnauthorizedOperation", 403)
-    with pytest.raises(EC2Refused, match=f"{action} of .* failed with UnauthorizedOperation"):
-        CHECKS[action](servers)
-    ec2.errors[action] = error("RequestLimitExceeded", 503)
-    with pytest.raises(EC2Throttled, match=f"{action} of .* failed with RequestLimitExceeded"):
-        CHECKS[action](servers)
+    with pytest.raises(EC2Refused, match=r"did not complete within 60 s \(system status: initializing\)"):
+        wait(servers)
+    assert (clock.now, ec2.looks) == (Clock.now + 60, 13)
 
 
 def test_a_look_that_is_throttled_while_the_checks_are_waited_for_is_made_again(ec2: FakeEc2, clock: Clock) -> None:
     initializing = {"InstanceStatus": "initializing"}
     ec2.statuses = [initializing, initializing, {}]
-    throttled = error("RequestLimitExceeded", 503)
 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
-        ec2.errors = {} if ec2.errors else {"DescribeInstanceStatus": throttled}
+        ec2.errors = {} if ec2.errors else {"DescribeInstanceStatus": error("RequestLimitExceeded")}
 
-    Servers(PLAN, ec2, clock=clock.read, sleep=sleep).check_status(60)  # type: ignore[arg-type]
-    assert ec2.looks == 3
+    wait(Servers(WEB, ec2, clock=clock.read, sleep=sleep))  # type: ignore[arg-type]
+    assert (ec2.looks, clock.now) == (5, Clock.now + 4 * SECONDS_BETWEEN_LOOKS)
+
+
+# Every call may be refused or throttled.
+
+CALLS: dict[str, Callable[[Servers], object]] = {
+    "DescribeInstances": lambda servers: servers.picture(with_border_groups=False),
+    "DescribeNetworkInterfaces": lambda servers: servers.picture(with_border_groups=False),
+    "DescribeAvailabilityZones": lambda servers: servers.picture(with_border_groups=True),
+    "DescribeAddressTransfers": lambda servers: servers.picture(with_border_groups=False),
+    "DescribeInstanceStatus": wait,
+}
+
+
+@pytest.mark.parametrize("action", CALLS)
+@pytest.mark.parametrize(
+    ("code", "kind"), [("UnauthorizedOperation", EC2Refused), ("RequestLimitExceeded", EC2Throttled)]
+)
+def test_a_call_that_is_refused_is_named_and_one_that_is_throttled_may_be_tried_again(
+    servers: Servers, ec2: FakeEc2, action: str, code: str, kind: type[Exception]
+) -> None:
+    ec2.errors[action] = error(code)
+    with pytest.raises(kind, match=f"{action} of .* failed with {code}"):
+        CALLS[action](servers)

@@ -1,0 +1,52 @@
+"""The pair that the tests of the domain are about: its servers, and its addresses wherever they stand."""
+
+from domain.pair import Address, AddressName, Pair, Place, Server
+from domain.plan import Interrupted, Plan, plan
+from domain.request import Request
+
+BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
+STRANGER = Server("stranger", "i-0cccccccc")
+WEB = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", (BITTYBOT, TAO), [{"port": 80}])
+# The primary private address of each server.
+PRIMARY = {BITTYBOT: "10.0.0.10", TAO: "10.0.0.20", STRANGER: "10.0.0.30"}
+
+
+def address(name: AddressName, on: Server | None, private_ip: str | None = None) -> Address:
+    """An address of the pair, on this private address of a server: the primary one, unless another is named."""
+    production = name == "production"
+    allocation_id, public_ip = (WEB.production, "198.51.100.1") if production else (WEB.staging, "198.51.100.2")
+    if on is None:
+        return Address(name, allocation_id, public_ip)
+    return Address(
+        name,
+        allocation_id,
+        public_ip,
+        association_id=f"eipassoc-{name}",
+        instance_id=on.instance_id,
+        network_interface_id=f"eni-of-{on.name}",
+        private_ip=private_ip or PRIMARY[on],
+        server=on.name if on in WEB.servers else None,
+    )
+
+
+def planned(
+    *,
+    production: Server | None = BITTYBOT,
+    staging: Server | None = TAO,
+    asked: Server | None = None,
+    interrupted: Server | None = None,
+    keep_live: bool = False,
+) -> Plan:
+    """The plan of pair `web` whose addresses are on these servers."""
+    return plan(
+        Request(WEB, asked),
+        address("production", production),
+        address("staging", staging),
+        interrupted=Interrupted(interrupted.name) if interrupted else None,
+        keep_live=keep_live,
+    )
+
+
+def place(server: Server, private_ip: str | None = None) -> Place:
+    """A place on a server: its primary private address, unless another is named."""
+    return Place(server, private_ip or PRIMARY[server])

@@ -1,0 +1,223 @@
+"""The handlers that describe and move addresses: what an event becomes, and what is returned."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.core import patch_client
+
+import associate_address
+import describe_addresses
+import describe_restored
+import disassociate_address
+from describe_addresses import refuse_alarms
+from domain.errors import InvalidRequest, MovedMeanwhile, PreflightFailed, Redriven, RollbackFailed
+from domain.pair import Place
+from tests.unit.ec2_account import Ec2Account
+from tests.unit.handler_calls import CONTEXT
+from tests.unit.misbehaving_servers import answering, saying, serving
+from tests.unit.test_alarms import put_alarm
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Ec2Account]:
+    with mock_aws():
+        patch_client(describe_addresses.ec2)  # made at import
+        yield Ec2Account()
+
+
+@pytest.fixture
+def ec2(account: Ec2Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ec2Account:
+    account.reset()
+    monkeypatch.setenv("PAIRS_FILE", str(tmp_path / "pairs.json"))
+    configure(account, tmp_path)
+    return account
+
+
+def configure(ec2: Ec2Account, folder: Path, **keys: Any) -> None:
+    pair = ec2.pair
+    configured = {
+        "production": pair.production,
+        "staging": pair.staging,
+        "servers": {server.name: server.instance_id for server in pair.servers},
+        "healthCheck": pair.health_check,
+        "bakeSeconds": 0,
+        "alarms": [],
+        **keys,
+    }
+    (folder / "pairs.json").write_text(json.dumps({"web": configured}))
+
+
+def planned_place(place: Place) -> dict[str, Any]:
+    return {**place.to_json(), "more": "of the plan"}
+
+
+# DescribeAddresses.
+
+
+def describe(request: Any, **event: Any) -> dict[str, Any]:
+    return describe_addresses.handler({"execution": "cutover-1", "request": request, **event}, CONTEXT)
+
+
+def test_a_sound_pair_is_planned_for_with_the_places_of_both_addresses(ec2: Ec2Account) -> None:
+    plan = describe({})
+    assert plan["decision"] == "CUT_OVER"
+    assert plan["live"] == ec2.place(ec2.bittybot).to_json()
+    assert plan["idle"] == ec2.place(ec2.tao).to_json()
+
+
+def test_an_interrupted_execution_is_finished_where_it_had_staging(ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    place = ec2.place(ec2.tao, primary=False)
+    plan = describe({}, interrupted={"server": "bittybot", "privateIps": {"tao": place.private_ip}})
+    assert (plan["decision"], plan["idle"]) == ("REPAIR", place.to_json())
+    assert describe({}, interrupted={"server": "tao", "privateIps": {}}, keepLive=True)["decision"] == "REPAIR"
+
+
+def test_what_no_plan_is_safe_for_is_refused_with_what_was_found(ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    refusal = describe({})
+    assert (refusal["decision"], refusal["target"]) == ("REFUSED", "-")
+    assert "no record says what was begun" in refusal["reason"]
+    assert refusal["staging"]["server"] is None
+
+
+def test_a_server_that_is_unfit_is_refused(ec2: Ec2Account) -> None:
+    client = boto3.client("ec2")
+    client.stop_instances(InstanceIds=[ec2.tao.instance_id])
+    refusal = describe({})
+    client.start_instances(InstanceIds=[ec2.tao.instance_id])
+    assert refusal["decision"] == "REFUSED"
+    assert "is to become live and is stopped, not running. Nothing was changed." in refusal["reason"]
+
+
+def test_a_wrong_request_is_an_error_and_ec2_that_shows_no_addresses_a_failed_preflight(ec2: Ec2Account) -> None:
+    with pytest.raises(InvalidRequest):
+        describe({"pair": "api"})
+    boto3.client("ec2").release_address(AllocationId=ec2.pair.staging)
+    with pytest.raises(PreflightFailed, match=r"InvalidAllocationID\.NotFound"):
+        describe({})
+
+
+# Its alarms.
+
+
+def test_an_alarm_in_alarm_refuses_a_cutover_and_no_repair(ec2: Ec2Account, tmp_path: Path) -> None:
+    configure(ec2, tmp_path, alarms=["errors", "latency"])
+    cloudwatch = boto3.client("cloudwatch")
+    put_alarm(cloudwatch, "errors")
+    put_alarm(cloudwatch, "latency")
+    assert describe({})["decision"] == "CUT_OVER"
+    put_alarm(cloudwatch, "latency", "ALARM")
+    refusal = describe({})
+    assert refusal["decision"] == "REFUSED"
+    assert refusal["reason"].startswith('The alarm "latency" is in ALARM')
+    assert "Nothing was changed. Fix what the alarm reports" in refusal["reason"]
+    ec2.take_off("staging")
+    assert describe({"serverName": "bittybot"})["decision"] == "REPAIR"
+
+
+def test_alarms_that_do_not_exist_are_named_in_part_and_printably(ec2: Ec2Account) -> None:
+    put_alarm(boto3.client("cloudwatch"), "errors")
+    with pytest.raises(PreflightFailed) as refused:
+        refuse_alarms(["errors", "a\n", "x" * 255, "c", "d", "e"])
+    assert str(refused.value) == (
+        f'CloudWatch has no alarm named "a?", "{"x" * 77}...", "c" (and 2 more). Nothing was changed. Correct alarms '
+        f"in cdk.json and deploy."
+    )
+
+
+def test_alarms_that_cannot_be_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = saying(b"denied").replace(b"200 OK", b"403 Forbidden")
+    with serving(answering(denied)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{server.ip}:{server.port}")
+        with pytest.raises(PreflightFailed, match=r"alarms cannot be read: DescribeAlarms .* Nothing was changed\."):
+            refuse_alarms(["errors"])
+
+
+# The states that change an address.
+
+
+def associate(ec2: Ec2Account, action: str, place: Place, **keys: Any) -> dict[str, Any]:
+    event = {"execution": "cutover-1", "action": action, "pair": "web", "redriven": False, **keys}
+    event |= {"server": place.server.name, "privateIp": place.private_ip}
+    return associate_address.create_handler(ec2.client, sleep=lambda _: None)(event, CONTEXT)
+
+
+def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
+    return disassociate_address.create_handler(ec2.client, sleep=lambda _: None)(
+        {"execution": "cutover-1", "pair": "web", **keys}, CONTEXT
+    )
+
+
+def places(ec2: Ec2Account) -> dict[str, Any]:
+    return {"live": planned_place(ec2.place(ec2.bittybot)), "idle": planned_place(ec2.place(ec2.tao))}
+
+
+def test_the_changes_of_a_cutover_return_the_address_as_it_stands_then(ec2: Ec2Account) -> None:
+    bittybot, tao = ec2.place(ec2.bittybot), ec2.place(ec2.tao)
+    first = disassociate(ec2, **places(ec2), firstTry=True, redriven=False)
+    assert (first["address"]["server"], first["changed"]) == (None, True)
+    second = associate(ec2, "move production", tao, comingFrom="bittybot", firstTry=True)
+    assert (second["address"]["server"], second["changed"]) == ("tao", True)
+    third = associate(ec2, "move staging", bittybot, productionOn="tao", firstTry=True)
+    assert (third["address"]["privateIp"], third["changed"]) == (bittybot.private_ip, True)
+    assert ec2.holders == ("tao", "bittybot")
+    assert not associate(ec2, "move staging", bittybot, productionOn="tao", comingFrom="tao", firstTry=True)["changed"]
+
+
+def test_a_restored_address_stands_at_its_place(ec2: Ec2Account) -> None:
+    ec2.move("staging", ec2.stranger)
+    place = ec2.place(ec2.tao, primary=False)
+    restored = associate(ec2, "restore", place, address="staging")
+    assert (restored["address"]["privateIp"], restored["changed"]) == (place.private_ip, True)
+    ec2.move("production", ec2.stranger)
+    with pytest.raises(MovedMeanwhile):
+        associate(ec2, "restore", ec2.place(ec2.bittybot), address="production")
+
+
+def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
+    place = ec2.place(ec2.tao)
+    with pytest.raises(Redriven):
+        disassociate(ec2, **places(ec2), firstTry=True, redriven=True)
+    with pytest.raises(Redriven):
+        associate(ec2, "move production", place, comingFrom="bittybot", firstTry=True, redriven=True)
+    with pytest.raises(Redriven):
+        associate(ec2, "restore", place, address="production", redriven=True)
+    assert ec2.calls == []
+
+
+def test_a_rehearsal_changes_nothing_and_says_so(ec2: Ec2Account) -> None:
+    place = ec2.place(ec2.tao)
+    event = {"execution": "cutover-1", "action": "rehearse", "pair": "web", "address": "production"}
+    event |= {"server": "tao", "privateIp": str(place.private_ip)}
+    assert associate_address.create_handler(ec2.client)(event, CONTEXT) == {"changed": False}
+    association = ec2.described("staging")["AssociationId"]
+    assert disassociate(ec2, rehearse=True, associationId=association) == {"changed": False}
+    assert ec2.calls == ["AssociateAddress (dry run)", "DisassociateAddress (dry run)"]
+
+
+# DescribeRestored.
+
+
+def test_a_pair_that_is_sound_as_planned_is_restored_once_a_look_shows_it(ec2: Ec2Account) -> None:
+    slept: list[float] = []
+    handler = describe_restored.create_handler(ec2.client, sleep=slept.append)
+    event = {"execution": "cutover-1", "pair": "web", **places(ec2)}
+    restored = handler(event, CONTEXT)
+    assert (restored["production"]["server"], restored["staging"]["server"]) == ("bittybot", "tao")
+    assert slept == []
+    ec2.take_off("staging")
+    with pytest.raises(RollbackFailed) as failed:
+        handler(event, CONTEXT)
+    assert sum(slept) > 9
+    message = str(failed.value)
+    assert message.startswith("Production is on bittybot (i-")
+    assert "staging is on no server; production should be on bittybot" in message
+    assert f"A person must act. Run: aws ec2 associate-address --allocation-id {ec2.pair.staging} " in message

@@ -1,0 +1,254 @@
+"""Whatever can be known without a change is known, and refused, before the first change."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.errors import PreflightFailed
+from domain.fitness import complete
+from domain.pair import Server
+from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
+from domain.plan import Plan, plan
+from domain.request import Request
+from tests.unit.example_pair import BITTYBOT, PRIMARY, TAO, WEB, address, place, planned
+
+CUT_OVER = planned()
+# Staging is on no server and goes to tao.
+REPAIR = planned(staging=None, asked=BITTYBOT)
+REPAIR_AND_CUT_OVER = planned(staging=None, asked=TAO)
+SECONDARY = {BITTYBOT: "10.0.0.11", TAO: "10.0.0.21"}
+FOREIGN = {"public_ip": "203.0.113.7", "allocation_id": "eipalloc-0dddd", "association_id": "eipassoc-7"}
+OTHER_TEAM = {**FOREIGN, "owner": "123456789012"}
+AUTO_ASSIGNED = {"public_ip": "203.0.113.8", "owner": "amazon"}
+
+
+def interface(server: Server, *, second: dict[str, str] | None = None, **primary: str | None) -> NetworkInterface:
+    """The interface of a server, with two private addresses, and the public addresses of the pair on the primary."""
+    elastic = {BITTYBOT: "198.51.100.1", TAO: "198.51.100.2"}[server]
+    return NetworkInterface(
+        f"eni-of-{server.name}",
+        (
+            PrivateAddress(PRIMARY[server], **{"public_ip": elastic, "owner": "123456789012", **primary}),
+            PrivateAddress(SECONDARY[server], is_primary=False, **(second or {})),
+        ),
+    )
+
+
+def instance(*interfaces: NetworkInterface, state: str = "running") -> Instance:
+    return Instance(state, {each.network_interface_id: each for each in interfaces})
+
+
+def picture(bittybot: Instance | None = None, tao: Instance | None = None, **more: Any) -> Picture:
+    """Two running servers, unless one is described."""
+    return Picture(
+        {
+            BITTYBOT.instance_id: bittybot or instance(interface(BITTYBOT)),
+            TAO.instance_id: tao or instance(interface(TAO)),
+        },
+        **more,
+    )
+
+
+def refusal(plan: Plan, picture: Picture) -> str:
+    with pytest.raises(PreflightFailed) as refused:
+        complete(plan, picture)
+    assert "Nothing was changed." in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("plan", [CUT_OVER, REPAIR, REPAIR_AND_CUT_OVER], ids=lambda plan: plan.decision)
+def test_a_plan_that_everything_is_fit_for_is_completed_with_both_places(plan: Plan) -> None:
+    completed = complete(plan, picture())
+    assert (completed.live, completed.idle) == (place(BITTYBOT), place(TAO))
+    assert replace(completed, idle=plan.idle) == plan
+
+
+# The places.
+
+
+def test_the_places_are_the_private_addresses_that_the_addresses_stand_on() -> None:
+    secondary = plan(
+        Request(WEB), address("production", BITTYBOT, SECONDARY[BITTYBOT]), address("staging", TAO, SECONDARY[TAO])
+    )
+    assert complete(secondary, picture()) == secondary
+
+
+@pytest.mark.parametrize(
+    ("recorded", "private_ip"),
+    [
+        ({"tao": SECONDARY[TAO], "bittybot": PRIMARY[BITTYBOT]}, SECONDARY[TAO]),
+        ({"tao": "10.0.0.99"}, PRIMARY[TAO]),
+        ({}, PRIMARY[TAO]),
+    ],
+    ids=["recorded", "recorded and removed since", "not recorded"],
+)
+def test_staging_goes_where_an_interrupted_execution_had_it_or_else_to_the_primary_private_address(
+    recorded: dict[str, str], private_ip: str
+) -> None:
+    assert complete(REPAIR, picture(), private_ips=recorded).idle == place(TAO, private_ip)
+
+
+def test_where_staging_stands_counts_more_than_a_record() -> None:
+    assert complete(CUT_OVER, picture(), private_ips={"tao": SECONDARY[TAO]}).idle == place(TAO)
+
+
+# The instances.
+
+
+@pytest.mark.parametrize(
+    ("plan", "server", "state", "message"),
+    [
+        (CUT_OVER, TAO, "stopped", "tao (i-0bbbbbbbb) is to become live and is stopped, not running."),
+        (REPAIR_AND_CUT_OVER, TAO, "pending", "tao (i-0bbbbbbbb) is to become live and is pending, not running."),
+        (CUT_OVER, BITTYBOT, "terminated", "bittybot (i-0aaaaaaaa) is terminated and cannot hold an address."),
+        (REPAIR, TAO, "pending", "tao (i-0bbbbbbbb) is pending and cannot hold an address."),
+        (REPAIR, BITTYBOT, "stopping", "bittybot (i-0aaaaaaaa) is stopping and cannot hold an address."),
+    ],
+)
+def test_an_instance_in_the_wrong_state_is_refused(plan: Plan, server: Server, state: str, message: str) -> None:
+    refused = refusal(plan, picture(**{server.name: instance(interface(server), state=state)}))
+    assert refused.startswith(message)
+    assert "Start it" in refused
+
+
+@pytest.mark.parametrize(("plan", "server"), [(CUT_OVER, BITTYBOT), (REPAIR, TAO), (REPAIR, BITTYBOT)])
+def test_a_server_that_does_not_become_live_may_be_stopped(plan: Plan, server: Server) -> None:
+    complete(plan, picture(**{server.name: instance(interface(server), state="stopped")}))
+
+
+# The network interfaces.
+
+ETH0, ETH1 = (replace(interface(TAO), network_interface_id=name) for name in ("eni-0", "eni-1"))
+
+
+def with_tao_on(network_interface_id: str) -> Plan:
+    tao = replace(TAO, network_interface_id=network_interface_id)
+    return replace(CUT_OVER, idle=replace(CUT_OVER.idle, server=tao))
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "message"),
+    [
+        ([], "tao (i-0bbbbbbbb) has 0 network interfaces (none), and"),
+        ([ETH0, ETH1], "tao (i-0bbbbbbbb) has 2 network interfaces (eni-0, eni-1), and"),
+    ],
+)
+def test_a_server_needs_one_network_interface_or_one_that_is_configured(
+    interfaces: list[NetworkInterface], message: str
+) -> None:
+    refused = refusal(CUT_OVER, picture(tao=instance(*interfaces)))
+    assert refused.startswith(message)
+    assert "Say which one is meant, with networkInterfaces in cdk.json, and deploy." in refused
+
+
+def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None:
+    occupied = replace(ETH0, addresses=(PrivateAddress(PRIMARY[TAO], **OTHER_TEAM),))
+    two_interfaces = picture(tao=instance(occupied, ETH1))
+    complete(with_tao_on("eni-1"), two_interfaces)
+    assert "203.0.113.7" in refusal(with_tao_on("eni-0"), two_interfaces)
+    assert "does not have the network interface eni-2 of cdk.json; attached: eni-0, eni-1." in refusal(
+        with_tao_on("eni-2"), two_interfaces
+    )
+
+
+# Someone else's Elastic IP is never displaced.
+
+
+@pytest.mark.parametrize("plan", [REPAIR, REPAIR_AND_CUT_OVER], ids=lambda plan: plan.decision)
+def test_another_teams_elastic_ip_where_staging_would_go_is_refused_with_the_command_that_takes_it_off(
+    plan: Plan,
+) -> None:
+    message = refusal(plan, picture(tao=instance(interface(TAO, **OTHER_TEAM))))
+    assert message.startswith("tao (i-0bbbbbbbb) holds the Elastic IP 203.0.113.7 on its private address 10.0.0.20.")
+    assert "It is not one of pair web" in message
+    assert "aws ec2 disassociate-address --association-id eipassoc-7" in message
+
+
+def test_another_teams_elastic_ip_on_another_private_address_is_no_obstacle() -> None:
+    complete(REPAIR_AND_CUT_OVER, picture(tao=instance(interface(TAO, public_ip=None, second=OTHER_TEAM))))
+    complete(CUT_OVER, picture(bittybot=instance(interface(BITTYBOT, second=OTHER_TEAM))))
+
+
+def test_another_teams_elastic_ip_on_the_recorded_private_address_is_refused() -> None:
+    occupied = picture(tao=instance(interface(TAO, public_ip=None, second=OTHER_TEAM)))
+    with pytest.raises(PreflightFailed, match=r"203\.0\.113\.7 on its private address 10\.0\.0\.21"):
+        complete(REPAIR, occupied, private_ips={"tao": SECONDARY[TAO]})
+
+
+def test_a_public_address_that_ec2_assigned_makes_room() -> None:
+    complete(REPAIR_AND_CUT_OVER, picture(tao=instance(interface(TAO, **AUTO_ASSIGNED))))
+
+
+# Network border groups.
+
+
+@pytest.mark.parametrize(
+    ("production", "staging", "differ"),
+    [
+        ("us-east-1", "us-east-1-bos-1", True),
+        ("us-east-1", "us-east-1", False),
+        ("us-east-1", None, False),
+        (None, None, False),
+    ],
+)
+def test_addresses_in_different_border_groups_cannot_change_places(
+    production: str | None, staging: str | None, differ: bool
+) -> None:
+    grouped = replace(
+        CUT_OVER,
+        production=replace(CUT_OVER.production, border_group=production),
+        staging=replace(CUT_OVER.staging, border_group=staging),
+    )
+    if not differ:
+        complete(grouped, picture())
+        return
+    message = refusal(grouped, picture())
+    assert "in the network border group us-east-1, and the staging address 198.51.100.2" in message
+    assert "Allocate an address in the border group of both servers" in message
+
+
+@pytest.mark.parametrize("server", WEB.servers)
+def test_a_server_in_another_border_group_than_the_addresses_is_refused(server: Server) -> None:
+    grouped = replace(REPAIR, production=replace(REPAIR.production, border_group="us-east-1"))
+    elsewhere = replace(interface(server), border_group="us-east-1-bos-1")
+    message = refusal(grouped, picture(**{server.name: instance(elsewhere)}))
+    assert message.startswith(f"{server} is in the network border group us-east-1-bos-1, and the addresses")
+    complete(grouped, picture(**{server.name: instance(replace(elsewhere, border_group="us-east-1"))}))
+
+
+# An interface with a public dual-stack DNS name: EC2 does not take its only public IPv4 address from it.
+
+
+def dual_stack(server: Server = TAO, **addresses: Any) -> Picture:
+    named = replace(interface(server, **addresses), dual_stack_name="i-0b.us-east-1.ip.aws")
+    return picture(**{server.name: instance(named)})
+
+
+def test_the_only_public_address_of_an_interface_with_a_dual_stack_name_is_refused() -> None:
+    message = refusal(CUT_OVER, dual_stack())
+    assert "eni-of-tao of tao (i-0bbbbbbbb) has the public dual-stack DNS name i-0b.us-east-1.ip.aws" in message
+    assert "aws ec2 modify-public-ip-dns-name-options --network-interface-id eni-of-tao" in message
+
+
+@pytest.mark.parametrize("primary", [AUTO_ASSIGNED, {"public_ip": None}], ids=["auto-assigned", "none"])
+def test_the_only_public_address_is_refused_before_staging_is_repaired(primary: Any) -> None:
+    assert "is its only public IPv4 address" in refusal(REPAIR_AND_CUT_OVER, dual_stack(**primary))
+
+
+def test_a_dual_stack_name_is_no_obstacle_with_a_second_public_address_or_off_the_primary_private_address() -> None:
+    complete(CUT_OVER, dual_stack(second=OTHER_TEAM))
+    complete(CUT_OVER, dual_stack(BITTYBOT))
+    complete(REPAIR, dual_stack())
+    on_secondary = plan(Request(WEB), CUT_OVER.production, address("staging", TAO, SECONDARY[TAO]))
+    complete(on_secondary, dual_stack(public_ip=None, second={"public_ip": "198.51.100.2"}))
+
+
+# Transfers to another account.
+
+
+@pytest.mark.parametrize("allocation_id", [WEB.production, WEB.staging])
+def test_an_address_that_is_offered_to_another_account_is_refused(allocation_id: str) -> None:
+    message = refusal(CUT_OVER, picture(offered_to={allocation_id: "210987654321"}))
+    assert f"({allocation_id}) is offered to the account 210987654321" in message
+    assert f"aws ec2 disable-address-transfer --allocation-id {allocation_id}" in message
