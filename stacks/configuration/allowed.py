@@ -56,7 +56,8 @@ class Allowed(GroupedMetadata):
                 raise problem(self.words) from None
             errors = [_raised_again(each) for each in error.errors()]
         errors += [
-            InitErrorDetails(type=problem(to, found), loc=at, input=value) for at, found, to in self._rule(value)
+            InitErrorDetails(type=problem(allowed, found), loc=at, input=value)
+            for at, found, allowed in self._rule(value)
         ]
         if errors:
             raise ValidationError.from_exception_data("configuration", errors)

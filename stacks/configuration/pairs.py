@@ -43,8 +43,8 @@ def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
     first = next((way for way in ways if way in ("public", "private")), None)
     for index, way in enumerate(ways):
         if way in ("public", "private") and way != first:
-            found = f"{shown(way)}, and healthCheck[{ways.index(first)}].via is {shown(first)}"
-            yield (index, "via"), found, "the same for every check of a pair, because one function runs them"
+            both = f"{shown(way)}, and healthCheck[{ways.index(first)}].via is {shown(first)}"
+            yield (index, "via"), both, "the same for every check of a pair, because one function runs them"
 
 
 CHECKS = Allowed(
@@ -103,7 +103,10 @@ class Pair(Section):
     @field_validator("bakeSeconds")
     @classmethod
     def _can_fail_and_fits_behind_the_checks(cls, bake: int, info: ValidationInfo) -> int:
-        """One function checks production, bakes, and goes on until it is decided whether the server is unhealthy."""
+        """One function checks production, bakes, and goes on until it is decided whether the server is unhealthy.
+
+        The bounds follow from the checks, so they are known when these are valid.
+        """
         checks = info.data.get("healthCheck")
         if not bake or not checks:
             return bake

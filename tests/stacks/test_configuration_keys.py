@@ -1,0 +1,247 @@
+"""What each key of the configuration allows by itself, and what is reported of a wrong value or a wrong name."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stacks.configuration.allowed import sections_in, words_of
+from stacks.configuration.problems import path_of, shown
+from stacks.configuration.settings import Settings, configured
+from tests.stacks.contexts import (
+    BITTYBOT,
+    COMPLETE,
+    INTERFACES,
+    OBJECT,
+    OF_A_RESPONSE,
+    PRODUCTION,
+    SERVERS,
+    STAGING,
+    TAO,
+    TCP,
+    assert_only_problem,
+    changed,
+    check,
+    pair,
+    problems_of,
+    steps,
+    without,
+)
+
+# Values that a key allows although they look odd, and values that it does not, by path.
+ALLOWED: dict[str, list[object]] = {
+    "pairs.web.alarms": [[], ["a", "w" * 255, 'Fehlerquote (über 1 %) "web"'], [str(number) for number in range(100)]],
+    "pairs.web.networkInterfaces": [dict(reversed(INTERFACES.items()))],
+    "pairs.web.healthCheck": [{}, [{}] * 10],
+    "pairs.web.healthCheck[0].port": [1, 65535],
+    "pairs.web.healthCheck[0].path": ["/", "/health?deep=1", "/" + "x" * 1023, "/@other.example/"],
+    "pairs.web.healthCheck[0].matcher": ["200-499", "200,202,301-301,400-499"],
+    "pairs.web.healthCheck[0].bodyContains": ["x", "é" * 255, ' "ready": true '],
+    "pairs.web.healthCheck[0].hostHeader": [
+        "a", f"{'.'.join(['a' * 63] * 3)}.{'a' * 61}:65535", "localhost:1", "1.xn--bcher-kva.A-1.example",
+    ],
+    "pairs.web.healthCheck[0].headers": [
+        {"a": ""}, {f"X-{number}": "v" for number in range(20)}, {"n" * 64: "v" * 1024},
+        {"!#$%&'*+-.^_`|~09AZaz": "\"{% $x %}' \\ ~"}, {"Authorization": "Bearer x", "User-Agent": "probe"},
+    ],
+    "vpc.subnetIds": [[f"subnet-{number:017x}" for number in range(16)]],
+    "ciAccess.github.branch": ["release/1.x"],
+    "pipeline.deploy.command": ["echo {a} {", "x" * 1000],
+}  # fmt: skip
+REFUSED: dict[str, tuple[str, list[object]]] = {
+    "pairs.web.production": (
+        'an allocation id: "eipalloc-" and 8 or 17 lower-case hex digits',
+        ["203.0.113.7", BITTYBOT, PRODUCTION.upper(), PRODUCTION[:-1], f"{PRODUCTION}\n", "*"],
+    ),
+    "pairs.web.servers": ("exactly two servers", [{"tao": TAO}, SERVERS | {"ada": "i-5e6f7a8b"}, [BITTYBOT, TAO]]),
+    "pairs.web.servers.tao": ("an instance id", [STAGING, f"{BITTYBOT}0", 7, "i-*"]),
+    "pairs.web.networkInterfaces.tao": ("the id of a network interface", [TAO, "eni-1a2b3c4d5", {}]),
+    "pairs.web.healthCheck": ("an object, or a list of 1 to 10 objects, with the keys protocol", ["/", [], [{}] * 11]),
+    "pairs.web.healthCheck[1]": ("an object with the keys protocol", [None, [{}], "TCP"]),
+    "pairs.web.bakeSeconds": ("a whole number from 0 to 840", [-1, 841, "60", True, 1.5, 60.0, 10**5000]),
+    "pairs.web.alarms": ("a list of 0 to 100 alarm names", ["a", {"a": "b"}, [str(number) for number in range(101)]]),
+    "pairs.web.alarms[0]": (
+        "an alarm's name of 1 to 255 printable characters",
+        ["", "x" * 256, "a\n", "a\0b", "a\u2028b", "a\ud800", 7, ["a"]],
+    ),
+    "pairs.web.healthCheck[0].protocol": ('"HTTP", "HTTPS" or "TCP"', ["http", "UDP", "TCP\n", ["HTTP"]]),
+    "pairs.web.healthCheck[0].via": ('"public" or "private"', ["Private", "private\n", True]),
+    "pairs.web.healthCheck[1].verifyCertificate": ("true or false", ["false", 0]),
+    "pairs.web.healthCheck[0].path": (
+        'one "/" and then at most 1023 printable ASCII characters',
+        ["health", "", "//evil.example/", "/a b", "/ HTTP/1.1\r\nHost: evil", "/health\n", "/wéb", "/" + "x" * 1024],
+    ),
+    "pairs.web.healthCheck[0].matcher": (
+        "status codes from 200 to 499",
+        ["", 200, "199", "200-500", "299-200", "200,", "200, 301", "200-250-299", "200\n"],
+    ),
+    "pairs.web.healthCheck[0].hostHeader": (
+        "a DNS name of at most 253 characters, no IP address",
+        [
+            "", f"{'a' * 64}.example", f"{'.'.join(['a' * 63] * 3)}.{'a' * 62}", "a." * 100_000 + "a", "a..example",
+            "a.example.", ".example", "-a.example", "a-.example", "my_app", "*.example", "bücher.example",
+            "a\uff11.example", "http://a.example", "a.example/health", "me@a.example", "a.example ", "a.example\n",
+            "a.example\n:80", "a.example\r\nX-Evil: 1", "203.0.113.7", "203.0.113.7:80", "3405803783", "[2001:db8::1]",
+            "a:0", "a:65536", "a:080", "a:", ":80",
+        ],
+    ),
+    "pairs.web.healthCheck[0].headers": (
+        "an object of 1 to 20 headers", [{}, {f"X-{n}": "" for n in range(21)}, ["X-Probe: 1"]],
+    ),
+    "pairs.web.healthCheck[0].headers.X-Probe": (
+        "a header's value: at most 1024 printable ASCII characters, no space at either end",
+        ["1\r\nX-Evil: 1", "1\n", "a\tb", "a\0", "a\x7f", "é", " v", "v ", " ", "v" * 1025, 1, None, ["v"]],
+    ),
+    "pairs.web.healthCheck[0].identityHeader": (
+        "a header's name: 1 to 64 letters, digits", ["", "x" * 65, "X Server", "X-Server\r\n", "X:", "X-é", "\u212a"],
+    ),
+    "vpc.subnetIds": ("a list of 1 to 16 subnet ids", [[], "subnet-1a2b3c4d", [f"subnet-{n:08x}" for n in range(17)]]),
+    "vpc.securityGroupIds[0]": ("a security group's id", ["sg-1a2b3c4d\n", "subnet-1a2b3c4d", ["sg-1a2b3c4d"]]),
+    "notifications.emails[0]": ("an e-mail address", ["ops", "a@b", "ops@example.com\r\nBcc: all@example.com"]),
+    "ciAccess.github.repository": (
+        '"owner/name", or "owner@id/name@id"',
+        ["octo-org/*", "*", "octo", "octo@1/repo", "octo/repo:ref:refs/heads/main"],
+    ),
+    "ciAccess.github.branch": ("one branch", ["*", "${aws:x}", "main\n"]),
+    "ciAccess.github.audience": ('no "*"', ["*"]),
+    "ciAccess.github.provider": ('"existing", if the account has a provider', ["new"]),
+    "ciAccess.gitlab.project": ('"group/name"', ["octo", "octo/*"]),
+    "ciAccess.oidc.url": ("without port", ["https://a.example:8443", "https://a.example/", "http://a.example"]),
+    "ciAccess.oidc.subject": ("the whole subject", ["job:*", "job:?", "${x}"]),
+    "pipeline.source.connectionArn": ("the ARN of a connection", ["arn:aws:codecommit:eu-central-1:123456789012:web"]),
+    "pipeline.source": (
+        "an object with the keys connectionArn, repository, branch or the keys bucket, key", ["s3://x/y", []],
+    ),
+    "pipeline.deploy.command": (
+        'one line of shell, 1 to 1000 printable ASCII characters, no "{{"',
+        ["", "a\nb", "docker ps --format '{{.ID}}'", "{{", "x" * 1001],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ALLOWED)
+def test_a_key_allows_the_bounds_themselves(path: str) -> None:
+    for value in ALLOWED[path]:
+        assert configured(changed(path, value).get)
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_a_wrong_value_is_reported_with_its_path_and_with_what_is_allowed(path: str) -> None:
+    allowed, values = REFUSED[path]
+    for value in values:
+        assert_only_problem(changed(path, value), path, shown(value), allowed)
+
+
+def paths_in(value: Any, path: str = "") -> Iterator[str]:
+    for key, inside in value.items() if isinstance(value, dict) else ():
+        yield path_of(path, key)
+        yield from paths_in(inside, path_of(path, key))
+    for index, inside in enumerate(value) if isinstance(value, list) else ():
+        yield from paths_in(inside, f"{path}[{index}]")
+
+
+def key_in_the_models(path: str) -> tuple[tuple[str, ...], str]:
+    *place, key = (str(step) for step in steps(path) if not isinstance(step, int))
+    return ("pairs", "*", *place[2:]) if place[:1] == ["pairs"] and place[1:] else tuple(place), key
+
+
+WORDS: dict[tuple[tuple[str, ...], str], set[str]] = {}
+for place, section in sections_in(Settings):
+    for name, key in section.model_fields.items():
+        WORDS.setdefault((place, name), set()).add(words_of(key))
+PATHS = [path for context in COMPLETE for path in paths_in(context) if key_in_the_models(path) in WORDS]
+
+
+def test_the_contexts_of_these_tests_have_every_key_there_is() -> None:
+    assert {key_in_the_models(path) for path in PATHS} == WORDS.keys()
+
+
+@pytest.mark.parametrize("path", sorted({*PATHS}))
+def test_every_key_refuses_null_and_a_value_of_another_type_in_its_own_words(path: str) -> None:
+    """Not in pydantic's, and without a regular expression. A context value that is null is not configured."""
+    for value in [1.5, None] if "." in path else [1.5]:
+        (problem,) = problems_of(changed(path, value))
+        shown_path, _, rest = problem.partition(": found ")
+        found, _, allowed = rest.partition("; allowed: ")
+        assert (shown_path, found) == (path, shown(value))
+        assert allowed in WORDS[key_in_the_models(path)]
+        assert not re.search(r"\^|\(\?|\{\d", allowed.replace("^_`|~", "")), "a regular expression"
+
+
+REQUIRED = [
+    "pairs", "pairs.web.production", "pairs.web.staging", "pairs.web.servers", "pairs.web.healthCheck[2].port",
+    "vpc.subnetIds", "vpc.securityGroupIds", "notifications.emails", "ciAccess.github.repository",
+    "ciAccess.gitlab.project", "ciAccess.gitlab.branch", "ciAccess.oidc.url", "ciAccess.oidc.audience",
+    "ciAccess.oidc.subject", "pipeline.source", "pipeline.source.connectionArn", "pipeline.source.repository",
+    "pipeline.source.branch", "pipeline.deploy", "pipeline.deploy.command",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", REQUIRED)
+def test_a_key_without_a_default_is_missed(path: str) -> None:
+    (allowed, *_) = WORDS[key_in_the_models(path)]
+    assert_only_problem(without(path), path, "nothing", allowed)
+
+
+BAD_NAMES = ["", "w b", "web\n", "-web", "wéb", "w" * 65, "web\u200b", "{% $plan %}", "__proto__", "[key]"]
+BAD_HEADER_NAMES = {
+    **dict.fromkeys(
+        ["", "X Probe", "X:", "X\r\nHost", "X\n", 'X"', "X-é", "X-\u212a", "x" * 65], "a header's name: 1 to 64"
+    ),
+    **dict.fromkeys(["Host", "host"], "any other header: hostHeader sets it"),
+    **dict.fromkeys(
+        ["Connection", "Content-Length", "TRANSFER-ENCODING", "Expect", "Upgrade", "te", "Trailer", "Accept-Encoding"],
+        "any other header: it would change how the response is sent",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_wrong_name_of_a_pair_or_a_server_is_shown_where_it_is(name: str) -> None:
+    context: dict[str, Any] = {"pairs": {name: pair()}}
+    assert_only_problem(context, path_of("pairs", name), f"the name {shown(name)}", "a name of 1 to 64 letters")
+    context = {"pairs": {"web": pair(servers={"tao": TAO, name: BITTYBOT})}}
+    assert_only_problem(
+        context, path_of("pairs.web.servers", name), f"the name {shown(name)}", "a name of 1 to 64 letters"
+    )
+
+
+@pytest.mark.parametrize("name", BAD_HEADER_NAMES)
+def test_a_header_with_another_name_is_refused(name: str) -> None:
+    path = path_of("pairs.web.healthCheck.headers", name)
+    assert_only_problem(check(headers={name: "v"}), path, f"the name {shown(name)}", BAD_HEADER_NAMES[name])
+
+
+UNKNOWN = {
+    "pairs.web.ttl": "production, staging, servers, networkInterfaces, healthCheck, bakeSeconds, alarms",
+    "pairs.web.healthcheck": 'alarms; did you mean "healthCheck"?',
+    "pairs.web.healthCheck[0].HealthCheckPath": '; did you mean "path"?',
+    "pairs.web.healthCheck[0].PORT": '; did you mean "port"?',
+    "pairs.web.path": "; it belongs to pairs.web.healthCheck.path",
+    "pairs.web.healthCheck[0].bakeSeconds": "; it belongs to pairs.web.bakeSeconds",
+    "pairs.web.healthCheck[2].subnetIds": "; it belongs to the context: vpc.subnetIds",
+    "pairs.web.vpc": "; it belongs to the context: vpc",
+    "vpc.subnets": 'subnetIds, securityGroupIds; did you mean "subnetIds"?',
+    "notifications.email": 'emails; did you mean "emails"?',
+    "ciAccess.project": "; it belongs to ciAccess.gitlab.project",
+    "ciAccess.branch": "; it belongs to ciAccess.github.branch or ciAccess.gitlab.branch",
+    "ciAccess.github.Repository": 'did you mean "repository"?',
+    "pipeline.timeoutSeconds": "; it belongs to pipeline.deploy.timeoutSeconds",
+}
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+def test_an_unknown_key_comes_with_the_known_ones_and_a_guess_at_what_was_meant(path: str) -> None:
+    assert_only_problem(changed(path, 1), path, "an unknown key", UNKNOWN[path])
+
+
+@pytest.mark.parametrize("key", [*OF_A_RESPONSE, "verifyCertificate"])
+def test_a_key_of_another_protocol_is_refused_with_the_protocols_that_have_it(key: str) -> None:
+    context = check(**TCP, **{key: None})
+    assert_only_problem(context, f"pairs.web.healthCheck.{key}", 'null with protocol "TCP"', 'only with protocol "HTTP')
+
+
+def test_a_key_of_another_source_is_refused_with_the_source_that_has_it() -> None:
+    context = changed("pipeline.source", OBJECT | {"branch": "main"})
+    assert_only_problem(context, "pipeline.source.branch", '"main" with a bucket', "only with a connectionArn")
