@@ -16,7 +16,7 @@ The workflow's variables:
 - `$interrupted`: what the record of a dead holder of the lock says (`Interrupted` in `lambdas/domain/plan.py`);
   assigned only when a lock is taken over
 
-A variable that was never assigned is undefined, so `$exists` is false for it (docs/decisions/0018).
+A variable that was never assigned is undefined, so `$exists` is false for it (docs/decisions/0010).
 """
 
 import json
