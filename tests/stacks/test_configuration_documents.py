@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from docs.reference import SCHEMA, TABLE, generated
 from stacks.configuration.allowed import sections_in
-from stacks.configuration.documentation import SCHEMA, TABLE, generated
 from stacks.configuration.settings import Settings
 from tests.stacks.contexts import COMPLETE, changed, check, without
 

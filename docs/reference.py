@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from stacks.configuration.allowed import Allowed, Section, sections_in, words_of
 from stacks.configuration.settings import Settings
 
-PROJECT = Path(__file__).parent.parent.parent
+PROJECT = Path(__file__).parent.parent
 DOCUMENTS = (PROJECT / "README.md", PROJECT / "docs" / "ci.md")
 SCHEMA = PROJECT / "cdk.schema.json"
 TABLE = re.compile(r"(<!-- keys: ([\w ]+) -->\n).*?(?=<!-- /keys -->)", re.DOTALL)
