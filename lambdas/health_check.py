@@ -1,14 +1,13 @@
 """The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address?
 
-The room `health` probes and decides. Here the checks run at the same time, their results become a result or an error,
-and the latencies become a metric.
+The room `health` probes and decides. Here the checks run at the same time, and their results become what the state
+returns or an error, and a metric.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -18,27 +17,17 @@ from aws.metrics import Metric, emit
 from domain.errors import ProductionUnhealthy, StagingUnhealthy
 from domain.events import read
 from domain.text import shortened
-from health.check import (
-    Answered,
-    Check,
-    CheckedAddress,
-    CheckedServer,
-    CheckSettings,
-    LiveServer,
-    checks_of,
-    live_checks,
-)
-from health.deadline import Stop
+from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
 from health.messages import alarm_message, bake_message, unhealthy_message
-from health.polling import KEPT_FINDINGS, Polled, bake, poll, together
+from health.polling import Polled, bake, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
-from health.verdict import Healthy, last_answered
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from aws.alarms import Watched
+    from health.deadline import Stop
 
 RESULT_ERROR_CHARACTERS = 160
 
@@ -46,13 +35,14 @@ logger = Logger()
 
 
 @dataclass(frozen=True, kw_only=True)
-class HealthCheckEvent:
-    """What the states send; see `handler`."""
+class HealthCheckEvent(CheckEvent):
+    """What the states send.
 
-    execution: str
-    address: CheckedAddress
-    server: CheckedServer
-    health_check: list[CheckSettings]
+    For staging `live` is the server that holds production. For production `answered` is from the result for staging;
+    for `moving_seconds` a moved address may still lead elsewhere; the server is watched for `bake_seconds`, together
+    with `alarms`, names of CloudWatch alarms.
+    """
+
     expected_release: str | None = None
     live: LiveServer | None = None
     answered: list[Answered] | None = None
@@ -68,11 +58,6 @@ EVENTS = (HealthCheckEvent,)
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, then watches it for `bakeSeconds`.
 
-    Event: `{"execution", "address": {"name", "publicIp", "privateIp"}, "server": {"name", "instanceId"},
-    "healthCheck": [check, ...]}` and optionally `expectedRelease`; for staging `live`, the server that holds production
-    with its IPs; for production `answered` from the result for staging, `movingSeconds`, for which a moved address may
-    still lead elsewhere, `bakeSeconds`, and `alarms`, names of CloudWatch alarms.
-
     Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`: `checks` and
     `answered` in the order of the event's checks; `warnings` say what could not be checked. A check has `check` (its
     URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
@@ -81,14 +66,12 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
     Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, and PreflightFailed.
     """
-    return _health_checked(read(HealthCheckEvent, event))
+    return _checked(read(HealthCheckEvent, event))
 
 
-def _health_checked(event: HealthCheckEvent) -> dict[str, Any]:
+def _checked(event: HealthCheckEvent) -> dict[str, Any]:
     checks = checks_of(
-        event.health_check,
-        event.server,
-        event.address,
+        event,
         expected_release=event.expected_release,
         answered=event.answered,
         moving_seconds=event.moving_seconds,
@@ -101,23 +84,19 @@ def _health_checked(event: HealthCheckEvent) -> dict[str, Any]:
     )
     polled, live_polled = ended[: len(checks)], dict(zip(live, ended[len(checks) :], strict=True))
     _report(event, "health check finished", polled, unhealthy_message)
-    comparisons = [
-        compared(each, live_polled.get(number)) if each.check.shared_header and each.check.requires_headers else None
-        for number, each in enumerate(polled)
-    ]
+    polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
     if event.bake_seconds:
-        polled = [_joined(*both) for both in zip(polled, _baked(event, checks, probe), strict=True)]
-    result = _result(event, polled, comparisons)
-    if result["warnings"]:
-        logger.warning("not everything was compared", extra={"warnings": result["warnings"]})
+        polled = [before.joined(baked) for before, baked in zip(polled, _baked(event, checks, probe), strict=True)]
+    result = _result(event, polled)
+    for warning in result["warnings"]:
+        logger.warning(warning)
     return result
 
 
 def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> list[Polled]:
     """How each check went on. Raises ProductionUnhealthy for a check and for an alarm."""
-    loops: list[Callable[[Stop], Polled | Watched]] = [
-        partial(bake, check, probe, event.bake_seconds) for check in checks
-    ]
+    loops: list[Callable[[Stop], Polled | Watched]]
+    loops = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
         # Only here: boto3 takes longer to import than everything else, and most pairs have no alarms.
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
@@ -126,24 +105,22 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
         loops.append(lambda stop: watch(look, event.bake_seconds, time.monotonic, stop.wait))
     ended = together(loops, lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each.wrong))
     baked = [each for each in ended if isinstance(each, Polled)]
-    wrong = [(each.wrong, each.seconds) for each in ended if not isinstance(each, Polled) and each.wrong]
-    _report(event, "bake finished", baked, bake_message, alarms=[text for text, _ in wrong])
-    for text, seconds in wrong:
-        raise _error(event)(alarm_message(checks[0], text, seconds))
+    alarmed = [each for each in ended if not isinstance(each, Polled) and each.wrong]
+    _report(event, "bake finished", baked, bake_message, alarms=[each.wrong for each in alarmed])
+    for each in alarmed:
+        raise _error(event)(alarm_message(checks[0], str(each.wrong), each.seconds))
     return baked
-
-
-def _joined(polled: Polled, baked: Polled) -> Polled:
-    findings, probe_count = [*polled.findings, *baked.findings], polled.probe_count + baked.probe_count
-    return replace(baked, findings=findings, probe_count=probe_count)
 
 
 def _report(
     event: HealthCheckEvent, title: str, polled: Sequence[Polled], message: Callable[..., str], **more: Any
 ) -> None:
-    """Logs how the checks ended, and publishes their latency. Raises the error of the first one that is unhealthy."""
+    """Logs the results and publishes the latency of good probes. Raises the error of the first check that failed."""
     logger.info(title, extra=_result(event, polled) | more)
-    emit([_latency(event, polled)])
+    findings = [finding for each in polled for finding in each.last_findings]
+    latency = tuple(finding.milliseconds for finding in findings if finding.is_good)
+    dimensions = {"address": event.address.name, "server": event.server.name}
+    emit([Metric("HealthCheckLatency", MetricUnit.Milliseconds, latency, (dimensions,))])
     if failed := [each for each in polled if each.is_unhealthy]:
         raise _error(event)(message(failed[0], failed=len(failed), checks=len(polled)))
 
@@ -152,38 +129,24 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
     return StagingUnhealthy if event.address.name == "staging" else ProductionUnhealthy
 
 
-def _latency(event: HealthCheckEvent, polled: Sequence[Polled]) -> Metric:
-    """The milliseconds of the good probes, out of the last 20 of each check."""
-    findings = [finding for each in polled for finding in each.findings[-KEPT_FINDINGS:]]
-    return Metric(
-        "HealthCheckLatency",
-        MetricUnit.Milliseconds,
-        tuple(finding.milliseconds for finding in findings if finding.is_good),
-        ({"address": event.address.name, "server": event.server.name},),
-    )
-
-
-def _result(
-    event: HealthCheckEvent, polled: Sequence[Polled], comparisons: Sequence[dict[str, Any] | None] = ()
-) -> dict[str, Any]:
-    """What the handler returns: far below the 256 KiB of a state's output, whatever the servers sent."""
-    warnings = [
-        f"{each.check.shared_header} of {each.check.server} was compared with nothing: {comparison['reason']}."
-        for each, comparison in zip(polled, comparisons, strict=False)
-        if comparison and not comparison["compared"]
-    ]
+def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
+    """Far below the 256 KiB of a state's output, whatever the servers sent."""
     return {
-        "healthy": all(isinstance(each.verdict, Healthy) for each in polled),
+        "healthy": not any(each.is_unhealthy for each in polled),
         "address": event.address.name,
         "publicIp": event.address.public_ip,
         "server": event.server.name,
-        "checks": [_check_result(*both) for both in zip_longest(polled, comparisons)],
-        "answered": [asdict(last_answered(each.findings)) for each in polled],
-        "warnings": warnings,
+        "checks": [_check_result(each) for each in polled],
+        "answered": [asdict(each.answered) for each in polled],
+        "warnings": [
+            f"{each.check.shared_header} of {each.check.server} was compared with nothing: {each.shared['reason']}."
+            for each in polled
+            if each.shared and not each.shared["compared"]
+        ],
     }
 
 
-def _check_result(polled: Polled, comparison: dict[str, Any] | None) -> dict[str, Any]:
+def _check_result(polled: Polled) -> dict[str, Any]:
     return {
         "check": polled.check.target.url,
         "probes": [
@@ -192,9 +155,9 @@ def _check_result(polled: Polled, comparison: dict[str, Any] | None) -> dict[str
                 "milliseconds": finding.milliseconds,
                 "error": finding.problem and shortened(finding.problem.text, RESULT_ERROR_CHARACTERS),
             }
-            for finding in polled.findings[-KEPT_FINDINGS:]
+            for finding in polled.last_findings
         ],
         "probeCount": polled.probe_count,
-        **asdict(last_answered(polled.findings)),
-        "shared": comparison,
+        **asdict(polled.answered),
+        "shared": polled.shared,
     }

@@ -1,8 +1,7 @@
 """The Task state MeasureGap: sends requests to the production address while the addresses move.
 
 It is called asynchronously, so that no cutover waits for it or fails with it. It saves what it measures in the item of
-the pair's lock, where the state ReleaseLock reads it. It ends when another execution has the lock or nobody does, and
-after 10 s at the latest, when the save in progress has finished.
+the pair's lock, where the state ReleaseLock reads it. It ends after 10 s at the latest, with the save in progress.
 """
 
 import os
@@ -15,7 +14,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from domain.events import read
-from health.check import Answered, CheckedAddress, CheckedServer, CheckSettings, checks_of
+from health.check import Answered, CheckEvent, checks_of
 from health.gap import Gap, measured
 
 if TYPE_CHECKING:
@@ -28,23 +27,15 @@ dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeou
 
 
 @dataclass(frozen=True, kw_only=True)
-class LockKey:
-    """The item of the lock, and the execution that must still hold it."""
+class MeasureGapEvent(CheckEvent):
+    """What the state MeasureGap sends.
 
-    pair: str
-    execution: str
+    `lock` is `{"pair", "execution"}`, the item of the lock and the execution that must hold it; `new_server` is what
+    staging answered.
+    """
 
-
-@dataclass(frozen=True, kw_only=True)
-class MeasureGapEvent:
-    """What the state MeasureGap sends: `new_server` is what staging answered, the rest as for a check of production."""
-
-    execution: str
-    lock: LockKey
+    lock: dict[str, str]
     new_server: Answered
-    address: CheckedAddress
-    server: CheckedServer
-    health_check: list[CheckSettings]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +51,7 @@ EVENTS = (MeasureGapEvent, RehearsalEvent)
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """Measures through the first of the pair's health checks. Returns what it saved last (`GapRecord.until`).
-
-    A rehearsal measures nothing and returns `{}`.
-    """
+    """Returns what it saved last (`GapRecord.until`). A rehearsal measures nothing and returns `{}`."""
     if "dryRun" in event:
         read(RehearsalEvent, event)
         return {}
@@ -73,17 +61,17 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
 
 def measure(event: MeasureGapEvent, client: Any, table: str, *, seconds: float) -> Gap:
-    """Measures for so many seconds, or until the lock is released or another execution has it."""
-    check = checks_of(event.health_check[:1], event.server, event.address)[0]
+    """By the first health check, for so many seconds, or until another execution has the lock or nobody does."""
+    check = checks_of(event)[0]
 
     def save(gap: Gap) -> bool:
         try:
             client.update_item(
                 TableName=table,
-                Key={"pair": {"S": event.lock.pair}},
+                Key={"pair": {"S": event.lock["pair"]}},
                 UpdateExpression="SET gap = :gap",
                 ConditionExpression="execution = :me",
-                ExpressionAttributeValues={":gap": {"S": dumps(gap)}, ":me": {"S": event.lock.execution}},
+                ExpressionAttributeValues={":gap": {"S": dumps(gap)}, ":me": {"S": event.lock["execution"]}},
             )
         except client.exceptions.ConditionalCheckFailedException:
             return False

@@ -1,8 +1,9 @@
-"""How health is judged: a check of a server, from the probe to the verdict and the message. It knows no AWS service.
+"""How health is judged: a check of a server, from the probe to the verdict and the message. It uses no AWS service.
 
-What a handler needs of it:
+What the handlers use of it:
 
-- `check`: `staging_checks`, `production_checks`, `live_checks` make a `Check` out of the values of an event.
+- `check`: the keys of an event that checks (`CheckEvent`, `Answered`, `LiveServer`), and the `Check`s that `checks_of`
+  and `live_checks` make of them.
 - `probe`: `prober` makes what probes the targets of checks.
 - `polling`: `poll` and `bake` probe until there is a verdict, `together` runs several of them; the result is `Polled`.
 - `shared_store`: `compared` compares what staging and production share.

@@ -46,6 +46,9 @@ class CheckedAddress:
     public_ip: str | None
     private_ip: str | None = None
 
+    def ip(self, via: str | None) -> str | None:
+        return self.private_ip if via == "private" else self.public_ip
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedServer:
@@ -55,10 +58,20 @@ class CheckedServer:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveServer(CheckedServer):
-    """The server that holds the production address, and the IPs of that address."""
+    """The server that holds the production address, with the IPs of that address."""
 
     public_ip: str | None
     private_ip: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckEvent:
+    """What every event of a handler that checks has: which server, through which address, and how."""
+
+    execution: str
+    server: CheckedServer
+    address: CheckedAddress
+    health_check: list[CheckSettings]
 
 
 @dataclass(frozen=True)
@@ -70,9 +83,6 @@ class Answered:
     shared: str | None = None
 
 
-Settings = Sequence[CheckSettings]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Check(CheckSettings):
     """The settings, applied to one address of one server.
@@ -82,9 +92,9 @@ class Check(CheckSettings):
     nowhere; the deadline is later by as much.
     """
 
-    address: AddressName
     server: str
     instance_id: str
+    address: AddressName
     ip: str
     moving_seconds: float = 0
     expected_release: str | None = None
@@ -101,9 +111,7 @@ class Check(CheckSettings):
 
 
 def checks_of(
-    settings: Settings,
-    server: CheckedServer,
-    address: CheckedAddress,
+    event: CheckEvent,
     *,
     expected_release: str | None = None,
     answered: Sequence[Answered] | None = None,
@@ -114,14 +122,14 @@ def checks_of(
     `answered` is what staging answered, in the order of the checks. Without it, as for a restored server, identities
     are not compared. Raises PreflightFailed if EC2 shows no IP to check.
     """
-    if address.name == "production":
+    settings = event.health_check
+    if event.address.name == "production":
         settings = [replace(each, via="public", start_period_seconds=0) for each in settings]
     return [
         _check(
-            each,
-            server,
-            address,
-            deadline_seconds=each.deadline_seconds + moving_seconds,
+            replace(each, deadline_seconds=each.deadline_seconds + moving_seconds),
+            event.server,
+            event.address,
             moving_seconds=moving_seconds,
             expected_release=expected_release,
             expected_identity=staging.identity,
@@ -130,7 +138,7 @@ def checks_of(
     ]
 
 
-def live_checks(settings: Settings, live: LiveServer | None) -> dict[int, Check]:
+def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> dict[int, Check]:
     """The checks of the live server whose shared headers are compared with staging's, by the index of the settings.
 
     A check without a shared header is not among them, and none is if the live server has no IP to check.
@@ -139,23 +147,18 @@ def live_checks(settings: Settings, live: LiveServer | None) -> dict[int, Check]
         return {}
     address = CheckedAddress(name="production", public_ip=live.public_ip, private_ip=live.private_ip)
     return {
-        index: _check(each, live, address, start_period_seconds=0)
+        index: _check(replace(each, start_period_seconds=0), live, address)
         for index, each in enumerate(settings)
-        if each.shared_header and _ip(each, address)
+        if each.shared_header and address.ip(each.via)
     }
 
 
-def _check(settings: CheckSettings, server: CheckedServer, address: CheckedAddress, **changed: Any) -> Check:
-    ip = _ip(settings, address)
+def _check(settings: CheckSettings, server: CheckedServer, address: CheckedAddress, **expected: Any) -> Check:
+    ip = address.ip(settings.via)
     if not ip:
-        kind = "private" if settings.via == "private" else "public"
         raise PreflightFailed(
             f"The health check of {server.name} ({server.instance_id}) goes to the {address.name} address, and EC2 "
-            f"shows no {kind} IP for it. Check whether the address is associated with a running instance."
+            f"shows no {settings.via} IP for it. Check whether the address is associated with a running instance."
         )
-    values = {**vars(settings), **changed}
-    return Check(**values, address=address.name, server=server.name, instance_id=server.instance_id, ip=ip)
-
-
-def _ip(settings: CheckSettings, address: CheckedAddress) -> str | None:
-    return address.private_ip if settings.via == "private" else address.public_ip
+    values = {**vars(settings), **expected}
+    return Check(server=server.name, instance_id=server.instance_id, address=address.name, ip=ip, **values)

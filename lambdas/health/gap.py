@@ -24,10 +24,9 @@ Gap = dict[str, Any]
 
 
 class GapRecord:
-    """Records the result of every request; threads may share it. `began` and all times are on the monotonic clock.
+    """The results of all requests, added by several threads. Times are on the monotonic clock.
 
-    `new_server` is what the new server answered before the cutover. `news` is set when it has answered through the
-    production address.
+    `new_server` is what the new server answered on staging. `news` is set when it has answered on production.
     """
 
     def __init__(self, *, began: float, new_server: Answered) -> None:
@@ -41,7 +40,7 @@ class GapRecord:
         self.news = threading.Event()
 
     def add(self, finding: Finding, ended: float, at: datetime) -> None:
-        """The result of a request that ended then, by the monotonic clock and by the calendar."""
+        """`at` is when the request ended, by the calendar."""
         with self._lock:
             self._requests += 1
             if finding.is_good:
@@ -64,10 +63,9 @@ class GapRecord:
     def until(self, now: float) -> Gap:
         """What was measured so far, as an outcome reports it.
 
-        `longestMs` is the longest time without a good answer, in milliseconds: from one to the next, from the beginning
-        to the first, and from the last until now. If nothing went wrong, it is the interval of the requests.
-        `newServerAt` is when the new server's first answer was complete; None before, and if nothing distinguishes the
-        two servers.
+        `longestMs` is the longest time without a good answer: from one to the next, from the beginning to the first, or
+        from the last until now. `newServerAt` is when the new server's first answer was complete; None before, and if
+        nothing distinguishes the two servers.
         """
         with self._lock:
             at = self._new_server_at

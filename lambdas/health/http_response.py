@@ -7,14 +7,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.errors import MissingHeaderBodySeparatorDefect
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 from health.deadline import Deadline
 from health.failure import NoResponse, quoted
 from health.tls import tls_error
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 # As much as Route 53 searches: "the string must appear entirely within the first 5,120 bytes of the response body".
 # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
@@ -47,7 +44,7 @@ class _Source(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Any) -> int:
         if self.received >= RESPONSE_BYTES:
             raise http.client.LineTooLong("response")
         count = self._connection.recv_into(buffer)

@@ -3,12 +3,12 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from health.check import Check
+from health.check import Answered, Check
 from health.deadline import ProbeStopped, Stop
 from health.probe import Prober
 from health.verdict import Finding, Healthy, Unhealthy, decide, decide_bake, judge
@@ -23,7 +23,8 @@ Result = TypeVar("Result")
 class Polled:
     """How a loop ended, after how many seconds and probes, and its findings, oldest first.
 
-    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or as many as decide.
+    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or as many as decide. `shared` is
+    the result of `shared_store`, if the check has one.
     """
 
     check: Check
@@ -31,18 +32,28 @@ class Polled:
     findings: list[Finding]
     probe_count: int
     seconds: float
+    shared: Mapping[str, Any] | None = None
 
     @property
     def is_unhealthy(self) -> bool:
         return isinstance(self.verdict, Unhealthy)
 
+    @property
+    def answered(self) -> Answered:
+        """What the last good probe found in the headers."""
+        return next((finding.answered for finding in reversed(self.findings) if finding.is_good), Answered())
+
+    @property
+    def last_findings(self) -> list[Finding]:
+        return self.findings[-KEPT_FINDINGS:]
+
+    def joined(self, later: "Polled") -> "Polled":
+        findings, probe_count = [*self.findings, *later.findings], self.probe_count + later.probe_count
+        return replace(later, findings=findings, probe_count=probe_count, shared=self.shared)
+
 
 def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic) -> Polled:
-    """Probes until there is a verdict.
-
-    Probes are due `interval_seconds` apart, or at once after one that took longer. One that starts a little late, as
-    each does, does not delay those that follow.
-    """
+    """Probes until there is a verdict: `interval_seconds` apart, or at once after a probe that took longer."""
     return _loop(check, probe, stop, clock, lambda findings, _now, due: decide(check, findings, due))
 
 
@@ -72,9 +83,9 @@ def _loop(
     first: float = 0,
     last: float = math.inf,
 ) -> Polled:
-    """The first probe is due at `first`, and one at `last`; times are in seconds from the beginning.
+    """The first probe is due at `first`, and one at `last`. One that starts late does not delay those that follow.
 
-    `verdict_after` gets the findings, the time, and when the next probe is due.
+    `verdict_after` gets the findings, the time, and when the next probe is due. Times count from the beginning.
     """
     begin, due, probe_count = clock(), first, 0
     findings: deque[Finding] = deque(maxlen=kept)

@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import PreflightFailed
 from health.failure import quoted
 from health.polling import Polled
-from health.verdict import Healthy, Unhealthy, last_answered
+from health.verdict import Healthy, Unhealthy
 
 DANGER = (
     "Two servers with a database or session store of their own go out of step: what users write to one is missing on "
@@ -16,17 +16,20 @@ DANGER = (
 )
 
 
-def compared(staging: Polled, live: Polled | None) -> dict[str, Any]:
-    """Compares the shared header of a healthy staging server with that of the live server.
+def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
+    """Compares the shared header of a healthy staging server with that of the live server; None for other checks.
 
     Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: a
     production that fails does not block a cutover. A response that is bad in another respect names the store as well as
     a good one does, so every response with the header counts. Raises PreflightFailed if one differs, or if the live
     server answers well without the header.
     """
+    check = polled.check
+    if not (check.shared_header and check.requires_headers):
+        return None
     if live is None:
         return {"compared": False, "reason": "no server holds the production address"}
-    value = last_answered(staging.findings).shared
+    value = polled.answered.shared
     answered = [finding for finding in live.findings if finding.answered.shared is not None or finding.is_good]
     if not isinstance(live.verdict, Healthy) and not any(finding.answered.shared for finding in answered):
         reason = live.verdict.reason if isinstance(live.verdict, Unhealthy) else "it gave no good answer"
@@ -35,7 +38,7 @@ def compared(staging: Polled, live: Polled | None) -> dict[str, Any]:
     if value is not None and not others:
         return {"compared": True, "value": value}
     other = others[-1] if others else None
-    check, target = staging.check, live.check.target
+    target = live.check.target
     lead = f"{check.server} and {live.check.server} do not share what {check.shared_header} names"
     if other is None:
         lead = f"{check.shared_header} is missing on the live server"

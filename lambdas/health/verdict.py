@@ -1,13 +1,8 @@
-"""The pure rules of the health check: what is wrong with one probe, and what several of them decide.
-
-`judge` finds the problem of one probe. `decide` is the verdict after several of them, `decide_bake` the verdict on a
-server that was healthy and is being watched.
-"""
+"""The pure rules of the health check: what is wrong with one probe, and what several of them decide."""
 
 import http
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass
 from typing import Literal
 
 from domain.text import printable, shortened
@@ -38,15 +33,15 @@ class Problem:
     detail: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
     """One probe, judged. `at_seconds` is when it began, counted from the start of the check."""
 
-    at_seconds: float = 0
+    at_seconds: float
     status: int | None
     milliseconds: int
-    problem: Problem | None = None
-    answered: Answered = field(default_factory=Answered)
+    problem: Problem | None
+    answered: Answered
 
     @property
     def is_good(self) -> bool:
@@ -80,21 +75,13 @@ def matches(matcher: str, status: int) -> bool:
 
 def judge(check: Check, probe: Probe, at_seconds: float) -> Finding:
     """If a probe has several problems, the finding has the first one, in the order in which a person would check."""
-    finding = Finding(
-        at_seconds=at_seconds,
-        status=probe.status,
-        milliseconds=probe.milliseconds,
-        answered=Answered(
-            identity=header_value(probe.headers, check.identity_header),
-            release=header_value(probe.headers, check.release_header),
-            shared=header_value(probe.headers, check.shared_header),
-        ),
-    )
-    problems = chain(_problems_of_response(check, probe), _problems_of_headers(check, finding.answered))
-    return replace(finding, problem=next(problems, None))
+    headers = (check.identity_header, check.release_header, check.shared_header)
+    answered = Answered(*(header_value(probe.headers, name) for name in headers))
+    problem = next(_problems(check, probe, answered), None)
+    return Finding(at_seconds, probe.status, probe.milliseconds, problem, answered)
 
 
-def _problems_of_response(check: Check, probe: Probe) -> Iterator[Problem]:
+def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Problem]:
     if probe.failure is not None:
         yield Problem(probe.failure, f"{'' if probe.status is None else f'{probe.status}: '}{probe.error}")
     if probe.status is not None and not matches(str(check.matcher), probe.status):
@@ -103,9 +90,6 @@ def _problems_of_response(check: Check, probe: Probe) -> Iterator[Problem]:
         yield Problem("slow", f"took {probe.milliseconds} ms, expected at most {check.max_latency_ms:g} ms")
     if check.body_contains is not None and check.body_contains.encode() not in probe.body:
         yield Problem("body", _lacks(check.body_contains, probe))
-
-
-def _problems_of_headers(check: Check, answered: Answered) -> Iterator[Problem]:
     if check.release_header and check.expected_release not in (None, answered.release):
         yield Problem("release", _differs(check.release_header, answered.release, check.expected_release))
     if check.identity_header and check.requires_headers and answered.identity is None:
@@ -128,8 +112,8 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
     if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
         return _varies(check, streak) or Healthy()
     counted = [finding for finding in streak if _counts(check, finding, has_started=len(streak) < len(findings))]
-    if len(counted) >= check.unhealthy_threshold_count:
-        return Unhealthy(f"{_failed(counted)}{_after_start(check, findings)}: {findings_in_words(check, counted)}")
+    if unhealthy := _failed(check, counted, _after_start(check, findings)):
+        return unhealthy
     if next_seconds + check.timeout_seconds <= check.deadline_seconds + LATE_SECONDS:
         return None
     return Unhealthy(_time_is_up(check, findings))
@@ -176,20 +160,19 @@ def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:
 
 
 def decide_bake(check: Check, findings: Sequence[Finding]) -> Unhealthy | None:
-    """The verdict on a server that is being watched: `unhealthy_threshold_count` failed probes in a row, no fewer."""
-    streak = _streak(findings)
-    if streak[-1].is_good or len(streak) < check.unhealthy_threshold_count:
+    """The verdict on a server that is being watched: fewer failures in a row than the threshold are tolerated."""
+    return _failed(check, [finding for finding in _streak(findings) if not finding.is_good])
+
+
+def _failed(check: Check, counted: Sequence[Finding], after_start: str = "") -> Unhealthy | None:
+    if len(counted) < check.unhealthy_threshold_count:
         return None
-    return Unhealthy(f"{_failed(streak)}: {findings_in_words(check, streak)}")
+    failed = f"{counted_probes(len(counted))} in a row failed{after_start}"
+    return Unhealthy(f"{failed}: {findings_in_words(check, counted)}")
 
 
 def any_good(findings: Sequence[Finding]) -> bool:
     return any(finding.is_good for finding in findings)
-
-
-def last_answered(findings: Sequence[Finding]) -> Answered:
-    """What the last good probe found in the headers."""
-    return next((finding.answered for finding in reversed(findings) if finding.is_good), Answered())
 
 
 def findings_in_words(check: Check, findings: Sequence[Finding]) -> str:
@@ -209,10 +192,6 @@ def _streak(findings: Sequence[Finding]) -> Sequence[Finding]:
     """The last findings that are all good, or all bad."""
     first = next((n for n, finding in enumerate(reversed(findings)) if finding.is_good != findings[-1].is_good), 0)
     return findings[-first:]
-
-
-def _failed(findings: Sequence[Finding]) -> str:
-    return f"{counted_probes(len(findings))} in a row failed"
 
 
 def _after_start(check: Check, findings: Sequence[Finding]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from domain.events import read
-from health.check import Check, CheckedAddress, CheckedServer, CheckSettings, LiveServer, checks_of
+from health.check import Check, CheckEvent, CheckSettings, LiveServer, checks_of
 from health.failure import Failure
 from health.probe import Probe
 from health.verdict import Finding, judge
@@ -27,10 +27,8 @@ EVENT: dict[str, Any] = {
     "server": {"name": "tao", "instanceId": "i-0bbbbbbbbbbbbbbbb"},
     "healthCheck": [SETTINGS],
 }
-TAO = CheckedServer(name="tao", instance_id="i-0bbbbbbbbbbbbbbbb")
+PRODUCTION: dict[str, Any] = {**EVENT, "address": {"name": "production", "publicIp": "203.0.113.7"}}
 KAI = LiveServer(name="kai", instance_id="i-0aaaaaaaaaaaaaaaa", public_ip="203.0.113.7", private_ip="10.0.0.7")
-STAGING = CheckedAddress(name="staging", public_ip="203.0.113.11", private_ip="10.0.0.11")
-PRODUCTION = CheckedAddress(name="production", public_ip="203.0.113.7", private_ip="10.0.0.11")
 
 GOOD = Probe(200, 10)
 BAD = Probe(500, 10)
@@ -45,12 +43,14 @@ def settings(**changed: Any) -> CheckSettings:
 
 def check(*, expected_release: str | None = None, **changed: Any) -> Check:
     """The check of staging with these keys of the configuration changed."""
-    return checks_of([settings(**changed)], TAO, STAGING, expected_release=expected_release)[0]
+    return checks_of(
+        read(CheckEvent, {**EVENT, "healthCheck": [{**SETTINGS, **changed}]}), expected_release=expected_release
+    )[0]
 
 
 def production(**changed: Any) -> Check:
     """The check of production with these fields changed."""
-    return replace(checks_of([settings()], TAO, PRODUCTION)[0], **changed)
+    return replace(checks_of(read(CheckEvent, PRODUCTION))[0], **changed)
 
 
 CHECK = check()

@@ -240,42 +240,25 @@ def over_tls(context: ssl.SSLContext, behaviour: Behaviour) -> Behaviour:
     return secured
 
 
-def dripping_handshake(context: ssl.SSLContext) -> Behaviour:
-    """A TLS server whose part of the handshake comes byte by byte."""
+def dripping_tls(context: ssl.SSLContext, answer: bytes = b"") -> Behaviour:
+    """A TLS server whose part of the handshake comes byte by byte.
+
+    With an answer, it is the answer that does. It is one record, so nothing can be read before its end.
+    """
 
     def behaviour(connection: Connection) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_side=True)
-        incoming.write(connection.socket.recv(65536))
-        with contextlib.suppress(ssl.SSLWantReadError):
-            tls.do_handshake()
-        drip(connection, outgoing.read())
-
-    return behaviour
-
-
-def dripping_record(context: ssl.SSLContext, answer: bytes) -> Behaviour:
-    """A TLS server whose answer is one record, which comes byte by byte: nothing can be read before its end."""
-
-    def behaviour(connection: Connection) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_side=True)
-
-        def pumped(step: Callable[[], object]) -> None:
-            while True:
-                try:
-                    step()
-                except ssl.SSLWantReadError:
-                    connection.socket.sendall(outgoing.read())
-                    if not incoming.write(connection.socket.recv(65536)):
-                        return
-                else:
-                    connection.socket.sendall(outgoing.read())
-                    return
-
-        pumped(tls.do_handshake)
-        pumped(lambda: tls.read(65536))
-        tls.write(answer)
+        steps: list[Callable[[], object]] = [tls.do_handshake, lambda: tls.read(65536), lambda: tls.write(answer)]
+        while steps:
+            try:
+                steps[0]()
+                steps.pop(0)
+            except ssl.SSLWantReadError:
+                if not answer and outgoing.pending:
+                    break
+                connection.socket.sendall(outgoing.read())
+                incoming.write(connection.socket.recv(65536))
         drip(connection, outgoing.read())
 
     return behaviour

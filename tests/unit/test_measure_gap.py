@@ -12,10 +12,10 @@ import pytest
 from moto import mock_aws
 
 from domain.events import read
-from health.check import Answered, CheckedAddress, checks_of
+from health.check import checks_of
 from health.gap import Gap, measured
 from measure_gap import MeasureGapEvent, handler, measure
-from tests.unit.checks import EVENT, TAO, settings
+from tests.unit.checks import PRODUCTION
 from tests.unit.handler_calls import CONTEXT, check_of
 from tests.unit.misbehaving_servers import Server, answering, in_turn, serving, silent, status, with_headers
 
@@ -23,10 +23,21 @@ FORMER, NEW = with_headers(b"X-Server: kai"), with_headers(b"X-Server: tao")
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:eip-cutover:one"
 
 
+def measuring(server: Server, **changed: Any) -> dict[str, Any]:
+    """What the state sends for production, which is the server."""
+    return {
+        **PRODUCTION,
+        "address": {"name": "production", "publicIp": server.ip, "privateIp": None},
+        "healthCheck": [check_of(server, identityHeader="X-Server", **changed)],
+        "lock": {"pair": "web", "execution": EXECUTION},
+        "newServer": {"identity": "tao", "release": None, "shared": None},
+    }
+
+
 def measured_for(seconds: float, server: Server, save: Callable[[Gap], bool], **changed: Any) -> Gap:
-    address = CheckedAddress(name="production", public_ip=server.ip)
-    [check] = checks_of([settings(**check_of(server, identityHeader="X-Server", **changed))], TAO, address)
-    return measured(check, Answered(identity="tao"), save, seconds=seconds)
+    event = read(MeasureGapEvent, measuring(server, **changed))
+    [check] = checks_of(event)
+    return measured(check, event.new_server, save, seconds=seconds)
 
 
 def test_it_sends_at_most_twenty_requests_a_second_each_on_a_new_connection() -> None:
@@ -88,17 +99,6 @@ def table(dynamodb: Any) -> str:
         BillingMode="PAY_PER_REQUEST",
     )
     return name
-
-
-def measuring(server: Server) -> dict[str, Any]:
-    """What the state sends for production, which is the server."""
-    return {
-        **EVENT,
-        "address": {"name": "production", "publicIp": server.ip, "privateIp": None},
-        "healthCheck": [check_of(server, identityHeader="X-Server")],
-        "lock": {"pair": "web", "execution": EXECUTION},
-        "newServer": {"identity": "tao", "release": None, "shared": None},
-    }
 
 
 def test_what_was_measured_is_saved_with_the_lock_which_stays_as_it_is(dynamodb: Any, table: str) -> None:

@@ -17,8 +17,7 @@ from tests.unit.misbehaving_servers import (
     answering,
     closing_after_a_read,
     dripping,
-    dripping_handshake,
-    dripping_record,
+    dripping_tls,
     flooding,
     in_turn,
     over_tls,
@@ -32,8 +31,8 @@ WWW = "www.example.com"
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    return self_signed(tmp_path_factory.mktemp("certificate"))
+def tls() -> ssl.SSLContext:
+    return self_signed()
 
 
 @pytest.fixture(scope="module")
@@ -80,26 +79,26 @@ UNKNOWN = "its issuer is not known here, or the server does not send the interme
 @pytest.mark.parametrize(
     ("context", "error"),
     [
-        (lambda ca, _: ca.certified(WWW, begins=-3, ends=-1), "it has expired"),
-        (lambda ca, _: ca.certified(WWW, begins=1, ends=3), "it is not yet valid"),
-        (lambda _, folder: self_signed(folder, WWW), "it is self-signed"),
-        (lambda *_: Authority().certified(WWW), UNKNOWN),
-        (lambda ca, _: ca.certified(WWW, chain=False), UNKNOWN),
+        (lambda ca: ca.certified(WWW, begins=-3, ends=-1), "it has expired"),
+        (lambda ca: ca.certified(WWW, begins=1, ends=3), "it is not yet valid"),
+        (lambda _: self_signed(), "it is self-signed"),
+        (lambda _: Authority().certified(WWW), UNKNOWN),
+        (lambda ca: ca.certified(WWW, chain=False), UNKNOWN),
         (
-            lambda ca, _: ca.certified("a.example", "*.b.example", "192.0.2.1"),
+            lambda ca: ca.certified("a.example", "*.b.example", "192.0.2.1"),
             'it is not for "www.example.com" but for "a.example", "*.b.example", "192.0.2.1"',
         ),
         (
-            lambda ca, _: ca.certified("example.com", *(f"{n}.example" for n in range(8))),
+            lambda ca: ca.certified("example.com", *(f"{n}.example" for n in range(8))),
             'it is not for "www.example.com" but for "example.com", "0.example", "1.example" and 6 more',
         ),
     ],
     ids=["expired", "not yet valid", "self-signed", "of an unknown CA", "without its intermediate", "other", "many"],
 )
 def test_a_wrong_certificate_is_refused_in_words_unless_it_is_not_verified(
-    context: Callable[[Authority, Path], ssl.SSLContext], error: str, ca: Authority, tmp_path: Path
+    context: Callable[[Authority], ssl.SSLContext], error: str, ca: Authority
 ) -> None:
-    with serving(over_tls(context(ca, tmp_path), answering(OK))) as server:
+    with serving(over_tls(context(ca), answering(OK))) as server:
         probe = ask(server, timeout=2, protocol="HTTPS", host_header=WWW)
         assert (probe.status, probe.failure, probe.error) == (None, "certificate", f"certificate: {error}")
         assert not any(server.requests), "nothing is sent to a server that is not the right one"
@@ -151,8 +150,8 @@ def test_a_name_that_no_server_can_have_is_an_error_of_the_probe(host: str, tls:
     ("behaviour", "error"),
     [
         (lambda _: silent, r"TLS: no handshake within 0.2 s \(connected\)"),
-        (dripping_handshake, r"TLS: no handshake within 0.2 s \(connected\)"),
-        (lambda tls: dripping_record(tls, OK * 10), r"no answer within 0.2 s \(.*, 0 bytes received\)"),
+        (dripping_tls, r"TLS: no handshake within 0.2 s \(connected\)"),
+        (lambda tls: dripping_tls(tls, OK * 10), r"no answer within 0.2 s \(.*, 0 bytes received\)"),
         (lambda tls: over_tls(tls, dripping(status(200))), r"no answer within 0.2 s \(.*, \d+ bytes received\)"),
     ],
     ids=["silence", "a handshake byte by byte", "a record byte by byte", "headers byte by byte"],
@@ -189,15 +188,15 @@ def test_a_server_that_does_not_speak_tls_is_described(behaviour: Behaviour, err
     assert re.fullmatch(error, str(unverified(behaviour).error))
 
 
-def test_a_server_that_asks_for_a_client_certificate_is_described(tmp_path: Path) -> None:
-    context = self_signed(tmp_path)
+def test_a_server_that_asks_for_a_client_certificate_is_described() -> None:
+    context = self_signed()
     context.verify_mode = ssl.CERT_REQUIRED
     probe = unverified(over_tls(context, answering(OK)))
     assert (probe.error, probe.failure) == ("TLS: the server asks for a client certificate", "tls")
 
 
-def test_a_server_that_needs_a_name_is_described(tmp_path: Path) -> None:
-    context = self_signed(tmp_path)
+def test_a_server_that_needs_a_name_is_described() -> None:
+    context = self_signed()
     context.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
     probe = unverified(over_tls(context, answering(OK)))
     error = "TLS: tlsv1 unrecognized name (if it needs a name, configure hostHeader)"
