@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import logging
-import re
 import subprocess
 import sys
 import threading
@@ -213,13 +212,6 @@ def test_all_checks_must_pass_and_their_results_come_in_order() -> None:
     assert len(result["answered"]) == 3
 
 
-def test_checks_run_at_the_same_time() -> None:
-    began = time.monotonic()
-    with serving(answering(OK)) as server:
-        called(*[check_of(server, intervalSeconds=0.3)] * 10)
-    assert time.monotonic() - began < 0.6 + 1
-
-
 def test_a_check_that_fails_is_named_and_ends_the_waits_and_the_probes_of_the_others_at_once() -> None:
     began = time.monotonic()
     with (
@@ -240,15 +232,6 @@ def test_a_check_that_fails_is_named_and_ends_the_waits_and_the_probes_of_the_ot
 
 
 # What servers send
-
-
-def test_what_a_server_sends_brings_no_control_characters_into_the_message() -> None:
-    with (
-        serving(answering(b"\x1b[2J\r\x00\xc2\x85" * 1000 + b"\n")) as server,
-        pytest.raises(StagingUnhealthy) as raised,
-    ):
-        called(check_of(server))
-    assert re.fullmatch("[ -~]{1,999}", str(raised.value))
 
 
 def test_the_result_of_ten_checks_with_the_longest_of_everything_is_far_below_256_kib() -> None:
@@ -301,9 +284,6 @@ def test_the_latency_of_probes_that_failed_is_not_published(capsys: pytest.Captu
         called(check_of(server))
     [point] = published(capsys)
     assert len(point.values) == 2
-    with refusing() as server, pytest.raises(StagingUnhealthy):
-        called(check_of(server))
-    assert published(capsys) == []
 
 
 def test_the_latency_of_at_most_the_last_20_probes_of_each_check_is_published(

@@ -1,7 +1,6 @@
 """The bake: production, found healthy, is watched for a while, and so are alarms; against real servers and moto."""
 
 import itertools
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +18,6 @@ from tests.unit.misbehaving_servers import (
     Connection,
     answering,
     hanging_after,
-    saying,
     serving,
     status,
     with_headers,
@@ -42,7 +40,8 @@ def baked(behaviour: Behaviour, seconds: float, *, alarms: list[str] | None = No
 
 def dying_after(connections: int, death: Behaviour) -> Behaviour:
     """Answers as many connections well, and then none."""
-    turns = itertools.chain([answering(OK)] * connections, itertools.repeat(death))
+    good = answering(with_headers(b"X-Id: tao"))
+    turns = itertools.chain([good] * connections, itertools.repeat(death))
 
     def behaviour(connection: Connection) -> None:
         next(turns)(connection)
@@ -75,31 +74,18 @@ def test_the_probes_of_a_short_bake_come_after_those_of_the_verdict_and_a_single
     [
         (answering(status(500)), {}, "3 probes in a row failed: expected status 200, found 500, 500, 500 (6 probes in"),
         (hanging_after(), {"timeoutSeconds": 0.1}, "no answer within 0.1 s"),
+        (answering(with_headers(b"X-Id: kai")), {"identityHeader": "X-Id"}, 'X-Id is "kai", expected "tao"'),
     ],
 )
-def test_a_server_that_dies_in_the_bake_is_unhealthy_at_once(
+def test_a_server_that_dies_in_the_bake_or_is_another_is_unhealthy_at_once(
     death: Behaviour, settings: dict[str, Any], message: str
 ) -> None:
     began = time.monotonic()
-    with pytest.raises(ProductionUnhealthy) as raised:
-        baked(dying_after(6, death), 60, **settings)
+    with serving(dying_after(6, death)) as server, pytest.raises(ProductionUnhealthy) as raised:
+        called(check_of(server, **settings), address="production", answered=[{"identity": "tao"}], bakeSeconds=60)
     assert time.monotonic() - began < 5
     assert " became unhealthy during the bake, " in str(raised.value)
     assert message in str(raised.value)
-
-
-def test_a_mis_routed_answer_in_the_bake_is_found_too() -> None:
-    tao, kai = with_headers(b"X-Server-Id: tao"), with_headers(b"X-Server-Id: kai")
-    with (
-        serving(answering(*[tao] * 5, kai)) as server,
-        pytest.raises(ProductionUnhealthy, match='is "kai", expected "tao"'),
-    ):
-        called(
-            check_of(server, identityHeader="X-Server-Id"),
-            address="production",
-            answered=[{"identity": "tao", "release": None, "shared": None}],
-            bakeSeconds=60,
-        )
 
 
 def test_a_check_that_fails_in_the_bake_stops_the_others() -> None:
@@ -137,27 +123,6 @@ def test_an_alarm_ends_the_bake_at_once_and_is_named(cloudwatch: CloudWatchClien
     assert str(raised.value).startswith("tao (i-0bbbbbbbbbbbbbbbb) answers well through the production address, at ")
     assert 'the alarm "errors" is in ALARM since 20' in str(raised.value)
     assert "Threshold Crossed: 7 > 1" in str(raised.value)
-
-
-def test_an_alarm_in_the_last_moment_is_seen_at_the_end(cloudwatch: CloudWatchClient) -> None:
-    put_alarm(cloudwatch, "errors")
-
-    def raising(connection: Connection) -> None:
-        if connection.server.connections == 10:
-            put_alarm(cloudwatch, "errors", "ALARM")
-        answering(OK)(connection)
-
-    with pytest.raises(ProductionUnhealthy, match=r", 1 s after it was found healthy, the alarm .errors. is in ALARM"):
-        baked(raising, 1, alarms=["errors"])
-
-
-def test_alarms_that_cannot_be_read_end_the_bake_badly(monkeypatch: pytest.MonkeyPatch) -> None:
-    denied = saying(json.dumps({"__type": "AccessDenied"}).encode()).replace(b"200 OK", b"403 Forbidden")
-    with serving(answering(denied)) as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{endpoint.ip}:{endpoint.port}")
-        with pytest.raises(ProductionUnhealthy, match="alarms cannot be read: DescribeAlarms failed"):
-            baked(answering(OK), 0.2, alarms=["errors"])
-    assert endpoint.connections >= 1
 
 
 def test_without_a_bake_no_alarms_are_read_and_no_more_probes_are_sent_than_decide(

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 import tracemalloc
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -314,22 +315,22 @@ def test_with_tcp_an_accepted_connection_is_good_and_nothing_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "behaviour"),
+    ("protocol", "server"),
     [
-        ("HTTP", silent),
-        ("HTTP", hanging_after(b"HTTP/1.0 200 OK\r\n\r\nall is")),
-        ("HTTP", dripping(status(200) * 100)),
-        ("HTTPS", silent),
+        ("TCP", not_accepting()),
+        ("HTTP", serving(silent)),
+        ("HTTP", serving(hanging_after(b"HTTP/1.0 200 OK\r\n\r\nall is"))),
+        ("HTTP", serving(dripping(status(200) * 100))),
+        ("HTTPS", serving(silent)),
     ],
 )
-def test_a_stop_ends_the_probe_in_flight_at_once(protocol: str, behaviour: Behaviour) -> None:
-    with serving(behaviour) as server:
-        assert_stops(server, protocol)
-
-
-def test_a_stop_ends_a_probe_that_waits_for_its_connection() -> None:
-    with not_accepting() as server:
-        assert_stops(server, "TCP")
+def test_a_stop_ends_the_probe_in_flight_at_once(protocol: str, server: AbstractContextManager[Server]) -> None:
+    stop = Stop()
+    threading.Timer(0.1, stop.set).start()
+    began = time.monotonic()
+    with server as stopping, pytest.raises(ProbeStopped):
+        ask(stopping, timeout=5, stop=stop, protocol=protocol)
+    assert time.monotonic() - began < 0.1 + GRACE
 
 
 def test_after_a_stop_no_probe_begins() -> None:
@@ -338,13 +339,3 @@ def test_after_a_stop_no_probe_begins() -> None:
     with serving(answering(OK)) as server, pytest.raises(ProbeStopped):
         ask(server, stop=stop)
     assert server.connections == 0
-
-
-def assert_stops(server: Server, protocol: str) -> None:
-    """A probe that is stopped after a tenth of a second ends then."""
-    stop = Stop()
-    threading.Timer(0.1, stop.set).start()
-    began = time.monotonic()
-    with pytest.raises(ProbeStopped):
-        ask(server, timeout=5, stop=stop, protocol=protocol)
-    assert time.monotonic() - began < 0.1 + GRACE

@@ -30,19 +30,9 @@ from tests.unit.test_probe import ask, asked_of
 WWW = "www.example.com"
 
 
-@pytest.fixture(scope="module")
-def tls() -> ssl.SSLContext:
-    return self_signed()
-
-
-@pytest.fixture(scope="module")
-def a_ca() -> Authority:
-    return Authority()
-
-
 @pytest.fixture
-def ca(a_ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    return a_ca.trusted(tmp_path, monkeypatch)
+def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    return Authority().trusted(tmp_path, monkeypatch)
 
 
 def unverified(behaviour: Behaviour, timeout: float = 2) -> Probe:
@@ -138,8 +128,8 @@ def test_the_server_is_asked_for_the_name_of_the_host_header_and_for_http_1_1(
 
 
 @pytest.mark.parametrize("host", [".example.com", "a" * 64 + ".example", "a..b"])
-def test_a_name_that_no_server_can_have_is_an_error_of_the_probe(host: str, tls: ssl.SSLContext) -> None:
-    probe = asked_of(over_tls(tls, answering(OK)), timeout=2, protocol="HTTPS", host_header=host)
+def test_a_name_that_no_server_can_have_is_an_error_of_the_probe(host: str) -> None:
+    probe = asked_of(over_tls(self_signed(), answering(OK)), timeout=2, protocol="HTTPS", host_header=host)
     assert re.fullmatch(r'TLS: "[^"]+" cannot be the name of a server', str(probe.error))
 
 
@@ -149,22 +139,20 @@ def test_a_name_that_no_server_can_have_is_an_error_of_the_probe(host: str, tls:
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
-        (lambda _: silent, r"TLS: no handshake within 0.2 s \(connected\)"),
-        (dripping_tls, r"TLS: no handshake within 0.2 s \(connected\)"),
-        (lambda tls: dripping_tls(tls, OK * 10), r"no answer within 0.2 s \(.*, 0 bytes received\)"),
-        (lambda tls: over_tls(tls, dripping(status(200))), r"no answer within 0.2 s \(.*, \d+ bytes received\)"),
+        (silent, r"TLS: no handshake within 0.2 s \(connected\)"),
+        (dripping_tls(self_signed()), r"TLS: no handshake within 0.2 s \(connected\)"),
+        (dripping_tls(self_signed(), OK * 10), r"no answer within 0.2 s \(.*, 0 bytes received\)"),
+        (over_tls(self_signed(), dripping(status(200))), r"no answer within 0.2 s \(.*, \d+ bytes received\)"),
     ],
     ids=["silence", "a handshake byte by byte", "a record byte by byte", "headers byte by byte"],
 )
-def test_nothing_under_tls_prolongs_the_timeout(
-    behaviour: Callable[[ssl.SSLContext], Behaviour], error: str, tls: ssl.SSLContext
-) -> None:
-    assert re.fullmatch(error, str(unverified(behaviour(tls), timeout=0.2).error))
+def test_nothing_under_tls_prolongs_the_timeout(behaviour: Behaviour, error: str) -> None:
+    assert re.fullmatch(error, str(unverified(behaviour, timeout=0.2).error))
 
 
 @pytest.mark.parametrize("body", [flooding(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), answering(b"HTTP/1.1 200 OK\r\n\r\nok")])
-def test_a_body_ends_with_its_5120th_byte_or_with_the_connection(body: Behaviour, tls: ssl.SSLContext) -> None:
-    probe = unverified(over_tls(tls, body))
+def test_a_body_ends_with_its_5120th_byte_or_with_the_connection(body: Behaviour) -> None:
+    probe = unverified(over_tls(self_signed(), body))
     assert (probe.status, probe.error) == (200, None)
 
 

@@ -104,35 +104,38 @@ def test_of_several_problems_the_one_that_explains_the_others_is_reported() -> N
 # When it is decided
 
 FAILED_3 = Unhealthy("3 probes in a row failed: expected status 200, found 500, 500, 500")
+ONE = check(healthyThresholdCount=1, unhealthyThresholdCount=1)
+NAMING = check(identityHeader="X-Id")
+TAO, KAI = answer(X_Id="tao"), answer(X_Id="kai")
+VARIES = Unhealthy('X-Id varies from one good probe to the next: "tao", "kai"', "identities")
 
 
 @pytest.mark.parametrize(
-    ("probes", "verdict"),
+    ("check", "probes", "verdict"),
     [
-        ([GOOD, GOOD], None),
-        ([GOOD, GOOD, GOOD], Healthy()),
-        ([BAD, BAD, GOOD, GOOD, GOOD], Healthy()),
-        ([GOOD, GOOD, BAD, GOOD], None),
-        ([BAD, BAD, GOOD, BAD, BAD], None),
-        ([BAD, BAD, BAD], FAILED_3),
-        ([GOOD, GOOD, BAD, BAD, BAD], FAILED_3),
-        ([REFUSED] * 3, Unhealthy("3 probes in a row failed: connection refused")),
-        ([REFUSED, SLOW, SLOW], Unhealthy("3 probes in a row failed: connection refused; no answer within 2 s")),
+        (CHECK, [GOOD, GOOD], None),
+        (CHECK, [GOOD, GOOD, GOOD], Healthy()),
+        (CHECK, [BAD, BAD, GOOD, GOOD, GOOD], Healthy()),
+        (CHECK, [GOOD, GOOD, BAD, GOOD], None),
+        (CHECK, [BAD, BAD, GOOD, BAD, BAD], None),
+        (CHECK, [GOOD, GOOD, BAD, BAD, BAD], FAILED_3),
+        (CHECK, [REFUSED, SLOW, SLOW], Unhealthy("3 probes in a row failed: connection refused; no answer within 2 s")),
         (
+            CHECK,
             [REFUSED, BAD, failed("incomplete", "closed it", 200)],
             Unhealthy("3 probes in a row failed: expected status 200, found connection refused, 500, 200: closed it"),
         ),
+        (ONE, [GOOD], Healthy()),
+        (ONE, [REFUSED], Unhealthy("1 probe in a row failed: connection refused")),
+        (NAMING, [KAI, BAD, TAO, TAO, TAO], Healthy()),
+        (NAMING, [TAO, TAO, KAI], VARIES),
+        (production(identity_header="X-Id"), [TAO, KAI, TAO], Healthy()),
     ],
 )
-def test_enough_probes_in_a_row_decide(probes: list[Probe], verdict: object) -> None:
-    assert decide(CHECK, findings(CHECK, probes), next_seconds=1) == verdict
-
-
-def test_one_probe_decides_if_the_thresholds_are_one() -> None:
-    quick = check(healthyThresholdCount=1, unhealthyThresholdCount=1)
-    assert decide(quick, findings(quick, [GOOD]), next_seconds=1) == Healthy()
-    unhealthy = Unhealthy("1 probe in a row failed: connection refused")
-    assert decide(quick, findings(quick, [REFUSED]), next_seconds=1) == unhealthy
+def test_enough_probes_in_a_row_decide_and_on_staging_they_must_name_the_same_server(
+    check: Check, probes: list[Probe], verdict: object
+) -> None:
+    assert decide(check, findings(check, probes), next_seconds=1) == verdict
 
 
 def test_the_last_probe_is_one_that_can_end_by_the_deadline() -> None:
@@ -141,25 +144,6 @@ def test_the_last_probe_is_one_that_can_end_by_the_deadline() -> None:
         "it kept flapping: in 12 s neither 3 good probes in a row nor 3 bad ones: expected status 200, found 200, 500"
     )
     assert decide(CHECK, findings(CHECK, [GOOD] * 3), next_seconds=99) == Healthy()
-
-
-TAO, KAI = answer(X_Id="tao"), answer(X_Id="kai")
-VARIES = Unhealthy('X-Id varies from one good probe to the next: "tao", "kai"', "identities")
-
-
-@pytest.mark.parametrize(
-    ("named", "probes", "verdict"),
-    [
-        (check(identityHeader="X-Id"), [TAO, TAO, TAO], Healthy()),
-        (check(identityHeader="X-Id"), [KAI, BAD, TAO, TAO, TAO], Healthy()),
-        (check(identityHeader="X-Id"), [TAO, TAO, KAI], VARIES),
-        (production(identity_header="X-Id"), [TAO, KAI, TAO], Healthy()),
-    ],
-)
-def test_the_good_probes_of_staging_that_decide_must_all_name_the_same_server(
-    named: Check, probes: list[Probe], verdict: object
-) -> None:
-    assert decide(named, findings(named, probes), next_seconds=1) == verdict
 
 
 # The start period
