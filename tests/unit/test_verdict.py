@@ -4,10 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from health.check import Check
+from domain.events import read
+from health.check import Answered, Check, CheckEvent, checks_of
 from health.probe import Probe
 from health.verdict import Healthy, Unhealthy, decide, decide_bake, judge, matches
-from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, SLOW, answer, check, failed, findings, production
+from tests.unit.checks import (
+    BAD,
+    CHECK,
+    GOOD,
+    PRODUCTION,
+    REFUSED,
+    SETTINGS,
+    SLOW,
+    answer,
+    check,
+    failed,
+    findings,
+    production,
+)
 
 # What is good
 
@@ -194,29 +208,27 @@ def test_in_a_bake_fewer_failures_in_a_row_than_the_threshold_are_tolerated(
 FORMER = answer(X_Server="kai")
 NEW = answer(X_Server="tao")
 NOWHERE = failed("unreachable", "no connection within 2 s")
-MOVED = production(
-    identity_header="X-Server",
-    expected_identity="tao",
-    unhealthy_threshold_count=2,
+MOVED = checks_of(
+    read(CheckEvent, {**PRODUCTION, "healthCheck": [{**SETTINGS, "identityHeader": "X-Server"}]}),
+    answered=[Answered(identity="tao")],
     moving_seconds=10,
-    deadline_seconds=22,
-)
+)[0]
 
 
 @pytest.mark.parametrize("before", [FORMER, NOWHERE, replace(FORMER, status=500)])
 def test_what_a_moving_address_leads_to_before_it_has_moved_does_not_count(before: Probe) -> None:
-    assert decide(MOVED, findings(MOVED, [before] * 11), 11) is None
+    assert decide(MOVED, findings(MOVED, [before] * 12), 12) is None
     assert decide(MOVED, findings(MOVED, [before] * 5 + [NEW] * 3), 8) == Healthy()
 
 
 @pytest.mark.parametrize("answered", [replace(NEW, status=500), REFUSED])
 def test_what_the_new_server_answers_counts_at_once(answered: Probe) -> None:
-    verdict = decide(MOVED, findings(MOVED, [FORMER, answered, answered]), 3)
+    verdict = decide(MOVED, findings(MOVED, [FORMER, *[answered] * 3]), 4)
     assert isinstance(verdict, Unhealthy)
-    assert verdict.reason.startswith("2 probes in a row failed")
+    assert verdict.reason.startswith("3 probes in a row failed")
 
 
-@pytest.mark.parametrize(("moving_seconds", "probes"), [(10, 12), (0, 2)])
+@pytest.mark.parametrize(("moving_seconds", "probes"), [(10, 13), (0, 3)])
 def test_an_address_that_leads_elsewhere_when_it_should_have_moved_is_unhealthy(
     moving_seconds: float, probes: int
 ) -> None:
