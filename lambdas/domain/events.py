@@ -6,7 +6,8 @@ A field is named after its key: `expected_release` holds `expectedRelease`. A fi
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,9 +29,9 @@ def keys(event_type: "type[DataclassInstance]") -> tuple[frozenset[str], frozens
 def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
     """The event as an instance of its dataclass. An optional key that is null counts as absent.
 
-    If the type of a field is a dataclass, or a dataclass or None, the value is read as an instance of it. Unknown keys
-    in such a value are ignored, because it may be part of something larger. Raises InvalidEvent for a required key that
-    is missing, and for an unknown key of the event itself.
+    If the type of a field is a dataclass (maybe `| None`) or a list of one, the value is read as such too. Unknown keys
+    inside such a value are ignored, because it may be part of something larger. Raises InvalidEvent for a required key
+    that is missing, and for an unknown key of the event itself.
     """
     required, optional = keys(event_type)
     if unknown := event.keys() - required - optional:
@@ -51,8 +52,12 @@ def _instance(event_type: type[Event], event: Mapping[str, Any]) -> Event:
 
 
 def _value(kind: Any, value: Any) -> Any:
-    nested = next((each for each in (kind, *get_args(kind)) if isinstance(each, type) and is_dataclass(each)), None)
-    return value if nested is None or value is None else _instance(nested, value)
+    for each in get_args(kind) if isinstance(kind, UnionType) else (kind,):
+        if is_dataclass(each) and isinstance(value, Mapping):
+            return _instance(each, value)  # type: ignore[arg-type]  # a class, because it is a type
+        if get_origin(each) is list and isinstance(value, list):
+            return [_value(get_args(each)[0], item) for item in value]
+    return value
 
 
 def _key(name: str) -> str:

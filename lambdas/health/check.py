@@ -1,133 +1,164 @@
-"""One check of a server, read from the event: what to ask through which address, what is good, when that is decided."""
+"""One check of a server: its settings, the address it goes through, and what is expected there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from domain.errors import PreflightFailed
-from health.header_value import normalised
-from health.probe import Request
+from health.probe import Protocol, Target
 
 AddressName = Literal["staging", "production"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """The names are those of the configuration, and of an ELB target group where it has one.
+class CheckSettings:
+    """One health check as it is configured. The names are those of the configuration, and of an ELB target group.
 
-    A header is only looked at where its name is configured, and what is expected of it only where that is not None;
-    `expected_identity` is what staging answered before the cutover. For `moving_seconds` the address may still lead to
-    the server that it was on before, or nowhere; the deadline is later by as much.
+    The configuration fills in every default. None means that the key was left out or does not exist for the protocol.
     """
 
-    address: AddressName
-    server: str
-    instance_id: str
-    request: Request
+    protocol: Protocol
+    port: int
     interval_seconds: float
+    timeout_seconds: float
     healthy_threshold_count: int
     unhealthy_threshold_count: int
+    start_period_seconds: float
     deadline_seconds: float
-    start_period_seconds: float = 0
-    moving_seconds: float = 0
-    matcher: str = "200"
+    via: Literal["public", "private"] | None = None
+    path: str | None = None
+    matcher: str | None = None
+    host_header: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verify_certificate: bool = True  # always there with HTTPS
     body_contains: str | None = None
     max_latency_ms: float | None = None
     release_header: str | None = None
-    expected_release: str | None = None
     identity_header: str | None = None
-    expected_identity: str | None = None
     shared_header: str | None = None
-    private: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedAddress:
+    """An Elastic IP address, and the private IP that it is associated with."""
+
+    name: AddressName
+    public_ip: str | None
+    private_ip: str | None = None
+
+    def ip(self, via: str | None) -> str | None:
+        return self.private_ip if via == "private" else self.public_ip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedServer:
+    name: str
+    instance_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveServer(CheckedServer):
+    """The server that holds the production address, with the IPs of that address."""
+
+    public_ip: str | None
+    private_ip: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckEvent:
+    """What every event of a handler that checks has: which server, through which address, and how."""
+
+    execution: str
+    server: CheckedServer
+    address: CheckedAddress
+    health_check: list[CheckSettings]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The values of the configured headers in a response; None for one that is missing."""
+
+    identity: str | None = None
+    release: str | None = None
+    shared: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(CheckSettings):
+    """The settings, applied to one address of one server.
+
+    `expected_release` and `expected_identity` are compared unless they are None; `expected_identity` is what staging
+    answered before the cutover. For `moving_seconds` the address may still lead to the server that it was on before, or
+    nowhere; the deadline is later by as much.
+    """
+
+    server: str
+    instance_id: str
+    address: AddressName
+    ip: str
+    moving_seconds: float = 0
+    expected_release: str | None = None
+    expected_identity: str | None = None
+
+    @property
+    def target(self) -> Target:
+        return Target(**{field.name: getattr(self, field.name) for field in fields(Target)})
 
     @property
     def requires_headers(self) -> bool:
-        """Whether an answer without the identity and shared headers is bad: before the cutover, while it can wait."""
+        """Whether the identity and shared headers must be there: before the cutover, when it can still wait."""
         return self.address == "staging"
 
 
-def checks_of(event: Mapping[str, Any]) -> list[Check]:
-    """The checks of the event's address. Raises PreflightFailed where one goes to an address that is not there."""
-    settings: Sequence[Mapping[str, Any]] = event["healthCheck"]
-    name: AddressName = event["address"]["name"]
-    release = event.get("expectedRelease")
-    release = None if release is None else normalised(release)
-    if name == "staging":
-        server = event["server"]
-        return [_check(one, name, server, event["address"], expected_release=release) for one in settings]
-    # What staging answered is in the order of the checks; without it, as for a restored server, nothing is compared.
-    answered = event.get("answered") or [{}] * len(settings)
-    moving = event.get("movingSeconds") or 0
+def checks_of(
+    event: CheckEvent,
+    *,
+    expected_release: str | None = None,
+    answered: Sequence[Answered] | None = None,
+    moving_seconds: float = 0,
+) -> list[Check]:
+    """The checks of a server through an address. Those of production use the public IP and have no start period.
+
+    `answered` is what staging answered, in the order of the checks. Without it, as for a restored server, identities
+    are not compared. Raises PreflightFailed if EC2 shows no IP to check.
+    """
+    settings = event.health_check
+    if event.address.name == "production":
+        settings = [replace(each, via="public", start_period_seconds=0) for each in settings]
     return [
         _check(
-            {**one, "via": "public", "startPeriodSeconds": 0, "deadlineSeconds": one["deadlineSeconds"] + moving},
-            name,
-            event["server"],
-            event["address"],
-            moving_seconds=moving,
-            expected_release=release,
-            expected_identity=before.get("identity"),
+            replace(each, deadline_seconds=each.deadline_seconds + moving_seconds),
+            event.server,
+            event.address,
+            moving_seconds=moving_seconds,
+            expected_release=expected_release,
+            expected_identity=staging.identity,
         )
-        for one, before in zip(settings, answered, strict=True)
+        for each, staging in zip(settings, answered or [Answered()] * len(settings), strict=True)
     ]
 
 
-def live_checks_of(event: Mapping[str, Any]) -> list[Check | None]:
-    """The same checks of the live server, for those of staging with a header to compare with its; None for others."""
-    live = event.get("live") if event["address"]["name"] == "staging" else None
-    return [
-        _check({**one, "startPeriodSeconds": 0}, "production", live, live)
-        if live and one.get("sharedHeader") and live.get(_key(one))
-        else None
-        for one in event["healthCheck"]
-    ]
+def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> dict[int, Check]:
+    """The checks of the live server whose shared headers are compared with staging's, by the index of the settings.
+
+    A check without a shared header is not among them, and none is if the live server has no IP to check.
+    """
+    if live is None:
+        return {}
+    address = CheckedAddress(name="production", public_ip=live.public_ip, private_ip=live.private_ip)
+    return {
+        index: _check(replace(each, start_period_seconds=0), live, address)
+        for index, each in enumerate(settings)
+        if each.shared_header and address.ip(each.via)
+    }
 
 
-def _check(
-    settings: Mapping[str, Any],
-    name: AddressName,
-    server: Mapping[str, Any],
-    address: Mapping[str, Any],
-    **expected: Any,
-) -> Check:
-    """What is left out of the settings, or null, has its default."""
-    given = {key: value for key, value in settings.items() if value is not None}
-    key = _key(given)
-    if not address.get(key):
+def _check(settings: CheckSettings, server: CheckedServer, address: CheckedAddress, **expected: Any) -> Check:
+    ip = address.ip(settings.via)
+    if not ip:
         raise PreflightFailed(
-            f"The health check of {server['name']} ({server['instanceId']}) goes to the {name} address, and EC2 shows "
-            f"no {key} of it. Look whether the address is associated with a running instance."
+            f"The health check of {server.name} ({server.instance_id}) goes to the {address.name} address, and EC2 "
+            f"shows no {settings.via} IP for it. Check whether the address is associated with a running instance."
         )
-    request = Request(
-        protocol=given["protocol"],
-        ip=address[key],
-        port=given["port"],
-        path=given.get("path", "/"),
-        timeout_seconds=given["timeoutSeconds"],
-        host_header=given.get("hostHeader"),
-        headers=given.get("headers", {}),
-        verify_certificate=given.get("verifyCertificate", True),
-    )
-    return Check(
-        address=name,
-        server=server["name"],
-        instance_id=server["instanceId"],
-        request=request,
-        interval_seconds=given["intervalSeconds"],
-        healthy_threshold_count=given["healthyThresholdCount"],
-        unhealthy_threshold_count=given["unhealthyThresholdCount"],
-        deadline_seconds=given["deadlineSeconds"],
-        start_period_seconds=given.get("startPeriodSeconds", 0),
-        matcher=given.get("matcher", "200"),
-        body_contains=given.get("bodyContains"),
-        max_latency_ms=given.get("maxLatencyMs"),
-        release_header=given.get("releaseHeader"),
-        identity_header=given.get("identityHeader"),
-        shared_header=given.get("sharedHeader"),
-        private=key == "privateIp",
-        **expected,
-    )
-
-
-def _key(settings: Mapping[str, Any]) -> str:
-    return "privateIp" if settings.get("via") == "private" else "publicIp"
+    values = {**vars(settings), **expected}
+    return Check(server=server.name, instance_id=server.instance_id, address=address.name, ip=ip, **values)

@@ -1,49 +1,24 @@
-"""What bounds one probe, and how it ends early: a deadline for all of its waits, a stop from outside, and `NoAnswer`.
+"""What ends a probe early: its own deadline, or a stop from another thread. Either one shuts the connection down.
 
-A timeout for each read is not enough: a server that sends a byte a second would hold a probe for ever. So every wait
-(the connection, the TLS handshake, the request, each read) gets only what is left until one deadline. Python keeps such
-a timeout for a whole handshake and a whole TLS record too, however their bytes arrive, so no watchdog thread is needed.
+A timeout for each read is not enough, because a server that sends a byte a second would hold a probe forever. Shutting
+the connection down ends every wait: for the connection, the TLS handshake, the request and the response.
 """
 
 import contextlib
+import functools
+import sched
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
-
-Failure = Literal["refused", "unreachable", "tls", "certificate", "no answer", "incomplete"]
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """When a probe must be over: `timeout_seconds` after it began, `at` on the monotonic clock."""
-
-    at: float
-    timeout_seconds: float
-
-    @staticmethod
-    def after(timeout_seconds: float) -> "Deadline":
-        return Deadline(time.monotonic() + timeout_seconds, timeout_seconds)
-
-    def left(self) -> float:
-        """The seconds until then; 0 would mean "do not wait" to a socket, so it is the timeout's end here."""
-        left = self.at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-    def __str__(self) -> str:
-        return f"{self.timeout_seconds:g} s"
 
 
 class ProbeStopped(Exception):
-    """The probe was ended by a stop, and has found nothing."""
+    """The probe was stopped and has no result."""
 
 
 class Stop:
-    """Ends loops of probes from another thread: their waits, and the probes that they have under way."""
+    """Ends loops of probes from another thread: their waits, and the probes in flight."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -54,47 +29,64 @@ class Stop:
         with self._lock:
             self._event.set()
             for connection in self._connections:
-                # One that is not connected yet, or no more.
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # it is not connected yet, or not any more
                     connection.shutdown(socket.SHUT_RDWR)
 
     def is_set(self) -> bool:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """True at the stop, false after so many seconds without one."""
+        """True as soon as it is set, false after so many seconds."""
         return self._event.wait(seconds)
 
     @contextlib.contextmanager
     def ends(self, connection: socket.socket) -> Iterator[None]:
-        """While this lasts, a stop shuts the connection down, which ends whatever waits for it.
+        """Shuts the connection down if it is set during the block.
 
-        It keeps a duplicate: TLS takes the descriptor of the connection itself away. Raises ProbeStopped after a stop.
+        It keeps a duplicate of the socket, because TLS takes the original's file descriptor away.
         """
-        with connection.dup() as same:
+        with connection.dup() as duplicate:
             with self._lock:
-                if self._event.is_set():
-                    raise ProbeStopped
-                self._connections.add(same)
+                self._connections.add(duplicate)
             try:
                 yield
             finally:
                 with self._lock:
-                    self._connections.remove(same)
+                    self._connections.remove(duplicate)
 
 
-class NoAnswer(Exception):
-    """No complete answer came; the message is a short sentence for an operator.
+class Deadline(Stop):
+    """A stop that sets itself when the block has lasted so many seconds."""
 
-    `failure` is how far it got, `status` the status code that did come, if any.
-    """
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
-    def __init__(self, error: str, failure: Failure, status: int | None = None) -> None:
-        super().__init__(error)
-        self.failure = failure
-        self.status = status
+    def __enter__(self) -> "Deadline":
+        self._timer = _timers.enter(self.seconds, 0, self.set)
+        _timers_changed.set()
+        _start_timers()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ValueError):  # it was set
+            _timers.cancel(self._timer)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s"
 
 
-def in_words(failure: OSError) -> str:
-    """What the operating system says: "connection refused"."""
-    return (failure.strerror or str(failure)).lower()
+# One thread for the deadlines of all probes costs less than a `threading.Timer` each.
+_timers = sched.scheduler(time.monotonic)
+_timers_changed = threading.Event()
+
+
+@functools.cache
+def _start_timers() -> None:
+    threading.Thread(target=_run_timers, name="deadlines", daemon=True).start()
+
+
+def _run_timers() -> None:
+    while True:
+        _timers_changed.wait(_timers.run(blocking=False))
+        _timers_changed.clear()

@@ -1,59 +1,37 @@
-"""The gap: what users met at the production address while the addresses changed. Pure, and measured from outside.
+"""The gap: how long users got no good answer from the production address while it moved, measured from outside.
 
-A request is sent every 50 ms, on a new connection, and none waits for the one before it: an address that answers nobody
-for a second is seen so, and not as one slow request.
+A request is sent every 50 ms, on a new connection, and does not wait for the one before it. An address that answers
+nobody for a second is therefore recorded as such, and not as one slow request.
 """
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from health.verdict import Finding
+from health.check import Answered, Check
+from health.deadline import ProbeStopped, Stop
+from health.probe import prober
+from health.verdict import Finding, judge
 
 INTERVAL_SECONDS = 0.05
+SAVE_INTERVAL_SECONDS = 1.0
+MAX_IN_FLIGHT = 40  # requests that wait for their response; no more are sent meanwhile
 
-
-@dataclass(frozen=True)
-class Gap:
-    """What was measured so far.
-
-    `longest_ms` is the longest time without a good answer, in milliseconds: from one to the next, from the beginning to
-    the first, and from the last until now. Where nothing went wrong it is the interval of the requests.
-    `new_server_at` is when the new server's first answer was complete; None before, and where nothing tells the two
-    servers apart.
-    """
-
-    requests: int
-    failed: int
-    longest_ms: int
-    new_server_at: datetime | None
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The shape that an outcome reports."""
-        at = self.new_server_at
-        return {
-            "requests": self.requests,
-            "failed": self.failed,
-            "longestMs": self.longest_ms,
-            "newServerAt": at and at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "seconds": round(self.seconds, 1),
-        }
+Gap = dict[str, Any]
 
 
 class GapRecord:
-    """Keeps what every request came to. `began` is on the monotonic clock, as all times are; threads may share it.
+    """The results of all requests, added by several threads. Times are on the monotonic clock.
 
-    `new` is what the new server answered before the cutover, its `identity` and `release`. `news` is set when it has
-    answered through the production address.
+    `new_server` is what the new server answered on staging. `news` is set when it has answered on production.
     """
 
-    def __init__(self, *, began: float, new: Mapping[str, Any]) -> None:
+    def __init__(self, *, began: float, new_server: Answered) -> None:
         self._began = self._last_good = began
-        self._identity: str | None = new.get("identity")
-        self._release: str | None = new.get("release")
+        self._new_server = new_server
         self._former_release: str | None = None
         self._requests = self._failed = 0
         self._longest = 0.0
@@ -61,28 +39,84 @@ class GapRecord:
         self._lock = threading.Lock()
         self.news = threading.Event()
 
-    def add(self, found: Finding, ended: float, at: datetime) -> None:
-        """A request that ended then, by the monotonic clock and the calendar, and what it found."""
+    def add(self, finding: Finding, ended: float, at: datetime) -> None:
+        """`at` is when the request ended, by the calendar."""
         with self._lock:
             self._requests += 1
-            if found.problem is None:
-                self._former_release = self._former_release or found.release
+            if finding.is_good:
+                self._former_release = self._former_release or finding.answered.release
                 self._longest = max(self._longest, ended - self._last_good)
                 self._last_good = max(self._last_good, ended)
             else:
                 self._failed += 1
-            if self._new_server_at is None and self._is_new(found):
+            if self._new_server_at is None and self._is_new(finding.answered):
                 self._new_server_at = at
                 self.news.set()
 
-    def _is_new(self, found: Finding) -> bool:
-        """An identity is one server's alone; a release may be on both."""
-        if self._identity is not None:
-            return found.identity == self._identity
-        told_apart = self._release is not None and self._former_release not in (None, self._release)
-        return told_apart and found.release == self._release
+    def _is_new(self, answered: Answered) -> bool:
+        """Only one server has an identity, but both may have the same release."""
+        if self._new_server.identity is not None:
+            return answered.identity == self._new_server.identity
+        release = self._new_server.release
+        return release == answered.release and release is not None and self._former_release not in (None, release)
 
     def until(self, now: float) -> Gap:
+        """What was measured so far, as an outcome reports it.
+
+        `longestMs` is the longest time without a good answer: from one to the next, from the beginning to the first, or
+        from the last until now. `newServerAt` is when the new server's first answer was complete; None before, and if
+        nothing distinguishes the two servers.
+        """
         with self._lock:
-            longest = max(self._longest, now - self._last_good)
-            return Gap(self._requests, self._failed, round(longest * 1000), self._new_server_at, now - self._began)
+            at = self._new_server_at
+            return {
+                "requests": self._requests,
+                "failed": self._failed,
+                "longestMs": round(max(self._longest, now - self._last_good) * 1000),
+                "newServerAt": at and at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "seconds": round(now - self._began, 1),
+            }
+
+
+def measured(check: Check, new_server: Answered, save: Callable[[Gap], bool], *, seconds: float) -> Gap:
+    """Sends requests until `save` returns False, or for so many seconds. Returns the gap that was saved last.
+
+    It saves once a second, and as soon as the new server has answered.
+    """
+    began = time.monotonic()
+    record, stop = GapRecord(began=began, new_server=new_server), Stop()
+    sending = threading.Thread(target=_send_requests, args=(check, record, stop), name="gap", daemon=True)
+    sending.start()
+    try:
+        while True:
+            record.news.wait(max(min(SAVE_INTERVAL_SECONDS, began + seconds - time.monotonic()), 0))
+            record.news.clear()
+            now = time.monotonic()
+            gap = record.until(now)
+            if not save(gap) or now - began >= seconds:
+                return gap
+    finally:
+        stop.set()
+        sending.join()
+
+
+def _send_requests(check: Check, record: GapRecord, stop: Stop) -> None:
+    """One at every interval, whatever becomes of those before it."""
+    target, probe = check.target, prober([check.target])
+    free = threading.BoundedSemaphore(MAX_IN_FLIGHT)
+
+    def send() -> None:
+        try:
+            finding = judge(check, probe(target, stop), 0)
+            record.add(finding, time.monotonic(), datetime.now(UTC))
+        except ProbeStopped:
+            return  # its result is unknown
+        finally:
+            free.release()
+
+    with ThreadPoolExecutor(max_workers=MAX_IN_FLIGHT) as threads:
+        due = time.monotonic()
+        while not stop.wait(max(due - time.monotonic(), 0)):
+            if free.acquire(blocking=False):
+                threads.submit(send)
+            due += INTERVAL_SECONDS

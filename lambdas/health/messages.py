@@ -1,58 +1,59 @@
-"""What a person reads when a health check fails, often at three in the morning: below 1,000 characters, printable.
+"""What a person reads when a health check fails: printable text of fewer than 1,000 characters.
 
-It says what was asked, what was found and expected, and where to look. What was changed before the check, if anything,
-is known to the workflow only, which adds it.
+It says what was checked, what was found, what was expected and what to do. Only the workflow knows what was changed
+before the check, and adds it.
 """
 
 from domain.text import shortened
 from health.check import Check
 from health.polling import Polled
-from health.verdict import Finding, Kind, Unhealthy, any_good, counted_probes
+from health.verdict import Kind, Problem, Unhealthy, any_good, counted_probes
 
 MESSAGE_CHARACTERS = 999
-NAME_CHARACTERS = 40
-WHERE_TO_LOOK: dict[Kind, str] = {
-    "refused": "{server} was reached and nothing takes connections on its port {port}: look whether the application "
-    "runs, and listens on all addresses of the server and not on 127.0.0.1 only.",
-    "unreachable": "Look whether {server} runs, what listens on its port {port}, and whether its security group and "
-    "network ACL let {whom} in.",
-    "tls": "Look whether the web server on {server} speaks {protocol} on port {port}, and at its log.",
-    "certificate": "Look at the certificate that the web server on {server} sends for {name}, and whether it was "
-    "reloaded after the last renewal. With verifyCertificate false any certificate will do.",
-    "no answer": "{server} takes connections on port {port}: look whether that is a web server that speaks {protocol}, "
-    "and whether its application hangs.",
-    "incomplete": "Look at the application on {server}: it begins its answers and does not finish them.",
-    "slow": "Look at the load of {server} and at what its application waits for, or raise maxLatencyMs.",
-    "body": "Look at what the application on {server} answers at this path; bodyContains is looked for in the first "
+HOST_NAME_CHARACTERS = 40
+WHAT_TO_DO: dict[Kind, str] = {
+    "refused": "{server} was reached, but nothing accepts connections on its port {port}: check that the application "
+    "runs, and that it listens on all addresses of the server, not only on 127.0.0.1.",
+    "unreachable": "Check that {server} runs, that something listens on its port {port}, and that its security group "
+    "and network ACL let {source} in.",
+    "tls": "Check that the web server on {server} speaks {protocol} on port {port}, and read its log.",
+    "certificate": "Check the certificate that the web server on {server} sends for {name}, and whether the server was "
+    "reloaded after the last renewal. With verifyCertificate false, any certificate is accepted.",
+    "no answer": "{server} accepts connections on port {port}: check whether a web server that speaks {protocol} "
+    "listens there, and whether its application hangs.",
+    "incomplete": "Check the application on {server}: it begins its answers and does not finish them.",
+    "slow": "Check the load of {server} and what its application waits for, or raise maxLatencyMs.",
+    "body": "Check what the application on {server} answers at this path; bodyContains is searched for in the first "
     "5,120 bytes.",
     "release": "The release was not deployed to {server}, or its application was not restarted since.",
-    "no identity": "Let the application on {server} send this header, or take identityHeader out of the configuration.",
-    "identity": "Look for a cache or proxy before the application on {server}, and whether this header names the "
+    "no identity": "Make the application on {server} send this header, or remove identityHeader from the "
+    "configuration.",
+    "identity": "Check for a cache or proxy in front of the application on {server}, and whether this header names the "
     "server and not the request.",
-    "identities": "Does this header name the request and not the server, or is there a load balancer behind the "
-    "address?",
-    "no shared": "Let the application on {server} send this header, or take sharedHeader out of the configuration.",
+    "identities": "Check whether this header names the request and not the server, and whether there is a load "
+    "balancer behind the address.",
+    "no shared": "Make the application on {server} send this header, or remove sharedHeader from the configuration.",
 }
 
 
 def unhealthy_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
-    """For a check that did not pass, one of `failed` of so many `checks`."""
+    """For a check that failed, one of `failed` out of so many `checks`."""
     return _message(polled, f"is not healthy through the {polled.check.address} address", failed, checks)
 
 
 def bake_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
-    """For a check that passed, and failed while the server was watched."""
+    """For a check that passed, and failed while the server was being watched."""
     after = f"{polled.seconds:.0f} s after it was found healthy"
-    was = f"became unhealthy during the bake, {after}, through the {polled.check.address} address"
-    return _message(polled, was, failed, checks)
+    became = f"became unhealthy during the bake, {after}, through the {polled.check.address} address"
+    return _message(polled, became, failed, checks)
 
 
 def alarm_message(check: Check, wrong: str, seconds: float) -> str:
-    """For what is wrong with the alarms while a healthy server was watched."""
+    """For what is wrong with the alarms while a healthy server was being watched."""
     return shortened(
-        f"{check.server} ({check.instance_id}) answers well through the {check.address} address, at "
-        f"{check.request.ip}, but during the bake, {seconds:.0f} s after it was found healthy, {wrong}. "
-        "Look at the alarm's history and at the metric it watches, in CloudWatch.",
+        f"{check.server} ({check.instance_id}) answers well through the {check.address} address, at {check.ip}, but "
+        f"during the bake, {seconds:.0f} s after it was found healthy, {wrong}. Check the alarm's history and the "
+        "metric that it watches, in CloudWatch.",
         MESSAGE_CHARACTERS,
     )
 
@@ -60,59 +61,52 @@ def alarm_message(check: Check, wrong: str, seconds: float) -> str:
 def _message(polled: Polled, is_unhealthy: str, failed: int, checks: int) -> str:
     check = polled.check
     of_several = f", {failed} of {checks} checks," if checks > 1 else ","
-    before = f"{check.server} ({check.instance_id}) {is_unhealthy}{of_several} at {check.request.short_url}: "
-    after = f" ({counted_probes(polled.probe_count)} in all). {_where_to_look(polled)}"
+    before = f"{check.server} ({check.instance_id}) {is_unhealthy}{of_several} at {check.target.short_url}: "
+    after = f" ({counted_probes(polled.probe_count)} in all). {_what_to_do(polled)}"
     reason = polled.verdict.reason if isinstance(polled.verdict, Unhealthy) else ""
     return f"{before}{shortened(reason, MESSAGE_CHARACTERS - len(before) - len(after))}{after}"
 
 
-def _where_to_look(polled: Polled) -> str:
-    """By what the last bad probe found; where there is none, too few good ones fitted in."""
+def _what_to_do(polled: Polled) -> str:
+    """By the problem of the last bad probe. If there is none, too few good probes fitted in."""
+    check = polled.check
     if isinstance(polled.verdict, Unhealthy) and polled.verdict.kind:
-        return WHERE_TO_LOOK[polled.verdict.kind]
-    bad = next((one for one in reversed(polled.findings) if one.problem is not None), None)
-    if bad is None:
+        return WHAT_TO_DO[polled.verdict.kind]
+    bad = next((finding for finding in reversed(polled.findings) if finding.problem), None)
+    if bad is None or bad.problem is None:
         return "Raise deadlineSeconds."
-    looks = [_look(polled.check, bad, bad.problem.kind)] if bad.problem else []
-    if polled.check.start_period_seconds and not any_good(polled.findings):
-        looks.append("If it needs longer to start, raise startPeriodSeconds.")
-    return " ".join(looks)
+    if bad.problem.kind == "status":
+        advice = _what_to_do_about_status(check, bad.status or 0, bad.problem)
+    else:
+        advice = WHAT_TO_DO[bad.problem.kind].format(
+            server=check.server,
+            port=check.port,
+            protocol=check.protocol,
+            name=_shown(check.target.name),
+            source="this function's subnets" if check.via == "private" else "the internet",
+        )
+    if check.start_period_seconds and not any_good(polled.findings):
+        return f"{advice} If it needs longer to start, raise startPeriodSeconds."
+    return advice
 
 
-def _look(check: Check, bad: Finding, kind: Kind) -> str:
-    if kind == "status":
-        return _look_for_status(check, bad.status or 0, bad.problem.detail if bad.problem else "")
-    return WHERE_TO_LOOK[kind].format(
-        server=check.server,
-        port=check.request.port,
-        protocol=check.request.protocol,
-        name=_name(check.request.name),
-        whom="this function's subnets" if check.private else "the internet",
-    )
-
-
-def _look_for_status(check: Check, status: int, detail: str) -> str:
+def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str:
+    application = f"the application on {check.server}"
     if 300 <= status < 400:
-        leads = detail or "configure the path that it leads to"
-        return (
-            f"A redirect is not followed: {leads}{'. Configure that' if detail else ''}, or let the matcher accept it."
-        )
+        leads = f"{problem.detail}. Configure that path" if problem.detail else "configure the path that it leads to"
+        return f"A redirect is not followed: {leads}, or let the matcher accept it."
     if status in (401, 403):
-        return (
-            f"The application on {check.server} wants credentials: give them in headers, or configure a path that "
-            "needs none."
-        )
+        return f"T{application[1:]} requires credentials: configure them in headers, or a path that requires none."
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
-        look = (
-            f"Look whether the application on {check.server} knows this path, and accepts a request whose Host header "
-            f"is {_name(check.request.host)}"
+        hint = "" if check.host_header else "; if it needs a name, configure hostHeader"
+        return (
+            f"Check whether {application} knows this path, and accepts a request whose Host header is "
+            f"{_shown(check.target.host)}{hint}. {problem.detail}".rstrip()
         )
-        named = f"{look}." if check.request.host_header else f"{look}; if it wants a name, configure hostHeader."
-        return f"{named} {detail}".rstrip()
-    return f"Look at the log of the application on {check.server}."
+    return f"Check the log of {application}."
 
 
-def _name(name: str | None) -> str:
-    return shortened(str(name), NAME_CHARACTERS)
+def _shown(name: str | None) -> str:
+    return shortened(str(name), HOST_NAME_CHARACTERS)

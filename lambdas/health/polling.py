@@ -1,110 +1,119 @@
-"""The loops of the health check, which ask the rules of `verdict`, and what runs several loops at the same time.
+"""The loops of the health check, which apply the rules of `verdict`, and what runs several loops at the same time."""
 
-The prober, the clock and the wait are arguments. Clock and wait are in seconds; the wait returns true when the loop is
-to stop, as that of a `Stop` does, and the prober raises ProbeStopped then.
-"""
-
+import math
+import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from health.check import Check
+from health.check import Answered, Check
 from health.deadline import ProbeStopped, Stop
-from health.probe import Probe
-from health.verdict import Finding, GoOn, Healthy, Stopped, Unhealthy, decide, decide_bake, judge
+from health.probe import Prober
+from health.verdict import Finding, Healthy, Unhealthy, decide, decide_bake, judge
 
 KEPT_FINDINGS = 20
 
 Clock = Callable[[], float]
-Wait = Callable[[float], bool]
-ProbeOnce = Callable[[], Probe]
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Polled:
-    """How a loop ended, after how many seconds and probes, and what the last of them found, oldest first.
+    """How a loop ended, after how many seconds and probes, and its findings, oldest first.
 
-    Of a bake at most 20 are kept, or as many as decide.
+    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or as many as decide. `shared` is
+    the result of `shared_store`, if the check has one.
     """
 
     check: Check
-    verdict: Healthy | Unhealthy | Stopped
+    verdict: Healthy | Unhealthy | None
     findings: list[Finding]
     probe_count: int
     seconds: float
+    shared: Mapping[str, Any] | None = None
+
+    @property
+    def is_unhealthy(self) -> bool:
+        return isinstance(self.verdict, Unhealthy)
+
+    @property
+    def answered(self) -> Answered:
+        """What the last good probe found in the headers."""
+        return next((finding.answered for finding in reversed(self.findings) if finding.is_good), Answered())
+
+    @property
+    def last_findings(self) -> list[Finding]:
+        return self.findings[-KEPT_FINDINGS:]
+
+    def joined(self, later: "Polled") -> "Polled":
+        findings, probe_count = [*self.findings, *later.findings], self.probe_count + later.probe_count
+        return replace(later, findings=findings, probe_count=probe_count, shared=self.shared)
 
 
-def poll(check: Check, probe_once: ProbeOnce, clock: Clock, wait: Wait) -> Polled:
-    """Probes until there is a verdict.
+def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic) -> Polled:
+    """Probes until there is a verdict: `interval_seconds` apart, or at once after a probe that took longer."""
+    return _loop(check, probe, stop, clock, lambda findings, _now, due: decide(check, findings, due))
 
-    Probes are due `interval_seconds` apart, or at once after one that took longer; after the last there is no wait. One
-    that starts a little late, as each does, delays none of those that follow.
+
+def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
+    """Keeps probing a healthy server for so long: an interval after its verdict, then as often, and at the end.
+
+    A probe that is in flight at the end is the last one if it is good. After a bad one the bake continues until one is
+    good or the threshold is reached, for which `probes_after_a_bake` of `stacks/configuration/rules.py` leaves time.
     """
-    begin = due = clock()
-    findings: list[Finding] = []
-    verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
-    while isinstance(verdict, GoOn):
-        started = clock()
-        try:
-            found = probe_once()
-        except ProbeStopped:
-            verdict = Stopped()
-            break
-        findings.append(judge(check, found, started - begin))
-        now = clock()
-        due = max(due + check.interval_seconds, now)
-        verdict = decide(check, findings, due - begin)
-        if isinstance(verdict, GoOn) and wait(due - now):
-            verdict = Stopped()
-    return Polled(check, verdict, findings, len(findings), clock() - begin)
+
+    def verdict(findings: Sequence[Finding], now: float, _due: float) -> Healthy | Unhealthy | None:
+        return Healthy() if now >= seconds and findings[-1].is_good else decide_bake(check, findings)
+
+    kept = max(KEPT_FINDINGS, check.unhealthy_threshold_count)
+    first = min(check.interval_seconds, seconds)
+    return _loop(check, probe, stop, clock, verdict, kept=kept, first=first, last=seconds)
 
 
-def bake(check: Check, probe_once: ProbeOnce, seconds: float, clock: Clock, wait: Wait) -> Polled:
-    """Goes on probing a healthy server for so long: an interval after the verdict, and so on, and at the end.
+def _loop(
+    check: Check,
+    probe: Prober,
+    stop: Stop,
+    clock: Clock,
+    verdict_after: Callable[[Sequence[Finding], float, float], Healthy | Unhealthy | None],
+    *,
+    kept: int | None = None,
+    first: float = 0,
+    last: float = math.inf,
+) -> Polled:
+    """The first probe is due at `first`, and one at `last`. One that starts late does not delay those that follow.
 
-    A probe that is under way at the end is the last one if it is good. After a bad one it goes on until one is good or
-    the threshold is reached, for which `probes_after_a_bake` of `stacks/configuration/health_check.py` leaves time.
+    `verdict_after` gets the findings, the time, and when the next probe is due. Times count from the beginning.
     """
-    begin = clock()
-    end = begin + seconds
-    findings: deque[Finding] = deque(maxlen=max(KEPT_FINDINGS, check.unhealthy_threshold_count))
-    probe_count = 0
-    verdict: Healthy | Unhealthy | Stopped | GoOn = GoOn()
-    due = min(begin + check.interval_seconds, end)
-    while isinstance(verdict, GoOn):
-        if wait(max(due - clock(), 0)):
-            verdict = Stopped()
-            break
-        started = clock()
+    begin, due, probe_count = clock(), first, 0
+    findings: deque[Finding] = deque(maxlen=kept)
+    verdict: Healthy | Unhealthy | None = None
+    while verdict is None and not stop.wait(max(begin + due - clock(), 0)):
+        started = clock() - begin
         try:
-            found = probe_once()
+            findings.append(judge(check, probe(check.target, stop), started))
         except ProbeStopped:
-            verdict = Stopped()
             break
-        findings.append(judge(check, found, started - begin))
         probe_count += 1
-        verdict = decide_bake(check, list(findings))
-        now = clock()
-        if isinstance(verdict, GoOn) and now >= end and findings[-1].problem is None:
-            verdict = Healthy()
+        now = clock() - begin
         due = max(due + check.interval_seconds, now)
-        due = min(due, end) if now < end else due
+        due = min(due, last) if now < last else due
+        verdict = verdict_after(list(findings), now, due)
     return Polled(check, verdict, list(findings), probe_count, clock() - begin)
 
 
 def together(loops: Iterable[Callable[[Stop], Result]], ends_all: Callable[[Result], bool]) -> list[Result]:
-    """Runs each loop in a thread of its own and returns their results in order.
+    """Runs each loop in its own thread and returns their results in order.
 
-    As soon as one raises, or returns what `ends_all`, the others are stopped. What one raises is raised.
+    As soon as a loop raises, or returns a result that `ends_all`, the others are stopped. The exception is raised.
     """
     loops = list(loops)
     stop = Stop()
     with ThreadPoolExecutor(max_workers=len(loops)) as threads:
-        running = [threads.submit(loop, stop) for loop in loops]
-        for ended in as_completed(running):
-            if ended.exception() is not None or ends_all(ended.result()):
+        futures = [threads.submit(loop, stop) for loop in loops]
+        for future in as_completed(futures):
+            if future.exception() is not None or ends_all(future.result()):
                 stop.set()
-    return [ended.result() for ended in running]
+    return [future.result() for future in futures]

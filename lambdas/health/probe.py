@@ -1,52 +1,50 @@
-"""One probe: one new connection to an IP address, one GET (with TCP: nothing), and what came of it."""
+"""One probe: a new connection to an IP address and one GET, or with TCP only the connection."""
 
 import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from domain.text import printable, shortened
-from health.deadline import Deadline, Failure, NoAnswer, ProbeStopped, Stop, in_words
-from health.http_response import Answer, answered
+from domain.text import printable
+from health.deadline import Deadline, ProbeStopped, Stop
+from health.failure import Failure, NoResponse, in_words
+from health.http_response import Response, read_response
 from health.tls import OtherNames, certificate_names, client_context, secured
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
 ERROR_CHARACTERS = 240
-PATH_CHARACTERS = 90
-HOST_CHARACTERS = 60
 DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
-OURS_ALONE = ("host", "connection")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to ask of whom: a GET of `path` at an IPv4 address and port, over within `timeout_seconds`.
+class Target:
+    """What a probe asks for: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`.
 
     `path` begins with "/" and is printable ASCII without spaces; `host_header` is a DNS name, maybe with a port;
-    `headers` are sent in addition. All that as the configuration has validated.
+    `headers` are sent as well. The configuration has validated all of them.
     """
 
     protocol: Protocol
     ip: str
     port: int
     timeout_seconds: float
-    path: str = "/"
+    path: str | None = None
     host_header: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    verify_certificate: bool = False
+    verify_certificate: bool = True
 
     @property
     def host(self) -> str:
-        """The Host header: as configured, or the address, with the port where it is not the protocol's default."""
+        """The Host header: as configured, or the address, with the port if it is not the protocol's default."""
         address = self.ip if self.port == DEFAULT_PORTS.get(self.protocol) else f"{self.ip}:{self.port}"
         return self.host_header or address
 
     @property
     def name(self) -> str | None:
-        """Whom TLS is asked for, and whom the certificate must be for if it is verified.
+        """The name that TLS asks for, and that a verified certificate must be for.
 
         Without a name, that is the address, which is never sent (RFC 6066 allows no address in SNI).
         """
@@ -57,113 +55,117 @@ class Request:
     @property
     def url(self) -> str:
         """For people: "https://203.0.113.7:443/health (Host: www.example.com)", "tcp://203.0.113.7:22"."""
-        return self._url(self.path, self.host_header)
+        server = f"{self.protocol.lower()}://{self.ip}:{self.port}"
+        host = f" (Host: {self.host_header})" if self.host_header else ""
+        return server if self.protocol == "TCP" else f"{server}{self.path}{host}"
 
     @property
     def short_url(self) -> str:
-        """The same in at most 200 characters."""
-        host = self.host_header and shortened(self.host_header, HOST_CHARACTERS)
-        return self._url(shortened(self.path, PATH_CHARACTERS), host)
-
-    def _url(self, path: str, host: str | None) -> str:
-        server = f"{self.protocol.lower()}://{self.ip}:{self.port}"
-        return server if self.protocol == "TCP" else f"{server}{path}{f' (Host: {host})' if host else ''}"
+        """The same in at most 200 characters, without its middle."""
+        return self.url if len(self.url) <= 200 else f"{self.url[:120]}...{self.url[-77:]}"
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one probe found.
+    """The result of one probe.
 
-    `status` is the answer's status code, None when no complete headers came. `milliseconds` is how long the whole probe
-    took. `error` is None when the headers and the body (or its first 5,120 bytes) came in time, with TCP the
-    connection; otherwise a short sentence for an operator, printable ASCII of at most 240 characters whatever the
-    server sent, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
+    `status` is the response's status code, None if no complete headers came. `milliseconds` is how long the whole probe
+    took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, with TCP the connection;
+    otherwise it is a short sentence for an operator, printable ASCII of at most 240 characters whatever the server
+    sent, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
     """
 
     status: int | None
-    milliseconds: int
+    milliseconds: int = 0
     error: str | None = None
     failure: Failure | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
 
-def probe(request: Request, context: ssl.SSLContext | None = None, stop: Stop | None = None) -> Probe:
-    """Asks once, on a new connection, and never raises for what the network or the server does.
+Prober = Callable[[Target, Stop], Probe]
 
-    It is over within the request's timeout, takes at most some 64 KiB, and of a body the first 5,120 bytes; then it
-    closes the connection. A redirect is not followed: a 3xx is a status like any other. `context` is that of
-    `client_context`, for HTTPS; without one it is made, before the timeout begins.
 
-    Raises ProbeStopped at once when `stop` is set meanwhile.
+def prober(targets: Iterable[Target]) -> Prober:
+    """What probes these targets. It loads the system's CAs, so that no probe waits for that."""
+    verified = {target.verify_certificate for target in targets if target.protocol == "HTTPS"}
+    contexts = {each: client_context(verified=each) for each in verified}
+
+    def probe(target: Target, stop: Stop) -> Probe:
+        return _probe(target, contexts[target.verify_certificate] if target.protocol == "HTTPS" else None, stop)
+
+    return probe
+
+
+def _probe(target: Target, context: ssl.SSLContext | None, stop: Stop) -> Probe:
+    """Probes once, on a new connection, and never raises for what the network or the server does.
+
+    It takes no longer than the target's timeout, reads at most some 64 KiB, and then closes the connection. A redirect
+    is not followed: a 3xx is a status like any other. Raises ProbeStopped as soon as `stop` is set.
     """
-    stop = stop or Stop()
-    if request.protocol == "HTTPS" and context is None:
-        context = client_context(verified=request.verify_certificate)
     started = time.monotonic()
-    deadline = Deadline.after(request.timeout_seconds)
     try:
-        answer = _answer(request, context, deadline, stop)
-    except NoAnswer as found:
-        if stop.is_set():
-            raise ProbeStopped from None
-        return Probe(found.status, _since(started), printable(str(found), ERROR_CHARACTERS), found.failure)
-    if stop.is_set():  # which ends a body as the server does
+        with Deadline(target.timeout_seconds) as deadline:
+            response = _response(target, context, deadline, stop)
+        probe = Probe(response.status, headers=response.headers, body=response.body)
+    except NoResponse as failure:
+        error = printable(str(failure), ERROR_CHARACTERS)
+        probe = Probe(failure.status, error=error, failure=failure.failure)
+    if stop.is_set():  # which looks like the end of the connection
         raise ProbeStopped
-    if answer is None:
-        return Probe(None, _since(started))
-    return Probe(answer.status, _since(started), headers=answer.headers, body=answer.body)
+    return replace(probe, milliseconds=round((time.monotonic() - started) * 1000))
 
 
-def _answer(request: Request, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Answer | None:
-    """The answer, with TCP none: the connection is all that is asked for."""
-    with _connected(request, deadline, stop) as connection:
-        if request.protocol == "TCP":
-            return None
-        if request.protocol != "HTTPS" or context is None:
-            return answered(connection, request_bytes(request), deadline)
+def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Response:
+    with _connected(target, deadline, stop) as connection:
+        if target.protocol == "TCP":
+            return Response(None)
+        if context is None:
+            return read_response(connection, request_bytes(target), deadline)
         try:
-            with secured(connection, context, request.name, deadline) as encrypted:
-                return answered(encrypted, request_bytes(request), deadline)
-        except OtherNames as other:
-            raise NoAnswer(f"{other}{_names_held(request, deadline, stop)}", other.failure) from other
+            with secured(connection, context, target.name, deadline) as encrypted:
+                return read_response(encrypted, request_bytes(target), deadline)
+        except OtherNames as failure:
+            raise NoResponse(f"{failure}{_other_names(target, deadline, stop)}", failure.failure) from failure
 
 
 @contextlib.contextmanager
-def _connected(request: Request, deadline: Deadline, stop: Stop) -> Iterator[socket.socket]:
-    with socket.socket() as connection, stop.ends(connection):
+def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socket.socket]:
+    with socket.socket() as connection, stop.ends(connection), deadline.ends(connection):
         try:
-            connection.settimeout(deadline.left())
-            connection.connect((request.ip, request.port))
-        except TimeoutError:
-            raise NoAnswer(f"no connection within {deadline}", "unreachable") from None
+            if stop.is_set():
+                raise ProbeStopped
+            connection.settimeout(deadline.seconds)  # not every system ends connect() at a shutdown
+            connection.connect((target.ip, target.port))
+            connection.settimeout(None)
+            if deadline.is_set():
+                raise TimeoutError
         except ConnectionRefusedError as failure:
-            raise NoAnswer(in_words(failure), "refused") from failure
+            raise NoResponse(in_words(failure), "refused") from failure
         except OSError as failure:
-            raise NoAnswer(in_words(failure), "unreachable") from failure
+            late = deadline.is_set() or isinstance(failure, TimeoutError)
+            raise NoResponse(
+                f"no connection within {deadline}" if late else in_words(failure), "unreachable"
+            ) from failure
         yield connection
 
 
-def _names_held(request: Request, deadline: Deadline, stop: Stop) -> str:
-    """What a certificate for other names is for, where there is time left to ask once more."""
-    with contextlib.suppress(OSError, NoAnswer), _connected(request, deadline, stop) as connection:
-        return f" but for {certificate_names(connection, request.name, deadline)}"
+def _other_names(target: Target, deadline: Deadline, stop: Stop) -> str:
+    """The names that the certificate is for, if there is time left for a second connection."""
+    with (
+        contextlib.suppress(OSError, NoResponse, ProbeStopped),
+        _connected(target, deadline, stop) as connection,
+    ):
+        return f" but for {certificate_names(connection, target.name)}"
     return ""
 
 
-def request_bytes(request: Request) -> bytes:
-    """The request, with the headers of the configuration in place of ours but for those that are no matter of taste.
+def request_bytes(target: Target) -> bytes:
+    """The request. A configured header replaces ours; the configuration refuses those that the probe depends on.
 
-    No coding of the body is accepted, for a compressed body cannot be searched.
+    It accepts no coding of the body, because a compressed body cannot be searched.
     """
-    headers = {"User-Agent": "eip-cutover-health-check", "Accept": "*/*", "Accept-Encoding": "identity"}
-    given = {name: value for name, value in request.headers.items() if name.lower() not in OURS_ALONE}
-    replaced = {name.lower() for name in given}
-    headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | given
-    lines = [f"GET {request.path} HTTP/1.1", f"Host: {request.host}", "Connection: close"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
-
-
-def _since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
+    ours = {"User-Agent": "eip-cutover-health-check", "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers = {"Host": target.host, "Connection": "close", **ours, **target.headers}
+    lines = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.items()}
+    return f"GET {target.path} HTTP/1.1\r\n{''.join(lines.values())}\r\n".encode()

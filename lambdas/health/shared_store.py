@@ -1,61 +1,52 @@
-"""Whether staging and production share what they must share: the same value of one header, asked of both at once.
+"""Whether staging and production share what they must share: the same value of one header, read from both at once.
 
-Two servers with a database or a session store of their own each go out of step, and a cutover would show it to users.
+Two servers with separate databases or session stores go out of step, and after a cutover users would notice.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 from domain.errors import PreflightFailed
-from domain.text import shortened
-from health.check import Check
+from health.failure import quoted
 from health.polling import Polled
 from health.verdict import Healthy, Unhealthy
 
-VALUE_CHARACTERS = 60
 DANGER = (
     "Two servers with a database or session store of their own go out of step: what users write to one is missing on "
     "the other after the cutover. Let both use one store, or correct what the header reports."
 )
 
 
-@dataclass(frozen=True)
-class Same:
-    """Both servers answer with this value."""
+def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
+    """Compares the shared header of a healthy staging server with that of the live server; None for other checks.
 
-    value: str
-
-
-@dataclass(frozen=True)
-class NotCompared:
-    """There was nothing to compare with; `reason` says why. A dead production does not block the way out of it."""
-
-    reason: str
-
-
-def compared(check: Check, value: str | None, live: Polled | None) -> Same | NotCompared:
-    """Staging's value of the check's shared header, compared with that of the same check of the live server.
-
-    An answer that is bad by another measure names the store as well as a good one does, so every one that has the
-    header counts. Raises PreflightFailed where one differs, or where the live server answers well without the header.
+    Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: a
+    production that fails does not block a cutover. A response that is bad in another respect names the store as well as
+    a good one does, so every response with the header counts. Raises PreflightFailed if one differs, or if the live
+    server answers well without the header.
     """
+    check = polled.check
+    if not (check.shared_header and check.requires_headers):
+        return None
     if live is None:
-        return NotCompared("no server holds the production address")
-    seen = [one.shared for one in live.findings if one.shared is not None or one.problem is None]
-    if not isinstance(live.verdict, Healthy) and not any(seen):
+        return {"compared": False, "reason": "no server holds the production address"}
+    value = polled.answered.shared
+    answered = [finding for finding in live.findings if finding.answered.shared is not None or finding.is_good]
+    if not isinstance(live.verdict, Healthy) and not any(finding.answered.shared for finding in answered):
         reason = live.verdict.reason if isinstance(live.verdict, Unhealthy) else "it gave no good answer"
-        return NotCompared(f"production does not answer well: {reason}")
-    others = [one for one in seen if one != value]
+        return {"compared": False, "reason": f"production does not answer well: {reason}"}
+    others = [finding.answered.shared for finding in answered if finding.answered.shared != value]
     if value is not None and not others:
-        return Same(value)
+        return {"compared": True, "value": value}
     other = others[-1] if others else None
-    header, both = check.shared_header, f"{check.server} and {live.check.server}"
-    staging = f"{check.server} answers {_shown(value)} through the staging address ({check.request.short_url})"
-    production = f"{live.check.server} {_shown(other)} through the production address"
-    lead = f"{header} is missing on the live server" if other is None else f"{both} do not share what {header} names"
+    target = live.check.target
+    lead = f"{check.server} and {live.check.server} do not share what {check.shared_header} names"
+    if other is None:
+        lead = f"{check.shared_header} is missing on the live server"
     raise PreflightFailed(
-        f"{lead}: {staging}, {production} ({live.check.request.ip}:{live.check.request.port}). {DANGER}"
+        f"{lead}: {check.server} answers {_shown(value)} through the staging address ({check.target.short_url}), "
+        f"{live.check.server} {_shown(other)} through the production address ({target.ip}:{target.port}). {DANGER}"
     )
 
 
 def _shown(value: str | None) -> str:
-    return "without it" if value is None else f'"{shortened(value, VALUE_CHARACTERS)}"'
+    return "without it" if value is None else quoted(value)

@@ -1,18 +1,13 @@
-"""The pure rules of the health check: what a probe found, judged, and what the findings so far decide.
-
-`judge` says what is wrong with one probe; `decide` is the verdict after some of them; `decide_bake` the same for a
-server that was healthy and is watched.
-"""
+"""The pure rules of the health check: what is wrong with one probe, and what several of them decide."""
 
 import http
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from typing import Literal
 
 from domain.text import printable, shortened
-from health.check import Check
-from health.deadline import Failure
+from health.check import Answered, Check
+from health.failure import Failure, quoted
 from health.header_value import header_value
 from health.probe import Probe
 
@@ -20,11 +15,9 @@ Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "id
 SHOWN_FINDINGS = 10
 SHOWN_IDENTITIES = 3
 MATCHER_CHARACTERS = 40
-VALUE_CHARACTERS = 60
-TEXT_CHARACTERS = 40
 BODY_CHARACTERS = 80
-DETAIL_CHARACTERS = 90
-# What waking up, and ending a probe at its timeout, take beyond their time.
+LOCATION_CHARACTERS = 90
+# A probe may end this much after its timeout, because threads do not wake up in time.
 LATE_SECONDS = 0.05
 
 
@@ -32,7 +25,7 @@ LATE_SECONDS = 0.05
 class Problem:
     """Why a probe is bad: its kind, and a sentence that says what was found and what was expected.
 
-    `detail` is more of a status that is not the expected one: where it leads, or how its body begins.
+    `detail` says more about an unexpected status: where a redirect leads, or how the body begins.
     """
 
     kind: Kind
@@ -40,17 +33,19 @@ class Problem:
     detail: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
-    """One probe, judged; a good one has no problem. `at_seconds` is when it began, from the start of the check."""
+    """One probe, judged. `at_seconds` is when it began, counted from the start of the check."""
 
-    at_seconds: float = 0
+    at_seconds: float
     status: int | None
     milliseconds: int
-    problem: Problem | None = None
-    identity: str | None = None
-    release: str | None = None
-    shared: str | None = None
+    problem: Problem | None
+    answered: Answered
+
+    @property
+    def is_good(self) -> bool:
+        return self.problem is None
 
 
 @dataclass(frozen=True)
@@ -62,25 +57,15 @@ class Healthy:
 class Unhealthy:
     """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found.
 
-    `kind` is what is wrong where that is not what the last bad probe found.
+    `kind` is what is wrong if that is not what the last bad probe found.
     """
 
     reason: str
     kind: Kind | None = None
 
 
-@dataclass(frozen=True)
-class GoOn:
-    """Nothing is decided yet."""
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """Nothing is decided, and need not be any more: another check was unhealthy."""
-
-
 def matches(matcher: str, status: int) -> bool:
-    """Whether a status code is one of an ELB matcher's: "200", "200-299", "200,301", "200,300-302".
+    """Whether an ELB matcher accepts a status code: "200", "200-299", "200,301", "200,300-302".
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
     """
@@ -88,126 +73,114 @@ def matches(matcher: str, status: int) -> bool:
     return any(int(first) <= status <= int(last or first) for first, _, last in ranges)
 
 
-def judge(check: Check, found: Probe, at_seconds: float) -> Finding:
-    """Its problem is the first that there is, in the order in which a person would look."""
-    finding = Finding(
-        at_seconds=at_seconds,
-        status=found.status,
-        milliseconds=found.milliseconds,
-        release=header_value(found.headers, check.release_header),
-        identity=header_value(found.headers, check.identity_header),
-        shared=header_value(found.headers, check.shared_header),
-    )
-    problems = chain(_problems_of_answer(check, found), _problems_of_headers(check, finding))
-    return replace(finding, problem=next(problems, None))
+def judge(check: Check, probe: Probe, at_seconds: float) -> Finding:
+    """If a probe has several problems, the finding has the first one, in the order in which a person would check."""
+    headers = (check.identity_header, check.release_header, check.shared_header)
+    answered = Answered(*(header_value(probe.headers, name) for name in headers))
+    problem = next(_problems(check, probe, answered), None)
+    return Finding(at_seconds, probe.status, probe.milliseconds, problem, answered)
 
 
-def _problems_of_answer(check: Check, found: Probe) -> Iterator[Problem]:
-    if found.failure is not None:
-        yield Problem(found.failure, f"{'' if found.status is None else f'{found.status}: '}{found.error}")
-    if found.status is not None and not matches(check.matcher, found.status):
-        yield Problem("status", str(found.status), _detail(found))
-    if check.max_latency_ms is not None and found.milliseconds > check.max_latency_ms:
-        yield Problem("slow", f"took {found.milliseconds} ms, expected at most {check.max_latency_ms:g} ms")
-    if check.body_contains is not None and check.body_contains.encode() not in found.body:
-        yield Problem("body", _lacks(check.body_contains, found))
-
-
-def _problems_of_headers(check: Check, found: Finding) -> Iterator[Problem]:
-    if check.release_header and check.expected_release is not None and found.release != check.expected_release:
-        yield Problem("release", _differs(check.release_header, found.release, check.expected_release))
-    if check.identity_header and check.requires_headers and found.identity is None:
+def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Problem]:
+    if probe.failure is not None:
+        yield Problem(probe.failure, f"{'' if probe.status is None else f'{probe.status}: '}{probe.error}")
+    if probe.status is not None and not matches(str(check.matcher), probe.status):
+        yield Problem("status", str(probe.status), _detail(probe))
+    if check.max_latency_ms is not None and probe.milliseconds > check.max_latency_ms:
+        yield Problem("slow", f"took {probe.milliseconds} ms, expected at most {check.max_latency_ms:g} ms")
+    if check.body_contains is not None and check.body_contains.encode() not in probe.body:
+        yield Problem("body", _lacks(check.body_contains, probe))
+    if check.release_header and check.expected_release not in (None, answered.release):
+        yield Problem("release", _differs(check.release_header, answered.release, check.expected_release))
+    if check.identity_header and check.requires_headers and answered.identity is None:
         yield Problem("no identity", f"{check.identity_header} is missing, which names the server that answers")
-    if check.identity_header and check.expected_identity is not None and found.identity != check.expected_identity:
-        differs = _differs(check.identity_header, found.identity, check.expected_identity)
+    if check.identity_header and check.expected_identity not in (None, answered.identity):
+        differs = _differs(check.identity_header, answered.identity, check.expected_identity)
         cause = "which staging answered before the cutover: a cached, proxied or mis-routed answer"
         yield Problem("identity", f"{differs}, {cause}")
-    if check.shared_header and check.requires_headers and found.shared is None:
+    if check.shared_header and check.requires_headers and answered.shared is None:
         yield Problem("no shared", f"{check.shared_header} is missing, which names what the servers share")
 
 
-def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | GoOn:
-    """The verdict after these findings, of which there is at least one.
+def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | None:
+    """The verdict after these findings, of which there is at least one; None if nothing is decided yet.
 
-    `next_seconds` is when the next probe would start, counted from the start of the check. If that one could not be
-    over by the deadline, a check that is still undecided is unhealthy.
-
-    A bad probe that starts within the start period counts only after a good one: "If a health check succeeds during the
-    start period, the container is considered started and all consecutive failures will be counted"
-    (https://docs.docker.com/reference/dockerfile/#healthcheck). Nor does one count that was sent while the address was
-    moving and did not get to the new server.
+    `next_seconds` is when the next probe would start, counted from the start of the check. If that probe could not end
+    by the deadline, a check that is still undecided is unhealthy.
     """
-    in_a_row = findings[-_in_a_row(findings) :]
-    if in_a_row[-1].problem is None:
-        if len(in_a_row) >= check.healthy_threshold_count:
-            return _varies(check, in_a_row) or Healthy()
-    else:
-        started = len(in_a_row) < len(findings)
-        counted = [
-            one
-            for one in in_a_row
-            if (started or one.at_seconds >= check.start_period_seconds) and not _before_the_move(check, one)
-        ]
-        if len(counted) >= check.unhealthy_threshold_count:
-            return Unhealthy(f"{_failed(counted)}{_after_start(check, findings)}: {found(check, counted)}")
-    if next_seconds + check.request.timeout_seconds <= check.deadline_seconds + LATE_SECONDS:
-        return GoOn()
-    if len(in_a_row) == len(findings) and in_a_row[-1].problem is None:
-        return Unhealthy(
-            f"in {check.deadline_seconds:g} s only {counted_probes(len(findings))} fitted in, all of them good, and it "
-            f"takes {check.healthy_threshold_count} in a row"
+    streak = _streak(findings)
+    if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
+        return _varies(check, streak) or Healthy()
+    counted = [finding for finding in streak if _counts(check, finding, has_started=len(streak) < len(findings))]
+    if unhealthy := _failed(check, counted, _after_start(check, findings)):
+        return unhealthy
+    if next_seconds + check.timeout_seconds <= check.deadline_seconds + LATE_SECONDS:
+        return None
+    return Unhealthy(_time_is_up(check, findings))
+
+
+def _counts(check: Check, finding: Finding, *, has_started: bool) -> bool:
+    """Whether a bad probe counts towards the unhealthy threshold.
+
+    One that starts within the start period counts only after a good one: "If a health check succeeds during the start
+    period, the container is considered started and all consecutive failures will be counted"
+    (https://docs.docker.com/reference/dockerfile/#healthcheck). While the address moves, a probe does not count if it
+    reached the former server or nobody; what the new server answers counts at once.
+    """
+    if finding.problem is None or not (has_started or finding.at_seconds >= check.start_period_seconds):
+        return False
+    identity = finding.answered.identity
+    is_former = identity is not None and check.expected_identity not in (None, identity)
+    not_moved = is_former or finding.problem.kind in ("unreachable", "release")
+    return finding.at_seconds >= check.moving_seconds or not not_moved
+
+
+def _time_is_up(check: Check, findings: Sequence[Finding]) -> str:
+    within = f"{check.deadline_seconds:g} s"
+    if all(finding.is_good for finding in findings):
+        return (
+            f"in {within} only {counted_probes(len(findings))} fitted in, all of them good, and it takes "
+            f"{check.healthy_threshold_count} in a row"
         )
     if not any_good(findings):
-        used_up = _after_start(check, findings)
-        return Unhealthy(f"no good probe within {check.deadline_seconds:g} s{used_up}: {found(check, findings)}")
-    return Unhealthy(
-        f"it kept flapping: in {check.deadline_seconds:g} s neither {check.healthy_threshold_count} good probes "
-        f"in a row nor {check.unhealthy_threshold_count} bad ones: {found(check, findings)}"
+        return f"no good probe within {within}{_after_start(check, findings)}: {findings_in_words(check, findings)}"
+    return (
+        f"it kept flapping: in {within} neither {check.healthy_threshold_count} good probes in a row nor "
+        f"{check.unhealthy_threshold_count} bad ones: {findings_in_words(check, findings)}"
     )
 
 
-def _before_the_move(check: Check, bad: Finding) -> bool:
-    """Whether the probe met what was there before an address moved, which is soon over: the former server, or nobody.
-
-    What the new server itself answers is none of that, and counts at once.
-    """
-    if bad.at_seconds >= check.moving_seconds or bad.problem is None:
-        return False
-    former = bad.identity is not None and check.expected_identity not in (None, bad.identity)
-    return former or bad.problem.kind in ("unreachable", "release")
-
-
 def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:
-    """Staging must name one server, with whose name production is compared after the cutover."""
-    values = list(dict.fromkeys(one.identity for one in good))
-    if not check.requires_headers or len(values) == 1:
+    """Staging must always name the same server, because production is compared with that name after the cutover."""
+    identities = list(dict.fromkeys(finding.answered.identity for finding in good))
+    if not check.requires_headers or len(identities) == 1:
         return None
-    shown = ", ".join(f'"{shortened(str(one), VALUE_CHARACTERS)}"' for one in values[:SHOWN_IDENTITIES])
+    shown = ", ".join(quoted(identity) for identity in identities[:SHOWN_IDENTITIES])
     return Unhealthy(f"{check.identity_header} varies from one good probe to the next: {shown}", "identities")
 
 
-def decide_bake(check: Check, findings: Sequence[Finding]) -> Unhealthy | GoOn:
-    """The verdict while a healthy server is watched: one hiccup is none, as many in a row as at any other time are."""
-    bad = findings[-_in_a_row(findings) :]
-    if bad[-1].problem is None or len(bad) < check.unhealthy_threshold_count:
-        return GoOn()
-    return Unhealthy(f"{_failed(bad)}: {found(check, bad)}")
+def decide_bake(check: Check, findings: Sequence[Finding]) -> Unhealthy | None:
+    """The verdict on a server that is being watched: fewer failures in a row than the threshold are tolerated."""
+    return _failed(check, [finding for finding in _streak(findings) if not finding.is_good])
+
+
+def _failed(check: Check, counted: Sequence[Finding], after_start: str = "") -> Unhealthy | None:
+    if len(counted) < check.unhealthy_threshold_count:
+        return None
+    failed = f"{counted_probes(len(counted))} in a row failed{after_start}"
+    return Unhealthy(f"{failed}: {findings_in_words(check, counted)}")
 
 
 def any_good(findings: Sequence[Finding]) -> bool:
-    return any(one.problem is None for one in findings)
+    return any(finding.is_good for finding in findings)
 
 
-def last_good(findings: Sequence[Finding]) -> Finding | None:
-    return next((one for one in reversed(findings) if one.problem is None), None)
-
-
-def found(check: Check, findings: Sequence[Finding]) -> str:
-    """What the last probes found, and what was expected where that is a status."""
+def findings_in_words(check: Check, findings: Sequence[Finding]) -> str:
+    """What the last probes found; and if that is a status, which one was expected."""
     shown = findings[-SHOWN_FINDINGS:]
-    texts = [one.problem.text if one.problem else str(one.status or "connected") for one in shown]
-    if any(one.problem and one.problem.kind == "status" for one in shown):
-        return f"expected status {shortened(check.matcher, MATCHER_CHARACTERS)}, found {', '.join(texts)}"
+    texts = [finding.problem.text if finding.problem else str(finding.status or "connected") for finding in shown]
+    if any(finding.problem and finding.problem.kind == "status" for finding in shown):
+        return f"expected status {shortened(str(check.matcher), MATCHER_CHARACTERS)}, found {', '.join(texts)}"
     return "; ".join(dict.fromkeys(texts))
 
 
@@ -215,33 +188,27 @@ def counted_probes(probes: int) -> str:
     return "1 probe" if probes == 1 else f"{probes} probes"
 
 
-def _in_a_row(findings: Sequence[Finding]) -> int:
-    """How many of the last findings are alike, good or bad."""
-    bad = [one.problem is not None for one in findings]
-    return next((count for count, other in enumerate(reversed(bad)) if other != bad[-1]), len(bad))
-
-
-def _failed(findings: Sequence[Finding]) -> str:
-    return f"{counted_probes(len(findings))} in a row failed"
+def _streak(findings: Sequence[Finding]) -> Sequence[Finding]:
+    """The last findings that are all good, or all bad."""
+    first = next((n for n, finding in enumerate(reversed(findings)) if finding.is_good != findings[-1].is_good), 0)
+    return findings[-first:]
 
 
 def _after_start(check: Check, findings: Sequence[Finding]) -> str:
-    period = f"{check.start_period_seconds:g} s"
-    return (
-        f", with its start period of {period} used up" if check.start_period_seconds and not any_good(findings) else ""
-    )
+    if any_good(findings) or not check.start_period_seconds:
+        return ""
+    return f", with its start period of {check.start_period_seconds:g} s used up"
 
 
-def _differs(header: str, value: str | None, expected: str) -> str:
-    is_value = "is missing" if value is None else f'is "{shortened(value, VALUE_CHARACTERS)}"'
-    return f'{header} {is_value}, expected "{shortened(expected, VALUE_CHARACTERS)}"'
+def _differs(header: str, value: str | None, expected: str | None) -> str:
+    return f"{header} {'is missing' if value is None else f'is {quoted(value)}'}, expected {quoted(expected)}"
 
 
-def _detail(answer: Probe) -> str:
-    if location := header_value(answer.headers, "Location"):
-        return f"it leads to {shortened(location, DETAIL_CHARACTERS)}"
-    if answer.status == http.HTTPStatus.BAD_REQUEST and answer.body.strip():
-        return f'The answer begins "{_beginning(answer.body)}".'
+def _detail(probe: Probe) -> str:
+    if location := header_value(probe.headers, "Location"):
+        return f"it leads to {shortened(location, LOCATION_CHARACTERS)}"
+    if probe.status == http.HTTPStatus.BAD_REQUEST and probe.body.strip():
+        return f'The answer begins "{_beginning(probe.body)}".'
     return ""
 
 
@@ -249,10 +216,10 @@ def _beginning(body: bytes) -> str:
     return printable(" ".join(body[: 4 * BODY_CHARACTERS].decode(errors="replace").split()), BODY_CHARACTERS)
 
 
-def _lacks(text: str, answer: Probe) -> str:
-    lacks = f'the body lacks "{printable(text, TEXT_CHARACTERS)}"'
-    if coding := header_value(answer.headers, "Content-Encoding"):
-        return f"{lacks}: it came encoded ({shortened(coding, TEXT_CHARACTERS)}), though that was not asked for"
-    if not answer.body:
+def _lacks(text: str, probe: Probe) -> str:
+    lacks = f"the body lacks {quoted(text)}"
+    if coding := header_value(probe.headers, "Content-Encoding"):
+        return f"{lacks}: it is encoded ({quoted(coding)}), although the probe did not ask for that"
+    if not probe.body:
         return f"{lacks}: it is empty"
-    return f'{lacks}, it begins "{_beginning(answer.body)}"'
+    return f'{lacks}, it begins "{_beginning(probe.body)}"'

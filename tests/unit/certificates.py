@@ -1,15 +1,12 @@
-"""Certificates for the servers of `misbehaving_servers`: of a CA that a test trusts, and of their own signing."""
+"""Certificates for the servers of `misbehaving_servers`: of a CA that a test trusts, and self-signed."""
 
 import datetime
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 DAY = datetime.timedelta(days=1)
 
@@ -32,34 +29,18 @@ class Authority:
         now = datetime.datetime.now(datetime.UTC)
         issuer = self._ca if chain else self._ca.create_child_ca()
         issued = issuer.issue_cert(*names, not_before=now + begins * DAY, not_after=now + ends * DAY)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        sent = b"".join(pem.bytes() for pem in issued.cert_chain_pems[: None if chain else 1])
-        with trustme.Blob(issued.private_key_pem.bytes() + sent).tempfile() as pem:
-            context.load_cert_chain(pem)
-        return context
+        return _context(issued.private_key_pem, issued.cert_chain_pems[: None if chain else 1])
 
 
-def self_signed(folder: Path, name: str = "somebody.example") -> ssl.SSLContext:
-    """With a certificate of the server's own signing."""
-    now = datetime.datetime.now(datetime.UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - DAY)
-        .not_valid_after(now + DAY)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
+def self_signed() -> ssl.SSLContext:
+    """With a certificate of the server's own signing, here that of a CA."""
+    ca = trustme.CA()
+    return _context(ca.private_key_pem, [ca.cert_pem])
+
+
+def _context(key: trustme.Blob, certificates: Iterable[trustme.Blob]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    pems = b"".join(blob.bytes() for blob in (key, *certificates))
+    with trustme.Blob(pems).tempfile() as pem:
+        context.load_cert_chain(pem)
     return context

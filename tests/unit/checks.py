@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from health.check import Check, checks_of
-from health.deadline import Failure
+from domain.events import read
+from health.check import Check, CheckEvent, CheckSettings, LiveServer, checks_of
+from health.failure import Failure
 from health.probe import Probe
 from health.verdict import Finding, judge
 
@@ -26,14 +27,8 @@ EVENT: dict[str, Any] = {
     "server": {"name": "tao", "instanceId": "i-0bbbbbbbbbbbbbbbb"},
     "healthCheck": [SETTINGS],
 }
-LIVE: dict[str, Any] = {
-    "name": "kai",
-    "instanceId": "i-0aaaaaaaaaaaaaaaa",
-    "publicIp": "203.0.113.7",
-    "privateIp": "10.0.0.7",
-}
-PRODUCTION: dict[str, Any] = {"address": {"name": "production", "publicIp": "203.0.113.7", "privateIp": "10.0.0.11"}}
-CHECK = checks_of(EVENT)[0]
+PRODUCTION: dict[str, Any] = {**EVENT, "address": {"name": "production", "publicIp": "203.0.113.7"}}
+KAI = LiveServer(name="kai", instance_id="i-0aaaaaaaaaaaaaaaa", public_ip="203.0.113.7", private_ip="10.0.0.7")
 
 GOOD = Probe(200, 10)
 BAD = Probe(500, 10)
@@ -41,14 +36,24 @@ REFUSED = Probe(None, 1, "connection refused", "refused")
 SLOW = Probe(None, 2000, "no answer within 2 s", "no answer")
 
 
-def check(**settings: Any) -> Check:
-    """The check with these keys of the configuration changed."""
-    return checks_of({**EVENT, "healthCheck": [{**SETTINGS, **settings}]})[0]
+def settings(**changed: Any) -> CheckSettings:
+    """The settings with these keys of the configuration changed."""
+    return read(CheckSettings, {**SETTINGS, **changed})
+
+
+def check(*, expected_release: str | None = None, **changed: Any) -> Check:
+    """The check of staging with these keys of the configuration changed."""
+    return checks_of(
+        read(CheckEvent, {**EVENT, "healthCheck": [{**SETTINGS, **changed}]}), expected_release=expected_release
+    )[0]
 
 
 def production(**changed: Any) -> Check:
-    """The check, of production."""
-    return replace(checks_of({**EVENT, **PRODUCTION})[0], **changed)
+    """The check of production with these fields changed."""
+    return replace(checks_of(read(CheckEvent, PRODUCTION))[0], **changed)
+
+
+CHECK = check()
 
 
 def answer(body: bytes = b"", **headers: str) -> Probe:
@@ -61,4 +66,4 @@ def failed(failure: Failure, error: str, status: int | None = None) -> Probe:
 
 
 def findings(check: Check, probes: list[Probe], *, apart_seconds: float = 1) -> list[Finding]:
-    return [judge(check, found, at * apart_seconds) for at, found in enumerate(probes)]
+    return [judge(check, probe, number * apart_seconds) for number, probe in enumerate(probes)]

@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -49,43 +50,37 @@ class Server:
 @contextlib.contextmanager
 def serving(behaviour: Behaviour, ip: str = "127.0.0.1") -> Iterator[Server]:
     """A server on a free port; at the end of the block its port is closed and its threads have ended."""
-    with socket.create_server((ip, 0)) as listener:
+
+    def accept_all() -> None:
+        while True:
+            accepted, peer = listener.accept()
+            if peer == last.getsockname():
+                accepted.close()
+                return
+            server.connections += 1
+            threads.submit(serve, accepted)
+
+    def serve(accepted: socket.socket) -> None:
+        # The client goes when it has seen enough: that is what these tests are about.
+        with accepted, contextlib.suppress(OSError):
+            accepted.settimeout(5)
+            behaviour(Connection(accepted, server))
+
+    with (
+        socket.create_server((ip, 0)) as listener,
+        socket.socket() as last,
+        ThreadPoolExecutor(100, "server") as threads,
+    ):
         server = Server(*listener.getsockname())
-        threads: list[threading.Thread] = []
-        last: list[object] = []
-
-        def accept_all() -> None:
-            while True:
-                accepted, peer = listener.accept()
-                if peer in last:
-                    accepted.close()
-                    return
-                server.connections += 1
-                thread = threading.Thread(target=serve, args=[accepted])
-                threads.append(thread)
-                thread.start()
-
-        def serve(accepted: socket.socket) -> None:
-            # The client goes when it has seen enough: that is what these tests are about.
-            with accepted, contextlib.suppress(OSError):
-                accepted.settimeout(5)
-                behaviour(Connection(accepted, server))
-
-        accepting = threading.Thread(target=accept_all)
-        accepting.start()
+        last.bind(("127.0.0.1", 0))
+        accepting = threads.submit(accept_all)
         try:
             yield server
         finally:
             server.stopped.set()
-            # Those that wait to be accepted are served before the one that ends the server.
-            with socket.socket() as ending:
-                ending.bind(("127.0.0.1", 0))
-                last.append(ending.getsockname())
-                ending.connect(("127.0.0.1", server.port))
-            # Only when it has ended, nothing more is added to the others.
-            accepting.join()
-            for thread in threads:
-                thread.join()
+            # Those that wait to be accepted are served before this one, which ends the server.
+            last.connect(("127.0.0.1", server.port))
+            accepting.result()
 
 
 @contextlib.contextmanager
@@ -136,7 +131,7 @@ def chunked(*chunks: bytes) -> bytes:
 
 def with_headers(*lines: bytes) -> bytes:
     """A 200 without a body, with these lines as its headers."""
-    return b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"Content-Length: 0", b"", b""])
+    return saying(b"", *lines)
 
 
 def hanging_after(answer: bytes = b"") -> Behaviour:
@@ -240,42 +235,26 @@ def over_tls(context: ssl.SSLContext, behaviour: Behaviour) -> Behaviour:
     return secured
 
 
-def dripping_handshake(context: ssl.SSLContext) -> Behaviour:
-    """A TLS server whose part of the handshake comes byte by byte."""
+def dripping_tls(context: ssl.SSLContext, answer: bytes = b"") -> Behaviour:
+    """A TLS server whose part of the handshake comes byte by byte.
+
+    With an answer, it is the answer that does. It is one record, so nothing can be read before its end.
+    """
 
     def behaviour(connection: Connection) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_side=True)
-        incoming.write(connection.socket.recv(65536))
-        with contextlib.suppress(ssl.SSLWantReadError):
-            tls.do_handshake()
-        drip(connection, outgoing.read())
-
-    return behaviour
-
-
-def dripping_record(context: ssl.SSLContext, answer: bytes) -> Behaviour:
-    """A TLS server whose answer is one record, which comes byte by byte: nothing can be read before its end."""
-
-    def behaviour(connection: Connection) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_side=True)
-
-        def pumped(step: Callable[[], object]) -> None:
-            while True:
-                try:
-                    step()
-                except ssl.SSLWantReadError:
-                    connection.socket.sendall(outgoing.read())
-                    if not incoming.write(connection.socket.recv(65536)):
-                        return
-                else:
-                    connection.socket.sendall(outgoing.read())
+        steps: list[Callable[[], object]] = [tls.do_handshake, lambda: tls.read(65536), lambda: tls.write(answer)]
+        while steps:
+            try:
+                steps[0]()
+                steps.pop(0)
+            except ssl.SSLWantReadError:
+                if not answer and outgoing.pending:
+                    break
+                connection.socket.sendall(outgoing.read())
+                if not incoming.write(connection.socket.recv(65536)):
                     return
-
-        pumped(tls.do_handshake)
-        pumped(lambda: tls.read(65536))
-        tls.write(answer)
         drip(connection, outgoing.read())
 
     return behaviour

@@ -20,6 +20,7 @@ class Move:
     target: Place
     expected_release: str | None = None
     previous: Place | None = None
+    visited: list[Place] | None = None
     max_latency_ms: int = 500
 
 
@@ -29,17 +30,19 @@ MOVE: dict[str, Any] = {"execution": "cutover-7", "target": {"instanceId": "i-0b
 def test_a_field_without_a_default_is_a_required_key_and_one_with_a_default_an_optional_key() -> None:
     assert keys(Move) == (
         frozenset({"execution", "target"}),
-        frozenset({"expectedRelease", "previous", "maxLatencyMs"}),
+        frozenset({"expectedRelease", "previous", "visited", "maxLatencyMs"}),
     )
 
 
 def test_an_event_is_read_into_its_fields() -> None:
     event = {**MOVE, "expectedRelease": "42", "maxLatencyMs": 100, "previous": {"instanceId": "i-0a"}}
+    event["visited"] = [{"instanceId": "i-0a"}, {"instanceId": "i-0b", "privateIp": "10.0.0.11"}]
     assert read(Move, event) == Move(
         execution="cutover-7",
         target=Place(instance_id="i-0b"),
         expected_release="42",
         previous=Place(instance_id="i-0a"),
+        visited=[Place(instance_id="i-0a"), Place(instance_id="i-0b", private_ip="10.0.0.11")],
         max_latency_ms=100,
     )
 

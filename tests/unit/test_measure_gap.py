@@ -1,142 +1,122 @@
-"""The measuring of the gap, against real servers: it asks without waiting, keeps what it finds, ends with the lock."""
+"""The measuring of the gap, against real servers: it does not wait, saves what it measures, and ends with the lock."""
 
 import json
-import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
-import measure_gap
-from health.check import Check, checks_of
-from health.gap import Gap
-from measure_gap import handler, measured
-from tests.unit.checks import EVENT
+from domain.events import read
+from health.check import checks_of
+from health.gap import Gap, measured
+from measure_gap import MeasureGapEvent, handler, measure
+from tests.unit.checks import PRODUCTION
 from tests.unit.handler_calls import CONTEXT, check_of
 from tests.unit.misbehaving_servers import Server, answering, in_turn, serving, silent, status, with_headers
 
 FORMER, NEW = with_headers(b"X-Server: kai"), with_headers(b"X-Server: tao")
-TAO = {"identity": "tao", "release": None}
-LOCK = {"pair": "web", "execution": "arn:aws:states:us-east-1:123456789012:execution:eip-cutover:one"}
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:eip-cutover:one"
 
 
-def production(server: Server, **settings: Any) -> dict[str, Any]:
-    """The event of a check of production, which is the server."""
-    check = check_of(server, identityHeader="X-Server", **settings)
-    return {**EVENT, "address": {"name": "production", "publicIp": server.ip}, "healthCheck": [check]}
+def measuring(server: Server, **changed: Any) -> dict[str, Any]:
+    """What the state sends for production, which is the server."""
+    return {
+        **PRODUCTION,
+        "address": {"name": "production", "publicIp": server.ip, "privateIp": None},
+        "healthCheck": [check_of(server, identityHeader="X-Server", **changed)],
+        "lock": {"pair": "web", "execution": EXECUTION},
+        "newServer": {"identity": "tao", "release": None, "shared": None},
+    }
 
 
-def check_production(server: Server, **settings: Any) -> Check:
-    return checks_of(production(server, **settings))[0]
+def measured_for(seconds: float, server: Server, save: Callable[[Gap], bool], **changed: Any) -> Gap:
+    event = read(MeasureGapEvent, measuring(server, **changed))
+    [check] = checks_of(event)
+    return measured(check, event.new_server, save, seconds=seconds)
 
 
-def for_seconds(seconds: float, check: Check) -> tuple[Gap, list[Gap]]:
-    """What was measured in so many seconds, and everything that was to be saved meanwhile."""
+def test_it_sends_twenty_requests_a_second_and_saves_as_soon_as_the_new_server_has_answered() -> None:
     saved: list[Gap] = []
 
     def save(gap: Gap) -> bool:
         saved.append(gap)
         return True
 
-    return measured(check, TAO, save, seconds=seconds), saved
-
-
-def test_it_asks_at_most_twenty_times_a_second_each_time_on_a_new_connection() -> None:
-    with serving(answering(FORMER)) as server:
-        gap, _ = for_seconds(1, check_production(server))
-        assert 2 <= gap.requests <= server.connections <= 1 + 20 * gap.seconds
-    assert gap.failed == 0
-
-
-def test_it_does_not_wait_for_an_answer_before_it_asks_again() -> None:
-    with serving(in_turn(silent, *[answering(NEW)] * 50)) as server:
-        gap, _ = for_seconds(1.5, check_production(server, timeoutSeconds=1))
-    assert gap.failed == 1
-    assert gap.longest_ms < 1000  # for so long the first one hung
-
-
-def test_what_was_not_answered_is_seen_as_a_gap() -> None:
     with serving(answering(FORMER, *[status(500)] * 5, NEW)) as server:
-        gap, _ = for_seconds(1, check_production(server))
-    assert gap.failed == 5
-    assert gap.longest_ms >= 250
+        gap = measured_for(0.9, server, save)
+        assert 8 <= gap["requests"] <= server.connections <= 2 + 20 * gap["seconds"]
+    assert gap == saved[-1]
+    assert gap["failed"] == 5
+    assert gap["longestMs"] >= 250
+    assert saved[0]["newServerAt"]
+    assert saved[0]["seconds"] < 0.9
 
 
-def test_it_is_saved_at_once_when_the_new_server_has_answered() -> None:
-    with serving(answering(FORMER, FORMER, NEW)) as server:
-        _, (first, *_) = for_seconds(0.9, check_production(server))
-    assert first.new_server_at is not None
-    assert first.seconds < 0.9
-
-
-def test_it_ends_when_it_can_be_saved_no_more(aws: Any) -> None:
-    with serving(answering(NEW)) as server:
-        began = time.monotonic()
-        measured(check_production(server), TAO, lambda _: False, seconds=10)
-    assert time.monotonic() - began < 1
-    assert not [thread for thread in threading.enumerate() if thread.name == "asking"]
+def test_it_does_not_wait_for_an_answer_before_it_sends_the_next_request() -> None:
+    with serving(in_turn(silent, *[answering(NEW)] * 50)) as server:
+        gap = measured_for(1.5, server, lambda _: True, timeoutSeconds=1)
+    assert gap["failed"] == 1
+    assert gap["longestMs"] < 1000  # for so long the first one hung
 
 
 def test_requests_without_an_answer_do_not_outlast_it() -> None:
     with serving(silent) as server:
         began = time.monotonic()
-        for_seconds(0.2, check_production(server, timeoutSeconds=60))
+        measured_for(0.2, server, lambda _: True, timeoutSeconds=60)
         assert time.monotonic() - began < 5
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def dynamodb() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("dynamodb")
+
+
+@pytest.fixture
+def table(dynamodb: Any) -> str:
     """A table of locks."""
     # Another test's AWS may be in this process, too.
-    table = f"locks-{uuid.uuid4()}"
-    monkeypatch.setenv("LOCK_TABLE", table)
-    monkeypatch.setattr(measure_gap, "LONGEST_SECONDS", 0.3)
-    with mock_aws():
-        dynamodb = boto3.client("dynamodb")
-        dynamodb.create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield dynamodb
+    name = f"locks-{uuid.uuid4()}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
 
 
-def items(dynamodb: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = dynamodb.scan(TableName=os.environ["LOCK_TABLE"])["Items"]
-    return found
-
-
-def lock_of(dynamodb: Any, execution: str) -> dict[str, Any]:
-    item = {"pair": {"S": "web"}, "execution": {"S": execution}, "server": {"S": "tao"}}
-    dynamodb.put_item(TableName=os.environ["LOCK_TABLE"], Item=item)
-    return item
-
-
-def test_what_was_measured_is_kept_with_the_lock_which_stays_as_it_is(aws: Any) -> None:
-    lock = lock_of(aws, LOCK["execution"])
+def test_what_was_measured_is_saved_with_the_lock_which_stays_as_it_is(dynamodb: Any, table: str) -> None:
+    lock = {"pair": {"S": "web"}, "execution": {"S": EXECUTION}, "server": {"S": "tao"}}
+    dynamodb.put_item(TableName=table, Item=lock)
     with serving(answering(NEW)) as server:
-        result = handler({**production(server), "lock": LOCK, "newServer": TAO}, CONTEXT)
-    [item] = items(aws)
-    kept = item.pop("gap")["S"]
+        gap = measure(read(MeasureGapEvent, measuring(server)), dynamodb, table, seconds=0.3)
+    [item] = dynamodb.scan(TableName=table)["Items"]
+    saved = item.pop("gap")["S"]
     assert item == lock
-    assert json.loads(kept) == result
-    assert result["requests"] > 0
+    assert json.loads(saved) == gap
+    assert gap["requests"] > 0
 
 
-def test_the_lock_of_another_execution_is_not_touched(aws: Any) -> None:
-    lock = lock_of(aws, "another")
+@pytest.mark.parametrize("lock", [{"pair": {"S": "web"}, "execution": {"S": "another"}}, None])
+def test_the_handler_ends_when_another_execution_has_the_lock_or_nobody_does(
+    dynamodb: Any, table: str, lock: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lock:
+        dynamodb.put_item(TableName=table, Item=lock)
+    monkeypatch.setenv("LOCK_TABLE", table)
     with serving(answering(NEW)) as server:
-        handler({**production(server), "lock": LOCK, "newServer": TAO}, CONTEXT)
-    assert items(aws) == [lock]
+        began = time.monotonic()
+        assert handler(measuring(server), CONTEXT)["newServerAt"]
+    assert time.monotonic() - began < 1
+    assert not [thread for thread in threading.enumerate() if thread.name == "gap"]
+    assert dynamodb.scan(TableName=table)["Items"] == ([lock] if lock else [])
 
 
-def test_a_lock_that_was_released_does_not_come_back(aws: Any) -> None:
-    with serving(answering(NEW)) as server:
-        handler({**production(server), "lock": LOCK, "newServer": TAO}, CONTEXT)
-    assert items(aws) == []
+def test_a_rehearsal_measures_nothing() -> None:
+    assert handler({"execution": "cutover-7", "dryRun": True}, CONTEXT) == {}

@@ -8,19 +8,17 @@ from typing import Any
 
 import pytest
 
-from domain.text import shortened
-from health.probe import Probe, Request, probe
+from health.probe import Probe
 from health.tls import client_context, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
+    Behaviour,
     answering,
     closing_after_a_read,
     dripping,
-    dripping_handshake,
-    dripping_record,
+    dripping_tls,
     flooding,
-    hanging_after,
     in_turn,
     over_tls,
     serving,
@@ -32,64 +30,37 @@ from tests.unit.test_probe import ask, asked_of
 WWW = "www.example.com"
 
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    return self_signed(tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture(scope="module")
-def a_ca() -> Authority:
-    return Authority()
-
-
 @pytest.fixture
-def ca(a_ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    return a_ca.trusted(tmp_path, monkeypatch)
+def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    return Authority().trusted(tmp_path, monkeypatch)
 
 
-def verified(context: ssl.SSLContext, **changed: Any) -> Probe:
-    """What a probe finds that verifies the certificate for www.example.com."""
-    asked: dict[str, Any] = {"protocol": "HTTPS", "host_header": WWW, "verify_certificate": True, **changed}
-    return asked_of(over_tls(context, answering(OK)), **{"timeout": 2, **asked})
+def unverified(behaviour: Behaviour, timeout: float = 2) -> Probe:
+    return asked_of(behaviour, timeout, protocol="HTTPS", verify_certificate=False)
 
 
-# The certificate, verified
+# The certificate
 
 
-@pytest.mark.parametrize("names", [[WWW], ["*.example.com"], ["a.example", WWW]])
-def test_a_certificate_of_a_known_ca_for_the_name_is_good(ca: Authority, names: list[str]) -> None:
-    found = verified(ca.certified(*names))
-    assert (found.status, found.error) == (200, None)
-
-
-def test_the_port_of_the_host_header_is_no_part_of_the_name(ca: Authority) -> None:
-    assert verified(ca.certified(WWW), host_header=f"{WWW}:8443").error is None
-
-
-def test_without_a_name_the_certificate_must_be_for_the_address(ca: Authority) -> None:
-    assert verified(ca.certified("127.0.0.1"), host_header=None).error is None
-    assert verified(ca.certified(WWW), host_header=None).failure == "certificate"
+@pytest.mark.parametrize(
+    ("names", "host"),
+    [
+        ([WWW], WWW),
+        (["*.example.com"], WWW),
+        (["a.example", WWW], WWW),
+        ([WWW], f"{WWW}:8443"),
+        (["127.0.0.1"], None),
+    ],
+)
+def test_a_certificate_of_a_known_ca_for_the_name_or_the_address_is_good(
+    ca: Authority, names: list[str], host: str | None
+) -> None:
+    probe = asked_of(over_tls(ca.certified(*names), answering(OK)), 2, protocol="HTTPS", host_header=host)
+    assert (probe.status, probe.error) == (200, None)
 
 
 def test_a_name_counts_only_where_names_belong_and_not_in_the_subject() -> None:
     assert client_context(verified=True).hostname_checks_common_name is False
-
-
-@pytest.mark.parametrize("verified", [True, False])
-def test_http_1_1_is_all_that_is_offered(verified: bool, tls: ssl.SSLContext) -> None:
-    tls.set_alpn_protocols(["h2", "http/1.1"])
-    chosen: list[str | None] = []
-
-    def tells(connection: Any) -> None:
-        chosen.append(connection.socket.selected_alpn_protocol())
-        answering(OK)(connection)
-
-    context = client_context(verified=verified)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with serving(over_tls(tls, tells)) as server:
-        asked = Request(protocol="HTTPS", ip=server.ip, port=server.port, timeout_seconds=2)
-        assert probe(asked, context).error is None
-    assert chosen == ["http/1.1"]
 
 
 UNKNOWN = "its issuer is not known here, or the server does not send the intermediate certificate"
@@ -98,169 +69,128 @@ UNKNOWN = "its issuer is not known here, or the server does not send the interme
 @pytest.mark.parametrize(
     ("context", "error"),
     [
-        (lambda ca, _: ca.certified(WWW, begins=-3, ends=-1), "it has expired"),
-        (lambda ca, _: ca.certified(WWW, begins=1, ends=3), "it is not yet valid"),
-        (lambda _, folder: self_signed(folder, WWW), "it is self-signed"),
-        (lambda *_: Authority().certified(WWW), UNKNOWN),
-        (lambda ca, _: ca.certified(WWW, chain=False), UNKNOWN),
+        (lambda ca: ca.certified(WWW, begins=-3, ends=-1), "it has expired"),
+        (lambda ca: ca.certified(WWW, begins=1, ends=3), "it is not yet valid"),
+        (lambda _: self_signed(), "it is self-signed"),
+        (lambda _: Authority().certified(WWW), UNKNOWN),
+        (lambda ca: ca.certified(WWW, chain=False), UNKNOWN),
         (
-            lambda ca, _: ca.certified("a.example", "*.b.example"),
-            'it is not for "www.example.com" but for "a.example", "*.b.example"',
+            lambda ca: ca.certified("a.example", "*.b.example", "192.0.2.1"),
+            'it is not for "www.example.com" but for "a.example", "*.b.example", "192.0.2.1"',
         ),
         (
-            lambda ca, _: ca.certified(*(f"{n}.example" for n in range(9))),
-            'it is not for "www.example.com" but for "0.example", "1.example", "2.example" and 6 more',
+            lambda ca: ca.certified("example.com", *(f"{n}.example" for n in range(8))),
+            'it is not for "www.example.com" but for "example.com", "0.example", "1.example" and 6 more',
         ),
-        (lambda ca, _: ca.certified("example.com"), 'it is not for "www.example.com" but for "example.com"'),
-        (lambda ca, _: ca.certified("192.0.2.1"), 'it is not for "www.example.com" but for "192.0.2.1"'),
     ],
-    ids=[
-        "expired",
-        "not yet valid",
-        "self-signed",
-        "of an unknown CA",
-        "without its intermediate",
-        "for other names",
-        "for many other names",
-        "for the parent",
-        "for an address",
-    ],
+    ids=["expired", "not yet valid", "self-signed", "of an unknown CA", "without its intermediate", "other", "many"],
 )
-def test_a_wrong_certificate_is_refused_in_words(
-    context: Callable[[Authority, Path], ssl.SSLContext], error: str, ca: Authority, tmp_path: Path
+def test_a_wrong_certificate_is_refused_in_words_unless_it_is_not_verified(
+    context: Callable[[Authority], ssl.SSLContext], error: str, ca: Authority
 ) -> None:
-    with serving(over_tls(context(ca, tmp_path), answering(OK))) as server:
-        found = ask(server, timeout=2, protocol="HTTPS", host_header=WWW, verify_certificate=True)
-    assert (found.status, found.failure, found.error) == (None, "certificate", f"certificate: {error}")
-    assert not any(server.requests), "nothing is sent to a server that is not the right one"
+    with serving(over_tls(context(ca), answering(OK))) as server:
+        probe = ask(server, timeout=2, protocol="HTTPS", host_header=WWW)
+        assert (probe.status, probe.failure, probe.error) == (None, "certificate", f"certificate: {error}")
+        assert not any(server.requests), "nothing is sent to a server that is not the right one"
+        for host in (None, WWW):
+            probe = ask(server, timeout=2, protocol="HTTPS", host_header=host, verify_certificate=False)
+            assert (probe.status, probe.error) == (200, None)
 
 
-def test_a_server_that_hangs_when_asked_again_for_its_names_does_not_prolong_the_timeout(ca: Authority) -> None:
+def test_a_server_that_hangs_when_it_is_asked_again_for_its_names_does_not_prolong_the_timeout(ca: Authority) -> None:
     other = over_tls(ca.certified("a.example"), answering(OK))
-    with serving(in_turn(other, silent)) as server:
-        found = ask(server, timeout=0.5, protocol="HTTPS", host_header=WWW, verify_certificate=True)
-    assert found.error == 'certificate: it is not for "www.example.com"'
-
-
-# The certificate, not verified
-
-
-@pytest.mark.parametrize("days", [(-3, -1), (-1, 1), (1, 3)], ids=["expired", "valid", "not yet valid"])
-def test_any_certificate_will_do_where_it_is_not_verified(days: tuple[int, int]) -> None:
-    context = Authority().certified("somebody.example", begins=days[0], ends=days[1])
-    for host in (None, WWW):
-        found = asked_of(over_tls(context, answering(OK)), timeout=2, protocol="HTTPS", host_header=host)
-        assert (found.status, found.error) == (200, None)
-
-
-def test_a_self_signed_certificate_will_do_where_it_is_not_verified(tls: ssl.SSLContext) -> None:
-    found = asked_of(over_tls(tls, answering(OK)), timeout=2, protocol="HTTPS")
-    assert (found.status, found.error) == (200, None)
+    probe = asked_of(in_turn(other, silent), 0.5, protocol="HTTPS", host_header=WWW)
+    assert probe.error == 'certificate: it is not for "www.example.com"'
 
 
 # What is asked for
 
 
-@pytest.mark.parametrize(
-    ("changed", "name"),
-    [
-        ({"host_header": WWW}, WWW),
-        ({"host_header": f"{WWW}:8443"}, WWW),
-        ({"host_header": WWW, "verify_certificate": False}, WWW),
-        ({"host_header": None, "verify_certificate": False}, None),
-        ({"host_header": None}, None),
-    ],
-)
-def test_the_server_is_asked_for_the_name_of_the_host_header(
-    changed: dict[str, Any], name: str | None, ca: Authority
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize(("host", "name"), [(WWW, WWW), (f"{WWW}:8443", WWW), (None, None)])
+def test_the_server_is_asked_for_the_name_of_the_host_header_and_for_http_1_1(
+    host: str | None, name: str | None, verified: bool, ca: Authority
 ) -> None:
     context = ca.certified(WWW, "127.0.0.1")
+    context.set_alpn_protocols(["h2", "http/1.1"])
     asked: list[str | None] = []
     context.sni_callback = lambda _socket, wanted, _context: asked.append(wanted)
-    with serving(over_tls(context, answering(OK))) as server:
-        found = ask(server, timeout=2, protocol="HTTPS", **{"verify_certificate": True, **changed})
-    assert found.error is None
-    assert asked == [name]
-    assert f"Host: {changed['host_header'] or f'127.0.0.1:{server.port}'}".encode() in server.requests[0].split(b"\r\n")
+
+    def notes(connection: Any) -> None:
+        asked.append(connection.socket.selected_alpn_protocol())
+        answering(OK)(connection)
+
+    with serving(over_tls(context, notes)) as server:
+        probe = ask(server, timeout=2, protocol="HTTPS", host_header=host, verify_certificate=verified)
+    assert probe.error is None
+    assert asked == [name, "http/1.1"]
+    assert f"Host: {host or f'127.0.0.1:{server.port}'}".encode() in server.requests[0].split(b"\r\n")
 
 
 @pytest.mark.parametrize("host", [".example.com", "a" * 64 + ".example", "a..b"])
-def test_a_name_that_no_server_can_have_is_an_error_of_the_probe(host: str, tls: ssl.SSLContext) -> None:
-    found = asked_of(over_tls(tls, answering(OK)), timeout=2, protocol="HTTPS", host_header=host)
-    assert found.error == f'TLS: "{shortened(host, 40)}" cannot be the name of a server'
+def test_a_name_that_no_server_can_have_is_an_error_of_the_probe(host: str) -> None:
+    probe = asked_of(over_tls(self_signed(), answering(OK)), timeout=2, protocol="HTTPS", host_header=host)
+    assert re.fullmatch(r'TLS: "[^"]+" cannot be the name of a server', str(probe.error))
 
 
-# What goes wrong
+# Servers that never finish
 
 
-def test_a_server_that_accepts_and_never_begins_tls_is_given_up_at_the_timeout() -> None:
-    found = asked_of(silent, protocol="HTTPS")
-    assert found.error == "TLS: no handshake within 0.2 s (connected)"
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (silent, r"TLS: no handshake within 0.2 s \(connected\)"),
+        (dripping_tls(self_signed()), r"TLS: no handshake within 0.2 s \(connected\)"),
+        (dripping_tls(self_signed(), OK * 10), r"no answer within 0.2 s \(.*, 0 bytes received\)"),
+        (over_tls(self_signed(), dripping(status(200))), r"no answer within 0.2 s \(.*, \d+ bytes received\)"),
+    ],
+    ids=["silence", "a handshake byte by byte", "a record byte by byte", "headers byte by byte"],
+)
+def test_nothing_under_tls_prolongs_the_timeout(behaviour: Behaviour, error: str) -> None:
+    assert re.fullmatch(error, str(unverified(behaviour, timeout=0.2).error))
 
 
-def test_a_handshake_byte_by_byte_does_not_prolong_the_timeout(tls: ssl.SSLContext) -> None:
-    found = asked_of(dripping_handshake(tls), protocol="HTTPS")
-    assert found.error == "TLS: no handshake within 0.2 s (connected)"
+@pytest.mark.parametrize("body", [flooding(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), answering(b"HTTP/1.1 200 OK\r\n\r\nok")])
+def test_a_body_ends_with_its_5120th_byte_or_with_the_connection(body: Behaviour) -> None:
+    probe = unverified(over_tls(self_signed(), body))
+    assert (probe.status, probe.error) == (200, None)
 
 
-def test_a_tls_record_byte_by_byte_does_not_prolong_the_timeout(tls: ssl.SSLContext) -> None:
-    found = asked_of(dripping_record(tls, OK * 10), protocol="HTTPS")
-    assert found.error == "no answer within 0.2 s (connected, sent the request, 0 bytes received)"
+# Servers that fail
 
 
-def test_headers_byte_by_byte_under_tls_do_not_prolong_the_timeout(tls: ssl.SSLContext) -> None:
-    found = asked_of(over_tls(tls, dripping(status(200))), protocol="HTTPS")
-    assert str(found.error).startswith("no answer within 0.2 s (connected, sent the request, ")
+def plain(connection: Any) -> None:
+    connection.socket.recv(4096)
+    connection.socket.sendall(status(400))
+    connection.pause(1)
 
 
-def test_of_an_endless_body_under_tls_only_the_beginning_is_read(tls: ssl.SSLContext) -> None:
-    found = asked_of(over_tls(tls, flooding(b"HTTP/1.1 200 OK\r\n\r\n", b"x")), timeout=3, protocol="HTTPS")
-    assert (found.status, found.error) == (200, None)
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (plain, r"TLS: [a-z ]+ \(does this port speak HTTP\?\)"),
+        (closing_after_a_read, "TLS: closed the connection during the handshake"),
+    ],
+)
+def test_a_server_that_does_not_speak_tls_is_described(behaviour: Behaviour, error: str) -> None:
+    assert re.fullmatch(error, str(unverified(behaviour).error))
 
 
-def test_a_connection_closed_without_a_close_notify_ends_the_body(tls: ssl.SSLContext) -> None:
-    found = asked_of(over_tls(tls, answering(b"HTTP/1.1 200 OK\r\n\r\nok")), timeout=2, protocol="HTTPS")
-    assert (found.status, found.error) == (200, None)
-
-
-def test_http_on_the_port_of_https_says_so() -> None:
-    def plain(connection: Any) -> None:
-        connection.socket.recv(4096)
-        connection.socket.sendall(status(400))
-        connection.pause(1)
-
-    found = asked_of(plain, timeout=2, protocol="HTTPS")
-    assert re.fullmatch(r"TLS: [a-z ]+ \(does this port speak HTTP\?\)", str(found.error))
-
-
-def test_a_connection_closed_within_the_handshake_says_so() -> None:
-    found = asked_of(closing_after_a_read, timeout=2, protocol="HTTPS")
-    assert found.error == "TLS: closed the connection during the handshake"
-
-
-def test_a_server_that_wants_a_certificate_of_the_client_says_so(tmp_path: Path) -> None:
-    context = self_signed(tmp_path)
+def test_a_server_that_asks_for_a_client_certificate_is_described() -> None:
+    context = self_signed()
     context.verify_mode = ssl.CERT_REQUIRED
-    found = asked_of(over_tls(context, answering(OK)), timeout=2, protocol="HTTPS")
-    assert (found.error, found.failure) == ("TLS: the server asks for a client certificate", "tls")
+    probe = unverified(over_tls(context, answering(OK)))
+    assert (probe.error, probe.failure) == ("TLS: the server asks for a client certificate", "tls")
 
 
-def test_a_server_that_needs_a_name_says_so(tls: ssl.SSLContext) -> None:
-    tls.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-    found = asked_of(over_tls(tls, answering(OK)), timeout=2, protocol="HTTPS")
-    tls.sni_callback = None
-    assert (found.error, found.failure) == (
-        "TLS: tlsv1 unrecognized name (if it needs a name, configure hostHeader)",
-        "tls",
-    )
+def test_a_server_that_needs_a_name_is_described() -> None:
+    context = self_signed()
+    context.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    probe = unverified(over_tls(context, answering(OK)))
+    error = "TLS: tlsv1 unrecognized name (if it needs a name, configure hostHeader)"
+    assert (probe.error, probe.failure) == (error, "tls")
 
 
 def test_an_error_of_tls_shows_nothing_of_how_openssl_writes_it() -> None:
     assert tls_error(ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1032)")) == "TLS: record layer failure"
     assert tls_error(ssl.SSLError(1, "[SSL: NO_ALPN] no alpn (_ssl.c:1)")) == "TLS: no alpn"
-
-
-def test_a_server_that_speaks_http_2_only_says_so(tls: ssl.SSLContext) -> None:
-    settings = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80"
-    found = asked_of(over_tls(tls, hanging_after(settings)), timeout=1, protocol="HTTPS")
-    assert found.error == "answers in HTTP/2 only, and the probe speaks HTTP/1.1"
