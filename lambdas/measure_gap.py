@@ -40,7 +40,7 @@ class MeasureGapEvent(CheckEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class RehearsalEvent:
-    """What the state RehearseMeasureGap sends, so that the function is warm when it counts."""
+    """What the rule sends that warms the function when an execution begins."""
 
     execution: str
     dry_run: bool

@@ -61,7 +61,8 @@ def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock =
     """Keeps probing a healthy server for so long: an interval after its verdict, then as often, and at the end.
 
     A probe that is in flight at the end is the last one if it is good. After a bad one the bake continues until one is
-    good or the threshold is reached, for which `probes_after_a_bake` of `stacks/configuration/rules.py` leaves time.
+    good or the threshold is reached, for which `probes_after_a_bake` of `stacks/configuration/health_check.py` leaves
+    time.
     """
 
     def verdict(findings: Sequence[Finding], now: float, _due: float) -> Healthy | Unhealthy | None:

@@ -14,6 +14,8 @@ from describe_restored import DescribeRestoredEvent
 from disassociate_address import DisassociateStagingEvent, RehearseDisassociateEvent
 from domain import errors
 from domain.events import keys
+from health_check import HealthCheckEvent
+from measure_gap import MeasureGapEvent
 from stacks.workflow.expressions import REFUSALS
 from stacks.workflow.retries import LAMBDA_FAILURES
 from tests.workflow.account import definition
@@ -48,6 +50,11 @@ EVENTS: dict[str, Any] = {
     "ReassociateStaging": MoveStagingEvent,
     "RestoreProduction": RestoreAddressEvent,
     "RestoreStaging": RestoreAddressEvent,
+    "HealthCheckLive": HealthCheckEvent,
+    "HealthCheckStaging": HealthCheckEvent,
+    "HealthCheckProduction": HealthCheckEvent,
+    "HealthCheckRestored": HealthCheckEvent,
+    "MeasureGap": MeasureGapEvent,
 }
 SUCCESSES = {"CUT_OVER": "CutOver", "ALREADY_LIVE": "AlreadyLive", "REPAIRED": "Repaired", "DRY_RUN": "DryRun"}
 # Documented by AWS: Step Functions' own names, its Lambda, DynamoDB and SDK integrations, Lambda's runtime.
