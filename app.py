@@ -5,8 +5,11 @@ With `pipeline` in the context there is a second stack, for a CodePipeline.
 
 import os
 import sys
+from pathlib import Path
 
 import aws_cdk as cdk
+
+sys.path.append(str(Path(__file__).parent / "lambdas"))  # the home of `domain`, which stacks and functions share
 
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
