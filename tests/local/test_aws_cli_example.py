@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from local.aws import LocalAws
+from tests.local.situation import arn_of, deploy, until
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "aws-cli" / "cutover.sh"
 
@@ -33,7 +34,7 @@ def run(aws: LocalAws) -> Any:
     return run
 
 
-def test_a_cutover_and_the_same_again_which_starts_nothing(aws: LocalAws, run: Any) -> None:
+def test_a_cutover_started_again_under_its_name_starts_nothing(aws: LocalAws, run: Any) -> None:
     name = f"release-{time.time_ns()}"
     first = run("", NAME=name, SERVER="tao", PAIR="web")
     assert first.returncode == 0, first.stderr
@@ -47,38 +48,36 @@ def test_a_cutover_and_the_same_again_which_starts_nothing(aws: LocalAws, run: A
     assert aws.holder("production") == "tao"
 
 
-def test_a_job_that_is_run_again_does_not_go_back(aws: LocalAws, run: Any) -> None:
+def test_a_job_that_runs_again_does_not_go_back(aws: LocalAws, run: Any) -> None:
     assert run("first", SERVER="tao").returncode == 0
     again = run("again", SERVER="tao")
     assert (again.returncode, json.loads(again.stdout)["outcome"]) == (0, "ALREADY_LIVE")
     assert aws.holder("production") == "tao"
 
 
-def test_a_wrong_input_a_sick_server_and_a_bad_release_have_codes_of_their_own(aws: LocalAws, run: Any) -> None:
+def test_a_wrong_input_an_unhealthy_server_and_a_bad_release_have_their_own_codes(aws: LocalAws, run: Any) -> None:
     assert run("wrong", SERVER="tao", PAIR='wbe" $(date)').returncode == 10
-    aws.servers["tao"].make_sick()
-    assert run("sick", SERVER="tao").returncode == 12
-    aws.servers["tao"].deploy(release=2, behaviour="fails-as-production")
-    aws.servers["tao"].restart()
+    aws.servers["tao"].make_unhealthy()
+    assert run("unhealthy", SERVER="tao").returncode == 12
+    deploy(aws, "fails-as-production")
     rolled_back = run("bad", SERVER="tao")
     assert rolled_back.returncode == 15
     assert "Both addresses are back where they were" in rolled_back.stderr
     assert aws.holder("production") == "bittybot"
 
 
-def test_one_that_is_stopped_has_a_code_of_its_own(aws: LocalAws, run: Any) -> None:
-    aws.servers["tao"].make_sick()  # so the first one is busy for a while
+def test_a_stopped_execution_has_its_own_code(aws: LocalAws, run: Any) -> None:
+    aws.servers["tao"].make_unhealthy()  # so the execution takes a while
     with ThreadPoolExecutor() as pool:
         name = f"stopped-{time.time_ns()}"
         first = pool.submit(run, "", NAME=name, SERVER="tao")
-        arn = aws.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{name}"
-        states = aws.client("stepfunctions")
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            found = states.list_executions(stateMachineArn=aws.state_machine_arn, statusFilter="RUNNING")
-            if any(each["executionArn"] == arn for each in found["executions"]):
-                break
-            time.sleep(0.05)
+        arn, states = arn_of(aws, name), aws.client("stepfunctions")
+
+        def running() -> bool:
+            listed = states.list_executions(stateMachineArn=aws.state_machine_arn, statusFilter="RUNNING")
+            return any(each["executionArn"] == arn for each in listed["executions"])
+
+        until(running)
         states.stop_execution(executionArn=arn)
         assert first.result().returncode == 17
 

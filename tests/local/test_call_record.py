@@ -1,4 +1,4 @@
-"""The local EC2 can be slow, and remembers every call."""
+"""The local EC2 can be slow, and records every call."""
 
 import time
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_a_call_that_fails_is_recorded_as_well(ec2: Ec2, address: Address, tao: 
     assert [call.action for call in ec2.calls[first:]] == ["AssociateAddress"]
 
 
-def test_every_call_takes_as_long_as_ec2_is_told_to_take(ec2: Ec2, address: Address, tao: str) -> None:
+def test_every_call_takes_as_long_as_the_latency_says(ec2: Ec2, address: Address, tao: str) -> None:
     ec2.latency_seconds = 0.2
     first, began = len(ec2.calls), time.monotonic()
     ec2.client().describe_addresses()

@@ -1,4 +1,4 @@
-"""The local EC2 throttles as EC2 does, where it is asked to."""
+"""The local EC2 throttles as EC2 does, if it has token buckets."""
 
 from collections.abc import Iterator
 
@@ -26,8 +26,8 @@ def address(ec2: Ec2) -> Iterator[Address]:
     ec2.limit(None)
 
 
-def look(ec2: Ec2, address: Address, config: Config) -> int:
-    """The number of tries that a look took."""
+def describe(ec2: Ec2, address: Address, config: Config) -> int:
+    """The number of tries that a description took."""
     session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
     client = session.client("ec2", endpoint_url=ec2.endpoint, config=config)
     answer = client.describe_addresses(AllocationIds=[address.allocation_id])
@@ -36,9 +36,9 @@ def look(ec2: Ec2, address: Address, config: Config) -> int:
 
 def test_a_request_without_a_token_is_answered_as_ec2_does(ec2: Ec2, address: Address) -> None:
     ec2.limit(TokenBuckets({"DescribeAddresses": Limit(1, 0)}))
-    assert look(ec2, address, ONCE) == 1
+    assert describe(ec2, address, ONCE) == 1
     with pytest.raises(ClientError) as refused:
-        look(ec2, address, ONCE)
+        describe(ec2, address, ONCE)
     assert refused.value.response["Error"]["Code"] == "RequestLimitExceeded"
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
 
@@ -46,8 +46,8 @@ def test_a_request_without_a_token_is_answered_as_ec2_does(ec2: Ec2, address: Ad
 def test_the_sdk_tries_a_throttled_request_again(ec2: Ec2, address: Address) -> None:
     seconds = iter([0.0, 0.0, 0.0, 1.0])  # when the bucket is made, and at each request
     ec2.limit(TokenBuckets({"DescribeAddresses": Limit(1, 1)}, clock=lambda: next(seconds)))
-    assert look(ec2, address, THREE_TIMES) == 1
-    assert look(ec2, address, THREE_TIMES) == 2
+    assert describe(ec2, address, THREE_TIMES) == 1
+    assert describe(ec2, address, THREE_TIMES) == 2
 
 
 def test_a_dry_run_takes_a_token_of_its_api(ec2: Ec2, address: Address) -> None:
