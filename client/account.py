@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -117,25 +118,16 @@ class Account:
 
     def describe(self, arn: str) -> JsonObject:
         """The answer of DescribeExecution. Raises UnknownExecution and NotAnExecution."""
-        refusals = {
-            "InvalidArn": NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution."),
-            "ExecutionDoesNotExist": UnknownExecution(
-                f"Step Functions knows no execution {plain(arn)}. It keeps executions for 90 days after they end."
-            ),
-        }
-        if not arn.startswith("arn:"):
-            raise refusals["InvalidArn"]
-        try:
+        with _execution(arn):
             return dict(self.client("stepfunctions").describe_execution(executionArn=arn))
-        except ClientError as error:
-            raise refusals.get(code_of(error), error) from None
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
-        """The events of an execution's history with ids above `after`, in order."""
+        """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
         newest_first = self._all(
             "stepfunctions", "get_execution_history", "events", executionArn=arn, reverseOrder=True, maxResults=100
         )
-        return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
+        with _execution(arn):
+            return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
     def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
         """The executions of the workflow, newest first."""
@@ -198,6 +190,21 @@ class Account:
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+@contextmanager
+def _execution(arn: str) -> Iterator[None]:
+    """Names the errors of a call about an execution that does not exist."""
+    not_an_execution = NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution.")
+    unknown = UnknownExecution(
+        f"Step Functions knows no execution {plain(arn)}. It keeps executions for 90 days after they end."
+    )
+    if not arn.startswith("arn:"):
+        raise not_an_execution
+    try:
+        yield
+    except ClientError as error:
+        raise {"InvalidArn": not_an_execution, "ExecutionDoesNotExist": unknown}.get(code_of(error), error) from None
 
 
 def moment_of(answer: Mapping[str, Any]) -> datetime:

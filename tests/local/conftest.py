@@ -1,10 +1,11 @@
-"""One local AWS for all the tests that need all of it, started by the first of them."""
+"""One local AWS for all the tests that need all of it, and a local EC2 for the others."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from local.aws import LocalAws
+from local.ec2 import Address, Ec2
 from tests.local.situation import tidy
 
 
@@ -44,3 +45,34 @@ def quick_aws(running_quick_aws: LocalAws) -> Iterator[LocalAws]:
     running_quick_aws.reset()
     yield running_quick_aws
     tidy(running_quick_aws)
+
+
+@pytest.fixture(scope="module")
+def running_ec2() -> Iterator[Ec2]:
+    with Ec2() as ec2:
+        yield ec2
+
+
+@pytest.fixture
+def ec2(running_ec2: Ec2) -> Iterator[Ec2]:
+    """The local EC2 alone, left without faults, delays and limits."""
+    yield running_ec2
+    running_ec2.faults.clear()
+    running_ec2.latency_seconds = 0
+    running_ec2.limit(None)
+
+
+@pytest.fixture
+def bittybot(ec2: Ec2) -> str:
+    return ec2.launch("bittybot")
+
+
+@pytest.fixture
+def tao(ec2: Ec2) -> str:
+    return ec2.launch("tao")
+
+
+@pytest.fixture
+def address(ec2: Ec2) -> Address:
+    """An address on no server."""
+    return ec2.allocate("127.0.0.10")

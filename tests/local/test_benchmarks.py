@@ -157,16 +157,11 @@ def test_the_slowest_request_may_be_a_failed_one() -> None:
     assert summarized(requests).slowest == 5000
 
 
-@pytest.fixture(scope="module")
-def ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
 @pytest.mark.parametrize("command", [(sys.executable, "classic.py"), ("sh", "classic.sh")], ids=["boto3", "CLI"])
-def test_a_classic_script_swaps_the_addresses_with_four_calls(ec2: Ec2, command: tuple[str, str]) -> None:
+def test_a_classic_script_swaps_the_addresses_with_four_calls(
+    ec2: Ec2, bittybot: str, tao: str, command: tuple[str, str]
+) -> None:
     production, staging = ec2.allocate("127.0.0.10"), ec2.allocate("127.0.0.11")
-    bittybot, tao = ec2.launch("bittybot"), ec2.launch("tao")
     ec2.associate(production, bittybot)
     ec2.associate(staging, tao)
     first = len(ec2.calls)

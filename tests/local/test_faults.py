@@ -1,7 +1,8 @@
 """Faults on the wire, as a client of the local EC2 and the deployed workflow meet them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,18 +23,6 @@ ONE_TRY = {"mode": "standard", "total_max_attempts": 1}
 THREE_TRIES = {"mode": "standard", "total_max_attempts": 3}
 
 
-@pytest.fixture(scope="module")
-def running_ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
-@pytest.fixture
-def ec2(running_ec2: Ec2) -> Iterator[Ec2]:
-    yield running_ec2
-    running_ec2.faults.clear()
-
-
 def client_of(ec2: Ec2, *, retries: dict[str, Any], read_timeout: float = 5) -> "EC2Client":
     session = boto3.Session("test", "test", region_name="us-east-1")
     config = Config(proxies={}, retries=retries, read_timeout=read_timeout)  # type: ignore[arg-type]
@@ -47,18 +36,7 @@ def client(ec2: Ec2) -> "EC2Client":
 
 
 @pytest.fixture
-def bittybot(ec2: Ec2) -> str:
-    return ec2.launch("bittybot")
-
-
-@pytest.fixture
-def tao(ec2: Ec2) -> str:
-    return ec2.launch("tao")
-
-
-@pytest.fixture
-def production(ec2: Ec2, bittybot: str) -> Address:
-    address = ec2.allocate("127.0.0.10")
+def production(ec2: Ec2, address: Address, bittybot: str) -> Address:
     ec2.associate(address, bittybot)
     return address
 
@@ -95,19 +73,11 @@ def test_an_error_is_answered_in_ec2s_words_and_nothing_is_changed(
     assert ec2.holder(production.allocation_id) == bittybot
 
 
-def test_only_the_calls_that_were_named_fail(ec2: Ec2, move: Callable[[], Any]) -> None:
+def test_a_fault_meets_the_calls_that_it_names_until_it_is_cleared(ec2: Ec2, move: Callable[[], Any]) -> None:
     ec2.faults.inject(at_the_next("throttled", nth=2, times=2))
-    move()
-    for _ in range(2):
-        with pytest.raises(ClientError):
-            move()
-    move()
-
-
-def test_a_fault_for_ever_ends_when_it_is_cleared(ec2: Ec2, move: Callable[[], Any]) -> None:
-    ec2.faults.inject(at_the_next("denied", times=None))
-    for _ in range(3):
-        with pytest.raises(ClientError):
+    ec2.faults.inject(at_the_next("denied", nth=5, times=None))
+    for expected in (None, "Throttl|RequestLimit", "Throttl|RequestLimit", None, "Unauthorized", "Unauthorized"):
+        with pytest.raises(ClientError, match=expected) if expected else nullcontext():
             move()
     ec2.faults.clear()
     assert move()["AssociationId"]
@@ -209,7 +179,6 @@ def test_someone_else_moves_the_address_just_before_the_call(
     ("value", "says"),
     [
         ([], "a fault is an object with action, kind"),
-        ({"action": "AssociateAddress"}, "a fault is an object with action, kind"),
         ({"action": "AssociateAddress", "kind": "reset", "when": 2}, "a fault is an object with action, kind"),
         ({"action": "ReleaseAddress", "kind": "reset"}, "there is no action 'ReleaseAddress'"),
         ({"action": "AssociateAddress", "kind": "boom"}, "there is no kind 'boom'; there are throttled"),
@@ -250,9 +219,7 @@ def test_one_command_injects_lists_and_clears_faults(
     ("words", "says"),
     [
         ([], "an ACTION and its --kind are needed"),
-        (["AssociateAddress"], "an ACTION and its --kind are needed"),
         (["AssociateAddres", "--kind", "reset"], "there is no action 'AssociateAddres'; there are DescribeAddresses"),
-        (["AssociateAddress", "--kind", "lost"], "there is no kind 'lost'; there are throttled"),
         (["AssociateAddress", "--kind", "reset", "--nth", "two"], "invalid int value: 'two'"),
     ],
 )
@@ -276,9 +243,3 @@ def test_the_deployed_workflow_cuts_over_although_an_answer_is_lost(aws: LocalAw
     aws.ec2.faults.clear()
     assert execution.output["outcome"] == "CUT_OVER"
     assert places(aws) == SWAPPED
-    ids = [address.allocation_id for address in aws.addresses.values()]
-    described = aws.client("ec2").describe_addresses(AllocationIds=ids)["Addresses"]
-    associations = {address["AllocationId"]: address["AssociationId"] for address in described}
-    for role in ("production", "staging"):
-        reported = execution.output[role]
-        assert reported["associationId"] == associations[reported["allocationId"]]

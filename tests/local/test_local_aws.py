@@ -40,18 +40,14 @@ def test_the_deployed_workflow_swaps_the_servers_and_no_request_fails(aws: Local
     assert answers == sorted(answers)
 
 
-def test_an_exception_of_a_function_is_an_error_under_its_own_name(aws: LocalAws) -> None:
-    aws.servers["tao"].make_unhealthy()
-    execution = aws.execute({})
-    assert (execution.status, execution.error) == ("FAILED", "StagingUnhealthy")
-
-
 def test_resetting_undoes_what_a_test_did(running_aws: LocalAws) -> None:
     running_aws.place(production="tao", staging=None)
     running_aws.servers["bittybot"].deploy(release=7, behaviour="unhealthy")
     running_aws.servers["bittybot"].restart()
+    running_aws.ec2.latency_seconds, running_aws.propagation_seconds = 1, 60
     running_aws.reset()
     assert places(running_aws) == AS_BEFORE
+    assert (running_aws.ec2.latency_seconds, running_aws.propagation_seconds) == (0, 0)
     assert who_answers(running_aws, running_aws.production_ip) == "bittybot 1"
 
 
@@ -83,16 +79,6 @@ def test_an_address_that_was_on_no_server_answers_once_it_has_moved(aws: LocalAw
         return None
 
     assert until(answer) == "tao 1"
-
-
-def test_resetting_makes_everything_quick_again(aws: LocalAws) -> None:
-    aws.ec2.latency_seconds, aws.propagation_seconds = 1, 60
-    aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
-    assert who_answers(aws, aws.production_ip) == "bittybot 1"
-    aws.reset()
-    assert (aws.ec2.latency_seconds, aws.propagation_seconds) == (0, 0)
-    aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
-    assert who_answers(aws, aws.production_ip) == "tao 1"
 
 
 def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:

@@ -44,15 +44,3 @@ def test_the_age_of_the_locks_becomes_a_metric(aws: LocalAws) -> None:
     answer = aws.client("lambda").invoke(FunctionName=function_of(aws, "report_locks")["FunctionName"])
     assert json.loads(answer["Payload"].read()) == {"locks": 0}
     assert until(lambda: values(printed())) == {("LockAge", ()): (0,)}
-
-
-def test_every_alarm_exists_and_publishes_to_the_topic(aws: LocalAws) -> None:
-    alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="eip-cutover-")["MetricAlarms"]
-    assert len(alarms) == 4
-    topics = {topic["TopicArn"] for topic in aws.client("sns").list_topics()["Topics"]}
-    assert {action for alarm in alarms for action in alarm["AlarmActions"]} == topics
-
-
-def test_the_dashboard_exists(aws: LocalAws) -> None:
-    body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName="eip-cutover")["DashboardBody"])
-    assert "Who is live" in json.dumps(body)

@@ -1,6 +1,6 @@
 """The local EC2 throttles as EC2 does, if it has token buckets."""
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -10,27 +10,21 @@ from botocore.exceptions import ClientError
 from local.ec2 import ACCESS_KEY, REGION, Address, Ec2
 from local.token_buckets import Limit, TokenBuckets
 
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
 ONCE = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1})
 THREE_TIMES = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3})
 
 
-@pytest.fixture(scope="module")
-def ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
-@pytest.fixture
-def address(ec2: Ec2) -> Iterator[Address]:
-    yield ec2.allocate("127.0.0.10")
-    ec2.limit(None)
+def client_of(ec2: Ec2, config: Config) -> "EC2Client":
+    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+    return session.client("ec2", endpoint_url=ec2.endpoint, config=config)
 
 
 def describe(ec2: Ec2, address: Address, config: Config) -> int:
     """The number of tries that a description took."""
-    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
-    client = session.client("ec2", endpoint_url=ec2.endpoint, config=config)
-    answer = client.describe_addresses(AllocationIds=[address.allocation_id])
+    answer = client_of(ec2, config).describe_addresses(AllocationIds=[address.allocation_id])
     return 1 + int(answer["ResponseMetadata"]["RetryAttempts"])
 
 
@@ -50,14 +44,11 @@ def test_the_sdk_tries_a_throttled_request_again(ec2: Ec2, address: Address) -> 
     assert describe(ec2, address, THREE_TIMES) == 2
 
 
-def test_a_dry_run_takes_a_token_of_its_api(ec2: Ec2, address: Address) -> None:
+def test_a_dry_run_takes_a_token_of_its_api(ec2: Ec2, address: Address, tao: str) -> None:
     ec2.limit(TokenBuckets({"AssociateAddress": Limit(1, 0)}))
-    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
-    client = session.client("ec2", endpoint_url=ec2.endpoint, config=ONCE)
-    instance_id = ec2.launch("bittybot")
     for code in ("DryRunOperation", "RequestLimitExceeded"):
         with pytest.raises(ClientError, match=code):
-            client.associate_address(AllocationId=address.allocation_id, InstanceId=instance_id, DryRun=True)
+            client_of(ec2, ONCE).associate_address(AllocationId=address.allocation_id, InstanceId=tao, DryRun=True)
 
 
 def test_without_limits_nothing_is_throttled(ec2: Ec2, address: Address) -> None:

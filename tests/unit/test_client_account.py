@@ -25,18 +25,9 @@ def test_of_a_long_history_only_the_pages_with_new_events_are_read(after: int, p
         return {"events": events[int(nextToken) : end], "nextToken": str(end) if end < len(events) else None}
 
     states = Service(get_execution_history=page)
-    read = account(stepfunctions=states).events("arn", after=after)
+    read = account(stepfunctions=states).events("arn:aws:states:x", after=after)
     assert [each["id"] for each in read] == list(range(after + 1, 251))
     assert len(states.calls) == pages
-
-
-def test_executions_are_read_page_by_page_as_they_are_needed() -> None:
-    states = Service(
-        list_executions=lambda nextToken="0", **_: {"executions": [{"name": nextToken}], "nextToken": nextToken + "0"}  # noqa: N803
-    )
-    executions = account(stepfunctions=states).executions()
-    assert [next(executions)["name"], next(executions)["name"]] == ["0", "00"]
-    assert len(states.calls) == 2
 
 
 def test_two_hundred_pairs_are_two_calls_to_ec2_and_an_address_that_does_not_exist_fails_none() -> None:

@@ -8,10 +8,21 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from client.errors import UnknownExecution
+from client.account import Account
 from client.follow import CannotFollow, Follower
 from client.screen import Screen
-from tests.unit.client_doubles import BEGAN, EXECUTION, AccountInMemory, cut_over, event, execution, planned, refusal
+from tests.unit.client_doubles import (
+    BEGAN,
+    EXECUTION,
+    Service,
+    cut_over,
+    event,
+    execution,
+    in_turn,
+    planned,
+    refusal,
+    session,
+)
 
 ARN = f"{EXECUTION}:release-1"
 HISTORY = [
@@ -23,38 +34,17 @@ HISTORY = [
 ]
 
 
-class Script(AccountInMemory):
-    """Answers each call with the next value, the last one for ever; an exception is raised."""
-
-    def __init__(self, *, describes: list[Any], histories: list[Any]) -> None:
-        super().__init__()
-        self._describes, self._pages = describes, histories
-        self.asked_after: list[int] = []
-
-    @staticmethod
-    def _next(answers: list[Any]) -> Any:
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def describe(self, arn: str) -> dict[str, Any]:
-        return dict(self._next(self._describes))
-
-    def events(self, arn: str, *, after: int = 0) -> list[dict[str, Any]]:
-        self.asked_after.append(after)
-        return [each for each in self._next(self._pages) if each["id"] > after]
-
-
 class Following:
-    """One follower, its clock, and what it wrote."""
+    """One follower, its clock, and what it wrote. Both calls are answered in turn."""
 
-    def __init__(self, *, describes: list[Any], histories: list[Any]) -> None:
-        self.account = Script(describes=describes, histories=histories)
+    def __init__(self, *, describes: list[Any], histories: list[Any], screen: type[Screen] = Screen) -> None:
+        pages = [each if isinstance(each, Exception) else {"events": each[::-1]} for each in histories]
+        states = Service(describe_execution=in_turn(*describes), get_execution_history=in_turn(*pages))
         self.pauses: list[float] = []
         self._out = io.StringIO()
-        screen = Screen(self._out)
-        self.result = Follower(self.account, ARN, screen, self.pauses.append, lambda: sum(self.pauses)).result
+        self.screen = screen(self._out)
+        account = Account(session(stepfunctions=states))
+        self.result = Follower(account, ARN, self.screen, self.pauses.append, lambda: sum(self.pauses)).result
 
     @property
     def lines(self) -> list[str]:
@@ -72,7 +62,6 @@ def test_each_state_is_shown_once_as_the_history_grows() -> None:
         "DescribeAddresses", "plan: it was asked for", "ReassociateProduction",
     ]  # fmt: skip
     assert following.lines[2] == "    0.40 s  ReassociateProduction"
-    assert following.account.asked_after == [0, 0, 3, 5]
 
 
 def test_it_polls_every_half_second_at_first_and_every_two_seconds_in_the_end() -> None:
@@ -84,18 +73,22 @@ def test_it_polls_every_half_second_at_first_and_every_two_seconds_in_the_end() 
     assert len(following.pauses) == 20
 
 
-def test_an_execution_that_has_ended_already_is_reported_without_a_pause() -> None:
-    following = Following(describes=[ENDED], histories=[HISTORY])
-    assert following.result().outcome == "CUT_OVER"
-    assert following.pauses == []
-
-
-def test_a_history_that_lags_behind_the_end_is_waited_for_but_not_for_ever() -> None:
-    following = Following(describes=[ENDED], histories=[HISTORY[:3], HISTORY[:3], HISTORY])
-    assert following.result().states[-1]["name"] == "ReassociateProduction"
-    following = Following(describes=[ENDED], histories=[HISTORY[:3]])
-    assert following.result().outcome == "CUT_OVER"
-    assert sum(following.pauses) < 3
+@pytest.mark.parametrize(
+    ("histories", "last_state", "pauses"),
+    [
+        ([HISTORY], "ReassociateProduction", 0),
+        ([HISTORY[:3], HISTORY[:3], HISTORY], "ReassociateProduction", 1),
+        ([HISTORY[:3]], "DescribeAddresses", 3),
+    ],
+    ids=["complete", "late", "never complete"],
+)
+def test_an_execution_that_has_ended_is_reported_at_once_or_when_its_history_is_complete_but_not_for_ever(
+    histories: list[Any], last_state: str, pauses: int
+) -> None:
+    following = Following(describes=[ENDED], histories=histories)
+    result = following.result()
+    assert (result.outcome, result.states[-1]["name"]) == ("CUT_OVER", last_state)
+    assert following.pauses == [0.5] * pauses
 
 
 TRANSIENT = [
@@ -142,7 +135,7 @@ def test_an_error_that_is_not_transient_is_given_up_at_once(error: Exception, sa
 
 
 def test_an_execution_that_was_just_started_may_be_unknown_for_a_moment() -> None:
-    unknown = UnknownExecution("Step Functions knows no execution release-1")
+    unknown = refusal("ExecutionDoesNotExist")
     following = Following(describes=[unknown, unknown, ENDED], histories=[unknown, HISTORY])
     assert following.result().outcome == "CUT_OVER"
     following = Following(describes=[unknown], histories=[[]])
@@ -170,6 +163,5 @@ def test_the_time_shown_on_a_terminal_counts_from_the_start_by_the_clock_of_aws(
             shown.append(self.seconds())
 
     running = {**RUNNING, "startDate": BEGAN + timedelta(minutes=29)}  # a minute before the answer's Date
-    account = Script(describes=[running, ENDED], histories=[HISTORY])
-    Follower(account, ARN, Terminal(io.StringIO()), lambda _: None, lambda: 1_000.0).result()
+    Following(describes=[running, ENDED], histories=[HISTORY], screen=Terminal).result()
     assert shown[0] == 60

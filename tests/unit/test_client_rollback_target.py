@@ -7,19 +7,17 @@ import pytest
 from client.account import Pair
 from client.errors import Problem
 from client.rollback_target import RollbackTarget, rollback_target
-from tests.unit.client_doubles import PAIR, AccountInMemory, cut_over, event, execution, planned
+from tests.unit.client_doubles import PAIR, account, cut_over, event, execution, planned
 
 OTHER = Pair("shop", "eipalloc-c", "eipalloc-d", {"one": "i-c", "two": "i-d"})
 TO_TAO, TO_BITTYBOT = cut_over("release-1", "bittybot", "tao"), cut_over("release-1", "tao", "bittybot")
 BACK = cut_over("rollback-1", "tao", "bittybot")
 
 
-def target(
-    live: str | None, *executions: dict[str, Any], history: list[dict[str, Any]] | None = None
-) -> RollbackTarget:
+def target(live: str | None, *executions: dict[str, Any], history: list[Any] | None = None) -> RollbackTarget:
     """With these executions, newest first; `history` is that of the newest."""
     histories = {executions[0]["name"]: history} if history else {}
-    return rollback_target(AccountInMemory(executions=executions, histories=histories, live=live), PAIR)
+    return rollback_target(account(*executions, histories=histories, live=live), PAIR)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +77,9 @@ def test_an_execution_that_was_cut_short_counts_if_it_had_moved_production(cut_s
 
 
 def test_the_cutovers_of_another_pair_do_not_count_and_then_a_server_must_be_named() -> None:
-    executions = [cut_over("shop-1", "bittybot", "tao", pair="shop")]
-    account = AccountInMemory(executions=executions, live="tao", pairs=[PAIR, OTHER])
+    shop = cut_over("shop-1", "bittybot", "tao", pair="shop")
     with pytest.raises(Problem, match=r"No cutover of web is on record.*start --server NAME"):
-        rollback_target(account, PAIR)
+        rollback_target(account(shop, live="tao", pairs=[PAIR, OTHER]), PAIR)
 
 
 def test_with_production_on_no_server_it_is_unclear_what_to_go_back_from() -> None:

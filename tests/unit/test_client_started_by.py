@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from client.account import Account
 from client.started_by import PAGES, caller, started_by
-from tests.unit.client_doubles import Service, cut_over, refusal, session
+from tests.unit.client_doubles import Service, cut_over, in_turn, refusal, session
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/Deployer/alice"
 PIPELINE = "arn:aws:sts::111122223333:assumed-role/Pipeline/1770000000"
@@ -18,9 +18,7 @@ BOB = {"type": "IAMUser", "userName": "bob"}
 
 
 def trail(*pages: Any) -> Service:
-    """Answers with these pages, the last one for ever."""
-    left = list(pages)
-    return Service(lookup_events=lambda **_: left.pop(0) if len(left) > 1 else left[0])
+    return Service(lookup_events=in_turn(*pages))
 
 
 def names(service: Service, sleep: Any = lambda _: None) -> tuple[dict[str, str], str | None]:

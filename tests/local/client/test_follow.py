@@ -11,7 +11,6 @@ import subprocess
 import pytest
 
 from local.aws import LocalAws
-from local.faults import Fault
 from tests.local.client.runs import CLIENT, Run, environment
 from tests.local.situation import SWAPPED, locks, places, start_slowly, until
 
@@ -41,18 +40,6 @@ def test_an_interruption_stops_nothing_and_says_how_to_follow_and_how_to_stop(
     assert places(aws) == SWAPPED
 
 
-def test_an_execution_that_is_stopped_while_it_is_followed_is_17(aws: LocalAws) -> None:
-    aws.ec2.faults.inject(Fault(action="DisassociateAddress", kind="slow", seconds=2))
-    arn = aws.start({"serverName": "tao"})
-    client = subprocess.Popen([*CLIENT, "watch", "--json"], env=environment(aws), stdout=subprocess.PIPE, text=True)
-    until(lambda: locks(aws))
-    aws.client("stepfunctions").stop_execution(executionArn=arn, error="Someone", cause="changed their mind")
-    document = json.loads(client.communicate(timeout=30)[0])
-    assert (client.returncode, document["outcome"], document["execution"]) == (17, "ABORTED", arn)
-    assert document["isLive"] is None
-    until(lambda: not locks(aws))
-
-
 def test_watch_follows_the_execution_that_runs_or_reports_the_newest(aws: LocalAws, run: Run) -> None:
     arn = aws.start({"dryRun": True})
     for words in ([], [arn], [arn.rsplit(":", 1)[-1]]):
@@ -65,17 +52,6 @@ def test_watch_follows_the_execution_that_runs_or_reports_the_newest(aws: LocalA
     unknown = run("watch", "nobody")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "knows no execution" in unknown.stderr
-
-
-def test_a_repair_can_be_watched_and_its_failure_is_19(aws: LocalAws, run: Run) -> None:
-    running = start_slowly(aws)
-    repair = aws.client("stepfunctions").start_execution(
-        stateMachineArn=aws.state_machine_arn + "-repair",
-        input=json.dumps({"execution": running, "status": "ABORTED"}),
-    )["executionArn"]
-    done = run("watch", repair, "--json")
-    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (19, "RepairFailed")
-    until(lambda: not locks(aws))
 
 
 def on_a_terminal(aws: LocalAws, *words: str, interrupt_at: str | None = None) -> tuple[int, str]:

@@ -62,25 +62,19 @@ def test_its_output_is_synthesized_unchanged(
     ), "the placeholder ids are not warned about"
 
 
-def test_two_addresses_that_are_not_a_pair_are_refused_with_one_line(
+def test_an_address_on_no_server_and_a_server_with_two_interfaces_are_refused_with_one_line(
     quick_aws: LocalAws, init: Init, addresses: list[Address]
 ) -> None:
-    def refused() -> str:
-        done = init()
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.count("\n") == 1
-        return done.stderr
-
-    assert f"production address {PRODUCTION} ({addresses[0].allocation_id}) is on no server" in refused()
-    first, second = (quick_aws.ec2.launch(name) for name in ("first", "second"))
-    quick_aws.ec2.associate(addresses[0], first)
-    message = refused()
-    assert "production address" not in message
-    assert f"staging address {STAGING} ({addresses[1].allocation_id}) is on no server" in message
-
-    quick_aws.ec2.associate(addresses[1], second)
-    second_interface(quick_aws.ec2.client(), second)
-    assert f"{second} has 2 network interfaces" in refused()
+    servers = [quick_aws.ec2.launch(name) for name in ("first", "second")]
+    quick_aws.ec2.associate(addresses[0], servers[0])
+    unassociated = init()
+    quick_aws.ec2.associate(addresses[1], servers[1])
+    second_interface(quick_aws.ec2.client(), servers[1])
+    two_interfaces = init()
+    for done in (unassociated, two_interfaces):
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"staging address {STAGING} ({addresses[1].allocation_id}) is on no server" in unassociated.stderr
+    assert f"{servers[1]} has 2 network interfaces" in two_interfaces.stderr
 
 
 @pytest.mark.parametrize(
