@@ -9,6 +9,8 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
+sys.path.append(str(Path(__file__).parent / "lambdas"))  # the home of `domain`, which stacks and functions share
+
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack

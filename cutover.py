@@ -2,6 +2,9 @@
 """The client of the cutover, for people and for CI: see `client/`, and `./cutover.py --help`."""
 
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent / "lambdas"))  # the home of `domain`, which functions and client share
 
 if __name__ == "__main__":
     try:

@@ -1,5 +1,11 @@
-"""What the project exists for, measured: `make bench` writes `results.md` and the pictures beside this file.
+"""What `make bench` measures, into `results.md` and the pictures beside this file.
 
-`load` asks the production address through every cutover, `methods` are the ways of a cutover that are compared,
-`cases` what happens meanwhile, and `traffic` runs each case with each method. `README.md` says what the numbers mean.
+`load` sends requests to the production address during every cutover, `methods` are the ways to cut over that are
+compared, `cases` is what happens meanwhile, and `traffic` runs each case with each method. `README.md` explains the
+numbers.
 """
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "lambdas"))  # for the handlers, and for `domain`, which stacks share

@@ -15,8 +15,8 @@ from benchmarks.synthesized import synthesized
 from local.aws import LocalAws
 from local.console import INTERRUPTED, end_on_signals
 
-# The network of the local AWS is a thread beside its EC2's. Python's 5 ms for a thread that computes would be seen as
-# latency of every connection meanwhile.
+# The local network and the local EC2 are threads of this process. At Python's 5 ms per turn, the computing of EC2 would
+# show as latency of every connection.
 THREADS_TAKE_TURNS_SECONDS = 0.0005
 
 
@@ -29,9 +29,9 @@ def main() -> None:
         say("Starting AWS on this machine ...")
         with LocalAws() as aws:
             say("Under live traffic ...")
-            nothing = traffic.nothing_happens(aws)
+            unchanged = traffic.without_a_change(aws)
             runs = traffic.run_all(aws, say)
-            sections += traffic.sections(aws, runs, nothing)
+            sections += traffic.sections(aws, runs, unchanged)
             pictures.draw_all(aws, runs)
             sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
         with tempfile.TemporaryDirectory() as folder:

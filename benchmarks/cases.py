@@ -1,4 +1,4 @@
-"""What happens while an address is cut over: the rows of every table."""
+"""What happens during a cutover: the rows of every table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.server import Behaviour
 
 @dataclass(frozen=True)
 class Case:
-    """A release, and what EC2 and the one who started it do meanwhile. `name` is the picture's."""
+    """A release, and what EC2 and the person who started the cutover do meanwhile. `name` is the picture's."""
 
     name: str
     title: str
@@ -17,7 +17,7 @@ class Case:
     starts: bool = True
     stopped: bool = False
     call_seconds: float = 0
-    seconds_to_move: float = 0
+    propagation_seconds: float = 0
 
 
 GOOD = Case("good", "a good release")
@@ -29,5 +29,5 @@ CASES = (
     Case("stopped-half-way", "stopped half way, when production has moved", stopped=True),
     Case("calls-take-0.5-s", "every EC2 call takes 0.5 s", call_seconds=0.5),
     Case("calls-take-2-s", "every EC2 call takes 2 s", call_seconds=2),
-    Case("moves-in-5-s", "an address takes 5 s to move", seconds_to_move=5),
+    Case("moves-in-5-s", "an address takes 5 s to move", propagation_seconds=5),
 )

@@ -10,8 +10,8 @@ import boto3
 def main() -> None:
     ids = sys.argv[1:]
     ec2 = boto3.client("ec2")
-    found = {address["AllocationId"]: address for address in ec2.describe_addresses(AllocationIds=ids)["Addresses"]}
-    production, staging = (found[allocation_id] for allocation_id in ids)
+    addresses = {each["AllocationId"]: each for each in ec2.describe_addresses(AllocationIds=ids)["Addresses"]}
+    production, staging = (addresses[allocation_id] for allocation_id in ids)
     ec2.disassociate_address(AssociationId=staging["AssociationId"])
     ec2.associate_address(
         AllocationId=production["AllocationId"], InstanceId=staging["InstanceId"], AllowReassociation=True

@@ -1,4 +1,4 @@
-"""What one cutover costs: everything it makes AWS count, from the records of an execution, and in dollars."""
+"""What one cutover costs, in dollars: everything that AWS counts, from the records of an execution."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from local.aws import LocalAws
 
 BILLED = re.compile(r"^REPORT .*\tBilled Duration: (\d+) ms\tMemory Size: (\d+) MB")
 MB_PER_GB = 1024
-# Of the measured gap: `lambdas/measure_gap.py`, which makes a client of AWS when it is imported.
+# Of `lambdas/measure_gap.py`, which makes an AWS client when it is imported; a test compares them.
 LONGEST_SECONDS, SAVED_EVERY_SECONDS = 10.0, 1.0
 COLD_START_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Price:
-    """In dollars for one; `source` says where AWS publishes it. us-east-1, without what is free."""
+    """In dollars for one unit; `source` says where AWS publishes it. us-east-1, without the free tier."""
 
     dollars: float
     source: str
@@ -32,7 +32,7 @@ class Price:
 TRANSITION = Price(0.025 / 1000, "Step Functions pricing, Standard Workflows: $0.025 per 1,000 state transitions")
 INVOCATION = Price(0.20 / 1e6, "Lambda pricing: $0.20 per million requests")
 GB_SECOND = Price(0.0000133334, "Lambda pricing, arm64: $0.0000133334 per GB-second")
-# What the states of the workflow ask for, by the resource in the history.
+# The requests of the workflow's states, by the resource in the history.
 REQUESTS: dict[str, tuple[str, Price]] = {
     "dynamodb:putItem": ("DynamoDB, writes", Price(0.625 / 1e6, "DynamoDB pricing, on demand: $0.625 per million")),
     "dynamodb:deleteItem": ("DynamoDB, writes", Price(0.625 / 1e6, "DynamoDB pricing, on demand: $0.625 per million")),
@@ -47,7 +47,7 @@ REQUESTS: dict[str, tuple[str, Price]] = {
 
 @dataclass(frozen=True)
 class Invocation:
-    """One of a function, as Lambda would bill it. `module` is the handler's."""
+    """An invocation of a function, as Lambda would bill it. `module` is the handler's."""
 
     module: str
     milliseconds: int
@@ -61,8 +61,8 @@ class Invocation:
 def transitions(events: Sequence[Mapping[str, Any]]) -> int:
     """The state transitions of an execution's history.
 
-    ministack does not log the entry of a state inside a Parallel, but the call of every task: a task called without
-    an entry is one in a branch, or is tried again, and both are transitions.
+    ministack does not log the entry of a state inside a Parallel, but the call of every task. A task that was called
+    without an entry is in a branch or is a retry, and both are transitions.
     """
     kinds = Counter(str(event["type"]) for event in events)
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
@@ -70,14 +70,14 @@ def transitions(events: Sequence[Mapping[str, Any]]) -> int:
 
 
 def requests(events: Sequence[Mapping[str, Any]]) -> Counter[str]:
-    """The tasks of a history by what they ask for: `lambda:invoke`, `dynamodb:putItem`."""
+    """The number of tasks of a history by their request: `lambda:invoke`, `dynamodb:putItem`."""
     scheduled = [event["taskScheduledEventDetails"] for event in events if "taskScheduledEventDetails" in event]
     return Counter(str(details["resource"]).removeprefix("arn:aws:states:::") for details in scheduled)
 
 
 def invocations(aws: LocalAws, began: float, ended: float) -> list[Invocation]:
-    """Those that ended between two moments of the wall clock, by the lines that Lambda logs of each."""
-    found = []
+    """The invocations that ended between two moments of the wall clock, from the lines that Lambda logs."""
+    ended_meanwhile = []
     for function in aws.client("lambda").get_paginator("list_functions").paginate().search("Functions[]"):
         pages = (
             aws.client("logs")
@@ -90,8 +90,8 @@ def invocations(aws: LocalAws, began: float, ended: float) -> list[Invocation]:
         )
         billed = (BILLED.match(event["message"]) for page in pages for event in page["events"])
         module = function["Handler"].partition(".")[0]
-        found += [Invocation(module, int(each[1]), int(each[2])) for each in billed if each]
-    return found
+        ended_meanwhile += [Invocation(module, int(each[1]), int(each[2])) for each in billed if each]
+    return ended_meanwhile
 
 
 def measured(aws: LocalAws, run: Run) -> Section:
@@ -105,7 +105,7 @@ def measured(aws: LocalAws, run: Run) -> Section:
         "Counted in the run of a good release above: from the history of its execution, the lines that Lambda logs of "
         "every invocation, and the record of the local EC2. The milliseconds of functions are this machine's, not "
         "Lambda's, and all functions were warm. Calls to EC2 are free. Not counted: logs, traces, the topic's key, "
-        "what is there without a cutover, and what AWS gives away."
+        "everything that costs money without a cutover, too, and the free tier."
     )
     return Section(
         "What one cutover costs",
@@ -129,12 +129,12 @@ def _bill(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) ->
 
 
 def _writes(seconds: float) -> int:
-    """How often a gap is written that is measured for so long: once a second, and when the new server has answered."""
+    """How often a gap is written that is measured for so long: once a second, and at the new server's first answer."""
     return math.ceil(seconds / SAVED_EVERY_SECONDS) + 1
 
 
 def _gap(invoked: Sequence[Invocation]) -> str:
-    """What measuring costs, and what it may cost at most, when it goes on for all of its 10 s."""
+    """What measuring costs, and what it costs at most, if it takes all of its 10 s."""
     measuring = [each for each in invoked if each.module == "measure_gap"]
     write = REQUESTS["dynamodb:putItem"][1].dollars
 

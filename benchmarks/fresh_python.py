@@ -1,4 +1,4 @@
-"""A program in a Python of its own: how long it took, and how much memory it had at its most."""
+"""A program in a new Python process: how long it took, and its peak memory."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Linux: VmHWM is of this program alone, where `ru_maxrss` begins with what the process had that started it.
+# Linux: VmHWM counts this program alone; `ru_maxrss` includes the process that started it.
 MEASURED = """
 import sys, time
 sys.path.insert(0, {folder!r})
@@ -20,14 +20,14 @@ print(seconds, peak.split()[1], file=sys.stderr)
 
 @dataclass(frozen=True)
 class Cost:
-    """`megabytes` are those of Python too."""
+    """`megabytes` includes Python itself."""
 
     seconds: float
     megabytes: float
 
 
 def cost_of(program: str, folder: Path, environment: Mapping[str, str]) -> Cost:
-    """Runs a program that finds its modules in a folder. Its last line of errors is the measurement's."""
+    """Run a program that imports modules from a folder. The last line of its standard error is the measurement."""
     text = MEASURED.format(folder=str(folder), program=program)
     done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)
     seconds, kilobytes = done.stderr.splitlines()[-1].split()

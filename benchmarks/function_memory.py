@@ -1,4 +1,4 @@
-"""The memory of the function that reads `pairs.json`, by the number of pairs in it: the real handler, in a process."""
+"""The memory of the function that reads `pairs.json`, by the number of pairs: the real handler, in its own process."""
 
 import json
 import os
@@ -21,13 +21,13 @@ assert plan["decision"] == "CUT_OVER", plan
 
 
 def memory_by_pairs(asset: Path, folder: Path) -> Mapping[int, float]:
-    """The megabytes that it has at its most, after a call that plans a cutover; medians of some runs in turn."""
-    from local.ec2 import ACCESS_KEY, REGION, Ec2  # noqa: PLC0415  # takes long, and not every process needs it
+    """Its peak memory in megabytes, after a call that plans a cutover; medians of several runs in turn."""
+    from local.ec2 import ACCESS_KEY, REGION, Ec2  # noqa: PLC0415  # slow, and not every process needs it
 
     with Ec2() as ec2:
         production, staging = (ec2.allocate(ip).allocation_id for ip in ("127.0.0.10", "127.0.0.11"))
-        servers = {name: ec2.launch(name) for name in ("one", "two")}
-        for allocation_id, instance_id in ((production, servers["one"]), (staging, servers["two"])):
+        servers = {name: ec2.launch(name) for name in ("bittybot", "tao")}
+        for allocation_id, instance_id in ((production, servers["bittybot"]), (staging, servers["tao"])):
             ec2.client().associate_address(AllocationId=allocation_id, InstanceId=instance_id)
         environment = {
             "PATH": os.environ["PATH"],
@@ -36,20 +36,20 @@ def memory_by_pairs(asset: Path, folder: Path) -> Mapping[int, float]:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL_EC2": ec2.endpoint,
             "NO_PROXY": "127.0.0.1",
-            "PYTHONDONTWRITEBYTECODE": "1",  # or the asset, whose size is measured after this, would hold it
+            "PYTHONDONTWRITEBYTECODE": "1",  # or the asset, whose size is measured later, would contain it
             "POWERTOOLS_SERVICE_NAME": "eip-cutover",
         }
         configured = {"production": production, "staging": staging, "servers": servers, **_rest(asset)}
-        found: dict[int, list[float]] = {pairs: [] for pairs in PAIRS}
+        runs: dict[int, list[float]] = {pairs: [] for pairs in PAIRS}
         for _ in range(ROUNDS):
-            for pairs, megabytes in found.items():
+            for pairs, megabytes in runs.items():
                 file = folder / f"{pairs}-pairs.json"
                 file.write_text(json.dumps({f"pair-{number}": configured for number in range(pairs)}, indent=1))
                 megabytes.append(cost_of(CALLED, asset, {**environment, "PAIRS_FILE": str(file)}).megabytes)
-    return {pairs: median(megabytes) for pairs, megabytes in found.items()}
+    return {pairs: median(megabytes) for pairs, megabytes in runs.items()}
 
 
 def _rest(asset: Path) -> dict[str, Any]:
-    """The checks and all else of the shipped pair, as the stack writes them."""
+    """Everything else of the pair in cdk.json, as the stack writes it."""
     pair = next(iter(json.loads((asset / "pairs.json").read_text()).values()))
     return {key: value for key, value in pair.items() if key not in ("production", "staging", "servers")}

@@ -1,9 +1,9 @@
-"""Functions: what a cold start of each costs, over that of a bare boto3 client, and how big the asset is.
+"""Functions: the cold start of each, compared with a bare boto3 client, and the size of the asset.
 
     python -m benchmarks.functions
 
-Every module of `lambdas/` with a handler is imported from the real asset in a fresh Python, run about with the others,
-so that whatever else this machine does slows all of them. The start of Python itself is not counted. boto3 is this
+Every module of `lambdas/` with a handler is imported from the real asset in a new Python process, in turn with the
+others, so that other load on this machine slows all of them. The start of Python itself is not counted. boto3 is this
 environment's, as it is the runtime's in Lambda.
 """
 
@@ -22,21 +22,21 @@ from stacks.functions.bundle import SOURCE
 ROUNDS = 5
 LIMIT = 1.25
 MEGABYTE = 1_000_000
-NOTHING, BARE = "nothing", "a bare EC2 client"
+EMPTY, BARE = "an empty program", "a bare EC2 client"
 
 
 def programs() -> dict[str, str]:
-    """What is run, by its name."""
+    """The programs to run, by name."""
     handlers = sorted(path.stem for path in SOURCE.glob("*.py"))
     return {
-        NOTHING: "pass",
+        EMPTY: "pass",
         BARE: 'import boto3; boto3.client("ec2")',
         **{module: f"import {module}" for module in handlers},
     }
 
 
 def medians(asset: Path) -> Mapping[str, Cost]:
-    """What each program costs, Python itself taken off."""
+    """The cost of each program, without that of Python itself."""
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -50,14 +50,14 @@ def medians(asset: Path) -> Mapping[str, Cost]:
         name: Cost(median(each[name].seconds for each in rounds), median(each[name].megabytes for each in rounds))
         for name in every
     }
-    python = typical.pop(NOTHING)
+    python = typical.pop(EMPTY)
     return {
         name: Cost(cost.seconds - python.seconds, cost.megabytes - python.megabytes) for name, cost in typical.items()
     }
 
 
 def sizes(asset: Path, folder: Path) -> tuple[float, float]:
-    """The megabytes of the asset as it is uploaded, and as it is."""
+    """The megabytes of the asset, zipped and unzipped."""
     zipped = Path(shutil.make_archive(str(folder / "uploaded"), "zip", asset)).stat().st_size
     return zipped / MEGABYTE, sum(path.stat().st_size for path in asset.rglob("*") if path.is_file()) / MEGABYTE
 
@@ -67,17 +67,17 @@ def measured(assembly: Path) -> Section:
     asset = asset_of(assembly)
     with tempfile.TemporaryDirectory() as name:
         zipped, unzipped = sizes(asset, Path(name))
-    found = dict(medians(asset))
-    bare = found.pop(BARE)
+    handlers = dict(medians(asset))
+    bare = handlers.pop(BARE)
     rows = [
         f"| `{module}` | {1000 * cost.seconds:.0f} | {cost.seconds / bare.seconds:.2f} | {cost.megabytes:.0f} "
         f"| {cost.megabytes / bare.megabytes:.2f} |"
-        for module, cost in found.items()
+        for module, cost in handlers.items()
     ]
-    worst = max(max(cost.seconds / bare.seconds, cost.megabytes / bare.megabytes) for cost in found.values())
+    worst = max(max(cost.seconds / bare.seconds, cost.megabytes / bare.megabytes) for cost in handlers.values())
     lines = [
-        "What a cold start costs: importing a handler from the asset, over `import boto3` and "
-        f'`boto3.client("ec2")` (1.00). Medians of {ROUNDS} runs in turn, the start of Python itself taken off. The '
+        "The cold start: importing a handler from the asset, compared with `import boto3` and "
+        f'`boto3.client("ec2")` (1.00). Medians of {ROUNDS} runs in turn, without the start of Python itself. The '
         f"limit is {LIMIT}; the most is **{worst:.2f}**.",
         "",
         "| function | import, ms | times bare | memory, MB | times bare |",
@@ -86,7 +86,7 @@ def measured(assembly: Path) -> Section:
         *rows,
         "",
         f"The asset is **{zipped:.2f} MB** as it is uploaded and {unzipped:.2f} MB unzipped; the limit is 1 MB. "
-        "`health_check` and `report_locks` make a client, if they need one, in their first call.",
+        "`health_check` and `report_locks` make their AWS clients in their first call, if they need any.",
     ]
     return Section("Functions", "\n".join(lines))
 

@@ -2,12 +2,12 @@
 
     python -m benchmarks.growth
 
-An account may make 5 AssociateAddress calls a second, once a burst of 50 is used up, so many cutovers at once are a
-queue. Measured is whether it is only that: how long the last cutover takes, over the time in which the tokens of the
-busiest API come back; and whether each one ends as it would alone.
+An account may make 5 AssociateAddress calls a second once a burst of 50 is used up, so many cutovers at once are a
+queue. This measures whether they are nothing but a queue: how long the last cutover takes, compared with the time in
+which the tokens of the busiest API come back, and whether each cutover ends as it would alone.
 
-An execution is all Python, so there are as many processes as processors, each with its share of the pairs and an EC2
-of its own, and one set of token buckets for all.
+An execution is all Python, so there are as many processes as processors, each with its share of the pairs and its own
+EC2, and one set of token buckets for all.
 """
 
 import logging
@@ -34,16 +34,15 @@ from benchmarks.synthesized import asset_of, print_alone, template_of
 from local.token_buckets import LIMITS, TokenBuckets
 from stacks.workflow.retries import THROTTLED_TRIES
 
-PROJECT = Path(__file__).parent.parent
-# How long a second of AWS takes with so many pairs: as short as possible, and long enough that the processors wait for
-# tokens and not the tokens for processors.
+# How long a second of AWS takes with so many pairs: as short as possible, but long enough that the processors wait for
+# tokens, and not the tokens for processors.
 SCALES = {1: 1.0, 10: 1.0, 50: 0.4, 200: 0.4}
 LIMIT = 1.2
 DRY_RUN = " (dry run)"
 
 
 class _Shared(BaseManager):
-    """A process with the token buckets that all others share."""
+    """A process with the token buckets that all other processes share."""
 
 
 def _buckets(scale: float) -> TokenBuckets:
@@ -54,11 +53,11 @@ _Shared.register("buckets", _buckets, exposed=["admits"])
 
 
 @dataclass(frozen=True)
-class Found:
-    """What came of a run, in AWS's seconds.
+class Measurement:
+    """A run, in AWS's seconds.
 
-    `taken` and `rejected` are requests by API, `tries` the most of each state, `dark` the time that each staging
-    address was on no server.
+    `taken` and `rejected` are requests by API, `tries` the most tries of each state, `unassociated` the times that the
+    staging addresses were on no server. `wrong` are the pairs whose addresses ended in the wrong place.
     """
 
     pairs: int
@@ -68,17 +67,17 @@ class Found:
     rejected: Counter[str]
     outcomes: Counter[str]
     wrong: list[str]
-    dark: list[float]
+    unassociated: list[float]
     tries: Counter[str]
 
     @property
     def cut_over(self) -> int:
-        """How many ended CUT_OVER, with their addresses where they belong."""
+        """How many ended CUT_OVER with their addresses in the right places."""
         return self.outcomes["CUT_OVER"] - len(self.wrong)
 
 
 class Runs:
-    """The processes, which stay for all runs: what they import takes longer than most of them."""
+    """The processes, which serve all runs: their imports take longer than most runs."""
 
     def __init__(self, template: dict[str, Any], shared: Any, pool: ProcessPoolExecutor, processes: int) -> None:
         self._template = template
@@ -86,33 +85,32 @@ class Runs:
         self._pool = pool
         self._processes = processes
 
-    def at_once(self, pairs: int, *, scale: float) -> Found:
-        """Cuts so many pairs over, with full token buckets at the beginning."""
+    def at_once(self, pairs: int, *, scale: float) -> Measurement:
+        """Cut so many pairs over, with full token buckets at the beginning."""
         processes = self._processes
         shares = [pairs // processes + (number < pairs % processes) for number in range(processes)]
         buckets = self._shared.buckets(scale)
-        every = list(self._pool.map(partial(_cut_over, self._template, scale, buckets), shares))
-        found = [each for each in every if each]
-        wall = max(each["ended"] for each in found) - min(each["began"] for each in found)
+        parts = [part for part in self._pool.map(partial(_cut_over, self._template, scale, buckets), shares) if part]
+        wall = max(part["ended"] for part in parts) - min(part["began"] for part in parts)
         taken, rejected, outcomes, tries = (
-            [each[key] for each in found] for key in ("taken", "rejected", "outcomes", "tries")
+            [part[key] for part in parts] for key in ("taken", "rejected", "outcomes", "tries")
         )
-        return Found(
+        return Measurement(
             pairs=pairs,
             wall=wall,
-            cpu_share=sum(each["cpu"] for each in found) / (wall * scale * len(found)),
+            cpu_share=sum(part["cpu"] for part in parts) / (wall * scale * len(parts)),
             taken=sum(taken, Counter()),
             rejected=sum(rejected, Counter()),
             outcomes=sum(outcomes, Counter()),
-            wrong=[name for each in found for name in each["wrong"]],
-            dark=sorted(seconds for each in found for seconds in each["dark"]),
+            wrong=[name for part in parts for name in part["wrong"]],
+            unassociated=sorted(seconds for part in parts for seconds in part["unassociated"]),
             tries=reduce(or_, tries),
         )
 
 
 @contextmanager
 def prepared(template: dict[str, Any]) -> Iterator[Runs]:
-    """Processes that can run this template's workflow."""
+    """The processes for runs of this template's workflow."""
     spawn = get_context("spawn")
     processes = os.cpu_count() or 1
     with (
@@ -127,8 +125,7 @@ _BARRIER: list[Any] = []
 
 
 def _prepare(barrier: Any) -> None:
-    """Before a handler is imported: its client is made then."""
-    sys.path.insert(0, str(PROJECT / "lambdas"))
+    """Before the handlers are imported, which make their clients then."""
     os.environ.update(
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",  # noqa: S106  # a word, not a secret
@@ -142,13 +139,13 @@ def _prepare(barrier: Any) -> None:
 
 
 def _cut_over(template: dict[str, Any], scale: float, buckets: Any, count: int) -> dict[str, Any]:
-    from benchmarks.pairs_at_once import cut_over  # noqa: PLC0415  # takes long, and handlers, which only they can
+    from benchmarks.pairs_at_once import cut_over  # noqa: PLC0415  # slow, and it imports the handlers
 
     return cut_over(template, count, scale=scale, buckets=buckets, begin=_BARRIER[0].wait)
 
 
-def needed(alone: Found, pairs: int) -> Counter[str]:
-    """The calls, by API, that so many cutovers make when nothing is throttled: a dry run takes a token too."""
+def needed(alone: Measurement, pairs: int) -> Counter[str]:
+    """The calls, by API, of so many cutovers without throttling; a dry run takes a token, too."""
     calls: Counter[str] = Counter()
     for action, count in alone.taken.items():
         calls[action.removesuffix(DRY_RUN)] += count * pairs
@@ -156,7 +153,7 @@ def needed(alone: Found, pairs: int) -> Counter[str]:
 
 
 def queue(calls: Counter[str]) -> tuple[float, str]:
-    """The seconds in which EC2 lets so many calls pass, and the API that takes longest; 0 if the bursts suffice."""
+    """The seconds in which EC2 admits so many calls, and the API that takes longest; 0 if the bursts suffice."""
     seconds = {
         action: (calls[action] - limit.burst) / limit.per_second
         for action, limit in LIMITS.items()
@@ -167,40 +164,40 @@ def queue(calls: Counter[str]) -> tuple[float, str]:
 
 
 def measured(assembly: Path) -> Section:
-    """Wall clock, calls and memory by the number of pairs, of the workflow and the functions in a cloud assembly."""
+    """Wall clock, calls and memory by the number of pairs, for the workflow and the functions of a cloud assembly."""
     with tempfile.TemporaryDirectory() as name:
         memory = memory_by_pairs(asset_of(assembly), Path(name))
     with prepared(template_of(assembly)) as runs:
-        found = [runs.at_once(pairs, scale=scale) for pairs, scale in SCALES.items()]
-    return Section("Growth", text(found, memory))
+        measurements = [runs.at_once(pairs, scale=scale) for pairs, scale in SCALES.items()]
+    return Section("Growth", text(measurements, memory))
 
 
-def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
-    """The section. The first run is of one pair, `memory` the megabytes of a function by pairs."""
-    alone = found[0]
+def text(measurements: Sequence[Measurement], memory: Mapping[int, float]) -> str:
+    """The text of the section. The first measurement is of one pair; `memory` is a function's megabytes by pairs."""
+    alone = measurements[0]
     rows, worst = [], 0.0
-    for each in found:
+    for each in measurements:
         seconds, busiest = queue(needed(alone, each.pairs))
         least = seconds or (alone.wall if each.rejected else each.wall)
         why = busiest if seconds else "the bursts suffice" + ("" if each.rejected else ": nothing was rejected")
         worst = max(worst, each.wall / least)
         rows.append(
             f"| {each.pairs} | {each.wall:.1f} | {least:.1f} | {each.wall / least:.2f} | {why} "
-            f"| {each.cut_over} of {each.pairs} | {each.dark[len(each.dark) // 2]:.1f} | {each.dark[-1]:.1f} "
-            f"| {100 * each.cpu_share:.0f} % |"
+            f"| {each.cut_over} of {each.pairs} | {each.unassociated[len(each.unassociated) // 2]:.1f} "
+            f"| {each.unassociated[-1]:.1f} | {100 * each.cpu_share:.0f} % |"
         )
-    actions = sorted({action for each in found for action in [*each.taken, *each.rejected]})
+    actions = sorted({action for each in measurements for action in [*each.taken, *each.rejected]})
     calls = [
         f"| `{action}` | "
         + " | ".join(
             f"{each.taken[action] / each.pairs:.1f}"
             + (f" + {each.rejected[action] / each.pairs:.1f}" if each.rejected[action] else "")
-            for each in found
+            for each in measurements
         )
         + " |"
         for action in actions
     ]
-    failed = sum(each.pairs - each.cut_over for each in found)
+    failed = sum(each.pairs - each.cut_over for each in measurements)
     return "\n".join(
         [
             "Pairs cut over at once, against EC2's token buckets: AssociateAddress and DisassociateAddress have a "
@@ -211,8 +208,8 @@ def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
             + ", ".join(f"{scale:g} s with {pairs}" for pairs, scale in SCALES.items())
             + ".",
             "",
-            "| pairs | wall clock, s | least, s | times least | bound by | cut over | staging dark, s: median | most "
-            "| processors' share |",
+            "| pairs | wall clock, s | least, s | times least | bound by | cut over | staging on no server, s: median "
+            "| most | processors' share |",
             "| ---: | ---: | ---: | ---: | --- | --- | ---: | ---: | ---: |",
             *rows,
             "",
@@ -220,15 +217,15 @@ def text(found: Sequence[Found], memory: Mapping[int, float]) -> str:
             "",
             "Calls to EC2 per pair, and those that were rejected, which take no token:",
             "",
-            "| API | " + " | ".join(f"{each.pairs}" for each in found) + " |",
-            "| --- |" + " ---: |" * len(found),
+            "| API | " + " | ".join(f"{each.pairs}" for each in measurements) + " |",
+            "| --- |" + " ---: |" * len(measurements),
             *calls,
             "",
             "The most tries of a state: "
-            + ", ".join(f"{max(each.tries.values())} with {each.pairs}" for each in found)
+            + ", ".join(f"{max(each.tries.values())} with {each.pairs}" for each in measurements)
             + f", of {1 + THROTTLED_TRIES}.",
             "",
-            "Memory of the function that reads the pairs, at its most: "
+            "Peak memory of the function that reads the pairs: "
             + ", ".join(f"{megabytes:.1f} MB with {pairs}" for pairs, megabytes in memory.items())
             + ".",
         ]

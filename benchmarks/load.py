@@ -1,12 +1,12 @@
-"""An open-loop load on one address: a request every few milliseconds, whatever became of those before.
+"""An open-loop load on one address: a request every few milliseconds, whatever happened to those before.
 
-A client that waits for an answer before it asks again sends least when the service is worst, and hides what users
+A client that waits for an answer before its next request sends least when the service is worst, and hides what users
 would see ("coordinated omission", Gil Tene). Here every request has an intended time, and its latency counts from
-that: a late start is the service's fault too, or this program's, which a quiet run shows.
+that. A late start is the fault of the service, or of this program; a run without a cutover shows how often the latter.
 
 The load is a process of its own, so that it shares no interpreter lock with the network and the EC2 that it measures:
-`python -m benchmarks.load IP PORT`. It says `ready`, asks until its standard input ends, then prints the answers as
-JSON, one a line.
+`python -m benchmarks.load IP PORT`. It prints `ready`, sends requests until its standard input ends, then prints the
+answers as JSON, one a line.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ REQUEST = "GET / HTTP/1.1\r\nHost: {ip}:{port}\r\nConnection: close\r\n\r\n"
 
 
 class Load:
-    """`with Load(ip, port) as load:` asks until the block ends; then the answers are in `load.answers`.
+    """`with Load(ip, port) as load:` sends requests until the block ends; then `load.answers` has the answers.
 
-    They are in the order of their intended times, which is what `sent` of each of them says.
+    They are in the order of their intended times; `sent` of an answer is its request's intended time.
     """
 
     def __init__(self, ip: str, port: int) -> None:
@@ -49,8 +49,8 @@ class Load:
             stdout=subprocess.PIPE,
             text=True,
         )
-        if self._said.readline() != "ready\n":
-            raise RuntimeError("the load did not start; what it said is above")
+        if self._output.readline() != "ready\n":
+            raise RuntimeError("the load did not start; its errors are above")
         return self
 
     def __exit__(
@@ -59,20 +59,20 @@ class Load:
         with self._process as process:
             if process.stdin:
                 process.stdin.close()
-            self.answers = [Answer(**json.loads(line)) for line in self._said]
+            self.answers = [Answer(**json.loads(line)) for line in self._output]
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     @property
-    def _said(self) -> subprocess.IO[str]:  # type: ignore[name-defined]
+    def _output(self) -> subprocess.IO[str]:  # type: ignore[name-defined]
         return self._process.stdout
 
 
-async def _ask_on(ip: str, port: int) -> list[Answer]:
+async def _send_all(ip: str, port: int) -> list[Answer]:
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    asked: list[asyncio.Task[Answer]] = []
+    sent: list[asyncio.Task[Answer]] = []
     print("ready", flush=True)
     began = time.monotonic()
     for number in count():
@@ -80,11 +80,11 @@ async def _ask_on(ip: str, port: int) -> list[Answer]:
         await asyncio.sleep(intended - time.monotonic())
         if ended.done():
             break
-        asked.append(asyncio.create_task(_ask(ip, port, intended)))
-    return await asyncio.gather(*asked)
+        sent.append(asyncio.create_task(_send(ip, port, intended)))
+    return await asyncio.gather(*sent)
 
 
-async def _ask(ip: str, port: int, intended: float) -> Answer:
+async def _send(ip: str, port: int, intended: float) -> Answer:
     who = None
     try:
         async with asyncio.timeout_at(intended + GIVEN_UP_SECONDS):
@@ -106,7 +106,7 @@ async def _exchange(ip: str, port: int) -> bytes:
 
 
 def _read(answer: bytes) -> tuple[str | None, str | None]:
-    """Who answered, and what is wrong with the answer."""
+    """Who answered, and the error of the answer, None if it is good."""
     head, _, body = answer.decode("latin-1").partition("\r\n\r\n")
     first, *lines = head.split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -119,7 +119,7 @@ def _read(answer: bytes) -> tuple[str | None, str | None]:
 
 def main() -> None:
     ip, port = sys.argv[1:]
-    for answer in asyncio.run(_ask_on(ip, int(port))):
+    for answer in asyncio.run(_send_all(ip, int(port))):
         print(json.dumps(asdict(answer)))
 
 

@@ -7,14 +7,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from local import environment
 from local.aws import LocalAws
-from local.child_process import Leash
+from local.child_process import ChildProcess
 
 HERE = Path(__file__).resolve().parent
 KILLED = 128 + 9
@@ -23,9 +23,9 @@ LONGEST_SECONDS = 180
 
 @dataclass(frozen=True)
 class Ended:
-    """How a cutover went: from when to when (`time.monotonic`), what came of it, and its executions.
+    """A cutover that has ended: from when to when (`time.monotonic`), its outcome, and its executions.
 
-    A script has none. The workflow has one, and if that was stopped, the one of its repair.
+    A script has no execution. The workflow has one and, if that was stopped, that of its repair.
     """
 
     began: float
@@ -35,13 +35,13 @@ class Ended:
 
 
 class WhenProductionMoves:
-    """Does one thing, once, at the moment EC2 has moved production, before the caller of EC2 is answered."""
+    """Does something once, when EC2 has moved production and before it answers the caller."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._aws = aws
         self._act: Callable[[], object] | None = None
         self._holder: str | None = None
-        aws.ec2.on_change(self._look)
+        aws.ec2.on_change(self._changed)
 
     @contextmanager
     def do(self, act: Callable[[], object] | None) -> Iterator[None]:
@@ -49,7 +49,7 @@ class WhenProductionMoves:
         yield
         self._act = None
 
-    def _look(self) -> None:
+    def _changed(self) -> None:
         if self._act and self._aws.holder("production") != self._holder:
             act, self._act = self._act, None
             act()
@@ -57,7 +57,7 @@ class WhenProductionMoves:
 
 @dataclass(frozen=True)
 class Method:
-    """`name` heads a column. `run` cuts over; with `stopped`, until production has moved."""
+    """`name` is the heading of a column. `run` cuts over; with `stopped`, only until production has moved."""
 
     name: str
     run: Callable[[LocalAws, WhenProductionMoves, bool], Ended]
@@ -67,11 +67,11 @@ def _script(command: list[str | Path]) -> Callable[[LocalAws, WhenProductionMove
     def run(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ended:
         ids = [aws.addresses[role].allocation_id for role in ("production", "staging")]
         began = time.monotonic()
-        with process(aws, [*command, *ids]) as running, moment.do(running.release if stopped else None):
+        with process(aws.environment, [*command, *ids]) as running, moment.do(running.kill if stopped else None):
             running.stdout.read()
             status = running.wait()
-        said = {0: "ended", KILLED: "killed"}.get(status, f"exit status {status}")
-        return Ended(began, time.monotonic(), said)
+        outcome = {0: "ended", KILLED: "killed"}.get(status, f"exit status {status}")
+        return Ended(began, time.monotonic(), outcome)
 
     return run
 
@@ -86,7 +86,7 @@ def _workflow(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ende
 
     began = time.monotonic()
     command: list[str | Path] = [sys.executable, HERE / "workflow.py", aws.state_machine_arn, name]
-    with process(aws, command) as running, moment.do(stop if stopped else None):
+    with process(aws.environment, command) as running, moment.do(stop if stopped else None):
         executions = tuple(running.stdout.read().decode().split())
         running.wait()
     ended = time.monotonic()
@@ -94,16 +94,18 @@ def _workflow(aws: LocalAws, moment: WhenProductionMoves, stopped: bool) -> Ende
 
 
 def _outcome(aws: LocalAws, execution: str) -> str:
-    found = aws.look(execution)
-    return str(found.output["outcome"] if found.output else found.error or found.status)
+    ended = aws.look(execution)
+    return str(ended.output["outcome"] if ended.output else ended.error or ended.status)
 
 
 @contextmanager
-def process(aws: LocalAws, command: list[str | Path]) -> Iterator[Leash]:
-    """Killed after `LONGEST_SECONDS`, which ends what it prints."""
-    env = environment.of_this_machine() | aws.environment
-    with Leash(command, env=env, stdout=subprocess.PIPE) as running:
-        too_long = threading.Timer(LONGEST_SECONDS, running.release)
+def process(
+    client_environment: Mapping[str, str], command: list[str | Path], *, longest_seconds: float = LONGEST_SECONDS
+) -> Iterator[ChildProcess]:
+    """A command, which is killed after `longest_seconds`; that closes its output."""
+    variables = environment.of_this_machine() | dict(client_environment)
+    with ChildProcess(command, env=variables, stdout=subprocess.PIPE) as running:
+        too_long = threading.Timer(longest_seconds, running.kill)
         too_long.start()
         try:
             yield running

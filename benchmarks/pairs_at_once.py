@@ -1,8 +1,8 @@
-"""Some pairs cut over at once, in this process; `benchmarks.growth` has one of them for each processor.
+"""Several pairs cut over at once, in this process; `benchmarks.growth` runs such a process for each processor.
 
 The workflow runs in process (`tests/workflow/engine.py`), with the real handlers and the real botocore. EC2's token
-buckets reject requests below botocore, so that its own retries are real ones. Time is scaled: a wait of a second takes
-`scale` seconds here, and as many tokens come back in it. All times told are AWS's.
+buckets reject requests below botocore, so that botocore's retries are real. Time is scaled: a wait of a second takes
+`scale` seconds here, and the tokens of a second come back in it. All times that are reported are AWS's.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ CHANGES = ("AssociateAddress", "DisassociateAddress")
 
 
 class Admitting(Protocol):
-    """The token buckets, or a proxy of those of another process."""
+    """The token buckets, or a proxy for those of another process."""
 
     def admits(self, action: str) -> bool:
         """Whether there is a token for a request of this API."""
@@ -43,7 +43,7 @@ class Admitting(Protocol):
 
 @dataclass
 class Requests:
-    """Every request to EC2: those it took a token for, those it rejected, and when which address was changed."""
+    """The requests to EC2: how many took a token, how many were rejected, and when which address was changed."""
 
     scale: float
     buckets: Admitting
@@ -58,7 +58,7 @@ class Requests:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """moto answers requests that botocore sends in `process_request`; meanwhile they pass here first."""
+        """moto answers botocore's requests in `process_request`; within this block they pass here first."""
         answer = BotocoreStubber.process_request
 
         def admitted(stubber: Any, request: Any) -> Any:
@@ -73,10 +73,10 @@ class Requests:
             if not admits:
                 return REJECTED, {"Content-Type": "text/xml"}, REJECTION
             allocation_id = allocation_of(_backend(), parameters) if kind in CHANGES else None
-            answered = answer(stubber, request)
-            if allocation_id and answered[0] == 200:
+            response = answer(stubber, request)
+            if allocation_id and response[0] == 200:
                 self.changes.append((self.now(), action, allocation_id))
-            return answered
+            return response
 
         with pytest.MonkeyPatch.context() as moto:
             moto.setattr(BotocoreStubber, "process_request", admitted)
@@ -94,7 +94,7 @@ def _backend() -> Any:
 def cut_over(
     template: dict[str, Any], count: int, *, scale: float, buckets: Admitting, begin: Callable[[], object]
 ) -> dict[str, Any]:
-    """What came of cutting over so many pairs at once. `begin` returns when they may start."""
+    """Cut so many pairs over at once. Returns the measurements of this process. `begin` returns when they may start."""
     if count == 0:
         begin()
         return {}
@@ -117,7 +117,7 @@ def cut_over(
         aws = Aws(account, Path(folder), patch, (web.production_ip, web.staging_ip))
         web.serve(aws)
         pairs = aws.configure_many(count, port=web.port, timeoutSeconds=30, deadlineSeconds=300)
-        aws.execute({"pair": next(iter(pairs)), "dryRun": True})  # what is loaded and parsed once is no growth
+        aws.execute({"pair": next(iter(pairs)), "dryRun": True})  # what is loaded and parsed once is not growth
         tries.clear()
         requests = Requests(scale, buckets)
         with requests.counted():
@@ -135,13 +135,13 @@ def cut_over(
             "rejected": requests.rejected,
             "outcomes": Counter(outcomes.values()),
             "wrong": [name for name in pairs if outcomes[name] == "CUT_OVER" and not _swapped(aws, pairs[name])],
-            "dark": _dark(requests.changes, pairs),
+            "unassociated": _unassociated(requests.changes, pairs),
             "tries": _most_tries(tries),
         }
 
 
 def _ended(aws: Aws, arns: list[str], requests: Requests) -> float:
-    """When the last execution was seen to have ended."""
+    """When the last execution had ended."""
     deadline = time.monotonic() + AT_MOST_SECONDS
     while any(aws.status(arn) == "RUNNING" for arn in arns):
         if time.monotonic() > deadline:
@@ -151,24 +151,24 @@ def _ended(aws: Aws, arns: list[str], requests: Requests) -> float:
 
 
 def _swapped(aws: Aws, pair: dict[str, Any]) -> bool:
-    one, two = pair["servers"].values()
-    return (aws.holder(pair["production"]), aws.holder(pair["staging"])) == (two, one)
+    live_before, idle_before = pair["servers"].values()
+    return (aws.holder(pair["production"]), aws.holder(pair["staging"])) == (idle_before, live_before)
 
 
-def _dark(changes: list[tuple[float, str, str]], pairs: dict[str, Any]) -> list[float]:
+def _unassociated(changes: list[tuple[float, str, str]], pairs: dict[str, Any]) -> list[float]:
     """The seconds that each pair's staging address was on no server, in order."""
-    found = []
+    seconds = []
     for pair in pairs.values():
         moments = [(at, action) for at, action, allocation_id in changes if allocation_id == pair["staging"]]
         off = next((at for at, action in moments if action == "DisassociateAddress"), None)
         on = next((at for at, action in reversed(moments) if action == "AssociateAddress"), None)
         if off is not None and on is not None:
-            found.append(on - off)
-    return sorted(found)
+            seconds.append(on - off)
+    return sorted(seconds)
 
 
 def _most_tries(tries: Counter[tuple[str, threading.Thread]]) -> Counter[str]:
-    """The most tries of a state in any execution: each has threads of its own, and each branch of it."""
+    """The most tries of a state in any execution: every execution and every branch has its own thread."""
     most: Counter[str] = Counter()
     for (state, _), count in tries.items():
         most[state] = max(most[state], count)

@@ -1,4 +1,4 @@
-"""A picture of each case: the requests of the three methods, and what EC2 or the workflow did meanwhile."""
+"""A picture of each case: the requests during the three methods, and the states of the workflow or the calls to EC2."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOTS_PER_INCH = 150
 
 
 def draw_all(aws: LocalAws, runs: Runs) -> None:
-    """Writes `pictures/<case>.png` for every case."""
+    """Write `pictures/<case>.png` for every case."""
     PICTURES.mkdir(exist_ok=True)
     for case in CASES:
         every = [runs[case, method] for method in METHODS]
@@ -30,7 +30,7 @@ def history(aws: LocalAws, execution: str) -> list[dict[str, Any]]:
 
 
 def _panel(aws: LocalAws, run: Run) -> Panel:
-    """With the states of the workflow, or every call of a script, which are a few milliseconds each."""
+    """With the states of the workflow, or every call of a script, which takes a few milliseconds."""
     names = {address.allocation_id: role for role, address in aws.addresses.items()}
     requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in run.answers]
     states = [

@@ -1,4 +1,4 @@
-"""`results.md`, from the sections that the parts of a run hand over."""
+"""`results.md`, from the sections of the parts of a run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Section:
 
 
 def table(head: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
-    """A table in Markdown: `head` names the columns, the first included; a row has its name and the other cells."""
+    """A table in Markdown: `head` has the names of all columns, that of the rows' names first; `rows` has the cells."""
     lines = [head, ["---"] * len(head), *([name, *cells] for name, cells in rows.items())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write(sections: Sequence[Section], *, seconds: float, load: float) -> None:
-    """Everything in `results.md` is of one run, the machine included; `load` is its load average before."""
+    """Everything in `results.md` is of one run, on one machine; `load` is its load average before."""
     machine = (
         f"`make bench` wrote this on {datetime.now(UTC):%Y-%m-%d}, in {seconds:.0f} s, on {os.cpu_count()} cores "
         f"({platform.machine()}) with {platform.system()} and Python {platform.python_version()}; "

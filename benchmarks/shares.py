@@ -13,16 +13,16 @@ def production_share(calls: Sequence[Call], production: str) -> float:
 
     1.0 is the limit: one call. Raises ValueError if production was not changed.
     """
-    felt = sorted((call for call in calls if call.allocation_id == production), key=lambda call: call.began)
-    if not felt:
+    changes = sorted((call for call in calls if call.allocation_id == production), key=lambda call: call.began)
+    if not changes:
         raise ValueError(f"no call changed {production}")
-    one = felt[0].ended - felt[0].began
-    return (max(call.ended for call in felt) - felt[0].began) / one
+    first_call = changes[0].ended - changes[0].began
+    return (max(call.ended for call in changes) - changes[0].began) / first_call
 
 
 @dataclass(frozen=True)
-class Dark:
-    """The time during which staging was on no server: in all, that of the EC2 calls within it, and how many."""
+class Unassociated:
+    """The time during which staging was on no server: in all, that of the EC2 calls within it, and their number."""
 
     seconds: float
     seconds_of_calls: float
@@ -33,10 +33,10 @@ class Dark:
         return self.seconds / self.seconds_of_calls
 
 
-def staging_dark(calls: Sequence[Call], staging: str) -> Dark:
-    """From the end of the call that disassociated staging to the end of the one that associated it again.
+def staging_unassociated(calls: Sequence[Call], staging: str) -> Unassociated:
+    """From the end of the call that disassociated staging to the end of the call that associated it again.
 
-    A call takes effect at its end, as the local EC2 waits first. Raises ValueError if staging was not changed twice.
+    A call takes effect at its end, since the local EC2 waits first. Raises ValueError if staging was not changed twice.
     """
     changes = sorted((call for call in calls if call.allocation_id == staging), key=lambda call: call.ended)
     if [call.action for call in changes] != ["DisassociateAddress", "AssociateAddress"]:
@@ -44,4 +44,4 @@ def staging_dark(calls: Sequence[Call], staging: str) -> Dark:
     began, ended = (call.ended for call in changes)
     within = [call for call in calls if call.ended > began and call.began < ended]
     spent = sum(min(call.ended, ended) - max(call.began, began) for call in within)
-    return Dark(ended - began, spent, len(within))
+    return Unassociated(ended - began, spent, len(within))

@@ -1,4 +1,4 @@
-"""The shipped stack, synthesized: what the measurements in process run, without a deployment."""
+"""The stack of cdk.json, synthesized: what the measurements in process run, without a deployment."""
 
 import json
 import tempfile
@@ -12,7 +12,7 @@ CONFIGURATION = Path(__file__).parent.parent / "cdk.json"
 
 
 def synthesized(folder: Path) -> None:
-    """Fills the folder with the cloud assembly."""
+    """Write the cloud assembly into the folder."""
     import aws_cdk as cdk  # noqa: PLC0415  # starts Node.js, in each process that imports it
 
     from stacks.configuration.settings import configured  # noqa: PLC0415
@@ -32,12 +32,12 @@ def template_of(folder: Path) -> dict[str, Any]:
 
 def asset_of(folder: Path) -> Path:
     """The functions' asset in a cloud assembly."""
-    (asset,) = (found for found in folder.glob("asset.*") if (found / "pairs.json").exists())
+    (asset,) = (each for each in folder.glob("asset.*") if (each / "pairs.json").exists())
     return asset
 
 
 def print_alone(measured: Callable[[Path], Section]) -> None:
-    """Prints what one part of the benchmark measures, without the others."""
+    """Print the section of one part of the benchmark, without the others."""
     with tempfile.TemporaryDirectory() as name:
         synthesized(Path(name))
         section = measured(Path(name))

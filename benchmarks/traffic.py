@@ -1,4 +1,4 @@
-"""Every case with every method, under the same load, one after the other: what users saw, and what was left."""
+"""Every case with every method, one after the other under the same load: what users saw, and the result."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from benchmarks.cases import CASES, GOOD, Case
 from benchmarks.load import REQUESTS_A_SECOND, Load
 from benchmarks.methods import METHODS, WORKFLOW, Ended, Method, WhenProductionMoves
 from benchmarks.report import PICTURES, Section, table
-from benchmarks.shares import production_share, staging_dark
+from benchmarks.shares import production_share, staging_unassociated
 from benchmarks.summary import Summary, summarized
 from local.aws import LocalAws
 from local.client import Answer
 from local.fault_layer import Call
 
-SECONDS_OF_NOTHING = 5.0
+SECONDS_WITHOUT_A_CHANGE = 5.0
 SECONDS_BEFORE = 0.5
 SECONDS_AFTER = 1.5
 RELEASE = 2
@@ -24,9 +24,9 @@ RELEASE = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One case with one method. `live` and `staging` are who held the addresses at the end.
+    """One case with one method. `live` and `staging` are the servers that held the addresses at the end.
 
-    `wall_clock_ahead` is how many seconds the clock of an execution's history is ahead of that of everything else.
+    `wall_clock_ahead` is how many seconds the clock of an execution's history is ahead of all other clocks.
     """
 
     case: Case
@@ -50,15 +50,15 @@ class Run:
 Runs = Mapping[tuple[Case, Method], Run]
 
 
-def nothing_happens(aws: LocalAws) -> tuple[Summary, Summary]:
-    """What the same load meets while nothing runs, and while the workflow runs and changes nothing, its functions warm.
+def without_a_change(aws: LocalAws) -> tuple[Summary, Summary]:
+    """The same load while nothing runs, and during a dry run of the workflow, with warm functions.
 
-    This is the part of every number that is this machine's.
+    This is the share of the machine in every number.
     """
     aws.reset()
     aws.execute({"dryRun": True})
     with Load(aws.production_ip, aws.server_port) as quiet:
-        time.sleep(SECONDS_OF_NOTHING)
+        time.sleep(SECONDS_WITHOUT_A_CHANGE)
     with Load(aws.production_ip, aws.server_port) as dry_run:
         time.sleep(SECONDS_BEFORE)
         aws.execute({"dryRun": True})
@@ -66,7 +66,7 @@ def nothing_happens(aws: LocalAws) -> tuple[Summary, Summary]:
 
 
 def run_all(aws: LocalAws, say: Callable[[str], None]) -> Runs:
-    """All cases with all methods, each from the same start; the functions have to be warm."""
+    """All cases with all methods, each from the same start; the functions must be warm."""
     moment = WhenProductionMoves(aws)
     runs = {}
     for case in CASES:
@@ -86,12 +86,12 @@ def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMov
     if not case.starts:
         idle.stop()
     aws.ec2.latency_seconds = case.call_seconds
-    aws.seconds_to_move = case.seconds_to_move
+    aws.propagation_seconds = case.propagation_seconds
     first = len(aws.ec2.calls)
     with Load(aws.production_ip, aws.server_port) as load:
         time.sleep(SECONDS_BEFORE)
         ended = method.run(aws, moment, case.stopped)
-        time.sleep(SECONDS_AFTER + case.seconds_to_move)
+        time.sleep(SECONDS_AFTER + case.propagation_seconds)
     calls = aws.ec2.calls[first:]
     return Run(
         case,
@@ -105,27 +105,27 @@ def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMov
     )
 
 
-def sections(aws: LocalAws, runs: Runs, nothing: tuple[Summary, Summary]) -> list[Section]:
-    """What users saw; what the workflow says of that itself; what was left; how much of it was EC2's own time."""
-    return [_users(runs, nothing), _gaps(aws, runs), _ends(runs), _shares(aws, runs)]
+def sections(aws: LocalAws, runs: Runs, unchanged: tuple[Summary, Summary]) -> list[Section]:
+    """What users saw; what the workflow measured itself; the result; how much of the time was EC2's own."""
+    return [_users(runs, unchanged), _gaps(aws, runs), _ends(runs), _shares(aws, runs)]
 
 
-def _users(runs: Runs, nothing: tuple[Summary, Summary]) -> Section:
+def _users(runs: Runs, unchanged: tuple[Summary, Summary]) -> Section:
     questions: dict[str, Callable[[Run], str]] = {
         "Requests failed": lambda run: (
-            f"{run.summary.failed:,} of {run.summary.sent:,}{'' if run.summary.well_again else ', and on'}"
+            f"{run.summary.failed:,} of {run.summary.sent:,}{'' if run.summary.recovered else ', and on'}"
         ),
-        "Until users were well again": lambda run: run.summary.until_well,
+        "Time until requests succeeded again": lambda run: run.summary.recovery,
         "Longest time without a good answer": lambda run: _duration(run.summary.longest_without),
         "Slowest request": lambda run: _duration(run.summary.slowest / 1000),
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
-    quiet, dry_run = nothing
+    quiet, dry_run = unchanged
     before = max(each.milliseconds for run in runs.values() for each in run.answers if each.sent < run.ended.began)
     intro = (
         f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
-        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, and longer by what an address takes "
-        f"to move. What is this machine's of all that follows: while nothing else runs, {quiet.failed} of "
+        f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, plus the time that an address takes "
+        f"to move. The share of this machine in all numbers: while nothing else runs, {quiet.failed} of "
         f"{quiet.sent:,} requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of "
         f"the workflow, which changes nothing, {dry_run.failed} of {dry_run.sent:,} and "
         f"{_duration(dry_run.slowest / 1000)}; before the cutovers began, the slowest took {_duration(before / 1000)}. "
@@ -140,18 +140,18 @@ def _gaps(aws: LocalAws, runs: Runs) -> Section:
         run = runs[case, WORKFLOW]
         gap = (aws.look(run.ended.executions[0]).output or {}).get("gap")
         if gap:
-            seen = run.summary
+            summary = run.summary
             rows[case.title] = [
                 f"{gap['failed']} of {gap['requests']} in {gap['seconds']:.1f} s",
                 _duration(gap["longestMs"] / 1000),
-                f"{seen.failed:,} of {seen.sent:,}",
-                _duration(seen.longest_without),
+                f"{summary.failed:,} of {summary.sent:,}",
+                _duration(summary.longest_without),
             ]
     head = ["", "`gap`: failed", "`gap`: longest without a good answer", "the load: failed", "the load: longest"]
     intro = (
-        "What the outcome of every cutover reports, beside what the load met. The workflow asks 20 times a second, the "
-        f"load {REQUESTS_A_SECOND} times: without any gap, the longest time without a good answer is their interval, "
-        f"50 ms and {1000 / REQUESTS_A_SECOND:.0f} ms."
+        "What the outcome of every cutover reports, beside what the load measured. The workflow sends 20 requests a "
+        f"second, the load {REQUESTS_A_SECOND}: without a gap, the longest time without a good answer is their "
+        f"interval, 50 ms and {1000 / REQUESTS_A_SECOND:.0f} ms."
     )
     return Section("The gap, as the workflow measures it", f"{intro}\n\n{table(head, rows)}")
 
@@ -162,23 +162,23 @@ def _ends(runs: Runs) -> Section:
             f"{run.live or 'nobody'}, {run.staging or 'nobody'}"
         ),
         "The outcome": lambda run: run.ended.outcome,
-        "How long it took, its own start included": lambda run: _duration(run.seconds),
+        "How long it took, including its own start": lambda run: _duration(run.seconds),
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
-    return Section("What is left", "\n\n".join(tables))
+    return Section("The result", "\n\n".join(tables))
 
 
 def _shares(aws: LocalAws, runs: Runs) -> Section:
     production, staging = (aws.addresses[role].allocation_id for role in ("production", "staging"))
     cases = [case for case in CASES if case == GOOD or case.call_seconds]
 
-    def dark(run: Run) -> str:
-        found = staging_dark(run.calls, staging)
-        return f"{found.share:.2f} ({_duration(found.seconds)}, {found.calls} calls)"
+    def unassociated(run: Run) -> str:
+        time_off = staging_unassociated(run.calls, staging)
+        return f"{time_off.share:.2f} ({_duration(time_off.seconds)}, {time_off.calls} calls)"
 
     questions: dict[str, Callable[[Run], str]] = {
         "Production's share": lambda run: f"{production_share(run.calls, production):.2f}",
-        "Staging's dark time": dark,
+        "Staging on no server": unassociated,
         "Calls to EC2": lambda run: f"{len(run.calls)}",
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer, cases)}" for question, answer in questions.items()]

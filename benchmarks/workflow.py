@@ -1,7 +1,7 @@
 """One execution of the workflow, from its start to its end, and to that of its repair if it was stopped.
 
-`python workflow.py STATE_MACHINE_ARN NAME` prints the ARNs of both, or of the one. People use `cutover.py start`,
-or CI; this only looks more often.
+`python workflow.py STATE_MACHINE_ARN NAME` prints the ARN of the execution, and of its repair if there is one. People
+use `cutover.py start`, or CI; this only polls more often.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-LOOKS_APART_SECONDS = 0.1
+SECONDS_APART = 0.1
 
 
 def main() -> None:
@@ -23,22 +23,22 @@ def main() -> None:
     print(execution)
     if _ended(states, execution)["status"] == "ABORTED":
         while (repair := _repair_of(states, state_machine, execution)) is None:
-            time.sleep(LOOKS_APART_SECONDS)
+            time.sleep(SECONDS_APART)
         print(_ended(states, repair)["executionArn"])
 
 
 def _ended(states: Any, execution: str) -> Any:
-    while (found := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        time.sleep(LOOKS_APART_SECONDS)
-    return found
+    while (described := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+        time.sleep(SECONDS_APART)
+    return described
 
 
 def _repair_of(states: Any, state_machine: str, execution: str) -> str | None:
-    """EventBridge has started it, or will."""
+    """The execution of the repair; None as long as EventBridge has not started it."""
     for each in states.list_executions(stateMachineArn=f"{state_machine}-repair")["executions"]:
-        found = states.describe_execution(executionArn=each["executionArn"])
-        if json.loads(found["input"])["execution"] == execution:
-            return str(found["executionArn"])
+        repair = states.describe_execution(executionArn=each["executionArn"])
+        if json.loads(repair["input"])["execution"] == execution:
+            return str(repair["executionArn"])
     return None
 
 

@@ -1,14 +1,14 @@
-"""The client of the cutover, `cutover.py`: starts executions and follows them, looks, and mends a dead lock.
+"""The client, `cutover.py`: starts and follows executions, shows how pairs stand, and deletes dead locks.
 
 ```
-commands.py                 what a person types (click), and every exit code that leaves the program
-   → follow.py              from a running execution to its result; `history.py`, `way_back.py`, `lock.py`, `init.py`,
-                            `status.py` are what the other commands do
-   → progress.py result.py  pure: what the history's events tell, and what an execution came to
-   → account.py             the one door to AWS
-   → screen.py text.py      lines without a terminal, a live line with one; text that does no harm
+commands.py                 what a person types (click), and every exit code
+   → follow.py              from a running execution to its result
+     status.py history.py rollback_target.py lock.py init.py    the other commands; started_by.py belongs to history
+   → progress.py result.py  pure: what the history shows, and how an execution ended
+   → account.py             the one door to AWS; errors.py is what can go wrong there
+   → screen.py text.py      plain lines in a log, a live line on a terminal; text that is safe to print
 ```
 
-It knows nothing of the checkout: the stack's outputs say where the workflow, the lock table and the pairs are. It
-changes nothing but by starting the workflow, and by deleting a dead lock.
+It reads no `cdk.json`: the outputs of the stack name the workflow, the lock table and the pairs. It changes nothing
+except by starting the workflow and by deleting a dead lock. With the functions it shares `domain`, and nothing else.
 """

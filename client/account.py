@@ -1,14 +1,13 @@
-"""The one door to AWS: what the commands ask and tell it, in their own words.
-
-Everything is found from the outputs of the stack. Where AWS answers with pages, all that is needed are read.
-"""
+"""The one door to AWS. The outputs of the stack name everything else; only the pages that are needed are read."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import boto3
@@ -17,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from client.errors import NotAnExecution, Problem, UnknownExecution, code_of
 from client.text import JsonObject, parsed, plain
+from domain.lock import Lock
 
 STACK = "EipCutover"
 CONFIG = Config(
@@ -26,21 +26,11 @@ CONFIG = Config(
     user_agent_extra="eip-cutover-client",
 )
 IDS_PER_CALL = 200  # values of one filter
-EVENTS_PER_PAGE = 100
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The outputs that the client goes by."""
-
-    state_machine_arn: str
-    lock_table: str
-    pairs_path: str
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A configured pair, as the stack publishes it: two allocation ids, and instance ids by the servers' names."""
+    """A pair as the stack publishes it: two allocation ids, and instance ids by server name."""
 
     name: str
     production: str
@@ -52,16 +42,6 @@ class Pair:
 
     def other(self, server: str) -> str:
         return next(name for name in self.servers if name != server)
-
-
-@dataclass(frozen=True)
-class Lock:
-    """The item of the lock table: which execution holds the pair, since when, and which server it is making live."""
-
-    pair: str
-    execution: str
-    since: str
-    server: str
 
 
 class Account:
@@ -82,9 +62,9 @@ class Account:
         return str(self.client("stepfunctions").meta.region_name)
 
     @cached_property
-    def stack(self) -> Stack:
+    def _outputs(self) -> dict[str, str]:
         try:
-            (found,) = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
+            (stack,) = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
         except ClientError as error:
             if code_of(error) != "ValidationError":
                 raise
@@ -92,169 +72,145 @@ class Account:
                 f"There is no stack {plain(self.stack_name)} in {self.region}. Deploy it with `make deploy`, set "
                 "AWS_REGION to its Region, or name it with --stack or EIP_CUTOVER_STACK."
             ) from None
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-        try:
-            return Stack(outputs["StateMachineArn"], outputs["LockTableName"], outputs["PairsPath"])
-        except KeyError as missing:
-            raise Problem(
-                f"The stack {plain(self.stack_name)} has no output {missing.args[0]}: it is not a stack of this "
-                "project, or an older one. Deploy it again with `make deploy`."
-            ) from None
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    # Executions.
+    def output(self, key: str) -> str:
+        """An output of the stack."""
+        if key not in self._outputs:
+            raise Problem(
+                f"The stack {plain(self.stack_name)} has no output {key}: it belongs to another project, or is older "
+                "than this client. Deploy it again with `make deploy`."
+            )
+        return self._outputs[key]
+
+    def _all(self, service: str, operation: str, result: str, **parameters: Any) -> Iterator[Any]:
+        """The results of an operation, page by page as they are asked for."""
+        for page in self.client(service).get_paginator(operation).paginate(**parameters):
+            yield from page[result]
 
     def arn_of(self, execution: str) -> str:
-        """The ARN of an execution of the workflow by its name; an ARN is returned as it is."""
+        """The ARN of an execution of the workflow, from its name; an ARN is returned unchanged."""
         if execution.startswith("arn:"):
             return execution
-        return f"{self.stack.state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{execution}"
+        return f"{self.output('StateMachineArn').replace(':stateMachine:', ':execution:', 1)}:{execution}"
 
     def start(self, name: str, request: JsonObject) -> bool:
-        """Start an execution; whether it is a new one, and not one of the same name and input that was there before.
+        """Start an execution. Returns whether it is new: False if one of this name and input exists already.
 
-        StartExecution returns a running execution of the same name and input as if it were new, and refuses when that
-        one has ended or has another input. Source: API reference of StartExecution.
+        StartExecution returns a running execution of the same name and input as if it were new, and refuses if that
+        execution has ended or has another input. Source: API reference of StartExecution.
         """
         try:
             self.client("stepfunctions").start_execution(
-                stateMachineArn=self.stack.state_machine_arn, name=name, input=json.dumps(request)
+                stateMachineArn=self.output("StateMachineArn"), name=name, input=json.dumps(request)
             )
+            return True
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
                 raise
-        else:
-            return True
-        before = self.describe(self.arn_of(name))
-        if parsed(before.get("input")) != request:
+        existing = self.describe(self.arn_of(name))
+        if parsed(existing.get("input")) != request:
             raise Problem(
-                f"There is an execution {plain(name)} already, with the input {plain(before.get('input'), 300)}; this "
-                f"one would be {json.dumps(request)}. Nothing was started. Choose another --name."
+                f"There is an execution {plain(name)} already, with the input {plain(existing.get('input'), 300)}; "
+                f"the input now is {json.dumps(request)}. Nothing was started. Choose another --name."
             )
         return False
 
     def describe(self, arn: str) -> JsonObject:
-        """What DescribeExecution says. Raises UnknownExecution and NotAnExecution."""
-        no_execution = NotAnExecution(f"{plain(arn, 300) or 'Nothing'} is not the ARN of an execution.")
-        if not arn.startswith("arn:"):
-            raise no_execution
-        try:
-            found: JsonObject = self.client("stepfunctions").describe_execution(executionArn=arn)
-        except ClientError as error:
-            if code_of(error) == "InvalidArn":
-                raise no_execution from None
-            if code_of(error) != "ExecutionDoesNotExist":
-                raise
-            raise UnknownExecution(
-                f"Step Functions knows no execution {plain(arn)}. It keeps them for 90 days after they end."
-            ) from None
-        return found
+        """The answer of DescribeExecution. Raises UnknownExecution and NotAnExecution."""
+        with _execution(arn):
+            return dict(self.client("stepfunctions").describe_execution(executionArn=arn))
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
-        """The events of its history with ids above `after`, in their order: the newest pages are read, and no more."""
-        found: list[JsonObject] = []
-        token: dict[str, str] = {}
-        while True:
-            page = self.client("stepfunctions").get_execution_history(
-                executionArn=arn, reverseOrder=True, maxResults=EVENTS_PER_PAGE, **token
-            )
-            new = [event for event in page["events"] if event["id"] > after]
-            found += new
-            if len(new) < len(page["events"]) or not page.get("nextToken"):
-                return found[::-1]
-            token = {"nextToken": page["nextToken"]}
+        """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
+        newest_first = self._all(
+            "stepfunctions", "get_execution_history", "events", executionArn=arn, reverseOrder=True, maxResults=100
+        )
+        with _execution(arn):
+            return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
     def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
-        """Those of the workflow, newest first, read page by page as they are asked for."""
-        token: dict[str, str] = {"statusFilter": "RUNNING"} if running else {}
-        while True:
-            found = self.client("stepfunctions").list_executions(
-                stateMachineArn=self.stack.state_machine_arn, maxResults=page, **token
-            )
-            yield from found["executions"]
-            if not found.get("nextToken"):
-                return
-            token["nextToken"] = found["nextToken"]
-
-    # Pairs and their addresses.
+        """The executions of the workflow, newest first."""
+        asked = {"stateMachineArn": self.output("StateMachineArn"), "maxResults": page}
+        status = {"statusFilter": "RUNNING"} if running else {}
+        return self._all("stepfunctions", "list_executions", "executions", **asked, **status)
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
         """All pairs that the stack serves, by name."""
-        pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=self.stack.pairs_path)
-        published = [parameter for page in pages for parameter in page["Parameters"]]
-        found = [_pair(each["Name"].rsplit("/", 1)[-1], json.loads(each["Value"])) for each in published]
-        return {pair.name: pair for pair in sorted(found, key=lambda pair: pair.name)}
+        pairs = {}
+        for parameter in self._all("ssm", "get_parameters_by_path", "Parameters", Path=self.output("PairsPath")):
+            name, value = parameter["Name"].rsplit("/", 1)[-1], json.loads(parameter["Value"])
+            pairs[name] = Pair(name, value["production"], value["staging"], value["servers"])
+        return dict(sorted(pairs.items()))
 
     def addresses(self, pairs: Iterable[Pair]) -> dict[str, JsonObject]:
-        """The addresses of these pairs by allocation id, as DescribeAddresses shows them; those that exist."""
+        """The addresses of these pairs as DescribeAddresses shows them, by allocation id; of those that exist."""
         ids = [allocation for pair in pairs for allocation in (pair.production, pair.staging)]
-        found: dict[str, JsonObject] = {}
-        for start in range(0, len(ids), IDS_PER_CALL):
-            # By a filter: an id that is gone would make the whole call fail.
-            some = [{"Name": "allocation-id", "Values": ids[start : start + IDS_PER_CALL]}]
-            answer = self.client("ec2").describe_addresses(Filters=some)
-            found |= {address["AllocationId"]: address for address in answer["Addresses"]}
-        return found
+        # By a filter: with one id that does not exist, a call by ids fails as a whole.
+        batches = [ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL)]
+        addresses = [each for batch in batches for each in self._addresses("allocation-id", batch)]
+        return {address["AllocationId"]: address for address in addresses}
 
     def addresses_of(self, public_ips: Iterable[str]) -> list[JsonObject]:
         """The Elastic IPs of this account and Region with these public addresses."""
-        by_ip = [{"Name": "public-ip", "Values": list(public_ips)}]
-        found: list[JsonObject] = self.client("ec2").describe_addresses(Filters=by_ip)["Addresses"]
-        return found
+        return self._addresses("public-ip", public_ips)
+
+    def _addresses(self, name: str, values: Iterable[str]) -> list[JsonObject]:
+        filters = [{"Name": name, "Values": list(values)}]
+        return list(self.client("ec2").describe_addresses(Filters=filters)["Addresses"])
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
-        by_id = [{"Name": "instance-id", "Values": list(ids)}]
-        pages = self.client("ec2").get_paginator("describe_instances").paginate(Filters=by_id)
-        reservations = [reservation for page in pages for reservation in page["Reservations"]]
+        """The instances that exist, as DescribeInstances shows them, by id."""
+        filters = [{"Name": "instance-id", "Values": list(ids)}]
+        reservations = self._all("ec2", "describe_instances", "Reservations", Filters=filters)
         return {each["InstanceId"]: each for reservation in reservations for each in reservation["Instances"]}
-
-    # The lock table.
 
     def locks(self) -> dict[str, Lock]:
         """Every lock that is held, by pair: the table has no other items."""
-        pages = (
-            self.client("dynamodb").get_paginator("scan").paginate(TableName=self.stack.lock_table, ConsistentRead=True)
-        )
-        found = [_lock(item) for page in pages for item in page["Items"]]
-        return {lock.pair: lock for lock in found}
+        items = self._all("dynamodb", "scan", "Items", TableName=self.output("LockTableName"), ConsistentRead=True)
+        return {lock.pair: lock for lock in map(Lock.from_item, items)}
 
     def lock(self, pair: str) -> Lock | None:
-        item = self.client("dynamodb").get_item(
-            TableName=self.stack.lock_table, Key={"pair": {"S": pair}}, ConsistentRead=True
+        answer = self.client("dynamodb").get_item(
+            TableName=self.output("LockTableName"), Key={"pair": {"S": pair}}, ConsistentRead=True
         )
-        return _lock(item["Item"]) if "Item" in item else None
+        return Lock.from_item(answer["Item"]) if "Item" in answer else None
 
     def delete_lock(self, lock: Lock) -> bool:
-        """Delete this lock, if this execution still holds it; whether it did."""
+        """Delete this lock if the same execution still holds it. Returns whether it did."""
+        dynamodb = self.client("dynamodb")
         try:
-            self.client("dynamodb").delete_item(
-                TableName=self.stack.lock_table,
+            dynamodb.delete_item(
+                TableName=self.output("LockTableName"),
                 Key={"pair": {"S": lock.pair}},
                 ConditionExpression="execution = :holder",
                 ExpressionAttributeValues={":holder": {"S": lock.execution}},
             )
-        except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise
+        except dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
 
+@contextmanager
+def _execution(arn: str) -> Iterator[None]:
+    """Names the errors of a call about an execution that does not exist."""
+    not_an_execution = NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution.")
+    unknown = UnknownExecution(
+        f"Step Functions knows no execution {plain(arn)}. It keeps executions for 90 days after they end."
+    )
+    if not arn.startswith("arn:"):
+        raise not_an_execution
+    try:
+        yield
+    except ClientError as error:
+        raise {"InvalidArn": not_an_execution, "ExecutionDoesNotExist": unknown}.get(code_of(error), error) from None
+
+
 def moment_of(answer: Mapping[str, Any]) -> datetime:
-    """AWS's own time when it gave this answer: this machine's clock may be wrong."""
+    """The time of AWS when it gave this answer: this machine's clock may be wrong."""
     stamp = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     try:
         return parsedate_to_datetime(stamp).astimezone(UTC)
     except (TypeError, ValueError):
         return datetime.now(UTC)
-
-
-def _pair(name: str, value: Mapping[str, Any]) -> Pair:
-    return Pair(name, value["production"], value["staging"], dict(value["servers"]))
-
-
-def _lock(item: Mapping[str, Any]) -> Lock:
-    def text(key: str) -> str:
-        return str(item.get(key, {}).get("S", ""))
-
-    return Lock(text("pair"), text("execution"), text("since"), text("server"))

@@ -1,4 +1,4 @@
-"""What ends a command before its time, each as one sentence that says what to do: no traceback leaves the client."""
+"""What ends a command early, each as one sentence that says what to do: the client never prints a traceback."""
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -11,9 +11,10 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from client.result import CLIENT_FAILED, UNLOCK_REFUSED
 from client.text import plain
 
-# What a call may raise: the SDK's errors, AWS's answers, and an answer that is not AWS's.
+# What a call may raise: an error of the SDK, an error that AWS answers with, an answer that is not from AWS.
 AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "UnrecognizedClientException", "AuthFailure",
@@ -23,31 +24,31 @@ BUSY = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "ServiceUnavailabl
 
 
 class Problem(Exception):
-    """The client cannot do what was asked; the message is for a person."""
+    """The client cannot do what it was asked to do; the message is for a person."""
 
-    exit_code = 1
+    exit_code = CLIENT_FAILED
 
 
-class Refused(Problem):
-    """It could, and must not: the lock is not dead."""
+class UnlockRefused(Problem):
+    """The lock is not dead."""
 
-    exit_code = 20
+    exit_code = UNLOCK_REFUSED
 
 
 class UnknownExecution(Problem):
-    """Step Functions knows no such execution: there never was one, or its 90 days are over."""
+    """Step Functions knows no such execution: it never existed, or it ended more than 90 days ago."""
 
 
 class NotAnExecution(Problem):
-    """What should be the ARN of an execution is something else."""
+    """A text is not the ARN of an execution."""
 
 
 def code_of(error: Exception) -> str:
-    """The error code of an answer of AWS; empty for anything else."""
+    """The error code that AWS answered with; empty for any other error."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same call may succeed in a moment: no answer, throttling, a fault on AWS's side."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -56,17 +57,17 @@ def is_passing(error: Exception) -> bool:
 
 
 def sentence(error: Exception) -> str:
-    """What AWS or its SDK said, and what to do about it, in one line."""
+    """What went wrong in AWS or its SDK, and what to do about it, in one line."""
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
     if isinstance(error, NoRegionError):
-        return "No Region is set. Set AWS_REGION to the Region that the stack is in."
+        return "No Region is set. Set AWS_REGION to the Region of the stack."
     if not isinstance(error, ClientError):
-        return f"AWS could not be asked: {plain(error)}"
+        return f"The call to AWS failed: {plain(error)}"
     action, message = error.operation_name, plain(error.response.get("Error", {}).get("Message", ""), 400)
     code = plain(code_of(error), 80)
     if code in DENIED:
-        return f"{action} is not permitted; docs/client.md lists what each command needs. AWS said: {message}"
+        return f"{action} is not permitted; docs/client.md lists what each command needs. AWS: {message}"
     if code in EXPIRED:
-        return f"AWS does not accept these credentials ({code}). Renew them, or set others. AWS said: {message}"
+        return f"AWS does not accept these credentials ({code}). Renew them, or set others. AWS: {message}"
     return f"{action} failed with {code}: {message}"

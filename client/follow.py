@@ -1,13 +1,14 @@
-"""From an execution that may still run to its result: polls gently, and tells what happens as soon as it is known."""
+"""From an execution that may still run to its result: polls gently, and prints each step as soon as it is known."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
 from client.account import Account, moment_of
-from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_passing, sentence
+from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_transient, sentence
 from client.progress import Progress
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
@@ -16,95 +17,89 @@ from client.text import JsonObject, duration
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
 UNSEEN_SECONDS = 20.0
-LAST_LOOKS = 4
+LAST_READS = 4
 PATIENCE_SECONDS = 300.0
 
 T = TypeVar("T")
 
 
-class LostSight(Problem):
-    """The execution could not be followed any further, and goes on by itself."""
+class CannotFollow(Problem):
+    """The execution cannot be followed any further; it continues by itself."""
 
 
+@dataclass
 class Follower:
-    """Follows one execution. `sleep` and `monotonic` are time's own but in tests."""
+    """Follows one execution. Tests replace `sleep` and `monotonic`."""
 
-    def __init__(
-        self,
-        account: Account,
-        arn: str,
-        screen: Screen,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._account, self._arn, self._screen = account, arn, screen
-        self._sleep, self._monotonic = sleep, monotonic
-        self._progress = Progress()
-        self._history_denied = False
-        self._began: float | None = None
+    account: Account
+    arn: str
+    screen: Screen
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    _progress: Progress = field(default_factory=Progress, init=False)
+    _history_denied: bool = field(default=False, init=False)
+    _began: float | None = field(default=None, init=False)
 
     def result(self) -> Result:
-        """Return when it has ended. Raises LostSight where AWS cannot be asked any more."""
-        with self._screen.live(lambda: self._progress.now, self._elapsed):
+        """Return when the execution has ended. Raises CannotFollow if AWS does not answer any more."""
+        with self.screen.live(lambda: self._progress.now, self._elapsed):
             described = self._until_ended()
-            for look in range(LAST_LOOKS):
+            for number in range(LAST_READS):
                 if self._progress.ended or self._history_denied:
                     break
-                if look:
-                    self._sleep(FIRST_SECONDS)
+                if number:
+                    self.sleep(FIRST_SECONDS)
                 self._patiently(self._read_history)
         return result_of(described, self._progress)
 
     def _until_ended(self) -> JsonObject:
         pause = FIRST_SECONDS
         while True:
-            described = self._patiently(lambda: self._account.describe(self._arn))
+            described = self._patiently(lambda: self.account.describe(self.arn))
             if self._began is None:
                 age = (moment_of(described) - described["startDate"]).total_seconds()
-                self._began = self._monotonic() - max(age, 0)
+                self._began = self.monotonic() - max(age, 0)
             self._patiently(self._read_history)
             if described["status"] not in RUNNING:
                 return described
-            self._sleep(pause)
+            self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_SECONDS)
 
     def _elapsed(self) -> float:
-        return 0 if self._began is None else self._monotonic() - self._began
+        return 0 if self._began is None else self.monotonic() - self._began
 
     def _read_history(self) -> None:
         if self._history_denied:
             return
         try:
-            events = self._account.events(self._arn, after=self._progress.last)
+            events = self.account.events(self.arn, after=self._progress.last)
         except ClientError as error:
             if code_of(error) not in DENIED:
                 raise
-            # The outcome matters more than the steps to it.
+            # The outcome matters more than the steps.
             self._history_denied = True
-            self._screen.line("The steps cannot be shown: GetExecutionHistory is not permitted.", "yellow")
+            self.screen.line("The steps cannot be shown: GetExecutionHistory is not permitted.", "yellow")
             return
-        for event in events:
-            for line in self._progress.read(event):
-                style = "" if line.good is None else "green" if line.good else "yellow"
-                self._screen.line(f"{line.seconds:8.2f} s  {line.text}", style)
+        for line in (line for event in events for line in self._progress.read(event)):
+            style = "" if line.good is None else "green" if line.good else "yellow"
+            self.screen.line(f"{line.seconds:8.2f} s  {line.text}", style)
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        """Asks again while AWS does not answer, throttles or fails; says so once, and for five minutes at most."""
-        began = self._monotonic()
-        told = False
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Repeat a call while AWS does not answer, throttles or fails; for five minutes at most."""
+        began = self.monotonic()
+        announced = False
         while True:
             try:
-                return ask()
+                return call()
             except UnknownExecution as error:
-                if self._monotonic() - began > UNSEEN_SECONDS:
-                    raise LostSight(str(error)) from None
+                if self.monotonic() - began > UNSEEN_SECONDS:
+                    raise CannotFollow(str(error)) from None
             except AWS_ERRORS as error:
-                if not is_passing(error):
-                    raise LostSight(sentence(error)) from None
-                if self._monotonic() - began > PATIENCE_SECONDS:
-                    raise LostSight(f"{sentence(error)} That was so for {duration(PATIENCE_SECONDS)}.") from None
-                if not told:
-                    self._screen.line(f"{sentence(error)} Asking again ...", "yellow")
-                told = True
-            self._sleep(LONGEST_SECONDS)
+                if not is_transient(error):
+                    raise CannotFollow(sentence(error)) from None
+                if self.monotonic() - began > PATIENCE_SECONDS:
+                    raise CannotFollow(f"{sentence(error)} Gave up after {duration(PATIENCE_SECONDS)}.") from None
+                if not announced:
+                    self.screen.line(f"{sentence(error)} Trying again ...", "yellow")
+                announced = True
+            self.sleep(LONGEST_SECONDS)

@@ -1,84 +1,80 @@
-"""`history`: the last executions, and the way back that follows from them."""
+"""`history`: the last executions of the workflow, and how they ended."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import islice
 
 from client.account import Account
 from client.progress import Progress
 from client.result import Result, result_of
-from client.started_by import starters
-from client.text import JsonObject, clock, duration, plain
+from client.started_by import started_by
+from client.text import JsonObject, duration, plain
 
-# Of the workflow's executions, those of one pair are found by looking at each.
-MOST_LOOKED_AT = 500
+# Step Functions does not list executions by pair: each must be looked at.
+MOST_EXECUTIONS = 500
+KEYS = ("execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "seconds")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One execution that is over or runs; `by` is who started it, None where that is not known."""
+    """One execution as it is listed, and its result; `by` is who started it, None if unknown."""
 
-    began: JsonObject
+    listed: JsonObject
     result: Result
     by: str | None
 
     def to_json(self) -> JsonObject:
-        result = self.result
+        result = self.result.to_json()
         return {
-            "execution": result.arn,
-            "name": result.name,
-            "began": self.began["startDate"].isoformat(),
-            "status": result.status,
-            "outcome": result.outcome,
-            "pair": result.pair,
-            "wasLive": result.was_live,
-            "isLive": result.is_live,
-            "seconds": result.seconds,
+            **{key: result[key] for key in KEYS},
+            "began": self.listed["startDate"].isoformat(),
             "by": self.by,
         }
 
     def row(self) -> dict[str, str]:
         result = self.result
         return {
-            "when": clock(self.began["startDate"]),
+            "when": f"{self.listed['startDate'].astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
             "outcome": plain(result.outcome, 40),
             "pair": plain(result.pair or "", 64),
-            "from → to": plain(moved(result), 140),
+            "from → to": plain(_moved(result), 140),
             "took": "" if result.seconds is None else duration(result.seconds),
             "by": plain(self.by or "unknown", 100),
             "execution": result.name,
         }
 
 
-def moved(result: Result) -> str:
-    """`bittybot → tao`, `bittybot stays`; with a question mark where it is not known."""
+def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Entry], str | None]:
+    """The last executions of one pair or of all, newest first; and why it is unknown who started them, if it is."""
+    chosen = list(islice(results(account, pair), limit))
+    by, why_unknown = started_by(account, [listed for listed, _ in chosen])
+    return [Entry(listed, result, by.get(result.execution)) for listed, result in chosen], why_unknown
+
+
+def results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Result]]:
+    """The executions of one pair or of all, newest first, each as it is listed, and its result.
+
+    An execution whose input, plan and output do not name a pair belongs to the only pair, if there is only one.
+    """
+    only_pair = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
+    for listed in islice(account.executions(), MOST_EXECUTIONS):
+        arn = listed["executionArn"]
+        described = account.describe(arn)
+        progress = Progress()
+        if described["status"] != "SUCCEEDED":
+            # The history has the plan: the pair, and which server was live.
+            for event in account.events(arn):
+                progress.read(event)
+        result = result_of(described, progress)
+        if pair is None or (result.pair or only_pair) == pair:
+            yield listed, result
+
+
+def _moved(result: Result) -> str:
+    """`bittybot → tao`, `bittybot stays`; with a question mark if it is unknown where production went."""
     if result.was_live is None:
         return ""
     if result.was_live == result.is_live:
         return f"{result.was_live} stays"
     return f"{result.was_live} → {result.is_live or '?'}"
-
-
-def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Entry], str | None]:
-    """The last executions, of one pair or of all, newest first; and why it is not known who started them."""
-    chosen = list(islice(results(account, pair), limit))
-    by, why = starters(account, [item for item, _ in chosen])
-    return [Entry(item, result, by.get(result.arn)) for item, result in chosen], why
-
-
-def results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Result]]:
-    """The executions of one pair or of all, newest first, each as it is listed and what it came to.
-
-    An execution that did not name its pair, and came to nothing that does, belongs to the only pair there is.
-    """
-    only = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
-    for item in islice(account.executions(), MOST_LOOKED_AT):
-        described = account.describe(item["executionArn"])
-        progress = Progress()
-        if described["status"] != "SUCCEEDED":
-            # Its history has the plan: which server was live, and of which pair.
-            for event in account.events(item["executionArn"]):
-                list(progress.read(event))
-        result = result_of(described, progress)
-        if pair is None or (result.pair or only) == pair:
-            yield item, result

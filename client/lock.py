@@ -1,68 +1,57 @@
-"""`unlock`: deletes a dead lock, as the workflow itself takes one over (`stacks/workflow/lock.py`)."""
+"""`unlock`: deletes a dead lock, by the rules by which the workflow takes one over (`stacks/workflow/lock.py`)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from client.account import Account, Lock, moment_of
-from client.errors import NotAnExecution, Refused, UnknownExecution
+from client.account import Account, moment_of
+from client.errors import NotAnExecution, UnknownExecution, UnlockRefused
 from client.result import RUNNING
 from client.text import plain
-
-# How long after its execution has ended a call of a function may still change an address: `LAST_CALL` of
-# `stacks/functions/functions.py`; a test compares the two.
-LAST_CALL = timedelta(seconds=45)
+from domain.lock import LAST_CALL_SECONDS, Lock
 
 
 def unlock(account: Account, pair: str) -> str:
-    """Deletes the lock of the pair if it is dead; what was done, as a sentence. Raises Refused if it is not."""
+    """Delete the lock of the pair if it is dead. Returns what was done, in words. Raises UnlockRefused."""
     lock = account.lock(pair)
     if lock is None:
         return f"The pair {plain(pair)} is not locked."
-    why = _refusal(account, lock)
-    if why:
-        raise Refused(f"The lock of {plain(pair)} stays: {why}")
+    if reason := _refusal(account, lock):
+        raise UnlockRefused(f"The lock of {plain(pair)} stays: {reason}")
     if not account.delete_lock(lock):
-        raise Refused(f"The lock of {plain(pair)} was released or taken over meanwhile. Look with `status`.")
+        raise UnlockRefused(f"The lock of {plain(pair)} was released or taken over meanwhile. Check with `status`.")
     return (
         f"The lock of {plain(pair)} is deleted; {plain(lock.execution)} had held it since {plain(lock.since)}, making "
-        f"{plain(lock.server)} live. What it left unfinished is not finished by this: look with `status`."
+        f"{plain(lock.server)} live. What it left unfinished is still unfinished: check with `status`."
     )
 
 
 def _refusal(account: Account, lock: Lock) -> str | None:
-    """Why the lock is not dead, or not dead for long enough; None if it is."""
+    """Why the lock is not dead, or has not been dead for long enough; None if it is dead."""
     holder = plain(lock.execution)
     try:
-        found = account.describe(lock.execution)
+        described = account.describe(lock.execution)
     except UnknownExecution:
-        # Just started, it may not be seen yet: DescribeExecution is eventually consistent.
-        return _too_early(f"{holder} does not exist, but the lock", _moment(lock.since), datetime.now(UTC))
+        # It may have just started: DescribeExecution is eventually consistent.
+        return _too_early(f"{holder} does not exist, and the lock was taken", lock.held_since, datetime.now(UTC))
     except NotAnExecution:
         return (
-            f"it does not name an execution but {holder or 'nothing'}, so nobody can say whether that still runs. "
-            "If nothing does, delete the item in the lock table yourself."
+            f"it does not name an execution but {holder or 'nothing'}, so it is unknown whether its holder still runs. "
+            "If nothing runs, delete the item in the lock table yourself."
         )
-    if found["status"] in RUNNING:
+    if described["status"] in RUNNING:
         return (
-            f"{holder} holds it since {plain(lock.since)} and still runs. Wait for it, or stop it: it is repaired then."
+            f"{holder} has held it since {plain(lock.since)} and still runs. Wait for it, or stop it: a stopped "
+            "execution is repaired automatically."
         )
-    return _too_early(f"{holder}", found.get("stopDate"), moment_of(found))
+    return _too_early(f"{holder} ended", described.get("stopDate"), moment_of(described))
 
 
-def _too_early(what: str, since: datetime | None, now: datetime) -> str | None:
-    if since is None:
-        return f"{what} has no time from which its last call could be reckoned."
-    left = (since + LAST_CALL - now).total_seconds()
+def _too_early(event: str, moment: datetime | None, now: datetime) -> str | None:
+    if moment is None:
+        return f"{event} at an unknown time, so the end of its last call is unknown."
+    left = LAST_CALL_SECONDS - (now - moment).total_seconds()
     if left <= 0:
         return None
     return (
-        f"{what} is over for less than {LAST_CALL.total_seconds():.0f} s, and a call that it made may still change an "
-        f"address. Try again in {left + 1:.0f} s. The repair, or the next execution, takes the lock over by itself."
+        f"{event} less than {LAST_CALL_SECONDS} s ago, and a call that it made may still change an address. Try again "
+        f"in {left + 1:.0f} s. The repair, or the next execution, takes the lock over automatically."
     )
-
-
-def _moment(since: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(since)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

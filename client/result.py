@@ -1,15 +1,16 @@
-"""What an execution came to, and with which exit code the client says so. Pure."""
+"""How an execution ended, in words and as JSON, and the exit code for it. Pure."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from client.progress import Progress
-from client.text import JsonObject, duration, parsed, plain
+from client.text import JsonObject, as_object, duration, parsed, plain
+from domain.pair import Address, AddressName
 
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
-# Of an execution that did what was asked, and only where --detailed-exit-code asks for it.
+# The codes of successes, only with --detailed-exit-code.
 DETAILED = {"ALREADY_LIVE": 3, "REPAIRED": 4, "DRY_RUN": 5}
 FAILURES = {
     "InvalidRequest": 10,
@@ -28,35 +29,28 @@ MEANINGS = {
     OK: "CUT_OVER, ALREADY_LIVE, REPAIRED or DRY_RUN; any other command did what was asked",
     CLIENT_FAILED: "the client failed: no credentials, no stack, an error of AWS; standard error says which",
     USAGE: "the command line is wrong",
-    3: "ALREADY_LIVE, with --detailed-exit-code",
-    4: "REPAIRED, with --detailed-exit-code",
-    5: "DRY_RUN, with --detailed-exit-code",
-    10: "InvalidRequest",
-    11: "CutoverInProgress",
-    12: "StagingUnhealthy",
-    13: "PreflightFailed",
-    14: "AddressMoved",
-    15: "RolledBack",
-    16: "RollbackFailed",
-    17: "the execution was stopped",
-    18: "the execution timed out",
+    **{code: f"{outcome}, with --detailed-exit-code" for outcome, code in DETAILED.items()},
+    **{code: error for error, code in FAILURES.items()},
+    FAILURES["ABORTED"]: "the execution was stopped",
+    FAILURES["TIMED_OUT"]: "the execution timed out",
     OTHER_FAILURE: "the execution failed in another way",
     UNLOCK_REFUSED: "`unlock` refused: the lock is not dead",
     INTERRUPTED: "interrupted while following (143 by SIGTERM); the execution goes on",
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
-# Production stands where it stood before: nothing was moved, or all was moved back.
+# After these, production is on the server it was on before: it was not moved, or was moved back.
 UNMOVED = ("StagingUnhealthy", "PreflightFailed", "RolledBack")
+STOPPED = "It is repaired automatically within minutes: production stays where it is. Check with `status`."
 ADVICE = {
     "InvalidRequest": "Correct the options, or the pair's configuration, and start again.",
-    "CutoverInProgress": "Wait until the other one ends, then start again.",
-    "StagingUnhealthy": "Mend the release on the idle server, restart it, and start again.",
+    "CutoverInProgress": "Wait until the other execution ends, then start again.",
+    "StagingUnhealthy": "Fix the release on the idle server, restart the server, and start again.",
     "PreflightFailed": "Do what the cause says, then start again.",
-    "AddressMoved": "Find out who moves the addresses of this pair, look with `status`, and start again.",
-    "RolledBack": "Mend what the cause tells of, on the idle server or in EC2, then start again.",
-    "RollbackFailed": "Act now: run the commands that the cause names, then look with `status`.",
-    "ABORTED": "It is repaired by itself within minutes: production stays where it is. Look with `status`.",
-    "TIMED_OUT": "It is repaired by itself within minutes: production stays where it is. Look with `status`.",
+    "AddressMoved": "Find out who moves the addresses of this pair, check with `status`, and start again.",
+    "RolledBack": "Fix the problem in the cause, on the idle server or in EC2, then start again.",
+    "RollbackFailed": "Act now: run the commands in the cause, then check with `status`.",
+    "ABORTED": STOPPED,
+    "TIMED_OUT": STOPPED,
 }
 # The section of docs/runbook.md for each.
 RUNBOOK = {
@@ -69,9 +63,12 @@ RUNBOOK = {
 
 @dataclass(frozen=True)
 class Result:
-    """How an execution stands or ended. `outcome` is a success's outcome, a failure's error, or the status."""
+    """How an execution stands or ended. `outcome` is a success's outcome, a failure's error, or the status.
 
-    arn: str
+    `execution` is its ARN. The fields are the keys of the JSON document, which has them in camel case.
+    """
+
+    execution: str
     name: str
     status: str
     outcome: str
@@ -109,117 +106,91 @@ class Result:
         return FAILURES.get(self.outcome, OTHER_FAILURE)
 
     def to_json(self) -> JsonObject:
-        return {
-            "execution": self.arn,
-            "name": self.name,
-            "status": self.status,
-            "outcome": self.outcome,
-            "pair": self.pair,
-            "wasLive": self.was_live,
-            "isLive": self.is_live,
-            "production": self.production,
-            "staging": self.staging,
-            "previous": self.previous,
-            "plan": self.plan,
-            "gap": self.gap,
-            "cause": self.cause,
-            "advice": self.advice,
-            "seconds": self.seconds,
-            "healthChecks": self.health_checks,
-            "states": self.states,
-        }
+        values = {_camel_case(field.name): getattr(self, field.name) for field in fields(self)}
+        return {**values, "advice": self.advice}
 
     def summary(self) -> list[tuple[str, str]]:
-        """What a person reads at the end: a word and its value, a line each."""
+        """What a person reads at the end: labels and values."""
+        steps = self.plan.get("steps") if self.plan else None
         lines = [
             ("outcome", self.outcome),
             ("pair", self.pair),
             ("was live", self.was_live),
-            ("is live", self.is_live or ("not known; look with `status`" if self.was_live else None)),
-            ("production", place(self.production)),
-            ("staging", place(self.staging)),
-            ("users met", met(self.gap)),
+            ("is live", self.is_live or ("unknown; check with `status`" if self.was_live else None)),
+            ("production", in_words(_address("production", self.production))),
+            ("staging", in_words(_address("staging", self.staging))),
+            *(("would", step) for step in (steps if isinstance(steps, list) else [])),
+            ("gap", _gap(self.gap)),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
             ("cause", self.cause),
             ("what to do", self.advice),
         ]
-        steps = self.plan.get("steps") if self.plan else None
-        if isinstance(steps, list):
-            lines[5:5] = [("would", str(step)) for step in steps]
-        return [(word, plain(value)) for word, value in lines if value]
+        return [(label, plain(value)) for label, value in lines if value]
 
 
 def result_of(described: Mapping[str, Any], progress: Progress | None = None) -> Result:
-    """From what DescribeExecution says, and where there is one, from what the history told."""
+    """From the answer of DescribeExecution and, if there is one, the history read so far."""
     progress = progress or Progress()
     status = str(described["status"])
-    output = parsed(described.get("output")) if status == "SUCCEEDED" else None
-    output = output if isinstance(output, dict) else {}
-    request = parsed(described.get("input"))
-    asked = request.get("pair") if isinstance(request, dict) else None
-    # The plan of an execution that goes on or failed; one that succeeded has said it better.
+    succeeded = status == "SUCCEEDED"
+    output = as_object(parsed(described.get("output"))) if succeeded else {}
+    request = as_object(parsed(described.get("input")))
+    # The plan of an execution that runs or failed; the output of one that succeeded has the same and more.
     plan = progress.plan or {}
-    previous = _object(output.get("previous"))
-    was_live = _server(previous, "production") if previous else _name(plan.get("live"))
+    was_live = _server(output.get("previous")) or _text(as_object(plan.get("live")).get("name"))
     error = str(described.get("error") or status) if status == "FAILED" else status
-    stopped = described.get("stopDate")
-    # An execution that is redriven changes nothing more, and does not know what it had changed before.
+    # A redriven execution changes nothing more, and does not know what it had changed before.
     unmoved = error in UNMOVED and not described.get("redriveCount")
+    reported: dict[str, Any] = {
+        key: as_object(output.get(key)) or None for key in ("production", "staging", "previous", "plan", "gap")
+    }
+    stopped = described.get("stopDate")
     return Result(
-        arn=described["executionArn"],
+        execution=described["executionArn"],
         name=str(described.get("name") or described["executionArn"].rsplit(":", 1)[-1]),
         status=status,
-        outcome=str(output.get("outcome", status)) if status == "SUCCEEDED" else error,
-        pair=_text(output.get("pair")) or _text(plan.get("pair")) or _text(asked),
+        outcome=str(output.get("outcome", status)) if succeeded else error,
+        pair=next(filter(None, (_text(source.get("pair")) for source in (output, plan, request))), None),
         was_live=was_live,
-        is_live=_server(output, "production") if output else was_live if unmoved else None,
-        production=_object(output.get("production")),
-        staging=_object(output.get("staging")),
-        previous=previous,
-        plan=_object(output.get("plan")),
-        gap=_object(output.get("gap")),
-        cause=_text(output.get("cause")) or (_text(described.get("cause")) if status != "SUCCEEDED" else None),
+        is_live=_server(output) if output else was_live if unmoved else None,
+        **reported,
+        cause=_text(output.get("cause")) or (None if succeeded else _text(described.get("cause"))),
         seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
         health_checks=progress.health_checks,
         states=progress.states,
     )
 
 
-def met(gap: Mapping[str, Any] | None) -> str | None:
-    """What was measured at the production address while it moved."""
+def in_words(address: Address | None) -> str | None:
+    """`203.0.113.10 on tao (i-0b…)`."""
+    return f"{address.public_ip} {address.place}" if address else None
+
+
+def _address(role: AddressName, value: JsonObject | None) -> Address | None:
+    """An address of an outcome; None if the outcome does not report it."""
+    try:
+        return Address.from_json(role, value or {})
+    except KeyError:
+        return None
+
+
+def _gap(gap: JsonObject | None) -> str | None:
+    """What requests to the production address met while it moved."""
     if gap is None:
         return None
-    longest = f"{gap.get('longestMs')} ms at most without a good answer"
-    return f"{gap.get('failed')} of {gap.get('requests')} requests failed, {longest}"
+    failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
+    return f"{failed}; longest time without a good answer {gap.get('longestMs')} ms"
 
 
-def place(address: Mapping[str, Any] | None) -> str | None:
-    """`203.0.113.10 on tao (i-0b…)`, for the shape in which outcomes and `status` report an address."""
-    if address is None:
-        return None
-    instance = address.get("instanceId")
-    if address.get("server"):
-        where = f"on {address['server']} ({instance})"
-    elif instance or address.get("associationId"):
-        where = f"on {instance or 'something'}, which is not in the pair"
-    else:
-        where = "on no server"
-    return f"{address.get('publicIp')} {where}"
-
-
-def _object(value: object) -> JsonObject | None:
-    return value if isinstance(value, dict) else None
+def _camel_case(name: str) -> str:
+    return re.sub("_(.)", lambda match: match[1].upper(), name)
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _name(server: object) -> str | None:
-    return _text(server.get("name")) if isinstance(server, dict) else None
-
-
-def _server(addresses: Mapping[str, Any] | None, role: str) -> str | None:
-    address = addresses.get(role) if addresses else None
-    return _text(address.get("server")) if isinstance(address, dict) else None
+def _server(addresses: object) -> str | None:
+    """The name of the server that production is on."""
+    return _text(as_object(as_object(addresses).get("production")).get("server"))

@@ -1,7 +1,7 @@
-"""What a person or a log sees: lines, and on a terminal one more below them that lives.
+"""What a person or a log sees: lines, and on a terminal a live line below them.
 
-Without a terminal nothing but lines is written: no colours, no control characters, whatever the environment asks for.
-Text is never read as markup.
+Without a terminal it writes lines only: no colours, no control characters, whatever the environment says. Text is
+never read as markup.
 """
 
 import os
@@ -18,7 +18,7 @@ from client.text import duration, plain
 
 
 class Screen:
-    """Writes to one stream. A `style` is rich's, and only seen on a terminal."""
+    """Writes to one stream. A `style` is rich's, and shows on a terminal only."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -28,37 +28,32 @@ class Screen:
         )
 
     def line(self, text: str, style: str = "") -> None:
-        if self.is_terminal:
-            self._console.print(Text(plain(text), style=style))
-        else:
-            print(plain(text), file=self._stream, flush=True)
+        self._write(Text(plain(text), style=style))
 
     def table(self, rows: list[tuple[str, str]], style: str = "") -> None:
-        """Words and values, the values below each other; `style` is for the first line's value."""
-        widest = max((len(word) for word, _ in rows), default=0)
-        for number, (word, value) in enumerate(rows):
-            if not self.is_terminal:
-                self.line(f"{word.ljust(widest)}  {value}")
-                continue
-            shown = (plain(value), style if number == 0 else "")
-            self._console.print(Text.assemble((f"{word.ljust(widest)}  ", "dim"), shown))
+        """Labels and values, the values below each other. `style` is that of the first value."""
+        widest = max((len(label) for label, _ in rows), default=0)
+        for number, (label, value) in enumerate(rows):
+            styled = (plain(value), "" if number else style)
+            self._write(Text.assemble((f"{label.ljust(widest)}  ", "dim"), styled))
 
     @contextmanager
     def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Iterator[None]:
-        """On a terminal, keeps a last line with how many seconds it takes, and what is now; else does nothing."""
+        """On a terminal, shows the seconds that have passed and what happens now, on a line below the others."""
         if not self.is_terminal:
             yield
             return
-        with Live(_Now(now, seconds), console=self._console, refresh_per_second=8, transient=True):
+        spinner = Spinner("line")
+
+        def line() -> Spinner:
+            spinner.update(text=Text(f"{duration(seconds()):>8}  {plain(now())}", style="bold"))
+            return spinner
+
+        with Live(get_renderable=line, console=self._console, refresh_per_second=8, transient=True):
             yield
 
-
-class _Now:
-    def __init__(self, now: Callable[[], str], seconds: Callable[[], float]) -> None:
-        self._now, self._seconds = now, seconds
-        self._spinner = Spinner("line")
-
-    def __rich__(self) -> Spinner:
-        elapsed = duration(self._seconds())
-        self._spinner.update(text=Text(f"{elapsed:>8}  {plain(self._now())}", style="bold"))
-        return self._spinner
+    def _write(self, text: Text) -> None:
+        if self.is_terminal:
+            self._console.print(text)
+        else:
+            print(text.plain, file=self._stream, flush=True)

@@ -1,79 +1,64 @@
 """Who started which execution. Step Functions does not record it; CloudTrail's event history does, for 90 days.
 
-`LookupEvents` needs a permission of its own, shows an event some minutes after the call, answers two requests a second
-in an account and Region, and finds by one attribute at most. Source: API reference of CloudTrail, LookupEvents.
+`LookupEvents` needs its own permission, shows an event some minutes after the call, allows two requests a second in an
+account and Region, and filters by one attribute at most. Source: API reference of CloudTrail, LookupEvents.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from client.account import Account
 from client.errors import AWS_ERRORS, sentence
-from client.text import JsonObject, parsed, plain
+from client.text import JsonObject, as_object, parsed, plain
 
 PAGES = 10
 SECONDS_APART = 0.5
 EARLIER, LATER = timedelta(minutes=1), timedelta(minutes=5)
 
 
-def starters(
+def started_by(
     account: Account, executions: list[JsonObject], *, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[dict[str, str], str | None]:
-    """Who started these executions, by ARN, those that are known; and why others are not, where CloudTrail refused."""
+    """The names of those who started these executions, by ARN; and if CloudTrail refused, why names are missing."""
+    names: dict[str, str] = {}
+    if not executions:
+        return names, None
     wanted = {execution["executionArn"] for execution in executions}
-    found: dict[str, str] = {}
-    if not wanted:
-        return found, None
-    began = [execution["startDate"] for execution in executions]
-    token: dict[str, str] = {}
+    moments = [execution["startDate"] for execution in executions]
     try:
-        for page in range(PAGES):
-            if page:
-                sleep(SECONDS_APART)
-            answer = account.client("cloudtrail").lookup_events(
+        pages = account.client("cloudtrail").get_paginator("lookup_events")
+        for page in islice(
+            pages.paginate(
                 LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}],
-                StartTime=min(began) - EARLIER,
-                EndTime=max(began) + LATER,
-                **token,
-            )
-            for event in answer.get("Events", []):
-                arn, who = _started(parsed(event.get("CloudTrailEvent")))
-                if arn in wanted and who:
-                    found[str(arn)] = who
-            if not answer.get("NextToken") or found.keys() == wanted:
+                StartTime=min(moments) - EARLIER,
+                EndTime=max(moments) + LATER,
+            ),
+            PAGES,
+        ):
+            for event in (as_object(parsed(each.get("CloudTrailEvent"))) for each in page.get("Events", [])):
+                arn = as_object(event.get("responseElements")).get("executionArn")
+                name = caller(as_object(event.get("userIdentity")))
+                if event.get("eventSource") == "states.amazonaws.com" and arn in wanted and name:
+                    names[str(arn)] = name
+            if names.keys() == wanted or not page.get("NextToken"):
                 break
-            token = {"NextToken": answer["NextToken"]}
+            sleep(SECONDS_APART)
     except AWS_ERRORS as error:
-        return found, f"Who started them is not known. {sentence(error)}"
-    return found, None
+        return names, f"It is unknown who started them. {sentence(error)}"
+    return names, None
 
 
-def _started(event: object) -> tuple[str | None, str | None]:
-    """The ARN of the execution that a StartExecution started, and who called."""
-    if not isinstance(event, dict) or event.get("eventSource") != "states.amazonaws.com":
-        return None, None
-    answer = event.get("responseElements")
-    identity = event.get("userIdentity")
-    arn = answer.get("executionArn") if isinstance(answer, dict) else None
-    return arn, who(identity) if isinstance(identity, dict) else None
-
-
-def who(identity: Mapping[str, Any]) -> str | None:
-    """`alice`, `Deployer/alice` for a role and its session, `root`, and the AWS service that called for them.
+def caller(identity: Mapping[str, Any]) -> str | None:
+    """`alice`; `Deployer/alice` for a role and its session; `root`; with the AWS service that made the call for them.
 
     Source: CloudTrail User Guide, userIdentity element.
     """
-    service = identity.get("invokedBy")
-    kind, arn = identity.get("type"), str(identity.get("arn", ""))
-    name: object = identity.get("userName")
-    if kind == "AssumedRole":
-        name = arn.partition(":assumed-role/")[2] or identity.get("principalId")
-    elif kind == "Root":
-        name = "root"
-    elif not name:
-        name = arn.rpartition("/")[2] or identity.get("principalId")
-    if not name:
-        return plain(service, 200) if service else None
-    return plain(f"{name} ({service})" if service else name, 200)
+    arn, service = str(identity.get("arn", "")), identity.get("invokedBy")
+    by_type = {"AssumedRole": arn.partition(":assumed-role/")[2], "Root": "root"}
+    name = by_type.get(str(identity.get("type")), identity.get("userName") or arn.rpartition("/")[2])
+    name = name or identity.get("principalId")
+    text = f"{name} ({service})" if name and service else name or service
+    return plain(text, 200) if text else None

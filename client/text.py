@@ -1,30 +1,31 @@
-"""Text from elsewhere, made fit for a line on a terminal: names, causes and inputs are written by others."""
+"""Text written by others (names, causes, inputs), made safe for one line on a terminal."""
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
+
+from domain.text import shortened
 
 JsonObject = dict[str, Any]
 
 
 def plain(value: object, longest: int | None = None) -> str:
-    """On one line, without control or invisible characters; cut after `longest` characters."""
+    """On one line, without control or invisible characters, of at most `longest` characters."""
     text = "".join(character if character.isprintable() else " " for character in str(value))
-    return text if longest is None or len(text) <= longest else f"{text[:longest]}…"
+    return text if longest is None else shortened(text, longest)
 
 
 def parsed(text: object) -> Any:
-    """JSON from elsewhere as a value, None if it is none."""
+    """The value of a JSON text, None if it is not JSON."""
     try:
         return json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
 
 
-def clock(moment: datetime) -> str:
-    """A moment as people and logs write it, in UTC: `2026-02-01 09:30:00Z`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+def as_object(value: object) -> JsonObject:
+    """A JSON object; an empty one in place of any other value."""
+    return value if isinstance(value, dict) else {}
 
 
 def duration(seconds: float) -> str:
@@ -37,7 +38,7 @@ def duration(seconds: float) -> str:
 
 
 def columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
-    """A table of equal keys as lines: a heading, then a line per row, each column as wide as it must be."""
+    """Rows with the same keys as the lines of a table: the keys as its heading, each column as wide as needed."""
     table = [{key: plain(value) for key, value in row.items()} for row in rows]
     if not table:
         return []

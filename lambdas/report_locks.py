@@ -1,11 +1,9 @@
-"""Tells CloudWatch, every few minutes, how long the locks have been held: a lock held for too long blocks its pair.
-
-A lock is an item of the lock table: `pair`, `execution`, `since` (ISO 8601), `server`, and maybe `gap`.
-"""
+"""Reports to CloudWatch, every few minutes, how long the locks have been held: a lock held too long blocks its pair."""
 
 import functools
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from aws.metrics import Metric, emit
+from domain.lock import Lock
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,27 +34,27 @@ def dynamodb_client() -> Any:
 def handler(_event: Mapping[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Emits the age of every lock, and of the oldest, in seconds; returns `{"locks": how many}`.
 
-    The table is the one that the environment names, LOCK_TABLE. Raises what DynamoDB answers: the next look is near.
+    The environment variable LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon.
     """
     locks = held_locks(dynamodb_client(), os.environ["LOCK_TABLE"])
     emit(metrics_of(locks, datetime.now(UTC)))
     return {"locks": len(locks)}
 
 
-def held_locks(dynamodb: Any, table: str) -> list[dict[str, str]]:
-    """All locks, as they are now: a lock that was released is not read any more."""
+def held_locks(dynamodb: Any, table: str) -> list[Lock]:
+    """All locks as they are now: the read is consistent, so a released lock is not among them."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    return [{key: str(value.get("S")) for key, value in item.items()} for page in pages for item in page["Items"]]
+    return [Lock.from_item(item) for page in pages for item in page["Items"]]
 
 
-def metrics_of(locks: Iterable[Mapping[str, str]], now: datetime) -> list[Metric]:
+def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
     """The age of each lock by its pair, and without dimensions that of the oldest, 0 if there is none."""
     ages = {}
     for lock in locks:
-        try:
-            ages[lock["pair"]] = max(0.0, (now - datetime.fromisoformat(lock["since"])).total_seconds())
-        except (KeyError, TypeError, ValueError):
-            # The others count all the same.
-            logger.exception("A lock that cannot be read", extra={"lock": dict(lock)})
+        if lock.held_since is None:
+            # The other locks count all the same.
+            logger.error("A lock whose time cannot be read", extra={"lock": asdict(lock)})
+        else:
+            ages[lock.pair] = max(0.0, (now - lock.held_since).total_seconds())
     oldest = Metric("LockAge", MetricUnit.Seconds, (max(ages.values(), default=0.0),))
     return [oldest, *(Metric("LockAge", MetricUnit.Seconds, (age,), ({"pair": pair},)) for pair, age in ages.items())]

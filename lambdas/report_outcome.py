@@ -15,12 +15,12 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
 from aws.metrics import Metric, emit
+from domain.pair import NAME_PATTERN
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# What `stacks/configuration/pairs.py` allows as a name of a pair or a server, and what an outcome looks like.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+PAIR_OR_SERVER = re.compile(NAME_PATTERN)
 OUTCOME = re.compile(r"[A-Za-z_]{1,64}")
 ROLLBACKS = ("RolledBack", "RollbackFailed")
 SHOWN_CHARACTERS = 2000
@@ -73,7 +73,7 @@ def read(event: Mapping[str, Any]) -> Ended:
     others = {_server(detail, "staging"), _server(previous, "production"), _server(previous, "staging")}
     ended = Ended(
         _text(detail, "outcome", OUTCOME),
-        _text(detail, "pair", NAME) if detail.get("pair") is not None else None,
+        _text(detail, "pair", PAIR_OR_SERVER) if detail.get("pair") is not None else None,
         _moment(detail, "startedAt"),
         _moment(detail, "endedAt"),
         production,
@@ -133,4 +133,4 @@ def _server(addresses: Any, key: str) -> str | None:
         return None
     if not isinstance(address, Mapping):
         raise Malformed(f"{key} is {repr(address)[:80]}")
-    return _text(address, "server", NAME) if address.get("server") is not None else None
+    return _text(address, "server", PAIR_OR_SERVER) if address.get("server") is not None else None

@@ -1,6 +1,6 @@
-"""AWS on this machine, complete: the pair `web` on two running servers, and the stack deployed that swaps them.
+"""AWS on this machine, complete: the pair `web` on two running servers, and the deployed stack that swaps them.
 
-`with LocalAws() as aws:` for tests and the demo; `make aws` for people, see `local.console`.
+`with LocalAws() as aws:` is for tests and the demo; `make aws` is for people, see `local.console`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from local import deployment, environment
 from local.ec2 import Address, Ec2
 from local.emulator import Emulator
 from local.network import Endpoint, Network, require_addresses
-from local.propagation import Moving
-from local.run_folder import folder_of_this_run
+from local.propagation import Propagation
+from local.run_folder import run_folder
 from local.server import Server
 
 PAIR = "web"
@@ -45,7 +45,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True)
 class Execution:
-    """How an execution stands. `output` is its output as a value, None unless it succeeded."""
+    """An execution. `output` is its output as a value, None unless it succeeded."""
 
     arn: str
     status: str
@@ -55,10 +55,10 @@ class Execution:
 
 
 class LocalAws:
-    """Production on `bittybot`, staging on `tao`, both running release 1, and the workflow deployed.
+    """Production on `bittybot`, staging on `tao`, both with release 1, and the workflow deployed.
 
     `health_check` changes keys of the pair's health check; `app` is the CDK app to deploy; `time_scale` shortens the
-    waits and retry delays of the workflows. What took how long to come up is in `seconds`.
+    waits and retry delays of the workflows. `seconds` says how long each part took to start.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class LocalAws:
         self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:
-        """The slow parts, emulator and synthesis, run beside the rest; the deployment needs both."""
+        """The slow parts, emulator and synthesis, start in parallel with the rest; the deployment needs both."""
         began = time.monotonic()
         require_addresses([PRODUCTION_IP, STAGING_IP, *SERVER_ADDRESSES.values()])
-        self.folder = stack.enter_context(folder_of_this_run())
-        self._moving = Moving(self.holder)
+        self.folder = stack.enter_context(run_folder())
+        self._propagation = Propagation(self.holder)
         self._network = Network([PRODUCTION_IP, STAGING_IP], self._route)
         self.server_port = self._network.port
         self.ec2 = stack.enter_context(Ec2())
@@ -133,7 +133,7 @@ class LocalAws:
         self.state_machine_arn = deployment.outputs(self.emulator)["StateMachineArn"]
         self._took("deployment", began)
 
-    # What is where.
+    # Places.
 
     @property
     def production_ip(self) -> str:
@@ -144,31 +144,31 @@ class LocalAws:
         return self.addresses["staging"].public_ip
 
     def holder(self, role: Role) -> str | None:
-        """The name of the server that holds the address now, None if none does."""
+        """The name of the server that holds the address now, None if no server does."""
         instance = self.ec2.holder(self.addresses[role].allocation_id)
         return next((name for name, server in self.servers.items() if server.instance_id == instance), None)
 
     def place(self, *, production: str | None, staging: str | None) -> None:
-        """Put the addresses on these servers, or on none, whatever stood before: where a test begins."""
+        """Put the addresses on these servers, or on no server, wherever they are: the start of a test."""
         client = self.ec2.client()
         wanted: dict[Role, str | None] = {"production": production, "staging": staging}
         for role, name in wanted.items():
             if self.holder(role) != name:
-                found = client.describe_addresses(AllocationIds=[self.addresses[role].allocation_id])["Addresses"][0]
-                if "AssociationId" in found:
-                    client.disassociate_address(AssociationId=found["AssociationId"])
+                (address,) = client.describe_addresses(AllocationIds=[self.addresses[role].allocation_id])["Addresses"]
+                if "AssociationId" in address:
+                    client.disassociate_address(AssociationId=address["AssociationId"])
         for role, name in wanted.items():
             if name and self.holder(role) != name:
                 self.ec2.associate(self.addresses[role], self.servers[name].instance_id)
 
     def reset(self) -> None:
-        """Back to how it came up: production on bittybot, staging on tao, release 1 running well on both.
+        """Back to the state after the start: production on bittybot, staging on tao, release 1 healthy on both.
 
-        No faults are left, and nothing is slow.
+        Without faults, and without delays.
         """
         self.ec2.faults.clear()
         self.ec2.latency_seconds = 0
-        self._moving.arrive()
+        self._propagation.complete()
         self._network.refresh()
         for server in self.servers.values():
             server.deploy(release=1)
@@ -176,13 +176,13 @@ class LocalAws:
         self.place(**STARTING_PLACES)
 
     @property
-    def seconds_to_move(self) -> float:
-        """How long new connections reach the former holder of an address that EC2 shows at its new place already."""
-        return self._moving.seconds
+    def propagation_seconds(self) -> float:
+        """How long, after an address has moved, new connections still reach the server that held it before."""
+        return self._propagation.seconds
 
-    @seconds_to_move.setter
-    def seconds_to_move(self, seconds: float) -> None:
-        self._moving.seconds = seconds
+    @propagation_seconds.setter
+    def propagation_seconds(self, seconds: float) -> None:
+        self._propagation.seconds = seconds
 
     # Clients and executions.
 
@@ -196,18 +196,18 @@ class LocalAws:
         return self.ec2.client() if service == "ec2" else self.emulator.client(service)
 
     def start(self, request: object, **more: str) -> str:
-        """Start an execution of the workflow with this input; its ARN. `more` goes to StartExecution."""
+        """Start an execution of the workflow with this input. Returns its ARN. `more` goes to StartExecution."""
         started = self._states.start_execution(
             stateMachineArn=self.state_machine_arn, input=json.dumps(request), **more
         )
         return str(started["executionArn"])
 
     def look(self, arn: str) -> Execution:
-        """How the execution stands now."""
-        found = self._states.describe_execution(executionArn=arn)
+        """The execution as it is now."""
+        described = self._states.describe_execution(executionArn=arn)
         # ministack gives a failed execution an output as well.
-        output = json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None
-        return Execution(arn, found["status"], output, found.get("error"), found.get("cause"))
+        output = json.loads(described["output"]) if described["status"] == "SUCCEEDED" else None
+        return Execution(arn, described["status"], output, described.get("error"), described.get("cause"))
 
     def wait(self, arn: str, *, seconds: float = 120) -> Execution:
         """Wait for the execution to end. Raises TimeoutError if it does not."""
@@ -228,7 +228,7 @@ class LocalAws:
             self._states_client = self.client("stepfunctions")
         return self._states_client
 
-    # How it is put together.
+    # Parts.
 
     def _pairs(self, instances: Mapping[str, str]) -> dict[str, object]:
         return {
@@ -241,17 +241,17 @@ class LocalAws:
         }
 
     def _route(self, ip: str) -> Endpoint | None:
-        """Where a new connection to an Elastic IP goes; to a port that nobody has while its server is down."""
+        """Where a new connection to an Elastic IP goes; while its server is down, to a port where nothing listens."""
         role: Role = "production" if ip == PRODUCTION_IP else "staging"
-        name = self._moving.reached(role)
+        name = self._propagation.reached(role)
         return (self.servers[name].address, self.servers[name].port or NO_PORT) if name else None
 
     def _changed(self) -> None:
         for role in ROLES:
-            self._moving.changed(role)
+            self._propagation.changed(role)
         self._network.refresh()
-        if self._moving.seconds:
-            self._network.refresh_in(self._moving.seconds)
+        if self._propagation.seconds:
+            self._network.refresh_in(self._propagation.seconds)
 
     def _took(self, what: str, began: float) -> None:
         self.seconds[what] = time.monotonic() - began

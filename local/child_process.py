@@ -1,12 +1,11 @@
-"""A process that cannot outlive whoever started it.
+"""A child process that ends with the process that started it.
 
-Clean-up code runs only if it gets the chance: a second Ctrl-C, a SIGKILL or a crash takes it away. So every process
-of the local AWS is started on a leash: a small process beside it, in a session of its own (so that a Ctrl-C in the
-terminal reaches only the one who has to clean up), that waits for a pipe to close. The kernel closes the pipe however
-its owner dies, and then the command's whole process group, grandchildren included, is killed. `Leash.release` is just
-closing it on purpose.
+Clean-up code does not run after a SIGKILL, a crash or a second Ctrl-C. So every command of the local AWS has a guard
+beside it: a small process that waits for a pipe to close. The kernel closes the pipe however the parent ends; then the
+guard kills the command's whole process group, grandchildren included. `ChildProcess.kill` closes the pipe on purpose.
+The guard has its own session, so a Ctrl-C in the terminal reaches only the parent, which cleans up.
 
-Run as a script, this file *is* that small process, which is why it imports so little.
+Run as a script, this file is the guard, so it imports little.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, NoReturn, Self
 
-# How long to wait for killed processes to be gone. Short, because a grandchild stays a zombie for as long as the
-# machine's first process does not collect it, and a zombie holds neither ports nor files.
+# How long to wait for killed processes to disappear. A grandchild stays a zombie until the machine's first process
+# collects it, and a zombie holds neither ports nor files, so it is not worth waiting longer.
 GONE_SECONDS = 0.1
 
 
-class Leash:
-    """A command in a process group of its own, killed with all it spawned when this process lets go of it or dies."""
+class ChildProcess:
+    """A command in a process group of its own, killed with all its children when this process kills it or dies."""
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class Leash:
         stderr: int | IO[bytes] | None = None,
     ) -> None:
         self.command = [str(word) for word in command]
-        self._process = subprocess.Popen(
+        self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, *self.command],
             stdin=subprocess.PIPE,
             stdout=stdout,
@@ -52,26 +51,26 @@ class Leash:
 
     @property
     def stdout(self) -> IO[bytes]:
-        if self._process.stdout is None:
-            raise ValueError("start it with stdout=subprocess.PIPE to read what it says")
-        return self._process.stdout
+        if self._guard.stdout is None:
+            raise ValueError("start it with stdout=subprocess.PIPE to read its output")
+        return self._guard.stdout
 
     @property
     def returncode(self) -> int | None:
-        """What the command exited with (128 + the signal's number when killed), None while it runs."""
-        return self._process.poll()
+        """The command's exit code (128 + the signal's number if it was killed), None while it runs."""
+        return self._guard.poll()
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the command to end by itself; what it left running is killed then."""
-        return self._process.wait(timeout)
+        """Wait until the command ends by itself; children that it left running are then killed."""
+        return self._guard.wait(timeout)
 
-    def release(self) -> None:
-        """Kill the command and all it spawned, and return when they are gone. Again is fine."""
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+    def kill(self) -> None:
+        """Kill the command and all its children, and return when they are gone. Calling it again has no effect."""
+        if self._guard.stdin and not self._guard.stdin.closed:
+            self._guard.stdin.close()
+        self._guard.wait()
+        if self._guard.stdout:
+            self._guard.stdout.close()
 
     def __enter__(self) -> Self:
         return self
@@ -79,27 +78,27 @@ class Leash:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        self.kill()
 
 
-def _hold(command: Sequence[str]) -> NoReturn:
-    """Run the command until it ends by itself, or standard input does."""
+def _guard(command: Sequence[str]) -> NoReturn:
+    """Run the command until it ends by itself, or standard input is closed."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
 
     def kill(_signal: int = 0, _frame: FrameType | None = None) -> None:
         try:
             os.killpg(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # macOS says "not permitted" of a group of zombies
+        except (ProcessLookupError, PermissionError):  # macOS answers "not permitted" for a group of zombies
             return
 
-    def kill_when_let_go() -> None:
+    def kill_when_closed() -> None:
         while os.read(0, 1):
             pass
         kill()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, kill)
-    threading.Thread(target=kill_when_let_go, daemon=True).start()
+    threading.Thread(target=kill_when_closed, daemon=True).start()
     status = child.wait()
     kill()
     deadline = time.monotonic() + GONE_SECONDS
@@ -117,4 +116,4 @@ def _group_is_alive(group: int) -> bool:
 
 
 if __name__ == "__main__":
-    _hold(sys.argv[1:])
+    _guard(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""A client of the production address that asks without pause, each time on a new connection, and keeps every answer."""
+"""A client that sends requests to an address without pause, each on a new connection, and keeps every answer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Self
 
 TIMEOUT_SECONDS = 5.0
-PAUSE_SECONDS = 0.002  # so that the client does not take a whole core from what it watches
+PAUSE_SECONDS = 0.002  # without it, the client would take a whole core from what it measures
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: when it was sent (`time.monotonic`), how long it took, and what came of it."""
+    """One request: when it was sent (`time.monotonic`), how long it took, who answered, and the error if it failed."""
 
     sent: float
     milliseconds: float
@@ -28,13 +28,13 @@ class Answer:
 
 
 class Client:
-    """`with Client(ip, port) as client:` asks until the block ends; the answers are in `client.answers`."""
+    """`with Client(ip, port) as client:` sends requests until the block ends; `client.answers` has the answers."""
 
     def __init__(self, ip: str, port: int) -> None:
         self._ip, self._port = ip, port
         self.answers: list[Answer] = []
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ask_on, name="client", daemon=True)
+        self._thread = threading.Thread(target=self._send_all, name="client", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -46,11 +46,11 @@ class Client:
         self._ended.set()
         self._thread.join()
 
-    def _ask_on(self) -> None:
+    def _send_all(self) -> None:
         while not self._ended.wait(PAUSE_SECONDS):
-            self.answers.append(self._ask())
+            self.answers.append(self._send())
 
-    def _ask(self) -> Answer:
+    def _send(self) -> Answer:
         sent = time.monotonic()
         connection = http.client.HTTPConnection(self._ip, self._port, timeout=TIMEOUT_SECONDS)
         who = None

@@ -1,7 +1,7 @@
 """`make aws`: the local AWS for a person, up until Ctrl-C.
 
-`.local/env` is for their shell. However this ends, no process stays: see `local.leash`. One Ctrl-C cleans up, which
-takes well under a second; another one during that does not wait for it.
+`.local/env` is for their shell. However this ends, no process is left: see `local.child_process`. One Ctrl-C cleans up,
+which takes well under a second; a second Ctrl-C does not wait for that.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
-    """Bring it up, say what it is, stay until a signal, and leave nothing behind."""
+    """Start it, print what it is, run until a signal, and leave nothing behind."""
     end_on_signals()
-    ENV.unlink(missing_ok=True)  # of one that was killed
+    ENV.unlink(missing_ok=True)  # a killed run may have left it
     up = False
     try:
         print("Starting AWS on this machine ...", flush=True)
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def end_on_signals() -> None:
-    """The first signal unwinds everything; the next one ends at once, and the leashes do the rest."""
+    """The first signal unwinds everything; the next one ends this process at once, and its child processes with it."""
 
     def end_at_once(number: int, _frame: FrameType | None) -> None:
         ENV.unlink(missing_ok=True)
@@ -60,18 +60,18 @@ def end_on_signals() -> None:
 
 
 def exports(aws: LocalAws) -> str:
-    """The shell's side of the local AWS: an AWS client, the workflow, the addresses, and what makes a server sick."""
+    """The variables for a shell: an AWS client, the workflow, the addresses, and commands for the servers' health."""
     variables = aws.environment | {
         "STATE_MACHINE_ARN": aws.state_machine_arn,
         "PRODUCTION_IP": aws.production_ip,
         "STAGING_IP": aws.staging_ip,
         "SERVER_PORT": str(aws.server_port),
     }
-    # The AWS CLI that make installed, for a shell that has none.
+    # The AWS CLI that make installed, for a shell without one.
     path = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n"
     for name, server in aws.servers.items():
-        variables[f"{name.upper()}_SICK"] = server.sick_command
-        variables[f"{name.upper()}_WELL"] = server.well_command
+        variables[f"{name.upper()}_UNHEALTHY"] = server.unhealthy_command
+        variables[f"{name.upper()}_HEALTHY"] = server.healthy_command
     return path + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
@@ -82,7 +82,7 @@ def _env_file(aws: LocalAws) -> Iterator[None]:
     try:
         yield
     finally:
-        # Not that of another one that was started since.
+        # Another run may have written its own since.
         if ENV.exists() and ENV.read_text() == content:
             ENV.unlink()
 
@@ -106,14 +106,14 @@ The pair {PAIR!r}:
 The workflow, {aws.state_machine_arn}
 
 In another terminal, in this folder:
-  . {env}                                            # an AWS client there now talks to this AWS
+  . {env}                                            # AWS clients in that shell use this AWS
   curl http://$PRODUCTION_IP:$SERVER_PORT/                # who is live?
   python cutover.py status                                # the client: also start, history, rollback and more
   python cutover.py start
   aws stepfunctions start-execution --state-machine-arn $STATE_MACHINE_ARN --input '{{}}'
   aws stepfunctions list-executions --state-machine-arn $STATE_MACHINE_ARN
   aws ec2 describe-addresses
-  eval "$TAO_SICK"                                        # its /health answers 500 from now on; see also TAO_WELL
+  eval "$TAO_UNHEALTHY"                                   # its /health answers 500; $TAO_HEALTHY undoes it
   python -m local.faults AssociateAddress --kind answer-lost    # the next one; see --help, and --clear
 """
 

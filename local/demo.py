@@ -1,6 +1,6 @@
-"""`make demo`: a cutover, a refusal and a rollback, on this machine, while a client asks the production address.
+"""`make demo`: a cutover, a refusal and a rollback, on this machine, while a client sends requests to production.
 
-What it saw is also drawn, as `.local/demo.html`. Ends with exit status 0 only if all three went as they must.
+It also draws every request and state as `.local/demo.html`. Its exit status is 0 only if all three end as expected.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from local.server import Behaviour
 from local.timeline import Panel, Request, bands
 
 PAGE = LOCAL / "demo.html"
-LOOKS_APART_SECONDS = 0.05
+SECONDS_APART = 0.05
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One release, deployed to the idle server, and what must come of it."""
+    """One release, deployed to the idle server, and the expected result."""
 
     title: str
     release: int
@@ -38,7 +38,7 @@ class Scene:
 
 SCENES = (
     Scene("A good release", 2, "good", "CUT_OVER", moves=True, answers_all=True),
-    Scene("A sick release", 3, "sick", "StagingUnhealthy", moves=False, answers_all=True),
+    Scene("An unhealthy release", 3, "unhealthy", "StagingUnhealthy", moves=False, answers_all=True),
     Scene(
         "A release that passes as staging and fails as production",
         4,
@@ -60,20 +60,20 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (RuntimeError, OSError) as error:
-        sys.exit(f"The demo could not go on. {error}")
+        sys.exit(f"The demo failed. {error}")
     say("")
-    for scene, (wrong, _) in zip(SCENES, plays, strict=True):
-        say(f"  {'failed' if wrong else 'passed'}   {scene.title}: {'; '.join(wrong) or scene.outcome}")
+    for scene, (problems, _) in zip(SCENES, plays, strict=True):
+        say(f"  {'failed' if problems else 'passed'}   {scene.title}: {'; '.join(problems) or scene.outcome}")
     PAGE.write_text(page("A cutover, a refusal and a rollback", [run for _, run in plays if run]), encoding="utf-8")
-    say(f"\n  Every request of it, and every state, as a picture: {PAGE.relative_to(ROOT)}")
-    sys.exit(1 if any(wrong for wrong, _ in plays) else 0)
+    say(f"\n  Every request and every state as a picture: {PAGE.relative_to(ROOT)}")
+    sys.exit(1 if any(problems for problems, _ in plays) else 0)
 
 
 def play(aws: LocalAws, number: int, scene: Scene) -> tuple[list[str], Run | None]:
-    """Shows one scene, and returns what went otherwise than it must, and what it is to be drawn from."""
+    """Play one scene. Returns what was not as expected, and the run to draw."""
     live, idle = aws.holder("production"), aws.holder("staging")
     if live is None or idle is None:
-        return ["the pair was not sound before it began"], None
+        return ["the pair was not sound at the beginning"], None
     story = f"{live} is live. Release {scene.release} is deployed to {idle}, the idle server, which is restarted."
     say(f"\n{number}. {scene.title}\n   {story}\n")
     aws.servers[idle].deploy(release=scene.release, behaviour=scene.behaviour)
@@ -92,27 +92,27 @@ def play(aws: LocalAws, number: int, scene: Scene) -> tuple[list[str], Run | Non
         live_after=aws.holder("production"),
         panel=Panel(scene.title, requests, states),
     )
-    return list(wrong_with(aws, scene, execution, client.answers, live=live, idle=idle)), run
+    return list(problems_of(aws, scene, execution, client.answers, live=live, idle=idle)), run
 
 
 def watch(aws: LocalAws, client: Client) -> Execution:
-    """Starts an execution and tells which state it is in and who answers, until it has ended."""
+    """Start an execution, and print its states and who answers until it has ended."""
     began = time.monotonic()
     say("   seconds  state                   production is answered by")
     arn = aws.start({})
-    told = 0
+    printed = 0
     last: str | None = None
     while True:
         execution = aws.look(arn)
         states = states_entered(aws, arn)
-        for state in states[told:]:
+        for state in states[printed:]:
             say(f"   {time.monotonic() - began:7.2f}  {state:<22}  {answered_by(client)}")
-        if told == len(states) and last is not None and answered_by(client) != last:
+        if printed == len(states) and last is not None and answered_by(client) != last:
             say(f"   {time.monotonic() - began:7.2f}  {'':<22}  {answered_by(client)}")
-        told, last = len(states), answered_by(client)
+        printed, last = len(states), answered_by(client)
         if execution.status != "RUNNING":
             return execution
-        time.sleep(LOOKS_APART_SECONDS)
+        time.sleep(SECONDS_APART)
 
 
 def states_entered(aws: LocalAws, arn: str) -> list[str]:
@@ -152,7 +152,7 @@ def summarize(aws: LocalAws, execution: Execution, answers: list[Answer], live_b
     say(f"   the slowest   took {slowest.milliseconds:.0f} ms")
 
 
-def wrong_with(
+def problems_of(
     aws: LocalAws, scene: Scene, execution: Execution, answers: list[Answer], *, live: str, idle: str
 ) -> Iterator[str]:
     outcome = outcome_of(execution)

@@ -1,8 +1,8 @@
 """The project's own stack, deployed to the local AWS by the real CDK.
 
-`app.py` is synthesized as it is, with the local pair as context. What the emulator cannot run as AWS does is put right
-in the assembly that comes out, where every difference is in sight (`make_runnable`), and `cdk deploy` deploys that.
-`cdk bootstrap` would add ten seconds for a stack of which a deployment reads two things, so those are made directly.
+`app.py` is synthesized unchanged, with the local pair as context. `make_runnable` corrects the assembly where the
+emulator differs from AWS, so that every difference is visible in one place, and `cdk deploy` deploys the result. Of the
+CDK's bootstrap stack a deployment needs two resources; they are made directly: `cdk bootstrap` takes ten seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local import environment
-from local.child_process import Leash
+from local.child_process import ChildProcess
 from local.ec2 import REGION
 from local.emulator import ACCOUNT, Emulator
 
@@ -25,15 +25,15 @@ STACK = "EipCutover"
 BOOTSTRAP_QUALIFIER = "hnb659fds"  # CDK's default
 BOOTSTRAP_VERSION = "30"
 RUNTIME_BOOTSTRAP = """#!/bin/sh
-# What AWS's Python runtime does, done by the same runtime client.
+# The runtime client that AWS's Python runtime runs.
 exec python -m awslambdaric "$_HANDLER"
 """
-# As it is written in a template: JSON inside JSON.
+# JSON inside JSON, as a template has it.
 SUCCEED_AS_PASS = (r"\"Type\":\"Succeed\"", r"\"Type\":\"Pass\",\"End\":true")
 
 
 class Synthesis:
-    """`app.py` on its way to an assembly in `folder`/cdk.out, in a process of its own, since it takes seconds."""
+    """The synthesis of `app.py` into `folder`/cdk.out, in a process of its own, since it takes seconds."""
 
     def __init__(self, *, pairs: Mapping[str, object], folder: Path, app: Path) -> None:
         self.assembly = folder / "cdk.out"
@@ -49,7 +49,7 @@ class Synthesis:
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
         }
         with self._log.open("wb") as log:
-            self.process = Leash(
+            self.process = ChildProcess(
                 [sys.executable, app],
                 env=environment.with_users_proxy() | variables,
                 cwd=ROOT,
@@ -58,19 +58,19 @@ class Synthesis:
             )
 
     def finish(self) -> Path:
-        """Wait for the assembly; its folder. Raises with what the app said if it failed."""
+        """Wait for the assembly. Returns its folder. Raises RuntimeError with the app's output if it failed."""
         if self.process.wait() != 0:
             raise RuntimeError(f"the CDK app failed:\n{self._log.read_text()[-4000:]}")
         return self.assembly
 
 
 def make_runnable(assembly: Path) -> None:
-    """Put right in the assembly what ministack does not run as AWS does; `docs/emulators.md` says how it was seen.
+    """Correct the assembly where ministack differs from AWS (`docs/emulators.md`).
 
-    Its Python runtime calls every exception `Runtime.HandlerError`, so Retry and Catch by name would never match. A
-    custom runtime passes names through and stays warm: here it is the client that AWS's Python runtime runs, too.
+    Its Python runtime reports every exception as `Runtime.HandlerError`, so Retry and Catch by name would never match.
+    A custom runtime passes the names through and stays warm; it runs the same client as AWS's Python runtime.
 
-    Its Succeed state ignores `Output`. A Pass state that ends the execution means the same and does not.
+    Its Succeed state ignores `Output`. A Pass state that ends the execution has the same meaning and does not.
     """
     for path in assembly.glob("*.template.json"):
         template = json.loads(path.read_text().replace(*SUCCEED_AS_PASS))
@@ -109,8 +109,8 @@ class Deployment:
             "NO_COLOR": "1",
         }
         with self._log.open("wb") as log:
-            self.process = Leash(
-                # A change set is waited for in steps of five seconds; the direct method needs none.
+            self.process = ChildProcess(
+                # The CLI polls a change set every five seconds; the direct method needs none.
                 [CDK, "deploy", STACK, "--app", assembly, "--method", "direct", "--require-approval", "never",
                  "--no-notices", "--no-version-reporting"],
                 env={**environment.of_this_machine(), **client_environment, **quiet},
@@ -120,7 +120,7 @@ class Deployment:
             )  # fmt: skip
 
     def finish(self) -> None:
-        """Wait until the stack is deployed. Raises with what the CLI said if it was not."""
+        """Wait until the stack is deployed. Raises RuntimeError with the CLI's output if it failed."""
         if self.process.wait() != 0:
             raise RuntimeError(f"cdk deploy failed:\n{self._log.read_text()[-4000:]}")
 

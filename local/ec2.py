@@ -1,8 +1,8 @@
 """The EC2 of the local AWS: moto's, with AWS's address semantics, served on loopback by a thread of this process.
 
-In this process, so that the network below can ask who holds an address without a request of its own, and is told of
-every change before the caller gets its answer. moto's state belongs to the process: starting `mock_aws` elsewhere in it
-wipes this server's instances and addresses too.
+It runs in this process, so that the network can look up who holds an address without a request, and is notified of
+every change before the caller gets its answer. moto's state belongs to the process: starting `mock_aws` elsewhere in
+it wipes this server's instances and addresses too.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Ec2:
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it prints a line per request
         self._on_change: list[Callable[[], None]] = []
         moto = DomainDispatcherApplication(create_backend_app)
-        self._layer = FaultLayer(moto, backend=lambda: self._backend, changed=self._tell)
+        self._layer = FaultLayer(moto, backend=lambda: self._backend, changed=self._notify)
         self.faults = self._layer.faults
         self._server = make_server(LOOPBACK, 0, self._answer, threaded=True, request_handler=MotoRequestHandler)
         self._thread = threading.Thread(
@@ -82,7 +82,7 @@ class Ec2:
         self._thread.join()
 
     def limit(self, buckets: TokenBuckets | None) -> None:
-        """Limit requests as EC2 does, from the next one on; None for no limit, as at the beginning."""
+        """Limit requests from now on, as EC2 does; None for no limit, which is the default."""
         self._layer.buckets = buckets
 
     def client(self) -> EC2Client:
@@ -90,7 +90,7 @@ class Ec2:
         return self._client
 
     def launch(self, name: str) -> str:
-        """Launch an instance named `name`; its instance id. It is running when this returns."""
+        """Launch an instance named `name`. Returns its instance id. The instance is running by then."""
         launched = self.client().run_instances(
             ImageId=IMAGE,
             MinCount=1,
@@ -100,31 +100,31 @@ class Ec2:
         return launched["Instances"][0]["InstanceId"]
 
     def allocate(self, public_ip: str) -> Address:
-        """Allocate the Elastic IP `public_ip`, which another allocation may have too: the allocation id tells."""
+        """Allocate the Elastic IP `public_ip`. Other allocations may have it too: their ids differ."""
         return Address(self.client().allocate_address(Address=public_ip)["AllocationId"], public_ip)
 
     def associate(self, address: Address, instance_id: str) -> str:
-        """Put the address on the instance; the association id."""
+        """Put the address on the instance. Returns the association id."""
         return self.client().associate_address(AllocationId=address.allocation_id, InstanceId=instance_id)[
             "AssociationId"
         ]
 
     def holder(self, allocation_id: str) -> str | None:
-        """The id of the instance that holds the address now, None if none does."""
+        """The id of the instance that holds the address now, None if no instance does."""
         return holder(self._backend, allocation_id)
 
     def set_state(self, instance_id: str, state: InstanceState) -> None:
-        """Put an instance into a state that it would pass through too quickly to be caught in, such as `pending`."""
+        """Put an instance into a state that it would otherwise leave at once, such as `pending`."""
         instance = self._backend.get_instance(instance_id)
         instance._state.name, instance._state.code = state, STATE_CODES[state]
 
     def set_status(self, instance_id: str, check: StatusCheck, status: Status) -> None:
-        """Let one of EC2's status checks of an instance say this from now on."""
+        """Set the result of one of EC2's status checks of an instance from now on."""
         set_status(self._backend, instance_id, check, status)
 
     @property
     def latency_seconds(self) -> float:
-        """What every call takes longer than it would, before it has any effect; set it at any time."""
+        """How much longer every call takes, before it has any effect; set it at any time."""
         return self._layer.latency_seconds
 
     @latency_seconds.setter
@@ -133,23 +133,23 @@ class Ec2:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call so far, in the order of their ends."""
+        """Every call so far, in the order in which they ended."""
         return self._layer.calls
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        """Call `told` after every call that may have changed who holds an address, before the caller is answered."""
-        self._on_change.append(told)
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every call that may have moved an address, before the caller is answered."""
+        self._on_change.append(listener)
 
     @property
     def _backend(self) -> Any:
         return ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """The one place every request of every client passes."""
+        """Every request of every client passes here."""
         if environ["PATH_INFO"] == FAULTS:
             return self._layer.answer_about_faults(environ, start_response)
         return self._layer.answer(environ, start_response)
 
-    def _tell(self) -> None:
-        for told in self._on_change:
-            told()
+    def _notify(self) -> None:
+        for listener in self._on_change:
+            listener()

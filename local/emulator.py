@@ -1,7 +1,7 @@
 """All of AWS but EC2: ministack, in a process of its own, bound to loopback.
 
 The Lambda functions run as its children and inherit its environment, which is how their EC2 calls reach `local.ec2`.
-Being killed is the only way it ends: it keeps nothing, and its temporary files go with its folder.
+It is always killed: it keeps nothing, and its temporary files are removed with its folder.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import boto3
 from botocore.config import Config
 
 from local import environment, pausable_ministack
-from local.child_process import Leash
+from local.child_process import ChildProcess
 from local.ec2 import ACCESS_KEY, LOOPBACK, REGION
-from local.pausable_ministack import Hold
+from local.pausable_ministack import Pause
 
 ACCOUNT = "000000000000"
 READY_SECONDS = 60.0
@@ -41,8 +41,8 @@ class Emulator:
         self._log = folder / "ministack.log"
         self._temporary = folder / "tmp"
         self._temporary.mkdir(parents=True)
-        self._holds = folder / "holds"
-        self._holds.mkdir()
+        self._pauses = folder / "pauses"
+        self._pauses.mkdir()
         self._session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
@@ -53,10 +53,10 @@ class Emulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.release()
+        self._process.kill()
 
     def wait_until_ready(self) -> None:
-        """Return when it answers. Should another process have taken its port meanwhile, it is given another one."""
+        """Return when it answers. If another process has taken its port meanwhile, start it with another port."""
         deadline = time.monotonic() + READY_SECONDS
         starts = 1
         while not self._is_ready():
@@ -66,17 +66,17 @@ class Emulator:
                 starts += 1
                 self._start()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"ministack is not ready after {READY_SECONDS:.0f} s; it says in {self._log}")
+                raise TimeoutError(f"ministack is not ready after {READY_SECONDS:.0f} s; its log is {self._log}")
             time.sleep(0.02)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of any service here, whatever the environment says about endpoints and proxies."""
+        """A boto3 client of any service of this AWS, whatever the environment says about endpoints and proxies."""
         clients: Any = self._session
         return clients.client(service, endpoint_url=self.endpoint, config=Config(proxies={}))
 
-    def hold(self, state: str, *, workflow: str) -> Hold:
-        """`with aws.hold(...)`: executions of the workflow of that name that enter the state stay there meanwhile."""
-        return Hold(self._holds, workflow=workflow, state=state)
+    def pause(self, state: str, *, workflow: str) -> Pause:
+        """`with aws.pause(...)`: executions of the workflow of that name that enter the state stay there meanwhile."""
+        return Pause(self._pauses, workflow=workflow, state=state)
 
     def _start(self) -> None:
         port = _free_port()
@@ -89,11 +89,11 @@ class Emulator:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "TMPDIR": str(self._temporary),
-            pausable_ministack.FOLDER: str(self._holds),
+            pausable_ministack.FOLDER: str(self._pauses),
         }
         clients = environment.of_a_client(endpoint=self.endpoint, ec2_endpoint=self._ec2_endpoint)
         with self._log.open("ab") as log:
-            self._process = Leash(
+            self._process = ChildProcess(
                 [sys.executable, "-P", pausable_ministack.__file__],
                 env=environment.of_this_machine() | clients | variables,
                 cwd=self._temporary,

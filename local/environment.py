@@ -1,6 +1,6 @@
-"""The environment variables of the processes of the local AWS: nothing of the user's own AWS, all of ours.
+"""The environment variables of the processes of the local AWS: none of the user's own AWS, all of the local one.
 
-A profile, an endpoint or a proxy from the user's shell would send a call meant for this machine somewhere else.
+A profile, an endpoint or a proxy from the user's shell would send a call for this machine somewhere else.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def with_users_proxy() -> dict[str, str]:
-    """What the shell says, without its AWS, and with this Python's programs first on the path."""
+    """The user's variables without those of AWS, and with this Python's programs first on the path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     programs = Path(sys.executable).parent
     return kept | {"PATH": f"{programs}{os.pathsep}{kept.get('PATH', os.defpath)}"}
 
 
 def of_this_machine() -> dict[str, str]:
-    """The same without proxies: for what talks to nobody but this machine."""
+    """The same without proxies, for processes that connect to this machine only."""
     return {name: value for name, value in with_users_proxy().items() if name.upper() not in PROXIES}
 
 
 def of_a_client(*, endpoint: str, ec2_endpoint: str) -> dict[str, str]:
-    """What an AWS client needs to talk to the local AWS, and to nothing else."""
+    """The variables that make an AWS client use the local AWS, and nothing else."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ENDPOINT_URL_EC2": ec2_endpoint,

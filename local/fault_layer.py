@@ -1,4 +1,4 @@
-"""The faults of `local.faults`, on the wire: a real reset, a really lost answer, a really late one."""
+"""The faults of `local.faults`, on the wire: a real reset, a real lost answer, a real late answer."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 
 @dataclass(frozen=True)
 class Call:
-    """One try of a call, as it went: from when it came in to when its answer was ready (`time.monotonic`).
+    """One try of a call, from when it came in to when its answer was ready (`time.monotonic`).
 
-    `allocation_id` is the address that it changed, or wanted to; None of a call that only looks.
+    `allocation_id` is the address that it changed, or tried to change; None for a call that only reads.
     """
 
     action: str
@@ -52,7 +52,7 @@ class Request:
 
     @staticmethod
     def read(environ: dict[str, Any]) -> Request:
-        """The body stays to be read again. SDKs send the same invocation id with every try of a call."""
+        """The body can be read again. SDKs send the same invocation id with every try of a call."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
         parameters = {name: values[0] for name, values in parse_qs(body.decode()).items()}
@@ -65,9 +65,9 @@ class Request:
 
 
 class FaultLayer:
-    """Stands before EC2's API. `backend` is moto's, when it is asked for; `changed` is called after a change.
+    """Stands in front of EC2's API. `backend` returns moto's backend; `changed` is called after a change.
 
-    With `buckets`, requests are limited as EC2 limits them, before any fault is met.
+    With `buckets`, requests are limited as EC2 limits them, before any fault is applied.
     """
 
     def __init__(self, ec2: Application, *, backend: Callable[[], Any], changed: Callable[[], None]) -> None:
@@ -84,7 +84,7 @@ class FaultLayer:
         """Every request of every client passes here."""
         began = time.monotonic()
         request = Request.read(environ)
-        # Asked before: of an association that was ended, nobody knows whose it was.
+        # Before the call: afterwards, an association that it ended cannot be looked up.
         changed = allocation_of(self._backend(), request.parameters) if request.changes else None
         time.sleep(self.latency_seconds)
         try:
@@ -117,29 +117,29 @@ class FaultLayer:
         return self._watched(call) if request.changes else call()
 
     def answer_about_faults(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """The door of `python -m local.faults`."""
+        """The endpoint of `python -m local.faults`."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        status, said = "200 OK", ""
+        status, text = "200 OK", ""
         match environ["REQUEST_METHOD"]:
             case "POST":
                 try:
                     fault = fault_from(json.loads(body))
                     self.faults.inject(fault)
-                    said = f"Injected: {fault}."
+                    text = f"Injected: {fault}."
                 except (InvalidFault, ValueError) as error:
-                    status, said = "400 Bad Request", f"{error}"
+                    status, text = "400 Bad Request", f"{error}"
             case "DELETE":
                 self.faults.clear()
-                said = "No faults any more."
+                text = "No faults any more."
             case "GET":
-                said = "\n".join(map(str, self.faults.injected)) or "No faults."
+                text = "\n".join(map(str, self.faults.injected)) or "No faults."
             case other:
-                status, said = "405 Method Not Allowed", f"{other} means nothing here"
+                status, text = "405 Method Not Allowed", f"{other} is not supported here"
         start_response(status, [("Content-Type", "text/plain")])
-        return [said.encode()]
+        return [text.encode()]
 
     def _watched(self, act: Callable[[], Done]) -> Done:
-        """Keeps what was true before the last change, and tells of changes before the caller is answered."""
+        """Keeps the state before the last change, and reports changes before the caller is answered."""
         before = descriptions(self._backend())
         answer = act()
         if descriptions(self._backend()) != before:
@@ -149,7 +149,7 @@ class FaultLayer:
 
 
 def strike(backend: Any, fault: Fault, parameters: Mapping[str, str]) -> None:
-    """What happens to an instance or an address just before a call with these parameters."""
+    """Do what the fault does to an instance or an address just before a call with these parameters."""
     instance_id = fault.instance_id or parameters.get("InstanceId", "")
     match fault.kind:
         case "terminated":
@@ -168,7 +168,7 @@ def _refusal(code: str, status: int, fault: Fault, start_response: StartResponse
 
 
 def _reset(environ: dict[str, Any]) -> Iterable[bytes]:
-    """Sends RST, and leaves the server with a connection that has ended."""
+    """Send RST, and leave the server with a connection that has ended."""
     connection: socket.socket = environ["werkzeug.socket"]
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     ended, other = socket.socketpair()

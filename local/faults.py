@@ -1,11 +1,10 @@
-"""What EC2 does at its worst, defined once: for the local EC2, where it happens on the wire, and for tests in process.
+"""The faults of EC2, defined once: for the local EC2, where they happen on the wire, and for tests in process.
 
     python -m local.faults AssociateAddress --nth 2 --kind answer-lost
 
-in a shell with the exports of `.local/env` (`make aws`) makes the second AssociateAddress from now on take effect and
-lose its answer. A *call* is what a program makes through its AWS SDK: the SDK tries it up to three times, and every
-try of a call that meets a fault meets it, so that the SDK's own retries hide nothing. `--attempts 1` is for the fault
-that they are made for: the first try fails, the second gets through.
+in a shell with the exports of `.local/env` (`make aws`): the second AssociateAddress from now on takes effect, and its
+answer is lost. A *call* is what a program makes through its AWS SDK, which tries it up to three times. A fault meets
+every try of a call, so that the SDK's retries do not hide it; with `--attempts 1` it meets only the first try.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 PATH = "/_faults"
-"""Of the local EC2's endpoint, and of no EC2: POST injects, DELETE clears, GET lists."""
+"""A path that the real EC2 does not have: POST injects, DELETE clears, GET lists."""
 
 Kind = Literal[
     "throttled", "internal-error", "denied", "refused", "reset", "answer-lost", "slow", "stale", "terminated",
     "stopped", "moved", "crashed-before", "crashed-after", "timed-out-before", "timed-out-after",
 ]  # fmt: skip
-"""The last four happen to functions, in tests in process only: a function is no call to EC2."""
+"""The last four happen to functions, only in tests in process: a function is not a call to EC2."""
 KINDS: dict[Kind, str] = {
     "throttled": "answered with RequestLimitExceeded",
     "internal-error": "answered with InternalError",
@@ -38,10 +37,10 @@ KINDS: dict[Kind, str] = {
     "reset": "the connection is reset before the call takes effect",
     "answer-lost": "the call takes effect, and the connection is reset instead of an answer",
     "slow": "the call takes effect and is answered --seconds later",
-    "stale": "addresses are shown as they stood before their last change, for --times calls or --seconds",
+    "stale": "addresses are shown as they were before their last change, for --times calls or --seconds",
     "terminated": "just before it, the instance that it names (or --instance-id) is terminated",
     "stopped": "just before it, the instance that it names (or --instance-id) is stopped",
-    "moved": "just before it, somebody moves the address that it names (or --allocation-id) to --instance-id",
+    "moved": "just before it, someone moves the address that it names (or --allocation-id) to --instance-id",
 }
 ERRORS: dict[Kind, tuple[str, int]] = {
     "throttled": ("RequestLimitExceeded", 503),
@@ -66,10 +65,10 @@ class InvalidFault(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens to the `nth` call of `action` from its injection on, and to the `times - 1` after it.
+    """What happens to the `nth` call of `action` after the injection, and to the `times - 1` calls after that.
 
-    `times=None` is for ever. `attempts` limits it to the first tries of each of these calls. The other fields belong
-    to some kinds only, as `KINDS` says. An action with `DryRun` is one of its own: `AssociateAddress (dry run)`.
+    `times=None` means every call. `attempts` limits it to the first tries of each of these calls. The other fields
+    belong to some kinds only: see `KINDS`. A call with `DryRun` is an action of its own: `AssociateAddress (dry run)`.
     """
 
     action: str
@@ -84,7 +83,7 @@ class Fault:
 
     @property
     def error(self) -> tuple[str, int] | None:
-        """The error code and the HTTP status of the answer, None where the answer is not an error."""
+        """The error code and the HTTP status of the answer, None if the answer is not an error."""
         if self.kind not in ERRORS:
             return None
         code, status = ERRORS[self.kind]
@@ -105,48 +104,40 @@ def fault_from(value: object) -> Fault:
     if not isinstance(value, Mapping) or not {"action", "kind"} <= value.keys() <= known:
         raise InvalidFault(f"a fault is an object with action, kind and, as needed, {', '.join(sorted(known))}")
     fault = Fault(**value)
-    for problem, found in _problems(fault):
-        if found:
-            raise InvalidFault(problem)
+    if problem := next((text for text, applies in _problems(fault) if applies), None):
+        raise InvalidFault(problem)
     return fault
 
 
-def _problems(fault: Fault) -> list[tuple[str, bool]]:
-    """What a fault may not be, and whether this one is that."""
-    wholes = {name: getattr(fault, name) for name in ("nth", "times", "attempts")}
-    names_an_instance = fault.action.startswith("AssociateAddress")
-    names_an_address = names_an_instance or fault.action.startswith("DisassociateAddress")
-    return [
-        (f"there is no action {fault.action!r}; there are {', '.join(ACTIONS)}", fault.action not in ACTIONS),
-        (f"there is no kind {fault.kind!r}; there are {', '.join(KINDS)}", fault.kind not in KINDS),
-        *(
-            (f"{name} = {value!r} is not a whole number from 1", value is not None and not _counts(value))
-            for name, value in wholes.items()
-        ),
-        *(
-            (f"{name} = {value!r} is not a text", value is not None and not isinstance(value, str))
-            for name, value in {each: getattr(fault, each) for each in ("code", "instance_id", "allocation_id")}.items()
-        ),
-        ("nth is missing", fault.nth is None),
-        (
-            f"seconds = {fault.seconds!r} is not a number above 0",
-            fault.seconds is not None
-            and (isinstance(fault.seconds, bool) or not isinstance(fault.seconds, int | float) or fault.seconds <= 0),
-        ),
-        ("slow needs seconds", fault.kind == "slow" and fault.seconds is None),
-        ("seconds belong to slow and stale", fault.seconds is not None and fault.kind not in ("slow", "stale")),
-        ("a code belongs to refused", fault.code is not None and fault.kind != "refused"),
-        ("only DescribeAddresses can be stale", fault.kind == "stale" and fault.action != "DescribeAddresses"),
-        (
-            f"{fault.action} names no instance: {fault.kind} needs an instance id",
-            fault.kind in ("terminated", "stopped") and not (fault.instance_id or names_an_instance),
-        ),
-        (
-            f"{fault.action} names no address: moved needs an allocation id",
-            fault.kind == "moved" and not (fault.allocation_id or names_an_address),
-        ),
-        ("moved needs an instance id to move the address to", fault.kind == "moved" and not fault.instance_id),
-    ]
+def _problems(fault: Fault) -> Iterator[tuple[str, bool]]:
+    """What a fault must not be, and whether this fault is that."""
+    action, kind, seconds = fault.action, fault.kind, fault.seconds
+    names_an_instance = action.startswith("AssociateAddress")
+    names_an_address = names_an_instance or action.startswith("DisassociateAddress")
+    yield f"there is no action {action!r}; there are {', '.join(ACTIONS)}", action not in ACTIONS
+    yield f"there is no kind {kind!r}; there are {', '.join(KINDS)}", kind not in KINDS
+    yield "nth is missing", fault.nth is None
+    for name in ("nth", "times", "attempts"):
+        value = getattr(fault, name)
+        yield f"{name} = {value!r} is not a whole number of at least 1", value is not None and not _counts(value)
+    for name in ("code", "instance_id", "allocation_id"):
+        value = getattr(fault, name)
+        yield f"{name} = {value!r} is not a text", value is not None and not isinstance(value, str)
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    yield f"seconds = {seconds!r} is not a number above 0", seconds is not None and not (is_number and seconds > 0)
+    yield "slow needs seconds", kind == "slow" and seconds is None
+    yield "seconds belong to slow and stale", seconds is not None and kind not in ("slow", "stale")
+    yield "a code belongs to refused", fault.code is not None and kind != "refused"
+    yield "only DescribeAddresses can be stale", kind == "stale" and action != "DescribeAddresses"
+    yield (
+        f"{action} names no instance: {kind} needs an instance id",
+        kind in ("terminated", "stopped") and not (fault.instance_id or names_an_instance),
+    )
+    yield (
+        f"{action} names no address: moved needs an allocation id",
+        kind == "moved" and not (fault.allocation_id or names_an_address),
+    )
+    yield "moved needs an instance id to move the address to", kind == "moved" and not fault.instance_id
 
 
 def _counts(value: object) -> bool:
@@ -172,7 +163,7 @@ class _Injected:
 
 
 class Faults:
-    """The faults that are injected, and the calls that they wait for. Threads may share one."""
+    """The faults that are injected, and the calls that they wait for. Threads may share an instance."""
 
     def __init__(self) -> None:
         self._injected: list[_Injected] = []
@@ -194,9 +185,9 @@ class Faults:
             return [each.fault for each in self._injected]
 
     def meet(self, action: str, call: str | None = None) -> Fault | None:
-        """Counts this try of a call of an action, and says which fault it meets: of several, the one injected first.
+        """Count this try of a call. Returns the fault that it meets: of several, the one that was injected first.
 
-        `call` is the same for every try of a call; None is a call of one try.
+        `call` is the same for every try of a call; None stands for a call with a single try.
         """
         with self._lock:
             self._anonymous += 1
@@ -206,7 +197,7 @@ class Faults:
 
 
 def main(words: list[str] | None = None) -> None:
-    """Injects a fault into a running local EC2, clears all, or lists them."""
+    """Inject a fault into a running local EC2, clear all faults, or list them."""
     parser = argparse.ArgumentParser(
         prog="python -m local.faults",
         description="Makes calls to the EC2 of a running `make aws` fail.",
@@ -215,32 +206,32 @@ def main(words: list[str] | None = None) -> None:
     )
     parser.add_argument("action", nargs="?", metavar="ACTION", help=f"one of {', '.join(ACTIONS)}")
     parser.add_argument("--kind", help="what happens, see below")
-    parser.add_argument("--nth", type=int, default=1, help="which call, counted from now on; the next one if left out")
-    parser.add_argument("--times", type=int, default=1, help="how many calls in a row")
+    parser.add_argument("--nth", type=int, default=1, help="which call, counted from now on (default: the next)")
+    parser.add_argument("--times", type=int, default=1, help="how many calls in a row (default: 1)")
     parser.add_argument("--forever", action="store_true", help="every call from the n-th on")
-    parser.add_argument("--attempts", type=int, help="only the first tries of each such call; else all")
+    parser.add_argument("--attempts", type=int, help="only the first tries of each such call (default: all)")
     parser.add_argument("--seconds", type=float, help="of slow and stale")
     parser.add_argument("--code", help="the error code of refused")
     parser.add_argument("--instance-id", help="of terminated, stopped and moved")
     parser.add_argument("--allocation-id", help="of moved")
-    parser.add_argument("--clear", action="store_true", help="forget all faults")
-    parser.add_argument("--list", action="store_true", help="show them")
-    asked = parser.parse_args(words)
+    parser.add_argument("--clear", action="store_true", help="remove all faults")
+    parser.add_argument("--list", action="store_true", help="list the faults")
+    arguments = parser.parse_args(words)
     try:
-        if asked.clear or asked.list:
-            print(_ask("DELETE" if asked.clear else "GET"))
+        if arguments.clear or arguments.list:
+            print(_ask("DELETE" if arguments.clear else "GET"))
             return
-        if not asked.action or not asked.kind:
+        if not arguments.action or not arguments.kind:
             parser.error("an ACTION and its --kind are needed, or --clear, or --list")
-        given = {each.name: getattr(asked, each.name) for each in fields(Fault)}
-        fault = fault_from(given | ({"times": None} if asked.forever else {}))
+        given = {each.name: getattr(arguments, each.name) for each in fields(Fault)}
+        fault = fault_from(given | ({"times": None} if arguments.forever else {}))
         print(_ask("POST", asdict(fault)))
     except InvalidFault as error:
         parser.error(str(error))
 
 
 def _ask(method: str, value: Mapping[str, Any] | None = None) -> str:
-    """What the local EC2 of this shell answers."""
+    """The answer of the local EC2 of this shell."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_EC2", "")
     if not endpoint.startswith("http://127.0.0.1:"):
         sys.exit("AWS_ENDPOINT_URL_EC2 is not a local EC2. Start one with `make aws`, then: . .local/env")

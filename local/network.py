@@ -1,8 +1,8 @@
-"""The internet in front of the two servers: every Elastic IP really answers, on loopback.
+"""The internet in front of the two servers: every Elastic IP answers, on loopback.
 
-A connection to an Elastic IP is carried to the server that holds the address at the moment the connection is made. One
-that is open already stays where it is until it ends, as in AWS, where moving an address does not move connections. An
-address that nobody holds refuses: nothing listens on it then.
+A connection to an Elastic IP is carried to the server that holds the address when the connection is made. An open
+connection stays where it is until it ends: in AWS, too, moving an address does not move connections. An address that no
+server holds refuses connections: nothing listens on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PORTS_TRIED = 50
 
 
 def require_addresses(ips: Sequence[str]) -> None:
-    """Raise RuntimeError, with the commands that help, unless this machine answers on all of these addresses."""
+    """Raise RuntimeError, with the commands to run, unless this machine answers on all of these addresses."""
     missing = []
     for ip in ips:
         try:
@@ -37,16 +37,16 @@ def require_addresses(ips: Sequence[str]) -> None:
     if missing:
         commands = "\n".join(f"  sudo ifconfig lo0 alias {ip}" for ip in missing)
         raise RuntimeError(
-            f"It has no address {', '.join(missing)}. macOS answers on 127.0.0.1 only, "
-            f"until it is told after every boot:\n{commands}"
+            f"This machine has no address {', '.join(missing)}. macOS answers only on 127.0.0.1; after every boot, add "
+            f"the others:\n{commands}"
         )
 
 
 class Network:
-    """Forwards each of `ips`, all on the one port `port`, to where `route(ip)` says, or refuses where it says None.
+    """Forwards connections to each of `ips`, on the port `port`, to `route(ip)`; refuses them if that is None.
 
-    `route` is asked at every new connection, and by `refresh`, which has to be called after it may have changed
-    between None and something: it starts and stops listening.
+    `route` is called for every new connection, and by `refresh`, which starts and stops listening: call `refresh`
+    whenever a route may have become None, or is no longer None.
     """
 
     def __init__(self, ips: Sequence[str], route: Callable[[str], Endpoint | None]) -> None:
@@ -61,12 +61,12 @@ class Network:
         self.port: int = self._sockets[ips[0]].getsockname()[1]
 
     def refresh(self) -> None:
-        """Listen on the addresses that lead somewhere, and on no other; done when this returns."""
+        """Listen on the addresses that have a route, and on no other. Returns when that is done."""
         if self._open:
             self._run(self._refresh())
 
     def refresh_in(self, seconds: float) -> None:
-        """The same, so much later; returns at once."""
+        """The same after some seconds. Returns at once."""
 
         async def refresh_then() -> None:
             await asyncio.sleep(seconds)
@@ -127,7 +127,7 @@ class Network:
             await asyncio.gather(self._pump(client, server), self._pump(server, client))
 
     async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        """Carry bytes one way until that side says no more, and pass that on; the other way may go on."""
+        """Carry bytes one way until that side ends, and pass the end on; the other way may continue."""
         try:
             while data := await self._loop.sock_recv(source, CHUNK):
                 await self._loop.sock_sendall(sink, data)
@@ -150,12 +150,12 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def _refuse(client: socket.socket) -> None:
-    """Let the client see its connection reset, never an empty answer."""
+    """Reset the client's connection, so that it never sees an empty answer."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
 def _bind_all(ips: Sequence[str]) -> dict[str, socket.socket]:
-    """Sockets on one port that is free on all the addresses, so that networks beside this one do not collide."""
+    """Sockets on one port that is free on all the addresses, so that several networks do not collide."""
     for _ in range(PORTS_TRIED):
         bound: dict[str, socket.socket] = {}
         try:
@@ -180,13 +180,13 @@ def _bind(ip: str, port: int) -> socket.socket:
     except OSError:
         bound.close()
         raise
-    # Only now, or two networks could be given the same port; what this socket accepts inherits it, see _bind_again.
+    # Only after bind, or two networks could get the same port. Accepted sockets inherit it: see _bind_again.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return bound
 
 
 def _bind_again(ip: str, port: int) -> socket.socket:
-    """The same, of a port that still has open connections."""
+    """The same for a port that still has open connections."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setblocking(False)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,6 +1,6 @@
-"""The page of a demo: what was run, with its pictures, in one HTML file that needs nothing else and asks for nothing.
+"""The page of a demo: its runs with their pictures, in one HTML file that loads nothing else.
 
-What came from a server stands in it as text, never as HTML.
+Text from a server is in it as text, never as HTML.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from local.timeline import Panel, Request
 
 TEMPLATE = Path(__file__).with_name("page.html")
 WIDE, NARROW = 8.6, 3.75  # inches: a laptop's window, a phone's
-# The colours of the picture that are the page's own, which has them in light and in dark.
+# Colours of the picture that the page defines, for light and for dark.
 PAGE_COLOURS = {
     timeline.INK: "var(--ink)",
     timeline.FAINT_INK: "var(--faint)",
@@ -32,7 +32,7 @@ PAGE_COLOURS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as it is told: what happened, what it came to, and who held the production address around it."""
+    """One run: what happened, its outcome, and who held the production address before and after."""
 
     story: str
     outcome: str
@@ -46,22 +46,22 @@ def page(title: str, runs: Sequence[Run]) -> str:
     """The HTML."""
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text())
     requests = {
-        f"run-{number}-{group}": [
+        f"run-{number}-{name}": [
             (round(request.at - run.panel.start, 3), round(request.milliseconds, 1), request.who, request.error)
-            for request in found
+            for request in group
         ]
         for number, run in enumerate(runs)
-        for group, found in timeline.groups([run.panel]).items()
+        for name, group in timeline.groups([run.panel]).items()
     }
     return template.render(
-        title=title, runs=[_shown(number, each) for number, each in enumerate(runs)], requests=requests
+        title=title, runs=[_shown(number, run) for number, run in enumerate(runs)], requests=requests
     )
 
 
 def longest_gap(requests: Sequence[Request]) -> float:
-    """The longest time without a good answer, in seconds: from one's arrival to the next one's.
+    """The longest time without a good answer, in seconds: from the arrival of a good answer to that of the next.
 
-    The first request's sending and the last answer's arrival count as the ends of what was seen.
+    The observation begins when the first request is sent, and ends when the last answer arrives.
     """
     if not requests:
         return 0
@@ -91,7 +91,7 @@ def _shown(number: int, run: Run) -> dict[str, object]:
 
 
 def _picture(panel: Panel, name: str, kind: str, width: float) -> str:
-    """The panel, without its title, which the page has; with ids of its own, and in the page's colours."""
+    """The panel without its title, which the page has; with unique ids, and in the page's colours."""
     untitled = Panel("", panel.requests, panel.bands, panel.zero)
     svg = timeline.as_svg(timeline.draw([untitled], width=width))
     svg = svg.replace(

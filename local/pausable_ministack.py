@@ -1,10 +1,10 @@
-"""ministack, whose executions can be held at the entry of a state: `StopExecution` meets them in any state then.
+"""ministack, whose executions can be paused at the entry of a state, so that `StopExecution` can meet any state.
 
-A state that is not a Lambda function's is over within a millisecond here, sooner than a test can stop it. A `Hold` is a
-file, which the emulator looks for at the entry of every state and waits beside for as long as it is there.
+A state that calls no function takes less than a millisecond here: too short for a test to stop it. A `Pause` is a file.
+The emulator looks for it whenever an execution enters a state, and waits as long as the file exists.
 
-Run as a script, this file *is* the emulator: ministack itself, with a wait in front of its states, with the `Assign` of
-a Parallel state, which ministack loses, and with asynchronous calls of functions, for which ministack waits.
+Run as a script, this file is the emulator: ministack with these pauses, with the `Assign` of a Parallel state, which
+ministack loses, and with asynchronous calls of functions, which ministack waits for.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-FOLDER = "LOCAL_HOLDS"
-"""The environment variable with the folder of the holds."""
-LOOKS_APART_SECONDS = 0.005
+FOLDER = "LOCAL_PAUSES"
+"""The environment variable that names the folder of the pauses."""
+SECONDS_APART = 0.005
 
 
-class Hold:
-    """Meanwhile, executions of the workflow that enter the state stay there until they are stopped.
+class Pause:
+    """Within its block, executions of the workflow that enter the state stay there until they are stopped.
 
-    Those that are not stopped go on when the hold is over.
+    Executions that are not stopped continue when the block ends.
     """
 
     def __init__(self, folder: Path, *, workflow: str, state: str) -> None:
@@ -41,7 +41,7 @@ class Hold:
 
     @property
     def execution(self) -> str | None:
-        """The ARN of the execution that was held last, None before there is one."""
+        """The ARN of the execution that was paused last, None before the first one."""
         return self._file.read_text() or None
 
 
@@ -49,49 +49,49 @@ def _file(folder: Path, workflow: str, state: str) -> Path:
     return folder / f"{workflow} {state}"
 
 
-def _wait_at(folder: Path, execution: dict[str, Any], state: str) -> None:
-    """In the emulator: returns when nothing holds the execution here, and ends its thread if it was stopped here."""
+def _pause_at(folder: Path, execution: dict[str, Any], state: str) -> None:
+    """In the emulator: returns when nothing pauses the execution here, and ends its thread if it was stopped here."""
     workflow = execution["stateMachineArn"].rpartition(":")[2]
     file = _file(folder, workflow, state)
     try:
-        with file.open("r+") as hold:  # never creates it: the hold may be over this instant
-            hold.write(execution["executionArn"])
+        with file.open("r+") as pause:  # never creates the file: the pause may end at this moment
+            pause.write(execution["executionArn"])
     except FileNotFoundError:
         return
     while file.exists() and execution["status"] == "RUNNING":
-        time.sleep(LOOKS_APART_SECONDS)
+        time.sleep(SECONDS_APART)
     if execution["status"] != "RUNNING":
-        raise SystemExit  # ministack looks whether it still runs only after the state, and runs a Fail state regardless
+        raise SystemExit  # ministack checks for a stop only after the state, and runs a Fail state regardless
 
 
 def main() -> None:
     """ministack, as `python -m ministack` runs it."""
-    from ministack import app  # noqa: PLC0415  # whoever only holds needs none of it
+    from ministack import app  # noqa: PLC0415  # a process that only pauses does not need it
     from ministack.services import stepfunctions  # noqa: PLC0415
 
     folder = Path(os.environ[FOLDER])
     add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
     run_parallel, invoke = stepfunctions._run_parallel_branches, stepfunctions._invoke_resource
 
-    def add_event_and_wait(execution: dict[str, Any], kind: str, details: Any = None) -> Any:
+    def add_event_and_pause(execution: dict[str, Any], kind: str, details: Any = None) -> Any:
         event = add_event(execution, kind, details)
         if kind.endswith("StateEntered"):
-            _wait_at(folder, execution, details["stateEnteredEventDetails"]["name"])
+            _pause_at(folder, execution, details["stateEnteredEventDetails"]["name"])
         return event
 
-    class Waiting(dict[str, Any]):
-        """The states of a branch, of whose entry no event tells: each is looked up when it is entered."""
+    class PausableStates(dict[str, Any]):
+        """The states of a branch. ministack adds no event when one is entered, but looks each of them up here."""
 
         def __init__(self, states: Any, execution: dict[str, Any]) -> None:
             super().__init__(states)
             self._execution = execution
 
         def get(self, name: str, default: Any = None) -> Any:
-            _wait_at(folder, self._execution, name)
+            _pause_at(folder, self._execution, name)
             return super().get(name, default)
 
-    def wait_and_run_branch(states: Any, start_at: str, value: Any, execution: dict[str, Any], context: Any) -> Any:
-        return run_sub_machine(Waiting(states, execution), start_at, value, execution, context)
+    def run_pausable_branch(states: Any, start_at: str, value: Any, execution: dict[str, Any], context: Any) -> Any:
+        return run_sub_machine(PausableStates(states, execution), start_at, value, execution, context)
 
     def run_parallel_and_assign(state: Any, value: Any, execution: dict[str, Any], context: Any) -> Any:
         output, following = run_parallel(state, value, execution, context)
@@ -104,10 +104,10 @@ def main() -> None:
         threading.Thread(target=invoke, args=(resource, value), daemon=True).start()
         return {"StatusCode": 202}
 
-    stepfunctions._add_event = add_event_and_wait
+    stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
     stepfunctions._run_parallel_branches = run_parallel_and_assign
-    stepfunctions._run_sub_machine = wait_and_run_branch
+    stepfunctions._run_sub_machine = run_pausable_branch
     app.main()
 
 

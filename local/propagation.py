@@ -1,6 +1,6 @@
-"""An address that takes its time to move: EC2 shows the new place at once, connections reach the former one a while.
+"""The delay until connections follow a moved address, whose new place EC2 shows at once.
 
-AWS publishes no bound; people report 5 to 10 s. A move that is followed by another before it was seen is never seen.
+AWS publishes no bound; people report 5 to 10 s. A move that is undone within the delay is never visible.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 Address = TypeVar("Address", bound=str)
 
 
-class Moving(Generic[Address]):
-    """Who is reached at an address, where `holder` says who holds it by EC2. None is nobody, for both.
+class Propagation(Generic[Address]):
+    """Who is reached at an address, and `holder` says who holds it in EC2. None means nobody, in both.
 
-    `seconds` may be set at any time, and holds for moves from then on. `changed` has to be called after every change.
+    `seconds` is the delay of moves from now on; it may be set at any time. Call `changed` after every change.
     """
 
     def __init__(self, holder: Callable[[Address], str | None]) -> None:
@@ -39,8 +39,8 @@ class Moving(Generic[Address]):
                 self._former[address] = former if now < until else held, now + self.seconds
                 self._held[address] = holder
 
-    def arrive(self) -> None:
-        """Every address is where EC2 says, from now on."""
+    def complete(self) -> None:
+        """From now on every address is reached where EC2 says, without delay."""
         with self._lock:
             self.seconds = 0.0
             self._former.clear()

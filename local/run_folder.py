@@ -1,7 +1,7 @@
-"""A folder for one run of the local AWS, gone with it.
+"""A folder for one run of the local AWS, removed at its end.
 
-It lies in `.local`, which git ignores. A run that was killed cannot remove its folder; the next one does: a folder is
-in use as long as its run holds the lock on the file in it, and the kernel lets go of locks.
+It is in `.local`, which git ignores. A killed run cannot remove its folder; the next run does. A folder is in use as
+long as its run holds the lock on the file in it, and the kernel releases the locks of a process that has ended.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ LOCK = "lock"
 
 
 @contextmanager
-def folder_of_this_run() -> Iterator[Path]:
-    """A new folder in `.local`, removed at the end, together with those of runs that could not."""
+def run_folder() -> Iterator[Path]:
+    """A new folder in `.local`, removed at the end; the folders that killed runs left are removed first."""
     LOCAL.mkdir(exist_ok=True)
-    for left in LOCAL.glob(f"{PREFIX}*"):
-        _remove_if_abandoned(left)
+    for folder in LOCAL.glob(f"{PREFIX}*"):
+        _remove_if_abandoned(folder)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=LOCAL))
     with (folder / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,4 +39,4 @@ def _remove_if_abandoned(folder: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
     except OSError:
-        return  # in use, about to be, or just removed by another run
+        return  # in use, about to be in use, or just removed by another run

@@ -1,7 +1,7 @@
 """One of the two EC2 servers: an instance with a web server on it, to which releases are deployed.
 
-Deploying is writing the release down; it runs from the next restart. That is the whole of a deployment here, because
-what matters to a cutover is only which release answers on which server, and how it behaves.
+A deployment only writes the release down; it runs from the next restart. That is enough here: a cutover depends only on
+which release answers on which server, and how it behaves.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from types import TracebackType
 from typing import Literal, Self
 
 from local import web_server
-from local.child_process import Leash
+from local.child_process import ChildProcess
 
-Behaviour = Literal["good", "sick", "broken", "fails-as-production"]
-"""`sick`: `/health` answers 500. `broken`: every path does.
-
-`fails-as-production`: all is well until it is asked as the production address."""
+Behaviour = Literal["good", "unhealthy", "broken", "fails-as-production"]
+"""`unhealthy`: `/health` answers 500. `broken`: every path does. `fails-as-production`: every path does, but only when
+it is requested through the production address."""
 
 
 class Server:
     """A web server in a process of its own, at `address`:`port`; the port may change with every restart.
 
-    `folder` is an absolute path, for the commands to work in any folder.
+    `folder` is an absolute path, so that the commands for a shell work in any folder.
     """
 
     def __init__(self, name: str, *, instance_id: str, address: str, production_ip: str, folder: Path) -> None:
@@ -35,7 +34,7 @@ class Server:
         self.address = address
         self._production_ip = production_ip
         self._folder = folder
-        self._process: Leash | None = None
+        self._process: ChildProcess | None = None
         self._port: int | None = None
         folder.mkdir(parents=True)
         self.deploy(release=1)
@@ -46,48 +45,49 @@ class Server:
         return self._port
 
     def deploy(self, *, release: int, behaviour: Behaviour = "good") -> None:
-        """Put a release on the server. What runs is the old one until `restart`."""
+        """Put a release on the server. The former release runs until `restart`."""
         (self._folder / web_server.RELEASE_FILE).write_text(json.dumps({"release": release, "behaviour": behaviour}))
 
     def start(self) -> None:
         """Run the release that is deployed. It accepts connections when this returns."""
-        who = [self.name, self.address, self._production_ip, str(self._folder)]
-        self._process = Leash([sys.executable, "-I", "-S", web_server.__file__, *who], stdout=subprocess.PIPE)
-        said = self._process.stdout.readline()
-        if not said:
+        arguments = [self.name, self.address, self._production_ip, str(self._folder)]
+        command = [sys.executable, "-I", "-S", web_server.__file__, *arguments]
+        self._process = ChildProcess(command, stdout=subprocess.PIPE)
+        port = self._process.stdout.readline()
+        if not port:
             self.stop()
-            raise RuntimeError(f"the web server of {self.name} did not start; what it said is above")
-        self._port = int(said)
+            raise RuntimeError(f"the web server of {self.name} did not start; its errors are above")
+        self._port = int(port)
 
     def stop(self) -> None:
-        """End the process and every connection it has. Again is fine."""
+        """End the process and its connections. Calling it again has no effect."""
         self._port = None
         if self._process:
-            self._process.release()
+            self._process.kill()
 
     def restart(self) -> None:
         self.stop()
         self.start()
 
-    def make_sick(self) -> None:
-        """Let the running release answer `/health` with 500, at once; see `make_well`. A restart cures it too."""
-        self._sick.touch()
+    def make_unhealthy(self) -> None:
+        """Let the running release answer `/health` with 500 from now on, until `make_healthy` or a restart."""
+        self._unhealthy.touch()
 
-    def make_well(self) -> None:
-        self._sick.unlink(missing_ok=True)
-
-    @property
-    def sick_command(self) -> str:
-        """`make_sick` for a shell, in any folder."""
-        return f"touch {shlex.quote(str(self._sick))}"
+    def make_healthy(self) -> None:
+        self._unhealthy.unlink(missing_ok=True)
 
     @property
-    def well_command(self) -> str:
-        return f"rm -f {shlex.quote(str(self._sick))}"
+    def unhealthy_command(self) -> str:
+        """`make_unhealthy` for a shell, in any folder."""
+        return f"touch {shlex.quote(str(self._unhealthy))}"
 
     @property
-    def _sick(self) -> Path:
-        return self._folder / web_server.SICK_FILE
+    def healthy_command(self) -> str:
+        return f"rm -f {shlex.quote(str(self._unhealthy))}"
+
+    @property
+    def _unhealthy(self) -> Path:
+        return self._folder / web_server.UNHEALTHY_FILE
 
     def __enter__(self) -> Self:
         self.start()

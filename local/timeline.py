@@ -1,10 +1,10 @@
 """How a run is drawn: every request as a dot, and the states of the workflow on the same time axis below.
 
-A dot stands at when its request was sent and how long it took (milliseconds, on a logarithmic scale), in the colour of
-the server that answered; a red cross is a request that failed. The states are bars, one a row, each with its name
-beside it, so that no two names can meet however short the states are.
+The position of a dot is when its request was sent and how long it took (milliseconds, on a logarithmic scale); its
+colour is that of the server that answered. A red cross is a request that failed. Each state is a bar in a row of its
+own, with its name beside it, so that names never overlap, however short the states are.
 
-matplotlib is imported when something is drawn, as it takes a second to load, which `make demo` needs only at its end.
+matplotlib takes a second to load, so it is imported only when something is drawn: at the end of `make demo`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-# Told apart by people with any colour vision (Okabe and Ito's blue and orange), on white and on black.
+# Distinct for people with any colour vision (Okabe and Ito's blue and orange), on white and on black.
 SERVER_COLOURS = {"bittybot": "#0072b2", "tao": "#e69f00"}
 OTHER_SERVERS = "#009e73"
 FAILED = "#d0021b"
@@ -32,15 +32,15 @@ WIDTH, DOTS_HEIGHT, ROW_HEIGHT = 6.4, 1.9, 0.185  # inches
 LEFT, RIGHT, AXIS_HEIGHT, LEGEND_HEIGHT = 0.66, 0.14, 0.46, 0.32  # inches
 TITLE_HEIGHT, UNTITLED_HEIGHT = 0.56, 0.3  # inches
 TITLE_SIZE, TEXT_SIZE, BAND_SIZE = 12.5, 10.5, 9.5  # points
-TOO_SHORT = 0.003  # of the time axis; less is not a pixel in a README
+TOO_SHORT = 0.003  # of the time axis: less than a pixel in a README
 HEADROOM = 1.6  # above the slowest and below the fastest request, as a factor
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request: when it was sent, in seconds, how long it took, and what came of it; `error` is None if it was good.
+    """One request: when it was sent, in seconds, how long it took, and its error, None if the answer was good.
 
-    `who` is the server, and after a comma what runs on it: "tao, release 2". None if nobody answered.
+    `who` is the server and, after a comma, what runs on it: "tao, release 2". None if no server answered.
     """
 
     at: float
@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Band:
-    """A stretch of time with a name, as a state of the workflow; in seconds, on the clock of the requests."""
+    """A period with a name, such as a state of the workflow; in seconds, on the clock of the requests."""
 
     name: str
     began: float
@@ -62,7 +62,7 @@ class Band:
 class Panel:
     """One run. Its time is counted from `zero`, or from the first request.
 
-    Bands too short to be seen are left out; with `every_band`, drawn long enough to be seen.
+    Bands that are too short to be visible are left out; with `every_band`, they are drawn longer.
     """
 
     title: str
@@ -73,7 +73,7 @@ class Panel:
 
     @property
     def start(self) -> float:
-        """What is second 0 of the picture, on the clock of the requests."""
+        """Second 0 of the picture, on the clock of the requests."""
         if self.zero is not None:
             return self.zero
         moments = [request.at for request in self.requests] or [band.began for band in self.bands]
@@ -81,7 +81,7 @@ class Panel:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """From when to when there is something to draw, counted from `start`."""
+        """The first and the last moment to draw, counted from `start`."""
         moments = [request.at for request in self.requests]
         moments += [request.at + request.milliseconds / 1000 for request in self.requests]
         moments += [moment for band in self.bands for moment in (band.began, band.ended)]
@@ -91,9 +91,9 @@ class Panel:
 def bands(history: Sequence[Mapping[str, Any]], *, ahead: float) -> list[Band]:
     """The states in the events of an execution's history, in order, on the clock of the requests.
 
-    `ahead` is how many seconds the wall clock, which the events have, is ahead of that clock:
-    `time.time() - time.monotonic()`. A state that was never exited, as the last one of a failed execution, ended when
-    the next one was entered or the history ends.
+    The events have wall clock time, which is `ahead` of that clock by `time.time() - time.monotonic()` seconds. A
+    state that was never exited, such as the last state of a failed execution, ended when the next state was entered,
+    or at the end of the history.
     """
     moments = [event["timestamp"].timestamp() - ahead for event in history]
     entered = [
@@ -101,15 +101,15 @@ def bands(history: Sequence[Mapping[str, Any]], *, ahead: float) -> list[Band]:
         for number, event in enumerate(history)
         if "stateEnteredEventDetails" in event
     ]
-    found = []
+    states = []
     for (number, name), (following, _) in zip(entered, [*entered[1:], (len(history) - 1, "")], strict=True):
         exits = (
             later
             for later in range(number, len(history))
             if history[later].get("stateExitedEventDetails", {}).get("name") == name
         )
-        found.append(Band(name, moments[number], moments[next(exits, following)]))
-    return found
+        states.append(Band(name, moments[number], moments[next(exits, following)]))
+    return states
 
 
 def server(request: Request) -> str | None:
@@ -118,17 +118,17 @@ def server(request: Request) -> str | None:
 
 
 def groups(panels: Sequence[Panel]) -> dict[str, list[Request]]:
-    """What is drawn alike, in the order it is drawn, by the id that the group has in an SVG."""
-    found: dict[str, list[Request]] = {}
+    """The requests that look the same, in the order in which they are drawn, by the id of their group in an SVG."""
+    requests: dict[str, list[Request]] = {}
     for number, panel in enumerate(panels):
         for request in panel.requests:
             kind = "failed" if request.error is not None else f"answered-{server(request) or 'nobody'}"
-            found.setdefault(f"panel-{number}-{kind}", []).append(request)
-    return found
+            requests.setdefault(f"panel-{number}-{kind}", []).append(request)
+    return requests
 
 
 def draw(panels: Sequence[Panel], *, width: float = WIDTH) -> Figure:
-    """The runs below each other, with one time axis for all, `width` inches wide. Its `savefig` writes PNG and SVG."""
+    """The runs below each other on one time axis, `width` inches wide. `savefig` of the figure writes PNG and SVG."""
     os.environ.setdefault("MPLCONFIGDIR", str(LOCAL / "matplotlib"))  # its cache of fonts
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  # see above
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -160,18 +160,18 @@ def draw(panels: Sequence[Panel], *, width: float = WIDTH) -> Figure:
 
 
 def as_svg(figure: Figure) -> str:
-    """The picture as an `<svg>` element with its texts as texts, for a page that it stands in."""
+    """The picture as an `<svg>` element for a page, with its text as text."""
     import matplotlib  # noqa: PLC0415  # see above
 
     out = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "timeline"}):
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(out, format="svg", facecolor="none", metadata=nothing)
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(out, format="svg", facecolor="none", metadata=no_metadata)
     return out.getvalue()[out.getvalue().index("<svg") :]
 
 
 def long_enough(bands: Sequence[Band], seconds: float) -> Iterator[Band]:
-    """The bands in order of time, without those that would be no wider than a hair; the last one always stays."""
+    """The bands of at least so many seconds, in order of time; the last band always stays."""
     ordered = sorted(bands, key=lambda band: band.began)
     for number, band in enumerate(ordered, start=1):
         if band.ended - band.began >= seconds or number == len(ordered):
@@ -179,7 +179,7 @@ def long_enough(bands: Sequence[Band], seconds: float) -> Iterator[Band]:
 
 
 def _axes(figure: Figure, bottom: float, height: float, limits: tuple[float, float]) -> Axes:
-    """Axes as wide as the figure lets them be, `bottom` inches above its lower edge."""
+    """Axes as wide as the figure allows, `bottom` inches above its lower edge."""
     width, whole = figure.get_figwidth(), figure.get_figheight()
     box = (LEFT / width, bottom / whole, (width - LEFT - RIGHT) / width, height / whole)
     axes = figure.add_axes(box, facecolor="none", xlim=limits)
@@ -218,18 +218,17 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
         if group.endswith("-failed"):
             axes.scatter(at, took, s=22, marker="x", color=FAILED, linewidths=1.1, gid=gid, zorder=4)
         else:
-            size = min(
-                25, max(9, 5000 / len(panel.requests))
-            )  # square points: few dots are to be seen, many are not to hide
+            # Square points: large enough to see a few dots, small enough to see many.
+            size = min(25, max(9, 5000 / len(panel.requests)))
             axes.scatter(
                 at, took, s=size, color=_colour(server(requests[0])), linewidths=0, alpha=0.7, gid=gid, zorder=3
             )
 
 
 def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int, *, shortest: float) -> None:
-    """A row for each, at least `shortest` seconds long.
+    """A row for each band, at least `shortest` seconds long.
 
-    Its name stands right of the bar; where there is no room left of it; else on it.
+    Its name is to the right of the bar; if there is no room, to the left of it; otherwise on it.
     """
     axes.set_ylim(len(bands) - 0.5, -0.5)
     axes.set_yticks([])
@@ -259,7 +258,7 @@ def _extent(label: Text) -> tuple[float, float]:
 
 
 def _draw_legend(figure: Figure, panels: Sequence[Panel]) -> None:
-    """Who is who, with every release that was seen on a server; and what a cross is, if there is one."""
+    """The servers, each with the releases that ran on it; and the cross, if there is one."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
     everything = [request for panel in panels for request in panel.requests]
@@ -286,7 +285,7 @@ def _draw_legend(figure: Figure, panels: Sequence[Panel]) -> None:
 
 
 def _named(name: str, runs: Sequence[str]) -> str:
-    """`tao, release 2`; of a server that changed meanwhile, `tao, release 2, release 4`."""
+    """`tao, release 2`; for a server that changed meanwhile, `tao, release 2, release 4`."""
     return ", ".join([name, *filter(None, runs)])
 
 

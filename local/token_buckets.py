@@ -1,9 +1,9 @@
-"""EC2's own limit: a bucket of tokens for each API, per account and Region. A request takes one; an empty bucket
+"""EC2's own limit: a bucket of tokens for each API, per account and Region. A request takes a token; an empty bucket
 answers `RequestLimitExceeded`.
 
 Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API", the table "Request token bucket sizes
 and refill rates". `DescribeInstances` and `DescribeInstanceStatus` are in its category "Unfiltered and unpaginated
-non-mutating actions": they have the smaller bucket when they are asked by ids, as they are here.
+non-mutating actions": they have the smaller bucket when they are called by ids, as they are here.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ LIMITS: Mapping[str, Limit] = {
 
 
 class TokenBuckets:
-    """One full bucket for each of these APIs. Threads may share one. `clock` is in AWS's seconds.
+    """One full bucket for each of these APIs. Threads may share an instance. `clock` is in AWS's seconds.
 
-    A dry run takes a token of its API, as any request. AWS does not say whether a request that is rejected does; here
-    it takes none.
+    A dry run takes a token of its API, as any request. AWS does not say whether a rejected request does; here it takes
+    none.
     """
 
     def __init__(self, limits: Mapping[str, Limit] = LIMITS, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +54,7 @@ class TokenBuckets:
         self._levels = {action: (float(limit.burst), clock()) for action, limit in limits.items()}
 
     def admits(self, action: str) -> bool:
-        """Takes a token for a request of this API, if there is one. An API without a limit is always admitted."""
+        """Take a token for a request of this API, if there is one. An API without a limit is always admitted."""
         limit = self._limits.get(action)
         if limit is None:
             return True

@@ -1,10 +1,10 @@
-"""The web server that runs on each EC2 server, as a script: it says who it is and which release it runs.
+"""The web server that runs on each EC2 server, as a script: it answers with its name and its release.
 
-`/health` is what a load balancer would ask. The release is read once, at start: a deployed release is not running
-until the server is restarted. A file called `sick` next to the release makes the running one sick at once, which the
-commands in `.local/env` use; a restart cures it.
+`/health` is the path for health checks. The release is read once, at start: a deployed release does not run until the
+server is restarted. A file called `unhealthy` next to the release makes `/health` fail at once, which the commands in
+`.local/env` use; a restart removes the file.
 
-It needs nothing but the standard library and none of the rest of `local`, so that it starts in a blink.
+It imports only the standard library and nothing else of `local`, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 RELEASE_FILE = "release.json"
-SICK_FILE = "sick"
+UNHEALTHY_FILE = "unhealthy"
 
 
 class WebServer(ThreadingHTTPServer):
@@ -29,12 +29,12 @@ class WebServer(ThreadingHTTPServer):
         self.production_ip = production_ip
         self.release: int = release["release"]
         self.behaviour: str = release["behaviour"]
-        self.sick = folder / SICK_FILE
-        self.sick.unlink(missing_ok=True)
+        self.unhealthy = folder / UNHEALTHY_FILE
+        self.unhealthy.unlink(missing_ok=True)
         super().__init__((address, 0), Answer)
 
     def server_bind(self) -> None:
-        """Bind without looking up the host's name, which takes seconds where there is no name server."""
+        """Bind without looking up the host's name, which takes seconds on a machine without a name server."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -44,12 +44,12 @@ class WebServer(ThreadingHTTPServer):
             return 500
         if self.behaviour == "fails-as-production" and host.partition(":")[0] == self.production_ip:
             return 500
-        if path.partition("?")[0] == "/health" and (self.behaviour == "sick" or self.sick.exists()):
+        if path.partition("?")[0] == "/health" and (self.behaviour == "unhealthy" or self.unhealthy.exists()):
             return 500
         return 200
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no news."""
+        """A client that hangs up is not an error."""
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -72,11 +72,11 @@ class Answer(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Hundreds of requests a second are asked of it."""
+        """Silent: it gets hundreds of requests a second."""
 
 
 def main() -> None:
-    """NAME ADDRESS PRODUCTION_IP FOLDER; the first line printed is the port."""
+    """Arguments: NAME ADDRESS PRODUCTION_IP FOLDER. Prints its port as the first line."""
     name, address, production_ip, folder = sys.argv[1:]
     with WebServer(name, address, production_ip, Path(folder)) as server:
         print(server.server_address[1], flush=True)

@@ -6,18 +6,18 @@
 #   2 a value is wrong     12 StagingUnhealthy   16 RollbackFailed    19 failed in another way
 #                          13 PreflightFailed                        130, 143 interrupted; the execution goes on
 #
-# It is told what to do by its environment:
+# Its environment says what to do:
 #
 #   STATE_MACHINE_ARN  the stack's output StateMachineArn
-#   SERVER             the server that shall be live; so a job that is run again never goes back
-#   NAME               the execution's name, of commit and attempt: started again under it, the first one is followed
-#   PAIR               which pair; may be left out where there is one
-#   EXPECTED_RELEASE   the release that the server must answer with, if you like
-#   DRY_RUN            true: everything up to the first change, and the plan
+#   SERVER             the server to make live: a job that runs again then never goes back
+#   NAME               execution name, for example commit and attempt; reusing it follows the existing execution
+#   PAIR               which pair; not needed if there is only one
+#   EXPECTED_RELEASE   refuse any other release; optional
+#   DRY_RUN            true: do everything up to the first change, and print the plan
 set -eu
 
 SECONDS_APART=${SECONDS_APART:-3}
-TRIES=${TRIES:-100} # looks in a row that may fail: five minutes
+TRIES=${TRIES:-100} # describe calls in a row that may fail: five minutes
 
 say() {
   printf '%s\n' "$*" >&2
@@ -45,8 +45,8 @@ member() {
 }
 
 [ -n "${STATE_MACHINE_ARN:-}" ] || wrong "STATE_MACHINE_ARN is not set; it is the stack's output StateMachineArn."
-[ -n "${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] || wrong "SERVER is not set; without it, a job run again goes back."
-[ -n "${NAME:-}" ] || wrong "NAME is not set; make it of commit and attempt."
+[ -n "${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] || wrong "SERVER is not set; without it, a job that runs again goes back."
+[ -n "${NAME:-}" ] || wrong "NAME is not set; for example commit and attempt."
 # The AWS CLI would read a file for a value that begins with file://.
 matches "$STATE_MACHINE_ARN" 'arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+' ||
   wrong "STATE_MACHINE_ARN is not the ARN of a state machine."
@@ -67,30 +67,30 @@ members=$members$(member expectedRelease "${EXPECTED_RELEASE:-}")$dry_run
 input="{${members#,}}"
 execution="${STATE_MACHINE_ARN%%:stateMachine:*}:execution:${STATE_MACHINE_ARN##*:stateMachine:}:$NAME"
 
-# What `describe-execution` says of the execution: $1 is a JMESPath expression.
-look() {
+# The answer of `describe-execution`: $1 is a JMESPath expression.
+describe() {
   aws stepfunctions describe-execution --execution-arn "$execution" --query "$1" --output text
 }
 
 interrupted() {
-  say "Interrupted. Nothing was stopped; it goes on, if it was started: $execution"
+  say "Interrupted. Nothing was stopped; if it was started, it continues: $execution"
   exit "$1"
 }
 trap 'interrupted 130' INT
 trap 'interrupted 143' TERM
 
-if said=$(aws stepfunctions start-execution --state-machine-arn "$STATE_MACHINE_ARN" --name "$NAME" --input "$input" \
+if message=$(aws stepfunctions start-execution --state-machine-arn "$STATE_MACHINE_ARN" --name "$NAME" --input "$input" \
   --query executionArn --output text 2>&1); then
   say "Started: $execution"
 else
-  case $said in
+  case $message in
   *ExecutionAlreadyExists*) ;;
   *)
-    say "$said"
+    say "$message"
     exit 1
     ;;
   esac
-  if [ "$(look input)" != "$input" ]; then
+  if [ "$(describe input)" != "$input" ]; then
     say "There is an execution $NAME already, with another input. Nothing was started. Choose another NAME."
     exit 1
   fi
@@ -99,13 +99,13 @@ fi
 
 failures=0
 while :; do
-  if status=$(look status); then
+  if status=$(describe status); then
     failures=0
     case $status in RUNNING | PENDING_REDRIVE) ;; *) break ;; esac
   else
     failures=$((failures + 1))
     if [ "$failures" -ge "$TRIES" ]; then
-      say "Lost sight of it. It goes on: $execution"
+      say "Cannot follow it any further. It continues: $execution"
       exit 1
     fi
   fi
@@ -114,16 +114,16 @@ done
 
 case $status in
 SUCCEEDED)
-  look output
+  describe output
   exit 0
   ;;
 FAILED)
-  error=$(look error)
-  say "$error: $(look cause)"
+  error=$(describe error)
+  say "$error: $(describe cause)"
   ;;
 *)
   error=$status
-  say "$status. It is repaired by itself within minutes: production stays where it is."
+  say "$status. It is repaired automatically within minutes: production stays where it is."
   ;;
 esac
 case $error in

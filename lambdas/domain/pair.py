@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
+# The name of a pair or a server. Matched as a whole.
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
-"""One local AWS for all the tests that need it whole, brought up by the first of them."""
+"""One local AWS for all the tests that need all of it, and a local EC2 for the others."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from local.aws import LocalAws
+from local.ec2 import Address, Ec2
+from tests.local.situation import tidy
 
 
 @pytest.fixture(scope="session")
@@ -15,20 +17,62 @@ def running_aws() -> Iterator[LocalAws]:
 
 @pytest.fixture
 def aws(running_aws: LocalAws) -> LocalAws:
-    """The local AWS as it came up: production on bittybot, staging on tao, release 1 on both."""
+    """The local AWS as it was after its start: production on bittybot, staging on tao, release 1 on both."""
     running_aws.reset()
     return running_aws
 
 
-# The wait for the last call of a stopped execution takes 0.9 s here, and no call of a warm function takes as long.
+# The wait for the last call of a stopped execution takes 0.9 s here; no call of a warm function takes as long.
 TIME_SCALE = 0.02
 
 
 @pytest.fixture(scope="session")
-def quick_aws() -> Iterator[LocalAws]:
-    """Another one, whose workflows wait and retry in a fiftieth of the time, and probe once. Its functions are warm."""
+def running_quick_aws() -> Iterator[LocalAws]:
     with LocalAws(
         time_scale=TIME_SCALE, health_check={"healthyThresholdCount": 1, "unhealthyThresholdCount": 1}
     ) as aws:
         aws.execute({"dryRun": True})
         yield aws
+
+
+@pytest.fixture
+def quick_aws(running_quick_aws: LocalAws) -> Iterator[LocalAws]:
+    """Another one, whose workflows wait and retry in a fiftieth of the time, and probe once. Its functions are warm.
+
+    As it was after its start, and left without faults and locks.
+    """
+    tidy(running_quick_aws)
+    running_quick_aws.reset()
+    yield running_quick_aws
+    tidy(running_quick_aws)
+
+
+@pytest.fixture(scope="module")
+def running_ec2() -> Iterator[Ec2]:
+    with Ec2() as ec2:
+        yield ec2
+
+
+@pytest.fixture
+def ec2(running_ec2: Ec2) -> Iterator[Ec2]:
+    """The local EC2 alone, left without faults, delays and limits."""
+    yield running_ec2
+    running_ec2.faults.clear()
+    running_ec2.latency_seconds = 0
+    running_ec2.limit(None)
+
+
+@pytest.fixture
+def bittybot(ec2: Ec2) -> str:
+    return ec2.launch("bittybot")
+
+
+@pytest.fixture
+def tao(ec2: Ec2) -> str:
+    return ec2.launch("tao")
+
+
+@pytest.fixture
+def address(ec2: Ec2) -> Address:
+    """An address on no server."""
+    return ec2.allocate("127.0.0.10")

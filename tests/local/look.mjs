@@ -1,10 +1,10 @@
-// Looks at a page in Chromium, as a person with a laptop, at night, and with a phone would, and says what is there.
+// Opens a page in Chromium, as on a laptop, in dark mode, and on a phone, and prints what is visible.
 //
 //   node tests/local/look.mjs <page.html> <folder for screenshots>
 //
-// Chromium is the one in node_modules, which is Linux's, for x64; CHROMIUM names another one. It is unpacked once, into
-// `.local`. All that it writes itself goes to TMPDIR. It has no sandbox (Playwright's default), which many containers
-// and Ubuntu refuse to a program that nobody installed: it sees no page but that one.
+// It uses the Chromium in node_modules, which is for Linux on x64, or the one that CHROMIUM names, unpacked once into
+// `.local`. Chromium writes only to TMPDIR. It has no sandbox (Playwright's default), which many containers and Ubuntu
+// refuse to programs that are not installed; it opens no page but this one.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -35,19 +35,19 @@ async function unpacked() {
     renameSync(unfinished, folder);
   } catch (error) {
     rmSync(unfinished, { recursive: true });
-    if (!existsSync(folder)) throw error; // else another one was faster
+    if (!existsSync(folder)) throw error; // else another process was faster
   }
   return folder;
 }
 
-/** What Playwright needs to start it. */
+/** What Playwright needs to start Chromium. */
 async function installed() {
   if (process.env.CHROMIUM) return { executablePath: process.env.CHROMIUM };
   if (process.platform !== "linux" || process.arch !== "x64") {
     throw new Error("npm's Chromium runs on Linux on x64. Let CHROMIUM be the path of a Chromium or Chrome.");
   }
   const folder = await unpacked();
-  const fonts = join(tmpdir(), "fonts.conf"); // the same font on every machine, even on one without any
+  const fonts = join(tmpdir(), "fonts.conf"); // the same font on every machine, even on one without fonts
   const cache = join(tmpdir(), "font-cache");
   writeFileSync(fonts, `<fontconfig><dir>${folder}/fonts</dir><cachedir>${cache}</cachedir></fontconfig>`);
   return {
@@ -56,7 +56,7 @@ async function installed() {
   };
 }
 
-/** In the page: what can be seen of it. Boxes are left, top, right and bottom, in pixels. */
+/** Runs in the page: what is visible. Boxes are left, top, right and bottom, in pixels. */
 function seen() {
   const box = (element) => {
     const { left, top, right, bottom } = element.getBoundingClientRect();
@@ -78,24 +78,24 @@ function seen() {
 
 async function look(browser, page, view, folder) {
   const tab = await browser.newPage(VIEWS[view]);
-  const problems = [], asked = [];
+  const problems = [], requested = [];
   tab.on("pageerror", (error) => problems.push(String(error)));
   tab.on("console", (message) => problems.push(message.text()));
-  tab.on("request", (request) => asked.push(request.url()));
+  tab.on("request", (request) => requested.push(request.url()));
   await tab.goto(pathToFileURL(page).href);
-  const found = await tab.evaluate(seen);
+  const visible = await tab.evaluate(seen);
   await tab.screenshot({ path: join(folder, `${view}.png`), fullPage: true });
-  const told = {};
+  const shown = {};
   for (const group of await tab.locator("[data-requests]:visible").all()) {
     const dot = group.locator("use").last();
     await dot.scrollIntoViewIfNeeded();
     const { x, y, width, height } = await dot.boundingBox();
     const [middle, centre] = [x + width / 2, y + height / 2];
     await (VIEWS[view].hasTouch ? tab.touchscreen.tap(middle, centre) : tab.mouse.move(middle, centre));
-    told[await group.getAttribute("data-requests")] = await tab.locator("#hover").innerText();
+    shown[await group.getAttribute("data-requests")] = await tab.locator("#hover").innerText();
   }
   await tab.close();
-  return { ...found, told, problems, asked: asked.map((url) => url.replace(pathToFileURL(page).href, "the page")) };
+  return { ...visible, shown, problems, requested: requested.map((url) => url.replace(pathToFileURL(page).href, "the page")) };
 }
 
 const [page, folder] = process.argv.slice(2);

@@ -1,7 +1,6 @@
-"""Executions that are stopped, in every state of the workflow: what is left behind repairs itself."""
+"""Executions that are stopped in every state of the workflow are repaired automatically."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -12,24 +11,15 @@ from local.aws import LocalAws
 from local.faults import Fault
 from stacks.workflow.cutover import NAME as CUTOVER
 from stacks.workflow.repair import NAME as REPAIR
+from tests.local.situation import AS_BEFORE, SWAPPED, deploy, locks, places, put_lock, until
 from tests.stacks.test_contract import states_of
 
-WHOLE = (("bittybot", "tao"), ("tao", "bittybot"))
 Scenario = Callable[[LocalAws], AbstractContextManager[object]]
 
 
 @pytest.fixture
 def aws(quick_aws: LocalAws) -> LocalAws:
-    quick_aws.reset()
     return quick_aws
-
-
-def until(found: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while (result := found()) is None:
-        assert time.monotonic() < deadline, f"not found within {seconds} s"
-        time.sleep(0.005)
-    return result
 
 
 def entered(aws: LocalAws, arn: str) -> list[str]:
@@ -45,42 +35,27 @@ def repair_of(aws: LocalAws, arn: str) -> Any:
     def ended() -> Any:
         repairs = states.list_executions(stateMachineArn=aws.state_machine_arn + "-repair")["executions"]
         for repair in {each["executionArn"] for each in repairs} - others:
-            found = states.describe_execution(executionArn=repair)
-            if json.loads(found["input"])["execution"] != arn:
+            described = states.describe_execution(executionArn=repair)
+            if json.loads(described["input"])["execution"] != arn:
                 others.add(repair)
-            elif found["status"] != "RUNNING":
-                return found
+            elif described["status"] != "RUNNING":
+                return described
         return None
 
     return until(ended)
 
 
-def lock_table(aws: LocalAws) -> str:
-    (table,) = aws.client("dynamodb").list_tables()["TableNames"]
-    return str(table)
-
-
 def holders(aws: LocalAws) -> list[str]:
     """The executions that hold a lock."""
-    found = aws.client("dynamodb").scan(TableName=lock_table(aws))["Items"]
-    return [lock["execution"]["S"] for lock in found]
-
-
-def put_lock(aws: LocalAws, execution: str) -> None:
-    item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": "tao"}
-    text = {key: {"S": value} for key, value in item.items()}
-    aws.client("dynamodb").put_item(TableName=lock_table(aws), Item=text)
-
-
-def places(aws: LocalAws) -> tuple[str | None, str | None]:
-    return aws.holder("production"), aws.holder("staging")
+    return [lock.execution for lock in locks(aws)]
 
 
 def other(server: str | None) -> str:
     return "tao" if server == "bittybot" else "bittybot"
 
 
-# What leads an execution to the states that it may be stopped in: each gives the input, and tidies up after the stop.
+# How an execution reaches the states in which it may be stopped: each scenario gives the input, and cleans up after the
+# stop.
 
 
 @contextmanager
@@ -90,11 +65,9 @@ def cutover(aws: LocalAws) -> Iterator[object]:
 
 @contextmanager
 def rollback(aws: LocalAws) -> Iterator[object]:
-    aws.servers["tao"].deploy(release=2, behaviour="fails-as-production")
-    aws.servers["tao"].restart()
+    deploy(aws, "fails-as-production")
     yield {"serverName": "tao"}
-    aws.servers["tao"].deploy(release=1)
-    aws.servers["tao"].restart()
+    deploy(aws, "good")
 
 
 @contextmanager
@@ -110,8 +83,8 @@ def rollback_to_staging_on_no_server(aws: LocalAws) -> Iterator[object]:
 
 
 @contextmanager
-def rollback_that_cannot_look(aws: LocalAws) -> Iterator[object]:
-    # 11 looks until both addresses are back: 1 before the changes, and one before and after each of the 5.
+def rollback_without_descriptions(aws: LocalAws) -> Iterator[object]:
+    # 11 descriptions until both addresses are back: 1 before the changes, and one before and after each of the 5.
     aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="denied", nth=12, times=None))
     with rollback(aws) as value:
         yield value
@@ -132,18 +105,18 @@ def lock_of_a_dead_holder(aws: LocalAws) -> Iterator[object]:
 
 @contextmanager
 def lock_of_a_running_holder(aws: LocalAws) -> Iterator[object]:
-    with aws.emulator.hold("StagingInPlace?", workflow=CUTOVER) as hold:
+    with aws.emulator.pause("StagingInPlace?", workflow=CUTOVER) as pause:
         holder = aws.start({"dryRun": True})
-        until(lambda: hold.execution)
+        until(lambda: pause.execution)
         yield {"serverName": "tao"}
     assert aws.wait(holder).status == "SUCCEEDED"
 
 
 @contextmanager
-def sick_staging(aws: LocalAws) -> Iterator[object]:
-    aws.servers["tao"].make_sick()
+def unhealthy_staging(aws: LocalAws) -> Iterator[object]:
+    aws.servers["tao"].make_unhealthy()
     yield {"serverName": "tao"}
-    aws.servers["tao"].make_well()
+    aws.servers["tao"].make_healthy()
 
 
 @contextmanager
@@ -154,9 +127,9 @@ def missing_permission(aws: LocalAws) -> Iterator[object]:
 
 
 @contextmanager
-def moved_by_somebody(aws: LocalAws) -> Iterator[object]:
+def moved_by_someone(aws: LocalAws) -> Iterator[object]:
     production, tao = aws.addresses["production"].allocation_id, aws.servers["tao"].instance_id
-    # The second look is that of DisassociateStaging. Production displaces staging.
+    # The second description is that of DisassociateStaging. Production displaces staging.
     moved = Fault(action="DescribeAddresses", kind="moved", nth=2, allocation_id=production, instance_id=tao)
     aws.ec2.faults.inject(moved)
     yield {"serverName": "tao"}
@@ -195,7 +168,7 @@ STATES: dict[Scenario, tuple[str, ...]] = {
         "ProductionMoved?", "RestoreProduction", "StagingHadServer?", "RestoreStaging", "DescribeRestored",
         "HealthCheckRestored", "RolledBack",
     ),
-    rollback_that_cannot_look: ("RollbackFailed",),
+    rollback_without_descriptions: ("RollbackFailed",),
     staging_on_no_server: ("RepairStaging", "RepairOnly?"),
     rollback_to_staging_on_no_server: ("RestoreStagingDisassociated",),
     repair_only: ("Repaired",),
@@ -203,9 +176,9 @@ STATES: dict[Scenario, tuple[str, ...]] = {
         "DescribeLock", "LockHeld?", "DescribeLockHolder", "HolderRunning?", "WaitForLastCall", "TakeOverLock",
     ),
     lock_of_a_running_holder: ("CutoverInProgress",),
-    sick_staging: ("AnythingChanged?", "StagingUnhealthy"),
+    unhealthy_staging: ("AnythingChanged?", "StagingUnhealthy"),
     missing_permission: ("PreflightFailed",),
-    moved_by_somebody: ("AddressMoved",),
+    moved_by_someone: ("AddressMoved",),
     already_live: ("AlreadyLive",),
     already_live_with_a_release: ("HealthCheckLive", "StagingToRepair?"),
     dry_run: ("DryRun",),
@@ -228,26 +201,26 @@ def stop(aws: LocalAws, arn: str) -> None:
 
 
 def stopped_in(aws: LocalAws, state: str, value: object) -> str:
-    """An execution that was stopped while the call of a state was in flight: its ARN."""
+    """The ARN of an execution that was stopped while the call of a state was in flight."""
     arn = aws.start(value)
-    until(lambda: state in entered(aws, arn) or aws.look(arn).status != "RUNNING" or None)
+    until(lambda: state in entered(aws, arn) or aws.look(arn).status != "RUNNING")
     assert state in entered(aws, arn), aws.look(arn)
     stop(aws, arn)
     return arn
 
 
 @contextmanager
-def held_in(aws: LocalAws, state: str, value: object) -> Iterator[str]:
-    """An execution that has entered a state, and waits before that state does anything: its ARN."""
-    with aws.emulator.hold(state, workflow=CUTOVER) as hold:
+def paused_in(aws: LocalAws, state: str, value: object) -> Iterator[str]:
+    """The ARN of an execution that has entered a state, and pauses before that state does anything."""
+    with aws.emulator.pause(state, workflow=CUTOVER) as pause:
         arn = aws.start(value)
-        until(lambda: hold.execution == arn or aws.look(arn).status != "RUNNING" or None)
-        assert hold.execution == arn, aws.look(arn)
+        until(lambda: pause.execution == arn or aws.look(arn).status != "RUNNING")
+        assert pause.execution == arn, aws.look(arn)
         yield arn
 
 
-def assert_fit_for_the_next(aws: LocalAws) -> None:
-    """Nothing is left: no lock, no address out of place. If there is, the next execution puts it right."""
+def assert_ready_for_the_next(aws: LocalAws) -> None:
+    """No lock and no address out of place; otherwise the next execution corrects that."""
     if holders(aws) or None in places(aws):
         server = other(aws.holder("production"))
         execution = aws.execute({"serverName": server})
@@ -255,7 +228,7 @@ def assert_fit_for_the_next(aws: LocalAws) -> None:
         assert execution.output["outcome"] == "CUT_OVER"
         assert aws.holder("production") == server
         assert holders(aws) == []
-    assert places(aws) in WHOLE
+    assert places(aws) in (AS_BEFORE, SWAPPED)
 
 
 def test_there_is_a_test_for_every_state_of_the_workflow(aws: LocalAws) -> None:
@@ -266,7 +239,7 @@ def test_there_is_a_test_for_every_state_of_the_workflow(aws: LocalAws) -> None:
 
 @pytest.mark.parametrize(("scenario", "state"), CASES)
 def test_an_execution_that_is_stopped_in_any_state_is_repaired(aws: LocalAws, scenario: Scenario, state: str) -> None:
-    with scenario(aws) as value, held_in(aws, state, value) as arn:
+    with scenario(aws) as value, paused_in(aws, state, value) as arn:
         production, staging = places(aws)
         held_the_lock = arn in holders(aws)
         stop(aws, arn)
@@ -274,7 +247,7 @@ def test_an_execution_that_is_stopped_in_any_state_is_repaired(aws: LocalAws, sc
     assert json.loads(repair["output"])["outcome"] == ("REPAIRED" if held_the_lock else "NOTHING_TO_REPAIR")
     assert places(aws) == (production, other(production) if held_the_lock else staging)
     assert arn not in holders(aws)
-    assert_fit_for_the_next(aws)
+    assert_ready_for_the_next(aws)
 
 
 @pytest.mark.parametrize(("scenario", "state"), CALLS)
@@ -286,16 +259,16 @@ def test_an_execution_that_is_stopped_with_a_call_in_flight_is_repaired(
     repair = repair_of(aws, arn)
     assert json.loads(repair["output"])["outcome"] == "REPAIRED"
     assert holders(aws) == []
-    assert places(aws) in WHOLE
+    assert places(aws) in (AS_BEFORE, SWAPPED)
 
 
 def test_a_repair_that_is_stopped_is_repaired_itself(aws: LocalAws) -> None:
-    with aws.emulator.hold("DescribeAddresses", workflow=REPAIR) as hold:
-        with held_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
+    with aws.emulator.pause("DescribeAddresses", workflow=REPAIR) as pause:
+        with paused_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
             stop(aws, arn)
-        first = until(lambda: hold.execution)
+        first = until(lambda: pause.execution)
         stop(aws, first)
     assert repair_of(aws, arn)["status"] == "ABORTED"
     assert repair_of(aws, first)["status"] == "SUCCEEDED"
-    assert places(aws) == ("tao", "bittybot")
+    assert places(aws) == SWAPPED
     assert holders(aws) == []

@@ -1,4 +1,4 @@
-"""The instruments of `make bench` show what is there, and not what would look good."""
+"""The instruments of `make bench` show what happens, not what would look good."""
 
 import os
 import signal
@@ -7,21 +7,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 import measure_gap
-from benchmarks import cost, methods
+from benchmarks import cost
 from benchmarks.cost import transitions
 from benchmarks.load import REQUESTS_A_SECOND, Load
-from benchmarks.methods import HERE, KILLED
-from benchmarks.shares import production_share, staging_dark
+from benchmarks.methods import HERE, KILLED, process
+from benchmarks.shares import production_share, staging_unassociated
 from benchmarks.summary import summarized
 from local import environment
 from local.client import Answer
@@ -33,7 +32,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Stalling(ThreadingHTTPServer):
-    """Answers while `goes_on` is set; what is asked meanwhile waits."""
+    """Answers while `goes_on` is set; other requests wait."""
 
     daemon_threads = True
     request_queue_size = 1024
@@ -57,7 +56,7 @@ class Waiting(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nobody reads it."""
+        """Silent."""
 
 
 @contextmanager
@@ -81,7 +80,7 @@ def test_every_request_to_a_server_that_is_down_fails() -> None:
     assert {answer.who for answer in load.answers} == {None}
 
 
-def test_an_answer_with_500_is_no_good_answer(tmp_path: Path) -> None:
+def test_an_answer_with_500_is_not_a_good_answer(tmp_path: Path) -> None:
     with Server(
         "tao", instance_id="i-t", address="127.0.0.22", production_ip="127.0.0.10", folder=tmp_path / "t"
     ) as tao:
@@ -93,34 +92,32 @@ def test_an_answer_with_500_is_no_good_answer(tmp_path: Path) -> None:
     assert {answer.who for answer in load.answers} == {"tao, release 2"}
 
 
-def test_requests_go_on_while_a_server_stalls_and_each_waits_from_when_it_was_due() -> None:
+def stall_server(server: Stalling, _load: Load) -> Callable[[], object]:
+    server.goes_on.clear()
+    return server.goes_on.set
+
+
+def stall_load(_server: Stalling, load: Load) -> Callable[[], object]:
+    os.kill(load.pid, signal.SIGSTOP)
+    return lambda: os.kill(load.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(("stall", "sent"), [(stall_server, True), (stall_load, False)])
+def test_while_the_server_or_the_load_stalls_every_request_counts_from_when_it_was_due(
+    stall: Callable[[Stalling, Load], Callable[[], object]], sent: bool
+) -> None:
     with stalling() as server, Load(LOOPBACK, server.server_port) as load:
         time.sleep(0.2)
-        server.goes_on.clear()
+        go_on = stall(server, load)
         began = time.monotonic()
         time.sleep(0.5)
         ended = time.monotonic()
-        waiting = server.waiting
-        server.goes_on.set()
+        assert (server.waiting > 10) == sent
+        go_on()
         time.sleep(0.2)
     meanwhile = [answer for answer in load.answers if began + 0.05 < answer.sent < ended]
     assert len(meanwhile) == pytest.approx((ended - began - 0.05) * REQUESTS_A_SECOND, abs=1)
-    assert waiting > 10
     assert all(answer.good and answer.milliseconds >= (ended - answer.sent) * 1000 for answer in meanwhile)
-
-
-def test_a_request_that_starts_late_was_slow() -> None:
-    with stalling() as server, Load(LOOPBACK, server.server_port) as load:
-        time.sleep(0.2)
-        os.kill(load.pid, signal.SIGSTOP)
-        began = time.monotonic()
-        time.sleep(0.5)
-        ended = time.monotonic()
-        os.kill(load.pid, signal.SIGCONT)
-        time.sleep(0.2)
-    meanwhile = [answer for answer in load.answers if began + 0.05 < answer.sent < ended]
-    assert len(meanwhile) == pytest.approx((ended - began - 0.05) * REQUESTS_A_SECOND, abs=1)
-    assert all(answer.milliseconds >= (ended - answer.sent) * 1000 for answer in meanwhile)
 
 
 def test_a_request_is_given_up_after_5_s() -> None:
@@ -133,43 +130,38 @@ def test_a_request_is_given_up_after_5_s() -> None:
 
 
 def answers(*errors: str | None, milliseconds: float = 10) -> list[Answer]:
-    """Requests that were due 1 s apart."""
+    """Requests that were due one second apart."""
     return [Answer(float(number), milliseconds, None, error) for number, error in enumerate(errors)]
 
 
-def test_users_who_were_never_unwell_have_no_time_until_they_were_well() -> None:
-    summary = summarized(answers(None, None, None))
-    assert (summary.sent, summary.failed, summary.until_well) == (3, 0, "never unwell")
-    assert summary.longest_without == pytest.approx(1.0)
+@pytest.mark.parametrize(
+    ("errors", "failed", "recovery", "longest_without"),
+    [
+        ([None, None, None], 0, "no failure", 1.0),
+        # To the first good answer after the last bad one.
+        ([None, "status 500", None, "reset", None, None], 2, "3.01 s", 2.0),
+        # To the end of the observation.
+        ([None, "reset", "reset", "reset"], 3, "not within 2.0 s", 2.99),
+    ],
+)
+def test_requests_fail_from_the_first_failure_until_they_succeed_again(
+    errors: list[str | None], failed: int, recovery: str, longest_without: float
+) -> None:
+    summary = summarized(answers(*errors))
+    assert (summary.sent, summary.failed, summary.recovery) == (len(errors), failed, recovery)
+    assert summary.longest_without == pytest.approx(longest_without)
 
 
-def test_users_are_well_again_with_the_first_good_answer_after_the_last_bad_one() -> None:
-    summary = summarized(answers(None, "status 500", None, "reset", None, None))
-    assert (summary.failed, summary.until_well) == (2, "3.01 s")
-    assert summary.longest_without == pytest.approx(2.0)
-
-
-def test_users_who_are_unwell_at_the_end_are_not_well_within_what_was_observed() -> None:
-    summary = summarized(answers(None, "reset", "reset", "reset"))
-    assert (summary.failed, summary.well_again, summary.until_well) == (3, False, "not within 2.0 s")
-    assert summary.longest_without == pytest.approx(2.99)
-
-
-def test_the_slowest_request_may_be_one_that_failed() -> None:
+def test_the_slowest_request_may_be_a_failed_one() -> None:
     requests = [*answers(None, None), Answer(2.0, 5000, None, "no answer within 5 s")]
     assert summarized(requests).slowest == 5000
 
 
-@pytest.fixture(scope="module")
-def ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
 @pytest.mark.parametrize("command", [(sys.executable, "classic.py"), ("sh", "classic.sh")], ids=["boto3", "CLI"])
-def test_a_classic_script_swaps_the_addresses_by_four_calls(ec2: Ec2, command: tuple[str, str]) -> None:
+def test_a_classic_script_swaps_the_addresses_with_four_calls(
+    ec2: Ec2, bittybot: str, tao: str, command: tuple[str, str]
+) -> None:
     production, staging = ec2.allocate("127.0.0.10"), ec2.allocate("127.0.0.11")
-    bittybot, tao = ec2.launch("bittybot"), ec2.launch("tao")
     ec2.associate(production, bittybot)
     ec2.associate(staging, tao)
     first = len(ec2.calls)
@@ -190,14 +182,13 @@ def test_a_classic_script_swaps_the_addresses_by_four_calls(ec2: Ec2, command: t
     ]
 
 
-def test_a_method_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods, "LONGEST_SECONDS", 0.3)
-    with methods.process(SimpleNamespace(environment={}), ["sleep", "60"]) as process:  # type: ignore[arg-type]
-        assert process.stdout.read() == b""
-        assert process.wait() == KILLED
+def test_a_method_that_does_not_end_is_killed() -> None:
+    with process({}, ["sleep", "60"], longest_seconds=0.3) as running:
+        assert running.stdout.read() == b""
+        assert running.wait() == KILLED
 
 
-def test_productions_share_is_1_where_one_call_moves_it_and_more_where_several_do() -> None:
+def test_productions_share_is_1_if_one_call_moves_it_and_more_if_several_calls_do() -> None:
     calls = [
         Call("DisassociateAddress", "staging", 0.0, 1.0),
         Call("AssociateAddress", "production", 1.0, 3.0),
@@ -207,8 +198,8 @@ def test_productions_share_is_1_where_one_call_moves_it_and_more_where_several_d
     assert production_share([*calls, Call("AssociateAddress", "production", 6.0, 8.0)], "production") == 3.5
 
 
-def test_staging_is_dark_from_the_end_of_one_call_to_the_end_of_the_other() -> None:
-    dark = staging_dark(
+def test_staging_is_on_no_server_from_the_end_of_one_call_to_the_end_of_the_other() -> None:
+    time_off = staging_unassociated(
         [
             Call("DescribeAddresses", None, -1.0, -0.5),
             Call("DisassociateAddress", "staging", 0.0, 1.0),
@@ -219,11 +210,11 @@ def test_staging_is_dark_from_the_end_of_one_call_to_the_end_of_the_other() -> N
         ],
         "staging",
     )
-    assert (dark.seconds, dark.seconds_of_calls, dark.calls) == (6.0, 4.0, 3)
-    assert dark.share == 1.5
+    assert (time_off.seconds, time_off.seconds_of_calls, time_off.calls) == (6.0, 4.0, 3)
+    assert time_off.share == 1.5
 
 
-def test_a_state_in_a_branch_and_a_state_tried_again_are_transitions_as_well() -> None:
+def test_a_state_in_a_branch_and_a_retry_are_transitions_as_well() -> None:
     kinds = (
         "ExecutionStarted", "PassStateEntered", "PassStateExited",
         "TaskStateEntered", "TaskScheduled", "TaskFailed", "TaskScheduled", "TaskSucceeded", "TaskStateExited",
@@ -233,7 +224,7 @@ def test_a_state_in_a_branch_and_a_state_tried_again_are_transitions_as_well() -
     assert transitions([{"type": kind, "timestamp": datetime.now(UTC)} for kind in kinds]) == 3 + 1 + 2
 
 
-def test_the_cost_of_measuring_is_for_as_long_as_it_may_take() -> None:
+def test_the_most_that_measuring_costs_is_for_the_longest_time_that_it_takes() -> None:
     assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (
         measure_gap.LONGEST_SECONDS,
         measure_gap.SAVED_EVERY_SECONDS,

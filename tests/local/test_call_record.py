@@ -1,36 +1,12 @@
-"""The local EC2 can be slow, and remembers every call."""
+"""The local EC2 can be slow, and records every call."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local.ec2 import Address, Ec2
 from local.faults import Fault
-
-
-@pytest.fixture(scope="module")
-def running_ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
-@pytest.fixture
-def ec2(running_ec2: Ec2) -> Iterator[Ec2]:
-    yield running_ec2
-    running_ec2.latency_seconds = 0
-    running_ec2.faults.clear()
-
-
-@pytest.fixture
-def tao(ec2: Ec2) -> str:
-    return ec2.launch("tao")
-
-
-@pytest.fixture
-def address(ec2: Ec2) -> Address:
-    return ec2.allocate("127.0.0.10")
 
 
 def test_every_call_is_recorded_with_the_address_that_it_changes(ec2: Ec2, address: Address, tao: str) -> None:
@@ -56,18 +32,15 @@ def test_a_call_that_fails_is_recorded_as_well(ec2: Ec2, address: Address, tao: 
     assert [call.action for call in ec2.calls[first:]] == ["AssociateAddress"]
 
 
-def test_every_call_takes_as_long_as_ec2_is_told_to_take(ec2: Ec2, address: Address, tao: str) -> None:
+def test_with_a_latency_every_call_takes_longer_and_takes_effect_at_its_end(
+    ec2: Ec2, address: Address, tao: str
+) -> None:
+    changed: list[float] = []
+    ec2.on_change(lambda: changed.append(time.monotonic()))
     ec2.latency_seconds = 0.2
     first, began = len(ec2.calls), time.monotonic()
     ec2.client().describe_addresses()
     ec2.associate(address, tao)
     assert all(call.ended - call.began >= 0.2 for call in ec2.calls[first:])
     assert time.monotonic() - began >= 0.4
-
-
-def test_a_slow_call_takes_effect_at_its_end(ec2: Ec2, address: Address, tao: str) -> None:
-    changed: list[float] = []
-    ec2.on_change(lambda: changed.append(time.monotonic()))
-    ec2.latency_seconds = 0.2
-    ec2.associate(address, tao)
-    assert changed[0] >= ec2.calls[-1].began + 0.2
+    assert changed[-1] >= ec2.calls[-1].began + 0.2

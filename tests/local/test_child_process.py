@@ -1,4 +1,4 @@
-"""No process on a leash outlives the one who holds it, however that one ends."""
+"""A child process never outlives the process that started it, however that ends."""
 
 import os
 import signal
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from local.child_process import Leash
+from local.child_process import ChildProcess
 from local.deployment import ROOT
 
 SECONDS = 10
-# A command with a child of its own; both write their ids down, and neither minds a SIGTERM.
+# A command with a child of its own; both write their ids to files, and ignore a SIGTERM.
 FAMILY = (
     'trap "" TERM INT HUP; sh -c \'trap "" TERM INT HUP; echo $$ > {0}/child; sleep 600\' & echo $$ > {0}/parent; wait'
 )
@@ -33,7 +33,7 @@ def wait_for_family(folder: Path) -> list[int]:
 
 
 def is_running(process: int) -> bool:
-    """Whether the process runs; a zombie, which only waits to be collected, does not."""
+    """Whether the process runs; a zombie does not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
 
@@ -47,35 +47,35 @@ def are_gone(processes: list[int]) -> bool:
     return True
 
 
-def test_releasing_kills_the_command_and_its_children_even_if_they_ignore_signals(tmp_path: Path) -> None:
-    leash = Leash(family(tmp_path))
+def test_a_kill_ends_the_command_and_its_children_even_if_they_ignore_signals(tmp_path: Path) -> None:
+    child = ChildProcess(family(tmp_path))
     processes = wait_for_family(tmp_path)
     assert all(map(is_running, processes))
-    leash.release()
-    leash.release()
+    child.kill()
+    child.kill()
     assert are_gone(processes)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_they_die_with_their_owner(tmp_path: Path, number: signal.Signals) -> None:
-    # A shell starts what it runs in the background with SIGINT ignored, and tests may be run there.
+def test_they_end_with_their_parent(tmp_path: Path, number: signal.Signals) -> None:
+    # In the background of a shell, where tests may run, SIGINT is ignored.
     by_default = "import signal; [signal.signal(number, signal.SIG_DFL) for number in (1, 2, 15)]"
-    program = f"{by_default}; from local.leash import Leash; leash = Leash({family(tmp_path)!r}); leash.wait()"
-    owner = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL)
+    program = f"{by_default}; from local.child_process import ChildProcess as C; C({family(tmp_path)!r}).wait()"
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL)
     processes = wait_for_family(tmp_path)
-    owner.send_signal(number)
-    owner.wait(SECONDS)
+    parent.send_signal(number)
+    parent.wait(SECONDS)
     assert are_gone(processes)
 
 
-def test_a_command_that_ends_by_itself_takes_its_children_along(tmp_path: Path) -> None:
-    with Leash(["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/child; exit 3"]) as leash:
-        assert leash.wait(SECONDS) == 3
+def test_the_children_of_a_command_that_ends_by_itself_are_killed(tmp_path: Path) -> None:
+    with ChildProcess(["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/child; exit 3"]) as child:
+        assert child.wait(SECONDS) == 3
     assert are_gone([int((tmp_path / "child").read_text())])
 
 
-def test_a_ctrl_c_in_the_terminal_reaches_only_the_owner(tmp_path: Path) -> None:
-    with Leash(family(tmp_path)):
-        parent, _ = wait_for_family(tmp_path)
-        assert os.getpgid(parent) != os.getpgrp()
-        assert os.getsid(parent) != os.getsid(0)
+def test_a_ctrl_c_in_the_terminal_reaches_only_the_parent(tmp_path: Path) -> None:
+    with ChildProcess(family(tmp_path)):
+        command, _ = wait_for_family(tmp_path)
+        assert os.getpgid(command) != os.getpgrp()
+        assert os.getsid(command) != os.getsid(0)

@@ -1,4 +1,4 @@
-"""The local AWS as a person meets it: the real stack, swapping two servers that answer."""
+"""The local AWS as a person uses it: the real stack swaps two servers that answer."""
 
 import contextlib
 import http.client
@@ -10,6 +10,8 @@ import pytest
 
 from local.aws import LocalAws
 from local.console import exports
+from local.deployment import ROOT
+from tests.local.situation import AS_BEFORE, SWAPPED, places, until
 
 
 def who_answers(aws: LocalAws, ip: str) -> str:
@@ -31,33 +33,28 @@ def test_the_deployed_workflow_swaps_the_servers_and_no_request_fails(aws: Local
             answers.append(who_answers(aws, aws.production_ip))
         execution = running.result()
     assert (execution.status, execution.output["outcome"]) == ("SUCCEEDED", "CUT_OVER")
-    assert (aws.holder("production"), aws.holder("staging")) == ("tao", "bittybot")
+    assert places(aws) == SWAPPED
     assert answers[0] == "bittybot 1"
     assert who_answers(aws, aws.production_ip) == "tao 2"
     assert set(answers) <= {"bittybot 1", "tao 2"}
     assert answers == sorted(answers)
 
 
-def test_a_sick_idle_server_is_refused_under_the_name_of_the_error(aws: LocalAws) -> None:
-    aws.servers["tao"].make_sick()
-    execution = aws.execute({})
-    assert (execution.status, execution.error) == ("FAILED", "StagingUnhealthy")
-    assert (aws.holder("production"), aws.holder("staging")) == ("bittybot", "tao")
-
-
 def test_resetting_undoes_what_a_test_did(running_aws: LocalAws) -> None:
     running_aws.place(production="tao", staging=None)
-    running_aws.servers["bittybot"].deploy(release=7, behaviour="sick")
+    running_aws.servers["bittybot"].deploy(release=7, behaviour="unhealthy")
     running_aws.servers["bittybot"].restart()
+    running_aws.ec2.latency_seconds, running_aws.propagation_seconds = 1, 60
     running_aws.reset()
-    assert (running_aws.holder("production"), running_aws.holder("staging")) == ("bittybot", "tao")
+    assert places(running_aws) == AS_BEFORE
+    assert (running_aws.ec2.latency_seconds, running_aws.propagation_seconds) == (0, 0)
     assert who_answers(running_aws, running_aws.production_ip) == "bittybot 1"
 
 
-def test_an_address_that_takes_its_time_is_shown_at_its_new_place_while_the_former_server_answers(
+def test_ec2_shows_the_new_place_of_an_address_while_the_former_server_still_answers(
     aws: LocalAws,
 ) -> None:
-    aws.seconds_to_move = 1
+    aws.propagation_seconds = 1
     began = time.monotonic()
     aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
     assert aws.holder("production") == "tao"
@@ -69,35 +66,27 @@ def test_an_address_that_takes_its_time_is_shown_at_its_new_place_while_the_form
     assert time.monotonic() >= began + 1
 
 
-def test_an_address_that_nobody_had_answers_once_it_has_moved(aws: LocalAws) -> None:
+def test_an_address_that_was_on_no_server_answers_once_it_has_moved(aws: LocalAws) -> None:
     aws.place(production="bittybot", staging=None)
-    aws.seconds_to_move = 0.5
+    aws.propagation_seconds = 0.5
     aws.ec2.associate(aws.addresses["staging"], aws.servers["tao"].instance_id)
     with pytest.raises(ConnectionRefusedError):
         who_answers(aws, aws.staging_ip)
-    until = time.monotonic() + 10
-    answer = None
-    while answer is None and time.monotonic() < until:
+
+    def answer() -> str | None:
         with contextlib.suppress(ConnectionRefusedError):
-            answer = who_answers(aws, aws.staging_ip)
-    assert answer == "tao 1"
+            return who_answers(aws, aws.staging_ip)
+        return None
 
-
-def test_resetting_makes_everything_quick_again(aws: LocalAws) -> None:
-    aws.ec2.latency_seconds, aws.seconds_to_move = 1, 60
-    aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
-    assert who_answers(aws, aws.production_ip) == "bittybot 1"
-    aws.reset()
-    assert (aws.ec2.latency_seconds, aws.seconds_to_move) == (0, 0)
-    aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
-    assert who_answers(aws, aws.production_ip) == "tao 1"
+    assert until(answer) == "tao 1"
 
 
 def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
     script = f"""{exports(aws)}
-        eval "$TAO_SICK"; eval "$TAO_WELL"
+        eval "$TAO_UNHEALTHY"; eval "$TAO_HEALTHY"
         aws ec2 describe-addresses --query "Addresses[].PublicIp" --output text
         aws stepfunctions describe-state-machine --state-machine-arn "$STATE_MACHINE_ARN" --query name --output text
+        PYTHONPATH={ROOT} python -m local.faults --list
     """
     shell = subprocess.run(
         ["sh", "-euc", script],
@@ -107,9 +96,9 @@ def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
         cwd="/",
         env={"PATH": "/usr/bin:/bin"},
     )
-    addresses, name = shell.stdout.splitlines()
+    addresses, name, faults = shell.stdout.splitlines()
     assert {aws.production_ip, aws.staging_ip} <= set(addresses.split())
-    assert name == "eip-cutover"
+    assert (name, faults) == ("eip-cutover", "No faults.")
 
 
 def test_an_address_that_moves_while_its_server_restarts_answers_afterwards(aws: LocalAws) -> None:

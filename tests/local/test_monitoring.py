@@ -1,36 +1,31 @@
-"""Outcomes and locks on the local AWS: what the deployed functions print for CloudWatch, and who calls them."""
+"""Outcomes and locks on the local AWS: what the deployed functions log for CloudWatch, and what calls them."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 from local.aws import LocalAws
+from tests.local.situation import until
 from tests.unit.emf import values
 from tests.unit.test_report_outcome import BITTYBOT, TAO, event
 
 
-def printed_by(aws: LocalAws, module: str) -> Callable[[], str]:
-    """What a function has logged from now on."""
+def function_of(aws: LocalAws, module: str) -> dict[str, Any]:
     functions = aws.client("lambda").list_functions()["Functions"]
-    (function,) = (found for found in functions if found["Handler"] == f"{module}.handler")
-    group = function["LoggingConfig"]["LogGroup"]
-    logs = aws.client("logs")
+    (function,) = (each for each in functions if each["Handler"] == f"{module}.handler")
+    return dict(function)
+
+
+def printed_by(aws: LocalAws, module: str) -> Callable[[], str]:
+    """What a function logs from now on."""
+    group, logs = function_of(aws, module)["LoggingConfig"]["LogGroup"], aws.client("logs")
 
     def lines() -> list[str]:
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        return [found["message"] for page in pages for found in page["events"]]
+        return [event["message"] for page in pages for event in page["events"]]
 
     before = len(lines())
     return lambda: "\n".join(lines()[before:])
-
-
-def until(true: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.1)
-    return found
 
 
 def test_an_outcome_on_the_event_bus_becomes_metrics(aws: LocalAws) -> None:
@@ -39,27 +34,13 @@ def test_an_outcome_on_the_event_bus_becomes_metrics(aws: LocalAws) -> None:
     entry = {"Source": sent["source"], "DetailType": sent["detail-type"], "Detail": json.dumps(sent["detail"])}
     answer = aws.client("events").put_events(Entries=[entry])
     assert answer["FailedEntryCount"] == 0
-    found = until(lambda: values(printed()))
-    assert found["Outcomes", ("CUT_OVER", "web")] == (1,)
-    assert found["Live", ("web", "tao")] == (1,)
+    metrics = until(lambda: values(printed()))
+    assert metrics["Outcomes", ("CUT_OVER", "web")] == (1,)
+    assert metrics["Live", ("web", "tao")] == (1,)
 
 
-def test_the_age_of_a_lock_is_told(aws: LocalAws) -> None:
+def test_the_age_of_the_locks_becomes_a_metric(aws: LocalAws) -> None:
     printed = printed_by(aws, "report_locks")
-    functions = aws.client("lambda").list_functions()["Functions"]
-    (function,) = (found["FunctionName"] for found in functions if found["Handler"] == "report_locks.handler")
-    answer = aws.client("lambda").invoke(FunctionName=function)
+    answer = aws.client("lambda").invoke(FunctionName=function_of(aws, "report_locks")["FunctionName"])
     assert json.loads(answer["Payload"].read()) == {"locks": 0}
     assert until(lambda: values(printed())) == {("LockAge", ()): (0,)}
-
-
-def test_the_alarms_are_there_and_tell_the_topic(aws: LocalAws) -> None:
-    alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="eip-cutover-")["MetricAlarms"]
-    assert len(alarms) == 4
-    topics = {topic["TopicArn"] for topic in aws.client("sns").list_topics()["Topics"]}
-    assert {action for alarm in alarms for action in alarm["AlarmActions"]} == topics
-
-
-def test_the_dashboard_is_there(aws: LocalAws) -> None:
-    body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName="eip-cutover")["DashboardBody"])
-    assert "Who is live" in json.dumps(body)

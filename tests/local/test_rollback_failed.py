@@ -9,25 +9,24 @@ import pytest
 
 from local.aws import LocalAws
 from local.faults import Fault
+from tests.local.situation import AS_BEFORE, SWAPPED, deploy, places
 
 
 @pytest.fixture
 def aws(quick_aws: LocalAws) -> LocalAws:
-    quick_aws.reset()
     return quick_aws
 
 
 def test_the_commands_of_a_rollback_that_failed_restore_the_pair(aws: LocalAws) -> None:
-    aws.servers["tao"].deploy(release=2, behaviour="fails-as-production")
-    aws.servers["tao"].restart()
+    deploy(aws, "fails-as-production")
     aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="refused", nth=3, times=None))
     execution = aws.execute({})
     aws.ec2.faults.clear()
     assert execution.error == "RollbackFailed"
-    assert (aws.holder("production"), aws.holder("staging")) == ("tao", "bittybot")
+    assert places(aws) == SWAPPED
 
     commands = str(execution.cause).split("Run: ")[1]
     programs = Path(sys.executable).parent
     environment = aws.environment | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     subprocess.run(["sh", "-euc", commands], env=environment, check=True, capture_output=True)
-    assert (aws.holder("production"), aws.holder("staging")) == ("bittybot", "tao")
+    assert places(aws) == AS_BEFORE

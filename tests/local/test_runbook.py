@@ -1,12 +1,11 @@
-"""`docs/runbook.md`: each of its commands is run, in the situation that it is for.
+"""`docs/runbook.md`: each of its commands runs in the situation that it is for.
 
-They run with the real AWS CLI and the real
-client, in a shell that has the variables which the runbook documents.
+They run with the real AWS CLI and the real client, in a shell with the variables that the runbook documents.
 """
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,17 +15,26 @@ from client.result import FAILURES
 from local.aws import LocalAws
 from local.environment import of_this_machine
 from local.faults import Fault
-from tests.local.client.runs import deploy, locked, locks, places, table, tidy, until
-from tests.local.test_aborts import held_in, repair_of, stop
+from tests.local.situation import (
+    AS_BEFORE,
+    SWAPPED,
+    arn_of,
+    deploy,
+    lock_table,
+    locks,
+    places,
+    put_lock,
+    start_slowly,
+)
+from tests.local.test_aborts import paused_in, repair_of, stop
 from tests.runbook import PARTS, RUNBOOK, steps_of
 
 PROJECT = Path(__file__).parents[2]
-SWAPPED, AS_BEFORE = ("tao", "bittybot"), ("bittybot", "tao")
 
 
 @dataclass
 class Section:
-    """Runs the steps of one section, one after the other, and keeps which it has run."""
+    """Runs the steps of one section, one after the other, and records which have run."""
 
     aws: LocalAws
     heading: str
@@ -36,7 +44,7 @@ class Section:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the runbook lets its reader set."""
+        """The variables that the runbook lets its reader set."""
         aws, other = self.aws, next(name for name in self.aws.servers if name != self.wanted)
         url = f"http://{{}}:{aws.server_port}/health".format
         return {
@@ -50,11 +58,11 @@ class Section:
             "STAGING_URL": url(aws.staging_ip),
             "EXECUTION": self.execution,
             "STATE_MACHINE_ARN": aws.state_machine_arn,
-            "LOCK_TABLE": table(aws),
+            "LOCK_TABLE": lock_table(aws),
         }
 
     def run(self, start: str, *, code: int | None = 0) -> str:
-        """Runs the step whose comment begins so; what it printed. It ends with this exit code, None for any but 0."""
+        """Run the step whose comment begins so. Returns its output. `code` is its exit code, None for any except 0."""
         (step,) = (step for step in steps_of(self.heading) if step.startswith(f"# {start}"))
         self.ran.append(step)
         environment = of_this_machine() | self.aws.environment | self.variables | {"AWS_MAX_ATTEMPTS": "1"}
@@ -62,20 +70,17 @@ class Section:
             ["sh", "-uc", step], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == code or (code is None and done.returncode), done.stdout + done.stderr
-        # A command before the last one of a step may have failed, and curl complains of nothing where it succeeds.
+        # A command before the last one of a step may have failed; curl prints nothing if it succeeds.
         assert code != 0 or not re.search(r"rror|sage:|not found|curl: ", done.stderr), done.stderr
         return done.stdout
 
 
 @pytest.fixture
-def aws(quick_aws: LocalAws) -> Iterator[LocalAws]:
-    tidy(quick_aws)
-    quick_aws.reset()
-    yield quick_aws
-    tidy(quick_aws)
+def aws(quick_aws: LocalAws) -> LocalAws:
+    return quick_aws
 
 
-# The situations, by section: each brings one about, runs all the steps, and looks whether it is as the runbook says.
+# The situations by section: each creates one, runs all the steps, and checks what the runbook says.
 
 
 def before_you_type(aws: LocalAws, section: Section) -> None:
@@ -95,16 +100,14 @@ def invalid_request(aws: LocalAws, section: Section) -> None:
 
 
 def cutover_in_progress(aws: LocalAws, section: Section) -> None:
-    aws.ec2.faults.inject(Fault(action="DisassociateAddress", kind="slow", seconds=2))
-    section.execution = aws.start({"serverName": "tao"})
-    until(lambda: locks(aws))
+    section.execution = start_slowly(aws)
     refused = aws.execute({})
     assert refused.error == "CutoverInProgress"
     assert section.execution in str(refused.cause)
     section.run("Follow the other one")
     assert places(aws) == SWAPPED
 
-    with held_in(aws, "ReassociateStaging", {"serverName": "bittybot"}) as arn:
+    with paused_in(aws, "ReassociateStaging", {"serverName": "bittybot"}) as arn:
         section.execution = arn
         section.run("Only if it must not go on")
         assert aws.look(arn).status == "ABORTED"
@@ -113,11 +116,11 @@ def cutover_in_progress(aws: LocalAws, section: Section) -> None:
 
 
 def staging_unhealthy(aws: LocalAws, section: Section) -> None:
-    aws.servers["tao"].make_sick()
+    aws.servers["tao"].make_unhealthy()
     assert aws.execute({}).error == "StagingUnhealthy"
     assert places(aws) == AS_BEFORE
     assert " 500 " in section.run("Ask it yourself").splitlines()[0]
-    aws.servers["tao"].make_well()
+    aws.servers["tao"].make_healthy()
     section.run("When it is mended")
     assert places(aws) == SWAPPED
 
@@ -160,7 +163,7 @@ def rolled_back(aws: LocalAws, section: Section) -> None:
 def rollback_failed(aws: LocalAws, section: Section) -> None:
     section.wanted = "bittybot"
     deploy(aws, "fails-as-production")
-    # The eighth look is the last one of the moves: the rollback can neither look nor move.
+    # The eighth description is the last of the moves: the rollback can neither describe nor move the addresses.
     aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="denied", nth=8, times=None))
     execution = aws.execute({})
     aws.ec2.faults.clear()
@@ -170,7 +173,7 @@ def rollback_failed(aws: LocalAws, section: Section) -> None:
     section.execution = execution.arn.rsplit(":", 1)[-1]
     assert re.search(rf"RollbackFailed .*{section.execution}$", section.run("The alarm does not name"), re.MULTILINE)
     assert "run: aws ec2 associate-address" in section.run("The cause", code=FAILURES["RollbackFailed"])
-    # Refused once more, it must not go on: staging would push production off.
+    # If the first command is refused, the second must not run: staging would push production off.
     aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="refused"))
     section.run("Without the cause", code=None)
     assert places(aws) == SWAPPED
@@ -182,7 +185,7 @@ def rollback_failed(aws: LocalAws, section: Section) -> None:
 
 
 def repair_failed(aws: LocalAws, section: Section) -> None:
-    with held_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
+    with paused_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
         aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="denied", times=None))
         stop(aws, arn)
     assert repair_of(aws, arn)["error"] == "RepairFailed"
@@ -196,7 +199,7 @@ def repair_failed(aws: LocalAws, section: Section) -> None:
 
 
 def aborted(aws: LocalAws, section: Section) -> None:
-    with held_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
+    with paused_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
         stop(aws, arn)
     repair_of(aws, arn)
     seen = section.run("It should say")
@@ -219,28 +222,28 @@ def production_on_no_server(aws: LocalAws, section: Section) -> None:
 
 
 def production_on_a_foreign_server(aws: LocalAws, section: Section) -> None:
-    foreign = aws.ec2.launch("somebody's")
+    foreign = aws.ec2.launch("foreign")
     aws.ec2.client().associate_address(
         AllocationId=aws.addresses["production"].allocation_id, InstanceId=foreign, AllowReassociation=True
     )
     assert aws.execute({}).error == "PreflightFailed"
     seen = section.run("Which is it?")
     assert foreign in seen
-    assert "somebody's" in seen
+    assert "foreign" in seen
     section.run("If it is a mistake")
     assert places(aws) == SWAPPED
 
 
 def dead_lock(aws: LocalAws, section: Section) -> None:
-    locked(aws, aws.execute({"dryRun": True}).arn)
+    put_lock(aws, aws.execute({"dryRun": True}).arn)
     assert "dead: held by" in section.run("Who holds it")
     section.run("Dead: say who")
     assert (places(aws), locks(aws)) == (SWAPPED, [])
-    locked(aws, f"{aws.state_machine_arn.replace('stateMachine', 'execution')}:nobody")
+    put_lock(aws, arn_of(aws, "nobody"))
     section.run("Only if no cutover")
     assert locks(aws) == []
 
-    locked(aws, "somebody, by hand")
+    put_lock(aws, "someone, by hand")
     assert aws.execute({}).error == "PreflightFailed"
     assert section.run('"Not an execution"').strip() in ("", "None")
     section.run("Then delete it")
@@ -277,7 +280,7 @@ def by_hand(aws: LocalAws, section: Section) -> None:
     assert "X-Server: tao" in section.run("4. ")
     assert places(aws) == ("tao", None)
 
-    # The way back that step 4 names, and forward again.
+    # Back, as step 4 says, and forward again.
     section.wanted = "bittybot"
     section.run("4. ")
     section.run("5. ")

@@ -1,6 +1,6 @@
-"""The local EC2 throttles as EC2 does, where it is asked to."""
+"""The local EC2 throttles as EC2 does, if it has token buckets."""
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -10,35 +10,29 @@ from botocore.exceptions import ClientError
 from local.ec2 import ACCESS_KEY, REGION, Address, Ec2
 from local.token_buckets import Limit, TokenBuckets
 
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
 ONCE = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1})
 THREE_TIMES = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3})
 
 
-@pytest.fixture(scope="module")
-def ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
-@pytest.fixture
-def address(ec2: Ec2) -> Iterator[Address]:
-    yield ec2.allocate("127.0.0.10")
-    ec2.limit(None)
-
-
-def look(ec2: Ec2, address: Address, config: Config) -> int:
-    """The number of tries that a look took."""
+def client_of(ec2: Ec2, config: Config) -> "EC2Client":
     session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
-    client = session.client("ec2", endpoint_url=ec2.endpoint, config=config)
-    answer = client.describe_addresses(AllocationIds=[address.allocation_id])
+    return session.client("ec2", endpoint_url=ec2.endpoint, config=config)
+
+
+def describe(ec2: Ec2, address: Address, config: Config) -> int:
+    """The number of tries that a description took."""
+    answer = client_of(ec2, config).describe_addresses(AllocationIds=[address.allocation_id])
     return 1 + int(answer["ResponseMetadata"]["RetryAttempts"])
 
 
 def test_a_request_without_a_token_is_answered_as_ec2_does(ec2: Ec2, address: Address) -> None:
     ec2.limit(TokenBuckets({"DescribeAddresses": Limit(1, 0)}))
-    assert look(ec2, address, ONCE) == 1
+    assert describe(ec2, address, ONCE) == 1
     with pytest.raises(ClientError) as refused:
-        look(ec2, address, ONCE)
+        describe(ec2, address, ONCE)
     assert refused.value.response["Error"]["Code"] == "RequestLimitExceeded"
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
 
@@ -46,18 +40,15 @@ def test_a_request_without_a_token_is_answered_as_ec2_does(ec2: Ec2, address: Ad
 def test_the_sdk_tries_a_throttled_request_again(ec2: Ec2, address: Address) -> None:
     seconds = iter([0.0, 0.0, 0.0, 1.0])  # when the bucket is made, and at each request
     ec2.limit(TokenBuckets({"DescribeAddresses": Limit(1, 1)}, clock=lambda: next(seconds)))
-    assert look(ec2, address, THREE_TIMES) == 1
-    assert look(ec2, address, THREE_TIMES) == 2
+    assert describe(ec2, address, THREE_TIMES) == 1
+    assert describe(ec2, address, THREE_TIMES) == 2
 
 
-def test_a_dry_run_takes_a_token_of_its_api(ec2: Ec2, address: Address) -> None:
+def test_a_dry_run_takes_a_token_of_its_api(ec2: Ec2, address: Address, tao: str) -> None:
     ec2.limit(TokenBuckets({"AssociateAddress": Limit(1, 0)}))
-    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
-    client = session.client("ec2", endpoint_url=ec2.endpoint, config=ONCE)
-    instance_id = ec2.launch("bittybot")
     for code in ("DryRunOperation", "RequestLimitExceeded"):
         with pytest.raises(ClientError, match=code):
-            client.associate_address(AllocationId=address.allocation_id, InstanceId=instance_id, DryRun=True)
+            client_of(ec2, ONCE).associate_address(AllocationId=address.allocation_id, InstanceId=tao, DryRun=True)
 
 
 def test_without_limits_nothing_is_throttled(ec2: Ec2, address: Address) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.account import Account, Lock, Pair
-from client.errors import UnknownExecution
+from client.account import Account, Pair
 
 BEGAN = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 MACHINE = "arn:aws:states:eu-west-1:111122223333:stateMachine:eip-cutover"
 EXECUTION = MACHINE.replace("stateMachine", "execution")
+OUTPUTS = {"StateMachineArn": MACHINE, "LockTableName": "locks", "PairsPath": "/eip-cutover/pairs"}
 PAIR = Pair("web", "eipalloc-a", "eipalloc-b", {"bittybot": "i-a", "tao": "i-b"})
 
 
@@ -28,7 +28,7 @@ def address(server: str | None) -> dict[str, Any]:
 
 
 def execution(name: str, status: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
-    """What DescribeExecution says, an answer's Date included."""
+    """The answer of DescribeExecution, with its header Date."""
     ended = {} if status == "RUNNING" else {"stopDate": BEGAN + timedelta(seconds=8.25)}
     return {
         "executionArn": f"{EXECUTION}:{name}",
@@ -55,7 +55,7 @@ def cut_over(name: str, before: str, after: str, pair: str = "web", outcome: str
 
 
 def event(number: int, kind: str, previous: int | None = None, **details: Any) -> dict[str, Any]:
-    """An event of a history, as GetExecutionHistory has it; `details` under the key of its type."""
+    """An event of a history, as GetExecutionHistory shows it; `details` under the key of its type."""
     key = kind[0].lower() + kind[1:] + "EventDetails"
     if kind.endswith(("StateEntered", "StateExited")):
         key = f"state{kind[-7 if kind.endswith('Entered') else -6 :]}EventDetails"
@@ -83,76 +83,52 @@ def planned(live: str, pair: str = "web") -> list[dict[str, Any]]:
     ]
 
 
-class AccountInMemory(Account):
-    """`executions` newest first; `histories` by name; production is on the server `live`, staging on the other."""
-
-    def __init__(
-        self,
-        *,
-        executions: Iterable[Mapping[str, Any]] = (),
-        histories: Mapping[str, list[dict[str, Any]]] | None = None,
-        live: str | None = "bittybot",
-        lock: Lock | None = None,
-        pairs: Iterable[Pair] = (PAIR,),
-    ) -> None:
-        super().__init__(session=None)
-        self._executions = {each["executionArn"]: dict(each) for each in executions}
-        self._histories = histories or {}
-        self._live, self.held = live, lock
-        self.pairs = {pair.name: pair for pair in pairs}
-
-    def describe(self, arn: str) -> dict[str, Any]:
-        if arn not in self._executions:
-            raise UnknownExecution(f"Step Functions knows no execution {arn}")
-        return self._executions[arn]
-
-    def events(self, arn: str, *, after: int = 0) -> list[dict[str, Any]]:
-        return [each for each in self._histories.get(arn.rsplit(":", 1)[-1], []) if each["id"] > after]
-
-    def executions(self, *, running: bool = False, page: int = 100) -> Iterator[dict[str, Any]]:
-        keys = ("executionArn", "name", "status", "startDate", "stopDate")
-        yield from ({key: each[key] for key in keys if key in each} for each in self._executions.values())
-
-    def addresses(self, pairs: Iterable[Pair]) -> dict[str, dict[str, Any]]:
-        def found(allocation: str, server: str | None) -> dict[str, Any]:
-            on = {"InstanceId": PAIR.servers[server], "AssociationId": "eipassoc-x"} if server else {}
-            return {"AllocationId": allocation, "PublicIp": "203.0.113.10", **on}
-
-        idle = PAIR.other(self._live) if self._live else None
-        return {PAIR.production: found(PAIR.production, self._live), PAIR.staging: found(PAIR.staging, idle)}
-
-    def lock(self, pair: str) -> Lock | None:
-        return self.held
-
-    def locks(self) -> dict[str, Lock]:
-        return {self.held.pair: self.held} if self.held else {}
-
-    def delete_lock(self, lock: Lock) -> bool:
-        was, self.held = self.held, None
-        return was == lock
-
-
-OUTPUTS = {"StateMachineArn": MACHINE, "LockTableName": "locks", "PairsPath": "/eip-cutover/pairs"}
+def in_turn(*answers: Any) -> Any:
+    """A call that returns or raises these one after the other, the last one for ever."""
+    left = list(answers)
+    return lambda **_: left.pop(0) if len(left) > 1 else left[0]
 
 
 class Service:
-    """One client: a function or a value per call; what was asked is kept."""
+    """One client of boto3: of each call a function, a value or an exception; a list is the pages of a paginator.
+
+    Every call is kept in `calls`.
+    """
 
     class meta:  # noqa: N801  # as botocore calls it
         region_name = "eu-west-1"
 
+    class exceptions:  # noqa: N801
+        ConditionalCheckFailedException = ClientError
+
     def __init__(self, **answers: Any) -> None:
-        self._answers, self.asked = answers, list[tuple[str, dict[str, Any]]]()
+        self._answers, self.calls = answers, list[tuple[str, dict[str, Any]]]()
 
     def __getattr__(self, name: str) -> Any:
-        def call(*_: object, **asked: Any) -> Any:
-            self.asked.append((name, asked))
-            answer = self._answers[name](**asked) if callable(self._answers[name]) else self._answers[name]
+        def call(**parameters: Any) -> Any:
+            self.calls.append((name, parameters))
+            answer = self._answers[name](**parameters) if callable(self._answers[name]) else self._answers[name]
             if isinstance(answer, Exception):
                 raise answer
             return answer
 
         return call
+
+    def get_paginator(self, name: str) -> Any:
+        class Paginator:
+            def paginate(_, **parameters: Any) -> Iterator[Any]:  # noqa: N805  # `self` is the service
+                token: dict[str, Any] = {}
+                while True:
+                    page = getattr(self, name)(**parameters, **token)
+                    if isinstance(page, list):
+                        yield from page
+                        return
+                    yield page
+                    token = {key: page[key] for key in ("nextToken", "NextToken") if page.get(key)}
+                    if not token:
+                        return
+
+        return Paginator()
 
 
 class _Session:
@@ -164,6 +140,40 @@ class _Session:
 
 
 def session(**services: Service) -> Any:
-    """A session of boto3 with these clients, and CloudFormation's that knows the stack."""
+    """A session of boto3 with these clients, and one of CloudFormation that knows the stack."""
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
     return _Session({"cloudformation": Service(describe_stacks={"Stacks": [{"Outputs": outputs}]}), **services})
+
+
+def account(
+    *executions: Mapping[str, Any],
+    histories: Mapping[str, list[dict[str, Any]]] | None = None,
+    live: str | None = "bittybot",
+    pairs: Iterable[Pair] = (PAIR,),
+    **services: Service,
+) -> Account:
+    """With these executions, newest first, and histories by their names; of web, production is on the server `live`."""
+    described = {each["executionArn"]: each for each in executions}
+
+    def on(allocation: str, server: str | None) -> dict[str, Any]:
+        place = {"InstanceId": PAIR.servers[server], "AssociationId": "eipassoc-x"} if server else {}
+        return {"AllocationId": allocation, "PublicIp": "203.0.113.10", **place}
+
+    def history(executionArn: str, **_: object) -> dict[str, Any]:  # noqa: N803
+        return {"events": (histories or {}).get(executionArn.rsplit(":", 1)[-1], [])[::-1]}
+
+    def parameter(pair: Pair) -> dict[str, str]:
+        value = {"production": pair.production, "staging": pair.staging, "servers": pair.servers}
+        return {"Name": f"{OUTPUTS['PairsPath']}/{pair.name}", "Value": json.dumps(value)}
+
+    addresses = [on(PAIR.production, live), on(PAIR.staging, PAIR.other(live) if live else None)]
+    known = {
+        "stepfunctions": Service(
+            list_executions={"executions": list(executions)},
+            describe_execution=lambda executionArn: described.get(executionArn, refusal("ExecutionDoesNotExist")),  # noqa: N803
+            get_execution_history=history,
+        ),
+        "ssm": Service(get_parameters_by_path={"Parameters": [parameter(pair) for pair in pairs]}),
+        "ec2": Service(describe_addresses={"Addresses": addresses}),
+    }
+    return Account(session(**known, **services))

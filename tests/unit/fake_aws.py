@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The AWS CLI as far as `examples/aws-cli` calls it: answers from a file, and records what it was asked.
+"""The AWS CLI as far as `examples/aws-cli` calls it: answers from a file, and records every call.
 
-FAKE_AWS names a folder with `answers.json`: `start` and `looks`, a list of which the last stays. An answer that is a
-text is an error's code.
+FAKE_AWS names a folder with `answers.json`: `start`, and `described`, a list whose last answer repeats. An answer that
+is a text is an error code.
 """
 
 import json
@@ -22,9 +22,9 @@ def main(words: list[str]) -> int:
     if words[:2] == ["stepfunctions", "start-execution"]:
         answer = answers["start"]
     elif words[:2] == ["stepfunctions", "describe-execution"]:
-        answer = answers["looks"][0]
-        if options["--query"] == "status" and len(answers["looks"]) > 1:
-            answers["looks"].pop(0)
+        answer = answers["described"][0]
+        if options["--query"] == "status" and len(answers["described"]) > 1:
+            answers["described"].pop(0)
             (FOLDER / "answers.json").write_text(json.dumps(answers))
     else:
         answer = "InvalidAction"

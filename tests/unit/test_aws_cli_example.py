@@ -1,4 +1,4 @@
-"""`examples/aws-cli/cutover.sh` against a CLI that answers what it is told to: exit codes, and values that bite."""
+"""`examples/aws-cli/cutover.sh` with a fake AWS CLI: exit codes, and hostile values."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Ran:
 
     @property
     def inputs(self) -> list[Any]:
-        """What StartExecution was given, parsed as JSON."""
+        """The inputs of StartExecution, parsed as JSON."""
         started = [dict(zip(call[2::2], call[3::2], strict=True)) for call in self.calls if "start-execution" in call]
         return [json.loads(options["--input"]) for options in started]
 
@@ -43,8 +43,8 @@ def run(tmp_path: Path) -> Any:
     (programs / "aws").write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
     (programs / "aws").chmod(0o755)
 
-    def run(*looks: Any, start: Any = None, shell: str = "sh", **environment: str) -> Ran:
-        answers = {"start": start or {"executionArn": EXECUTION}, "looks": looks or [DONE]}
+    def run(*described: Any, start: Any = None, shell: str = "sh", **environment: str) -> Ran:
+        answers = {"start": start or {"executionArn": EXECUTION}, "described": described or [DONE]}
         (tmp_path / "answers.json").write_text(json.dumps(answers))
         (tmp_path / "calls.jsonl").write_text("")
         given = {"STATE_MACHINE_ARN": MACHINE, "NAME": "release-8f2c6a9-1", "SERVER": "tao", "SECONDS_APART": "0"}
@@ -68,10 +68,10 @@ OUTCOMES |= {"States.Runtime": OTHER_FAILURE}
 
 
 @pytest.mark.parametrize(("error", "code"), OUTCOMES.items())
-def test_each_failure_has_the_exit_code_of_the_client_and_says_its_cause(run: Any, error: str, code: int) -> None:
-    ran = run(RUNNING, {"status": "FAILED", "error": error, "cause": 'It said "no" $(date).'})
+def test_each_failure_has_the_exit_code_of_the_client_and_its_cause(run: Any, error: str, code: int) -> None:
+    ran = run(RUNNING, {"status": "FAILED", "error": error, "cause": 'Answer "no" $(date).'})
     assert ran.code == code
-    assert f'{error}: It said "no" $(date).' in ran.err
+    assert f'{error}: Answer "no" $(date).' in ran.err
     assert ran.out == ""
 
 
@@ -79,7 +79,7 @@ def test_each_failure_has_the_exit_code_of_the_client_and_says_its_cause(run: An
 def test_an_execution_that_is_stopped_or_times_out_has_its_own_code(run: Any, status: str, code: int) -> None:
     ran = run(RUNNING, {"status": status})
     assert ran.code == code
-    assert "repaired by itself" in ran.err
+    assert "repaired automatically" in ran.err
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -93,16 +93,16 @@ def test_a_dry_run_needs_no_server(run: Any) -> None:
     assert run(DONE, SERVER="", DRY_RUN="true").inputs == [{"dryRun": True}]
 
 
-BITING = ['"', "\\", '\\"', "'", "$(touch bitten)", "`touch bitten`", "; touch bitten", '","dryRun":true,"x":"', "é",
+HOSTILE = ['"', "\\", '\\"', "'", "$(touch run)", "`touch run`", "; touch run", '","dryRun":true,"x":"', "é",
           "--query", "* ?", "%s%n", "&amp;", "a  b", "-n", "\\n"]  # fmt: skip
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("value", BITING)
+@pytest.mark.parametrize("value", HOSTILE)
 def test_no_value_breaks_out_of_its_quotes(run: Any, tmp_path: Path, value: str, shell: str) -> None:
     ran = run(shell=shell, PAIR=value, SERVER=value, EXPECTED_RELEASE=value)
     assert ran.inputs == [{"pair": value, "serverName": value, "expectedRelease": value}]
-    assert not (tmp_path / "bitten").exists()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("key", ["PAIR", "SERVER", "EXPECTED_RELEASE"])
@@ -141,23 +141,23 @@ def test_an_execution_of_the_same_name_and_input_is_followed_and_not_started_aga
     assert "nothing was started now" in ran.err
 
 
-def test_an_execution_of_the_same_name_and_another_input_is_not_taken_for_this_one(run: Any) -> None:
+def test_an_execution_of_the_same_name_and_another_input_is_an_error(run: Any) -> None:
     ran = run({**DONE, "input": '{"serverName":"bittybot"}'}, start="ExecutionAlreadyExists")
     assert (ran.code, ran.out) == (1, "")
     assert "another input" in ran.err
 
 
-def test_a_start_that_aws_refuses_is_told(run: Any) -> None:
+def test_a_start_that_aws_refuses_is_reported(run: Any) -> None:
     ran = run(start="AccessDeniedException")
     assert ran.code == 1
     assert "AccessDeniedException" in ran.err
 
 
-def test_looks_that_fail_for_a_while_do_not_end_it(run: Any) -> None:
+def test_polling_that_fails_for_a_while_goes_on(run: Any) -> None:
     assert run("ThrottlingException", RUNNING, "ExpiredToken", DONE, TRIES="2").code == 0
 
 
-def test_looks_that_go_on_failing_end_it_and_say_that_the_execution_does_not(run: Any) -> None:
+def test_polling_that_keeps_failing_ends_and_says_that_the_execution_continues(run: Any) -> None:
     ran = run(RUNNING, "ExpiredToken", TRIES="3")
     assert ran.code == 1
-    assert f"It goes on: {EXECUTION}" in ran.err
+    assert f"It continues: {EXECUTION}" in ran.err

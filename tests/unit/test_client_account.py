@@ -1,4 +1,4 @@
-"""The client's door to AWS: pages, filters, and what is not there."""
+"""The client's door to AWS: pages, filters, and what does not exist."""
 
 import json
 from datetime import UTC, datetime
@@ -15,36 +15,22 @@ def account(**services: Service) -> Account:
     return Account(session=session(**services))
 
 
-def history(events: list[dict[str, Any]]) -> Service:
-    """Pages of the newest events first, as GetExecutionHistory answers with reverseOrder."""
+@pytest.mark.parametrize(("after", "pages"), [(0, 3), (100, 2), (240, 1), (250, 1)])
+def test_of_a_long_history_only_the_pages_with_new_events_are_read(after: int, pages: int) -> None:
+    events = [event(number, "TaskScheduled") for number in range(250, 0, -1)]
 
     def page(*, reverseOrder: bool, maxResults: int, nextToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803
         assert reverseOrder
-        start = int(nextToken)
-        token = {"nextToken": str(start + maxResults)} if start + maxResults < len(events) else {}
-        return {"events": events[::-1][start : start + maxResults], **token}
+        end = int(nextToken) + maxResults
+        return {"events": events[int(nextToken) : end], "nextToken": str(end) if end < len(events) else None}
 
-    return Service(get_execution_history=page)
-
-
-@pytest.mark.parametrize(("after", "pages"), [(0, 3), (100, 2), (240, 1), (250, 1)])
-def test_of_a_long_history_only_the_pages_with_new_events_are_read(after: int, pages: int) -> None:
-    states = history([event(number, "TaskScheduled") for number in range(1, 251)])
-    found = account(stepfunctions=states).events("arn", after=after)
-    assert [each["id"] for each in found] == list(range(after + 1, 251))
-    assert len(states.asked) == pages
+    states = Service(get_execution_history=page)
+    read = account(stepfunctions=states).events("arn:aws:states:x", after=after)
+    assert [each["id"] for each in read] == list(range(after + 1, 251))
+    assert len(states.calls) == pages
 
 
-def test_executions_are_read_page_by_page_as_they_are_needed() -> None:
-    states = Service(
-        list_executions=lambda nextToken="0", **_: {"executions": [{"name": nextToken}], "nextToken": nextToken + "0"}  # noqa: N803
-    )
-    found = account(stepfunctions=states).executions()
-    assert [next(found)["name"], next(found)["name"]] == ["0", "00"]
-    assert len(states.asked) == 2
-
-
-def test_two_hundred_pairs_are_two_calls_to_ec2_and_an_address_that_is_gone_fails_none() -> None:
+def test_two_hundred_pairs_are_two_calls_to_ec2_and_an_address_that_does_not_exist_fails_none() -> None:
     pairs = [Pair(f"pair-{n}", f"eipalloc-p{n}", f"eipalloc-s{n}", {}) for n in range(200)]
 
     def describe(*, Filters: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
@@ -53,70 +39,63 @@ def test_two_hundred_pairs_are_two_calls_to_ec2_and_an_address_that_is_gone_fail
 
     ec2 = Service(describe_addresses=describe)
     assert len(account(ec2=ec2).addresses(pairs)) == 399
-    assert len(ec2.asked) == 2
+    assert len(ec2.calls) == 2
 
 
-@pytest.mark.parametrize("output", sorted(OUTPUTS))
-def test_a_stack_of_another_project_or_an_older_one_is_named_with_what_is_missing(output: str) -> None:
-    outputs = [{"OutputKey": key, "OutputValue": "x"} for key in OUTPUTS if key != output]
+@pytest.mark.parametrize("key", sorted(OUTPUTS))
+def test_a_stack_of_another_project_is_named_with_the_output_that_it_lacks(key: str) -> None:
+    outputs = [{"OutputKey": other, "OutputValue": "x"} for other in OUTPUTS if other != key]
     cloudformation = Service(describe_stacks={"Stacks": [{"Outputs": outputs}]})
-    with pytest.raises(Problem, match=f"has no output {output}"):
-        _ = account(cloudformation=cloudformation).stack
+    with pytest.raises(Problem, match=f"has no output {key}"):
+        account(cloudformation=cloudformation).output(key)
 
 
-def test_an_execution_of_a_name_is_one_of_the_workflow_and_an_arn_is_itself() -> None:
+def test_a_name_is_an_execution_of_the_workflow_and_an_arn_is_used_unchanged() -> None:
     assert account().arn_of("release-1") == f"{EXECUTION}:release-1"
     assert account().arn_of("arn:aws:states:x") == "arn:aws:states:x"
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
-def test_a_name_that_is_taken_is_the_same_execution_where_its_input_is_the_same(status: str) -> None:
-    taken = refusal("ExecutionAlreadyExists")
+def test_a_name_in_use_is_the_same_execution_if_the_input_is_the_same(status: str) -> None:
     request = {"pair": "web", "serverName": "tao"}
-    before = execution("release-1", status, input='{ "serverName":"tao", "pair":"web" }')
-    states = Service(start_execution=taken, describe_execution=before)
+    existing = execution("release-1", status, input='{ "serverName":"tao", "pair":"web" }')
+    states = Service(start_execution=refusal("ExecutionAlreadyExists"), describe_execution=existing)
     assert account(stepfunctions=states).start("release-1", request) is False
     with pytest.raises(Problem, match="Choose another --name"):
         account(stepfunctions=states).start("release-1", {**request, "dryRun": True})
 
 
-def test_a_call_that_is_tried_again_starts_nothing_twice() -> None:
+def test_a_new_execution_has_the_name_so_that_a_repeated_call_starts_nothing_twice() -> None:
     states = Service(start_execution={"executionArn": "arn"})
     assert account(stepfunctions=states).start("release-1", {"dryRun": True}) is True
-    ((_, asked),) = states.asked
-    assert asked == {"stateMachineArn": MACHINE, "name": "release-1", "input": json.dumps({"dryRun": True})}
+    ((_, parameters),) = states.calls
+    assert parameters == {"stateMachineArn": MACHINE, "name": "release-1", "input": json.dumps({"dryRun": True})}
 
 
-def test_the_time_is_that_of_aws_and_of_this_machine_only_where_aws_does_not_say() -> None:
-    said = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}}}
-    assert moment_of(said) == datetime(2026, 2, 1, 10, tzinfo=UTC)
-    for nothing in ({}, {"ResponseMetadata": {"HTTPHeaders": {"date": "soon"}}}):
-        assert abs((moment_of(nothing) - datetime.now(UTC)).total_seconds()) < 5
+def test_the_time_is_that_of_aws_and_of_this_machine_only_if_aws_does_not_say() -> None:
+    answer = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}}}
+    assert moment_of(answer) == datetime(2026, 2, 1, 10, tzinfo=UTC)
+    for undated in ({}, {"ResponseMetadata": {"HTTPHeaders": {"date": "soon"}}}):
+        assert abs((moment_of(undated) - datetime.now(UTC)).total_seconds()) < 5
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (
-            refusal("AccessDenied", "User: x is\nnot authorized", operation="Scan"),
-            "Scan is not permitted; docs/client.md",
-        ),
+        (refusal("AccessDenied", "x is\nnot authorized", operation="Scan"), "Scan is not permitted; docs/client.md"),
         (refusal("ExpiredToken"), "Renew them"),
-        (
-            refusal("InvalidName", "Bad \x1b[31mname", operation="StartExecution"),
-            "StartExecution failed with InvalidName",
-        ),
+        (refusal("InvalidName", "Bad \x1b[31m", operation="StartExecution"), "StartExecution failed with InvalidName"),
     ],
     ids=str,
 )
-def test_what_aws_refuses_is_one_sentence_without_harm(error: Exception, says: str) -> None:
+def test_an_error_of_aws_is_one_printable_sentence(error: Exception, says: str) -> None:
     assert says in sentence(error)
     assert sentence(error).isprintable()
 
 
-def test_what_is_no_arn_of_an_execution_is_told_and_step_functions_is_not_asked_for_nothing() -> None:
+def test_a_text_that_is_not_the_arn_of_an_execution_is_refused_without_a_call_if_it_is_not_an_arn() -> None:
     states = Service(describe_execution=refusal("InvalidArn"))
     for arn in ("arn:aws:states", "", "by\x1bhand"):
         with pytest.raises(NotAnExecution, match="is not the ARN of an execution"):
             account(stepfunctions=states).describe(arn)
-    assert len(states.asked) == 1
+    assert len(states.calls) == 1

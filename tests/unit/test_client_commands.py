@@ -1,4 +1,4 @@
-"""The whole client in this process, with an AWS that does what the local one cannot."""
+"""The whole client in this process, with an AWS that does what the local AWS cannot."""
 
 import json
 import os
@@ -9,52 +9,41 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from client.commands import main
-from client.result import FAILURES
 from tests.unit.client_doubles import EXECUTION, OUTPUTS, Service, cut_over, event, execution, planned, refusal, session
 
 Capture = pytest.CaptureFixture[str]
 
 
 def states(described: dict[str, Any], **more: Any) -> Service:
-    end = event(4, "ExecutionSucceeded")
-    history = {"events": [*planned("bittybot"), end][::-1]}
+    history = {"events": [*planned("bittybot"), event(4, "ExecutionSucceeded")][::-1]}
     answers = {"start_execution": {"executionArn": "x"}, "describe_execution": described}
     return Service(**{**answers, "get_execution_history": history, **more})
 
 
-@pytest.mark.parametrize(
-    ("described", "code"),
-    [
-        (execution("x", "TIMED_OUT"), 18),
-        (execution("x", "ABORTED"), 17),
-        (execution("x", "FAILED", error="States.Runtime", cause="..."), 19),
-        *((execution("x", "FAILED", error=name, cause="..."), code) for name, code in FAILURES.items() if code < 17),
-    ],
-    ids=lambda value: value.get("error", value["status"]) if isinstance(value, dict) else None,
-)
 @pytest.mark.parametrize("words", [["start"], ["watch", "x"]], ids=lambda words: words[0])
-def test_every_failure_leaves_by_its_exit_code(
-    described: dict[str, Any], code: int, words: list[str], capsys: Capture
-) -> None:
-    assert main([*words, "--json"], session=session(stepfunctions=states(described))) == code
+def test_a_failure_ends_the_client_with_its_exit_code_and_advice(words: list[str], capsys: Capture) -> None:
+    service = states(execution("x", "FAILED", error="RolledBack", cause="..."))
+    assert main([*words, "--json"], session=session(stepfunctions=service)) == 15
     document = json.loads(capsys.readouterr().out)
-    assert (document["exitCode"], bool(document["advice"])) == (code, True)
+    assert (document["exitCode"], bool(document["advice"])) == (15, True)
 
 
-def test_the_input_has_what_was_given_and_nothing_else(capsys: Capture) -> None:
+def test_the_input_has_the_options_that_were_given_and_no_others() -> None:
     service = states(cut_over("x", "bittybot", "tao"))
-    given = ["--pair", "web", "--server", "tao", "--dry-run", "--expected-release", "7", "--name", "release-7-1"]
-    assert main(["start", *given], session=session(stepfunctions=service)) == 0
-    assert main(["start"], session=session(stepfunctions=service)) == 0
-    first, second = [asked for name, asked in service.asked if name == "start_execution"]
+    options = ["--pair", "web", "--server", "tao", "--dry-run", "--expected-release", "7", "--name", "release-7-1"]
+    for words in (options, [], ["--server", ""]):
+        assert main(["start", *words], session=session(stepfunctions=service)) == 0
+    first, second, third = [parameters for name, parameters in service.calls if name == "start_execution"]
     assert first["name"] == "release-7-1"
     assert json.loads(first["input"]) == {"pair": "web", "serverName": "tao", "dryRun": True, "expectedRelease": "7"}
     assert json.loads(second["input"]) == {}
     # Never without a name: the SDK may send the call twice.
     assert second["name"].startswith("cutover-")
+    # An unset variable in CI must not become the idle server: the workflow refuses an empty name.
+    assert json.loads(third["input"]) == {"serverName": ""}
 
 
-def test_a_start_that_got_no_answer_may_have_been_one_and_says_how_to_see(capsys: Capture) -> None:
+def test_a_start_without_an_answer_may_have_started_and_says_how_to_check(capsys: Capture) -> None:
     service = states(execution("x"), start_execution=ReadTimeoutError(endpoint_url="https://states"))
     words = ["start", "--name", "release-7-1", "--stack", "Other", "--json"]
     assert main(words, session=session(stepfunctions=service)) == 1
@@ -64,17 +53,17 @@ def test_a_start_that_got_no_answer_may_have_been_one_and_says_how_to_see(capsys
     assert "cutover.py watch release-7-1 --stack Other\n" in err
 
 
-def test_a_start_that_was_refused_is_one_sentence(capsys: Capture) -> None:
+def test_a_start_that_is_refused_is_one_sentence(capsys: Capture) -> None:
     denied = refusal("AccessDeniedException", operation="StartExecution")
     assert main(["start"], session=session(stepfunctions=states(execution("x"), start_execution=denied))) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_an_execution_that_is_lost_sight_of_goes_on_and_that_is_said(capsys: Capture) -> None:
+def test_an_execution_that_cannot_be_followed_continues_and_the_client_says_so(capsys: Capture) -> None:
     service = states(execution("x"), describe_execution=refusal("ExpiredTokenException"))
     assert main(["start"], session=session(stepfunctions=service)) == 1
     err = capsys.readouterr().err
-    assert "It goes on: arn:aws:states:" in err
+    assert "It continues: arn:aws:states:" in err
     assert "Renew them" in err
 
 
@@ -86,19 +75,19 @@ def test_a_signal_is_an_exit_code_in_every_command_and_leaves_the_handlers_as_th
         os.kill(os.getpid(), number)
 
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    assert main(["status"], session=session(ssm=Service(get_paginator=interrupted))) == code
+    assert main(["status"], session=session(ssm=Service(get_parameters_by_path=interrupted))) == code
     assert signal.signal(signal.SIGTERM, before) == signal.SIG_IGN
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_history_says_by_whom_where_cloudtrail_may_be_asked_and_else_why_not(capsys: Capture) -> None:
+def test_history_says_who_started_an_execution_or_why_that_is_unknown(capsys: Capture) -> None:
     listed = cut_over("release-7", "bittybot", "tao")
     event = {
         "eventSource": "states.amazonaws.com",
         "userIdentity": {"type": "IAMUser", "userName": "alice"},
         "responseElements": {"executionArn": listed["executionArn"]},
     }
-    for trail, by, said in (
+    for trail, by, reason in (
         ({"Events": [{"CloudTrailEvent": json.dumps(event)}]}, "alice", ""),
         (refusal("AccessDeniedException", operation="LookupEvents"), "unknown", "LookupEvents is not permitted"),
     ):
@@ -109,11 +98,11 @@ def test_history_says_by_whom_where_cloudtrail_may_be_asked_and_else_why_not(cap
         assert main(["history"], session=session(**services)) == 0
         out, err = capsys.readouterr()
         assert f"8.2 s  {by}" in out.splitlines()[1]
-        assert said in err
-        assert bool(err) == bool(said)
+        assert reason in err
+        assert bool(err) == bool(reason)
 
 
-def several_pairs() -> Service:
+def two_pairs() -> Service:
     """Parameter Store with the pairs web and shop, a page each."""
 
     def value(pair: str) -> str:
@@ -121,40 +110,41 @@ def several_pairs() -> Service:
         return json.dumps({"production": f"eipalloc-{pair}-p", "staging": f"eipalloc-{pair}-s", "servers": servers})
 
     names = ("web", "shop")
-    return pages([{"Parameters": [{"Name": f"{OUTPUTS['PairsPath']}/{name}", "Value": value(name)}]} for name in names])
+    pages = [{"Parameters": [{"Name": f"{OUTPUTS['PairsPath']}/{name}", "Value": value(name)}]} for name in names]
+    return Service(get_parameters_by_path=pages)
 
 
-def pages(answers: list[Any]) -> Service:
-    class Paginator:
-        def paginate(self, **_: object) -> list[Any]:
-            return answers
-
-    return Service(get_paginator=Paginator)
+@pytest.mark.parametrize("command", ["rollback", "unlock"])
+def test_with_several_pairs_a_command_that_changes_something_needs_a_choice(command: str, capsys: Capture) -> None:
+    assert main([command], session=session(ssm=two_pairs())) == 1
+    assert "The stack serves shop, web; choose with --pair." in capsys.readouterr().err
 
 
-def test_where_there_are_several_pairs_one_must_be_chosen_for_what_changes_something(capsys: Capture) -> None:
-    for command in ("rollback", "unlock"):
-        assert main([command], session=session(ssm=several_pairs())) == 1
-        assert "The stack serves shop, web; choose with --pair." in capsys.readouterr().err
-
-
-def test_status_shows_every_pair_and_each_with_its_own_addresses_and_lock(capsys: Capture) -> None:
+def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture) -> None:
     addresses = [
         {"AllocationId": "eipalloc-web-p", "PublicIp": "203.0.113.1", "InstanceId": "i-web-b", "AssociationId": "x"},
-        {"AllocationId": "eipalloc-web-s", "PublicIp": "203.0.113.2", "InstanceId": "i-web-a", "AssociationId": "y"},
+        {"AllocationId": "eipalloc-web-s", "PublicIp": "203.0.113.2", "NetworkInterfaceId": "eni-1",
+         "AssociationId": "y"},
         {"AllocationId": "eipalloc-shop-p", "PublicIp": "203.0.113.3", "InstanceId": "i-shop-a", "AssociationId": "z"},
-    ]
+    ]  # fmt: skip
     lock = {"pair": "shop", "execution": f"{EXECUTION}:x", "since": "2026-02-01T09:30:00Z", "server": "b"}
     services = {
-        "ssm": several_pairs(),
+        "ssm": two_pairs(),
         "ec2": Service(describe_addresses={"Addresses": addresses}),
-        "dynamodb": pages([{"Items": []}, {"Items": [{key: {"S": value} for key, value in lock.items()}]}]),
+        "dynamodb": Service(scan=[{"Items": []}, {"Items": [{key: {"S": value} for key, value in lock.items()}]}]),
         "stepfunctions": states(execution("x", "RUNNING")),
     }
     assert main(["status", "--json"], session=session(**services)) == 0
     shop, web = json.loads(capsys.readouterr().out)["pairs"]
-    assert (web["pair"], web["live"], web["idle"], web["sound"], web["lock"]) == ("web", "b", "a", True, None)
+    assert (web["pair"], web["live"], web["idle"], web["sound"], web["lock"]) == ("web", "b", "a", False, None)
     assert (shop["pair"], shop["live"], shop["sound"], shop["staging"]) == ("shop", "a", False, None)
     assert shop["lock"] == {**{key: lock[key] for key in ("execution", "since", "server")}, "status": "RUNNING"}
+    assert web["production"] == {
+        "publicIp": "203.0.113.1", "allocationId": "eipalloc-web-p", "associationId": "x",
+        "server": "b", "instanceId": "i-web-b", "privateIp": None,
+    }  # fmt: skip
     assert main(["status"], session=session(**services)) == 0
-    assert "eipalloc-shop-s is not an address of this account and Region" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "203.0.113.1 on b (i-web-b)" in out
+    assert "203.0.113.2 on eni-1, which is not in the pair" in out
+    assert "eipalloc-shop-s is not an address of this account and Region" in out

@@ -1,4 +1,4 @@
-"""Following an execution while AWS is slow, busy, or not to be asked any more."""
+"""Following an execution while AWS is slow, busy, or does not answer any more."""
 
 import io
 from collections.abc import Callable
@@ -8,19 +8,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from client.errors import UnknownExecution
-from client.follow import Follower, LostSight
-from client.result import Result
+from client.account import Account
+from client.follow import CannotFollow, Follower
 from client.screen import Screen
 from tests.unit.client_doubles import (
     BEGAN,
     EXECUTION,
-    AccountInMemory,
+    Service,
     cut_over,
     event,
     execution,
+    in_turn,
     planned,
     refusal,
+    session,
 )
 
 ARN = f"{EXECUTION}:release-1"
@@ -33,65 +34,38 @@ HISTORY = [
 ]
 
 
-class Script(AccountInMemory):
-    """Answers with what was written down for each call, the last of it for ever; an exception is raised."""
-
-    def __init__(self, *, describes: list[Any], histories: list[Any]) -> None:
-        super().__init__()
-        self._describes, self._pages = describes, histories
-        self.asked_after: list[int] = []
-
-    @staticmethod
-    def _next(answers: list[Any]) -> Any:
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def describe(self, arn: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._next(self._describes)
-        return found
-
-    def events(self, arn: str, *, after: int = 0) -> list[dict[str, Any]]:
-        self.asked_after.append(after)
-        return [each for each in self._next(self._pages) if each["id"] > after]
-
-
 class Following:
-    """One follower, its clock, and what it wrote."""
+    """One follower, its clock, and what it wrote. Both calls are answered in turn."""
 
-    def __init__(self, account: Script) -> None:
+    def __init__(self, *, describes: list[Any], histories: list[Any], screen: type[Screen] = Screen) -> None:
+        pages = [each if isinstance(each, Exception) else {"events": each[::-1]} for each in histories]
+        states = Service(describe_execution=in_turn(*describes), get_execution_history=in_turn(*pages))
         self.pauses: list[float] = []
         self._out = io.StringIO()
-        self._follower = Follower(account, ARN, Screen(self._out), sleep=self.pauses.append, monotonic=self._monotonic)
-
-    def result(self) -> Result:
-        return self._follower.result()
+        self.screen = screen(self._out)
+        account = Account(session(stepfunctions=states))
+        self.result = Follower(account, ARN, self.screen, self.pauses.append, lambda: sum(self.pauses)).result
 
     @property
     def lines(self) -> list[str]:
         return self._out.getvalue().splitlines()
 
-    def _monotonic(self) -> float:
-        return sum(self.pauses)
-
 
 RUNNING, ENDED = execution("release-1", "RUNNING"), cut_over("release-1", "bittybot", "tao")
 
 
-def test_states_are_told_once_each_as_the_history_grows() -> None:
-    account = Script(describes=[RUNNING, RUNNING, RUNNING, ENDED], histories=[[], HISTORY[:3], HISTORY[:5], HISTORY])
-    following = Following(account)
+def test_each_state_is_shown_once_as_the_history_grows() -> None:
+    histories = [[], HISTORY[:3], HISTORY[:5], HISTORY]
+    following = Following(describes=[RUNNING, RUNNING, RUNNING, ENDED], histories=histories)
     assert following.result().outcome == "CUT_OVER"
     assert [line.split("  ")[-1] for line in following.lines] == [
         "DescribeAddresses", "plan: it was asked for", "ReassociateProduction",
     ]  # fmt: skip
     assert following.lines[2] == "    0.40 s  ReassociateProduction"
-    assert account.asked_after == [0, 0, 3, 5]
 
 
-def test_it_asks_every_half_second_at_first_and_every_two_seconds_in_the_end() -> None:
-    following = Following(Script(describes=[RUNNING] * 20 + [ENDED], histories=[HISTORY]))
+def test_it_polls_every_half_second_at_first_and_every_two_seconds_in_the_end() -> None:
+    following = Following(describes=[RUNNING] * 20 + [ENDED], histories=[HISTORY])
     following.result()
     assert following.pauses[0] == 0.5
     assert following.pauses == sorted(following.pauses)
@@ -99,21 +73,25 @@ def test_it_asks_every_half_second_at_first_and_every_two_seconds_in_the_end() -
     assert len(following.pauses) == 20
 
 
-def test_an_execution_that_has_ended_already_is_reported_without_a_pause() -> None:
-    following = Following(Script(describes=[ENDED], histories=[HISTORY]))
-    assert following.result().outcome == "CUT_OVER"
-    assert following.pauses == []
+@pytest.mark.parametrize(
+    ("histories", "last_state", "pauses"),
+    [
+        ([HISTORY], "ReassociateProduction", 0),
+        ([HISTORY[:3], HISTORY[:3], HISTORY], "ReassociateProduction", 1),
+        ([HISTORY[:3]], "DescribeAddresses", 3),
+    ],
+    ids=["complete", "late", "never complete"],
+)
+def test_an_execution_that_has_ended_is_reported_at_once_or_when_its_history_is_complete_but_not_for_ever(
+    histories: list[Any], last_state: str, pauses: int
+) -> None:
+    following = Following(describes=[ENDED], histories=histories)
+    result = following.result()
+    assert (result.outcome, result.states[-1]["name"]) == ("CUT_OVER", last_state)
+    assert following.pauses == [0.5] * pauses
 
 
-def test_a_history_that_lags_behind_the_end_is_waited_for_but_not_for_ever() -> None:
-    following = Following(Script(describes=[ENDED], histories=[HISTORY[:3], HISTORY[:3], HISTORY]))
-    assert following.result().states[-1]["name"] == "ReassociateProduction"
-    following = Following(Script(describes=[ENDED], histories=[HISTORY[:3]]))
-    assert following.result().outcome == "CUT_OVER"
-    assert sum(following.pauses) < 3
-
-
-PASSING = [
+TRANSIENT = [
     refusal("ThrottlingException", operation="DescribeExecution"),
     refusal("TooManyRequestsException"),
     refusal("ServiceUnavailable", status=503),
@@ -123,19 +101,19 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize("error", PASSING, ids=repr)
+@pytest.mark.parametrize("error", TRANSIENT, ids=repr)
 @pytest.mark.parametrize("where", ["describes", "histories"])
-def test_what_passes_is_waited_for_and_told_once(error: Exception, where: str) -> None:
+def test_a_transient_error_is_waited_for_and_shown_once(error: Exception, where: str) -> None:
     answers: dict[str, list[Any]] = {"describes": [RUNNING, ENDED], "histories": [HISTORY]}
     answers[where] = [error, error, error, *answers[where]]
-    following = Following(Script(describes=answers["describes"], histories=answers["histories"]))
+    following = Following(**answers)
     assert following.result().outcome == "CUT_OVER"
-    assert sum("Asking again" in line for line in following.lines) == 1
+    assert sum("Trying again" in line for line in following.lines) == 1
 
 
-def test_what_does_not_pass_within_five_minutes_is_given_up() -> None:
-    following = Following(Script(describes=[refusal("ThrottlingException")], histories=[[]]))
-    with pytest.raises(LostSight, match="That was so for 5 min 00 s"):
+def test_an_error_that_lasts_for_five_minutes_is_given_up() -> None:
+    following = Following(describes=[refusal("ThrottlingException")], histories=[[]])
+    with pytest.raises(CannotFollow, match="Gave up after 5 min 00 s"):
         following.result()
     assert 300 <= sum(following.pauses) < 310
 
@@ -149,33 +127,31 @@ def test_what_does_not_pass_within_five_minutes_is_given_up() -> None:
     ],
     ids=repr,
 )
-def test_what_will_not_pass_is_given_up_at_once(error: Exception, says: str) -> None:
-    following = Following(Script(describes=[RUNNING, error], histories=[HISTORY[:2]]))
-    with pytest.raises(LostSight, match=says):
+def test_an_error_that_is_not_transient_is_given_up_at_once(error: Exception, says: str) -> None:
+    following = Following(describes=[RUNNING, error], histories=[HISTORY[:2]])
+    with pytest.raises(CannotFollow, match=says):
         following.result()
     assert len(following.pauses) == 1
 
 
 def test_an_execution_that_was_just_started_may_be_unknown_for_a_moment() -> None:
-    unknown = UnknownExecution("Step Functions knows no execution release-1")
-    following = Following(Script(describes=[unknown, unknown, ENDED], histories=[unknown, HISTORY]))
+    unknown = refusal("ExecutionDoesNotExist")
+    following = Following(describes=[unknown, unknown, ENDED], histories=[unknown, HISTORY])
     assert following.result().outcome == "CUT_OVER"
-    following = Following(Script(describes=[unknown], histories=[[]]))
-    with pytest.raises(LostSight, match="knows no execution"):
+    following = Following(describes=[unknown], histories=[[]])
+    with pytest.raises(CannotFollow, match="knows no execution"):
         following.result()
     assert sum(following.pauses) < 30
 
 
-def test_without_the_permission_for_the_history_the_outcome_is_reported_all_the_same() -> None:
+def test_without_the_permission_for_the_history_the_outcome_is_still_reported() -> None:
     denied = refusal("AccessDeniedException", operation="GetExecutionHistory")
-    following = Following(Script(describes=[RUNNING, RUNNING, ENDED], histories=[denied]))
+    following = Following(describes=[RUNNING, RUNNING, ENDED], histories=[denied])
     assert following.result().outcome == "CUT_OVER"
     assert following.lines == ["The steps cannot be shown: GetExecutionHistory is not permitted."]
 
 
-def test_the_time_shown_on_a_terminal_counts_from_the_start_by_the_clock_of_aws(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_time_shown_on_a_terminal_counts_from_the_start_by_the_clock_of_aws() -> None:
     shown: list[float] = []
 
     class Terminal(Screen):
@@ -187,6 +163,5 @@ def test_the_time_shown_on_a_terminal_counts_from_the_start_by_the_clock_of_aws(
             shown.append(self.seconds())
 
     running = {**RUNNING, "startDate": BEGAN + timedelta(minutes=29)}  # a minute before the answer's Date
-    account = Script(describes=[running, ENDED], histories=[HISTORY])
-    Follower(account, ARN, Terminal(io.StringIO()), sleep=lambda _: None, monotonic=lambda: 1_000.0).result()
+    Following(describes=[running, ENDED], histories=[HISTORY], screen=Terminal).result()
     assert shown[0] == 60

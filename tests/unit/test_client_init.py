@@ -60,7 +60,7 @@ def described(addresses: list[dict[str, Any]], *instances: dict[str, Any]) -> di
     ],
     ids=str,
 )
-def test_whatever_the_instances_are_called_the_pair_is_valid(
+def test_the_pair_is_valid_whatever_the_names_of_the_instances_are(
     names: tuple[str | None, str | None], servers: list[str]
 ) -> None:
     pair = described(ON_TWO, instance(1, names[0]), instance(2, names[1]))
@@ -72,7 +72,7 @@ def test_whatever_the_instances_are_called_the_pair_is_valid(
     assert configured({"pairs": {"web": pair}}.get).pairs["web"].servers == pair["servers"]
 
 
-def test_a_name_that_is_cut_does_not_end_in_a_separator() -> None:
+def test_a_shortened_name_does_not_end_in_a_separator() -> None:
     assert sanitized("x" * 63 + " y") == "x" * 63
     assert server_names([instance(1, "a b"), instance(2, "a-b")]) == ["i-00000001", "i-00000002"]
 
@@ -80,19 +80,19 @@ def test_a_name_that_is_cut_does_not_end_in_a_separator() -> None:
 @pytest.mark.parametrize(
     ("addresses", "instances", "says"),
     [
-        ([], [], ["production address 203.0.113.10 is no Elastic IP of this account in eu-west-1", "staging address"]),
+        ([], [], ["production address 203.0.113.10 is not an Elastic IP of this account in eu-west-1", "staging addr"]),
         ([ON_TWO[0], address(STAGING, "eipalloc-b", None)], [],
          ["staging address 203.0.113.11 (eipalloc-b) is on no server", "--allocation-id eipalloc-b --instance-id"]),
         ([address(PRODUCTION, "eipalloc-a", "i-00000002"), ON_TWO[1]], [], ["on the same instance, i-00000002"]),
         ([ON_TWO[0] | {"ServiceManaged": "alb"}, ON_TWO[1]], [], ["managed by the AWS service alb"]),
         ([ON_TWO[0], {key: value for key, value in ON_TWO[1].items() if key != "InstanceId"}], [],
-         ["is on eni-x, which is not an instance's"]),
+         ["is on eni-x, which belongs to no instance"]),
         (ON_TWO, [instance(1, interfaces=2), instance(2)], ["i-00000001 has 2 network interfaces"]),
         (ON_TWO, [instance(1)], ["i-00000002 is not in this account and Region"]),
     ],
     ids=["unknown", "unassociated", "same instance", "service managed", "no instance", "two interfaces", "no such"],
 )  # fmt: skip
-def test_what_cannot_be_a_pair_is_refused_with_all_that_is_wrong(
+def test_two_addresses_that_are_not_a_pair_are_refused_with_every_problem(
     addresses: list[dict[str, Any]], instances: list[dict[str, Any]], says: list[str]
 ) -> None:
     with pytest.raises(Problem) as refused:

@@ -1,4 +1,4 @@
-"""What an execution came to, and the exit code that says so."""
+"""How an execution ended, and the exit code for it."""
 
 import json
 from typing import Any
@@ -14,11 +14,11 @@ from tests.unit.client_doubles import cut_over, execution, planned
 def of(described: dict[str, Any], *events: dict[str, Any]) -> Result:
     progress = Progress()
     for event in events:
-        list(progress.read(event))
+        progress.read(event)
     return result_of(described, progress)
 
 
-def test_every_success_of_the_workflow_is_0_and_with_details_its_own_code_but_a_cutover() -> None:
+def test_every_success_of_the_workflow_is_0_and_with_details_has_its_own_code_except_a_cutover() -> None:
     results = {name: of(cut_over("x", "bittybot", "tao", outcome=name)) for name in SUCCESSES}
     assert {result.exit_code() for result in results.values()} == {0}
     assert {name: result.exit_code(detailed=True) for name, result in results.items()} == {
@@ -26,50 +26,60 @@ def test_every_success_of_the_workflow_is_0_and_with_details_its_own_code_but_a_
     }  # fmt: skip
 
 
-def test_every_failure_of_the_workflow_has_a_code_of_its_own_and_advice() -> None:
-    results = {name: of(execution("x", "FAILED", error=name, cause="...")) for name in FAILURES}
-    assert [result.exit_code() for result in results.values()] == list(range(10, 17))
-    assert [result.exit_code(detailed=True) for result in results.values()] == list(range(10, 17))
-    assert all(result.advice for result in results.values())
-
-
 @pytest.mark.parametrize(
     ("status", "error", "code"),
-    [("ABORTED", None, 17), ("TIMED_OUT", None, 18), ("TIMED_OUT", "States.Timeout", 18), ("ABORTED", "RolledBack", 17),
-     ("FAILED", "States.Runtime", 19), ("FAILED", None, 19), ("FAILED", "CUT_OVER", 19)],
+    [
+        *(("FAILED", error, code) for code, error in enumerate(FAILURES, start=10)),
+        ("ABORTED", None, 17), ("TIMED_OUT", None, 18), ("TIMED_OUT", "States.Timeout", 18),
+        ("ABORTED", "RolledBack", 17), ("FAILED", "States.Runtime", 19), ("FAILED", None, 19),
+        ("FAILED", "CUT_OVER", 19),
+    ],
 )  # fmt: skip
-def test_an_end_that_is_no_outcome_of_the_workflow_has_a_code_too(status: str, error: str | None, code: int) -> None:
-    result = of(execution("x", status, error=error))
-    assert result.exit_code(detailed=True) == code
+def test_every_failure_has_a_code_and_advice(status: str, error: str | None, code: int) -> None:
+    result = of(execution("x", status, error=error, cause="..."))
+    assert (result.exit_code(), result.exit_code(detailed=True)) == (code, code)
     assert result.advice
 
 
-def test_a_cutover_says_who_was_live_who_is_and_how_long_it_took() -> None:
+def test_a_cutover_reports_who_was_live_who_is_live_and_how_long_it_took() -> None:
     result = of(cut_over("release-1", "bittybot", "tao"))
     assert (result.was_live, result.is_live, result.pair, result.seconds) == ("bittybot", "tao", "web", 8.25)
     summary = dict(result.summary())
-    assert (summary["outcome"], summary["was live"], summary["is live"], summary["took"]) == (
-        "CUT_OVER", "bittybot", "tao", "8.2 s",
-    )  # fmt: skip
-    assert "cause" not in summary
+    assert summary == {
+        "outcome": "CUT_OVER", "pair": "web", "was live": "bittybot", "is live": "tao",
+        "production": "203.0.113.10 on tao (i-b)", "staging": "203.0.113.10 on bittybot (i-a)",
+        "took": "8.2 s", "execution": "release-1",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("error", ["StagingUnhealthy", "PreflightFailed", "RolledBack"])
-def test_where_nothing_was_left_changed_the_same_server_is_live(error: str) -> None:
-    result = of(execution("x", "FAILED", error=error, cause="..."), *planned("tao"))
-    assert (result.was_live, result.is_live, result.pair) == ("tao", "tao", "web")
+@pytest.mark.parametrize(("redrives", "live", "shown"), [(0, "tao", "tao"), (1, None, "unknown; check with `status`")])
+def test_a_failure_that_changed_nothing_leaves_the_same_server_live_unless_it_was_redriven(
+    error: str, redrives: int, live: str | None, shown: str
+) -> None:
+    result = of(execution("x", "FAILED", error=error, cause="...", redriveCount=redrives), *planned("tao"))
+    assert (result.was_live, result.is_live, result.pair) == ("tao", live, "web")
+    assert dict(result.summary())["is live"] == shown
 
 
 @pytest.mark.parametrize("error", ["RollbackFailed", "AddressMoved", "CutoverInProgress", "States.Runtime"])
-def test_where_it_is_not_known_who_is_live_that_is_said(error: str) -> None:
+def test_after_any_other_failure_it_is_unknown_which_server_is_live(error: str) -> None:
     result = of(execution("x", "FAILED", error=error, cause="..."), *planned("tao"))
     assert (result.was_live, result.is_live) == ("tao", None)
-    assert "status" in dict(result.summary())["is live"]
 
 
-def test_an_execution_that_was_redriven_does_not_know_who_is_live() -> None:
-    result = of(execution("x", "FAILED", error="PreflightFailed", cause="...", redriveCount=1), *planned("tao"))
-    assert result.is_live is None
+def test_a_gap_and_a_plan_are_in_the_summary() -> None:
+    output = {"gap": {"requests": 35, "failed": 1, "longestMs": 52}, "plan": {"steps": ["move production"]}}
+    summary = dict(of(execution("x", output=json.dumps(output))).summary())
+    assert summary["gap"] == "1 of 35 requests failed; longest time without a good answer 52 ms"
+    assert summary["would"] == "move production"
+
+
+def test_the_json_has_every_key_that_is_documented_and_no_other() -> None:
+    assert of(cut_over("x", "bittybot", "tao")).to_json().keys() == {
+        "execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "production", "staging", "previous",
+        "plan", "gap", "cause", "advice", "seconds", "healthChecks", "states",
+    }  # fmt: skip
 
 
 def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None:
@@ -82,19 +92,19 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
     )
 
 
-def test_the_output_of_an_execution_that_failed_is_not_its_outcome() -> None:
+def test_the_output_of_a_failed_execution_is_not_its_outcome() -> None:
     output = cut_over("x", "bittybot", "tao")["output"]
     result = of(execution("x", "FAILED", error="RollbackFailed", output=output))
     assert (result.outcome, result.exit_code(), result.is_live) == ("RollbackFailed", 16, None)
 
 
 @pytest.mark.parametrize("output", [None, "", "[]", "7", "{", "{}", '{"production": 7, "previous": []}'])
-def test_an_output_that_says_nothing_is_a_success_all_the_same(output: str | None) -> None:
+def test_an_unusable_output_is_a_success_all_the_same(output: str | None) -> None:
     result = of(execution("x", output=output))
     assert (result.outcome, result.exit_code(detailed=True)) == ("SUCCEEDED", 0)
     json.dumps(result.to_json())
 
 
-def test_the_summary_is_one_line_each_whatever_is_in_the_cause() -> None:
+def test_each_value_of_the_summary_is_one_line_whatever_is_in_the_cause() -> None:
     result = of(execution("x", "FAILED", error="RolledBack", cause="a\nb\x1b[2J\r[red]c"))
     assert dict(result.summary())["cause"] == "a b [2J [red]c"

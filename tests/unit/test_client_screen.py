@@ -1,4 +1,4 @@
-"""What is written to a log, and what to a terminal."""
+"""What is written to a log, and to a terminal."""
 
 import io
 
@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("force", [{"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}, {"CLICOLOR_FORCE": "1"}], ids=str)
-def test_a_log_gets_plain_lines_whatever_the_environment_forces(
+def test_a_log_gets_plain_lines_whatever_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, force: dict[str, str]
 ) -> None:
     for name, value in ({"TERM": "xterm"} | force).items():
@@ -27,7 +27,7 @@ def test_a_log_gets_plain_lines_whatever_the_environment_forces(
     assert out.getvalue() == "a line " * 40 + "\noutcome  CUT_OVER\npair     we [31mb \n"
 
 
-def test_a_dumb_terminal_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal_is_treated_as_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     for term in ("dumb", ""):
         monkeypatch.setenv("TERM", term)
         out = Terminal()
@@ -52,11 +52,11 @@ def test_on_a_terminal_markup_and_escapes_in_data_are_text(monkeypatch: pytest.M
     ("seconds", "text"),
     [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 00 s"), (125.4, "2 min 05 s"), (3725, "1 h 02 min")],
 )
-def test_a_duration_is_as_exact_as_a_person_wants_it(seconds: float, text: str) -> None:
+def test_a_duration_is_rounded_for_a_person(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_columns_are_as_wide_as_they_must_be() -> None:
+def test_columns_are_as_wide_as_needed() -> None:
     assert columns([{"pair": "web", "by": "unknown"}, {"pair": "shopping\n", "by": ""}]) == [
         "pair       by", "web        unknown", "shopping",
     ]  # fmt: skip

@@ -6,33 +6,23 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from client.started_by import PAGES, starters, who
-from tests.unit.client_doubles import AccountInMemory, cut_over, refusal
+from client.account import Account
+from client.started_by import PAGES, caller, started_by
+from tests.unit.client_doubles import Service, cut_over, in_turn, refusal, session
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/Deployer/alice"
 PIPELINE = "arn:aws:sts::111122223333:assumed-role/Pipeline/1770000000"
 EXECUTIONS = [cut_over("release-2", "tao", "bittybot"), cut_over("release-1", "bittybot", "tao")]
 FIRST, SECOND = (each["executionArn"] for each in EXECUTIONS)
+BOB = {"type": "IAMUser", "userName": "bob"}
 
 
-class CloudTrail:
-    """Answers with these pages, or raises."""
-
-    def __init__(self, *pages: Any) -> None:
-        self._pages, self.asked = list(pages), list[dict[str, Any]]()
-
-    def lookup_events(self, **asked: Any) -> Any:
-        self.asked.append(asked)
-        page = self._pages.pop(0) if len(self._pages) > 1 else self._pages[0]
-        if isinstance(page, Exception):
-            raise page
-        return page
+def trail(*pages: Any) -> Service:
+    return Service(lookup_events=in_turn(*pages))
 
 
-def account(trail: CloudTrail) -> AccountInMemory:
-    found = AccountInMemory()
-    found._clients["cloudtrail"] = trail
-    return found
+def names(service: Service, sleep: Any = lambda _: None) -> tuple[dict[str, str], str | None]:
+    return started_by(Account(session(cloudtrail=service)), EXECUTIONS, sleep=sleep)
 
 
 def started(arn: str, identity: object, **more: Any) -> dict[str, str]:
@@ -63,35 +53,37 @@ def started(arn: str, identity: object, **more: Any) -> dict[str, str]:
     ids=str,
 )  # fmt: skip
 def test_an_identity_is_a_name(identity: dict[str, Any], name: str | None) -> None:
-    assert who(identity) == name
+    assert caller(identity) == name
 
 
-def test_each_execution_is_found_by_its_arn_whatever_else_is_in_the_trail() -> None:
+def test_each_execution_is_found_by_its_arn_among_all_the_other_events() -> None:
+    mallory = {"type": "IAMUser", "userName": "mallory"}
     others = [
-        started("arn:of:another", {"type": "IAMUser", "userName": "mallory"}),
-        started(FIRST, {"type": "IAMUser", "userName": "mallory"}, eventSource="somewhere.else"),
+        started("arn:of:another", mallory),
+        started(FIRST, mallory, eventSource="somewhere.else"),
         started(FIRST, None),
         {"CloudTrailEvent": "{"},
         {"CloudTrailEvent": "[]"},
         {},
-        started(FIRST, {"type": "IAMUser", "userName": "x"}, responseElements=None),
+        started(FIRST, mallory, responseElements=None),
     ]
-    trail = CloudTrail(
+    service = trail(
         {"Events": [started(FIRST, {"type": "AssumedRole", "arn": ROLE}), *others], "NextToken": "more"},
-        {"Events": [started(SECOND, {"type": "IAMUser", "userName": "bob"})], "NextToken": "more"},
+        {"Events": [started(SECOND, BOB)], "NextToken": "more"},
     )
     pauses: list[float] = []
-    assert starters(account(trail), EXECUTIONS, sleep=pauses.append) == ({FIRST: "Deployer/alice", SECOND: "bob"}, None)
-    assert pauses == [0.5]  # two requests a second are allowed; and none is made when all are found
-    assert trail.asked[0]["LookupAttributes"] == [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}]
-    assert trail.asked[0]["StartTime"] < EXECUTIONS[1]["startDate"] < trail.asked[0]["EndTime"]
-    assert trail.asked[1]["NextToken"] == "more"
+    assert names(service, pauses.append) == ({FIRST: "Deployer/alice", SECOND: "bob"}, None)
+    assert pauses == [0.5]  # two requests a second are allowed; and no request is made once all are found
+    (_, first), (_, second) = service.calls
+    assert first["LookupAttributes"] == [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}]
+    assert first["StartTime"] < EXECUTIONS[1]["startDate"] < first["EndTime"]
+    assert second["NextToken"] == "more"
 
 
 def test_a_busy_account_is_not_searched_without_end() -> None:
-    trail = CloudTrail({"Events": [], "NextToken": "more"})
-    assert starters(account(trail), EXECUTIONS, sleep=lambda _: None) == ({}, None)
-    assert len(trail.asked) == PAGES
+    service = trail({"Events": [], "NextToken": "more"})
+    assert names(service) == ({}, None)
+    assert len(service.calls) == PAGES
 
 
 @pytest.mark.parametrize(
@@ -99,17 +91,15 @@ def test_a_busy_account_is_not_searched_without_end() -> None:
     [
         (refusal("AccessDeniedException", operation="LookupEvents"), "LookupEvents is not permitted"),
         (refusal("ThrottlingException", operation="LookupEvents"), "LookupEvents failed with ThrottlingException"),
-        (EndpointConnectionError(endpoint_url="https://cloudtrail"), "AWS could not be asked"),
+        (EndpointConnectionError(endpoint_url="https://cloudtrail"), "The call to AWS failed"),
     ],
     ids=repr,
 )
-def test_where_cloudtrail_does_not_say_what_was_found_is_kept_and_the_reason_told(error: Exception, says: str) -> None:
-    first = {"Events": [started(FIRST, {"type": "IAMUser", "userName": "bob"})], "NextToken": "more"}
-    found, why = starters(account(CloudTrail(first, error)), EXECUTIONS, sleep=lambda _: None)
-    assert found == {FIRST: "bob"}
-    assert says in str(why)
+def test_if_cloudtrail_fails_the_names_so_far_are_kept_and_the_reason_is_given(error: Exception, says: str) -> None:
+    by, why_unknown = names(trail({"Events": [started(FIRST, BOB)], "NextToken": "more"}, error))
+    assert by == {FIRST: "bob"}
+    assert says in str(why_unknown)
 
 
-def test_without_executions_cloudtrail_is_not_asked() -> None:
-    trail = CloudTrail(AssertionError("was asked"))
-    assert starters(account(trail), []) == ({}, None)
+def test_without_executions_cloudtrail_is_not_called() -> None:
+    assert started_by(Account(session()), []) == ({}, None)

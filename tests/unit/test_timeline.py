@@ -1,4 +1,4 @@
-"""How a run becomes a picture: which states, which dots, and what is said of them."""
+"""How a run becomes a picture: its states, its dots, and its texts."""
 
 import itertools
 import os
@@ -28,12 +28,9 @@ def good(at: float, milliseconds: float = 10, who: str | None = "tao, release 2"
 
 
 def event(at: float, *, entered: str | None = None, exited: str | None = None) -> dict[str, Any]:
-    details: dict[str, Any] = {"timestamp": datetime.fromtimestamp(AHEAD + at, UTC)}
-    if entered:
-        details["stateEnteredEventDetails"] = {"name": entered}
-    if exited:
-        details["stateExitedEventDetails"] = {"name": exited}
-    return details
+    moment = {"timestamp": datetime.fromtimestamp(AHEAD + at, UTC)}
+    details = {"stateEnteredEventDetails": entered, "stateExitedEventDetails": exited}
+    return moment | {key: {"name": name} for key, name in details.items() if name}
 
 
 def names(panels: Sequence[Panel], width: float = timeline.WIDTH) -> list[Annotation]:
@@ -42,42 +39,29 @@ def names(panels: Sequence[Panel], width: float = timeline.WIDTH) -> list[Annota
     return [text for text in texts if isinstance(text, Annotation) and "-band-" in (text.get_gid() or "")]
 
 
-def test_a_state_is_from_its_entry_to_its_exit_on_the_clock_of_the_requests() -> None:
-    history = [event(1), event(2, entered="A"), event(5, exited="A"), event(6, entered="B"), event(7, exited="B")]
-    assert timeline.bands(history, ahead=AHEAD) == [Band("A", 2, 5), Band("B", 6, 7)]
+@pytest.mark.parametrize(
+    ("history", "bands"),
+    [
+        ([event(1), event(2, entered="A"), event(5, exited="A"), event(6, entered="B"), event(7, exited="B")],
+         [Band("A", 2, 5), Band("B", 6, 7)]),
+        ([event(2, entered="A"), event(4, entered="Fail"), event(4.5)], [Band("A", 2, 4), Band("Fail", 4, 4.5)]),
+        ([event(1, entered="A"), event(1, entered="X"), event(3, exited="X"), event(4, exited="A")],
+         [Band("A", 1, 4), Band("X", 1, 3)]),
+        ([event(1, entered="A"), event(2, exited="A"), event(3, entered="A"), event(5, exited="A")],
+         [Band("A", 1, 2), Band("A", 3, 5)]),
+    ],
+    ids=["to its exit", "without an exit, to the next entry or the end", "nested", "entered twice"],
+)  # fmt: skip
+def test_a_state_is_a_band_on_the_clock_of_the_requests(history: list[dict[str, Any]], bands: list[Band]) -> None:
+    assert timeline.bands(history, ahead=AHEAD) == bands
 
 
-def test_a_state_that_is_never_exited_ends_with_the_next_entry_or_the_history() -> None:
-    history = [event(2, entered="A"), event(4, entered="Fail"), event(4.5)]
-    assert timeline.bands(history, ahead=AHEAD) == [Band("A", 2, 4), Band("Fail", 4, 4.5)]
-
-
-def test_states_within_a_state_are_bands_within_its_band() -> None:
-    history = [
-        event(1, entered="Preflight"),
-        event(1, entered="X"),
-        event(3, exited="X"),
-        event(4, exited="Preflight"),
-    ]
-    assert timeline.bands(history, ahead=AHEAD) == [Band("Preflight", 1, 4), Band("X", 1, 3)]
-
-
-def test_a_state_that_is_entered_twice_is_two_bands() -> None:
-    history = [
-        event(1, entered="Wait"),
-        event(2, exited="Wait"),
-        event(3, entered="Wait"),
-        event(5, exited="Wait"),
-    ]
-    assert timeline.bands(history, ahead=AHEAD) == [Band("Wait", 1, 2), Band("Wait", 3, 5)]
-
-
-def test_a_state_too_short_to_be_seen_is_left_out_unless_it_is_the_last() -> None:
+def test_a_state_that_is_too_short_is_left_out_unless_it_is_the_last() -> None:
     states = [Band("Short", 1, 1.001), Band("Long", 1.001, 3), Band("End", 3, 3)]
     assert [band.name for band in timeline.long_enough(states, 0.01)] == ["Long", "End"]
 
 
-def test_where_every_band_is_asked_for_even_the_shortest_is_seen() -> None:
+def test_with_every_band_even_the_shortest_is_visible() -> None:
     calls = [Band("Describe", 1, 1.001), Band("Move", 1.002, 1.003), Band("Long", 2, 9)]
     seen = [text.get_text() for text in names([Panel("", bands=calls, every_band=True)])]
     assert seen == ["Describe", "Move", "Long"]
@@ -87,7 +71,7 @@ def test_where_every_band_is_asked_for_even_the_shortest_is_seen() -> None:
 
 
 @pytest.mark.parametrize("width", [3.75, timeline.WIDTH, 8.6])
-def test_names_of_states_never_meet_and_stay_within_the_picture(width: float) -> None:
+def test_names_of_states_never_overlap_and_stay_within_the_picture(width: float) -> None:
     """Many short states side by side, in the beginning, the middle and the end of a run."""
     moments = [0, 0.1, 0.2, 0.3, 4.4, 4.5, 4.6, 5, 5.1, 9.7, 9.8, 9.9, 10]
     states = [Band(f"StateNumber{began:.1f}OfVeryMany", began, ended) for began, ended in itertools.pairwise(moments)]
@@ -95,14 +79,14 @@ def test_names_of_states_never_meet_and_stay_within_the_picture(width: float) ->
     labels = names(panels, width)
     assert len(labels) == len(states)
     boxes = [label.get_window_extent() for label in labels]
-    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert not any(box.overlaps(other) for box, other in itertools.combinations(boxes, 2))
     for label, box in zip(labels, boxes, strict=True):
         assert label.axes
         assert label.axes.bbox.x0 <= box.x0
         assert box.x1 <= label.axes.bbox.x1
 
 
-def test_a_server_has_one_colour_whatever_it_runs_and_whoever_else_answers() -> None:
+def test_a_server_has_the_same_colour_whatever_it_runs() -> None:
     alone = timeline.groups(
         [Panel("Run", [good(1), good(2, who="tao, release 4"), Request(3, 9, "tao, release 4", "500")])]
     )
@@ -126,17 +110,13 @@ def test_a_server_has_one_colour_whatever_it_runs_and_whoever_else_answers() -> 
     ids=lambda panel: panel.title,
 )
 def test_any_run_can_be_drawn(panel: Panel) -> None:
-    for panels in ([panel], [panel, panel]):
+    for panels in ([], [panel], [panel, panel]):
         figure = timeline.draw(panels)
         titles = [text for axes in figure.axes for text in axes.texts if text.get_text() == panel.title]
         assert len(titles) == len(panels)
         assert all(title.get_window_extent().x1 <= figure.bbox.x1 for title in titles)
         figure.savefig(BytesIO(), format="png")
         assert timeline.as_svg(figure).startswith("<svg")
-
-
-def test_no_run_at_all_can_be_drawn() -> None:
-    assert timeline.as_svg(timeline.draw([])).startswith("<svg")
 
 
 def test_runs_on_one_picture_have_one_time_axis_counted_from_the_zero_of_each() -> None:
@@ -150,8 +130,8 @@ def test_runs_on_one_picture_have_one_time_axis_counted_from_the_zero_of_each() 
 def test_matplotlib_keeps_its_fonts_in_the_checkout() -> None:
     program = "from local import timeline; timeline.draw([]); import matplotlib; print(matplotlib.get_cachedir())"
     environment = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
-    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, check=True)
-    assert Path(said.stdout.decode().strip()).is_relative_to(LOCAL)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert Path(done.stdout.decode().strip()).is_relative_to(LOCAL)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The client while it follows: watched, interrupted, stopped, on a terminal."""
+"""The client while it follows an execution: `watch`, an interruption, a stop, on a terminal."""
 
 import json
 import os
@@ -11,20 +11,12 @@ import subprocess
 import pytest
 
 from local.aws import LocalAws
-from local.faults import Fault
-from tests.local.client.runs import (
-    CLIENT,
-    Run,
-    another_one_runs,
-    environment,
-    locks,
-    places,
-    until,
-)
+from tests.local.client.runs import CLIENT, Run, environment
+from tests.local.situation import SWAPPED, locks, places, start_slowly, until
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_it_stops_nothing_and_says_how_to_follow_and_how_to_stop(
+def test_an_interruption_stops_nothing_and_says_how_to_follow_and_how_to_stop(
     aws: LocalAws, run: Run, number: signal.Signals, code: int
 ) -> None:
     client = subprocess.Popen(
@@ -36,60 +28,34 @@ def test_interrupted_it_stops_nothing_and_says_how_to_follow_and_how_to_stop(
     )
     until(lambda: locks(aws))
     client.send_signal(number)
-    _, said = client.communicate(timeout=30)
+    _, err = client.communicate(timeout=30)
     assert client.returncode == code
-    assert "Traceback" not in said
-    (arn,) = set(re.findall(r"arn:\S+", said))
-    assert f"cutover.py watch {arn.rsplit(':', 1)[-1]}\n" in said
-    assert f"aws stepfunctions stop-execution --execution-arn {arn}\n" in said
-    assert "repaired by itself" in said
-    watched = run("watch", arn.rsplit(":", 1)[-1], "--json")
+    assert "Traceback" not in err
+    (arn,) = set(re.findall(r"arn:\S+", err))
+    name = arn.rsplit(":", 1)[-1]
+    assert f"cutover.py watch {name}\n" in err
+    assert f"aws stepfunctions stop-execution --execution-arn {arn}\n" in err
+    watched = run("watch", name, "--json")
     assert (watched.returncode, json.loads(watched.stdout)["outcome"]) == (0, "CUT_OVER")
-    assert places(aws) == ("tao", "bittybot")
+    assert places(aws) == SWAPPED
 
 
-def test_an_execution_that_is_stopped_while_it_is_followed_is_17(aws: LocalAws, run: Run) -> None:
-    aws.ec2.faults.inject(Fault(action="DisassociateAddress", kind="slow", seconds=2))
-    arn = aws.start({"serverName": "tao"})
-    client = subprocess.Popen([*CLIENT, "watch", "--json"], env=environment(aws), stdout=subprocess.PIPE, text=True)
-    until(lambda: locks(aws))
-    aws.client("stepfunctions").stop_execution(executionArn=arn, error="Somebody", cause="thought better of it")
-    document = json.loads(client.communicate(timeout=30)[0])
-    assert (client.returncode, document["outcome"], document["execution"]) == (17, "ABORTED", arn)
-    assert "repaired by itself" in document["advice"]
-    assert document["isLive"] is None
-    until(lambda: not locks(aws))
-
-
-def test_watch_follows_what_runs_and_else_reports_the_newest(aws: LocalAws, run: Run) -> None:
+def test_watch_follows_the_execution_that_runs_or_reports_the_newest(aws: LocalAws, run: Run) -> None:
     arn = aws.start({"dryRun": True})
     for words in ([], [arn], [arn.rsplit(":", 1)[-1]]):
         done = run("watch", *words, "--json", "--detailed-exit-code")
         assert (done.returncode, json.loads(done.stdout)["execution"]) == (5, arn)
-    another_one_runs(aws)
-    (lock,) = locks(aws)
+    running = start_slowly(aws)
     aws.execute({"pair": "nobody"})  # newer, and ended
     done = run("watch", "--json")
-    assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, lock["execution"]["S"])
-    nobody = run("watch", "nobody")
-    assert (nobody.returncode, nobody.stdout) == (1, "")
-    assert "knows no execution" in nobody.stderr
-
-
-def test_a_repair_can_be_watched_and_any_other_failure_is_19(aws: LocalAws, run: Run) -> None:
-    another_one_runs(aws)
-    (lock,) = locks(aws)
-    repair = aws.client("stepfunctions").start_execution(
-        stateMachineArn=aws.state_machine_arn + "-repair",
-        input=json.dumps({"execution": lock["execution"]["S"], "status": "ABORTED"}),
-    )["executionArn"]
-    done = run("watch", repair, "--json")
-    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (19, "RepairFailed")
-    until(lambda: not locks(aws))
+    assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, running)
+    unknown = run("watch", "nobody")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "knows no execution" in unknown.stderr
 
 
 def on_a_terminal(aws: LocalAws, *words: str, interrupt_at: str | None = None) -> tuple[int, str]:
-    """What a person sees, colours and all, and the exit code; Ctrl-C where a text is seen."""
+    """The exit code, and what a person sees, colours and all; with a Ctrl-C when a text is seen."""
     ours, theirs = pty.openpty()
     variables = environment(aws, TERM="xterm-256color", COLUMNS="100")
     client = subprocess.Popen(
@@ -101,7 +67,7 @@ def on_a_terminal(aws: LocalAws, *words: str, interrupt_at: str | None = None) -
         if select.select([ours], [], [], 0.2)[0]:
             try:
                 seen += os.read(ours, 65536).decode(errors="replace")
-            except OSError:  # how Linux says that the other side is closed
+            except OSError:  # how Linux reports that the other side is closed
                 break
             if interrupt_at and interrupt_at in seen:
                 client.send_signal(signal.SIGINT)
@@ -110,12 +76,12 @@ def on_a_terminal(aws: LocalAws, *words: str, interrupt_at: str | None = None) -
     return client.wait(timeout=30), seen
 
 
-def test_on_a_terminal_a_line_lives_below_the_others(aws: LocalAws) -> None:
+def test_on_a_terminal_a_live_line_is_below_the_others(aws: LocalAws) -> None:
     code, seen = on_a_terminal(aws, "start", "--server", "tao")
     assert code == 0
-    assert "\x1b[?25l" in seen, "the cursor is hidden while a line lives"
+    assert "\x1b[?25l" in seen, "the cursor is hidden as long as the live line is shown"
     assert "\x1b[?1049h" not in seen, "and the lines stay in the terminal's own screen"
-    assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l"), "and is shown again"
+    assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l"), "and the cursor is shown again"
     assert re.search(r"s  (Preflight|HealthCheckProduction)", seen)
     assert "\x1b[1;32mCUT_OVER" in seen
 
@@ -125,10 +91,4 @@ def test_on_a_terminal_an_interruption_leaves_it_as_it_was(aws: LocalAws) -> Non
     assert code == 130
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
     assert "cutover.py watch cutover-" in seen.replace("\r\n", " ").replace("\n", " ")
-    until(lambda: not locks(aws) and places(aws) == ("tao", "bittybot"))
-
-
-def test_on_a_terminal_names_are_never_read_as_markup(aws: LocalAws) -> None:
-    code, seen = on_a_terminal(aws, "start", "--server", "[bold]x[/nothing]")
-    assert code == 10
-    assert "[bold]x[/nothing]" in seen
+    until(lambda: not locks(aws) and places(aws) == SWAPPED)

@@ -1,4 +1,4 @@
-"""`init`, from two addresses in EC2 to a stack that is synthesized from what it printed, unchanged."""
+"""`init`: from two addresses in EC2 to a stack that is synthesized from its output, unchanged."""
 
 import json
 import subprocess
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from local.aws import PRODUCTION_IP, STAGING_IP, LocalAws
-from local.deployment import ROOT, Deployment, Synthesis, make_runnable
+from local.aws import LocalAws
+from local.deployment import ROOT, Synthesis
 from local.ec2 import Address
 from tests.local.client.runs import CLIENT, environment
 from tests.local.test_ec2_semantics import second_interface
@@ -21,40 +21,22 @@ PRODUCTION, STAGING = "127.0.0.31", "127.0.0.32"
 @pytest.fixture
 def init(quick_aws: LocalAws) -> Init:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        asked = ["init", "--production", PRODUCTION, "--staging", STAGING, *words]
-        return subprocess.run(
-            [*CLIENT, *asked], env=environment(quick_aws), capture_output=True, text=True, check=False
-        )
+        command = [*CLIENT, "init", "--production", PRODUCTION, "--staging", STAGING, *words]
+        return subprocess.run(command, env=environment(quick_aws), capture_output=True, text=True, check=False)
 
     return run
 
 
 @pytest.fixture
 def addresses(quick_aws: LocalAws) -> Any:
-    """Two addresses that no other test has, on no server yet."""
+    """Two addresses that no other test uses, on no server yet."""
     allocated = [quick_aws.ec2.allocate(ip) for ip in (PRODUCTION, STAGING)]
     yield allocated
     for address in allocated:
         quick_aws.ec2.client().release_address(AllocationId=address.allocation_id)
 
 
-def test_what_it_prints_is_deployed_unchanged(tmp_path: Path) -> None:
-    with LocalAws() as aws:
-        asked = ["init", "--production", PRODUCTION_IP, "--staging", STAGING_IP, "--name", "shop"]
-        printed = subprocess.run([*CLIENT, *asked], env=environment(aws), capture_output=True, text=True, check=True)
-        synthesis = Synthesis(pairs=json.loads(printed.stdout), folder=tmp_path, app=ROOT / "app.py")
-        with synthesis.process:
-            assembly = synthesis.finish()
-        make_runnable(assembly)
-        deploying = Deployment(assembly, client_environment=aws.environment, folder=tmp_path)
-        with deploying.process:
-            deploying.finish()
-        execution = aws.execute({"serverName": "bittybot"})
-    assert execution.error is None, execution.cause
-    assert (execution.output["outcome"], execution.output["pair"]) == ("ALREADY_LIVE", "shop")
-
-
-def test_what_it_prints_is_synthesized_unchanged(
+def test_its_output_is_synthesized_unchanged(
     quick_aws: LocalAws, init: Init, addresses: list[Address], tmp_path: Path
 ) -> None:
     instances = [quick_aws.ec2.launch(name) for name in ("Web [blue]", "Web [green]")]
@@ -80,32 +62,19 @@ def test_what_it_prints_is_synthesized_unchanged(
     ), "the placeholder ids are not warned about"
 
 
-def test_what_cannot_be_a_pair_is_told_and_nothing_is_printed(
+def test_an_address_on_no_server_and_a_server_with_two_interfaces_are_refused_with_one_line(
     quick_aws: LocalAws, init: Init, addresses: list[Address]
 ) -> None:
-    def refused() -> str:
-        done = init()
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.count("\n") == 1
-        return done.stderr
-
-    assert f"production address {PRODUCTION} ({addresses[0].allocation_id}) is on no server" in refused()
-    one, other = (quick_aws.ec2.launch(name) for name in ("one", "other"))
-    quick_aws.ec2.associate(addresses[0], one)
-    said = refused()
-    assert "production address" not in said
-    assert f"staging address {STAGING} ({addresses[1].allocation_id}) is on no server" in said
-
-    quick_aws.ec2.associate(addresses[1], other)
-    second_interface(quick_aws.ec2.client(), other)
-    assert f"{other} has 2 network interfaces" in refused()
-
-
-def test_an_address_of_another_account_or_region_is_told(init: Init) -> None:
-    done = init()
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"The production address {PRODUCTION} is no Elastic IP of this account in us-east-1." in done.stderr
-    assert f"The staging address {STAGING} is no Elastic IP" in done.stderr
+    servers = [quick_aws.ec2.launch(name) for name in ("first", "second")]
+    quick_aws.ec2.associate(addresses[0], servers[0])
+    unassociated = init()
+    quick_aws.ec2.associate(addresses[1], servers[1])
+    second_interface(quick_aws.ec2.client(), servers[1])
+    two_interfaces = init()
+    for done in (unassociated, two_interfaces):
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"staging address {STAGING} ({addresses[1].allocation_id}) is on no server" in unassociated.stderr
+    assert f"{servers[1]} has 2 network interfaces" in two_interfaces.stderr
 
 
 @pytest.mark.parametrize(
@@ -113,7 +82,7 @@ def test_an_address_of_another_account_or_region_is_told(init: Init) -> None:
     [["--staging", PRODUCTION], ["--staging", "tao"], ["--production", "::1"], ["--name", "a b"], ["--name", ""]],
     ids=" ".join,
 )
-def test_a_wrong_command_line_is_told_before_aws_is_asked(init: Init, words: list[str]) -> None:
+def test_a_wrong_command_line_is_refused_before_any_call_to_aws(init: Init, words: list[str]) -> None:
     done = init(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Error: Invalid value for" in done.stderr

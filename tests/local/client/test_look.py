@@ -1,4 +1,4 @@
-"""`status` and `history`, and what the client itself cannot do."""
+"""`status` and `history`, and what the client cannot do."""
 
 import json
 import re
@@ -9,19 +9,13 @@ import time
 import pytest
 
 from local.aws import LocalAws
-from tests.local.client.runs import (
-    CLIENT,
-    PROJECT,
-    Run,
-    another_one_runs,
-    environment,
-    locked,
-    locks,
-    until,
-)
+from tests.local.client.runs import CLIENT, PROJECT, Run, environment
+from tests.local.situation import arn_of, locks, put_lock, start_slowly, until
 
 
-def test_status_tells_who_is_live_where_the_addresses_stand_and_that_the_lock_is_free(aws: LocalAws, run: Run) -> None:
+def test_status_shows_which_server_is_live_where_the_addresses_are_and_that_the_lock_is_free(
+    aws: LocalAws, run: Run
+) -> None:
     done = run("status")
     assert done.returncode == 0
     assert re.search("^live +bittybot$", done.stdout, re.MULTILINE)
@@ -34,47 +28,47 @@ def test_status_tells_who_is_live_where_the_addresses_stand_and_that_the_lock_is
     assert pair["staging"]["instanceId"] == aws.servers["tao"].instance_id
 
 
-def test_status_tells_what_is_not_as_it_should_be(aws: LocalAws, run: Run) -> None:
+def test_status_shows_addresses_on_no_server_and_on_another_server(aws: LocalAws, run: Run) -> None:
     aws.place(production="bittybot", staging=None)
-    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
-    assert (pair["live"], pair["sound"], pair["staging"]["server"]) == ("bittybot", False, None)
     aws.ec2.associate(aws.addresses["production"], aws.ec2.launch("elsewhere"))
     (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
-    assert (pair["live"], pair["sound"]) == (None, False)
-    assert "which is not in the pair" in run("status").stdout
+    assert (pair["live"], pair["sound"], pair["staging"]["server"]) == (None, False, None)
+    out = run("status").stdout
+    assert "which is not in the pair" in out
+    assert "on no server" in out
 
 
-def test_status_tells_who_holds_the_lock_and_whether_that_execution_runs(aws: LocalAws, run: Run) -> None:
-    another_one_runs(aws)
+def test_status_shows_who_holds_the_lock_and_whether_that_execution_runs(aws: LocalAws, run: Run) -> None:
+    start_slowly(aws)
     (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
     assert pair["lock"]["status"] == "RUNNING"
     assert pair["lock"]["server"] == "tao"
     until(lambda: not locks(aws))
-    locked(aws, aws.execute({"dryRun": True}).arn)
-    assert "which ended SUCCEEDED" in run("status").stdout
-    locked(aws, f"{aws.state_machine_arn.replace('stateMachine', 'execution')}:nobody")
-    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
-    assert pair["lock"]["status"] == "GONE"
-    locked(aws, "somebody, by hand")
-    assert "which is not an execution" in run("status").stdout
+    for holder, says in (
+        (aws.execute({"dryRun": True}).arn, "which ended SUCCEEDED"),
+        (arn_of(aws, "nobody"), "which no longer exists"),
+        ("someone, by hand", "which is not an execution"),
+    ):
+        put_lock(aws, holder)
+        assert says in run("status").stdout
 
 
-def test_history_tells_the_last_executions(aws: LocalAws, run: Run) -> None:
+def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:
     aws.execute({"serverName": "tao"}, name=f"first-{time.time_ns()}")
-    sick_one = f"second-{time.time_ns()}"
-    aws.servers["bittybot"].make_sick()
-    aws.execute({}, name=sick_one)
+    unhealthy = f"second-{time.time_ns()}"
+    aws.servers["bittybot"].make_unhealthy()
+    aws.execute({}, name=unhealthy)
     done = run("history", "--limit", "2", "--pair", "web")
     assert (done.returncode, done.stderr) == (0, "")
     heading, second, first = done.stdout.splitlines()
     assert heading.split()[:3] == ["when", "outcome", "pair"]
     assert re.search(
-        rf"^20\d\d-\d\d-\d\d .*  StagingUnhealthy  web +tao stays +\d+\.\d s  unknown +{sick_one}$", second
+        rf"^20\d\d-\d\d-\d\d .*  StagingUnhealthy  web +tao stays +\d+\.\d s  unknown +{unhealthy}$", second
     )
     assert re.search("  CUT_OVER +web +bittybot → tao ", first)
     newest, _ = json.loads(run("history", "--limit", "2", "--json").stdout)["executions"]
     assert (newest["name"], newest["outcome"], newest["wasLive"], newest["by"]) == (
-        sick_one, "StagingUnhealthy", "tao", None,
+        unhealthy, "StagingUnhealthy", "tao", None,
     )  # fmt: skip
 
 
@@ -83,14 +77,12 @@ def test_history_tells_the_last_executions(aws: LocalAws, run: Run) -> None:
     [
         (["status"], {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 1, "There are no AWS credentials"),
         (["status"], {"AWS_REGION": None, "AWS_DEFAULT_REGION": None}, 1, "No Region is set"),
-        (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "AWS could not be asked"),
+        (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "The call to AWS failed"),
         (["status"], {"AWS_PROFILE": "nobody"}, 1, "nobody"),
         (["start", "--stack", "Nope"], {}, 1, "There is no stack Nope in us-east-1"),
         (["start"], {"EIP_CUTOVER_STACK": "Nope"}, 1, "There is no stack Nope"),
-        (["status", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack serves web"),
-        (["rollback", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'"),
-        (["unlock", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'"),
-        (["history", "--pair", "wbe"], {}, 1, "There is no pair 'wbe'"),
+        *(([command, "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack serves web")
+          for command in ("status", "rollback", "unlock", "history")),
         (["start", "--colour"], {}, 2, "No such option"),
         (["start", "--name", "a b"], {}, 2, "--name"),
         (["history", "--limit", "0"], {}, 2, "--limit"),
@@ -99,7 +91,7 @@ def test_history_tells_the_last_executions(aws: LocalAws, run: Run) -> None:
         ([], {}, 2, "Usage"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list | dict) else None,
-)
+)  # fmt: skip
 def test_what_cannot_be_done_is_one_clear_sentence(
     run: Run, words: list[str], more: dict[str, str | None], code: int, says: str
 ) -> None:
@@ -111,7 +103,7 @@ def test_what_cannot_be_done_is_one_clear_sentence(
         assert done.stderr.count("\n") == 1
 
 
-def test_without_its_packages_it_says_which_and_from_where(aws: LocalAws) -> None:
+def test_without_its_packages_it_says_which_are_missing_and_how_to_install_them(aws: LocalAws) -> None:
     alone = subprocess.run(
         [CLIENT[0], "-S", CLIENT[1], "status"], env=environment(aws), capture_output=True, text=True, check=False
     )

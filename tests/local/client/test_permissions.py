@@ -1,4 +1,4 @@
-"""`docs/client.md` says what each command may call: what it calls is recorded, and compared."""
+"""`docs/client.md` says what each command calls: its calls are recorded, and compared."""
 
 import re
 import time
@@ -11,20 +11,20 @@ import pytest
 
 from client.commands import main
 from local.aws import LocalAws
-from tests.local.client.runs import locked
+from tests.local.situation import arn_of, put_lock
 
-DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "client.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "client.md"
 
 
 def documented() -> dict[str, set[str]]:
-    """The actions by command: of a row without a command, those of the row above."""
-    found: dict[str, set[str]] = {}
+    """The actions by command; a row without a command belongs to that of the row above."""
+    by_command: dict[str, set[str]] = {}
     rows = re.findall(r"^\| (?:`(\w+)` )?\| (`\w+:.+?) \|", DOCUMENT.read_text(), re.MULTILINE)
     command = ""
     for named, actions in rows:
         command = named or command
-        found.setdefault(command, set()).update(re.findall(r"`(\w+:\w+)`", actions))
-    return found
+        by_command.setdefault(command, set()).update(re.findall(r"`(\w+:\w+)`", actions))
+    return by_command
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def failed(aws: LocalAws) -> None:
 
 
 def dead_lock(aws: LocalAws) -> None:
-    locked(aws, f"{aws.state_machine_arn.replace('stateMachine', 'execution')}:nobody")
+    put_lock(aws, arn_of(aws, "nobody"))
 
 
 @pytest.mark.parametrize(

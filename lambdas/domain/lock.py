@@ -1,0 +1,43 @@
+"""The lock of a pair: an item of the lock table, as the workflow writes it and the client and the functions read it.
+
+Pure: `from_item` takes what DynamoDB answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+# After an execution has ended, a function that it called may still change an address: for its timeout of 30 s
+# (`stacks/functions/functions.py`) and, before that, a cold start. A lock is dead only when that time is over.
+LAST_CALL_SECONDS = 45
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Which execution holds the pair (its ARN), since when (ISO 8601), and which server it is making live.
+
+    `gap` is what `measure_gap` has measured so far, as JSON; None before its first result. An attribute that the item
+    lacks, as in one written by hand, is an empty string.
+    """
+
+    pair: str
+    execution: str
+    since: str
+    server: str
+    gap: str | None = None
+
+    @staticmethod
+    def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
+        values = {key: str(value.get("S", "")) for key, value in item.items()}
+        pair, execution, since, server = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
+        return Lock(pair, execution, since, server, values.get("gap"))
+
+    @property
+    def held_since(self) -> datetime | None:
+        """The moment of `since`; None if it is not a time with a time zone."""
+        try:
+            moment = datetime.fromisoformat(self.since)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else None

@@ -1,0 +1,67 @@
+"""What tests set up on the local AWS, and what they read back."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from domain.lock import Lock
+from local.aws import LocalAws
+from local.faults import Fault
+from local.server import Behaviour
+
+AS_BEFORE, SWAPPED = ("bittybot", "tao"), ("tao", "bittybot")
+T = TypeVar("T")
+
+
+def until(value: Callable[[], T | None], seconds: float = 30) -> T:
+    """The value, as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (result := value()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
+    return result
+
+
+def places(aws: LocalAws) -> tuple[str | None, str | None]:
+    """The servers that hold production and staging."""
+    return aws.holder("production"), aws.holder("staging")
+
+
+def arn_of(aws: LocalAws, name: str) -> str:
+    return f"{aws.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def deploy(aws: LocalAws, behaviour: Behaviour) -> None:
+    """A release on tao, which runs."""
+    aws.servers["tao"].deploy(release=2, behaviour=behaviour)
+    aws.servers["tao"].restart()
+
+
+def start_slowly(aws: LocalAws) -> str:
+    """A cutover to tao that holds the lock and takes some seconds. Returns its ARN."""
+    aws.ec2.faults.inject(Fault(action="DisassociateAddress", kind="slow", seconds=3))
+    arn = aws.start({"serverName": "tao"})
+    until(lambda: locks(aws))
+    return arn
+
+
+def lock_table(aws: LocalAws) -> str:
+    (name,) = aws.client("dynamodb").list_tables()["TableNames"]
+    return str(name)
+
+
+def locks(aws: LocalAws) -> list[Lock]:
+    return [Lock.from_item(item) for item in aws.client("dynamodb").scan(TableName=lock_table(aws))["Items"]]
+
+
+def put_lock(aws: LocalAws, execution: str) -> None:
+    item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": "tao"}
+    text = {key: {"S": value} for key, value in item.items()}
+    aws.client("dynamodb").put_item(TableName=lock_table(aws), Item=text)
+
+
+def tidy(aws: LocalAws) -> None:
+    """Remove all faults and locks."""
+    aws.ec2.faults.clear()
+    for lock in locks(aws):
+        aws.client("dynamodb").delete_item(TableName=lock_table(aws), Key={"pair": {"S": lock.pair}})
