@@ -62,7 +62,7 @@ def _interface(server: Server, instance: Instance) -> NetworkInterface:
     interfaces = instance.interfaces
     if server.network_interface_id is None and len(interfaces) == 1:
         return next(iter(interfaces.values()))
-    if server.network_interface_id in interfaces:
+    if server.network_interface_id and server.network_interface_id in interfaces:
         return interfaces[server.network_interface_id]
     attached = ", ".join(interfaces) or "none"
     if server.network_interface_id is None:

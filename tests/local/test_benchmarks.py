@@ -22,6 +22,7 @@ from benchmarks.load import REQUESTS_A_SECOND, Load
 from benchmarks.methods import HERE, KILLED, process
 from benchmarks.shares import production_share, staging_unassociated
 from benchmarks.summary import summarized
+from health.gap import SAVE_INTERVAL_SECONDS
 from local import environment
 from local.client import Answer
 from local.ec2 import Ec2
@@ -227,5 +228,5 @@ def test_a_state_in_a_branch_and_a_retry_are_transitions_as_well() -> None:
 def test_the_most_that_measuring_costs_is_for_the_longest_time_that_it_takes() -> None:
     assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (
         measure_gap.LONGEST_SECONDS,
-        measure_gap.SAVED_EVERY_SECONDS,
+        SAVE_INTERVAL_SECONDS,
     )

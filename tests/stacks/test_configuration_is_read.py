@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from domain.events import read
 from domain.pair import Pair
-from health.check import checks_of
+from health.check import CheckEvent, checks_of
 from stacks.configuration import pairs
 from stacks.configuration.allowed import Section
 from stacks.configuration.health_check import HttpCheck, HttpsCheck, TcpCheck
@@ -57,8 +58,8 @@ def as_pair(**keys: Any) -> Pair:
 
 
 def as_checks(check: dict[str, Any]) -> str:
-    event = {"healthCheck": written(healthCheck=check)["healthCheck"], "address": ADDRESS, "server": SERVER}
-    return repr(checks_of(event))
+    sent = {"healthCheck": written(healthCheck=check)["healthCheck"], "address": ADDRESS, "server": SERVER}
+    return repr(checks_of(read(CheckEvent, {"execution": "e", **sent})))
 
 
 @pytest.mark.parametrize("key", pairs.Pair.model_fields)

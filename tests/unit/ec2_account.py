@@ -123,7 +123,7 @@ class Ec2Account:
         return [call for call in self.calls if call in CHANGES]
 
     def _interface(self, server: Server) -> Any:
-        owner = {"Name": "attachment.instance-id", "Values": [server.instance_id]}
+        owner: Any = {"Name": "attachment.instance-id", "Values": [server.instance_id]}
         return self._unseen.describe_network_interfaces(Filters=[owner])["NetworkInterfaces"][0]
 
     def _allocation_id(self, name: str) -> str:

@@ -104,7 +104,7 @@ TRANSIENT = [
 @pytest.mark.parametrize("error", TRANSIENT, ids=repr)
 @pytest.mark.parametrize("where", ["describes", "histories"])
 def test_a_transient_error_is_waited_for_and_shown_once(error: Exception, where: str) -> None:
-    answers: dict[str, list[Any]] = {"describes": [RUNNING, ENDED], "histories": [HISTORY]}
+    answers: dict[str, Any] = {"describes": [RUNNING, ENDED], "histories": [HISTORY]}
     answers[where] = [error, error, error, *answers[where]]
     following = Following(**answers)
     assert following.result().outcome == "CUT_OVER"

@@ -27,13 +27,13 @@ class Ec2InMemory(Account):
     region = "eu-west-1"
 
     def __init__(self, addresses: Iterable[dict[str, Any]], instances: Iterable[dict[str, Any]]) -> None:
-        self._addresses, self._instances = list(addresses), {each["InstanceId"]: each for each in instances}
+        self._shown, self._running = list(addresses), {each["InstanceId"]: each for each in instances}
 
     def addresses_of(self, public_ips: Iterable[str]) -> list[dict[str, Any]]:
-        return [each for each in self._addresses if each["PublicIp"] in set(public_ips)]
+        return [each for each in self._shown if each["PublicIp"] in set(public_ips)]
 
     def instances(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        return {each: self._instances[each] for each in ids if each in self._instances}
+        return {each: self._running[each] for each in ids if each in self._running}
 
 
 ON_TWO = [

@@ -18,18 +18,23 @@ CUT_OVER = planned()
 REPAIR = planned(staging=None, asked=BITTYBOT)
 REPAIR_AND_CUT_OVER = planned(staging=None, asked=TAO)
 SECONDARY = {BITTYBOT: "10.0.0.11", TAO: "10.0.0.21"}
-FOREIGN = {"public_ip": "203.0.113.7", "allocation_id": "eipalloc-0dddd", "association_id": "eipassoc-7"}
-OTHER_TEAM = {**FOREIGN, "owner": "123456789012"}
-AUTO_ASSIGNED = {"public_ip": "203.0.113.8", "owner": "amazon"}
+FOREIGN: dict[str, Any] = {
+    "public_ip": "203.0.113.7",
+    "allocation_id": "eipalloc-0dddd",
+    "association_id": "eipassoc-7",
+}
+OTHER_TEAM: dict[str, Any] = {**FOREIGN, "owner": "123456789012"}
+AUTO_ASSIGNED: dict[str, Any] = {"public_ip": "203.0.113.8", "owner": "amazon"}
 
 
-def interface(server: Server, *, second: dict[str, str] | None = None, **primary: str | None) -> NetworkInterface:
+def interface(server: Server, *, second: dict[str, Any] | None = None, **primary: Any) -> NetworkInterface:
     """The interface of a server, with two private addresses, and the public addresses of the pair on the primary."""
     elastic = {BITTYBOT: "198.51.100.1", TAO: "198.51.100.2"}[server]
+    of_primary: dict[str, Any] = {"public_ip": elastic, "owner": "123456789012", **primary}
     return NetworkInterface(
         f"eni-of-{server.name}",
         (
-            PrivateAddress(PRIMARY[server], **{"public_ip": elastic, "owner": "123456789012", **primary}),
+            PrivateAddress(PRIMARY[server], **of_primary),
             PrivateAddress(SECONDARY[server], is_primary=False, **(second or {})),
         ),
     )

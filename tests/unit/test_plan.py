@@ -135,9 +135,9 @@ def test_production_on_no_server_is_refused_with_the_commands_that_help(
 
 
 def test_an_address_on_an_instance_outside_the_pair_is_refused_with_the_command_that_moves_it() -> None:
-    for stray in ({"production": STRANGER}, {"staging": STRANGER}):
+    for production, staging in ((STRANGER, TAO), (BITTYBOT, STRANGER)):
         with pytest.raises(PreflightFailed) as refused:
-            planned(**stray)
+            planned(production=production, staging=staging)
         assert "on eni-of-stranger of i-0cccccccc, which is not in the pair web (bittybot and tao)" in str(
             refused.value
         )

@@ -163,7 +163,7 @@ class Aws:
 
     def launch(self, *, zone: str | None = None) -> str:
         """Launches an instance, if a zone is given in a new subnet there: the instance id."""
-        place = {"SubnetId": self._subnet(zone)} if zone else {}
+        place: dict[str, Any] = {"SubnetId": self._subnet(zone)} if zone else {}
         launched = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, **place)
         return launched["Instances"][0]["InstanceId"]
 
@@ -176,7 +176,7 @@ class Aws:
 
     def associate(self, allocation_id: str, server: str, *, private_ip: str | None = None) -> None:
         """Puts an address on a server, on its primary private address unless another one is given."""
-        chosen = {"PrivateIpAddress": private_ip} if private_ip else {}
+        chosen: dict[str, Any] = {"PrivateIpAddress": private_ip} if private_ip else {}
         self.ec2.associate_address(AllocationId=allocation_id, InstanceId=self.servers[server], **chosen)
 
     def interface_of(self, server: str) -> str:

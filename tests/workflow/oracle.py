@@ -66,8 +66,9 @@ def _in_every_moment(run: Run) -> Iterator[str]:
             yield f"production was on no server at sight {number}, {sight.when}"
         if sight.production is not None and sight.production not in servers:
             yield f"production was on {sight.production} at sight {number}, {sight.when}"
-        stranger = previous is not None and previous.production == run.aws.servers.get("stranger", "none")
-        if stranger and ours and sight.production != previous.production and previous.when != "after a strike":
+        stranger = run.aws.servers.get("stranger", "none")
+        left_alone = previous is None or previous.production != stranger or previous.when == "after a strike"
+        if ours and not left_alone and sight.production != stranger:
             yield f"production was taken from the stranger at sight {number}, {sight.when}"
         previous = sight
 

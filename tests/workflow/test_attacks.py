@@ -20,7 +20,8 @@ from botocore.exceptions import ClientError
 from domain.errors import InvalidRequest
 from domain.pair import Pair, Server
 from domain.request import read_request
-from health.probe import Request, probe
+from health.deadline import Stop
+from health.probe import Target, prober
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from stacks.workflow import cutover as workflow
@@ -328,7 +329,8 @@ def test_a_path_that_only_looks_like_another_host_is_asked_of_the_address_itself
         answering = threading.Thread(target=lambda: asked.append(answer(server)))
         answering.start()
         port = server.getsockname()[1]
-        found = probe(Request(protocol="HTTP", ip="127.0.0.1", port=port, path=check["path"], timeout_seconds=5))
+        target = Target(protocol="HTTP", ip="127.0.0.1", port=port, path=check["path"], timeout_seconds=5)
+        found = prober([target])(target, Stop())
         answering.join()
     assert found.status == 200
     lines = asked[0].decode("ascii").split("\r\n")

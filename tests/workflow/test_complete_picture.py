@@ -1,6 +1,7 @@
 """What can be known without a change is known, and refused, before anything is changed: dry runs and repairs too."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_another_teams_address_on_another_private_address_is_not_in_the_way(aws:
 def test_addresses_of_two_border_groups_cannot_change_places(
     aws: Aws, web: Web, ec2_calls: EC2Calls, dry_run: bool, staging_on: str | None
 ) -> None:
-    tag = {"Key": BORDER_GROUP_TAG, "Value": "us-east-1-bos-1"}
+    tag: Any = {"Key": BORDER_GROUP_TAG, "Value": "us-east-1-bos-1"}
     aws.ec2.create_tags(Resources=[aws.staging], Tags=[tag])
     if staging_on is None:
         aws.disassociate(aws.staging)

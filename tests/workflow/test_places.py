@@ -68,7 +68,7 @@ def test_what_was_interrupted_is_finished_on_the_same_private_addresses(
 ) -> None:
     dead = stopped("HealthCheckProduction")
     aws.disassociate(aws.staging)  # as if it had been stopped just before ReassociateStaging
-    assert aws.places == ("tao", None)
+    assert aws.holder(aws.staging) is None
     if finish == "repair":
         assert aws.repair(dead).outcome == "REPAIRED"
     else:
@@ -105,7 +105,10 @@ def test_production_stays_where_someone_else_put_it_and_the_outcome_says_so(
     aws: Aws, web: Web, ec2_calls: EC2Calls, moment: str
 ) -> None:
     aws.servers["stranger"] = aws.launch()
-    strangers_move = lambda: aws.associate(aws.production, "stranger")  # noqa: E731
+
+    def strangers_move() -> None:
+        aws.associate(aws.production, "stranger")
+
     if moment == "right after our move":
         # After the looks before the lock, before the changes and before the move comes the look after the move.
         ec2_calls.before("DescribeAddresses", strangers_move, nth=5)
