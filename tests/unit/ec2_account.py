@@ -54,6 +54,7 @@ class Ec2Account:
         self.move("production", self.bittybot.instance_id)
         self.move("staging", self.tao.instance_id)
         self.calls: list[str] = []
+        self.slept: list[float] = []
         self.parameters: dict[str, dict[str, Any]] = {}
         self.stale = 0
         self._past = descriptions(self._backend)

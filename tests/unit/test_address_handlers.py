@@ -15,7 +15,7 @@ import describe_addresses
 import describe_restored
 import disassociate_address
 from describe_addresses import refuse_alarms
-from domain.errors import InvalidRequest, MovedMeanwhile, PreflightFailed, Redriven, RollbackFailed
+from domain.errors import InvalidRequest, PreflightFailed, Redriven, RollbackFailed
 from domain.pair import Place
 from tests.unit.ec2_account import Ec2Account
 from tests.unit.handler_calls import CONTEXT
@@ -65,13 +65,6 @@ def describe(request: Any, **event: Any) -> dict[str, Any]:
     return describe_addresses.handler({"execution": "cutover-1", "request": request, **event}, CONTEXT)
 
 
-def test_a_sound_pair_is_planned_for_with_the_places_of_both_addresses(ec2: Ec2Account) -> None:
-    plan = describe({})
-    assert plan["decision"] == "CUT_OVER"
-    assert plan["live"] == ec2.place(ec2.bittybot).to_json()
-    assert plan["idle"] == ec2.place(ec2.tao).to_json()
-
-
 def test_an_interrupted_execution_is_finished_where_it_had_staging(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     place = ec2.place(ec2.tao, primary=False)
@@ -86,15 +79,6 @@ def test_what_no_plan_is_safe_for_is_refused_with_what_was_found(ec2: Ec2Account
     assert (refusal["decision"], refusal["target"]) == ("REFUSED", "-")
     assert "no record says what was begun" in refusal["reason"]
     assert refusal["staging"]["server"] is None
-
-
-def test_a_server_that_is_unfit_is_refused(ec2: Ec2Account) -> None:
-    client = boto3.client("ec2")
-    client.stop_instances(InstanceIds=[ec2.tao.instance_id])
-    refusal = describe({})
-    client.start_instances(InstanceIds=[ec2.tao.instance_id])
-    assert refusal["decision"] == "REFUSED"
-    assert "is to become live and is stopped, not running. Nothing was changed." in refusal["reason"]
 
 
 def test_a_wrong_request_is_an_error_and_ec2_that_shows_no_addresses_a_failed_preflight(ec2: Ec2Account) -> None:
@@ -147,11 +131,11 @@ def test_alarms_that_cannot_be_read_are_refused(monkeypatch: pytest.MonkeyPatch)
 def associate(ec2: Ec2Account, action: str, place: Place, **keys: Any) -> dict[str, Any]:
     event = {"execution": "cutover-1", "action": action, "pair": "web", "redriven": False, **keys}
     event |= {"server": place.server.name, "privateIp": place.private_ip}
-    return associate_address.create_handler(ec2.client, sleep=lambda _: None)(event, CONTEXT)
+    return associate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
 
 
 def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
-    return disassociate_address.create_handler(ec2.client, sleep=lambda _: None)(
+    return disassociate_address.create_handler(ec2.client, sleep=ec2.slept.append)(
         {"execution": "cutover-1", "pair": "web", **keys}, CONTEXT
     )
 
@@ -172,16 +156,6 @@ def test_the_changes_of_a_cutover_return_the_address_as_it_stands_then(ec2: Ec2A
     assert not associate(ec2, "move staging", bittybot, productionOn="tao", comingFrom="tao", firstTry=True)["changed"]
 
 
-def test_a_restored_address_stands_at_its_place(ec2: Ec2Account) -> None:
-    ec2.move("staging", ec2.stranger)
-    place = ec2.place(ec2.tao, primary=False)
-    restored = associate(ec2, "restore", place, address="staging")
-    assert (restored["address"]["privateIp"], restored["changed"]) == (place.private_ip, True)
-    ec2.move("production", ec2.stranger)
-    with pytest.raises(MovedMeanwhile):
-        associate(ec2, "restore", ec2.place(ec2.bittybot), address="production")
-
-
 def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
     place = ec2.place(ec2.tao)
     with pytest.raises(Redriven):
@@ -193,30 +167,19 @@ def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
     assert ec2.calls == []
 
 
-def test_a_rehearsal_changes_nothing_and_says_so(ec2: Ec2Account) -> None:
-    place = ec2.place(ec2.tao)
-    event = {"execution": "cutover-1", "action": "rehearse", "pair": "web", "address": "production"}
-    event |= {"server": "tao", "privateIp": str(place.private_ip)}
-    assert associate_address.create_handler(ec2.client)(event, CONTEXT) == {"changed": False}
-    association = ec2.described("staging")["AssociationId"]
-    assert disassociate(ec2, rehearse=True, associationId=association) == {"changed": False}
-    assert ec2.calls == ["AssociateAddress (dry run)", "DisassociateAddress (dry run)"]
-
-
 # DescribeRestored.
 
 
 def test_a_pair_that_is_sound_as_planned_is_restored_once_a_look_shows_it(ec2: Ec2Account) -> None:
-    slept: list[float] = []
-    handler = describe_restored.create_handler(ec2.client, sleep=slept.append)
+    handler = describe_restored.create_handler(ec2.client, sleep=ec2.slept.append)
     event = {"execution": "cutover-1", "pair": "web", **places(ec2)}
     restored = handler(event, CONTEXT)
     assert (restored["production"]["server"], restored["staging"]["server"]) == ("bittybot", "tao")
-    assert slept == []
+    assert ec2.slept == []
     ec2.take_off("staging")
     with pytest.raises(RollbackFailed) as failed:
         handler(event, CONTEXT)
-    assert sum(slept) > 9
+    assert sum(ec2.slept) > 9
     message = str(failed.value)
     assert message.startswith("Production is on bittybot (i-")
     assert "staging is on no server; production should be on bittybot" in message

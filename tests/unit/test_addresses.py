@@ -7,8 +7,7 @@ import pytest
 from moto import mock_aws
 
 from aws.addresses import VISIBLE_WITHIN_SECONDS, Addresses
-from aws.calls import ec2_client
-from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile, PreflightFailed
+from domain.errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile, PreflightFailed
 from domain.pair import Address, AddressName, Place
 from domain.plan import plan
 from domain.request import Request
@@ -27,78 +26,71 @@ def ec2(account: Ec2Account) -> Ec2Account:
     return account
 
 
-@pytest.fixture
-def slept() -> list[float]:
-    return []
+FIRST_AND_LATER_TRIES = pytest.mark.parametrize(
+    ("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)], ids=["first try", "later try"]
+)
 
 
-@pytest.fixture
-def addresses(ec2: Ec2Account, slept: list[float]) -> Addresses:
-    return Addresses(ec2.pair, ec2.client, sleep=slept.append)
+def door(ec2: Ec2Account) -> Addresses:
+    return Addresses(ec2.pair, ec2.client, sleep=ec2.slept.append)
 
 
-def cut_over(addresses: Addresses, ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
+def cut_over(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
     """Moves production from bittybot to tao."""
-    return addresses.move_production(ec2.place(ec2.tao), coming_from=ec2.bittybot, first_try=first_try)
+    return door(ec2).move_production(ec2.place(ec2.tao), coming_from=ec2.bittybot, first_try=first_try)
 
 
-def repair(addresses: Addresses, ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
+def repair(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
     """Puts staging, which is on no server, on tao."""
-    return addresses.move_staging(ec2.place(ec2.tao), coming_from=None, production_on=ec2.bittybot, first_try=first_try)
+    place = ec2.place(ec2.tao)
+    return door(ec2).move_staging(place, coming_from=None, production_on=ec2.bittybot, first_try=first_try)
 
 
-def take_off(addresses: Addresses, ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
-    return addresses.disassociate_staging(live=ec2.place(ec2.bittybot), idle=ec2.place(ec2.tao), first_try=first_try)
+def take_off(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
+    live, idle = ec2.place(ec2.bittybot), ec2.place(ec2.tao)
+    return door(ec2).disassociate_staging(live=live, idle=idle, first_try=first_try)
 
 
 # Looking.
 
 
-def test_one_look_finds_both_addresses_and_where_they_stand(addresses: Addresses, ec2: Ec2Account) -> None:
-    production, staging = addresses.look()
-    assert (production.name, production.allocation_id, production.server) == (
-        "production",
-        ec2.pair.production,
-        "bittybot",
-    )
-    assert (staging.name, staging.public_ip, staging.server) == ("staging", "198.51.100.2", "tao")
+def test_one_look_finds_both_addresses_and_where_they_stand(ec2: Ec2Account) -> None:
+    production, staging = door(ec2).look()
+    assert (production.allocation_id, production.public_ip) == (ec2.pair.production, "198.51.100.1")
+    assert (staging.allocation_id, staging.public_ip) == (ec2.pair.staging, "198.51.100.2")
+    assert (production.name, production.server) == ("production", "bittybot")
+    assert (staging.name, staging.server) == ("staging", "tao")
     assert production.stands_at(ec2.place(ec2.bittybot))
     assert not production.stands_at(ec2.place(ec2.bittybot, primary=False))
     assert ec2.calls == ["DescribeAddresses"]
 
 
-def test_an_address_on_no_server_has_nothing_but_its_own_ids(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_an_address_on_no_server_has_nothing_but_its_own_ids(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
-    _, staging = addresses.look()
+    _, staging = door(ec2).look()
     assert replace(staging, border_group=None) == Address("staging", ec2.pair.staging, "198.51.100.2")
     assert not staging.is_associated
 
 
-def test_a_service_of_aws_and_a_border_group_are_read(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_a_service_of_aws_and_a_border_group_are_read(ec2: Ec2Account) -> None:
     ec2.describe_more("production", ServiceManaged="nlb", NetworkBorderGroup="us-east-1-bos-1")
-    production, staging = addresses.look()
+    production, staging = door(ec2).look()
     assert (production.service_managed, production.border_group) == ("nlb", "us-east-1-bos-1")
     assert staging.service_managed is None
 
 
-def test_the_slowest_call_of_a_client_ends_within_21_seconds() -> None:
-    config = ec2_client().meta.config
-    assert config.retries == {"mode": "standard", "total_max_attempts": 3}  # type: ignore[attr-defined]
-    assert (config.connect_timeout, config.read_timeout) == (2, 5)  # type: ignore[attr-defined]
-
-
-def test_a_look_of_an_address_that_does_not_exist_is_refused(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_a_look_of_an_address_that_does_not_exist_is_refused(ec2: Ec2Account) -> None:
     ec2.fail("DescribeAddresses", "InvalidAllocationID.NotFound")
     with pytest.raises(EC2Refused, match=f"DescribeAddresses of {ec2.pair.production} and .* failed with"):
-        addresses.look()
+        door(ec2).look()
 
 
 # Moving production.
 
 
-def test_production_is_moved_to_the_private_address_of_the_place(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_production_is_moved_to_the_private_address_of_the_place(ec2: Ec2Account) -> None:
     place = ec2.place(ec2.tao, primary=False)
-    address, changed = addresses.move_production(place, coming_from=ec2.bittybot, first_try=True)
+    address, changed = door(ec2).move_production(place, coming_from=ec2.bittybot, first_try=True)
     assert changed
     assert address.stands_at(place)
     assert ec2.parameters["AssociateAddress"] == {
@@ -111,105 +103,76 @@ def test_production_is_moved_to_the_private_address_of_the_place(addresses: Addr
 
 
 @pytest.mark.parametrize("first_try", [True, False])
-def test_production_that_stands_there_is_left_alone(addresses: Addresses, ec2: Ec2Account, first_try: bool) -> None:
+def test_production_that_stands_there_is_left_alone(ec2: Ec2Account, first_try: bool) -> None:
     place = ec2.place(ec2.bittybot)
-    address, changed = addresses.move_production(place, coming_from=ec2.tao, first_try=first_try)
+    address, changed = door(ec2).move_production(place, coming_from=ec2.tao, first_try=first_try)
     assert (address.server, changed) == ("bittybot", False)
     assert ec2.changes == []
 
 
-@pytest.mark.parametrize(("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)])
+@FIRST_AND_LATER_TRIES
 def test_production_that_someone_else_moved_is_not_touched(
-    addresses: Addresses, ec2: Ec2Account, first_try: bool, error: type[Exception]
+    ec2: Ec2Account, first_try: bool, error: type[Exception]
 ) -> None:
     ec2.move("production", ec2.stranger)
     with pytest.raises(error, match=rf"is on eni-\w+ of {ec2.stranger}, which is not in the pair; the plan was made"):
-        cut_over(addresses, ec2, first_try=first_try)
+        cut_over(ec2, first_try=first_try)
     assert ec2.changes == []
 
 
-def test_a_change_counts_once_a_look_shows_it(addresses: Addresses, ec2: Ec2Account, slept: list[float]) -> None:
+def test_a_change_counts_once_a_look_shows_it(ec2: Ec2Account) -> None:
     ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 3))
-    address, changed = cut_over(addresses, ec2)
+    address, changed = cut_over(ec2)
     assert (address.server, changed) == ("tao", True)
-    assert len(slept) == 3
+    assert len(ec2.slept) == 3
     assert ec2.changes == ["AssociateAddress"]
 
 
-def test_a_change_that_never_shows_may_be_tried_again(
-    addresses: Addresses, ec2: Ec2Account, slept: list[float]
-) -> None:
+def test_a_change_that_never_shows_may_be_tried_again(ec2: Ec2Account) -> None:
     ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 1000))
     with pytest.raises(EC2Unavailable, match=r"accepted to associate .* does not show it yet"):
-        cut_over(addresses, ec2)
-    assert sum(slept) == pytest.approx(VISIBLE_WITHIN_SECONDS, abs=1)
+        cut_over(ec2)
+    assert sum(ec2.slept) == pytest.approx(VISIBLE_WITHIN_SECONDS, abs=1)
 
 
-def test_an_answer_that_was_lost_is_found_by_the_next_try(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_an_answer_that_was_lost_is_found_by_the_next_try(ec2: Ec2Account) -> None:
     ec2.lose_answer("AssociateAddress")
     with pytest.raises(EC2Unavailable, match="got no answer"):
-        cut_over(addresses, ec2)
-    address, changed = cut_over(addresses, ec2, first_try=False)
+        cut_over(ec2)
+    address, changed = cut_over(ec2, first_try=False)
     assert (address.server, changed) == ("tao", False)
     assert ec2.changes == ["AssociateAddress"]
-
-
-@pytest.mark.parametrize(
-    ("code", "status", "error"),
-    [
-        ("InternalError", 400, EC2Unavailable),
-        ("IncorrectInstanceState", 400, EC2Unavailable),
-        ("InvalidInstanceID", 400, EC2Unavailable),
-        ("SomethingNew", 500, EC2Unavailable),
-        ("EC2ThrottledException", 503, EC2Throttled),
-        ("RequestLimitExceeded", 503, EC2Throttled),
-        ("Throttling", 400, EC2Throttled),
-        ("ThrottlingException", 400, EC2Throttled),
-        ("Resource.AlreadyAssociated", 400, EC2Refused),
-        ("UnauthorizedOperation", 403, EC2Refused),
-        ("AuthFailure", 403, EC2Refused),
-    ],
-)
-def test_what_ec2_says_becomes_an_error_that_says_whether_to_try_again(
-    addresses: Addresses, ec2: Ec2Account, code: str, status: int, error: type[Exception]
-) -> None:
-    ec2.fail("AssociateAddress", code, status)
-    with pytest.raises(error, match=f"AssociateAddress of the production address .* failed with {code}: EC2 says why"):
-        cut_over(addresses, ec2)
-    assert ec2.holders == ("bittybot", "tao")
 
 
 # Moving staging.
 
 
-def test_staging_is_moved_from_the_server_that_it_is_expected_on(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_staging_is_moved_from_the_server_that_it_is_expected_on(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     secondary = ec2.place(ec2.bittybot, primary=False)
-    addresses.restore("staging", secondary)
-    address, changed = addresses.move_staging(
+    door(ec2).restore("staging", secondary)
+    address, changed = door(ec2).move_staging(
         ec2.place(ec2.tao), coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True
     )
     assert (address.server, changed) == ("tao", True)
     assert ec2.parameters["AssociateAddress"]["AllowReassociation"] is True
     with pytest.raises(AddressMoved, match="is on tao"):
-        addresses.move_staging(secondary, coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True)
+        door(ec2).move_staging(secondary, coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True)
 
 
-def test_staging_that_must_be_on_no_server_is_put_on_one_without_reassociation(
-    addresses: Addresses, ec2: Ec2Account
-) -> None:
+def test_staging_that_must_be_on_no_server_is_put_on_one_without_reassociation(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
-    address, changed = repair(addresses, ec2)
+    address, changed = repair(ec2)
     assert (address.server, changed) == ("tao", True)
     assert ec2.parameters["AssociateAddress"]["AllowReassociation"] is False
-    assert repair(addresses, ec2)[1] is False
+    assert repair(ec2)[1] is False
     assert ec2.changes == ["AssociateAddress"]
 
 
-@pytest.mark.parametrize(("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)])
+@FIRST_AND_LATER_TRIES
 @pytest.mark.parametrize("stale", [False, True])
 def test_staging_that_someone_else_put_elsewhere_stays_there_even_if_no_look_showed_it(
-    addresses: Addresses, ec2: Ec2Account, first_try: bool, error: type[Exception], stale: bool
+    ec2: Ec2Account, first_try: bool, error: type[Exception], stale: bool
 ) -> None:
     ec2.take_off("staging")
     if stale:
@@ -217,89 +180,83 @@ def test_staging_that_someone_else_put_elsewhere_stays_there_even_if_no_look_sho
     else:
         ec2.move("staging", ec2.stranger)
     with pytest.raises(error, match=f"staging .* of {ec2.stranger}, which is not in .* plan was made with it on no"):
-        repair(addresses, ec2, first_try=first_try)
+        repair(ec2, first_try=first_try)
     assert ec2.holder("staging") == ec2.stranger
     assert ec2.changes == (["AssociateAddress"] if stale else []), "EC2 refuses what a look does not show"
 
 
-def test_staging_that_ec2_calls_associated_and_a_look_does_not_may_be_tried_again(
-    addresses: Addresses, ec2: Ec2Account
-) -> None:
+def test_staging_that_ec2_calls_associated_and_a_look_does_not_may_be_tried_again(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     ec2.fail("AssociateAddress", "Resource.AlreadyAssociated")
     with pytest.raises(EC2Unavailable, match=r"DescribeAddresses shows the staging address .* on no server"):
-        repair(addresses, ec2)
+        repair(ec2)
 
 
-def test_a_call_that_meets_its_own_effect_has_succeeded(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_a_call_that_meets_its_own_effect_has_succeeded(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     ec2.lose_answer("AssociateAddress", "Resource.AlreadyAssociated")
-    address, changed = repair(addresses, ec2)
+    address, changed = repair(ec2)
     assert (address.server, changed) == ("tao", True)
 
 
-@pytest.mark.parametrize(("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)])
-def test_staging_is_not_moved_if_production_moved(
-    addresses: Addresses, ec2: Ec2Account, first_try: bool, error: type[Exception]
-) -> None:
+@FIRST_AND_LATER_TRIES
+def test_staging_is_not_moved_if_production_moved(ec2: Ec2Account, first_try: bool, error: type[Exception]) -> None:
     ec2.take_off("staging")
     ec2.move("production", ec2.stranger)
     with pytest.raises(error, match="The production address"):
-        repair(addresses, ec2, first_try=first_try)
+        repair(ec2, first_try=first_try)
     assert ec2.changes == []
 
 
-def test_production_that_moved_while_staging_did_is_reported(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_production_that_moved_while_staging_did_is_reported(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     ec2.before("AssociateAddress", lambda: ec2.move("production", ec2.stranger))
     with pytest.raises(MovedMeanwhile, match="The production address"):
-        repair(addresses, ec2)
+        repair(ec2)
 
 
-def test_staging_is_never_put_where_production_stands(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_staging_is_never_put_where_production_stands(ec2: Ec2Account) -> None:
     live = ec2.place(ec2.bittybot)
     with pytest.raises(EC2Unavailable, match=r"is on bittybot; associating the staging address .* would displace it"):
-        addresses.move_staging(live, coming_from=ec2.tao, production_on=ec2.bittybot, first_try=True)
+        door(ec2).move_staging(live, coming_from=ec2.tao, production_on=ec2.bittybot, first_try=True)
     with pytest.raises(EC2Unavailable, match="would displace it"):
-        addresses.restore("staging", live)
+        door(ec2).restore("staging", live)
     assert ec2.changes == []
 
 
 # Restoring.
 
 
-def test_an_address_that_seems_to_be_there_is_restored_all_the_same(addresses: Addresses, ec2: Ec2Account) -> None:
-    cut_over(addresses, ec2)
+def test_an_address_that_seems_to_be_there_is_restored_all_the_same(ec2: Ec2Account) -> None:
+    cut_over(ec2)
     ec2.stale = 1  # the next look shows production on bittybot
-    assert addresses.restore("production", ec2.place(ec2.bittybot))[1]
+    assert door(ec2).restore("production", ec2.place(ec2.bittybot))[1]
     assert ec2.holder("production") == "bittybot"
 
 
-def test_production_that_someone_else_put_on_a_third_instance_stays_there(
-    addresses: Addresses, ec2: Ec2Account
-) -> None:
+def test_production_that_someone_else_put_on_a_third_instance_stays_there(ec2: Ec2Account) -> None:
     ec2.move("production", ec2.stranger)
     with pytest.raises(MovedMeanwhile, match=f"of {ec2.stranger}, which is not in the pair. .* it stays there"):
-        addresses.restore("production", ec2.place(ec2.bittybot))
+        door(ec2).restore("production", ec2.place(ec2.bittybot))
     assert ec2.changes == []
 
 
-def test_production_on_no_server_is_restored(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_production_on_no_server_is_restored(ec2: Ec2Account) -> None:
     ec2.take_off("production")
-    addresses.restore("production", ec2.place(ec2.bittybot))
+    door(ec2).restore("production", ec2.place(ec2.bittybot))
     assert ec2.holder("production") == "bittybot"
 
 
 @pytest.mark.parametrize("staging_on", ["stranger", "no server", "bittybot's other private address"])
-def test_staging_is_restored_from_anywhere(addresses: Addresses, ec2: Ec2Account, staging_on: str) -> None:
+def test_staging_is_restored_from_anywhere(ec2: Ec2Account, staging_on: str) -> None:
     if staging_on == "stranger":
         ec2.move("staging", ec2.stranger)
     elif staging_on == "no server":
         ec2.take_off("staging")
     else:
-        addresses.restore("staging", ec2.place(ec2.bittybot, primary=False))
+        door(ec2).restore("staging", ec2.place(ec2.bittybot, primary=False))
     idle = ec2.place(ec2.tao, primary=False)
-    address, changed = addresses.restore("staging", idle)
+    address, changed = door(ec2).restore("staging", idle)
     assert changed
     assert address.stands_at(idle)
     assert ec2.holders == ("bittybot", "tao")
@@ -308,48 +265,43 @@ def test_staging_is_restored_from_anywhere(addresses: Addresses, ec2: Ec2Account
 # Taking staging off.
 
 
-def test_staging_is_taken_off_once(addresses: Addresses, ec2: Ec2Account) -> None:
-    address, changed = take_off(addresses, ec2)
+def test_staging_is_taken_off_once(ec2: Ec2Account) -> None:
+    address, changed = take_off(ec2)
     assert (address.is_associated, changed) == (False, True)
-    assert take_off(addresses, ec2, first_try=False)[1] is False
+    assert take_off(ec2, first_try=False)[1] is False
     assert ec2.changes == ["DisassociateAddress"]
 
 
 @pytest.mark.parametrize("code", ["InvalidAssociationID.NotFound", "UnauthorizedOperation"])
-def test_an_association_that_is_gone_is_as_good_as_ended(addresses: Addresses, ec2: Ec2Account, code: str) -> None:
+def test_an_association_that_is_gone_is_as_good_as_ended(ec2: Ec2Account, code: str) -> None:
     ec2.lose_answer("DisassociateAddress", code)
-    assert not take_off(addresses, ec2)[0].is_associated
+    assert not take_off(ec2)[0].is_associated
     ec2.move("staging", ec2.tao.instance_id)
     ec2.fail("DisassociateAddress", code)
     with pytest.raises(EC2Refused, match=f"DisassociateAddress of the staging address .* failed with {code}"):
-        take_off(addresses, ec2)
+        take_off(ec2)
 
 
 @pytest.mark.parametrize("moved", ["production", "staging"])
-def test_staging_stays_where_it_is_if_either_address_moved(addresses: Addresses, ec2: Ec2Account, moved: str) -> None:
+def test_staging_stays_where_it_is_if_either_address_moved(ec2: Ec2Account, moved: str) -> None:
     ec2.move(moved, ec2.stranger)
     with pytest.raises(AddressMoved, match=rf"The {moved} address .* of {ec2.stranger}"):
-        take_off(addresses, ec2)
+        take_off(ec2)
     assert ec2.changes == []
 
 
-def test_staging_that_someone_took_off_before_the_first_try_has_moved(addresses: Addresses, ec2: Ec2Account) -> None:
+def test_staging_that_someone_took_off_before_the_first_try_has_moved(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     with pytest.raises(AddressMoved, match=r"is on no server; the plan was made with it on tao \(i-"):
-        take_off(addresses, ec2)
+        take_off(ec2)
 
 
 # Servers whose network interfaces are configured.
 
 
-@pytest.fixture
-def on_interfaces(ec2: Ec2Account) -> Addresses:
+def test_an_address_is_put_on_the_interface_that_is_configured(ec2: Ec2Account) -> None:
     bittybot, tao = (replace(each, network_interface_id=ec2.interface_of(each)) for each in ec2.pair.servers)
-    return Addresses(replace(ec2.pair, servers=(bittybot, tao)), ec2.client)
-
-
-def test_an_address_is_put_on_the_interface_that_is_configured(on_interfaces: Addresses, ec2: Ec2Account) -> None:
-    bittybot, tao = on_interfaces.pair.servers
+    on_interfaces = Addresses(replace(ec2.pair, servers=(bittybot, tao)), ec2.client)
     address, _ = on_interfaces.move_production(Place(tao), coming_from=bittybot, first_try=True)
     assert address.server == "tao"
     assert ec2.parameters["AssociateAddress"]["NetworkInterfaceId"] == ec2.interface_of(ec2.tao)
@@ -371,11 +323,9 @@ def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_o
 
 
 @pytest.mark.parametrize("name", ["production", "staging"])
-def test_a_rehearsal_asks_for_the_very_move_and_changes_nothing(
-    addresses: Addresses, ec2: Ec2Account, name: AddressName
-) -> None:
+def test_a_rehearsal_asks_for_the_very_move_and_changes_nothing(ec2: Ec2Account, name: AddressName) -> None:
     place = ec2.place(ec2.bittybot, primary=False)
-    addresses.rehearse_associate(name, place)
+    door(ec2).rehearse_associate(name, place)
     assert ec2.parameters["AssociateAddress"] == {
         "AllocationId": ec2.pair.production if name == "production" else ec2.pair.staging,
         "AllowReassociation": True,
@@ -383,24 +333,19 @@ def test_a_rehearsal_asks_for_the_very_move_and_changes_nothing(
         "InstanceId": ec2.bittybot.instance_id,
         "PrivateIpAddress": place.private_ip,
     }
-    addresses.rehearse_disassociate(ec2.described("staging")["AssociationId"])
+    door(ec2).rehearse_disassociate(ec2.described("staging")["AssociationId"])
     assert ec2.calls == ["AssociateAddress (dry run)", "DisassociateAddress (dry run)"]
     assert ec2.holders == ("bittybot", "tao")
 
 
-@pytest.mark.parametrize(
-    ("code", "error"), [("UnauthorizedOperation", PreflightFailed), ("RequestLimitExceeded", EC2Throttled)]
-)
-def test_a_missing_permission_is_a_failed_preflight_and_a_throttled_rehearsal_is_tried_again(
-    addresses: Addresses, ec2: Ec2Account, code: str, error: type[Exception]
-) -> None:
-    ec2.fail("AssociateAddress", code)
-    with pytest.raises(error, match=f"AssociateAddress of {ec2.pair.production} .* failed with {code}"):
-        addresses.rehearse_associate("production", ec2.place(ec2.tao))
-    ec2.fail("DisassociateAddress", code)
-    with pytest.raises(error, match=rf"DisassociateAddress of .* \(eipassoc-1\) failed with {code}"):
-        addresses.rehearse_disassociate("eipassoc-1")
-    assert len(ec2.calls) == 2
+def test_a_missing_permission_is_a_failed_preflight(ec2: Ec2Account) -> None:
+    ec2.fail("AssociateAddress", "UnauthorizedOperation")
+    with pytest.raises(PreflightFailed, match=f"AssociateAddress of {ec2.pair.production} with tao .* failed with"):
+        door(ec2).rehearse_associate("production", ec2.place(ec2.tao))
+    ec2.fail("DisassociateAddress", "UnauthorizedOperation")
+    with pytest.raises(PreflightFailed, match=r"DisassociateAddress of .* \(eipassoc-1\) failed with"):
+        door(ec2).rehearse_disassociate("eipassoc-1")
+    assert len(ec2.calls) == 2, "a rehearsal is one call"
 
 
 def test_an_address_reads_as_a_person_would_say_it() -> None:

@@ -157,6 +157,10 @@ def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None
     )
 
 
+def test_an_interface_that_is_configured_and_not_attached_is_refused_though_another_one_is() -> None:
+    assert "attached: eni-0." in refusal(with_tao_on("eni-2"), picture(tao=instance(ETH0)))
+
+
 # Someone else's Elastic IP is never displaced.
 
 
@@ -168,6 +172,10 @@ def test_another_teams_elastic_ip_where_staging_would_go_is_refused_with_the_com
     assert message.startswith("tao (i-0bbbbbbbb) holds the Elastic IP 203.0.113.7 on its private address 10.0.0.20.")
     assert "It is not one of pair web" in message
     assert "aws ec2 disassociate-address --association-id eipassoc-7" in message
+
+
+def test_another_teams_elastic_ip_where_production_has_just_been_is_refused() -> None:
+    assert "10.0.0.10" in refusal(CUT_OVER, picture(bittybot=instance(interface(BITTYBOT, **OTHER_TEAM))))
 
 
 def test_another_teams_elastic_ip_on_another_private_address_is_no_obstacle() -> None:

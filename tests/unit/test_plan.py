@@ -58,21 +58,15 @@ def test_in_an_unsound_pair_an_empty_input_is_refused_with_the_two_inputs_that_a
     assert '{"pair": "web", "serverName": "tao"} to make tao live' in message
 
 
-@pytest.mark.parametrize("staging", [None, BITTYBOT])
-def test_a_staging_address_that_is_not_on_the_idle_server_is_put_there_first(staging: Server | None) -> None:
-    result = planned(staging=staging, asked=TAO)
-    assert not result.staging_in_place
-    assert result.steps[0] == "associate the staging address 198.51.100.2 (eipalloc-0bbbbbbb) with tao"
-    assert len(result.steps) == 4
-
-
-def test_the_steps_of_a_plan_are_the_three_changes_in_their_order() -> None:
+def test_the_steps_of_a_plan_are_its_changes_in_their_order() -> None:
     assert planned().steps == [
         "disassociate the staging address 198.51.100.2 (eipalloc-0bbbbbbb) from tao",
         "associate the production address 198.51.100.1 (eipalloc-0aaaaaaa) with tao, in one move from bittybot",
         "associate the staging address 198.51.100.2 (eipalloc-0bbbbbbb) with bittybot",
     ]
-    assert planned(asked=BITTYBOT).steps == []
+    repair = "associate the staging address 198.51.100.2 (eipalloc-0bbbbbbb) with tao"
+    assert planned(staging=None, asked=TAO).steps == [repair, *planned().steps]
+    assert planned(staging=BITTYBOT, asked=BITTYBOT).steps == [repair]
 
 
 def test_the_places_of_a_plan_are_the_private_addresses_that_the_addresses_stand_on() -> None:
@@ -89,10 +83,6 @@ def test_the_same_input_again_finishes_what_an_interrupted_execution_began(live_
     assert "an interrupted execution was making tao live" in result.reason
 
 
-def test_what_an_interrupted_execution_had_finished_is_not_undone() -> None:
-    assert planned(production=TAO, staging=BITTYBOT, interrupted=TAO).decision == "ALREADY_LIVE"
-
-
 def test_a_record_of_a_server_that_is_no_longer_in_the_pair_says_nothing() -> None:
     assert planned(interrupted=STRANGER).reason.startswith("the idle server was asked for")
     with pytest.raises(PreflightFailed, match="no record says what was begun"):
@@ -103,17 +93,6 @@ def test_a_record_is_read_from_its_json() -> None:
     record = {"server": "tao", "privateIps": {"tao": "10.0.0.21"}}
     assert Interrupted.from_json(record) == Interrupted("tao", {"tao": "10.0.0.21"})
     assert Interrupted.from_json(None) is None
-
-
-@pytest.mark.parametrize(("staging", "decision"), [(BITTYBOT, "ALREADY_LIVE"), (None, "REPAIR"), (TAO, "REPAIR")])
-def test_a_repair_never_moves_production(staging: Server | None, decision: str) -> None:
-    result = planned(production=TAO, staging=staging, interrupted=BITTYBOT, keep_live=True)
-    assert (result.decision, result.live.server) == (decision, TAO)
-    assert all("production address" not in step for step in result.steps)
-
-
-def test_a_server_that_is_asked_for_counts_more_than_an_interrupted_execution() -> None:
-    assert planned(production=TAO, staging=None, asked=BITTYBOT, interrupted=TAO).decision == "CUT_OVER"
 
 
 def test_a_plan_says_why() -> None:
@@ -201,18 +180,14 @@ def test_a_complete_input_is_read() -> None:
     [
         ([], ["[] (list)", "must be a JSON object"]),
         ("go", ["'go'", "must be a JSON object"]),
-        (None, ["None", "must be a JSON object"]),
         (7, ["7 (int)", "must be a JSON object"]),
         ({"pair": "wbe"}, ["pair = 'wbe'", "the configured pairs are api, web"]),
-        ({"pair": None}, ["pair = None", "pair must be a string"]),
         ({"pair": ["web"]}, ["pair = ['web'] (list)", "pair must be a string"]),
         ({}, ["no pair", "pair must be given", "api, web"]),
         ({"pair": "web", "serverName": "ta"}, ["serverName = 'ta'", "bittybot and tao"]),
-        ({"pair": "web", "serverName": ""}, ["serverName = ''", "bittybot and tao"]),
         ({"pair": "web", "serverName": 5}, ["serverName = 5 (int)", "serverName must be a string"]),
         ({"pair": "web", "serverName": "t" * 10_000}, ["serverName = 'ttt", "(10000 characters)"]),
         ({"pair": "web", "dryRun": "true"}, ["dryRun = 'true'", "dryRun must be a boolean"]),
-        ({"pair": "web", "dryRun": 1}, ["dryRun = 1 (int)", "dryRun must be a boolean"]),
         ({"pair": "web", "dryrun": True}, ["the key 'dryrun'", "only the keys pair, serverName, dryRun"]),
     ],
 )
