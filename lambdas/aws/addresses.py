@@ -150,7 +150,7 @@ class Addresses:
         server.
 
         Raises AddressMoved only on the first try, when it is certain that nothing was changed: an earlier try of this
-        very step may have disassociated staging.
+        very step may have disassociated staging. Then staging that is elsewhere is MovedMeanwhile.
         """
         production, staging = self.look()
         if first_try:
@@ -159,6 +159,8 @@ class Addresses:
                     raise AddressMoved(_elsewhere(address, str(place)))
         if staging.association_id is None:
             return staging, False
+        if not staging.stands_at(idle):
+            raise MovedMeanwhile(_elsewhere(staging, str(idle)))
         try:
             with translated(f"DisassociateAddress of {staging}, which is {staging.place}"):
                 self._ec2.disassociate_address(AssociationId=staging.association_id)

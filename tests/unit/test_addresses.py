@@ -290,6 +290,13 @@ def test_staging_stays_where_it_is_if_either_address_moved(ec2: Ec2Account, move
     assert ec2.changes == []
 
 
+def test_staging_that_someone_moved_between_two_tries_is_not_taken_from_there(ec2: Ec2Account) -> None:
+    ec2.move("staging", ec2.stranger)
+    with pytest.raises(MovedMeanwhile, match=rf"The staging address .* of {ec2.stranger}"):
+        take_off(ec2, first_try=False)
+    assert ec2.changes == []
+
+
 def test_staging_that_someone_took_off_before_the_first_try_has_moved(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     with pytest.raises(AddressMoved, match=r"is on no server; the plan was made with it on tao \(i-"):
