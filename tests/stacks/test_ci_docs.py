@@ -85,8 +85,8 @@ def called(words: list[str]) -> Call:
 def test_the_policy_of_the_script_is_what_the_script_calls(tmp_path: Path) -> None:
     (tmp_path / "aws").write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
     (tmp_path / "aws").chmod(0o755)
-    looks = [{"status": "RUNNING", "input": '{"serverName":"tao"}'}, {"status": "FAILED", "error": "RolledBack"}]
-    (tmp_path / "answers.json").write_text(json.dumps({"start": "ExecutionAlreadyExists", "looks": looks}))
+    described = [{"status": "RUNNING", "input": '{"serverName":"tao"}'}, {"status": "FAILED", "error": "RolledBack"}]
+    (tmp_path / "answers.json").write_text(json.dumps({"start": "ExecutionAlreadyExists", "described": described}))
     given = {"STATE_MACHINE_ARN": MACHINE, "NAME": "release-1", "SERVER": "tao", "SECONDS_APART": "0"}
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FAKE_AWS": str(tmp_path)}
     script = PROJECT / "examples" / "aws-cli" / "cutover.sh"
