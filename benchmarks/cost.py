@@ -105,7 +105,7 @@ def measured(aws: LocalAws, run: Run) -> Section:
         "Counted in the run of a good release above: from the history of its execution, the lines that Lambda logs of "
         "every invocation, and the record of the local EC2. The milliseconds of functions are this machine's, not "
         "Lambda's, and all functions were warm. Calls to EC2 are free. Not counted: logs, traces, the topic's key, "
-        "everything that costs money without a cutover, too, and the free tier."
+        "what costs money even without a cutover, and the free tier."
     )
     return Section(
         "What one cutover costs",

@@ -149,14 +149,11 @@ class Account:
         ids = [allocation for pair in pairs for allocation in (pair.production, pair.staging)]
         # By a filter: with one id that does not exist, a call by ids fails as a whole.
         batches = [ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL)]
-        addresses = [each for batch in batches for each in self._addresses("allocation-id", batch)]
+        addresses = [each for batch in batches for each in self.addresses_by("allocation-id", batch)]
         return {address["AllocationId"]: address for address in addresses}
 
-    def addresses_of(self, public_ips: Iterable[str]) -> list[JsonObject]:
-        """The Elastic IPs of this account and Region with these public addresses."""
-        return self._addresses("public-ip", public_ips)
-
-    def _addresses(self, name: str, values: Iterable[str]) -> list[JsonObject]:
+    def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
+        """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
         filters = [{"Name": name, "Values": list(values)}]
         return list(self.client("ec2").describe_addresses(Filters=filters)["Addresses"])
 

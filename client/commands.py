@@ -137,7 +137,7 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
 def status(*, account: Account, pair: str | None, as_json: bool) -> int:
     """Show which server is live and which execution holds the lock.
 
-    And where both addresses are, of one pair or of all.
+    It also shows where both addresses are, of one pair or of all.
     """
     pairs = standings(account, chosen_pairs(account, pair), account.locks())
     if as_json:
@@ -158,7 +158,7 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> int:
 def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> int:
     """Show the last executions.
 
-    When each began, its outcome, from which server to which, how long it took, and who started it.
+    It shows when each began, its outcome, from which server to which, how long it took, and who started it.
     """
     if pair is not None:
         chosen_pairs(account, pair)
@@ -179,7 +179,7 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
 def rollback(*, account: Account, pair: str | None, as_json: bool, detailed: bool) -> int:
     """Make the server live again that was live before.
 
-    By the same checked workflow. Run twice, it goes back once.
+    It runs the same checked workflow. Run twice, it goes back once.
     """
     chosen = chosen_pair(account, pair)
     target = rollback_target(account, chosen)
@@ -217,7 +217,7 @@ def unlock(*, account: Account, pair: str | None) -> int:
 def init(session: boto3.Session | None, *, production: str, staging: str, name: str) -> int:
     """Print the pair for cdk.json.
 
-    From two Elastic IPs that are on two servers: the value of the context key `pairs`, ready to be deployed.
+    Two Elastic IPs that are on two servers become the value of the context key `pairs`, ready to be deployed.
     """
     for option, value in (("--production", production), ("--staging", staging)):
         try:
@@ -227,9 +227,7 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
     if production == staging:
         raise click.BadParameter("it is the production address, too", param_hint="--staging")
     if not re.fullmatch(NAME_PATTERN, name):
-        raise click.BadParameter(
-            "1 to 64 letters, digits, '-', '_', '.', the first a letter or digit", param_hint="--name"
-        )
+        raise click.BadParameter("1 to 64 letters, digits, -, _ and ., a letter or digit first", param_hint="--name")
     pair = described_pair(Account(session), production=production, staging=staging)
     notes = Screen(sys.stderr)
     notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")

@@ -12,7 +12,7 @@ from domain.pair import NAME_PATTERN
 
 def described_pair(account: Account, *, production: str, staging: str) -> JsonObject:
     """The value of the pair. Raises Problem with everything that is wrong with the two addresses."""
-    by_ip = {address["PublicIp"]: address for address in account.addresses_of([production, staging])}
+    by_ip = {address["PublicIp"]: address for address in account.addresses_by("public-ip", [production, staging])}
     ips = {"production": production, "staging": staging}
     _refuse(_problem_of_address(account, role, ip, by_ip.get(ip)) for role, ip in ips.items())
     ids = [str(by_ip[ip]["InstanceId"]) for ip in ips.values()]

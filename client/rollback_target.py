@@ -47,7 +47,7 @@ def rollback_target(account: Account, pair: Pair) -> RollbackTarget:
         if before == live:
             return RollbackTarget(None, f"{live} was live before the last cutover, {name}, and is again. {forward}")
         if result.is_live == live and result.name.startswith(PREFIX):
-            return RollbackTarget(None, f"{live} is live since {name}, which was a rollback already. {forward}")
+            return RollbackTarget(None, f"{live} has been live since {name}, which was a rollback already. {forward}")
         return RollbackTarget(before, f"{before} was live before {name} made {result.is_live} live.")
     raise Problem(
         f"No cutover of {pair.name} is on record, so it is unknown which server was live before {live}. Step Functions "

@@ -29,15 +29,10 @@ def started_by(
     wanted = {execution["executionArn"] for execution in executions}
     moments = [execution["startDate"] for execution in executions]
     try:
-        pages = account.client("cloudtrail").get_paginator("lookup_events")
-        for page in islice(
-            pages.paginate(
-                LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}],
-                StartTime=min(moments) - EARLIER,
-                EndTime=max(moments) + LATER,
-            ),
-            PAGES,
-        ):
+        lookup = account.client("cloudtrail").get_paginator("lookup_events")
+        calls = [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}]
+        began, ended = min(moments) - EARLIER, max(moments) + LATER
+        for page in islice(lookup.paginate(LookupAttributes=calls, StartTime=began, EndTime=ended), PAGES):
             for event in (as_object(parsed(each.get("CloudTrailEvent"))) for each in page.get("Events", [])):
                 arn = as_object(event.get("responseElements")).get("executionArn")
                 name = caller(as_object(event.get("userIdentity")))

@@ -192,8 +192,8 @@ class Faults:
         with self._lock:
             self._anonymous += 1
             name = call or f"#{self._anonymous}"
-            met = [each.fault for each in self._injected if each.fault.action == action and each.meets(name)]
-            return met[0] if met else None
+            faults = [each.fault for each in self._injected if each.fault.action == action and each.meets(name)]
+            return faults[0] if faults else None
 
 
 def main(words: list[str] | None = None) -> None:

@@ -106,7 +106,7 @@ TRANSIENT = [
 def test_a_transient_error_is_waited_for_and_shown_once(error: Exception, where: str) -> None:
     answers: dict[str, Any] = {"describes": [RUNNING, ENDED], "histories": [HISTORY]}
     answers[where] = [error, error, error, *answers[where]]
-    following = Following(**answers)
+    following = Following(describes=answers["describes"], histories=answers["histories"])
     assert following.result().outcome == "CUT_OVER"
     assert sum("Trying again" in line for line in following.lines) == 1
 

@@ -29,8 +29,9 @@ class Ec2InMemory(Account):
     def __init__(self, addresses: Iterable[dict[str, Any]], instances: Iterable[dict[str, Any]]) -> None:
         self._shown, self._running = list(addresses), {each["InstanceId"]: each for each in instances}
 
-    def addresses_of(self, public_ips: Iterable[str]) -> list[dict[str, Any]]:
-        return [each for each in self._shown if each["PublicIp"] in set(public_ips)]
+    def addresses_by(self, name: str, values: Iterable[str]) -> list[dict[str, Any]]:
+        assert name == "public-ip"
+        return [each for each in self._shown if each["PublicIp"] in set(values)]
 
     def instances(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         return {each: self._running[each] for each in ids if each in self._running}

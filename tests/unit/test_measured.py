@@ -14,24 +14,23 @@ def measured() -> str:
 
 
 def claims() -> Iterator[str]:
-    """What the section says in bold with a number in it."""
-    yield from (found for found in re.findall(r"\*\*([^*]+)\*\*", measured()) if NUMBER.search(found))
+    """The bold texts of the section that have a number in them."""
+    yield from (bold for bold in re.findall(r"\*\*([^*]+)\*\*", measured()) if NUMBER.search(bold))
 
 
-def test_every_row_of_numbers_stands_in_the_results() -> None:
+def test_every_row_of_numbers_is_in_the_results() -> None:
     rows = [line for line in measured().splitlines() if line.startswith("|") and NUMBER.search(line)]
     rows = [row for row in rows if "](" not in row]  # pictures
     assert len(rows) >= 8
     assert [row for row in rows if row not in RESULTS.splitlines()] == []
 
 
-def test_every_number_claimed_stands_in_the_results() -> None:
-    found = list(claims())
-    assert len(found) >= 6
-    assert [claim for claim in found if claim not in RESULTS] == []
+def test_every_number_claimed_is_in_the_results() -> None:
+    assert len(list(claims())) >= 6
+    assert [claim for claim in claims() if claim not in RESULTS] == []
 
 
-def test_the_results_were_written_by_a_run_within_its_limits() -> None:
+def test_the_results_are_of_a_run_within_its_limits() -> None:
     assert "in all" in RESULTS
     failed = re.search(
         r"The limit is 1\.2 times and no failures; the most is \*\*([\d.]+) times\*\*, and \*\*0 failed", RESULTS

@@ -59,10 +59,10 @@ def test_the_age_of_every_lock_is_reported_by_its_pair_and_that_of_the_oldest(
     lock(dynamodb, "web", seconds=60)
     lock(dynamodb, "api", seconds=900)
     assert report_locks.handler({}, CONTEXT) == {"locks": 2}
-    found = values(capsys.readouterr().out)
-    assert set(found) == {("LockAge", ()), ("LockAge", ("web",)), ("LockAge", ("api",))}
-    assert found["LockAge", ()] == found["LockAge", ("api",)] == pytest.approx((900,), abs=10)
-    assert found["LockAge", ("web",)] == pytest.approx((60,), abs=10)
+    metrics = values(capsys.readouterr().out)
+    assert set(metrics) == {("LockAge", ()), ("LockAge", ("web",)), ("LockAge", ("api",))}
+    assert metrics["LockAge", ()] == metrics["LockAge", ("api",)] == pytest.approx((900,), abs=10)
+    assert metrics["LockAge", ("web",)] == pytest.approx((60,), abs=10)
 
 
 def test_a_table_of_several_pages_is_read_to_its_end(dynamodb: Any) -> None:

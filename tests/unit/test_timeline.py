@@ -103,7 +103,7 @@ def test_a_server_has_the_same_colour_whatever_it_runs() -> None:
         Panel("One that took no time", [good(5, 0)]),
         Panel("A very slow one", [good(5, 600_000)]),
         Panel("Nobody answered", [Request(5, 5000, None, "timed out")]),
-        Panel("Whoever it was did not say", [good(5, who=None)]),
+        Panel("An answer without a name", [good(5, who=None)]),
         Panel("Costs $5 or $6_^{", [good(5, who="$x^{, release $2")], [Band("$y_", 5, 6)]),
         Panel("A title that is far too long for the picture, which is why it gets smaller until it fits", [good(5)]),
     ],
