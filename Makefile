@@ -47,7 +47,7 @@ picture: setup ## Draws the workflows again, from their synthesized definitions
 	node docs/picture.mjs cdk.out/EipCutover.template.json docs/repair.svg eip-cutover-repair
 
 reference: setup ## Writes the tables of keys in the documents and cdk.schema.json again, from the models
-	@$(BIN)/python -m docs.reference
+	@PYTHONPATH=lambdas $(BIN)/python -m docs.reference
 
 synth: setup ## Synthesizes the stack into cdk.out
 	$(CDK) synth --quiet

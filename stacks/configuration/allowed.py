@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidato
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from stacks.configuration.problems import NAME_PATTERN, problem, shown
+from domain.pair import NAME_PATTERN
+from stacks.configuration.problems import problem, shown
 
 LEFT_OUT: Any = object()  # the default of a key whose value follows from others
 Place = tuple[str, ...]

@@ -8,8 +8,9 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
+from domain.pair import NAME_PATTERN
+
 LONGEST_SHOWN_CHARACTERS = 60
-NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 # pydantic's error of a default that follows from other keys, if one of them is wrong. That key is reported.
 FOLLOWS_FROM_A_WRONG_KEY: Final = "default_factory_not_called"
 

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from domain.lock import LAST_CALL_SECONDS
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.pairs import Pair, Vpc
 from stacks.functions.bundle import lambda_code
@@ -20,7 +21,7 @@ ADDRESS_TIMEOUT = Duration.seconds(30)
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
 MEASURE_GAP_MEBIBYTES = 256  # half of the others': it mostly waits
 # How long after an execution has ended a call of it may still change an address: a cold start, and the timeout.
-LAST_CALL = Duration.seconds(45)
+LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # For so long after a move, production may still lead to the server that it was on, or nowhere. AWS publishes no bound
 # for it; people report 5 to 10 s.
 MOVING_SECONDS = 10

@@ -77,12 +77,6 @@ def staging_on_no_server(aws: LocalAws) -> Iterator[object]:
 
 
 @contextmanager
-def rollback_to_staging_on_no_server(aws: LocalAws) -> Iterator[object]:
-    with staging_on_no_server(aws), rollback(aws) as value:
-        yield value
-
-
-@contextmanager
 def rollback_without_descriptions(aws: LocalAws) -> Iterator[object]:
     # 11 descriptions until both addresses are back: 1 before the changes, and one before and after each of the 5.
     aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="denied", nth=12, times=None))
@@ -105,7 +99,7 @@ def lock_of_a_dead_holder(aws: LocalAws) -> Iterator[object]:
 
 @contextmanager
 def lock_of_a_running_holder(aws: LocalAws) -> Iterator[object]:
-    with aws.emulator.pause("StagingInPlace?", workflow=CUTOVER) as pause:
+    with aws.emulator.pause("Decision?", workflow=CUTOVER) as pause:
         holder = aws.start({"dryRun": True})
         until(lambda: pause.execution)
         yield {"serverName": "tao"}
@@ -158,29 +152,28 @@ def invalid_request(aws: LocalAws) -> Iterator[object]:
 
 STATES: dict[Scenario, tuple[str, ...]] = {
     cutover: (
-        "Begin", "DescribeAddresses", "AcquireLock", "StagingInPlace?", "Preflight", "HealthCheckStaging",
-        "CheckServers", "RehearseDisassociate", "RehearseMeasureGap", "RehearseAssociateProduction",
+        "DescribeAddresses", "AcquireLock", "Decision?", "Preflight", "HealthCheckStaging",
+        "CheckServers", "RehearseDisassociate", "RehearseAssociateProduction",
         "RehearseAssociateStaging", "DryRun?", "MeasureGap", "DisassociateStaging",
         "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock",
         "Notify", "PutEvent", "Outcome?", "CutOver",
     ),
     rollback: (
-        "ProductionMoved?", "RestoreProduction", "StagingHadServer?", "RestoreStaging", "DescribeRestored",
+        "ProductionMoved?", "RestoreProduction", "RestoreStaging", "DescribeRestored",
         "HealthCheckRestored", "RolledBack",
     ),
     rollback_without_descriptions: ("RollbackFailed",),
-    staging_on_no_server: ("RepairStaging", "RepairOnly?"),
-    rollback_to_staging_on_no_server: ("RestoreStagingDisassociated",),
+    staging_on_no_server: ("RepairStaging",),
     repair_only: ("Repaired",),
     lock_of_a_dead_holder: (
         "DescribeLock", "LockHeld?", "DescribeLockHolder", "HolderRunning?", "WaitForLastCall", "TakeOverLock",
     ),
     lock_of_a_running_holder: ("CutoverInProgress",),
-    unhealthy_staging: ("AnythingChanged?", "StagingUnhealthy"),
+    unhealthy_staging: ("StagingUnhealthy",),
     missing_permission: ("PreflightFailed",),
     moved_by_someone: ("AddressMoved",),
     already_live: ("AlreadyLive",),
-    already_live_with_a_release: ("HealthCheckLive", "StagingToRepair?"),
+    already_live_with_a_release: ("HealthCheckLive",),
     dry_run: ("DryRun",),
     invalid_request: ("InvalidRequest",),
 }  # fmt: skip

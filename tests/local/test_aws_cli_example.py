@@ -51,7 +51,7 @@ def test_a_failure_has_its_exit_code_and_its_cause(aws: LocalAws, run: Any) -> N
     deploy(aws, "fails-as-production")
     rolled_back = run(f"bad-{time.time_ns()}")
     assert rolled_back.returncode == 15
-    assert "Both addresses are back where they were" in rolled_back.stderr
+    assert "Rolled back: production " in rolled_back.stderr
     assert aws.holder("production") == "bittybot"
 
 

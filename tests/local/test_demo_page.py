@@ -24,7 +24,7 @@ DURING = [Request(102 + 0.1 * number, 7.5, TAO, REFUSED) for number in range(4)]
 ]
 AFTER = [Request(103.3 + 0.1 * number, 3 + number % 4, TAO, None) for number in range(10)]
 STATES = [
-    Band("Begin", 100.1, 100.1),
+    Band("AcquireLock", 100.1, 100.1),
     Band("Preflight", 100.1, 101.8),
     Band("DisassociateStaging", 101.8, 101.85),
     Band("ReassociateProduction", 101.85, 101.95),

@@ -7,8 +7,6 @@ import pytest
 
 from client.errors import UnlockRefused
 from client.lock import unlock
-from domain.lock import LAST_CALL_SECONDS
-from stacks.functions import functions
 from tests.unit.client_doubles import EXECUTION, Service, account, execution, refusal
 
 HOLDER = f"{EXECUTION}:release-1"
@@ -29,10 +27,6 @@ def unlocked(*executions: dict[str, Any], holder: str = HOLDER, since: str = LON
     except UnlockRefused as refused:
         message = str(refused)
     return message, [parameters for name, parameters in table.calls if name == "delete_item"]
-
-
-def test_the_last_call_is_as_long_as_the_workflow_says() -> None:
-    assert functions.LAST_CALL.to_seconds() == LAST_CALL_SECONDS
 
 
 @pytest.mark.parametrize("executions", [[ended(45)], []], ids=["45 s after its end", "of no execution"])

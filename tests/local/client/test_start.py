@@ -37,7 +37,7 @@ def test_with_json_standard_output_is_one_document_and_standard_error_has_the_pr
     assert len(document["plan"]["steps"]) == 3
     (health_check,) = document["healthChecks"]
     assert [probe["status"] for probe in health_check["checks"][0]["probes"]] == [200]
-    assert [state["name"] for state in document["states"][:2]] == ["Begin", "DescribeAddresses"]
+    assert [state["name"] for state in document["states"][:2]] == ["DescribeAddresses", "AcquireLock"]
     assert "Preflight" in done.stderr
     assert places(aws) == AS_BEFORE
 
