@@ -10,7 +10,7 @@ import pytest
 
 from local.ec2 import REGION
 from local.network_interfaces import BORDER_GROUP_TAG, LOCAL_ZONE, HostnameType
-from tests.local.emulated_ec2 import (
+from tests.unit.emulated_ec2 import (
     FORMS,
     address,
     emulated_ec2,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.local.emulated_ec2 import (
+from tests.unit.emulated_ec2 import (
     FORMS,
     address,
     emulated_ec2,
