@@ -4,7 +4,7 @@ It says what was checked, what was found, what was expected and what to do. Only
 before the check, and adds it.
 """
 
-from domain.text import shortened
+from domain.text import capitalized, shortened
 from health.check import Check
 from health.polling import Polled
 from health.verdict import Kind, Problem, Unhealthy, any_good, counted_probes
@@ -96,7 +96,9 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
         leads = f"{problem.detail}. Configure that path" if problem.detail else "configure the path that it leads to"
         return f"A redirect is not followed: {leads}, or let the matcher accept it."
     if status in (401, 403):
-        return f"T{application[1:]} requires credentials: configure them in headers, or a path that requires none."
+        return (
+            f"{capitalized(application)} requires credentials: configure them in headers, or a path that requires none."
+        )
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
