@@ -26,11 +26,7 @@ class Entry:
 
     def to_json(self) -> JsonObject:
         result = self.result.to_json()
-        return {
-            **{key: result[key] for key in KEYS},
-            "began": self.listed["startDate"].isoformat(),
-            "by": self.by,
-        }
+        return {**{key: result[key] for key in KEYS}, "began": self.listed["startDate"].isoformat(), "by": self.by}
 
     def row(self) -> dict[str, str]:
         result = self.result

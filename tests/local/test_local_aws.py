@@ -51,9 +51,7 @@ def test_resetting_undoes_what_a_test_did(running_aws: LocalAws) -> None:
     assert who_answers(running_aws, running_aws.production_ip) == "bittybot 1"
 
 
-def test_ec2_shows_the_new_place_of_an_address_while_the_former_server_still_answers(
-    aws: LocalAws,
-) -> None:
+def test_ec2_shows_the_new_place_of_an_address_while_the_former_server_still_answers(aws: LocalAws) -> None:
     aws.propagation_seconds = 1
     began = time.monotonic()
     aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
@@ -89,12 +87,7 @@ def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
         PYTHONPATH={ROOT} python -m local.faults --list
     """
     shell = subprocess.run(
-        ["sh", "-euc", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin"},
+        ["sh", "-euc", script], capture_output=True, text=True, check=True, cwd="/", env={"PATH": "/usr/bin:/bin"}
     )
     addresses, name, faults = shell.stdout.splitlines()
     assert {aws.production_ip, aws.staging_ip} <= set(addresses.split())

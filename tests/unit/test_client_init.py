@@ -37,10 +37,7 @@ class Ec2InMemory(Account):
         return {each: self._running[each] for each in ids if each in self._running}
 
 
-ON_TWO = [
-    address(PRODUCTION, "eipalloc-0000000a", "i-00000001"),
-    address(STAGING, "eipalloc-0000000b", "i-00000002"),
-]
+ON_TWO = [address(PRODUCTION, "eipalloc-0000000a", "i-00000001"), address(STAGING, "eipalloc-0000000b", "i-00000002")]
 
 
 def described(addresses: list[dict[str, Any]], *instances: dict[str, Any]) -> dict[str, Any]:
