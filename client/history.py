@@ -58,10 +58,9 @@ def results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Re
         arn = listed["executionArn"]
         described = account.describe(arn)
         progress = Progress()
-        if described["status"] != "SUCCEEDED":
-            # The history has the plan: the pair, and which server was live.
-            for event in account.events(arn):
-                progress.read(event)
+        # The history of one that did not succeed has the plan: the pair, and which server was live.
+        for event in account.events(arn) if described["status"] != "SUCCEEDED" else ():
+            progress.read(event)
         result = result_of(described, progress)
         if pair is None or (result.pair or only_pair) == pair:
             yield listed, result

@@ -70,16 +70,14 @@ class Progress:
     def now(self) -> str:
         """The states that run now, as one text; of nested states, the outer one first."""
         idle = "between two states" if self.states else "starting"
-        first, *others = [plain(name) for name in self.running] or [idle]
+        first, *others = map(plain, self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
 
     def _exited(self, kind: str, name: str) -> None:
-        if name not in self.running:
-            return
-        index = self.running.index(name)
-        # A branch that failed, or was cancelled by that failure, has no exit event of its own.
-        branches = kind.startswith(BRANCHING)
-        self.running = self.running[:index] + ([] if branches else self.running[index + 1 :])
+        if name in self.running:
+            index = self.running.index(name)
+            # A branch that failed, or was cancelled by that failure, has no exit event of its own.
+            del self.running[index : None if kind.startswith(BRANCHING) else index + 1]
 
     def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
         payload = as_object(as_object(output).get("Payload"))

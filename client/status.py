@@ -12,6 +12,7 @@ from domain.lock import Lock
 from domain.pair import Address, AddressName
 
 GONE, UNKNOWN = "GONE", "UNKNOWN"
+KEYS = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,9 @@ def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) ->
 
     def standing(pair: Pair) -> Standing:
         lock = locks.get(pair.name)
-        return Standing(
-            pair,
-            _address("production", pair, addresses.get(pair.production)),
-            _address("staging", pair, addresses.get(pair.staging)),
-            lock,
-            _status(account, lock.execution) if lock else None,
-        )
+        production = _address("production", pair, addresses.get(pair.production))
+        staging = _address("staging", pair, addresses.get(pair.staging))
+        return Standing(pair, production, staging, lock, _status(account, lock.execution) if lock else None)
 
     return [standing(pair) for pair in pairs]
 
@@ -126,14 +123,6 @@ def _address(role: AddressName, pair: Pair, described: Mapping[str, Any] | None)
     """From what DescribeAddresses shows of it, in the words of the pair."""
     if described is None:
         return None
-    instance_id = described.get("InstanceId") or None
-    return Address(
-        name=role,
-        allocation_id=described["AllocationId"],
-        public_ip=described["PublicIp"],
-        association_id=described.get("AssociationId") or None,
-        instance_id=instance_id,
-        network_interface_id=described.get("NetworkInterfaceId") or None,
-        private_ip=described.get("PrivateIpAddress") or None,
-        server=pair.server_on(instance_id),
-    )
+    association, instance, interface, private_ip = (described.get(key) or None for key in KEYS)
+    where = (association, instance, interface, private_ip, pair.server_on(instance))
+    return Address(role, described["AllocationId"], described["PublicIp"], *where)
