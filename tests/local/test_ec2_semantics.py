@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-@pytest.fixture(scope="module")
-def ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
 @pytest.fixture
 def client(ec2: Ec2) -> "EC2Client":
     return ec2.client()
@@ -35,16 +29,6 @@ def staging(ec2: Ec2) -> Address:
     return ec2.allocate("127.0.0.11")
 
 
-@pytest.fixture
-def bittybot(ec2: Ec2) -> str:
-    return ec2.launch("bittybot")
-
-
-@pytest.fixture
-def tao(ec2: Ec2) -> str:
-    return ec2.launch("tao")
-
-
 def described(client: "EC2Client", address: Address) -> dict[str, Any]:
     return dict(client.describe_addresses(AllocationIds=[address.allocation_id])["Addresses"][0])
 
@@ -57,15 +41,14 @@ def interface_of(client: "EC2Client", instance_id: str) -> Any:
 def second_interface(client: "EC2Client", instance_id: str, **more: Any) -> Any:
     subnet = client.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]["SubnetId"]
     created = client.create_network_interface(SubnetId=subnet, **more)["NetworkInterface"]
-    client.attach_network_interface(
-        NetworkInterfaceId=created["NetworkInterfaceId"], InstanceId=instance_id, DeviceIndex=1
-    )
+    interface = created["NetworkInterfaceId"]
+    client.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance_id, DeviceIndex=1)
     return created
 
 
-def error_code(call: Callable[[], object]) -> str:
+def error_code(call: Callable[..., object], **parameters: Any) -> str:
     with pytest.raises(ClientError) as caught:
-        call()
+        call(**parameters)
     return str(caught.value.response["Error"]["Code"])
 
 
@@ -82,12 +65,8 @@ def test_an_address_on_another_resource_stays_there_when_reassociation_is_refuse
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
 ) -> None:
     ec2.associate(production, bittybot)
-    code = error_code(
-        lambda: client.associate_address(
-            AllocationId=production.allocation_id, InstanceId=tao, AllowReassociation=False
-        )
-    )
-    assert code == "Resource.AlreadyAssociated"
+    call = {"AllocationId": production.allocation_id, "InstanceId": tao, "AllowReassociation": False}
+    assert error_code(client.associate_address, **call) == "Resource.AlreadyAssociated"
     assert ec2.holder(production.allocation_id) == bittybot
 
 
@@ -111,7 +90,7 @@ def test_the_address_that_the_target_held_is_displaced_but_stays_allocated(
     ec2.associate(production, tao)
     assert ec2.holder(production.allocation_id) == tao
     assert ec2.holder(staging.allocation_id) is None
-    assert error_code(lambda: client.disassociate_address(AssociationId=displaced)) == "InvalidAssociationID.NotFound"
+    assert error_code(client.disassociate_address, AssociationId=displaced) == "InvalidAssociationID.NotFound"
     assert described(client, staging)["PublicIp"] == staging.public_ip
 
 
@@ -175,10 +154,8 @@ def test_an_instance_that_is_not_running_or_stopped_is_refused(
     interface = interface_of(client, bittybot)["NetworkInterfaceId"]
     ec2.set_state(bittybot, state)
     assert error_code(lambda: ec2.associate(production, bittybot)) == "InvalidInstanceID"
-    code = error_code(
-        lambda: client.associate_address(AllocationId=production.allocation_id, NetworkInterfaceId=interface)
-    )
-    assert code == "IncorrectInstanceState"
+    call = {"AllocationId": production.allocation_id, "NetworkInterfaceId": interface}
+    assert error_code(client.associate_address, **call) == "IncorrectInstanceState"
     assert ec2.holder(production.allocation_id) is None
 
 
@@ -215,7 +192,7 @@ def test_an_association_that_is_gone_is_not_found(
 ) -> None:
     association = ec2.associate(production, bittybot)
     client.disassociate_address(AssociationId=association)
-    assert error_code(lambda: client.disassociate_address(AssociationId=association)) == "InvalidAssociationID.NotFound"
+    assert error_code(client.disassociate_address, AssociationId=association) == "InvalidAssociationID.NotFound"
 
 
 def test_a_dry_run_changes_nothing(ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str) -> None:
@@ -247,13 +224,11 @@ def test_an_instance_and_an_interface_cannot_both_be_the_target(
     client: "EC2Client", production: Address, bittybot: str
 ) -> None:
     interface = interface_of(client, bittybot)["NetworkInterfaceId"]
-    both = error_code(
-        lambda: client.associate_address(
-            AllocationId=production.allocation_id, InstanceId=bittybot, NetworkInterfaceId=interface
-        )
-    )
-    neither = error_code(lambda: client.associate_address(AllocationId=production.allocation_id))
-    assert (both, neither) == ("InvalidParameterCombination", "MissingParameter")
+    for target, code in (
+        ({"InstanceId": bittybot, "NetworkInterfaceId": interface}, "InvalidParameterCombination"),
+        ({}, "MissingParameter"),
+    ):
+        assert error_code(client.associate_address, AllocationId=production.allocation_id, **target) == code
 
 
 @pytest.fixture

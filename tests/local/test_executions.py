@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.aws import Execution, LocalAws
+from local.aws import LocalAws
 from stacks.workflow.cutover import NAME as CUTOVER
 from tests.local.situation import AS_BEFORE, SWAPPED, locks, places
 
@@ -34,52 +34,16 @@ def cli(aws: LocalAws) -> Callable[..., Any]:
     return run
 
 
-def started_with(cli: Callable[..., Any], aws: LocalAws, value: str) -> Execution:
-    arn = cli("stepfunctions", "start-execution", "--state-machine-arn", aws.state_machine_arn, "--input", value)[
-        "executionArn"
-    ]
-    return aws.wait(arn)
-
-
 def test_an_empty_input_swaps_the_addresses_and_another_swaps_them_back(aws: LocalAws, cli: Callable[..., Any]) -> None:
     for holders in (SWAPPED, AS_BEFORE):
-        execution = started_with(cli, aws, "{}")
+        words = ("start-execution", "--state-machine-arn", aws.state_machine_arn, "--input", "{}")
+        execution = aws.wait(cli("stepfunctions", *words)["executionArn"])
         assert execution.output["outcome"] == "CUT_OVER"
         assert places(aws) == holders
         described = cli("ec2", "describe-addresses", "--allocation-ids", aws.addresses["production"].allocation_id)
         (production,) = described["Addresses"]
         assert production["InstanceId"] == aws.servers[holders[0]].instance_id
         assert production["AssociationId"] == execution.output["production"]["associationId"]
-
-
-@pytest.mark.parametrize(
-    ("value", "outcome"), [('{"serverName": "BittyBot"}', "ALREADY_LIVE"), ('{"dryRun": true}', "DRY_RUN")]
-)
-def test_the_live_server_or_a_dry_run_changes_nothing(
-    aws: LocalAws, cli: Callable[..., Any], value: str, outcome: str
-) -> None:
-    before = cli("ec2", "describe-addresses")
-    assert started_with(cli, aws, value).output["outcome"] == outcome
-    assert cli("ec2", "describe-addresses") == before
-    assert locks(aws) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "says"),
-    [
-        ("[]", "must be a JSON object"),
-        ('{"serverName": "' + "x" * 10_000 + '"}', "(10000 characters)"),
-        ('{"serverName": "{% $states.context %}\\" \\n"}', "the servers of pair web are bittybot and tao"),
-    ],
-)
-def test_a_wrong_input_fails_with_a_message_and_takes_no_lock(
-    aws: LocalAws, cli: Callable[..., Any], value: str, says: str
-) -> None:
-    execution = started_with(cli, aws, value)
-    assert (execution.status, execution.error) == ("FAILED", "InvalidRequest")
-    assert says in str(execution.cause)
-    assert places(aws) == AS_BEFORE
-    assert locks(aws) == []
 
 
 def test_of_five_executions_started_at_once_exactly_one_cuts_over(aws: LocalAws) -> None:

@@ -1,4 +1,4 @@
-"""`cutover.py start` against the deployed stack: what it prints, and its exit codes."""
+"""`start` and `rollback` on the deployed stack: what they print, and their exit codes."""
 
 import json
 import re
@@ -103,3 +103,19 @@ def test_the_same_name_and_input_again_follow_the_first_execution_running_or_end
     assert f"There is an execution {name} already, with the input" in other.stderr
     assert "Nothing was started" in other.stderr
     assert places(aws) == SWAPPED
+
+
+def test_rollback_goes_back_once_to_the_server_that_was_live_before(aws: LocalAws, run: Run) -> None:
+    aws.execute({"serverName": "tao"})
+    aws.servers["bittybot"].make_unhealthy()
+    assert run("rollback").returncode == 12
+    assert places(aws) == SWAPPED
+    aws.servers["bittybot"].make_healthy()
+    back = run("rollback", "--json")
+    assert (back.returncode, json.loads(back.stdout)["isLive"]) == (0, "bittybot")
+    assert places(aws) == AS_BEFORE
+    again = run("rollback", "--detailed-exit-code")
+    assert again.returncode == 3
+    assert "which was a rollback already" in again.stdout
+    assert json.loads(run("rollback", "--json").stdout)["outcome"] == "ALREADY_LIVE"
+    assert places(aws) == AS_BEFORE
