@@ -86,8 +86,7 @@ class Follower:
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Repeat a call while AWS does not answer, throttles or fails; for five minutes at most."""
-        began = self.monotonic()
-        announced = False
+        began, announced = self.monotonic(), False
         while True:
             try:
                 return call()

@@ -86,10 +86,12 @@ class Progress:
             if reason := payload.get("reason"):
                 yield Line(seconds, f"plan: {plain(reason)}")
         if "healthy" in payload:
-            checks, good = _checks(payload), payload["healthy"] is True
-            self.health_checks.append({**payload, "checks": checks})
-            for text in (_health(payload), *map(_probes, checks)):
-                yield Line(seconds, text, good=good)
+            checks = payload.get("checks")
+            objects = map(as_object, checks if isinstance(checks, list) else ())
+            report = {**payload, "checks": [check for check in objects if isinstance(check.get("probes"), list)]}
+            self.health_checks.append(report)
+            for text in _health(report):
+                yield Line(seconds, text, good=payload["healthy"] is True)
 
 
 def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -103,21 +105,14 @@ def _failure(details: Mapping[str, Any]) -> str:
     return plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
 
 
-def _checks(payload: Mapping[str, Any]) -> list[JsonObject]:
-    checks = payload.get("checks")
-    checks = checks if isinstance(checks, list) else []
-    return [check for check in checks if isinstance(check, dict) and isinstance(check.get("probes"), list)]
-
-
-def _health(payload: Mapping[str, Any]) -> str:
-    health = "healthy" if payload["healthy"] is True else "not healthy"
-    through = " ".join(plain(payload[key]) for key in ("address", "publicIp") if payload.get(key))
-    return f"{plain(payload.get('server') or 'the server')} is {health}{f' through {through}' if through else ''}"
-
-
-def _probes(check: Mapping[str, Any]) -> str:
-    probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
-    return f"{plain(check.get('check', 'probes'))}: {probes or 'none'}"
+def _health(report: Mapping[str, Any]) -> Iterator[str]:
+    """The server's health, and the probes of each check."""
+    health = "healthy" if report["healthy"] is True else "not healthy"
+    through = " ".join(plain(report[key]) for key in ("address", "publicIp") if report.get(key))
+    yield f"{plain(report.get('server') or 'the server')} is {health}{f' through {through}' if through else ''}"
+    for check in report["checks"]:
+        probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
+        yield f"{plain(check.get('check', 'probes'))}: {probes or 'none'}"
 
 
 def _probe(probe: Mapping[str, Any]) -> str:

@@ -69,20 +69,20 @@ class Standing:
     def _lock_line(self) -> str:
         if self.lock is None:
             return "free"
-        holder = f"{self.lock.execution}, since {self.lock.since}, for {self.lock.server}"
+        holder = f"held by {self.lock.execution}, since {self.lock.since}, for {self.lock.server}, which"
         if self.holder_status == "RUNNING":
-            return f"held by {holder}, which runs"
+            return f"{holder} runs"
         if self.holder_status == UNKNOWN:
-            return f"held by {holder}, which is not an execution; `unlock` says what to do"
-        ended = "which no longer exists" if self.holder_status == GONE else f"which ended {self.holder_status}"
-        return f"dead: held by {holder}, {ended}; the next execution takes it over, or `unlock` deletes it"
+            return f"{holder} is not an execution; `unlock` says what to do"
+        ended = "no longer exists" if self.holder_status == GONE else f"ended {self.holder_status}"
+        return f"dead: {holder} {ended}; the next execution takes it over, or `unlock` deletes it"
 
 
 def chosen_pairs(account: Account, name: str | None) -> list[Pair]:
     """The pair of this name, or all pairs. Raises Problem if there is none."""
+    if not account.pairs:
+        raise Problem(f"The stack {account.stack_name} publishes no pairs under {account.output('PairsPath')}.")
     if name is None:
-        if not account.pairs:
-            raise Problem(f"The stack {account.stack_name} publishes no pairs under {account.output('PairsPath')}.")
         return list(account.pairs.values())
     if name not in account.pairs:
         raise Problem(f"There is no pair {plain(name)!r}; the stack serves {', '.join(account.pairs)}.")
