@@ -46,11 +46,9 @@ def _refusal(account: Account, lock: Lock) -> str | None:
     if moment is None:
         return f"{event} at an unknown time, so the end of its last call is unknown."
     left = LAST_CALL_SECONDS - (now - moment).total_seconds()
+    if left <= 0:
+        return None
     return (
-        None
-        if left <= 0
-        else (
-            f"{event} less than {LAST_CALL_SECONDS} s ago, and a call that it made may still change an address. Try again "
-            f"in {left + 1:.0f} s. The repair, or the next execution, takes the lock over automatically."
-        )
+        f"{event} less than {LAST_CALL_SECONDS} s ago, and a call that it made may still change an address. Try again "
+        f"in {left + 1:.0f} s. The repair, or the next execution, takes the lock over automatically."
     )

@@ -22,8 +22,7 @@ class Screen:
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-        plainly = {"markup": False, "highlight": False, "emoji": False}
-        self._console = Console(file=stream, force_terminal=self.is_terminal, **plainly)
+        self._console = Console(file=stream, force_terminal=self.is_terminal)
 
     def line(self, text: str, style: str = "") -> None:
         self._write(Text(plain(text), style=style))

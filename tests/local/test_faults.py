@@ -1,6 +1,5 @@
-"""Faults on the wire, as a client of the local EC2 and the deployed workflow meet them."""
+"""Faults on the wire, as a client of the local EC2 meets them."""
 
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from local import faults
-from local.aws import LocalAws
 from local.ec2 import Address, Ec2
 from local.faults import Fault, InvalidFault, fault_from
-from tests.local.situation import SWAPPED, places
+from tests.local.situation import until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -109,10 +107,7 @@ def test_a_slow_call_takes_effect_when_its_client_has_given_up(
     with pytest.raises(ReadTimeoutError):
         impatient.associate_address(AllocationId=production.allocation_id, InstanceId=tao)
     assert ec2.holder(production.allocation_id) == bittybot
-    deadline = time.monotonic() + 10
-    while ec2.holder(production.allocation_id) != tao:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: ec2.holder(production.allocation_id) == tao, seconds=10)
 
 
 def test_a_reset_comes_before_the_call_takes_effect_and_meets_every_try_of_the_sdk(
@@ -146,9 +141,7 @@ def test_a_stale_description_shows_the_state_before_the_last_change_for_some_cal
     ec2.faults.inject(Fault(action="DescribeAddresses", kind="stale", **how))
     ec2.associate(production, tao)
     assert [seen(), seen()] == [bittybot, bittybot]
-    deadline = time.monotonic() + 10
-    while seen() != tao:
-        assert time.monotonic() < deadline
+    until(lambda: seen() == tao, seconds=10)
 
 
 @pytest.mark.parametrize(("kind", "refused"), [("terminated", True), ("stopped", False)])
@@ -235,11 +228,3 @@ def test_without_a_local_ec2_the_command_says_how_to_get_one(monkeypatch: pytest
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", endpoint)
     with pytest.raises(SystemExit, match="make aws"):
         faults.main(["--clear"])
-
-
-def test_the_deployed_workflow_cuts_over_although_an_answer_is_lost(aws: LocalAws) -> None:
-    aws.ec2.faults.inject(at_the_next("answer-lost"))
-    execution = aws.execute({})
-    aws.ec2.faults.clear()
-    assert execution.output["outcome"] == "CUT_OVER"
-    assert places(aws) == SWAPPED

@@ -12,21 +12,6 @@ from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, PROJECT, Run, environment
 
 
-def test_status_shows_which_server_is_live_where_the_addresses_are_and_that_the_lock_is_free(
-    aws: LocalAws, run: Run
-) -> None:
-    done = run("status")
-    assert done.returncode == 0
-    assert re.search("^live +bittybot$", done.stdout, re.MULTILINE)
-    assert re.search("^lock +free$", done.stdout, re.MULTILINE)
-    (pair,) = json.loads(run("status", "--pair", "web", "--json").stdout)["pairs"]
-    assert (pair["pair"], pair["live"], pair["idle"], pair["sound"], pair["lock"]) == (
-        "web", "bittybot", "tao", True, None,
-    )  # fmt: skip
-    assert pair["production"]["publicIp"] == aws.production_ip
-    assert pair["staging"]["instanceId"] == aws.servers["tao"].instance_id
-
-
 def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:
     aws.execute({"serverName": "tao"}, name=f"first-{time.time_ns()}")
     unhealthy = f"second-{time.time_ns()}"
