@@ -137,7 +137,7 @@ class Account:
         ids = [allocation for pair in pairs for allocation in (pair.production, pair.staging)]
         # By a filter: with one id that does not exist, a call by ids fails as a whole.
         batches = [ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL)]
-        addresses = [each for batch in batches for each in self.addresses_by("allocation-id", batch)]
+        addresses = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
         return {address["AllocationId"]: address for address in addresses}
 
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:

@@ -46,21 +46,17 @@ def _refuse(problems: Iterable[str | None]) -> None:
 
 
 def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[str, Any] | None) -> str | None:
+    subject = f"The {role} address {ip}"
     if address is None:
-        return (
-            f"The {role} address {ip} is not an Elastic IP of this account in {account.region}. Check the address, the "
-            "credentials and AWS_REGION."
-        )
+        mistakes = "Check the address, the credentials and AWS_REGION."
+        return f"{subject} is not an Elastic IP of this account in {account.region}. {mistakes}"
     if service := plain(address.get("ServiceManaged", "")):
-        owner = f"is managed by the AWS service {service}, which owns its association. Use an address of your own."
-        return f"The {role} address {ip} {owner}"
+        return f"{subject} is managed by the AWS service {service}, which owns its association. Use one of your own."
     if not address.get("AssociationId"):
-        return (
-            f"The {role} address {ip} ({address['AllocationId']}) is on no server. Put it on one with: aws ec2 "
-            f"associate-address --allocation-id {address['AllocationId']} --instance-id INSTANCE"
-        )
+        associate = f"aws ec2 associate-address --allocation-id {address['AllocationId']} --instance-id INSTANCE"
+        return f"{subject} ({address['AllocationId']}) is on no server. Put it on one with: {associate}"
     if not address.get("InstanceId"):
-        return f"The {role} address {ip} is on {address.get('NetworkInterfaceId')}, which belongs to no instance."
+        return f"{subject} is on {address.get('NetworkInterfaceId')}, which belongs to no instance."
     return None
 
 
@@ -68,9 +64,5 @@ def _problem_of_instance(instance_id: str, instance: Mapping[str, Any] | None) -
     if instance is None:
         return f"The instance {instance_id} is not in this account and Region."
     interfaces = len(instance.get("NetworkInterfaces", []))
-    if interfaces > 1:
-        return (
-            f"The instance {instance_id} has {interfaces} network interfaces. A server of a pair has one: EC2 moves an "
-            "address by instance id only if the instance has one interface."
-        )
-    return None
+    rule = "A server of a pair has one: EC2 moves an address by instance id only if the instance has one interface."
+    return f"The instance {instance_id} has {interfaces} network interfaces. {rule}" if interfaces > 1 else None
