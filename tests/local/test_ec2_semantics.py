@@ -75,10 +75,8 @@ def test_associating_again_where_it_is_says_the_same_association(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, allowed: bool
 ) -> None:
     first = ec2.associate(production, bittybot)
-    again = client.associate_address(
-        AllocationId=production.allocation_id, InstanceId=bittybot, AllowReassociation=allowed
-    )
-    assert again["AssociationId"] == first
+    target: Any = {"AllocationId": production.allocation_id, "InstanceId": bittybot}
+    assert client.associate_address(**target, AllowReassociation=allowed)["AssociationId"] == first
 
 
 def test_the_address_that_the_target_held_is_displaced_but_stays_allocated(
@@ -100,11 +98,8 @@ def test_an_address_on_another_private_address_of_the_target_is_not_displaced(
     interface = second_interface(client, bittybot, SecondaryPrivateIpAddressCount=1)
     primary, secondary = (item["PrivateIpAddress"] for item in interface["PrivateIpAddresses"])
     for address, private_ip in ((production, primary), (staging, secondary)):
-        client.associate_address(
-            AllocationId=address.allocation_id,
-            NetworkInterfaceId=interface["NetworkInterfaceId"],
-            PrivateIpAddress=private_ip,
-        )
+        target = {"NetworkInterfaceId": interface["NetworkInterfaceId"], "PrivateIpAddress": private_ip}
+        client.associate_address(AllocationId=address.allocation_id, **target)
     assert described(client, production)["PrivateIpAddress"] == primary
     assert described(client, staging)["PrivateIpAddress"] == secondary
     assert described(client, staging)["InstanceId"] == bittybot
@@ -145,6 +140,7 @@ def test_a_description_tells_of_an_association_only_while_there_is_one(
     assert associated["PrivateIpAddress"] == interface["PrivateIpAddress"]
     client.disassociate_address(AssociationId=association)
     assert set(described(client, production)) == unassociated
+    assert error_code(client.disassociate_address, AssociationId=association) == "InvalidAssociationID.NotFound"
 
 
 @pytest.mark.parametrize("state", ["pending", "shutting-down", "terminated"])
@@ -187,37 +183,24 @@ def test_an_instance_with_two_interfaces_is_refused_by_instance_id(
     assert caught.value.response["Error"]["Code"] == "InvalidInstanceID"
 
 
-def test_an_association_that_is_gone_is_not_found(
-    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
-) -> None:
-    association = ec2.associate(production, bittybot)
-    client.disassociate_address(AssociationId=association)
-    assert error_code(client.disassociate_address, AssociationId=association) == "InvalidAssociationID.NotFound"
-
-
 def test_a_dry_run_changes_nothing(ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str) -> None:
     association = ec2.associate(production, bittybot)
-    for call in (
-        lambda: client.associate_address(AllocationId=production.allocation_id, InstanceId=tao, DryRun=True),
-        lambda: client.disassociate_address(AssociationId=association, DryRun=True),
-    ):
-        assert error_code(call) == "DryRunOperation"
+    move = {"AllocationId": production.allocation_id, "InstanceId": tao}
+    assert error_code(client.associate_address, **move, DryRun=True) == "DryRunOperation"
+    assert error_code(client.disassociate_address, AssociationId=association, DryRun=True) == "DryRunOperation"
     assert described(client, production)["AssociationId"] == association
 
 
 def test_ids_that_do_not_exist_have_their_own_errors(client: "EC2Client", production: Address, bittybot: str) -> None:
     unknown = "eipalloc-0123456789abcdef0"
     no_instance = "i-0123456789abcdef0"
-    calls: dict[str, Callable[[], object]] = {
-        "describe": lambda: client.describe_addresses(AllocationIds=[production.allocation_id, unknown]),
-        "associate": lambda: client.associate_address(AllocationId=unknown, InstanceId=bittybot),
-        "instance": lambda: client.associate_address(AllocationId=production.allocation_id, InstanceId=no_instance),
-    }
-    assert {name: error_code(call) for name, call in calls.items()} == {
-        "describe": "InvalidAllocationID.NotFound",
-        "associate": "InvalidAllocationID.NotFound",
-        "instance": "InvalidInstanceID.NotFound",
-    }
+    known = production.allocation_id
+    assert error_code(client.describe_addresses, AllocationIds=[known, unknown]) == "InvalidAllocationID.NotFound"
+    for allocation, instance, code in (
+        (unknown, bittybot, "InvalidAllocationID.NotFound"),
+        (known, no_instance, "InvalidInstanceID.NotFound"),
+    ):
+        assert error_code(client.associate_address, AllocationId=allocation, InstanceId=instance) == code
 
 
 def test_an_instance_and_an_interface_cannot_both_be_the_target(

@@ -116,6 +116,14 @@ def session(**services: Service) -> Any:
     return SimpleNamespace(client=lambda name, **_: known[name])
 
 
+def parameter_store(*pairs: Pair) -> Service:
+    """With these pairs, a page each."""
+    values = {pair.name: {key: getattr(pair, key) for key in ("production", "staging", "servers")} for pair in pairs}
+    path = OUTPUTS["PairsPath"]
+    parameters = [{"Name": f"{path}/{name}", "Value": json.dumps(value)} for name, value in values.items()]
+    return Service(get_parameters_by_path=[{"Parameters": [parameter]} for parameter in parameters])
+
+
 def account(
     *executions: Mapping[str, Any],
     histories: Mapping[str, list[dict[str, Any]]] | None = None,
@@ -133,10 +141,6 @@ def account(
     def history(executionArn: str, **_: object) -> dict[str, Any]:  # noqa: N803
         return {"events": (histories or {}).get(executionArn.rsplit(":", 1)[-1], [])[::-1]}
 
-    def parameter(pair: Pair) -> dict[str, str]:
-        value = {"production": pair.production, "staging": pair.staging, "servers": pair.servers}
-        return {"Name": f"{OUTPUTS['PairsPath']}/{pair.name}", "Value": json.dumps(value)}
-
     addresses = [on(PAIR.production, live), on(PAIR.staging, PAIR.other(live) if live else None)]
     known = {
         "stepfunctions": Service(
@@ -144,7 +148,7 @@ def account(
             describe_execution=lambda executionArn: described.get(executionArn, refusal("ExecutionDoesNotExist")),  # noqa: N803
             get_execution_history=history,
         ),
-        "ssm": Service(get_parameters_by_path={"Parameters": [parameter(pair) for pair in pairs]}),
+        "ssm": parameter_store(*pairs),
         "ec2": Service(describe_addresses={"Addresses": addresses}),
     }
     return Account(session(**known, **services))

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from client.account import Pair
 from client.commands import main
 from client.status import standings
 from tests.unit.client_doubles import (
     EXECUTION,
-    OUTPUTS,
     PAIR,
     Service,
     account,
     cut_over,
     event,
     execution,
+    parameter_store,
     planned,
     refusal,
     session,
@@ -135,21 +136,15 @@ def test_history_says_who_started_an_execution_or_why_that_is_unknown(capsys: Ca
         assert bool(err) == bool(reason)
 
 
-def two_pairs() -> Service:
-    """Parameter Store with the pairs web and shop, a page each."""
-
-    def value(pair: str) -> str:
-        servers = {"a": f"i-{pair}-a", "b": f"i-{pair}-b"}
-        return json.dumps({"production": f"eipalloc-{pair}-p", "staging": f"eipalloc-{pair}-s", "servers": servers})
-
-    names = ("web", "shop")
-    pages = [{"Parameters": [{"Name": f"{OUTPUTS['PairsPath']}/{name}", "Value": value(name)}]} for name in names]
-    return Service(get_parameters_by_path=pages)
+TWO_PAIRS = [
+    Pair(name, f"eipalloc-{name}-p", f"eipalloc-{name}-s", {"a": f"i-{name}-a", "b": f"i-{name}-b"})
+    for name in ("web", "shop")
+]
 
 
 @pytest.mark.parametrize("command", ["rollback", "unlock"])
 def test_with_several_pairs_a_command_that_changes_something_needs_a_choice(command: str, capsys: Capture) -> None:
-    assert main([command], session=session(ssm=two_pairs())) == 1
+    assert main([command], session=session(ssm=parameter_store(*TWO_PAIRS))) == 1
     assert "The stack serves shop, web; choose with --pair." in capsys.readouterr().err
 
 
@@ -162,7 +157,7 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
     ]  # fmt: skip
     lock = {"pair": "shop", "execution": f"{EXECUTION}:x", "since": "2026-02-01T09:30:00Z", "server": "b"}
     services = {
-        "ssm": two_pairs(),
+        "ssm": parameter_store(*TWO_PAIRS),
         "ec2": Service(describe_addresses={"Addresses": addresses}),
         "dynamodb": Service(scan=[{"Items": []}, {"Items": [{key: {"S": value} for key, value in lock.items()}]}]),
         "stepfunctions": states(execution("x", "RUNNING")),
