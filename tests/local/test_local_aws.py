@@ -15,11 +15,10 @@ from tests.local.situation import AS_BEFORE, SWAPPED, places, until
 
 
 def who_answers(aws: LocalAws, ip: str) -> str:
-    connection = http.client.HTTPConnection(ip, aws.server_port, timeout=5)
-    connection.request("GET", "/")
-    response = connection.getresponse()
-    response.read()
-    connection.close()
+    with contextlib.closing(http.client.HTTPConnection(ip, aws.server_port, timeout=5)) as connection:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        response.read()
     return f"{response.headers['X-Server']} {response.headers['X-Release']}"
 
 
@@ -28,9 +27,7 @@ def test_the_deployed_workflow_swaps_the_servers_and_no_request_fails(aws: Local
     aws.servers["tao"].restart()
     with ThreadPoolExecutor() as pool:
         running = pool.submit(aws.execute, {})
-        answers = []
-        while not running.done():
-            answers.append(who_answers(aws, aws.production_ip))
+        answers = [who_answers(aws, aws.production_ip) for _ in iter(running.done, True)]
         execution = running.result()
     assert (execution.status, execution.output["outcome"]) == ("SUCCEEDED", "CUT_OVER")
     assert places(aws) == SWAPPED
