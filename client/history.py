@@ -30,7 +30,8 @@ class Entry:
 
     def row(self) -> dict[str, str]:
         result, before, now = self.result, self.result.was_live, self.result.is_live
-        moved = f"{before} stays" if before == now else f"{before} → {now or '?'}"  # "?" if it is unknown to where
+        # `?` if it is unknown where production went.
+        moved = f"{before} stays" if before == now else f"{before} → {now or '?'}"
         return {
             "when": f"{self.listed['startDate'].astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
             "outcome": plain(result.outcome, 40),
