@@ -1,12 +1,12 @@
 """The one door to AWS. The outputs of the stack name everything else; only the pages that are needed are read."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import takewhile
 from typing import Any
 
@@ -19,12 +19,8 @@ from client.text import JsonObject, parsed, plain
 from domain.lock import Lock
 
 STACK = "EipCutover"
-CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 4},
-    connect_timeout=5,
-    read_timeout=20,
-    user_agent_extra="eip-cutover-client",
-)
+RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
+CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_extra="eip-cutover-client")
 IDS_PER_CALL = 200  # values of one filter
 
 
@@ -49,13 +45,8 @@ class Account:
 
     def __init__(self, session: boto3.Session | None = None, *, stack: str = STACK) -> None:
         self.stack_name = stack
-        self._session: Any = session or boto3.Session()
-        self._clients: dict[str, Any] = {}
-
-    def client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self._session.client(service, config=CONFIG)
-        return self._clients[service]
+        sdk: Any = session or boto3.Session()
+        self.client: Callable[[str], Any] = cache(lambda service: sdk.client(service, config=CONFIG))
 
     @property
     def region(self) -> str:
@@ -75,7 +66,6 @@ class Account:
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def output(self, key: str) -> str:
-        """An output of the stack."""
         if key not in self._outputs:
             raise Problem(
                 f"The stack {plain(self.stack_name)} has no output {key}: it belongs to another project, or is older "
@@ -100,10 +90,9 @@ class Account:
         StartExecution returns a running execution of the same name and input as if it were new, and refuses if that
         execution has ended or has another input. Source: API reference of StartExecution.
         """
+        workflow = self.output("StateMachineArn")
         try:
-            self.client("stepfunctions").start_execution(
-                stateMachineArn=self.output("StateMachineArn"), name=name, input=json.dumps(request)
-            )
+            self.client("stepfunctions").start_execution(stateMachineArn=workflow, name=name, input=json.dumps(request))
             return True
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
@@ -123,9 +112,8 @@ class Account:
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
-        newest_first = self._all(
-            "stepfunctions", "get_execution_history", "events", executionArn=arn, reverseOrder=True, maxResults=100
-        )
+        options = {"executionArn": arn, "reverseOrder": True, "maxResults": 100}
+        newest_first = self._all("stepfunctions", "get_execution_history", "events", **options)
         with _execution(arn):
             return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
@@ -149,7 +137,7 @@ class Account:
         ids = [allocation for pair in pairs for allocation in (pair.production, pair.staging)]
         # By a filter: with one id that does not exist, a call by ids fails as a whole.
         batches = [ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL)]
-        addresses = [each for batch in batches for each in self.addresses_by("allocation-id", batch)]
+        addresses = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
         return {address["AllocationId"]: address for address in addresses}
 
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
@@ -169,9 +157,8 @@ class Account:
         return {lock.pair: lock for lock in map(Lock.from_item, items)}
 
     def lock(self, pair: str) -> Lock | None:
-        answer = self.client("dynamodb").get_item(
-            TableName=self.output("LockTableName"), Key={"pair": {"S": pair}}, ConsistentRead=True
-        )
+        item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}}
+        answer = self.client("dynamodb").get_item(**item, ConsistentRead=True)
         return Lock.from_item(answer["Item"]) if "Item" in answer else None
 
     def delete_lock(self, lock: Lock) -> bool:
@@ -192,16 +179,15 @@ class Account:
 @contextmanager
 def _execution(arn: str) -> Iterator[None]:
     """Names the errors of a call about an execution that does not exist."""
-    not_an_execution = NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution.")
-    unknown = UnknownExecution(
-        f"Step Functions knows no execution {plain(arn)}. It keeps executions for 90 days after they end."
-    )
+    invalid = NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution.")
+    kept = "It keeps executions for 90 days after they end."
+    unknown = UnknownExecution(f"Step Functions knows no execution {plain(arn)}. {kept}")
     if not arn.startswith("arn:"):
-        raise not_an_execution
+        raise invalid
     try:
         yield
     except ClientError as error:
-        raise {"InvalidArn": not_an_execution, "ExecutionDoesNotExist": unknown}.get(code_of(error), error) from None
+        raise {"InvalidArn": invalid, "ExecutionDoesNotExist": unknown}.get(code_of(error), error) from None
 
 
 def moment_of(answer: Mapping[str, Any]) -> datetime:

@@ -9,7 +9,6 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NoReturn
@@ -40,15 +39,9 @@ detailed_option = click.option(
     "--detailed-exit-code", "detailed", is_flag=True, help="3 ALREADY_LIVE, 4 REPAIRED, 5 DRY_RUN instead of 0."
 )
 stack_option = click.option(
-    "--stack",
-    "account",
-    envvar="EIP_CUTOVER_STACK",
-    default=STACK,
-    show_default=True,
-    show_envvar=True,
-    callback=lambda context, _parameter, name: Account(context.obj, stack=name),
-    help="The stack's name.",
-)
+    "--stack", "account", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True, show_envvar=True,
+    callback=lambda context, _parameter, name: Account(context.obj, stack=name), help="The stack's name.",
+)  # fmt: skip
 
 
 def report_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -60,16 +53,12 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: how CI cancels a job."""
 
 
-@dataclass(frozen=True)
 class Report:
     """How a command reports an execution, by the options --json and --detailed-exit-code."""
 
-    as_json: bool
-    detailed: bool
-
-    @property
-    def progress(self) -> Screen:
-        return Screen(sys.stderr if self.as_json else sys.stdout)
+    def __init__(self, *, as_json: bool, detailed: bool) -> None:
+        self.as_json, self.detailed = as_json, detailed
+        self.progress = Screen(sys.stderr if as_json else sys.stdout)
 
     def of(self, result: Result) -> int:
         """Print the result. Returns the exit code."""
@@ -77,7 +66,7 @@ class Report:
         if self.as_json:
             _json({**result.to_json(), "exitCode": code})
         else:
-            Screen(sys.stdout).table(result.summary(), "bold green" if result.succeeded else "bold red")
+            self.progress.table(result.summary(), "bold green" if result.succeeded else "bold red")
         return code
 
 
@@ -92,23 +81,18 @@ def cli() -> None:
 
 @cli.command(epilog=CODES)
 @pair_option
-@click.option(
-    "--server", "serverName", metavar="NAME", help="The server to make live, by default the idle one. Name it in CI."
-)
+@click.option("--server", "serverName", metavar="NAME", help="Server to make live, else the idle one. Name it in CI.")
 @click.option("--dry-run", "dryRun", is_flag=True, help="Do everything up to the first change, and print the plan.")
 @click.option("--expected-release", "expectedRelease", metavar="RELEASE", help="Refuse any other release.")
-@click.option(
-    "--name",
-    help="Execution name, for example commit and attempt. Reusing a name follows the existing execution instead of "
-    "starting another.",
-)
+@click.option("--name", help="Execution name, for example commit and attempt. Reusing a name follows the existing "
+              "execution instead of starting another.")  # fmt: skip
 @report_options
 def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: str | bool | None) -> int:
     """Start a cutover and follow it to its end."""
     if name is not None and (FORBIDDEN.search(name) or not 1 <= len(name) <= 80):
         raise click.BadParameter('1 to 80 characters, no spaces, none of <>{}[]?*"#%\\^|~`$&,;:/', param_hint="--name")
     given = {key: value for key, value in request.items() if value not in (None, False)}
-    return _started(account, name or _new_name("cutover-"), given, Report(as_json, detailed))
+    return _started(account, name or _new_name("cutover-"), given, Report(as_json=as_json, detailed=detailed))
 
 
 @cli.command(epilog=CODES)
@@ -125,7 +109,7 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
             raise Problem("There is no execution yet. Start one with: cutover.py start")
         execution = newest["executionArn"]
     arn = account.arn_of(execution)
-    report = Report(as_json, detailed)
+    report = Report(as_json=as_json, detailed=detailed)
     report.progress.line(f"{plain(account.describe(arn).get('name') or arn)}: {arn}", "bold")
     return _followed(account, arn, report)
 
@@ -182,17 +166,16 @@ def rollback(*, account: Account, pair: str | None, as_json: bool, detailed: boo
     It runs the same checked workflow. Run twice, it goes back once.
     """
     chosen = chosen_pair(account, pair)
-    target = rollback_target(account, chosen)
-    report = Report(as_json, detailed)
-    report.progress.line(target.reason)
-    if target.server is None:
-        outcome = "ALREADY_LIVE"
-        code = DETAILED[outcome] if detailed else OK
-        if as_json:
-            _json({"execution": None, "outcome": outcome, "pair": chosen.name, "reason": target.reason,
-                   "exitCode": code})  # fmt: skip
-        return code
-    return _started(account, _new_name(PREFIX), {"pair": chosen.name, "serverName": target.server}, report)
+    server, reason = rollback_target(account, chosen)
+    report = Report(as_json=as_json, detailed=detailed)
+    report.progress.line(reason)
+    if server:
+        return _started(account, _new_name(PREFIX), {"pair": chosen.name, "serverName": server}, report)
+    code = DETAILED["ALREADY_LIVE"] if detailed else OK
+    if as_json:
+        outcome = {"execution": None, "outcome": "ALREADY_LIVE", "pair": chosen.name, "reason": reason}
+        _json({**outcome, "exitCode": code})
+    return code
 
 
 @cli.command()
@@ -243,9 +226,7 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     before = signal.signal(signal.SIGTERM, _terminate)
     errors = Screen(sys.stderr)
     try:
-        return int(
-            cli.main(None if words is None else list(words), "cutover.py", standalone_mode=False, obj=session) or OK
-        )
+        return int(cli.main(words, "cutover.py", standalone_mode=False, obj=session) or OK)
     except click.ClickException as error:
         error.show()
         return error.exit_code

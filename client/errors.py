@@ -64,8 +64,8 @@ def sentence(error: Exception) -> str:
         return "No Region is set. Set AWS_REGION to the Region of the stack."
     if not isinstance(error, ClientError):
         return f"The call to AWS failed: {plain(error)}"
-    action, message = error.operation_name, plain(error.response.get("Error", {}).get("Message", ""), 400)
-    code = plain(code_of(error), 80)
+    action, code = error.operation_name, plain(code_of(error), 80)
+    message = plain(error.response.get("Error", {}).get("Message", ""), 400)
     if code in DENIED:
         return f"{action} is not permitted; docs/client.md lists what each command needs. AWS: {message}"
     if code in EXPIRED:

@@ -19,6 +19,7 @@ FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25
 UNSEEN_SECONDS = 20.0
 LAST_READS = 4
 PATIENCE_SECONDS = 300.0
+STYLES = {None: "", True: "green", False: "yellow"}
 
 T = TypeVar("T")
 
@@ -81,13 +82,11 @@ class Follower:
             self.screen.line("The steps cannot be shown: GetExecutionHistory is not permitted.", "yellow")
             return
         for line in (line for event in events for line in self._progress.read(event)):
-            style = "" if line.good is None else "green" if line.good else "yellow"
-            self.screen.line(f"{line.seconds:8.2f} s  {line.text}", style)
+            self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Repeat a call while AWS does not answer, throttles or fails; for five minutes at most."""
-        began = self.monotonic()
-        announced = False
+        began, announced = self.monotonic(), False
         while True:
             try:
                 return call()

@@ -26,19 +26,17 @@ class Entry:
 
     def to_json(self) -> JsonObject:
         result = self.result.to_json()
-        return {
-            **{key: result[key] for key in KEYS},
-            "began": self.listed["startDate"].isoformat(),
-            "by": self.by,
-        }
+        return {**{key: result[key] for key in KEYS}, "began": self.listed["startDate"].isoformat(), "by": self.by}
 
     def row(self) -> dict[str, str]:
-        result = self.result
+        result, before, now = self.result, self.result.was_live, self.result.is_live
+        # `?` if it is unknown where production went.
+        moved = f"{before} stays" if before == now else f"{before} → {now or '?'}"
         return {
             "when": f"{self.listed['startDate'].astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
             "outcome": plain(result.outcome, 40),
             "pair": plain(result.pair or "", 64),
-            "from → to": plain(_moved(result), 140),
+            "from → to": plain(moved if before else "", 140),
             "took": "" if result.seconds is None else duration(result.seconds),
             "by": plain(self.by or "unknown", 100),
             "execution": result.name,
@@ -62,19 +60,9 @@ def results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Re
         arn = listed["executionArn"]
         described = account.describe(arn)
         progress = Progress()
-        if described["status"] != "SUCCEEDED":
-            # The history has the plan: the pair, and which server was live.
-            for event in account.events(arn):
-                progress.read(event)
+        # The history of one that did not succeed has the plan: the pair, and which server was live.
+        for event in account.events(arn) if described["status"] != "SUCCEEDED" else ():
+            progress.read(event)
         result = result_of(described, progress)
         if pair is None or (result.pair or only_pair) == pair:
             yield listed, result
-
-
-def _moved(result: Result) -> str:
-    """`bittybot → tao`, `bittybot stays`; with a question mark if it is unknown where production went."""
-    if result.was_live is None:
-        return ""
-    if result.was_live == result.is_live:
-        return f"{result.was_live} stays"
-    return f"{result.was_live} → {result.is_live or '?'}"

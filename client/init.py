@@ -1,7 +1,7 @@
 """`init`: the pair for cdk.json, from two public addresses and what EC2 knows about the servers that hold them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from client.account import Account
@@ -16,22 +16,17 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
     ips = {"production": production, "staging": staging}
     _refuse(_problem_of_address(account, role, ip, by_ip.get(ip)) for role, ip in ips.items())
     ids = [str(by_ip[ip]["InstanceId"]) for ip in ips.values()]
-    if ids[0] == ids[1]:
-        raise Problem(
-            f"Both addresses are on the same instance, {ids[0]}. A pair is two servers: put {staging} on the other one."
-        )
+    same = f"Both addresses are on the same instance, {ids[0]}. A pair is two servers: put {staging} on the other one."
+    _refuse([same] if ids[0] == ids[1] else [])
     instances = account.instances(ids)
     _refuse(_problem_of_instance(instance, instances.get(instance)) for instance in ids)
     names = server_names([instances[instance] for instance in ids])
-    return {
-        **{role: by_ip[ip]["AllocationId"] for role, ip in ips.items()},
-        "servers": dict(zip(names, ids, strict=True)),
-    }
+    allocations = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
+    return {**allocations, "servers": dict(zip(names, ids, strict=True))}
 
 
 def server_names(instances: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The instances' names from their tag Name, as far as it makes a valid name; else, and if both have the same name,
-    their ids."""
+    """The instances' names, from their tags Name; an id if a tag makes no valid name, both if they make the same."""
     ids = [str(instance["InstanceId"]) for instance in instances]
     tags = [{tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])} for instance in instances]
     names = [sanitized(each.get("Name", "")) or instance_id for each, instance_id in zip(tags, ids, strict=True)]
@@ -45,29 +40,23 @@ def sanitized(name: str) -> str:
     return valid[0].rstrip("-._") if valid else ""
 
 
-def _refuse(problems: Iterator[str | None]) -> None:
+def _refuse(problems: Iterable[str | None]) -> None:
     if messages := [problem for problem in problems if problem]:
         raise Problem(" ".join(messages))
 
 
 def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[str, Any] | None) -> str | None:
+    subject = f"The {role} address {ip}"
     if address is None:
-        return (
-            f"The {role} address {ip} is not an Elastic IP of this account in {account.region}. Check the address, the "
-            "credentials and AWS_REGION."
-        )
-    if service := address.get("ServiceManaged"):
-        return (
-            f"The {role} address {ip} is managed by the AWS service {plain(service)}, which owns its association. "
-            "Use an address of your own."
-        )
+        mistakes = "Check the address, the credentials and AWS_REGION."
+        return f"{subject} is not an Elastic IP of this account in {account.region}. {mistakes}"
+    if service := plain(address.get("ServiceManaged", "")):
+        return f"{subject} is managed by the AWS service {service}, which owns its association. Use one of your own."
     if not address.get("AssociationId"):
-        return (
-            f"The {role} address {ip} ({address['AllocationId']}) is on no server. Put it on one with: aws ec2 "
-            f"associate-address --allocation-id {address['AllocationId']} --instance-id INSTANCE"
-        )
+        associate = f"aws ec2 associate-address --allocation-id {address['AllocationId']} --instance-id INSTANCE"
+        return f"{subject} ({address['AllocationId']}) is on no server. Put it on one with: {associate}"
     if not address.get("InstanceId"):
-        return f"The {role} address {ip} is on {address.get('NetworkInterfaceId')}, which belongs to no instance."
+        return f"{subject} is on {address.get('NetworkInterfaceId')}, which belongs to no instance."
     return None
 
 
@@ -75,9 +64,5 @@ def _problem_of_instance(instance_id: str, instance: Mapping[str, Any] | None) -
     if instance is None:
         return f"The instance {instance_id} is not in this account and Region."
     interfaces = len(instance.get("NetworkInterfaces", []))
-    if interfaces > 1:
-        return (
-            f"The instance {instance_id} has {interfaces} network interfaces. A server of a pair has one: EC2 moves an "
-            "address by instance id only if the instance has one interface."
-        )
-    return None
+    rule = "A server of a pair has one: EC2 moves an address by instance id only if the instance has one interface."
+    return f"The instance {instance_id} has {interfaces} network interfaces. {rule}" if interfaces > 1 else None

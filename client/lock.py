@@ -29,23 +29,20 @@ def _refusal(account: Account, lock: Lock) -> str | None:
     holder = plain(lock.execution)
     try:
         described = account.describe(lock.execution)
+        if described["status"] in RUNNING:
+            return (
+                f"{holder} has held it since {plain(lock.since)} and still runs. Wait for it, or stop it: a stopped "
+                "execution is repaired automatically."
+            )
+        event, moment, now = f"{holder} ended", described.get("stopDate"), moment_of(described)
     except UnknownExecution:
         # It may have just started: DescribeExecution is eventually consistent.
-        return _too_early(f"{holder} does not exist, and the lock was taken", lock.held_since, datetime.now(UTC))
+        event, moment, now = f"{holder} does not exist, and the lock was taken", lock.held_since, datetime.now(UTC)
     except NotAnExecution:
         return (
             f"it does not name an execution but {holder or 'nothing'}, so it is unknown whether its holder still runs. "
             "If nothing runs, delete the item in the lock table yourself."
         )
-    if described["status"] in RUNNING:
-        return (
-            f"{holder} has held it since {plain(lock.since)} and still runs. Wait for it, or stop it: a stopped "
-            "execution is repaired automatically."
-        )
-    return _too_early(f"{holder} ended", described.get("stopDate"), moment_of(described))
-
-
-def _too_early(event: str, moment: datetime | None, now: datetime) -> str | None:
     if moment is None:
         return f"{event} at an unknown time, so the end of its last call is unknown."
     left = LAST_CALL_SECONDS - (now - moment).total_seconds()

@@ -70,16 +70,14 @@ class Progress:
     def now(self) -> str:
         """The states that run now, as one text; of nested states, the outer one first."""
         idle = "between two states" if self.states else "starting"
-        first, *others = [plain(name) for name in self.running] or [idle]
+        first, *others = map(plain, self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
 
     def _exited(self, kind: str, name: str) -> None:
-        if name not in self.running:
-            return
-        index = self.running.index(name)
-        # A branch that failed, or was cancelled by that failure, has no exit event of its own.
-        branches = kind.startswith(BRANCHING)
-        self.running = self.running[:index] + ([] if branches else self.running[index + 1 :])
+        if name in self.running:
+            index = self.running.index(name)
+            # A branch that failed, or was cancelled by that failure, has no exit event of its own.
+            del self.running[index : None if kind.startswith(BRANCHING) else index + 1]
 
     def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
         payload = as_object(as_object(output).get("Payload"))
@@ -88,10 +86,12 @@ class Progress:
             if reason := payload.get("reason"):
                 yield Line(seconds, f"plan: {plain(reason)}")
         if "healthy" in payload:
-            checks, good = _checks(payload), payload["healthy"] is True
-            self.health_checks.append({**payload, "checks": checks})
-            for text in (_health(payload), *map(_probes, checks)):
-                yield Line(seconds, text, good=good)
+            checks = payload.get("checks")
+            objects = map(as_object, checks if isinstance(checks, list) else ())
+            report = {**payload, "checks": [check for check in objects if isinstance(check.get("probes"), list)]}
+            self.health_checks.append(report)
+            for text in _health(report):
+                yield Line(seconds, text, good=payload["healthy"] is True)
 
 
 def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -105,21 +105,14 @@ def _failure(details: Mapping[str, Any]) -> str:
     return plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
 
 
-def _checks(payload: Mapping[str, Any]) -> list[JsonObject]:
-    checks = payload.get("checks")
-    checks = checks if isinstance(checks, list) else []
-    return [check for check in checks if isinstance(check, dict) and isinstance(check.get("probes"), list)]
-
-
-def _health(payload: Mapping[str, Any]) -> str:
-    health = "healthy" if payload["healthy"] is True else "not healthy"
-    through = " ".join(plain(payload[key]) for key in ("address", "publicIp") if payload.get(key))
-    return f"{plain(payload.get('server') or 'the server')} is {health}{f' through {through}' if through else ''}"
-
-
-def _probes(check: Mapping[str, Any]) -> str:
-    probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
-    return f"{plain(check.get('check', 'probes'))}: {probes or 'none'}"
+def _health(report: Mapping[str, Any]) -> Iterator[str]:
+    """The server's health, and the probes of each check."""
+    health = "healthy" if report["healthy"] is True else "not healthy"
+    through = " ".join(plain(report[key]) for key in ("address", "publicIp") if report.get(key))
+    yield f"{plain(report.get('server') or 'the server')} is {health}{f' through {through}' if through else ''}"
+    for check in report["checks"]:
+        probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
+        yield f"{plain(check.get('check', 'probes'))}: {probes or 'none'}"
 
 
 def _probe(probe: Mapping[str, Any]) -> str:

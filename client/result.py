@@ -12,17 +12,8 @@ from domain.pair import Address, AddressName
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
 # The codes of successes, only with --detailed-exit-code.
 DETAILED = {"ALREADY_LIVE": 3, "REPAIRED": 4, "DRY_RUN": 5}
-FAILURES = {
-    "InvalidRequest": 10,
-    "CutoverInProgress": 11,
-    "StagingUnhealthy": 12,
-    "PreflightFailed": 13,
-    "AddressMoved": 14,
-    "RolledBack": 15,
-    "RollbackFailed": 16,
-    "ABORTED": 17,
-    "TIMED_OUT": 18,
-}
+FAILURES = {"InvalidRequest": 10, "CutoverInProgress": 11, "StagingUnhealthy": 12, "PreflightFailed": 13,
+            "AddressMoved": 14, "RolledBack": 15, "RollbackFailed": 16, "ABORTED": 17, "TIMED_OUT": 18}  # fmt: skip
 OTHER_FAILURE = 19
 # Each exit code once, for the README, --help and the test that compares them.
 MEANINGS = {
@@ -38,6 +29,7 @@ MEANINGS = {
     INTERRUPTED: "interrupted while following (143 by SIGTERM); the execution goes on",
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
+REPORTED = ("production", "staging", "previous", "plan", "gap")
 # After these, production is on the server it was on before: it was not moved, or was moved back.
 UNMOVED = ("StagingUnhealthy", "PreflightFailed", "RolledBack")
 STOPPED = "It is repaired automatically within minutes: production stays where it is. Check with `status`."
@@ -53,12 +45,9 @@ ADVICE = {
     "TIMED_OUT": STOPPED,
 }
 # The section of docs/runbook.md for each.
-RUNBOOK = {
-    **{error: error.lower() for error in ADVICE},
-    "RollbackFailed": "rollbackfailed-eip-cutover-rollback-failed",
-    "ABORTED": "aborted-timed_out-eip-cutover-repair-ran",
-    "TIMED_OUT": "aborted-timed_out-eip-cutover-repair-ran",
-}
+RUNBOOK = {error: error.lower() for error in ADVICE}
+RUNBOOK["RollbackFailed"] = "rollbackfailed-eip-cutover-rollback-failed"
+RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repair-ran"
 
 
 @dataclass(frozen=True)
@@ -94,9 +83,8 @@ class Result:
         if self.succeeded:
             return None
         advice = ADVICE.get(self.outcome, "Look at the execution in the Step Functions console.")
-        if self.outcome == "CutoverInProgress" and (
-            holder := re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
-        ):
+        holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
+        if self.outcome == "CutoverInProgress" and holder:
             advice = f"Follow it with `cutover.py watch {plain(holder[0])}`, and start again when it has ended."
         return f"{advice} More: docs/runbook.md#{RUNBOOK.get(self.outcome, 'any-other-error')}"
 
@@ -106,12 +94,14 @@ class Result:
         return FAILURES.get(self.outcome, OTHER_FAILURE)
 
     def to_json(self) -> JsonObject:
-        values = {_camel_case(field.name): getattr(self, field.name) for field in fields(self)}
-        return {**values, "advice": self.advice}
+        names = [field.name for field in fields(self)] + ["advice"]
+        return {re.sub("_(.)", lambda match: match[1].upper(), name): getattr(self, name) for name in names}
 
     def summary(self) -> list[tuple[str, str]]:
         """What a person reads at the end: labels and values."""
-        steps = self.plan.get("steps") if self.plan else None
+        steps = as_object(self.plan).get("steps")
+        gap = as_object(self.gap)
+        failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
         lines = [
             ("outcome", self.outcome),
             ("pair", self.pair),
@@ -120,7 +110,7 @@ class Result:
             ("production", in_words(_address("production", self.production))),
             ("staging", in_words(_address("staging", self.staging))),
             *(("would", step) for step in (steps if isinstance(steps, list) else [])),
-            ("gap", _gap(self.gap)),
+            ("gap", f"{failed}; longest time without a good answer {gap.get('longestMs')} ms" if gap else None),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
             ("cause", self.cause),
@@ -135,23 +125,21 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
     status = str(described["status"])
     succeeded = status == "SUCCEEDED"
     output = as_object(parsed(described.get("output"))) if succeeded else {}
-    request = as_object(parsed(described.get("input")))
     # The plan of an execution that runs or failed; the output of one that succeeded has the same and more.
     plan = progress.plan or {}
+    sources = (output, plan, as_object(parsed(described.get("input"))))
     was_live = _server(output.get("previous")) or _text(as_object(plan.get("live")).get("name"))
     error = str(described.get("error") or status) if status == "FAILED" else status
     # A redriven execution changes nothing more, and does not know what it had changed before.
     unmoved = error in UNMOVED and not described.get("redriveCount")
-    reported: dict[str, Any] = {
-        key: as_object(output.get(key)) or None for key in ("production", "staging", "previous", "plan", "gap")
-    }
+    reported: Any = {key: as_object(output.get(key)) or None for key in REPORTED}
     stopped = described.get("stopDate")
     return Result(
         execution=described["executionArn"],
         name=str(described.get("name") or described["executionArn"].rsplit(":", 1)[-1]),
         status=status,
         outcome=str(output.get("outcome", status)) if succeeded else error,
-        pair=next(filter(None, (_text(source.get("pair")) for source in (output, plan, request))), None),
+        pair=next(filter(None, (_text(source.get("pair")) for source in sources)), None),
         was_live=was_live,
         is_live=_server(output) if output else was_live if unmoved else None,
         **reported,
@@ -173,18 +161,6 @@ def _address(role: AddressName, value: JsonObject | None) -> Address | None:
         return Address.from_json(role, value or {})
     except KeyError:
         return None
-
-
-def _gap(gap: JsonObject | None) -> str | None:
-    """What requests to the production address met while it moved."""
-    if gap is None:
-        return None
-    failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
-    return f"{failed}; longest time without a good answer {gap.get('longestMs')} ms"
-
-
-def _camel_case(name: str) -> str:
-    return re.sub("_(.)", lambda match: match[1].upper(), name)
 
 
 def _text(value: object) -> str | None:

@@ -1,7 +1,5 @@
 """`rollback`: the server that was live before the one that is live now, from what the executions of the pair did."""
 
-from dataclasses import dataclass
-
 from client.account import Account, Pair
 from client.errors import Problem
 from client.history import MOST_EXECUTIONS, results
@@ -15,19 +13,11 @@ PREFIX = "rollback-"
 MOVED_NOTHING = ("InvalidRequest", "CutoverInProgress", "AddressMoved")
 
 
-@dataclass(frozen=True)
-class RollbackTarget:
-    """The server to make live again, None if there is nothing to do, and the reason."""
+def rollback_target(account: Account, pair: Pair) -> tuple[str | None, str]:
+    """The server that was live before the newest execution that moved production, and the reason in words.
 
-    server: str | None
-    reason: str
-
-
-def rollback_target(account: Account, pair: Pair) -> RollbackTarget:
-    """The server that was live before the newest execution that moved production.
-
-    A rollback that is asked for twice goes back once: otherwise the second one would make the bad release live again.
-    Raises Problem if no execution on record says which server was live before.
+    The server is None if there is nothing to do: a rollback that is asked for twice goes back once, otherwise the
+    second one would make the bad release live again. Raises Problem if no execution on record says who was live before.
     """
     (standing,) = standings(account, [pair], locks={})
     live, idle = standing.live, standing.idle
@@ -40,15 +30,14 @@ def rollback_target(account: Account, pair: Pair) -> RollbackTarget:
     for _, result in results(account, pair.name):
         before, name = result.was_live, plain(result.name)
         if _cut_short(result) and before != live:
-            outcome = plain(result.outcome)
-            return RollbackTarget(before, f"{before} was live before {name} ({outcome}), and {live} is now.")
+            return before, f"{before} was live before {name} ({plain(result.outcome)}), and {live} is now."
         if result.outcome != "CUT_OVER" or before is None:
             continue
         if before == live:
-            return RollbackTarget(None, f"{live} was live before the last cutover, {name}, and is again. {forward}")
+            return None, f"{live} was live before the last cutover, {name}, and is again. {forward}"
         if result.is_live == live and result.name.startswith(PREFIX):
-            return RollbackTarget(None, f"{live} has been live since {name}, which was a rollback already. {forward}")
-        return RollbackTarget(before, f"{before} was live before {name} made {result.is_live} live.")
+            return None, f"{live} has been live since {name}, which was a rollback already. {forward}"
+        return before, f"{before} was live before {name} made {result.is_live} live."
     raise Problem(
         f"No cutover of {pair.name} is on record, so it is unknown which server was live before {live}. Step Functions "
         f"keeps executions for 90 days, and `rollback` reads the last {MOST_EXECUTIONS}. Name the server: cutover.py "

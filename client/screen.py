@@ -21,11 +21,8 @@ class Screen:
     """Writes to one stream. A `style` is rich's, and shows on a terminal only."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
         self.is_terminal = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-        self._console = Console(
-            file=stream, force_terminal=self.is_terminal, markup=False, highlight=False, emoji=False
-        )
+        self._console = Console(file=stream, force_terminal=self.is_terminal)
 
     def line(self, text: str, style: str = "") -> None:
         self._write(Text(plain(text), style=style))
@@ -53,7 +50,4 @@ class Screen:
             yield
 
     def _write(self, text: Text) -> None:
-        if self.is_terminal:
-            self._console.print(text)
-        else:
-            print(text.plain, file=self._stream, flush=True)
+        self._console.print(text, soft_wrap=not self.is_terminal)

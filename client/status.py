@@ -12,6 +12,7 @@ from domain.lock import Lock
 from domain.pair import Address, AddressName
 
 GONE, UNKNOWN = "GONE", "UNKNOWN"
+KEYS = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,20 @@ class Standing:
     def _lock_line(self) -> str:
         if self.lock is None:
             return "free"
-        holder = f"{self.lock.execution}, since {self.lock.since}, for {self.lock.server}"
+        holder = f"held by {self.lock.execution}, since {self.lock.since}, for {self.lock.server}, which"
         if self.holder_status == "RUNNING":
-            return f"held by {holder}, which runs"
+            return f"{holder} runs"
         if self.holder_status == UNKNOWN:
-            return f"held by {holder}, which is not an execution; `unlock` says what to do"
-        ended = "which no longer exists" if self.holder_status == GONE else f"which ended {self.holder_status}"
-        return f"dead: held by {holder}, {ended}; the next execution takes it over, or `unlock` deletes it"
+            return f"{holder} is not an execution; `unlock` says what to do"
+        ended = "no longer exists" if self.holder_status == GONE else f"ended {self.holder_status}"
+        return f"dead: {holder} {ended}; the next execution takes it over, or `unlock` deletes it"
 
 
 def chosen_pairs(account: Account, name: str | None) -> list[Pair]:
     """The pair of this name, or all pairs. Raises Problem if there is none."""
+    if not account.pairs:
+        raise Problem(f"The stack {account.stack_name} publishes no pairs under {account.output('PairsPath')}.")
     if name is None:
-        if not account.pairs:
-            raise Problem(f"The stack {account.stack_name} publishes no pairs under {account.output('PairsPath')}.")
         return list(account.pairs.values())
     if name not in account.pairs:
         raise Problem(f"There is no pair {plain(name)!r}; the stack serves {', '.join(account.pairs)}.")
@@ -102,13 +103,9 @@ def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) ->
 
     def standing(pair: Pair) -> Standing:
         lock = locks.get(pair.name)
-        return Standing(
-            pair,
-            _address("production", pair, addresses.get(pair.production)),
-            _address("staging", pair, addresses.get(pair.staging)),
-            lock,
-            _status(account, lock.execution) if lock else None,
-        )
+        production = _address("production", pair, addresses.get(pair.production))
+        staging = _address("staging", pair, addresses.get(pair.staging))
+        return Standing(pair, production, staging, lock, _status(account, lock.execution) if lock else None)
 
     return [standing(pair) for pair in pairs]
 
@@ -126,14 +123,6 @@ def _address(role: AddressName, pair: Pair, described: Mapping[str, Any] | None)
     """From what DescribeAddresses shows of it, in the words of the pair."""
     if described is None:
         return None
-    instance_id = described.get("InstanceId") or None
-    return Address(
-        name=role,
-        allocation_id=described["AllocationId"],
-        public_ip=described["PublicIp"],
-        association_id=described.get("AssociationId") or None,
-        instance_id=instance_id,
-        network_interface_id=described.get("NetworkInterfaceId") or None,
-        private_ip=described.get("PrivateIpAddress") or None,
-        server=pair.server_on(instance_id),
-    )
+    association, instance, interface, private_ip = (described.get(key) or None for key in KEYS)
+    where = (association, instance, interface, private_ip, pair.server_on(instance))
+    return Address(role, described["AllocationId"], described["PublicIp"], *where)

@@ -2,12 +2,19 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.config import Config
 
 from domain.lock import Lock
 from local.aws import LocalAws
+from local.ec2 import ACCESS_KEY, REGION, Ec2
 from local.faults import Fault
 from local.server import Behaviour
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
 
 AS_BEFORE, SWAPPED = ("bittybot", "tao"), ("tao", "bittybot")
 T = TypeVar("T")
@@ -43,6 +50,14 @@ def start_slowly(aws: LocalAws) -> str:
     arn = aws.start({"serverName": "tao"})
     until(lambda: locks(aws))
     return arn
+
+
+def client_of(ec2: Ec2, *, tries: int, read_timeout: float = 5) -> "EC2Client":
+    """A client of the local EC2 that tries each call at most so many times."""
+    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+    retries: Any = {"mode": "standard", "total_max_attempts": tries}
+    config = Config(proxies={}, retries=retries, read_timeout=read_timeout)
+    return session.client("ec2", endpoint_url=ec2.endpoint, config=config)
 
 
 def lock_table(aws: LocalAws) -> str:

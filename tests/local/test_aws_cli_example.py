@@ -5,14 +5,13 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.aws import LocalAws
-from tests.local.situation import arn_of, deploy, until
+from tests.local.situation import deploy
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "aws-cli" / "cutover.sh"
 
@@ -53,19 +52,3 @@ def test_a_failure_has_its_exit_code_and_its_cause(aws: LocalAws, run: Any) -> N
     assert rolled_back.returncode == 15
     assert "Rolled back: production " in rolled_back.stderr
     assert aws.holder("production") == "bittybot"
-
-
-def test_a_stopped_execution_has_its_own_code(aws: LocalAws, run: Any) -> None:
-    aws.servers["tao"].make_unhealthy()  # so the execution takes a while
-    name = f"stopped-{time.time_ns()}"
-    arn, states = arn_of(aws, name), aws.client("stepfunctions")
-
-    def is_running() -> bool:
-        listed = states.list_executions(stateMachineArn=aws.state_machine_arn, statusFilter="RUNNING")
-        return any(each["executionArn"] == arn for each in listed["executions"])
-
-    with ThreadPoolExecutor() as pool:
-        followed = pool.submit(run, name)
-        until(is_running)
-        states.stop_execution(executionArn=arn)
-        assert followed.result().returncode == 17

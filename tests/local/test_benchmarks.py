@@ -226,7 +226,4 @@ def test_a_state_in_a_branch_and_a_retry_are_transitions_as_well() -> None:
 
 
 def test_the_most_that_measuring_costs_is_for_the_longest_time_that_it_takes() -> None:
-    assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (
-        measure_gap.LONGEST_SECONDS,
-        SAVE_INTERVAL_SECONDS,
-    )
+    assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (measure_gap.LONGEST_SECONDS, SAVE_INTERVAL_SECONDS)

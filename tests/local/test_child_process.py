@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from local.child_process import ChildProcess
 from local.deployment import ROOT
+from tests.local.situation import until
 
 SECONDS = 10
 # A command with a child of its own; both write their ids to files, and ignore a SIGTERM.
@@ -24,11 +24,8 @@ def family(folder: Path) -> list[str]:
 
 
 def wait_for_family(folder: Path) -> list[int]:
-    deadline = time.monotonic() + SECONDS
     files = [folder / "parent", folder / "child"]
-    while not all(file.exists() and file.read_text().strip() for file in files):
-        assert time.monotonic() < deadline, "the family did not start"
-        time.sleep(0.01)
+    until(lambda: all(file.exists() and file.read_text().strip() for file in files), SECONDS)
     return [int(file.read_text()) for file in files]
 
 
@@ -38,13 +35,8 @@ def is_running(process: int) -> bool:
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
 
 
-def are_gone(processes: list[int]) -> bool:
-    deadline = time.monotonic() + SECONDS
-    while any(map(is_running, processes)):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+def await_end(processes: list[int]) -> None:
+    until(lambda: not any(map(is_running, processes)), SECONDS)
 
 
 def test_a_kill_ends_the_command_and_its_children_even_if_they_ignore_signals(tmp_path: Path) -> None:
@@ -53,7 +45,7 @@ def test_a_kill_ends_the_command_and_its_children_even_if_they_ignore_signals(tm
     assert all(map(is_running, processes))
     child.kill()
     child.kill()
-    assert are_gone(processes)
+    await_end(processes)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -65,13 +57,13 @@ def test_they_end_with_their_parent(tmp_path: Path, number: signal.Signals) -> N
     processes = wait_for_family(tmp_path)
     parent.send_signal(number)
     parent.wait(SECONDS)
-    assert are_gone(processes)
+    await_end(processes)
 
 
 def test_the_children_of_a_command_that_ends_by_itself_are_killed(tmp_path: Path) -> None:
     with ChildProcess(["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/child; exit 3"]) as child:
         assert child.wait(SECONDS) == 3
-    assert are_gone([int((tmp_path / "child").read_text())])
+    await_end([int((tmp_path / "child").read_text())])
 
 
 def test_a_ctrl_c_in_the_terminal_reaches_only_the_parent(tmp_path: Path) -> None:

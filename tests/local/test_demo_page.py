@@ -41,13 +41,11 @@ RUN = Run(
     panel=Panel("A release of <i>tao</i>", [*BEFORE, *DURING, *AFTER], STATES),
 )
 DRAWN = {"run-0-panel-0-answered-bittybot": BEFORE, "run-0-panel-0-failed": DURING, "run-0-panel-0-answered-tao": AFTER}
-VIEWS = pytest.mark.parametrize("view", ["laptop", "night", "phone"])
+pytestmark = pytest.mark.parametrize("view", ["laptop", "night", "phone"])
 # Paper, and the colours of the three groups, as they are on it.
-COLOURS = {
-    "laptop": ("#ffffff", {"bittybot": "#0072b2", "tao": "#e69f00", "failed": "#d0021b"}),
-    "night": ("#0d1117", {"bittybot": "#56b4e9", "tao": "#e69f00", "failed": "#ff5a5f"}),
-    "phone": ("#ffffff", {"bittybot": "#0072b2", "tao": "#e69f00", "failed": "#d0021b"}),
-}
+DAY = ("#ffffff", {"bittybot": "#0072b2", "tao": "#e69f00", "failed": "#d0021b"})
+NIGHT = ("#0d1117", {"bittybot": "#56b4e9", "tao": "#e69f00", "failed": "#ff5a5f"})
+COLOURS = {"laptop": DAY, "night": NIGHT, "phone": DAY}
 
 Box = tuple[float, float, float, float]
 
@@ -94,12 +92,10 @@ def distance(colour: tuple[float, ...], other: tuple[float, ...]) -> float:
     return sum((a - b) ** 2 for a, b in zip(colour, other, strict=True))
 
 
-@VIEWS
 def test_the_browser_reports_no_problem_and_loads_nothing_but_the_file(seen: dict[str, Any], view: str) -> None:
     assert (seen[view]["problems"], seen[view]["requested"]) == ([], ["the page"])
 
 
-@VIEWS
 def test_every_request_is_a_dot_or_a_cross_within_the_picture(seen: dict[str, Any], view: str) -> None:
     shown = picture(seen, view)
     assert {group: len(boxes) for group, boxes in shown["requests"].items()} == {
@@ -108,7 +104,6 @@ def test_every_request_is_a_dot_or_a_cross_within_the_picture(seen: dict[str, An
     assert all(inside(box, shown["box"]) for boxes in shown["requests"].values() for box in boxes)
 
 
-@VIEWS
 def test_every_request_stands_where_it_was_in_time_and_the_slower_the_higher(seen: dict[str, Any], view: str) -> None:
     boxes = [box for group in DRAWN for box in picture(seen, view)["requests"][group]]
     requests = [request for group in DRAWN.values() for request in group]
@@ -118,7 +113,6 @@ def test_every_request_stands_where_it_was_in_time_and_the_slower_the_higher(see
     assert requests[highest].milliseconds == 900
 
 
-@VIEWS
 def test_a_request_has_the_colour_of_who_answered_or_of_failure(seen: dict[str, Any], view: str, folder: Path) -> None:
     pixels = imread(folder / f"{view}.png")
     paper, colours = COLOURS[view]
@@ -129,7 +123,6 @@ def test_a_request_has_the_colour_of_who_answered_or_of_failure(seen: dict[str, 
             assert nearest == colours[group.rpartition("-")[2]], f"{group} at {left:.0f}, {top:.0f} in {view}.png"
 
 
-@VIEWS
 def test_the_names_of_the_states_are_shown_and_overlap_neither_each_other_nor_the_edge(
     seen: dict[str, Any], view: str
 ) -> None:
@@ -140,7 +133,6 @@ def test_the_names_of_the_states_are_shown_and_overlap_neither_each_other_nor_th
         assert not overlap(band["box"], other["box"]), (band["name"], other["name"])
 
 
-@VIEWS
 def test_pointing_at_a_request_shows_who_answered_when_and_how_long_it_took(seen: dict[str, Any], view: str) -> None:
     assert seen[view]["shown"] == {
         "run-0-panel-0-answered-bittybot": "bittybot, release 1 · at 1.90 s · 6 ms",
@@ -149,7 +141,6 @@ def test_pointing_at_a_request_shows_who_answered_when_and_how_long_it_took(seen
     }
 
 
-@VIEWS
 def test_the_page_says_what_happened_and_has_the_words_of_servers_as_text(seen: dict[str, Any], view: str) -> None:
     text = " ".join(seen[view]["text"].split())
     for part in (

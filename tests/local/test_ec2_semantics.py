@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-@pytest.fixture(scope="module")
-def ec2() -> Iterator[Ec2]:
-    with Ec2() as running:
-        yield running
-
-
 @pytest.fixture
 def client(ec2: Ec2) -> "EC2Client":
     return ec2.client()
@@ -35,16 +29,6 @@ def staging(ec2: Ec2) -> Address:
     return ec2.allocate("127.0.0.11")
 
 
-@pytest.fixture
-def bittybot(ec2: Ec2) -> str:
-    return ec2.launch("bittybot")
-
-
-@pytest.fixture
-def tao(ec2: Ec2) -> str:
-    return ec2.launch("tao")
-
-
 def described(client: "EC2Client", address: Address) -> dict[str, Any]:
     return dict(client.describe_addresses(AllocationIds=[address.allocation_id])["Addresses"][0])
 
@@ -57,15 +41,14 @@ def interface_of(client: "EC2Client", instance_id: str) -> Any:
 def second_interface(client: "EC2Client", instance_id: str, **more: Any) -> Any:
     subnet = client.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]["SubnetId"]
     created = client.create_network_interface(SubnetId=subnet, **more)["NetworkInterface"]
-    client.attach_network_interface(
-        NetworkInterfaceId=created["NetworkInterfaceId"], InstanceId=instance_id, DeviceIndex=1
-    )
+    interface = created["NetworkInterfaceId"]
+    client.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance_id, DeviceIndex=1)
     return created
 
 
-def error_code(call: Callable[[], object]) -> str:
+def error_code(call: Callable[..., object], **parameters: Any) -> str:
     with pytest.raises(ClientError) as caught:
-        call()
+        call(**parameters)
     return str(caught.value.response["Error"]["Code"])
 
 
@@ -82,12 +65,8 @@ def test_an_address_on_another_resource_stays_there_when_reassociation_is_refuse
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
 ) -> None:
     ec2.associate(production, bittybot)
-    code = error_code(
-        lambda: client.associate_address(
-            AllocationId=production.allocation_id, InstanceId=tao, AllowReassociation=False
-        )
-    )
-    assert code == "Resource.AlreadyAssociated"
+    call = {"AllocationId": production.allocation_id, "InstanceId": tao, "AllowReassociation": False}
+    assert error_code(client.associate_address, **call) == "Resource.AlreadyAssociated"
     assert ec2.holder(production.allocation_id) == bittybot
 
 
@@ -96,10 +75,8 @@ def test_associating_again_where_it_is_says_the_same_association(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, allowed: bool
 ) -> None:
     first = ec2.associate(production, bittybot)
-    again = client.associate_address(
-        AllocationId=production.allocation_id, InstanceId=bittybot, AllowReassociation=allowed
-    )
-    assert again["AssociationId"] == first
+    target: Any = {"AllocationId": production.allocation_id, "InstanceId": bittybot}
+    assert client.associate_address(**target, AllowReassociation=allowed)["AssociationId"] == first
 
 
 def test_the_address_that_the_target_held_is_displaced_but_stays_allocated(
@@ -111,7 +88,7 @@ def test_the_address_that_the_target_held_is_displaced_but_stays_allocated(
     ec2.associate(production, tao)
     assert ec2.holder(production.allocation_id) == tao
     assert ec2.holder(staging.allocation_id) is None
-    assert error_code(lambda: client.disassociate_address(AssociationId=displaced)) == "InvalidAssociationID.NotFound"
+    assert error_code(client.disassociate_address, AssociationId=displaced) == "InvalidAssociationID.NotFound"
     assert described(client, staging)["PublicIp"] == staging.public_ip
 
 
@@ -121,11 +98,8 @@ def test_an_address_on_another_private_address_of_the_target_is_not_displaced(
     interface = second_interface(client, bittybot, SecondaryPrivateIpAddressCount=1)
     primary, secondary = (item["PrivateIpAddress"] for item in interface["PrivateIpAddresses"])
     for address, private_ip in ((production, primary), (staging, secondary)):
-        client.associate_address(
-            AllocationId=address.allocation_id,
-            NetworkInterfaceId=interface["NetworkInterfaceId"],
-            PrivateIpAddress=private_ip,
-        )
+        target = {"NetworkInterfaceId": interface["NetworkInterfaceId"], "PrivateIpAddress": private_ip}
+        client.associate_address(AllocationId=address.allocation_id, **target)
     assert described(client, production)["PrivateIpAddress"] == primary
     assert described(client, staging)["PrivateIpAddress"] == secondary
     assert described(client, staging)["InstanceId"] == bittybot
@@ -166,6 +140,7 @@ def test_a_description_tells_of_an_association_only_while_there_is_one(
     assert associated["PrivateIpAddress"] == interface["PrivateIpAddress"]
     client.disassociate_address(AssociationId=association)
     assert set(described(client, production)) == unassociated
+    assert error_code(client.disassociate_address, AssociationId=association) == "InvalidAssociationID.NotFound"
 
 
 @pytest.mark.parametrize("state", ["pending", "shutting-down", "terminated"])
@@ -175,10 +150,8 @@ def test_an_instance_that_is_not_running_or_stopped_is_refused(
     interface = interface_of(client, bittybot)["NetworkInterfaceId"]
     ec2.set_state(bittybot, state)
     assert error_code(lambda: ec2.associate(production, bittybot)) == "InvalidInstanceID"
-    code = error_code(
-        lambda: client.associate_address(AllocationId=production.allocation_id, NetworkInterfaceId=interface)
-    )
-    assert code == "IncorrectInstanceState"
+    call = {"AllocationId": production.allocation_id, "NetworkInterfaceId": interface}
+    assert error_code(client.associate_address, **call) == "IncorrectInstanceState"
     assert ec2.holder(production.allocation_id) is None
 
 
@@ -210,50 +183,35 @@ def test_an_instance_with_two_interfaces_is_refused_by_instance_id(
     assert caught.value.response["Error"]["Code"] == "InvalidInstanceID"
 
 
-def test_an_association_that_is_gone_is_not_found(
-    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
-) -> None:
-    association = ec2.associate(production, bittybot)
-    client.disassociate_address(AssociationId=association)
-    assert error_code(lambda: client.disassociate_address(AssociationId=association)) == "InvalidAssociationID.NotFound"
-
-
 def test_a_dry_run_changes_nothing(ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str) -> None:
     association = ec2.associate(production, bittybot)
-    for call in (
-        lambda: client.associate_address(AllocationId=production.allocation_id, InstanceId=tao, DryRun=True),
-        lambda: client.disassociate_address(AssociationId=association, DryRun=True),
-    ):
-        assert error_code(call) == "DryRunOperation"
+    move = {"AllocationId": production.allocation_id, "InstanceId": tao}
+    assert error_code(client.associate_address, **move, DryRun=True) == "DryRunOperation"
+    assert error_code(client.disassociate_address, AssociationId=association, DryRun=True) == "DryRunOperation"
     assert described(client, production)["AssociationId"] == association
 
 
 def test_ids_that_do_not_exist_have_their_own_errors(client: "EC2Client", production: Address, bittybot: str) -> None:
     unknown = "eipalloc-0123456789abcdef0"
     no_instance = "i-0123456789abcdef0"
-    calls: dict[str, Callable[[], object]] = {
-        "describe": lambda: client.describe_addresses(AllocationIds=[production.allocation_id, unknown]),
-        "associate": lambda: client.associate_address(AllocationId=unknown, InstanceId=bittybot),
-        "instance": lambda: client.associate_address(AllocationId=production.allocation_id, InstanceId=no_instance),
-    }
-    assert {name: error_code(call) for name, call in calls.items()} == {
-        "describe": "InvalidAllocationID.NotFound",
-        "associate": "InvalidAllocationID.NotFound",
-        "instance": "InvalidInstanceID.NotFound",
-    }
+    known = production.allocation_id
+    assert error_code(client.describe_addresses, AllocationIds=[known, unknown]) == "InvalidAllocationID.NotFound"
+    for allocation, instance, code in (
+        (unknown, bittybot, "InvalidAllocationID.NotFound"),
+        (known, no_instance, "InvalidInstanceID.NotFound"),
+    ):
+        assert error_code(client.associate_address, AllocationId=allocation, InstanceId=instance) == code
 
 
 def test_an_instance_and_an_interface_cannot_both_be_the_target(
     client: "EC2Client", production: Address, bittybot: str
 ) -> None:
     interface = interface_of(client, bittybot)["NetworkInterfaceId"]
-    both = error_code(
-        lambda: client.associate_address(
-            AllocationId=production.allocation_id, InstanceId=bittybot, NetworkInterfaceId=interface
-        )
-    )
-    neither = error_code(lambda: client.associate_address(AllocationId=production.allocation_id))
-    assert (both, neither) == ("InvalidParameterCombination", "MissingParameter")
+    for target, code in (
+        ({"InstanceId": bittybot, "NetworkInterfaceId": interface}, "InvalidParameterCombination"),
+        ({}, "MissingParameter"),
+    ):
+        assert error_code(client.associate_address, AllocationId=production.allocation_id, **target) == code
 
 
 @pytest.fixture

@@ -1,99 +1,23 @@
-"""The deployed workflow as users start it, with the AWS CLI, and what they see afterwards."""
+"""The deployed workflow: executions at once, what they log, and the gap that they measure."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-import pytest
-
-from local.aws import Execution, LocalAws
+from local.aws import LocalAws
 from stacks.workflow.cutover import NAME as CUTOVER
-from tests.local.situation import AS_BEFORE, SWAPPED, locks, places
-
-AWS_CLI = Path(sys.executable).with_name("aws")
-
-
-@pytest.fixture
-def cli(aws: LocalAws) -> Callable[..., Any]:
-    """Runs the AWS CLI against the local AWS, and returns its output as a value."""
-
-    def run(*words: str) -> Any:
-        environment = {"PATH": os.environ["PATH"], **aws.environment}
-        finished = subprocess.run([AWS_CLI, *words], env=environment, capture_output=True, text=True, check=False)
-        assert finished.returncode == 0, finished.stderr
-        return json.loads(finished.stdout) if finished.stdout.strip() else None
-
-    return run
-
-
-def started_with(cli: Callable[..., Any], aws: LocalAws, value: str) -> Execution:
-    arn = cli("stepfunctions", "start-execution", "--state-machine-arn", aws.state_machine_arn, "--input", value)[
-        "executionArn"
-    ]
-    return aws.wait(arn)
-
-
-def test_an_empty_input_swaps_the_addresses_and_another_swaps_them_back(aws: LocalAws, cli: Callable[..., Any]) -> None:
-    for holders in (SWAPPED, AS_BEFORE):
-        execution = started_with(cli, aws, "{}")
-        assert execution.output["outcome"] == "CUT_OVER"
-        assert places(aws) == holders
-        described = cli("ec2", "describe-addresses", "--allocation-ids", aws.addresses["production"].allocation_id)
-        (production,) = described["Addresses"]
-        assert production["InstanceId"] == aws.servers[holders[0]].instance_id
-        assert production["AssociationId"] == execution.output["production"]["associationId"]
-
-
-@pytest.mark.parametrize(
-    ("value", "outcome"), [('{"serverName": "BittyBot"}', "ALREADY_LIVE"), ('{"dryRun": true}', "DRY_RUN")]
-)
-def test_the_live_server_or_a_dry_run_changes_nothing(
-    aws: LocalAws, cli: Callable[..., Any], value: str, outcome: str
-) -> None:
-    before = cli("ec2", "describe-addresses")
-    assert started_with(cli, aws, value).output["outcome"] == outcome
-    assert cli("ec2", "describe-addresses") == before
-    assert locks(aws) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "says"),
-    [
-        ("[]", "must be a JSON object"),
-        ('{"serverName": "' + "x" * 10_000 + '"}', "(10000 characters)"),
-        ('{"serverName": "{% $states.context %}\\" \\n"}', "the servers of pair web are bittybot and tao"),
-    ],
-)
-def test_a_wrong_input_fails_with_a_message_and_takes_no_lock(
-    aws: LocalAws, cli: Callable[..., Any], value: str, says: str
-) -> None:
-    execution = started_with(cli, aws, value)
-    assert (execution.status, execution.error) == ("FAILED", "InvalidRequest")
-    assert says in str(execution.cause)
-    assert places(aws) == AS_BEFORE
-    assert locks(aws) == []
+from tests.local.situation import SWAPPED, locks, places, until
 
 
 def test_of_five_executions_started_at_once_exactly_one_cuts_over(aws: LocalAws) -> None:
     # Paused before its first change, so that none of the others starts after the first has ended.
     with aws.emulator.pause("MeasureGap", workflow=CUTOVER), ThreadPoolExecutor(max_workers=5) as pool:
         arns = list(pool.map(lambda _: aws.start({}), range(5)))
-        deadline = time.monotonic() + 60
-        while sum(aws.look(arn).status == "RUNNING" for arn in arns) > 1:
-            assert time.monotonic() < deadline, "more than one still runs"
-            time.sleep(0.05)
+        until(lambda: sum(aws.look(arn).status == "RUNNING" for arn in arns) <= 1, seconds=60)
     executions = [aws.wait(arn) for arn in arns]
-    outcomes = sorted(
-        str(execution.output["outcome"] if execution.output else execution.error) for execution in executions
-    )
+    outcomes = sorted(str(each.output["outcome"] if each.output else each.error) for each in executions)
     assert outcomes == ["CUT_OVER", *["CutoverInProgress"] * 4]
     assert places(aws) == SWAPPED
     (winner,) = [execution.arn for execution in executions if execution.output]

@@ -1,38 +1,25 @@
-"""Faults on the wire, as a client of the local EC2 and the deployed workflow meet them."""
+"""Faults on the wire, as a client of the local EC2 meets them."""
 
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from local import faults
-from local.aws import LocalAws
 from local.ec2 import Address, Ec2
 from local.faults import Fault, InvalidFault, fault_from
-from tests.local.situation import SWAPPED, places
+from tests.local.situation import client_of, until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-
-ONE_TRY = {"mode": "standard", "total_max_attempts": 1}
-THREE_TRIES = {"mode": "standard", "total_max_attempts": 3}
-
-
-def client_of(ec2: Ec2, *, retries: dict[str, Any], read_timeout: float = 5) -> "EC2Client":
-    session = boto3.Session("test", "test", region_name="us-east-1")
-    config = Config(proxies={}, retries=retries, read_timeout=read_timeout)  # type: ignore[arg-type]
-    return session.client("ec2", endpoint_url=ec2.endpoint, config=config)
 
 
 @pytest.fixture
 def client(ec2: Ec2) -> "EC2Client":
     """It tries once, so that a test sees every try."""
-    return client_of(ec2, retries=ONE_TRY)
+    return client_of(ec2, tries=1)
 
 
 @pytest.fixture
@@ -104,22 +91,19 @@ def test_a_lost_answer_is_lost_after_the_call_took_effect_and_listeners_were_not
 def test_a_slow_call_takes_effect_when_its_client_has_given_up(
     ec2: Ec2, production: Address, bittybot: str, tao: str
 ) -> None:
-    impatient = client_of(ec2, retries=ONE_TRY, read_timeout=0.2)
+    impatient = client_of(ec2, tries=1, read_timeout=0.2)
     ec2.faults.inject(at_the_next("slow", seconds=0.6))
     with pytest.raises(ReadTimeoutError):
         impatient.associate_address(AllocationId=production.allocation_id, InstanceId=tao)
     assert ec2.holder(production.allocation_id) == bittybot
-    deadline = time.monotonic() + 10
-    while ec2.holder(production.allocation_id) != tao:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: ec2.holder(production.allocation_id) == tao, seconds=10)
 
 
 def test_a_reset_comes_before_the_call_takes_effect_and_meets_every_try_of_the_sdk(
     ec2: Ec2, production: Address, bittybot: str, tao: str
 ) -> None:
     ec2.faults.inject(at_the_next("reset"))
-    patient = client_of(ec2, retries=THREE_TRIES)
+    patient = client_of(ec2, tries=3)
     with pytest.raises(ConnectionClosedError):
         patient.associate_address(AllocationId=production.allocation_id, InstanceId=tao)
     assert ec2.holder(production.allocation_id) == bittybot
@@ -130,7 +114,7 @@ def test_a_fault_of_one_attempt_does_not_meet_the_retries_of_the_sdk(
 ) -> None:
     (address,) = client.describe_addresses(AllocationIds=[production.allocation_id])["Addresses"]
     ec2.faults.inject(Fault(action="DisassociateAddress", kind="answer-lost", attempts=1))
-    patient = client_of(ec2, retries=THREE_TRIES)
+    patient = client_of(ec2, tries=3)
     with pytest.raises(ClientError, match=r"InvalidAssociationID\.NotFound"):
         patient.disassociate_address(AssociationId=address["AssociationId"])
     assert ec2.holder(production.allocation_id) is None
@@ -146,9 +130,7 @@ def test_a_stale_description_shows_the_state_before_the_last_change_for_some_cal
     ec2.faults.inject(Fault(action="DescribeAddresses", kind="stale", **how))
     ec2.associate(production, tao)
     assert [seen(), seen()] == [bittybot, bittybot]
-    deadline = time.monotonic() + 10
-    while seen() != tao:
-        assert time.monotonic() < deadline
+    until(lambda: seen() == tao, seconds=10)
 
 
 @pytest.mark.parametrize(("kind", "refused"), [("terminated", True), ("stopped", False)])
@@ -235,11 +217,3 @@ def test_without_a_local_ec2_the_command_says_how_to_get_one(monkeypatch: pytest
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", endpoint)
     with pytest.raises(SystemExit, match="make aws"):
         faults.main(["--clear"])
-
-
-def test_the_deployed_workflow_cuts_over_although_an_answer_is_lost(aws: LocalAws) -> None:
-    aws.ec2.faults.inject(at_the_next("answer-lost"))
-    execution = aws.execute({})
-    aws.ec2.faults.clear()
-    assert execution.output["outcome"] == "CUT_OVER"
-    assert places(aws) == SWAPPED

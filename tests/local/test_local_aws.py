@@ -15,11 +15,10 @@ from tests.local.situation import AS_BEFORE, SWAPPED, places, until
 
 
 def who_answers(aws: LocalAws, ip: str) -> str:
-    connection = http.client.HTTPConnection(ip, aws.server_port, timeout=5)
-    connection.request("GET", "/")
-    response = connection.getresponse()
-    response.read()
-    connection.close()
+    with contextlib.closing(http.client.HTTPConnection(ip, aws.server_port, timeout=5)) as connection:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        response.read()
     return f"{response.headers['X-Server']} {response.headers['X-Release']}"
 
 
@@ -28,9 +27,7 @@ def test_the_deployed_workflow_swaps_the_servers_and_no_request_fails(aws: Local
     aws.servers["tao"].restart()
     with ThreadPoolExecutor() as pool:
         running = pool.submit(aws.execute, {})
-        answers = []
-        while not running.done():
-            answers.append(who_answers(aws, aws.production_ip))
+        answers = [who_answers(aws, aws.production_ip) for _ in iter(running.done, True)]
         execution = running.result()
     assert (execution.status, execution.output["outcome"]) == ("SUCCEEDED", "CUT_OVER")
     assert places(aws) == SWAPPED
@@ -51,9 +48,7 @@ def test_resetting_undoes_what_a_test_did(running_aws: LocalAws) -> None:
     assert who_answers(running_aws, running_aws.production_ip) == "bittybot 1"
 
 
-def test_ec2_shows_the_new_place_of_an_address_while_the_former_server_still_answers(
-    aws: LocalAws,
-) -> None:
+def test_ec2_shows_the_new_place_of_an_address_while_the_former_server_still_answers(aws: LocalAws) -> None:
     aws.propagation_seconds = 1
     began = time.monotonic()
     aws.ec2.associate(aws.addresses["production"], aws.servers["tao"].instance_id)
@@ -89,12 +84,7 @@ def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
         PYTHONPATH={ROOT} python -m local.faults --list
     """
     shell = subprocess.run(
-        ["sh", "-euc", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin"},
+        ["sh", "-euc", script], capture_output=True, text=True, check=True, cwd="/", env={"PATH": "/usr/bin:/bin"}
     )
     addresses, name, faults = shell.stdout.splitlines()
     assert {aws.production_ip, aws.staging_ip} <= set(addresses.split())

@@ -5,19 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from local.aws import LocalAws
 from local.faults import Fault
 from tests.local.situation import AS_BEFORE, SWAPPED, deploy, places
 
 
-@pytest.fixture
-def aws(quick_aws: LocalAws) -> LocalAws:
-    return quick_aws
-
-
-def test_the_commands_of_a_rollback_that_failed_restore_the_pair(aws: LocalAws) -> None:
+def test_the_commands_of_a_rollback_that_failed_restore_the_pair(quick_aws: LocalAws) -> None:
+    aws = quick_aws
     deploy(aws, "fails-as-production")
     aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="refused", nth=3, times=None))
     execution = aws.execute({})

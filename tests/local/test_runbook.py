@@ -15,17 +15,7 @@ from client.result import FAILURES
 from local.aws import LocalAws
 from local.environment import of_this_machine
 from local.faults import Fault
-from tests.local.situation import (
-    AS_BEFORE,
-    SWAPPED,
-    arn_of,
-    deploy,
-    lock_table,
-    locks,
-    places,
-    put_lock,
-    start_slowly,
-)
+from tests.local.situation import AS_BEFORE, SWAPPED, arn_of, deploy, lock_table, locks, places, put_lock, start_slowly
 from tests.local.test_aborts import paused_in, repair_of, stop
 from tests.runbook import PARTS, RUNBOOK, steps_of
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -30,28 +31,15 @@ def address(server: str | None) -> dict[str, Any]:
 def execution(name: str, status: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
     """The answer of DescribeExecution, with its header Date."""
     ended = {} if status == "RUNNING" else {"stopDate": BEGAN + timedelta(seconds=8.25)}
-    return {
-        "executionArn": f"{EXECUTION}:{name}",
-        "stateMachineArn": MACHINE,
-        "name": name,
-        "status": status,
-        "startDate": BEGAN,
-        "input": "{}",
-        **ended,
-        "ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}},
-        **more,
-    }
+    dated = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}}}
+    named = {"executionArn": f"{EXECUTION}:{name}", "stateMachineArn": MACHINE, "name": name}
+    return {**named, "status": status, "startDate": BEGAN, "input": "{}", **ended, **dated, **more}
 
 
 def cut_over(name: str, before: str, after: str, pair: str = "web", outcome: str = "CUT_OVER") -> dict[str, Any]:
-    output = {
-        "outcome": outcome,
-        "pair": pair,
-        "production": address(after),
-        "staging": address(before),
-        "previous": {"production": address(before), "staging": address(after)},
-    }
-    return execution(name, output=json.dumps(output))
+    previous = {"production": address(before), "staging": address(after)}
+    now = {"production": address(after), "staging": address(before)}
+    return execution(name, output=json.dumps({"outcome": outcome, "pair": pair, **now, "previous": previous}))
 
 
 def event(number: int, kind: str, previous: int | None = None, **details: Any) -> dict[str, Any]:
@@ -59,13 +47,9 @@ def event(number: int, kind: str, previous: int | None = None, **details: Any) -
     key = kind[0].lower() + kind[1:] + "EventDetails"
     if kind.endswith(("StateEntered", "StateExited")):
         key = f"state{kind[-7 if kind.endswith('Entered') else -6 :]}EventDetails"
-    return {
-        "id": number,
-        "previousEventId": number - 1 if previous is None else previous,
-        "type": kind,
-        "timestamp": BEGAN + timedelta(milliseconds=100 * (number - 1)),
-        **({key: details} if details else {}),
-    }
+    numbers = {"id": number, "previousEventId": number - 1 if previous is None else previous}
+    moment = BEGAN + timedelta(milliseconds=100 * (number - 1))
+    return {**numbers, "type": kind, "timestamp": moment, **({key: details} if details else {})}
 
 
 def task_output(payload: object) -> str:
@@ -95,11 +79,8 @@ class Service:
     Every call is kept in `calls`.
     """
 
-    class meta:  # noqa: N801  # as botocore calls it
-        region_name = "eu-west-1"
-
-    class exceptions:  # noqa: N801
-        ConditionalCheckFailedException = ClientError
+    meta = SimpleNamespace(region_name="eu-west-1")
+    exceptions = SimpleNamespace(ConditionalCheckFailedException=ClientError)
 
     def __init__(self, **answers: Any) -> None:
         self._answers, self.calls = answers, list[tuple[str, dict[str, Any]]]()
@@ -115,34 +96,32 @@ class Service:
         return call
 
     def get_paginator(self, name: str) -> Any:
-        class Paginator:
-            def paginate(_, **parameters: Any) -> Iterator[Any]:  # noqa: N805  # `self` is the service
-                token: dict[str, Any] = {}
-                while True:
-                    page = getattr(self, name)(**parameters, **token)
-                    if isinstance(page, list):
-                        yield from page
-                        return
-                    yield page
-                    token = {key: page[key] for key in ("nextToken", "NextToken") if page.get(key)}
-                    if not token:
-                        return
+        def paginate(**parameters: Any) -> Iterator[Any]:
+            page = getattr(self, name)(**parameters)
+            if isinstance(page, list):
+                yield from page
+                return
+            yield page
+            while token := {key: page[key] for key in ("nextToken", "NextToken") if page.get(key)}:
+                page = getattr(self, name)(**parameters, **token)
+                yield page
 
-        return Paginator()
-
-
-class _Session:
-    def __init__(self, services: Mapping[str, Service]) -> None:
-        self._services = services
-
-    def client(self, name: str, **_: object) -> Service:
-        return self._services[name]
+        return SimpleNamespace(paginate=paginate)
 
 
 def session(**services: Service) -> Any:
     """A session of boto3 with these clients, and one of CloudFormation that knows the stack."""
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
-    return _Session({"cloudformation": Service(describe_stacks={"Stacks": [{"Outputs": outputs}]}), **services})
+    known = {"cloudformation": Service(describe_stacks={"Stacks": [{"Outputs": outputs}]}), **services}
+    return SimpleNamespace(client=lambda name, **_: known[name])
+
+
+def parameter_store(*pairs: Pair) -> Service:
+    """With these pairs, a page each."""
+    values = {pair.name: {key: getattr(pair, key) for key in ("production", "staging", "servers")} for pair in pairs}
+    path = OUTPUTS["PairsPath"]
+    parameters = [{"Name": f"{path}/{name}", "Value": json.dumps(value)} for name, value in values.items()]
+    return Service(get_parameters_by_path=[{"Parameters": [parameter]} for parameter in parameters])
 
 
 def account(
@@ -162,10 +141,6 @@ def account(
     def history(executionArn: str, **_: object) -> dict[str, Any]:  # noqa: N803
         return {"events": (histories or {}).get(executionArn.rsplit(":", 1)[-1], [])[::-1]}
 
-    def parameter(pair: Pair) -> dict[str, str]:
-        value = {"production": pair.production, "staging": pair.staging, "servers": pair.servers}
-        return {"Name": f"{OUTPUTS['PairsPath']}/{pair.name}", "Value": json.dumps(value)}
-
     addresses = [on(PAIR.production, live), on(PAIR.staging, PAIR.other(live) if live else None)]
     known = {
         "stepfunctions": Service(
@@ -173,7 +148,7 @@ def account(
             describe_execution=lambda executionArn: described.get(executionArn, refusal("ExecutionDoesNotExist")),  # noqa: N803
             get_execution_history=history,
         ),
-        "ssm": Service(get_parameters_by_path={"Parameters": [parameter(pair) for pair in pairs]}),
+        "ssm": parameter_store(*pairs),
         "ec2": Service(describe_addresses={"Addresses": addresses}),
     }
     return Account(session(**known, **services))

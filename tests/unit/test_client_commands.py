@@ -8,8 +8,22 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from client.account import Pair
 from client.commands import main
-from tests.unit.client_doubles import EXECUTION, OUTPUTS, Service, cut_over, event, execution, planned, refusal, session
+from client.status import standings
+from tests.unit.client_doubles import (
+    EXECUTION,
+    PAIR,
+    Service,
+    account,
+    cut_over,
+    event,
+    execution,
+    parameter_store,
+    planned,
+    refusal,
+    session,
+)
 
 Capture = pytest.CaptureFixture[str]
 
@@ -80,6 +94,26 @@ def test_a_signal_is_an_exit_code_in_every_command_and_leaves_the_handlers_as_th
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_an_interruption_stops_nothing_and_says_how_to_follow_and_how_to_stop(capsys: Capture) -> None:
+    service = states(execution("x"), describe_execution=lambda **_: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["start", "--name", "x"], session=session(stepfunctions=service)) == 143
+    assert {name for name, _ in service.calls} == {"start_execution", "describe_execution"}
+    err = capsys.readouterr().err
+    assert "cutover.py watch x\n" in err
+    assert f"aws stepfunctions stop-execution --execution-arn {EXECUTION}:x\n" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--staging", "127.0.0.31"], ["--staging", "tao"], ["--production", "::1"], ["--name", "a b"], ["--name", ""]],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_of_init_is_refused_before_any_call_to_aws(words: list[str], capsys: Capture) -> None:
+    assert main(["init", "--production", "127.0.0.31", "--staging", "127.0.0.32", *words], session=session()) == 2
+    out, err = capsys.readouterr()
+    assert (out, "Error: Invalid value for" in err) == ("", True)
+
+
 def test_history_says_who_started_an_execution_or_why_that_is_unknown(capsys: Capture) -> None:
     listed = cut_over("release-7", "bittybot", "tao")
     event = {
@@ -102,21 +136,15 @@ def test_history_says_who_started_an_execution_or_why_that_is_unknown(capsys: Ca
         assert bool(err) == bool(reason)
 
 
-def two_pairs() -> Service:
-    """Parameter Store with the pairs web and shop, a page each."""
-
-    def value(pair: str) -> str:
-        servers = {"a": f"i-{pair}-a", "b": f"i-{pair}-b"}
-        return json.dumps({"production": f"eipalloc-{pair}-p", "staging": f"eipalloc-{pair}-s", "servers": servers})
-
-    names = ("web", "shop")
-    pages = [{"Parameters": [{"Name": f"{OUTPUTS['PairsPath']}/{name}", "Value": value(name)}]} for name in names]
-    return Service(get_parameters_by_path=pages)
+TWO_PAIRS = [
+    Pair(name, f"eipalloc-{name}-p", f"eipalloc-{name}-s", {"a": f"i-{name}-a", "b": f"i-{name}-b"})
+    for name in ("web", "shop")
+]
 
 
 @pytest.mark.parametrize("command", ["rollback", "unlock"])
 def test_with_several_pairs_a_command_that_changes_something_needs_a_choice(command: str, capsys: Capture) -> None:
-    assert main([command], session=session(ssm=two_pairs())) == 1
+    assert main([command], session=session(ssm=parameter_store(*TWO_PAIRS))) == 1
     assert "The stack serves shop, web; choose with --pair." in capsys.readouterr().err
 
 
@@ -125,11 +153,11 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
         {"AllocationId": "eipalloc-web-p", "PublicIp": "203.0.113.1", "InstanceId": "i-web-b", "AssociationId": "x"},
         {"AllocationId": "eipalloc-web-s", "PublicIp": "203.0.113.2", "NetworkInterfaceId": "eni-1",
          "AssociationId": "y"},
-        {"AllocationId": "eipalloc-shop-p", "PublicIp": "203.0.113.3", "InstanceId": "i-shop-a", "AssociationId": "z"},
+        {"AllocationId": "eipalloc-shop-p", "PublicIp": "203.0.113.3"},
     ]  # fmt: skip
     lock = {"pair": "shop", "execution": f"{EXECUTION}:x", "since": "2026-02-01T09:30:00Z", "server": "b"}
     services = {
-        "ssm": two_pairs(),
+        "ssm": parameter_store(*TWO_PAIRS),
         "ec2": Service(describe_addresses={"Addresses": addresses}),
         "dynamodb": Service(scan=[{"Items": []}, {"Items": [{key: {"S": value} for key, value in lock.items()}]}]),
         "stepfunctions": states(execution("x", "RUNNING")),
@@ -137,7 +165,7 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
     assert main(["status", "--json"], session=session(**services)) == 0
     shop, web = json.loads(capsys.readouterr().out)["pairs"]
     assert (web["pair"], web["live"], web["idle"], web["sound"], web["lock"]) == ("web", "b", "a", False, None)
-    assert (shop["pair"], shop["live"], shop["sound"], shop["staging"]) == ("shop", "a", False, None)
+    assert (shop["pair"], shop["live"], shop["sound"], shop["staging"]) == ("shop", None, False, None)
     assert shop["lock"] == {**{key: lock[key] for key in ("execution", "since", "server")}, "status": "RUNNING"}
     assert web["production"] == {
         "publicIp": "203.0.113.1", "allocationId": "eipalloc-web-p", "associationId": "x",
@@ -146,5 +174,23 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
     assert main(["status"], session=session(**services)) == 0
     out = capsys.readouterr().out
     assert "203.0.113.1 on b (i-web-b)" in out
+    assert "203.0.113.3 on no server" in out
     assert "203.0.113.2 on eni-1, which is not in the pair" in out
     assert "eipalloc-shop-s is not an address of this account and Region" in out
+
+
+@pytest.mark.parametrize(
+    ("holder", "status", "says"),
+    [
+        (f"{EXECUTION}:x", "RUNNING", "which runs"),
+        (f"{EXECUTION}:x", "SUCCEEDED", "which ended SUCCEEDED"),
+        (f"{EXECUTION}:y", "GONE", "which no longer exists"),
+        ("someone, by hand", "UNKNOWN", "which is not an execution"),
+    ],
+)
+def test_status_says_who_holds_the_lock_and_whether_that_execution_runs(holder: str, status: str, says: str) -> None:
+    item = {"pair": {"S": "web"}, "execution": {"S": holder}}
+    held = account(execution("x", status), dynamodb=Service(scan={"Items": [item]}))
+    (standing,) = standings(held, [PAIR], held.locks())
+    assert standing.holder_status == status
+    assert says in dict(standing.lines())["lock"]

@@ -1,6 +1,5 @@
 """From two public addresses to a pair that the stack accepts."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from client.account import Account
 from client.errors import Problem
 from client.init import described_pair, sanitized, server_names
 from stacks.configuration.settings import configured
+from tests.unit.client_doubles import Service, session
 
 PRODUCTION, STAGING = "203.0.113.10", "203.0.113.11"
 
@@ -23,28 +23,18 @@ def instance(number: int, name: str | None = None, interfaces: int = 1) -> dict[
     return {"InstanceId": f"i-{number:08x}", "NetworkInterfaces": [{}] * interfaces, **tags}
 
 
-class Ec2InMemory(Account):
-    region = "eu-west-1"
-
-    def __init__(self, addresses: Iterable[dict[str, Any]], instances: Iterable[dict[str, Any]]) -> None:
-        self._shown, self._running = list(addresses), {each["InstanceId"]: each for each in instances}
-
-    def addresses_by(self, name: str, values: Iterable[str]) -> list[dict[str, Any]]:
-        assert name == "public-ip"
-        return [each for each in self._shown if each["PublicIp"] in set(values)]
-
-    def instances(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        return {each: self._running[each] for each in ids if each in self._running}
-
-
-ON_TWO = [
-    address(PRODUCTION, "eipalloc-0000000a", "i-00000001"),
-    address(STAGING, "eipalloc-0000000b", "i-00000002"),
-]
+ON_TWO = [address(PRODUCTION, "eipalloc-0000000a", "i-00000001"), address(STAGING, "eipalloc-0000000b", "i-00000002")]
 
 
 def described(addresses: list[dict[str, Any]], *instances: dict[str, Any]) -> dict[str, Any]:
-    return described_pair(Ec2InMemory(addresses, instances), production=PRODUCTION, staging=STAGING)
+    reservations = {"Reservations": [{"Instances": [each]} for each in instances]}
+    ec2 = Service(describe_addresses={"Addresses": addresses}, describe_instances=reservations)
+    account = Account(session(ec2=ec2, stepfunctions=Service()))
+    try:
+        return described_pair(account, production=PRODUCTION, staging=STAGING)
+    finally:
+        asked = {"Filters": [{"Name": "public-ip", "Values": [PRODUCTION, STAGING]}]}
+        assert ec2.calls[0] == ("describe_addresses", asked)
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,7 @@ def test_the_probes_of_each_check_are_shown() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "more",
-    [{}, {"checks": "none"}, {"checks": [7, {"check": "x"}]}, {"checks": {}}],
-    ids=str,
-)
+@pytest.mark.parametrize("more", [{}, {"checks": "none"}, {"checks": [7, {"check": "x"}]}, {"checks": {}}], ids=str)
 def test_a_health_check_without_probes_is_shown_without_them(more: dict[str, Any]) -> None:
     assert texts(succeeded(health(**more))) == ["tao is healthy through staging 203.0.113.11"]
 

@@ -8,21 +8,14 @@ from local.token_buckets import LIMITS, Limit, TokenBuckets
 class Clock:
     """Time passes only when a test moves it."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    now = 1000.0
 
-    def read(self) -> float:
+    def __call__(self) -> float:
         return self.now
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def buckets(clock: Clock) -> TokenBuckets:
-    return TokenBuckets({"AssociateAddress": Limit(50, 5), "DescribeAddresses": Limit(100, 20)}, clock=clock.read)
+def buckets_by(clock: Clock) -> TokenBuckets:
+    return TokenBuckets({"AssociateAddress": Limit(50, 5), "DescribeAddresses": Limit(100, 20)}, clock=clock)
 
 
 def admitted(buckets: TokenBuckets, action: str) -> int:
@@ -30,7 +23,8 @@ def admitted(buckets: TokenBuckets, action: str) -> int:
     return sum(buckets.admits(action) for _ in range(200))
 
 
-def test_each_api_admits_a_burst_and_without_a_limit_everything(buckets: TokenBuckets) -> None:
+def test_each_api_admits_a_burst_and_without_a_limit_everything() -> None:
+    buckets = buckets_by(Clock())
     assert [admitted(buckets, action) for action in ("AssociateAddress", "DescribeAddresses", "RunInstances")] == [
         50, 100, 200,
     ]  # fmt: skip
@@ -38,15 +32,16 @@ def test_each_api_admits_a_burst_and_without_a_limit_everything(buckets: TokenBu
 
 @pytest.mark.parametrize(("seconds", "requests"), [(3, 15), (3600, 50)])
 def test_after_a_burst_as_many_are_admitted_as_tokens_came_back_up_to_a_full_bucket(
-    buckets: TokenBuckets, clock: Clock, seconds: int, requests: int
+    seconds: int, requests: int
 ) -> None:
+    buckets = buckets_by(clock := Clock())
     admitted(buckets, "AssociateAddress")
     clock.now += seconds
     assert admitted(buckets, "AssociateAddress") == requests
 
 
-def test_a_request_that_is_rejected_takes_no_token(clock: Clock) -> None:
-    buckets = TokenBuckets({"AssociateAddress": Limit(1, 4)}, clock=clock.read)
+def test_a_request_that_is_rejected_takes_no_token() -> None:
+    buckets = TokenBuckets({"AssociateAddress": Limit(1, 4)}, clock=(clock := Clock()))
     assert buckets.admits("AssociateAddress")
     for _ in range(10):
         clock.now += 0.125
@@ -56,11 +51,6 @@ def test_a_request_that_is_rejected_takes_no_token(clock: Clock) -> None:
 
 
 def test_every_api_that_a_cutover_calls_has_its_limit() -> None:
-    assert set(LIMITS) == {
-        "AssociateAddress",
-        "DisassociateAddress",
-        "DescribeAddresses",
-        "DescribeAddressTransfers",
-        "DescribeInstances",
-        "DescribeInstanceStatus",
-    }
+    moves = {"AssociateAddress", "DisassociateAddress"}
+    looks = {"DescribeAddresses", "DescribeAddressTransfers", "DescribeInstances", "DescribeInstanceStatus"}
+    assert set(LIMITS) == moves | looks

@@ -8,36 +8,9 @@ import select
 import signal
 import subprocess
 
-import pytest
-
 from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, Run, environment
 from tests.local.situation import SWAPPED, locks, places, start_slowly, until
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_stops_nothing_and_says_how_to_follow_and_how_to_stop(
-    aws: LocalAws, run: Run, number: signal.Signals, code: int
-) -> None:
-    client = subprocess.Popen(
-        [*CLIENT, "start", "--server", "tao"],
-        env=environment(aws),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    until(lambda: locks(aws))
-    client.send_signal(number)
-    _, err = client.communicate(timeout=30)
-    assert client.returncode == code
-    assert "Traceback" not in err
-    (arn,) = set(re.findall(r"arn:\S+", err))
-    name = arn.rsplit(":", 1)[-1]
-    assert f"cutover.py watch {name}\n" in err
-    assert f"aws stepfunctions stop-execution --execution-arn {arn}\n" in err
-    watched = run("watch", name, "--json")
-    assert (watched.returncode, json.loads(watched.stdout)["outcome"]) == (0, "CUT_OVER")
-    assert places(aws) == SWAPPED
 
 
 def test_watch_follows_the_execution_that_runs_or_reports_the_newest(aws: LocalAws, run: Run) -> None:

@@ -10,47 +10,6 @@ import pytest
 
 from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, PROJECT, Run, environment
-from tests.local.situation import arn_of, locks, put_lock, start_slowly, until
-
-
-def test_status_shows_which_server_is_live_where_the_addresses_are_and_that_the_lock_is_free(
-    aws: LocalAws, run: Run
-) -> None:
-    done = run("status")
-    assert done.returncode == 0
-    assert re.search("^live +bittybot$", done.stdout, re.MULTILINE)
-    assert re.search("^lock +free$", done.stdout, re.MULTILINE)
-    (pair,) = json.loads(run("status", "--pair", "web", "--json").stdout)["pairs"]
-    assert (pair["pair"], pair["live"], pair["idle"], pair["sound"], pair["lock"]) == (
-        "web", "bittybot", "tao", True, None,
-    )  # fmt: skip
-    assert pair["production"]["publicIp"] == aws.production_ip
-    assert pair["staging"]["instanceId"] == aws.servers["tao"].instance_id
-
-
-def test_status_shows_addresses_on_no_server_and_on_another_server(aws: LocalAws, run: Run) -> None:
-    aws.place(production="bittybot", staging=None)
-    aws.ec2.associate(aws.addresses["production"], aws.ec2.launch("elsewhere"))
-    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
-    assert (pair["live"], pair["sound"], pair["staging"]["server"]) == (None, False, None)
-    out = run("status").stdout
-    assert "which is not in the pair" in out
-    assert "on no server" in out
-
-
-def test_status_shows_who_holds_the_lock_and_whether_that_execution_runs(aws: LocalAws, run: Run) -> None:
-    start_slowly(aws)
-    (pair,) = json.loads(run("status", "--json").stdout)["pairs"]
-    assert pair["lock"]["status"] == "RUNNING"
-    assert pair["lock"]["server"] == "tao"
-    until(lambda: not locks(aws))
-    for holder, says in (
-        (aws.execute({"dryRun": True}).arn, "which ended SUCCEEDED"),
-        (arn_of(aws, "nobody"), "which no longer exists"),
-        ("someone, by hand", "which is not an execution"),
-    ):
-        put_lock(aws, holder)
-        assert says in run("status").stdout
 
 
 def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:

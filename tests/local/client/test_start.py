@@ -1,16 +1,13 @@
-"""`cutover.py start` against the deployed stack: what it prints, and its exit codes."""
+"""`start` and `rollback` on the deployed stack: what they print, and their exit codes."""
 
 import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
-
-import pytest
 
 from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, CONTROL, Run, environment
-from tests.local.situation import AS_BEFORE, SWAPPED, deploy, locks, places, start_slowly, until
+from tests.local.situation import AS_BEFORE, SWAPPED, locks, places, start_slowly, until
 
 
 def test_a_cutover_is_printed_line_by_line_and_summed_up(aws: LocalAws, run: Run) -> None:
@@ -42,45 +39,13 @@ def test_with_json_standard_output_is_one_document_and_standard_error_has_the_pr
     assert places(aws) == AS_BEFORE
 
 
-def staging_on_no_server(aws: LocalAws) -> None:
-    aws.place(production="bittybot", staging=None)
-
-
-def bad_release(aws: LocalAws) -> None:
-    deploy(aws, "fails-as-production")
-
-
-@pytest.mark.parametrize(
-    ("given", "words", "code", "outcome", "live"),
-    [
-        (None, ["--server", "bittybot", "--detailed-exit-code"], 3, "ALREADY_LIVE", "bittybot"),
-        (staging_on_no_server, ["--server", "bittybot", "--detailed-exit-code"], 4, "REPAIRED", "bittybot"),
-        (start_slowly, ["--server", "tao"], 11, "CutoverInProgress", None),
-        (bad_release, [], 15, "RolledBack", "bittybot"),
-    ],
-    ids=lambda value: getattr(value, "__name__", None) or (" ".join(value) if isinstance(value, list) else None),
-)
-def test_an_outcome_has_its_exit_code_and_a_failure_has_a_cause_and_advice(
-    aws: LocalAws,
-    run: Run,
-    given: Callable[[LocalAws], object] | None,
-    words: list[str],
-    code: int,
-    outcome: str,
-    live: str | None,
-) -> None:
-    if given:
-        given(aws)
-    done = run("start", "--json", *words)
+def test_a_pair_that_is_locked_is_refused_with_the_command_that_follows_its_execution(aws: LocalAws, run: Run) -> None:
+    holder = start_slowly(aws)
+    done = run("start", "--json", "--server", "tao")
     document = json.loads(done.stdout)
-    assert (done.returncode, document["outcome"], document["isLive"]) == (code, outcome, live)
-    assert document["exitCode"] == code
-    if code >= 10:
-        assert document["cause"]
-        assert document["advice"]
-    if outcome == "CutoverInProgress":
-        assert "cutover.py watch arn:" in document["advice"]
-        until(lambda: not locks(aws))
+    assert (done.returncode, document["exitCode"], document["outcome"]) == (11, 11, "CutoverInProgress")
+    assert f"cutover.py watch {holder}`" in document["advice"]
+    until(lambda: not locks(aws))
 
 
 def test_the_same_name_and_input_again_follow_the_first_execution_running_or_ended(aws: LocalAws, run: Run) -> None:
@@ -98,8 +63,18 @@ def test_the_same_name_and_input_again_follow_the_first_execution_running_or_end
     assert "was started before" in third.stderr
     assert places(aws) == SWAPPED
 
-    other = run("start", "--server", "bittybot", "--name", name, "--json")
-    assert (other.returncode, other.stdout) == (1, "")
-    assert f"There is an execution {name} already, with the input" in other.stderr
-    assert "Nothing was started" in other.stderr
+
+def test_rollback_goes_back_once_to_the_server_that_was_live_before(aws: LocalAws, run: Run) -> None:
+    aws.execute({"serverName": "tao"})
+    aws.servers["bittybot"].make_unhealthy()
+    assert run("rollback").returncode == 12
     assert places(aws) == SWAPPED
+    aws.servers["bittybot"].make_healthy()
+    back = run("rollback", "--json")
+    assert (back.returncode, json.loads(back.stdout)["isLive"]) == (0, "bittybot")
+    assert places(aws) == AS_BEFORE
+    again = run("rollback", "--detailed-exit-code")
+    assert again.returncode == 3
+    assert "which was a rollback already" in again.stdout
+    assert json.loads(run("rollback", "--json").stdout)["outcome"] == "ALREADY_LIVE"
+    assert places(aws) == AS_BEFORE
