@@ -84,9 +84,9 @@ def _checked(event: HealthCheckEvent) -> dict[str, Any]:
     )
     polled, live_polled = ended[: len(checks)], dict(zip(live, ended[len(checks) :], strict=True))
     _report(event, "health check finished", polled, unhealthy_message)
-    polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
     if event.bake_seconds:
         polled = [before.joined(baked) for before, baked in zip(polled, _baked(event, checks, probe), strict=True)]
+    polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
     result = _result(event, polled)
     for warning in result["warnings"]:
         logger.warning(warning)

@@ -17,27 +17,20 @@ class ProbeStopped(Exception):
     """The probe was stopped and has no result."""
 
 
-class Stop:
+class Stop(threading.Event):
     """Ends loops of probes from another thread: their waits, and the probes in flight."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        super().__init__()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
 
     def set(self) -> None:
         with self._lock:
-            self._event.set()
+            super().set()
             for connection in self._connections:
                 with contextlib.suppress(OSError):  # it is not connected yet, or not any more
                     connection.shutdown(socket.SHUT_RDWR)
-
-    def is_set(self) -> bool:
-        return self._event.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """True as soon as it is set, false after so many seconds."""
-        return self._event.wait(seconds)
 
     @contextlib.contextmanager
     def ends(self, connection: socket.socket) -> Iterator[None]:

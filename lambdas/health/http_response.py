@@ -93,8 +93,10 @@ def _read_head(response: http.client.HTTPResponse, source: _Source) -> None:
         raise http.client.HTTPException("closed the connection within its headers")
     if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in response.msg.defects):
         raise http.client.HTTPException("sent what is not HTTP among its headers")
-    if len(lengths := set(response.msg.get_all("Content-Length", []))) > 1:
-        raise http.client.HTTPException(f"sent several values of Content-Length: {quoted(', '.join(sorted(lengths)))}")
+    given = ", ".join(response.msg.get_all("Content-Length", []))
+    lengths = {length.strip() for length in given.split(",")}
+    if given and (len(lengths) > 1 or not lengths.pop().isdecimal()):
+        raise http.client.HTTPException(f"sent what is not HTTP: its Content-Length is {quoted(given)}")
 
 
 def _read_body(response: http.client.HTTPResponse, source: _Source) -> bytes:

@@ -4,7 +4,7 @@ It says what was checked, what was found, what was expected and what to do. Only
 before the check, and adds it.
 """
 
-from domain.text import shortened
+from domain.text import capitalized, shortened
 from health.check import Check
 from health.polling import Polled
 from health.verdict import Kind, Problem, Unhealthy, any_good, counted_probes
@@ -82,7 +82,7 @@ def _what_to_do(polled: Polled) -> str:
             server=check.server,
             port=check.port,
             protocol=check.protocol,
-            name=_shown(check.target.name),
+            name=shortened(str(check.target.name), HOST_NAME_CHARACTERS),
             source="this function's subnets" if check.via == "private" else "the internet",
         )
     if check.start_period_seconds and not any_good(polled.findings):
@@ -96,17 +96,13 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
         leads = f"{problem.detail}. Configure that path" if problem.detail else "configure the path that it leads to"
         return f"A redirect is not followed: {leads}, or let the matcher accept it."
     if status in (401, 403):
-        return f"T{application[1:]} requires credentials: configure them in headers, or a path that requires none."
+        needs = "requires credentials: configure them in headers, or a path that requires none"
+        return f"{capitalized(application)} {needs}."
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
+        host = shortened(check.target.host, HOST_NAME_CHARACTERS)
         hint = "" if check.host_header else "; if it needs a name, configure hostHeader"
-        return (
-            f"Check whether {application} knows this path, and accepts a request whose Host header is "
-            f"{_shown(check.target.host)}{hint}. {problem.detail}".rstrip()
-        )
+        accepts = f"accepts a request whose Host header is {host}{hint}"
+        return f"Check whether {application} knows this path, and {accepts}. {problem.detail}".rstrip()
     return f"Check the log of {application}."
-
-
-def _shown(name: str | None) -> str:
-    return shortened(str(name), HOST_NAME_CHARACTERS)

@@ -49,7 +49,7 @@ class Polled:
 
     def joined(self, later: "Polled") -> "Polled":
         findings, probe_count = [*self.findings, *later.findings], self.probe_count + later.probe_count
-        return replace(later, findings=findings, probe_count=probe_count, shared=self.shared)
+        return replace(later, findings=findings, probe_count=probe_count)
 
 
 def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic) -> Polled:

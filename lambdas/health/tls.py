@@ -13,7 +13,7 @@ NAME_WANTED = ("UNRECOGNIZED_NAME", "HANDSHAKE_FAILURE", "INTERNAL_ERROR")
 NO_TLS_THERE = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 SHOWN_CERTIFICATE_NAMES = 3
 # X509_V_ERR_* of OpenSSL's <openssl/x509_vfy.h>: the values of `SSLCertVerificationError.verify_code`.
-OTHER_NAMES = (62, 64)
+OTHER_NAMES_CODES = (62, 64)
 UNKNOWN_ISSUER = "its issuer is not known here, or the server does not send the intermediate certificate"
 WRONG_CERTIFICATES = {
     9: "it is not yet valid",
@@ -54,7 +54,7 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
     try:
         return context.wrap_socket(connection, server_hostname=name)
     except ssl.SSLCertVerificationError as failure:
-        if failure.verify_code in OTHER_NAMES:
+        if failure.verify_code in OTHER_NAMES_CODES:
             raise OtherNames(f"certificate: it is not for {quoted(name)}", "certificate") from failure
         wrong = WRONG_CERTIFICATES.get(failure.verify_code, str(failure.verify_message))
         raise NoResponse(f"certificate: {wrong}", "certificate") from failure

@@ -50,7 +50,7 @@ def test_it_sends_twenty_requests_a_second_and_saves_as_soon_as_the_new_server_h
     with serving(answering(FORMER, *[status(500)] * 5, NEW)) as server:
         gap = measured_for(0.9, server, save)
         assert 8 <= gap["requests"] <= server.connections <= 2 + 20 * gap["seconds"]
-    assert gap == saved[-1]
+    assert [gap] == saved[1:]
     assert gap["failed"] == 5
     assert gap["longestMs"] >= 250
     assert saved[0]["newServerAt"]

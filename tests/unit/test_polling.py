@@ -25,9 +25,10 @@ class Time(Stop):
     def clock(self) -> float:
         return self.now
 
-    def wait(self, seconds: float) -> bool:
-        assert seconds >= 0
-        self.now = min(self.now + seconds, max(self.stops_at, self.now))
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        assert timeout >= 0
+        self.now = min(self.now + timeout, max(self.stops_at, self.now))
         return self.now >= self.stops_at
 
 
@@ -122,8 +123,8 @@ def test_a_verdict_counts_though_the_loop_was_stopped_meanwhile() -> None:
 
 def test_a_wait_that_takes_longer_does_not_delay_all_that_follow() -> None:
     class Late(Time):
-        def wait(self, seconds: float) -> bool:
-            return super().wait(seconds + 0.25 if seconds else 0)
+        def wait(self, timeout: float | None = None) -> bool:
+            return super().wait(timeout + 0.25 if timeout else 0)
 
     _, starts, _ = looped(check(healthyThresholdCount=5, deadlineSeconds=30), lambda _: Probe(200, 0), passing=Late())
     assert starts == [0, 1.25, 2.25, 3.25, 4.25]

@@ -149,7 +149,7 @@ BODY = b"x" * 5_119 + b"yz"
         (flooding(CHUNKED, b"64\r\n" + b"x" * 100 + b"\r\n"), 200, b"x" * 5_120),
         (answering(with_headers(b"X: " + b"x" * 16_000, b"Y: " + b"y" * 16_000)), 200, b""),
         (answering(with_headers(b"X-Id: a", b" b")), 200, b""),
-        (answering(with_headers(b"content-length: 0")), 200, b""),
+        (answering(with_headers(b"content-length: 0 ")), 200, b""),
         (answering(with_headers(b"Content-Type: multipart/mixed; boundary=a")), 200, b""),
     ],
     ids=[
@@ -271,7 +271,17 @@ def test_a_response_without_end_is_given_up_early_and_takes_no_memory(head: byte
         (answering(with_headers(b"\x00\x01 noise")), None, "sent what is not HTTP among its headers"),
         (answering(with_headers(b"X-Id : a")), None, "sent what is not HTTP among its headers"),
         (answering(with_headers(b"X-\xe9: a")), None, "sent what is not HTTP among its headers"),
-        (answering(with_headers(b"Content-Length: 5")), None, 'sent several values of Content-Length: "0, 5"'),
+        (answering(with_headers(b"Content-Length: 5")), None, 'sent what is not HTTP: its Content-Length is "5, 0"'),
+        (
+            answering(with_headers(b"Content-Length: 0, 5")),
+            None,
+            'sent what is not HTTP: its Content-Length is "0, 5, 0"',
+        ),
+        (
+            answering(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"),
+            None,
+            'sent what is not HTTP: its Content-Length is "-5"',
+        ),
     ],
 )
 def test_what_is_no_complete_response_says_why(behaviour: Behaviour, code: int | None, error: str) -> None:

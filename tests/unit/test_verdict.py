@@ -41,8 +41,8 @@ def test_a_matcher_means_what_it_means_in_elb(matcher: str, good: list[int], bad
 
 def problem(check: Check, probe: Probe) -> tuple[str, str] | None:
     """Its kind and text."""
-    found = judge(check, probe, 0).problem
-    return (found.kind, found.text) if found else None
+    judged = judge(check, probe, 0).problem
+    return (judged.kind, judged.text) if judged else None
 
 
 QUICK = check(maxLatencyMs=500)
@@ -111,8 +111,9 @@ def test_of_several_problems_the_one_that_explains_the_others_is_reported() -> N
     picky = check(
         maxLatencyMs=5, bodyContains="ok", releaseHeader="X-Release", identityHeader="X-Id", expected_release="2"
     )
-    problems = [problem(picky, probe) for probe in (REFUSED, BAD, GOOD, Probe(200, 1), Probe(200, 1, body=b"ok"))]
-    assert [found and found[0] for found in problems] == ["refused", "status", "slow", "body", "release"]
+    probes = (REFUSED, BAD, GOOD, Probe(200, 1), Probe(200, 1, body=b"ok"))
+    kinds = [judged[0] for judged in (problem(picky, probe) for probe in probes) if judged]
+    assert kinds == ["refused", "status", "slow", "body", "release"]
 
 
 # When it is decided
