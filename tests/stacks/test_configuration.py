@@ -145,7 +145,10 @@ def test_a_cdk_json_that_is_not_json_is_refused_and_one_that_is_not_there_is_not
 
 
 def run(app: Path, context: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps(context), "PYTHONPATH": str(PROJECT)}
+    environment = os.environ | {
+        "CDK_CONTEXT_JSON": json.dumps(context),
+        "PYTHONPATH": f"{PROJECT}:{PROJECT / 'lambdas'}",
+    }
     return subprocess.run([sys.executable, app], env=environment, capture_output=True, text=True, check=False)
 
 
