@@ -71,10 +71,7 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
 def _checked(event: HealthCheckEvent) -> dict[str, Any]:
     checks = checks_of(
-        event,
-        expected_release=event.expected_release,
-        answered=event.answered,
-        moving_seconds=event.moving_seconds,
+        event, expected_release=event.expected_release, answered=event.answered, moving_seconds=event.moving_seconds
     )
     live = live_checks(event.health_check, event.live)
     probe = prober([check.target for check in (*checks, *live.values())])

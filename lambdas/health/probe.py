@@ -152,10 +152,7 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
 
 def _other_names(target: Target, deadline: Deadline, stop: Stop) -> str:
     """The names that the certificate is for, if there is time left for a second connection."""
-    with (
-        contextlib.suppress(OSError, NoResponse, ProbeStopped),
-        _connected(target, deadline, stop) as connection,
-    ):
+    with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
         return f" but for {certificate_names(connection, target.name)}"
     return ""
 

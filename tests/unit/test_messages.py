@@ -182,10 +182,7 @@ def test_a_message_stays_below_1000_characters_and_whole_at_its_end_with_the_lon
     polled = decided(LONGEST, *[probe] * 10, next_seconds=99)
     for checked in (LONGEST, replace(LONGEST, address="production")):
         longest = replace(polled, check=checked, probe_count=99_999, seconds=99_999)
-        for text in (
-            unhealthy_message(longest, failed=10, checks=10),
-            bake_message(longest, failed=10, checks=10),
-        ):
+        for text in (unhealthy_message(longest, failed=10, checks=10), bake_message(longest, failed=10, checks=10)):
             assert len(text) < 1000
             assert text.endswith("raise startPeriodSeconds.")
             assert "99999 probes in all" in text

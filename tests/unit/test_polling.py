@@ -135,12 +135,7 @@ def test_a_wait_that_takes_longer_does_not_delay_all_that_follow() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "milliseconds", "seconds", "starts"),
-    [
-        (1, 10, 3.5, [1, 2, 3, 3.5]),
-        (1, 0, 3, [1, 2, 3]),
-        (60, 10, 5, [5]),
-        (1, 1875, 5, [1, 2.875, 4.75]),
-    ],
+    [(1, 10, 3.5, [1, 2, 3, 3.5]), (1, 0, 3, [1, 2, 3]), (60, 10, 5, [5]), (1, 1875, 5, [1, 2.875, 4.75])],
     ids=["at the interval and at its end", "once at its end", "shorter than the interval", "in flight at its end"],
 )
 def test_a_bake_probes(interval: float, milliseconds: int, seconds: float, starts: list[float]) -> None:
