@@ -10,8 +10,8 @@ from typing import Literal
 
 from domain.text import printable
 from health.deadline import Deadline, ProbeStopped, Stop
-from health.failure import Failure, NoResponse, in_words
-from health.http_response import Response, read_response
+from health.http_response import read_response
+from health.result import NoResponse, Probe, in_words
 from health.tls import OtherNames, certificate_names, client_context, secured
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
@@ -65,24 +65,6 @@ class Target:
         return self.url if len(self.url) <= 200 else f"{self.url[:120]}...{self.url[-77:]}"
 
 
-@dataclass(frozen=True)
-class Probe:
-    """The result of one probe.
-
-    `status` is the response's status code, None if no complete headers came. `milliseconds` is how long the whole probe
-    took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, with TCP the connection;
-    otherwise it is a short sentence for an operator, printable ASCII of at most 240 characters whatever the server
-    sent, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
-    """
-
-    status: int | None
-    milliseconds: int = 0
-    error: str | None = None
-    failure: Failure | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
 Prober = Callable[[Target, Stop], Probe]
 
 
@@ -106,8 +88,7 @@ def _probe(target: Target, context: ssl.SSLContext | None, stop: Stop) -> Probe:
     started = time.monotonic()
     try:
         with Deadline(target.timeout_seconds) as deadline:
-            response = _response(target, context, deadline, stop)
-        probe = Probe(response.status, headers=response.headers, body=response.body)
+            probe = _response(target, context, deadline, stop)
     except NoResponse as failure:
         error = printable(str(failure), ERROR_CHARACTERS)
         probe = Probe(failure.status, error=error, failure=failure.failure)
@@ -116,10 +97,10 @@ def _probe(target: Target, context: ssl.SSLContext | None, stop: Stop) -> Probe:
     return replace(probe, milliseconds=round((time.monotonic() - started) * 1000))
 
 
-def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Response:
+def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Probe:
     with _connected(target, deadline, stop) as connection:
         if target.protocol == "TCP":
-            return Response(None)
+            return Probe(None)
         if context is None:
             return read_response(connection, request_bytes(target), deadline)
         try:
@@ -144,9 +125,8 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
             raise NoResponse(in_words(failure), "refused") from failure
         except OSError as failure:
             late = deadline.is_set() or isinstance(failure, TimeoutError)
-            raise NoResponse(
-                f"no connection within {deadline}" if late else in_words(failure), "unreachable"
-            ) from failure
+            error = f"no connection within {deadline}" if late else in_words(failure)
+            raise NoResponse(error, "unreachable") from failure
         yield connection
 
 

@@ -6,8 +6,8 @@ Two servers with separate databases or session stores go out of step, and after 
 from typing import Any
 
 from domain.errors import PreflightFailed
-from health.failure import quoted
 from health.polling import Polled
+from health.result import quoted
 from health.verdict import Healthy, Unhealthy
 
 DANGER = (

@@ -5,7 +5,7 @@ import socket
 import ssl
 
 from health.deadline import Deadline
-from health.failure import NoResponse, in_words, quoted
+from health.result import NoResponse, in_words, quoted
 
 OPENSSL_NOISE = re.compile(r"^\[[^]]*\] ?| ?\(_ssl\.c:\d+\)")
 # How servers that need a name react to a client that sends none.

@@ -7,9 +7,8 @@ from typing import Literal
 
 from domain.text import printable, shortened
 from health.check import Answered, Check
-from health.failure import Failure, quoted
 from health.header_value import header_value
-from health.probe import Probe
+from health.result import Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS = 10

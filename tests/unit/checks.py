@@ -5,8 +5,7 @@ from typing import Any
 
 from domain.events import read
 from health.check import Check, CheckEvent, CheckSettings, LiveServer, checks_of
-from health.failure import Failure
-from health.probe import Probe
+from health.result import Failure, Probe
 from health.verdict import Finding, judge
 
 SETTINGS: dict[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 
 from health.check import Answered
 from health.gap import GapRecord
-from health.probe import Probe
+from health.result import Probe
 from health.verdict import judge
 from tests.unit.checks import BAD, answer, production
 

@@ -6,10 +6,9 @@ from typing import get_args
 import pytest
 
 from health.check import Check
-from health.failure import Failure
 from health.messages import WHAT_TO_DO, alarm_message, bake_message, unhealthy_message
 from health.polling import Polled
-from health.probe import Probe
+from health.result import Failure, Probe
 from health.verdict import Kind, Unhealthy, decide, findings_in_words
 from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, answer, check, failed, findings, production
 

@@ -10,7 +10,8 @@ import pytest
 from health.check import Check
 from health.deadline import ProbeStopped, Stop
 from health.polling import Polled, bake, poll, together
-from health.probe import Probe, Target
+from health.probe import Target
+from health.result import Probe
 from health.verdict import Healthy, Unhealthy
 from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, SLOW, check
 

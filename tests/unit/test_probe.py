@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from health.deadline import ProbeStopped, Stop
-from health.probe import Probe, Target, prober
+from health.probe import Target, prober
+from health.result import Probe
 from tests.unit.misbehaving_servers import (
     OK,
     Behaviour,

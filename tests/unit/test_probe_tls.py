@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from health.probe import Probe
+from health.result import Probe
 from health.tls import client_context, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (

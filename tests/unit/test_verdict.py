@@ -6,7 +6,7 @@ import pytest
 
 from domain.events import read
 from health.check import Answered, Check, CheckEvent, checks_of
-from health.probe import Probe
+from health.result import Probe
 from health.verdict import Healthy, Unhealthy, decide, decide_bake, judge, matches
 from tests.unit.checks import (
     BAD,
