@@ -1,7 +1,6 @@
 """The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address?
 
-The room `health` probes and decides. Here the checks run at the same time, and their results become what the state
-returns or an error, and a metric.
+The checks run at the same time. Their results become what the state returns, or an error, and a metric.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The loops of the health check, which apply the rules of `verdict`, and what runs several loops at the same time."""
+"""The loops of the health check, which apply the rules of `verdict`, and what runs several of them at the same time."""
 
 import math
 import time

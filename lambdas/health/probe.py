@@ -23,8 +23,7 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 class Target:
     """What a probe asks for: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`.
 
-    `path` begins with "/" and is printable ASCII without spaces; `host_header` is a DNS name, maybe with a port;
-    `headers` are sent as well. The configuration has validated all of them.
+    The configuration has validated `path`, `host_header` (a DNS name, maybe with a port) and `headers`.
     """
 
     protocol: Protocol
@@ -138,10 +137,7 @@ def _other_names(target: Target, deadline: Deadline, stop: Stop) -> str:
 
 
 def request_bytes(target: Target) -> bytes:
-    """The request. A configured header replaces ours; the configuration refuses those that the probe depends on.
-
-    It accepts no coding of the body, because a compressed body cannot be searched.
-    """
+    """A configured header replaces ours. No coding of the body is accepted: a compressed body cannot be searched."""
     ours = {"User-Agent": "eip-cutover-health-check", "Accept": "*/*", "Accept-Encoding": "identity"}
     headers = {"Host": target.host, "Connection": "close", **ours, **target.headers}
     lines = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.items()}
