@@ -39,14 +39,9 @@ def read(context: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 TIMES = {
-    "via": "public",
-    "intervalSeconds": 1,
-    "timeoutSeconds": 2,
-    "healthyThresholdCount": 3,
-    "unhealthyThresholdCount": 3,
-    "startPeriodSeconds": 0,
-    "deadlineSeconds": 12,
-}
+    "via": "public", "intervalSeconds": 1, "timeoutSeconds": 2, "healthyThresholdCount": 3,
+    "unhealthyThresholdCount": 3, "startPeriodSeconds": 0, "deadlineSeconds": 12,
+}  # fmt: skip
 DEFAULT_CHECK = {"protocol": "HTTP", "port": 80, "path": "/", "matcher": "200"} | TIMES
 
 

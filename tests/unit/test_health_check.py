@@ -71,16 +71,13 @@ def test_a_healthy_server_and_its_probes_are_returned_and_logged(log: Callable[[
         "server": "tao",
         "checks": [
             {
-                "check": f"http://127.0.0.1:{server.port}/health",
-                "probeCount": 3,
-                "identity": None,
-                "release": None,
+                "check": f"http://127.0.0.1:{server.port}/health", "probeCount": 3, "identity": None, "release": None,
                 "shared": None,
             }
         ],
         "answered": [{"identity": None, "release": None, "shared": None}],
         "warnings": [],
-    }
+    }  # fmt: skip
     assert [(probe["status"], probe["error"]) for probe in probes] == [(200, None)] * 3
     assert all(isinstance(probe["milliseconds"], int) for probe in probes)
     assert server.connections == 3

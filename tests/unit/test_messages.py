@@ -166,15 +166,11 @@ LONGEST = replace(
 @pytest.mark.parametrize(
     "probe",
     [
-        *[failed(kind, "e" * 240, 404) for kind in get_args(Failure)],
-        Probe(404, 1),
-        Probe(302, 1, headers={"location": "l" * 1000}),
-        Probe(400, 1, body=b"b" * 5_120),
-        Probe(200, 120_000),
-        Probe(200, 1, body=b"b" * 5_120),
-        Probe(200, 1, body=b"t" * 1000),
+        *[failed(kind, "e" * 240, 404) for kind in get_args(Failure)], Probe(404, 1),
+        Probe(302, 1, headers={"location": "l" * 1000}), Probe(400, 1, body=b"b" * 5_120), Probe(200, 120_000),
+        Probe(200, 1, body=b"b" * 5_120), Probe(200, 1, body=b"t" * 1000),
     ],
-)
+)  # fmt: skip
 def test_a_message_stays_below_1000_characters_and_whole_at_its_end_with_the_longest_of_everything(
     probe: Probe,
 ) -> None:

@@ -209,15 +209,9 @@ def test_no_response_however_slow_outlasts_the_timeout(behaviour: Behaviour, cod
 @pytest.mark.parametrize(
     ("head", "flood"),
     [
-        (b"", b"x"),
-        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-        (b"HTTP/1.1 200 OK\r\n", b"X: " + b"x" * 5000 + b"\r\n"),
-        (b"HTTP/1.1 200 OK\r\n", b"X: x\r\n"),
-        (b"", CONTINUE),
-        (b"", EARLY_HINTS),
-        (CHUNKED, b"x"),
-        (CHUNKED + b"-1\r\n", b"x"),
-        (CHUNKED + b"0\r\n", b"X: x\r\n"),
+        (b"", b"x"), (b"HTTP/1.1 200 OK\r\nX: ", b"x"), (b"HTTP/1.1 200 OK\r\n", b"X: " + b"x" * 5000 + b"\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: x\r\n"), (b"", CONTINUE), (b"", EARLY_HINTS), (CHUNKED, b"x"),
+        (CHUNKED + b"-1\r\n", b"x"), (CHUNKED + b"0\r\n", b"X: x\r\n"),
     ],
     ids=[
         *("status line", "header", "large headers", "small headers", "continue", "early hints", "chunk length"),

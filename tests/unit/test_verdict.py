@@ -169,14 +169,11 @@ USED_UP = ", with its start period of 4 s used up: expected status 200, found 50
 @pytest.mark.parametrize(
     ("probes", "verdict"),
     [
-        ([BAD] * 6, None),
-        ([BAD] * 7, Unhealthy(f"3 probes in a row failed{USED_UP}")),
-        ([BAD] * 6 + [GOOD] * 3, Healthy()),
-        ([GOOD, BAD, BAD], None),
-        ([GOOD, BAD, BAD, BAD], FAILED_3),
+        ([BAD] * 6, None), ([BAD] * 7, Unhealthy(f"3 probes in a row failed{USED_UP}")),
+        ([BAD] * 6 + [GOOD] * 3, Healthy()), ([GOOD, BAD, BAD], None), ([GOOD, BAD, BAD, BAD], FAILED_3),
         ([BAD, GOOD, BAD, BAD, BAD], FAILED_3),
     ],
-)
+)  # fmt: skip
 def test_in_the_start_period_a_failure_counts_only_after_the_first_good_probe(
     probes: list[Probe], verdict: object
 ) -> None:
