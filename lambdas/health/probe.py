@@ -68,32 +68,29 @@ Prober = Callable[[Target, Stop], Probe]
 
 
 def prober(targets: Iterable[Target]) -> Prober:
-    """What probes these targets. It loads the system's CAs, so that no probe waits for that."""
+    """What probes one of these targets once. It has loaded the system's CAs, so that no probe waits for that.
+
+    A probe never raises for what the network or the server does. It takes no longer than the target's timeout, reads at
+    most some 64 KiB, and then closes its connection. A redirect is not followed: a 3xx is a status like any other.
+    Raises ProbeStopped as soon as `stop` is set.
+    """
     verified = {target.verify_certificate for target in targets if target.protocol == "HTTPS"}
     contexts = {each: client_context(verified=each) for each in verified}
 
     def probe(target: Target, stop: Stop) -> Probe:
-        return _probe(target, contexts[target.verify_certificate] if target.protocol == "HTTPS" else None, stop)
+        context = contexts[target.verify_certificate] if target.protocol == "HTTPS" else None
+        started = time.monotonic()
+        try:
+            with Deadline(target.timeout_seconds) as deadline:
+                result = _response(target, context, deadline, stop)
+        except NoResponse as failure:
+            error = printable(str(failure), ERROR_CHARACTERS)
+            result = Probe(failure.status, error=error, failure=failure.failure)
+        if stop.is_set():  # which looks like the end of the connection
+            raise ProbeStopped
+        return replace(result, milliseconds=round((time.monotonic() - started) * 1000))
 
     return probe
-
-
-def _probe(target: Target, context: ssl.SSLContext | None, stop: Stop) -> Probe:
-    """Probes once, on a new connection, and never raises for what the network or the server does.
-
-    It takes no longer than the target's timeout, reads at most some 64 KiB, and then closes the connection. A redirect
-    is not followed: a 3xx is a status like any other. Raises ProbeStopped as soon as `stop` is set.
-    """
-    started = time.monotonic()
-    try:
-        with Deadline(target.timeout_seconds) as deadline:
-            probe = _response(target, context, deadline, stop)
-    except NoResponse as failure:
-        error = printable(str(failure), ERROR_CHARACTERS)
-        probe = Probe(failure.status, error=error, failure=failure.failure)
-    if stop.is_set():  # which looks like the end of the connection
-        raise ProbeStopped
-    return replace(probe, milliseconds=round((time.monotonic() - started) * 1000))
 
 
 def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Probe:

@@ -1,7 +1,4 @@
-"""The context values `pairs` and `vpc` of cdk.json.
-
-A wrong id or bound that got past here would be found by an execution, halfway through a cutover.
-"""
+"""The context values `pairs` and `vpc` of cdk.json. A wrong id that got past here would fail a cutover halfway."""
 
 import json
 import re
@@ -41,7 +38,7 @@ def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
     for index, way in enumerate(ways):
         if way in ("public", "private") and way != first:
             both = f"{shown(way)}, and healthCheck[{ways.index(first)}].via is {shown(first)}"
-            yield (index, "via"), both, "the same for every check of a pair, because one function runs them"
+            yield (index, "via"), problem("the same for every check of a pair, because one function runs them", both)
 
 
 CHECKS_WORDS = f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {', '.join(HttpsCheck.model_fields)}"
@@ -56,10 +53,7 @@ def _are_those_of_the_servers(interfaces: dict[str, str], info: ValidationInfo) 
 
 
 def _can_fail_and_fits_behind_the_checks(bake: int, info: ValidationInfo) -> int:
-    """One function checks production, bakes, and goes on until it is decided whether the server is unhealthy.
-
-    The bounds follow from the checks, so they are known when these are valid.
-    """
+    """One function checks production, bakes, and goes on until it is decided. The bounds follow from valid checks."""
     checks = info.data.get("healthCheck")
     if not bake or not checks:
         return bake
@@ -155,7 +149,7 @@ def _each_id_once(pairs: Mapping[str, Any]) -> Iterator[Broken]:
     first: dict[str, Place] = {}
     for place, value in _ids(pairs):
         if (other := first.setdefault(value, place)) != place:
-            yield place, f"{shown(value)}, which is {reduce(path_of, other, 'pairs')} too", "each id once"
+            yield place, problem("each id once", f"{shown(value)}, which is {reduce(path_of, other, 'pairs')} too")
 
 
 PAIRS = Allowed("an object with at least one pair, under its name", Field(min_length=1), rule=_each_id_once)

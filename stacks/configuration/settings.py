@@ -43,8 +43,8 @@ class Settings(Section):
 def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:
     """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts.
 
-    A value is the object in cdk.json, or the JSON text of `cdk --context pairs='{...}'`. `cdk_json` is the file itself,
-    for the keys in it that are there twice: the CDK CLI hands over the last one only.
+    A value is the object in cdk.json, or the JSON text of `cdk --context pairs='{...}'`. `cdk_json` is the file itself:
+    of a key that is there twice, the CDK CLI hands over the last one only.
     """
     problems: list[str] = []
     if cdk_json and cdk_json.exists():
