@@ -95,7 +95,7 @@ class Pair(Section):
             lambda checks: [checks] if isinstance(checks, Mapping) else checks,
             json_schema_input_type=HealthCheck | list[HealthCheck],
         ),
-    ] = Field(default_factory=lambda: [HttpCheck()])
+    ] = Field(default_factory=lambda: list[HealthCheck]([HttpCheck()]))
     """Default: `{}`"""
     bakeSeconds: Annotated[
         int, whole_number(0, LONGEST_CHECK_SECONDS), AfterValidator(_can_fail_and_fits_behind_the_checks)
