@@ -1,7 +1,6 @@
 """The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address?
 
-The room `health` probes and decides. Here the checks run at the same time, and their results become what the state
-returns or an error, and a metric.
+The checks run at the same time. Their results become what the state returns, or an error, and a metric.
 """
 
 import time
@@ -71,10 +70,7 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
 def _checked(event: HealthCheckEvent) -> dict[str, Any]:
     checks = checks_of(
-        event,
-        expected_release=event.expected_release,
-        answered=event.answered,
-        moving_seconds=event.moving_seconds,
+        event, expected_release=event.expected_release, answered=event.answered, moving_seconds=event.moving_seconds
     )
     live = live_checks(event.health_check, event.live)
     probe = prober([check.target for check in (*checks, *live.values())])

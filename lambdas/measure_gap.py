@@ -1,7 +1,7 @@
-"""The Task state MeasureGap: sends requests to the production address while the addresses move.
+"""The Task state MeasureGap: sends requests to the production address while the addresses move, for up to 10 s.
 
 It is called asynchronously, so that no cutover waits for it or fails with it. It saves what it measures in the item of
-the pair's lock, where the state ReleaseLock reads it. It ends after 10 s at the latest, with the save in progress.
+the pair's lock, where the state ReleaseLock reads it.
 """
 
 import os

@@ -12,10 +12,7 @@ AddressName = Literal["staging", "production"]
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSettings:
-    """One health check as it is configured. The names are those of the configuration, and of an ELB target group.
-
-    The configuration fills in every default. None means that the key was left out or does not exist for the protocol.
-    """
+    """One health check as configured, every default filled in. None: left out, or no key of this protocol."""
 
     protocol: Protocol
     port: int
@@ -88,8 +85,8 @@ class Check(CheckSettings):
     """The settings, applied to one address of one server.
 
     `expected_release` and `expected_identity` are compared unless they are None; `expected_identity` is what staging
-    answered before the cutover. For `moving_seconds` the address may still lead to the server that it was on before, or
-    nowhere; the deadline is later by as much.
+    answered before the cutover. For `moving_seconds`, by which the deadline is later, the address may still lead to the
+    server that it was on before, or nowhere.
     """
 
     server: str
@@ -122,27 +119,18 @@ def checks_of(
     `answered` is what staging answered, in the order of the checks. Without it, as for a restored server, identities
     are not compared. Raises PreflightFailed if EC2 shows no IP to check.
     """
-    settings = event.health_check
+    settings = [replace(each, deadline_seconds=each.deadline_seconds + moving_seconds) for each in event.health_check]
     if event.address.name == "production":
         settings = [replace(each, via="public", start_period_seconds=0) for each in settings]
+    expected = {"moving_seconds": moving_seconds, "expected_release": expected_release}
     return [
-        _check(
-            replace(each, deadline_seconds=each.deadline_seconds + moving_seconds),
-            event.server,
-            event.address,
-            moving_seconds=moving_seconds,
-            expected_release=expected_release,
-            expected_identity=staging.identity,
-        )
+        _check(each, event.server, event.address, expected_identity=staging.identity, **expected)
         for each, staging in zip(settings, answered or [Answered()] * len(settings), strict=True)
     ]
 
 
 def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> dict[int, Check]:
-    """The checks of the live server whose shared headers are compared with staging's, by the index of the settings.
-
-    A check without a shared header is not among them, and none is if the live server has no IP to check.
-    """
+    """The checks with a shared header of the live server, if it has an IP to check, by the index of the settings."""
     if live is None:
         return {}
     address = CheckedAddress(name="production", public_ip=live.public_ip, private_ip=live.private_ip)

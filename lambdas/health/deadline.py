@@ -1,15 +1,11 @@
-"""What ends a probe early: its own deadline, or a stop from another thread. Either one shuts the connection down.
+"""What ends a probe early: its own deadline, or a stop from another thread. Both shut the connection down.
 
-A timeout for each read is not enough, because a server that sends a byte a second would hold a probe forever. Shutting
-the connection down ends every wait: for the connection, the TLS handshake, the request and the response.
+That ends every wait. A timeout for each read would not: a server that sends a byte a second would hold a probe forever.
 """
 
 import contextlib
-import functools
-import sched
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 
@@ -56,30 +52,12 @@ class Deadline(Stop):
         self.seconds = seconds
 
     def __enter__(self) -> "Deadline":
-        self._timer = _timers.enter(self.seconds, 0, self.set)
-        _timers_changed.set()
-        _start_timers()
+        self._timer = threading.Timer(self.seconds, self.set)
+        self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ValueError):  # it was set
-            _timers.cancel(self._timer)
+        self._timer.cancel()
 
     def __str__(self) -> str:
         return f"{self.seconds:g} s"
-
-
-# One thread for the deadlines of all probes costs less than a `threading.Timer` each.
-_timers = sched.scheduler(time.monotonic)
-_timers_changed = threading.Event()
-
-
-@functools.cache
-def _start_timers() -> None:
-    threading.Thread(target=_run_timers, name="deadlines", daemon=True).start()
-
-
-def _run_timers() -> None:
-    while True:
-        _timers_changed.wait(_timers.run(blocking=False))
-        _timers_changed.clear()

@@ -1,7 +1,6 @@
 """The gap: how long users got no good answer from the production address while it moved, measured from outside.
 
-A request is sent every 50 ms, on a new connection, and does not wait for the one before it. An address that answers
-nobody for a second is therefore recorded as such, and not as one slow request.
+A request is sent every 50 ms on a new connection and waits for no other: a second of silence is no single slow request.
 """
 
 import threading
@@ -101,7 +100,6 @@ def measured(check: Check, new_server: Answered, save: Callable[[Gap], bool], *,
 
 
 def _send_requests(check: Check, record: GapRecord, stop: Stop) -> None:
-    """One at every interval, whatever becomes of those before it."""
     target, probe = check.target, prober([check.target])
     free = threading.BoundedSemaphore(MAX_IN_FLIGHT)
 

@@ -1,7 +1,6 @@
 """The value of a header as it is compared, returned and shown: printable ASCII of at most 256 characters.
 
-Values that differ stay different: unprintable characters are escaped, not replaced, and a long value ends in its
-digest. Normalising a value twice changes nothing.
+Values that differ stay different: unprintable characters are escaped, and a long value ends in its digest.
 """
 
 import contextlib
@@ -22,10 +21,8 @@ def header_value(headers: Mapping[str, str], name: str | None) -> str | None:
 
 
 def normalised(text: str) -> str:
-    escaped = "".join(
-        character if " " <= character <= "~" else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    """Twice is as once: a value that was normalised stays as it is."""
+    escaped = "".join(each if " " <= each <= "~" else each.encode("unicode_escape").decode() for each in text)
     if len(escaped) <= HEADER_VALUE_CHARACTERS:
         return escaped
     digest = hashlib.sha256(escaped.encode()).hexdigest()[:DIGEST_CHARACTERS]

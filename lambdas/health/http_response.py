@@ -4,13 +4,11 @@ import http.client
 import io
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from email.errors import MissingHeaderBodySeparatorDefect
 from typing import Any, cast
 
 from health.deadline import Deadline
-from health.failure import NoResponse, quoted
+from health.result import NoResponse, Probe, quoted
 from health.tls import tls_error
 
 # As much as Route 53 searches: "the string must appear entirely within the first 5,120 bytes of the response body".
@@ -19,15 +17,6 @@ BODY_BYTES = 5_120
 RESPONSE_BYTES = 65_536
 # What a line that is not HTTP begins with: a TLS alert record; type, flags and stream of an HTTP/2 SETTINGS frame.
 HINTS = {"\x15\x03": " (does this port speak HTTPS?)", "\x04\0\0\0\0\0": " (does this port speak only HTTP/2?)"}
-
-
-@dataclass(frozen=True)
-class Response:
-    """The status code (with TCP None), the first value of each header by lower-case name, the beginning of the body."""
-
-    status: int | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
 
 
 class _Source(io.RawIOBase):
@@ -53,8 +42,8 @@ class _Source(io.RawIOBase):
         return count
 
 
-def read_response(connection: socket.socket, request: bytes, deadline: Deadline) -> Response:
-    """The response to a GET. Raises NoResponse if it does not come, or is not complete when the deadline is set."""
+def read_response(connection: socket.socket, request: bytes, deadline: Deadline) -> Probe:
+    """What a GET brings. Raises NoResponse if it does not come, or is not complete when the deadline is set."""
     source = _Source(connection)
     response = http.client.HTTPResponse(cast("socket.socket", source), method="GET")
     status, error, is_tls = None, "", False
@@ -65,7 +54,7 @@ def read_response(connection: socket.socket, request: bytes, deadline: Deadline)
         headers = {name.lower(): value for name, value in reversed(response.getheaders())}
         body = _read_body(response, source)
         if not deadline.is_set():
-            return Response(status, headers, body)
+            return Probe(status, headers=headers, body=body)
     except http.client.RemoteDisconnected:
         error = "closed the connection without an answer"
     except (http.client.BadStatusLine, http.client.UnknownProtocol) as failure:

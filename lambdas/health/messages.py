@@ -1,7 +1,6 @@
-"""What a person reads when a health check fails: printable text of fewer than 1,000 characters.
+"""What a person reads when a health check fails: what was checked, found and expected, and what to do.
 
-It says what was checked, what was found, what was expected and what to do. Only the workflow knows what was changed
-before the check, and adds it.
+It is printable text of fewer than 1,000 characters. The workflow adds what was changed before the check.
 """
 
 from domain.text import capitalized, shortened

@@ -1,4 +1,4 @@
-"""The loops of the health check, which apply the rules of `verdict`, and what runs several loops at the same time."""
+"""The loops of the health check, which apply the rules of `verdict`, and what runs several of them at the same time."""
 
 import math
 import time
@@ -23,8 +23,7 @@ Result = TypeVar("Result")
 class Polled:
     """How a loop ended, after how many seconds and probes, and its findings, oldest first.
 
-    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or as many as decide. `shared` is
-    the result of `shared_store`, if the check has one.
+    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or as many as decide.
     """
 
     check: Check
@@ -60,9 +59,8 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
     """Keeps probing a healthy server for so long: an interval after its verdict, then as often, and at the end.
 
-    A probe that is in flight at the end is the last one if it is good. After a bad one the bake continues until one is
-    good or the threshold is reached, for which `probes_after_a_bake` of `stacks/configuration/health_check.py` leaves
-    time.
+    If the last probe is bad, the bake continues until a probe is good or the threshold is reached. The configuration
+    leaves time for that (`probes_after_a_bake`).
     """
 
     def verdict(findings: Sequence[Finding], now: float, _due: float) -> Healthy | Unhealthy | None:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from domain.text import printable
 from health.deadline import Deadline, ProbeStopped, Stop
-from health.failure import Failure, NoResponse, in_words
-from health.http_response import Response, read_response
+from health.http_response import read_response
+from health.result import NoResponse, Probe, in_words
 from health.tls import OtherNames, certificate_names, client_context, secured
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
@@ -23,8 +23,7 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 class Target:
     """What a probe asks for: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`.
 
-    `path` begins with "/" and is printable ASCII without spaces; `host_header` is a DNS name, maybe with a port;
-    `headers` are sent as well. The configuration has validated all of them.
+    The configuration has validated `path`, `host_header` (a DNS name, maybe with a port) and `headers`.
     """
 
     protocol: Protocol
@@ -65,61 +64,39 @@ class Target:
         return self.url if len(self.url) <= 200 else f"{self.url[:120]}...{self.url[-77:]}"
 
 
-@dataclass(frozen=True)
-class Probe:
-    """The result of one probe.
-
-    `status` is the response's status code, None if no complete headers came. `milliseconds` is how long the whole probe
-    took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, with TCP the connection;
-    otherwise it is a short sentence for an operator, printable ASCII of at most 240 characters whatever the server
-    sent, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
-    """
-
-    status: int | None
-    milliseconds: int = 0
-    error: str | None = None
-    failure: Failure | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
 Prober = Callable[[Target, Stop], Probe]
 
 
 def prober(targets: Iterable[Target]) -> Prober:
-    """What probes these targets. It loads the system's CAs, so that no probe waits for that."""
+    """What probes one of these targets once. It has loaded the system's CAs, so that no probe waits for that.
+
+    A probe never raises for what the network or the server does. It takes no longer than the target's timeout, reads at
+    most some 64 KiB, and then closes its connection. A redirect is not followed: a 3xx is a status like any other.
+    Raises ProbeStopped as soon as `stop` is set.
+    """
     verified = {target.verify_certificate for target in targets if target.protocol == "HTTPS"}
     contexts = {each: client_context(verified=each) for each in verified}
 
     def probe(target: Target, stop: Stop) -> Probe:
-        return _probe(target, contexts[target.verify_certificate] if target.protocol == "HTTPS" else None, stop)
+        context = contexts[target.verify_certificate] if target.protocol == "HTTPS" else None
+        started = time.monotonic()
+        try:
+            with Deadline(target.timeout_seconds) as deadline:
+                result = _response(target, context, deadline, stop)
+        except NoResponse as failure:
+            error = printable(str(failure), ERROR_CHARACTERS)
+            result = Probe(failure.status, error=error, failure=failure.failure)
+        if stop.is_set():  # which looks like the end of the connection
+            raise ProbeStopped
+        return replace(result, milliseconds=round((time.monotonic() - started) * 1000))
 
     return probe
 
 
-def _probe(target: Target, context: ssl.SSLContext | None, stop: Stop) -> Probe:
-    """Probes once, on a new connection, and never raises for what the network or the server does.
-
-    It takes no longer than the target's timeout, reads at most some 64 KiB, and then closes the connection. A redirect
-    is not followed: a 3xx is a status like any other. Raises ProbeStopped as soon as `stop` is set.
-    """
-    started = time.monotonic()
-    try:
-        with Deadline(target.timeout_seconds) as deadline:
-            response = _response(target, context, deadline, stop)
-        probe = Probe(response.status, headers=response.headers, body=response.body)
-    except NoResponse as failure:
-        error = printable(str(failure), ERROR_CHARACTERS)
-        probe = Probe(failure.status, error=error, failure=failure.failure)
-    if stop.is_set():  # which looks like the end of the connection
-        raise ProbeStopped
-    return replace(probe, milliseconds=round((time.monotonic() - started) * 1000))
-
-
-def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Response:
+def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline, stop: Stop) -> Probe:
     with _connected(target, deadline, stop) as connection:
         if target.protocol == "TCP":
-            return Response(None)
+            return Probe(None)
         if context is None:
             return read_response(connection, request_bytes(target), deadline)
         try:
@@ -144,27 +121,20 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
             raise NoResponse(in_words(failure), "refused") from failure
         except OSError as failure:
             late = deadline.is_set() or isinstance(failure, TimeoutError)
-            raise NoResponse(
-                f"no connection within {deadline}" if late else in_words(failure), "unreachable"
-            ) from failure
+            error = f"no connection within {deadline}" if late else in_words(failure)
+            raise NoResponse(error, "unreachable") from failure
         yield connection
 
 
 def _other_names(target: Target, deadline: Deadline, stop: Stop) -> str:
     """The names that the certificate is for, if there is time left for a second connection."""
-    with (
-        contextlib.suppress(OSError, NoResponse, ProbeStopped),
-        _connected(target, deadline, stop) as connection,
-    ):
+    with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
         return f" but for {certificate_names(connection, target.name)}"
     return ""
 
 
 def request_bytes(target: Target) -> bytes:
-    """The request. A configured header replaces ours; the configuration refuses those that the probe depends on.
-
-    It accepts no coding of the body, because a compressed body cannot be searched.
-    """
+    """A configured header replaces ours. No coding of the body is accepted: a compressed body cannot be searched."""
     ours = {"User-Agent": "eip-cutover-health-check", "Accept": "*/*", "Accept-Encoding": "identity"}
     headers = {"Host": target.host, "Connection": "close", **ours, **target.headers}
     lines = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.items()}

@@ -6,8 +6,8 @@ Two servers with separate databases or session stores go out of step, and after 
 from typing import Any
 
 from domain.errors import PreflightFailed
-from health.failure import quoted
 from health.polling import Polled
+from health.result import quoted
 from health.verdict import Healthy, Unhealthy
 
 DANGER = (
@@ -20,9 +20,8 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     """Compares the shared header of a healthy staging server with that of the live server; None for other checks.
 
     Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: a
-    production that fails does not block a cutover. A response that is bad in another respect names the store as well as
-    a good one does, so every response with the header counts. Raises PreflightFailed if one differs, or if the live
-    server answers well without the header.
+    production that fails does not block a cutover. Every response with the header counts, also one that is bad in
+    another respect. Raises PreflightFailed if one differs, or if the live server answers well without the header.
     """
     check = polled.check
     if not (check.shared_header and check.requires_headers):
@@ -37,8 +36,7 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     others = [finding.answered.shared for finding in answered if finding.answered.shared != value]
     if value is not None and not others:
         return {"compared": True, "value": value}
-    other = others[-1] if others else None
-    target = live.check.target
+    other, target = others[-1] if others else None, live.check.target
     lead = f"{check.server} and {live.check.server} do not share what {check.shared_header} names"
     if other is None:
         lead = f"{check.shared_header} is missing on the live server"

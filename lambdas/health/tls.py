@@ -5,7 +5,7 @@ import socket
 import ssl
 
 from health.deadline import Deadline
-from health.failure import NoResponse, in_words, quoted
+from health.result import NoResponse, in_words, quoted
 
 OPENSSL_NOISE = re.compile(r"^\[[^]]*\] ?| ?\(_ssl\.c:\d+\)")
 # How servers that need a name react to a client that sends none.
@@ -32,9 +32,8 @@ class OtherNames(NoResponse):
 def client_context(*, verified: bool) -> ssl.SSLContext:
     """For many probes, because loading the system's CAs takes longer than a server may take to answer.
 
-    Unverified, any certificate is accepted, as for a target group: "The load balancer does not validate these
-    certificates" (Elastic Load Balancing, Target groups for your Application Load Balancers, Routing configuration:
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
+    Unverified, any certificate is accepted, as by ELB: "The load balancer does not validate these certificates"
+    (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
     """
     context = ssl.create_default_context() if verified else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verified:

@@ -7,9 +7,8 @@ from typing import Literal
 
 from domain.text import printable, shortened
 from health.check import Answered, Check
-from health.failure import Failure, quoted
 from health.header_value import header_value
-from health.probe import Probe
+from health.result import Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS = 10
@@ -105,8 +104,7 @@ def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Proble
 def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | None:
     """The verdict after these findings, of which there is at least one; None if nothing is decided yet.
 
-    `next_seconds` is when the next probe would start, counted from the start of the check. If that probe could not end
-    by the deadline, a check that is still undecided is unhealthy.
+    A check that is undecided is unhealthy if a probe that starts at `next_seconds` could not end by the deadline.
     """
     streak = _streak(findings)
     if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
@@ -136,18 +134,14 @@ def _counts(check: Check, finding: Finding, *, has_started: bool) -> bool:
 
 
 def _time_is_up(check: Check, findings: Sequence[Finding]) -> str:
-    within = f"{check.deadline_seconds:g} s"
+    within, good, bad = f"{check.deadline_seconds:g} s", check.healthy_threshold_count, check.unhealthy_threshold_count
     if all(finding.is_good for finding in findings):
-        return (
-            f"in {within} only {counted_probes(len(findings))} fitted in, all of them good, and it takes "
-            f"{check.healthy_threshold_count} in a row"
-        )
+        probes = counted_probes(len(findings))
+        return f"in {within} only {probes} fitted in, all of them good, and it takes {good} in a row"
+    words = findings_in_words(check, findings)
     if not any_good(findings):
-        return f"no good probe within {within}{_after_start(check, findings)}: {findings_in_words(check, findings)}"
-    return (
-        f"it kept flapping: in {within} neither {check.healthy_threshold_count} good probes in a row nor "
-        f"{check.unhealthy_threshold_count} bad ones: {findings_in_words(check, findings)}"
-    )
+        return f"no good probe within {within}{_after_start(check, findings)}: {words}"
+    return f"it kept flapping: in {within} neither {good} good probes in a row nor {bad} bad ones: {words}"
 
 
 def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:

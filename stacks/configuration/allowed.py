@@ -10,15 +10,14 @@ from typing import Any, ClassVar, get_args, get_origin
 from annotated_types import GroupedMetadata, Predicate
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from domain.pair import NAME_PATTERN
 from stacks.configuration.problems import problem, shown
 
 LEFT_OUT: Any = object()  # the default of a key whose value follows from others
 Place = tuple[str, ...]
-# Where in a value a rule is broken, what was found there, what is allowed.
-Broken = tuple[tuple[str | int, ...], str, str]
+Broken = tuple[tuple[str | int, ...], PydanticCustomError]  # where in a value a rule is broken, and how
 Rule = Callable[[Any], Iterable[Broken]]
 
 
@@ -33,17 +32,15 @@ class Section(BaseModel):
 
 
 class Allowed(GroupedMetadata):
-    """What a value must be: in words, as constraints of pydantic, and as a rule between its parts.
+    """What a value must be: in words, as constraints of pydantic, and as a rule between its parts. It is never null.
 
-    The rule gets the value as it was written, so that it is checked also if a part is wrong. null is refused: a key
-    without a value is left out.
+    The rule gets the value as it was written, so that it is checked also if a part is wrong.
     """
 
     def __init__(self, words: str, *constraints: Any, rule: Rule = lambda _: ()) -> None:
         self.words, self._constraints, self._rule = words, constraints, rule
 
     def __iter__(self) -> Iterator[Any]:
-        """What pydantic sees of it."""
         return iter((*self._constraints, WrapValidator(self._validated)))
 
     def _validated(self, value: Any, validate: Callable[[Any], Any]) -> Any:
@@ -56,10 +53,7 @@ class Allowed(GroupedMetadata):
             if any(not each["loc"] and each["type"] != "problem" for each in error.errors()):
                 raise problem(self.words) from None
             errors = [_raised_again(each) for each in error.errors()]
-        errors += [
-            InitErrorDetails(type=problem(allowed, found), loc=at, input=value)
-            for at, found, allowed in self._rule(value)
-        ]
+        errors += [InitErrorDetails(type=broken, loc=at, input=value) for at, broken in self._rule(value)]
         if errors:
             raise ValidationError.from_exception_data("configuration", errors)
         return valid
@@ -97,7 +91,7 @@ def list_of(lowest: int, highest: int, called: str) -> Allowed:
     def each_once(values: Sequence[Any]) -> Iterator[Broken]:
         for index, value in enumerate(values):
             if isinstance(value, str) and (first := values.index(value)) < index:
-                yield (index,), f"{shown(value)}, which is at [{first}] too", "each once"
+                yield (index,), problem("each once", f"{shown(value)}, which is at [{first}] too")
 
     length = Field(min_length=lowest, max_length=highest)
     return Allowed(f"a list of {lowest} to {highest} {called}", length, rule=each_once)
@@ -108,7 +102,7 @@ def object_by_name(words: str, lowest: int, highest: int) -> Allowed:
         names: dict[str, str] = {}
         for name in named:
             if (other := names.setdefault(name.lower(), name)) != name:
-                yield (name,), f"a name like {shown(other)}", "names that differ in more than case"
+                yield (name,), problem("names that differ in more than case", f"a name like {shown(other)}")
 
     return Allowed(words, Field(min_length=lowest, max_length=highest), rule=names_differ)
 
@@ -117,7 +111,8 @@ def exactly_one(*names: str) -> Rule:
     def rule(given: Mapping[str, Any]) -> Iterator[Broken]:
         present = [name for name in names if name in given]
         if len(present) != 1:
-            yield (), " and ".join(map(shown, present)) or "none of them", f"exactly one of {', '.join(names)}"
+            found = " and ".join(map(shown, present)) or "none of them"
+            yield (), problem(f"exactly one of {', '.join(names)}", found)
 
     return rule
 

@@ -1,8 +1,7 @@
 """The context value `ciAccess` of cdk.json: which jobs of which CI system may start the workflow, without stored keys.
 
-A job shows AWS a token that its CI system has signed (OpenID Connect). The role trusts one issuer, one audience and one
-subject: a subject with a wildcard would let in every repository, branch or pull request of someone. To add a CI system,
-add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`.
+The role trusts tokens (OpenID Connect) of one issuer, for one audience, about one subject: a wildcard would let in
+others. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`.
 """
 
 from dataclasses import dataclass

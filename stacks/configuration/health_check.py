@@ -1,7 +1,6 @@
 """The keys of a health check. A key that is named like one of an ELB target group means the same.
 
-What a key allows beside another one is a validator of the later of the two, so that it is checked also if a third key
-is wrong.
+What a key allows beside another key is a validator of the later one, and so is checked also if a third key is wrong.
 """
 
 import re
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Predicate
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, WrapValidator
 from pydantic_core import PydanticKnownError
 
 from stacks.configuration import allowed
@@ -41,14 +40,12 @@ def _is_not_sent_anyway(name: str) -> str:
     return name
 
 
+Via = Literal["public", "private"]
 PROTOCOL, PORT = one_of("HTTP", "HTTPS", "TCP"), whole_number(1, 65535)
 PATH = text('one "/" and then at most 1023 printable ASCII characters, no spaces', "/(?:[!-.0-~][!-~]{0,1022})?")
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
-MATCHER = text(
-    'status codes from 200 to 499 as in "200", "200,301" or "200-299"',
-    f"{CODES}(?:,{CODES})*",
-    Predicate(_is_ascending),
-)
+CODES_WORDS = 'status codes from 200 to 499 as in "200", "200,301" or "200-299"'
+MATCHER = text(CODES_WORDS, f"{CODES}(?:,{CODES})*", Predicate(_is_ascending))
 HOST = text(
     'a DNS name of at most 253 characters, no IP address; then ":" and a port from 1 to 65535, if you like',
     rf"(?:{LABEL}\.)*{LABEL}(?::[1-9][0-9]{{0,4}})?",
@@ -66,20 +63,51 @@ HEADERS = allowed.object_by_name("an object of 1 to 20 headers, value by name", 
 Headers = dict[Annotated[str, HEADER_NAME, AfterValidator(_is_not_sent_anyway)], Annotated[str, HEADER_VALUE]]
 
 
+def _private_has_a_vpc(via: str, info: ValidationInfo) -> str:
+    if via == "private" and not (info.context or {}).get("vpc"):
+        instead = '"private" only beside a `vpc` with subnetIds and securityGroupIds; otherwise "public"'
+        raise problem(instead, '"private", and no context value `vpc`')
+    return via
+
+
+def _ends_before_the_timeout(latency: int, info: ValidationInfo) -> int:
+    timeout = info.data.get("timeoutSeconds", LONGEST_CHECK_SECONDS)
+    if latency > (most := timeout * 1000):
+        raise problem(f"at most {most}: timeoutSeconds is {timeout}, and a probe that takes longer has failed")
+    return latency
+
+
+def _leaves_time_for_a_verdict(given: Any, validate: Any, info: ValidationInfo) -> int:
+    deadline: int = 0 if given is LEFT_OUT else validate(given)
+    if not all(key in info.data for key in TIMES):
+        raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
+    start, interval, timeout, healthy, unhealthy = (info.data[key] for key in TIMES)
+    probe = max(interval, timeout)
+    shortest, default = start + max(healthy, unhealthy) * probe, start + (healthy + unhealthy) * probe
+    if not shortest <= (deadline or default) <= LONGEST_CHECK_SECONDS:
+        raise problem(
+            f"at least {shortest} and at most {LONGEST_CHECK_SECONDS}: a verdict may take startPeriodSeconds "
+            f"({start}) + max(healthyThresholdCount ({healthy}), unhealthyThresholdCount ({unhealthy})) * "
+            f"max(intervalSeconds ({interval}), timeoutSeconds ({timeout})); lower these, or give another deadline",
+            "" if deadline else f"{default}, its default here",
+        )
+    return deadline or default
+
+
 class Check(Section):
     """The keys of every protocol."""
 
     protocol: Annotated[str, PROTOCOL]
     port: Annotated[int, PORT]
     """Elsewhere: ELB: HealthCheckPort; Route 53: Port"""
-    via: Annotated[Literal["public", "private"], one_of("public", "private")] = "public"
+    via: Annotated[Via, one_of("public", "private"), AfterValidator(_private_has_a_vpc)] = "public"
     """The same in every check of a pair; "private" needs a `vpc`."""
     intervalSeconds: Annotated[int, whole_number(1, 300)] = 1
     """From the start of one probe to the start of the next.
     Elsewhere: ELB: HealthCheckIntervalSeconds; Route 53: RequestInterval; Docker, ECS: interval"""
     timeoutSeconds: Annotated[int, whole_number(1, 120)] = 2
     """For a whole probe. Elsewhere: ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout"""
-    maxLatencyMs: Annotated[int | None, whole_number(1, 120_000)] = None
+    maxLatencyMs: Annotated[int | None, whole_number(1, 120_000), AfterValidator(_ends_before_the_timeout)] = None
     """A slower probe is bad. Not above the timeout."""
     healthyThresholdCount: Annotated[int, whole_number(1, 10)] = 3
     """Good probes in a row. Elsewhere: ELB: HealthyThresholdCount; Route 53: FailureThreshold"""
@@ -88,9 +116,9 @@ class Check(Section):
     Elsewhere: ELB: UnhealthyThresholdCount; Route 53: FailureThreshold; Docker, ECS: retries"""
     startPeriodSeconds: Annotated[int, whole_number(0, LONGEST_CHECK_SECONDS)] = 0
     """Elsewhere: Docker: start_period; ECS: startPeriod"""
-    deadlineSeconds: Annotated[int, whole_number(1, LONGEST_CHECK_SECONDS)] = Field(
-        default_factory=lambda: LEFT_OUT, validate_default=True
-    )
+    deadlineSeconds: Annotated[
+        int, whole_number(1, LONGEST_CHECK_SECONDS), WrapValidator(_leaves_time_for_a_verdict)
+    ] = Field(default_factory=lambda: LEFT_OUT, validate_default=True)
     """At least enough for one verdict: the higher of the two counts in place of their sum. A server that flaps for so
     long is unhealthy. Default: `startPeriodSeconds + (healthyThresholdCount + unhealthyThresholdCount) *
     max(intervalSeconds, timeoutSeconds)`"""
@@ -104,40 +132,6 @@ class Check(Section):
     def probes_after_a_bake(self) -> int:
         """The seconds that probes may take after the end of a bake: one that is bad, and those that then decide."""
         return self.timeoutSeconds + (self.unhealthyThresholdCount - 1) * max(self.intervalSeconds, self.timeoutSeconds)
-
-    @field_validator("via")
-    @classmethod
-    def _private_has_a_vpc(cls, via: str, info: ValidationInfo) -> str:
-        if via == "private" and not (info.context or {}).get("vpc"):
-            instead = '"private" only beside a `vpc` with subnetIds and securityGroupIds; otherwise "public"'
-            raise problem(instead, '"private", and no context value `vpc`')
-        return via
-
-    @field_validator("maxLatencyMs")
-    @classmethod
-    def _ends_before_the_timeout(cls, latency: int, info: ValidationInfo) -> int:
-        timeout = info.data.get("timeoutSeconds", LONGEST_CHECK_SECONDS)
-        if latency > (most := timeout * 1000):
-            raise problem(f"at most {most}: timeoutSeconds is {timeout}, and a probe that takes longer has failed")
-        return latency
-
-    @field_validator("deadlineSeconds", mode="wrap")
-    @classmethod
-    def _leaves_time_for_a_verdict(cls, given: Any, validate: Any, info: ValidationInfo) -> int:
-        deadline: int = 0 if given is LEFT_OUT else validate(given)
-        if not all(key in info.data for key in TIMES):
-            raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
-        start, interval, timeout, healthy, unhealthy = (info.data[key] for key in TIMES)
-        probe = max(interval, timeout)
-        shortest, default = start + max(healthy, unhealthy) * probe, start + (healthy + unhealthy) * probe
-        if not shortest <= (deadline or default) <= LONGEST_CHECK_SECONDS:
-            raise problem(
-                f"at least {shortest} and at most {LONGEST_CHECK_SECONDS}: a verdict may take startPeriodSeconds "
-                f"({start}) + max(healthyThresholdCount ({healthy}), unhealthyThresholdCount ({unhealthy})) * "
-                f"max(intervalSeconds ({interval}), timeoutSeconds ({timeout})); lower these, or give another deadline",
-                "" if deadline else f"{default}, its default here",
-            )
-        return deadline or default
 
 
 class TcpCheck(Check):
@@ -169,20 +163,19 @@ class HttpCheck(WebCheck):
     port: Annotated[int, PORT] = 80
 
 
+def _has_a_host_name(verify: bool, info: ValidationInfo) -> bool:
+    if verify and "protocol" in info.data and info.data.get("hostHeader", "wrong") is None:
+        instead = "true beside a hostHeader, the DNS name for which the server's certificate is verified; or false"
+        raise problem(instead, "true, which is the default, and no hostHeader")
+    return verify
+
+
 class HttpsCheck(WebCheck):
     kind: ClassVar[str] = 'protocol "HTTPS"'
     protocol: Annotated[Literal["HTTPS"], PROTOCOL]
     port: Annotated[int, PORT] = 443
-    verifyCertificate: Annotated[bool, BOOLEAN] = Field(default=True, validate_default=True)
+    verifyCertificate: Annotated[bool, BOOLEAN, AfterValidator(_has_a_host_name)] = Field(True, validate_default=True)
     """If true, there must be a `hostHeader`. Elsewhere: ELB never verifies"""
-
-    @field_validator("verifyCertificate")
-    @classmethod
-    def _has_a_name_to_verify(cls, verify: bool, info: ValidationInfo) -> bool:
-        if verify and "protocol" in info.data and info.data.get("hostHeader", "wrong") is None:
-            instead = "true beside a hostHeader, the DNS name for which the server's certificate is verified; or false"
-            raise problem(instead, "true, which is the default, and no hostHeader")
-        return verify
 
 
 def _kind(check: object) -> str | None:

@@ -1,7 +1,4 @@
-"""The context values `pairs` and `vpc` of cdk.json.
-
-A wrong id or bound that got past here would be found by an execution, halfway through a cutover.
-"""
+"""The context values `pairs` and `vpc` of cdk.json. A wrong id that got past here would fail a cutover halfway."""
 
 import json
 import re
@@ -9,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from stacks.configuration import allowed
 from stacks.configuration.allowed import Allowed, Broken, Place, Section, list_of, section, text, whole_number
@@ -30,12 +27,9 @@ def resource_id(called: str, prefix: str) -> Allowed:
 
 
 ALLOCATION_ID, INSTANCE_ID = resource_id("an allocation id", "eipalloc"), resource_id("an instance id", "i")
+ALARM_NAME = allowed.printable("an alarm's name", 255)
 INTERFACE_ID = resource_id("the id of a network interface", "eni")
 SUBNET_ID, GROUP_ID = resource_id("a subnet's id", "subnet"), resource_id("a security group's id", "sg")
-
-
-def _http_check() -> list[HealthCheck]:
-    return [HttpCheck()]
 
 
 def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
@@ -44,14 +38,36 @@ def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
     for index, way in enumerate(ways):
         if way in ("public", "private") and way != first:
             both = f"{shown(way)}, and healthCheck[{ways.index(first)}].via is {shown(first)}"
-            yield (index, "via"), both, "the same for every check of a pair, because one function runs them"
+            yield (index, "via"), problem("the same for every check of a pair, because one function runs them", both)
 
 
-CHECKS = Allowed(
-    f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {', '.join(HttpsCheck.model_fields)}",
-    Field(min_length=1, max_length=MOST_CHECKS),
-    rule=_one_way,
-)
+CHECKS_WORDS = f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {', '.join(HttpsCheck.model_fields)}"
+CHECKS = Allowed(CHECKS_WORDS, Field(min_length=1, max_length=MOST_CHECKS), rule=_one_way)
+
+
+def _are_those_of_the_servers(interfaces: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    servers = info.data.get("servers", interfaces)
+    if interfaces.keys() != servers.keys():
+        raise problem(f"{' and '.join(map(shown, servers))}, the servers'", f"the names {shown(list(interfaces))}")
+    return interfaces
+
+
+def _can_fail_and_fits_behind_the_checks(bake: int, info: ValidationInfo) -> int:
+    """One function checks production, bakes, and goes on until it is decided. The bounds follow from valid checks."""
+    checks = info.data.get("healthCheck")
+    if not bake or not checks:
+        return bake
+    before = max(check.deadlineSeconds for check in checks)
+    after = max(check.probes_after_a_bake for check in checks)
+    shortest, longest = max(check.shortest_bake for check in checks), LONGEST_CHECK_SECONDS - before - after
+    if not shortest <= bake <= longest:
+        seconds = f"0, or {shortest} to {longest}" if shortest <= longest else "0"
+        raise problem(
+            f"{seconds}: a bake that can fail takes {shortest} (unhealthyThresholdCount * max(intervalSeconds, "
+            f"timeoutSeconds)); of {LONGEST_CHECK_SECONDS} seconds, the checks before it may take {before} (the "
+            f"longest deadlineSeconds), and the probes after it {after}"
+        )
+    return bake
 
 
 class Pair(Section):
@@ -69,6 +85,7 @@ class Pair(Section):
     networkInterfaces: Annotated[
         dict[str, Annotated[str, INTERFACE_ID]] | None,
         allowed.object_by_name("an object of the two servers' network interfaces, id by server name", 2, 2),
+        AfterValidator(_are_those_of_the_servers),
     ] = None
     """The permissions are then exact. Elsewhere: EC2: NetworkInterfaceId"""
     healthCheck: Annotated[
@@ -78,49 +95,19 @@ class Pair(Section):
             lambda checks: [checks] if isinstance(checks, Mapping) else checks,
             json_schema_input_type=HealthCheck | list[HealthCheck],
         ),
-    ] = Field(default_factory=_http_check)
+    ] = Field(default_factory=lambda: list[HealthCheck]([HttpCheck()]))
     """Default: `{}`"""
-    bakeSeconds: Annotated[int, whole_number(0, LONGEST_CHECK_SECONDS)] = 0
+    bakeSeconds: Annotated[
+        int, whole_number(0, LONGEST_CHECK_SECONDS), AfterValidator(_can_fail_and_fits_behind_the_checks)
+    ] = 0
     """0, or long enough for the slowest check to fail, and short enough that the checks, the bake and the probes that
     decide at its end take at most 840 seconds. Elsewhere: ECS: bakeTimeInMinutes"""
-    alarms: Annotated[
-        list[Annotated[str, allowed.printable("an alarm's name", 255)]], list_of(0, 100, "alarm names")
-    ] = Field(default_factory=list)
+    alarms: Annotated[list[Annotated[str, ALARM_NAME]], list_of(0, 100, "alarm names")] = Field(default_factory=list)
     """Of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
 
     def as_json(self) -> dict[str, Any]:
         """What the functions read: every default filled in, and no key without a value."""
         return self.model_dump(exclude_none=True)
-
-    @field_validator("networkInterfaces")
-    @classmethod
-    def _are_those_of_the_servers(cls, interfaces: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        servers = info.data.get("servers", interfaces)
-        if interfaces.keys() != servers.keys():
-            raise problem(f"{' and '.join(map(shown, servers))}, the servers'", f"the names {shown(list(interfaces))}")
-        return interfaces
-
-    @field_validator("bakeSeconds")
-    @classmethod
-    def _can_fail_and_fits_behind_the_checks(cls, bake: int, info: ValidationInfo) -> int:
-        """One function checks production, bakes, and goes on until it is decided whether the server is unhealthy.
-
-        The bounds follow from the checks, so they are known when these are valid.
-        """
-        checks = info.data.get("healthCheck")
-        if not bake or not checks:
-            return bake
-        before = max(check.deadlineSeconds for check in checks)
-        after = max(check.probes_after_a_bake for check in checks)
-        shortest, longest = max(check.shortest_bake for check in checks), LONGEST_CHECK_SECONDS - before - after
-        if not shortest <= bake <= longest:
-            seconds = f"0, or {shortest} to {longest}" if shortest <= longest else "0"
-            raise problem(
-                f"{seconds}: a bake that can fail takes {shortest} (unhealthyThresholdCount * max(intervalSeconds, "
-                f"timeoutSeconds)); of {LONGEST_CHECK_SECONDS} seconds, the checks before it may take {before} (the "
-                f"longest deadlineSeconds), and the probes after it {after}"
-            )
-        return bake
 
     @model_validator(mode="after")
     def _fits_into_a_plan(self) -> Self:
@@ -145,7 +132,7 @@ class Vpc(Section):
 def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:
     """The paths of the ids that are still those of the shipped cdk.json: a 0, then one letter 16 times."""
     ids = _ids({name: pair.as_json() for name, pair in pairs.items()})
-    return [_path(place) for place, value in ids if re.search(r"-0([a-f])\1{15}$", value)]
+    return [reduce(path_of, place, "pairs") for place, value in ids if re.search(r"-0([a-f])\1{15}$", value)]
 
 
 def _ids(pairs: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -162,11 +149,7 @@ def _each_id_once(pairs: Mapping[str, Any]) -> Iterator[Broken]:
     first: dict[str, Place] = {}
     for place, value in _ids(pairs):
         if (other := first.setdefault(value, place)) != place:
-            yield place, f"{shown(value)}, which is {_path(other)} too", "each id once"
-
-
-def _path(place: Place) -> str:
-    return reduce(path_of, place, "pairs")
+            yield place, problem("each id once", f"{shown(value)}, which is {reduce(path_of, other, 'pairs')} too")
 
 
 PAIRS = Allowed("an object with at least one pair, under its name", Field(min_length=1), rule=_each_id_once)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, WrapValidator
 from pydantic_core import PydanticKnownError
 
 from stacks.configuration.allowed import BOOLEAN, LEFT_OUT, NAME, Section, section, text, whole_number
@@ -18,9 +18,7 @@ REPOSITORY = text('"owner/name", with subgroups if there are any', GROUP_AND_NAM
 BUCKET = text(
     "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 )
-OBJECT_KEY = text(
-    "an object's key: 1 to 1024 letters, digits and characters of !_.'()/-", "[A-Za-z0-9!_.'()/-]{1,1024}"
-)
+KEY = text("an object's key: 1 to 1024 letters, digits and characters of !_.'()/-", "[A-Za-z0-9!_.'()/-]{1,1024}")
 COMMAND = text(
     'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would fill in',
     r"(?:\{?[ -z|}~])*\{?",
@@ -44,7 +42,7 @@ class Object(Section):
     kind: ClassVar[str] = "a bucket"
     bucket: Annotated[str, BUCKET]
     """It keeps versions, and sends its events to EventBridge if a new object should start the pipeline."""
-    key: Annotated[str, OBJECT_KEY]
+    key: Annotated[str, KEY]
 
 
 def _kind(source: object) -> str | None:
@@ -66,34 +64,34 @@ class Deploy(Section):
     timeoutSeconds: Annotated[int, whole_number(30, 1800)] = 600
 
 
+def _is_configured(given: Any, validate: Any, info: ValidationInfo) -> str:
+    pair = "" if given is LEFT_OUT else str(validate(given))
+    if not (pairs := (info.context or {}).get("pairs")):
+        raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
+    names = " or ".join(map(shown, pairs))
+    if pair and pair not in pairs:
+        raise problem(f"a configured pair: {names}")
+    if not pair and len(pairs) > 1:
+        raise problem(f"{names}: more than one pair is configured", "nothing")
+    return pair or str(*pairs)
+
+
+def _is_answered(expected: bool, info: ValidationInfo) -> bool:
+    checks = (info.context or {})["pairs"][info.data["pair"]].healthCheck if "pair" in info.data else []
+    if expected and checks and not any(getattr(check, "releaseHeader", None) for check in checks):
+        instead = "true only if a server says which release it runs; it must say the commit or the object's version"
+        raise problem(instead, "true, and no check of the pair has a releaseHeader")
+    return expected
+
+
 class Pipeline(Section):
     """The stages of a release: where it comes from, how it gets onto the idle server, which pair is cut over."""
 
-    pair: Annotated[str, NAME] = Field(default_factory=lambda: LEFT_OUT, validate_default=True)
+    pair: Annotated[str, NAME, WrapValidator(_is_configured)] = Field(
+        default_factory=lambda: LEFT_OUT, validate_default=True
+    )
     """A configured pair. Default: the only pair there is"""
     source: Annotated[Source, section(Connection, Object)]
     deploy: Annotated[Deploy, section(Deploy)]
-    expectRelease: Annotated[bool, BOOLEAN] = False
+    expectRelease: Annotated[bool, BOOLEAN, AfterValidator(_is_answered)] = False
     """true if a check of the pair has a releaseHeader, which answers with `$RELEASE`."""
-
-    @field_validator("pair", mode="wrap")
-    @classmethod
-    def _is_configured(cls, given: Any, validate: Any, info: ValidationInfo) -> str:
-        pair = "" if given is LEFT_OUT else str(validate(given))
-        if not (pairs := (info.context or {}).get("pairs")):
-            raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
-        names = " or ".join(map(shown, pairs))
-        if pair and pair not in pairs:
-            raise problem(f"a configured pair: {names}")
-        if not pair and len(pairs) > 1:
-            raise problem(f"{names}: more than one pair is configured", "nothing")
-        return pair or str(*pairs)
-
-    @field_validator("expectRelease")
-    @classmethod
-    def _is_answered(cls, expected: bool, info: ValidationInfo) -> bool:
-        checks = (info.context or {})["pairs"][info.data["pair"]].healthCheck if "pair" in info.data else []
-        if expected and checks and not any(getattr(check, "releaseHeader", None) for check in checks):
-            instead = "true only if a server says which release it runs; it must say the commit or the object's version"
-            raise problem(instead, "true, and no check of the pair has a releaseHeader")
-        return expected

@@ -4,43 +4,47 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationError, ValidationInfo
 
-from stacks.configuration.allowed import Section, exactly_one, section
+from stacks.configuration.allowed import Section, exactly_one, list_of, section, text
 from stacks.configuration.ci_access import CiAccess
-from stacks.configuration.notifications import Notifications
 from stacks.configuration.pairs import Pairs, Vpc
 from stacks.configuration.pipeline import Pipeline
 from stacks.configuration.problems import InvalidConfiguration, line, path_of, shown
 from stacks.configuration.report import Report
 
 NOT_JSON = object()
+EMAIL = text("an e-mail address", r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+
+
+class Notifications(Section):
+    """SNS sends each address a mail to confirm with, once, and nothing until then."""
+
+    emails: Annotated[list[Annotated[str, EMAIL]], list_of(1, 20, "e-mail addresses")]
+
+
+def _are_known_to_the_pipeline(pairs: Pairs, info: ValidationInfo) -> Pairs:
+    (info.context or {})["pairs"] = pairs
+    return pairs
 
 
 class Settings(Section):
     """What the app reads of the context in cdk.json; None for what is not configured."""
 
-    pairs: Pairs
+    pairs: Annotated[Pairs, AfterValidator(_are_known_to_the_pipeline)]
     vpc: Annotated[Vpc | None, section(Vpc)] = None
     notifications: Annotated[Notifications | None, section(Notifications)] = None
     ciAccess: Annotated[CiAccess | None, section(CiAccess, rule=exactly_one(*CiAccess.model_fields))] = None
     pipeline: Annotated[Pipeline | None, section(Pipeline)] = None
 
-    @field_validator("pairs")
-    @classmethod
-    def _are_known_to_the_pipeline(cls, pairs: Pairs, info: ValidationInfo) -> Pairs:
-        context: dict[str, Any] = info.context or {}
-        context["pairs"] = pairs
-        return pairs
-
 
 def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:
     """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts.
 
-    A value is the object in cdk.json, or the JSON text of `cdk --context pairs='{...}'`. `cdk_json` is the file itself,
-    for the keys in it that are there twice: the CDK CLI hands over the last one only.
+    A value is the object in cdk.json, or the JSON text of `cdk --context pairs='{...}'`. `cdk_json` is the file itself:
+    of a key that is there twice, the CDK CLI hands over the last one only.
     """
     problems: list[str] = []
     if cdk_json and cdk_json.exists():
@@ -64,9 +68,8 @@ def _parsed(name: str, text: str, problems: list[str]) -> object:
         twice = [*_keys_given_twice(json.loads(text, object_pairs_hook=tuple), name)]
         value: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        problems.append(
-            line(name or "cdk.json", f"text that is not JSON ({error}): {shown(text)}", "an object as JSON")
-        )
+        found = f"text that is not JSON ({error}): {shown(text)}"
+        problems.append(line(name or "cdk.json", found, "an object as JSON"))
         return NOT_JSON
     for path in twice:
         problems.append(line(path.removeprefix("context."), "this key more than once", "each key of an object once"))

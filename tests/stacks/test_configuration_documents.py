@@ -50,20 +50,13 @@ def test_editors_accept_what_the_app_accepts() -> None:
 @pytest.mark.parametrize(
     "context",
     [
-        changed("pairs.web.healthCheck[0].port", 0),
-        changed("pairs.web.healthCheck[0].port", None),
-        changed("pairs.web.healthCheck[2].path", "/"),
-        changed("pairs.web.healthCheck[0].protocol", "UDP"),
-        changed("pairs.web.production", "203.0.113.7"),
-        changed("pairs.web.alarms", None),
-        changed("pairs.web.colour", "blue"),
-        changed("vpc.subnetIds", []),
-        changed("pipeline.deploy.command", "{{"),
-        changed("pipeline.source.branch", "*"),
-        without("pairs.web.staging"),
-        without("pairs"),
+        changed("pairs.web.healthCheck[0].port", 0), changed("pairs.web.healthCheck[0].port", None),
+        changed("pairs.web.healthCheck[2].path", "/"), changed("pairs.web.healthCheck[0].protocol", "UDP"),
+        changed("pairs.web.production", "203.0.113.7"), changed("pairs.web.alarms", None),
+        changed("pairs.web.colour", "blue"), changed("vpc.subnetIds", []), changed("pipeline.deploy.command", "{{"),
+        changed("pipeline.source.branch", "*"), without("pairs.web.staging"), without("pairs"),
     ],
-)
+)  # fmt: skip
 def test_editors_refuse_what_a_single_key_does_not_allow(context: dict[str, Any]) -> None:
     assert not is_valid(context)
 

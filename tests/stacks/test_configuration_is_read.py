@@ -16,32 +16,15 @@ from tests.stacks.contexts import COMPLETE, EVERY_CHECK, INTERFACES, SERVERS
 
 # Another valid value of each key, beside those of the complete context.
 OTHER_VALUES: dict[str, Any] = {
-    "production": "eipalloc-0fedcba9876543210",
-    "staging": "eipalloc-0fedcba9876543210",
+    "production": "eipalloc-0fedcba9876543210", "staging": "eipalloc-0fedcba9876543210",
     "servers": SERVERS | {"tao": "i-0fedcba9876543210"},
-    "networkInterfaces": INTERFACES | {"tao": "eni-0fedcba9876543210"},
-    "healthCheck": [EVERY_CHECK[0]],
-    "bakeSeconds": 61,
-    "alarms": ["api-5xx"],
-    "port": 8080,
-    "via": "public",
-    "intervalSeconds": 4,
-    "timeoutSeconds": 4,
-    "maxLatencyMs": 501,
-    "healthyThresholdCount": 3,
-    "unhealthyThresholdCount": 3,
-    "startPeriodSeconds": 11,
-    "deadlineSeconds": 61,
-    "path": "/ready",
-    "matcher": "204",
-    "bodyContains": "ready",
-    "hostHeader": "api.example.com",
-    "headers": {"X-Probe": "2"},
-    "identityHeader": "X-Host",
-    "releaseHeader": "X-Version",
-    "sharedHeader": "X-Store",
-    "verifyCertificate": False,
-}
+    "networkInterfaces": INTERFACES | {"tao": "eni-0fedcba9876543210"}, "healthCheck": [EVERY_CHECK[0]],
+    "bakeSeconds": 61, "alarms": ["api-5xx"], "port": 8080, "via": "public", "intervalSeconds": 4, "timeoutSeconds": 4,
+    "maxLatencyMs": 501, "healthyThresholdCount": 3, "unhealthyThresholdCount": 3, "startPeriodSeconds": 11,
+    "deadlineSeconds": 61, "path": "/ready", "matcher": "204", "bodyContains": "ready",
+    "hostHeader": "api.example.com", "headers": {"X-Probe": "2"}, "identityHeader": "X-Host",
+    "releaseHeader": "X-Version", "sharedHeader": "X-Store", "verifyCertificate": False,
+}  # fmt: skip
 ADDRESS = {"name": "staging", "publicIp": "203.0.113.11", "privateIp": "10.0.0.11"}
 SERVER = {"name": "tao", "instanceId": SERVERS["tao"]}
 

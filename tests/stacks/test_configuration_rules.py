@@ -172,19 +172,15 @@ def test_keys_that_do_not_fit_are_reported_with_what_to_do(
 
 SHORTEST = {"timeoutSeconds": 1, "healthyThresholdCount": 1, "unhealthyThresholdCount": 1, "deadlineSeconds": 1}
 FITTING = [
-    web(bakeSeconds=0),
-    web(bakeSeconds=6),
-    web(bakeSeconds=822),
+    web(bakeSeconds=0), web(bakeSeconds=6), web(bakeSeconds=822),
     web(bakeSeconds=60, healthCheck=[{}, {"intervalSeconds": 30, "unhealthyThresholdCount": 2}]),
-    web(bakeSeconds=838, healthCheck=SHORTEST),
-    web(bakeSeconds=234, healthCheck=[SHORTEST, {"deadlineSeconds": 600}]),
-    check(maxLatencyMs=2000),
-    check(startPeriodSeconds=839, **SHORTEST | {"deadlineSeconds": 840}),
+    web(bakeSeconds=838, healthCheck=SHORTEST), web(bakeSeconds=234, healthCheck=[SHORTEST, {"deadlineSeconds": 600}]),
+    check(maxLatencyMs=2000), check(startPeriodSeconds=839, **SHORTEST | {"deadlineSeconds": 840}),
     check(timeoutSeconds=120, unhealthyThresholdCount=4),
     {"pairs": {"web": pair(), "api": OTHER_PAIR | {"servers": {"Tao": THIRD, "bittybot": "i-5e6f7a8b"}}}},
     {"pairs": {"web": pair(), "api": OTHER_PAIR | {"healthCheck": {"via": "private"}}}, "vpc": VPC},
     pipeline(pair="api", expectRelease=True),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("context", FITTING)
@@ -195,15 +191,12 @@ def test_the_bounds_of_a_rule_are_allowed(context: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("keys", "seconds"),
     [
-        ({}, 12),
-        ({"intervalSeconds": 5}, 30),
-        ({"healthyThresholdCount": 10, "unhealthyThresholdCount": 2}, 24),
-        ({"startPeriodSeconds": 60}, 72),
-        ({"deadlineSeconds": 300}, 300),
+        ({}, 12), ({"intervalSeconds": 5}, 30), ({"healthyThresholdCount": 10, "unhealthyThresholdCount": 2}, 24),
+        ({"startPeriodSeconds": 60}, 72), ({"deadlineSeconds": 300}, 300),
         ({"deadlineSeconds": 16, "startPeriodSeconds": 10}, 16),
         ({"deadlineSeconds": 20, "unhealthyThresholdCount": 10}, 20),
     ],
-)
+)  # fmt: skip
 def test_the_default_deadline_is_that_of_as_many_slow_probes_as_the_thresholds_ask_for(
     keys: dict[str, Any], seconds: int
 ) -> None:

@@ -5,22 +5,13 @@ from typing import Any
 
 from domain.events import read
 from health.check import Check, CheckEvent, CheckSettings, LiveServer, checks_of
-from health.failure import Failure
-from health.probe import Probe
+from health.result import Failure, Probe
 from health.verdict import Finding, judge
 
 SETTINGS: dict[str, Any] = {
-    "protocol": "HTTP",
-    "port": 80,
-    "path": "/health",
-    "matcher": "200",
-    "startPeriodSeconds": 0,
-    "intervalSeconds": 1,
-    "timeoutSeconds": 2,
-    "healthyThresholdCount": 3,
-    "unhealthyThresholdCount": 3,
-    "deadlineSeconds": 12,
-}
+    "protocol": "HTTP", "port": 80, "path": "/health", "matcher": "200", "startPeriodSeconds": 0, "intervalSeconds": 1,
+    "timeoutSeconds": 2, "healthyThresholdCount": 3, "unhealthyThresholdCount": 3, "deadlineSeconds": 12,
+}  # fmt: skip
 EVENT: dict[str, Any] = {
     "execution": "cutover-7",
     "address": {"name": "staging", "publicIp": "203.0.113.11", "privateIp": "10.0.0.11"},

@@ -66,11 +66,7 @@ def serving(behaviour: Behaviour, ip: str = "127.0.0.1") -> Iterator[Server]:
             accepted.settimeout(5)
             behaviour(Connection(accepted, server))
 
-    with (
-        socket.create_server((ip, 0)) as listener,
-        socket.socket() as last,
-        ThreadPoolExecutor(100, "server") as threads,
-    ):
+    with socket.create_server((ip, 0)) as listener, socket.socket() as last, ThreadPoolExecutor(100) as threads:
         server = Server(*listener.getsockname())
         last.bind(("127.0.0.1", 0))
         accepting = threads.submit(accept_all)
@@ -104,10 +100,10 @@ def not_accepting() -> Iterator[Server]:
 
 def answering(*answers: bytes) -> Behaviour:
     """One answer for each connection in turn, the last one for all further connections."""
-    left = list(answers)
+    turns = itertools.chain(answers, itertools.repeat(answers[-1]))
 
     def behaviour(connection: Connection) -> None:
-        answer = left.pop(0) if len(left) > 1 else left[0]
+        answer = next(turns)
         connection.read_request()
         connection.socket.sendall(answer)
 
@@ -134,15 +130,20 @@ def with_headers(*lines: bytes) -> bytes:
     return saying(b"", *lines)
 
 
-def hanging_after(answer: bytes = b"") -> Behaviour:
-    """Sends this much, and then nothing more, with the connection open."""
+def beginning(head: bytes, rest: Behaviour) -> Behaviour:
+    """Reads the request and sends the head at once, and then does the rest."""
 
     def behaviour(connection: Connection) -> None:
         connection.read_request()
-        connection.socket.sendall(answer)
-        connection.pause(5)
+        connection.socket.sendall(head)
+        rest(connection)
 
     return behaviour
+
+
+def hanging_after(answer: bytes = b"") -> Behaviour:
+    """Sends this much, and then nothing more, with the connection open."""
+    return beginning(answer, silent)
 
 
 def reading(connection: Connection) -> None:
@@ -155,13 +156,7 @@ def reading(connection: Connection) -> None:
 
 def dripping(answer: bytes, at_once: bytes = b"", seconds: float = 0.02) -> Behaviour:
     """Sends the answer byte by byte."""
-
-    def behaviour(connection: Connection) -> None:
-        connection.read_request()
-        connection.socket.sendall(at_once)
-        drip(connection, answer, seconds)
-
-    return behaviour
+    return beginning(at_once, lambda connection: drip(connection, answer, seconds))
 
 
 def drip(connection: Connection, answer: bytes, seconds: float = 0.02) -> None:
@@ -174,13 +169,11 @@ def drip(connection: Connection, answer: bytes, seconds: float = 0.02) -> None:
 def flooding(head: bytes, flood: bytes) -> Behaviour:
     """Sends the head once and the flood again and again, as fast as it goes."""
 
-    def behaviour(connection: Connection) -> None:
-        connection.read_request()
-        connection.socket.sendall(head)
+    def floods(connection: Connection) -> None:
         while not connection.server.stopped.is_set():
             connection.socket.sendall(flood * 100)
 
-    return behaviour
+    return beginning(head, floods)
 
 
 def resetting(connection: Connection) -> None:
@@ -202,9 +195,8 @@ def closing_after_a_read(connection: Connection) -> None:
     connection.socket.recv(65536)
 
 
-def in_turn(*behaviours: Behaviour) -> Behaviour:
-    """One behaviour for each connection in turn, and round again."""
-    turns = itertools.cycle(behaviours)
+def following(turns: Iterator[Behaviour]) -> Behaviour:
+    """The next behaviour for each connection."""
 
     def behaviour(connection: Connection) -> None:
         next(turns)(connection)
@@ -212,13 +204,14 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
     return behaviour
 
 
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """One behaviour for each connection in turn, and round again."""
+    return following(itertools.cycle(behaviours))
+
+
 def by_address(behaviours: Mapping[str, Behaviour]) -> Behaviour:
     """Another behaviour for each address that a client connects to, for a server on 0.0.0.0."""
-
-    def behaviour(connection: Connection) -> None:
-        behaviours[connection.socket.getsockname()[0]](connection)
-
-    return behaviour
+    return lambda connection: behaviours[connection.socket.getsockname()[0]](connection)
 
 
 def over_tls(context: ssl.SSLContext, behaviour: Behaviour) -> Behaviour:

@@ -7,7 +7,7 @@ import pytest
 
 from health.check import Answered
 from health.gap import GapRecord
-from health.probe import Probe
+from health.result import Probe
 from health.verdict import judge
 from tests.unit.checks import BAD, answer, production
 
@@ -28,12 +28,8 @@ def recorded(*probes: tuple[float, Probe], new_server: Answered = TAO_2) -> GapR
 
 def test_an_outcome_reports_requests_failures_and_when_the_new_server_answered_first() -> None:
     assert recorded((0.1, FORMER), (0.25, BAD), (0.4, NEW), (0.5, NEW)).until(100.7) == {
-        "requests": 4,
-        "failed": 1,
-        "longestMs": 300,
-        "newServerAt": "2026-01-01T00:00:00.400Z",
-        "seconds": 0.7,
-    }
+        "requests": 4, "failed": 1, "longestMs": 300, "newServerAt": "2026-01-01T00:00:00.400Z", "seconds": 0.7,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -57,15 +53,12 @@ def test_the_longest_time_without_a_good_answer(
 @pytest.mark.parametrize(
     ("new_server", "probes", "at"),
     [
-        (TAO_2, [FORMER, NEW, NEW], 1),
-        (TAO_2, [FORMER, replace(NEW, status=500)], 1),
-        (TAO_2, [FORMER, answer(X_Server="kai", X_Release="2")], None),
-        (Answered(release="2"), [FORMER, NEW], 1),
-        (Answered(release="2"), [NEW, NEW], None),
-        (Answered(), [FORMER, NEW, BAD], None),
+        (TAO_2, [FORMER, NEW, NEW], 1), (TAO_2, [FORMER, replace(NEW, status=500)], 1),
+        (TAO_2, [FORMER, answer(X_Server="kai", X_Release="2")], None), (Answered(release="2"), [FORMER, NEW], 1),
+        (Answered(release="2"), [NEW, NEW], None), (Answered(), [FORMER, NEW, BAD], None),
     ],
     ids=["its identity", "also of an error", "not its release", "its release", "the same release", "nothing"],
-)
+)  # fmt: skip
 def test_the_new_server_is_recognised_by(new_server: Answered, probes: list[Probe], at: int | None) -> None:
     record = recorded(*((number, probe) for number, probe in enumerate(probes)), new_server=new_server)
     assert record.until(109)["newServerAt"] == (at and f"2026-01-01T00:00:0{at}.000Z")

@@ -12,16 +12,11 @@ def value(text: str) -> str | None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("tao", "tao"),
-        (" a b\\c ", "a b\\c"),
-        ("a\tb\x1b[2J", "a\\tb\\x1b[2J"),
-        ("gr\u00fcn", "gr\\xfcn"),
-        ("gr\u00fcn".encode().decode("latin-1"), "gr\\xfcn"),
-        ("\u732b", "\\u732b"),
-        ("x" * 256, "x" * 256),
+        ("tao", "tao"), (" a b\\c ", "a b\\c"), ("a\tb\x1b[2J", "a\\tb\\x1b[2J"), ("gr\u00fcn", "gr\\xfcn"),
+        ("gr\u00fcn".encode().decode("latin-1"), "gr\\xfcn"), ("\u732b", "\\u732b"), ("x" * 256, "x" * 256),
         (" ", None),
     ],
-)
+)  # fmt: skip
 def test_a_value_is_printable_whether_it_was_sent_as_utf_8_or_as_latin_1(text: str, expected: str | None) -> None:
     assert value(text) == expected
 

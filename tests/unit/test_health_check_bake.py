@@ -15,8 +15,8 @@ from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import (
     OK,
     Behaviour,
-    Connection,
     answering,
+    following,
     hanging_after,
     serving,
     status,
@@ -41,12 +41,7 @@ def baked(behaviour: Behaviour, seconds: float, *, alarms: list[str] | None = No
 def dying_after(connections: int, death: Behaviour) -> Behaviour:
     """Answers as many connections well, and then none."""
     good = answering(with_headers(b"X-Id: tao"))
-    turns = itertools.chain([good] * connections, itertools.repeat(death))
-
-    def behaviour(connection: Connection) -> None:
-        next(turns)(connection)
-
-    return behaviour
+    return following(itertools.chain([good] * connections, itertools.repeat(death)))
 
 
 # The server

@@ -6,28 +6,23 @@ from typing import get_args
 import pytest
 
 from health.check import Check
-from health.failure import Failure
 from health.messages import WHAT_TO_DO, alarm_message, bake_message, unhealthy_message
 from health.polling import Polled
-from health.probe import Probe
+from health.result import Failure, Probe
 from health.verdict import Kind, Unhealthy, decide, findings_in_words
 from tests.unit.checks import BAD, CHECK, GOOD, REFUSED, answer, check, failed, findings, production
 
 
-def ended(checked: Check, *probes: Probe, reason: str | None = None) -> Polled:
+def ended(checked: Check, *probes: Probe, reason: str | None = None, next_seconds: float | None = None) -> Polled:
+    """What is decided at `next_seconds`; without it, unhealthy for this reason or for what the probes found."""
     seen = findings(checked, list(probes))
-    return Polled(checked, Unhealthy(reason or findings_in_words(checked, seen)), seen, len(seen), 12.2)
+    verdict = Unhealthy(reason or findings_in_words(checked, seen))
+    decided = verdict if next_seconds is None else decide(checked, seen, next_seconds)
+    return Polled(checked, decided, seen, len(seen), 12.2)
 
 
-def decided(checked: Check, *probes: Probe, next_seconds: float) -> Polled:
-    seen = findings(checked, list(probes))
-    verdict = decide(checked, seen, next_seconds)
-    assert isinstance(verdict, Unhealthy)
-    return Polled(checked, verdict, seen, len(seen), next_seconds)
-
-
-def message(checked: Check, *probes: Probe) -> str:
-    return unhealthy_message(ended(checked, *probes))
+def message(checked: Check, *probes: Probe, next_seconds: float | None = None) -> str:
+    return unhealthy_message(ended(checked, *probes, next_seconds=next_seconds))
 
 
 def test_a_message_says_what_was_checked_what_was_found_and_what_to_do() -> None:
@@ -115,14 +110,14 @@ def test_good_probes_after_the_last_bad_one_change_nothing() -> None:
 
 
 def test_if_every_probe_was_good_but_there_were_too_few_the_deadline_is_to_blame() -> None:
-    text = unhealthy_message(decided(CHECK, GOOD, GOOD, next_seconds=11))
+    text = message(CHECK, GOOD, GOOD, next_seconds=11)
     assert "in 12 s only 2 probes fitted in, all of them good, and it takes 3 in a row (2 probes in all)" in text
     assert text.endswith("Raise deadlineSeconds.")
 
 
 def test_an_identity_that_varies_is_a_request_id_or_a_load_balancer() -> None:
     varying = [answer(X_Id=letter * 256) for letter in "abc"]
-    text = unhealthy_message(decided(check(identityHeader="X-Id"), BAD, *varying, next_seconds=4))
+    text = message(check(identityHeader="X-Id"), BAD, *varying, next_seconds=4)
     assert text.endswith(
         "Check whether this header names the request and not the server, and whether there is a load balancer behind "
         "the address."
@@ -167,25 +162,18 @@ LONGEST = replace(
 @pytest.mark.parametrize(
     "probe",
     [
-        *[failed(kind, "e" * 240, 404) for kind in get_args(Failure)],
-        Probe(404, 1),
-        Probe(302, 1, headers={"location": "l" * 1000}),
-        Probe(400, 1, body=b"b" * 5_120),
-        Probe(200, 120_000),
-        Probe(200, 1, body=b"b" * 5_120),
-        Probe(200, 1, body=b"t" * 1000),
+        *[failed(kind, "e" * 240, 404) for kind in get_args(Failure)], Probe(404, 1),
+        Probe(302, 1, headers={"location": "l" * 1000}), Probe(400, 1, body=b"b" * 5_120), Probe(200, 120_000),
+        Probe(200, 1, body=b"b" * 5_120), Probe(200, 1, body=b"t" * 1000),
     ],
-)
+)  # fmt: skip
 def test_a_message_stays_below_1000_characters_and_whole_at_its_end_with_the_longest_of_everything(
     probe: Probe,
 ) -> None:
-    polled = decided(LONGEST, *[probe] * 10, next_seconds=99)
+    polled = ended(LONGEST, *[probe] * 10, next_seconds=99)
     for checked in (LONGEST, replace(LONGEST, address="production")):
         longest = replace(polled, check=checked, probe_count=99_999, seconds=99_999)
-        for text in (
-            unhealthy_message(longest, failed=10, checks=10),
-            bake_message(longest, failed=10, checks=10),
-        ):
+        for text in (unhealthy_message(longest, failed=10, checks=10), bake_message(longest, failed=10, checks=10)):
             assert len(text) < 1000
             assert text.endswith("raise startPeriodSeconds.")
             assert "99999 probes in all" in text

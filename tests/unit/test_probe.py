@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from health.deadline import ProbeStopped, Stop
-from health.probe import Probe, Target, prober
+from health.probe import Target, prober
+from health.result import Probe
 from tests.unit.misbehaving_servers import (
     OK,
     Behaviour,
@@ -75,9 +76,8 @@ def test_the_host_is_the_address_or_as_configured(
 
 
 def test_a_long_url_is_shown_in_part_with_both_its_ends() -> None:
-    target = Target(
-        protocol="HTTPS", ip="255.255.255.255", port=65535, path="/p" * 512, timeout_seconds=1, host_header="h." * 126
-    )
+    asked: dict[str, Any] = {"protocol": "HTTPS", "port": 65535, "timeout_seconds": 1}
+    target = Target(ip="255.255.255.255", path="/p" * 512, host_header="h." * 126, **asked)
     assert len(target.short_url) <= 200
     assert re.fullmatch(r"https://255.255.255.255:65535/[p/]+\.\.\.[h.]+\)", target.short_url)
 
@@ -87,9 +87,7 @@ def request_of(**changed: Any) -> tuple[str, set[str]]:
     with serving(answering(OK)) as server:
         assert ask(server, timeout=2, **changed).error is None
     [request] = server.requests
-    first, *others = (
-        request.decode().replace(f"127.0.0.1:{server.port}", "ADDRESS").removesuffix("\r\n\r\n").split("\r\n")
-    )
+    first, *others = request.decode().replace(f"127.0.0.1:{server.port}", "ADDRESS").strip().split("\r\n")
     return first, set(others)
 
 
@@ -208,15 +206,9 @@ def test_no_response_however_slow_outlasts_the_timeout(behaviour: Behaviour, cod
 @pytest.mark.parametrize(
     ("head", "flood"),
     [
-        (b"", b"x"),
-        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-        (b"HTTP/1.1 200 OK\r\n", b"X: " + b"x" * 5000 + b"\r\n"),
-        (b"HTTP/1.1 200 OK\r\n", b"X: x\r\n"),
-        (b"", CONTINUE),
-        (b"", EARLY_HINTS),
-        (CHUNKED, b"x"),
-        (CHUNKED + b"-1\r\n", b"x"),
-        (CHUNKED + b"0\r\n", b"X: x\r\n"),
+        (b"", b"x"), (b"HTTP/1.1 200 OK\r\nX: ", b"x"), (b"HTTP/1.1 200 OK\r\n", b"X: " + b"x" * 5000 + b"\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: x\r\n"), (b"", CONTINUE), (b"", EARLY_HINTS), (CHUNKED, b"x"),
+        (CHUNKED + b"-1\r\n", b"x"), (CHUNKED + b"0\r\n", b"X: x\r\n"),
     ],
     ids=[
         *("status line", "header", "large headers", "small headers", "continue", "early hints", "chunk length"),
@@ -245,49 +237,40 @@ def test_a_response_without_end_is_given_up_early_and_takes_no_memory(head: byte
         (answering(b"HTTP/1.1 200"), None, "closed the connection within its headers"),
         (answering(b"HTTP/1.1 200 OK\r\n"), None, "closed the connection within its headers"),
         (answering(b"HTTP/1.1 200 OK\r\nContent-Le"), None, "closed the connection within its headers"),
-        (
-            answering(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok"),
-            200,
-            "closed the connection after 2 of 10 bytes of its body",
-        ),
+        (answering(saying(b"ok" * 5)[:-8]), 200, "closed the connection after 2 of 10 bytes of its body"),
         (answering(CHUNKED + b"a\r\nok"), 200, "closed the connection within its body"),
         (answering(CHUNKED + b"2\r\nok\r\n"), 200, "closed the connection within its body"),
         (hanging_after(CHUNKED + b"zz\r\nok"), 200, "sent a chunk of its body without a length"),
         (hanging_after(CHUNKED + b"-5\r\nok"), 200, "sent a chunk of its body without a length"),
-        (answering(b"SSH-2.0-OpenSSH_9.6\r\n"), None, 'sent what is not HTTP: "SSH-2.0-OpenSSH_9.6??"'),
-        (answering(b"HTTP/1.1 2OO OK\r\n\r\n"), None, 'sent what is not HTTP: "HTTP/1.1 2OO OK??"'),
-        (answering(b"HTTP/2.0 200 OK\r\n\r\n"), None, 'sent what is not HTTP: "HTTP/2.0"'),
-        (answering(b"<html>" * 50), None, f'sent what is not HTTP: "{"<html>" * 9}<ht..."'),
-        (
-            answering(b"\x15\x03\x01\x00\x02\x02\x46"),
-            None,
-            'sent what is not HTTP: "??????F" (does this port speak HTTPS?)',
-        ),
-        (
-            answering(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80"),
-            None,
-            'sent what is not HTTP: "???????????????" (does this port speak only HTTP/2?)',
-        ),
-        (answering(with_headers(b"\x00\x01 noise")), None, "sent what is not HTTP among its headers"),
-        (answering(with_headers(b"X-Id : a")), None, "sent what is not HTTP among its headers"),
-        (answering(with_headers(b"X-\xe9: a")), None, "sent what is not HTTP among its headers"),
-        (answering(with_headers(b"Content-Length: 5")), None, 'sent what is not HTTP: its Content-Length is "5, 0"'),
-        (
-            answering(with_headers(b"Content-Length: 0, 5")),
-            None,
-            'sent what is not HTTP: its Content-Length is "0, 5, 0"',
-        ),
-        (
-            answering(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"),
-            None,
-            'sent what is not HTTP: its Content-Length is "-5"',
-        ),
     ],
 )
 def test_what_is_no_complete_response_says_why(behaviour: Behaviour, code: int | None, error: str) -> None:
     probe = asked_of(behaviour, timeout=2)
     assert (probe.status, probe.failure) == (code, "incomplete" if code else "no answer")
     assert probe.error == error
+
+
+SETTINGS_FRAME = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80"
+NOT_HTTP = {
+    b"SSH-2.0-OpenSSH_9.6\r\n": ': "SSH-2.0-OpenSSH_9.6??"',
+    b"HTTP/1.1 2OO OK\r\n\r\n": ': "HTTP/1.1 2OO OK??"',
+    b"HTTP/2.0 200 OK\r\n\r\n": ': "HTTP/2.0"',
+    b"<html>" * 50: f': "{"<html>" * 9}<ht..."',
+    b"\x15\x03\x01\x00\x02\x02\x46": ': "??????F" (does this port speak HTTPS?)',
+    SETTINGS_FRAME: f': "{"?" * 15}" (does this port speak only HTTP/2?)',
+    with_headers(b"\x00\x01 noise"): " among its headers",
+    with_headers(b"X-Id : a"): " among its headers",
+    with_headers(b"X-\xe9: a"): " among its headers",
+    with_headers(b"Content-Length: 5"): ': its Content-Length is "5, 0"',
+    with_headers(b"Content-Length: 0, 5"): ': its Content-Length is "0, 5, 0"',
+    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n": ': its Content-Length is "-5"',
+}
+
+
+@pytest.mark.parametrize("sent", NOT_HTTP)
+def test_what_is_not_http_is_shown(sent: bytes) -> None:
+    probe = asked_of(answering(sent), timeout=2)
+    assert (probe.status, probe.failure, probe.error) == (None, "no answer", f"sent what is not HTTP{NOT_HTTP[sent]}")
 
 
 def test_a_connection_closed_at_once_is_no_answer() -> None:

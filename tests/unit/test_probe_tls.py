@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from health.probe import Probe
+from health.result import Probe
 from health.tls import client_context, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
@@ -44,13 +44,7 @@ def unverified(behaviour: Behaviour, timeout: float = 2) -> Probe:
 
 @pytest.mark.parametrize(
     ("names", "host"),
-    [
-        ([WWW], WWW),
-        (["*.example.com"], WWW),
-        (["a.example", WWW], WWW),
-        ([WWW], f"{WWW}:8443"),
-        (["127.0.0.1"], None),
-    ],
+    [([WWW], WWW), (["*.example.com"], WWW), (["a.example", WWW], WWW), ([WWW], f"{WWW}:8443"), (["127.0.0.1"], None)],
 )
 def test_a_certificate_of_a_known_ca_for_the_name_or_the_address_is_good(
     ca: Authority, names: list[str], host: str | None
@@ -63,6 +57,8 @@ def test_a_name_counts_only_where_names_belong_and_not_in_the_subject() -> None:
     assert client_context(verified=True).hostname_checks_common_name is False
 
 
+OTHER = 'it is not for "www.example.com" but for "a.example", "*.b.example", "192.0.2.1"'
+MANY = 'it is not for "www.example.com" but for "example.com", "0.example", "1.example" and 6 more'
 UNKNOWN = "its issuer is not known here, or the server does not send the intermediate certificate"
 
 
@@ -74,14 +70,8 @@ UNKNOWN = "its issuer is not known here, or the server does not send the interme
         (lambda _: self_signed(), "it is self-signed"),
         (lambda _: Authority().certified(WWW), UNKNOWN),
         (lambda ca: ca.certified(WWW, chain=False), UNKNOWN),
-        (
-            lambda ca: ca.certified("a.example", "*.b.example", "192.0.2.1"),
-            'it is not for "www.example.com" but for "a.example", "*.b.example", "192.0.2.1"',
-        ),
-        (
-            lambda ca: ca.certified("example.com", *(f"{n}.example" for n in range(8))),
-            'it is not for "www.example.com" but for "example.com", "0.example", "1.example" and 6 more',
-        ),
+        (lambda ca: ca.certified("a.example", "*.b.example", "192.0.2.1"), OTHER),
+        (lambda ca: ca.certified("example.com", *(f"{n}.example" for n in range(8))), MANY),
     ],
     ids=["expired", "not yet valid", "self-signed", "of an unknown CA", "without its intermediate", "other", "many"],
 )
@@ -165,30 +155,25 @@ def plain(connection: Any) -> None:
     connection.pause(1)
 
 
+ASKS, NAMED = self_signed(), self_signed()
+ASKS.verify_mode = ssl.CERT_REQUIRED
+NAMED.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
-        (plain, r"TLS: [a-z ]+ \(does this port speak HTTP\?\)"),
-        (closing_after_a_read, "TLS: closed the connection during the handshake"),
+        (plain, r"[a-z ]+ \(does this port speak HTTP\?\)"),
+        (closing_after_a_read, "closed the connection during the handshake"),
+        (over_tls(ASKS, answering(OK)), "the server asks for a client certificate"),
+        (over_tls(NAMED, answering(OK)), r"tlsv1 unrecognized name \(if it needs a name, configure hostHeader\)"),
     ],
+    ids=["no TLS", "closes", "asks for a client certificate", "needs a name"],
 )
-def test_a_server_that_does_not_speak_tls_is_described(behaviour: Behaviour, error: str) -> None:
-    assert re.fullmatch(error, str(unverified(behaviour).error))
-
-
-def test_a_server_that_asks_for_a_client_certificate_is_described() -> None:
-    context = self_signed()
-    context.verify_mode = ssl.CERT_REQUIRED
-    probe = unverified(over_tls(context, answering(OK)))
-    assert (probe.error, probe.failure) == ("TLS: the server asks for a client certificate", "tls")
-
-
-def test_a_server_that_needs_a_name_is_described() -> None:
-    context = self_signed()
-    context.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-    probe = unverified(over_tls(context, answering(OK)))
-    error = "TLS: tlsv1 unrecognized name (if it needs a name, configure hostHeader)"
-    assert (probe.error, probe.failure) == (error, "tls")
+def test_a_handshake_that_fails_is_described(behaviour: Behaviour, error: str) -> None:
+    probe = unverified(behaviour)
+    assert probe.failure == "tls"
+    assert re.fullmatch(f"TLS: {error}", str(probe.error))
 
 
 def test_an_error_of_tls_shows_nothing_of_how_openssl_writes_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.events import read
 from health.check import Answered, Check, CheckEvent, checks_of
-from health.probe import Probe
+from health.result import Probe
 from health.verdict import Healthy, Unhealthy, decide, decide_bake, judge, matches
 from tests.unit.checks import (
     BAD,
@@ -39,10 +39,10 @@ def test_a_matcher_means_what_it_means_in_elb(matcher: str, good: list[int], bad
     assert [code for code in good + bad if matches(matcher, code)] == good
 
 
-def problem(check: Check, probe: Probe) -> tuple[str, str] | None:
+def problem(check: Check, probe: Probe) -> str | None:
     """Its kind and text."""
     judged = judge(check, probe, 0).problem
-    return (judged.kind, judged.text) if judged else None
+    return f"{judged.kind}: {judged.text}" if judged else None
 
 
 QUICK = check(maxLatencyMs=500)
@@ -54,7 +54,8 @@ SAME = production(identity_header="X-Server-Id", expected_identity="tao")
 RESTORED = production(identity_header="X-Server-Id", shared_header="X-Store")
 SHARING = check(sharedHeader="X-Store")
 TCP = check(protocol="TCP", path=None, matcher=None)
-NO_IDENTITY = ("no identity", "X-Server-Id is missing, which names the server that answers")
+LACKS = 'body: the body lacks "is well"'
+ENCODED = ': it is encoded ("gzip"), although the probe did not ask for that'
 OTHER = ", which staging answered before the cutover: a cached, proxied or mis-routed answer"
 
 
@@ -62,47 +63,39 @@ OTHER = ", which staging answered before the cutover: a cached, proxied or mis-r
     ("check", "probe", "expected"),
     [
         (CHECK, GOOD, None),
-        (CHECK, BAD, ("status", "500")),
-        (CHECK, failed("incomplete", "closed it", 200), ("incomplete", "200: closed it")),
+        (CHECK, BAD, "status: 500"),
+        (CHECK, failed("incomplete", "closed it", 200), "incomplete: 200: closed it"),
         (TCP, Probe(None, 3), None),
-        (TCP, REFUSED, ("refused", "connection refused")),
+        (TCP, REFUSED, "refused: connection refused"),
         (QUICK, Probe(200, 500), None),
-        (QUICK, Probe(200, 501), ("slow", "took 501 ms, expected at most 500 ms")),
+        (QUICK, Probe(200, 501), "slow: took 501 ms, expected at most 500 ms"),
         (WELL, answer("bien s\u00fbr, all is well".encode()), None),
-        (WELL, answer(b"all is Well"), ("body", 'the body lacks "is well", it begins "all is Well"')),
-        (WELL, answer(b""), ("body", 'the body lacks "is well": it is empty')),
-        (
-            WELL,
-            answer(b"<h1>\r\n\t 502\x1b[2J  </h1>"),
-            ("body", 'the body lacks "is well", it begins "<h1> 502?[2J </h1>"'),
-        ),
-        (WELL, answer(b"x" * 5000), ("body", f'the body lacks "is well", it begins "{"x" * 77}..."')),
-        (
-            WELL,
-            answer(b"\x1f\x8b\x08", Content_Encoding="gzip"),
-            ("body", 'the body lacks "is well": it is encoded ("gzip"), although the probe did not ask for that'),
-        ),
+        (WELL, answer(b"all is Well"), f'{LACKS}, it begins "all is Well"'),
+        (WELL, answer(b""), f"{LACKS}: it is empty"),
+        (WELL, answer(b"<h1>\r\n\t 502\x1b[2J  </h1>"), f'{LACKS}, it begins "<h1> 502?[2J </h1>"'),
+        (WELL, answer(b"x" * 5000), f'{LACKS}, it begins "{"x" * 77}..."'),
+        (WELL, answer(b"\x1f\x8b\x08", Content_Encoding="gzip"), LACKS + ENCODED),
         (SURE, answer("bien s\u00fbr".encode()), None),
-        (SURE, answer("bien s\u00fbr".encode("latin-1")), ("body", 'the body lacks "s?r", it begins "bien s?r"')),
+        (SURE, answer("bien s\u00fbr".encode("latin-1")), 'body: the body lacks "s?r", it begins "bien s?r"'),
         (RELEASED, answer(X_Release=" 42 "), None),
-        (RELEASED, answer(X_Release="42a"), ("release", 'X-Release is "42a", expected "42"')),
-        (RELEASED, answer(X_Release=""), ("release", 'X-Release is missing, expected "42"')),
-        (replace(RELEASED, address="production"), answer(), ("release", 'X-Release is missing, expected "42"')),
+        (RELEASED, answer(X_Release="42a"), 'release: X-Release is "42a", expected "42"'),
+        (RELEASED, answer(X_Release=""), 'release: X-Release is missing, expected "42"'),
+        (replace(RELEASED, address="production"), answer(), 'release: X-Release is missing, expected "42"'),
         (check(releaseHeader="X-Release"), answer(), None),
         (check(expected_release="42"), answer(), None),
         (NAMED, answer(X_Server_Id="tao"), None),
-        (NAMED, answer(X_Server_Id=" "), NO_IDENTITY),
+        (NAMED, answer(X_Server_Id=" "), "no identity: X-Server-Id is missing, which names the server that answers"),
         (SAME, answer(X_Server_Id="tao"), None),
-        (SAME, answer(X_Server_Id="kai"), ("identity", f'X-Server-Id is "kai", expected "tao"{OTHER}')),
-        (SAME, answer(), ("identity", f'X-Server-Id is missing, expected "tao"{OTHER}')),
+        (SAME, answer(X_Server_Id="kai"), f'identity: X-Server-Id is "kai", expected "tao"{OTHER}'),
+        (SAME, answer(), f'identity: X-Server-Id is missing, expected "tao"{OTHER}'),
         (RESTORED, answer(X_Server_Id="anyone"), None),
         (RESTORED, answer(), None),
         (SHARING, answer(X_Store="db-1"), None),
-        (SHARING, answer(), ("no shared", "X-Store is missing, which names what the servers share")),
+        (SHARING, answer(), "no shared: X-Store is missing, which names what the servers share"),
     ],
 )
 def test_a_probe_is_good_or_its_problem_says_what_was_found_and_expected(
-    check: Check, probe: Probe, expected: tuple[str, str] | None
+    check: Check, probe: Probe, expected: str | None
 ) -> None:
     assert problem(check, probe) == expected
 
@@ -112,13 +105,15 @@ def test_of_several_problems_the_one_that_explains_the_others_is_reported() -> N
         maxLatencyMs=5, bodyContains="ok", releaseHeader="X-Release", identityHeader="X-Id", expected_release="2"
     )
     probes = (REFUSED, BAD, GOOD, Probe(200, 1), Probe(200, 1, body=b"ok"))
-    kinds = [judged[0] for judged in (problem(picky, probe) for probe in probes) if judged]
+    kinds = [str(problem(picky, probe)).partition(":")[0] for probe in probes]
     assert kinds == ["refused", "status", "slow", "body", "release"]
 
 
 # When it is decided
 
-FAILED_3 = Unhealthy("3 probes in a row failed: expected status 200, found 500, 500, 500")
+INCOMPLETE = failed("incomplete", "closed it", 200)
+FOUND = "3 probes in a row failed: expected status 200, found"
+FAILED_3 = Unhealthy(f"{FOUND} 500, 500, 500")
 ONE = check(healthyThresholdCount=1, unhealthyThresholdCount=1)
 NAMING = check(identityHeader="X-Id")
 TAO, KAI = answer(X_Id="tao"), answer(X_Id="kai")
@@ -135,11 +130,7 @@ VARIES = Unhealthy('X-Id varies from one good probe to the next: "tao", "kai"', 
         (CHECK, [BAD, BAD, GOOD, BAD, BAD], None),
         (CHECK, [GOOD, GOOD, BAD, BAD, BAD], FAILED_3),
         (CHECK, [REFUSED, SLOW, SLOW], Unhealthy("3 probes in a row failed: connection refused; no answer within 2 s")),
-        (
-            CHECK,
-            [REFUSED, BAD, failed("incomplete", "closed it", 200)],
-            Unhealthy("3 probes in a row failed: expected status 200, found connection refused, 500, 200: closed it"),
-        ),
+        (CHECK, [REFUSED, BAD, INCOMPLETE], Unhealthy(f"{FOUND} connection refused, 500, 200: closed it")),
         (ONE, [GOOD], Healthy()),
         (ONE, [REFUSED], Unhealthy("1 probe in a row failed: connection refused")),
         (NAMING, [KAI, BAD, TAO, TAO, TAO], Healthy()),
@@ -169,14 +160,11 @@ USED_UP = ", with its start period of 4 s used up: expected status 200, found 50
 @pytest.mark.parametrize(
     ("probes", "verdict"),
     [
-        ([BAD] * 6, None),
-        ([BAD] * 7, Unhealthy(f"3 probes in a row failed{USED_UP}")),
-        ([BAD] * 6 + [GOOD] * 3, Healthy()),
-        ([GOOD, BAD, BAD], None),
-        ([GOOD, BAD, BAD, BAD], FAILED_3),
+        ([BAD] * 6, None), ([BAD] * 7, Unhealthy(f"3 probes in a row failed{USED_UP}")),
+        ([BAD] * 6 + [GOOD] * 3, Healthy()), ([GOOD, BAD, BAD], None), ([GOOD, BAD, BAD, BAD], FAILED_3),
         ([BAD, GOOD, BAD, BAD, BAD], FAILED_3),
     ],
-)
+)  # fmt: skip
 def test_in_the_start_period_a_failure_counts_only_after_the_first_good_probe(
     probes: list[Probe], verdict: object
 ) -> None:

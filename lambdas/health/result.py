@@ -1,0 +1,49 @@
+"""The result of one probe: what came, or how it failed, worded for an operator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from domain.text import printable
+
+Failure = Literal["refused", "unreachable", "tls", "certificate", "no answer", "incomplete"]
+QUOTED_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The result of one probe.
+
+    `status` is the response's status code, None with TCP or if no complete headers came. `milliseconds` is how long the
+    whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, with TCP the
+    connection; otherwise it is a short sentence for an operator, printable ASCII of at most 240 characters whatever the
+    server sent, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
+    """
+
+    status: int | None
+    milliseconds: int = 0
+    error: str | None = None
+    failure: Failure | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class NoResponse(Exception):
+    """No complete response came. The message is a short sentence for an operator.
+
+    `failure` says how far the server got. `status` is the status code if it did come.
+    """
+
+    def __init__(self, error: str, failure: Failure, status: int | None = None) -> None:
+        super().__init__(error)
+        self.failure = failure
+        self.status = status
+
+
+def in_words(failure: OSError) -> str:
+    """The operating system's text, in lower case: "connection refused"."""
+    return (failure.strerror or str(failure)).lower()
+
+
+def quoted(text: object) -> str:
+    return f'"{printable(str(text), QUOTED_CHARACTERS)}"'
