@@ -6,10 +6,10 @@ Source: Amazon EventBridge User Guide, "How EventBridge retries delivering event
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -17,13 +17,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.metrics import Metric, emit
 from domain.pair import NAME_PATTERN
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
 PAIR_OR_SERVER = re.compile(NAME_PATTERN)
 OUTCOME = re.compile(r"[A-Za-z_]{1,64}")
 ROLLBACKS = ("RolledBack", "RollbackFailed")
 SHOWN_CHARACTERS = 2000
+MILLISECOND = timedelta(milliseconds=1)
 
 logger = Logger()
 
@@ -43,13 +41,9 @@ class Ended:
     live: str | None
     idle: frozenset[str]
 
-    @property
-    def milliseconds(self) -> float:
-        return (self.ended - self.started).total_seconds() * 1000
-
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
-def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
 
     A malformed event is logged and done with: another try would find it as it is.
@@ -97,16 +91,13 @@ def metrics_of(ended: Ended) -> list[Metric]:
     pair = {"pair": ended.pair}
     return [
         Metric("Outcomes", MetricUnit.Count, (1,), (pair | outcome, outcome)),
-        Metric("Duration", MetricUnit.Milliseconds, (ended.milliseconds,), (pair | outcome,)),
+        Metric("Duration", MetricUnit.Milliseconds, ((ended.ended - ended.started) / MILLISECOND,), (pair | outcome,)),
         Metric("Rollbacks", MetricUnit.Count, (int(ended.outcome in ROLLBACKS),), (pair,)),
-        *_live(ended, pair),
+        *(
+            Metric("Live", MetricUnit.Count, (int(name == ended.live),), (pair | {"server": name},), ended.ended)
+            for name in sorted({name for name in (ended.live, *ended.idle) if name})
+        ),
     ]
-
-
-def _live(ended: Ended, pair: Mapping[str, str]) -> Iterator[Metric]:
-    servers = {ended.live: 1} if ended.live else {}
-    for name, value in {**servers, **dict.fromkeys(sorted(ended.idle), 0)}.items():
-        yield Metric("Live", MetricUnit.Count, (value,), ({**pair, "server": name},), ended.ended)
 
 
 def _text(detail: Mapping[str, Any], key: str, allowed: re.Pattern[str]) -> str:

@@ -25,7 +25,8 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     for the idle server (what an interrupted execution recorded), otherwise the primary one, as EC2 itself chooses.
     """
     for server in (plan.idle.server, plan.live.server):
-        _refuse_state(server, picture.instances[server.instance_id], becomes_live=server == _becomes_live(plan))
+        becomes_live = plan.decision == "CUT_OVER" and server == plan.idle.server
+        _refuse_state(server, picture.instances[server.instance_id].state, becomes_live=becomes_live)
     idle = _interface(plan.idle.server, picture.instances[plan.idle.server.instance_id])
     live = _interface(plan.live.server, picture.instances[plan.live.server.instance_id])
     if not plan.staging_in_place:
@@ -41,38 +42,31 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     return plan
 
 
-def _becomes_live(plan: Plan) -> Server | None:
-    return plan.idle.server if plan.decision == "CUT_OVER" else None
-
-
-def _refuse_state(server: Server, instance: Instance, *, becomes_live: bool) -> None:
-    if becomes_live and instance.state != "running":
+def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
+    if becomes_live and state != "running":
+        raise PreflightFailed(f"{server} is to become live and is {state}, not running. {NOTHING_CHANGED} Start it.")
+    if state not in HOLDS_AN_ADDRESS:
         raise PreflightFailed(
-            f"{server} is to become live and is {instance.state}, not running. {NOTHING_CHANGED} Start it."
-        )
-    if instance.state not in HOLDS_AN_ADDRESS:
-        raise PreflightFailed(
-            f"{server} is {instance.state} and cannot hold an address. {NOTHING_CHANGED} Start it, or put the server "
-            f"that replaces it into cdk.json and deploy."
+            f"{server} is {state} and cannot hold an address. {NOTHING_CHANGED} Start it, or put the server that "
+            f"replaces it into cdk.json and deploy."
         )
 
 
 def _interface(server: Server, instance: Instance) -> NetworkInterface:
     """The network interface that the server's addresses belong on."""
     interfaces = instance.interfaces
-    if server.network_interface_id is None and len(interfaces) == 1:
-        return next(iter(interfaces.values()))
-    if server.network_interface_id and server.network_interface_id in interfaces:
-        return interfaces[server.network_interface_id]
+    configured = server.network_interface_id
+    if configured in interfaces or (configured is None and len(interfaces) == 1):
+        return interfaces[configured or next(iter(interfaces))]
     attached = ", ".join(interfaces) or "none"
-    if server.network_interface_id is None:
+    if configured is None:
         raise PreflightFailed(
             f"{server} has {len(interfaces)} network interfaces ({attached}), and an address is put on an instance "
             f"that has exactly one. {NOTHING_CHANGED} Say which one is meant, with networkInterfaces in cdk.json, and "
             f"deploy."
         )
     raise PreflightFailed(
-        f"{server} does not have the network interface {server.network_interface_id} of cdk.json; attached: "
+        f"{server} does not have the network interface {configured} of cdk.json; attached: "
         f"{attached}. {NOTHING_CHANGED} Attach it, or correct networkInterfaces and deploy."
     )
 

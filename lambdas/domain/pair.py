@@ -12,8 +12,7 @@ NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 @dataclass(frozen=True)
 class Server:
-    """One of a pair's two servers: its name, the id of its EC2 instance, and of the one network interface that its
-    addresses belong on, if that is configured."""
+    """One of a pair's two servers, its EC2 instance, and the network interface of its addresses if it is configured."""
 
     name: str
     instance_id: str
@@ -67,15 +66,10 @@ class Pair:
         first, second = (
             Server(server, instance, interfaces.get(server)) for server, instance in configured["servers"].items()
         )
-        return Pair(
-            name,
-            configured["production"],
-            configured["staging"],
-            (first, second),
-            configured["healthCheck"],
-            configured["bakeSeconds"],
-            configured["alarms"],
+        production, staging, *checked = (
+            configured[key] for key in ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
         )
+        return Pair(name, production, staging, (first, second), *checked)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -83,7 +77,7 @@ class Pair:
     def server_holding(self, instance_id: str | None, network_interface_id: str | None) -> Server | None:
         return next((server for server in self.servers if server.holds(instance_id, network_interface_id)), None)
 
-    def place(self, server_name: str, private_ip: str | None) -> Place:
+    def place(self, server_name: str, private_ip: str | None = None) -> Place:
         """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
         server = self.server_named(server_name)
         if server is None:
@@ -131,15 +125,8 @@ class Address:
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
-        return Address(
-            name=name,
-            allocation_id=value["allocationId"],
-            public_ip=value["publicIp"],
-            association_id=value["associationId"],
-            instance_id=value["instanceId"],
-            private_ip=value["privateIp"],
-            server=value["server"],
-        )
+        ids = value["allocationId"], value["publicIp"], value["associationId"], value["instanceId"]
+        return Address(name, *ids, private_ip=value["privateIp"], server=value["server"])
 
     @property
     def is_associated(self) -> bool:

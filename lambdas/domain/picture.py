@@ -17,7 +17,6 @@ class PrivateAddress:
     private_ip: str
     is_primary: bool = True
     public_ip: str | None = None
-    allocation_id: str | None = None
     association_id: str | None = None
     owner: str | None = None
 

@@ -319,9 +319,9 @@ def test_an_address_is_put_on_the_interface_that_is_configured(ec2: Ec2Account) 
 
 def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_of_the_pair(ec2: Ec2Account) -> None:
     tao = replace(ec2.tao, network_interface_id="eni-0dddddddd")
-    addresses = Addresses(replace(ec2.pair, servers=(ec2.bittybot, tao)), ec2.client)
+    pair = replace(ec2.pair, servers=(ec2.bittybot, tao))
     with pytest.raises(PreflightFailed) as refused:
-        plan(Request(addresses.pair), *addresses.look())
+        plan(Request(pair), *Addresses(pair, ec2.client).look())
     assert f"{ec2.interface_of(ec2.tao)} of {tao.instance_id}, which is not in the pair web" in str(refused.value)
     assert "--network-interface-id eni-0dddddddd" in str(refused.value)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from aws.calls import ec2_client, refused_as_preflight, rehearsed, translated
+from aws.calls import ec2_client, rehearsed, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
 
 
@@ -54,10 +54,10 @@ def test_a_call_without_an_answer_may_be_tried_again() -> None:
 def test_a_rehearsal_that_is_refused_is_a_failed_preflight_and_a_throttled_one_is_tried_again(
     code: str, kind: type[Exception]
 ) -> None:
-    with pytest.raises(kind, match=code), refused_as_preflight(), rehearsed(), translated("AssociateAddress of x"):
+    with pytest.raises(kind, match=code), rehearsed("AssociateAddress of x"):
         raise error(code)
 
 
 def test_a_rehearsal_is_permitted_if_ec2_says_that_it_was_a_dry_run() -> None:
-    with refused_as_preflight(), rehearsed(), translated("AssociateAddress of x"):
+    with rehearsed("AssociateAddress of x"):
         raise error("DryRunOperation", 412)

@@ -18,13 +18,8 @@ CUT_OVER = planned()
 REPAIR = planned(staging=None, asked=BITTYBOT)
 REPAIR_AND_CUT_OVER = planned(staging=None, asked=TAO)
 SECONDARY = {BITTYBOT: "10.0.0.11", TAO: "10.0.0.21"}
-FOREIGN: dict[str, Any] = {
-    "public_ip": "203.0.113.7",
-    "allocation_id": "eipalloc-0dddd",
-    "association_id": "eipassoc-7",
-}
-OTHER_TEAM: dict[str, Any] = {**FOREIGN, "owner": "123456789012"}
-AUTO_ASSIGNED: dict[str, Any] = {"public_ip": "203.0.113.8", "owner": "amazon"}
+OTHER_TEAM: Any = {"public_ip": "203.0.113.7", "association_id": "eipassoc-7", "owner": "123456789012"}
+AUTO_ASSIGNED: Any = {"public_ip": "203.0.113.8", "owner": "amazon"}
 
 
 def interface(server: Server, *, second: dict[str, Any] | None = None, **primary: Any) -> NetworkInterface:

@@ -148,7 +148,7 @@ def test_an_interface_has_its_private_addresses_and_whose_public_address_is_on_e
 ) -> None:
     second = {"PrivateIpAddress": "10.0.0.11", "Primary": False, "Association": STAGING}
     shown = interface_shown(servers, ec2, {"PrivateIpAddress": "10.0.0.10", "Primary": True}, second)
-    public = PrivateAddress("10.0.0.11", False, "198.51.100.2", WEB.staging, "eipassoc-1", "123456789012")
+    public = PrivateAddress("10.0.0.11", False, "198.51.100.2", "eipassoc-1", "123456789012")
     assert shown.addresses == (PrivateAddress("10.0.0.10"), public)
     assert shown.primary == PrivateAddress("10.0.0.10")
 
