@@ -1,10 +1,9 @@
-"""The pipeline's Deploy action: puts a release onto the server that is idle at this moment, and names it.
+"""The pipeline's Deploy action: puts a release onto the idle server, which is the one that holds the staging address.
 
-Nobody configures which server that is: it is the server that holds the staging address. The job ends with the output
-variable `server`, so that the cutover that follows asks for this server, also when its stage is tried again later.
-
-CodePipeline calls this once for a job, and again with the continuation token for as long as the job says that it goes
-on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API reference, PutJobSuccessResult.
+The job ends with the output variable `server`, so that the cutover that follows asks for this server, also when its
+stage is tried again later. CodePipeline calls this once for a job, and again with the continuation token for as long as
+the job says that it goes on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API
+reference, PutJobSuccessResult.
 """
 
 import json
@@ -56,18 +55,13 @@ class Deployment:
 def handler(event: Mapping[str, Any], _context: object) -> None:
     """Does one call's share of the job, and tells CodePipeline how it stands."""
     job = event["CodePipeline.job"]
-    pair = deployed_pairs()[asked_of(job)["pair"]]
-    work(job, IdleServer(pair, ec2=ec2, ssm=ssm), codepipeline)
+    # `pair`, `document`, `release` and `seconds`
+    asked = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
+    work(job, asked, IdleServer(deployed_pairs()[asked["pair"]], ec2=ec2, ssm=ssm), codepipeline)
 
 
-def asked_of(job: Mapping[str, Any]) -> dict[str, Any]:
-    """The action's UserParameters: `pair`, `document`, `release` and `seconds`."""
-    parameters: dict[str, Any] = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
-    return parameters
-
-
-def work(job: Mapping[str, Any], idle: "IdleServer", codepipeline: Any) -> None:
-    asked, token = asked_of(job), job["data"].get("continuationToken")
+def work(job: Mapping[str, Any], asked: Mapping[str, Any], idle: "IdleServer", codepipeline: Any) -> None:
+    token = job["data"].get("continuationToken")
     try:
         if token:
             deployment = Deployment(**json.loads(token))

@@ -1,9 +1,8 @@
 """The one door to EC2's addresses: looks at a pair's two addresses, and moves them.
 
-Every change looks first and looks again afterwards. EC2 documents both changing calls as idempotent, but a remap may be
-charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an address that already stands where it
-should is left alone. EC2 is eventually consistent: a change counts as made only when `DescribeAddresses` shows it.
-Source: the EC2 API Reference, AssociateAddress, DisassociateAddress and "Eventual consistency".
+Every change looks first: a remap may be charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an
+address that stands where it should is left alone. EC2 is eventually consistent: a change counts as made only when
+`DescribeAddresses` shows it. Source: EC2 API Reference, AssociateAddress, DisassociateAddress, "Eventual consistency".
 """
 
 import time

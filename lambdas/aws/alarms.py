@@ -66,9 +66,8 @@ def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
     """How the metric and composite alarms of these names stand now. Raises AlarmsUnreadable.
 
-    CloudWatch returns nothing for a name it does not know, and no composite alarm that is not asked for (CloudWatch API
-    Reference, DescribeAlarms, AlarmTypes).
-    """
+    CloudWatch returns nothing for a name it does not know, and composite alarms only if asked for (API Reference,
+    DescribeAlarms, AlarmTypes)."""
     alarms: dict[str, Any] = {}
     try:
         for start in range(0, len(names), NAMES_PER_CALL):

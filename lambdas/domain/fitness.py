@@ -6,7 +6,6 @@ Every refusal is a PreflightFailed that says what was found, what is true now, a
 from collections.abc import Mapping
 from dataclasses import replace
 
-from domain.commands import disassociate_command
 from domain.errors import PreflightFailed
 from domain.pair import Address, Place, Server
 from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture, PrivateAddress
@@ -66,31 +65,28 @@ def _interface(server: Server, instance: Instance) -> NetworkInterface:
             f"deploy."
         )
     raise PreflightFailed(
-        f"{server} does not have the network interface {configured} of cdk.json; attached: "
-        f"{attached}. {NOTHING_CHANGED} Attach it, or correct networkInterfaces and deploy."
+        f"{server} does not have the network interface {configured} of cdk.json; attached: {attached}. "
+        f"{NOTHING_CHANGED} Attach it, or correct networkInterfaces and deploy."
     )
 
 
 def _refuse_occupied(plan: Plan, place: Place, address: PrivateAddress | None) -> None:
     """Nobody else's Elastic IP may stand where one of ours goes: EC2 would displace it."""
-    if address is None or address.public_ip is None or address.owner == AUTO_ASSIGNED:
+    no_obstacle = (None, plan.production.public_ip, plan.staging.public_ip)
+    if address is None or address.public_ip in no_obstacle or address.owner == AUTO_ASSIGNED:
         return
-    if address.public_ip in (plan.production.public_ip, plan.staging.public_ip):
-        return
-    command = f" with: {disassociate_command(address.association_id)}" if address.association_id else ""
+    command = f" with: aws ec2 disassociate-address --association-id {address.association_id}"
+    take_it_off = f"take it off{command if address.association_id else ''}"
     raise PreflightFailed(
         f"{place.server} holds the Elastic IP {address.public_ip} on its private address {address.private_ip}. It is "
         f"not one of pair {plan.pair.name}, and putting one of the pair's addresses there would displace it. "
-        f"{NOTHING_CHANGED} Ask whose it is; then take it off{command}, or put it on another private address, and "
-        f"start again."
+        f"{NOTHING_CHANGED} Ask whose it is; then {take_it_off}, or put it on another private address, and start again."
     )
 
 
 def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInterface) -> None:
-    """EC2 associates an address only within its own network border group, and a dry run does not find that out.
-
-    Source: EC2 API Reference, AssociateAddress.
-    """
+    """EC2 associates an address only within its border group (API Reference, AssociateAddress). A dry run does not
+    find that out."""
     production, staging = plan.production.border_group, plan.staging.border_group
     if production and staging and production != staging:
         raise PreflightFailed(
@@ -108,10 +104,8 @@ def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInter
 
 
 def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
-    """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name.
-
-    An auto-assigned address on the place is not another one: it makes room for staging if staging is repaired first.
-    Source: EC2 API Reference, DisassociateAddress.
+    """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name (API Reference,
+    DisassociateAddress). One that EC2 assigned to the place itself does not count: staging, once repaired, replaces it.
     """
     place = interface.address(plan.idle.private_ip)
     others = [address for address in interface.addresses if address.public_ip and address != place]

@@ -28,11 +28,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an Elastic IP stands or goes: a private address on the network interface of a server.
-
-    EC2 maps an Elastic IP to a private address, of which an interface may have several. `private_ip` is None only in a
-    plan that is not complete yet.
-    """
+    """Where an Elastic IP stands or goes: on one of a server's private addresses, which a plan may not know yet."""
 
     server: Server
     private_ip: str | None = None
@@ -48,8 +44,7 @@ class Place:
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured.
 
-    `health_check` are the checks that must pass, with the keys that the configuration documents. For `bake_seconds`
-    after a cutover production is checked on, and none of `alarms` may be in ALARM.
+    For `bake_seconds` after a cutover production is checked on, and none of `alarms` may be in ALARM.
     """
 
     name: str

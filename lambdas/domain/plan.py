@@ -1,7 +1,6 @@
 """The plan of a cutover, pure: what is asked for and where the two addresses stand → what to do, and why.
 
-Nothing here reads a clock, a network or an environment. The words: a *pair* is two servers and two addresses; the
-server that holds the production address is *live*, the other is *idle*; a *cutover* makes the idle server live by
+The server that holds the production address is *live*, the other is *idle*; a *cutover* makes the idle server live by
 letting the two addresses change *places*. A pair is *sound* if production is on one server and staging on the other.
 """
 
@@ -21,8 +20,8 @@ NO_SERVER = "-"  # no server has this name: a lock's item needs a text
 
 @dataclass(frozen=True)
 class Interrupted:
-    """What the record of an execution that ended without its ending says: the server that it was making live, and the
-    private address of each server, by name, between which the two addresses change places."""
+    """The record of an execution that ended without its ending: the server that it was making live, and the private
+    addresses, by server, between which the two addresses change places."""
 
     server: str
     private_ips: Mapping[str, str] = field(default_factory=dict)
@@ -132,19 +131,17 @@ def plan(
 ) -> Plan:
     """Decides what to do about a request, given where the two addresses stand.
 
-    If the input names no server, the idle server is meant. `interrupted` is what an execution was doing that ended
-    while it held the lock: its server is meant instead, so that the same input given again never undoes what it asked
-    for. With `keep_live`, production stays where it is and only staging is put right: that repairs a pair whose
-    execution was stopped. Of a server that holds no address yet, the place has no private address; `domain.fitness`
-    completes it.
+    If the input names no server, the server of `interrupted` is meant (what an execution was doing that ended while it
+    held the lock), so that the same input given again never undoes what it asked for; otherwise the idle server. With
+    `keep_live`, production stays and only staging is put right: that repairs a pair whose execution was stopped. The
+    place of a server that holds no address has no private address yet; `domain.fitness` completes it.
 
-    Raises PreflightFailed if no plan is safe: an address that AWS manages, an address on an instance that is not
-    in the pair, a production address on no server, a pair that is not sound and nothing that says which server is
-    meant.
+    Raises PreflightFailed if no plan is safe: an address that AWS manages or that is outside the pair, production on no
+    server, an unsound pair and nothing that says which server is meant.
     """
     pair = request.pair
-    for address, other in ((production, staging), (staging, production)):
-        _refuse_foreign(pair, address, other)
+    _refuse_foreign(pair, production, staging)
+    _refuse_foreign(pair, staging, production)
     live = pair.server_named(production.server)
     if live is None:
         choices = [request.server] if request.server else pair.servers

@@ -71,15 +71,14 @@ def _release(expected: str | None, pair: Pair) -> str | None:
     if expected is None:
         return None
     if not (expected.strip() == expected and expected.isascii() and expected.isprintable()):
-        raise _invalid(f"expectedRelease = {shown(expected)}", "a header holds printable ASCII, without spaces around")
-    if not 1 <= len(expected) <= LONGEST_RELEASE:
-        raise _invalid(f"expectedRelease = {shown(expected)}", f"it must have 1 to {LONGEST_RELEASE} characters")
-    if not any("releaseHeader" in check for check in pair.health_check):
-        raise _invalid(
-            f"expectedRelease = {shown(expected)}",
-            f"no check of pair {pair.name} has a releaseHeader in cdk.json that would say which release answers",
-        )
-    return expected
+        wrong = "a header holds printable ASCII, without spaces around"
+    elif not 1 <= len(expected) <= LONGEST_RELEASE:
+        wrong = f"it must have 1 to {LONGEST_RELEASE} characters"
+    elif not any("releaseHeader" in check for check in pair.health_check):
+        wrong = f"no check of pair {pair.name} has a releaseHeader in cdk.json that would say which release answers"
+    else:
+        return expected
+    raise _invalid(f"expectedRelease = {shown(expected)}", wrong)
 
 
 def _invalid(found: str, allowed: str) -> InvalidRequest:

@@ -184,27 +184,27 @@ def job(token: str | None = None) -> dict[str, Any]:
 
 def test_a_deployment_that_is_done_names_the_server_for_the_cutover() -> None:
     codepipeline = CodePipeline()
-    work(job(), idle_server(), codepipeline)
+    work(job(), ASKED, idle_server(), codepipeline)
     variables = {"server": "tao", "instanceId": SERVERS["tao"]}
     assert codepipeline.results == [("success", {"jobId": "job-1", "outputVariables": variables})]
 
 
 def test_a_deployment_that_goes_on_is_sent_once_and_followed_by_its_token() -> None:
     codepipeline, ssm = CodePipeline(), Ssm([{"Status": "InProgress"}])
-    work(job(), idle_server(ssm=ssm), codepipeline)
+    work(job(), ASKED, idle_server(ssm=ssm), codepipeline)
     ((kind, result),) = codepipeline.results
     assert kind == "success"
     assert set(result) == {"jobId", "continuationToken"}
     assert 1 <= len(result["continuationToken"]) <= 2048
     ssm.looks = [{"Status": "Success"}]
-    work(job(result["continuationToken"]), idle_server(ssm=ssm), codepipeline)
+    work(job(result["continuationToken"]), ASKED, idle_server(ssm=ssm), codepipeline)
     assert codepipeline.results[1][1]["outputVariables"]["server"] == "tao"
     assert len(ssm.sent) == 1
 
 
 def test_a_deployment_that_fails_fails_the_job_in_words_that_codepipeline_takes() -> None:
     codepipeline = CodePipeline()
-    work(job(), idle_server(ssm=Ssm([{"Status": "Failed", "StandardErrorContent": "x" * 24_000}])), codepipeline)
+    work(job(), ASKED, idle_server(ssm=Ssm([{"Status": "Failed", "StandardErrorContent": "x" * 24_000}])), codepipeline)
     ((kind, result),) = codepipeline.results
     assert kind == "failure"
     assert result["failureDetails"]["type"] == "JobFailed"
