@@ -1,8 +1,7 @@
 """Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
 
-The workflow waits neither for EventBridge's delivery nor for this function, so neither can delay or fail a cutover.
-EventBridge delivers an event at least once, in no order, and late if it must: one that comes twice is counted twice.
-Source: Amazon EventBridge User Guide, "How EventBridge retries delivering events".
+The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
+maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
 """
 
 import re

@@ -57,8 +57,7 @@ class Watched:
 
 def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
     """A client as EC2's; `watching`, one attempt within 5 s. A watch looks again by itself, and its end must not take
-    long: three such looks after the bake fit into the 35 s that the function has left then.
-    """
+    long: three such looks after the bake fit into the 35 s that the function has left then."""
     once = Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client("cloudwatch", config=CONFIG.merge(once) if watching else CONFIG)
 

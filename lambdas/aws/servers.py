@@ -42,8 +42,7 @@ class Servers:
         attached: Any = [{"Name": "attachment.instance-id", "Values": ids}]
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
-        zones = sorted({each["AvailabilityZone"] for each in interfaces})
-        groups = self._border_groups(zones) if with_border_groups else {}
+        groups = self._border_groups({each["AvailabilityZone"] for each in interfaces}) if with_border_groups else {}
         attached_to: dict[str, dict[str, NetworkInterface]] = {instance_id: {} for instance_id in ids}
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
@@ -52,18 +51,18 @@ class Servers:
         instances = {instance_id: Instance(states[instance_id], attached_to[instance_id]) for instance_id in ids}
         return Picture(instances, self._offered_to())
 
-    def _border_groups(self, names: list[str]) -> dict[str, str]:
+    def _border_groups(self, zone_names: set[str]) -> dict[str, str]:
         """The network border group of each zone. Source: EC2 API Reference, AvailabilityZone."""
+        names = sorted(zone_names)
         with translated(f"DescribeAvailabilityZones of {' and '.join(names)}"):
             zones = self._ec2.describe_availability_zones(ZoneNames=names)["AvailabilityZones"]
         return {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones if zone.get("NetworkBorderGroup")}
 
     def _offered_to(self) -> dict[str, str]:
-        """The account that an address is offered to, by allocation id. Source: VPC User Guide, Transfer Elastic IP
-        addresses.
+        """The account that an address is offered to, by allocation id (VPC User Guide, Transfer Elastic IP addresses).
 
-        Of an address that was never offered, EC2 shows nothing, or may say that there is no transfer: AWS does not say.
-        """
+        Of an address that was never offered, EC2 shows nothing or says that there is no transfer: AWS does not document
+        which."""
         ids = [self._pair.production, self._pair.staging]
         try:
             with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
@@ -79,11 +78,8 @@ class Servers:
         }
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
-        """EC2's status checks of a server must have passed; those that are not known yet are waited for.
-
-        For attached volumes that are not known to be impaired nothing is waited for.
-
-        Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Throttled at the
+        """EC2's status checks of a server must have passed; those that are not known yet are waited for, but for that of
+        attached volumes. Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Throttled at the
         first look only: a later look that is throttled is made again with the next.
         """
         deadline = self._clock() + within_seconds

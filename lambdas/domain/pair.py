@@ -91,9 +91,8 @@ class Pair:
 class Address:
     """One Elastic IP as `DescribeAddresses` shows it; `None` where it is not associated.
 
-    `server` is the name of the pair's server that it stands on, `None` also on an instance that is not in the pair.
-    `service_managed` is the AWS service that owns the association, if one does. `border_group` is the set of zones in
-    which it can be associated (EC2 API Reference, Address, NetworkBorderGroup).
+    `server` is the name of the server that it stands on, `None` also outside the pair. `service_managed` is the AWS
+    service that owns the association, if any. `border_group` is the set of zones in which it can be associated.
     """
 
     name: AddressName
@@ -137,10 +136,11 @@ class Address:
         """Where it stands, in words: `on tao (i-0b…)`, `on i-0c…, which is not in the pair`, `on no server`."""
         if self.server is not None:
             return f"on {self.server} ({self.instance_id})"
-        if self.is_associated:
-            parts = (self.network_interface_id, self.instance_id)
-            return f"on {' of '.join(part for part in parts if part)}, which is not in the pair"
-        return "on no server"
+        if not self.is_associated:
+            return "on no server"
+        return (
+            f"on {' of '.join(filter(None, (self.network_interface_id, self.instance_id)))}, which is not in the pair"
+        )
 
     def __str__(self) -> str:
         return f"the {self.name} address {self.public_ip} ({self.allocation_id})"
