@@ -78,8 +78,10 @@ class Servers:
         }
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
-        """EC2's status checks of a server must have passed; those that are not known yet are waited for, but for that of
-        attached volumes. Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Throttled at the
+        """EC2's status checks of a server must have passed; those that are not known yet are waited for, except that of
+        attached volumes.
+
+        Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Throttled at the
         first look only: a later look that is throttled is made again with the next.
         """
         deadline = self._clock() + within_seconds
