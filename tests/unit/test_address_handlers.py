@@ -42,16 +42,10 @@ def ec2(account: Ec2Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def configure(ec2: Ec2Account, folder: Path, **keys: Any) -> None:
     pair = ec2.pair
-    configured = {
-        "production": pair.production,
-        "staging": pair.staging,
-        "servers": {server.name: server.instance_id for server in pair.servers},
-        "healthCheck": pair.health_check,
-        "bakeSeconds": 0,
-        "alarms": [],
-        **keys,
-    }
-    (folder / "pairs.json").write_text(json.dumps({"web": configured}))
+    addresses = {"production": pair.production, "staging": pair.staging}
+    servers = {server.name: server.instance_id for server in pair.servers}
+    checks = {"healthCheck": pair.health_check, "bakeSeconds": 0, "alarms": []}
+    (folder / "pairs.json").write_text(json.dumps({"web": {**addresses, "servers": servers, **checks, **keys}}))
 
 
 # DescribeAddresses.
