@@ -1,10 +1,9 @@
-"""The pipeline's Deploy action: puts a release onto the server that is idle at this moment, and names it.
+"""The pipeline's Deploy action: puts a release onto the idle server, which is the one that holds the staging address.
 
-Nobody configures which server that is: it is the server that holds the staging address. The job ends with the output
-variable `server`, so that the cutover that follows asks for this server, also when its stage is tried again later.
-
-CodePipeline calls this once for a job, and again with the continuation token for as long as the job says that it goes
-on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API reference, PutJobSuccessResult.
+The job ends with the output variable `server`, so that the cutover that follows asks for this server, also when its
+stage is tried again later. CodePipeline calls this once for a job, and again with the continuation token for as long as
+the job says that it goes on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API
+reference, PutJobSuccessResult.
 """
 
 import json
@@ -15,17 +14,14 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.addresses import Addresses
-from aws.calls import ec2_client
+from aws.calls import CONFIG, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import CutoverError
 from domain.pair import Pair, Server
 
-CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # How long one call waits before it hands the job back, well within the function's timeout.
 PATIENCE_SECONDS, PAUSE_SECONDS = 40.0, 2.0
 # Until the agent must have fetched the command; 30 is the least. Source: API reference of SendCommand.
@@ -56,21 +52,16 @@ class Deployment:
 
 
 @logger.inject_lambda_context(correlation_id_path='"CodePipeline.job".id')
-def handler(event: Mapping[str, Any], _context: LambdaContext) -> None:
+def handler(event: Mapping[str, Any], _context: object) -> None:
     """Does one call's share of the job, and tells CodePipeline how it stands."""
     job = event["CodePipeline.job"]
-    pair = deployed_pairs()[asked_of(job)["pair"]]
-    work(job, IdleServer(pair, ec2=ec2, ssm=ssm), codepipeline)
+    # `pair`, `document`, `release` and `seconds`
+    asked = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
+    work(job, asked, IdleServer(deployed_pairs()[asked["pair"]], ec2=ec2, ssm=ssm), codepipeline)
 
 
-def asked_of(job: Mapping[str, Any]) -> dict[str, Any]:
-    """The action's UserParameters: `pair`, `document`, `release` and `seconds`."""
-    parameters: dict[str, Any] = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
-    return parameters
-
-
-def work(job: Mapping[str, Any], idle: "IdleServer", codepipeline: Any) -> None:
-    asked, token = asked_of(job), job["data"].get("continuationToken")
+def work(job: Mapping[str, Any], asked: Mapping[str, Any], idle: "IdleServer", codepipeline: Any) -> None:
+    token = job["data"].get("continuationToken")
     try:
         if token:
             deployment = Deployment(**json.loads(token))
@@ -84,11 +75,9 @@ def work(job: Mapping[str, Any], idle: "IdleServer", codepipeline: Any) -> None:
             jobId=job["id"], failureDetails={"type": "JobFailed", "message": str(error)[:LONGEST_MESSAGE]}
         )
         return
-    if finished:
-        variables = {"server": deployment.server, "instanceId": deployment.instance_id}
-        codepipeline.put_job_success_result(jobId=job["id"], outputVariables=variables)
-    else:
-        codepipeline.put_job_success_result(jobId=job["id"], continuationToken=json.dumps(asdict(deployment)))
+    variables = {"server": deployment.server, "instanceId": deployment.instance_id}
+    goes_on = {"continuationToken": json.dumps(asdict(deployment))}
+    codepipeline.put_job_success_result(jobId=job["id"], **({"outputVariables": variables} if finished else goes_on))
 
 
 class IdleServer:
@@ -101,11 +90,10 @@ class IdleServer:
         ec2: Any,
         ssm: Any,
         clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = time.sleep,
     ) -> None:
-        self._pair, self._clock, self._sleep = pair, clock, sleep
+        self._pair, self._ssm, self._clock, self._sleep = pair, ssm, clock, sleep
         self._addresses = Addresses(pair, ec2)
-        self._ssm = ssm
 
     def send(self, document: str, *, release: str, seconds: int) -> Deployment:
         """Starts the document on the idle server. Raises NotDeployed."""
@@ -148,9 +136,8 @@ class IdleServer:
     def _succeeded(self, deployment: Deployment) -> bool:
         """False while it runs, and where that cannot be learnt: a second command must not run beside this one."""
         try:
-            invocation = self._ssm.get_command_invocation(
-                CommandId=deployment.command_id, InstanceId=deployment.instance_id
-            )
+            ids = {"CommandId": deployment.command_id, "InstanceId": deployment.instance_id}
+            invocation = self._ssm.get_command_invocation(**ids)
         except (ClientError, BotoCoreError) as error:  # InvocationDoesNotExist, too, just after it was sent
             logger.info("Not learnt", reason=str(error))
             return False

@@ -1,11 +1,10 @@
 """DescribeAddresses: takes the complete picture of a pair, and plans from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws.addresses import Addresses
 from aws.calls import ec2_client, refused_as_preflight
@@ -26,16 +25,16 @@ ec2 = ec2_client()
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
     """`request` is the input of the execution, whatever that is. `interrupted` is what the record of a dead execution
-    says (`domain.plan.Interrupted`). `keep_live`: put right what is not, without moving production."""
+    says. `keep_live`: put right what is not, without moving production."""
 
     execution: str
     request: Any
-    interrupted: Mapping[str, Any] | None = None
+    interrupted: Interrupted | None = None
     keep_live: bool = False
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
+def handler(event: Json, _context: object) -> Json:
     """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`).
 
     Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled and EC2Unavailable.
@@ -47,8 +46,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
 
 def planned(event: DescribeAddressesEvent) -> Plan | Refusal:
     """A plan for which everything is fit that can be known without a change, or a refusal."""
-    request = read_request(event.request, deployed_pairs())
-    interrupted = Interrupted.from_json(event.interrupted)
+    request, interrupted = read_request(event.request, deployed_pairs()), event.interrupted
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
     try:
@@ -74,14 +72,14 @@ def refuse_alarms(names: Sequence[str]) -> None:
     try:
         look = alarms_in_alarm(cloudwatch_client(), names)
     except AlarmsUnreadable as error:
-        raise PreflightFailed(f"The pair's alarms cannot be read: {error}. Nothing was changed.") from error
+        raise PreflightFailed(f"The pair's alarms cannot be read: {error}. {NOTHING_CHANGED}") from error
     if look.missing:
         raise PreflightFailed(
-            f"CloudWatch has no alarm named {named(look.missing)}. Nothing was changed. Correct alarms in cdk.json and "
+            f"CloudWatch has no alarm named {named(look.missing)}. {NOTHING_CHANGED} Correct alarms in cdk.json and "
             f"deploy."
         )
     if look.in_alarm:
         raise PreflightFailed(
             f"{capitalized(look.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
-            "Nothing was changed. Fix what the alarm reports, or take it out of alarms in cdk.json and deploy."
+            f"{NOTHING_CHANGED} Fix what the alarm reports, or take it out of alarms in cdk.json and deploy."
         )

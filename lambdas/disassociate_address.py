@@ -1,22 +1,16 @@
 """RehearseDisassociate and DisassociateStaging: take the staging address off the idle server."""
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws.addresses import Addresses
-from aws.calls import ec2_client
+from aws.calls import Ec2, Sleep, ec2_client, handler_factory
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
 from domain.pair import Json
 from domain.plan import PlannedPlace, refuse_redriven
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
 
 logger = Logger()
 ec2 = ec2_client()
@@ -44,32 +38,26 @@ class DisassociateStagingEvent:
     redriven: bool
 
 
-def create_handler(
-    ec2: "EC2Client", *, sleep: Callable[[float], None] = time.sleep
-) -> Callable[[Mapping[str, Any], LambdaContext], Json]:
-    @logger.inject_lambda_context(correlation_id_path="execution")
-    def handler(event: Mapping[str, Any], _context: LambdaContext) -> Json:
-        """Disassociates the staging address, or with `rehearse` only proves that it is permitted.
+@logger.inject_lambda_context(correlation_id_path="execution")
+def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
+    """Disassociates the staging address, or with `rehearse` only proves that it is permitted.
 
-        Both addresses must still stand as planned. Returns `{"address": {…as it stands now}, "changed": bool}`, of a
-        rehearsal `{"changed": false}`. Raises AddressMoved, Redriven, EC2Refused, for a rehearsal PreflightFailed;
-        EC2Throttled and EC2Unavailable always.
-        """
-        if "rehearse" in event:
-            rehearsal = read(RehearseDisassociateEvent, event)
-            Addresses(deployed_pairs()[rehearsal.pair], ec2).rehearse_disassociate(rehearsal.association_id)
-            return {"changed": False}
-        asked = read(DisassociateStagingEvent, event)
-        refuse_redriven(redriven=asked.redriven)
-        pair = deployed_pairs()[asked.pair]
-        live, idle = (pair.place(place.name, place.private_ip) for place in (asked.live, asked.idle))
-        address, changed = Addresses(pair, ec2, sleep=sleep).disassociate_staging(
-            live=live, idle=idle, first_try=asked.first_try
-        )
-        logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
-        return {"address": address.to_json(), "changed": changed}
-
-    return handler
+    Returns `{"address": {…as it stands now}, "changed": bool}`, of a rehearsal `{"changed": false}`. Raises
+    AddressMoved, MovedMeanwhile, Redriven, EC2Refused, for a rehearsal PreflightFailed; EC2Throttled and EC2Unavailable
+    always.
+    """
+    if "rehearse" in event:
+        rehearsal = read(RehearseDisassociateEvent, event)
+        Addresses(deployed_pairs()[rehearsal.pair], ec2).rehearse_disassociate(rehearsal.association_id)
+        return {"changed": False}
+    asked = read(DisassociateStagingEvent, event)
+    refuse_redriven(redriven=asked.redriven)
+    pair = deployed_pairs()[asked.pair]
+    live, idle = (pair.place(place.name, place.private_ip) for place in (asked.live, asked.idle))
+    addresses = Addresses(pair, ec2, sleep=sleep)
+    address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)
+    logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
+    return {"address": address.to_json(), "changed": changed}
 
 
-handler = create_handler(ec2)
+create_handler = handler_factory(handler)

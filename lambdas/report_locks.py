@@ -5,33 +5,26 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.config import Config
 
+from aws.calls import CONFIG
 from aws.metrics import Metric, emit
 from domain.lock import Lock
-
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 
 
 @functools.cache
 def dynamodb_client() -> Any:
-    """A client whose slowest call ends within some 25 s: 3 attempts of at most 2 + 5 s."""
-    return boto3.client(
-        "dynamodb",
-        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
-    )
+    return boto3.client("dynamodb", config=CONFIG)
 
 
 @logger.inject_lambda_context
-def handler(_event: Mapping[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """Emits the age of every lock, and of the oldest, in seconds; returns `{"locks": how many}`.
 
     The environment variable LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon.
@@ -51,10 +44,9 @@ def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
     """The age of each lock by its pair, and without dimensions that of the oldest, 0 if there is none."""
     ages = {}
     for lock in locks:
-        if lock.held_since is None:
-            # The other locks count all the same.
-            logger.error("A lock whose time cannot be read", extra={"lock": asdict(lock)})
-        else:
+        if lock.held_since:
             ages[lock.pair] = max(0.0, (now - lock.held_since).total_seconds())
+        else:  # the other locks count all the same
+            logger.error("A lock whose time cannot be read", extra={"lock": asdict(lock)})
     oldest = Metric("LockAge", MetricUnit.Seconds, (max(ages.values(), default=0.0),))
     return [oldest, *(Metric("LockAge", MetricUnit.Seconds, (age,), ({"pair": pair},)) for pair, age in ages.items())]

@@ -1,15 +1,13 @@
-"""Tells CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
+"""Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
 
-The workflow waits neither for EventBridge's delivery nor for this function, so neither can delay or fail a cutover.
-EventBridge delivers an event at least once, in no order, and late if it must: one that comes twice is counted twice.
-Source: Amazon EventBridge User Guide, "How EventBridge retries delivering events".
+The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
+maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -17,13 +15,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.metrics import Metric, emit
 from domain.pair import NAME_PATTERN
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
 PAIR_OR_SERVER = re.compile(NAME_PATTERN)
 OUTCOME = re.compile(r"[A-Za-z_]{1,64}")
 ROLLBACKS = ("RolledBack", "RollbackFailed")
 SHOWN_CHARACTERS = 2000
+MILLISECOND = timedelta(milliseconds=1)
 
 logger = Logger()
 
@@ -32,30 +28,14 @@ class Malformed(Exception):
     """The event is not one that an execution puts; the message names the key."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How an execution ended. `pair` is None where none is known, `live` and `idle` are names of servers."""
-
-    outcome: str
-    pair: str | None
-    started: datetime
-    ended: datetime
-    live: str | None
-    idle: frozenset[str]
-
-    @property
-    def milliseconds(self) -> float:
-        return (self.ended - self.started).total_seconds() * 1000
-
-
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
-def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
 
     A malformed event is logged and done with: another try would find it as it is.
     """
     try:
-        metrics = metrics_of(read(event))
+        metrics = metrics_of(event)
     except Malformed as malformed:
         logger.error("Malformed event: %s", malformed, extra={"event": repr(event)[:SHOWN_CHARACTERS]})
         return {"reported": 0}
@@ -63,50 +43,37 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     return {"reported": len(metrics)}
 
 
-def read(event: Mapping[str, Any]) -> Ended:
-    """What an event says, in EventBridge's envelope. Raises Malformed."""
+def metrics_of(event: Mapping[str, Any]) -> list[Metric]:
+    """The metrics of one execution, from EventBridge's envelope. Raises Malformed.
+
+    What only a pair has is left out where the pair is unknown. The metrics are of the time of the event's arrival,
+    since an alarm does not look back at what arrives late; but who is live is reported as of the end of the execution,
+    since events come in no order.
+    """
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise Malformed("detail is no object")
-    production = _server(detail, "production")
-    previous = detail.get("previous") if isinstance(detail.get("previous"), Mapping) else {}
-    others = {_server(detail, "staging"), _server(previous, "production"), _server(previous, "staging")}
-    ended = Ended(
-        _text(detail, "outcome", OUTCOME),
-        _text(detail, "pair", PAIR_OR_SERVER) if detail.get("pair") is not None else None,
-        _moment(detail, "startedAt"),
-        _moment(detail, "endedAt"),
-        production,
-        # Where production's place is unknown, so is who is live.
-        frozenset(name for name in others if name and name != production) if "production" in detail else frozenset(),
-    )
-    if ended.ended < ended.started:
+    outcome = {"outcome": _text(detail, "outcome", OUTCOME)}
+    pair = {"pair": _text(detail, "pair", PAIR_OR_SERVER)} if detail.get("pair") is not None else {}
+    started, ended = _moment(detail, "startedAt"), _moment(detail, "endedAt")
+    if ended < started:
         raise Malformed("endedAt is before startedAt")
-    return ended
-
-
-def metrics_of(ended: Ended) -> list[Metric]:
-    """The metrics of one execution. What only a pair has is left out where the pair is unknown.
-
-    They are of the time of the event's arrival, since an alarm does not look back at what arrives late; but who is live
-    is told as of the end of the execution, since events come in no order.
-    """
-    outcome = {"outcome": ended.outcome}
-    if ended.pair is None:
+    live = _server(detail, "production")
+    previous = detail.get("previous") if isinstance(detail.get("previous"), Mapping) else {}
+    others = _server(detail, "staging"), _server(previous, "production"), _server(previous, "staging")
+    # Where production's place is unknown, so is who is live.
+    servers = {name for name in (live, *others) if name} if "production" in detail else set()
+    if not pair:
         return [Metric("Outcomes", MetricUnit.Count, (1,), (outcome,))]
-    pair = {"pair": ended.pair}
     return [
         Metric("Outcomes", MetricUnit.Count, (1,), (pair | outcome, outcome)),
-        Metric("Duration", MetricUnit.Milliseconds, (ended.milliseconds,), (pair | outcome,)),
-        Metric("Rollbacks", MetricUnit.Count, (int(ended.outcome in ROLLBACKS),), (pair,)),
-        *_live(ended, pair),
+        Metric("Duration", MetricUnit.Milliseconds, ((ended - started) / MILLISECOND,), (pair | outcome,)),
+        Metric("Rollbacks", MetricUnit.Count, (int(outcome["outcome"] in ROLLBACKS),), (pair,)),
+        *(
+            Metric("Live", MetricUnit.Count, (int(server == live),), (pair | {"server": server},), ended)
+            for server in sorted(servers)
+        ),
     ]
-
-
-def _live(ended: Ended, pair: Mapping[str, str]) -> Iterator[Metric]:
-    servers = {ended.live: 1} if ended.live else {}
-    for name, value in {**servers, **dict.fromkeys(sorted(ended.idle), 0)}.items():
-        yield Metric("Live", MetricUnit.Count, (value,), ({**pair, "server": name},), ended.ended)
 
 
 def _text(detail: Mapping[str, Any], key: str, allowed: re.Pattern[str]) -> str:

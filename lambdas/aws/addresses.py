@@ -1,55 +1,45 @@
 """The one door to EC2's addresses: looks at a pair's two addresses, and moves them.
 
-Every change looks first and looks again afterwards. EC2 documents both changing calls as idempotent, but a remap may be
-charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an address that already stands where it
-should is left alone. EC2 is eventually consistent: a change counts as made only when `DescribeAddresses` shows it.
-Source: the EC2 API Reference, AssociateAddress, DisassociateAddress and "Eventual consistency".
+Every change looks first: a remap may be charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an
+address that stands where it should is left alone. EC2 is eventually consistent: a change counts as made only when
+`DescribeAddresses` shows it. Source: EC2 API Reference, AssociateAddress, DisassociateAddress, "Eventual consistency".
 """
 
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from aws.calls import refused_as_preflight, rehearsed, translated
+from aws.calls import Ec2, Sleep, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.text import capitalized
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import AddressTypeDef
-
-VISIBLE_WITHIN_SECONDS = 10.0
-LOOKS_APART_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.0)
+VISIBLE_WITHIN_SECONDS = 10
+PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
 ALREADY_ASSOCIATED = "Resource.AlreadyAssociated"
 
 
 class Addresses:
-    """The two addresses of one pair, as EC2 shows them."""
+    """The two addresses of one pair, as EC2 shows them.
 
-    def __init__(self, pair: Pair, ec2: "EC2Client", *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.pair = pair
-        self._ec2 = ec2
-        self._sleep = sleep
+    Every method raises EC2Refused when EC2 refuses for good; EC2Throttled and EC2Unavailable when the same call may be
+    tried again. A change returns the address as it stands then, and whether it was changed.
+    """
+
+    def __init__(self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep) -> None:
+        self._pair, self._ec2, self._sleep = pair, ec2, sleep
 
     def look(self) -> tuple[Address, Address]:
-        """Production and staging as they stand now, in one DescribeAddresses call.
-
-        Raises EC2Refused when an address does not exist, EC2Throttled, EC2Unavailable when EC2 does not answer.
-        """
-        ids = [self.pair.production, self.pair.staging]
+        """Production and staging as they stand now, in one DescribeAddresses call."""
+        ids = [self._pair.production, self._pair.staging]
         with translated(f"DescribeAddresses of {' and '.join(ids)}"):
-            shown = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
-        by_id = {address["AllocationId"]: address for address in shown}
-        return (
-            self._address("production", by_id[self.pair.production]),
-            self._address("staging", by_id[self.pair.staging]),
-        )
+            addresses = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
+        by_id = {address["AllocationId"]: address for address in addresses}
+        return self._address("production", by_id[ids[0]]), self._address("staging", by_id[ids[1]])
 
-    def _address(self, name: AddressName, shown: "AddressTypeDef") -> Address:
-        instance_id = shown.get("InstanceId") or None
-        network_interface_id = shown.get("NetworkInterfaceId") or None
-        server = self.pair.server_holding(instance_id, network_interface_id)
+    def _address(self, name: AddressName, shown: Mapping[str, Any]) -> Address:
+        instance_id, network_interface_id = shown.get("InstanceId") or None, shown.get("NetworkInterfaceId") or None
+        server = self._pair.server_holding(instance_id, network_interface_id)
         return Address(
             name=name,
             allocation_id=shown["AllocationId"],
@@ -64,19 +54,16 @@ class Addresses:
         )
 
     def move_production(self, place: Place, *, coming_from: Server, first_try: bool) -> tuple[Address, bool]:
-        """Moves production to a place in one call, or finds it there: the address as it stands then, and whether it
-        moved.
+        """Moves production to a place in one call, or finds it there.
 
-        Raises AddressMoved if production is on neither server when this is the first try, and MovedMeanwhile when it
-        is a later one, since an earlier try may have moved production; EC2Refused when EC2 refuses for good;
-        EC2Throttled and EC2Unavailable when the same call may be tried again.
+        If production is on neither server, raises AddressMoved on the first try, and MovedMeanwhile on a later one,
+        since an earlier try may have moved production.
         """
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
         _expect(production, coming_from, _moved(first_try=first_try))
-        production, _ = self._associate(production, place, reassociate=True)
-        return production, True
+        return self._associate(production, place)[0], True
 
     def move_staging(
         self, place: Place, *, coming_from: Server | None, production_on: Server, first_try: bool
@@ -101,7 +88,7 @@ class Addresses:
         except EC2Refused as error:
             if error.code != ALREADY_ASSOCIATED:
                 raise
-            staging = self._look_at("staging")
+            _, staging = self.look()
             if not staging.is_associated:
                 raise EC2Unavailable(f"{error} DescribeAddresses shows {staging} on no server.") from error
             raise moved(_elsewhere(staging, "no server")) from error
@@ -112,23 +99,20 @@ class Addresses:
         """Puts an address back, wherever on the pair it is now; staging from anywhere.
 
         EC2 is called even if the address seems to stand there: a look may show what was before the last change. What
-        someone else did with production is not undone. Raises MovedMeanwhile if production is outside the pair;
-        otherwise as `move_production`.
+        someone else did with production is not undone: if it is outside the pair, raises MovedMeanwhile.
         """
         production, staging = self.look()
-        if name == "production":
-            if production.is_associated and production.server is None:
-                raise MovedMeanwhile(
-                    f"{capitalized(production)} is {production.place}. Someone else moved it there during this "
-                    f"execution, and it stays there."
-                )
-            production, _ = self._associate(production, place, reassociate=True)
-            return production, True
-        _refuse_to_displace(production, staging, place)
-        staging, _ = self._associate(staging, place, reassociate=True)
-        return staging, True
+        if name == "staging":
+            _refuse_to_displace(production, staging, place)
+            return self._associate(staging, place)[0], True
+        if production.is_associated and production.server is None:
+            raise MovedMeanwhile(
+                f"{capitalized(production)} is {production.place}. Someone else moved it there during this execution, "
+                f"and it stays there."
+            )
+        return self._associate(production, place)[0], True
 
-    def _associate(self, address: Address, place: Place, *, reassociate: bool) -> tuple[Address, Address]:
+    def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
         """The call, and looks until the address stands there: the address then, and production."""
         try:
             with translated(f"AssociateAddress of {address} with {place}"):
@@ -137,17 +121,15 @@ class Addresses:
                 )
         except EC2Refused as error:
             # A call whose answer was lost, and which botocore made again, meets its own effect.
-            if error.code != ALREADY_ASSOCIATED or not self._look_at(address.name).stands_at(place):
+            if error.code != ALREADY_ASSOCIATED or not _named(address.name, *self.look()).stands_at(place):
                 raise
-        return self._wait_until(
-            address.name, lambda now: now.stands_at(place), f"EC2 accepted to associate {address} with {place}"
-        )
+        accepted = f"EC2 accepted to associate {address} with {place}"
+        return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
     def disassociate_staging(self, *, live: Place, idle: Place, first_try: bool) -> tuple[Address, bool]:
-        """Takes the staging address off the idle server, or finds it off: as `move_production`.
+        """Takes the staging address off the idle server, or finds it off. Both addresses must still stand as planned.
 
-        Both addresses must still stand as planned. There is no such method for production: it is never without a
-        server.
+        There is no such method for production: it is never without a server.
 
         Raises AddressMoved only on the first try, when it is certain that nothing was changed: an earlier try of this
         very step may have disassociated staging. Then staging that is elsewhere is MovedMeanwhile.
@@ -166,66 +148,56 @@ class Addresses:
                 self._ec2.disassociate_address(AssociationId=staging.association_id)
         except EC2Refused:
             # Of an association that is gone, EC2 says InvalidAssociationID.NotFound, or that it is not permitted.
-            if self._look_at("staging").is_associated:
+            if self.look()[1].is_associated:
                 raise
         accepted = f"EC2 accepted to disassociate {staging}"
-        staging, _ = self._wait_until("staging", lambda now: not now.is_associated, accepted)
-        return staging, True
+        return self._wait_until("staging", lambda now: not now.is_associated, accepted)[0], True
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
         """Looks, again and again for some 10 s, until production and staging stand as they should: the last look."""
-        for pause in _pauses(VISIBLE_WITHIN_SECONDS):
+        for pause in PAUSES:
             production, staging = self.look()
             if as_it_should(production, staging):
                 return production, staging, True
             self._sleep(pause)
         return production, staging, False
 
-    def _look_at(self, name: AddressName) -> Address:
-        production, staging = self.look()
-        return production if name == "production" else staging
-
     def _wait_until(
         self, name: AddressName, stands: Callable[[Address], bool], accepted: str
     ) -> tuple[Address, Address]:
         """The address, once a look shows it as it should stand, and production."""
-        production, staging, seen = self.look_until(
-            lambda production, staging: stands(production if name == "production" else staging)
-        )
+        production, staging, seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))
         if not seen:
             raise EC2Unavailable(
-                f"{accepted}, but {VISIBLE_WITHIN_SECONDS:.0f} s later DescribeAddresses does not show it yet."
+                f"{accepted}, but {VISIBLE_WITHIN_SECONDS} s later DescribeAddresses does not show it yet."
             )
-        return production if name == "production" else staging, production
+        return _named(name, production, staging), production
 
     def rehearse_associate(self, name: AddressName, place: Place) -> None:
-        """Proves, without changing anything, that an address may be put on a server.
+        """Proves, without changing anything, that an address may be put on a server; else PreflightFailed.
 
         One call and no more: a rehearsal takes as much of EC2's limit as a move, so one that passed is not made again.
-        Raises PreflightFailed, EC2Throttled, EC2Unavailable.
         """
-        allocation_id = self.pair.production if name == "production" else self.pair.staging
-        call = translated(f"AssociateAddress of {allocation_id} with {place}")
-        with refused_as_preflight(), rehearsed(), call:
+        allocation_id = self._pair.production if name == "production" else self._pair.staging
+        with rehearsed(f"AssociateAddress of {allocation_id} with {place}"):
             self._ec2.associate_address(
                 AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(place)
             )
 
     def rehearse_disassociate(self, association_id: str) -> None:
         """Proves, without changing anything, that this association of staging may be ended; else PreflightFailed."""
-        call = translated(f"DisassociateAddress of {self.pair.staging} ({association_id})")
-        with refused_as_preflight(), rehearsed(), call:
+        with rehearsed(f"DisassociateAddress of {self._pair.staging} ({association_id})"):
             self._ec2.disassociate_address(AssociationId=association_id, DryRun=True)
+
+
+def _named(name: AddressName, production: Address, staging: Address) -> Address:
+    return production if name == "production" else staging
 
 
 def _target(place: Place) -> dict[str, Any]:
     """EC2 takes the instance, if it has one network interface, or the interface; and one of its private addresses."""
-    server = place.server
-    target = (
-        {"NetworkInterfaceId": server.network_interface_id}
-        if server.network_interface_id
-        else {"InstanceId": server.instance_id}
-    )
+    interface_id = place.server.network_interface_id
+    target = {"NetworkInterfaceId": interface_id} if interface_id else {"InstanceId": place.server.instance_id}
     return target | ({"PrivateIpAddress": place.private_ip} if place.private_ip else {})
 
 
@@ -250,11 +222,3 @@ def _refuse_to_displace(production: Address, staging: Address, place: Place) -> 
         raise EC2Unavailable(  # not refused: a look may show what was before production moved away
             f"{capitalized(production)} is on {place.server.name}; associating {staging} there would displace it."
         )
-
-
-def _pauses(total: float) -> Iterator[float]:
-    waited, looks = 0.0, iter(LOOKS_APART_SECONDS)
-    while waited < total:
-        pause = next(looks, LOOKS_APART_SECONDS[-1])
-        yield pause
-        waited += pause

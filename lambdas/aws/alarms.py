@@ -1,27 +1,24 @@
 """The one door to CloudWatch: which alarms are in ALARM, once or watched for a while."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws.calls import CONFIG
 from domain.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_cloudwatch.type_defs import CompositeAlarmTypeDef, MetricAlarmTypeDef
 
 NAMES_PER_CALL = 100
-REASON_CHARACTERS = 200
-NAME_CHARACTERS = 80
-SHOWN_ALARMS = 3
-READS_APART_SECONDS = 5.0
+REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
+READS_APART_SECONDS, LAST_LOOKS_APART_SECONDS = 5.0, 2.0
 LAST_LOOKS = 3
-LAST_LOOKS_APART_SECONDS = 2.0
 
 logger = Logger(child=True)
 
@@ -59,36 +56,27 @@ class Watched:
 
 
 def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
-    """A client whose slowest call ends within some 25 s: 3 attempts of at most 2 + 5 s.
-
-    `watching`: within 5 s, one attempt. A watch looks again by itself, and its end must not take long: three such
-    looks after the bake fit into the 35 s that the function has left then.
-    """
-    attempts, read_seconds = (1, 3) if watching else (3, 5)
-    config = Config(
-        connect_timeout=2,
-        read_timeout=read_seconds,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-    )
-    return boto3.client("cloudwatch", config=config)
+    """A client as EC2's; `watching`, one attempt within 5 s. A watch looks again by itself, and its end must not take
+    long: three such looks after the bake fit into the 35 s that the function has left then."""
+    once = Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
+    return boto3.client("cloudwatch", config=CONFIG.merge(once) if watching else CONFIG)
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
     """How the metric and composite alarms of these names stand now. Raises AlarmsUnreadable.
 
-    CloudWatch returns nothing for a name it does not know, and no composite alarm that is not asked for (CloudWatch API
-    Reference, DescribeAlarms, AlarmTypes).
-    """
-    alarms: dict[str, MetricAlarmTypeDef | CompositeAlarmTypeDef] = {}
+    CloudWatch returns nothing for a name it does not know, and composite alarms only if asked for (API Reference,
+    DescribeAlarms, AlarmTypes)."""
+    alarms: dict[str, Any] = {}
     try:
         for start in range(0, len(names), NAMES_PER_CALL):
             for page in client.get_paginator("describe_alarms").paginate(
-                AlarmNames=list(names[start : start + NAMES_PER_CALL]),
+                AlarmNames=names[start : start + NAMES_PER_CALL],
                 AlarmTypes=["MetricAlarm", "CompositeAlarm"],
                 PaginationConfig={"PageSize": NAMES_PER_CALL},
             ):
-                alarms |= {alarm["AlarmName"]: alarm for alarm in page.get("MetricAlarms", [])}
-                alarms |= {alarm["AlarmName"]: alarm for alarm in page.get("CompositeAlarms", [])}
+                for alarm in (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", [])):
+                    alarms[alarm["AlarmName"]] = alarm
     except (ClientError, BotoCoreError) as failure:
         raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
     return Look(
@@ -140,7 +128,7 @@ def _wrong(look: Callable[[], Look]) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _alarm(shown: "MetricAlarmTypeDef | CompositeAlarmTypeDef") -> Alarm:
+def _alarm(shown: Mapping[str, Any]) -> Alarm:
     since = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
     return Alarm(
         name=shown["AlarmName"],

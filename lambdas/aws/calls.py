@@ -1,8 +1,9 @@
 """How EC2 is called: the client, and what its errors mean to the workflow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
 from botocore.config import Config
@@ -14,29 +15,25 @@ from domain.text import printable
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
+Ec2: TypeAlias = "EC2Client"
+Sleep = Callable[[float], None]
+# The slowest call ends within some 25 s, well within the functions' 30 s: 3 attempts of at most 2 + 5 s.
+CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # EC2 API Reference, "Error codes": these pass by themselves.
-TRANSIENT_CODES = frozenset(
-    {
-        "IncorrectInstanceState",
-        "InternalError",
-        "InternalFailure",
-        "InternalServerError",
-        "InvalidInstanceID",  # of a pending instance
-        "InvalidInstanceID.NotFound",
-        "ServiceUnavailable",
-        "Unavailable",
-    }
-)
+OF_A_PENDING_INSTANCE = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound"}
+OF_A_FAILURE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}
+TRANSIENT_CODES = OF_A_PENDING_INSTANCE | OF_A_FAILURE
 # EC2's own, and AWS's others, as botocore knows them.
-THROTTLED_CODES = frozenset({"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"})
+THROTTLED_CODES = {"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 
 
-def ec2_client() -> "EC2Client":
-    """An EC2 client whose slowest call ends well within the functions' 30 s: 3 attempts of at most 2 + 5 s."""
-    return boto3.client(
-        "ec2",
-        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
-    )
+def ec2_client() -> Ec2:
+    return boto3.client("ec2", config=CONFIG)
+
+
+def handler_factory(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes `create_handler(ec2, sleep=...)`: the handler with another client, and another way to wait."""
+    return lambda ec2, **injected: partial(handler, ec2=ec2, **injected)
 
 
 @contextmanager
@@ -58,19 +55,21 @@ def translated(call: str) -> Iterator[None]:
 
 
 @contextmanager
-def rehearsed() -> Iterator[None]:
-    """A call with DryRun=True is permitted when EC2 answers with the error DryRunOperation."""
-    try:
-        yield
-    except EC2Refused as error:
-        if error.code != "DryRunOperation":
-            raise
-
-
-@contextmanager
 def refused_as_preflight() -> Iterator[None]:
     """Before anything was changed, what EC2 refuses is a failed preflight."""
     try:
         yield
     except EC2Refused as error:
         raise PreflightFailed(str(error)) from error
+
+
+@contextmanager
+def rehearsed(call: str) -> Iterator[None]:
+    """A call with DryRun=True is permitted when EC2 answers with the error DryRunOperation; else PreflightFailed."""
+    with refused_as_preflight():
+        try:
+            with translated(call):
+                yield
+        except EC2Refused as error:
+            if error.code != "DryRunOperation":
+                raise

@@ -1,7 +1,6 @@
-"""What CloudWatch is told of cutovers: metrics as lines of the log, in CloudWatch's embedded metric format.
+"""Metrics as lines of the log, from which CloudWatch reads them: reporting takes no call and no further permission.
 
-CloudWatch Logs reads them from there, so a function that tells something calls nobody, waits for nobody, and needs no
-permission but that to write its log. Source: CloudWatch User Guide, "Specification: Embedded metric format".
+Source: CloudWatch User Guide, "Specification: Embedded metric format".
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,9 +16,9 @@ VALUES_PER_LINE = 99
 
 @dataclass(frozen=True)
 class Metric:
-    """Values of a metric, under each of some sets of dimensions: CloudWatch keeps a metric of its own for each set.
+    """Values of a metric, which CloudWatch keeps under each of these sets of dimensions; only the first may be `{}`.
 
-    `{}` is the set without any; only the first may be it. `at` is when it was so, None for now.
+    `at` is when it was so, None for now.
     """
 
     name: str
@@ -32,20 +31,16 @@ class Metric:
 def emit(metrics: Iterable[Metric]) -> None:
     """Prints each metric; one without values is none."""
     for metric in metrics:
+        first, *more = metric.dimensions
         for start in range(0, len(metric.values), VALUES_PER_LINE):
-            _print(metric, metric.values[start : start + VALUES_PER_LINE])
-
-
-def _print(metric: Metric, values: tuple[float, ...]) -> None:
-    # Nothing is shared with other threads, and an empty service is no dimension.
-    line = EphemeralMetrics(namespace=NAMESPACE, service="")
-    first, *more = metric.dimensions
-    for name, of_what in first.items():
-        line.add_dimension(name, of_what)
-    for dimensions in more:
-        line.add_dimensions(**dimensions)
-    if metric.at is not None:
-        line.set_timestamp(metric.at)
-    for value in values:
-        line.add_metric(metric.name, metric.unit, value)
-    line.flush_metrics()
+            # Nothing is shared with other threads, and an empty service is no dimension.
+            line = EphemeralMetrics(namespace=NAMESPACE, service="")
+            for name, of_what in first.items():
+                line.add_dimension(name, of_what)
+            for dimensions in more:
+                line.add_dimensions(**dimensions)
+            if metric.at is not None:
+                line.set_timestamp(metric.at)
+            for value in metric.values[start : start + VALUES_PER_LINE]:
+                line.add_metric(metric.name, metric.unit, value)
+            line.flush_metrics()

@@ -1,18 +1,13 @@
-"""The two servers of a pair, as EC2 shows them. Nothing here changes anything, and nothing is judged but status
-checks."""
+"""The two servers of a pair, as EC2 shows them. Nothing is changed here, and nothing judged but status checks."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from aws.calls import translated
+from aws.calls import Ec2, Sleep, translated
 from domain.errors import EC2Refused, EC2Throttled
 from domain.pair import Pair, Server
 from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import InstanceStatusTypeDef, NetworkInterfaceTypeDef
 
 DUAL_STACK = "public-dual-stack-dns-name"
 # EC2 User Guide, "View status checks for Amazon EC2 instances": what is checked, and what it is called.
@@ -28,69 +23,52 @@ SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class Servers:
-    """The two servers of one pair, as EC2 shows them."""
+    """The two servers of one pair, as EC2 shows them. Every method raises EC2Refused, EC2Throttled, EC2Unavailable."""
 
     def __init__(
-        self,
-        pair: Pair,
-        ec2: "EC2Client",
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        self, pair: Pair, ec2: Ec2, *, clock: Callable[[], float] = time.monotonic, sleep: Sleep = time.sleep
     ) -> None:
-        self._pair = pair
-        self._ec2 = ec2
-        self._clock = clock
-        self._sleep = sleep
+        self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
     def picture(self, *, with_border_groups: bool) -> Picture:
         """Both instances, their network interfaces, and whom the addresses are offered to.
 
-        The border groups of the interfaces' zones take a further call. Raises EC2Refused, EC2Throttled, EC2Unavailable.
+        The border groups of the interfaces' zones take a further call.
         """
         ids = [server.instance_id for server in self._pair.servers]
         with translated(f"DescribeInstances of {' and '.join(ids)}"):
             reservations = self._ec2.describe_instances(InstanceIds=ids)["Reservations"]
         states = {each["InstanceId"]: each["State"]["Name"] for group in reservations for each in group["Instances"]}
+        attached: Any = [{"Name": "attachment.instance-id", "Values": ids}]
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
-            interfaces = self._ec2.describe_network_interfaces(
-                Filters=[{"Name": "attachment.instance-id", "Values": ids}]
-            )["NetworkInterfaces"]
-        groups = self._border_groups(interfaces) if with_border_groups else {}
-        return Picture(
-            {
-                instance_id: Instance(
-                    states[instance_id],
-                    {
-                        each["NetworkInterfaceId"]: _interface(each, groups.get(each["AvailabilityZone"]))
-                        for each in interfaces
-                        if each["Attachment"].get("InstanceId") == instance_id
-                    },
-                )
-                for instance_id in ids
-            },
-            self._offered_to(),
-        )
+            interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
+        groups = self._border_groups({each["AvailabilityZone"] for each in interfaces}) if with_border_groups else {}
+        attached_to: dict[str, dict[str, NetworkInterface]] = {instance_id: {} for instance_id in ids}
+        for each in interfaces:
+            interface = _interface(each, groups.get(each["AvailabilityZone"]))
+            of_instance = attached_to.setdefault(each["Attachment"].get("InstanceId", ""), {})
+            of_instance[interface.network_interface_id] = interface
+        instances = {instance_id: Instance(states[instance_id], attached_to[instance_id]) for instance_id in ids}
+        return Picture(instances, self._offered_to())
 
-    def _border_groups(self, interfaces: "Sequence[NetworkInterfaceTypeDef]") -> dict[str, str]:
+    def _border_groups(self, zone_names: set[str]) -> dict[str, str]:
         """The network border group of each zone. Source: EC2 API Reference, AvailabilityZone."""
-        names = sorted({each["AvailabilityZone"] for each in interfaces})
+        names = sorted(zone_names)
         with translated(f"DescribeAvailabilityZones of {' and '.join(names)}"):
             zones = self._ec2.describe_availability_zones(ZoneNames=names)["AvailabilityZones"]
         return {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones if zone.get("NetworkBorderGroup")}
 
     def _offered_to(self) -> dict[str, str]:
-        """The account that an address is offered to, by allocation id. Source: VPC User Guide, Transfer Elastic IP
-        addresses.
+        """The account that an address is offered to, by allocation id (VPC User Guide, Transfer Elastic IP addresses).
 
-        Of an address that was never offered, EC2 shows nothing, or may say that there is no transfer: AWS does not say.
-        """
+        Of an address that was never offered, EC2 shows nothing or says that there is no transfer: AWS does not document
+        which."""
         ids = [self._pair.production, self._pair.staging]
         try:
             with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
                 transfers = self._ec2.describe_address_transfers(AllocationIds=ids)["AddressTransfers"]
         except EC2Refused as error:
-            if not error.code.startswith("InvalidAddressTransfer") and not error.code.startswith("InvalidTransfer"):
+            if not error.code.startswith(("InvalidAddressTransfer", "InvalidTransfer")):
                 raise
             return {}
         return {
@@ -100,12 +78,11 @@ class Servers:
         }
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
-        """EC2's status checks of a server must have passed; those that are not known yet are waited for.
+        """EC2's status checks of a server must have passed; those that are not known yet are waited for, except that of
+        attached volumes.
 
-        For attached volumes that are not known to be impaired nothing is waited for.
-
-        Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Unavailable;
-        EC2Throttled at the first look only: a later look that is throttled is made again with the next.
+        Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Throttled at the
+        first look only: a later look that is throttled is made again with the next.
         """
         deadline = self._clock() + within_seconds
         status: dict[str, str] = {}
@@ -131,14 +108,16 @@ class Servers:
             self._sleep(SECONDS_BETWEEN_LOOKS)
 
     def _status(self, server: Server) -> dict[str, str]:
-        """What each status check says."""
+        """What each status check says; `""` where EC2 does not report one."""
         with translated(f"DescribeInstanceStatus of {server.instance_id}"):
-            statuses = self._ec2.describe_instance_status(InstanceIds=[server.instance_id])["InstanceStatuses"]
-        return _statuses(statuses[0]) if statuses else dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
+            statuses: Any = self._ec2.describe_instance_status(InstanceIds=[server.instance_id])["InstanceStatuses"]
+        if not statuses:
+            return dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
+        return {in_words: statuses[0].get(key, {}).get("Status", "") for key, in_words in STATUS_CHECKS.items()}
 
 
-def _interface(shown: "NetworkInterfaceTypeDef", border_group: str | None) -> NetworkInterface:
-    names: Mapping[str, Any] = shown.get("PublicIpDnsNameOptions", {})
+def _interface(shown: Mapping[str, Any], border_group: str | None) -> NetworkInterface:
+    names = shown.get("PublicIpDnsNameOptions", {})
     in_use = names.get("DnsHostnameType", DUAL_STACK) == DUAL_STACK
     return NetworkInterface(
         shown["NetworkInterfaceId"],
@@ -150,17 +129,5 @@ def _interface(shown: "NetworkInterfaceTypeDef", border_group: str | None) -> Ne
 
 def _private_address(shown: Mapping[str, Any]) -> PrivateAddress:
     association = shown.get("Association") or {}
-    return PrivateAddress(
-        private_ip=shown["PrivateIpAddress"],
-        is_primary=shown.get("Primary", True),
-        public_ip=association.get("PublicIp"),
-        allocation_id=association.get("AllocationId"),
-        association_id=association.get("AssociationId"),
-        owner=association.get("IpOwnerId"),
-    )
-
-
-def _statuses(shown: "InstanceStatusTypeDef") -> dict[str, str]:
-    """What each status check says; `""` where EC2 does not report one."""
-    status: Mapping[str, Any] = shown
-    return {in_words: status.get(key, {}).get("Status", "") for key, in_words in STATUS_CHECKS.items()}
+    of_public = (association.get(key) for key in ("PublicIp", "AssociationId", "IpOwnerId"))
+    return PrivateAddress(shown["PrivateIpAddress"], shown.get("Primary", True), *of_public)

@@ -1,8 +1,5 @@
-"""The errors of a cutover: each class is one name in the workflow.
-
-Lambda reports the class name of an exception as the error name of the Task state, so these names are the interface
-between the handlers and the `Retry` and `Catch` of `stacks/workflow/`. `tests/stacks/test_contract.py` proves that
-each class is handled there and that the workflow knows no other name.
+"""The errors of a cutover. Lambda reports the class name to the state, whose `Retry` and `Catch` name it
+(`tests/stacks/test_contract.py` compares both).
 
 A message is read by a person, often at night: what was found, what was expected, what is true now, what to do.
 """
@@ -29,11 +26,11 @@ class ProductionUnhealthy(CutoverError):
 
 
 class AddressMoved(CutoverError):
-    """An address stands elsewhere than planned: somebody else moved it; this step changed nothing."""
+    """An address stands elsewhere than planned: someone else moved it; this step changed nothing."""
 
 
 class MovedMeanwhile(CutoverError):
-    """Somebody else moved an address when this step had changed one, or may have; the rollback looks what is so."""
+    """Someone else moved an address when this step had changed one, or may have; the rollback looks what is so."""
 
 
 class Redriven(CutoverError):

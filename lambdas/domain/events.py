@@ -7,31 +7,27 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Event = TypeVar("Event", bound="DataclassInstance")
+Event = TypeVar("Event")
 
 
 class InvalidEvent(ValueError):
     """A state and its handler disagree on the keys of an event; the message names the keys."""
 
 
-def keys(event_type: "type[DataclassInstance]") -> tuple[frozenset[str], frozenset[str]]:
+def keys(event_type: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
     """The required and the optional keys of an event of this dataclass."""
-    required = {field.name for field in fields(event_type) if field.default is field.default_factory is MISSING}
-    optional = {field.name for field in fields(event_type)} - required
-    return frozenset(map(_key, required)), frozenset(map(_key, optional))
+    required = {_key(field.name) for field in fields(event_type) if field.default is field.default_factory is MISSING}
+    return frozenset(required), frozenset(_key(field.name) for field in fields(event_type)) - required
 
 
 def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
     """The event as an instance of its dataclass. An optional key that is null counts as absent.
 
-    If the type of a field is a dataclass (maybe `| None`) or a list of one, the value is read as such too. Unknown keys
-    inside such a value are ignored, because it may be part of something larger. Raises InvalidEvent for a required key
-    that is missing, and for an unknown key of the event itself.
+    A field whose type is a dataclass (maybe `| None`) or a list of a dataclass is read as such too; unknown keys inside
+    are ignored, because the value may be part of something larger. Raises InvalidEvent for a missing required key, and
+    for an unknown key of the event itself.
     """
     required, optional = keys(event_type)
     if unknown := event.keys() - required - optional:
@@ -65,7 +61,7 @@ def _key(name: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def _known_keys(event_type: "type[DataclassInstance]") -> str:
+def _known_keys(event_type: type[Any]) -> str:
     required, optional = keys(event_type)
     return f"required: {_listed(required)}; optional: {_listed(optional)}"
 

@@ -6,7 +6,6 @@ Every refusal is a PreflightFailed that says what was found, what is true now, a
 from collections.abc import Mapping
 from dataclasses import replace
 
-from domain.commands import disassociate_command
 from domain.errors import PreflightFailed
 from domain.pair import Address, Place, Server
 from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture, PrivateAddress
@@ -25,7 +24,8 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     for the idle server (what an interrupted execution recorded), otherwise the primary one, as EC2 itself chooses.
     """
     for server in (plan.idle.server, plan.live.server):
-        _refuse_state(server, picture.instances[server.instance_id], becomes_live=server == _becomes_live(plan))
+        becomes_live = plan.decision == "CUT_OVER" and server == plan.idle.server
+        _refuse_state(server, picture.instances[server.instance_id].state, becomes_live=becomes_live)
     idle = _interface(plan.idle.server, picture.instances[plan.idle.server.instance_id])
     live = _interface(plan.live.server, picture.instances[plan.live.server.instance_id])
     if not plan.staging_in_place:
@@ -41,62 +41,52 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     return plan
 
 
-def _becomes_live(plan: Plan) -> Server | None:
-    return plan.idle.server if plan.decision == "CUT_OVER" else None
-
-
-def _refuse_state(server: Server, instance: Instance, *, becomes_live: bool) -> None:
-    if becomes_live and instance.state != "running":
+def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
+    if becomes_live and state != "running":
+        raise PreflightFailed(f"{server} is to become live and is {state}, not running. {NOTHING_CHANGED} Start it.")
+    if state not in HOLDS_AN_ADDRESS:
         raise PreflightFailed(
-            f"{server} is to become live and is {instance.state}, not running. {NOTHING_CHANGED} Start it."
-        )
-    if instance.state not in HOLDS_AN_ADDRESS:
-        raise PreflightFailed(
-            f"{server} is {instance.state} and cannot hold an address. {NOTHING_CHANGED} Start it, or put the server "
-            f"that replaces it into cdk.json and deploy."
+            f"{server} is {state} and cannot hold an address. {NOTHING_CHANGED} Start it, or put the server that "
+            f"replaces it into cdk.json and deploy."
         )
 
 
 def _interface(server: Server, instance: Instance) -> NetworkInterface:
     """The network interface that the server's addresses belong on."""
     interfaces = instance.interfaces
-    if server.network_interface_id is None and len(interfaces) == 1:
-        return next(iter(interfaces.values()))
-    if server.network_interface_id and server.network_interface_id in interfaces:
-        return interfaces[server.network_interface_id]
+    configured = server.network_interface_id
+    if configured in interfaces or (configured is None and len(interfaces) == 1):
+        return interfaces[configured or next(iter(interfaces))]
     attached = ", ".join(interfaces) or "none"
-    if server.network_interface_id is None:
+    if configured is None:
         raise PreflightFailed(
             f"{server} has {len(interfaces)} network interfaces ({attached}), and an address is put on an instance "
             f"that has exactly one. {NOTHING_CHANGED} Say which one is meant, with networkInterfaces in cdk.json, and "
             f"deploy."
         )
     raise PreflightFailed(
-        f"{server} does not have the network interface {server.network_interface_id} of cdk.json; attached: "
-        f"{attached}. {NOTHING_CHANGED} Attach it, or correct networkInterfaces and deploy."
+        f"{server} does not have the network interface {configured} of cdk.json; attached: {attached}. "
+        f"{NOTHING_CHANGED} Attach it, or correct networkInterfaces and deploy."
     )
 
 
 def _refuse_occupied(plan: Plan, place: Place, address: PrivateAddress | None) -> None:
     """Nobody else's Elastic IP may stand where one of ours goes: EC2 would displace it."""
-    if address is None or address.public_ip is None or address.owner == AUTO_ASSIGNED:
+    no_obstacle = (None, plan.production.public_ip, plan.staging.public_ip)
+    if address is None or address.public_ip in no_obstacle or address.owner == AUTO_ASSIGNED:
         return
-    if address.public_ip in (plan.production.public_ip, plan.staging.public_ip):
-        return
-    command = f" with: {disassociate_command(address.association_id)}" if address.association_id else ""
+    command = f" with: aws ec2 disassociate-address --association-id {address.association_id}"
+    take_it_off = f"take it off{command if address.association_id else ''}"
     raise PreflightFailed(
         f"{place.server} holds the Elastic IP {address.public_ip} on its private address {address.private_ip}. It is "
         f"not one of pair {plan.pair.name}, and putting one of the pair's addresses there would displace it. "
-        f"{NOTHING_CHANGED} Ask whose it is; then take it off{command}, or put it on another private address, and "
-        f"start again."
+        f"{NOTHING_CHANGED} Ask whose it is; then {take_it_off}, or put it on another private address, and start again."
     )
 
 
 def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInterface) -> None:
-    """EC2 associates an address only within its own network border group, and a dry run does not find that out.
-
-    Source: EC2 API Reference, AssociateAddress.
-    """
+    """EC2 associates an address only within its border group (API Reference, AssociateAddress). A dry run does not
+    find that out."""
     production, staging = plan.production.border_group, plan.staging.border_group
     if production and staging and production != staging:
         raise PreflightFailed(
@@ -114,10 +104,8 @@ def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInter
 
 
 def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
-    """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name.
-
-    An auto-assigned address on the place is not another one: it makes room for staging if staging is repaired first.
-    Source: EC2 API Reference, DisassociateAddress.
+    """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name (API Reference,
+    DisassociateAddress). One that EC2 assigned to the place itself does not count: staging, once repaired, replaces it.
     """
     place = interface.address(plan.idle.private_ip)
     others = [address for address in interface.addresses if address.public_ip and address != place]

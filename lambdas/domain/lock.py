@@ -1,15 +1,12 @@
-"""The lock of a pair: an item of the lock table, as the workflow writes it and the client and the functions read it.
-
-Pure: `from_item` takes what DynamoDB answers.
-"""
+"""The lock of a pair: an item of the lock table, as the workflow writes it and others read it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-# After an execution has ended, a function that it called may still change an address: for its timeout of 30 s
-# (`stacks/functions/functions.py`) and, before that, a cold start. A lock is dead only when that time is over.
+# After an execution has ended, a function that it called may still change an address: after a cold start, for its
+# timeout of 30 s (`stacks/functions/functions.py`). A lock is dead only when that time is over.
 LAST_CALL_SECONDS = 45
 
 

@@ -12,8 +12,7 @@ NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 @dataclass(frozen=True)
 class Server:
-    """One of a pair's two servers: its name, the id of its EC2 instance, and of the one network interface that its
-    addresses belong on, if that is configured."""
+    """One of a pair's two servers, its EC2 instance, and the network interface of its addresses if it is configured."""
 
     name: str
     instance_id: str
@@ -29,11 +28,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an Elastic IP stands or goes: a private address on the network interface of a server.
-
-    EC2 maps an Elastic IP to a private address, of which an interface may have several. `private_ip` is None only in a
-    plan that is not complete yet.
-    """
+    """Where an Elastic IP stands or goes: on one of a server's private addresses, which a plan may not know yet."""
 
     server: Server
     private_ip: str | None = None
@@ -49,8 +44,7 @@ class Place:
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured.
 
-    `health_check` are the checks that must pass, with the keys that the configuration documents. For `bake_seconds`
-    after a cutover production is checked on, and none of `alarms` may be in ALARM.
+    For `bake_seconds` after a cutover production is checked on, and none of `alarms` may be in ALARM.
     """
 
     name: str
@@ -67,15 +61,10 @@ class Pair:
         first, second = (
             Server(server, instance, interfaces.get(server)) for server, instance in configured["servers"].items()
         )
-        return Pair(
-            name,
-            configured["production"],
-            configured["staging"],
-            (first, second),
-            configured["healthCheck"],
-            configured["bakeSeconds"],
-            configured["alarms"],
+        production, staging, *checked = (
+            configured[key] for key in ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
         )
+        return Pair(name, production, staging, (first, second), *checked)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -83,7 +72,7 @@ class Pair:
     def server_holding(self, instance_id: str | None, network_interface_id: str | None) -> Server | None:
         return next((server for server in self.servers if server.holds(instance_id, network_interface_id)), None)
 
-    def place(self, server_name: str, private_ip: str | None) -> Place:
+    def place(self, server_name: str, private_ip: str | None = None) -> Place:
         """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
         server = self.server_named(server_name)
         if server is None:
@@ -102,9 +91,8 @@ class Pair:
 class Address:
     """One Elastic IP as `DescribeAddresses` shows it; `None` where it is not associated.
 
-    `server` is the name of the pair's server that it stands on, `None` also on an instance that is not in the pair.
-    `service_managed` is the AWS service that owns the association, if one does. `border_group` is the set of zones in
-    which it can be associated (EC2 API Reference, Address, NetworkBorderGroup).
+    `server` is the name of the server that it stands on, `None` also outside the pair. `service_managed` is the AWS
+    service that owns the association, if any. `border_group` is the set of zones in which it can be associated.
     """
 
     name: AddressName
@@ -131,15 +119,8 @@ class Address:
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
-        return Address(
-            name=name,
-            allocation_id=value["allocationId"],
-            public_ip=value["publicIp"],
-            association_id=value["associationId"],
-            instance_id=value["instanceId"],
-            private_ip=value["privateIp"],
-            server=value["server"],
-        )
+        ids = value["allocationId"], value["publicIp"], value["associationId"], value["instanceId"]
+        return Address(name, *ids, private_ip=value["privateIp"], server=value["server"])
 
     @property
     def is_associated(self) -> bool:
@@ -155,10 +136,11 @@ class Address:
         """Where it stands, in words: `on tao (i-0b…)`, `on i-0c…, which is not in the pair`, `on no server`."""
         if self.server is not None:
             return f"on {self.server} ({self.instance_id})"
-        if self.is_associated:
-            parts = (self.network_interface_id, self.instance_id)
-            return f"on {' of '.join(part for part in parts if part)}, which is not in the pair"
-        return "on no server"
+        if not self.is_associated:
+            return "on no server"
+        return (
+            f"on {' of '.join(filter(None, (self.network_interface_id, self.instance_id)))}, which is not in the pair"
+        )
 
     def __str__(self) -> str:
         return f"the {self.name} address {self.public_ip} ({self.allocation_id})"

@@ -9,25 +9,19 @@ AUTO_ASSIGNED = "amazon"
 
 @dataclass(frozen=True)
 class PrivateAddress:
-    """A private address of a network interface, and the public address that is mapped to it; `None` where none is.
-
-    `owner` is the account of the public address, or "amazon" for one that EC2 assigned by itself.
-    """
+    """A private address of a network interface, and the public address that is mapped to it, if any, with its owner: an
+    account, or "amazon"."""
 
     private_ip: str
     is_primary: bool = True
     public_ip: str | None = None
-    allocation_id: str | None = None
     association_id: str | None = None
     owner: str | None = None
 
 
 @dataclass(frozen=True)
 class NetworkInterface:
-    """A network interface that is attached to an instance.
-
-    `dual_stack_name` is its public dual-stack DNS name, `None` where it has none. `border_group` is that of its zone.
-    """
+    """An attached network interface, its public dual-stack DNS name, if any, and the border group of its zone."""
 
     network_interface_id: str
     addresses: tuple[PrivateAddress, ...]

@@ -30,8 +30,9 @@ def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
     """
     if not isinstance(value, dict):
         raise InvalidRequest(
-            f"The input of the execution is {shown(value)}; it must be a JSON object such as {{}} "
-            f"or {example(pairs)}. Nothing was read or changed."
+            f"The input of the execution is {shown(value)}; it must be a JSON object such as {{}} or "
+            f'{{"pair": "{next(iter(pairs))}", "serverName": "{next(iter(pairs.values())).servers[0].name}"}}. '
+            f"Nothing was read or changed."
         )
     for key in value:
         if key not in REQUEST_KEYS:
@@ -40,34 +41,27 @@ def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
         if key in value and not isinstance(value[key], kind):
             raise _invalid(f"{key} = {shown(value[key])}", f"{key} must be {in_words}")
     pair = _pair_named(value.get("pair"), pairs)
-    return Request(
-        pair,
-        _server_named(value.get("serverName"), pair),
-        value.get("dryRun", False),
-        _release(value.get("expectedRelease"), pair),
-    )
+    server = _server_named(value.get("serverName"), pair)
+    return Request(pair, server, value.get("dryRun", False), _release(value.get("expectedRelease"), pair))
 
 
 def _pair_named(name: str | None, pairs: Mapping[str, Pair]) -> Pair:
-    allowed = (
-        f"the configured pairs are {', '.join(sorted(pairs))}"
-        if len(pairs) <= 20
-        else (f"{len(pairs)} pairs are configured in cdk.json and this is none of them")
-    )
+    if name is None and len(pairs) == 1:
+        return next(iter(pairs.values()))
+    if name is not None and name in pairs:
+        return pairs[name]
+    allowed = f"the configured pairs are {', '.join(sorted(pairs))}"
+    if len(pairs) > 20:
+        allowed = f"{len(pairs)} pairs are configured in cdk.json and this is none of them"
     if name is None:
-        if len(pairs) == 1:
-            return next(iter(pairs.values()))
         raise _invalid("no pair", f"pair must be given where more than one is configured; {allowed}")
-    if name not in pairs:
-        raise _invalid(f"pair = {shown(name)}", allowed)
-    return pairs[name]
+    raise _invalid(f"pair = {shown(name)}", allowed)
 
 
 def _server_named(name: str | None, pair: Pair) -> Server | None:
     if name is None:
         return None
-    for server in pair.servers:
-        # Other letters than ASCII's may have one of ASCII's as their lower case.
+    for server in pair.servers:  # other letters than ASCII's may have one of ASCII's as their lower case
         if name.isascii() and server.name.lower() == name.lower():
             return server
     raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
@@ -77,24 +71,18 @@ def _release(expected: str | None, pair: Pair) -> str | None:
     if expected is None:
         return None
     if not (expected.strip() == expected and expected.isascii() and expected.isprintable()):
-        raise _invalid(f"expectedRelease = {shown(expected)}", "a header holds printable ASCII, without spaces around")
-    if not 1 <= len(expected) <= LONGEST_RELEASE:
-        raise _invalid(f"expectedRelease = {shown(expected)}", f"it must have 1 to {LONGEST_RELEASE} characters")
-    if not any("releaseHeader" in check for check in pair.health_check):
-        raise _invalid(
-            f"expectedRelease = {shown(expected)}",
-            f"no check of pair {pair.name} has a releaseHeader in cdk.json that would say which release answers",
-        )
-    return expected
+        wrong = "a header holds printable ASCII, without spaces around"
+    elif not 1 <= len(expected) <= LONGEST_RELEASE:
+        wrong = f"it must have 1 to {LONGEST_RELEASE} characters"
+    elif not any("releaseHeader" in check for check in pair.health_check):
+        wrong = f"no check of pair {pair.name} has a releaseHeader in cdk.json that would say which release answers"
+    else:
+        return expected
+    raise _invalid(f"expectedRelease = {shown(expected)}", wrong)
 
 
 def _invalid(found: str, allowed: str) -> InvalidRequest:
     return InvalidRequest(f"The input has {found}: {allowed}. Nothing was read but the configuration.")
-
-
-def example(pairs: Mapping[str, Pair]) -> str:
-    pair = next(iter(pairs.values()))
-    return f'{{"pair": "{pair.name}", "serverName": "{pair.servers[0].name}"}}'
 
 
 def shown(value: object) -> str:

@@ -1,7 +1,7 @@
 """The handlers that describe and move addresses: what an event becomes, and what is returned."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from moto import mock_aws
 from moto.core import patch_client
 
 import associate_address
+import check_servers
 import describe_addresses
 import describe_restored
 import disassociate_address
@@ -21,8 +22,7 @@ from tests.unit.ec2_account import Ec2Account
 from tests.unit.handler_calls import CONTEXT
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_alarms import put_alarm
-
-Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+from tests.unit.test_servers import FakeEc2
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +42,10 @@ def ec2(account: Ec2Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def configure(ec2: Ec2Account, folder: Path, **keys: Any) -> None:
     pair = ec2.pair
-    configured = {
-        "production": pair.production,
-        "staging": pair.staging,
-        "servers": {server.name: server.instance_id for server in pair.servers},
-        "healthCheck": pair.health_check,
-        "bakeSeconds": 0,
-        "alarms": [],
-        **keys,
-    }
-    (folder / "pairs.json").write_text(json.dumps({"web": configured}))
-
-
-def planned_place(place: Place) -> dict[str, Any]:
-    return {**place.to_json(), "more": "of the plan"}
+    addresses = {"production": pair.production, "staging": pair.staging}
+    servers = {server.name: server.instance_id for server in pair.servers}
+    checks = {"healthCheck": pair.health_check, "bakeSeconds": 0, "alarms": []}
+    (folder / "pairs.json").write_text(json.dumps({"web": {**addresses, "servers": servers, **checks, **keys}}))
 
 
 # DescribeAddresses.
@@ -135,13 +125,12 @@ def associate(ec2: Ec2Account, action: str, place: Place, **keys: Any) -> dict[s
 
 
 def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
-    return disassociate_address.create_handler(ec2.client, sleep=ec2.slept.append)(
-        {"execution": "cutover-1", "pair": "web", **keys}, CONTEXT
-    )
+    event = {"execution": "cutover-1", "pair": "web", **keys}
+    return disassociate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
 
 
 def places(ec2: Ec2Account) -> dict[str, Any]:
-    return {"live": planned_place(ec2.place(ec2.bittybot)), "idle": planned_place(ec2.place(ec2.tao))}
+    return {"live": ec2.place(ec2.bittybot).to_json(), "idle": ec2.place(ec2.tao).to_json()}
 
 
 def test_the_changes_of_a_cutover_return_the_address_as_it_stands_then(ec2: Ec2Account) -> None:
@@ -158,13 +147,27 @@ def test_the_changes_of_a_cutover_return_the_address_as_it_stands_then(ec2: Ec2A
 
 def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
     place = ec2.place(ec2.tao)
-    with pytest.raises(Redriven):
+    with pytest.raises(Redriven, match="Start a new execution instead"):
         disassociate(ec2, **places(ec2), firstTry=True, redriven=True)
-    with pytest.raises(Redriven):
-        associate(ec2, "move production", place, comingFrom="bittybot", firstTry=True, redriven=True)
-    with pytest.raises(Redriven):
-        associate(ec2, "restore", place, address="production", redriven=True)
+    for action in ("move production", "move staging", "restore"):
+        with pytest.raises(Redriven):
+            associate(ec2, action, place, redriven=True)
     assert ec2.calls == []
+
+
+# CheckServers.
+
+
+def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Account, tmp_path: Path) -> None:
+    event = {"execution": "cutover-1", "pair": "web", "server": "tao"}
+    passed = FakeEc2()
+    assert check_servers.create_handler(passed)(event, CONTEXT) == {"passed": True}
+    assert passed.parameters == {"DescribeInstanceStatus": {"InstanceIds": [ec2.tao.instance_id]}}
+    # Shorter than the pause before a second look.
+    configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": seconds} for seconds in (1, 4, 2)])
+    initializing = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
+    with pytest.raises(PreflightFailed, match="did not complete within 4 s"):
+        check_servers.create_handler(initializing)(event, CONTEXT)
 
 
 # DescribeRestored.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from moto import mock_aws
@@ -55,11 +56,12 @@ def take_off(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]
 
 
 def test_one_look_finds_both_addresses_and_where_they_stand(ec2: Ec2Account) -> None:
-    production, staging = door(ec2).look()
-    assert (production.allocation_id, production.public_ip) == (ec2.pair.production, "198.51.100.1")
-    assert (staging.allocation_id, staging.public_ip) == (ec2.pair.staging, "198.51.100.2")
-    assert (production.name, production.server) == ("production", "bittybot")
-    assert (staging.name, staging.server) == ("staging", "tao")
+    production, staging = looks = door(ec2).look()
+    assert [(each.name, each.allocation_id, each.public_ip, each.server) for each in looks] == [
+        ("production", ec2.pair.production, "198.51.100.1", "bittybot"),
+        ("staging", ec2.pair.staging, "198.51.100.2", "tao"),
+    ]
+    assert staging.stands_at(ec2.place(ec2.tao))
     assert production.stands_at(ec2.place(ec2.bittybot))
     assert not production.stands_at(ec2.place(ec2.bittybot, primary=False))
     assert ec2.calls == ["DescribeAddresses"]
@@ -70,6 +72,7 @@ def test_an_address_on_no_server_has_nothing_but_its_own_ids(ec2: Ec2Account) ->
     _, staging = door(ec2).look()
     assert replace(staging, border_group=None) == Address("staging", ec2.pair.staging, "198.51.100.2")
     assert not staging.is_associated
+    assert f"{staging} is {staging.place}" == f"the staging address 198.51.100.2 ({ec2.pair.staging}) is on no server"
 
 
 def test_a_service_of_aws_and_a_border_group_are_read(ec2: Ec2Account) -> None:
@@ -93,27 +96,19 @@ def test_production_is_moved_to_the_private_address_of_the_place(ec2: Ec2Account
     address, changed = door(ec2).move_production(place, coming_from=ec2.bittybot, first_try=True)
     assert changed
     assert address.stands_at(place)
-    assert ec2.parameters["AssociateAddress"] == {
-        "AllocationId": ec2.pair.production,
-        "AllowReassociation": True,
-        "InstanceId": ec2.tao.instance_id,
-        "PrivateIpAddress": place.private_ip,
-    }
+    where = {"InstanceId": ec2.tao.instance_id, "PrivateIpAddress": place.private_ip}
+    asked = {"AllocationId": ec2.pair.production, "AllowReassociation": True, **where}
+    assert ec2.parameters["AssociateAddress"] == asked
     assert ec2.holders == ("tao", "tao"), "staging is on another private address, and stays there"
 
 
-@pytest.mark.parametrize("first_try", [True, False])
-def test_production_that_stands_there_is_left_alone(ec2: Ec2Account, first_try: bool) -> None:
+@FIRST_AND_LATER_TRIES
+def test_production_that_stands_there_is_left_alone_and_so_is_production_that_someone_else_moved(
+    ec2: Ec2Account, first_try: bool, error: type[Exception]
+) -> None:
     place = ec2.place(ec2.bittybot)
     address, changed = door(ec2).move_production(place, coming_from=ec2.tao, first_try=first_try)
     assert (address.server, changed) == ("bittybot", False)
-    assert ec2.changes == []
-
-
-@FIRST_AND_LATER_TRIES
-def test_production_that_someone_else_moved_is_not_touched(
-    ec2: Ec2Account, first_try: bool, error: type[Exception]
-) -> None:
     ec2.move("production", ec2.stranger)
     with pytest.raises(error, match=rf"is on eni-\w+ of {ec2.stranger}, which is not in the pair; the plan was made"):
         cut_over(ec2, first_try=first_try)
@@ -151,13 +146,12 @@ def test_staging_is_moved_from_the_server_that_it_is_expected_on(ec2: Ec2Account
     ec2.take_off("staging")
     secondary = ec2.place(ec2.bittybot, primary=False)
     door(ec2).restore("staging", secondary)
-    address, changed = door(ec2).move_staging(
-        ec2.place(ec2.tao), coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True
-    )
+    move = partial(door(ec2).move_staging, coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True)
+    address, changed = move(ec2.place(ec2.tao))
     assert (address.server, changed) == ("tao", True)
     assert ec2.parameters["AssociateAddress"]["AllowReassociation"] is True
     with pytest.raises(AddressMoved, match="is on tao"):
-        door(ec2).move_staging(secondary, coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True)
+        move(secondary)
 
 
 def test_staging_that_must_be_on_no_server_is_put_on_one_without_reassociation(ec2: Ec2Account) -> None:
@@ -200,19 +194,17 @@ def test_a_call_that_meets_its_own_effect_has_succeeded(ec2: Ec2Account) -> None
 
 
 @FIRST_AND_LATER_TRIES
-def test_staging_is_not_moved_if_production_moved(ec2: Ec2Account, first_try: bool, error: type[Exception]) -> None:
-    ec2.take_off("staging")
-    ec2.move("production", ec2.stranger)
-    with pytest.raises(error, match="The production address"):
-        repair(ec2, first_try=first_try)
-    assert ec2.changes == []
-
-
-def test_production_that_moved_while_staging_did_is_reported(ec2: Ec2Account) -> None:
+def test_staging_is_not_moved_if_production_moved_and_production_that_moves_meanwhile_is_reported(
+    ec2: Ec2Account, first_try: bool, error: type[Exception]
+) -> None:
     ec2.take_off("staging")
     ec2.before("AssociateAddress", lambda: ec2.move("production", ec2.stranger))
     with pytest.raises(MovedMeanwhile, match="The production address"):
-        repair(ec2)
+        repair(ec2, first_try=first_try)
+    ec2.take_off("staging")
+    with pytest.raises(error, match="The production address"):
+        repair(ec2, first_try=first_try)
+    assert ec2.changes == ["AssociateAddress"]
 
 
 def test_staging_is_never_put_where_production_stands(ec2: Ec2Account) -> None:
@@ -227,7 +219,10 @@ def test_staging_is_never_put_where_production_stands(ec2: Ec2Account) -> None:
 # Restoring.
 
 
-def test_an_address_that_seems_to_be_there_is_restored_all_the_same(ec2: Ec2Account) -> None:
+def test_production_is_restored_from_no_server_and_even_if_it_seems_to_be_there(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    door(ec2).restore("production", ec2.place(ec2.bittybot))
+    assert ec2.holder("production") == "bittybot"
     cut_over(ec2)
     ec2.stale = 1  # the next look shows production on bittybot
     assert door(ec2).restore("production", ec2.place(ec2.bittybot))[1]
@@ -239,12 +234,6 @@ def test_production_that_someone_else_put_on_a_third_instance_stays_there(ec2: E
     with pytest.raises(MovedMeanwhile, match=f"of {ec2.stranger}, which is not in the pair. .* it stays there"):
         door(ec2).restore("production", ec2.place(ec2.bittybot))
     assert ec2.changes == []
-
-
-def test_production_on_no_server_is_restored(ec2: Ec2Account) -> None:
-    ec2.take_off("production")
-    door(ec2).restore("production", ec2.place(ec2.bittybot))
-    assert ec2.holder("production") == "bittybot"
 
 
 @pytest.mark.parametrize("staging_on", ["stranger", "no server", "bittybot's other private address"])
@@ -290,17 +279,14 @@ def test_staging_stays_where_it_is_if_either_address_moved(ec2: Ec2Account, move
     assert ec2.changes == []
 
 
-def test_staging_that_someone_moved_between_two_tries_is_not_taken_from_there(ec2: Ec2Account) -> None:
+def test_staging_that_someone_moved_between_two_tries_or_took_off_before_the_first_has_moved(ec2: Ec2Account) -> None:
     ec2.move("staging", ec2.stranger)
     with pytest.raises(MovedMeanwhile, match=rf"The staging address .* of {ec2.stranger}"):
         take_off(ec2, first_try=False)
-    assert ec2.changes == []
-
-
-def test_staging_that_someone_took_off_before_the_first_try_has_moved(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     with pytest.raises(AddressMoved, match=r"is on no server; the plan was made with it on tao \(i-"):
         take_off(ec2)
+    assert ec2.changes == []
 
 
 # Servers whose network interfaces are configured.
@@ -319,9 +305,9 @@ def test_an_address_is_put_on_the_interface_that_is_configured(ec2: Ec2Account) 
 
 def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_of_the_pair(ec2: Ec2Account) -> None:
     tao = replace(ec2.tao, network_interface_id="eni-0dddddddd")
-    addresses = Addresses(replace(ec2.pair, servers=(ec2.bittybot, tao)), ec2.client)
+    pair = replace(ec2.pair, servers=(ec2.bittybot, tao))
     with pytest.raises(PreflightFailed) as refused:
-        plan(Request(addresses.pair), *addresses.look())
+        plan(Request(pair), *Addresses(pair, ec2.client).look())
     assert f"{ec2.interface_of(ec2.tao)} of {tao.instance_id}, which is not in the pair web" in str(refused.value)
     assert "--network-interface-id eni-0dddddddd" in str(refused.value)
 
@@ -333,13 +319,10 @@ def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_o
 def test_a_rehearsal_asks_for_the_very_move_and_changes_nothing(ec2: Ec2Account, name: AddressName) -> None:
     place = ec2.place(ec2.bittybot, primary=False)
     door(ec2).rehearse_associate(name, place)
-    assert ec2.parameters["AssociateAddress"] == {
-        "AllocationId": ec2.pair.production if name == "production" else ec2.pair.staging,
-        "AllowReassociation": True,
-        "DryRun": True,
-        "InstanceId": ec2.bittybot.instance_id,
-        "PrivateIpAddress": place.private_ip,
-    }
+    where = {"InstanceId": ec2.bittybot.instance_id, "PrivateIpAddress": place.private_ip}
+    allocation_id = ec2.pair.production if name == "production" else ec2.pair.staging
+    asked = {"AllocationId": allocation_id, "AllowReassociation": True, "DryRun": True, **where}
+    assert ec2.parameters["AssociateAddress"] == asked
     door(ec2).rehearse_disassociate(ec2.described("staging")["AssociationId"])
     assert ec2.calls == ["AssociateAddress (dry run)", "DisassociateAddress (dry run)"]
     assert ec2.holders == ("bittybot", "tao")
@@ -353,8 +336,3 @@ def test_a_missing_permission_is_a_failed_preflight(ec2: Ec2Account) -> None:
     with pytest.raises(PreflightFailed, match=r"DisassociateAddress of .* \(eipassoc-1\) failed with"):
         door(ec2).rehearse_disassociate("eipassoc-1")
     assert len(ec2.calls) == 2, "a rehearsal is one call"
-
-
-def test_an_address_reads_as_a_person_would_say_it() -> None:
-    address = Address("staging", "eipalloc-0bbbbbbb", "198.51.100.2")
-    assert f"{address} is {address.place}" == "the staging address 198.51.100.2 (eipalloc-0bbbbbbb) is on no server"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from aws.calls import ec2_client, refused_as_preflight, rehearsed, translated
+from aws.calls import ec2_client, rehearsed, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable, PreflightFailed
 
 
@@ -21,20 +21,17 @@ def test_the_slowest_call_of_a_client_ends_within_21_seconds() -> None:
     assert (config.connect_timeout, config.read_timeout) == (2, 5)  # type: ignore[attr-defined]
 
 
+UNAVAILABLE = {"InternalError": 400, "IncorrectInstanceState": 400, "InvalidInstanceID": 400, "SomethingNew": 500}
+THROTTLED = {"EC2ThrottledException": 503, "RequestLimitExceeded": 503, "Throttling": 400, "ThrottlingException": 400}
+REFUSED = {"Resource.AlreadyAssociated": 400, "UnauthorizedOperation": 403, "AuthFailure": 403}
+
+
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
-        ("InternalError", 400, EC2Unavailable),
-        ("IncorrectInstanceState", 400, EC2Unavailable),
-        ("InvalidInstanceID", 400, EC2Unavailable),
-        ("SomethingNew", 500, EC2Unavailable),
-        ("EC2ThrottledException", 503, EC2Throttled),
-        ("RequestLimitExceeded", 503, EC2Throttled),
-        ("Throttling", 400, EC2Throttled),
-        ("ThrottlingException", 400, EC2Throttled),
-        ("Resource.AlreadyAssociated", 400, EC2Refused),
-        ("UnauthorizedOperation", 403, EC2Refused),
-        ("AuthFailure", 403, EC2Refused),
+        *((code, status, EC2Unavailable) for code, status in UNAVAILABLE.items()),
+        *((code, status, EC2Throttled) for code, status in THROTTLED.items()),
+        *((code, status, EC2Refused) for code, status in REFUSED.items()),
     ],
 )
 def test_an_error_of_ec2_says_whether_to_try_again(code: str, status: int, kind: type[Exception]) -> None:
@@ -54,10 +51,10 @@ def test_a_call_without_an_answer_may_be_tried_again() -> None:
 def test_a_rehearsal_that_is_refused_is_a_failed_preflight_and_a_throttled_one_is_tried_again(
     code: str, kind: type[Exception]
 ) -> None:
-    with pytest.raises(kind, match=code), refused_as_preflight(), rehearsed(), translated("AssociateAddress of x"):
+    with pytest.raises(kind, match=code), rehearsed("AssociateAddress of x"):
         raise error(code)
 
 
 def test_a_rehearsal_is_permitted_if_ec2_says_that_it_was_a_dry_run() -> None:
-    with refused_as_preflight(), rehearsed(), translated("AssociateAddress of x"):
+    with rehearsed("AssociateAddress of x"):
         raise error("DryRunOperation", 412)

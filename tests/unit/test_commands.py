@@ -1,8 +1,8 @@
-"""The AWS CLI commands that messages give to a person."""
+"""The AWS CLI command that messages give to a person."""
 
 import pytest
 
-from domain.commands import associate_command, disassociate_command
+from domain.commands import associate_command
 from domain.pair import Place, Server
 from tests.unit.example_pair import TAO, WEB, address
 
@@ -24,7 +24,3 @@ def test_an_address_is_put_on_the_configured_interface_and_on_the_private_addres
     assert associate_command(address("production", None), place) == (
         f"aws ec2 associate-address --allocation-id {WEB.production} {options} --allow-reassociation"
     )
-
-
-def test_an_association_is_ended_by_its_id() -> None:
-    assert disassociate_command("eipassoc-1") == "aws ec2 disassociate-address --association-id eipassoc-1"

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from deploy_to_idle import DELIVERY_SECONDS, MARGIN_SECONDS, Deployment, IdleServer, NotDeployed, work
 from domain.pair import Pair
+from tests.unit.test_servers import Clock
 
 IDS = {"production": "eipalloc-0aaaaaaaaaaaaaaaa", "staging": "eipalloc-0bbbbbbbbbbbbbbbb"}
 SERVERS = {"bittybot": "i-0aaaaaaaaaaaaaaaa", "tao": "i-0bbbbbbbbbbbbbbbb"}
@@ -33,14 +34,11 @@ class Ec2:
         if self.fails:
             raise refused(self.fails, "DescribeAddresses")
         assert AllocationIds == list(IDS.values())
-        places = {"production": self.production, "staging": self.staging}
-        return {
-            "Addresses": [
-                {"AllocationId": IDS[name], "PublicIp": "192.0.2.1"}
-                | ({"InstanceId": SERVERS.get(server, server), "AssociationId": "eipassoc-1"} if server else {})
-                for name, server in places.items()
-            ]
-        }
+        addresses = [{"AllocationId": allocation_id, "PublicIp": "192.0.2.1"} for allocation_id in AllocationIds]
+        for address, server in zip(addresses, (self.production, self.staging), strict=True):
+            if server:
+                address |= {"InstanceId": SERVERS.get(server, server), "AssociationId": "eipassoc-1"}
+        return {"Addresses": addresses}
 
 
 @dataclass
@@ -65,19 +63,9 @@ class Ssm:
         return look
 
 
-class Clock:
-    now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 def idle_server(ec2: Ec2 | None = None, ssm: Ssm | None = None, clock: Clock | None = None) -> IdleServer:
     clock = clock or Clock()
-    return IdleServer(PAIR, ec2=ec2 or Ec2(), ssm=ssm or Ssm(), clock=clock.time, sleep=clock.sleep)
+    return IdleServer(PAIR, ec2=ec2 or Ec2(), ssm=ssm or Ssm(), clock=clock.read, sleep=clock.sleep)
 
 
 def send(idle: IdleServer) -> Deployment:
@@ -184,29 +172,29 @@ def job(token: str | None = None) -> dict[str, Any]:
 
 def test_a_deployment_that_is_done_names_the_server_for_the_cutover() -> None:
     codepipeline = CodePipeline()
-    work(job(), idle_server(), codepipeline)
+    work(job(), ASKED, idle_server(), codepipeline)
     variables = {"server": "tao", "instanceId": SERVERS["tao"]}
     assert codepipeline.results == [("success", {"jobId": "job-1", "outputVariables": variables})]
 
 
 def test_a_deployment_that_goes_on_is_sent_once_and_followed_by_its_token() -> None:
     codepipeline, ssm = CodePipeline(), Ssm([{"Status": "InProgress"}])
-    work(job(), idle_server(ssm=ssm), codepipeline)
+    work(job(), ASKED, idle_server(ssm=ssm), codepipeline)
     ((kind, result),) = codepipeline.results
     assert kind == "success"
     assert set(result) == {"jobId", "continuationToken"}
     assert 1 <= len(result["continuationToken"]) <= 2048
     ssm.looks = [{"Status": "Success"}]
-    work(job(result["continuationToken"]), idle_server(ssm=ssm), codepipeline)
+    work(job(result["continuationToken"]), ASKED, idle_server(ssm=ssm), codepipeline)
     assert codepipeline.results[1][1]["outputVariables"]["server"] == "tao"
     assert len(ssm.sent) == 1
 
 
 def test_a_deployment_that_fails_fails_the_job_in_words_that_codepipeline_takes() -> None:
     codepipeline = CodePipeline()
-    work(job(), idle_server(ssm=Ssm([{"Status": "Failed", "StandardErrorContent": "x" * 24_000}])), codepipeline)
+    work(job(), ASKED, idle_server(ssm=Ssm([{"Status": "Failed", "StandardErrorContent": "x" * 24_000}])), codepipeline)
     ((kind, result),) = codepipeline.results
-    assert kind == "failure"
-    assert result["failureDetails"]["type"] == "JobFailed"
-    assert "on tao" in result["failureDetails"]["message"]
-    assert len(result["failureDetails"]["message"]) <= 5000
+    failure = result["failureDetails"]
+    assert (kind, failure["type"]) == ("failure", "JobFailed")
+    assert "on tao" in failure["message"]
+    assert len(failure["message"]) <= 5000

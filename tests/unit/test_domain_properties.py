@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.pair import Address, AddressName, Pair, Place, Server
-from domain.plan import Interrupted, Plan, compare_restored, plan
+from domain.plan import Interrupted, Plan, commands_to_restore, plan
 from domain.request import REQUEST_KEYS, Request, read_request
 from tests.unit.example_pair import BITTYBOT, STRANGER, TAO, WEB, address, place
 
@@ -113,7 +113,7 @@ def test_a_plan_in_json_has_exactly_what_the_states_read() -> None:
 def test_the_commands_after_a_failed_rollback_make_the_pair_sound() -> None:
     for situation, live in product(SITUATIONS, WEB.servers):
         places = place(live), place(WEB.other(live))
-        commands = compare_restored(*places, *situation.addresses).commands
+        commands = commands_to_restore(*places, *situation.addresses)
         after = situation.after(" && ".join(commands))
         assert (after.production, after.staging) == places, situation
         assert (commands == []) == (after == situation), situation

@@ -18,26 +18,16 @@ CUT_OVER = planned()
 REPAIR = planned(staging=None, asked=BITTYBOT)
 REPAIR_AND_CUT_OVER = planned(staging=None, asked=TAO)
 SECONDARY = {BITTYBOT: "10.0.0.11", TAO: "10.0.0.21"}
-FOREIGN: dict[str, Any] = {
-    "public_ip": "203.0.113.7",
-    "allocation_id": "eipalloc-0dddd",
-    "association_id": "eipassoc-7",
-}
-OTHER_TEAM: dict[str, Any] = {**FOREIGN, "owner": "123456789012"}
-AUTO_ASSIGNED: dict[str, Any] = {"public_ip": "203.0.113.8", "owner": "amazon"}
+OTHER_TEAM: Any = {"public_ip": "203.0.113.7", "association_id": "eipassoc-7", "owner": "123456789012"}
+AUTO_ASSIGNED: Any = {"public_ip": "203.0.113.8", "owner": "amazon"}
 
 
 def interface(server: Server, *, second: dict[str, Any] | None = None, **primary: Any) -> NetworkInterface:
     """The interface of a server, with two private addresses, and the public addresses of the pair on the primary."""
     elastic = {BITTYBOT: "198.51.100.1", TAO: "198.51.100.2"}[server]
     of_primary: dict[str, Any] = {"public_ip": elastic, "owner": "123456789012", **primary}
-    return NetworkInterface(
-        f"eni-of-{server.name}",
-        (
-            PrivateAddress(PRIMARY[server], **of_primary),
-            PrivateAddress(SECONDARY[server], is_primary=False, **(second or {})),
-        ),
-    )
+    secondary = PrivateAddress(SECONDARY[server], is_primary=False, **(second or {}))
+    return NetworkInterface(f"eni-of-{server.name}", (PrivateAddress(PRIMARY[server], **of_primary), secondary))
 
 
 def instance(*interfaces: NetworkInterface, state: str = "running") -> Instance:
@@ -46,13 +36,8 @@ def instance(*interfaces: NetworkInterface, state: str = "running") -> Instance:
 
 def picture(bittybot: Instance | None = None, tao: Instance | None = None, **more: Any) -> Picture:
     """Two running servers, unless one is described."""
-    return Picture(
-        {
-            BITTYBOT.instance_id: bittybot or instance(interface(BITTYBOT)),
-            TAO.instance_id: tao or instance(interface(TAO)),
-        },
-        **more,
-    )
+    instances = bittybot or instance(interface(BITTYBOT)), tao or instance(interface(TAO))
+    return Picture(dict(zip((BITTYBOT.instance_id, TAO.instance_id), instances, strict=True)), **more)
 
 
 def refusal(plan: Plan, picture: Picture) -> str:
@@ -73,9 +58,8 @@ def test_a_plan_that_everything_is_fit_for_is_completed_with_both_places(plan: P
 
 
 def test_the_places_are_the_private_addresses_that_the_addresses_stand_on() -> None:
-    secondary = plan(
-        Request(WEB), address("production", BITTYBOT, SECONDARY[BITTYBOT]), address("staging", TAO, SECONDARY[TAO])
-    )
+    addresses = address("production", BITTYBOT, SECONDARY[BITTYBOT]), address("staging", TAO, SECONDARY[TAO])
+    secondary = plan(Request(WEB), *addresses)
     assert complete(secondary, picture()) == secondary
 
 
@@ -92,10 +76,7 @@ def test_staging_goes_where_an_interrupted_execution_had_it_or_else_to_the_prima
     recorded: dict[str, str], private_ip: str
 ) -> None:
     assert complete(REPAIR, picture(), private_ips=recorded).idle == place(TAO, private_ip)
-
-
-def test_where_staging_stands_counts_more_than_a_record() -> None:
-    assert complete(CUT_OVER, picture(), private_ips={"tao": SECONDARY[TAO]}).idle == place(TAO)
+    assert complete(CUT_OVER, picture(), private_ips=recorded).idle == place(TAO), "where staging stands counts more"
 
 
 # The instances.
@@ -132,18 +113,12 @@ def with_tao_on(network_interface_id: str) -> Plan:
     return replace(CUT_OVER, idle=replace(CUT_OVER.idle, server=tao))
 
 
-@pytest.mark.parametrize(
-    ("interfaces", "message"),
-    [
-        ([], "tao (i-0bbbbbbbb) has 0 network interfaces (none), and"),
-        ([ETH0, ETH1], "tao (i-0bbbbbbbb) has 2 network interfaces (eni-0, eni-1), and"),
-    ],
-)
+@pytest.mark.parametrize(("interfaces", "attached"), [([], "none"), ([ETH0, ETH1], "eni-0, eni-1")])
 def test_a_server_needs_one_network_interface_or_one_that_is_configured(
-    interfaces: list[NetworkInterface], message: str
+    interfaces: list[NetworkInterface], attached: str
 ) -> None:
     refused = refusal(CUT_OVER, picture(tao=instance(*interfaces)))
-    assert refused.startswith(message)
+    assert refused.startswith(f"tao (i-0bbbbbbbb) has {len(interfaces)} network interfaces ({attached}), and")
     assert "Say which one is meant, with networkInterfaces in cdk.json, and deploy." in refused
 
 
@@ -152,30 +127,26 @@ def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None
     two_interfaces = picture(tao=instance(occupied, ETH1))
     complete(with_tao_on("eni-1"), two_interfaces)
     assert "203.0.113.7" in refusal(with_tao_on("eni-0"), two_interfaces)
-    assert "does not have the network interface eni-2 of cdk.json; attached: eni-0, eni-1." in refusal(
-        with_tao_on("eni-2"), two_interfaces
-    )
-
-
-def test_an_interface_that_is_configured_and_not_attached_is_refused_though_another_one_is() -> None:
-    assert "attached: eni-0." in refusal(with_tao_on("eni-2"), picture(tao=instance(ETH0)))
+    not_attached = "does not have the network interface eni-2 of cdk.json; attached: eni-0"
+    assert f"{not_attached}, eni-1." in refusal(with_tao_on("eni-2"), two_interfaces)
+    assert f"{not_attached}." in refusal(with_tao_on("eni-2"), picture(tao=instance(ETH0)))
 
 
 # Someone else's Elastic IP is never displaced.
 
 
-@pytest.mark.parametrize("plan", [REPAIR, REPAIR_AND_CUT_OVER], ids=lambda plan: plan.decision)
-def test_another_teams_elastic_ip_where_staging_would_go_is_refused_with_the_command_that_takes_it_off(
-    plan: Plan,
+@pytest.mark.parametrize(
+    ("plan", "server"),
+    [(REPAIR, TAO), (REPAIR_AND_CUT_OVER, TAO), (CUT_OVER, BITTYBOT)],
+    ids=["repair", "repair and cut over", "where production is until the cutover"],
+)
+def test_another_teams_elastic_ip_where_an_address_goes_is_refused_with_the_command_that_takes_it_off(
+    plan: Plan, server: Server
 ) -> None:
-    message = refusal(plan, picture(tao=instance(interface(TAO, **OTHER_TEAM))))
-    assert message.startswith("tao (i-0bbbbbbbb) holds the Elastic IP 203.0.113.7 on its private address 10.0.0.20.")
+    message = refusal(plan, picture(**{server.name: instance(interface(server, **OTHER_TEAM))}))
+    assert message.startswith(f"{server} holds the Elastic IP 203.0.113.7 on its private address {PRIMARY[server]}. It")
     assert "It is not one of pair web" in message
     assert "aws ec2 disassociate-address --association-id eipassoc-7" in message
-
-
-def test_another_teams_elastic_ip_where_production_has_just_been_is_refused() -> None:
-    assert "10.0.0.10" in refusal(CUT_OVER, picture(bittybot=instance(interface(BITTYBOT, **OTHER_TEAM))))
 
 
 def test_another_teams_elastic_ip_on_another_private_address_is_no_obstacle() -> None:
@@ -208,11 +179,11 @@ def test_a_public_address_that_ec2_assigned_makes_room() -> None:
 def test_addresses_in_different_border_groups_cannot_change_places(
     production: str | None, staging: str | None, differ: bool
 ) -> None:
-    grouped = replace(
-        CUT_OVER,
-        production=replace(CUT_OVER.production, border_group=production),
-        staging=replace(CUT_OVER.staging, border_group=staging),
+    addresses = address("production", BITTYBOT), address("staging", TAO)
+    in_groups = (
+        replace(each, border_group=group) for each, group in zip(addresses, (production, staging), strict=True)
     )
+    grouped = plan(Request(WEB), *in_groups)
     if not differ:
         complete(grouped, picture())
         return

@@ -3,57 +3,23 @@
 Each test is a row of docs/emulators.md.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from mypy_boto3_ec2 import EC2Client
 
 from local.ec2 import REGION
 from local.network_interfaces import BORDER_GROUP_TAG, LOCAL_ZONE, HostnameType
-from tests.unit.emulated_ec2 import (
-    FORMS,
-    address,
-    emulated_ec2,
-    error_code,
-    interface_of,
-    launch,
-    network_interface,
-    private_ips,
-)
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
+from tests.unit.emulated_ec2 import address, error_code, interface_of, launch, network_interface, private_ips
 
 BOSTON = "us-east-1-bos-1"
 DUAL_STACK: HostnameType = "public-dual-stack-dns-name"
 
 
-@pytest.fixture(params=FORMS, scope="module")
-def client(request: pytest.FixtureRequest) -> "Iterator[EC2Client]":
-    with emulated_ec2(request.param) as client:
-        yield client
-
-
-@pytest.fixture
-def production(client: "EC2Client") -> str:
-    return client.allocate_address(Address="127.0.0.10")["AllocationId"]
-
-
-@pytest.fixture
-def staging(client: "EC2Client") -> str:
-    return client.allocate_address(Address="127.0.0.11")["AllocationId"]
-
-
-@pytest.fixture
-def instance(client: "EC2Client") -> str:
-    """A running instance whose one interface has two private addresses."""
-    return launch(client, SecondaryPrivateIpAddressCount=1)
-
-
 # Network border groups.
 
 
-def test_an_address_is_in_the_border_group_that_it_was_allocated_in(client: "EC2Client", production: str) -> None:
+def test_an_address_is_in_the_border_group_that_it_was_allocated_in(client: EC2Client, production: str) -> None:
     in_boston = client.allocate_address(NetworkBorderGroup=BOSTON)
     assert in_boston["NetworkBorderGroup"] == BOSTON
     assert address(client, in_boston["AllocationId"])["NetworkBorderGroup"] == BOSTON
@@ -62,7 +28,7 @@ def test_an_address_is_in_the_border_group_that_it_was_allocated_in(client: "EC2
 
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
 def test_an_address_of_another_border_group_is_refused_and_its_dry_run_is_not(
-    client: "EC2Client", instance: str, by: str
+    client: EC2Client, instance: str, by: str
 ) -> None:
     in_boston = client.allocate_address(NetworkBorderGroup=BOSTON)["AllocationId"]
     target: Any = {"InstanceId": instance} if by == "InstanceId" else {by: interface_of(client, instance)[by]}
@@ -76,7 +42,7 @@ def test_an_address_of_another_border_group_is_refused_and_its_dry_run_is_not(
 
 
 def test_an_instance_in_a_local_zone_takes_the_addresses_of_its_border_group_only(
-    client: "EC2Client", production: str
+    client: EC2Client, production: str
 ) -> None:
     vpc = client.describe_vpcs()["Vpcs"][0]["VpcId"]
     subnet = client.create_subnet(VpcId=vpc, CidrBlock="172.31.240.0/24", AvailabilityZone=LOCAL_ZONE.name)["Subnet"]
@@ -90,19 +56,17 @@ def test_an_instance_in_a_local_zone_takes_the_addresses_of_its_border_group_onl
     assert LOCAL_ZONE.name not in [zone["ZoneName"] for zone in zones]
 
 
-def test_a_zone_shows_the_border_group_of_its_interfaces(client: "EC2Client") -> None:
+def test_a_zone_shows_the_border_group_of_its_interfaces(client: EC2Client) -> None:
     names = ["us-east-1a", "us-east-1b", LOCAL_ZONE.name]
     zones = client.describe_availability_zones(ZoneNames=names)["AvailabilityZones"]
-    assert {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones} == dict(
-        zip(names, [REGION, REGION, BOSTON], strict=True)
-    )
-    assert [
-        zone["ZoneName"] for zone in client.describe_availability_zones(ZoneNames=names[2:])["AvailabilityZones"]
-    ] == (names[2:])
+    groups = {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones}
+    assert groups == dict(zip(names, [REGION, REGION, BOSTON], strict=True))
+    (boston,) = client.describe_availability_zones(ZoneNames=names[2:])["AvailabilityZones"]
+    assert boston["ZoneName"] == LOCAL_ZONE.name
 
 
 def test_a_tag_puts_an_address_or_an_interface_into_another_border_group(
-    client: "EC2Client", production: str, instance: str
+    client: EC2Client, production: str, instance: str
 ) -> None:
     tags: Any = [{"Key": BORDER_GROUP_TAG, "Value": BOSTON}]
     client.create_tags(Resources=[production], Tags=tags)
@@ -117,14 +81,12 @@ def test_a_tag_puts_an_address_or_an_interface_into_another_border_group(
 # Public hostnames.
 
 
-def test_every_interface_shows_its_public_hostname(client: "EC2Client", production: str, instance: str) -> None:
+def test_every_interface_shows_its_public_hostname(client: EC2Client, production: str, instance: str) -> None:
     client.associate_address(AllocationId=production, InstanceId=instance)
     eni = interface_of(client, instance)["NetworkInterfaceId"]
     ipv4 = {"PublicIpv4DnsName": "ec2-127-0-0-10.compute-1.amazonaws.com"}
-    assert network_interface(client, eni)["PublicIpDnsNameOptions"] == {
-        "DnsHostnameType": "public-ipv4-dns-name",
-        **ipv4,
-    }
+    options: Any = network_interface(client, eni)["PublicIpDnsNameOptions"]
+    assert options == {"DnsHostnameType": "public-ipv4-dns-name", **ipv4}
 
     assert client.modify_public_ip_dns_name_options(NetworkInterfaceId=eni, HostnameType=DUAL_STACK)["Successful"]
     options = network_interface(client, eni)["PublicIpDnsNameOptions"]
@@ -138,7 +100,7 @@ def test_every_interface_shows_its_public_hostname(client: "EC2Client", producti
     assert names.keys() == {"PublicIpv4DnsName", "PublicIpv6DnsName", "PublicDualStackDnsName"}
 
 
-def test_a_public_hostname_is_of_a_known_type_and_of_a_known_interface(client: "EC2Client", instance: str) -> None:
+def test_a_public_hostname_is_of_a_known_type_and_of_a_known_interface(client: EC2Client, instance: str) -> None:
     eni = interface_of(client, instance)["NetworkInterfaceId"]
     wrong: Any = "public"
 
@@ -154,7 +116,7 @@ def test_a_public_hostname_is_of_a_known_type_and_of_a_known_interface(client: "
 
 
 def test_the_last_public_address_of_a_dual_stack_hostname_cannot_be_disassociated_and_its_dry_run_can(
-    client: "EC2Client", production: str, staging: str, instance: str
+    client: EC2Client, production: str, staging: str, instance: str
 ) -> None:
     association = client.associate_address(AllocationId=production, InstanceId=instance)["AssociationId"]
     shown = interface_of(client, instance)
@@ -174,7 +136,7 @@ def test_the_last_public_address_of_a_dual_stack_hostname_cannot_be_disassociate
 
 
 def test_an_address_that_is_not_the_primary_one_leaves_a_dual_stack_hostname(
-    client: "EC2Client", production: str, instance: str
+    client: EC2Client, production: str, instance: str
 ) -> None:
     shown = interface_of(client, instance)
     client.modify_public_ip_dns_name_options(NetworkInterfaceId=shown["NetworkInterfaceId"], HostnameType=DUAL_STACK)
@@ -186,7 +148,7 @@ def test_an_address_that_is_not_the_primary_one_leaves_a_dual_stack_hostname(
 
 
 def test_the_last_public_address_of_a_dual_stack_hostname_may_move_elsewhere(
-    client: "EC2Client", production: str, instance: str
+    client: EC2Client, production: str, instance: str
 ) -> None:
     client.associate_address(AllocationId=production, InstanceId=instance)
     eni = interface_of(client, instance)["NetworkInterfaceId"]

@@ -3,15 +3,15 @@
 Each test is a row of docs/emulators.md.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from mypy_boto3_ec2 import EC2Client
 
 from tests.unit.emulated_ec2 import (
-    FORMS,
+    PRODUCTION,
+    STAGING,
     address,
-    emulated_ec2,
     error_code,
     interface_of,
     launch,
@@ -20,36 +20,9 @@ from tests.unit.emulated_ec2 import (
     public_ips,
 )
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
-
-PRODUCTION, STAGING = "127.0.0.10", "127.0.0.11"
-
-
-@pytest.fixture(params=FORMS, scope="module")
-def client(request: pytest.FixtureRequest) -> "Iterator[EC2Client]":
-    with emulated_ec2(request.param) as client:
-        yield client
-
 
 @pytest.fixture
-def production(client: "EC2Client") -> str:
-    return client.allocate_address(Address=PRODUCTION)["AllocationId"]
-
-
-@pytest.fixture
-def staging(client: "EC2Client") -> str:
-    return client.allocate_address(Address=STAGING)["AllocationId"]
-
-
-@pytest.fixture
-def instance(client: "EC2Client") -> str:
-    """A running instance whose one interface has two private addresses."""
-    return launch(client, SecondaryPrivateIpAddressCount=1)
-
-
-@pytest.fixture
-def both(client: "EC2Client", production: str, staging: str, instance: str) -> str:
+def both(client: EC2Client, production: str, staging: str, instance: str) -> str:
     """The interface of the instance, with production on its second private address and staging on the first."""
     interface = interface_of(client, instance)
     client.associate_address(AllocationId=staging, InstanceId=instance)
@@ -57,7 +30,7 @@ def both(client: "EC2Client", production: str, staging: str, instance: str) -> s
     return str(interface["NetworkInterfaceId"])
 
 
-def attach(client: "EC2Client", instance_id: str) -> str:
+def attach(client: EC2Client, instance_id: str) -> str:
     """Attach a second network interface to an instance; its id."""
     subnet = interface_of(client, instance_id)["SubnetId"]
     created = client.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
@@ -65,31 +38,19 @@ def attach(client: "EC2Client", instance_id: str) -> str:
     return created
 
 
-@pytest.mark.parametrize(
-    "specification",
-    [
-        {"SecondaryPrivateIpAddressCount": 2},
-        {
-            "PrivateIpAddresses": [
-                {"PrivateIpAddress": "172.31.0.20", "Primary": True},
-                {"PrivateIpAddress": "172.31.0.21", "Primary": False},
-                {"PrivateIpAddress": "172.31.0.22", "Primary": False},
-            ]
-        },
-    ],
-    ids=["a number", "a list"],
-)
-def test_an_instance_is_launched_with_the_private_addresses_that_it_was_to_have(
-    client: "EC2Client", specification: Any
-) -> None:
-    interface = interface_of(client, launch(client, **specification))
-    asked_for = [each["PrivateIpAddress"] for each in specification.get("PrivateIpAddresses", [])]
-    assert private_ips(interface) == asked_for or (not asked_for and len(set(private_ips(interface))) == 3)
-    assert [each["Primary"] for each in interface["PrivateIpAddresses"]] == [True, False, False]
-    assert interface["PrivateIpAddress"] == private_ips(interface)[0]
+def test_an_instance_is_launched_with_the_private_addresses_that_it_was_to_have(client: EC2Client) -> None:
+    listed = ["172.31.0.20", "172.31.0.21", "172.31.0.22"]
+    addresses = [{"PrivateIpAddress": each, "Primary": each == listed[0]} for each in listed]
+    by_list = interface_of(client, launch(client, PrivateIpAddresses=addresses))
+    by_number = interface_of(client, launch(client, SecondaryPrivateIpAddressCount=2))
+    assert private_ips(by_list) == listed
+    assert len(set(private_ips(by_number))) == 3
+    for interface in (by_list, by_number):
+        assert [each["Primary"] for each in interface["PrivateIpAddresses"]] == [True, False, False]
+        assert interface["PrivateIpAddress"] == private_ips(interface)[0]
 
 
-def test_a_private_address_that_was_assigned_later_takes_an_elastic_ip(client: "EC2Client", production: str) -> None:
+def test_a_private_address_that_was_assigned_later_takes_an_elastic_ip(client: EC2Client, production: str) -> None:
     instance = launch(client)
     eni = interface_of(client, instance)["NetworkInterfaceId"]
     answer = client.assign_private_ip_addresses(NetworkInterfaceId=eni, SecondaryPrivateIpAddressCount=1)
@@ -100,7 +61,7 @@ def test_a_private_address_that_was_assigned_later_takes_an_elastic_ip(client: "
 
 
 def test_each_private_address_shows_the_elastic_ip_that_is_on_it(
-    client: "EC2Client", production: str, staging: str, instance: str, both: str
+    client: EC2Client, production: str, staging: str, instance: str, both: str
 ) -> None:
     in_instances, in_interfaces = interface_of(client, instance), network_interface(client, both)
     for interface in (in_instances, in_interfaces):
@@ -114,7 +75,7 @@ def test_each_private_address_shows_the_elastic_ip_that_is_on_it(
     ]
 
 
-def test_two_allocations_of_one_public_address_are_told_apart(client: "EC2Client", production: str) -> None:
+def test_two_allocations_of_one_public_address_are_told_apart(client: EC2Client, production: str) -> None:
     again = client.allocate_address(Address=PRODUCTION)["AllocationId"]
     instance, other = launch(client), launch(client)
     client.associate_address(AllocationId=again, InstanceId=instance)
@@ -124,7 +85,7 @@ def test_two_allocations_of_one_public_address_are_told_apart(client: "EC2Client
 
 
 def test_an_interface_whose_second_private_address_has_the_elastic_ip_keeps_its_automatic_one(
-    client: "EC2Client", production: str, instance: str
+    client: EC2Client, production: str, instance: str
 ) -> None:
     before = interface_of(client, instance)
     association = client.associate_address(
@@ -141,7 +102,7 @@ def test_an_interface_whose_second_private_address_has_the_elastic_ip_keeps_its_
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
 @pytest.mark.parametrize("place", [0, 1])
 def test_an_address_displaces_only_what_is_on_the_private_address_that_it_is_put_on(
-    client: "EC2Client", production: str, staging: str, instance: str, both: str, by: str, place: int
+    client: EC2Client, production: str, staging: str, instance: str, both: str, by: str, place: int
 ) -> None:
     target: Any = {"InstanceId": instance} if by == "InstanceId" else {"NetworkInterfaceId": both}
     third = client.allocate_address(Address="127.0.0.12")["AllocationId"]
@@ -155,7 +116,7 @@ def test_an_address_displaces_only_what_is_on_the_private_address_that_it_is_put
 
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
 def test_an_address_is_put_on_the_primary_private_address_unless_the_call_names_another(
-    client: "EC2Client", production: str, instance: str, by: str
+    client: EC2Client, production: str, instance: str, by: str
 ) -> None:
     interface = interface_of(client, instance)
     target: Any = {"InstanceId": instance} if by == "InstanceId" else {by: interface[by]}
@@ -164,24 +125,21 @@ def test_an_address_is_put_on_the_primary_private_address_unless_the_call_names_
 
 
 def test_an_address_moves_from_one_private_address_of_an_interface_to_the_other(
-    client: "EC2Client", production: str, staging: str, instance: str, both: str
+    client: EC2Client, production: str, staging: str, instance: str, both: str
 ) -> None:
     client.associate_address(AllocationId=production, NetworkInterfaceId=both)
     assert public_ips(network_interface(client, both)) == [PRODUCTION, None]
     assert "AssociationId" not in address(client, staging)
 
 
-def test_a_private_address_of_another_interface_is_refused(client: "EC2Client", production: str, instance: str) -> None:
-    elsewhere = interface_of(client, launch(client))["PrivateIpAddress"]
-
-    def associate() -> object:
-        return client.associate_address(AllocationId=production, InstanceId=instance, PrivateIpAddress=elsewhere)
-
-    assert error_code(associate) == "InvalidParameterValue"
+def test_a_private_address_of_another_interface_is_refused(client: EC2Client, production: str, instance: str) -> None:
+    target: Any = {"InstanceId": instance, "PrivateIpAddress": interface_of(client, launch(client))["PrivateIpAddress"]}
+    code = error_code(lambda: client.associate_address(AllocationId=production, **target))
+    assert code == "InvalidParameterValue"
 
 
 def test_a_private_address_that_is_unassigned_gives_its_elastic_ip_back(
-    client: "EC2Client", production: str, staging: str, both: str
+    client: EC2Client, production: str, staging: str, both: str
 ) -> None:
     second = private_ips(network_interface(client, both))[1]
     client.unassign_private_ip_addresses(NetworkInterfaceId=both, PrivateIpAddresses=[second])
@@ -193,7 +151,7 @@ def test_a_private_address_that_is_unassigned_gives_its_elastic_ip_back(
 
 
 def test_all_elastic_ips_of_an_interface_stay_through_a_stop_and_a_start(
-    client: "EC2Client", instance: str, both: str
+    client: EC2Client, instance: str, both: str
 ) -> None:
     client.stop_instances(InstanceIds=[instance])
     assert public_ips(network_interface(client, both)) == [STAGING, PRODUCTION]
@@ -202,7 +160,7 @@ def test_all_elastic_ips_of_an_interface_stay_through_a_stop_and_a_start(
 
 
 def test_a_terminated_instance_gives_all_its_elastic_ips_back_with_its_interface(
-    client: "EC2Client", production: str, staging: str, instance: str, both: str
+    client: EC2Client, production: str, staging: str, instance: str, both: str
 ) -> None:
     client.terminate_instances(InstanceIds=[instance])
     client.terminate_instances(InstanceIds=[instance])
@@ -214,7 +172,7 @@ def test_a_terminated_instance_gives_all_its_elastic_ips_back_with_its_interface
 
 
 def test_an_interface_that_was_attached_later_outlives_its_instance_with_its_elastic_ip(
-    client: "EC2Client", production: str
+    client: EC2Client, production: str
 ) -> None:
     instance = launch(client)
     eni = attach(client, instance)
@@ -225,7 +183,7 @@ def test_an_interface_that_was_attached_later_outlives_its_instance_with_its_ela
     assert "InstanceId" not in address(client, production)
 
 
-def test_an_address_is_on_the_instance_that_its_interface_is_attached_to(client: "EC2Client", production: str) -> None:
+def test_an_address_is_on_the_instance_that_its_interface_is_attached_to(client: EC2Client, production: str) -> None:
     instance = launch(client)
     eni = attach(client, instance)
     client.associate_address(AllocationId=production, NetworkInterfaceId=eni)
@@ -238,7 +196,7 @@ def test_an_address_is_on_the_instance_that_its_interface_is_attached_to(client:
 
 
 def test_releasing_an_address_disassociates_it_in_the_default_vpc_and_is_refused_in_another(
-    client: "EC2Client", production: str, staging: str, instance: str
+    client: EC2Client, production: str, staging: str, instance: str
 ) -> None:
     client.associate_address(AllocationId=production, InstanceId=instance)
     client.release_address(AllocationId=production)
@@ -251,22 +209,15 @@ def test_releasing_an_address_disassociates_it_in_the_default_vpc_and_is_refused
     assert error_code(lambda: client.release_address(AllocationId=staging)) == "InvalidIPAddress.InUse"
 
 
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("allocation-id", "AllocationId"),
-        ("association-id", "AssociationId"),
-        ("instance-id", "InstanceId"),
-        ("network-border-group", "NetworkBorderGroup"),
-        ("network-interface-id", "NetworkInterfaceId"),
-        ("network-interface-owner-id", "NetworkInterfaceOwnerId"),
-        ("private-ip-address", "PrivateIpAddress"),
-        ("public-ip", "PublicIp"),
-    ],
-)
+OF_THE_ADDRESS = ("allocation-id", "association-id", "public-ip", "network-border-group")
+OF_ITS_PLACE = ("instance-id", "network-interface-id", "network-interface-owner-id", "private-ip-address")
+
+
+@pytest.mark.parametrize("name", OF_THE_ADDRESS + OF_ITS_PLACE)
 def test_addresses_are_filtered_by_what_they_are_and_where(
-    client: "EC2Client", production: str, staging: str, both: str, name: str, key: str
+    client: EC2Client, production: str, staging: str, both: str, name: str
 ) -> None:
+    key = "".join(word.capitalize() for word in name.split("-"))
     three = [production, staging, client.allocate_address(NetworkBorderGroup="us-east-1-bos-1")["AllocationId"]]
     described = {each: address(client, each) for each in three}
     for wanted in described.values():
@@ -277,7 +228,7 @@ def test_addresses_are_filtered_by_what_they_are_and_where(
             assert {each["AllocationId"] for each in shown} == expected
 
 
-def test_addresses_are_filtered_by_their_tags(client: "EC2Client", production: str, staging: str) -> None:
+def test_addresses_are_filtered_by_their_tags(client: EC2Client, production: str, staging: str) -> None:
     client.create_tags(Resources=[production], Tags=[{"Key": "Name", "Value": production}])
     shown = client.describe_addresses(Filters=[{"Name": "tag:Name", "Values": [production]}])["Addresses"]
     assert [each["AllocationId"] for each in shown] == [production]

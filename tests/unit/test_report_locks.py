@@ -42,10 +42,6 @@ def lock(client: Any, pair: str, *, seconds: float, **more: str) -> None:
     client.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in item.items()})
 
 
-def held(pair: str, since: str) -> Lock:
-    return Lock(pair, "arn", since, "tao")
-
-
 def test_without_locks_the_age_is_0_so_that_the_alarm_has_data(
     dynamodb: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,30 +61,27 @@ def test_the_age_of_every_lock_is_reported_by_its_pair_and_that_of_the_oldest(
     assert metrics["LockAge", ("web",)] == pytest.approx((60,), abs=10)
 
 
-def test_a_table_of_several_pages_is_read_to_its_end(dynamodb: Any) -> None:
+def test_a_table_of_several_pages_is_read_to_its_end_with_the_locks_that_were_just_taken(dynamodb: Any) -> None:
     for number in range(5):
         lock(dynamodb, f"pair-{number}", seconds=number, server="x" * 390_000)
-    pages = list(dynamodb.get_paginator("scan").paginate(TableName=TABLE))
-    assert len(pages) > 1
-    assert len(held_locks(dynamodb, TABLE)) == 5
-
-
-def test_a_lock_that_was_just_taken_is_read(dynamodb: Any) -> None:
     asked: list[Any] = []
     dynamodb.meta.events.register("before-parameter-build.dynamodb.Scan", lambda params, **_: asked.append(params))
-    held_locks(dynamodb, TABLE)
-    assert [params["ConsistentRead"] for params in asked] == [True]
+    assert len(held_locks(dynamodb, TABLE)) == 5
+    assert len(asked) > 1
+    assert all(params["ConsistentRead"] for params in asked)
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "2026-01-02T03:04:05"])
 def test_a_lock_without_a_time_does_not_hide_the_others(since: str) -> None:
-    oldest, web = metrics_of([held("api", since), held("web", "2026-01-02T03:03:05.500Z")], NOW)
+    oldest, web = metrics_of(
+        [Lock("api", "arn", since, "tao"), Lock("web", "arn", "2026-01-02T03:03:05.500Z", "tao")], NOW
+    )
     assert (oldest.values, dict(oldest.dimensions[0])) == ((59.5,), {})
     assert (web.values, dict(web.dimensions[0])) == ((59.5,), {"pair": "web"})
 
 
 def test_a_lock_of_a_clock_that_is_ahead_is_new() -> None:
-    oldest, *_ = metrics_of([held("web", "2026-01-02T03:04:06Z")], NOW)
+    oldest, *_ = metrics_of([Lock("web", "arn", "2026-01-02T03:04:06Z", "tao")], NOW)
     assert oldest.values == (0,)
 
 

@@ -1,23 +1,20 @@
 """What EC2 shows of the two servers of a pair, and how long its status checks are waited for."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from aws.servers import SECONDS_BETWEEN_LOOKS, Servers
+from aws.servers import SECONDS_BETWEEN_LOOKS, STATUS_CHECKS, Servers
 from domain.errors import EC2Refused, EC2Throttled
 from domain.picture import NetworkInterface, PrivateAddress
 from tests.unit.example_pair import BITTYBOT, TAO, WEB
 
-STAGING = {
-    "PublicIp": "198.51.100.2",
-    "AllocationId": WEB.staging,
-    "AssociationId": "eipassoc-1",
-    "IpOwnerId": "123456789012",
-}
+STAGING = {"PublicIp": "198.51.100.2", "AssociationId": "eipassoc-1", "IpOwnerId": "123456789012"}
+
+
+NAMED = {"PublicDualStackDnsName": "i.ip.aws"}
 
 
 def error(code: str) -> ClientError:
@@ -46,11 +43,8 @@ class FakeEc2:
 
     def describe_instances(self, **parameters: Any) -> dict[str, Any]:
         self._called("DescribeInstances", **parameters)
-        instances = [
-            {"InstanceId": each, "State": {"Name": self.states.get(each, "running")}}
-            for each in parameters["InstanceIds"]
-        ]
-        return {"Reservations": [{"Instances": [instance]} for instance in instances]}
+        states = {each: {"Name": self.states.get(each, "running")} for each in parameters["InstanceIds"]}
+        return {"Reservations": [{"Instances": [{"InstanceId": each, "State": states[each]}]} for each in states]}
 
     def describe_network_interfaces(self, **parameters: Any) -> dict[str, Any]:
         self._called("DescribeNetworkInterfaces", **parameters)
@@ -59,11 +53,8 @@ class FakeEc2:
     def describe_availability_zones(self, **parameters: Any) -> dict[str, Any]:
         self._called("DescribeAvailabilityZones", **parameters)
         groups = {"us-east-1a": "us-east-1", "us-east-1-bos-1a": "us-east-1-bos-1"}
-        return {
-            "AvailabilityZones": [
-                {"ZoneName": each, "NetworkBorderGroup": groups[each]} for each in parameters["ZoneNames"]
-            ]
-        }
+        zones = [{"ZoneName": each, "NetworkBorderGroup": groups[each]} for each in parameters["ZoneNames"]]
+        return {"AvailabilityZones": zones}
 
     def describe_address_transfers(self, **parameters: Any) -> dict[str, Any]:
         self._called("DescribeAddressTransfers", **parameters)
@@ -121,20 +112,15 @@ def interface(name: str, instance_id: str, *addresses: Any, zone: str = "us-east
 
 def test_the_picture_shows_each_servers_state_and_its_own_interfaces(servers: Servers, ec2: FakeEc2) -> None:
     ec2.states[TAO.instance_id] = "stopped"
-    ec2.interfaces = [
-        interface("eni-2", TAO.instance_id),
-        interface("eni-0", BITTYBOT.instance_id),
-        interface("eni-1", TAO.instance_id),
-    ]
+    ec2.interfaces = [interface(f"eni-{n}", server.instance_id) for n, server in enumerate((TAO, BITTYBOT, TAO))]
     instances = servers.picture(with_border_groups=False).instances
     bittybot, tao = instances[BITTYBOT.instance_id], instances[TAO.instance_id]
-    assert (bittybot.state, set(bittybot.interfaces)) == ("running", {"eni-0"})
-    assert (tao.state, set(tao.interfaces)) == ("stopped", {"eni-1", "eni-2"})
+    assert (bittybot.state, set(bittybot.interfaces)) == ("running", {"eni-1"})
+    assert (tao.state, set(tao.interfaces)) == ("stopped", {"eni-0", "eni-2"})
     ids = [BITTYBOT.instance_id, TAO.instance_id]
     assert ec2.parameters["DescribeInstances"] == {"InstanceIds": ids}
-    assert ec2.parameters["DescribeNetworkInterfaces"] == {
-        "Filters": [{"Name": "attachment.instance-id", "Values": ids}]
-    }
+    attached = {"Name": "attachment.instance-id", "Values": ids}
+    assert ec2.parameters["DescribeNetworkInterfaces"] == {"Filters": [attached]}
 
 
 def interface_shown(servers: Servers, ec2: FakeEc2, *addresses: Any, **more: Any) -> NetworkInterface:
@@ -148,7 +134,7 @@ def test_an_interface_has_its_private_addresses_and_whose_public_address_is_on_e
 ) -> None:
     second = {"PrivateIpAddress": "10.0.0.11", "Primary": False, "Association": STAGING}
     shown = interface_shown(servers, ec2, {"PrivateIpAddress": "10.0.0.10", "Primary": True}, second)
-    public = PrivateAddress("10.0.0.11", False, "198.51.100.2", WEB.staging, "eipassoc-1", "123456789012")
+    public = PrivateAddress("10.0.0.11", False, "198.51.100.2", "eipassoc-1", "123456789012")
     assert shown.addresses == (PrivateAddress("10.0.0.10"), public)
     assert shown.primary == PrivateAddress("10.0.0.10")
 
@@ -156,9 +142,9 @@ def test_an_interface_has_its_private_addresses_and_whose_public_address_is_on_e
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"PublicDualStackDnsName": "i.ip.aws"}, "i.ip.aws"),
-        ({"PublicDualStackDnsName": "i.ip.aws", "DnsHostnameType": "public-dual-stack-dns-name"}, "i.ip.aws"),
-        ({"PublicDualStackDnsName": "i.ip.aws", "DnsHostnameType": "public-ipv4-dns-name"}, None),
+        (NAMED, "i.ip.aws"),
+        (NAMED | {"DnsHostnameType": "public-dual-stack-dns-name"}, "i.ip.aws"),
+        (NAMED | {"DnsHostnameType": "public-ipv4-dns-name"}, None),
         ({"PublicDualStackDnsName": ""}, None),
         ({}, None),
     ],
@@ -183,9 +169,8 @@ def test_the_border_group_of_an_interface_is_its_zones_and_takes_a_call_of_its_o
 def test_an_address_is_offered_to_another_account_while_the_transfer_is_pending(
     servers: Servers, ec2: FakeEc2, status: str, offered: bool
 ) -> None:
-    ec2.transfers = [
-        {"AllocationId": WEB.staging, "TransferAccountId": "210987654321", "AddressTransferStatus": status}
-    ]
+    transfer = {"AllocationId": WEB.staging, "TransferAccountId": "210987654321", "AddressTransferStatus": status}
+    ec2.transfers = [transfer]
     offers = servers.picture(with_border_groups=False).offered_to
     assert offers == ({WEB.staging: "210987654321"} if offered else {})
     assert ec2.parameters["DescribeAddressTransfers"] == {"AllocationIds": [WEB.production, WEB.staging]}
@@ -205,17 +190,10 @@ def wait(servers: Servers, within_seconds: float = 60) -> None:
     servers.wait_for_status_checks(TAO, within_seconds)
 
 
-@pytest.mark.parametrize(
-    ("check", "message"),
-    [
-        ("SystemStatus", "system status: impaired"),
-        ("InstanceStatus", "instance status: impaired"),
-        ("AttachedEbsStatus", "attached EBS status: impaired"),
-    ],
-)
-def test_an_impaired_server_is_refused_at_once(servers: Servers, ec2: FakeEc2, check: str, message: str) -> None:
+@pytest.mark.parametrize(("check", "in_words"), STATUS_CHECKS.items())
+def test_an_impaired_server_is_refused_at_once(servers: Servers, ec2: FakeEc2, check: str, in_words: str) -> None:
     ec2.statuses = [{"InstanceStatus": "initializing", check: "impaired"}]
-    with pytest.raises(EC2Refused, match=f"status checks of tao .* have failed .*{message}"):
+    with pytest.raises(EC2Refused, match=f"status checks of tao .* have failed .*{in_words}: impaired"):
         wait(servers)
     assert ec2.looks == 1
 
@@ -260,16 +238,10 @@ def test_a_look_that_is_throttled_while_the_checks_are_waited_for_is_made_again(
 
 # Every call may be refused or throttled.
 
-CALLS: dict[str, Callable[[Servers], object]] = {
-    "DescribeInstances": lambda servers: servers.picture(with_border_groups=False),
-    "DescribeNetworkInterfaces": lambda servers: servers.picture(with_border_groups=False),
-    "DescribeAvailabilityZones": lambda servers: servers.picture(with_border_groups=True),
-    "DescribeAddressTransfers": lambda servers: servers.picture(with_border_groups=False),
-    "DescribeInstanceStatus": wait,
-}
+OF_THE_PICTURE = ("Instances", "NetworkInterfaces", "AvailabilityZones", "AddressTransfers")
 
 
-@pytest.mark.parametrize("action", CALLS)
+@pytest.mark.parametrize("action", [f"Describe{what}" for what in (*OF_THE_PICTURE, "InstanceStatus")])
 @pytest.mark.parametrize(
     ("code", "kind"), [("UnauthorizedOperation", EC2Refused), ("RequestLimitExceeded", EC2Throttled)]
 )
@@ -278,4 +250,4 @@ def test_a_call_that_is_refused_is_named_and_one_that_is_throttled_may_be_tried_
 ) -> None:
     ec2.errors[action] = error(code)
     with pytest.raises(kind, match=f"{action} of .* failed with {code}"):
-        CALLS[action](servers)
+        wait(servers) if action == "DescribeInstanceStatus" else servers.picture(with_border_groups=True)

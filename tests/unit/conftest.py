@@ -1,0 +1,41 @@
+"""The emulated EC2 in both of its forms, with two addresses and an instance."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+from mypy_boto3_ec2 import EC2Client
+
+from local.address_semantics import restore_address_semantics
+from local.ec2 import REGION, Ec2
+from local.missing_actions import add_missing_actions
+from tests.unit.emulated_ec2 import PRODUCTION, STAGING, launch
+
+
+@pytest.fixture(params=("over HTTP", "in process"), scope="module")
+def client(request: pytest.FixtureRequest) -> Iterator[EC2Client]:
+    if request.param == "over HTTP":
+        with Ec2() as ec2:
+            yield ec2.client()
+        return
+    restore_address_semantics()
+    add_missing_actions()
+    with mock_aws():
+        yield boto3.client("ec2", REGION)
+
+
+@pytest.fixture
+def production(client: EC2Client) -> str:
+    return client.allocate_address(Address=PRODUCTION)["AllocationId"]
+
+
+@pytest.fixture
+def staging(client: EC2Client) -> str:
+    return client.allocate_address(Address=STAGING)["AllocationId"]
+
+
+@pytest.fixture
+def instance(client: EC2Client) -> str:
+    """A running instance whose one interface has two private addresses."""
+    return launch(client, SecondaryPrivateIpAddressCount=1)
