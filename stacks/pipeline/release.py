@@ -114,7 +114,7 @@ class Release(Construct):
             bucket,
             {
                 "AwsSolutions::AwsSolutions-S1": "Only this pipeline uses the bucket, for copies of its source that "
-                "expire; CloudTrail shows who starts the pipeline.",
+                "expire; CloudTrail shows who starts the pipeline."
             },
         )
         return bucket

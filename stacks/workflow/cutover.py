@@ -124,8 +124,7 @@ class Workflow(Construct):
         preflight = self._preflight(tasks)
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         measure_gap = tasks.measure_gap(
-            "MeasureGap",
-            comment="From now on, what the production address answers is measured. Nobody waits for it.",
+            "MeasureGap", comment="From now on, what the production address answers is measured. Nobody waits for it."
         )
         disassociate_staging = tasks.disassociate_staging(
             "DisassociateStaging",
@@ -202,8 +201,7 @@ class Workflow(Construct):
 
         health_check_live.next(decision)
         health_check_live.add_catch(
-            release,
-            assign={**preflight_failure(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
+            release, assign={**preflight_failure(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
         )
         repair_staging.next(decision)
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failure_after_repair())
@@ -251,10 +249,7 @@ class Workflow(Construct):
             self,
             "Preflight",
             comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
-            assign={
-                "answered": "{% $states.result[0].answered %}",
-                "warnings": "{% $states.result[0].warnings %}",
-            },
+            assign={"answered": "{% $states.result[0].answered %}", "warnings": "{% $states.result[0].warnings %}"},
         )
         preflight.branch(
             tasks.health_check_staging(
@@ -277,10 +272,7 @@ class Workflow(Construct):
                 to="idle",
             ).next(
                 tasks.rehearse_associate(
-                    "RehearseAssociateStaging",
-                    comment="Dry run: proves the permission.",
-                    address="staging",
-                    to="live",
+                    "RehearseAssociateStaging", comment="Dry run: proves the permission.", address="staging", to="live"
                 )
             )
         )

@@ -97,9 +97,7 @@ def put_event(scope: Construct, *, about: str) -> tasks.EventBridgePutEvents:
         comment="Puts an event on the default bus, for rules and programs.",
         entries=[
             tasks.EventBridgePutEventsEntry(
-                source=SOURCE,
-                detail_type=DETAIL_TYPE,
-                detail=sfn.TaskInput.from_text(jsonata(detail(about))),
+                source=SOURCE, detail_type=DETAIL_TYPE, detail=sfn.TaskInput.from_text(jsonata(detail(about)))
             )
         ],
         task_timeout=SERVICE_TIMEOUT,

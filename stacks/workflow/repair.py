@@ -76,10 +76,7 @@ class Repair(Construct):
         )
         text = tasks.DynamoAttributeValue.from_string
         nothing_to_repair = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
-        failure = {
-            "outcome": "RepairFailed",
-            "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {LOOK}"),
-        }
+        failure = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {LOOK}")}
 
         # The states.
 

@@ -85,9 +85,7 @@ class Rollback(Construct):
         restore_staging.add_catch(describe_restored, assign=also_failed)
         describe_restored.next(health_check_restored)
         describe_restored.add_catch(
-            release,
-            errors=["RollbackFailed"],
-            assign={"outcome": "RollbackFailed", "cause": jsonata(UNFINISHED)},
+            release, errors=["RollbackFailed"], assign={"outcome": "RollbackFailed", "cause": jsonata(UNFINISHED)}
         )
         describe_restored.add_catch(release, assign={"outcome": "RollbackFailed", "cause": jsonata(UNSEEN)})
         health_check_restored.next(release)

@@ -15,10 +15,7 @@ from stacks.cdk_nag import acknowledge_wildcards
 def executions_of(scope: IConstruct, name: str) -> str:
     """The ARN of all executions of the state machine of this name, in the scope's account and Region."""
     return Stack.of(scope).format_arn(
-        service="states",
-        resource="execution",
-        resource_name=f"{name}:*",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        service="states", resource="execution", resource_name=f"{name}:*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
 
 
@@ -29,10 +26,7 @@ def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[st
     """
     arns = [
         Stack.of(scope).format_arn(
-            service="states",
-            resource="stateMachine",
-            resource_name=name,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            service="states", resource="stateMachine", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
         )
         for name in names
     ]

@@ -99,10 +99,7 @@ def test_every_error_name_in_the_workflow_is_a_class_of_ours_or_one_of_aws(each_
 
 
 def test_every_class_of_ours_is_retried_caught_by_name_kept_or_told_in_a_cause(workflow: dict[str, Any]) -> None:
-    told_in_a_cause = {
-        "EC2Refused",
-        "ProductionUnhealthy",
-    }  # they only occur where every failure leads to the rollback
+    told_in_a_cause = {"EC2Refused", "ProductionUnhealthy"}  # they only occur where every failure leads to the rollback
     assert named_in(workflow) | set(REFUSALS) | told_in_a_cause >= OURS
 
 

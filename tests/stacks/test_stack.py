@@ -205,13 +205,7 @@ def test_the_pictures_are_those_of_the_workflows(
     assert drawn.read_text() == (PROJECT / "docs" / picture).read_text(), "run `make picture`"
 
 
-@pytest.mark.parametrize(
-    ("pairs", "says"),
-    [
-        ('{"web": {}}', "pairs.web.production"),
-        ("[", "not JSON"),
-    ],
-)
+@pytest.mark.parametrize(("pairs", "says"), [('{"web": {}}', "pairs.web.production"), ("[", "not JSON")])
 def test_a_bad_configuration_stops_the_synthesis_with_its_message_and_no_traceback(pairs: str, says: str) -> None:
     app = subprocess.run(
         [sys.executable, "app.py"],
