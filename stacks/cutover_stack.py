@@ -66,8 +66,6 @@ class CutoverStack(Stack):
         workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
         repair = Repair(self, "Repair", functions=functions, lock_table=lock_table, topic=topic, watched=WORKFLOW_NAME)
 
-        for machine in (workflow.state_machine, repair.state_machine):
-            topic.allow_encrypting(machine.role)
         Seeing(
             self,
             "Seeing",
@@ -78,12 +76,10 @@ class CutoverStack(Stack):
             repair=repair.state_machine,
         )
 
-        acknowledge_state_machine(workflow.state_machine, invokes=functions.all, describes=[WORKFLOW_NAME, REPAIR_NAME])
-        acknowledge_state_machine(
-            repair.state_machine,
-            invokes=[functions.describe_addresses, functions.associate_address],
-            describes=[WORKFLOW_NAME, REPAIR_NAME],
-        )
+        repair_invokes = [functions.describe_addresses, functions.associate_address]
+        for machine, invokes in ((workflow.state_machine, functions.all), (repair.state_machine, repair_invokes)):
+            topic.allow_encrypting(machine.role)
+            acknowledge_state_machine(machine, invokes=invokes, describes=[WORKFLOW_NAME, REPAIR_NAME])
 
         for name, pair in pairs.items():
             ssm.StringParameter(
