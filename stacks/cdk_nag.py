@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from constructs import IConstruct
+from constructs import Construct, IConstruct
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
@@ -41,3 +42,10 @@ def _in_words(resource: Any) -> str:
             return str(separator).join(_in_words(part) for part in parts)
         case _:
             raise ValueError(f"{resource} is no ARN that cdk-nag can name")
+
+
+def rule(scope: Construct, construct_id: str, *, lost: str, **options: Any) -> events.Rule:
+    """A rule of EventBridge. `lost` says why an event that it could not deliver is kept nowhere."""
+    made = events.Rule(scope, construct_id, **options)
+    acknowledge(made, {"Serverless::Serverless-EventBusDLQ": lost})
+    return made

@@ -64,13 +64,7 @@ class CiAccess(Construct):
         ):
             self.role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
         acknowledge_wildcards(
-            self.role,
-            {
-                "*": ANY_ADDRESS,
-                **dict.fromkeys(either, EXECUTIONS),
-                described: ANY_ID,
-                f"{path}/*": ANY_PAIR,
-            },
+            self.role, {"*": ANY_ADDRESS, **dict.fromkeys(either, EXECUTIONS), described: ANY_ID, f"{path}/*": ANY_PAIR}
         )
         CfnOutput(stack, "CiRoleArn", value=self.role.role_arn)
 
@@ -81,9 +75,5 @@ class CiAccess(Construct):
                 service="iam", region="", resource="oidc-provider", resource_name=trust.issuer
             )
         return iam.OidcProviderNative(
-            self,
-            "Provider",
-            url=trust.url,
-            client_ids=[trust.audience],
-            removal_policy=RemovalPolicy.RETAIN,
+            self, "Provider", url=trust.url, client_ids=[trust.audience], removal_policy=RemovalPolicy.RETAIN
         ).oidc_provider_arn

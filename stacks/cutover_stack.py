@@ -10,11 +10,10 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge
 from stacks.ci_access import CiAccess
 from stacks.configuration.ci_access import Trust
 from stacks.configuration.pairs import Pair, Vpc, placeholder_ids
-from stacks.functions.functions import LAST_CALL, Functions
+from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import ALARMS, Seeing
 from stacks.monitoring.topic import OutcomesTopic
 from stacks.workflow.cutover import NAME as WORKFLOW_NAME
@@ -65,18 +64,8 @@ class CutoverStack(Stack):
         for email in emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))
         workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
-        repair = Repair(
-            self,
-            "Repair",
-            functions=functions,
-            lock_table=lock_table,
-            topic=topic,
-            watched=WORKFLOW_NAME,
-            last_call=LAST_CALL,
-        )
+        repair = Repair(self, "Repair", functions=functions, lock_table=lock_table, topic=topic, watched=WORKFLOW_NAME)
 
-        for machine in (workflow.state_machine, repair.state_machine):
-            topic.allow_encrypting(machine.role)
         Seeing(
             self,
             "Seeing",
@@ -87,20 +76,10 @@ class CutoverStack(Stack):
             repair=repair.state_machine,
         )
 
-        acknowledge_state_machine(workflow.state_machine, invokes=functions.all, describes=[WORKFLOW_NAME, REPAIR_NAME])
-        acknowledge_state_machine(
-            repair.state_machine,
-            invokes=[functions.describe_addresses, functions.associate_address],
-            describes=[WORKFLOW_NAME, REPAIR_NAME],
-        )
-
-        acknowledge(
-            repair.node.find_child("Ended"),
-            {
-                "Serverless::Serverless-EventBusDLQ": "An event that EventBridge could not deliver is made up for by "
-                "the next execution, which takes over the dead lock; nobody would read it in a queue."
-            },
-        )
+        repair_invokes = [functions.describe_addresses, functions.associate_address]
+        for machine, invokes in ((workflow.state_machine, functions.all), (repair.state_machine, repair_invokes)):
+            topic.allow_encrypting(machine.role)
+            acknowledge_state_machine(machine, invokes=invokes, describes=[WORKFLOW_NAME, REPAIR_NAME])
 
         for name, pair in pairs.items():
             ssm.StringParameter(

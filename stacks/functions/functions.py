@@ -80,7 +80,7 @@ class Functions(Construct):
         *,
         pairs: Mapping[str, Pair],
         lock_table: dynamodb.ITable,
-        vpc: Vpc | None = None,
+        vpc: Vpc | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_code(pairs)
@@ -93,9 +93,8 @@ class Functions(Construct):
 
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
         self.describe_restored = self._function("DescribeRestored", "describe_restored", ADDRESS_TIMEOUT)
-        self.check_servers = self._function(
-            "CheckServers", "check_servers", Duration.seconds(min(probing + 100, LONGEST_SECONDS))
-        )
+        checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))
+        self.check_servers = self._function("CheckServers", "check_servers", checking)
         self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 35))
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
@@ -103,14 +102,9 @@ class Functions(Construct):
         private = any(check.via == "private" for pair in pairs.values() for check in pair.healthCheck)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
-        for function in (
-            self.describe_addresses,
-            self.describe_restored,
-            self.disassociate_address,
-            self.associate_address,
-        ):
+        for function in (self.describe_restored, self.disassociate_address, self.associate_address):
             self._allow(function, "ec2:DescribeAddresses", ["*"])
-        for action in PICTURE:
+        for action in ("ec2:DescribeAddresses", *PICTURE):
             self._allow(self.describe_addresses, action, ["*"])
         self._allow(self.check_servers, "ec2:DescribeInstanceStatus", ["*"])
         if any(pair.alarms for pair in pairs.values()):
@@ -123,7 +117,7 @@ class Functions(Construct):
 
     @property
     def all(self) -> list[lambda_.Function]:
-        return [found for found in self.node.children if isinstance(found, lambda_.Function)]
+        return [child for child in self.node.children if isinstance(child, lambda_.Function)]
 
     def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
         return python_function(
@@ -158,10 +152,8 @@ class Functions(Construct):
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
             subnet_ids=vpc.subnetIds, security_group_ids=vpc.securityGroupIds
         )
-        for effect, conditions in (
-            (iam.Effect.ALLOW, {}),
-            (iam.Effect.DENY, {"Null": {"lambda:SourceFunctionArn": "false"}}),
-        ):
+        by_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
+        for effect, conditions in ((iam.Effect.ALLOW, {}), (iam.Effect.DENY, by_code)):
             function.add_to_role_policy(
                 iam.PolicyStatement(effect=effect, actions=INTERFACES_OF_LAMBDA, resources=["*"], conditions=conditions)
             )
@@ -172,7 +164,9 @@ class Functions(Construct):
         configured = [pair.networkInterfaces for pair in pairs.values()]
         if not all(configured):
             return self._arns("network-interface", ["*"])
-        return self._arns("network-interface", [each for found in configured if found for each in found.values()])
+        return self._arns(
+            "network-interface", [eni for by_server in configured if by_server for eni in by_server.values()]
+        )
 
     def _allow(self, function: lambda_.Function, action: str, resources: Sequence[str]) -> None:
         """In statements small enough for the CDK to spread them over as many policies as IAM's size limits ask for."""

@@ -31,10 +31,7 @@ def python_function(
 ) -> lambda_.Function:
     """The function whose handler is in `module`. `no_dead_letters` says why what it failed at is kept nowhere."""
     log_group = logs.LogGroup(
-        scope,
-        f"{construct_id}Logs",
-        retention=logs.RetentionDays.SIX_MONTHS,
-        removal_policy=RemovalPolicy.DESTROY,
+        scope, f"{construct_id}Logs", retention=logs.RetentionDays.SIX_MONTHS, removal_policy=RemovalPolicy.DESTROY
     )
     role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)

@@ -31,15 +31,11 @@ def dashboard(
 
     `workflows` are the state machines, by the name that they have there.
     """
-    executions = [
-        metric(label=f"{name} {how}", period=HOUR)
-        for name, machine in workflows.items()
-        for how, metric in (
-            ("failed", machine.metric_failed),
-            ("timed out", machine.metric_timed_out),
-            ("stopped", machine.metric_aborted),
-        )
-    ]
+    executions: list[cloudwatch.IMetric] = []
+    for name, machine in workflows.items():
+        executions.append(machine.metric_failed(label=f"{name} failed", period=HOUR))
+        executions.append(machine.metric_timed_out(label=f"{name} timed out", period=HOUR))
+        executions.append(machine.metric_aborted(label=f"{name} stopped", period=HOUR))
     errors = [function.metric_errors(label=function.node.id, period=HOUR) for function in functions]
     return cloudwatch.Dashboard(
         scope,

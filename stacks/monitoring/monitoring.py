@@ -1,7 +1,4 @@
-"""What an operator sees: the metrics of every execution, the age of the locks, alarms on both, and a dashboard.
-
-All of it looks on: nothing here is waited for by a workflow, and nothing here changes anything.
-"""
+"""What an operator sees. No workflow waits for any of it, and none of it changes anything."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -14,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge
+from stacks.cdk_nag import rule
 from stacks.functions.functions import Functions
 from stacks.functions.python_function import python_function
 from stacks.monitoring.dashboard import dashboard
@@ -23,13 +20,14 @@ from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
 from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
 
-ROLLBACK_FAILED = "eip-cutover-rollback-failed"
-REPAIR_FAILED = "eip-cutover-repair-failed"
-REPAIR_RAN = "eip-cutover-repair-ran"
-LOCK_HELD_TOO_LONG = "eip-cutover-lock-held-too-long"
-# Fixed, since the policies of the topic and of its key name them.
-ALARMS = (ROLLBACK_FAILED, REPAIR_FAILED, REPAIR_RAN, LOCK_HELD_TOO_LONG)
-RUNBOOK = "Read docs/runbook.md#{section}"
+# By the ids of their constructs. Fixed, since the policies of the topic and of its key name them.
+ALARM_NAMES = {
+    "RollbackFailed": "eip-cutover-rollback-failed",
+    "RepairFailed": "eip-cutover-repair-failed",
+    "RepairRan": "eip-cutover-repair-ran",
+    "LockHeldTooLong": "eip-cutover-lock-held-too-long",
+}
+ALARMS = tuple(ALARM_NAMES.values())
 LOST_EVENT = (
     "An event that could not be delivered, or not be reported, is a point missing in a graph: the outcome is in the "
     "execution and was published by the workflow, and nobody would read it in a queue."
@@ -71,40 +69,36 @@ class Seeing(Construct):
         alarms = [
             self._alarm(
                 "RollbackFailed",
-                name=ROLLBACK_FAILED,
-                metric=outcomes("RollbackFailed"),
-                description="A cutover failed and could not be taken back: production may be on the wrong server, or "
+                outcomes("RollbackFailed"),
+                "A cutover failed and could not be taken back: production may be on the wrong server, or "
                 "staging on none. A person must act now. The cause of the failed execution of eip-cutover has what was "
                 "found, and the aws ec2 commands that finish it.",
                 section="rollbackfailed-eip-cutover-rollback-failed",
             ),
             self._alarm(
                 "RepairFailed",
-                name=REPAIR_FAILED,
-                metric=outcomes("RepairFailed"),
-                description="An execution was stopped or timed out, and what it left could not be put right. "
+                outcomes("RepairFailed"),
+                "An execution was stopped or timed out, and what it left could not be put right. "
                 "Production was not moved; staging may be in the wrong place. A person must look: the cause of the "
                 "failed execution of eip-cutover-repair says what was found.",
                 section="repairfailed-eip-cutover-repair-failed",
             ),
             self._alarm(
                 "RepairRan",
-                name=REPAIR_RAN,
-                metric=repair.metric_started(period=EVERY_5_MINUTES, statistic="Sum"),
-                description="An execution was stopped or timed out, and eip-cutover-repair puts right what it left. "
+                repair.metric_started(period=EVERY_5_MINUTES, statistic="Sum"),
+                "An execution was stopped or timed out, and eip-cutover-repair puts right what it left. "
                 "Production stays where it was then, which may be the new server, with its checks not done. See the "
                 "outcome of the repair, and which release production answers with.",
                 section="aborted-timed_out-eip-cutover-repair-ran",
             ),
             self._alarm(
                 "LockHeldTooLong",
-                name=LOCK_HELD_TOO_LONG,
-                metric=oldest_lock(),
-                longer_than=longest_cutover(functions),
-                description="A lock has been held for longer than a cutover of the slowest pair takes, and no other "
+                oldest_lock(),
+                "A lock has been held for longer than a cutover of the slowest pair takes, and no other "
                 "cutover of that pair can start. If the execution that the lock names runs, it is trying again or "
                 "rolls back: see where it is. If it has ended, start a cutover: it takes the lock over.",
                 section="eip-cutover-lock-held-too-long-a-dead-lock",
+                longer_than=longest_cutover(functions),
             ),
         ]
         dashboard(
@@ -116,22 +110,18 @@ class Seeing(Construct):
         )
 
     def _report_outcome(self, code: lambda_.Code) -> lambda_.Function:
+        timeout = Duration.seconds(10)
         function = python_function(
-            self,
-            "ReportOutcome",
-            code=code,
-            module="report_outcome",
-            timeout=Duration.seconds(10),
-            no_dead_letters=LOST_EVENT,
+            self, "ReportOutcome", code=code, module="report_outcome", timeout=timeout, no_dead_letters=LOST_EVENT
         )
-        rule = events.Rule(
+        rule(
             self,
             "Ended",
+            lost=LOST_EVENT,
             description="Reports how executions of the cutover and its repair ended.",
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=[DETAIL_TYPE]),
             targets=[targets.LambdaFunction(function)],
         )
-        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": LOST_EVENT})
         return function
 
     def _report_locks(self, code: lambda_.Code, lock_table: dynamodb.ITable) -> lambda_.Function:
@@ -145,32 +135,25 @@ class Seeing(Construct):
             environment={"LOCK_TABLE": lock_table.table_name},
         )
         lock_table.grant(function, "dynamodb:Scan")
-        rule = events.Rule(
+        rule(
             self,
             "EveryFiveMinutes",
+            lost=NEXT_LOOK,
             description="Reports how long the locks of the cutover have been held.",
             schedule=events.Schedule.rate(EVERY_5_MINUTES),
             targets=[targets.LambdaFunction(function)],
         )
-        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": NEXT_LOOK})
         return function
 
     def _alarm(
-        self,
-        construct_id: str,
-        *,
-        name: str,
-        metric: cloudwatch.Metric,
-        description: str,
-        section: str,
-        longer_than: float = 0,
+        self, construct_id: str, metric: cloudwatch.Metric, description: str, *, section: str, longer_than: float = 0
     ) -> cloudwatch.Alarm:
-        """One period of five minutes with more than that is enough, one without data is not. `section` is RUNBOOK's."""
+        """One period of five minutes with more than that is enough, one without data is not."""
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
-            alarm_name=name,
-            alarm_description=f"{description} {RUNBOOK.format(section=section)}",
+            alarm_name=ALARM_NAMES[construct_id],
+            alarm_description=f"{description} Read docs/runbook.md#{section}",
             metric=metric,
             threshold=longer_than,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

@@ -33,25 +33,26 @@ class OutcomesTopic(sns.Topic):
             removal_policy=RemovalPolicy.DESTROY,
         )
         super().__init__(scope, construct_id, enforce_ssl=True, master_key=self._key, **options)
+        alarm_arns = [
+            Stack.of(self).format_arn(
+                service="cloudwatch", resource="alarm", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+            )
+            for name in alarms
+        ]
         ours = {
             "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
-            "ArnEquals": {"aws:SourceArn": [self._alarm_arn(name) for name in alarms]},
+            "ArnEquals": {"aws:SourceArn": alarm_arns},
         }
-        cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-        self._key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AlarmsUseTheKey", principals=[cloudwatch], actions=USE_KEY, resources=["*"], conditions=ours
+        for policy, sid, actions, resource in (
+            (self._key.add_to_resource_policy, "AlarmsUseTheKey", USE_KEY, "*"),
+            (self.add_to_resource_policy, "AlarmsPublish", ["sns:Publish"], self.topic_arn),
+        ):
+            cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+            policy(
+                iam.PolicyStatement(
+                    sid=sid, principals=[cloudwatch], actions=actions, resources=[resource], conditions=ours
+                )
             )
-        )
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AlarmsPublish",
-                principals=[cloudwatch],
-                actions=["sns:Publish"],
-                resources=[self.topic_arn],
-                conditions=ours,
-            )
-        )
 
     def allow_encrypting(self, role: iam.IRole) -> None:
         """Lets a role use the key that may publish to the topic already; the CDK's task for that leaves it out."""
@@ -69,9 +70,4 @@ class OutcomesTopic(sns.Topic):
                 "AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "What SNS needs of who publishes to "
                 "an encrypted topic (docs/decisions/0014); through SNS only, with the key of this topic only."
             },
-        )
-
-    def _alarm_arn(self, name: str) -> str:
-        return Stack.of(self).format_arn(
-            service="cloudwatch", resource="alarm", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
         )

@@ -33,6 +33,11 @@ class DeployToIdle(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
+        run_command = {
+            "timeoutSeconds": str(deploy.timeoutSeconds),
+            "runCommand": ["set -eu", "export RELEASE='{{ Release }}'", deploy.command],
+        }
+        release = {"type": "String", "description": "Commit or version.", "allowedPattern": RELEASE}
         document = ssm.CfnDocument(
             self,
             "Command",
@@ -43,29 +48,14 @@ class DeployToIdle(Construct):
             content={
                 "schemaVersion": "2.2",
                 "description": f"Puts a release onto the idle server of {pair}.",
-                "parameters": {
-                    "Release": {"type": "String", "description": "Commit or version.", "allowedPattern": RELEASE}
-                },
-                "mainSteps": [
-                    {
-                        "action": "aws:runShellScript",
-                        "name": "deploy",
-                        "inputs": {
-                            "timeoutSeconds": str(deploy.timeoutSeconds),
-                            "runCommand": ["set -eu", "export RELEASE='{{ Release }}'", deploy.command],
-                        },
-                    }
-                ],
+                "parameters": {"Release": release},
+                "mainSteps": [{"action": "aws:runShellScript", "name": "deploy", "inputs": run_command}],
             },
         )
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
+        code, timeout = lambda_code(pairs), Duration.seconds(120)
         self.function = python_function(
-            self,
-            "Function",
-            code=lambda_code(pairs),
-            module="deploy_to_idle",
-            timeout=Duration.seconds(120),
-            no_dead_letters=UNHEARD,
+            self, "Function", code=code, module="deploy_to_idle", timeout=timeout, no_dead_letters=UNHEARD
         )
         # A call that is made again after it died would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)

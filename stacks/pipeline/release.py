@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_events as events
@@ -13,16 +13,21 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge, acknowledge_wildcards
+from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
 from stacks.configuration.pairs import Pair
 from stacks.configuration.pipeline import Connection, Object, Pipeline
 from stacks.pipeline.deploy_to_idle import DeployToIdle
 from stacks.workflow.cutover import NAME
+from stacks.workflow.state_machine import states_arn
 
 # An execution is called `<prefix>-<id of the action's execution>`, 36 characters, of 80 at most.
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-StepFunctions.html
 EXECUTION_NAME_PREFIX = "pipeline"
 ON_ARTIFACTS = ("s3:Abort*", "s3:DeleteObject*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
+NO_ACCESS_LOG = "Only this pipeline uses the bucket, for copies that expire; CloudTrail shows who starts the pipeline."
+LOST_START = (
+    "A start that was lost is seen by whoever released, who starts the pipeline again; so does the next object."
+)
 ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the CDK grants an action on them."
 
 
@@ -110,13 +115,7 @@ class Release(Construct):
             lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(30))],
             removal_policy=RemovalPolicy.RETAIN,
         )
-        acknowledge(
-            bucket,
-            {
-                "AwsSolutions::AwsSolutions-S1": "Only this pipeline uses the bucket, for copies of its source that "
-                "expire; CloudTrail shows who starts the pipeline.",
-            },
-        )
+        acknowledge(bucket, {"AwsSolutions::AwsSolutions-S1": NO_ACCESS_LOG})
         return bucket
 
     def _start_or_connect(self, source: Connection | Object) -> None:
@@ -130,25 +129,18 @@ class Release(Construct):
             use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
             self._role("Source", "Source").add_to_principal_policy(use)
             return
-        rule = events.Rule(
-            self,
-            "NewObject",
-            event_pattern=events.EventPattern(
-                source=["aws.s3"],
-                detail_type=["Object Created"],
-                detail={"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}},
-            ),
-            targets=[targets.CodePipeline(self.pipeline)],
+        created = events.EventPattern(
+            source=["aws.s3"],
+            detail_type=["Object Created"],
+            detail={"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}},
         )
-        lost = (
-            "A start that was lost is seen by whoever released, who starts the pipeline again; so does the next object."
-        )
-        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": lost})
+        pipeline = targets.CodePipeline(self.pipeline)
+        rule(self, "NewObject", lost=LOST_START, event_pattern=created, targets=[pipeline])
 
     def _role(self, stage: str, action: str) -> iam.Role:
         """The role of an action, which the CDK makes."""
-        found = self.pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
-        return cast(iam.Role, found)
+        role = self.pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
+        return cast(iam.Role, role)
 
     def _acknowledge(self) -> None:
         own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
@@ -163,11 +155,6 @@ class Release(Construct):
                 f"{self._function.function_arn}:*": "Versions of this one function; there are none.",
             },
         )
-        executions = Stack.of(self).format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{NAME}:{EXECUTION_NAME_PREFIX}*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
+        executions = states_arn(self, "execution", f"{NAME}:{EXECUTION_NAME_PREFIX}*")
         reason = "The executions that this action starts, by their prefix; the rest is made up by CodePipeline."
         acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

@@ -11,21 +11,22 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge
-from stacks.functions.functions import LAST_CALL, MOVING_SECONDS, Functions
+from stacks.cdk_nag import rule
+from stacks.functions.functions import MOVING_SECONDS, Functions
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import (
     CAUGHT,
     DRY_RUN_RESULT,
     FAILED_STATE,
+    FAILURE_AFTER_REPAIR,
+    FIRST_FAILURE,
     INITIAL_VARIABLES,
     NONE,
+    PREFLIGHT_FAILURE,
     REQUEST,
     RESULT,
-    failure_after_repair,
-    first_failure,
+    condition,
     jsonata,
-    preflight_failure,
     sentence,
 )
 from stacks.workflow.lock import Lock
@@ -33,7 +34,7 @@ from stacks.workflow.repair import NAME as REPAIR
 from stacks.workflow.retries import retry_before_changes, retry_change
 from stacks.workflow.rollback import Rollback
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.tasks import EXPECTED_RELEASE, Tasks
 
 NAME = "eip-cutover"
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
@@ -54,7 +55,10 @@ FAILURES = {
     "RolledBack": "The cutover failed; production is on the server it was on, staging on the other. The cause has why.",
     "RollbackFailed": "A person must act: the cause has what was found and the commands that finish it.",
 }
-INVALID_REQUEST = {"plan": {"pair": NONE}}
+INVALID_REQUEST = {**INITIAL_VARIABLES, "plan": {"pair": NONE}, **PREFLIGHT_FAILURE}
+REFUSED = {"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"}
+UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
+UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " Production was not touched. Staging should be on " & $plan.idle.name
     & "; see where it is before you start again: aws ec2 describe-addresses --allocation-ids "
@@ -87,71 +91,51 @@ class Workflow(Construct):
         # The states.
 
         describe_addresses = tasks.describe_addresses(
-            "DescribeAddresses",
-            comment="Reads the request, looks at both addresses and both servers, and plans.",
+            "Reads the request, looks at both addresses and both servers, and plans.",
             request=jsonata(REQUEST),
             interrupted="$exists($interrupted) ? $interrupted : null",
             retry=retry_before_changes,
+            keep_live=False,
             assign=INITIAL_VARIABLES,
         )
         lock = Lock(
-            self,
-            "Lock",
-            holders=[NAME, REPAIR],
-            table=lock_table,
-            last_call=LAST_CALL,
-            ending=ending,
-            begin_anew=describe_addresses,
+            self, "Lock", holders=[NAME, REPAIR], table=lock_table, ending=ending, begin_anew=describe_addresses
         )
         decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need now?")
         health_check_live = tasks.health_check_production(
             "HealthCheckLive",
-            comment="Does the server that is live already answer with the release that was asked for?",
+            "Does the server that is live already answer with the release that was asked for?",
             server="live",
             retry=retry_before_changes,
-            more={"expectedRelease": "{% $plan.expectedRelease %}"},
+            more=EXPECTED_RELEASE,
             assign={"liveChecked": True},
         )
-        repair_staging = tasks.move_staging(
-            "RepairStaging",
-            comment="The staging address is not on the idle server, where it belongs: puts it there.",
-            to="idle",
-            production_on="live",
-            retry=retry_before_changes,
-            coming_from="$plan.staging.server",
-            assign={"repaired": True},
-        )
+        repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
         preflight = self._preflight(tasks)
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         measure_gap = tasks.measure_gap(
-            "MeasureGap",
-            comment="From now on, what the production address answers is measured. Nobody waits for it.",
+            "MeasureGap", "From now on, what the production address answers is measured. Nobody waits for it."
         )
         disassociate_staging = tasks.disassociate_staging(
-            "DisassociateStaging",
-            comment="Looks again whether both addresses stand as planned, then frees the idle server.",
+            "DisassociateStaging", "Looks again whether both addresses stand as planned, then frees the idle server."
         )
         reassociate_production = tasks.move_production(
             "ReassociateProduction",
-            comment="The one call that users notice: the production address moves to the idle server.",
+            "The one call that users notice: the production address moves to the idle server.",
             assign={"moved": True},
         )
         reassociate_staging = tasks.move_staging(
-            "ReassociateStaging",
-            comment="The former live server gets the staging address and stays ready for a rollback.",
-            to="live",
-            production_on="idle",
-            retry=retry_change,
+            "ReassociateStaging", "The former live server gets the staging address and stays ready for a rollback."
         )
         health_check_production = tasks.health_check_production(
             "HealthCheckProduction",
-            comment="Does the new live server answer through the production address, and go on to for bakeSeconds?",
+            "Does the new live server answer through the production address, and go on to for bakeSeconds?",
             server="idle",
             retry=retry_change,
             more={
                 "answered": "{% $answered %}",
                 "movingSeconds": MOVING_SECONDS,
-                "expectedRelease": "{% $plan.expectedRelease %}",
+                **EXPECTED_RELEASE,
                 "bakeSeconds": "{% $plan.bakeSeconds %}",
                 "alarms": "{% $plan.alarms %}",
             },
@@ -161,59 +145,48 @@ class Workflow(Construct):
         # The order in which they run. First the complete picture, and the lock.
 
         describe_addresses.next(lock.acquire)
-        describe_addresses.add_catch(
-            ending.notify, assign={**INITIAL_VARIABLES, **INVALID_REQUEST, **preflight_failure()}
-        )
+        describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST)
         lock.acquire.next(decision)
 
-        # What the plan needs. After the live server was asked, and after staging was repaired, the question comes
-        # again.
+        # What the plan needs; asked again after the live server was asked, and after staging was repaired.
 
+        decision.when(condition('$plan.decision = "REFUSED"'), release, comment="refused", assign=REFUSED)
         decision.when(
-            _is('$plan.decision = "REFUSED"'),
-            release,
-            comment="refused",
-            assign={"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"},
-        )
-        decision.when(
-            _is('$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'),
+            condition(UNKNOWN_RELEASE),
             health_check_live,
             comment="a release is expected of a server that is live already",
         )
         decision.when(
-            _is('$plan.decision = "ALREADY_LIVE"'),
+            condition('$plan.decision = "ALREADY_LIVE"'),
             release,
             comment="both addresses stand as asked for",
             assign={"outcome": "ALREADY_LIVE"},
         )
         decision.when(
-            _is('$plan.decision = "CUT_OVER" and $staging.server = $plan.idle.name'),
+            condition('$plan.decision = "CUT_OVER" and $staging.server = $plan.idle.name'),
             preflight,
             comment="staging is on the idle server",
         )
         decision.when(
-            _is("$staging.server = $plan.idle.name"),
+            condition("$staging.server = $plan.idle.name"),
             release,
             comment="staging was repaired, and production stands as asked for",
             assign={"outcome": "REPAIRED"},
         )
-        decision.when(_is("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
+        decision.when(condition("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
         decision.otherwise(repair_staging)
 
         health_check_live.next(decision)
-        health_check_live.add_catch(
-            release,
-            assign={**preflight_failure(), "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')},
-        )
+        health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER)
         repair_staging.next(decision)
-        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failure_after_repair())
+        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=FAILURE_AFTER_REPAIR)
         repair_staging.add_catch(release, assign={"outcome": "PreflightFailed", "cause": jsonata(REPAIR_FAILURE)})
 
         # The checks: nothing is changed, and a dry run ends here.
 
         preflight.next(dry_run)
-        preflight.add_catch(release, assign=failure_after_repair())
-        dry_run.when(_is("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
+        preflight.add_catch(release, assign=FAILURE_AFTER_REPAIR)
+        dry_run.when(condition("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
         dry_run.otherwise(measure_gap)
 
         # The changes. Whatever fails from here on is rolled back, but in a redriven execution, which has lost its lock.
@@ -222,16 +195,16 @@ class Workflow(Construct):
         measure_gap.add_catch(disassociate_staging, outputs="{% $states.input %}")
         disassociate_staging.next(reassociate_production)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
-            change.add_catch(release, errors=["Redriven"], assign=preflight_failure())
-        disassociate_staging.add_catch(release, errors=["AddressMoved"], assign=failure_after_repair())
-        disassociate_staging.add_catch(roll_back, assign=first_failure())
+            change.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
+        disassociate_staging.add_catch(release, errors=["AddressMoved"], assign=FAILURE_AFTER_REPAIR)
+        disassociate_staging.add_catch(roll_back, assign=FIRST_FAILURE)
         reassociate_production.next(reassociate_staging)
-        reassociate_production.add_catch(roll_back, errors=["AddressMoved"], assign=first_failure())
-        reassociate_production.add_catch(roll_back, assign={**first_failure(), "moved": True})
+        reassociate_production.add_catch(roll_back, errors=["AddressMoved"], assign=FIRST_FAILURE)
+        reassociate_production.add_catch(roll_back, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
-        reassociate_staging.add_catch(roll_back, assign=first_failure())
+        reassociate_staging.add_catch(roll_back, assign=FIRST_FAILURE)
         health_check_production.next(release)
-        health_check_production.add_catch(roll_back, assign=first_failure())
+        health_check_production.add_catch(roll_back, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(
             self,
@@ -247,62 +220,35 @@ class Workflow(Construct):
 
     def _preflight(self, tasks: Tasks) -> sfn.Parallel:
         """The checks that nothing is changed by, side by side."""
-        preflight = sfn.Parallel.jsonata(
+        dry_run = "Dry run: proves the permission, and warms the function."
+        rehearse_associate_production = tasks.rehearse_associate(
+            "RehearseAssociateProduction", dry_run, address="production", to="idle"
+        )
+        rehearse_associate_staging = tasks.rehearse_associate(
+            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="live"
+        )
+        return sfn.Parallel.jsonata(
             self,
             "Preflight",
             comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
-            assign={
-                "answered": "{% $states.result[0].answered %}",
-                "warnings": "{% $states.result[0].warnings %}",
-            },
-        )
-        preflight.branch(
+            assign={name: f"{{% $states.result[0].{name} %}}" for name in ("answered", "warnings")},
+        ).branch(
             tasks.health_check_staging(
-                "HealthCheckStaging", comment="Does the idle server answer through the staging address?"
-            )
+                "HealthCheckStaging", "Does the idle server answer through the staging address?"
+            ),
+            tasks.check_servers("CheckServers", "Have EC2's status checks of the idle server passed?"),
+            tasks.rehearse_disassociate("RehearseDisassociate", dry_run),
+            rehearse_associate_production.next(rehearse_associate_staging),
         )
-        preflight.branch(
-            tasks.check_servers("CheckServers", comment="Have EC2's status checks of the idle server passed?")
-        )
-        preflight.branch(
-            tasks.rehearse_disassociate(
-                "RehearseDisassociate", comment="Dry run: proves the permission, and warms the function."
-            )
-        )
-        preflight.branch(
-            tasks.rehearse_associate(
-                "RehearseAssociateProduction",
-                comment="Dry run: proves the permission, and warms the function.",
-                address="production",
-                to="idle",
-            ).next(
-                tasks.rehearse_associate(
-                    "RehearseAssociateStaging",
-                    comment="Dry run: proves the permission.",
-                    address="staging",
-                    to="live",
-                )
-            )
-        )
-        return preflight
 
     def _warm(self, functions: Functions) -> None:
         """An execution that begins has the function of `MeasureGap` started, so that it is warm when the gap begins."""
-        rule = events.Rule(
+        warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
+        rule(
             self,
             "Begun",
+            lost=WARM_UP,
             description="Warms the function that measures the gap of a cutover that has just begun.",
             event_pattern=status_change(self, [NAME], ["RUNNING"]),
-            targets=[
-                targets.LambdaFunction(
-                    functions.measure_gap,
-                    event=events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True}),
-                    retry_attempts=0,
-                )
-            ],
+            targets=[targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)],
         )
-        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": WARM_UP})
-
-
-def _is(condition: str) -> sfn.Condition:
-    return sfn.Condition.jsonata(jsonata(condition))

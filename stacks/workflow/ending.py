@@ -1,5 +1,4 @@
-"""How every execution ends: the lock is released, people and programs are notified, the outcome has a state of its
-name."""
+"""How every execution ends: the lock is released, the end is announced, the outcome has a state of its name."""
 
 from collections.abc import Mapping
 
@@ -9,7 +8,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.workflow.expressions import EXECUTION, GAP, jsonata
+from stacks.workflow.expressions import EXECUTION, GAP, condition, jsonata
 from stacks.workflow.notifications import notify, put_event
 from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service
 
@@ -57,11 +56,7 @@ class Ending(Construct):
             task.add_catch(following, outputs="{% $states.input %}")
         for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(self, state, comment=comment, outputs=jsonata(result))
-            outcome.when(_is(name), succeed, comment=name)
+            outcome.when(condition(f'$outcome = "{name}"'), succeed, comment=name)
         for name, comment in failures.items():
             fail = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause=jsonata("$cause"))
-            outcome.when(_is(name), fail, comment=name)
-
-
-def _is(outcome: str) -> sfn.Condition:
-    return sfn.Condition.jsonata(jsonata(f'$outcome = "{outcome}"'))
+            outcome.when(condition(f'$outcome = "{name}"'), fail, comment=name)

@@ -22,6 +22,8 @@ A variable that was never assigned is undefined, so `$exists` is false for it (d
 import json
 from typing import Any
 
+from aws_cdk import aws_stepfunctions as sfn
+
 EXECUTION = "{% $states.context.Execution.Id %}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
 # The text of a variable that has none, and the pair of an invalid request: the name of no pair and no server.
@@ -47,12 +49,8 @@ FAILED_STATE = f'($states.context.State.Name & " failed with " & {CAUGHT})'
 
 # What every variable is that a later state may ask for.
 INITIAL_VARIABLES: dict[str, Any] = {
-    "repaired": False,
-    "moved": False,
-    "cause": NONE,
-    "warnings": [],
-    "gap": "{% null %}",
-}
+    "repaired": False, "moved": False, "cause": NONE, "warnings": [], "gap": "{% null %}",
+}  # fmt: skip
 
 REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealthy")
 
@@ -60,6 +58,10 @@ REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealt
 def jsonata(expression: str) -> str:
     """The expression on one line, as a definition has it."""
     return f"{{% {' '.join(expression.split())} %}}"
+
+
+def condition(expression: str) -> sfn.Condition:
+    return sfn.Condition.jsonata(jsonata(expression))
 
 
 def merged(*objects: str) -> str:
@@ -85,23 +87,15 @@ REPAIRED_OR_NOTHING = """(
 )"""
 
 
-def preflight_failure() -> dict[str, Any]:
-    """Variables for a failure before the first change: an error of ours keeps its name, all else is a preflight's."""
-    return {"outcome": jsonata(REFUSED_OUTCOME), "cause": jsonata(REFUSED_CAUSE)}
-
-
-def failure_after_repair() -> dict[str, Any]:
-    """Variables for a failure before the cutover, where staging may have been repaired: the cause says what is true."""
-    return {
-        "outcome": jsonata(REFUSED_OUTCOME_AFTER_REPAIR),
-        "cause": jsonata(f"{REFUSED_CAUSE} & {REPAIRED_OR_NOTHING}"),
-    }
-
-
-def first_failure() -> dict[str, Any]:
-    """Variables for the first failure after a change began: it begins the cause of what the rollback comes to."""
-    return {"cause": jsonata(sentence(FAILED_STATE))}
-
+# Variables for a failure before the first change: an error of ours keeps its name, all else is a preflight's.
+PREFLIGHT_FAILURE = {"outcome": jsonata(REFUSED_OUTCOME), "cause": jsonata(REFUSED_CAUSE)}
+# Before the cutover, where staging may have been repaired: the cause says what is true.
+FAILURE_AFTER_REPAIR = {
+    "outcome": jsonata(REFUSED_OUTCOME_AFTER_REPAIR),
+    "cause": jsonata(f"{REFUSED_CAUSE} & {REPAIRED_OR_NOTHING}"),
+}
+# After a change began: it begins the cause of what the rollback comes to.
+FIRST_FAILURE = {"cause": jsonata(sentence(FAILED_STATE))}
 
 # Of the lock's item when it was deleted.
 GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"

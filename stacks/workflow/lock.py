@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.functions.functions import LAST_CALL
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import EXECUTION, jsonata, preflight_failure
+from stacks.workflow.expressions import EXECUTION, PREFLIGHT_FAILURE, condition, jsonata
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
 from stacks.workflow.state_machine import executions_of
 
@@ -25,12 +25,12 @@ HOLDER = """
 """
 INTERRUPTED = '{"server": $holder.server, "privateIps": $holder.privateIps}'
 # Computed here, where a failure is caught, and not in the Wait state, which has no Catch.
-STATUS = """{
+STATUS = f"""{{
     "status": $states.result.Status,
-    "lastCallOver": $fromMillis(LAST_CALL + $toMillis(
+    "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds()} + $toMillis(
         $exists($states.result.StopDate) ? $states.result.StopDate : $now()
     ))
-}"""
+}}"""
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = """
     "Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution
@@ -53,12 +53,11 @@ def lock_item(*, pair: str, server: str, private_ips: str) -> dict[str, tasks.Dy
 class DeadHolder(Construct):
     """Is the execution that holds a lock dead, and can its last call no longer be at work? `start` is its first state.
 
-    A holder that runs no longer is dead, but a function that it had called may still be at work, for `last_call`: the
-    longest that a function takes that changes an address. `execution` is JSONata for its ARN; `holders` are the names
-    of the state machines whose executions may hold the lock. It leads to `take_over`, or to `running` with the
-    variables `while_running`; what else fails leads to `failed` with the variables `failure`. `assign` are variables
-    that `DescribeLockHolder` sets, `assign_forgotten` those that are set if Step Functions no longer knows the
-    execution.
+    A holder that runs no longer is dead, but a function that it had called may still be at work, for `LAST_CALL`.
+    `execution` is JSONata for its ARN; `holders` are the names of the state machines whose executions may hold the
+    lock. It leads to `take_over`, or to `running` with the variables `while_running`; what else fails leads to `failed`
+    with the variables `failure`. `DescribeLockHolder` sets the variables `assign`, or `assign_forgotten` if Step
+    Functions no longer knows the execution.
     """
 
     def __init__(
@@ -68,7 +67,6 @@ class DeadHolder(Construct):
         *,
         execution: str,
         holders: Sequence[str],
-        last_call: Duration,
         take_over: tasks.DynamoPutItem | tasks.DynamoDeleteItem,
         running: sfn.IChainable,
         while_running: Mapping[str, Any],
@@ -89,7 +87,7 @@ class DeadHolder(Construct):
             iam_resources=[executions_of(self, machine) for machine in holders],
             task_timeout=SERVICE_TIMEOUT,
             assign=assign,
-            outputs=jsonata(STATUS.replace("LAST_CALL", str(last_call.to_milliseconds()))),
+            outputs=jsonata(STATUS),
         )
         holder_running = sfn.Choice.jsonata(self, "HolderRunning?")
         wait_for_last_call = sfn.Wait.jsonata(
@@ -103,12 +101,8 @@ class DeadHolder(Construct):
         describe_holder.next(holder_running)
         describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign=assign_forgotten)
         describe_holder.add_catch(failed, assign=failure)
-        holder_running.when(
-            sfn.Condition.jsonata('{% $states.input.status = "RUNNING" %}'),
-            running,
-            comment="running",
-            assign=while_running,
-        )
+        still_runs = condition('$states.input.status = "RUNNING"')
+        holder_running.when(still_runs, running, comment="running", assign=while_running)
         holder_running.otherwise(wait_for_last_call)
         wait_for_last_call.next(take_over)
 
@@ -127,13 +121,12 @@ class Lock(Construct):
         *,
         holders: Sequence[str],
         table: dynamodb.ITable,
-        last_call: Duration,
         ending: Ending,
         begin_anew: sfn.IChainable,
     ) -> None:
         super().__init__(scope, construct_id)
-        pair = {"pair": tasks.DynamoAttributeValue.from_string("{% $plan.pair %}")}
         text = tasks.DynamoAttributeValue.from_string
+        pair = {"pair": text("{% $plan.pair %}")}
 
         # The states.
 
@@ -173,12 +166,11 @@ class Lock(Construct):
             "Holder",
             execution="$holder.execution",
             holders=holders,
-            last_call=last_call,
             take_over=take_over,
             running=ending.notify,
             while_running={"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)},
             failed=ending.release_lock,
-            failure=preflight_failure(),
+            failure=PREFLIGHT_FAILURE,
             assign={"interrupted": jsonata(f'$states.result.Status = "SUCCEEDED" ? null : {INTERRUPTED}')},
             assign_forgotten={"interrupted": jsonata(INTERRUPTED)},
         )
@@ -187,10 +179,10 @@ class Lock(Construct):
 
         acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
         describe_lock.next(lock_held)
-        lock_held.when(sfn.Condition.jsonata("{% $holder = null %}"), acquire, comment="released meanwhile")
+        lock_held.when(condition("$holder = null"), acquire, comment="released meanwhile")
         lock_held.otherwise(holder.start)
         take_over.next(begin_anew)
         take_over.add_catch(begin_anew, errors=[CONDITION_FAILED])
         for task in (acquire, describe_lock, take_over):
             retry_service(task)
-            task.add_catch(ending.release_lock, assign=preflight_failure())
+            task.add_catch(ending.release_lock, assign=PREFLIGHT_FAILURE)

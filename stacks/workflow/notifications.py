@@ -62,7 +62,7 @@ CHAT = """{
 }"""
 
 
-def detail(about: str) -> str:
+def detail_of(about: str) -> str:
     """JSONata for what programs are sent. `about` is JSONata for an object with more keys."""
     return merged(EXECUTION, about, PAIR, OUTCOME, MEASURED)
 
@@ -70,7 +70,7 @@ def detail(about: str) -> str:
 def notify(scope: Construct, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
     """The state `Notify`: one message, in the form that each kind of subscriber reads."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
-    values = f"$on := {ON}; $subject := {SUBJECT}; $text := {TEXT}; $detail := $string({detail(about)})"
+    values = f"$on := {ON}; $subject := {SUBJECT}; $text := {TEXT}; $detail := $string({detail_of(about)})"
     message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
     return tasks.SnsPublish.jsonata(
         scope,
@@ -91,17 +91,12 @@ def notify(scope: Construct, *, topic: sns.ITopic, about: str) -> tasks.SnsPubli
 
 def put_event(scope: Construct, *, about: str) -> tasks.EventBridgePutEvents:
     """The state `PutEvent`: one event on the default bus, whose rules may lead anywhere."""
+    detail = sfn.TaskInput.from_text(jsonata(detail_of(about)))
     return tasks.EventBridgePutEvents.jsonata(
         scope,
         "PutEvent",
         comment="Puts an event on the default bus, for rules and programs.",
-        entries=[
-            tasks.EventBridgePutEventsEntry(
-                source=SOURCE,
-                detail_type=DETAIL_TYPE,
-                detail=sfn.TaskInput.from_text(jsonata(detail(about))),
-            )
-        ],
+        entries=[tasks.EventBridgePutEventsEntry(source=SOURCE, detail_type=DETAIL_TYPE, detail=detail)],
         task_timeout=SERVICE_TIMEOUT,
         outputs="{% $states.input %}",
     )

@@ -16,9 +16,19 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.cdk_nag import rule
 from stacks.functions.functions import Functions
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import EXECUTION, FAILED_STATE, INITIAL_VARIABLES, NONE, RESULT, jsonata, sentence
+from stacks.workflow.expressions import (
+    EXECUTION,
+    FAILED_STATE,
+    INITIAL_VARIABLES,
+    NONE,
+    RESULT,
+    condition,
+    jsonata,
+    sentence,
+)
 from stacks.workflow.lock import DeadHolder, lock_item
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
@@ -37,6 +47,10 @@ LOCK = """
 """
 ENDED = f'"The execution " & {DEAD} & " was " & $lowercase($states.context.Execution.Input.status)'
 NOT_REPAIRED = f'{ENDED} & ", and what it left could not be repaired: "'
+LOST = (
+    "An event that EventBridge could not deliver is made up for by the next execution, which takes over the dead lock; "
+    "nobody would read it in a queue."
+)
 LOOK = '" Production was not moved. See where both addresses are with: aws ec2 describe-addresses."'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server, production where it was, the lock released.", RESULT),
@@ -46,6 +60,11 @@ SUCCESSES = {
         '{"outcome": $outcome, "cause": $cause}',
     ),
 }
+UNKNOWN_PAIR = {**INITIAL_VARIABLES, "plan": {"pair": NONE}}
+NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
+STILL_RUNS = f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'
+REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {LOOK}")}
+FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {LOOK}")}
 FAILURES = {"RepairFailed": "A person must look: the cause says what was found, and why nothing more was changed."}
 
 
@@ -61,7 +80,6 @@ class Repair(Construct):
         lock_table: dynamodb.ITable,
         topic: sns.ITopic,
         watched: str,
-        last_call: Duration,
     ) -> None:
         super().__init__(scope, construct_id)
         function_tasks = Tasks(self, functions)
@@ -74,12 +92,8 @@ class Repair(Construct):
             failures=FAILURES,
             about=f'{{"repairs": {DEAD}}}',
         )
+        release = ending.release_lock
         text = tasks.DynamoAttributeValue.from_string
-        nothing_to_repair = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
-        failure = {
-            "outcome": "RepairFailed",
-            "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {LOOK}"),
-        }
 
         # The states.
 
@@ -98,7 +112,7 @@ class Repair(Construct):
             },
             iam_resources=[lock_table.table_arn],
             task_timeout=SERVICE_TIMEOUT,
-            assign={**INITIAL_VARIABLES, "plan": {"pair": NONE}, "lock": jsonata(LOCK)},
+            assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK)},
         )
         lock_found = sfn.Choice.jsonata(self, "LockFound?")
         take_over = tasks.DynamoPutItem.jsonata(
@@ -117,19 +131,14 @@ class Repair(Construct):
             "Holder",
             execution=DEAD,
             holders=[watched, NAME],
-            last_call=last_call,
             take_over=take_over,
             running=ending.notify,
-            while_running={
-                "outcome": "RepairFailed",
-                "cause": jsonata(f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'),
-            },
+            while_running={"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)},
             failed=ending.notify,
-            failure=failure,
+            failure=FAILURE,
         )
         describe_addresses = function_tasks.describe_addresses(
-            "DescribeAddresses",
-            comment="Looks at both addresses and both servers, and plans to keep production where it is.",
+            "Looks at both addresses and both servers, and plans to keep production where it is.",
             request={"pair": "{% $lock.pair %}"},
             interrupted='{"server": $lock.server, "privateIps": $lock.privateIps}',
             retry=retry_rollback,
@@ -138,46 +147,31 @@ class Repair(Construct):
         decision = sfn.Choice.jsonata(
             self, "Decision?", comment="Is staging on the idle server, and if not, may it be?"
         )
-        repair_staging = function_tasks.move_staging(
-            "RepairStaging",
-            comment="The staging address is not on the idle server, where it belongs: puts it there.",
-            to="idle",
-            production_on="live",
-            retry=retry_rollback,
-            coming_from="$plan.staging.server",
-            assign={"outcome": "REPAIRED"},
-        )
+        repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign={"outcome": "REPAIRED"})
 
         # The order in which they run.
 
         retry_service(find_lock)
         find_lock.next(lock_found)
-        find_lock.add_catch(ending.notify, assign={**INITIAL_VARIABLES, "plan": {"pair": NONE}, **failure})
-        lock_found.when(
-            sfn.Condition.jsonata("{% $lock = null %}"), ending.notify, comment="no", assign=nothing_to_repair
-        )
+        find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, **FAILURE})
+        lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
         lock_found.otherwise(holder.start)
         retry_service(take_over)
         take_over.next(describe_addresses)
-        take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=nothing_to_repair)
-        take_over.add_catch(ending.notify, assign=failure)
+        take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=NOTHING_TO_REPAIR)
+        take_over.add_catch(ending.notify, assign=FAILURE)
         describe_addresses.next(decision)
-        describe_addresses.add_catch(ending.release_lock, assign=failure)
+        describe_addresses.add_catch(release, assign=FAILURE)
+        decision.when(condition('$plan.decision = "REFUSED"'), release, comment="it may not", assign=REFUSED)
         decision.when(
-            sfn.Condition.jsonata('{% $plan.decision = "REFUSED" %}'),
-            ending.release_lock,
-            comment="it may not",
-            assign={"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {LOOK}")},
-        )
-        decision.when(
-            sfn.Condition.jsonata('{% $plan.decision = "ALREADY_LIVE" %}'),
-            ending.release_lock,
+            condition('$plan.decision = "ALREADY_LIVE"'),
+            release,
             comment="on the idle server",
             assign={"outcome": "REPAIRED"},
         )
         decision.otherwise(repair_staging)
-        repair_staging.next(ending.release_lock)
-        repair_staging.add_catch(ending.release_lock, assign=failure)
+        repair_staging.next(release)
+        repair_staging.add_catch(release, assign=FAILURE)
 
         self.state_machine = standard_state_machine(
             self,
@@ -186,20 +180,15 @@ class Repair(Construct):
             start=find_lock,
             timeout=TIMEOUT,
         )
-        events.Rule(
+        ended = {
+            "execution": events.EventField.from_path("$.detail.executionArn"),
+            "status": events.EventField.from_path("$.detail.status"),
+        }
+        rule(
             self,
             "Ended",
+            lost=LOST,
             description="Repairs what an execution that was stopped or timed out has left.",
             event_pattern=status_change(self, [watched, NAME], ["ABORTED", "TIMED_OUT"]),
-            targets=[
-                targets.SfnStateMachine(
-                    self.state_machine,
-                    input=events.RuleTargetInput.from_object(
-                        {
-                            "execution": events.EventField.from_path("$.detail.executionArn"),
-                            "status": events.EventField.from_path("$.detail.status"),
-                        }
-                    ),
-                )
-            ],
+            targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
         )

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from stacks.functions.functions import MOVING_SECONDS, Functions
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import CAUGHT, FAILED_STATE, MESSAGE, jsonata, preflight_failure, sentence
+from stacks.workflow.expressions import CAUGHT, FAILED_STATE, MESSAGE, PREFLIGHT_FAILURE, condition, jsonata, sentence
 from stacks.workflow.retries import retry_rollback
 from stacks.workflow.tasks import Tasks
 
@@ -40,28 +40,21 @@ class Rollback(Construct):
         )
         restore_production = tasks.restore(
             "RestoreProduction",
-            comment="The production address back to the server that was live, in one atomic move.",
+            "The production address back to the server that was live, in one atomic move.",
             address="production",
             to="live",
         )
         restore_staging = tasks.restore(
-            "RestoreStaging",
-            comment="The staging address to the other server, where it belongs.",
-            address="staging",
-            to="idle",
+            "RestoreStaging", "The staging address to the other server, where it belongs.", address="staging", to="idle"
         )
         describe_restored = tasks.describe_restored(
             "DescribeRestored",
-            comment="Looks: is production on the server it was on, and staging on the other?",
-            assign={
-                "production": "{% $states.result.Payload.production %}",
-                "staging": "{% $states.result.Payload.staging %}",
-                "cause": jsonata(RESTORED),
-            },
+            "Looks: is production on the server it was on, and staging on the other?",
+            assign={"cause": jsonata(RESTORED)},
         )
         health_check_restored = tasks.health_check_production(
             "HealthCheckRestored",
-            comment="Does the restored server answer through the production address?",
+            "Does the restored server answer through the production address?",
             server="live",
             retry=retry_rollback,
             more={"movingSeconds": jsonata(f"$moved ? {MOVING_SECONDS} : 0")},
@@ -74,20 +67,18 @@ class Rollback(Construct):
 
         release = ending.release_lock
         also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
-        production_moved.when(sfn.Condition.jsonata("{% $moved %}"), restore_production, comment="production was moved")
+        production_moved.when(condition("$moved"), restore_production, comment="production was moved")
         production_moved.otherwise(restore_staging)
         restore_production.next(restore_staging)
-        restore_production.add_catch(release, errors=["Redriven"], assign=preflight_failure())
+        restore_production.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
         restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
         restore_production.add_catch(describe_restored, assign=also_failed)
         restore_staging.next(describe_restored)
-        restore_staging.add_catch(release, errors=["Redriven"], assign=preflight_failure())
+        restore_staging.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
         restore_staging.add_catch(describe_restored, assign=also_failed)
         describe_restored.next(health_check_restored)
         describe_restored.add_catch(
-            release,
-            errors=["RollbackFailed"],
-            assign={"outcome": "RollbackFailed", "cause": jsonata(UNFINISHED)},
+            release, errors=["RollbackFailed"], assign={"outcome": "RollbackFailed", "cause": jsonata(UNFINISHED)}
         )
         describe_restored.add_catch(release, assign={"outcome": "RollbackFailed", "cause": jsonata(UNSEEN)})
         health_check_restored.next(release)

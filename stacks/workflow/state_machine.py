@@ -12,14 +12,15 @@ from constructs import Construct, IConstruct
 from stacks.cdk_nag import acknowledge_wildcards
 
 
+def states_arn(scope: IConstruct, resource: str, name: str) -> str:
+    return Stack.of(scope).format_arn(
+        service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+
+
 def executions_of(scope: IConstruct, name: str) -> str:
     """The ARN of all executions of the state machine of this name, in the scope's account and Region."""
-    return Stack.of(scope).format_arn(
-        service="states",
-        resource="execution",
-        resource_name=f"{name}:*",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+    return states_arn(scope, "execution", f"{name}:*")
 
 
 def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[str]) -> events.EventPattern:
@@ -27,25 +28,25 @@ def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[st
 
     Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
     """
-    arns = [
-        Stack.of(scope).format_arn(
-            service="states",
-            resource="stateMachine",
-            resource_name=name,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        for name in names
-    ]
+    machines = [states_arn(scope, "stateMachine", name) for name in names]
     return events.EventPattern(
         source=["aws.states"],
         detail_type=["Step Functions Execution Status Change"],
-        detail={"stateMachineArn": arns, "status": list(statuses)},
+        detail={"stateMachineArn": machines, "status": list(statuses)},
     )
 
 
 def standard_state_machine(
     scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration
 ) -> sfn.StateMachine:
+    log_group = logs.LogGroup(
+        scope,
+        "Logs",
+        # With this prefix, the policy that lets Step Functions write does not grow with every log group.
+        log_group_name=f"/aws/vendedlogs/states/{name}",
+        retention=logs.RetentionDays.SIX_MONTHS,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
     return sfn.StateMachine(
         scope,
         "StateMachine",
@@ -56,18 +57,7 @@ def standard_state_machine(
         definition_body=sfn.DefinitionBody.from_chainable(start),
         timeout=timeout,
         tracing_enabled=True,
-        logs=sfn.LogOptions(
-            destination=logs.LogGroup(
-                scope,
-                "Logs",
-                # With this prefix, the policy that lets Step Functions write does not grow with every log group.
-                log_group_name=f"/aws/vendedlogs/states/{name}",
-                retention=logs.RetentionDays.SIX_MONTHS,
-                removal_policy=RemovalPolicy.DESTROY,
-            ),
-            level=sfn.LogLevel.ALL,
-            include_execution_data=True,
-        ),
+        logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
     )
 
 

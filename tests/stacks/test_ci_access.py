@@ -5,16 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
 from stacks.configuration.ci_access import Trust
 from stacks.configuration.settings import configured
-from stacks.cutover_stack import CutoverStack
 from tests.stacks.contexts import OIDC
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
+from tests.stacks.synthesis import CONTEXT, template_of
 
-CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
 GITHUB = "token.actions.githubusercontent.com"
 EXISTING = Trust(f"https://{GITHUB}", "sts.amazonaws.com", "repo:octo-org/octo-repo:ref:refs/heads/main", False)
 CREATED = Trust("https://gitlab.com", "https://gitlab.com", "project_path:o/w:ref_type:branch:ref:main", True)
@@ -27,10 +25,7 @@ PAIRS = f"arn:aws:ssm:{HERE}:parameter/eip-cutover/pairs"
 
 
 def synthesized(folder: Path, trust: Trust | None) -> dict[str, Any]:
-    app = cdk.App(context=CONTEXT, outdir=str(folder))
-    stack = CutoverStack(app, "EipCutover", pairs=configured(CONTEXT.get).pairs, ci_access=trust)
-    template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
-    return template
+    return template_of(folder, CONTEXT, ci_access=trust)
 
 
 @pytest.mark.parametrize(

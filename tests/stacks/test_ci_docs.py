@@ -13,11 +13,11 @@ import pytest
 from stacks.configuration.settings import configured
 from tests.stacks.contexts import pair
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
+from tests.stacks.synthesis import PROJECT
 from tests.stacks.test_ci_access import EXECUTION, MACHINE, STACK, role_in, synthesized
 from tests.stacks.test_pipeline import FROM_BRANCH, action
 from tests.stacks.test_pipeline import synthesized as pipeline_of
 
-PROJECT = Path(__file__).parents[2]
 DOCUMENT = (PROJECT / "docs" / "ci.md").read_text()
 FAKE = PROJECT / "tests" / "unit" / "fake_aws.py"
 EXAMPLES = [json.loads(f"{{{found}}}") for found in re.findall(r'```json\n("\w+": .*?)```', DOCUMENT, re.DOTALL)]

@@ -18,7 +18,7 @@ from health_check import HealthCheckEvent
 from measure_gap import MeasureGapEvent
 from stacks.workflow.expressions import REFUSALS
 from stacks.workflow.retries import LAMBDA_FAILURES
-from tests.workflow.account import definition
+from tests.stacks.synthesis import WORKFLOWS, workflow_of
 
 OURS = {
     name
@@ -68,14 +68,12 @@ OF_AWS = {
 
 @pytest.fixture(scope="session")
 def workflow(template: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(definition(template, table="locks", topic="outcomes"))
-    return found
+    return workflow_of(template)
 
 
-@pytest.fixture(params=["eip-cutover", "eip-cutover-repair"])
+@pytest.fixture(params=WORKFLOWS)
 def each_workflow(request: pytest.FixtureRequest, template: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(definition(template, table="locks", topic="outcomes", name=request.param))
-    return found
+    return workflow_of(template, request.param)
 
 
 def states_of(workflow: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -99,10 +97,7 @@ def test_every_error_name_in_the_workflow_is_a_class_of_ours_or_one_of_aws(each_
 
 
 def test_every_class_of_ours_is_retried_caught_by_name_kept_or_told_in_a_cause(workflow: dict[str, Any]) -> None:
-    told_in_a_cause = {
-        "EC2Refused",
-        "ProductionUnhealthy",
-    }  # they only occur where every failure leads to the rollback
+    told_in_a_cause = {"EC2Refused", "ProductionUnhealthy"}  # they only occur where every failure leads to the rollback
     assert named_in(workflow) | set(REFUSALS) | told_in_a_cause >= OURS
 
 
@@ -234,9 +229,8 @@ def test_a_state_sends_the_keys_that_its_handler_reads(each_workflow: dict[str, 
 
 def test_every_key_that_a_handler_reads_is_sent_by_a_state(template: dict[str, Any]) -> None:
     sent: dict[Any, set[str]] = {event: set() for event in EVENTS.values()}
-    for name in ("eip-cutover", "eip-cutover-repair"):
-        definition_of = json.loads(definition(template, table="locks", topic="outcomes", name=name))
-        for state, payload in payloads_of(definition_of).items():
+    for name in WORKFLOWS:
+        for state, payload in payloads_of(workflow_of(template, name)).items():
             sent[EVENTS[state]] |= set(payload)
     for event, of_states in sent.items():
         assert frozenset.union(*keys(event)) == of_states, event.__name__

@@ -1,19 +1,15 @@
 """The whole execution has a deadline, and it is longer than the sum of what its states may take."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
 from stacks.configuration.settings import configured
-from stacks.cutover_stack import CutoverStack
 from stacks.functions.functions import LAST_CALL, longest_bake
 from stacks.workflow.retries import THROTTLED, THROTTLED_TRY_SECONDS
+from tests.stacks.synthesis import WORKFLOWS, resources, template_of, workflow_of
 from tests.stacks.test_contract import is_waited_for, states_of
-from tests.stacks.test_stack import resources
-from tests.workflow.account import definition
 
 PAIR = {
     "production": "eipalloc-1a2b3c4d",
@@ -42,30 +38,25 @@ def longest(state: dict[str, Any]) -> float:
 
 
 def synthesized(folder: Path, pairs: dict[str, Any]) -> dict[str, Any]:
-    """The template of these pairs."""
-    app = cdk.App(outdir=str(folder))
-    CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs)
-    app.synth()
-    template: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
-    return template
+    return template_of(folder, {"pairs": pairs})
 
 
-@pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
+@pytest.mark.parametrize("name", WORKFLOWS)
 @pytest.mark.parametrize("deadline_seconds", [6, 840])
 def test_an_execution_may_take_longer_than_all_its_states_together(
     tmp_path: Path, name: str, deadline_seconds: int
 ) -> None:
     template = synthesized(tmp_path, {"web": {**PAIR, "healthCheck": {"deadlineSeconds": deadline_seconds}}})
-    workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
+    workflow = workflow_of(template, name)
     seconds = {state_name: longest(state) for state_name, state in states_of(workflow)}
     again = sum(seconds.get(state_name, 0) for state_name in UNTIL_LOCKED)  # once for every lock that is taken over
     assert workflow["TimeoutSeconds"] > sum(seconds.values()) + 2 * again
 
 
-@pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_the_history_has_room_for_every_throttled_try_of_every_state(template: dict[str, Any], name: str) -> None:
     """A history ends at 25,000 events, and its execution with it; a failed try is scheduled, started and failed."""
-    workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
+    workflow = workflow_of(template, name)
     throttled = [
         retry["MaxAttempts"]
         for _, state in states_of(workflow)
@@ -76,13 +67,13 @@ def test_the_history_has_room_for_every_throttled_try_of_every_state(template: d
     assert 3 * sum(throttled) < 25_000 - 1_000
 
 
-@pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_a_call_is_given_up_when_it_can_no_longer_be_in_flight(template: dict[str, Any], name: str) -> None:
     functions = {
         function["Properties"]["Handler"].removesuffix(".handler"): function["Properties"]["Timeout"]
         for function in resources(template, "AWS::Lambda::Function").values()
     }
-    workflow = json.loads(definition(template, table="locks", topic="outcomes", name=name))
+    workflow = workflow_of(template, name)
     for state_name, state in states_of(workflow):
         if state["Type"] == "Task" and is_waited_for(state):
             function = state["Arguments"].get("FunctionName")
@@ -135,10 +126,7 @@ def test_a_function_that_checks_has_the_time_that_its_configuration_may_take(tmp
     vpc = {"subnetIds": ["subnet-1a2b3c4d"], "securityGroupIds": ["sg-1a2b3c4d"]}
     context = {"pairs": {"web": {**PAIR, "healthCheck": check, "bakeSeconds": 300}}, "vpc": vpc}
     settings = configured(context.get)
-    app = cdk.App(outdir=str(tmp_path))
-    CutoverStack(app, "EipCutover", pairs=settings.pairs, vpc=settings.vpc)
-    app.synth()
-    found = timeouts(json.loads((tmp_path / "EipCutover.template.json").read_text()))
+    found = timeouts(template_of(tmp_path, context))
     bake = longest_bake(settings.pairs["web"])
     assert bake >= 300 + 7
     assert found == {"HealthCheck": 100 + 10 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}

@@ -18,9 +18,9 @@ from moto import mock_aws
 import report_locks
 import report_outcome
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
+from tests.stacks.synthesis import WORKFLOWS, many_pairs, resources, workflow_of
 from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
 from tests.stacks.test_deadline import PAIR, synthesized
-from tests.stacks.test_stack import resources
 from tests.unit.emf import Identity, Point, points
 from tests.unit.handler_calls import CONTEXT, called, check_of
 from tests.unit.misbehaving_servers import OK, answering, serving
@@ -167,7 +167,7 @@ def test_a_lock_is_held_too_long_when_every_state_of_a_cutover_once_takes_less(
 ) -> None:
     pair = {**PAIR, "healthCheck": {"deadlineSeconds": deadline}, "bakeSeconds": bake}
     template = synthesized(tmp_path, {"web": pair})
-    workflow = json.loads(definition(template, table="locks", topic="outcomes"))
+    workflow = workflow_of(template)
     seconds = {name: state.get("TimeoutSeconds", 0) for name, state in states_of(workflow)}
     preflight = max(
         sum(seconds[name] for name, _ in states_of(branch)) for branch in workflow["States"]["Preflight"]["Branches"]
@@ -243,15 +243,7 @@ def test_every_widget_has_a_title_of_its_own_but_the_text(widgets: list[dict[str
 
 
 def test_the_dashboard_of_200_pairs_is_that_of_one(tmp_path: Path, template: dict[str, Any]) -> None:
-    pairs = {
-        f"pair-{number}": {
-            "production": f"eipalloc-{number:017x}",
-            "staging": f"eipalloc-{number + 1000:017x}",
-            "servers": {"one": f"i-{number:017x}", "two": f"i-{number + 1000:017x}"},
-        }
-        for number in range(200)
-    }
-    assert widgets_of(synthesized(tmp_path, pairs)) == widgets_of(template)
+    assert widgets_of(synthesized(tmp_path, many_pairs(200))) == widgets_of(template)
 
 
 def test_outcomes_are_reported_by_an_event_and_locks_every_five_minutes(template: dict[str, Any]) -> None:
@@ -278,5 +270,5 @@ def test_the_function_that_looks_at_the_locks_looks_at_the_table_of_the_stack(te
 
 
 def test_no_state_of_a_workflow_calls_a_function_that_reports(template: dict[str, Any]) -> None:
-    for name in ("eip-cutover", "eip-cutover-repair"):
+    for name in WORKFLOWS:
         assert "report_" not in definition(template, table="locks", topic="outcomes", name=name)

@@ -14,11 +14,10 @@ from constructs import IConstruct
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from stacks.pipeline.pipeline_stack import PipelineStack
+from tests.stacks.synthesis import CONTEXT, PROJECT
 from tests.stacks.test_ci_access import CREATED, EXISTING
 from tests.stacks.test_pipeline import FROM_BRANCH, FROM_OBJECT
 
-PROJECT = Path(__file__).parent.parent.parent
-CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 # A finding: the path of the construct, and the id under which it can be acknowledged.
 Finding = tuple[str, str]
 

@@ -1,22 +1,18 @@
 """Least privilege, shown: what each role may do, from the template, against the table in the README."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
 from stacks.configuration.settings import configured
-from stacks.cutover_stack import CutoverStack
+from tests.stacks.policies import listed
+from tests.stacks.synthesis import CONTEXT, PROJECT, many_pairs, template_of
 from tests.stacks.test_stack import FUNCTIONS, REPORTS
 
-PROJECT = Path(__file__).parent.parent.parent
-CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 HERE = "arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:"
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
 RULE = "the rule that starts the repair"
@@ -46,9 +42,8 @@ class Deployed:
     """A synthesized stack, asked for its roles by the names that the README gives them."""
 
     def __init__(self, pairs: Mapping[str, Any], folder: Path) -> None:
-        app = cdk.App(context=CONTEXT, outdir=str(folder))
         self.pairs = configured({"pairs": pairs}.get).pairs
-        self.resources = Template.from_stack(CutoverStack(app, "EipCutover", pairs=self.pairs)).to_json()["Resources"]
+        self.resources = template_of(folder, {"pairs": pairs})["Resources"]
         self.roles = {self._role(found): self.called(found) for found in self._with_roles()}
 
     def of(self, *kinds: str) -> list[dict[str, Any]]:
@@ -104,10 +99,6 @@ class Deployed:
                 raise AssertionError(f"the README says {other!r}, which this test does not know")
 
 
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def as_documented(action: str) -> str:
     """`dynamodb:Scan`, where the CDK writes `dynamodb:scan`; to IAM they are the same."""
     service, _, name = action.partition(":")
@@ -137,21 +128,9 @@ def table_in_the_readme() -> Iterator[tuple[str, list[str], list[str]]]:
         yield role, re.findall(r"`(ec2:\w+)`", may), [words for words in on.split(", ") if words]
 
 
-def many_pairs() -> dict[str, Any]:
-    """More than fit into one statement, and into one policy."""
-    return {
-        f"pair-{number}": {
-            "production": f"eipalloc-{number:017x}",
-            "staging": f"eipalloc-{number + 1000:017x}",
-            "servers": {"one": f"i-{number:017x}", "two": f"i-{number + 1000:017x}"},
-        }
-        for number in range(60)
-    }
-
-
 @pytest.fixture(scope="module", params=["as shipped", "60 pairs"])
 def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
-    pairs = CONTEXT["pairs"] if request.param == "as shipped" else many_pairs()
+    pairs = CONTEXT["pairs"] if request.param == "as shipped" else many_pairs(60)  # more than one policy holds
     return Deployed(pairs, tmp_path_factory.mktemp("permissions"))
 
 
@@ -292,6 +271,7 @@ def test_every_execution_of_either_workflow_that_is_stopped_or_times_out_is_repa
 
 def test_the_lock_table_is_encrypted_kept_restorable_and_not_deleted_by_mistake(deployed: Deployed) -> None:
     (table,) = (found for found in deployed.resources.values() if found["Type"] == "AWS::DynamoDB::Table")
+    assert table["Properties"]["KeySchema"] == [{"AttributeName": "pair", "KeyType": "HASH"}]
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["DeletionProtectionEnabled"] is True

@@ -17,9 +17,8 @@ from stacks.pipeline.pipeline_stack import PipelineStack
 from stacks.pipeline.release import EXECUTION_NAME_PREFIX
 from tests.stacks.contexts import BRANCH, CONNECTION, DEPLOY, OBJECT, OTHER_PAIR
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
+from tests.stacks.synthesis import CONTEXT, PROJECT
 
-PROJECT = Path(__file__).parents[2]
-CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 API = OTHER_PAIR | {"healthCheck": {"releaseHeader": "X-Release"}}
 
 

@@ -3,7 +3,6 @@
 `tests/local/test_runbook.py` runs its commands.
 """
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +11,8 @@ from client.result import ADVICE, FAILURES, result_of
 from stacks.monitoring.monitoring import ALARMS
 from stacks.workflow.repair import FAILURES as REPAIR_FAILURES
 from tests.runbook import PARTS, RUNBOOK, SECTIONS, anchor
+from tests.stacks.synthesis import WORKFLOWS, resources, workflow_of
 from tests.stacks.test_contract import states_of
-from tests.stacks.test_stack import resources
-from tests.workflow.account import definition
 
 
 def names_in_headings() -> set[str]:
@@ -24,8 +22,8 @@ def names_in_headings() -> set[str]:
 def test_every_error_every_alarm_and_every_fail_state_has_a_section(template: dict[str, Any]) -> None:
     fail_states = {
         name
-        for workflow in ("eip-cutover", "eip-cutover-repair")
-        for name, state in states_of(json.loads(definition(template, table="locks", topic="outcomes", name=workflow)))
+        for workflow in WORKFLOWS
+        for name, state in states_of(workflow_of(template, workflow))
         if state["Type"] == "Fail"
     }
     alarms = {alarm["Properties"]["AlarmName"] for alarm in resources(template, "AWS::CloudWatch::Alarm").values()}

@@ -9,14 +9,13 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Annotations, Match, Template
+from aws_cdk.assertions import Annotations, Match
 
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
+from tests.stacks.synthesis import CONTEXT, PROJECT, WORKFLOWS, many_pairs, resources, template_of
 from tests.workflow.account import definition
 
-PROJECT = Path(__file__).parent.parent.parent
-CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
 FUNCTIONS = {
     "describe_addresses",
     "describe_restored",
@@ -29,10 +28,6 @@ FUNCTIONS = {
 REPORTS = {"report_outcome", "report_locks"}
 
 
-def resources(template: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {name: found for name, found in template["Resources"].items() if found["Type"] == kind}
-
-
 def role_of(template: Mapping[str, Any], handler: str) -> str:
     (function,) = (
         found
@@ -40,25 +35,6 @@ def role_of(template: Mapping[str, Any], handler: str) -> str:
         if found["Properties"]["Handler"] == f"{handler}.handler"
     )
     return str(function["Properties"]["Role"]["Fn::GetAtt"][0])
-
-
-def allowed(template: dict[str, Any], handler: str) -> dict[str, list[str]]:
-    """The EC2 actions that a function's role allows, each with the ends of the ARNs it allows them on."""
-    found: dict[str, list[str]] = {}
-    for policy in resources(template, "AWS::IAM::Policy").values():
-        if {"Ref": role_of(template, handler)} not in policy["Properties"]["Roles"]:
-            continue
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            on = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            for action in actions:
-                if action.startswith("ec2:"):
-                    found.setdefault(action, []).extend(end_of(arn) for arn in on)
-    return {action: sorted(arns) for action, arns in found.items()}
-
-
-def end_of(arn: Any) -> str:
-    return str(arn if isinstance(arn, str) else arn["Fn::Join"][1][-1]).rsplit(":", 1)[-1]
 
 
 def test_there_are_nine_functions_from_one_asset_on_python_3_13_on_arm64(template: dict[str, Any]) -> None:
@@ -70,11 +46,6 @@ def test_there_are_nine_functions_from_one_asset_on_python_3_13_on_arm64(templat
     assert len({json.dumps(function["Role"]) for function in found}) == 9
 
 
-def test_no_role_has_a_managed_policy(template: dict[str, Any]) -> None:
-    for name, role in resources(template, "AWS::IAM::Role").items():
-        assert "ManagedPolicyArns" not in role["Properties"], name
-
-
 def test_the_functions_outlive_their_slowest_call(template: dict[str, Any]) -> None:
     timeouts = {
         function["Properties"]["Handler"].removesuffix(".handler"): function["Properties"]["Timeout"]
@@ -84,13 +55,6 @@ def test_the_functions_outlive_their_slowest_call(template: dict[str, Any]) -> N
     assert timeouts["health_check"] > deadline
     assert timeouts["check_servers"] > deadline
     assert {timeouts[name] for name in FUNCTIONS - {"health_check", "check_servers"}} == {30}
-
-
-def test_the_lock_table_survives_the_stack_and_can_be_restored(template: dict[str, Any]) -> None:
-    (table,) = resources(template, "AWS::DynamoDB::Table").values()
-    assert table["DeletionPolicy"] == "Retain"
-    assert table["Properties"]["KeySchema"] == [{"AttributeName": "pair", "KeyType": "HASH"}]
-    assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
 
 
 def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, Any]) -> None:
@@ -125,9 +89,9 @@ def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(tem
     }
 
 
-def synthesized(folder: Path, pairs: dict[str, Any], **options: Any) -> cdk.Stack:
+def synthesized(folder: Path, pairs: dict[str, Any]) -> cdk.Stack:
     app = cdk.App(outdir=str(folder), context=CONTEXT)
-    return CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs, **options)
+    return CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs)
 
 
 def test_the_shipped_placeholders_are_warned_about_and_real_ids_are_not(tmp_path: Path) -> None:
@@ -139,17 +103,9 @@ def test_the_shipped_placeholders_are_warned_about_and_real_ids_are_not(tmp_path
 
 
 def test_two_hundred_pairs_fit_into_one_stack(tmp_path: Path) -> None:
-    pairs = {
-        f"pair-{number}": {
-            "production": f"eipalloc-{number:017x}",
-            "staging": f"eipalloc-{number + 1000:017x}",
-            "servers": {"one": f"i-{number:017x}", "two": f"i-{number + 1000:017x}"},
-        }
-        for number in range(200)
-    }
     # As `cdk deploy` synthesizes it, with the account and the Region of the credentials: their ARNs count in full.
     somewhere = cdk.Environment(account="123456789012", region="ap-southeast-2")
-    template = Template.from_stack(synthesized(tmp_path, pairs, env=somewhere)).to_json()
+    template = template_of(tmp_path, {"pairs": many_pairs(200)}, env=somewhere)
     # IAM's quotas: 10,240 characters of inline policies per role, 6,144 per managed policy, 10 of these per role.
     for kind, quota in (("AWS::IAM::Policy", 10_240), ("AWS::IAM::ManagedPolicy", 6_144)):
         for name, policy in resources(template, kind).items():
@@ -182,7 +138,7 @@ def test_the_template_passes_cfn_lint(template_folder: Path) -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-@pytest.mark.parametrize("name", ["eip-cutover", "eip-cutover-repair"])
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_the_definitions_pass_the_asl_validator(template: dict[str, Any], tmp_path: Path, name: str) -> None:
     arn = "arn:aws:sns:us-east-1:123456789012:outcomes"
     (tmp_path / "workflow.asl.json").write_text(definition(template, table="locks", topic=arn, name=name))
@@ -205,13 +161,7 @@ def test_the_pictures_are_those_of_the_workflows(
     assert drawn.read_text() == (PROJECT / "docs" / picture).read_text(), "run `make picture`"
 
 
-@pytest.mark.parametrize(
-    ("pairs", "says"),
-    [
-        ('{"web": {}}', "pairs.web.production"),
-        ("[", "not JSON"),
-    ],
-)
+@pytest.mark.parametrize(("pairs", "says"), [('{"web": {}}', "pairs.web.production"), ("[", "not JSON")])
 def test_a_bad_configuration_stops_the_synthesis_with_its_message_and_no_traceback(pairs: str, says: str) -> None:
     app = subprocess.run(
         [sys.executable, "app.py"],

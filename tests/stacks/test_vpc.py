@@ -4,13 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
-from stacks.configuration.settings import configured
-from stacks.cutover_stack import CutoverStack
+from tests.stacks.synthesis import template_of, workflow_of
 from tests.stacks.test_contract import states_of
-from tests.workflow.account import definition
 
 PAIR = {
     "production": "eipalloc-1a2b3c4d",
@@ -19,16 +16,10 @@ PAIR = {
     "healthCheck": {"via": "private"},
 }
 VPC = {"subnetIds": ["subnet-1a2b3c4d", "subnet-5e6f7a8b"], "securityGroupIds": ["sg-1a2b3c4d"]}
-CONTEXT = json.loads((Path(__file__).parent.parent.parent / "cdk.json").read_text())["context"]
 
 
 def synthesized(folder: Path, pair: dict[str, Any], vpc: dict[str, Any] | None = None) -> dict[str, Any]:
-    app = cdk.App(outdir=str(folder), context=CONTEXT)
-    settings = configured({"pairs": {"web": pair}, "vpc": vpc}.get)
-    CutoverStack(app, "EipCutover", pairs=settings.pairs, vpc=settings.vpc)
-    app.synth()
-    found: dict[str, Any] = json.loads((folder / "EipCutover.template.json").read_text())
-    return found
+    return template_of(folder, {"pairs": {"web": pair}, "vpc": vpc})
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +54,7 @@ def test_lambda_may_make_interfaces_for_it_and_its_code_may_not(inside: dict[str
 
 
 def test_staging_is_checked_from_where_its_pair_says(inside: dict[str, Any]) -> None:
-    states = dict(states_of(json.loads(definition(inside, table="locks", topic="outcomes"))))
+    states = dict(states_of(workflow_of(inside)))
     assert states["StagingVia?"]["Choices"][0]["Next"] == "HealthCheckStagingInVpc"
     assert states["StagingVia?"]["Default"] == "HealthCheckStaging"
     inside_of_it, outside = states["HealthCheckStagingInVpc"], states["HealthCheckStaging"]
@@ -74,7 +65,7 @@ def test_staging_is_checked_from_where_its_pair_says(inside: dict[str, Any]) -> 
 def test_without_a_pair_that_asks_for_it_there_is_no_function_in_the_vpc(tmp_path: Path) -> None:
     template = synthesized(tmp_path, PAIR | {"healthCheck": {}}, VPC)
     assert not any("VpcConfig" in found for found in of(template, "AWS::Lambda::Function").values())
-    workflow = json.loads(definition(template, table="locks", topic="outcomes"))
+    workflow = workflow_of(template)
     assert "StagingVia?" not in dict(states_of(workflow))
 
 
