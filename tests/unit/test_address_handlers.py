@@ -121,12 +121,14 @@ def test_alarms_that_cannot_be_read_are_refused(monkeypatch: pytest.MonkeyPatch)
 def associate(ec2: Ec2Account, action: str, place: Place, **keys: Any) -> dict[str, Any]:
     event = {"execution": "cutover-1", "action": action, "pair": "web", "redriven": False, **keys}
     event |= {"server": place.server.name, "privateIp": place.private_ip}
-    return associate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
+    answer: dict[str, Any] = associate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
+    return answer
 
 
 def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
     event = {"execution": "cutover-1", "pair": "web", **keys}
-    return disassociate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
+    answer: dict[str, Any] = disassociate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
+    return answer
 
 
 def places(ec2: Ec2Account) -> dict[str, Any]:
