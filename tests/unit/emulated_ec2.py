@@ -22,6 +22,15 @@ def launch(client: EC2Client, subnet_id: str | None = None, **interface: Any) ->
     return launched["Instances"][0]["InstanceId"]
 
 
+def new_subnet(client: EC2Client, zone: str) -> tuple[str, list[str]]:
+    """A subnet of its own, wherever there is room: its id, and some of its free private addresses."""
+    vpc = client.describe_vpcs()["Vpcs"][0]["VpcId"]
+    used = {subnet["CidrBlock"] for subnet in client.describe_subnets()["Subnets"]}
+    third = next(third for third in range(128, 255) if f"172.31.{third}.0/28" not in used)
+    subnet = client.create_subnet(VpcId=vpc, CidrBlock=f"172.31.{third}.0/28", AvailabilityZone=zone)["Subnet"]
+    return subnet["SubnetId"], [f"172.31.{third}.{last}" for last in (5, 6, 7)]
+
+
 def address(client: EC2Client, allocation_id: str) -> Any:
     """As DescribeAddresses shows it."""
     return client.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0]

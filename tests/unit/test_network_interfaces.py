@@ -10,7 +10,15 @@ from mypy_boto3_ec2 import EC2Client
 
 from local.ec2 import REGION
 from local.network_interfaces import BORDER_GROUP_TAG, LOCAL_ZONE, HostnameType
-from tests.unit.emulated_ec2 import address, error_code, interface_of, launch, network_interface, private_ips
+from tests.unit.emulated_ec2 import (
+    address,
+    error_code,
+    interface_of,
+    launch,
+    network_interface,
+    new_subnet,
+    private_ips,
+)
 
 BOSTON = "us-east-1-bos-1"
 DUAL_STACK: HostnameType = "public-dual-stack-dns-name"
@@ -44,9 +52,8 @@ def test_an_address_of_another_border_group_is_refused_and_its_dry_run_is_not(
 def test_an_instance_in_a_local_zone_takes_the_addresses_of_its_border_group_only(
     client: EC2Client, production: str
 ) -> None:
-    vpc = client.describe_vpcs()["Vpcs"][0]["VpcId"]
-    subnet = client.create_subnet(VpcId=vpc, CidrBlock="172.31.240.0/24", AvailabilityZone=LOCAL_ZONE.name)["Subnet"]
-    in_boston = launch(client, subnet["SubnetId"])
+    subnet, _ = new_subnet(client, LOCAL_ZONE.name)
+    in_boston = launch(client, subnet)
     of_boston = client.allocate_address(NetworkBorderGroup=BOSTON)["AllocationId"]
     client.associate_address(AllocationId=of_boston, InstanceId=in_boston)
     code = error_code(lambda: client.associate_address(AllocationId=production, InstanceId=in_boston))

@@ -16,6 +16,7 @@ from tests.unit.emulated_ec2 import (
     interface_of,
     launch,
     network_interface,
+    new_subnet,
     private_ips,
     public_ips,
 )
@@ -39,9 +40,9 @@ def attach(client: EC2Client, instance_id: str) -> str:
 
 
 def test_an_instance_is_launched_with_the_private_addresses_that_it_was_to_have(client: EC2Client) -> None:
-    listed = ["172.31.0.20", "172.31.0.21", "172.31.0.22"]
+    subnet, listed = new_subnet(client, "us-east-1a")
     addresses = [{"PrivateIpAddress": each, "Primary": each == listed[0]} for each in listed]
-    by_list = interface_of(client, launch(client, PrivateIpAddresses=addresses))
+    by_list = interface_of(client, launch(client, subnet, PrivateIpAddresses=addresses))
     by_number = interface_of(client, launch(client, SecondaryPrivateIpAddressCount=2))
     assert private_ips(by_list) == listed
     assert len(set(private_ips(by_number))) == 3
