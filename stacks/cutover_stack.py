@@ -14,7 +14,7 @@ from stacks.ci_access import CiAccess
 from stacks.configuration.ci_access import Trust
 from stacks.configuration.pairs import Pair, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
-from stacks.monitoring.monitoring import ALARMS, Seeing
+from stacks.monitoring.monitoring import ALARMS, Monitoring
 from stacks.monitoring.topic import OutcomesTopic
 from stacks.workflow.cutover import NAME as WORKFLOW_NAME
 from stacks.workflow.cutover import Workflow
@@ -66,9 +66,9 @@ class CutoverStack(Stack):
         workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
         repair = Repair(self, "Repair", functions=functions, lock_table=lock_table, topic=topic, watched=WORKFLOW_NAME)
 
-        Seeing(
+        Monitoring(
             self,
-            "Seeing",
+            "Monitoring",
             functions=functions,
             lock_table=lock_table,
             topic=topic,

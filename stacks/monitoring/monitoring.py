@@ -36,20 +36,20 @@ NEXT_LOOK = "It looks again five minutes later, and sees then what it did not se
 
 
 def longest_cutover(functions: Functions) -> float:
-    """The seconds that a cutover of the slowest pair may hold its lock, if every state is as slow as it may be, once.
+    """The seconds of the slowest way through the workflow with the lock held, if every state is as slow as it may be,
+    once.
 
-    That is RepairStaging, Preflight (the slowest of its branches), MeasureGap, the three moves, HealthCheckProduction
-    with its bake, and ReleaseLock. One that holds it for longer is trying again, rolls back, or does not run any more.
+    An execution that holds its lock for longer is trying again, rolls back, or does not run any more.
+    `tests/stacks/test_monitoring.py` finds the slowest way in the graph.
     """
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
-    rehearsals = MEASURE_GAP_SECONDS + 2 * longest(functions.associate_address)
-    preflight = max(rehearsals, *(longest(function) for function in checks))
-    services = MEASURE_GAP_SECONDS + SERVICE_TIMEOUT_SECONDS
-    return 4 * move + preflight + longest(functions.health_check) + services
+    preflight = max(2 * longest(functions.associate_address), *(longest(function) for function in checks))
+    services = MEASURE_GAP_SECONDS + 4 * SERVICE_TIMEOUT_SECONDS  # AcquireLock, ReleaseLock, Notify, PutEvent
+    return 4 * move + preflight + 2 * longest(functions.health_check) + services
 
 
-class Seeing(Construct):
+class Monitoring(Construct):
     """Reports of outcomes and locks, the alarms, whose names are `ALARMS`, and the dashboard."""
 
     def __init__(
