@@ -80,7 +80,7 @@ def holder(backend: Any, allocation_id: str) -> str | None:
 
 
 def move(backend: Any, allocation_id: str, instance_id: str) -> None:
-    """Put the address on the instance as a call of somebody else does."""
+    """Put the address on the instance as someone else's call does."""
     with LOCK:
         interface = only_interface(backend.get_instance(instance_id))
         address = address_asked_for(backend, {"AllocationId": allocation_id})

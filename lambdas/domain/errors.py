@@ -14,11 +14,11 @@ class InvalidRequest(CutoverError):
 
 
 class PreflightFailed(CutoverError):
-    """A permission, an instance state or an address is not fit; nothing was changed."""
+    """A permission, an instance state or an address is not fit; production was not touched."""
 
 
 class StagingUnhealthy(CutoverError):
-    """The idle server failed its health check through the staging address; nothing was changed."""
+    """The idle server failed its health check through the staging address; production was not touched."""
 
 
 class ProductionUnhealthy(CutoverError):
@@ -54,4 +54,4 @@ class EC2Unavailable(CutoverError):
 
 
 class RollbackFailed(CutoverError):
-    """After the rollback the addresses do not stand where they stood before; a person must act."""
+    """After the rollback the pair is not sound as planned; a person must act."""
