@@ -139,7 +139,7 @@ def _gap(invoked: Sequence[Invocation]) -> str:
     write = REQUESTS["dynamodb:putItem"][1].dollars
 
     def dollars(seconds: float, gb_seconds: float) -> float:
-        calls = 2 * (TRANSITION.dollars + INVOCATION.dollars)
+        calls = TRANSITION.dollars + 2 * INVOCATION.dollars
         return calls + gb_seconds * GB_SECOND.dollars + _writes(seconds) * write
 
     seconds = sum(each.milliseconds for each in measuring) / 1000
@@ -147,7 +147,7 @@ def _gap(invoked: Sequence[Invocation]) -> str:
     most = dollars(longest, longest * max(each.megabytes for each in measuring) / MB_PER_GB)
     here = dollars(seconds, sum(each.gb_seconds for each in measuring))
     return (
-        f"Of it, the measured gap (two transitions, two invocations, a write a second): **${here:.5f}**, and at most "
+        f"Of it, the measured gap (a transition, two invocations, a write a second): **${here:.5f}**, and at most "
         f"${most:.5f}, with {LONGEST_SECONDS:.0f} s of measuring and a cold start of {COLD_START_SECONDS:g} s."
     )
 
