@@ -8,8 +8,8 @@ from constructs import Construct
 
 from stacks.cdk_nag import acknowledge_wildcards
 from stacks.configuration.ci_access import Trust
-from stacks.workflow.cutover import NAME
-from stacks.workflow.repair import NAME as REPAIR
+from stacks.workflow.cutover import CUTOVER
+from stacks.workflow.repair import REPAIR
 from stacks.workflow.state_machine import executions_of
 
 EXECUTIONS = "The executions of this one state machine: who starts them names them."
@@ -40,7 +40,7 @@ class CiAccess(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            description=f"CI starts and follows executions of {NAME}.",
+            description=f"CI starts and follows executions of {CUTOVER}.",
             # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals knows no
             # wildcards. Without the subject, any job of anybody could assume the role.
             assumed_by=iam.WebIdentityPrincipal(
@@ -48,7 +48,7 @@ class CiAccess(Construct):
                 {"StringEquals": {f"{trust.issuer}:aud": trust.audience, f"{trust.issuer}:sub": trust.subject}},
             ),
         )
-        executions = executions_of(self, NAME)
+        executions = executions_of(self, CUTOVER)
         either = [executions, executions_of(self, REPAIR)]
         described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
         path = stack.format_arn(service="ssm", resource="parameter", resource_name=pairs_path.removeprefix("/"))

@@ -16,14 +16,12 @@ from stacks.configuration.pairs import Pair, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import ALARMS, Monitoring
 from stacks.monitoring.topic import OutcomesTopic
-from stacks.workflow.cutover import NAME as WORKFLOW_NAME
-from stacks.workflow.cutover import Workflow
-from stacks.workflow.repair import NAME as REPAIR_NAME
-from stacks.workflow.repair import Repair
+from stacks.workflow.cutover import CUTOVER, Workflow
+from stacks.workflow.repair import REPAIR, Repair
 from stacks.workflow.state_machine import acknowledge_state_machine
 
 # Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
-PAIRS_PATH = f"/{WORKFLOW_NAME}/pairs"
+PAIRS_PATH = f"/{CUTOVER}/pairs"
 PUBLISHED_KEYS = {"production", "staging", "servers"}
 
 
@@ -64,7 +62,7 @@ class CutoverStack(Stack):
         for email in emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))
         workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
-        repair = Repair(self, "Repair", functions=functions, lock_table=lock_table, topic=topic, watched=WORKFLOW_NAME)
+        repair = Repair(self, "Repair", functions=functions, lock_table=lock_table, topic=topic, watched=CUTOVER)
 
         Monitoring(
             self,
@@ -79,7 +77,7 @@ class CutoverStack(Stack):
         repair_invokes = [functions.describe_addresses, functions.associate_address]
         for machine, invokes in ((workflow.state_machine, functions.all), (repair.state_machine, repair_invokes)):
             topic.allow_encrypting(machine.role)
-            acknowledge_state_machine(machine, invokes=invokes, describes=[WORKFLOW_NAME, REPAIR_NAME])
+            acknowledge_state_machine(machine, invokes=invokes, describes=[CUTOVER, REPAIR])
 
         for name, pair in pairs.items():
             ssm.StringParameter(
@@ -87,7 +85,7 @@ class CutoverStack(Stack):
                 f"Pair {name}",
                 parameter_name=f"{PAIRS_PATH}/{name}",
                 string_value=json.dumps(pair.model_dump(include=PUBLISHED_KEYS)),
-                description=f"The pair {name} of {WORKFLOW_NAME}, for its client.",
+                description=f"The pair {name} of {CUTOVER}, for its client.",
             )
         if ci_access:
             CiAccess(

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from stacks.monitoring.metrics import EVERY_5_MINUTES, each, oldest_lock
 
-NAME = "eip-cutover"
+DASHBOARD = "eip-cutover"
 HALF, THIRD, WHOLE = 12, 8, 24
 HOUR, DAY = Duration.hours(1), Duration.days(1)
 READ_ME = (
@@ -40,7 +40,7 @@ def dashboard(
     return cloudwatch.Dashboard(
         scope,
         construct_id,
-        dashboard_name=NAME,
+        dashboard_name=DASHBOARD,
         default_interval=Duration.days(14),
         widgets=[
             [cloudwatch.TextWidget(markdown=READ_ME, width=WHOLE, height=2)],

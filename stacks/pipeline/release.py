@@ -17,7 +17,7 @@ from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
 from stacks.configuration.pairs import Pair
 from stacks.configuration.pipeline import Connection, Object, Pipeline
 from stacks.pipeline.deploy_to_idle import DeployToIdle
-from stacks.workflow.cutover import NAME
+from stacks.workflow.cutover import CUTOVER
 from stacks.workflow.state_machine import states_arn
 
 # An execution is called `<prefix>-<id of the action's execution>`, 36 characters, of 80 at most.
@@ -57,7 +57,7 @@ class Release(Construct):
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
             run_order=2,
-            state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", NAME),
+            state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", CUTOVER),
             state_machine_input=actions.StateMachineInput.literal(
                 request | ({"expectedRelease": release} if pipeline.expectRelease else {})
             ),
@@ -66,7 +66,7 @@ class Release(Construct):
         self.pipeline = codepipeline.Pipeline(
             self,
             "Pipeline",
-            pipeline_name=f"{NAME}-{pair}",
+            pipeline_name=f"{CUTOVER}-{pair}",
             pipeline_type=codepipeline.PipelineType.V2,
             # By default a release that waits is given up for a newer one.
             execution_mode=codepipeline.ExecutionMode.QUEUED,
@@ -155,6 +155,6 @@ class Release(Construct):
                 f"{self._function.function_arn}:*": "Versions of this one function; there are none.",
             },
         )
-        executions = states_arn(self, "execution", f"{NAME}:{EXECUTION_NAME_PREFIX}*")
+        executions = states_arn(self, "execution", f"{CUTOVER}:{EXECUTION_NAME_PREFIX}*")
         reason = "The executions that this action starts, by their prefix; the rest is made up by CodePipeline."
         acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

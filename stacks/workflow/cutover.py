@@ -30,13 +30,13 @@ from stacks.workflow.expressions import (
     sentence,
 )
 from stacks.workflow.lock import Lock
-from stacks.workflow.repair import NAME as REPAIR
+from stacks.workflow.repair import REPAIR
 from stacks.workflow.retries import retry_before_changes, retry_change
 from stacks.workflow.rollback import Rollback
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import EXPECTED_RELEASE, Tasks
 
-NAME = "eip-cutover"
+CUTOVER = "eip-cutover"
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
 TIMEOUT = Duration.hours(48)
 # The contract: what an execution comes to. README, "Outcome".
@@ -99,7 +99,7 @@ class Workflow(Construct):
             assign=INITIAL_VARIABLES,
         )
         lock = Lock(
-            self, "Lock", holders=[NAME, REPAIR], table=lock_table, ending=ending, begin_anew=describe_addresses
+            self, "Lock", holders=[CUTOVER, REPAIR], table=lock_table, ending=ending, begin_anew=describe_addresses
         )
         decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need now?")
         health_check_live = tasks.health_check_production(
@@ -208,7 +208,7 @@ class Workflow(Construct):
 
         self.state_machine = standard_state_machine(
             self,
-            name=NAME,
+            name=CUTOVER,
             comment=(
                 'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
                 '"dryRun": true, "expectedRelease": "42"}, each key optional.'
@@ -249,6 +249,6 @@ class Workflow(Construct):
             "Begun",
             lost=WARM_UP,
             description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [NAME], ["RUNNING"]),
+            event_pattern=status_change(self, [CUTOVER], ["RUNNING"]),
             targets=[targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)],
         )

@@ -34,7 +34,7 @@ from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rol
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
 
-NAME = "eip-cutover-repair"
+REPAIR = "eip-cutover-repair"
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
 TIMEOUT = Duration.hours(7)
 DEAD = "$states.context.Execution.Input.execution"
@@ -130,7 +130,7 @@ class Repair(Construct):
             self,
             "Holder",
             execution=DEAD,
-            holders=[watched, NAME],
+            holders=[watched, REPAIR],
             take_over=take_over,
             running=ending.notify,
             while_running={"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)},
@@ -175,7 +175,7 @@ class Repair(Construct):
 
         self.state_machine = standard_state_machine(
             self,
-            name=NAME,
+            name=REPAIR,
             comment="Started by EventBridge when an execution of eip-cutover was stopped or timed out.",
             start=find_lock,
             timeout=TIMEOUT,
@@ -189,6 +189,6 @@ class Repair(Construct):
             "Ended",
             lost=LOST,
             description="Repairs what an execution that was stopped or timed out has left.",
-            event_pattern=status_change(self, [watched, NAME], ["ABORTED", "TIMED_OUT"]),
+            event_pattern=status_change(self, [watched, REPAIR], ["ABORTED", "TIMED_OUT"]),
             targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
         )

@@ -164,7 +164,7 @@ def test_every_alarm_tells_the_topic_what_it_means_and_where_to_read_on(
 def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[str]) -> float:
     """From a state to the end, by the graph: each Task once, no failure, a Parallel as long as its slowest branch."""
     state = states[name]
-    own = max(
+    own: float = max(
         [state.get("TimeoutSeconds", 0)]
         + [
             sum(inner.get("TimeoutSeconds", 0) for _, inner in states_of(branch))
