@@ -11,7 +11,7 @@ from pydantic import Field
 
 from stacks.configuration.allowed import Allowed, Section, exactly_one, section, text
 
-OWNER, REPOSITORY, ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "[A-Za-z0-9._-]{1,100}", "@[0-9]{1,20}"
+OWNER, REPOSITORY_NAME, ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "[A-Za-z0-9._-]{1,100}", "@[0-9]{1,20}"
 GROUP_AND_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){1,20}"
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST_URL = rf"https://(?:{LABEL}\.)+{LABEL}"
@@ -30,7 +30,7 @@ ENVIRONMENT = text(
 )
 REPOSITORY = text(
     '"owner/name", or "owner@id/name@id" where the token has GitHub\'s immutable ids; no "*"',
-    f"{OWNER}/{REPOSITORY}|{OWNER}{ID}/{REPOSITORY}{ID}",
+    f"{OWNER}/{REPOSITORY_NAME}|{OWNER}{ID}/{REPOSITORY_NAME}{ID}",
 )
 PROJECT = text('"group/name", with subgroups if there are any; no "*"', GROUP_AND_NAME)
 PROVIDER = Allowed('"existing", if the account has a provider of this URL already (it can have one), or "create"')
