@@ -88,9 +88,12 @@ def test_a_signal_is_an_exit_code_in_every_command_and_leaves_the_handlers_as_th
     def interrupted(**_: object) -> None:
         os.kill(os.getpid(), number)
 
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # In the background of a shell, where tests may run, SIGINT is ignored.
+    interrupt, before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     assert main(["status"], session=session(ssm=Service(get_parameters_by_path=interrupted))) == code
     assert signal.signal(signal.SIGTERM, before) == signal.SIG_IGN
+    signal.signal(signal.SIGINT, interrupt)
     assert "Traceback" not in capsys.readouterr().err
 
 
