@@ -111,7 +111,7 @@ def staging_unhealthy(aws: LocalAws, section: Section) -> None:
     assert places(aws) == AS_BEFORE
     assert " 500 " in section.run("Ask it yourself").splitlines()[0]
     aws.servers["tao"].make_healthy()
-    section.run("When it is mended")
+    section.run("When it is fixed")
     assert places(aws) == SWAPPED
 
 
@@ -122,7 +122,7 @@ def preflight_failed(aws: LocalAws, section: Section) -> None:
     assert places(aws) == AS_BEFORE
     assert re.search(rf"^{tao}\s+stopped", section.run("The servers' states"), re.MULTILINE)
     aws.ec2.set_state(tao, "running")
-    section.run("When the cause is mended")
+    section.run("When the cause is fixed")
     assert places(aws) == SWAPPED
 
 
@@ -134,7 +134,7 @@ def address_moved(aws: LocalAws, section: Section) -> None:
     aws.ec2.faults.clear()
     assert places(aws) == ("tao", None)
     assert re.search(r"^sound +no", section.run("Where are they"), re.MULTILINE)
-    section.run("Say who")
+    section.run("Name the server")
     assert places(aws) == SWAPPED
 
 
