@@ -24,7 +24,7 @@ from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfac
 from moto.ec2.utils import random_eip_association_id
 
 LOCK = threading.RLock()
-"""Held by whoever changes an association or describes one: the server is threaded."""
+"""Held while an association is changed or described: the server is threaded."""
 
 LOCAL_ZONE = Zone("us-east-1-bos-1a", "us-east-1", "use1-bos1-az1", "local-zone")
 """A Local Zone that a subnet can be created in. As in an account that has not opted in, no default subnet is in it."""
@@ -52,7 +52,7 @@ def restore_network_interfaces() -> None:
     )
     Instance.prep_nics = _with_all_private_ips(Instance.prep_nics)
     Instance.terminate = _parting_from_interfaces(Instance.terminate)
-    # Beside the Regions, where CreateSubnet looks. DescribeAvailabilityZones shows it only to whoever names it.
+    # Beside the Regions, where CreateSubnet looks. DescribeAvailabilityZones shows it only if it is named.
     RegionsAndZonesBackend.zones["Local Zones"] = [LOCAL_ZONE]
     Zone.network_border_group = property(lambda zone: zone.name.rstrip(ascii_lowercase))
     RegionsAndZonesBackend.describe_availability_zones = _with_local_zones(

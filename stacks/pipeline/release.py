@@ -25,9 +25,7 @@ from stacks.workflow.state_machine import states_arn
 EXECUTION_NAME_PREFIX = "pipeline"
 ON_ARTIFACTS = ("s3:Abort*", "s3:DeleteObject*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
 NO_ACCESS_LOG = "Only this pipeline uses the bucket, for copies that expire; CloudTrail shows who starts the pipeline."
-LOST_START = (
-    "A start that was lost is seen by whoever released, who starts the pipeline again; so does the next object."
-)
+LOST_START = "Who released sees that a start was lost, and starts the pipeline again; so does the next object."
 ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the CDK grants an action on them."
 
 

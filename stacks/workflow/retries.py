@@ -24,8 +24,6 @@ THROTTLED = ["EC2Throttled", TOO_MANY]
 # As many as the history of an execution has room for, which is 25,000 events: a failed try is three of them.
 # Source: Step Functions Developer Guide, "Service quotas".
 THROTTLED_TRIES = 400
-# What throttles answers at once; botocore asks three times, within some seconds.
-THROTTLED_TRY_SECONDS = 10
 MAX_DELAY_BEFORE_CHANGES = 5
 MAX_DELAY_DURING_CHANGES = 2
 SERVICE_TIMEOUT_SECONDS = 30

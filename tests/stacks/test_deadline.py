@@ -7,10 +7,12 @@ import pytest
 
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
-from stacks.workflow.retries import THROTTLED, THROTTLED_TRY_SECONDS
+from stacks.workflow.retries import THROTTLED
 from tests.stacks.synthesis import WORKFLOWS, resources, template_of, workflow_of
 from tests.stacks.test_contract import is_waited_for, states_of
 
+# A service that throttles answers at once; botocore asks three times, within some seconds.
+THROTTLED_TRY_SECONDS = 10
 PAIR = {
     "production": "eipalloc-1a2b3c4d",
     "staging": "eipalloc-5e6f7a8b",
