@@ -53,12 +53,12 @@ class Network:
         self._route = route
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
-        self._sockets = _bind_all(ips)
+        self._reserved = _bind_all(ips)
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._refreshing = asyncio.Lock()
         self._open = False
-        self.port: int = self._sockets[ips[0]].getsockname()[1]
+        self.port: int = self._reserved[ips[0]].getsockname()[1]
 
     def refresh(self) -> None:
         """Listen on the addresses that have a route, and on no other. Returns when that is done."""
@@ -95,21 +95,20 @@ class Network:
 
     async def _refresh(self) -> None:
         async with self._refreshing:
-            for ip, bound in self._sockets.items():
+            for ip in self._reserved:
                 if self._route(ip) and ip not in self._listening:
-                    bound.listen(BACKLOG)
-                    self._listening[ip] = asyncio.create_task(self._accept(ip, bound))
+                    listening = _listen(ip, self.port)
+                    self._listening[ip] = asyncio.create_task(self._accept(ip, listening))
                 elif not self._route(ip) and ip in self._listening:
                     await _cancel([self._listening.pop(ip)])
-                    bound.close()
-                    self._sockets[ip] = _bind_again(ip, self.port)
 
     async def _accept(self, ip: str, listening: socket.socket) -> None:
-        while True:
-            client, _ = await self._loop.sock_accept(listening)
-            connection = asyncio.create_task(self._carry(ip, client))
-            self._connections.add(connection)
-            connection.add_done_callback(self._connections.discard)
+        with listening:
+            while True:
+                client, _ = await self._loop.sock_accept(listening)
+                connection = asyncio.create_task(self._carry(ip, client))
+                self._connections.add(connection)
+                connection.add_done_callback(self._connections.discard)
 
     async def _carry(self, ip: str, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
@@ -139,7 +138,7 @@ class Network:
 
     async def _close(self) -> None:
         await _cancel([*self._listening.values(), *self._connections])
-        for bound in self._sockets.values():
+        for bound in self._reserved.values():
             bound.close()
 
 
@@ -172,7 +171,7 @@ def _bind_all(ips: Sequence[str]) -> dict[str, socket.socket]:
 
 
 def _bind(ip: str, port: int) -> socket.socket:
-    """A bound socket that does not listen: it keeps the port, and the kernel refuses connections to it."""
+    """A bound socket that never listens: it keeps the port, and the kernel refuses connections to it."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setblocking(False)
@@ -180,15 +179,21 @@ def _bind(ip: str, port: int) -> socket.socket:
     except OSError:
         bound.close()
         raise
-    # Only after bind, or two networks could get the same port. Accepted sockets inherit it: see _bind_again.
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _share(bound)  # only after bind, or two networks could get the same port
     return bound
 
 
-def _bind_again(ip: str, port: int) -> socket.socket:
-    """The same for a port that still has open connections."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setblocking(False)
+def _listen(ip: str, port: int) -> socket.socket:
+    """A socket that listens on a port that is reserved here, and may still have open connections."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    _share(listening)
+    listening.setblocking(False)
+    listening.bind((ip, port))
+    listening.listen(BACKLOG)
+    return listening
+
+
+def _share(bound: socket.socket) -> None:
+    """Two sockets of this process have one port. Linux asks for the first option, macOS for both."""
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((ip, port))
-    return bound
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
