@@ -18,14 +18,13 @@ from moto import mock_aws
 import report_locks
 import report_outcome
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
-from tests.stacks.synthesis import WORKFLOWS, many_pairs, resources, workflow_of
+from tests.stacks.synthesis import many_pairs, resources, workflow_of
 from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
 from tests.stacks.test_deadline import PAIR, synthesized
 from tests.unit.emf import Identity, Point, points
 from tests.unit.handler_calls import CONTEXT, called, check_of
 from tests.unit.misbehaving_servers import OK, answering, serving
 from tests.unit.test_report_outcome import BITTYBOT, TAO, event
-from tests.workflow.account import definition
 
 OUTCOMES = [*SUCCESSES, *FAILURES, "NOTHING_TO_REPAIR", "RepairFailed"]
 SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} (?P<terms>[^']+)', '(?P<statistic>\w+)', (?P<period>\d+)\)")
@@ -268,18 +267,3 @@ def test_outcomes_are_reported_by_an_event_and_locks_every_five_minutes(template
     assert locks["ScheduleExpression"] == "rate(5 minutes)"
     sent = event()
     assert (sent["source"], sent["detail-type"]) == (SOURCE, DETAIL_TYPE)
-
-
-def test_the_function_that_looks_at_the_locks_looks_at_the_table_of_the_stack(template: dict[str, Any]) -> None:
-    (function,) = (
-        found["Properties"]
-        for found in resources(template, "AWS::Lambda::Function").values()
-        if found["Properties"]["Handler"] == "report_locks.handler"
-    )
-    (table,) = resources(template, "AWS::DynamoDB::Table")
-    assert function["Environment"]["Variables"]["LOCK_TABLE"] == {"Ref": table}
-
-
-def test_no_state_of_a_workflow_calls_a_function_that_reports(template: dict[str, Any]) -> None:
-    for name in WORKFLOWS:
-        assert "report_" not in definition(template, table="locks", topic="outcomes", name=name)

@@ -223,12 +223,6 @@ def test_no_role_may_disassociate_a_production_address(deployed: Deployed) -> No
     )
 
 
-def test_no_role_may_touch_an_instance_or_address_that_is_not_configured(deployed: Deployed) -> None:
-    ours = set.union(*map(deployed.configured, ("the production addresses", "the staging addresses", "the servers")))
-    touched = {found.resource for found in deployed.permissions if re.search("elastic-ip|instance", found.resource)}
-    assert touched == ours
-
-
 def test_each_function_may_write_to_its_own_log_group_only(deployed: Deployed) -> None:
     logs = {
         deployed.called(function): function["LoggingConfig"]["LogGroup"]["Ref"]
