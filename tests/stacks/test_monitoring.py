@@ -204,6 +204,7 @@ def test_the_topic_and_its_key_admit_these_alarms_and_no_others(
         }
         assert admitted == set(alarms)
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        assert statement["Effect"] == "Allow"
 
 
 def test_every_graph_is_of_metrics_that_are_emitted_or_of_aws(
