@@ -18,9 +18,10 @@ from moto import mock_aws
 import report_locks
 import report_outcome
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
+from tests.stacks.contexts import pair
 from tests.stacks.synthesis import many_pairs, resources, workflow_of
 from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
-from tests.stacks.test_deadline import PAIR, synthesized
+from tests.stacks.test_deadline import synthesized
 from tests.unit.emf import Identity, Point, points
 from tests.unit.handler_calls import CONTEXT, called, check_of
 from tests.unit.misbehaving_servers import OK, answering, serving
@@ -180,10 +181,9 @@ def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[
 def test_a_lock_is_held_too_long_when_every_state_of_a_cutover_once_takes_less(
     tmp_path: Path, deadline: int, bake: int
 ) -> None:
-    pair = {**PAIR, "healthCheck": {"deadlineSeconds": deadline}, "bakeSeconds": bake}
-    template = synthesized(tmp_path, {"web": pair})
-    workflow = workflow_of(template)
-    slowest = seconds_of_slowest_way(workflow["States"], "AcquireLock", frozenset())
+    web = pair(healthCheck={"deadlineSeconds": deadline}, bakeSeconds=bake)
+    template = synthesized(tmp_path, {"web": web})
+    slowest = seconds_of_slowest_way(workflow_of(template)["States"], "AcquireLock", frozenset())
     found = {one["Properties"]["AlarmName"]: one for one in resources(template, "AWS::CloudWatch::Alarm").values()}
     assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest
 
