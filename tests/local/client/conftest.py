@@ -10,11 +10,6 @@ from tests.local.client.runs import CLIENT, Run, environment
 
 
 @pytest.fixture
-def aws(quick_aws: LocalAws) -> LocalAws:
-    return quick_aws
-
-
-@pytest.fixture
 def run(aws: LocalAws, tmp_path: Path) -> Run:
     """Runs the client outside the checkout, piped. Returns its output and its exit code."""
 
