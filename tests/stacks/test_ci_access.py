@@ -11,7 +11,7 @@ from stacks.configuration.ci_access import Trust
 from stacks.configuration.settings import configured
 from tests.stacks.contexts import OIDC
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
-from tests.stacks.synthesis import CONTEXT, template_of
+from tests.stacks.synthesis import CONTEXT, resources, template_of
 
 GITHUB = "token.actions.githubusercontent.com"
 EXISTING = Trust(f"https://{GITHUB}", "sts.amazonaws.com", "repo:octo-org/octo-repo:ref:refs/heads/main", False)
@@ -74,33 +74,22 @@ def test_only_a_token_of_this_issuer_for_this_audience_about_this_subject_opens_
     with_access: dict[str, Any],
 ) -> None:
     _, role = role_in(with_access)
-    assert in_account(role["AssumeRolePolicyDocument"], with_access) == {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"},
-                "Condition": {
-                    "StringEquals": {
-                        f"{GITHUB}:aud": "sts.amazonaws.com",
-                        f"{GITHUB}:sub": "repo:octo-org/octo-repo:ref:refs/heads/main",
-                    }
-                },
-            }
-        ],
+    (statement,) = in_account(role["AssumeRolePolicyDocument"], with_access)["Statement"]
+    assert statement == {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"},
+        "Condition": {"StringEquals": {f"{GITHUB}:aud": EXISTING.audience, f"{GITHUB}:sub": EXISTING.subject}},
     }
 
 
 def test_an_existing_provider_is_not_made_again(with_access: dict[str, Any]) -> None:
-    assert not [found for found in with_access["Resources"].values() if "OIDC" in found["Type"]]
+    assert not resources(with_access, "AWS::IAM::OIDCProvider")
 
 
 def test_a_provider_that_is_made_stays_when_the_stack_goes(tmp_path: Path) -> None:
     template = synthesized(tmp_path, CREATED)
-    ((name, provider),) = [
-        (name, found) for name, found in template["Resources"].items() if found["Type"] == "AWS::IAM::OIDCProvider"
-    ]
+    ((name, provider),) = resources(template, "AWS::IAM::OIDCProvider").items()
     assert provider["Properties"] == {"Url": "https://gitlab.com", "ClientIdList": ["https://gitlab.com"]}
     assert (provider["DeletionPolicy"], provider["UpdateReplacePolicy"]) == ("Retain", "Retain")
     (trust,) = role_in(template)[1]["AssumeRolePolicyDocument"]["Statement"]
@@ -109,7 +98,7 @@ def test_a_provider_that_is_made_stays_when_the_stack_goes(tmp_path: Path) -> No
 
 
 def test_the_role_may_do_exactly_this(granted: set[tuple[str, str]], with_access: dict[str, Any]) -> None:
-    (table,) = [name for name, found in with_access["Resources"].items() if found["Type"] == "AWS::DynamoDB::Table"]
+    (table,) = resources(with_access, "AWS::DynamoDB::Table")
     assert granted == {
         ("states:StartExecution", MACHINE),
         ("states:ListExecutions", MACHINE),

@@ -17,14 +17,9 @@ from tests.stacks.synthesis import CONTEXT, PROJECT, WORKFLOWS, many_pairs, reso
 from tests.workflow.account import definition
 
 FUNCTIONS = {
-    "describe_addresses",
-    "describe_restored",
-    "check_servers",
-    "health_check",
-    "measure_gap",
-    "disassociate_address",
+    "describe_addresses", "describe_restored", "check_servers", "health_check", "measure_gap", "disassociate_address",
     "associate_address",
-}
+}  # fmt: skip
 REPORTS = {"report_outcome", "report_locks"}
 
 
@@ -76,6 +71,16 @@ def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(tem
     assert json.loads(parameter["Properties"]["Value"]) == {
         key: pair[key] for key in ("production", "staging", "servers")
     }
+
+
+def test_each_email_address_is_subscribed_to_the_topic(tmp_path: Path) -> None:
+    emails = ["ops@example.com", "sms@example.com"]
+    template = template_of(tmp_path, CONTEXT, emails=emails)
+    (topic,) = resources(template, "AWS::SNS::Topic")
+    subscriptions = resources(template, "AWS::SNS::Subscription").values()
+    assert [subscription["Properties"] for subscription in subscriptions] == [
+        {"Protocol": "email", "Endpoint": address, "TopicArn": {"Ref": topic}} for address in emails
+    ]
 
 
 def synthesized(folder: Path, pairs: dict[str, Any]) -> cdk.Stack:
