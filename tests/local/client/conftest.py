@@ -1,4 +1,4 @@
-"""The client on the quick local AWS."""
+"""The client on the local AWS."""
 
 import subprocess
 from pathlib import Path
