@@ -13,11 +13,11 @@ from tests.stacks.synthesis import resources, template_of, workflow_of
 from tests.stacks.test_contract import states_of
 
 VPC = {"subnetIds": ["subnet-1a2b3c4d", "subnet-5e6f7a8b"], "securityGroupIds": ["sg-1a2b3c4d"]}
-PRIVATE = {"via": "private"}
+PAIR = pair(healthCheck={"via": "private"})
 
 
-def synthesized(folder: Path, vpc: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
-    return template_of(folder, {"pairs": {"web": pair(**keys)}, "vpc": vpc})
+def synthesized(folder: Path, web: dict[str, Any], vpc: dict[str, Any] | None = None) -> dict[str, Any]:
+    return template_of(folder, {"pairs": {"web": web}, "vpc": vpc})
 
 
 def statements_in(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -29,7 +29,7 @@ def statements_in(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
 
 @pytest.fixture(scope="module")
 def inside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return synthesized(tmp_path_factory.mktemp("inside"), VPC, healthCheck=PRIVATE)
+    return synthesized(tmp_path_factory.mktemp("inside"), PAIR, VPC)
 
 
 def of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -64,13 +64,13 @@ def test_staging_is_checked_from_where_its_pair_says(inside: dict[str, Any]) -> 
 
 
 def test_without_a_pair_that_asks_for_it_there_is_no_function_in_the_vpc(tmp_path: Path) -> None:
-    template = synthesized(tmp_path, VPC)
+    template = synthesized(tmp_path, pair(), VPC)
     assert not any("VpcConfig" in found for found in of(template, "AWS::Lambda::Function"))
     assert "StagingVia?" not in dict(states_of(workflow_of(template)))
 
 
 def test_interfaces_that_are_configured_are_the_only_ones_that_may_be_touched(tmp_path: Path) -> None:
-    template = synthesized(tmp_path, networkInterfaces=INTERFACES)
+    template = synthesized(tmp_path, pair(networkInterfaces=INTERFACES))
     touched = {
         json.dumps(resource).rpartition("network-interface/")[2].split('"')[0]
         for _, statement in statements_in(template)
@@ -88,5 +88,5 @@ def test_alarms_may_be_looked_at_by_who_looks_at_them_and_only_if_there_are_any(
             if "cloudwatch:DescribeAlarms" in statement["Action"]
         }
 
-    assert lookers(synthesized(tmp_path / "with", alarms=["web-5xx"])) == {"Describe", "HealthCh"}
-    assert lookers(synthesized(tmp_path / "without")) == set()
+    assert lookers(synthesized(tmp_path / "with", pair(alarms=["web-5xx"]))) == {"Describe", "HealthCh"}
+    assert lookers(synthesized(tmp_path / "without", pair())) == set()
