@@ -8,26 +8,13 @@ from local.aws import LocalAws
 from local.ec2 import Address, Ec2
 from tests.local.situation import tidy
 
-
-@pytest.fixture(scope="session")
-def running_aws() -> Iterator[LocalAws]:
-    with LocalAws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def aws(running_aws: LocalAws) -> LocalAws:
-    """The local AWS as it was after its start: production on bittybot, staging on tao, release 1 on both."""
-    running_aws.reset()
-    return running_aws
-
-
 # The wait for the last call of a stopped execution takes 0.9 s here; no call of a warm function takes as long.
 TIME_SCALE = 0.02
 
 
 @pytest.fixture(scope="session")
-def running_quick_aws() -> Iterator[LocalAws]:
+def running_aws() -> Iterator[LocalAws]:
+    """Its workflows wait and retry in a fiftieth of the time, and probe once. Its functions are warm."""
     with LocalAws(
         time_scale=TIME_SCALE, health_check={"healthyThresholdCount": 1, "unhealthyThresholdCount": 1}
     ) as aws:
@@ -36,15 +23,11 @@ def running_quick_aws() -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def quick_aws(running_quick_aws: LocalAws) -> Iterator[LocalAws]:
-    """Another one, whose workflows wait and retry in a fiftieth of the time, and probe once. Its functions are warm.
-
-    As it was after its start, and left without faults and locks.
-    """
-    tidy(running_quick_aws)
-    running_quick_aws.reset()
-    yield running_quick_aws
-    tidy(running_quick_aws)
+def aws(running_aws: LocalAws) -> LocalAws:
+    """The local AWS as it was after its start: production on bittybot, staging on tao, release 1 on both, no lock."""
+    tidy(running_aws)
+    running_aws.reset()
+    return running_aws
 
 
 @pytest.fixture(scope="module")

@@ -38,14 +38,6 @@ def interface_of(client: "EC2Client", instance_id: str) -> Any:
     return instance["NetworkInterfaces"][0]
 
 
-def second_interface(client: "EC2Client", instance_id: str, **more: Any) -> Any:
-    subnet = client.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]["SubnetId"]
-    created = client.create_network_interface(SubnetId=subnet, **more)["NetworkInterface"]
-    interface = created["NetworkInterfaceId"]
-    client.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance_id, DeviceIndex=1)
-    return created
-
-
 def error_code(call: Callable[..., object], **parameters: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call(**parameters)
@@ -90,19 +82,6 @@ def test_the_address_that_the_target_held_is_displaced_but_stays_allocated(
     assert ec2.holder(staging.allocation_id) is None
     assert error_code(client.disassociate_address, AssociationId=displaced) == "InvalidAssociationID.NotFound"
     assert described(client, staging)["PublicIp"] == staging.public_ip
-
-
-def test_an_address_on_another_private_address_of_the_target_is_not_displaced(
-    ec2: Ec2, client: "EC2Client", production: Address, staging: Address, bittybot: str
-) -> None:
-    interface = second_interface(client, bittybot, SecondaryPrivateIpAddressCount=1)
-    primary, secondary = (item["PrivateIpAddress"] for item in interface["PrivateIpAddresses"])
-    for address, private_ip in ((production, primary), (staging, secondary)):
-        target = {"NetworkInterfaceId": interface["NetworkInterfaceId"], "PrivateIpAddress": private_ip}
-        client.associate_address(AllocationId=address.allocation_id, **target)
-    assert described(client, production)["PrivateIpAddress"] == primary
-    assert described(client, staging)["PrivateIpAddress"] == secondary
-    assert described(client, staging)["InstanceId"] == bittybot
 
 
 def test_the_interface_that_an_address_left_forgets_it(
@@ -155,29 +134,12 @@ def test_an_instance_that_is_not_running_or_stopped_is_refused(
     assert ec2.holder(production.allocation_id) is None
 
 
-def test_a_stopped_instance_takes_an_address_and_keeps_it_through_a_start(
-    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
-) -> None:
-    client.stop_instances(InstanceIds=[bittybot])
-    ec2.associate(production, bittybot)
-    client.start_instances(InstanceIds=[bittybot])
-    assert ec2.holder(production.allocation_id) == bittybot
-    assert interface_of(client, bittybot)["Association"]["PublicIp"] == production.public_ip
-
-
-def test_a_terminated_instance_gives_its_address_back(
-    ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
-) -> None:
-    ec2.associate(production, bittybot)
-    client.terminate_instances(InstanceIds=[bittybot])
-    assert ec2.holder(production.allocation_id) is None
-    assert "AssociationId" not in described(client, production)
-
-
 def test_an_instance_with_two_interfaces_is_refused_by_instance_id(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
 ) -> None:
-    second_interface(client, bittybot)
+    subnet = client.describe_instances(InstanceIds=[bittybot])["Reservations"][0]["Instances"][0]["SubnetId"]
+    interface = client.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    client.attach_network_interface(NetworkInterfaceId=interface, InstanceId=bittybot, DeviceIndex=1)
     with pytest.raises(ClientError, match="There are multiple interfaces attached to instance") as caught:
         ec2.associate(production, bittybot)
     assert caught.value.response["Error"]["Code"] == "InvalidInstanceID"
@@ -240,10 +202,3 @@ def test_nobody_ever_sees_an_address_in_the_middle_of_a_move(
         assert {holder for each in holders for holder in each.result()} <= {bittybot, tao}
         seen = [(each.get("InstanceId"), each.get("AssociationId")) for each in descriptions.result()]
     assert all(instance in (bittybot, tao) and association for instance, association in seen)
-
-
-def test_whoever_listens_is_told_before_the_caller_is_answered(ec2: Ec2, production: Address, bittybot: str) -> None:
-    holders: list[str | None] = []
-    ec2.on_change(lambda: holders.append(ec2.holder(production.allocation_id)))
-    ec2.associate(production, bittybot)
-    assert holders[-1] == bittybot

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from local import faults
 from local.ec2 import Address, Ec2
 from local.faults import Fault, InvalidFault, fault_from
+from local.token_buckets import Limit, TokenBuckets
 from tests.local.situation import client_of, until
 
 if TYPE_CHECKING:
@@ -155,6 +156,17 @@ def test_someone_else_moves_the_address_just_before_the_call(
     with pytest.raises(ClientError, match=r"Resource\.AlreadyAssociated"):
         client.associate_address(AllocationId=production.allocation_id, InstanceId=tao, AllowReassociation=False)
     assert ec2.holder(production.allocation_id) == stranger
+
+
+def test_a_request_without_a_token_is_answered_as_ec2_does_and_a_dry_run_takes_a_token_of_its_api(
+    ec2: Ec2, client: "EC2Client", address: Address, tao: str
+) -> None:
+    ec2.limit(TokenBuckets({"AssociateAddress": Limit(1, 0)}))
+    for code, status in (("DryRunOperation", 412), ("RequestLimitExceeded", 503)):
+        with pytest.raises(ClientError) as caught:
+            client.associate_address(AllocationId=address.allocation_id, InstanceId=tao, DryRun=True)
+        assert caught.value.response["Error"]["Code"] == code
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,6 @@ class Section:
         return done.stdout
 
 
-@pytest.fixture
-def aws(quick_aws: LocalAws) -> LocalAws:
-    return quick_aws
-
-
 # The situations by section: each creates one, runs all the steps, and checks what the runbook says.
 
 

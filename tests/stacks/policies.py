@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
-PSEUDO = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
+PSEUDO = {
+    "AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::URLSuffix": "amazonaws.com",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

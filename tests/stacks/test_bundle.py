@@ -1,6 +1,7 @@
 """The asset has all that the functions need, and little else: each is run from it, with nothing beside it but boto3."""
 
 import importlib
+import json
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,10 @@ def test_every_handler_runs_from_the_asset(asset: Path, runtime: Path, module: s
 
 def test_metrics_are_told_from_the_asset(asset: Path, runtime: Path) -> None:
     assert '"LockAge"' in run(METRICS, asset, runtime)
+
+
+def test_the_asset_has_the_configured_pairs(asset: Path) -> None:
+    assert list(json.loads((asset / "pairs.json").read_text())) == ["web"]
 
 
 def test_what_is_uploaded_is_smaller_than_a_megabyte(asset: Path, tmp_path: Path) -> None:

@@ -57,14 +57,6 @@ def test_a_check_has_the_keys_of_its_protocol_only() -> None:
     assert read(check(**unverified)) == [DEFAULT_CHECK | unverified]
 
 
-def test_what_is_given_stands() -> None:
-    for context in COMPLETE:
-        result, given = configured(context.get).pairs["web"].as_json(), dict(context["pairs"]["web"])
-        for check_result, written in zip(result["healthCheck"], given.pop("healthCheck", [{}]), strict=True):
-            assert check_result | written == check_result
-        assert result | given == result
-
-
 def test_one_check_is_a_list_of_one() -> None:
     assert configured(check(port=81).get) == configured(checks({"port": 81}).get)
 

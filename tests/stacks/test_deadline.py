@@ -8,24 +8,15 @@ import pytest
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
 from stacks.workflow.retries import THROTTLED
-from tests.stacks.synthesis import WORKFLOWS, resources, template_of, workflow_of
+from tests.stacks.contexts import VPC, pair
+from tests.stacks.synthesis import WORKFLOWS, many_pairs, resources, template_of, workflow_of
 from tests.stacks.test_contract import is_waited_for, states_of
 
 # A service that throttles answers at once; botocore asks three times, within some seconds.
 THROTTLED_TRY_SECONDS = 10
-PAIR = {
-    "production": "eipalloc-1a2b3c4d",
-    "staging": "eipalloc-5e6f7a8b",
-    "servers": {"one": "i-1a2b3c4d", "two": "i-5e6f7a8b"},
-}
 UNTIL_LOCKED = (
-    "DescribeAddresses",
-    "AcquireLock",
-    "DescribeLock",
-    "DescribeLockHolder",
-    "WaitForLastCall",
-    "TakeOverLock",
-)
+    "DescribeAddresses", "AcquireLock", "DescribeLock", "DescribeLockHolder", "WaitForLastCall", "TakeOverLock",
+)  # fmt: skip
 
 
 def longest(state: dict[str, Any]) -> float:
@@ -48,7 +39,7 @@ def synthesized(folder: Path, pairs: dict[str, Any]) -> dict[str, Any]:
 def test_an_execution_may_take_longer_than_all_its_states_together(
     tmp_path: Path, name: str, deadline_seconds: int
 ) -> None:
-    template = synthesized(tmp_path, {"web": {**PAIR, "healthCheck": {"deadlineSeconds": deadline_seconds}}})
+    template = synthesized(tmp_path, {"web": pair(healthCheck={"deadlineSeconds": deadline_seconds})})
     workflow = workflow_of(template, name)
     seconds = {state_name: longest(state) for state_name, state in states_of(workflow)}
     again = sum(seconds.get(state_name, 0) for state_name in UNTIL_LOCKED)  # once for every lock that is taken over
@@ -83,52 +74,33 @@ def test_a_call_is_given_up_when_it_can_no_longer_be_in_flight(template: dict[st
             assert state["TimeoutSeconds"] == (functions[function] + 15 if function else 30), state_name
 
 
-def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp_path: Path) -> None:
-    seconds = {"quick": 10, "slowest": 700, "slow": 60}
-    pairs = {
-        name: {
-            "production": f"eipalloc-{deadline:08x}",
-            "staging": f"eipalloc-1{deadline:07x}",
-            "servers": {"one": f"i-{deadline:08x}", "two": f"i-1{deadline:07x}"},
-            "healthCheck": {"deadlineSeconds": deadline},
-        }
-        for name, deadline in seconds.items()
+def timeouts(template: dict[str, Any]) -> dict[str, int]:
+    """Of the functions that a workflow calls, by their place in the stack."""
+    return {
+        name.removeprefix("Functions")[:-8]: function["Properties"]["Timeout"]
+        for name, function in resources(template, "AWS::Lambda::Function").items()
+        if name.startswith("Functions")
     }
-    assert health_check_timeout(tmp_path, pairs) == 700 + 10 + 35
+
+
+def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp_path: Path) -> None:
+    pairs = many_pairs(3)
+    for name, seconds in zip(pairs, (10, 700, 60), strict=True):
+        pairs[name]["healthCheck"] = {"deadlineSeconds": seconds}
+    assert timeouts(synthesized(tmp_path, pairs))["HealthCheck"] == 700 + 10 + 35
 
 
 def test_a_bake_has_time_for_the_probes_after_it(tmp_path: Path) -> None:
     checks = [{"timeoutSeconds": 3}, {"intervalSeconds": 20, "unhealthyThresholdCount": 2, "deadlineSeconds": 100}]
-    pairs = {"web": {**PAIR, "bakeSeconds": 200, "healthCheck": checks}}
-    assert health_check_timeout(tmp_path, pairs) == 100 + 10 + 200 + (20 + 2) + 35
+    template = synthesized(tmp_path, {"web": pair(bakeSeconds=200, healthCheck=checks)})
+    assert timeouts(template)["HealthCheck"] == 100 + 10 + 200 + (20 + 2) + 35
 
 
-def health_check_timeout(folder: Path, pairs: dict[str, Any]) -> int:
-    functions = resources(synthesized(folder, pairs), "AWS::Lambda::Function").values()
-    timeout: int
-    (timeout,) = (
-        function["Properties"]["Timeout"]
-        for function in functions
-        if function["Properties"]["Handler"] == "health_check.handler"
-    )
-    return timeout
-
-
-def timeouts(template: dict[str, Any]) -> dict[str, int]:
-    """Of the functions that check, by their place in the stack."""
-    return {
-        name.removeprefix("Functions")[:-8]: function["Properties"]["Timeout"]
-        for name, function in resources(template, "AWS::Lambda::Function").items()
-        if function["Properties"]["Handler"] in ("health_check.handler", "check_servers.handler")
-    }
-
-
-def test_a_function_that_checks_has_the_time_that_its_configuration_may_take(tmp_path: Path) -> None:
+def test_a_function_that_checks_has_the_time_that_its_configuration_may_take_and_any_other_30_s(tmp_path: Path) -> None:
     check = {"deadlineSeconds": 100, "timeoutSeconds": 7, "via": "private"}
-    vpc = {"subnetIds": ["subnet-1a2b3c4d"], "securityGroupIds": ["sg-1a2b3c4d"]}
-    context = {"pairs": {"web": {**PAIR, "healthCheck": check, "bakeSeconds": 300}}, "vpc": vpc}
-    settings = configured(context.get)
-    found = timeouts(template_of(tmp_path, context))
-    bake = longest_bake(settings.pairs["web"])
+    context = {"pairs": {"web": pair(healthCheck=check, bakeSeconds=300)}, "vpc": VPC}
+    seconds = timeouts(template_of(tmp_path, context))
+    bake = longest_bake(configured(context.get).pairs["web"])
     assert bake >= 300 + 7
-    assert found == {"HealthCheck": 100 + 10 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
+    checking = {"HealthCheck": 100 + 10 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
+    assert seconds == dict.fromkeys(seconds, 30) | checking

@@ -18,14 +18,14 @@ from moto import mock_aws
 import report_locks
 import report_outcome
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
-from tests.stacks.synthesis import WORKFLOWS, many_pairs, resources, workflow_of
+from tests.stacks.contexts import pair
+from tests.stacks.synthesis import many_pairs, resources, workflow_of
 from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
-from tests.stacks.test_deadline import PAIR, synthesized
+from tests.stacks.test_deadline import synthesized
 from tests.unit.emf import Identity, Point, points
 from tests.unit.handler_calls import CONTEXT, called, check_of
 from tests.unit.misbehaving_servers import OK, answering, serving
 from tests.unit.test_report_outcome import BITTYBOT, TAO, event
-from tests.workflow.account import definition
 
 OUTCOMES = [*SUCCESSES, *FAILURES, "NOTHING_TO_REPAIR", "RepairFailed"]
 SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} (?P<terms>[^']+)', '(?P<statistic>\w+)', (?P<period>\d+)\)")
@@ -181,10 +181,9 @@ def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[
 def test_a_lock_is_held_too_long_when_every_state_of_a_cutover_once_takes_less(
     tmp_path: Path, deadline: int, bake: int
 ) -> None:
-    pair = {**PAIR, "healthCheck": {"deadlineSeconds": deadline}, "bakeSeconds": bake}
-    template = synthesized(tmp_path, {"web": pair})
-    workflow = workflow_of(template)
-    slowest = seconds_of_slowest_way(workflow["States"], "AcquireLock", frozenset())
+    web = pair(healthCheck={"deadlineSeconds": deadline}, bakeSeconds=bake)
+    template = synthesized(tmp_path, {"web": web})
+    slowest = seconds_of_slowest_way(workflow_of(template)["States"], "AcquireLock", frozenset())
     found = {one["Properties"]["AlarmName"]: one for one in resources(template, "AWS::CloudWatch::Alarm").values()}
     assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest
 
@@ -205,6 +204,7 @@ def test_the_topic_and_its_key_admit_these_alarms_and_no_others(
         }
         assert admitted == set(alarms)
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        assert statement["Effect"] == "Allow"
 
 
 def test_every_graph_is_of_metrics_that_are_emitted_or_of_aws(
@@ -268,18 +268,3 @@ def test_outcomes_are_reported_by_an_event_and_locks_every_five_minutes(template
     assert locks["ScheduleExpression"] == "rate(5 minutes)"
     sent = event()
     assert (sent["source"], sent["detail-type"]) == (SOURCE, DETAIL_TYPE)
-
-
-def test_the_function_that_looks_at_the_locks_looks_at_the_table_of_the_stack(template: dict[str, Any]) -> None:
-    (function,) = (
-        found["Properties"]
-        for found in resources(template, "AWS::Lambda::Function").values()
-        if found["Properties"]["Handler"] == "report_locks.handler"
-    )
-    (table,) = resources(template, "AWS::DynamoDB::Table")
-    assert function["Environment"]["Variables"]["LOCK_TABLE"] == {"Ref": table}
-
-
-def test_no_state_of_a_workflow_calls_a_function_that_reports(template: dict[str, Any]) -> None:
-    for name in WORKFLOWS:
-        assert "report_" not in definition(template, table="locks", topic="outcomes", name=name)

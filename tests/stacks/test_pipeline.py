@@ -17,7 +17,7 @@ from stacks.pipeline.pipeline_stack import PipelineStack
 from stacks.pipeline.release import EXECUTION_NAME_PREFIX
 from tests.stacks.contexts import BRANCH, CONNECTION, DEPLOY, OBJECT, OTHER_PAIR
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
-from tests.stacks.synthesis import CONTEXT, PROJECT
+from tests.stacks.synthesis import CONTEXT, PROJECT, resources
 
 API = OTHER_PAIR | {"healthCheck": {"releaseHeader": "X-Release"}}
 
@@ -39,8 +39,8 @@ def synthesized(folder: Path, settings: Settings) -> dict[str, Any]:
 
 
 def only(template: dict[str, Any], kind: str) -> dict[str, Any]:
-    (found,) = (found["Properties"] for found in template["Resources"].values() if found["Type"] == kind)
-    return dict(found)
+    (resource,) = resources(template, kind).values()
+    return dict(resource["Properties"])
 
 
 def action(template: dict[str, Any], name: str) -> dict[str, Any]:
@@ -85,11 +85,8 @@ def test_the_cutover_asks_for_the_server_that_was_deployed_to_and_for_none_that_
 def test_the_release_that_was_deployed_is_expected_where_servers_say_which_they_run(tmp_path: Path) -> None:
     two_pairs = CONTEXT["pairs"] | {"api": API}
     template = synthesized(tmp_path, settings(two_pairs, pair="api", source=OBJECT, expectRelease=True))
-    assert json.loads(action(template, "Cutover")["Configuration"]["Input"]) == {
-        "pair": "api",
-        "serverName": "#{Deploy.server}",
-        "expectedRelease": "#{Source.VersionId}",
-    }
+    sent = json.loads(action(template, "Cutover")["Configuration"]["Input"])
+    assert sent == {"pair": "api", "serverName": "#{Deploy.server}", "expectedRelease": "#{Source.VersionId}"}
     assert only(template, "AWS::CodePipeline::Pipeline")["Name"] == "eip-cutover-api"
 
 
@@ -104,11 +101,7 @@ def test_input_and_name_of_the_execution_keep_to_their_limits(tmp_path: Path) ->
 
 def test_the_deployment_is_told_the_pair_and_the_release_but_not_the_server(branch: dict[str, Any]) -> None:
     asked = json.loads(str(in_account(action(branch, "Deploy")["Configuration"]["UserParameters"], branch)))
-    assert {key: asked[key] for key in ("pair", "release", "seconds")} == {
-        "pair": "web",
-        "release": "#{Source.CommitId}",
-        "seconds": 600,
-    }
+    assert (asked["pair"], asked["release"], asked["seconds"]) == ("web", "#{Source.CommitId}", 600)
     assert not re.search("i-0|bittybot|tao", json.dumps(only(branch, "AWS::CodePipeline::Pipeline")))
 
 
@@ -122,23 +115,18 @@ def test_the_command_runs_with_the_release_in_its_environment_and_stops_at_the_f
     assert document["parameters"]["Release"]["allowedPattern"] == RELEASE
 
 
-@pytest.mark.parametrize(
-    "release", ["8f2c6a9", "3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo", "v1.2"]
-)
-def test_a_commit_or_a_version_is_a_release(release: str) -> None:
-    assert re.fullmatch(RELEASE, release)
-
-
-@pytest.mark.parametrize("release", ["", "'; reboot; '", "$(reboot)", "`reboot`", "a b", "a\nb", "x" * 256, '"'])
-def test_nothing_that_a_shell_would_run_is_a_release(release: str) -> None:
-    assert not re.fullmatch(RELEASE, release)
+def test_a_commit_or_a_version_is_a_release_and_nothing_that_a_shell_would_run() -> None:
+    for release in ("8f2c6a9", "3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo", "v1.2"):
+        assert re.fullmatch(RELEASE, release)
+    for text in ("", "'; reboot; '", "$(reboot)", "`reboot`", "a b", "a\nb", "x" * 256, '"'):
+        assert not re.fullmatch(RELEASE, text)
 
 
 def test_the_function_may_run_that_document_on_those_two_servers_and_nothing_else(branch: dict[str, Any]) -> None:
     function = only(branch, "AWS::Lambda::Function")
     granted = grants(statements_of(branch, function["Role"]["Fn::GetAtt"][0]))
     here = f"{REGION}:{ACCOUNT}"
-    (document,) = (name for name, found in branch["Resources"].items() if found["Type"] == "AWS::SSM::Document")
+    (document,) = resources(branch, "AWS::SSM::Document")
     assert {found for found in granted if found[0].startswith("ssm:Send")} == {
         ("ssm:SendCommand", f"arn:aws:ec2:{here}:instance/i-0aaaaaaaaaaaaaaaa"),
         ("ssm:SendCommand", f"arn:aws:ec2:{here}:instance/i-0bbbbbbbbbbbbbbbb"),
@@ -169,14 +157,9 @@ def test_each_action_may_do_its_own_thing_only(branch: dict[str, Any]) -> None:
 
 def test_a_connection_may_be_used_under_its_new_name_and_its_old(branch: dict[str, Any]) -> None:
     role = action(branch, "Source")["RoleArn"]["Fn::GetAtt"][0]
-    used = [found for found in statements_of(branch, role) if "UseConnection" in str(found["Action"])]
-    assert used == [
-        {
-            "Action": ["codeconnections:UseConnection", "codestar-connections:UseConnection"],
-            "Effect": "Allow",
-            "Resource": CONNECTION,
-        }
-    ]
+    (used,) = (found for found in statements_of(branch, role) if "UseConnection" in str(found["Action"]))
+    assert used["Action"] == ["codeconnections:UseConnection", "codestar-connections:UseConnection"]
+    assert (used["Effect"], used["Resource"]) == ("Allow", CONNECTION)
 
 
 def test_a_new_object_starts_the_pipeline_by_an_event_and_nobody_polls(from_object: dict[str, Any]) -> None:
@@ -189,7 +172,7 @@ def test_a_new_object_starts_the_pipeline_by_an_event_and_nobody_polls(from_obje
         "detail": {"bucket": {"name": [OBJECT["bucket"]]}, "object": {"key": [OBJECT["key"]]}},
     }
     (target,) = rule["Targets"]
-    (pipeline,) = (n for n, found in from_object["Resources"].items() if found["Type"] == "AWS::CodePipeline::Pipeline")
+    (pipeline,) = resources(from_object, "AWS::CodePipeline::Pipeline")
     assert {"Ref": pipeline} in target["Arn"]["Fn::Join"][1]
 
 

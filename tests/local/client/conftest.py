@@ -1,4 +1,4 @@
-"""The client on the quick local AWS."""
+"""The client on the local AWS."""
 
 import subprocess
 from pathlib import Path
@@ -7,11 +7,6 @@ import pytest
 
 from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, Run, environment
-
-
-@pytest.fixture
-def aws(quick_aws: LocalAws) -> LocalAws:
-    return quick_aws
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 
 from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, CONTROL, Run, environment
-from tests.local.situation import AS_BEFORE, SWAPPED, locks, places, start_slowly, until
+from tests.local.situation import AS_BEFORE, SWAPPED, locks, places, until
 
 
 def test_a_cutover_is_printed_line_by_line_and_summed_up(aws: LocalAws, run: Run) -> None:
@@ -37,15 +37,6 @@ def test_with_json_standard_output_is_one_document_and_standard_error_has_the_pr
     assert [state["name"] for state in document["states"][:2]] == ["DescribeAddresses", "AcquireLock"]
     assert "Preflight" in done.stderr
     assert places(aws) == AS_BEFORE
-
-
-def test_a_pair_that_is_locked_is_refused_with_the_command_that_follows_its_execution(aws: LocalAws, run: Run) -> None:
-    holder = start_slowly(aws)
-    done = run("start", "--json", "--server", "tao")
-    document = json.loads(done.stdout)
-    assert (done.returncode, document["exitCode"], document["outcome"]) == (11, 11, "CutoverInProgress")
-    assert f"cutover.py watch {holder}`" in document["advice"]
-    until(lambda: not locks(aws))
 
 
 def test_the_same_name_and_input_again_follow_the_first_execution_running_or_ended(aws: LocalAws, run: Run) -> None:
