@@ -8,8 +8,7 @@ from constructs import Construct
 
 from stacks.cdk_nag import acknowledge_wildcards
 from stacks.configuration.ci_access import Trust
-from stacks.workflow.cutover import CUTOVER
-from stacks.workflow.repair import REPAIR
+from stacks.workflow.resources import CUTOVER, REPAIR
 from stacks.workflow.state_machine import executions_of
 
 EXECUTIONS = "The executions of this one state machine: who starts them names them."

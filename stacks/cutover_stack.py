@@ -16,8 +16,9 @@ from stacks.configuration.pairs import Pair, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import ALARMS, Monitoring
 from stacks.monitoring.topic import OutcomesTopic
-from stacks.workflow.cutover import CUTOVER, Workflow
-from stacks.workflow.repair import REPAIR, Repair
+from stacks.workflow.cutover import Workflow
+from stacks.workflow.repair import Repair
+from stacks.workflow.resources import CUTOVER, Resources
 from stacks.workflow.state_machine import acknowledge_state_machine
 
 # Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
@@ -61,23 +62,15 @@ class CutoverStack(Stack):
         topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS)
         for email in emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))
-        workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
-        repair = Repair(self, "Repair", functions=functions, lock_table=lock_table, topic=topic, watched=CUTOVER)
-
-        Monitoring(
-            self,
-            "Monitoring",
-            functions=functions,
-            lock_table=lock_table,
-            topic=topic,
-            workflow=workflow.state_machine,
-            repair=repair.state_machine,
-        )
+        resources = Resources(functions, lock_table, topic)
+        workflow = Workflow(self, "Workflow", resources).state_machine
+        repair = Repair(self, "Repair", resources).state_machine
+        Monitoring(self, "Monitoring", resources, workflow=workflow, repair=repair)
 
         repair_invokes = [functions.describe_addresses, functions.associate_address]
-        for machine, invokes in ((workflow.state_machine, functions.all), (repair.state_machine, repair_invokes)):
+        for machine, invokes in ((workflow, functions.all), (repair, repair_invokes)):
             topic.allow_encrypting(machine.role)
-            acknowledge_state_machine(machine, invokes=invokes, describes=[CUTOVER, REPAIR])
+            acknowledge_state_machine(machine, invokes=invokes)
 
         for name, pair in pairs.items():
             ssm.StringParameter(
@@ -89,15 +82,10 @@ class CutoverStack(Stack):
             )
         if ci_access:
             CiAccess(
-                self,
-                "CiAccess",
-                trust=ci_access,
-                state_machine=workflow.state_machine,
-                lock_table=lock_table,
-                pairs_path=PAIRS_PATH,
+                self, "CiAccess", trust=ci_access, state_machine=workflow, lock_table=lock_table, pairs_path=PAIRS_PATH
             )
 
-        CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
+        CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "LockTableName", value=lock_table.table_name)
         CfnOutput(self, "PairsPath", value=PAIRS_PATH)

@@ -120,19 +120,17 @@ class Functions(Construct):
         return [child for child in self.node.children if isinstance(child, lambda_.Function)]
 
     def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
-        return python_function(
-            self, construct_id, code=self.code, module=module, timeout=timeout, no_dead_letters=CALLED_BY_THE_WORKFLOW
-        )
+        return python_function(self, construct_id, module, code=self.code, timeout=timeout, lost=CALLED_BY_THE_WORKFLOW)
 
     def _measuring(self, lock_table: dynamodb.ITable) -> lambda_.Function:
         """Called asynchronously, once: what it finds is in the item of the lock, which is all that it may write."""
         function = python_function(
             self,
             "MeasureGap",
+            "measure_gap",
             code=self.code,
-            module="measure_gap",
             timeout=MEASURE_GAP_TIMEOUT,
-            no_dead_letters=NOT_MEASURED,
+            lost=NOT_MEASURED,
             environment={"LOCK_TABLE": lock_table.table_name},
             memory_size=MEASURE_GAP_MEBIBYTES,
         )

@@ -54,9 +54,7 @@ class DeployToIdle(Construct):
         )
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
         code, timeout = lambda_code(pairs), Duration.seconds(120)
-        self.function = python_function(
-            self, "Function", code=code, module="deploy_to_idle", timeout=timeout, no_dead_letters=UNHEARD
-        )
+        self.function = python_function(self, "Function", "deploy_to_idle", code=code, timeout=timeout, lost=UNHEARD)
         # A call that is made again after it died would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)
         acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": UNHEARD})

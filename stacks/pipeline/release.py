@@ -17,7 +17,7 @@ from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
 from stacks.configuration.pairs import Pair
 from stacks.configuration.pipeline import Connection, Object, Pipeline
 from stacks.pipeline.deploy_to_idle import DeployToIdle
-from stacks.workflow.cutover import CUTOVER
+from stacks.workflow.resources import CUTOVER
 from stacks.workflow.state_machine import states_arn
 
 # An execution is called `<prefix>-<id of the action's execution>`, 36 characters, of 80 at most.

@@ -8,16 +8,13 @@ Source: Step Functions Developer Guide, "Automating Step Functions event deliver
 """
 
 from aws_cdk import Duration
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.cdk_nag import rule
-from stacks.functions.functions import Functions
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import (
     EXECUTION,
@@ -29,12 +26,12 @@ from stacks.workflow.expressions import (
     jsonata,
     sentence,
 )
-from stacks.workflow.lock import DeadHolder, lock_item
+from stacks.workflow.lock import describe_lock_holder, put_lock
+from stacks.workflow.resources import CUTOVER, REPAIR, Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
 
-REPAIR = "eip-cutover-repair"
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
 TIMEOUT = Duration.hours(7)
 DEAD = "$states.context.Execution.Input.execution"
@@ -69,31 +66,14 @@ FAILURES = {"RepairFailed": "A person must look: the cause says what was found, 
 
 
 class Repair(Construct):
-    """The workflow, and the rule that starts it for executions of the state machine named `watched` and for its own."""
+    """The workflow, and the rule that starts it for executions of `CUTOVER` and for its own."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        functions: Functions,
-        lock_table: dynamodb.ITable,
-        topic: sns.ITopic,
-        watched: str,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        function_tasks = Tasks(self, functions)
-        ending = Ending(
-            self,
-            "Ending",
-            lock_table=lock_table,
-            topic=topic,
-            successes=SUCCESSES,
-            failures=FAILURES,
-            about=f'{{"repairs": {DEAD}}}',
-        )
+        function_tasks = Tasks(self, resources.functions)
+        about = f'{{"repairs": {DEAD}}}'
+        ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
         release = ending.release_lock
-        text = tasks.DynamoAttributeValue.from_string
 
         # The states.
 
@@ -105,37 +85,34 @@ class Repair(Construct):
             action="scan",
             iam_action="dynamodb:Scan",
             parameters={
-                "TableName": lock_table.table_name,
+                "TableName": resources.lock_table.table_name,
                 "ConsistentRead": True,
                 "FilterExpression": "execution = :dead",
                 "ExpressionAttributeValues": {":dead": {"S": jsonata(DEAD)}},
             },
-            iam_resources=[lock_table.table_arn],
+            iam_resources=[resources.lock_table.table_arn],
             task_timeout=SERVICE_TIMEOUT,
             assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK)},
         )
         lock_found = sfn.Choice.jsonata(self, "LockFound?")
-        take_over = tasks.DynamoPutItem.jsonata(
+        take_over = put_lock(
             self,
             "TakeOverLock",
             comment="Takes the lock from the execution that ended, unless another one has done so.",
-            table=lock_table,
-            item=lock_item(pair="$lock.pair", server="$lock.server", private_ips="$lock.privateIps"),
+            table=resources.lock_table,
+            pair="$lock.pair",
+            server="$lock.server",
+            private_ips="$lock.privateIps",
             condition_expression="execution = :dead OR execution = :me",
-            expression_attribute_values={":dead": text(jsonata(DEAD)), ":me": text(EXECUTION)},
-            task_timeout=SERVICE_TIMEOUT,
+            values={":dead": jsonata(DEAD), ":me": EXECUTION},
             assign={"plan": {"pair": "{% $lock.pair %}"}},
         )
-        holder = DeadHolder(
+        describe_holder = describe_lock_holder(
             self,
-            "Holder",
             execution=DEAD,
-            holders=[watched, REPAIR],
             take_over=take_over,
-            running=ending.notify,
-            while_running={"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)},
-            failed=ending.notify,
-            failure=FAILURE,
+            running=(ending.notify, {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)}),
+            failed=(ending.notify, FAILURE),
         )
         describe_addresses = function_tasks.describe_addresses(
             "Looks at both addresses and both servers, and plans to keep production where it is.",
@@ -155,7 +132,7 @@ class Repair(Construct):
         find_lock.next(lock_found)
         find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, **FAILURE})
         lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
-        lock_found.otherwise(holder.start)
+        lock_found.otherwise(describe_holder)
         retry_service(take_over)
         take_over.next(describe_addresses)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=NOTHING_TO_REPAIR)
@@ -163,12 +140,8 @@ class Repair(Construct):
         describe_addresses.next(decision)
         describe_addresses.add_catch(release, assign=FAILURE)
         decision.when(condition('$plan.decision = "REFUSED"'), release, comment="it may not", assign=REFUSED)
-        decision.when(
-            condition('$plan.decision = "ALREADY_LIVE"'),
-            release,
-            comment="on the idle server",
-            assign={"outcome": "REPAIRED"},
-        )
+        already_live, repaired = condition('$plan.decision = "ALREADY_LIVE"'), {"outcome": "REPAIRED"}
+        decision.when(already_live, release, comment="on the idle server", assign=repaired)
         decision.otherwise(repair_staging)
         repair_staging.next(release)
         repair_staging.add_catch(release, assign=FAILURE)
@@ -189,6 +162,6 @@ class Repair(Construct):
             "Ended",
             lost=LOST,
             description="Repairs what an execution that was stopped or timed out has left.",
-            event_pattern=status_change(self, [watched, REPAIR], ["ABORTED", "TIMED_OUT"]),
+            event_pattern=status_change(self, [CUTOVER, REPAIR], ["ABORTED", "TIMED_OUT"]),
             targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
         )

@@ -10,6 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
 from stacks.cdk_nag import acknowledge_wildcards
+from stacks.workflow.resources import CUTOVER, REPAIR
 
 
 def states_arn(scope: IConstruct, resource: str, name: str) -> str:
@@ -61,14 +62,9 @@ def standard_state_machine(
     )
 
 
-def acknowledge_state_machine(
-    machine: sfn.StateMachine, *, invokes: Sequence[lambda_.IFunction], describes: Sequence[str] = ()
-) -> None:
-    """The wildcards that the CDK and AWS ask for.
-
-    `describes` are the names of the state machines whose executions it may describe.
-    """
-    executions = [executions_of(machine, name) for name in describes]
+def acknowledge_state_machine(machine: sfn.StateMachine, *, invokes: Sequence[lambda_.IFunction]) -> None:
+    """The wildcards that the CDK and AWS ask for."""
+    executions = [executions_of(machine, name) for name in (CUTOVER, REPAIR)]
     acknowledge_wildcards(
         machine.role,
         {

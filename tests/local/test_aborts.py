@@ -9,8 +9,7 @@ import pytest
 
 from local.aws import LocalAws
 from local.faults import Fault
-from stacks.workflow.cutover import CUTOVER
-from stacks.workflow.repair import REPAIR
+from stacks.workflow.resources import CUTOVER, REPAIR
 from tests.local.situation import AS_BEFORE, SWAPPED, deploy, locks, places, put_lock, until
 from tests.stacks.test_contract import states_of
 

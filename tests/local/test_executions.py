@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from local.aws import LocalAws
-from stacks.workflow.cutover import CUTOVER
+from stacks.workflow.resources import CUTOVER
 from tests.local.situation import SWAPPED, locks, places, until
 
 
