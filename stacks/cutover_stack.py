@@ -1,7 +1,7 @@
 """The stack: one workflow for every configured pair, its functions, its lock table, its topic, and how it is seen."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
@@ -12,7 +12,7 @@ from constructs import Construct
 
 from stacks.ci_access import CiAccess
 from stacks.configuration.ci_access import Trust
-from stacks.configuration.pairs import Pair, Vpc, placeholder_ids
+from stacks.configuration.pairs import Pairs, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import ALARMS, Monitoring
 from stacks.monitoring.topic import OutcomesTopic
@@ -37,7 +37,7 @@ class CutoverStack(Stack):
         scope: Construct,
         construct_id: str,
         *,
-        pairs: Mapping[str, Pair],
+        pairs: Pairs,
         vpc: Vpc | None = None,
         emails: Sequence[str] = (),
         ci_access: Trust | None = None,
@@ -81,9 +81,8 @@ class CutoverStack(Stack):
                 description=f"The pair {name} of {CUTOVER}, for its client.",
             )
         if ci_access:
-            CiAccess(
-                self, "CiAccess", trust=ci_access, state_machine=workflow, lock_table=lock_table, pairs_path=PAIRS_PATH
-            )
+            arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
+            CiAccess(self, "CiAccess", trust=ci_access, pairs_path=PAIRS_PATH, **arns)
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)

@@ -1,6 +1,6 @@
 """The functions of the workflows, one per kind of step, each with a role that allows that step and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from aws_cdk import Duration, Stack
@@ -11,7 +11,7 @@ from constructs import Construct
 
 from domain.lock import LAST_CALL_SECONDS
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
-from stacks.configuration.pairs import Pair, Vpc
+from stacks.configuration.pairs import Pair, Pairs, Vpc
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
@@ -35,21 +35,15 @@ NOT_MEASURED = (
     "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
     "queue, and it must not be tried again when the addresses have changed."
 )
-# What shows the two servers, and whom an address is offered to; all of it accepts no other resource than "*".
+# What shows addresses, servers, and whom an address is offered to; all of it accepts no other resource than "*".
 PICTURE = [
-    "ec2:DescribeAddressTransfers",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeInstances",
-    "ec2:DescribeNetworkInterfaces",
-]
+    "ec2:DescribeAddresses", "ec2:DescribeAddressTransfers", "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces",
+]  # fmt: skip
 INTERFACES_OF_LAMBDA = [
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:UnassignPrivateIpAddresses",
-]
+    "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+]  # fmt: skip
 INTERFACES = (
     "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
     "are exact (docs/decisions/0006-any-network-interface.md)."
@@ -74,20 +68,17 @@ class Functions(Construct):
     """
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        pairs: Mapping[str, Pair],
-        lock_table: dynamodb.ITable,
-        vpc: Vpc | None,
+        self, scope: Construct, construct_id: str, *, pairs: Pairs, lock_table: dynamodb.ITable, vpc: Vpc | None
     ) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_code(pairs)
         production = self._arns("elastic-ip", [pair.production for pair in pairs.values()])
         staging = self._arns("elastic-ip", [pair.staging for pair in pairs.values()])
         instances = self._arns("instance", [server for pair in pairs.values() for server in pair.servers.values()])
-        interfaces = self._interfaces(pairs)
+        # Those configured; if a pair has none configured, any.
+        by_server = [pair.networkInterfaces or {} for pair in pairs.values()]
+        configured = [interface for each in by_server for interface in each.values()]
+        interfaces = self._arns("network-interface", configured if all(by_server) else ["*"])
         probing = max(longest_check(pair) for pair in pairs.values())
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
 
@@ -104,7 +95,7 @@ class Functions(Construct):
 
         for function in (self.describe_restored, self.disassociate_address, self.associate_address):
             self._allow(function, "ec2:DescribeAddresses", ["*"])
-        for action in ("ec2:DescribeAddresses", *PICTURE):
+        for action in PICTURE:
             self._allow(self.describe_addresses, action, ["*"])
         self._allow(self.check_servers, "ec2:DescribeInstanceStatus", ["*"])
         if any(pair.alarms for pair in pairs.values()):
@@ -156,15 +147,6 @@ class Functions(Construct):
                 iam.PolicyStatement(effect=effect, actions=INTERFACES_OF_LAMBDA, resources=["*"], conditions=conditions)
             )
         return function
-
-    def _interfaces(self, pairs: Mapping[str, Pair]) -> list[str]:
-        """Those configured; where a pair has none configured, any."""
-        configured = [pair.networkInterfaces for pair in pairs.values()]
-        if not all(configured):
-            return self._arns("network-interface", ["*"])
-        return self._arns(
-            "network-interface", [eni for by_server in configured if by_server for eni in by_server.values()]
-        )
 
     def _allow(self, function: lambda_.Function, action: str, resources: Sequence[str]) -> None:
         """In statements small enough for the CDK to spread them over as many policies as IAM's size limits ask for."""

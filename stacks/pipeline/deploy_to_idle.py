@@ -1,14 +1,12 @@
 """What the pipeline runs on the idle server: one document, and the function that finds the server."""
 
-from collections.abc import Mapping
-
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge
-from stacks.configuration.pairs import Pair
+from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Deploy
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
@@ -28,9 +26,7 @@ class DeployToIdle(Construct):
     nothing that a shell could take for a command. `asked` is what the function is told, but for the release.
     """
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, deploy: Deploy, pair: str, pairs: Mapping[str, Pair]
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, deploy: Deploy, pair: str, pairs: Pairs) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
         run_command = {

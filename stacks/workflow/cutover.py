@@ -20,10 +20,10 @@ from stacks.workflow.expressions import (
     FAILURE_AFTER_REPAIR,
     FIRST_FAILURE,
     INITIAL_VARIABLES,
-    NONE,
     PREFLIGHT_FAILURE,
     REQUEST,
     RESULT,
+    UNKNOWN_PAIR,
     condition,
     jsonata,
     sentence,
@@ -53,7 +53,7 @@ FAILURES = {
     "RolledBack": "The cutover failed; production is on the server it was on, staging on the other. The cause has why.",
     "RollbackFailed": "A person must act: the cause has what was found and the commands that finish it.",
 }
-INVALID_REQUEST = {**INITIAL_VARIABLES, "plan": {"pair": NONE}, **PREFLIGHT_FAILURE}
+INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE", "REPAIRED", "DRY_RUN"))
 REFUSED = {"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"}
 UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}

@@ -42,12 +42,9 @@ Variables = Mapping[str, Any]
 
 
 def put_lock(
-    scope: Construct, name: str, *, pair: str, server: str, private_ips: str, values: Mapping[str, str], **options: Any
+    scope: Construct, name: str, *, pair: str, server: str, private_ips: str, **options: Any
 ) -> tasks.DynamoPutItem:
-    """A state that writes the item of a lock that this execution holds; `pair`, `server`, `private_ips` are JSONata.
-
-    `values` are those of its condition.
-    """
+    """A state that writes the item of a lock that this execution holds; `pair`, `server`, `private_ips` are JSONata."""
     item = {
         "pair": jsonata(pair),
         "execution": EXECUTION,
@@ -55,8 +52,7 @@ def put_lock(
         "server": jsonata(server),
         "privateIps": jsonata(f"$string({private_ips})"),
     }
-    options |= {"item": texts(item), "expression_attribute_values": texts(values), "task_timeout": SERVICE_TIMEOUT}
-    return tasks.DynamoPutItem.jsonata(scope, name, **options)
+    return tasks.DynamoPutItem.jsonata(scope, name, item=texts(item), task_timeout=SERVICE_TIMEOUT, **options)
 
 
 def describe_lock_holder(
@@ -133,7 +129,7 @@ def acquire_lock(
         server="$plan.target",
         private_ips="$plan.privateIps",
         condition_expression="attribute_not_exists(pair) OR execution = :me",
-        values={":me": EXECUTION},
+        expression_attribute_values=texts({":me": EXECUTION}),
     )
     describe_lock = tasks.DynamoGetItem.jsonata(
         scope,

@@ -50,13 +50,10 @@ TEXT = f"""
     ($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {GAP} & "\\n\\nExecution: " & $states.context.Execution.Id
 """
 CHAT = """{
-    "version": "1.0",
-    "source": "custom",
+    "version": "1.0", "source": "custom",
     "content": {"textType": "client-markdown", "title": $subject, "description": $text},
     "metadata": {
-        "summary": $subject,
-        "eventType": $outcome,
-        "relatedResources": [$states.context.Execution.Id],
+        "summary": $subject, "eventType": $outcome, "relatedResources": [$states.context.Execution.Id],
         "additionalContext": {"outcome": $outcome, "pair": $plan.pair, "execution": $states.context.Execution.Id}
     }
 }"""

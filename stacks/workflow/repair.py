@@ -1,9 +1,9 @@
 """The repair: what an execution that was stopped or timed out left behind is put right, without moving production.
 
 Step Functions runs no Catch in such an execution, so it can neither roll back nor release its lock. EventBridge reports
-it (best effort: an event that is lost is made up for by the next execution, which takes over the dead lock), and
-the workflow `eip-cutover-repair` waits until the last call that it made is over, sees to it that the staging address is
-on the idle server, and releases the lock. A repair that is stopped is repaired in the same way.
+it, best effort: if the event is lost, the next execution takes over the dead lock. The workflow `eip-cutover-repair`
+waits until the last call of the execution is over, puts the staging address on the idle server, and releases the lock.
+A repair that is stopped is repaired in the same way.
 Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
 """
 
@@ -15,17 +15,8 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.cdk_nag import rule
-from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import (
-    EXECUTION,
-    FAILED_STATE,
-    INITIAL_VARIABLES,
-    NONE,
-    RESULT,
-    condition,
-    jsonata,
-    sentence,
-)
+from stacks.workflow.ending import Ending, texts
+from stacks.workflow.expressions import EXECUTION, FAILED_STATE, RESULT, UNKNOWN_PAIR, condition, jsonata, sentence
 from stacks.workflow.lock import describe_lock_holder, put_lock
 from stacks.workflow.resources import CUTOVER, REPAIR, Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
@@ -57,7 +48,6 @@ SUCCESSES = {
         '{"outcome": $outcome, "cause": $cause}',
     ),
 }
-UNKNOWN_PAIR = {**INITIAL_VARIABLES, "plan": {"pair": NONE}}
 NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
 STILL_RUNS = f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'
 REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {LOOK}")}
@@ -104,7 +94,7 @@ class Repair(Construct):
             server="$lock.server",
             private_ips="$lock.privateIps",
             condition_expression="execution = :dead OR execution = :me",
-            values={":dead": jsonata(DEAD), ":me": EXECUTION},
+            expression_attribute_values=texts({":dead": jsonata(DEAD), ":me": EXECUTION}),
             assign={"plan": {"pair": "{% $lock.pair %}"}},
         )
         describe_holder = describe_lock_holder(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -14,9 +14,7 @@ from stacks.workflow.resources import CUTOVER, REPAIR
 
 
 def states_arn(scope: IConstruct, resource: str, name: str) -> str:
-    return Stack.of(scope).format_arn(
-        service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
-    )
+    return Stack.of(scope).format_arn(service="states", resource=f"{resource}:{name}")
 
 
 def executions_of(scope: IConstruct, name: str) -> str:
