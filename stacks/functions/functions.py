@@ -27,10 +27,7 @@ LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 MOVING_SECONDS = 10
 LONGEST_SECONDS = 900  # that a function of Lambda may run
 RESOURCES_PER_STATEMENT = 25
-CALLED_BY_THE_WORKFLOW = (
-    "Only the workflow calls it, and waits for its answer: an event that could get lost, and so into a dead letter "
-    "queue, does not exist."
-)
+CALLED_BY_THE_WORKFLOW = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
 NOT_MEASURED = (
     "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
     "queue, and it must not be tried again when the addresses have changed."
@@ -155,5 +152,4 @@ class Functions(Construct):
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=part))
 
     def _arns(self, kind: str, names: Sequence[str]) -> list[str]:
-        stack = Stack.of(self)
-        return [stack.format_arn(service="ec2", resource=kind, resource_name=name) for name in names]
+        return [Stack.of(self).format_arn(service="ec2", resource=f"{kind}/{name}") for name in names]

@@ -51,13 +51,7 @@ def python_function(
         tracing=lambda_.Tracing.ACTIVE,
         environment={"POWERTOOLS_SERVICE_NAME": "eip-cutover", **(environment or {})},
     )
-    acknowledge(
-        function,
-        {
-            "AwsSolutions::AwsSolutions-L1": RUNTIME,
-            "Serverless::Serverless-LambdaLatestVersion": RUNTIME,
-            "Serverless::Serverless-LambdaDLQ": lost,
-        },
-    )
+    current = {"AwsSolutions::AwsSolutions-L1": RUNTIME, "Serverless::Serverless-LambdaLatestVersion": RUNTIME}
+    acknowledge(function, current | {"Serverless::Serverless-LambdaDLQ": lost})
     acknowledge_wildcards(role, {"*": EVERYTHING})
     return function

@@ -94,7 +94,7 @@ class Monitoring(Construct):
             ),
         ]
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
-        dashboard(self, "Dashboard", alarms=alarms, workflows=workflows, functions=calls)
+        dashboard(self, alarms=alarms, workflows=workflows, functions=calls)
 
     def _reports(self, code: lambda_.Code, lock_table: dynamodb.ITable) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""

@@ -6,6 +6,7 @@ Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aws_cdk import RemovalPolicy, Stack
@@ -40,16 +41,11 @@ class OutcomesTopic(sns.Topic):
         stack = Stack.of(self)
         arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]
         ours = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnEquals": {"aws:SourceArn": arns}}
-        for policy, sid, actions, resource in (
-            (self._key.add_to_resource_policy, "AlarmsUseTheKey", USE_KEY, "*"),
-            (self.add_to_resource_policy, "AlarmsPublish", ["sns:Publish"], self.topic_arn),
-        ):
-            cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-            policy(
-                iam.PolicyStatement(
-                    sid=sid, principals=[cloudwatch], actions=actions, resources=[resource], conditions=ours
-                )
-            )
+        allowed = partial(
+            iam.PolicyStatement, principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")], conditions=ours
+        )
+        self._key.add_to_resource_policy(allowed(sid="AlarmsUseTheKey", actions=USE_KEY, resources=["*"]))
+        self.add_to_resource_policy(allowed(sid="AlarmsPublish", actions=["sns:Publish"], resources=[self.topic_arn]))
 
     def allow_encrypting(self, role: iam.IRole) -> None:
         """Lets a role use the key that may publish to the topic already; the CDK's task for that leaves it out."""

@@ -14,9 +14,7 @@ from stacks.functions.python_function import python_function
 # A commit, or an object's version. Nothing of it means anything to a shell.
 RELEASE = "^[A-Za-z0-9._+/=-]{1,255}$"
 # CodePipeline User Guide, "Quotas": 20 minutes without an answer, 24 hours in all.
-UNHEARD = (
-    "CodePipeline itself fails a job that it hears nothing of for 20 minutes, and shows that where a person looks."
-)
+UNHEARD = "CodePipeline itself fails a job that is silent for 20 minutes, and shows that where a person looks."
 
 
 class DeployToIdle(Construct):
@@ -54,10 +52,8 @@ class DeployToIdle(Construct):
         # A call that is made again after it died would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)
         acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": UNHEARD})
-        instances = [
-            stack.format_arn(service="ec2", resource="instance", resource_name=instance)
-            for instance in pairs[pair].servers.values()
-        ]
+        servers = pairs[pair].servers.values()
+        instances = [stack.format_arn(service="ec2", resource=f"instance/{server}") for server in servers]
         document_arn = stack.format_arn(service="ssm", resource="document", resource_name=document.ref)
         for allowed, resources in (
             ("ssm:SendCommand", [document_arn, *instances]),

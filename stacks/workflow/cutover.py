@@ -64,10 +64,7 @@ REPAIR_FAILURE = f"""
     & "; see where it is before you start again: aws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
-WARM_UP = (
-    "A warm-up that is lost makes the measured gap begin later; nobody waits for it, and nobody would read of it in a "
-    "queue."
-)
+WARM_UP = "A lost warm-up makes the measured gap begin later; nobody waits for it, or would read of it in a queue."
 
 
 class Workflow(Construct):

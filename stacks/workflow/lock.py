@@ -17,8 +17,7 @@ from stacks.workflow.state_machine import executions_of
 # The lock's item, as DynamoDB returns it in $states.result; an older one has no private addresses.
 HOLDER = """
     $exists($states.result.Item) ? {
-        "execution": $states.result.Item.execution.S,
-        "since": $states.result.Item.since.S,
+        "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
         "server": $states.result.Item.server.S,
         "privateIps": $exists($states.result.Item.privateIps) ? $parse($states.result.Item.privateIps.S) : {}
     } : null

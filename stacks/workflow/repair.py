@@ -28,17 +28,13 @@ TIMEOUT = Duration.hours(7)
 DEAD = "$states.context.Execution.Input.execution"
 LOCK = """
     $count($states.result.Items) > 0 ? {
-        "pair": $states.result.Items[0].pair.S,
-        "server": $states.result.Items[0].server.S,
+        "pair": $states.result.Items[0].pair.S, "server": $states.result.Items[0].server.S,
         "privateIps": $exists($states.result.Items[0].privateIps) ? $parse($states.result.Items[0].privateIps.S) : {}
     } : null
 """
 ENDED = f'"The execution " & {DEAD} & " was " & $lowercase($states.context.Execution.Input.status)'
 NOT_REPAIRED = f'{ENDED} & ", and what it left could not be repaired: "'
-LOST = (
-    "An event that EventBridge could not deliver is made up for by the next execution, which takes over the dead lock; "
-    "nobody would read it in a queue."
-)
+LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
 LOOK = '" Production was not moved. See where both addresses are with: aws ec2 describe-addresses."'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server, production where it was, the lock released.", RESULT),

@@ -59,9 +59,8 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
         assign={"outcome": "RolledBack", "cause": jsonata(HEALTHY)},
     )
 
-    # The order in which they run. Unless EC2 took production back, or someone else has it, staging must stay: its
-    # server may still hold production. Whatever went wrong, what counts is where the addresses are found in the
-    # end.
+    # The order in which they run. Unless EC2 took production back, or someone else has it, staging stays: its server
+    # may still hold production. Whatever went wrong, what counts is where the addresses are found in the end.
 
     release = ending.release_lock
     also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
