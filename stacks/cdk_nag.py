@@ -22,11 +22,8 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
 def acknowledge_wildcards(role: iam.IRole | None, reasons: Mapping[str, str]) -> None:
     """Resources with a "*" in them in a role's policies, each with the reason why nothing narrower would do."""
     assert role is not None  # noqa: S101  # all roles are of this stack
-    resolved = {_in_words(Stack.of(role).resolve(resource)): reason for resource, reason in reasons.items()}
-    acknowledged = {
-        f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]": reason for resource, reason in resolved.items()
-    }
-    acknowledge(role, acknowledged)
+    named = {_in_words(Stack.of(role).resolve(resource)): reason for resource, reason in reasons.items()}
+    acknowledge(role, {f"AwsSolutions::AwsSolutions-IAM5[Resource::{name}]": reason for name, reason in named.items()})
 
 
 def _in_words(resource: Any) -> str:

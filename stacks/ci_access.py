@@ -1,15 +1,12 @@
 """The role that CI assumes by OpenID Connect, without stored keys: it may start this workflow, follow it and look."""
 
 from aws_cdk import CfnOutput, RemovalPolicy, Stack
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge_wildcards
 from stacks.configuration.ci_access import Trust
-from stacks.workflow.cutover import CUTOVER
-from stacks.workflow.repair import REPAIR
+from stacks.workflow.resources import CUTOVER, REPAIR
 from stacks.workflow.state_machine import executions_of
 
 EXECUTIONS = "The executions of this one state machine: who starts them names them."
@@ -26,17 +23,11 @@ class CiAccess(Construct):
     """
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        trust: Trust,
-        state_machine: sfn.StateMachine,
-        lock_table: dynamodb.Table,
-        pairs_path: str,
+        self, scope: Construct, construct_id: str, *, trust: Trust, machine_arn: str, table_arn: str, pairs_path: str
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
+        issuer = trust.url.removeprefix("https://")  # so IAM names the provider, and the keys of its conditions
         self.role = iam.Role(
             self,
             "Role",
@@ -44,8 +35,8 @@ class CiAccess(Construct):
             # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals knows no
             # wildcards. Without the subject, any job of anybody could assume the role.
             assumed_by=iam.WebIdentityPrincipal(
-                self._provider(trust),
-                {"StringEquals": {f"{trust.issuer}:aud": trust.audience, f"{trust.issuer}:sub": trust.subject}},
+                self._provider(trust, issuer),
+                {"StringEquals": {f"{issuer}:aud": trust.audience, f"{issuer}:sub": trust.subject}},
             ),
         )
         executions = executions_of(self, CUTOVER)
@@ -53,13 +44,13 @@ class CiAccess(Construct):
         described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
         path = stack.format_arn(service="ssm", resource="parameter", resource_name=pairs_path.removeprefix("/"))
         for actions, resources in (
-            (["states:StartExecution", "states:ListExecutions"], [state_machine.state_machine_arn]),
+            (["states:StartExecution", "states:ListExecutions"], [machine_arn]),
             # A lock may be held by an execution of the repair, too.
             (["states:DescribeExecution"], either),
             (["states:GetExecutionHistory"], [executions]),
             (["cloudformation:DescribeStacks"], [described]),
             (["ssm:GetParametersByPath"], [path, f"{path}/*"]),
-            (["dynamodb:Scan"], [lock_table.table_arn]),
+            (["dynamodb:Scan"], [table_arn]),
             (["ec2:DescribeAddresses"], ["*"]),
         ):
             self.role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
@@ -68,12 +59,10 @@ class CiAccess(Construct):
         )
         CfnOutput(stack, "CiRoleArn", value=self.role.role_arn)
 
-    def _provider(self, trust: Trust) -> str:
+    def _provider(self, trust: Trust, issuer: str) -> str:
         """The ARN of the provider. One that is made here stays when the stack goes: others may have come to use it."""
         if not trust.creates_provider:
-            return Stack.of(self).format_arn(
-                service="iam", region="", resource="oidc-provider", resource_name=trust.issuer
-            )
+            return Stack.of(self).format_arn(service="iam", region="", resource=f"oidc-provider/{issuer}")
         return iam.OidcProviderNative(
             self, "Provider", url=trust.url, client_ids=[trust.audience], removal_policy=RemovalPolicy.RETAIN
         ).oidc_provider_arn

@@ -1,7 +1,7 @@
 """The stack: one workflow for every configured pair, its functions, its lock table, its topic, and how it is seen."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
@@ -12,12 +12,13 @@ from constructs import Construct
 
 from stacks.ci_access import CiAccess
 from stacks.configuration.ci_access import Trust
-from stacks.configuration.pairs import Pair, Vpc, placeholder_ids
+from stacks.configuration.pairs import Pairs, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import ALARMS, Monitoring
 from stacks.monitoring.topic import OutcomesTopic
-from stacks.workflow.cutover import CUTOVER, Workflow
-from stacks.workflow.repair import REPAIR, Repair
+from stacks.workflow.cutover import Workflow
+from stacks.workflow.repair import Repair
+from stacks.workflow.resources import CUTOVER, Resources
 from stacks.workflow.state_machine import acknowledge_state_machine
 
 # Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
@@ -36,7 +37,7 @@ class CutoverStack(Stack):
         scope: Construct,
         construct_id: str,
         *,
-        pairs: Mapping[str, Pair],
+        pairs: Pairs,
         vpc: Vpc | None = None,
         emails: Sequence[str] = (),
         ci_access: Trust | None = None,
@@ -61,23 +62,15 @@ class CutoverStack(Stack):
         topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS)
         for email in emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))
-        workflow = Workflow(self, "Workflow", functions=functions, lock_table=lock_table, topic=topic)
-        repair = Repair(self, "Repair", functions=functions, lock_table=lock_table, topic=topic, watched=CUTOVER)
-
-        Monitoring(
-            self,
-            "Monitoring",
-            functions=functions,
-            lock_table=lock_table,
-            topic=topic,
-            workflow=workflow.state_machine,
-            repair=repair.state_machine,
-        )
+        resources = Resources(functions, lock_table, topic)
+        workflow = Workflow(self, "Workflow", resources).state_machine
+        repair = Repair(self, "Repair", resources).state_machine
+        Monitoring(self, "Monitoring", resources, workflow=workflow, repair=repair)
 
         repair_invokes = [functions.describe_addresses, functions.associate_address]
-        for machine, invokes in ((workflow.state_machine, functions.all), (repair.state_machine, repair_invokes)):
+        for machine, invokes in ((workflow, functions.all), (repair, repair_invokes)):
             topic.allow_encrypting(machine.role)
-            acknowledge_state_machine(machine, invokes=invokes, describes=[CUTOVER, REPAIR])
+            acknowledge_state_machine(machine, invokes=invokes)
 
         for name, pair in pairs.items():
             ssm.StringParameter(
@@ -88,16 +81,10 @@ class CutoverStack(Stack):
                 description=f"The pair {name} of {CUTOVER}, for its client.",
             )
         if ci_access:
-            CiAccess(
-                self,
-                "CiAccess",
-                trust=ci_access,
-                state_machine=workflow.state_machine,
-                lock_table=lock_table,
-                pairs_path=PAIRS_PATH,
-            )
+            arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
+            CiAccess(self, "CiAccess", trust=ci_access, pairs_path=PAIRS_PATH, **arns)
 
-        CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
+        CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "LockTableName", value=lock_table.table_name)
         CfnOutput(self, "PairsPath", value=PAIRS_PATH)

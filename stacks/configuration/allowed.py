@@ -44,7 +44,7 @@ class Allowed(GroupedMetadata):
         return iter((*self._constraints, WrapValidator(self._validated)))
 
     def _validated(self, value: Any, validate: Callable[[Any], Any]) -> Any:
-        valid, errors = None, []
+        valid, errors = None, list[Any]()
         if value is None:
             raise problem(self.words)
         try:
@@ -52,16 +52,14 @@ class Allowed(GroupedMetadata):
         except ValidationError as error:
             if any(not each["loc"] and each["type"] != "problem" for each in error.errors()):
                 raise problem(self.words) from None
-            errors = [_raised_again(each) for each in error.errors()]
+            errors = [
+                {**each, "type": problem(**each["ctx"]) if each["type"] == "problem" else each["type"]}
+                for each in error.errors()
+            ]
         errors += [InitErrorDetails(type=broken, loc=at, input=value) for at, broken in self._rule(value)]
         if errors:
             raise ValidationError.from_exception_data("configuration", errors)
         return valid
-
-
-def _raised_again(error: Any) -> InitErrorDetails:
-    kind = problem(**error["ctx"]) if error["type"] == "problem" else error["type"]
-    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=error.get("ctx", {}))
 
 
 def words_of(key: FieldInfo) -> str:

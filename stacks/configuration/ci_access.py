@@ -93,11 +93,6 @@ class Trust:
     subject: str
     creates_provider: bool
 
-    @property
-    def issuer(self) -> str:
-        """The URL as IAM names the provider, and the keys of its conditions: without `https://`."""
-        return self.url.removeprefix("https://")
-
 
 class CiAccess(Section):
     """One of them."""

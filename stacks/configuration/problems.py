@@ -45,9 +45,8 @@ def shown(value: object) -> str:
         text = json.dumps(value, default=repr)
     except (TypeError, ValueError, RecursionError):  # nested without end, or a number of thousands of digits
         return f"a value that cannot be shown ({type(value).__name__})"
-    if len(text) <= LONGEST_SHOWN_CHARACTERS:
-        return text
-    return f"{text[:LONGEST_SHOWN_CHARACTERS]}… ({len(text)} characters)"
+    longest = LONGEST_SHOWN_CHARACTERS
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """The functions of the workflows, one per kind of step, each with a role that allows that step and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from aws_cdk import Duration, Stack
@@ -11,7 +11,7 @@ from constructs import Construct
 
 from domain.lock import LAST_CALL_SECONDS
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
-from stacks.configuration.pairs import Pair, Vpc
+from stacks.configuration.pairs import Pair, Pairs, Vpc
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
@@ -27,29 +27,20 @@ LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 MOVING_SECONDS = 10
 LONGEST_SECONDS = 900  # that a function of Lambda may run
 RESOURCES_PER_STATEMENT = 25
-CALLED_BY_THE_WORKFLOW = (
-    "Only the workflow calls it, and waits for its answer: an event that could get lost, and so into a dead letter "
-    "queue, does not exist."
-)
+CALLED_BY_THE_WORKFLOW = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
 NOT_MEASURED = (
     "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
     "queue, and it must not be tried again when the addresses have changed."
 )
-# What shows the two servers, and whom an address is offered to; all of it accepts no other resource than "*".
+# What shows addresses, servers, and whom an address is offered to; all of it accepts no other resource than "*".
 PICTURE = [
-    "ec2:DescribeAddressTransfers",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeInstances",
-    "ec2:DescribeNetworkInterfaces",
-]
+    "ec2:DescribeAddresses", "ec2:DescribeAddressTransfers", "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces",
+]  # fmt: skip
 INTERFACES_OF_LAMBDA = [
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:UnassignPrivateIpAddresses",
-]
+    "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+]  # fmt: skip
 INTERFACES = (
     "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
     "are exact (docs/decisions/0006-any-network-interface.md)."
@@ -74,20 +65,17 @@ class Functions(Construct):
     """
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        pairs: Mapping[str, Pair],
-        lock_table: dynamodb.ITable,
-        vpc: Vpc | None,
+        self, scope: Construct, construct_id: str, *, pairs: Pairs, lock_table: dynamodb.ITable, vpc: Vpc | None
     ) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_code(pairs)
         production = self._arns("elastic-ip", [pair.production for pair in pairs.values()])
         staging = self._arns("elastic-ip", [pair.staging for pair in pairs.values()])
         instances = self._arns("instance", [server for pair in pairs.values() for server in pair.servers.values()])
-        interfaces = self._interfaces(pairs)
+        # Those configured; if a pair has none configured, any.
+        by_server = [pair.networkInterfaces or {} for pair in pairs.values()]
+        configured = [interface for each in by_server for interface in each.values()]
+        interfaces = self._arns("network-interface", configured if all(by_server) else ["*"])
         probing = max(longest_check(pair) for pair in pairs.values())
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
 
@@ -104,7 +92,7 @@ class Functions(Construct):
 
         for function in (self.describe_restored, self.disassociate_address, self.associate_address):
             self._allow(function, "ec2:DescribeAddresses", ["*"])
-        for action in ("ec2:DescribeAddresses", *PICTURE):
+        for action in PICTURE:
             self._allow(self.describe_addresses, action, ["*"])
         self._allow(self.check_servers, "ec2:DescribeInstanceStatus", ["*"])
         if any(pair.alarms for pair in pairs.values()):
@@ -120,19 +108,17 @@ class Functions(Construct):
         return [child for child in self.node.children if isinstance(child, lambda_.Function)]
 
     def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
-        return python_function(
-            self, construct_id, code=self.code, module=module, timeout=timeout, no_dead_letters=CALLED_BY_THE_WORKFLOW
-        )
+        return python_function(self, construct_id, module, code=self.code, timeout=timeout, lost=CALLED_BY_THE_WORKFLOW)
 
     def _measuring(self, lock_table: dynamodb.ITable) -> lambda_.Function:
         """Called asynchronously, once: what it finds is in the item of the lock, which is all that it may write."""
         function = python_function(
             self,
             "MeasureGap",
+            "measure_gap",
             code=self.code,
-            module="measure_gap",
             timeout=MEASURE_GAP_TIMEOUT,
-            no_dead_letters=NOT_MEASURED,
+            lost=NOT_MEASURED,
             environment={"LOCK_TABLE": lock_table.table_name},
             memory_size=MEASURE_GAP_MEBIBYTES,
         )
@@ -159,15 +145,6 @@ class Functions(Construct):
             )
         return function
 
-    def _interfaces(self, pairs: Mapping[str, Pair]) -> list[str]:
-        """Those configured; where a pair has none configured, any."""
-        configured = [pair.networkInterfaces for pair in pairs.values()]
-        if not all(configured):
-            return self._arns("network-interface", ["*"])
-        return self._arns(
-            "network-interface", [eni for by_server in configured if by_server for eni in by_server.values()]
-        )
-
     def _allow(self, function: lambda_.Function, action: str, resources: Sequence[str]) -> None:
         """In statements small enough for the CDK to spread them over as many policies as IAM's size limits ask for."""
         for start in range(0, len(resources), RESOURCES_PER_STATEMENT):
@@ -175,5 +152,4 @@ class Functions(Construct):
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=part))
 
     def _arns(self, kind: str, names: Sequence[str]) -> list[str]:
-        stack = Stack.of(self)
-        return [stack.format_arn(service="ec2", resource=kind, resource_name=name) for name in names]
+        return [Stack.of(self).format_arn(service="ec2", resource=f"{kind}/{name}") for name in names]

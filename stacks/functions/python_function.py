@@ -21,15 +21,15 @@ EVERYTHING = (
 def python_function(
     scope: Construct,
     construct_id: str,
+    module: str,
     *,
     code: lambda_.Code,
-    module: str,
     timeout: Duration,
-    no_dead_letters: str,
+    lost: str,
     environment: Mapping[str, str] | None = None,
     memory_size: int = 512,
 ) -> lambda_.Function:
-    """The function whose handler is in `module`. `no_dead_letters` says why what it failed at is kept nowhere."""
+    """The function whose handler is in `module`. `lost` says why what it failed at is kept nowhere."""
     log_group = logs.LogGroup(
         scope, f"{construct_id}Logs", retention=logs.RetentionDays.SIX_MONTHS, removal_policy=RemovalPolicy.DESTROY
     )
@@ -51,13 +51,7 @@ def python_function(
         tracing=lambda_.Tracing.ACTIVE,
         environment={"POWERTOOLS_SERVICE_NAME": "eip-cutover", **(environment or {})},
     )
-    acknowledge(
-        function,
-        {
-            "AwsSolutions::AwsSolutions-L1": RUNTIME,
-            "Serverless::Serverless-LambdaLatestVersion": RUNTIME,
-            "Serverless::Serverless-LambdaDLQ": no_dead_letters,
-        },
-    )
+    current = {"AwsSolutions::AwsSolutions-L1": RUNTIME, "Serverless::Serverless-LambdaLatestVersion": RUNTIME}
+    acknowledge(function, current | {"Serverless::Serverless-LambdaDLQ": lost})
     acknowledge_wildcards(role, {"*": EVERYTHING})
     return function

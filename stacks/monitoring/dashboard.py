@@ -21,7 +21,6 @@ READ_ME = (
 
 def dashboard(
     scope: Construct,
-    construct_id: str,
     *,
     alarms: Sequence[cloudwatch.IAlarm],
     workflows: Mapping[str, sfn.StateMachine],
@@ -39,7 +38,7 @@ def dashboard(
     errors = [function.metric_errors(label=function.node.id, period=HOUR) for function in functions]
     return cloudwatch.Dashboard(
         scope,
-        construct_id,
+        "Dashboard",
         dashboard_name=DASHBOARD,
         default_interval=Duration.days(14),
         widgets=[

@@ -4,28 +4,24 @@
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 NAMESPACE = "EipCutover"
 EVERY_5_MINUTES = Duration.minutes(5)
+METRIC = partial(cloudwatch.Metric, namespace=NAMESPACE, period=EVERY_5_MINUTES)
 
 
 def outcomes(outcome: str) -> cloudwatch.Metric:
     """How many executions, of any pair, came to an outcome."""
-    return cloudwatch.Metric(
-        namespace=NAMESPACE,
-        metric_name="Outcomes",
-        dimensions_map={"outcome": outcome},
-        statistic="Sum",
-        period=EVERY_5_MINUTES,
-    )
+    return METRIC(metric_name="Outcomes", dimensions_map={"outcome": outcome}, statistic="Sum")
 
 
 def oldest_lock() -> cloudwatch.Metric:
     """How long the lock that is held longest has been held, in seconds; 0 if none is held."""
-    return cloudwatch.Metric(namespace=NAMESPACE, metric_name="LockAge", statistic="Maximum", period=EVERY_5_MINUTES)
+    return METRIC(metric_name="LockAge", statistic="Maximum")
 
 
 def each(

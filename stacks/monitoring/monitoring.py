@@ -7,8 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
 from stacks.cdk_nag import rule
@@ -17,6 +16,7 @@ from stacks.functions.python_function import python_function
 from stacks.monitoring.dashboard import dashboard
 from stacks.monitoring.metrics import EVERY_5_MINUTES, oldest_lock, outcomes
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
+from stacks.workflow.resources import Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
 
@@ -53,97 +53,80 @@ class Monitoring(Construct):
     """Reports of outcomes and locks, the alarms, whose names are `ALARMS`, and the dashboard."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        functions: Functions,
-        lock_table: dynamodb.ITable,
-        topic: sns.ITopic,
-        workflow: sfn.StateMachine,
-        repair: sfn.StateMachine,
+        self, scope: Construct, construct_id: str, resources: Resources, *, workflow: StateMachine, repair: StateMachine
     ) -> None:
         super().__init__(scope, construct_id)
-        self._topic = topic
-        reports = [self._report_outcome(functions.code), self._report_locks(functions.code, lock_table)]
+        functions, self._topic = resources.functions, resources.topic
+        reports = self._reports(functions.code, resources.lock_table)
         alarms = [
             self._alarm(
                 "RollbackFailed",
                 outcomes("RollbackFailed"),
-                "A cutover failed and could not be taken back: production may be on the wrong server, or "
-                "staging on none. A person must act now. The cause of the failed execution of eip-cutover has what was "
-                "found, and the aws ec2 commands that finish it.",
+                "A cutover failed and could not be taken back: production may be on the wrong server, or staging on "
+                "none. A person must act now. The cause of the failed execution of eip-cutover has what was found, and "
+                "the aws ec2 commands that finish it.",
                 section="rollbackfailed-eip-cutover-rollback-failed",
             ),
             self._alarm(
                 "RepairFailed",
                 outcomes("RepairFailed"),
-                "An execution was stopped or timed out, and what it left could not be put right. "
-                "Production was not moved; staging may be in the wrong place. A person must look: the cause of the "
-                "failed execution of eip-cutover-repair says what was found.",
+                "An execution was stopped or timed out, and what it left could not be put right. Production was not "
+                "moved; staging may be in the wrong place. A person must look: the cause of the failed execution of "
+                "eip-cutover-repair says what was found.",
                 section="repairfailed-eip-cutover-repair-failed",
             ),
             self._alarm(
                 "RepairRan",
                 repair.metric_started(period=EVERY_5_MINUTES, statistic="Sum"),
-                "An execution was stopped or timed out, and eip-cutover-repair puts right what it left. "
-                "Production stays where it was then, which may be the new server, with its checks not done. See the "
-                "outcome of the repair, and which release production answers with.",
+                "An execution was stopped or timed out, and eip-cutover-repair puts right what it left. Production "
+                "stays where it was then, which may be the new server, with its checks not done. See the outcome of "
+                "the repair, and which release production answers with.",
                 section="aborted-timed_out-eip-cutover-repair-ran",
             ),
             self._alarm(
                 "LockHeldTooLong",
                 oldest_lock(),
-                "A lock has been held for longer than a cutover of the slowest pair takes, and no other "
-                "cutover of that pair can start. If the execution that the lock names runs, it is trying again or "
-                "rolls back: see where it is. If it has ended, start a cutover: it takes the lock over.",
+                "A lock has been held for longer than a cutover of the slowest pair takes, and no other cutover of "
+                "that pair can start. If the execution that the lock names runs, it is trying again or rolls back: see "
+                "where it is. If it has ended, start a cutover: it takes the lock over.",
                 section="eip-cutover-lock-held-too-long-a-dead-lock",
                 longer_than=longest_cutover(functions),
             ),
         ]
-        dashboard(
-            self,
-            "Dashboard",
-            alarms=alarms,
-            workflows={"cutover": workflow, "repair": repair},
-            functions=[*functions.all, *reports],
-        )
+        workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
+        dashboard(self, alarms=alarms, workflows=workflows, functions=calls)
 
-    def _report_outcome(self, code: lambda_.Code) -> lambda_.Function:
+    def _reports(self, code: lambda_.Code, lock_table: dynamodb.ITable) -> list[lambda_.Function]:
+        """The functions that report, and the rules that call them."""
         timeout = Duration.seconds(10)
-        function = python_function(
-            self, "ReportOutcome", code=code, module="report_outcome", timeout=timeout, no_dead_letters=LOST_EVENT
-        )
+        outcome = python_function(self, "ReportOutcome", "report_outcome", code=code, timeout=timeout, lost=LOST_EVENT)
         rule(
             self,
             "Ended",
             lost=LOST_EVENT,
             description="Reports how executions of the cutover and its repair ended.",
             event_pattern=events.EventPattern(source=[SOURCE], detail_type=[DETAIL_TYPE]),
-            targets=[targets.LambdaFunction(function)],
+            targets=[targets.LambdaFunction(outcome)],
         )
-        return function
-
-    def _report_locks(self, code: lambda_.Code, lock_table: dynamodb.ITable) -> lambda_.Function:
-        function = python_function(
+        locks = python_function(
             self,
             "ReportLocks",
+            "report_locks",
             code=code,
-            module="report_locks",
             timeout=Duration.seconds(30),
-            no_dead_letters=NEXT_LOOK,
+            lost=NEXT_LOOK,
             environment={"LOCK_TABLE": lock_table.table_name},
         )
-        lock_table.grant(function, "dynamodb:Scan")
+        lock_table.grant(locks, "dynamodb:Scan")
         rule(
             self,
             "EveryFiveMinutes",
             lost=NEXT_LOOK,
             description="Reports how long the locks of the cutover have been held.",
             schedule=events.Schedule.rate(EVERY_5_MINUTES),
-            targets=[targets.LambdaFunction(function)],
+            targets=[targets.LambdaFunction(locks)],
         )
-        return function
+        return [outcome, locks]
 
     def _alarm(
         self, construct_id: str, metric: cloudwatch.Metric, description: str, *, section: str, longer_than: float = 0

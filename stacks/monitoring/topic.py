@@ -6,9 +6,10 @@ Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
@@ -18,6 +19,10 @@ from stacks.cdk_nag import acknowledge
 
 # What the SNS Developer Guide asks of a service that publishes to an encrypted topic (docs/decisions/0014).
 USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
+NEEDED_BY_SNS = (
+    "What SNS needs of who publishes to an encrypted topic (docs/decisions/0014); through SNS only, with the key of "
+    "this topic only."
+)
 
 
 class OutcomesTopic(sns.Topic):
@@ -33,41 +38,19 @@ class OutcomesTopic(sns.Topic):
             removal_policy=RemovalPolicy.DESTROY,
         )
         super().__init__(scope, construct_id, enforce_ssl=True, master_key=self._key, **options)
-        alarm_arns = [
-            Stack.of(self).format_arn(
-                service="cloudwatch", resource="alarm", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
-            )
-            for name in alarms
-        ]
-        ours = {
-            "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
-            "ArnEquals": {"aws:SourceArn": alarm_arns},
-        }
-        for policy, sid, actions, resource in (
-            (self._key.add_to_resource_policy, "AlarmsUseTheKey", USE_KEY, "*"),
-            (self.add_to_resource_policy, "AlarmsPublish", ["sns:Publish"], self.topic_arn),
-        ):
-            cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-            policy(
-                iam.PolicyStatement(
-                    sid=sid, principals=[cloudwatch], actions=actions, resources=[resource], conditions=ours
-                )
-            )
+        stack = Stack.of(self)
+        arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]
+        ours = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnEquals": {"aws:SourceArn": arns}}
+        allowed = partial(
+            iam.PolicyStatement, principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")], conditions=ours
+        )
+        self._key.add_to_resource_policy(allowed(sid="AlarmsUseTheKey", actions=USE_KEY, resources=["*"]))
+        self.add_to_resource_policy(allowed(sid="AlarmsPublish", actions=["sns:Publish"], resources=[self.topic_arn]))
 
     def allow_encrypting(self, role: iam.IRole) -> None:
         """Lets a role use the key that may publish to the topic already; the CDK's task for that leaves it out."""
         stack = Stack.of(self)
-        role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=USE_KEY,
-                resources=[self._key.key_arn],
-                conditions={"StringEquals": {"kms:ViaService": f"sns.{stack.region}.{stack.url_suffix}"}},
-            )
-        )
-        acknowledge(
-            role,
-            {
-                "AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "What SNS needs of who publishes to "
-                "an encrypted topic (docs/decisions/0014); through SNS only, with the key of this topic only."
-            },
-        )
+        by_sns = {"StringEquals": {"kms:ViaService": f"sns.{stack.region}.{stack.url_suffix}"}}
+        use = iam.PolicyStatement(actions=USE_KEY, resources=[self._key.key_arn], conditions=by_sns)
+        role.add_to_principal_policy(use)
+        acknowledge(role, {"AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": NEEDED_BY_SNS})

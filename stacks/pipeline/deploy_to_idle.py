@@ -1,14 +1,12 @@
 """What the pipeline runs on the idle server: one document, and the function that finds the server."""
 
-from collections.abc import Mapping
-
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge
-from stacks.configuration.pairs import Pair
+from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Deploy
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
@@ -16,9 +14,7 @@ from stacks.functions.python_function import python_function
 # A commit, or an object's version. Nothing of it means anything to a shell.
 RELEASE = "^[A-Za-z0-9._+/=-]{1,255}$"
 # CodePipeline User Guide, "Quotas": 20 minutes without an answer, 24 hours in all.
-UNHEARD = (
-    "CodePipeline itself fails a job that it hears nothing of for 20 minutes, and shows that where a person looks."
-)
+UNHEARD = "CodePipeline itself fails a job that is silent for 20 minutes, and shows that where a person looks."
 
 
 class DeployToIdle(Construct):
@@ -28,9 +24,7 @@ class DeployToIdle(Construct):
     nothing that a shell could take for a command. `asked` is what the function is told, but for the release.
     """
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, deploy: Deploy, pair: str, pairs: Mapping[str, Pair]
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, deploy: Deploy, pair: str, pairs: Pairs) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
         run_command = {
@@ -54,16 +48,12 @@ class DeployToIdle(Construct):
         )
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
         code, timeout = lambda_code(pairs), Duration.seconds(120)
-        self.function = python_function(
-            self, "Function", code=code, module="deploy_to_idle", timeout=timeout, no_dead_letters=UNHEARD
-        )
+        self.function = python_function(self, "Function", "deploy_to_idle", code=code, timeout=timeout, lost=UNHEARD)
         # A call that is made again after it died would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)
         acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": UNHEARD})
-        instances = [
-            stack.format_arn(service="ec2", resource="instance", resource_name=instance)
-            for instance in pairs[pair].servers.values()
-        ]
+        servers = pairs[pair].servers.values()
+        instances = [stack.format_arn(service="ec2", resource=f"instance/{server}") for server in servers]
         document_arn = stack.format_arn(service="ssm", resource="document", resource_name=document.ref)
         for allowed, resources in (
             ("ssm:SendCommand", [document_arn, *instances]),

@@ -1,12 +1,11 @@
 """An optional second stack: a CodePipeline that deploys a release to the idle server and then cuts over to it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from stacks.configuration.pairs import Pair
+from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Pipeline
 from stacks.pipeline.release import Release
 
@@ -15,7 +14,7 @@ class PipelineStack(Stack):
     """The pipeline of one pair."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Mapping[str, Pair], **options: Any
+        self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Pairs, **options: Any
     ) -> None:
         super().__init__(scope, construct_id, **options)
         release = Release(self, "Release", pipeline=pipeline, pairs=pairs)

@@ -1,7 +1,6 @@
 """The pipeline of a release: from its source onto the idle server, and then the cutover to that server."""
 
-from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codepipeline as codepipeline
@@ -14,10 +13,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
-from stacks.configuration.pairs import Pair
+from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Connection, Object, Pipeline
 from stacks.pipeline.deploy_to_idle import DeployToIdle
-from stacks.workflow.cutover import CUTOVER
+from stacks.workflow.resources import CUTOVER
 from stacks.workflow.state_machine import states_arn
 
 # An execution is called `<prefix>-<id of the action's execution>`, 36 characters, of 80 at most.
@@ -38,7 +37,7 @@ class Release(Construct):
     export that would have to be deleted first.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Mapping[str, Pair]) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Pairs) -> None:
         super().__init__(scope, construct_id)
         pair = pipeline.pair
         source, release = self._source(pipeline.source)
@@ -52,13 +51,12 @@ class Release(Construct):
             variables_namespace="Deploy",
         )
         request = {"pair": pair, "serverName": deploy.variable("server")}
+        request |= {"expectedRelease": release} if pipeline.expectRelease else {}
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
             run_order=2,
             state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", CUTOVER),
-            state_machine_input=actions.StateMachineInput.literal(
-                request | ({"expectedRelease": release} if pipeline.expectRelease else {})
-            ),
+            state_machine_input=actions.StateMachineInput.literal(request),
             execution_name_prefix=EXECUTION_NAME_PREFIX,
         )
         self.pipeline = codepipeline.Pipeline(
@@ -70,36 +68,23 @@ class Release(Construct):
             execution_mode=codepipeline.ExecutionMode.QUEUED,
             cross_account_keys=False,
             artifact_bucket=self._artifacts(),
-            stages=[
-                codepipeline.StageProps(stage_name="Source", actions=[source]),
-                codepipeline.StageProps(stage_name="Release", actions=[deploy, cutover]),
-            ],
         )
+        self.pipeline.add_stage(stage_name="Source", actions=[source])
+        self.pipeline.add_stage(stage_name="Release", actions=[deploy, cutover])
         self._start_or_connect(pipeline.source)
         self._acknowledge()
 
     def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
         """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
         output = codepipeline.Artifact("Source")
+        named: dict[str, Any] = {"action_name": "Source", "output": output, "variables_namespace": "Source"}
         if isinstance(source, Object):
-            from_bucket = actions.S3SourceAction(
-                action_name="Source",
-                bucket=s3.Bucket.from_bucket_name(self, "SourceBucket", source.bucket),
-                bucket_key=source.key,
-                output=output,
-                trigger=actions.S3Trigger.NONE,
-                variables_namespace="Source",
-            )
+            bucket, trigger = s3.Bucket.from_bucket_name(self, "SourceBucket", source.bucket), actions.S3Trigger.NONE
+            from_bucket = actions.S3SourceAction(bucket=bucket, bucket_key=source.key, trigger=trigger, **named)
             return from_bucket, from_bucket.variables.version_id
         owner, _, repository = source.repository.rpartition("/")
         from_branch = actions.CodeStarConnectionsSourceAction(
-            action_name="Source",
-            connection_arn=source.connectionArn,
-            owner=owner,
-            repo=repository,
-            branch=source.branch,
-            output=output,
-            variables_namespace="Source",
+            connection_arn=source.connectionArn, owner=owner, repo=repository, branch=source.branch, **named
         )
         return from_branch, from_branch.variables.commit_id
 
@@ -132,8 +117,8 @@ class Release(Construct):
             detail_type=["Object Created"],
             detail={"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}},
         )
-        pipeline = targets.CodePipeline(self.pipeline)
-        rule(self, "NewObject", lost=LOST_START, event_pattern=created, targets=[pipeline])
+        started = targets.CodePipeline(self.pipeline)
+        rule(self, "NewObject", lost=LOST_START, event_pattern=created, targets=[started])
 
     def _role(self, stage: str, action: str) -> iam.Role:
         """The role of an action, which the CDK makes."""

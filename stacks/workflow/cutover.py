@@ -4,15 +4,14 @@ The picture in the README is drawn from what this file defines, and the names of
 """
 
 from aws_cdk import Duration
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_sns as sns
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.cdk_nag import rule
-from stacks.functions.functions import MOVING_SECONDS, Functions
+from stacks.functions.functions import MOVING_SECONDS
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import (
     CAUGHT,
@@ -21,22 +20,21 @@ from stacks.workflow.expressions import (
     FAILURE_AFTER_REPAIR,
     FIRST_FAILURE,
     INITIAL_VARIABLES,
-    NONE,
     PREFLIGHT_FAILURE,
     REQUEST,
     RESULT,
+    UNKNOWN_PAIR,
     condition,
     jsonata,
     sentence,
 )
-from stacks.workflow.lock import Lock
-from stacks.workflow.repair import REPAIR
+from stacks.workflow.lock import acquire_lock
+from stacks.workflow.resources import CUTOVER, Resources
 from stacks.workflow.retries import retry_before_changes, retry_change
-from stacks.workflow.rollback import Rollback
+from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import EXPECTED_RELEASE, Tasks
 
-CUTOVER = "eip-cutover"
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
 TIMEOUT = Duration.hours(48)
 # The contract: what an execution comes to. README, "Outcome".
@@ -55,38 +53,29 @@ FAILURES = {
     "RolledBack": "The cutover failed; production is on the server it was on, staging on the other. The cause has why.",
     "RollbackFailed": "A person must act: the cause has what was found and the commands that finish it.",
 }
-INVALID_REQUEST = {**INITIAL_VARIABLES, "plan": {"pair": NONE}, **PREFLIGHT_FAILURE}
+INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
+ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE", "REPAIRED", "DRY_RUN"))
 REFUSED = {"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"}
 UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
+SOUND = "$staging.server = $plan.idle.name"
 UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " Production was not touched. Staging should be on " & $plan.idle.name
     & "; see where it is before you start again: aws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
-WARM_UP = (
-    "A warm-up that is lost makes the measured gap begin later; nobody waits for it, and nobody would read of it in a "
-    "queue."
-)
+WARM_UP = "A lost warm-up makes the measured gap begin later; nobody waits for it, or would read of it in a queue."
 
 
 class Workflow(Construct):
     """The Standard state machine that cuts one pair over per execution."""
 
-    def __init__(  # noqa: PLR0915  # the whole order in one place
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        functions: Functions,
-        lock_table: dynamodb.ITable,
-        topic: sns.ITopic,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        tasks = Tasks(self, functions)
-        ending = Ending(self, "Ending", lock_table=lock_table, topic=topic, successes=SUCCESSES, failures=FAILURES)
+        tasks = Tasks(self, resources.functions)
+        ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about="{}")
         release = ending.release_lock
-        roll_back = Rollback(self, "Rollback", functions=functions, ending=ending).start
+        rollback = roll_back(self, resources, ending=ending)
 
         # The states.
 
@@ -98,9 +87,7 @@ class Workflow(Construct):
             keep_live=False,
             assign=INITIAL_VARIABLES,
         )
-        lock = Lock(
-            self, "Lock", holders=[CUTOVER, REPAIR], table=lock_table, ending=ending, begin_anew=describe_addresses
-        )
+        acquire = acquire_lock(self, resources, ending=ending, begin_anew=describe_addresses)
         decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need now?")
         health_check_live = tasks.health_check_production(
             "HealthCheckLive",
@@ -144,36 +131,21 @@ class Workflow(Construct):
 
         # The order in which they run. First the complete picture, and the lock.
 
-        describe_addresses.next(lock.acquire)
+        describe_addresses.next(acquire)
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST)
-        lock.acquire.next(decision)
+        acquire.next(decision)
 
         # What the plan needs; asked again after the live server was asked, and after staging was repaired.
 
-        decision.when(condition('$plan.decision = "REFUSED"'), release, comment="refused", assign=REFUSED)
-        decision.when(
-            condition(UNKNOWN_RELEASE),
-            health_check_live,
-            comment="a release is expected of a server that is live already",
-        )
-        decision.when(
-            condition('$plan.decision = "ALREADY_LIVE"'),
-            release,
-            comment="both addresses stand as asked for",
-            assign={"outcome": "ALREADY_LIVE"},
-        )
-        decision.when(
-            condition('$plan.decision = "CUT_OVER" and $staging.server = $plan.idle.name'),
-            preflight,
-            comment="staging is on the idle server",
-        )
-        decision.when(
-            condition("$staging.server = $plan.idle.name"),
-            release,
-            comment="staging was repaired, and production stands as asked for",
-            assign={"outcome": "REPAIRED"},
-        )
-        decision.when(condition("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
+        for state_of_plan, following, comment, assign in (
+            ('$plan.decision = "REFUSED"', release, "refused", REFUSED),
+            (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is live already", None),
+            ('$plan.decision = "ALREADY_LIVE"', release, "both addresses stand as asked for", ALREADY_LIVE),
+            (f'$plan.decision = "CUT_OVER" and {SOUND}', preflight, "staging is on the idle server", None),
+            (SOUND, release, "staging was repaired, and production stands as asked for", REPAIRED),
+            ("$plan.dryRun", release, "dry run", DRY_RUN),
+        ):
+            decision.when(condition(state_of_plan), following, comment=comment, assign=assign)
         decision.otherwise(repair_staging)
 
         health_check_live.next(decision)
@@ -186,7 +158,7 @@ class Workflow(Construct):
 
         preflight.next(dry_run)
         preflight.add_catch(release, assign=FAILURE_AFTER_REPAIR)
-        dry_run.when(condition("$plan.dryRun"), release, comment="dry run", assign={"outcome": "DRY_RUN"})
+        dry_run.when(condition("$plan.dryRun"), release, comment="dry run", assign=DRY_RUN)
         dry_run.otherwise(measure_gap)
 
         # The changes. Whatever fails from here on is rolled back, but in a redriven execution, which has lost its lock.
@@ -197,14 +169,14 @@ class Workflow(Construct):
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
         disassociate_staging.add_catch(release, errors=["AddressMoved"], assign=FAILURE_AFTER_REPAIR)
-        disassociate_staging.add_catch(roll_back, assign=FIRST_FAILURE)
+        disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
         reassociate_production.next(reassociate_staging)
-        reassociate_production.add_catch(roll_back, errors=["AddressMoved"], assign=FIRST_FAILURE)
-        reassociate_production.add_catch(roll_back, assign={**FIRST_FAILURE, "moved": True})
+        reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=FIRST_FAILURE)
+        reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
-        reassociate_staging.add_catch(roll_back, assign=FIRST_FAILURE)
+        reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
         health_check_production.next(release)
-        health_check_production.add_catch(roll_back, assign=FIRST_FAILURE)
+        health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(
             self,
@@ -216,7 +188,7 @@ class Workflow(Construct):
             start=describe_addresses,
             timeout=TIMEOUT,
         )
-        self._warm(functions)
+        self._warm(resources.functions.measure_gap)
 
     def _preflight(self, tasks: Tasks) -> sfn.Parallel:
         """The checks that nothing is changed by, side by side."""
@@ -241,7 +213,7 @@ class Workflow(Construct):
             rehearse_associate_production.next(rehearse_associate_staging),
         )
 
-    def _warm(self, functions: Functions) -> None:
+    def _warm(self, measure_gap: lambda_.IFunction) -> None:
         """An execution that begins has the function of `MeasureGap` started, so that it is warm when the gap begins."""
         warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
         rule(
@@ -250,5 +222,5 @@ class Workflow(Construct):
             lost=WARM_UP,
             description="Warms the function that measures the gap of a cutover that has just begun.",
             event_pattern=status_change(self, [CUTOVER], ["RUNNING"]),
-            targets=[targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)],
+            targets=[targets.LambdaFunction(measure_gap, event=warm_up, retry_attempts=0)],
         )

@@ -51,7 +51,7 @@ FAILED_STATE = f'($states.context.State.Name & " failed with " & {CAUGHT})'
 INITIAL_VARIABLES: dict[str, Any] = {
     "repaired": False, "moved": False, "cause": NONE, "warnings": [], "gap": "{% null %}",
 }  # fmt: skip
-
+UNKNOWN_PAIR = {**INITIAL_VARIABLES, "plan": {"pair": NONE}}
 REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealthy")
 
 
@@ -86,7 +86,6 @@ REPAIRED_OR_NOTHING = """(
       : " Nothing was changed."
 )"""
 
-
 # Variables for a failure before the first change: an error of ours keeps its name, all else is a preflight's.
 PREFLIGHT_FAILURE = {"outcome": jsonata(REFUSED_OUTCOME), "cause": jsonata(REFUSED_CAUSE)}
 # Before the cutover, where staging may have been repaired: the cause says what is true.
@@ -102,10 +101,7 @@ GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes
 
 # What an execution that succeeds returns, and what is published of it.
 STANDING = """{
-    "outcome": $outcome,
-    "pair": $plan.pair,
-    "production": $production,
-    "staging": $staging,
+    "outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,
     "previous": {"production": $plan.production, "staging": $plan.staging}
 }"""
 WARNINGS = '$count($warnings) > 0 ? {"warnings": $warnings} : {}'

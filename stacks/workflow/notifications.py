@@ -22,10 +22,8 @@ FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 # Of an invalid request nothing is known but the cause; its pair is "-".
 SUBJECT = '"eip-cutover: " & ($plan.pair != "-" ? $plan.pair & " " : "") & $outcome'
 EXECUTION = """{
-    "execution": $states.context.Execution.Id,
-    "workflow": $states.context.StateMachine.Name,
-    "startedAt": $states.context.Execution.StartTime,
-    "endedAt": $states.context.State.EnteredTime
+    "execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,
+    "startedAt": $states.context.Execution.StartTime, "endedAt": $states.context.State.EnteredTime
 }"""
 PAIR = '$plan.pair != "-" ? {"pair": $plan.pair} : {}'
 OUTCOME = f'$cause != "-" ? {{"outcome": $outcome, "cause": $cause}} : {RESULT}'
@@ -50,13 +48,10 @@ TEXT = f"""
     ($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {GAP} & "\\n\\nExecution: " & $states.context.Execution.Id
 """
 CHAT = """{
-    "version": "1.0",
-    "source": "custom",
+    "version": "1.0", "source": "custom",
     "content": {"textType": "client-markdown", "title": $subject, "description": $text},
     "metadata": {
-        "summary": $subject,
-        "eventType": $outcome,
-        "relatedResources": [$states.context.Execution.Id],
+        "summary": $subject, "eventType": $outcome, "relatedResources": [$states.context.Execution.Id],
         "additionalContext": {"outcome": $outcome, "pair": $plan.pair, "execution": $states.context.Execution.Id}
     }
 }"""

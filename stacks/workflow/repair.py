@@ -1,56 +1,40 @@
 """The repair: what an execution that was stopped or timed out left behind is put right, without moving production.
 
 Step Functions runs no Catch in such an execution, so it can neither roll back nor release its lock. EventBridge reports
-it (best effort: an event that is lost is made up for by the next execution, which takes over the dead lock), and
-the workflow `eip-cutover-repair` waits until the last call that it made is over, sees to it that the staging address is
-on the idle server, and releases the lock. A repair that is stopped is repaired in the same way.
+it, best effort: if the event is lost, the next execution takes over the dead lock. The workflow `eip-cutover-repair`
+waits until the last call of the execution is over, puts the staging address on the idle server, and releases the lock.
+A repair that is stopped is repaired in the same way.
 Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
 """
 
 from aws_cdk import Duration
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.cdk_nag import rule
-from stacks.functions.functions import Functions
-from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import (
-    EXECUTION,
-    FAILED_STATE,
-    INITIAL_VARIABLES,
-    NONE,
-    RESULT,
-    condition,
-    jsonata,
-    sentence,
-)
-from stacks.workflow.lock import DeadHolder, lock_item
+from stacks.workflow.ending import Ending, texts
+from stacks.workflow.expressions import EXECUTION, FAILED_STATE, RESULT, UNKNOWN_PAIR, condition, jsonata, sentence
+from stacks.workflow.lock import describe_lock_holder, put_lock
+from stacks.workflow.resources import CUTOVER, REPAIR, Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
 
-REPAIR = "eip-cutover-repair"
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
 TIMEOUT = Duration.hours(7)
 DEAD = "$states.context.Execution.Input.execution"
 LOCK = """
     $count($states.result.Items) > 0 ? {
-        "pair": $states.result.Items[0].pair.S,
-        "server": $states.result.Items[0].server.S,
+        "pair": $states.result.Items[0].pair.S, "server": $states.result.Items[0].server.S,
         "privateIps": $exists($states.result.Items[0].privateIps) ? $parse($states.result.Items[0].privateIps.S) : {}
     } : null
 """
 ENDED = f'"The execution " & {DEAD} & " was " & $lowercase($states.context.Execution.Input.status)'
 NOT_REPAIRED = f'{ENDED} & ", and what it left could not be repaired: "'
-LOST = (
-    "An event that EventBridge could not deliver is made up for by the next execution, which takes over the dead lock; "
-    "nobody would read it in a queue."
-)
+LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
 LOOK = '" Production was not moved. See where both addresses are with: aws ec2 describe-addresses."'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server, production where it was, the lock released.", RESULT),
@@ -60,7 +44,6 @@ SUCCESSES = {
         '{"outcome": $outcome, "cause": $cause}',
     ),
 }
-UNKNOWN_PAIR = {**INITIAL_VARIABLES, "plan": {"pair": NONE}}
 NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
 STILL_RUNS = f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'
 REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {LOOK}")}
@@ -69,31 +52,14 @@ FAILURES = {"RepairFailed": "A person must look: the cause says what was found, 
 
 
 class Repair(Construct):
-    """The workflow, and the rule that starts it for executions of the state machine named `watched` and for its own."""
+    """The workflow, and the rule that starts it for executions of `CUTOVER` and for its own."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        functions: Functions,
-        lock_table: dynamodb.ITable,
-        topic: sns.ITopic,
-        watched: str,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        function_tasks = Tasks(self, functions)
-        ending = Ending(
-            self,
-            "Ending",
-            lock_table=lock_table,
-            topic=topic,
-            successes=SUCCESSES,
-            failures=FAILURES,
-            about=f'{{"repairs": {DEAD}}}',
-        )
+        function_tasks = Tasks(self, resources.functions)
+        about = f'{{"repairs": {DEAD}}}'
+        ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
         release = ending.release_lock
-        text = tasks.DynamoAttributeValue.from_string
 
         # The states.
 
@@ -105,37 +71,34 @@ class Repair(Construct):
             action="scan",
             iam_action="dynamodb:Scan",
             parameters={
-                "TableName": lock_table.table_name,
+                "TableName": resources.lock_table.table_name,
                 "ConsistentRead": True,
                 "FilterExpression": "execution = :dead",
                 "ExpressionAttributeValues": {":dead": {"S": jsonata(DEAD)}},
             },
-            iam_resources=[lock_table.table_arn],
+            iam_resources=[resources.lock_table.table_arn],
             task_timeout=SERVICE_TIMEOUT,
             assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK)},
         )
         lock_found = sfn.Choice.jsonata(self, "LockFound?")
-        take_over = tasks.DynamoPutItem.jsonata(
+        take_over = put_lock(
             self,
             "TakeOverLock",
             comment="Takes the lock from the execution that ended, unless another one has done so.",
-            table=lock_table,
-            item=lock_item(pair="$lock.pair", server="$lock.server", private_ips="$lock.privateIps"),
+            table=resources.lock_table,
+            pair="$lock.pair",
+            server="$lock.server",
+            private_ips="$lock.privateIps",
             condition_expression="execution = :dead OR execution = :me",
-            expression_attribute_values={":dead": text(jsonata(DEAD)), ":me": text(EXECUTION)},
-            task_timeout=SERVICE_TIMEOUT,
+            expression_attribute_values=texts({":dead": jsonata(DEAD), ":me": EXECUTION}),
             assign={"plan": {"pair": "{% $lock.pair %}"}},
         )
-        holder = DeadHolder(
+        describe_holder = describe_lock_holder(
             self,
-            "Holder",
             execution=DEAD,
-            holders=[watched, REPAIR],
             take_over=take_over,
-            running=ending.notify,
-            while_running={"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)},
-            failed=ending.notify,
-            failure=FAILURE,
+            running=(ending.notify, {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)}),
+            failed=(ending.notify, FAILURE),
         )
         describe_addresses = function_tasks.describe_addresses(
             "Looks at both addresses and both servers, and plans to keep production where it is.",
@@ -155,7 +118,7 @@ class Repair(Construct):
         find_lock.next(lock_found)
         find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, **FAILURE})
         lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
-        lock_found.otherwise(holder.start)
+        lock_found.otherwise(describe_holder)
         retry_service(take_over)
         take_over.next(describe_addresses)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=NOTHING_TO_REPAIR)
@@ -163,12 +126,8 @@ class Repair(Construct):
         describe_addresses.next(decision)
         describe_addresses.add_catch(release, assign=FAILURE)
         decision.when(condition('$plan.decision = "REFUSED"'), release, comment="it may not", assign=REFUSED)
-        decision.when(
-            condition('$plan.decision = "ALREADY_LIVE"'),
-            release,
-            comment="on the idle server",
-            assign={"outcome": "REPAIRED"},
-        )
+        already_live, repaired = condition('$plan.decision = "ALREADY_LIVE"'), {"outcome": "REPAIRED"}
+        decision.when(already_live, release, comment="on the idle server", assign=repaired)
         decision.otherwise(repair_staging)
         repair_staging.next(release)
         repair_staging.add_catch(release, assign=FAILURE)
@@ -189,6 +148,6 @@ class Repair(Construct):
             "Ended",
             lost=LOST,
             description="Repairs what an execution that was stopped or timed out has left.",
-            event_pattern=status_change(self, [watched, REPAIR], ["ABORTED", "TIMED_OUT"]),
+            event_pattern=status_change(self, [CUTOVER, REPAIR], ["ABORTED", "TIMED_OUT"]),
             targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
         )

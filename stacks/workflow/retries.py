@@ -8,16 +8,9 @@ TOO_MANY = "Lambda.TooManyRequestsException"
 # a function that ran out of time, or died. Ours all look before they change anything.
 # Source: Step Functions Developer Guide, "Handle transient Lambda service exceptions".
 LAMBDA_FAILURES = [
-    "Lambda.AWSLambdaException",
-    "Lambda.ClientExecutionTimeoutException",
-    "Lambda.SdkClientException",
-    "Lambda.ServiceException",
-    TOO_MANY,
-    "Lambda.Unknown",
-    "Runtime.ExitError",
-    "Sandbox.Timedout",
-    "States.Timeout",
-]
+    "Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException",
+    "Lambda.ServiceException", TOO_MANY, "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout",
+]  # fmt: skip
 TRANSIENT = ["EC2Unavailable", *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
 # Too many at once, of ours or of others: no fault but a queue (docs/decisions/0015-throttling-is-a-queue.md).
 THROTTLED = ["EC2Throttled", TOO_MANY]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -10,12 +10,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
 from stacks.cdk_nag import acknowledge_wildcards
+from stacks.workflow.resources import CUTOVER, REPAIR
 
 
 def states_arn(scope: IConstruct, resource: str, name: str) -> str:
-    return Stack.of(scope).format_arn(
-        service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
-    )
+    return Stack.of(scope).format_arn(service="states", resource=f"{resource}:{name}")
 
 
 def executions_of(scope: IConstruct, name: str) -> str:
@@ -61,14 +60,9 @@ def standard_state_machine(
     )
 
 
-def acknowledge_state_machine(
-    machine: sfn.StateMachine, *, invokes: Sequence[lambda_.IFunction], describes: Sequence[str] = ()
-) -> None:
-    """The wildcards that the CDK and AWS ask for.
-
-    `describes` are the names of the state machines whose executions it may describe.
-    """
-    executions = [executions_of(machine, name) for name in describes]
+def acknowledge_state_machine(machine: sfn.StateMachine, *, invokes: Sequence[lambda_.IFunction]) -> None:
+    """The wildcards that the CDK and AWS ask for."""
+    executions = [executions_of(machine, name) for name in (CUTOVER, REPAIR)]
     acknowledge_wildcards(
         machine.role,
         {

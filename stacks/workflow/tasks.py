@@ -16,7 +16,8 @@ from stacks.workflow.retries import retry_before_changes, retry_change, retry_ro
 AddressName = Literal["production", "staging"]
 Role = Literal["live", "idle"]
 Retry = Callable[[sfn.TaskStateBase], None]
-Assign = Mapping[str, Any] | None
+Keys = Mapping[str, Any]
+Assign = Keys | None
 # The context object has the count only in an execution that was redriven.
 REDRIVEN = jsonata("$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0")
 TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", "redriven": REDRIVEN}
@@ -26,10 +27,7 @@ EXPECTED_RELEASE = {"expectedRelease": "{% $plan.expectedRelease %}"}
 COLD_START_SECONDS = 15  # Lambda allows 10 for it, and the function's timeout begins after it
 MEASURE_GAP_SECONDS = 5  # that a cutover waits at most for its measuring to begin
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
-DESCRIBED_ADDRESSES = {
-    "production": "{% $states.result.Payload.production %}",
-    "staging": "{% $states.result.Payload.staging %}",
-}
+DESCRIBED_ADDRESSES = {name: f"{{% $states.result.Payload.{name} %}}" for name in ("production", "staging")}
 
 
 def longest(function: lambda_.Function) -> float:
@@ -55,7 +53,7 @@ class Tasks:
         function = self._functions.describe_addresses
         return self._invoke("DescribeAddresses", comment, function, payload, retry, assign=described)
 
-    def describe_restored(self, name: str, comment: str, *, assign: Mapping[str, Any]) -> tasks.LambdaInvoke:
+    def describe_restored(self, name: str, comment: str, *, assign: Keys) -> tasks.LambdaInvoke:
         payload = {"pair": PAIR, **ROLES}
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry_rollback, assign=described)
@@ -77,7 +75,7 @@ class Tasks:
         return via.otherwise(public)
 
     def health_check_production(
-        self, name: str, comment: str, *, server: Role, retry: Retry, more: Mapping[str, Any], assign: Assign
+        self, name: str, comment: str, *, server: Role, retry: Retry, more: Keys, assign: Assign
     ) -> tasks.LambdaInvoke:
         """The checks of a server through the production address. `more` are further keys of the function's event."""
         payload = {**_check("production", server), **more}
@@ -86,7 +84,7 @@ class Tasks:
     def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: Role) -> tasks.LambdaInvoke:
         return self._associate(name, comment, "rehearse", to, retry_before_changes, address=address)
 
-    def move_production(self, name: str, comment: str, *, assign: Mapping[str, Any]) -> tasks.LambdaInvoke:
+    def move_production(self, name: str, comment: str, *, assign: Keys) -> tasks.LambdaInvoke:
         """From the live to the idle place."""
         assign = {"production": CHANGED_ADDRESS, **assign}
         source = {"comingFrom": "{% $plan.live.name %}", **TRY}
@@ -98,7 +96,7 @@ class Tasks:
         assign = {"staging": CHANGED_ADDRESS}
         return self._associate(name, comment, "move staging", "live", retry_change, assign=assign, **keys)
 
-    def repair_staging(self, *, retry: Retry, assign: Mapping[str, Any]) -> tasks.LambdaInvoke:
+    def repair_staging(self, *, retry: Retry, assign: Keys) -> tasks.LambdaInvoke:
         """To the idle place, from the server that staging was found on, or none."""
         comment = "The staging address is not on the idle server, where it belongs: puts it there."
         keys = {"productionOn": "{% $plan.live.name %}", **TRY, "comingFrom": "{% $plan.staging.server %}"}
@@ -147,14 +145,7 @@ class Tasks:
         )
 
     def _invoke(
-        self,
-        name: str,
-        comment: str,
-        function: lambda_.Function,
-        payload: Mapping[str, Any],
-        retry: Retry,
-        *,
-        assign: Assign = None,
+        self, name: str, comment: str, function: lambda_.Function, payload: Keys, retry: Retry, *, assign: Assign = None
     ) -> tasks.LambdaInvoke:
         task = tasks.LambdaInvoke.jsonata(
             self._scope,

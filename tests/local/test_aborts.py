@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from local.aws import LocalAws
-from stacks.workflow.cutover import CUTOVER
-from stacks.workflow.repair import REPAIR
+from stacks.workflow.resources import CUTOVER, REPAIR
 from tests.local.situation import AS_BEFORE, SWAPPED, deploy, locks, places, put_lock, until
 
 Prepare = Callable[[LocalAws], None]
