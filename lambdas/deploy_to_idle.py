@@ -84,13 +84,7 @@ class IdleServer:
     """The idle server of a pair, and what is run on it. The clock is time's own but in tests."""
 
     def __init__(
-        self,
-        pair: Pair,
-        *,
-        ec2: Any,
-        ssm: Any,
-        clock: Callable[[], float] = time.time,
-        sleep: Sleep = time.sleep,
+        self, pair: Pair, *, ec2: Any, ssm: Any, clock: Callable[[], float] = time.time, sleep: Sleep = time.sleep
     ) -> None:
         self._pair, self._ssm, self._clock, self._sleep = pair, ssm, clock, sleep
         self._addresses = Addresses(pair, ec2)
