@@ -38,20 +38,8 @@ class Addresses:
         return self._address("production", by_id[ids[0]]), self._address("staging", by_id[ids[1]])
 
     def _address(self, name: AddressName, shown: Mapping[str, Any]) -> Address:
-        instance_id, network_interface_id = shown.get("InstanceId") or None, shown.get("NetworkInterfaceId") or None
-        server = self._pair.server_holding(instance_id, network_interface_id)
-        return Address(
-            name=name,
-            allocation_id=shown["AllocationId"],
-            public_ip=shown["PublicIp"],
-            association_id=shown.get("AssociationId") or None,
-            instance_id=instance_id,
-            network_interface_id=network_interface_id,
-            private_ip=shown.get("PrivateIpAddress") or None,
-            server=server.name if server else None,
-            service_managed=shown.get("ServiceManaged") or None,
-            border_group=shown.get("NetworkBorderGroup") or None,
-        )
+        server = self._pair.server_holding(shown.get("InstanceId"), shown.get("NetworkInterfaceId"))
+        return Address.described(name, shown, server.name if server else None)
 
     def move_production(self, place: Place, *, coming_from: Server, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there.
@@ -155,12 +143,13 @@ class Addresses:
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
         """Looks, again and again for some 10 s, until production and staging stand as they should: the last look."""
+        production, staging = self.look()
         for pause in PAUSES:
-            production, staging = self.look()
             if as_it_should(production, staging):
-                return production, staging, True
+                break
             self._sleep(pause)
-        return production, staging, False
+            production, staging = self.look()
+        return production, staging, as_it_should(production, staging)
 
     def _wait_until(
         self, name: AddressName, stands: Callable[[Address], bool], accepted: str

@@ -118,6 +118,14 @@ class Address:
         }
 
     @staticmethod
+    def described(name: AddressName, shown: Mapping[str, Any], server: str | None) -> "Address":
+        """From the answer of DescribeAddresses, and the name of the server that holds it."""
+        ids = (shown.get(key) or None for key in ("AssociationId", "InstanceId", "NetworkInterfaceId"))
+        others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
+        private_ip = shown.get("PrivateIpAddress") or None
+        return Address(name, shown["AllocationId"], shown["PublicIp"], *ids, private_ip, server, *others)
+
+    @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
         ids = value["allocationId"], value["publicIp"], value["associationId"], value["instanceId"]
         return Address(name, *ids, private_ip=value["privateIp"], server=value["server"])
