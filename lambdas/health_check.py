@@ -23,8 +23,6 @@ from health.probe import Prober, prober
 from health.shared_store import compared
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
     from aws.alarms import Watched
     from health.deadline import Stop
 
@@ -50,11 +48,8 @@ class HealthCheckEvent(CheckEvent):
     alarms: list[str] = field(default_factory=list)
 
 
-EVENTS = (HealthCheckEvent,)
-
-
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, then watches it for `bakeSeconds`.
 
     Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`: `checks` and
@@ -65,25 +60,22 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
     Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, and PreflightFailed.
     """
-    return _checked(read(HealthCheckEvent, event))
-
-
-def _checked(event: HealthCheckEvent) -> dict[str, Any]:
+    asked = read(HealthCheckEvent, event)
     checks = checks_of(
-        event, expected_release=event.expected_release, answered=event.answered, moving_seconds=event.moving_seconds
+        asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
-    live = live_checks(event.health_check, event.live)
+    live = live_checks(asked.health_check, asked.live)
     probe = prober([check.target for check in (*checks, *live.values())])
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
-        ends_all=lambda polled: polled.is_unhealthy and polled.check.address == event.address.name,
+        ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,
     )
     polled, live_polled = ended[: len(checks)], dict(zip(live, ended[len(checks) :], strict=True))
-    _report(event, "health check finished", polled, unhealthy_message)
-    if event.bake_seconds:
-        polled = [before.joined(baked) for before, baked in zip(polled, _baked(event, checks, probe), strict=True)]
+    _report(asked, "health check finished", polled, unhealthy_message)
+    if asked.bake_seconds:
+        polled = [before.joined(baked) for before, baked in zip(polled, _baked(asked, checks, probe), strict=True)]
     polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
-    result = _result(event, polled)
+    result = _result(asked, polled)
     for warning in result["warnings"]:
         logger.warning(warning)
     return result
