@@ -62,7 +62,10 @@ class Progress:
                 del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
             state = ""
         elif "error" in details and not kind.startswith("Execution"):
-            lines = [Line(seconds, f"{plain(state) or 'a step'} failed: {_failure(details)}", good=False)]
+            cause = details.get("cause", "")
+            message = as_object(parsed(cause)).get("errorMessage", cause)
+            error = plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
+            lines = [Line(seconds, f"{plain(state) or 'a step'} failed: {error}", good=False)]
         elif kind == "TaskSucceeded":
             lines = list(self._succeeded(seconds, parsed(details.get("output"))))
         self._state_of[event["id"]] = state
@@ -87,12 +90,6 @@ class Progress:
             self.health_checks.append(report)
             for text in _health(report):
                 yield Line(seconds, text, good=payload["healthy"] is True)
-
-
-def _failure(details: Mapping[str, Any]) -> str:
-    cause = details.get("cause", "")
-    message = as_object(parsed(cause)).get("errorMessage", cause)
-    return plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
 
 
 def _health(report: Mapping[str, Any]) -> Iterator[str]:

@@ -37,10 +37,9 @@ class RehearseAssociateEvent(AssociateEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreAddressEvent(AssociateEvent):
+class RestoreAddressEvent(RehearseAssociateEvent):
     """`action` is "restore": put `address` back there."""
 
-    address: AddressName
     redriven: bool
 
 

@@ -1,10 +1,7 @@
-"""The pipeline's Deploy action: puts a release onto the idle server, which is the one that holds the staging address.
-
-The job ends with the output variable `server`, so that the cutover that follows asks for this server, also when its
-stage is tried again later. CodePipeline calls this once for a job, and again with the continuation token for as long as
-the job says that it goes on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API
-reference, PutJobSuccessResult.
-"""
+"""The pipeline's Deploy action: puts a release onto the idle server. Its output variable `server` makes the cutover
+that follows ask for this server, also when its stage is tried again later. CodePipeline calls again, with the
+continuation token, for as long as the job goes on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a
+pipeline"; API reference, PutJobSuccessResult."""
 
 import json
 import time

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -17,14 +17,11 @@ from domain.errors import ProductionUnhealthy, StagingUnhealthy
 from domain.events import read
 from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
+from health.deadline import Stop
 from health.messages import alarm_message, bake_message, unhealthy_message
 from health.polling import Polled, bake, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
-
-if TYPE_CHECKING:
-    from aws.alarms import Watched
-    from health.deadline import Stop
 
 RESULT_ERROR_CHARACTERS = 160
 
@@ -83,8 +80,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> list[Polled]:
     """How each check went on. Raises ProductionUnhealthy for a check and for an alarm."""
-    loops: list[Callable[[Stop], Polled | Watched]]
-    loops = [partial(bake, check, probe, event.bake_seconds) for check in checks]
+    loops: list[Callable[[Stop], Any]] = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
         # Only here: boto3 takes longer to import than everything else, and most pairs have no alarms.
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415

@@ -1,9 +1,6 @@
-"""The one door to EC2's addresses: looks at a pair's two addresses, and moves them.
-
-Every change looks first: a remap may be charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an
-address that stands where it should is left alone. EC2 is eventually consistent: a change counts as made only when
-`DescribeAddresses` shows it. Source: EC2 API Reference, AssociateAddress, DisassociateAddress, "Eventual consistency".
-"""
+"""The one door to EC2's addresses. Every change looks first: a remap may be charged and a repeated call may fail, so an
+address that stands where it should is left alone; and it counts as made only when `DescribeAddresses` shows it. Source:
+EC2 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -115,13 +112,9 @@ class Addresses:
         return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
     def disassociate_staging(self, *, live: Place, idle: Place, first_try: bool) -> tuple[Address, bool]:
-        """Takes the staging address off the idle server, or finds it off. Both addresses must still stand as planned.
-
-        There is no such method for production: it is never without a server.
-
-        Raises AddressMoved only on the first try, when it is certain that nothing was changed: an earlier try of this
-        very step may have disassociated staging. Then staging that is elsewhere is MovedMeanwhile.
-        """
+        """Takes staging off the idle server, or finds it off; both addresses must still stand as planned. Raises
+        AddressMoved on the first try only: an earlier try of this very step may have disassociated staging, so then
+        staging that is elsewhere is MovedMeanwhile. Production has no such method: it is never without a server."""
         production, staging = self.look()
         if first_try:
             for address, place in ((staging, idle), (production, live)):

@@ -27,8 +27,7 @@ class Lock:
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
         values = {key: str(value.get("S", "")) for key, value in item.items()}
-        pair, execution, since, server = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
-        return Lock(pair, execution, since, server, values.get("gap"))
+        return Lock(*(values.get(key, "") for key in ("pair", "execution", "since", "server")), values.get("gap"))
 
     @property
     def held_since(self) -> datetime | None:

@@ -58,12 +58,10 @@ class Pair:
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
         interfaces = configured.get("networkInterfaces", {})
-        first, second = (
-            Server(server, instance, interfaces.get(server)) for server, instance in configured["servers"].items()
-        )
-        production, staging, *checked = (
-            configured[key] for key in ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
-        )
+        servers = configured["servers"].items()
+        first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
+        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
+        production, staging, *checked = (configured[key] for key in keys)
         return Pair(name, production, staging, (first, second), *checked)
 
     def server_named(self, name: str | None) -> Server | None:
@@ -146,9 +144,8 @@ class Address:
             return f"on {self.server} ({self.instance_id})"
         if not self.is_associated:
             return "on no server"
-        return (
-            f"on {' of '.join(filter(None, (self.network_interface_id, self.instance_id)))}, which is not in the pair"
-        )
+        holder = " of ".join(filter(None, (self.network_interface_id, self.instance_id)))
+        return f"on {holder}, which is not in the pair"
 
     def __str__(self) -> str:
         return f"the {self.name} address {self.public_ip} ({self.allocation_id})"
