@@ -53,10 +53,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     `answered` in the order of the event's checks; `warnings` say what could not be checked. A check has `check` (its
     URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
     `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. What a server answered has
-    `identity`, `release` and `shared`, each the value of a header or null.
-
-    Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, and PreflightFailed.
-    """
+    `identity`, `release` and `shared`, each the value of a header or null. Raises StagingUnhealthy or
+    ProductionUnhealthy, depending on the address, and PreflightFailed."""
     asked = read(HealthCheckEvent, event)
     checks = checks_of(
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds

@@ -27,7 +27,8 @@ class Lock:
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
         values = {key: str(value.get("S", "")) for key, value in item.items()}
-        return Lock(*(values.get(key, "") for key in ("pair", "execution", "since", "server")), values.get("gap"))
+        pair, execution, since, server = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
+        return Lock(pair, execution, since, server, values.get("gap"))
 
     @property
     def held_since(self) -> datetime | None:

@@ -118,10 +118,10 @@ class Address:
     @staticmethod
     def described(name: AddressName, shown: Mapping[str, Any], server: str | None) -> "Address":
         """From the answer of DescribeAddresses, and the name of the server that holds it."""
-        ids = (shown.get(key) or None for key in ("AssociationId", "InstanceId", "NetworkInterfaceId"))
+        keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
+        where = (shown.get(key) or None for key in keys)
         others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
-        private_ip = shown.get("PrivateIpAddress") or None
-        return Address(name, shown["AllocationId"], shown["PublicIp"], *ids, private_ip, server, *others)
+        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":

@@ -162,12 +162,12 @@ def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
 
 def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Account, tmp_path: Path) -> None:
     event = {"execution": "cutover-1", "pair": "web", "server": "tao"}
-    passed = FakeEc2()
+    passed: Any = FakeEc2()
     assert check_servers.handler(event, CONTEXT, ec2=passed) == {"passed": True}
     assert passed.parameters == {"DescribeInstanceStatus": {"InstanceIds": [ec2.tao.instance_id]}}
     # Shorter than the pause before a second look.
     configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": seconds} for seconds in (1, 4, 2)])
-    initializing = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
+    initializing: Any = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
     with pytest.raises(PreflightFailed, match="did not complete within 4 s"):
         check_servers.handler(event, CONTEXT, ec2=initializing)
 
