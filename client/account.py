@@ -85,10 +85,9 @@ class Account:
         return f"{self.output('StateMachineArn').replace(':stateMachine:', ':execution:', 1)}:{execution}"
 
     def start(self, name: str, request: JsonObject) -> bool:
-        """Start an execution. Returns whether it is new: False if one of this name and input exists already.
+        """Start an execution. Returns False if one of this name and input has ended already.
 
-        StartExecution returns a running execution of the same name and input as if it were new, and refuses if that
-        execution has ended or has another input. Source: API reference of StartExecution.
+        If it still runs, StartExecution returns it as if it were new (API reference of StartExecution).
         """
         workflow = self.output("StateMachineArn")
         try:
@@ -165,12 +164,9 @@ class Account:
         """Delete this lock if the same execution still holds it. Returns whether it did."""
         dynamodb = self.client("dynamodb")
         try:
-            dynamodb.delete_item(
-                TableName=self.output("LockTableName"),
-                Key={"pair": {"S": lock.pair}},
-                ConditionExpression="execution = :holder",
-                ExpressionAttributeValues={":holder": {"S": lock.execution}},
-            )
+            item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": lock.pair}}}
+            holder = {":holder": {"S": lock.execution}}
+            dynamodb.delete_item(**item, ConditionExpression="execution = :holder", ExpressionAttributeValues=holder)
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True

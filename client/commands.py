@@ -173,8 +173,7 @@ def rollback(*, account: Account, pair: str | None, as_json: bool, detailed: boo
         return _started(account, _new_name(PREFIX), {"pair": chosen.name, "serverName": server}, report)
     code = DETAILED["ALREADY_LIVE"] if detailed else OK
     if as_json:
-        outcome = {"execution": None, "outcome": "ALREADY_LIVE", "pair": chosen.name, "reason": reason}
-        _json({**outcome, "exitCode": code})
+        _json({"execution": None, "outcome": "ALREADY_LIVE", "pair": chosen.name, "reason": reason, "exitCode": code})
     return code
 
 

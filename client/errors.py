@@ -1,14 +1,7 @@
 """What ends a command early, each as one sentence that says what to do: the client never prints a traceback."""
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,  # noqa: A004  # botocore's own
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-)
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from client.result import CLIENT_FAILED, UNLOCK_REFUSED
@@ -53,14 +46,14 @@ def is_transient(error: Exception) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or any(word in code_of(error) for word in BUSY)
-    return isinstance(error, ConnectionError | HTTPClientError | ResponseParserError)
+    return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError | ResponseParserError)
 
 
 def sentence(error: Exception) -> str:
     """What went wrong in AWS or its SDK, and what to do about it, in one line."""
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-    if isinstance(error, NoRegionError):
+    if isinstance(error, exceptions.NoRegionError):
         return "No Region is set. Set AWS_REGION to the Region of the stack."
     if not isinstance(error, ClientError):
         return f"The call to AWS failed: {plain(error)}"

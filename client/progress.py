@@ -11,10 +11,6 @@ from typing import Any
 
 from client.text import JsonObject, as_object, parsed, plain
 
-ENTERED, EXITED = "StateEntered", "StateExited"
-# Not shown: a Choice takes no time, and the state after it shows which way it went.
-CHOICE_ENTERED = "ChoiceStateEntered"
-BRANCHING = ("Parallel", "Map")
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 FAILURE_CHARACTERS = 300
 
@@ -45,22 +41,31 @@ class Progress:
         """Take the next event. Returns the lines to print about it."""
         self.began = self.began or event["timestamp"]
         self.last = event["id"]
-        kind, details = str(event["type"]), _details(event)
+        kind = str(event["type"])
+        # Each type of event has its own key for them.
+        details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
         seconds = (event["timestamp"] - self.began).total_seconds()
         self.ended = self.ended or kind in ENDED
         state = self._state_of.get(event.get("previousEventId", 0), "")
         lines: list[Line] = []
-        if kind.endswith(ENTERED):
+        if kind.endswith("StateEntered"):
             state = str(details.get("name", ""))
-            if kind != CHOICE_ENTERED:
+            # A Choice takes no time, and the state after it shows which way it went.
+            if kind != "ChoiceStateEntered":
                 self.running.append(state)
                 self.states.append({"name": state, "seconds": round(seconds, 3)})
                 lines = [Line(seconds, plain(state))]
-        elif kind.endswith(EXITED):
-            self._exited(kind, str(details.get("name", "")))
+        elif kind.endswith("StateExited"):
+            if (name := str(details.get("name", ""))) in self.running:
+                index = self.running.index(name)
+                # A branch that failed, or was cancelled by that failure, has no exit event of its own.
+                del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
             state = ""
         elif "error" in details and not kind.startswith("Execution"):
-            lines = [Line(seconds, f"{plain(state) or 'a step'} failed: {_failure(details)}", good=False)]
+            cause = details.get("cause", "")
+            message = as_object(parsed(cause)).get("errorMessage", cause)
+            error = plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
+            lines = [Line(seconds, f"{plain(state) or 'a step'} failed: {error}", good=False)]
         elif kind == "TaskSucceeded":
             lines = list(self._succeeded(seconds, parsed(details.get("output"))))
         self._state_of[event["id"]] = state
@@ -73,12 +78,6 @@ class Progress:
         first, *others = map(plain, self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
 
-    def _exited(self, kind: str, name: str) -> None:
-        if name in self.running:
-            index = self.running.index(name)
-            # A branch that failed, or was cancelled by that failure, has no exit event of its own.
-            del self.running[index : None if kind.startswith(BRANCHING) else index + 1]
-
     def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
         payload = as_object(as_object(output).get("Payload"))
         if all(isinstance(payload.get(key), dict) for key in ("live", "idle", "production", "staging")):
@@ -86,23 +85,11 @@ class Progress:
             if reason := payload.get("reason"):
                 yield Line(seconds, f"plan: {plain(reason)}")
         if "healthy" in payload:
-            checks = payload.get("checks")
-            objects = map(as_object, checks if isinstance(checks, list) else ())
-            report = {**payload, "checks": [check for check in objects if isinstance(check.get("probes"), list)]}
+            checks = payload["checks"] if isinstance(payload.get("checks"), list) else []
+            report = {**payload, "checks": [each for each in checks if isinstance(as_object(each).get("probes"), list)]}
             self.health_checks.append(report)
             for text in _health(report):
                 yield Line(seconds, text, good=payload["healthy"] is True)
-
-
-def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The details of an event; each type of event has its own key for them."""
-    return next((value for key, value in event.items() if key.endswith("EventDetails") and isinstance(value, dict)), {})
-
-
-def _failure(details: Mapping[str, Any]) -> str:
-    cause = details.get("cause", "")
-    message = as_object(parsed(cause)).get("errorMessage", cause)
-    return plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
 
 
 def _health(report: Mapping[str, Any]) -> Iterator[str]:

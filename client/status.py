@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from client.account import Account, Pair
 from client.errors import NotAnExecution, Problem, UnknownExecution
@@ -12,7 +11,6 @@ from domain.lock import Lock
 from domain.pair import Address, AddressName
 
 GONE, UNKNOWN = "GONE", "UNKNOWN"
-KEYS = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
 
 
 @dataclass(frozen=True)
@@ -101,11 +99,14 @@ def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) ->
     """How these pairs stand; `locks` are the locks that are held, by pair."""
     addresses = account.addresses(pairs)
 
+    def address(role: AddressName, pair: Pair) -> Address | None:
+        shown = addresses.get(getattr(pair, role))
+        return Address.described(role, shown, pair.server_on(shown.get("InstanceId"))) if shown else None
+
     def standing(pair: Pair) -> Standing:
         lock = locks.get(pair.name)
-        production = _address("production", pair, addresses.get(pair.production))
-        staging = _address("staging", pair, addresses.get(pair.staging))
-        return Standing(pair, production, staging, lock, _status(account, lock.execution) if lock else None)
+        status = _status(account, lock.execution) if lock else None
+        return Standing(pair, address("production", pair), address("staging", pair), lock, status)
 
     return [standing(pair) for pair in pairs]
 
@@ -117,12 +118,3 @@ def _status(account: Account, execution: str) -> str:
         return GONE
     except NotAnExecution:
         return UNKNOWN
-
-
-def _address(role: AddressName, pair: Pair, described: Mapping[str, Any] | None) -> Address | None:
-    """From what DescribeAddresses shows of it, in the words of the pair."""
-    if described is None:
-        return None
-    association, instance, interface, private_ip = (described.get(key) or None for key in KEYS)
-    where = (association, instance, interface, private_ip, pair.server_on(instance))
-    return Address(role, described["AllocationId"], described["PublicIp"], *where)

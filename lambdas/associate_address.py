@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client, handler_factory
+from aws.calls import Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
 from domain.pair import AddressName, Json
@@ -37,10 +37,9 @@ class RehearseAssociateEvent(AssociateEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreAddressEvent(AssociateEvent):
+class RestoreAddressEvent(RehearseAssociateEvent):
     """`action` is "restore": put `address` back there."""
 
-    address: AddressName
     redriven: bool
 
 
@@ -97,6 +96,3 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         )
     logger.info("Associated %s with %s", address, place, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed}
-
-
-create_handler = handler_factory(handler)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
-from aws.calls import Ec2, Sleep, ec2_client, handler_factory, refused_as_preflight
+from aws.calls import Ec2, Sleep, ec2_client, refused_as_preflight
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
@@ -37,6 +37,3 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         Servers(pair, ec2, sleep=sleep).wait_for_status_checks(pair.place(asked.server).server, longest)
     logger.info("Status checks passed", pair=pair.name, server=asked.server)
     return {"passed": True}
-
-
-create_handler = handler_factory(handler)

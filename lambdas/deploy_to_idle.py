@@ -1,10 +1,7 @@
-"""The pipeline's Deploy action: puts a release onto the idle server, which is the one that holds the staging address.
-
-The job ends with the output variable `server`, so that the cutover that follows asks for this server, also when its
-stage is tried again later. CodePipeline calls this once for a job, and again with the continuation token for as long as
-the job says that it goes on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API
-reference, PutJobSuccessResult.
-"""
+"""The pipeline's Deploy action: puts a release onto the idle server. Its output variable `server` makes the cutover
+that follows ask for this server, also when its stage is tried again later. CodePipeline calls again, with the
+continuation token, for as long as the job goes on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a
+pipeline"; API reference, PutJobSuccessResult."""
 
 import json
 import time
@@ -84,13 +81,7 @@ class IdleServer:
     """The idle server of a pair, and what is run on it. The clock is time's own but in tests."""
 
     def __init__(
-        self,
-        pair: Pair,
-        *,
-        ec2: Any,
-        ssm: Any,
-        clock: Callable[[], float] = time.time,
-        sleep: Sleep = time.sleep,
+        self, pair: Pair, *, ec2: Any, ssm: Any, clock: Callable[[], float] = time.time, sleep: Sleep = time.sleep
     ) -> None:
         self._pair, self._ssm, self._clock, self._sleep = pair, ssm, clock, sleep
         self._addresses = Addresses(pair, ec2)

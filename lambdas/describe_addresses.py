@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import ec2_client, refused_as_preflight
+from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import PreflightFailed
@@ -34,17 +34,17 @@ class DescribeAddressesEvent:
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Json, _context: object) -> Json:
+def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
     """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`).
 
     Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled and EC2Unavailable.
     """
-    outcome = planned(read(DescribeAddressesEvent, event))
+    outcome = planned(read(DescribeAddressesEvent, event), ec2)
     logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
     return outcome.to_json()
 
 
-def planned(event: DescribeAddressesEvent) -> Plan | Refusal:
+def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
     """A plan for which everything is fit that can be known without a change, or a refusal."""
     request, interrupted = read_request(event.request, deployed_pairs()), event.interrupted
     with refused_as_preflight():

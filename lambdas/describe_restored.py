@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client, handler_factory
+from aws.calls import Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import RollbackFailed
 from domain.events import read
@@ -47,6 +47,3 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         )
     logger.info("Restored", pair=pair.name)
     return {"production": production.to_json(), "staging": staging.to_json()}
-
-
-create_handler = handler_factory(handler)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client, handler_factory
+from aws.calls import Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
 from domain.pair import Json
@@ -58,6 +58,3 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)
     logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed}
-
-
-create_handler = handler_factory(handler)

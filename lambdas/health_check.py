@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -17,16 +17,11 @@ from domain.errors import ProductionUnhealthy, StagingUnhealthy
 from domain.events import read
 from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
+from health.deadline import Stop
 from health.messages import alarm_message, bake_message, unhealthy_message
 from health.polling import Polled, bake, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
-
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
-    from aws.alarms import Watched
-    from health.deadline import Stop
 
 RESULT_ERROR_CHARACTERS = 160
 
@@ -50,40 +45,32 @@ class HealthCheckEvent(CheckEvent):
     alarms: list[str] = field(default_factory=list)
 
 
-EVENTS = (HealthCheckEvent,)
-
-
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, then watches it for `bakeSeconds`.
 
     Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`: `checks` and
     `answered` in the order of the event's checks; `warnings` say what could not be checked. A check has `check` (its
     URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
     `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. What a server answered has
-    `identity`, `release` and `shared`, each the value of a header or null.
-
-    Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, and PreflightFailed.
-    """
-    return _checked(read(HealthCheckEvent, event))
-
-
-def _checked(event: HealthCheckEvent) -> dict[str, Any]:
+    `identity`, `release` and `shared`, each the value of a header or null. Raises StagingUnhealthy or
+    ProductionUnhealthy, depending on the address, and PreflightFailed."""
+    asked = read(HealthCheckEvent, event)
     checks = checks_of(
-        event, expected_release=event.expected_release, answered=event.answered, moving_seconds=event.moving_seconds
+        asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
-    live = live_checks(event.health_check, event.live)
+    live = live_checks(asked.health_check, asked.live)
     probe = prober([check.target for check in (*checks, *live.values())])
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
-        ends_all=lambda polled: polled.is_unhealthy and polled.check.address == event.address.name,
+        ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,
     )
     polled, live_polled = ended[: len(checks)], dict(zip(live, ended[len(checks) :], strict=True))
-    _report(event, "health check finished", polled, unhealthy_message)
-    if event.bake_seconds:
-        polled = [before.joined(baked) for before, baked in zip(polled, _baked(event, checks, probe), strict=True)]
+    _report(asked, "health check finished", polled, unhealthy_message)
+    if asked.bake_seconds:
+        polled = [before.joined(baked) for before, baked in zip(polled, _baked(asked, checks, probe), strict=True)]
     polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
-    result = _result(event, polled)
+    result = _result(asked, polled)
     for warning in result["warnings"]:
         logger.warning(warning)
     return result
@@ -91,8 +78,7 @@ def _checked(event: HealthCheckEvent) -> dict[str, Any]:
 
 def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> list[Polled]:
     """How each check went on. Raises ProductionUnhealthy for a check and for an alarm."""
-    loops: list[Callable[[Stop], Polled | Watched]]
-    loops = [partial(bake, check, probe, event.bake_seconds) for check in checks]
+    loops: list[Callable[[Stop], Any]] = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
         # Only here: boto3 takes longer to import than everything else, and most pairs have no alarms.
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415

@@ -7,7 +7,7 @@ the pair's lock, where the state ReleaseLock reads it.
 import os
 from dataclasses import dataclass
 from json import dumps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -16,9 +16,6 @@ from botocore.config import Config
 from domain.events import read
 from health.check import Answered, CheckEvent, checks_of
 from health.gap import Gap, measured
-
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 LONGEST_SECONDS = 10.0
 
@@ -46,11 +43,8 @@ class RehearsalEvent:
     dry_run: bool
 
 
-EVENTS = (MeasureGapEvent, RehearsalEvent)
-
-
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Returns what it saved last (`GapRecord.until`). A rehearsal measures nothing and returns `{}`."""
     if "dryRun" in event:
         read(RehearsalEvent, event)

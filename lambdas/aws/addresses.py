@@ -1,9 +1,6 @@
-"""The one door to EC2's addresses: looks at a pair's two addresses, and moves them.
-
-Every change looks first: a remap may be charged and a repeated call may fail (`InvalidAssociationID.NotFound`), so an
-address that stands where it should is left alone. EC2 is eventually consistent: a change counts as made only when
-`DescribeAddresses` shows it. Source: EC2 API Reference, AssociateAddress, DisassociateAddress, "Eventual consistency".
-"""
+"""The one door to EC2's addresses. Every change looks first: a remap may be charged and a repeated call may fail, so an
+address that stands where it should is left alone; and it counts as made only when `DescribeAddresses` shows it. Source:
+EC2 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -38,20 +35,8 @@ class Addresses:
         return self._address("production", by_id[ids[0]]), self._address("staging", by_id[ids[1]])
 
     def _address(self, name: AddressName, shown: Mapping[str, Any]) -> Address:
-        instance_id, network_interface_id = shown.get("InstanceId") or None, shown.get("NetworkInterfaceId") or None
-        server = self._pair.server_holding(instance_id, network_interface_id)
-        return Address(
-            name=name,
-            allocation_id=shown["AllocationId"],
-            public_ip=shown["PublicIp"],
-            association_id=shown.get("AssociationId") or None,
-            instance_id=instance_id,
-            network_interface_id=network_interface_id,
-            private_ip=shown.get("PrivateIpAddress") or None,
-            server=server.name if server else None,
-            service_managed=shown.get("ServiceManaged") or None,
-            border_group=shown.get("NetworkBorderGroup") or None,
-        )
+        server = self._pair.server_holding(shown.get("InstanceId"), shown.get("NetworkInterfaceId"))
+        return Address.described(name, shown, server.name if server else None)
 
     def move_production(self, place: Place, *, coming_from: Server, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there.
@@ -127,13 +112,9 @@ class Addresses:
         return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
     def disassociate_staging(self, *, live: Place, idle: Place, first_try: bool) -> tuple[Address, bool]:
-        """Takes the staging address off the idle server, or finds it off. Both addresses must still stand as planned.
-
-        There is no such method for production: it is never without a server.
-
-        Raises AddressMoved only on the first try, when it is certain that nothing was changed: an earlier try of this
-        very step may have disassociated staging. Then staging that is elsewhere is MovedMeanwhile.
-        """
+        """Takes staging off the idle server, or finds it off; both addresses must still stand as planned. Raises
+        AddressMoved on the first try only: an earlier try of this very step may have disassociated staging, so then
+        staging that is elsewhere is MovedMeanwhile. Production has no such method: it is never without a server."""
         production, staging = self.look()
         if first_try:
             for address, place in ((staging, idle), (production, live)):
@@ -155,12 +136,13 @@ class Addresses:
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
         """Looks, again and again for some 10 s, until production and staging stand as they should: the last look."""
+        production, staging = self.look()
         for pause in PAUSES:
-            production, staging = self.look()
             if as_it_should(production, staging):
-                return production, staging, True
+                break
             self._sleep(pause)
-        return production, staging, False
+            production, staging = self.look()
+        return production, staging, as_it_should(production, staging)
 
     def _wait_until(
         self, name: AddressName, stands: Callable[[Address], bool], accepted: str

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import boto3
 from botocore.config import Config
@@ -29,11 +28,6 @@ THROTTLED_CODES = {"EC2ThrottledException", "RequestLimitExceeded", "Throttling"
 
 def ec2_client() -> Ec2:
     return boto3.client("ec2", config=CONFIG)
-
-
-def handler_factory(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes `create_handler(ec2, sleep=...)`: the handler with another client, and another way to wait."""
-    return lambda ec2, **injected: partial(handler, ec2=ec2, **injected)
 
 
 @contextmanager

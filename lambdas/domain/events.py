@@ -23,12 +23,9 @@ def keys(event_type: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
-    """The event as an instance of its dataclass. An optional key that is null counts as absent.
-
-    A field whose type is a dataclass (maybe `| None`) or a list of a dataclass is read as such too; unknown keys inside
-    are ignored, because the value may be part of something larger. Raises InvalidEvent for a missing required key, and
-    for an unknown key of the event itself.
-    """
+    """The event as an instance of its dataclass. An optional key that is null counts as absent. Raises InvalidEvent for
+    a missing required key, and for an unknown key; but inside a field that is itself a dataclass (maybe `| None`) or a
+    list of one, unknown keys are ignored, because the value may be part of something larger."""
     required, optional = keys(event_type)
     if unknown := event.keys() - required - optional:
         raise InvalidEvent(f"{event_type.__name__} has no key {_listed(unknown)}; {_known_keys(event_type)}.")

@@ -58,12 +58,10 @@ class Pair:
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
         interfaces = configured.get("networkInterfaces", {})
-        first, second = (
-            Server(server, instance, interfaces.get(server)) for server, instance in configured["servers"].items()
-        )
-        production, staging, *checked = (
-            configured[key] for key in ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
-        )
+        servers = configured["servers"].items()
+        first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
+        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
+        production, staging, *checked = (configured[key] for key in keys)
         return Pair(name, production, staging, (first, second), *checked)
 
     def server_named(self, name: str | None) -> Server | None:
@@ -118,6 +116,14 @@ class Address:
         }
 
     @staticmethod
+    def described(name: AddressName, shown: Mapping[str, Any], server: str | None) -> "Address":
+        """From the answer of DescribeAddresses, and the name of the server that holds it."""
+        keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
+        where = (shown.get(key) or None for key in keys)
+        others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
+        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
+
+    @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
         ids = value["allocationId"], value["publicIp"], value["associationId"], value["instanceId"]
         return Address(name, *ids, private_ip=value["privateIp"], server=value["server"])
@@ -138,9 +144,8 @@ class Address:
             return f"on {self.server} ({self.instance_id})"
         if not self.is_associated:
             return "on no server"
-        return (
-            f"on {' of '.join(filter(None, (self.network_interface_id, self.instance_id)))}, which is not in the pair"
-        )
+        holder = " of ".join(filter(None, (self.network_interface_id, self.instance_id)))
+        return f"on {holder}, which is not in the pair"
 
     def __str__(self) -> str:
         return f"the {self.name} address {self.public_ip} ({self.allocation_id})"

@@ -131,14 +131,12 @@ def plan(
 ) -> Plan:
     """Decides what to do about a request, given where the two addresses stand.
 
-    If the input names no server, the server of `interrupted` is meant (what an execution was doing that ended while it
+    If the input names no server, it means the server of `interrupted` (what an execution was doing that ended while it
     held the lock), so that the same input given again never undoes what it asked for; otherwise the idle server. With
-    `keep_live`, production stays and only staging is put right: that repairs a pair whose execution was stopped. The
-    place of a server that holds no address has no private address yet; `domain.fitness` completes it.
-
-    Raises PreflightFailed if no plan is safe: an address that AWS manages or that is outside the pair, production on no
-    server, an unsound pair and nothing that says which server is meant.
-    """
+    `keep_live`, which repairs the pair of a stopped execution, production stays and only staging is put right. A place
+    without an address has no private address yet; `domain.fitness` completes it. Raises PreflightFailed if no plan is
+    safe: an address that AWS manages or that is outside the pair, production on no server, or an unsound pair and
+    nothing that says which server is meant."""
     pair = request.pair
     _refuse_foreign(pair, production, staging)
     _refuse_foreign(pair, staging, production)

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from domain.errors import PreflightFailed
+from domain.pair import AddressName
 from health.probe import Protocol, Target
-
-AddressName = Literal["staging", "production"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,12 +68,9 @@ Prober = Callable[[Target, Stop], Probe]
 
 
 def prober(targets: Iterable[Target]) -> Prober:
-    """What probes one of these targets once. It has loaded the system's CAs, so that no probe waits for that.
-
-    A probe never raises for what the network or the server does. It takes no longer than the target's timeout, reads at
-    most some 64 KiB, and then closes its connection. A redirect is not followed: a 3xx is a status like any other.
-    Raises ProbeStopped as soon as `stop` is set.
-    """
+    """What probes one of these targets once. It has loaded the system's CAs, so that no probe waits for that. A probe
+    raises ProbeStopped as soon as `stop` is set, and nothing for what the network or the server does. It takes at most
+    the target's timeout, reads some 64 KiB, and closes its connection. It follows no redirect: a 3xx is a status."""
     verified = {target.verify_certificate for target in targets if target.protocol == "HTTPS"}
     contexts = {each: client_context(verified=each) for each in verified}
 

@@ -20,9 +20,8 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     """Compares the shared header of a healthy staging server with that of the live server; None for other checks.
 
     Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: a
-    production that fails does not block a cutover. Every response with the header counts, also one that is bad in
-    another respect. Raises PreflightFailed if one differs, or if the live server answers well without the header.
-    """
+    production that fails does not block a cutover. Raises PreflightFailed if one response with the header differs, also
+    one that is bad in another respect, or if the live server answers well without the header."""
     check = polled.check
     if not (check.shared_header and check.requires_headers):
         return None

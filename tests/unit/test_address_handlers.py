@@ -121,13 +121,13 @@ def test_alarms_that_cannot_be_read_are_refused(monkeypatch: pytest.MonkeyPatch)
 def associate(ec2: Ec2Account, action: str, place: Place, **keys: Any) -> dict[str, Any]:
     event = {"execution": "cutover-1", "action": action, "pair": "web", "redriven": False, **keys}
     event |= {"server": place.server.name, "privateIp": place.private_ip}
-    answer: dict[str, Any] = associate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
+    answer: dict[str, Any] = associate_address.handler(event, CONTEXT, ec2=ec2.client, sleep=ec2.slept.append)
     return answer
 
 
 def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
     event = {"execution": "cutover-1", "pair": "web", **keys}
-    answer: dict[str, Any] = disassociate_address.create_handler(ec2.client, sleep=ec2.slept.append)(event, CONTEXT)
+    answer: dict[str, Any] = disassociate_address.handler(event, CONTEXT, ec2=ec2.client, sleep=ec2.slept.append)
     return answer
 
 
@@ -162,28 +162,28 @@ def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
 
 def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Account, tmp_path: Path) -> None:
     event = {"execution": "cutover-1", "pair": "web", "server": "tao"}
-    passed = FakeEc2()
-    assert check_servers.create_handler(passed)(event, CONTEXT) == {"passed": True}
+    passed: Any = FakeEc2()
+    assert check_servers.handler(event, CONTEXT, ec2=passed) == {"passed": True}
     assert passed.parameters == {"DescribeInstanceStatus": {"InstanceIds": [ec2.tao.instance_id]}}
     # Shorter than the pause before a second look.
     configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": seconds} for seconds in (1, 4, 2)])
-    initializing = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
+    initializing: Any = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
     with pytest.raises(PreflightFailed, match="did not complete within 4 s"):
-        check_servers.create_handler(initializing)(event, CONTEXT)
+        check_servers.handler(event, CONTEXT, ec2=initializing)
 
 
 # DescribeRestored.
 
 
 def test_a_pair_that_is_sound_as_planned_is_restored_once_a_look_shows_it(ec2: Ec2Account) -> None:
-    handler = describe_restored.create_handler(ec2.client, sleep=ec2.slept.append)
     event = {"execution": "cutover-1", "pair": "web", **places(ec2)}
-    restored = handler(event, CONTEXT)
+    injected: dict[str, Any] = {"ec2": ec2.client, "sleep": ec2.slept.append}
+    restored = describe_restored.handler(event, CONTEXT, **injected)
     assert (restored["production"]["server"], restored["staging"]["server"]) == ("bittybot", "tao")
     assert ec2.slept == []
     ec2.take_off("staging")
     with pytest.raises(RollbackFailed) as failed:
-        handler(event, CONTEXT)
+        describe_restored.handler(event, CONTEXT, **injected)
     assert sum(ec2.slept) > 9
     message = str(failed.value)
     assert message.startswith("Production is on bittybot (i-")

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from moto import mock_aws
 
-from aws.addresses import VISIBLE_WITHIN_SECONDS, Addresses
+from aws.addresses import PAUSES, VISIBLE_WITHIN_SECONDS, Addresses
 from domain.errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile, PreflightFailed
 from domain.pair import Address, AddressName, Place
 from domain.plan import plan
@@ -121,6 +121,12 @@ def test_a_change_counts_once_a_look_shows_it(ec2: Ec2Account) -> None:
     assert (address.server, changed) == ("tao", True)
     assert len(ec2.slept) == 3
     assert ec2.changes == ["AssociateAddress"]
+
+
+def test_a_change_that_shows_after_the_last_pause_counts(ec2: Ec2Account) -> None:
+    ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", len(PAUSES)))
+    assert cut_over(ec2)[0].server == "tao"
+    assert ec2.slept == list(PAUSES)
 
 
 def test_a_change_that_never_shows_may_be_tried_again(ec2: Ec2Account) -> None:

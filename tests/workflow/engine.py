@@ -13,7 +13,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC
-from functools import cache, wraps
+from functools import cache, partial, wraps
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -225,9 +226,9 @@ def service_client(service: str) -> Any:
 def _handler(module: str) -> Any:
     """The handler, and what waits in it waits shorter."""
     handlers = importlib.import_module(module)
-    if not hasattr(handlers, "create_handler"):
+    if "sleep" not in signature(handlers.handler).parameters:
         return handlers.handler
-    return handlers.create_handler(handlers.ec2, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE))
+    return partial(handlers.handler, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE))
 
 
 # What runs a handler, given the name of the state and the handler's call; a test that disturbs functions adds its own.
