@@ -57,6 +57,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
+from tests.workflow.cheap_calls import make_calls_cheap
 
 REGION = "us-east-1"
 MODULES = (
@@ -103,6 +104,7 @@ def corrected_engine() -> Iterator[None]:
         )
         moto.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * TIME_SCALE)))
         moto.setattr(WaitFunction, "_wait_interval", _wait)
+        make_calls_cheap(moto)
         yield
 
 

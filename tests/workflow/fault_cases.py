@@ -14,7 +14,7 @@ from tests.workflow.ec2_calls import Call
 from tests.workflow.web import Behaviour, sick_as_production, well
 
 RECORDED = Path(__file__).with_name("recorded_calls.json")
-ROLLBACK_BEGINS = "function RestoreProduction"
+ROLLBACK_BEGINS = ("RestoreProduction", "RestoreStaging")
 LIVE = ("bittybot", "tao")
 CHANGES = ("AssociateAddress", "DisassociateAddress")
 
@@ -125,7 +125,7 @@ def under_test(way: Way, calls: list[Call]) -> list[Call]:
     """Of a way that leads into the rollback, the calls from there on; of the others all."""
     if not way.rolls_back:
         return calls
-    begins = next((index for index, call in enumerate(calls) if call.action == ROLLBACK_BEGINS), 0)
+    begins = next((index for index, call in enumerate(calls) if call.state in ROLLBACK_BEGINS))
     return calls[begins:]
 
 

@@ -1,0 +1,58 @@
+"""Without what botocore, moto and jsonata do again for every call and nobody needs here: half of an execution's time."""
+
+import pickle
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import xmltodict
+from botocore.signers import RequestSigner
+from botocore.useragent import UserAgentString
+from jsonata import Jsonata
+from moto.core.serialize import XFormedAttributePicker
+from moto.stepfunctions.parser.asl.component.common.string import string_expression
+from moto.stepfunctions.parser.asl.eval import states
+from moto.stepfunctions.parser.asl.eval.event import event_manager
+from moto.stepfunctions.parser.asl.jsonata.validations import validate_jsonata_expression_output as validate
+
+KEYS: dict[tuple[object, ...], list[str]] = {}
+A_FUNCTION = "a function"  # for one, the engine has a text; 
+possible_keys = XFormedAttributePicker.get_possible_keys
+
+
+def make_calls_cheap(libraries: pytest.MonkeyPatch) -> None:
+    """No signature, which moto believes unread; one user agent; names in answers and in frames looked up once."""
+    libraries.setattr(RequestSigner, "sign", lambda *_, **__: None)
+    libraries.setattr(UserAgentString, "to_string", lambda _: "test")
+    libraries.setattr(XFormedAttributePicker, "get_possible_keys", _keys)
+    libraries.setattr(Jsonata.Frame, "lookup", _lookup)
+    libraries.setattr(xmltodict, "_validate_name", lambda *_: None)
+    libraries.setattr(string_expression, "validate_jsonata_expression_output", _validate)
+    for module in (states, event_manager):
+        libraries.setattr(module, "copy", SimpleNamespace(deepcopy=lambda value: pickle.loads(pickle.dumps(value))))
+
+
+def _keys(picker: Any, context: Any) -> list[str]:
+    """Under which names the value of a member may stand: for a dict they depend on the member alone."""
+    if not isinstance(context.obj, dict):
+        return list(possible_keys(picker, context))
+    shape = context.shape
+    member = (context.key, context.service_model.service_name, shape.name, getattr(shape, "parent", shape).name)
+    if member not in KEYS:
+        KEYS[member] = list(possible_keys(picker, context))
+    return KEYS[member]
+
+
+def _lookup(frame: Any, name: str) -> Any:
+    """As jsonata's, but for the debugger's callbacks, which it looks up twice for every part of an expression."""
+    while frame is not None and not name.startswith("__evaluate_"):
+        if name in frame.bindings:
+            return frame.bindings[name]
+        frame = frame.parent
+    return None
+
+
+def _validate(env: Any, expression: str, rich: str, result: Any) -> None:
+    """moto evaluates an expression again for the type of its result."""
+    if result is None or result == A_FUNCTION:
+        validate(env, expression, rich, result)
