@@ -1,10 +1,11 @@
-"""The emulated EC2 in both of its forms, with two addresses and an instance."""
+"""The emulated EC2 in both of its forms, with two addresses and an instance; and an empty CloudWatch."""
 
 from collections.abc import Iterator
 
 import boto3
 import pytest
 from moto import mock_aws
+from mypy_boto3_cloudwatch import CloudWatchClient
 from mypy_boto3_ec2 import EC2Client
 
 from local.address_semantics import restore_address_semantics
@@ -39,3 +40,9 @@ def staging(client: EC2Client) -> str:
 def instance(client: EC2Client) -> str:
     """A running instance whose one interface has two private addresses."""
     return launch(client, SecondaryPrivateIpAddressCount=1)
+
+
+@pytest.fixture
+def cloudwatch() -> Iterator[CloudWatchClient]:
+    with mock_aws():
+        yield boto3.client("cloudwatch")

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
+Capture = pytest.CaptureFixture[str]
 UNITS = {"Count", "Milliseconds", "Seconds"}  # of those that CloudWatch knows, the ones that are used here
 TWO_WEEKS, TWO_HOURS = 14 * 86_400_000, 2 * 3_600_000
 # What identifies a metric in CloudWatch: its namespace, its name, and its dimensions, all of them.

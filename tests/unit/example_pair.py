@@ -18,15 +18,10 @@ def address(name: AddressName, on: Server | None, private_ip: str | None = None)
     if on is None:
         return Address(name, allocation_id, public_ip)
     return Address(
-        name,
-        allocation_id,
-        public_ip,
-        association_id=f"eipassoc-{name}",
-        instance_id=on.instance_id,
-        network_interface_id=f"eni-of-{on.name}",
-        private_ip=private_ip or PRIMARY[on],
+        name, allocation_id, public_ip, association_id=f"eipassoc-{name}", instance_id=on.instance_id,
+        network_interface_id=f"eni-of-{on.name}", private_ip=private_ip or PRIMARY[on],
         server=on.name if on in WEB.servers else None,
-    )
+    )  # fmt: skip
 
 
 def planned(

@@ -1,14 +1,12 @@
 """The alarms of CloudWatch: read from moto's, with its real answers, and watched on a clock of its own."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 from mypy_boto3_cloudwatch import CloudWatchClient
 
 from aws.alarms import Alarm, AlarmsUnreadable, Look, Watched, alarms_in_alarm, cloudwatch_client, watch
@@ -17,12 +15,6 @@ from tests.unit.test_polling import Time
 
 RINGING = Look(in_alarm=(Alarm("errors", "5 > 1", "2026-01-02T03:04:05+00:00"),))
 UNREADABLE = AlarmsUnreadable("DescribeAlarms failed: Throttling")
-
-
-@pytest.fixture
-def cloudwatch() -> Iterator[CloudWatchClient]:
-    with mock_aws():
-        yield boto3.client("cloudwatch")
 
 
 def put_alarm(client: CloudWatchClient, name: str, state: str = "OK", reason: str = "because") -> None:

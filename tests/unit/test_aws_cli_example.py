@@ -105,27 +105,16 @@ def test_no_value_breaks_out_of_its_quotes(run: Any, tmp_path: Path, value: str,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        *(
-            {key: value}
-            for key in ("PAIR", "SERVER", "EXPECTED_RELEASE")
-            for value in ("a\nb", "\x1b[2J", "a\tb", "\x7f")
-        ),
-        {"STATE_MACHINE_ARN": ""},
-        {"STATE_MACHINE_ARN": "file:///etc/passwd"},
-        {"STATE_MACHINE_ARN": f"{MACHINE}\nx"},
-        {"NAME": ""},
-        {"NAME": "file:///etc/passwd"},
-        {"NAME": "a b"},
-        {"NAME": "x" * 81},
-        {"NAME": "ok\n$(date)"},
-        {"SERVER": ""},
-        {"DRY_RUN": "yes"},
-    ],
-    ids=str,
-)
+UNPRINTABLE = [
+    {key: value} for key in ("PAIR", "SERVER", "EXPECTED_RELEASE") for value in ("a\nb", "\x1b[2J", "a\tb", "\x7f")
+]
+WRONG = [
+    *({"STATE_MACHINE_ARN": arn} for arn in ("", "file:///etc/passwd", f"{MACHINE}\nx")), {"SERVER": ""},
+    *({"NAME": name} for name in ("", "file:///etc/passwd", "a b", "x" * 81, "ok\n$(date)")), {"DRY_RUN": "yes"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", UNPRINTABLE + WRONG, ids=str)
 def test_a_wrong_value_is_refused_before_anything_is_started(run: Any, given: dict[str, str]) -> None:
     ran = run(**given)
     assert (ran.code, ran.calls) == (2, [])

@@ -82,9 +82,7 @@ def test_an_execution_that_cannot_be_followed_continues_and_the_client_says_so(c
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_is_an_exit_code_in_every_command_and_leaves_the_handlers_as_they_were(
-    number: signal.Signals, code: int, capsys: Capture
-) -> None:
+def test_a_signal_is_an_exit_code_and_restores_the_handlers(number: signal.Signals, code: int, capsys: Capture) -> None:
     def interrupted(**_: object) -> None:
         os.kill(os.getpid(), number)
 

@@ -51,9 +51,7 @@ def described(addresses: list[dict[str, Any]], *instances: dict[str, Any]) -> di
     ],
     ids=str,
 )
-def test_the_pair_is_valid_whatever_the_names_of_the_instances_are(
-    names: tuple[str | None, str | None], servers: list[str]
-) -> None:
+def test_any_names_of_instances_make_a_valid_pair(names: tuple[str | None, str | None], servers: list[str]) -> None:
     pair = described(ON_TWO, instance(1, names[0]), instance(2, names[1]))
     assert pair == {
         "production": "eipalloc-0000000a",

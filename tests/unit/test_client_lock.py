@@ -51,9 +51,7 @@ def test_a_lock_is_deleted_when_the_last_call_of_its_execution_is_over(execution
     # Each worker names the tests by itself, and two may do so in different seconds.
     ids=["44 s", "running", "redriven", "unseen", "without a time", "by hand"],
 )  # fmt: skip
-def test_any_other_lock_stays_with_the_reason(
-    executions: list[dict[str, Any]], lock: dict[str, str], says: str
-) -> None:
+def test_any_other_lock_stays_and_says_why(executions: list[dict[str, Any]], lock: dict[str, str], says: str) -> None:
     message, deletions = unlocked(*executions, **lock)
     assert says in message
     assert deletions == []

@@ -37,9 +37,7 @@ def target(live: str | None, *executions: dict[str, Any], history: list[Any] | N
         ("tao", [execution("x", output='{"outcome": "CUT_OVER", "pair": "web"}'), TO_TAO], "bittybot"),
     ],
 )
-def test_the_server_that_was_live_before_the_last_cutover(
-    live: str, executions: list[dict[str, Any]], server: str | None
-) -> None:
+def test_the_server_before_the_last_cutover(live: str, executions: list[dict[str, Any]], server: str | None) -> None:
     assert target(live, *executions) == server
 
 
@@ -61,11 +59,8 @@ def test_an_execution_that_failed_and_moved_nothing_does_not_count(error: str, l
 @pytest.mark.parametrize(
     "cut_short",
     [
-        execution("x", "ABORTED"),
-        execution("x", "TIMED_OUT"),
-        execution("x", "RUNNING"),
-        execution("x", "FAILED", error="RollbackFailed"),
-        execution("x", "FAILED", error="States.Runtime"),
+        *(execution("x", status) for status in ("ABORTED", "TIMED_OUT", "RUNNING")),
+        *(execution("x", "FAILED", error=error) for error in ("RollbackFailed", "States.Runtime")),
         execution("x", "FAILED", error="PreflightFailed", redriveCount=1),
     ],
     ids=lambda each: each.get("error") or each["status"],

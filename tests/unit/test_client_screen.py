@@ -14,9 +14,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("force", [{"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}, {"CLICOLOR_FORCE": "1"}], ids=str)
-def test_a_log_gets_plain_lines_whatever_the_environment_says(
-    monkeypatch: pytest.MonkeyPatch, force: dict[str, str]
-) -> None:
+def test_a_log_gets_plain_lines_in_any_environment(monkeypatch: pytest.MonkeyPatch, force: dict[str, str]) -> None:
     for name, value in ({"TERM": "xterm"} | force).items():
         monkeypatch.setenv(name, value)
     out = io.StringIO()

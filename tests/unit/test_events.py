@@ -65,9 +65,7 @@ def test_a_required_key_may_be_null_and_unknown_keys_inside_a_value_are_ignored(
         ({**MOVE, "expected_release": "42"}, "Move has no key expected_release; "),
     ],
 )
-def test_a_missing_and_an_unknown_key_are_named_with_the_keys_that_are_known(
-    event: dict[str, Any], message: str
-) -> None:
+def test_a_missing_or_an_unknown_key_is_named_with_the_known_keys(event: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidEvent) as raised:
         read(Move, event)
     assert str(raised.value).startswith(message)

@@ -72,9 +72,7 @@ def test_the_places_are_the_private_addresses_that_the_addresses_stand_on() -> N
     ],
     ids=["recorded", "recorded and removed since", "not recorded"],
 )
-def test_staging_goes_where_an_interrupted_execution_had_it_or_else_to_the_primary_private_address(
-    recorded: dict[str, str], private_ip: str
-) -> None:
+def test_staging_goes_to_the_recorded_or_the_primary_private_address(recorded: dict[str, str], private_ip: str) -> None:
     assert complete(REPAIR, picture(), private_ips=recorded).idle == place(TAO, private_ip)
     assert complete(CUT_OVER, picture(), private_ips=recorded).idle == place(TAO), "where staging stands counts more"
 
@@ -114,9 +112,7 @@ def with_tao_on(network_interface_id: str) -> Plan:
 
 
 @pytest.mark.parametrize(("interfaces", "attached"), [([], "none"), ([ETH0, ETH1], "eni-0, eni-1")])
-def test_a_server_needs_one_network_interface_or_one_that_is_configured(
-    interfaces: list[NetworkInterface], attached: str
-) -> None:
+def test_a_server_needs_one_interface_or_a_configured_one(interfaces: list[NetworkInterface], attached: str) -> None:
     refused = refusal(CUT_OVER, picture(tao=instance(*interfaces)))
     assert refused.startswith(f"tao (i-0bbbbbbbb) has {len(interfaces)} network interfaces ({attached}), and")
     assert "Say which one is meant, with networkInterfaces in cdk.json, and deploy." in refused
@@ -140,9 +136,7 @@ def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None
     [(REPAIR, TAO), (REPAIR_AND_CUT_OVER, TAO), (CUT_OVER, BITTYBOT)],
     ids=["repair", "repair and cut over", "where production is until the cutover"],
 )
-def test_another_teams_elastic_ip_where_an_address_goes_is_refused_with_the_command_that_takes_it_off(
-    plan: Plan, server: Server
-) -> None:
+def test_another_teams_elastic_ip_is_refused_with_the_command_that_takes_it_off(plan: Plan, server: Server) -> None:
     message = refusal(plan, picture(**{server.name: instance(interface(server, **OTHER_TEAM))}))
     assert message.startswith(f"{server} holds the Elastic IP 203.0.113.7 on its private address {PRIMARY[server]}. It")
     assert "It is not one of pair web" in message
@@ -176,9 +170,7 @@ def test_a_public_address_that_ec2_assigned_makes_room() -> None:
         (None, None, False),
     ],
 )
-def test_addresses_in_different_border_groups_cannot_change_places(
-    production: str | None, staging: str | None, differ: bool
-) -> None:
+def test_addresses_of_two_border_groups_are_refused(production: str | None, staging: str | None, differ: bool) -> None:
     addresses = address("production", BITTYBOT), address("staging", TAO)
     in_groups = (
         replace(each, border_group=group) for each, group in zip(addresses, (production, staging), strict=True)

@@ -44,9 +44,7 @@ def test_an_outcome_reports_requests_failures_and_when_the_new_server_answered_f
     ],
     ids=["between two good answers", "to the first", "since the last", "without any", "out of order"],
 )
-def test_the_longest_time_without_a_good_answer(
-    probes: list[tuple[float, Probe]], until: float, longest_ms: int
-) -> None:
+def test_the_longest_gap_between_good_answers(probes: list[tuple[float, Probe]], until: float, longest_ms: int) -> None:
     assert recorded(*probes).until(100 + until)["longestMs"] == longest_ms
 
 

@@ -18,7 +18,7 @@ import health_check
 from domain.errors import ProductionUnhealthy, StagingUnhealthy
 from domain.events import InvalidEvent
 from tests.unit.certificates import Authority
-from tests.unit.emf import Point, points
+from tests.unit.emf import Capture, Point, points
 from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import (
     OK,
@@ -37,9 +37,11 @@ from tests.unit.misbehaving_servers import (
     with_headers,
 )
 
+Log = Callable[[], list[dict[str, Any]]]
+
 
 @pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def log() -> Iterator[Log]:
     """The lines the handler has logged so far."""
     lines = io.StringIO()
     to_lines = logging.StreamHandler(lines)
@@ -57,7 +59,7 @@ def slow(connection: Connection) -> None:
 # One check
 
 
-def test_a_healthy_server_and_its_probes_are_returned_and_logged(log: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_healthy_server_and_its_probes_are_returned_and_logged(log: Log) -> None:
     with serving(answering(OK)) as server:
         result = called(check_of(server))
     [line] = log()
@@ -112,9 +114,7 @@ A_AND_B = in_turn(answering(with_headers(b"X-Id: a")), answering(with_headers(b"
         (A_AND_B, {"identityHeader": "X-Id"}, 'X-Id varies from one good probe to the next: "a", "b"'),
     ],
 )
-def test_a_server_that_does_not_is_unhealthy_and_the_message_says_why(
-    behaviour: Behaviour, settings: dict[str, Any], message: str
-) -> None:
+def test_any_other_is_unhealthy_and_says_why(behaviour: Behaviour, settings: dict[str, Any], message: str) -> None:
     began = time.monotonic()
     with serving(behaviour) as server, pytest.raises(StagingUnhealthy) as raised:
         called(check_of(server, **settings), expectedRelease="42")
@@ -129,9 +129,7 @@ def test_production_is_unhealthy_by_its_own_name_and_has_no_start_period() -> No
     assert "3 probes in a row failed: connection refused" in str(raised.value)
 
 
-def test_an_unhealthy_server_is_logged_in_one_line_with_its_probes_and_without_the_exception(
-    log: Callable[[], list[dict[str, Any]]],
-) -> None:
+def test_an_unhealthy_server_is_logged_in_one_line_with_its_probes_and_without_the_exception(log: Log) -> None:
     with refusing() as server, pytest.raises(StagingUnhealthy):
         called(check_of(server))
     [line] = log()
@@ -226,13 +224,11 @@ def test_the_result_of_ten_checks_with_the_longest_of_everything_is_far_below_25
 # The metric
 
 
-def published(capsys: pytest.CaptureFixture[str]) -> list[Point]:
+def published(capsys: Capture) -> list[Point]:
     return points(capsys.readouterr().out)
 
 
-def test_the_latency_of_good_probes_is_published_for_the_check_and_for_the_bake(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_latency_of_good_probes_is_published_for_the_check_and_for_the_bake(capsys: Capture) -> None:
     with serving(answering(OK)) as server:
         result = called(check_of(server, intervalSeconds=0.5), address="production", bakeSeconds=0.1)
     check, bake = published(capsys)
@@ -243,7 +239,7 @@ def test_the_latency_of_good_probes_is_published_for_the_check_and_for_the_bake(
     assert [*check.values, *bake.values] == [probe["milliseconds"] for probe in probes]
 
 
-def test_the_latency_of_probes_that_failed_is_not_published(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_latency_of_probes_that_failed_is_not_published(capsys: Capture) -> None:
     turns = in_turn(answering(OK), answering(OK), *[answering(status(500))] * 3)
     with serving(turns) as server, pytest.raises(StagingUnhealthy):
         called(check_of(server))
@@ -251,9 +247,7 @@ def test_the_latency_of_probes_that_failed_is_not_published(capsys: pytest.Captu
     assert len(point.values) == 2
 
 
-def test_the_latency_of_at_most_the_last_20_probes_of_each_check_is_published(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_latency_of_at_most_the_last_20_probes_of_each_check_is_published(capsys: Capture) -> None:
     with serving(answering(OK)) as server:
         called(*[check_of(server, healthyThresholdCount=25, intervalSeconds=0.01, deadlineSeconds=20)] * 6)
     assert [len(point.values) for point in published(capsys)] == [99, 21]

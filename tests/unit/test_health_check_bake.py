@@ -2,12 +2,9 @@
 
 import itertools
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from mypy_boto3_cloudwatch import CloudWatchClient
 
 from domain.errors import ProductionUnhealthy
@@ -23,12 +20,6 @@ from tests.unit.misbehaving_servers import (
     with_headers,
 )
 from tests.unit.test_alarms import put_alarm
-
-
-@pytest.fixture
-def cloudwatch() -> Iterator[CloudWatchClient]:
-    with mock_aws():
-        yield boto3.client("cloudwatch")
 
 
 def baked(behaviour: Behaviour, seconds: float, *, alarms: list[str] | None = None, **settings: Any) -> dict[str, Any]:
@@ -72,9 +63,7 @@ def test_the_probes_of_a_short_bake_come_after_those_of_the_verdict_and_a_single
         (answering(with_headers(b"X-Id: kai")), {"identityHeader": "X-Id"}, 'X-Id is "kai", expected "tao"'),
     ],
 )
-def test_a_server_that_dies_in_the_bake_or_is_another_is_unhealthy_at_once(
-    death: Behaviour, settings: dict[str, Any], message: str
-) -> None:
+def test_a_dead_or_other_server_ends_the_bake_at_once(death: Behaviour, settings: dict[str, Any], message: str) -> None:
     began = time.monotonic()
     with serving(dying_after(6, death)) as server, pytest.raises(ProductionUnhealthy) as raised:
         called(check_of(server, **settings), address="production", answered=[{"identity": "tao"}], bakeSeconds=60)
@@ -120,9 +109,7 @@ def test_an_alarm_ends_the_bake_at_once_and_is_named(cloudwatch: CloudWatchClien
     assert "Threshold Crossed: 7 > 1" in str(raised.value)
 
 
-def test_without_a_bake_no_alarms_are_read_and_no_more_probes_are_sent_than_decide(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_a_bake_no_alarms_are_read_nor_probes_sent_after_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answering(status(500))) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{endpoint.ip}:{endpoint.port}")
         assert baked(answering(OK), 0, alarms=["errors"])["checks"][0]["probeCount"] == 3

@@ -18,9 +18,7 @@ from domain.lock import Lock
     ],
     ids=["held", "with a gap", "by hand"],
 )  # fmt: skip
-def test_an_item_is_a_lock_whatever_attributes_it_lacks_or_has_of_another_type(
-    attributes: dict[str, str], lock: Lock
-) -> None:
+def test_an_item_is_a_lock_even_if_attributes_are_missing_or_wrong(attributes: dict[str, str], lock: Lock) -> None:
     item = {key: {"S": value} for key, value in attributes.items()}
     assert Lock.from_item({"since": {"N": "7"}} | item) == lock
 

@@ -68,11 +68,8 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
         (CHECK, failed("unreachable", "no"), "security group and network ACL let the internet in"),
         (check(via="private"), failed("unreachable", "no"), "network ACL let this function's subnets in"),
         (check(protocol="HTTPS", port=443), failed("tls", "TLS: eof"), "speaks HTTPS on port 443"),
-        (
-            check(protocol="HTTPS", hostHeader="www.example.com:8443"),
-            failed("certificate", "certificate: it has expired"),
-            "the certificate that the web server on tao sends for www.example.com, and whether the server was reloaded",
-        ),
+        (check(protocol="HTTPS", hostHeader="www.example.com:8443"), failed("certificate", "certificate: expired"),
+         "the certificate that the web server on tao sends for www.example.com, and whether the server was reloaded"),
         (CHECK, failed("no answer", "no answer within 2 s"), "whether its application hangs"),
         (CHECK, failed("incomplete", "no complete answer", 200), "it begins its answers and does not finish them."),
         (CHECK, Probe(302, 5), "A redirect is not followed: configure the path that it leads to, or let the matcher"),
@@ -86,21 +83,15 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
         (CHECK, Probe(503, 5), "Check the log of the application on tao."),
         (check(maxLatencyMs=5), GOOD, "Check the load of tao and what its application waits for"),
         (check(bodyContains="ok"), answer(b"sorry"), "Check what the application on tao answers at this path"),
-        (
-            check(expected_release="42", releaseHeader="X-Release"),
-            answer(X_Release="41"),
-            "The release was not deployed to tao, or its application was not restarted since.",
-        ),
+        (check(expected_release="42", releaseHeader="X-Release"), answer(X_Release="41"),
+         "The release was not deployed to tao, or its application was not restarted since."),
         (check(identityHeader="X-Id"), GOOD, "send this header, or remove identityHeader from the configuration."),
         (check(sharedHeader="X-Store"), GOOD, "send this header, or remove sharedHeader from the configuration."),
-        (
-            production(identity_header="X-Id", expected_identity="tao"),
-            answer(X_Id="kai"),
-            "Check for a cache or proxy in front of the application on tao",
-        ),
+        (production(identity_header="X-Id", expected_identity="tao"), answer(X_Id="kai"),
+         "Check for a cache or proxy in front of the application on tao"),
         (check(startPeriodSeconds=5), REFUSED, "If it needs longer to start, raise startPeriodSeconds."),
     ],
-)
+)  # fmt: skip
 def test_a_message_says_what_to_do_about_the_last_bad_probe(checked: Check, probe: Probe, advice: str) -> None:
     assert advice in message(checked, BAD, probe)
 
@@ -139,24 +130,12 @@ def test_there_is_advice_for_every_kind_of_problem() -> None:
 
 LONGEST = replace(
     check(
-        protocol="HTTPS",
-        port=65535,
-        path="/" + "p" * 1023,
-        hostHeader="h" * 253,
-        matcher="200," * 300 + "200",
-        unhealthyThresholdCount=10,
-        startPeriodSeconds=1,
-        maxLatencyMs=1,
-        bodyContains="t" * 1000,
-        identityHeader="X-" + "i" * 62,
-        releaseHeader="X-" + "r" * 62,
-        sharedHeader="X-" + "s" * 62,
+        protocol="HTTPS", port=65535, path="/" + "p" * 1023, hostHeader="h" * 253, matcher="200," * 300 + "200",
+        unhealthyThresholdCount=10, startPeriodSeconds=1, maxLatencyMs=1, bodyContains="t" * 1000,
+        identityHeader="X-" + "i" * 62, releaseHeader="X-" + "r" * 62, sharedHeader="X-" + "s" * 62,
     ),
-    server="s" * 64,
-    instance_id="i-0123456789abcdef0",
-    expected_release="r" * 256,
-    expected_identity="d" * 256,
-)
+    server="s" * 64, instance_id="i-0123456789abcdef0", expected_release="r" * 256, expected_identity="d" * 256,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -167,9 +146,7 @@ LONGEST = replace(
         Probe(200, 1, body=b"b" * 5_120), Probe(200, 1, body=b"t" * 1000),
     ],
 )  # fmt: skip
-def test_a_message_stays_below_1000_characters_and_whole_at_its_end_with_the_longest_of_everything(
-    probe: Probe,
-) -> None:
+def test_a_message_is_below_1000_characters_and_whole_at_its_end_with_the_longest_of_everything(probe: Probe) -> None:
     polled = ended(LONGEST, *[probe] * 10, next_seconds=99)
     for checked in (LONGEST, replace(LONGEST, address="production")):
         longest = replace(polled, check=checked, probe_count=99_999, seconds=99_999)

@@ -35,9 +35,7 @@ def test_an_address_is_in_the_border_group_that_it_was_allocated_in(client: EC2C
 
 
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
-def test_an_address_of_another_border_group_is_refused_and_its_dry_run_is_not(
-    client: EC2Client, instance: str, by: str
-) -> None:
+def test_another_border_groups_address_is_refused_but_no_dry_run(client: EC2Client, instance: str, by: str) -> None:
     in_boston = client.allocate_address(NetworkBorderGroup=BOSTON)["AllocationId"]
     target: Any = {"InstanceId": instance} if by == "InstanceId" else {by: interface_of(client, instance)[by]}
 
@@ -49,9 +47,7 @@ def test_an_address_of_another_border_group_is_refused_and_its_dry_run_is_not(
     assert "AssociationId" not in address(client, in_boston)
 
 
-def test_an_instance_in_a_local_zone_takes_the_addresses_of_its_border_group_only(
-    client: EC2Client, production: str
-) -> None:
+def test_a_local_zones_instance_takes_addresses_of_its_border_group_only(client: EC2Client, production: str) -> None:
     subnet, _ = new_subnet(client, LOCAL_ZONE.name)
     in_boston = launch(client, subnet)
     of_boston = client.allocate_address(NetworkBorderGroup=BOSTON)["AllocationId"]
@@ -72,9 +68,7 @@ def test_a_zone_shows_the_border_group_of_its_interfaces(client: EC2Client) -> N
     assert boston["ZoneName"] == LOCAL_ZONE.name
 
 
-def test_a_tag_puts_an_address_or_an_interface_into_another_border_group(
-    client: EC2Client, production: str, instance: str
-) -> None:
+def test_a_tag_changes_a_border_group(client: EC2Client, production: str, instance: str) -> None:
     tags: Any = [{"Key": BORDER_GROUP_TAG, "Value": BOSTON}]
     client.create_tags(Resources=[production], Tags=tags)
     assert address(client, production)["NetworkBorderGroup"] == BOSTON
@@ -142,9 +136,7 @@ def test_the_last_public_address_of_a_dual_stack_hostname_cannot_be_disassociate
     assert "AssociationId" not in address(client, production)
 
 
-def test_an_address_that_is_not_the_primary_one_leaves_a_dual_stack_hostname(
-    client: EC2Client, production: str, instance: str
-) -> None:
+def test_a_secondary_address_leaves_a_dual_stack_hostname(client: EC2Client, production: str, instance: str) -> None:
     shown = interface_of(client, instance)
     client.modify_public_ip_dns_name_options(NetworkInterfaceId=shown["NetworkInterfaceId"], HostnameType=DUAL_STACK)
     associated = client.associate_address(
@@ -154,9 +146,7 @@ def test_an_address_that_is_not_the_primary_one_leaves_a_dual_stack_hostname(
     assert "AssociationId" not in address(client, production)
 
 
-def test_the_last_public_address_of_a_dual_stack_hostname_may_move_elsewhere(
-    client: EC2Client, production: str, instance: str
-) -> None:
+def test_the_last_address_of_a_dual_stack_hostname_may_move(client: EC2Client, production: str, instance: str) -> None:
     client.associate_address(AllocationId=production, InstanceId=instance)
     eni = interface_of(client, instance)["NetworkInterfaceId"]
     client.modify_public_ip_dns_name_options(NetworkInterfaceId=eni, HostnameType=DUAL_STACK)

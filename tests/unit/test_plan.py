@@ -43,9 +43,7 @@ def test_the_plan_makes_the_server_live_that_was_asked_for(
 
 
 @pytest.mark.parametrize("staging", [None, BITTYBOT])
-def test_in_an_unsound_pair_an_empty_input_is_refused_with_the_two_inputs_that_are_possible(
-    staging: Server | None,
-) -> None:
+def test_in_an_unsound_pair_an_empty_input_is_refused_with_both_possible_inputs(staging: Server | None) -> None:
     with pytest.raises(PreflightFailed) as refused:
         planned(staging=staging)
     for words in (
@@ -92,9 +90,7 @@ def test_a_record_of_a_server_that_is_no_longer_in_the_pair_says_nothing() -> No
 
 
 @pytest.mark.parametrize(("asked", "choices"), [(None, (BITTYBOT, TAO)), (TAO, (TAO,))])
-def test_production_on_no_server_is_refused_with_the_commands_that_help(
-    asked: Server | None, choices: tuple[Server, ...]
-) -> None:
+def test_production_on_no_server_is_refused_with_commands(asked: Server | None, choices: tuple[Server, ...]) -> None:
     with pytest.raises(PreflightFailed) as refused:
         planned(production=None, asked=asked)
     message = str(refused.value)
@@ -159,13 +155,22 @@ def test_an_input_is_read_with_its_server_in_any_case_and_an_empty_one_asks_for_
         ("go", ["'go'", "must be a JSON object"]),
         (7, ["7 (int)", "must be a JSON object"]),
         ({"pair": "wbe"}, ["pair = 'wbe'", "the configured pairs are api, web"]),
+        ({"pair": "WEB"}, ["pair = 'WEB'"]),
         ({"pair": ["web"]}, ["pair = ['web'] (list)", "pair must be a string"]),
         ({}, ["no pair", "pair must be given", "api, web"]),
         ({"pair": "web", "serverName": "ta"}, ["serverName = 'ta'", "bittybot and tao"]),
         ({"pair": "web", "serverName": 5}, ["serverName = 5 (int)", "serverName must be a string"]),
         ({"pair": "web", "serverName": "t" * 10_000}, ["serverName = 'ttt", "(10000 characters)"]),
         ({"pair": "web", "dryRun": "true"}, ["dryRun = 'true'", "dryRun must be a boolean"]),
-        ({"pair": "web", "dryrun": True}, ["the key 'dryrun'", "only the keys pair, serverName, dryRun"]),
+        ({"pair": "web", "dryrun": True}, ["'dryrun'", "only the keys pair, serverName, dryRun, expectedRelease"]),
+        ({"pair": "web", "serverName ": "tao"}, ["the key 'serverName '"]),
+        ({"pair": "web", "interrupted": "tao"}, ["the key 'interrupted'"]),
+        ({"pair": "web", "expectedRelease": 2}, ["expectedRelease must be a string"]),
+        ({"pair": "web", "expectedRelease": "2"}, ["no check of pair web has a releaseHeader"]),
+        ({"pair": "web", "expectedRelease": ""}, ["1 to 256 characters"]),
+        ({"pair": "web", "expectedRelease": "2" * 257}, ["1 to 256 characters"]),
+        ({"pair": "web", "expectedRelease": "2\n3"}, ["printable ASCII"]),
+        ({"pair": "web", "expectedRelease": " 2"}, ["without spaces around"]),
     ],
 )
 def test_a_wrong_input_is_refused_naming_the_key_the_value_and_what_is_allowed(value: object, words: list[str]) -> None:
@@ -175,6 +180,19 @@ def test_a_wrong_input_is_refused_naming_the_key_the_value_and_what_is_allowed(v
     assert [word for word in words if word not in message] == []
     assert "Nothing was read" in message
     assert len(message) < 400
+
+
+LOOK_ALIKE = ["", " tao", "tao ", "tao\u00a0", "t\u0430o", "ta\u03bf", "\uff54\uff41\uff4f", "ta\u006f\u0301",
+              "tao\u200b", "\ufefftao", "\u212aai", "constructor", "__proto__", TAO.instance_id]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKE, ids=ascii)
+def test_no_other_letters_than_its_own_name_a_pair_or_a_server(name: str) -> None:
+    """The Kelvin sign, as in the name of kai, is the one other character whose lower case is a letter of ASCII."""
+    pair = replace(WEB, servers=(TAO, replace(BITTYBOT, name="kai")))
+    for request in ({"pair": name}, {"pair": "tao", "serverName": name}):
+        with pytest.raises(InvalidRequest):
+            read_request(request, {"tao": pair, "kai": pair})
 
 
 def test_with_hundreds_of_pairs_or_control_characters_the_message_stays_short_and_printable() -> None:

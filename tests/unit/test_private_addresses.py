@@ -151,9 +151,7 @@ def test_a_private_address_that_is_unassigned_gives_its_elastic_ip_back(
 # What happens when instances stop, end, and lose interfaces.
 
 
-def test_all_elastic_ips_of_an_interface_stay_through_a_stop_and_a_start(
-    client: EC2Client, instance: str, both: str
-) -> None:
+def test_elastic_ips_stay_on_an_interface_through_a_stop_and_start(client: EC2Client, instance: str, both: str) -> None:
     client.stop_instances(InstanceIds=[instance])
     assert public_ips(network_interface(client, both)) == [STAGING, PRODUCTION]
     client.start_instances(InstanceIds=[instance])
@@ -172,9 +170,7 @@ def test_a_terminated_instance_gives_all_its_elastic_ips_back_with_its_interface
     assert code == "InvalidNetworkInterfaceID.NotFound"
 
 
-def test_an_interface_that_was_attached_later_outlives_its_instance_with_its_elastic_ip(
-    client: EC2Client, production: str
-) -> None:
+def test_an_interface_attached_later_outlives_its_instance_with_its_address(client: EC2Client, production: str) -> None:
     instance = launch(client)
     eni = attach(client, instance)
     client.associate_address(AllocationId=production, NetworkInterfaceId=eni)
@@ -215,9 +211,7 @@ OF_ITS_PLACE = ("instance-id", "network-interface-id", "network-interface-owner-
 
 
 @pytest.mark.parametrize("name", OF_THE_ADDRESS + OF_ITS_PLACE)
-def test_addresses_are_filtered_by_what_they_are_and_where(
-    client: EC2Client, production: str, staging: str, both: str, name: str
-) -> None:
+def test_each_key_filters_addresses(client: EC2Client, production: str, staging: str, both: str, name: str) -> None:
     key = "".join(word.capitalize() for word in name.split("-"))
     three = [production, staging, client.allocate_address(NetworkBorderGroup="us-east-1-bos-1")["AllocationId"]]
     described = {each: address(client, each) for each in three}

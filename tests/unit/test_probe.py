@@ -68,9 +68,7 @@ def asked_of(behaviour: Behaviour, timeout: float = TIMEOUT, **changed: Any) -> 
         ("TCP", 22, None, "192.0.2.1:22", "tcp://192.0.2.1:22"),
     ],
 )
-def test_the_host_is_the_address_or_as_configured(
-    protocol: Any, port: int, given: str | None, host: str, url: str
-) -> None:
+def test_the_host_is_the_ip_or_as_configured(protocol: Any, port: int, given: str | None, host: str, url: str) -> None:
     target = Target(protocol=protocol, ip="192.0.2.1", port=port, path="/up", timeout_seconds=1, host_header=given)
     assert (target.host, target.url, target.short_url) == (host, url, url)
 
@@ -157,9 +155,7 @@ BODY = b"x" * 5_119 + b"yz"
         *("the same length twice", "a body of many parts"),
     ],
 )  # fmt: skip
-def test_a_response_is_complete_at_its_end_or_with_the_first_5120_bytes_of_its_body(
-    behaviour: Behaviour, code: int, body: bytes
-) -> None:
+def test_a_response_ends_at_its_end_or_after_5120_bytes_of_body(behaviour: Behaviour, code: int, body: bytes) -> None:
     probe = asked_of(behaviour, timeout=3)
     assert (probe.status, probe.error, probe.body) == (code, None, body)
     assert probe.milliseconds < 1500

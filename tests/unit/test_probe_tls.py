@@ -46,9 +46,7 @@ def unverified(behaviour: Behaviour, timeout: float = 2) -> Probe:
     ("names", "host"),
     [([WWW], WWW), (["*.example.com"], WWW), (["a.example", WWW], WWW), ([WWW], f"{WWW}:8443"), (["127.0.0.1"], None)],
 )
-def test_a_certificate_of_a_known_ca_for_the_name_or_the_address_is_good(
-    ca: Authority, names: list[str], host: str | None
-) -> None:
+def test_a_certificate_of_a_known_ca_for_the_host_is_good(ca: Authority, names: list[str], host: str | None) -> None:
     probe = asked_of(over_tls(ca.certified(*names), answering(OK)), 2, protocol="HTTPS", host_header=host)
     assert (probe.status, probe.error) == (200, None)
 

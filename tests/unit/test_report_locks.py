@@ -12,7 +12,7 @@ from moto import mock_aws
 import report_locks
 from domain.lock import Lock
 from report_locks import held_locks, metrics_of
-from tests.unit.emf import values
+from tests.unit.emf import Capture, values
 from tests.unit.handler_calls import CONTEXT
 
 TABLE = "locks-of-these-tests"  # the account of other tests in this process may have one called `locks`
@@ -42,16 +42,12 @@ def lock(client: Any, pair: str, *, seconds: float, **more: str) -> None:
     client.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in item.items()})
 
 
-def test_without_locks_the_age_is_0_so_that_the_alarm_has_data(
-    dynamodb: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_locks_the_age_is_0_so_that_the_alarm_has_data(dynamodb: Any, capsys: Capture) -> None:
     assert report_locks.handler({}, CONTEXT) == {"locks": 0}
     assert values(capsys.readouterr().out) == {("LockAge", ()): (0,)}
 
 
-def test_the_age_of_every_lock_is_reported_by_its_pair_and_that_of_the_oldest(
-    dynamodb: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_age_of_every_lock_is_reported_by_its_pair_and_that_of_the_oldest(dynamodb: Any, capsys: Capture) -> None:
     lock(dynamodb, "web", seconds=60)
     lock(dynamodb, "api", seconds=900)
     assert report_locks.handler({}, CONTEXT) == {"locks": 2}
@@ -86,7 +82,7 @@ def test_a_lock_of_a_clock_that_is_ahead_is_new() -> None:
 
 
 def test_a_table_that_cannot_be_read_fails_the_function_where_its_errors_are_counted(
-    dynamodb: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setenv("LOCK_TABLE", "gone")
     with pytest.raises(ClientError):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import report_outcome
-from tests.unit.emf import points, values
+from tests.unit.emf import Capture, points, values
 from tests.unit.handler_calls import CONTEXT
 
 ENDED = datetime.now(UTC).replace(microsecond=123_000) - timedelta(hours=1)
@@ -36,12 +36,12 @@ def event(**detail: Any) -> dict[str, Any]:
 CUT_OVER = event(production=TAO, staging=BITTYBOT, previous={"production": BITTYBOT, "staging": TAO})
 
 
-def reported(sent: Any, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, tuple[str, ...]], tuple[float, ...]]:
+def reported(sent: Any, capsys: Capture) -> dict[tuple[str, tuple[str, ...]], tuple[float, ...]]:
     report_outcome.handler(sent, CONTEXT)
     return values(capsys.readouterr().out)
 
 
-def test_a_cutover_is_counted_timed_and_tells_who_is_live(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cutover_is_counted_timed_and_tells_who_is_live(capsys: Capture) -> None:
     assert reported(CUT_OVER, capsys) == {
         ("Outcomes", ("CUT_OVER", "web")): (1,),
         ("Outcomes", ("CUT_OVER",)): (1,),
@@ -57,33 +57,29 @@ def test_a_cutover_is_counted_timed_and_tells_who_is_live(capsys: pytest.Capture
     [("RolledBack", 1), ("RollbackFailed", 1), ("ALREADY_LIVE", 0), ("StagingUnhealthy", 0), ("SomethingNew", 0)],
 )
 def test_a_rollback_is_counted_whether_it_succeeds_or_not_and_any_outcome_without_production_says_not_who_is_live(
-    outcome: str, rollbacks: int, capsys: pytest.CaptureFixture[str]
+    outcome: str, rollbacks: int, capsys: Capture
 ) -> None:
     metrics = reported(event(outcome=outcome, cause="..."), capsys)
     assert (metrics["Rollbacks", ("web",)], metrics["Outcomes", (outcome,)]) == ((rollbacks,), (1,))
     assert not any(name == "Live" for name, _ in metrics)
 
 
-def test_of_an_execution_whose_pair_is_unknown_only_the_outcome_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_an_execution_whose_pair_is_unknown_only_the_outcome_is_reported(capsys: Capture) -> None:
     metrics = reported(event(outcome="InvalidRequest", pair=None, cause="..."), capsys)
     assert metrics == {("Outcomes", ("InvalidRequest",)): (1,)}
 
 
-def test_the_server_that_lost_production_is_idle_though_it_has_no_staging_address(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_server_that_lost_production_is_idle_though_it_has_no_staging_address(capsys: Capture) -> None:
     metrics = reported(event(production=TAO, staging=NOBODY, previous={"production": BITTYBOT}), capsys)
     assert (metrics["Live", ("web", "tao")], metrics["Live", ("web", "bittybot")]) == ((1,), (0,))
 
 
-def test_where_production_is_on_no_server_of_the_pair_nobody_is_live(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_production_is_on_no_server_of_the_pair_nobody_is_live(capsys: Capture) -> None:
     metrics = reported(event(production=NOBODY, staging=TAO), capsys)
     assert {key: value for key, value in metrics.items() if key[0] == "Live"} == {("Live", ("web", "tao")): (0,)}
 
 
-def test_who_is_live_is_told_as_of_the_end_of_the_execution_and_all_else_as_of_now(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_who_is_live_is_told_as_of_the_end_of_the_execution_and_all_else_as_of_now(capsys: Capture) -> None:
     report_outcome.handler(CUT_OVER, CONTEXT)
     for point in points(capsys.readouterr().out):
         if point.name == "Live":
@@ -106,16 +102,12 @@ def test_who_is_live_is_told_as_of_the_end_of_the_execution_and_all_else_as_of_n
     ],
     ids=repr,
 )
-def test_an_event_with_a_malformed_key_is_logged_and_not_tried_again(
-    malformed: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_event_with_a_malformed_key_is_logged_and_not_retried(malformed: dict[str, Any], capsys: Capture) -> None:
     assert reported(event(**malformed), capsys) == {}
 
 
 @pytest.mark.parametrize("envelope", [{}, {"detail": None}, {"detail": "CUT_OVER"}, {"detail": []}, {"detail": {}}])
-def test_an_event_without_an_outcome_is_logged_and_not_tried_again(
-    envelope: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_event_without_an_outcome_is_logged_and_not_tried_again(envelope: dict[str, Any], capsys: Capture) -> None:
     assert report_outcome.handler(envelope, CONTEXT) == {"reported": 0}
     assert points(capsys.readouterr().out) == []
 

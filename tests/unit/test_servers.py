@@ -129,9 +129,7 @@ def interface_shown(servers: Servers, ec2: FakeEc2, *addresses: Any, **more: Any
     return picture.instances[BITTYBOT.instance_id].interfaces["eni-0"]
 
 
-def test_an_interface_has_its_private_addresses_and_whose_public_address_is_on_each(
-    servers: Servers, ec2: FakeEc2
-) -> None:
+def test_an_interface_has_private_addresses_and_whose_public_address_is_on_each(servers: Servers, ec2: FakeEc2) -> None:
     second = {"PrivateIpAddress": "10.0.0.11", "Primary": False, "Association": STAGING}
     shown = interface_shown(servers, ec2, {"PrivateIpAddress": "10.0.0.10", "Primary": True}, second)
     public = PrivateAddress("10.0.0.11", False, "198.51.100.2", "eipassoc-1", "123456789012")
@@ -155,9 +153,7 @@ def test_a_dual_stack_name_counts_while_it_is_in_use(
     assert interface_shown(servers, ec2, PublicIpDnsNameOptions=options).dual_stack_name == name
 
 
-def test_the_border_group_of_an_interface_is_its_zones_and_takes_a_call_of_its_own(
-    servers: Servers, ec2: FakeEc2
-) -> None:
+def test_the_border_group_of_an_interface_is_its_zones_and_takes_its_own_call(servers: Servers, ec2: FakeEc2) -> None:
     assert interface_shown(servers, ec2, zone="us-east-1-bos-1a").border_group == "us-east-1-bos-1"
     assert ec2.parameters.pop("DescribeAvailabilityZones") == {"ZoneNames": ["us-east-1-bos-1a"]}
     picture = servers.picture(with_border_groups=False)
@@ -166,9 +162,7 @@ def test_the_border_group_of_an_interface_is_its_zones_and_takes_a_call_of_its_o
 
 
 @pytest.mark.parametrize(("status", "offered"), [("pending", True), ("disabled", False), ("accepted", False)])
-def test_an_address_is_offered_to_another_account_while_the_transfer_is_pending(
-    servers: Servers, ec2: FakeEc2, status: str, offered: bool
-) -> None:
+def test_a_pending_transfer_is_an_offer(servers: Servers, ec2: FakeEc2, status: str, offered: bool) -> None:
     transfer = {"AllocationId": WEB.staging, "TransferAccountId": "210987654321", "AddressTransferStatus": status}
     ec2.transfers = [transfer]
     offers = servers.picture(with_border_groups=False).offered_to
@@ -176,9 +170,7 @@ def test_an_address_is_offered_to_another_account_while_the_transfer_is_pending(
     assert ec2.parameters["DescribeAddressTransfers"] == {"AllocationIds": [WEB.production, WEB.staging]}
 
 
-def test_of_addresses_that_were_never_offered_ec2_may_say_that_there_is_no_transfer(
-    servers: Servers, ec2: FakeEc2
-) -> None:
+def test_for_addresses_that_were_never_offered_ec2_may_say_there_is_no_transfer(servers: Servers, ec2: FakeEc2) -> None:
     ec2.errors["DescribeAddressTransfers"] = error("InvalidAddressTransfer.NotFound")
     assert servers.picture(with_border_groups=False).offered_to == {}
 

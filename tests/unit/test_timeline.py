@@ -145,7 +145,5 @@ def test_matplotlib_keeps_its_fonts_in_the_checkout() -> None:
         ([Request(1, 100, None, "refused"), Request(2, 100, None, "refused")], 1.1),
     ],
 )
-def test_the_longest_time_without_a_good_answer_is_from_one_answer_to_the_next(
-    requests: list[Request], seconds: float
-) -> None:
+def test_the_longest_gap_is_from_one_good_answer_to_the_next(requests: list[Request], seconds: float) -> None:
     assert longest_gap(requests) == pytest.approx(seconds)

@@ -94,9 +94,7 @@ OTHER = ", which staging answered before the cutover: a cached, proxied or mis-r
         (SHARING, answer(), "no shared: X-Store is missing, which names what the servers share"),
     ],
 )
-def test_a_probe_is_good_or_its_problem_says_what_was_found_and_expected(
-    check: Check, probe: Probe, expected: str | None
-) -> None:
+def test_a_probe_is_good_or_says_what_was_found_and_expected(check: Check, probe: Probe, expected: str | None) -> None:
     assert problem(check, probe) == expected
 
 
@@ -138,9 +136,7 @@ VARIES = Unhealthy('X-Id varies from one good probe to the next: "tao", "kai"', 
         (production(identity_header="X-Id"), [TAO, KAI, TAO], Healthy()),
     ],
 )
-def test_enough_probes_in_a_row_decide_and_on_staging_they_must_name_the_same_server(
-    check: Check, probes: list[Probe], verdict: object
-) -> None:
+def test_enough_probes_in_a_row_of_one_server_decide(check: Check, probes: list[Probe], verdict: object) -> None:
     assert decide(check, findings(check, probes), next_seconds=1) == verdict
 
 
@@ -165,9 +161,7 @@ USED_UP = ", with its start period of 4 s used up: expected status 200, found 50
         ([BAD, GOOD, BAD, BAD, BAD], FAILED_3),
     ],
 )  # fmt: skip
-def test_in_the_start_period_a_failure_counts_only_after_the_first_good_probe(
-    probes: list[Probe], verdict: object
-) -> None:
+def test_in_the_start_period_a_failure_counts_after_the_first_good_probe(probes: list[Probe], verdict: object) -> None:
     starting = check(startPeriodSeconds=4, deadlineSeconds=60)
     assert decide(starting, findings(starting, probes), next_seconds=1) == verdict
 
@@ -186,9 +180,7 @@ def test_the_deadline_holds_in_the_start_period_too() -> None:
     ("probes", "verdict"),
     [([GOOD], None), ([BAD, BAD], None), ([GOOD, BAD] * 100, None), ([GOOD, BAD, BAD, BAD], FAILED_3)],
 )
-def test_in_a_bake_fewer_failures_in_a_row_than_the_threshold_are_tolerated(
-    probes: list[Probe], verdict: object
-) -> None:
+def test_a_bake_tolerates_fewer_failures_in_a_row_than_the_threshold(probes: list[Probe], verdict: object) -> None:
     assert decide_bake(CHECK, findings(CHECK, probes)) == verdict
 
 
@@ -218,8 +210,6 @@ def test_what_the_new_server_answers_counts_at_once(answered: Probe) -> None:
 
 
 @pytest.mark.parametrize(("moving_seconds", "probes"), [(10, 13), (0, 3)])
-def test_an_address_that_leads_elsewhere_when_it_should_have_moved_is_unhealthy(
-    moving_seconds: float, probes: int
-) -> None:
+def test_an_address_that_has_not_moved_in_time_is_unhealthy(moving_seconds: float, probes: int) -> None:
     moved = replace(MOVED, moving_seconds=moving_seconds)
     assert isinstance(decide(moved, findings(moved, [FORMER] * probes), probes), Unhealthy)

@@ -123,27 +123,15 @@ class Aws:
         `pair` are further keys of the pair.
         """
         check = {
-            "protocol": "HTTP",
-            "port": port,
-            "path": "/health",
-            "matcher": "200",
-            "intervalSeconds": 1,
-            "timeoutSeconds": 1,
-            "healthyThresholdCount": 1,
-            "unhealthyThresholdCount": 1,
-            "startPeriodSeconds": 0,
-            "deadlineSeconds": 30,
-            **health_check,
-        }
+            "protocol": "HTTP", "port": port, "path": "/health", "matcher": "200", "intervalSeconds": 1,
+            "timeoutSeconds": 1, "healthyThresholdCount": 1, "unhealthyThresholdCount": 1, "startPeriodSeconds": 0,
+            "deadlineSeconds": 30, **health_check,
+        }  # fmt: skip
         configured = {
-            "production": self.production,
-            "staging": self.staging,
-            "servers": {name: self.servers[name] for name in PAIR},
-            "healthCheck": [check],
-            "bakeSeconds": 0,
-            "alarms": [],
-            **(pair or {}),
-        }
+            "production": self.production, "staging": self.staging,
+            "servers": {name: self.servers[name] for name in PAIR}, "healthCheck": [check], "bakeSeconds": 0,
+            "alarms": [], **(pair or {}),
+        }  # fmt: skip
         self.pairs_file.write_text(json.dumps({"web": configured}))
 
     def configure_many(self, count: int, *, port: int, **health_check: Any) -> dict[str, Any]:
@@ -181,32 +169,24 @@ class Aws:
 
     def interface_of(self, server: str) -> str:
         """The id of the only network interface of a server."""
-        return str(self._interface(server)["NetworkInterfaceId"])
-
-    def _interface(self, server: str) -> dict[str, Any]:
-        (interface,) = self.ec2.describe_network_interfaces(
-            Filters=[{"Name": "attachment.instance-id", "Values": [self.servers[server]]}]
-        )["NetworkInterfaces"]
-        return dict(interface)
+        attached: Any = {"Name": "attachment.instance-id", "Values": [self.servers[server]]}
+        (interface,) = self.ec2.describe_network_interfaces(Filters=[attached])["NetworkInterfaces"]
+        return str(interface["NetworkInterfaceId"])
 
     def second_private_ip(self, server: str) -> str:
         """Assigns a second private address to the interface of a server."""
-        before = {each["PrivateIpAddress"] for each in self._interface(server)["PrivateIpAddresses"]}
-        self.ec2.assign_private_ip_addresses(
-            NetworkInterfaceId=self.interface_of(server), SecondaryPrivateIpAddressCount=1
-        )
-        after = {each["PrivateIpAddress"] for each in self._interface(server)["PrivateIpAddresses"]}
-        (second,) = after - before
-        return str(second)
+        interface = self.interface_of(server)
+        assigned = self.ec2.assign_private_ip_addresses(NetworkInterfaceId=interface, SecondaryPrivateIpAddressCount=1)
+        return str(assigned["AssignedPrivateIpAddresses"][0]["PrivateIpAddress"])
 
     def disassociate(self, allocation_id: str) -> None:
-        found = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"][0]
-        self.ec2.disassociate_address(AssociationId=found["AssociationId"])
+        (address,) = self.ec2.describe_addresses(AllocationIds=[allocation_id])["Addresses"]
+        self.ec2.disassociate_address(AssociationId=address["AssociationId"])
 
     def holder(self, allocation_id: str) -> str | None:
         """The name of the server that holds an address, its instance id if it is none of the pair's, or None."""
-        found = holder(ec2_backends[DEFAULT_ACCOUNT_ID][REGION], allocation_id)
-        return next((name for name, instance in self.servers.items() if instance == found), found)
+        instance_id = holder(ec2_backends[DEFAULT_ACCOUNT_ID][REGION], allocation_id)
+        return next((name for name, instance in self.servers.items() if instance == instance_id), instance_id)
 
     def runs(self, server: str) -> bool:
         """Whether the instance of that name, or of that id, is running."""
@@ -239,15 +219,12 @@ class Aws:
     def described(self, name: str) -> dict[str, Any]:
         """An address as an outcome reports it."""
         allocation_id = self.production if name == "production" else self.staging
-        found = descriptions(ec2_backends[DEFAULT_ACCOUNT_ID][REGION])[allocation_id]
+        shown = descriptions(ec2_backends[DEFAULT_ACCOUNT_ID][REGION])[allocation_id]
         return {
-            "publicIp": found["PublicIp"],
-            "allocationId": allocation_id,
-            "associationId": found.get("AssociationId"),
-            "server": self.holder(allocation_id),
-            "instanceId": found.get("InstanceId"),
-            "privateIp": found.get("PrivateIpAddress"),
-        }
+            "publicIp": shown["PublicIp"], "allocationId": allocation_id, "associationId": shown.get("AssociationId"),
+            "server": self.holder(allocation_id), "instanceId": shown.get("InstanceId"),
+            "privateIp": shown.get("PrivateIpAddress"),
+        }  # fmt: skip
 
     @property
     def places(self) -> tuple[str | None, str | None]:
@@ -272,22 +249,16 @@ class Aws:
     @property
     def attributes(self) -> list[dict[str, str]]:
         """The attributes of what was published to the topic."""
-        return [
-            {name: str(found["Value"]) for name, found in (attributes or {}).items()}
-            for _, _, _, attributes, _ in self._published()
-        ]
+        attributes = (published[3] or {} for published in self._published())
+        return [{name: str(value["Value"]) for name, value in each.items()} for each in attributes]
+
+    def forget_notices(self) -> None:
+        self._published().clear()
+        self.events.clear()
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events that were put on the default bus."""
-        return self._archived()
-
-    def forget_notices(self) -> None:
-        self._published().clear()
-        self._archived().clear()
-
-    @staticmethod
-    def _archived() -> list[Any]:
         archived: list[Any] = events_backends[DEFAULT_ACCOUNT_ID][REGION].archives[ARCHIVE].events
         return archived
 
@@ -335,21 +306,20 @@ class Aws:
         with _hooked(service, f"before-call.{service}.{action}", happen):
             yield
 
-    def start(self, value: Any = None, name: str | None = None) -> str:
+    def start(self, value: Any = None) -> str:
+        return self.start_text(json.dumps({} if value is None else value))
+
+    def start_text(self, text: str, machine: str | None = None) -> str:
+        """Starts an execution with an input as it is written."""
         started = self.sfn.start_execution(
-            stateMachineArn=self.state_machine,
-            name=name or f"test-{uuid.uuid4()}",
-            input=json.dumps({} if value is None else value),
+            stateMachineArn=machine or self.state_machine, name=f"test-{uuid.uuid4()}", input=text
         )
         return str(started["executionArn"])
 
     def repair(self, dead: str, status: str | None = None) -> Execution:
         """What the EventBridge rule starts when an execution was stopped."""
         event = {"execution": dead, "status": status or self.status(dead)}
-        started = self.sfn.start_execution(
-            stateMachineArn=self.repair_machine, name=f"repair-{uuid.uuid4()}", input=json.dumps(event)
-        )
-        return self.wait(str(started["executionArn"]))
+        return self.wait(self.start_text(json.dumps(event), self.repair_machine))
 
     def execute(self, value: Any = None) -> Execution:
         return self.wait(self.start(value))
@@ -358,9 +328,9 @@ class Aws:
         """The execution, once it has ended."""
         _execution(arn).exec_worker.thread.join(timeout=30)
         assert self.status(arn) != "RUNNING", "not over after 30 s"
-        found = self.sfn.describe_execution(executionArn=arn)
-        output = json.loads(found["output"]) if found.get("output") else None
-        return Execution(arn, found["status"], output, found.get("error"), found.get("cause"), self.entered(arn))
+        ended = self.sfn.describe_execution(executionArn=arn)
+        output = json.loads(ended["output"]) if ended.get("output") else None
+        return Execution(arn, ended["status"], output, ended.get("error"), ended.get("cause"), self.entered(arn))
 
     def status(self, arn: str) -> str:
         return str(_execution(arn).status)
@@ -404,11 +374,7 @@ def quick(workflow: str, throttled_tries: int) -> str:
 def definition(template: dict[str, Any], *, table: str, topic: str, name: str = "eip-cutover") -> str:
     """The synthesized definition of a workflow, with its references resolved to what this account has."""
     resources = template["Resources"]
-    (machine,) = (
-        found
-        for found in resources.values()
-        if found["Type"] == "AWS::StepFunctions::StateMachine" and found["Properties"]["StateMachineName"] == name
-    )
+    (machine,) = (each for each in resources.values() if each.get("Properties", {}).get("StateMachineName") == name)
 
     def resolved(part: Any) -> str:
         if isinstance(part, str):

@@ -1,6 +1,6 @@
 """A fresh account for each test, with a web server behind each address that answers as its holder does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +46,33 @@ def ec2_calls(aws: Aws) -> Iterator[EC2Calls]:
     """The calls that the handlers make to EC2 in this test."""
     with watched(aws.production, aws.staging) as calls:
         yield calls
+
+
+@pytest.fixture
+def held(aws: Aws, web: Web) -> Callable[[str], str]:
+    """Starts an execution, which holds the lock and waits in the health check of an address: its ARN."""
+
+    def start(address: str) -> str:
+        aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
+        web.gates[address].clear()
+        arn = aws.start({})
+        aws.until(lambda: web.waiting[address] > 0)
+        return arn
+
+    return start
+
+
+@pytest.fixture
+def stopped(aws: Aws, web: Web, held: Callable[[str], str]) -> Callable[[], str]:
+    """Stops an execution while it holds the lock and production is checked: its ARN."""
+
+    def stop() -> str:
+        arn = held("production")  # moto stops it well in the middle of a call, not between states
+        aws.sfn.stop_execution(executionArn=arn)
+        web.open_gates()
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+        aws.forget_notices()
+        aws.configure(port=web.port)
+        return arn
+
+    return stop

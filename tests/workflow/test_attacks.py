@@ -8,24 +8,19 @@ ASCII without control characters (SNS, Publish).
 import importlib
 import io
 import json
-import socket
-import threading
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from domain.errors import InvalidRequest
-from domain.pair import Pair, Server
-from domain.request import read_request
 from health.deadline import Stop
 from health.probe import Target, prober
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from stacks.workflow import cutover as workflow
 from stacks.workflow import repair
+from tests.unit.misbehaving_servers import OK, answering, serving
 from tests.workflow.account import Aws, Execution
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import MODULES
@@ -44,101 +39,48 @@ def nested(levels: int, kind: str) -> Any:
 
 
 JSONATA = {
-    "a server": {"serverName": "{% $states.context.Execution.Input %}"},
-    "a pair": {"pair": '{% $error("broken") %}'},
-    "a flag": {"dryRun": "{% true %}"},
-    "a key": {"{% $plan %}": True},
-    "the whole input": "{% $plan %}",
-    "an expression that ends ours": {"serverName": "' & $states.context & '"},
-    "a comment": {"serverName": "tao /* "},
-    "a path": {"serverName.$": "$.pair"},
-    "an intrinsic function": {"serverName": "States.Format('{}', $.pair)"},
-}
+    "a server": {"serverName": "{% $states.context.Execution.Input %}"}, "a pair": {"pair": '{% $error("broken") %}'},
+    "a flag": {"dryRun": "{% true %}"}, "a key": {"{% $plan %}": True}, "the whole input": "{% $plan %}",
+    "an expression that ends ours": {"serverName": "' & $states.context & '"}, "a comment": {"serverName": "tao /* "},
+    "a path": {"serverName.$": "$.pair"}, "an intrinsic function": {"serverName": "States.Format('{}', $.pair)"},
+}  # fmt: skip
 CHARACTERS = {
-    "quotes": {"serverName": "tao\"'`\\"},
-    "end of line": {"serverName": "tao\r\n"},
+    "quotes": {"serverName": "tao\"'`\\"}, "end of line": {"serverName": "tao\r\n"},
     "a line of log": {"serverName": 'tao\n{"level": "ERROR", "message": "fake"}'},
     "control characters": {"serverName": "".join(map(chr, range(32))) + "\x7f\x85"},
-    "escape sequences": {"serverName": "\x1b[31mtao\x1b[0m\x07"},
-    "other ends of line": {"pair": "web\u2028\u2029"},
-    "right to left": {"serverName": "\u202eoat"},
-    "a lone surrogate": {"serverName": "tao\ud800"},
-    "in a key": {"pair\r\nsubject: x": "web"},
-    "not in the basic plane": {"serverName": "tao\U0001f600"},
-}
+    "escape sequences": {"serverName": "\x1b[31mtao\x1b[0m\x07"}, "other ends of line": {"pair": "web\u2028\u2029"},
+    "right to left": {"serverName": "\u202eoat"}, "a lone surrogate": {"serverName": "tao\ud800"},
+    "in a key": {"pair\r\nsubject: x": "web"}, "not in the basic plane": {"serverName": "tao\U0001f600"},
+}  # fmt: skip
 LONG = {
-    "a value": {"serverName": "t" * 250_000},
-    "a key": {"k" * 250_000: 1},
-    "a string": "t" * 250_000,
-    "a list": ["t"] * 50_000,
-    "many keys": {f"key{number}": 0 for number in range(15_000)},
-    "a known key among many": {"pair": list(range(30_000))},
-    "a number": {"dryRun": 10**400},
-}
+    "a value": {"serverName": "t" * 250_000}, "a key": {"k" * 250_000: 1}, "a string": "t" * 250_000,
+    "a list": ["t"] * 50_000, "many keys": {f"key{number}": 0 for number in range(15_000)},
+    "a known key among many": {"pair": list(range(30_000))}, "a number": {"dryRun": 10**400},
+}  # fmt: skip
 DEEP = {
-    "a list": {"serverName": nested(500, "array")},
-    "an object": {"pair": nested(500, "object")},
-    "under the flag": {"dryRun": nested(500, "object")},
-    "the whole input, a list": nested(500, "array"),
+    "a list": {"serverName": nested(500, "array")}, "an object": {"pair": nested(500, "object")},
+    "under the flag": {"dryRun": nested(500, "object")}, "the whole input, a list": nested(500, "array"),
     "the whole input, an object": nested(500, "object"),
-}
-LOOK_ALIKE = {
-    "Cyrillic": {"serverName": "t\u0430o"},
-    "Greek": {"serverName": "ta\u03bf"},
-    "full width": {"serverName": "\uff54\uff41\uff4f"},
-    "a space after": {"serverName": "tao "},
-    "a space before": {"serverName": " tao"},
-    "no-break space": {"serverName": "tao\u00a0"},
-    "zero width": {"pair": "web\u200b"},
-    "a byte order mark": {"pair": "\ufeffweb"},
-    "combining": {"serverName": "ta\u006f\u0301"},
-    "upper case": {"pair": "WEB"},
-    "the prototype": {"pair": "__proto__"},
-    "the prototype as a key": {"__proto__": {"pair": "web"}},
-    "the constructor": {"serverName": "constructor"},
-    "a key with a space": {"serverName ": "tao"},
-    "a key in another case": {"ServerName": "tao"},
-    "an instance id": {"serverName": "i-0aaaaaaaaaaaaaaaa"},
-    "another pair's plan": {"plan": {"pair": "web"}},
-    "empty": {"serverName": ""},
-}
+}  # fmt: skip
 # As they are written: Step Functions reads JSON before anybody else does, and of a key given twice it takes the last.
 AS_TEXT = {
-    "a number beyond all": '{"dryRun": 1e400}',
-    "a number for a name": '{"serverName": 1e400}',
+    "a number beyond all": '{"dryRun": 1e400}', "a number for a name": '{"serverName": 1e400}',
     "a key twice, the last one wrong": '{"serverName": "tao", "serverName": "bitty"}',
-    "a key twice, once escaped": '{"dryRun": true, "dry\\u0052un": 1}',
-    "null": "null",
-    "a string that holds a request": '"{}"',
-    "a list that holds a request": "[{}]",
-    "truth": "true",
-}
-
-
+    "a key twice, once escaped": '{"dryRun": true, "dry\\u0052un": 1}', "null": "null", "truth": "true",
+    "a string that holds a request": '"{}"', "a list that holds a request": "[{}]",
+}  # fmt: skip
 # What AWS might answer: nothing says that its messages are short, or of one line.
 HOSTILE = {
     "lines": "You are not\r\nauthorized.\u2028 \x1b[31m",
     "quotes and JSONata": '{"errorMessage": "{% $plan %}"} \\" {% $error() %}',
     "40,000 characters": "x" * 40_000,
 }
-PAIR = {
-    "production": "eipalloc-0aaaaaaa",
-    "staging": "eipalloc-0bbbbbbb",
-    "servers": {"bittybot": "i-0aaaaaaa", "tao": "i-0bbbbbbb"},
-}
+SERVERS = {"bittybot": "i-0aaaaaaa", "tao": "i-0bbbbbbb"}
+PAIR = {"production": "eipalloc-0aaaaaaa", "staging": "eipalloc-0bbbbbbb", "servers": SERVERS}
 
 
 def ascii_id(value: object) -> str:
     return ascii(value)[:60]
-
-
-def answer(server: socket.socket) -> bytes:
-    """Takes one request, answers it, and returns what was asked."""
-    connection, _ = server.accept()
-    with connection:
-        asked = connection.recv(65_536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    return asked
 
 
 def named(**groups: dict[str, Any]) -> list[Any]:
@@ -162,12 +104,6 @@ def log() -> Iterator[io.StringIO]:
             handler.setStream(stream)
 
 
-def execute_text(aws: Aws, text: str, state_machine: str | None = None) -> Execution:
-    machine = state_machine or aws.state_machine
-    started = aws.sfn.start_execution(stateMachineArn=machine, name=f"test-{uuid.uuid4()}", input=text)
-    return aws.wait(started["executionArn"])
-
-
 def assert_nothing_is_broken(aws: Aws, execution: Execution, log: io.StringIO) -> None:
     """The cause, the notice and the log can be read by people and programs, whatever came in."""
     cause = str(execution.cause)
@@ -179,22 +115,18 @@ def assert_nothing_is_broken(aws: Aws, execution: Execution, log: io.StringIO) -
     assert len(subject) < 100
     assert len(message.splitlines()) == 1
     (notice,), (event,), (text,) = aws.notices, aws.events, aws.messages
-    for told in (notice, event["detail"]):
-        assert (told["outcome"], told["cause"]) == (execution.outcome, cause)
+    for ended in (notice, event["detail"]):
+        assert (ended["outcome"], ended["cause"]) == (execution.outcome, cause)
     assert json.loads(text["https"])["content"]["description"] == text["default"]
     assert text["default"].startswith(cause)
     for line in log.getvalue().split("\n"):
         assert not line or isinstance(json.loads(line), dict), line
 
 
-@pytest.mark.parametrize(
-    "text", named(jsonata=JSONATA, characters=CHARACTERS, long=LONG, deep=DEEP, look_alike=LOOK_ALIKE, as_text=AS_TEXT)
-)
-def test_an_input_that_attacks_is_an_invalid_request_and_breaks_nothing(
-    aws: Aws, ec2_calls: EC2Calls, log: io.StringIO, text: str
-) -> None:
+@pytest.mark.parametrize("text", named(jsonata=JSONATA, characters=CHARACTERS, long=LONG, deep=DEEP, as_text=AS_TEXT))
+def test_a_hostile_input_is_an_invalid_request(aws: Aws, ec2_calls: EC2Calls, log: io.StringIO, text: str) -> None:
     assert len(text.encode()) <= INPUT_BYTES
-    execution = execute_text(aws, text)
+    execution = aws.wait(aws.start_text(text))
     assert execution.outcome == "InvalidRequest"
     assert len(str(execution.cause)) < 600
     assert str(execution.cause).startswith("The input ")
@@ -205,17 +137,7 @@ def test_an_input_that_attacks_is_an_invalid_request_and_breaks_nothing(
     assert aws.places == ("bittybot", "tao")
 
 
-def test_no_other_letter_than_its_own_names_a_server() -> None:
-    """The Kelvin sign is the one other character whose lower case is a letter of ASCII."""
-    servers = (Server("kai", "i-0aaaaaaa"), Server("tao", "i-0bbbbbbb"))
-    pair = Pair("web", "eipalloc-0aaaaaaa", "eipalloc-0bbbbbbb", servers, [])
-    with pytest.raises(InvalidRequest):
-        read_request({"serverName": "\u212aai"}, {"web": pair})
-
-
-def test_the_subject_of_a_notice_has_room_for_the_longest_pair_and_outcome(
-    aws: Aws, web: Web, log: io.StringIO
-) -> None:
+def test_the_subject_has_room_for_the_longest_pair_and_outcome(aws: Aws, web: Web, log: io.StringIO) -> None:
     longest = "w" * 64
     assert configured({"pairs": {longest: PAIR}}.get)
     pair = json.loads(aws.pairs_file.read_text())["web"]
@@ -231,19 +153,8 @@ def test_the_subject_of_a_notice_has_room_for_the_longest_pair_and_outcome(
 
 
 @pytest.mark.parametrize("action", ["DescribeAddresses", "AssociateAddress"])
-@pytest.mark.parametrize(
-    "message",
-    [
-        pytest.param(
-            message,
-            id=name,
-        )
-        for name, message in HOSTILE.items()
-    ],
-)
-def test_whatever_ec2_says_can_be_told(
-    aws: Aws, ec2_calls: EC2Calls, log: io.StringIO, action: str, message: str
-) -> None:
+@pytest.mark.parametrize("message", [pytest.param(message, id=name) for name, message in HOSTILE.items()])
+def test_any_error_of_ec2_is_shown(aws: Aws, ec2_calls: EC2Calls, log: io.StringIO, action: str, message: str) -> None:
     def refuse() -> None:
         error = {"Error": {"Code": "UnauthorizedOperation", "Message": message}}
         raise ClientError(error, action)  # type: ignore[arg-type]
@@ -256,10 +167,8 @@ def test_whatever_ec2_says_can_be_told(
     assert_nothing_is_broken(aws, execution, log)
 
 
-def test_a_repair_started_by_hand_leaves_a_running_execution_its_lock(aws: Aws, web: Web) -> None:
-    web.gates["staging"].clear()
-    running = aws.start({})
-    aws.wait_for(running, "Preflight")
+def test_a_repair_by_hand_leaves_a_running_execution_its_lock(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+    running = held("staging")
     aws.repair(running)
     holder = aws.locks[0]["execution"]["S"] if aws.locks else None
     web.open_gates()
@@ -273,7 +182,7 @@ def test_a_repair_started_by_hand_leaves_a_running_execution_its_lock(aws: Aws, 
     ids=ascii_id,
 )
 def test_a_repair_with_an_event_that_is_none_changes_nothing(aws: Aws, ec2_calls: EC2Calls, event: object) -> None:
-    execution = execute_text(aws, json.dumps(event), aws.repair_machine)
+    execution = aws.wait(aws.start_text(json.dumps(event), aws.repair_machine))
     assert execution.outcome in ("NOTHING_TO_REPAIR", "RepairFailed")
     assert ec2_calls.made == []
     assert aws.locks == []
@@ -282,32 +191,14 @@ def test_a_repair_with_an_event_that_is_none_changes_nothing(aws: Aws, ec2_calls
 # The configuration.
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/health check",
-        " /health",
-        "/health\r\nHost: other.example",
-        "/health\n",
-        "/health\t",
-        "/\x00",
-        "/\x7f",
-        "/\u2028",
-        "/h\u00e9alth",
-        "/\uff0fother.example",
-        "//other.example/health",
-        "http://other.example/health",
-        "@other.example/health",
-        ":80/health",
-        "?health",
-        "\\\\other.example",
-        "",
-        "/" + "x" * 250_000,
-        None,
-        ["/health"],
-    ],
-    ids=ascii_id,
-)
+PATHS = [
+    "/health check", " /health", "/health\r\nHost: other.example", "/health\n", "/health\t", "/\x00", "/\x7f",
+    "/\u2028", "/h\u00e9alth", "/\uff0fother.example", "//other.example/health", "http://other.example/health",
+    "@other.example/health", ":80/health", "?health", "\\\\other.example", "", "/" + "x" * 250_000, None, ["/health"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS, ids=ascii_id)
 def test_a_path_that_is_none_is_an_invalid_configuration_on_one_line(path: object) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
         configured({"pairs": {"web": {**PAIR, "healthCheck": {"path": path}}}}.get)
@@ -324,41 +215,25 @@ def test_a_path_that_is_none_is_an_invalid_configuration_on_one_line(path: objec
 def test_a_path_that_only_looks_like_another_host_is_asked_of_the_address_itself(path: str) -> None:
     settings = configured({"pairs": {"web": {**PAIR, "healthCheck": {"path": path}}}}.get)
     (check,) = settings.pairs["web"].as_json()["healthCheck"]
-    asked: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        answering = threading.Thread(target=lambda: asked.append(answer(server)))
-        answering.start()
-        port = server.getsockname()[1]
-        target = Target(protocol="HTTP", ip="127.0.0.1", port=port, path=check["path"], timeout_seconds=5)
-        found = prober([target])(target, Stop())
-        answering.join()
-    assert found.status == 200
-    lines = asked[0].decode("ascii").split("\r\n")
-    assert lines[0] == f"GET {path} HTTP/1.1"
-    assert [line for line in lines[1:] if "other.example" in line] == []
-    assert lines[1] == f"Host: 127.0.0.1:{port}"
+    with serving(answering(OK)) as server:
+        asked = Target(protocol="HTTP", ip=server.ip, port=server.port, path=check["path"], timeout_seconds=5)
+        assert prober([asked])(asked, Stop()).status == 200
+    first, host, *others = server.requests[0].decode("ascii").split("\r\n")
+    assert (first, host) == (f"GET {path} HTTP/1.1", f"Host: {server.ip}:{server.port}")
+    assert [line for line in others if "other.example" in line] == []
 
 
-@pytest.mark.parametrize(
-    "pairs",
-    [
-        {"w\r\neb": PAIR},
-        {"{% $plan %}": PAIR},
-        {"w" * 65: PAIR},
-        {"__proto__": PAIR},
-        {"web\u200b": PAIR},
-        {"web": {**PAIR, "servers": {"tao": "i-0aaaaaaa", "t\u0430o": "i-0bbbbbbb"}}},
-        {"web": {**PAIR, "production": "eipalloc-0aaaaaaa\n"}},
-        {"web": {**PAIR, "production": "*"}},
-        {"web": {**PAIR, "servers": {"tao": "i-0aaaaaaa", "bittybot": "i-*"}}},
-        {"web": nested(500, "array")},
-        {"web": nested(500, "object")},
-        '{"web": ' + "[" * 100_000 + "]" * 100_000 + "}",
-        '{"web": {"production": 1' + "0" * 5_000 + "}}",
-        '{"web": {}, "web": {}}',
-    ],
-    ids=ascii_id,
-)
+CONFIGURATIONS = [
+    {"w\r\neb": PAIR}, {"{% $plan %}": PAIR}, {"w" * 65: PAIR}, {"__proto__": PAIR}, {"web\u200b": PAIR},
+    {"web": {**PAIR, "servers": {"tao": "i-0aaaaaaa", "t\u0430o": "i-0bbbbbbb"}}},
+    {"web": {**PAIR, "servers": {"tao": "i-0aaaaaaa", "bittybot": "i-*"}}},
+    {"web": {**PAIR, "production": "eipalloc-0aaaaaaa\n"}}, {"web": {**PAIR, "production": "*"}},
+    {"web": nested(500, "array")}, {"web": nested(500, "object")}, '{"web": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    '{"web": {"production": 1' + "0" * 5_000 + "}}", '{"web": {}, "web": {}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pairs", CONFIGURATIONS, ids=ascii_id)
 def test_a_configuration_that_attacks_is_refused_with_a_line_for_each_problem(pairs: object) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
         configured({"pairs": pairs}.get)

@@ -7,39 +7,25 @@ from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick
 
 
-def test_the_idle_server_becomes_live_and_the_live_server_idle(aws: Aws) -> None:
+def test_production_is_moved_to_the_idle_server_by_one_call_and_staging_by_two(aws: Aws, ec2_calls: EC2Calls) -> None:
     execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")
+    assert ec2_calls.changes == ["DisassociateAddress", "AssociateAddress", "AssociateAddress"]
     assert aws.locks == []
-
-
-def test_a_second_cutover_is_the_way_back(aws: Aws) -> None:
-    aws.execute({})
-    assert aws.execute({}).outcome == "CUT_OVER"
-    assert aws.places == ("bittybot", "tao")
 
 
 def test_the_outcome_reports_both_addresses_as_they_stand_now_and_as_they_stood_before(aws: Aws) -> None:
     before = {name: aws.described(name) for name in ("production", "staging")}
     output = aws.execute({}).output
-    assert output["outcome"] == "CUT_OVER"
-    assert output["pair"] == "web"
+    assert (output["outcome"], output["pair"]) == ("CUT_OVER", "web")
     assert {name: output[name] for name in before} == {name: aws.described(name) for name in before}
     assert output["previous"] == before
-    assert output["production"]["server"] == "tao"
-    assert output["staging"]["server"] == "bittybot"
-
-
-def test_production_is_moved_by_one_call_and_staging_by_two(aws: Aws, ec2_calls: EC2Calls) -> None:
-    aws.execute({})
-    assert ec2_calls.changes == ["DisassociateAddress", "AssociateAddress", "AssociateAddress"]
+    assert (output["production"]["server"], output["staging"]["server"]) == ("tao", "bittybot")
 
 
 @pytest.mark.parametrize("name", ["bittybot", "BITTYBOT"])
-def test_a_server_that_is_live_already_stays_live_and_nothing_is_changed(
-    aws: Aws, ec2_calls: EC2Calls, name: str
-) -> None:
+def test_a_server_that_is_live_already_stays_live_without_a_change(aws: Aws, ec2_calls: EC2Calls, name: str) -> None:
     execution = aws.execute({"serverName": name})
     assert execution.outcome == "ALREADY_LIVE"
     assert execution.output["production"] == execution.output["previous"]["production"]
@@ -50,11 +36,7 @@ def test_a_server_that_is_live_already_stays_live_and_nothing_is_changed(
 def test_a_dry_run_checks_everything_reports_the_plan_and_changes_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
     execution = aws.execute({"dryRun": True})
     assert execution.outcome == "DRY_RUN"
-    assert [step.split()[0] for step in execution.output["plan"]["steps"]] == [
-        "disassociate",
-        "associate",
-        "associate",
-    ]
+    assert [step.split()[0] for step in execution.output["plan"]["steps"]] == ["disassociate", "associate", "associate"]
     assert "HealthCheckStaging" in execution.states
     assert ec2_calls.changes == []
     assert "AssociateAddress (dry run)" in ec2_calls.made

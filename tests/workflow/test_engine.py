@@ -14,15 +14,12 @@ UNDEFINED = ("$states.input.missing", "$neverAssigned", "$neverAssigned.key", "[
 def run(aws: Aws, first: dict[str, Any], value: Any = None) -> Execution:
     """Execute a state machine of this state, which may go on to `Caught`, or to `Next`, which shows `$assigned`."""
     following = {"Caught": {"Type": "Succeed"}, "Next": {"Type": "Succeed", "Output": {"assigned": "{% $assigned %}"}}}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, **following}}
+    role = "arn:aws:iam::123456789012:role/workflow"
     machine = aws.sfn.create_state_machine(
-        name=f"test-{uuid.uuid4()}",
-        definition=json.dumps(
-            {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, **following}}
-        ),
-        roleArn="arn:aws:iam::123456789012:role/workflow",
-    )
-    started = aws.sfn.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(value or {}))
-    return aws.wait(started["executionArn"])
+        name=f"test-{uuid.uuid4()}", definition=json.dumps(definition), roleArn=role
+    )["stateMachineArn"]
+    return aws.wait(aws.start_text(json.dumps(value or {}), machine))
 
 
 def evaluated(aws: Aws, expression: str, value: Any = None) -> Any:
@@ -32,21 +29,14 @@ def evaluated(aws: Aws, expression: str, value: Any = None) -> Any:
     return execution.output["result"]
 
 
+CHOICE = {"Condition": "{% $states.input.missing %}", "Next": "Next"}
+LIST_QUEUES = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:listQueues", "End": True}
 PLACES: dict[str, dict[str, Any]] = {
     "Output": {"Type": "Pass", "Output": "{% $states.input.missing %}", "End": True},
     "a key of Output": {"Type": "Pass", "Output": {"key": ["{% $states.input.missing %}"]}, "End": True},
     "Assign": {"Type": "Pass", "Assign": {"name": "{% $states.input.missing %}"}, "End": True},
-    "Condition": {
-        "Type": "Choice",
-        "Choices": [{"Condition": "{% $states.input.missing %}", "Next": "Next"}],
-        "Default": "Next",
-    },
-    "Arguments": {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::aws-sdk:sqs:listQueues",
-        "Arguments": {"QueueNamePrefix": "{% $states.input.missing %}"},
-        "End": True,
-    },
+    "Condition": {"Type": "Choice", "Choices": [CHOICE], "Default": "Next"},
+    "Arguments": {**LIST_QUEUES, "Arguments": {"QueueNamePrefix": "{% $states.input.missing %}"}},
     "Seconds": {"Type": "Wait", "Seconds": "{% $states.input.missing %}", "End": True},
     "Cause": {"Type": "Fail", "Cause": "{% $states.input.missing %}"},
 }
@@ -88,10 +78,8 @@ def test_null_is_a_value(aws: Aws) -> None:
 @pytest.mark.parametrize(
     ("expression", "code"), [("$error('a reason')", "D3137"), ("1 + 'text'", "T2002"), ("$nothing()", "T1006")]
 )
-def test_an_expression_that_throws_fails_its_state_with_an_error_that_can_be_caught(
-    aws: Aws, expression: str, code: str
-) -> None:
-    throwing = PLACES["Arguments"] | {"Arguments": {"QueueNamePrefix": f"{{% {expression} %}}"}}
+def test_an_expression_that_throws_fails_its_state_and_can_be_caught(aws: Aws, expression: str, code: str) -> None:
+    throwing = LIST_QUEUES | {"Arguments": {"QueueNamePrefix": f"{{% {expression} %}}"}}
     execution = run(aws, throwing)
     assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")
     assert f"'{expression}' threw an error during evaluation. {code}: " in str(execution.cause)

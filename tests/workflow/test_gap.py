@@ -59,6 +59,7 @@ def test_the_outcome_has_what_was_measured(aws: Aws, measured: Began) -> None:
 def test_the_function_learns_what_to_ask_and_how_to_know_the_new_server(aws: Aws, web: Web, measured: Began) -> None:
     aws.configure(port=web.port, identityHeader="X-Server", releaseHeader="X-Release")
     execution = aws.execute()
+    assert execution.outcome == "CUT_OVER"
     ((function, event),) = measured
     assert function == "measure_gap"
     assert event["lock"] == {"pair": "web", "execution": execution.arn}

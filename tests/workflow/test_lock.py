@@ -16,20 +16,7 @@ from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import WAITS, redriven
 from tests.workflow.web import Web
 
-
-@pytest.fixture
-def held(aws: Aws, web: Web) -> Callable[[str, str], str]:
-    """Starts an execution of that name, which holds the lock and waits in a health check: its ARN."""
-    aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
-
-    def start(name: str, state: str) -> str:
-        address = "production" if state == "HealthCheckProduction" else "staging"
-        web.gates[address].clear()
-        arn = aws.start({}, name=name)
-        aws.until(lambda: web.waiting[address] > 0)
-        return arn
-
-    return start
+Held = Callable[[str], str]
 
 
 @pytest.fixture
@@ -75,10 +62,8 @@ def test_of_executions_at_once_exactly_one_cuts_over(aws: Aws, web: Web, executi
     assert aws.locks == []
 
 
-def test_the_loser_is_told_who_holds_the_lock_and_since_when(
-    aws: Aws, web: Web, held: Callable[[str, str], str]
-) -> None:
-    holder = held("the-holder", "HealthCheckStaging")
+def test_the_loser_is_told_who_holds_the_lock_and_since_when(aws: Aws, web: Web, held: Held) -> None:
+    holder = held("staging")
     loser = aws.execute({})
     web.open_gates()
     assert aws.wait(holder).outcome == "CUT_OVER"
@@ -88,26 +73,16 @@ def test_the_loser_is_told_who_holds_the_lock_and_since_when(
     assert "Nothing was changed." in str(loser.cause)
 
 
-def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(
-    aws: Aws, web: Web, held: Callable[[str, str], str]
-) -> None:
-    dead = held("the-dead", "HealthCheckProduction")
-    aws.sfn.stop_execution(executionArn=dead)
-    web.open_gates()
-    aws.until(lambda: aws.status(dead) == "ABORTED")
+def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(aws: Aws, stopped: Callable[[], str]) -> None:
+    dead = stopped()
     assert [lock["execution"]["S"] for lock in aws.locks] == [dead]
     assert aws.places == ("tao", "bittybot")
     execution = aws.execute({"serverName": "bittybot"})
     assert execution.outcome == "CUT_OVER"
     assert execution.states[:7] == [
-        "DescribeAddresses",
-        "AcquireLock",
-        "DescribeLock",
-        "LockHeld?",
-        "DescribeLockHolder",
-        "HolderRunning?",
+        "DescribeAddresses", "AcquireLock", "DescribeLock", "LockHeld?", "DescribeLockHolder", "HolderRunning?",
         "WaitForLastCall",
-    ]
+    ]  # fmt: skip
     assert max(WAITS) > ADDRESS_TIMEOUT.to_seconds()
     assert aws.places == ("bittybot", "tao")
     assert aws.locks == []
@@ -132,10 +107,10 @@ def test_the_wait_for_the_last_call_counts_from_the_end_of_the_dead_holder(aws: 
 
 
 def test_a_lock_that_another_execution_took_over_first_is_left_to_it(
-    aws: Aws, web: Web, held: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
+    aws: Aws, web: Web, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = aws.execute({"dryRun": True}).arn
-    holder = held("the-quicker", "HealthCheckProduction")
+    holder = held("production")
     aws.put_lock(dead, server="tao")
     monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock(holder, server="tao")])
     loser = aws.execute({"serverName": "bittybot"})
@@ -147,8 +122,8 @@ def test_a_lock_that_another_execution_took_over_first_is_left_to_it(
     assert aws.places == ("tao", "bittybot")
 
 
-def test_a_lock_that_is_no_longer_its_own_is_not_released(aws: Aws, web: Web, held: Callable[[str, str], str]) -> None:
-    arn = held("the-robbed", "HealthCheckProduction")
+def test_a_lock_that_is_no_longer_its_own_is_not_released(aws: Aws, web: Web, held: Held) -> None:
+    arn = held("production")
     aws.put_lock("somebody-else", server="tao")
     web.open_gates()
     assert aws.wait(arn).outcome == "CUT_OVER"
@@ -185,16 +160,10 @@ def test_a_lock_that_is_released_before_its_holder_is_looked_up_is_acquired(aws:
     [("bittybot", None, "CUT_OVER"), ("tao", None, "REPAIRED"), ("tao", "bittybot", "ALREADY_LIVE")],
 )
 def test_what_a_dead_holder_began_is_finished_by_the_same_input(
-    aws: Aws, web: Web, held: Callable[[str, str], str], live: str, idle: str | None, outcome: str
+    aws: Aws, stopped: Callable[[], str], live: str, idle: str | None, outcome: str
 ) -> None:
-    dead = held(f"the-dead-of-{outcome}", "HealthCheckProduction")
-    aws.sfn.stop_execution(executionArn=dead)
-    web.open_gates()
-    aws.until(lambda: aws.status(dead) == "ABORTED")
-    aws.disassociate(aws.staging)
-    aws.associate(aws.production, live)
-    if idle:
-        aws.associate(aws.staging, idle)
+    stopped()
+    aws.place(production=live, staging=idle)
     execution = aws.execute({})
     assert execution.outcome == outcome
     assert aws.places == ("tao", "bittybot")
@@ -215,28 +184,21 @@ def test_twenty_pairs_at_once_are_each_cut_over_once(aws: Aws, web: Web) -> None
     assert aws.locks == []
 
 
-def test_a_redriven_execution_changes_nothing_and_says_so(aws: Aws, ec2_calls: EC2Calls) -> None:
+@pytest.mark.parametrize(("staging", "value"), [("tao", {}), (None, {"serverName": "bittybot"})], ids=["sound", "not"])
+def test_a_redriven_execution_changes_and_repairs_nothing_and_says_so(
+    aws: Aws, ec2_calls: EC2Calls, staging: str | None, value: object
+) -> None:
+    aws.place(production="bittybot", staging=staging)
     with redriven():
-        execution = aws.execute({})
+        execution = aws.execute(value)
     assert execution.outcome == "PreflightFailed"
     assert "This execution had ended and was redriven" in str(execution.cause)
     assert ec2_calls.changes == []
-    assert aws.places == ("bittybot", "tao")
+    assert aws.places == ("bittybot", staging)
 
 
-def test_a_redriven_execution_repairs_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
-    aws.disassociate(aws.staging)
-    with redriven():
-        execution = aws.execute({"serverName": "bittybot"})
-    assert execution.outcome == "PreflightFailed"
-    assert ec2_calls.changes == []
-    assert aws.places == ("bittybot", None)
-
-
-def test_while_a_cutover_is_not_over_its_server_is_not_called_live(
-    aws: Aws, web: Web, held: Callable[[str, str], str]
-) -> None:
-    holder = held("not-over", "HealthCheckProduction")
+def test_while_a_cutover_is_not_over_its_server_is_not_called_live(aws: Aws, web: Web, held: Held) -> None:
+    holder = held("production")
     assert aws.places == ("tao", "bittybot")
     assert aws.execute({"serverName": "tao"}).outcome == "CutoverInProgress"
     web.open_gates()

@@ -24,9 +24,7 @@ def private_ips(aws: Aws) -> tuple[str | None, str | None]:
     return aws.described("production")["privateIp"], aws.described("staging")["privateIp"]
 
 
-def test_production_goes_to_the_private_address_that_was_checked_and_staging_to_the_one_it_left(
-    aws: Aws, second: Ips
-) -> None:
+def test_production_goes_to_the_checked_private_address_and_staging_to_the_other(aws: Aws, second: Ips) -> None:
     assert aws.execute({}).outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")
     assert private_ips(aws) == (second["tao"], second["bittybot"])
@@ -34,9 +32,7 @@ def test_production_goes_to_the_private_address_that_was_checked_and_staging_to_
     assert private_ips(aws) == (second["bittybot"], second["tao"])
 
 
-def test_a_rehearsal_is_of_the_private_addresses_that_the_moves_go_to(
-    aws: Aws, second: Ips, ec2_calls: EC2Calls
-) -> None:
+def test_a_rehearsal_is_of_the_private_addresses_of_the_moves(aws: Aws, second: Ips, ec2_calls: EC2Calls) -> None:
     asked = []
     ec2_calls.on_call = lambda action, parameters: asked.append((action, parameters.get("PrivateIpAddress")))
     aws.execute({})
@@ -45,9 +41,7 @@ def test_a_rehearsal_is_of_the_private_addresses_that_the_moves_go_to(
     assert rehearsed == moved == [second["tao"], second["bittybot"]]
 
 
-def test_a_rollback_puts_both_addresses_back_on_the_private_addresses_they_were_on(
-    aws: Aws, web: Web, second: Ips
-) -> None:
+def test_a_rollback_puts_both_addresses_back_on_their_private_addresses(aws: Aws, web: Web, second: Ips) -> None:
     web.behaviour["tao"] = sick_as_production
     assert aws.execute({}).outcome == "RolledBack"
     assert aws.places == ("bittybot", "tao")
@@ -64,9 +58,9 @@ def test_on_different_private_addresses_production_goes_where_staging_was(aws: A
 
 @pytest.mark.parametrize("finish", ["repair", "next start"])
 def test_what_was_interrupted_is_finished_on_the_same_private_addresses(
-    aws: Aws, web: Web, second: Ips, stopped: Callable[[str], str], finish: str
+    aws: Aws, second: Ips, stopped: Callable[[], str], finish: str
 ) -> None:
-    dead = stopped("HealthCheckProduction")
+    dead = stopped()
     aws.disassociate(aws.staging)  # as if it had been stopped just before ReassociateStaging
     assert aws.holder(aws.staging) is None
     if finish == "repair":
@@ -77,33 +71,11 @@ def test_what_was_interrupted_is_finished_on_the_same_private_addresses(
     assert private_ips(aws) == (second["tao"], second["bittybot"])
 
 
-@pytest.fixture
-def stopped(aws: Aws, web: Web) -> Callable[[str], str]:
-    """An execution that was stopped in a state in which it asks production: its ARN."""
-
-    def stop(state: str) -> str:
-        aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
-        web.gates["production"].clear()
-        arn = aws.start({})
-        aws.wait_for(arn, state)
-        aws.until(lambda: web.waiting["production"] > 0)
-        aws.sfn.stop_execution(executionArn=arn)
-        web.open_gates()
-        aws.until(lambda: aws.status(arn) == "ABORTED")
-        aws.forget_notices()
-        aws.configure(port=web.port)
-        return arn
-
-    return stop
-
-
 # What someone else does with production meanwhile is reported and stays.
 
 
 @pytest.mark.parametrize("moment", ["right after our move", "while the new release is checked"])
-def test_production_stays_where_someone_else_put_it_and_the_outcome_says_so(
-    aws: Aws, web: Web, ec2_calls: EC2Calls, moment: str
-) -> None:
+def test_production_stays_where_someone_else_put_it(aws: Aws, web: Web, ec2_calls: EC2Calls, moment: str) -> None:
     aws.servers["stranger"] = aws.launch()
 
     def strangers_move() -> None:

@@ -10,28 +10,17 @@ from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import WAITS
-from tests.workflow.web import Web
+
+Dead = Callable[[str, str | None], str]
 
 
 @pytest.fixture
-def dead(aws: Aws, web: Web) -> Callable[[str, str | None], str]:
+def dead(aws: Aws, stopped: Callable[[], str]) -> Dead:
     """An execution that was stopped while it held the lock, the addresses left where a test wants them: its ARN."""
 
     def stop(production: str, staging: str | None) -> str:
-        aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
-        web.gates["production"].clear()
-        arn = aws.start({})
-        aws.until(
-            lambda: web.waiting["production"] > 0
-        )  # moto stops it well in the middle of a call, not between states
-        aws.sfn.stop_execution(executionArn=arn)
-        web.open_gates()
-        aws.until(lambda: aws.status(arn) == "ABORTED")
-        aws.disassociate(aws.staging)
-        aws.associate(aws.production, production)
-        if staging:
-            aws.associate(aws.staging, staging)
-        aws.forget_notices()
+        arn = stopped()
+        aws.place(production=production, staging=staging)
         return arn
 
     return stop
@@ -41,7 +30,7 @@ def dead(aws: Aws, web: Web) -> Callable[[str, str | None], str]:
     ("production", "staging"), [("bittybot", "tao"), ("bittybot", None), ("tao", None), ("tao", "bittybot")]
 )
 def test_production_stays_staging_goes_to_the_idle_server_and_the_lock_is_released(
-    aws: Aws, dead: Callable[[str, str | None], str], production: str, staging: str | None
+    aws: Aws, dead: Dead, production: str, staging: str | None
 ) -> None:
     arn = dead(production, staging)
     execution = aws.repair(arn)
@@ -53,9 +42,7 @@ def test_production_stays_staging_goes_to_the_idle_server_and_the_lock_is_releas
     assert (notice["outcome"], notice["repairs"], notice["pair"]) == ("REPAIRED", arn, "web")
 
 
-def test_nothing_is_changed_before_the_last_call_of_the_dead_execution_is_over(
-    aws: Aws, dead: Callable[[str, str | None], str]
-) -> None:
+def test_nothing_is_changed_before_the_last_call_of_the_dead_execution_is_over(aws: Aws, dead: Dead) -> None:
     execution = aws.repair(dead("tao", None))
     assert execution.states.index("WaitForLastCall") < execution.states.index("RepairStaging")
     assert max(WAITS) > ADDRESS_TIMEOUT.to_seconds()
@@ -71,9 +58,7 @@ def test_an_execution_that_held_no_lock_needs_no_repair(aws: Aws, ec2_calls: EC2
     assert [notice["outcome"] for notice in aws.notices] == ["NOTHING_TO_REPAIR"]
 
 
-def test_a_lock_that_another_execution_took_over_is_left_to_it(
-    aws: Aws, dead: Callable[[str, str | None], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_another_took_over_is_left_to_it(aws: Aws, dead: Dead, monkeypatch: pytest.MonkeyPatch) -> None:
     arn = dead("tao", None)
     monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock("somebody-else", server="tao")])
     execution = aws.repair(arn)
@@ -82,9 +67,7 @@ def test_a_lock_that_another_execution_took_over_is_left_to_it(
     assert aws.places == ("tao", None)
 
 
-def test_of_the_locks_of_several_pairs_it_finds_the_one_of_the_dead_execution(
-    aws: Aws, dead: Callable[[str, str | None], str]
-) -> None:
+def test_of_the_locks_of_several_pairs_it_finds_the_one_of_the_dead_execution(aws: Aws, dead: Dead) -> None:
     aws.put_lock("of-another-pair", server="one", pair="another")
     aws.put_lock("of-a-third-pair", server="one", pair="third")
     execution = aws.repair(dead("tao", None))
@@ -92,9 +75,7 @@ def test_of_the_locks_of_several_pairs_it_finds_the_one_of_the_dead_execution(
     assert sorted(lock["pair"]["S"] for lock in aws.locks) == ["another", "third"]
 
 
-def test_a_lock_that_was_taken_over_and_whose_answer_was_lost_is_the_repairs_own(
-    aws: Aws, dead: Callable[[str, str | None], str]
-) -> None:
+def test_a_lock_that_was_taken_over_and_whose_answer_was_lost_is_the_repairs_own(aws: Aws, dead: Dead) -> None:
     arn = dead("tao", None)
     with aws.losing_an_answer("dynamodb", "PutItem"):
         execution = aws.repair(arn)
@@ -103,9 +84,7 @@ def test_a_lock_that_was_taken_over_and_whose_answer_was_lost_is_the_repairs_own
     assert aws.locks == []
 
 
-def test_while_it_repairs_the_lock_names_the_repair_and_the_server_that_was_to_become_live(
-    aws: Aws, dead: Callable[[str, str | None], str]
-) -> None:
+def test_while_it_repairs_the_lock_names_the_repair_and_the_server_to_become_live(aws: Aws, dead: Dead) -> None:
     arn = dead("tao", None)
     seen: list[dict[str, Any]] = []
     with aws.just_before("dynamodb", "DeleteItem", lambda: seen.extend(aws.locks)):
@@ -123,9 +102,7 @@ def test_an_execution_that_is_long_forgotten_is_repaired_without_a_wait(aws: Aws
     assert aws.locks == []
 
 
-def test_a_repair_that_cannot_look_for_the_lock_fails_and_says_so(
-    aws: Aws, dead: Callable[[str, str | None], str], ec2_calls: EC2Calls
-) -> None:
+def test_a_repair_that_cannot_look_for_the_lock_fails_and_says_so(aws: Aws, dead: Dead, ec2_calls: EC2Calls) -> None:
     arn = dead("tao", None)
     ec2_calls.made.clear()
     with aws.failing("dynamodb", "Scan"):
@@ -136,7 +113,7 @@ def test_a_repair_that_cannot_look_for_the_lock_fails_and_says_so(
     assert [lock["execution"]["S"] for lock in aws.locks] == [arn]
 
 
-def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Callable[[str, str | None], str]) -> None:
+def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Dead) -> None:
     arn = dead("tao", None)
     aws.disassociate(aws.production)
     execution = aws.repair(arn)
@@ -146,9 +123,7 @@ def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Cal
     assert aws.locks == []
 
 
-def test_a_repair_that_ec2_refuses_is_told_and_moves_nothing(
-    aws: Aws, dead: Callable[[str, str | None], str], ec2_calls: EC2Calls
-) -> None:
+def test_a_repair_that_ec2_refuses_is_told_and_moves_nothing(aws: Aws, dead: Dead, ec2_calls: EC2Calls) -> None:
     arn = dead("tao", None)
     ec2_calls.fail_from_now_on("AssociateAddress", "OperationNotPermitted")
     execution = aws.repair(arn)
@@ -158,7 +133,7 @@ def test_a_repair_that_ec2_refuses_is_told_and_moves_nothing(
     assert aws.locks == []
 
 
-def test_after_a_repair_the_next_execution_works(aws: Aws, dead: Callable[[str, str | None], str]) -> None:
+def test_after_a_repair_the_next_execution_works(aws: Aws, dead: Dead) -> None:
     aws.repair(dead("bittybot", None))
     assert aws.execute({}).outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")

@@ -9,16 +9,10 @@ from tests.workflow.web import Web, sick_as_production
 
 THROTTLED = "RequestLimitExceeded"
 CALLS = [
-    ("DescribeAddresses", 1),
-    ("DescribeInstances", 1),
-    ("DescribeInstanceStatus", 1),
-    ("AssociateAddress (dry run)", 1),
-    ("AssociateAddress (dry run)", 2),
-    ("DisassociateAddress (dry run)", 1),
-    ("DisassociateAddress", 1),
-    ("AssociateAddress", 1),
-    ("AssociateAddress", 2),
-]
+    ("DescribeAddresses", 1), ("DescribeInstances", 1), ("DescribeInstanceStatus", 1),
+    ("AssociateAddress (dry run)", 1), ("AssociateAddress (dry run)", 2), ("DisassociateAddress (dry run)", 1),
+    ("DisassociateAddress", 1), ("AssociateAddress", 1), ("AssociateAddress", 2),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +21,7 @@ def no_wait_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("action", "nth"), CALLS)
-def test_whichever_call_waits_for_its_turn_the_cutover_goes_on(
-    aws: Aws, ec2_calls: EC2Calls, action: str, nth: int
-) -> None:
+def test_whichever_call_is_throttled_the_cutover_goes_on(aws: Aws, ec2_calls: EC2Calls, action: str, nth: int) -> None:
     ec2_calls.fail(action, THROTTLED, nth=nth, times=50)
     assert aws.execute({}).outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")
