@@ -1,4 +1,4 @@
-"""Executions that are stopped are repaired automatically, whatever they had done."""
+"""Executions that are stopped are repaired automatically. `tests/workflow/test_stopped_anywhere.py` has every state."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from local.aws import LocalAws
 from stacks.workflow.resources import CUTOVER, REPAIR
-from tests.local.situation import AS_BEFORE, SWAPPED, deploy, locks, places, put_lock, until
+from tests.local.situation import AS_BEFORE, SWAPPED, deploy, locks, places, until
 
 Prepare = Callable[[LocalAws], None]
 
@@ -42,10 +42,6 @@ def holders(aws: LocalAws) -> list[str]:
     return [lock.execution for lock in locks(aws)]
 
 
-def other(server: str | None) -> str:
-    return "tao" if server == "bittybot" else "bittybot"
-
-
 # What is there before an execution, so that it reaches the states in which it is stopped.
 
 
@@ -61,22 +57,7 @@ def staging_on_no_server(aws: LocalAws) -> None:
     aws.place(production="bittybot", staging=None)
 
 
-def lock_of_a_dead_holder(aws: LocalAws) -> None:
-    put_lock(aws, aws.execute({"dryRun": True}).arn)
-
-
 TO_TAO = {"serverName": "tao"}
-# One state of each situation that a stop may leave: by the lock, and by where the addresses are.
-STATES: dict[Prepare, tuple[str, ...]] = {
-    sound_pair: (
-        "AcquireLock", "HealthCheckStaging", "DisassociateStaging", "ReassociateProduction", "ReassociateStaging",
-        "HealthCheckProduction", "Notify",
-    ),
-    bad_release: ("RestoreProduction", "RestoreStaging"),
-    staging_on_no_server: ("RepairStaging",),
-    lock_of_a_dead_holder: ("TakeOverLock",),
-}  # fmt: skip
-CASES = [pytest.param(prepare, state, id=state) for prepare, states in STATES.items() for state in states]
 # A call of each of these may still change an address after the stop.
 CALLS = [
     (sound_pair, "DisassociateStaging"),
@@ -100,32 +81,6 @@ def paused_in(aws: LocalAws, state: str, value: object) -> Iterator[str]:
         until(lambda: pause.execution == arn or aws.look(arn).status != "RUNNING")
         assert pause.execution == arn, aws.look(arn)
         yield arn
-
-
-def assert_ready_for_the_next(aws: LocalAws) -> None:
-    """No lock and no address out of place; otherwise the next execution corrects that."""
-    if holders(aws) or None in places(aws):
-        server = other(aws.holder("production"))
-        execution = aws.execute({"serverName": server})
-        assert execution.error is None, execution.cause
-        assert execution.output["outcome"] == "CUT_OVER"
-        assert aws.holder("production") == server
-        assert holders(aws) == []
-    assert places(aws) in (AS_BEFORE, SWAPPED)
-
-
-@pytest.mark.parametrize(("prepare", "state"), CASES)
-def test_an_execution_that_is_stopped_before_a_state_is_repaired(aws: LocalAws, prepare: Prepare, state: str) -> None:
-    prepare(aws)
-    with paused_in(aws, state, TO_TAO) as arn:
-        production, staging = places(aws)
-        held_the_lock = arn in holders(aws)
-        stop(aws, arn)
-    repair = repair_of(aws, arn)
-    assert json.loads(repair["output"])["outcome"] == ("REPAIRED" if held_the_lock else "NOTHING_TO_REPAIR")
-    assert places(aws) == (production, other(production) if held_the_lock else staging)
-    assert arn not in holders(aws)
-    assert_ready_for_the_next(aws)
 
 
 @pytest.mark.parametrize(("prepare", "state"), CALLS)

@@ -1,4 +1,4 @@
-"""Without what botocore, moto and jsonata do again for every call and nobody needs here: half of an execution's time."""
+"""Without what botocore, moto and jsonata do again for every call and nobody needs here."""
 
 import pickle
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from moto.stepfunctions.parser.asl.eval.event import event_manager
 from moto.stepfunctions.parser.asl.jsonata.validations import validate_jsonata_expression_output as validate
 
 KEYS: dict[tuple[object, ...], list[str]] = {}
-A_FUNCTION = "a function"  # for one, the engine has a text; 
+A_FUNCTION = "a function"  # what the engine has in place of one
 possible_keys = XFormedAttributePicker.get_possible_keys
 
 
@@ -28,8 +28,9 @@ def make_calls_cheap(libraries: pytest.MonkeyPatch) -> None:
     libraries.setattr(Jsonata.Frame, "lookup", _lookup)
     libraries.setattr(xmltodict, "_validate_name", lambda *_: None)
     libraries.setattr(string_expression, "validate_jsonata_expression_output", _validate)
-    for module in (states, event_manager):
-        libraries.setattr(module, "copy", SimpleNamespace(deepcopy=lambda value: pickle.loads(pickle.dumps(value))))
+    quick = SimpleNamespace(deepcopy=lambda value: pickle.loads(pickle.dumps(value)))  # noqa: S301  # of our own making
+    libraries.setattr(states, "copy", quick)
+    libraries.setattr(event_manager, "copy", quick)
 
 
 def _keys(picker: Any, context: Any) -> list[str]:

@@ -40,6 +40,7 @@ from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branch_worker import BranchWorker
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
@@ -47,6 +48,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
     _SUPPORTED_API_PARAM_BINDINGS as PARAMETERS,
 )
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval import states, variable_store
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
@@ -57,7 +59,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
-from tests.workflow.cheap_calls import make_calls_cheap
+from tests.workflow.cheap_calls import A_FUNCTION, make_calls_cheap
 
 REGION = "us-east-1"
 MODULES = (
@@ -93,6 +95,7 @@ def corrected_engine() -> Iterator[None]:
         moto.setitem(PARAMETERS, "invoke", {*PARAMETERS["invoke"], "InvocationType"})
         moto.setattr(ExecutionWorker, "start", _start)
         moto.setattr(execute_state, "Thread", _InPlace)
+        moto.setattr(BranchWorker, "_thread_routine", _branch)
         moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
         for write in ("put_item", "update_item", "delete_item"):
             moto.setattr(DynamoDBBackend, write, _atomic(getattr(DynamoDBBackend, write)))
@@ -135,6 +138,13 @@ class _InPlace:
         self.start = target
 
 
+def _branch(self: Any) -> None:
+    """In moto, a branch that an execution is stopped before fails without a word, and the execution waits for ever."""
+    with suppress(RuntimeError):
+        self._program.eval(self.env)
+    self._branch_worker_comm.on_terminated(env=self.env)
+
+
 def _wait(_self: object, env: Any, wait_seconds: float) -> None:
     WAITS.append(wait_seconds)
     for act in DURING_WAITS:
@@ -169,7 +179,7 @@ def _evaluate(expression: str) -> Any:
 
 def _in_json(value: Any) -> str | None:
     """Null, or a text for a function: moto then asks for the type of the result, and refuses a function."""
-    return None if value is Utils.NULL_VALUE else "a function"
+    return None if value is Utils.NULL_VALUE else A_FUNCTION
 
 
 def _failing_its_state(evaluate: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
@@ -291,4 +301,21 @@ def redriven() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as moto:
         moto.setattr(ExecutionWorker, "_get_evaluation_environment", second_drive)
+        yield
+
+
+@contextmanager
+def stopping_before(name: str) -> Iterator[None]:
+    """Executions that come to this state meanwhile are stopped before it does anything."""
+    evaluate = CommonStateField._eval_body
+
+    def evaluate_or_stop(state: Any, env: Any) -> None:
+        if state.name == name:
+            arn = env.states.context_object.context_object_data["Execution"]["Id"]
+            service_client("stepfunctions").stop_execution(executionArn=arn)
+        else:
+            evaluate(state, env)
+
+    with pytest.MonkeyPatch.context() as moto:
+        moto.setattr(CommonStateField, "_eval_body", evaluate_or_stop)
         yield

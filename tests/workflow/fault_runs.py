@@ -5,6 +5,7 @@ next but the pair's instances: see `prepared`.
 """
 
 import atexit
+import gc
 import logging
 import os
 import tempfile
@@ -139,7 +140,9 @@ def _matrix() -> Matrix:
     web = stack.enter_context(Web())
     stack.enter_context(corrected_engine())
     atexit.register(stack.close)
-    return Matrix(Account(_TEMPLATES[0], throttled_tries=FEWEST_THROTTLED_TRIES), web, stack)
+    matrix = Matrix(Account(_TEMPLATES[0], throttled_tries=FEWEST_THROTTLED_TRIES), web, stack)
+    gc.freeze()  # what is there now stays, and need not be looked through again and again
+    return matrix
 
 
 def _run(case: Case) -> Result:
