@@ -11,7 +11,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.ci_access import CiAccess
-from stacks.configuration.ci_access import Trust
+from stacks.configuration.ci_access import Issuer
 from stacks.configuration.pairs import Pairs, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import ALARMS, Monitoring
@@ -40,7 +40,7 @@ class CutoverStack(Stack):
         pairs: Pairs,
         vpc: Vpc | None = None,
         emails: Sequence[str] = (),
-        ci_access: Trust | None = None,
+        ci_access: Issuer | None = None,
         **options: Any,
     ) -> None:
         super().__init__(scope, construct_id, **options)
@@ -82,7 +82,7 @@ class CutoverStack(Stack):
             )
         if ci_access:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
-            CiAccess(self, "CiAccess", trust=ci_access, pairs_path=PAIRS_PATH, **arns)
+            CiAccess(self, "CiAccess", issuer=ci_access, pairs_path=PAIRS_PATH, **arns)
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
