@@ -1,11 +1,12 @@
 """`rollback`: the server that was live before the one that is live now, from what the executions of the pair did."""
 
-from client.account import Account, Pair
+from client.account import Account
 from client.errors import Problem
 from client.history import MOST_EXECUTIONS, results
 from client.result import Result
 from client.status import standings
 from client.text import plain
+from domain.pair import Pair
 
 # The names of executions that `rollback` starts begin so: the next `rollback` then sees that it went back already.
 PREFIX = "rollback-"
