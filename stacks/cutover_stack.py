@@ -23,7 +23,6 @@ from stacks.workflow.state_machine import acknowledge_state_machine
 
 # Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
 PAIRS_PATH = f"/{CUTOVER}/pairs"
-PUBLISHED_KEYS = {"production", "staging", "servers"}
 
 
 class CutoverStack(Stack):
@@ -77,7 +76,7 @@ class CutoverStack(Stack):
                 self,
                 f"Pair {name}",
                 parameter_name=f"{PAIRS_PATH}/{name}",
-                string_value=json.dumps(pair.model_dump(include=PUBLISHED_KEYS)),
+                string_value=json.dumps(pair.model_dump(include={"production", "staging", "servers"})),
                 description=f"The pair {name} of {CUTOVER}, for its client.",
             )
         if ci_access:
