@@ -66,7 +66,8 @@ def describe_lock_holder(
 
     `execution` is JSONata for the holder's ARN. If it runs, `running` follows; if it has ended, `take_over`, once
     `LAST_CALL` is over; if Step Functions no longer knows it, `take_over` at once, with the variables
-    `assign_forgotten` in place of `assign`; after an error, `failed`. Returns the first state.
+    `assign_forgotten` in place of `assign`; after an error, `failed`. `running` and `failed` are a state and the
+    variables on the way to it. Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
