@@ -28,7 +28,7 @@ cutover = CutoverStack(
     pairs=settings.pairs,
     vpc=settings.vpc,
     emails=settings.notifications.emails if settings.notifications else (),
-    ci_access=settings.ciAccess.trust if settings.ciAccess else None,
+    ci_access=settings.ciAccess.issuer if settings.ciAccess else None,
     description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
     env=env,
 )

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
@@ -17,27 +16,12 @@ from botocore.exceptions import ClientError
 from client.errors import NotAnExecution, Problem, UnknownExecution, code_of
 from client.text import JsonObject, parsed, plain
 from domain.lock import Lock
+from domain.pair import Pair, Server
 
 STACK = "EipCutover"
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_extra="eip-cutover-client")
 IDS_PER_CALL = 200  # values of one filter
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A pair as the stack publishes it: two allocation ids, and instance ids by server name."""
-
-    name: str
-    production: str
-    staging: str
-    servers: Mapping[str, str]
-
-    def server_on(self, instance_id: str | None) -> str | None:
-        return next((name for name, instance in self.servers.items() if instance == instance_id), None)
-
-    def other(self, server: str) -> str:
-        return next(name for name in self.servers if name != server)
 
 
 class Account:
@@ -124,11 +108,12 @@ class Account:
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
-        """All pairs that the stack serves, by name."""
+        """All pairs that the stack serves, by name. Their health checks are not published."""
         pairs = {}
         for parameter in self._all("ssm", "get_parameters_by_path", "Parameters", Path=self.output("PairsPath")):
             name, value = parameter["Name"].rsplit("/", 1)[-1], json.loads(parameter["Value"])
-            pairs[name] = Pair(name, value["production"], value["staging"], value["servers"])
+            first, second = (Server(server, instance_id) for server, instance_id in value["servers"].items())
+            pairs[name] = Pair(name, value["production"], value["staging"], (first, second), health_check=())
         return dict(sorted(pairs.items()))
 
     def addresses(self, pairs: Iterable[Pair]) -> dict[str, JsonObject]:

@@ -1,11 +1,11 @@
 """`rollback`: the server that was live before the one that is live now, from what the executions of the pair did."""
 
-from client.account import Account, Pair
+from client.account import Account
 from client.errors import Problem
 from client.history import MOST_EXECUTIONS, results
-from client.result import Result
 from client.status import standings
 from client.text import plain
+from domain.pair import Pair
 
 # The names of executions that `rollback` starts begin so: the next `rollback` then sees that it went back already.
 PREFIX = "rollback-"
@@ -29,7 +29,9 @@ def rollback_target(account: Account, pair: Pair) -> tuple[str | None, str]:
     forward = f"To make {idle} live: cutover.py start --pair {pair.name} --server {idle}"
     for _, result in results(account, pair.name):
         before, name = result.was_live, plain(result.name)
-        if _cut_short(result) and before != live:
+        # It may have moved production without reporting it: it was stopped, timed out, or still runs.
+        unreported = not result.succeeded and before is not None and result.is_live is None
+        if unreported and before != live and result.outcome not in MOVED_NOTHING:
             return before, f"{before} was live before {name} ({plain(result.outcome)}), and {live} is now."
         if result.outcome != "CUT_OVER" or before is None:
             continue
@@ -43,9 +45,3 @@ def rollback_target(account: Account, pair: Pair) -> tuple[str | None, str]:
         f"keeps executions for 90 days, and `rollback` reads the last {MOST_EXECUTIONS}. Name the server: cutover.py "
         "start --server NAME"
     )
-
-
-def _cut_short(result: Result) -> bool:
-    """Whether it may have moved production without reporting it: it was stopped, timed out, or still runs."""
-    unreported = not result.succeeded and result.was_live is not None and result.is_live is None
-    return unreported and result.outcome not in MOVED_NOTHING

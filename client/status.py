@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from client.account import Account, Pair
+from client.account import Account
 from client.errors import NotAnExecution, Problem, UnknownExecution
 from client.result import in_words
 from client.text import JsonObject, plain
 from domain.lock import Lock
-from domain.pair import Address, AddressName
+from domain.pair import Address, AddressName, Pair
 
 GONE, UNKNOWN = "GONE", "UNKNOWN"
 
@@ -33,7 +33,8 @@ class Standing:
 
     @property
     def idle(self) -> str | None:
-        return self.pair.other(self.live) if self.live else None
+        live = self.pair.server_named(self.live)
+        return self.pair.other(live).name if live else None
 
     @property
     def is_sound(self) -> bool:
@@ -101,7 +102,7 @@ def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) ->
 
     def address(role: AddressName, pair: Pair) -> Address | None:
         shown = addresses.get(getattr(pair, role))
-        return Address.described(role, shown, pair.server_on(shown.get("InstanceId"))) if shown else None
+        return pair.address(role, shown) if shown else None
 
     def standing(pair: Pair) -> Standing:
         lock = locks.get(pair.name)

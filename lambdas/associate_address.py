@@ -1,6 +1,5 @@
-"""The states that put an address on a server: RepairStaging, ReassociateProduction, ReassociateStaging move it,
-RestoreProduction and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove that
-a move is permitted."""
+"""Puts an address on a server: RepairStaging, ReassociateProduction, ReassociateStaging move it, RestoreProduction and
+RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove that a move is permitted."""
 
 import time
 from dataclasses import dataclass
@@ -70,8 +69,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     """Puts one address of a pair on a server, by the event's `action`.
 
     Returns `{"address": {…as it stands now}, "changed": bool}`, of a rehearsal `{"changed": false}`. Raises
-    AddressMoved, MovedMeanwhile, Redriven, EC2Refused, for a rehearsal PreflightFailed; EC2Throttled and
-    EC2Unavailable always.
+    AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
     pair = deployed_pairs()[event["pair"]]
     place = pair.place(event["server"], event["privateIp"])

@@ -52,7 +52,6 @@ class Deployment:
 def handler(event: Mapping[str, Any], _context: object) -> None:
     """Does one call's share of the job, and tells CodePipeline how it stands."""
     job = event["CodePipeline.job"]
-    # `pair`, `document`, `release` and `seconds`
     asked = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
     work(job, asked, IdleServer(deployed_pairs()[asked["pair"]], ec2=ec2, ssm=ssm), codepipeline)
 

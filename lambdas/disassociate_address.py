@@ -43,8 +43,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     """Disassociates the staging address, or with `rehearse` only proves that it is permitted.
 
     Returns `{"address": {…as it stands now}, "changed": bool}`, of a rehearsal `{"changed": false}`. Raises
-    AddressMoved, MovedMeanwhile, Redriven, EC2Refused, for a rehearsal PreflightFailed; EC2Throttled and EC2Unavailable
-    always.
+    AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
     if "rehearse" in event:
         rehearsal = read(RehearseDisassociateEvent, event)

@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
     live = live_checks(asked.health_check, asked.live)
-    probe = prober([check.target for check in (*checks, *live.values())])
+    probe = prober([*checks, *live.values()])
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
         ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,
@@ -130,7 +130,7 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
 
 def _check_result(polled: Polled) -> dict[str, Any]:
     return {
-        "check": polled.check.target.url,
+        "check": polled.check.url,
         "probes": [
             {
                 "status": finding.status,

@@ -27,8 +27,7 @@ dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeou
 class MeasureGapEvent(CheckEvent):
     """What the state MeasureGap sends.
 
-    `lock` is `{"pair", "execution"}`, the item of the lock and the execution that must hold it; `new_server` is what
-    staging answered.
+    `lock` is `{"pair", "execution"}`: the lock's item, and who must hold it; `new_server` is what staging answered.
     """
 
     lock: dict[str, str]

@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge_wildcards
-from stacks.configuration.ci_access import Trust
+from stacks.configuration.ci_access import Issuer
 from stacks.workflow.resources import CUTOVER, REPAIR
 from stacks.workflow.state_machine import executions_of
 
@@ -16,18 +16,18 @@ ANY_PAIR = "The pairs that this stack publishes under a path of its own; ids and
 
 
 class CiAccess(Construct):
-    """A role for the jobs of `trust`. Its ARN is the stack's output `CiRoleArn`.
+    """A role for the jobs of `issuer`. Its ARN is the stack's output `CiRoleArn`.
 
     It may call what `cutover.py start`, `watch` and `status` call, and the AWS CLI in `examples/aws-cli`: no execution
     can be stopped with it, no lock deleted, no address moved but through the workflow.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, trust: Trust, machine_arn: str, table_arn: str, pairs_path: str
+        self, scope: Construct, construct_id: str, *, issuer: Issuer, machine_arn: str, table_arn: str, pairs_path: str
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
-        issuer = trust.url.removeprefix("https://")  # so IAM names the provider, and the keys of its conditions
+        name = issuer.url.removeprefix("https://")  # so IAM names the provider, and the keys of its conditions
         self.role = iam.Role(
             self,
             "Role",
@@ -35,8 +35,8 @@ class CiAccess(Construct):
             # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals knows no
             # wildcards. Without the subject, any job of anybody could assume the role.
             assumed_by=iam.WebIdentityPrincipal(
-                self._provider(trust, issuer),
-                {"StringEquals": {f"{issuer}:aud": trust.audience, f"{issuer}:sub": trust.subject}},
+                self._provider(issuer, name),
+                {"StringEquals": {f"{name}:aud": issuer.audience, f"{name}:sub": issuer.subject}},
             ),
         )
         executions = executions_of(self, CUTOVER)
@@ -59,10 +59,10 @@ class CiAccess(Construct):
         )
         CfnOutput(stack, "CiRoleArn", value=self.role.role_arn)
 
-    def _provider(self, trust: Trust, issuer: str) -> str:
+    def _provider(self, issuer: Issuer, name: str) -> str:
         """The ARN of the provider. One that is made here stays when the stack goes: others may have come to use it."""
-        if not trust.creates_provider:
-            return Stack.of(self).format_arn(service="iam", region="", resource=f"oidc-provider/{issuer}")
+        if issuer.provider == "existing":
+            return Stack.of(self).format_arn(service="iam", region="", resource=f"oidc-provider/{name}")
         return iam.OidcProviderNative(
-            self, "Provider", url=trust.url, client_ids=[trust.audience], removal_policy=RemovalPolicy.RETAIN
+            self, "Provider", url=issuer.url, client_ids=[issuer.audience], removal_policy=RemovalPolicy.RETAIN
         ).oidc_provider_arn

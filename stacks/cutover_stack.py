@@ -11,7 +11,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.ci_access import CiAccess
-from stacks.configuration.ci_access import Trust
+from stacks.configuration.ci_access import Issuer
 from stacks.configuration.pairs import Pairs, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import ALARMS, Monitoring
@@ -23,7 +23,6 @@ from stacks.workflow.state_machine import acknowledge_state_machine
 
 # Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
 PAIRS_PATH = f"/{CUTOVER}/pairs"
-PUBLISHED_KEYS = {"production", "staging", "servers"}
 
 
 class CutoverStack(Stack):
@@ -40,7 +39,7 @@ class CutoverStack(Stack):
         pairs: Pairs,
         vpc: Vpc | None = None,
         emails: Sequence[str] = (),
-        ci_access: Trust | None = None,
+        ci_access: Issuer | None = None,
         **options: Any,
     ) -> None:
         super().__init__(scope, construct_id, **options)
@@ -77,12 +76,12 @@ class CutoverStack(Stack):
                 self,
                 f"Pair {name}",
                 parameter_name=f"{PAIRS_PATH}/{name}",
-                string_value=json.dumps(pair.model_dump(include=PUBLISHED_KEYS)),
+                string_value=json.dumps(pair.model_dump(include={"production", "staging", "servers"})),
                 description=f"The pair {name} of {CUTOVER}, for its client.",
             )
         if ci_access:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
-            CiAccess(self, "CiAccess", trust=ci_access, pairs_path=PAIRS_PATH, **arns)
+            CiAccess(self, "CiAccess", issuer=ci_access, pairs_path=PAIRS_PATH, **arns)
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)

@@ -3,7 +3,7 @@ address that stands where it should is left alone; and it counts as made only wh
 EC2 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from aws.calls import Ec2, Sleep, rehearsed, translated
@@ -32,11 +32,7 @@ class Addresses:
         with translated(f"DescribeAddresses of {' and '.join(ids)}"):
             addresses = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
         by_id = {address["AllocationId"]: address for address in addresses}
-        return self._address("production", by_id[ids[0]]), self._address("staging", by_id[ids[1]])
-
-    def _address(self, name: AddressName, shown: Mapping[str, Any]) -> Address:
-        server = self._pair.server_holding(shown.get("InstanceId"), shown.get("NetworkInterfaceId"))
-        return Address.described(name, shown, server.name if server else None)
+        return self._pair.address("production", by_id[ids[0]]), self._pair.address("staging", by_id[ids[1]])
 
     def move_production(self, place: Place, *, coming_from: Server, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there.

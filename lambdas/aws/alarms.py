@@ -65,8 +65,7 @@ def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
     """How the metric and composite alarms of these names stand now. Raises AlarmsUnreadable.
 
-    CloudWatch returns nothing for a name it does not know, and composite alarms only if asked for (API Reference,
-    DescribeAlarms, AlarmTypes)."""
+    CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     alarms: dict[str, Any] = {}
     try:
         for start in range(0, len(names), NAMES_PER_CALL):

@@ -61,8 +61,7 @@ class Servers:
     def _offered_to(self) -> dict[str, str]:
         """The account that an address is offered to, by allocation id (VPC User Guide, Transfer Elastic IP addresses).
 
-        Of an address that was never offered, EC2 shows nothing or says that there is no transfer: AWS does not document
-        which."""
+        If it was never offered, EC2 shows nothing or says that there is no transfer: AWS does not document which."""
         ids = [self._pair.production, self._pair.staging]
         try:
             with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
@@ -78,8 +77,7 @@ class Servers:
         }
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
-        """EC2's status checks of a server must have passed; those that are not known yet are waited for, except that of
-        attached volumes.
+        """Waits until EC2's status checks of a server have passed; that of attached volumes may stay unknown.
 
         Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Throttled at the
         first look only: a later look that is throttled is made again with the next.

@@ -85,8 +85,7 @@ def _refuse_occupied(plan: Plan, place: Place, address: PrivateAddress | None) -
 
 
 def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInterface) -> None:
-    """EC2 associates an address only within its border group (API Reference, AssociateAddress). A dry run does not
-    find that out."""
+    """EC2 associates an address only within its border group (API Reference, AssociateAddress). A dry run misses it."""
     production, staging = plan.production.border_group, plan.staging.border_group
     if production and staging and production != staging:
         raise PreflightFailed(
@@ -105,8 +104,7 @@ def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInter
 
 def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
     """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name (API Reference,
-    DisassociateAddress). One that EC2 assigned to the place itself does not count: staging, once repaired, replaces it.
-    """
+    DisassociateAddress). One that EC2 assigned to the place itself does not count: a repair replaces it."""
     place = interface.address(plan.idle.private_ip)
     others = [address for address in interface.addresses if address.public_ip and address != place]
     if interface.dual_stack_name and not others and (place is None or place.is_primary):

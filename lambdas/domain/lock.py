@@ -14,21 +14,18 @@ LAST_CALL_SECONDS = 45
 class Lock:
     """Which execution holds the pair (its ARN), since when (ISO 8601), and which server it is making live.
 
-    `gap` is what `measure_gap` has measured so far, as JSON; None before its first result. An attribute that the item
-    lacks, as in one written by hand, is an empty string.
+    An attribute that the item lacks, as in one written by hand, is an empty string.
     """
 
     pair: str
     execution: str
     since: str
     server: str
-    gap: str | None = None
 
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
         values = {key: str(value.get("S", "")) for key, value in item.items()}
-        pair, execution, since, server = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
-        return Lock(pair, execution, since, server, values.get("gap"))
+        return Lock(*(values.get(key, "") for key in ("pair", "execution", "since", "server")))
 
     @property
     def held_since(self) -> datetime | None:

@@ -67,8 +67,14 @@ class Pair:
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
 
-    def server_holding(self, instance_id: str | None, network_interface_id: str | None) -> Server | None:
-        return next((server for server in self.servers if server.holds(instance_id, network_interface_id)), None)
+    def address(self, name: AddressName, shown: Mapping[str, Any]) -> "Address":
+        """An address of the pair, from the answer of DescribeAddresses."""
+        instance_id, interface_id = shown.get("InstanceId"), shown.get("NetworkInterfaceId")
+        server = next((server.name for server in self.servers if server.holds(instance_id, interface_id)), None)
+        keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
+        where = (shown.get(key) or None for key in keys)
+        others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
+        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
 
     def place(self, server_name: str, private_ip: str | None = None) -> Place:
         """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
@@ -114,14 +120,6 @@ class Address:
             "instanceId": self.instance_id,
             "privateIp": self.private_ip,
         }
-
-    @staticmethod
-    def described(name: AddressName, shown: Mapping[str, Any], server: str | None) -> "Address":
-        """From the answer of DescribeAddresses, and the name of the server that holds it."""
-        keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
-        where = (shown.get(key) or None for key in keys)
-        others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
-        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":

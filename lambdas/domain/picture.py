@@ -9,8 +9,7 @@ AUTO_ASSIGNED = "amazon"
 
 @dataclass(frozen=True)
 class PrivateAddress:
-    """A private address of a network interface, and the public address that is mapped to it, if any, with its owner: an
-    account, or "amazon"."""
+    """A private address, and the public address mapped to it, if any, with its owner: an account, or "amazon"."""
 
     private_ip: str
     is_primary: bool = True

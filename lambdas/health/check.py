@@ -1,7 +1,7 @@
 """One check of a server: its settings, the address it goes through, and what is expected there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from domain.errors import PreflightFailed
@@ -80,8 +80,8 @@ class Answered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check(CheckSettings):
-    """The settings, applied to one address of one server.
+class Check(CheckSettings, Target):
+    """The settings, applied to one address of one server, which makes them a target of probes.
 
     `expected_release` and `expected_identity` are compared unless they are None; `expected_identity` is what staging
     answered before the cutover. For `moving_seconds`, by which the deadline is later, the address may still lead to the
@@ -91,14 +91,9 @@ class Check(CheckSettings):
     server: str
     instance_id: str
     address: AddressName
-    ip: str
     moving_seconds: float = 0
     expected_release: str | None = None
     expected_identity: str | None = None
-
-    @property
-    def target(self) -> Target:
-        return Target(**{field.name: getattr(self, field.name) for field in fields(Target)})
 
     @property
     def requires_headers(self) -> bool:

@@ -100,12 +100,12 @@ def measured(check: Check, new_server: Answered, save: Callable[[Gap], bool], *,
 
 
 def _send_requests(check: Check, record: GapRecord, stop: Stop) -> None:
-    target, probe = check.target, prober([check.target])
+    probe = prober([check])
     free = threading.BoundedSemaphore(MAX_IN_FLIGHT)
 
     def send() -> None:
         try:
-            finding = judge(check, probe(target, stop), 0)
+            finding = judge(check, probe(check, stop), 0)
             record.add(finding, time.monotonic(), datetime.now(UTC))
         except ProbeStopped:
             return  # its result is unknown

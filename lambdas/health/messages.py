@@ -60,7 +60,7 @@ def alarm_message(check: Check, wrong: str, seconds: float) -> str:
 def _message(polled: Polled, is_unhealthy: str, failed: int, checks: int) -> str:
     check = polled.check
     of_several = f", {failed} of {checks} checks," if checks > 1 else ","
-    before = f"{check.server} ({check.instance_id}) {is_unhealthy}{of_several} at {check.target.short_url}: "
+    before = f"{check.server} ({check.instance_id}) {is_unhealthy}{of_several} at {check.short_url}: "
     after = f" ({counted_probes(polled.probe_count)} in all). {_what_to_do(polled)}"
     reason = polled.verdict.reason if isinstance(polled.verdict, Unhealthy) else ""
     return f"{before}{shortened(reason, MESSAGE_CHARACTERS - len(before) - len(after))}{after}"
@@ -81,7 +81,7 @@ def _what_to_do(polled: Polled) -> str:
             server=check.server,
             port=check.port,
             protocol=check.protocol,
-            name=shortened(str(check.target.name), HOST_NAME_CHARACTERS),
+            name=shortened(str(check.tls_name), HOST_NAME_CHARACTERS),
             source="this function's subnets" if check.via == "private" else "the internet",
         )
     if check.start_period_seconds and not any_good(polled.findings):
@@ -100,7 +100,7 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
-        host = shortened(check.target.host, HOST_NAME_CHARACTERS)
+        host = shortened(check.host, HOST_NAME_CHARACTERS)
         hint = "" if check.host_header else "; if it needs a name, configure hostHeader"
         accepts = f"accepts a request whose Host header is {host}{hint}"
         return f"Check whether {application} knows this path, and {accepts}. {problem.detail}".rstrip()

@@ -92,7 +92,7 @@ def _loop(
     while verdict is None and not stop.wait(max(begin + due - clock(), 0)):
         started = clock() - begin
         try:
-            findings.append(judge(check, probe(check.target, stop), started))
+            findings.append(judge(check, probe(check, stop), started))
         except ProbeStopped:
             break
         probe_count += 1

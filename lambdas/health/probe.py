@@ -42,7 +42,7 @@ class Target:
         return self.host_header or address
 
     @property
-    def name(self) -> str | None:
+    def tls_name(self) -> str | None:
         """The name that TLS asks for, and that a verified certificate must be for.
 
         Without a name, that is the address, which is never sent (RFC 6066 allows no address in SNI).
@@ -97,7 +97,7 @@ def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline
         if context is None:
             return read_response(connection, request_bytes(target), deadline)
         try:
-            with secured(connection, context, target.name, deadline) as encrypted:
+            with secured(connection, context, target.tls_name, deadline) as encrypted:
                 return read_response(encrypted, request_bytes(target), deadline)
         except OtherNames as failure:
             raise NoResponse(f"{failure}{_other_names(target, deadline, stop)}", failure.failure) from failure
@@ -126,7 +126,7 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
 def _other_names(target: Target, deadline: Deadline, stop: Stop) -> str:
     """The names that the certificate is for, if there is time left for a second connection."""
     with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
-        return f" but for {certificate_names(connection, target.name)}"
+        return f" but for {certificate_names(connection, target.tls_name)}"
     return ""
 
 

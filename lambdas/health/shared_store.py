@@ -35,13 +35,13 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     others = [finding.answered.shared for finding in answered if finding.answered.shared != value]
     if value is not None and not others:
         return {"compared": True, "value": value}
-    other, target = others[-1] if others else None, live.check.target
-    lead = f"{check.server} and {live.check.server} do not share what {check.shared_header} names"
+    other, target = others[-1] if others else None, live.check
+    lead = f"{check.server} and {target.server} do not share what {check.shared_header} names"
     if other is None:
         lead = f"{check.shared_header} is missing on the live server"
     raise PreflightFailed(
-        f"{lead}: {check.server} answers {_shown(value)} through the staging address ({check.target.short_url}), "
-        f"{live.check.server} {_shown(other)} through the production address ({target.ip}:{target.port}). {DANGER}"
+        f"{lead}: {check.server} answers {_shown(value)} through the staging address ({check.short_url}), "
+        f"{target.server} {_shown(other)} through the production address ({target.ip}:{target.port}). {DANGER}"
     )
 
 

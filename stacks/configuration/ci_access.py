@@ -4,7 +4,6 @@ The role trusts tokens (OpenID Connect) of one issuer, for one audience, about o
 others. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, cast
 
 from pydantic import Field
@@ -84,14 +83,7 @@ class Oidc(Section):
     provider: Provider = "existing"
 
 
-@dataclass(frozen=True)
-class Trust:
-    """Who may assume the role: the bearer of a token of this issuer, for this audience, about this subject."""
-
-    url: str
-    audience: str
-    subject: str
-    creates_provider: bool
+Issuer = GitHub | GitLab | Oidc
 
 
 class CiAccess(Section):
@@ -102,6 +94,5 @@ class CiAccess(Section):
     oidc: Annotated[Oidc | None, section(Oidc)] = None
 
     @property
-    def trust(self) -> Trust:
-        issuer = self.github or self.gitlab or cast(Oidc, self.oidc)
-        return Trust(issuer.url, issuer.audience, issuer.subject, issuer.provider == "create")
+    def issuer(self) -> Issuer:
+        return self.github or self.gitlab or cast(Oidc, self.oidc)

@@ -36,8 +36,7 @@ NEXT_LOOK = "It looks again five minutes later, and sees then what it did not se
 
 
 def longest_cutover(functions: Functions) -> float:
-    """The seconds of the slowest way through the workflow with the lock held, if every state is as slow as it may be,
-    once.
+    """The seconds of the slowest way through the workflow with the lock held, each state once and as slow as it may be.
 
     An execution that holds its lock for longer is trying again, rolls back, or does not run any more.
     `tests/stacks/test_monitoring.py` finds the slowest way in the graph.

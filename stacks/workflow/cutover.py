@@ -77,8 +77,6 @@ class Workflow(Construct):
         release = ending.release_lock
         rollback = roll_back(self, resources, ending=ending)
 
-        # The states.
-
         describe_addresses = tasks.describe_addresses(
             "Reads the request, looks at both addresses and both servers, and plans.",
             request=jsonata(REQUEST),

@@ -22,8 +22,7 @@ class Ending:
     """`ReleaseLock`, for executions that may hold the lock, then `Notify` and `PutEvent`, for all, then the outcome.
 
     `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
-    the Fail states by their error, with their comment. `about` is JSONata for an object with more keys of what programs
-    are sent.
+    the Fail states by their error, with their comment. `about` is JSONata for an object of more keys for programs.
     """
 
     def __init__(

@@ -1,22 +1,18 @@
 """The JSONata of the workflows: what several states say, said once.
 
-The workflow's variables:
+The workflows' variables; before one is assigned, `$exists` is false for it (docs/decisions/0010):
 
 - `$plan`: what `DescribeAddresses` returned (`Plan.to_json` or `Refusal.to_json` in `lambdas/domain/plan.py`)
 - `$production`, `$staging`: the addresses as they stand now, kept up with every change
 - `$answered`: what the idle server's checks answered, in their order: its identity, for the check of production
 - `$warnings`: in words, what could not be checked
-- `$gap`: what was measured at the production address while the addresses changed (`Gap.to_json` in
-  `lambdas/health/gap.py`), or null
+- `$gap`: what was measured at production while the addresses changed (`GapRecord.until` in `lambdas/health`), or null
 - `$liveChecked`: whether the live server was asked for the expected release; assigned only then
 - `$repaired`: whether this execution has put the staging address on the idle server before the cutover
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause, or "-"
 - `$holder`: the lock's item, while another execution holds it
-- `$interrupted`: what the record of a dead holder of the lock says (`Interrupted` in `lambdas/domain/plan.py`);
-  assigned only when a lock is taken over
-
-A variable that was never assigned is undefined, so `$exists` is false for it (docs/decisions/0010).
+- `$interrupted`: the record of a dead holder (`Interrupted` in `lambdas/domain/plan.py`), if its lock is taken over
 """
 
 import json

@@ -14,6 +14,7 @@ from stacks.workflow.resources import CUTOVER, REPAIR, Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
 from stacks.workflow.state_machine import executions_of
 
+Variables = Mapping[str, Any]
 # The lock's item, as DynamoDB returns it in $states.result; an older one has no private addresses.
 HOLDER = """
     $exists($states.result.Item) ? {
@@ -35,9 +36,6 @@ IN_PROGRESS = """
     "Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution
     & ", since " & $holder.since & ". Nothing was changed. Wait until it ends, or stop it, then start again."
 """
-
-
-Variables = Mapping[str, Any]
 
 
 def put_lock(
@@ -64,12 +62,12 @@ def describe_lock_holder(
     assign: Variables | None = None,
     assign_forgotten: Variables | None = None,
 ) -> tasks.CallAwsService:
-    """Is the execution that holds a lock dead, and can its last call no longer be at work? Returns the first state.
+    """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
 
-    A holder that runs no longer is dead, but a function that it had called may still be at work, for `LAST_CALL`.
-    `execution` is JSONata for its ARN. The states lead to `take_over`, or to `running` if it runs, or to `failed`, each
-    with its variables. The first state sets the variables `assign`, or `assign_forgotten` if Step Functions no longer
-    knows the execution.
+    `execution` is JSONata for the holder's ARN. If it runs, `running` follows; if it has ended, `take_over`, once
+    `LAST_CALL` is over; if Step Functions no longer knows it, `take_over` at once, with the variables
+    `assign_forgotten` in place of `assign`; after an error, `failed`. `running` and `failed` are a state and the
+    variables on the way to it. Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
@@ -116,8 +114,6 @@ def acquire_lock(
         "key": texts({"pair": "{% $plan.pair %}"}),
         "task_timeout": SERVICE_TIMEOUT,
     }
-
-    # The states.
 
     acquire = put_lock(
         scope,

@@ -1,9 +1,8 @@
 """What is published of how an execution ended, once each: to people and programs by the topic, to programs by an event.
 
-A topic's subscribers read what suits them: e-mails and messages a text; queues and functions the outcome as JSON; the
-chat applications of Amazon Q Developer, which subscribe by HTTPS, their own form of a notification.
-Sources: SNS Developer Guide, "Publishing Amazon SNS notifications with platform-specific payloads"; Amazon Q Developer
-in chat applications, "Custom notifications".
+E-mails and messages get a text; queues and functions the outcome as JSON; the chat applications of Amazon Q Developer,
+which subscribe by HTTPS, their own form of a notification. Sources: SNS Developer Guide, "Publishing Amazon SNS
+notifications with platform-specific payloads"; Amazon Q Developer in chat applications, "Custom notifications".
 """
 
 from aws_cdk import aws_sns as sns

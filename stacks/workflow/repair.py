@@ -4,7 +4,6 @@ Step Functions runs no Catch in such an execution, so it can neither roll back n
 it, best effort: if the event is lost, the next execution takes over the dead lock. The workflow `eip-cutover-repair`
 waits until the last call of the execution is over, puts the staging address on the idle server, and releases the lock.
 A repair that is stopped is repaired in the same way.
-Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
 """
 
 from aws_cdk import Duration
@@ -60,8 +59,6 @@ class Repair(Construct):
         about = f'{{"repairs": {DEAD}}}'
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
         release = ending.release_lock
-
-        # The states.
 
         find_lock = tasks.CallAwsService.jsonata(
             self,

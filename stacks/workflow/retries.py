@@ -17,8 +17,6 @@ THROTTLED = ["EC2Throttled", TOO_MANY]
 # As many as the history of an execution has room for, which is 25,000 events: a failed try is three of them.
 # Source: Step Functions Developer Guide, "Service quotas".
 THROTTLED_TRIES = 400
-MAX_DELAY_BEFORE_CHANGES = 5
-MAX_DELAY_DURING_CHANGES = 2
 SERVICE_TIMEOUT_SECONDS = 30
 SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
@@ -30,7 +28,7 @@ def retry_before_changes(task: sfn.TaskStateBase) -> None:
     While throttled, up to 400 more, up to 5 s apart: some 17 minutes. That is seldom enough to leave EC2's limit to
     the executions that are in the middle of their changes.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=MAX_DELAY_BEFORE_CHANGES)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=5)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
@@ -39,7 +37,7 @@ def retry_change(task: sfn.TaskStateBase) -> None:
 
     While throttled, up to 400 more, up to 2 s apart: some 7 minutes. Going back takes as many calls as going on.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=MAX_DELAY_DURING_CHANGES)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
@@ -48,7 +46,7 @@ def retry_rollback(task: sfn.TaskStateBase) -> None:
 
     While throttled, as `retry_change`.
     """
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=MAX_DELAY_DURING_CHANGES)
+    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
     _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
 
 

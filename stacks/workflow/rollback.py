@@ -31,8 +31,6 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     """Returns the first state. It ends `RolledBack` only when both addresses were seen where they belong."""
     tasks = Tasks(scope, resources.functions)
 
-    # The states.
-
     production_moved = sfn.Choice.jsonata(
         scope, "ProductionMoved?", comment="Has this execution begun to move production?"
     )

@@ -1,21 +1,20 @@
 """CI's role: who may assume it, and that it may start and read this workflow and nothing else."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stacks.configuration.ci_access import Trust
+from stacks.configuration.ci_access import GitHub, GitLab, Issuer
 from stacks.configuration.settings import configured
 from tests.stacks.contexts import OIDC
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
 from tests.stacks.synthesis import CONTEXT, resources, template_of
 
 GITHUB = "token.actions.githubusercontent.com"
-EXISTING = Trust(f"https://{GITHUB}", "sts.amazonaws.com", "repo:octo-org/octo-repo:ref:refs/heads/main", False)
-CREATED = Trust("https://gitlab.com", "https://gitlab.com", "project_path:o/w:ref_type:branch:ref:main", True)
+EXISTING = GitHub(repository="octo-org/octo-repo", branch="main")
+CREATED = GitLab(project="o/w", branch="main", provider="create")
 HERE = f"{REGION}:{ACCOUNT}"
 MACHINE = f"arn:aws:states:{HERE}:stateMachine:eip-cutover"
 EXECUTION = f"arn:aws:states:{HERE}:execution:eip-cutover:release-1"
@@ -23,35 +22,41 @@ STACK = f"arn:aws:cloudformation:{HERE}:stack/EipCutover/0a1b"
 PAIRS = f"arn:aws:ssm:{HERE}:parameter/eip-cutover/pairs"
 
 
-def synthesized(folder: Path, trust: Trust | None) -> dict[str, Any]:
-    return template_of(folder, CONTEXT, ci_access=trust)
+def synthesized(folder: Path, issuer: Issuer | None) -> dict[str, Any]:
+    return template_of(folder, CONTEXT, ci_access=issuer)
 
 
 @pytest.mark.parametrize(
-    ("access", "trust"),
+    ("access", "url", "audience", "subject"),
     [
-        ({"github": {"repository": "octo-org/octo-repo", "branch": "main"}}, EXISTING),
-        ({"gitlab": {"project": "o/w", "branch": "main", "provider": "create"}}, CREATED),
+        (
+            {"github": {"repository": "octo-org/octo-repo", "branch": "main"}},
+            f"https://{GITHUB}", "sts.amazonaws.com", "repo:octo-org/octo-repo:ref:refs/heads/main",
+        ),
         (
             {"github": {"repository": "o@1/r@2", "environment": "production EU"}},
-            replace(EXISTING, subject="repo:o@1/r@2:environment:production EU"),
+            f"https://{GITHUB}", "sts.amazonaws.com", "repo:o@1/r@2:environment:production EU",
+        ),
+        (
+            {"gitlab": {"project": "o/w", "branch": "main", "provider": "create"}},
+            "https://gitlab.com", "https://gitlab.com", "project_path:o/w:ref_type:branch:ref:main",
         ),
         (
             {"gitlab": {"project": "o/team/w", "branch": "release/1.x", "url": "https://gitlab.example.com"}},
-            Trust(
-                "https://gitlab.example.com",
-                "https://gitlab.example.com",
-                "project_path:o/team/w:ref_type:branch:ref:release/1.x",
-                False,
-            ),
+            "https://gitlab.example.com", "https://gitlab.example.com",
+            "project_path:o/team/w:ref_type:branch:ref:release/1.x",
         ),
-        ({"oidc": OIDC}, Trust(OIDC["url"], OIDC["audience"], OIDC["subject"], False)),
+        ({"oidc": OIDC}, OIDC["url"], OIDC["audience"], OIDC["subject"]),
     ],
-)
-def test_the_trust_is_written_as_the_ci_system_writes_its_tokens(access: dict[str, Any], trust: Trust) -> None:
+)  # fmt: skip
+def test_the_trust_is_written_as_the_ci_system_writes_its_tokens(
+    access: dict[str, Any], url: str, audience: str, subject: str
+) -> None:
     configured_access = configured((CONTEXT | {"ciAccess": access}).get).ciAccess
     assert configured_access
-    assert configured_access.trust == trust
+    issuer = configured_access.issuer
+    assert (issuer.url, issuer.audience, issuer.subject) == (url, audience, subject)
+    assert issuer.provider == next(iter(access.values())).get("provider", "existing")
 
 
 def role_in(template: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -39,7 +39,7 @@ def example(key: str) -> Any:
 def with_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     access = configured({"pairs": {"web": pair()}, "ciAccess": example("ciAccess")}.get).ciAccess
     assert access
-    return synthesized(tmp_path_factory.mktemp("ci"), access.trust)
+    return synthesized(tmp_path_factory.mktemp("ci"), access.issuer)
 
 
 def test_the_documented_trust_is_that_of_the_documented_configuration(with_access: dict[str, Any]) -> None:

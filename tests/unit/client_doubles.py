@@ -8,13 +8,24 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.account import Account, Pair
+from client.account import Account
+from domain.pair import Pair, Server
 
 BEGAN = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 MACHINE = "arn:aws:states:eu-west-1:111122223333:stateMachine:eip-cutover"
 EXECUTION = MACHINE.replace("stateMachine", "execution")
 OUTPUTS = {"StateMachineArn": MACHINE, "LockTableName": "locks", "PairsPath": "/eip-cutover/pairs"}
-PAIR = Pair("web", "eipalloc-a", "eipalloc-b", {"bittybot": "i-a", "tao": "i-b"})
+INSTANCES = {"bittybot": "i-a", "tao": "i-b"}
+OTHER = {"bittybot": "tao", "tao": "bittybot"}
+
+
+def published(name: str, production: str, staging: str, servers: Mapping[str, str]) -> Pair:
+    """A pair as the stack publishes it: two allocation ids, and instance ids by server name."""
+    first, second = (Server(server, instance_id) for server, instance_id in servers.items())
+    return Pair(name, production, staging, (first, second), health_check=())
+
+
+PAIR = published("web", "eipalloc-a", "eipalloc-b", INSTANCES)
 
 
 def refusal(code: str, message: str = "no", status: int = 400, operation: str = "Something") -> ClientError:
@@ -25,7 +36,7 @@ def refusal(code: str, message: str = "no", status: int = 400, operation: str = 
 def address(server: str | None) -> dict[str, Any]:
     """As an outcome reports it."""
     return {"publicIp": "203.0.113.10", "allocationId": "eipalloc-a", "associationId": server and "eipassoc-a",
-            "server": server, "instanceId": server and PAIR.servers[server], "privateIp": None}  # fmt: skip
+            "server": server, "instanceId": server and INSTANCES[server], "privateIp": None}  # fmt: skip
 
 
 def execution(name: str, status: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
@@ -58,8 +69,8 @@ def task_output(payload: object) -> str:
 
 def planned(live: str, pair: str = "web") -> list[dict[str, Any]]:
     """The history of an execution that has planned."""
-    plan = {"pair": pair, "live": {"name": live}, "idle": {"name": PAIR.other(live)}, "reason": "it was asked for",
-            "production": address(live), "staging": address(PAIR.other(live))}  # fmt: skip
+    plan = {"pair": pair, "live": {"name": live}, "idle": {"name": OTHER[live]}, "reason": "it was asked for",
+            "production": address(live), "staging": address(OTHER[live])}  # fmt: skip
     return [
         event(1, "ExecutionStarted", input="{}"),
         event(2, "TaskStateEntered", name="DescribeAddresses"),
@@ -118,9 +129,12 @@ def session(**services: Service) -> Any:
 
 def parameter_store(*pairs: Pair) -> Service:
     """With these pairs, a page each."""
-    values = {pair.name: {key: getattr(pair, key) for key in ("production", "staging", "servers")} for pair in pairs}
-    path = OUTPUTS["PairsPath"]
-    parameters = [{"Name": f"{path}/{name}", "Value": json.dumps(value)} for name, value in values.items()]
+
+    def value(pair: Pair) -> str:
+        servers = {server.name: server.instance_id for server in pair.servers}
+        return json.dumps({"production": pair.production, "staging": pair.staging, "servers": servers})
+
+    parameters = [{"Name": f"{OUTPUTS['PairsPath']}/{pair.name}", "Value": value(pair)} for pair in pairs]
     return Service(get_parameters_by_path=[{"Parameters": [parameter]} for parameter in parameters])
 
 
@@ -135,13 +149,13 @@ def account(
     described = {each["executionArn"]: each for each in executions}
 
     def on(allocation: str, server: str | None) -> dict[str, Any]:
-        place = {"InstanceId": PAIR.servers[server], "AssociationId": "eipassoc-x"} if server else {}
+        place = {"InstanceId": INSTANCES[server], "AssociationId": "eipassoc-x"} if server else {}
         return {"AllocationId": allocation, "PublicIp": "203.0.113.10", **place}
 
     def history(executionArn: str, **_: object) -> dict[str, Any]:  # noqa: N803
         return {"events": (histories or {}).get(executionArn.rsplit(":", 1)[-1], [])[::-1]}
 
-    addresses = [on(PAIR.production, live), on(PAIR.staging, PAIR.other(live) if live else None)]
+    addresses = [on(PAIR.production, live), on(PAIR.staging, OTHER[live] if live else None)]
     known = {
         "stepfunctions": Service(
             list_executions={"executions": list(executions)},

@@ -6,9 +6,20 @@ from typing import Any
 
 import pytest
 
-from client.account import Account, Pair, moment_of
+from client.account import Account, moment_of
 from client.errors import NotAnExecution, Problem, sentence
-from tests.unit.client_doubles import EXECUTION, MACHINE, OUTPUTS, Service, event, execution, refusal, session
+from tests.unit.client_doubles import (
+    EXECUTION,
+    INSTANCES,
+    MACHINE,
+    OUTPUTS,
+    Service,
+    event,
+    execution,
+    published,
+    refusal,
+    session,
+)
 
 
 def account(**services: Service) -> Account:
@@ -31,7 +42,7 @@ def test_of_a_long_history_only_the_pages_with_new_events_are_read(after: int, p
 
 
 def test_two_hundred_pairs_are_two_calls_to_ec2_and_an_address_that_does_not_exist_fails_none() -> None:
-    pairs = [Pair(f"pair-{n}", f"eipalloc-p{n}", f"eipalloc-s{n}", {}) for n in range(200)]
+    pairs = [published(f"pair-{n}", f"eipalloc-p{n}", f"eipalloc-s{n}", INSTANCES) for n in range(200)]
 
     def describe(*, Filters: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         assert len(Filters[0]["Values"]) <= 200

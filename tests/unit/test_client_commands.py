@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from client.account import Pair
 from client.commands import main
 from client.status import standings
 from tests.unit.client_doubles import (
@@ -21,6 +20,7 @@ from tests.unit.client_doubles import (
     execution,
     parameter_store,
     planned,
+    published,
     refusal,
     session,
 )
@@ -138,7 +138,7 @@ def test_history_says_who_started_an_execution_or_why_that_is_unknown(capsys: Ca
 
 
 TWO_PAIRS = [
-    Pair(name, f"eipalloc-{name}-p", f"eipalloc-{name}-s", {"a": f"i-{name}-a", "b": f"i-{name}-b"})
+    published(name, f"eipalloc-{name}-p", f"eipalloc-{name}-s", {"a": f"i-{name}-a", "b": f"i-{name}-b"})
     for name in ("web", "shop")
 ]
 

@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from client.account import Pair
 from client.errors import Problem
 from client.rollback_target import rollback_target
-from tests.unit.client_doubles import PAIR, account, cut_over, event, execution, planned
+from tests.unit.client_doubles import PAIR, account, cut_over, event, execution, planned, published
 
-OTHER = Pair("shop", "eipalloc-c", "eipalloc-d", {"one": "i-c", "two": "i-d"})
+SHOP = published("shop", "eipalloc-c", "eipalloc-d", {"one": "i-c", "two": "i-d"})
 TO_TAO, TO_BITTYBOT = cut_over("release-1", "bittybot", "tao"), cut_over("release-1", "tao", "bittybot")
 BACK = cut_over("rollback-1", "tao", "bittybot")
 
@@ -74,7 +73,7 @@ def test_an_execution_that_was_cut_short_counts_if_it_had_moved_production(cut_s
 def test_the_cutovers_of_another_pair_do_not_count_and_then_a_server_must_be_named() -> None:
     shop = cut_over("shop-1", "bittybot", "tao", pair="shop")
     with pytest.raises(Problem, match=r"No cutover of web is on record.*start --server NAME"):
-        rollback_target(account(shop, live="tao", pairs=[PAIR, OTHER]), PAIR)
+        rollback_target(account(shop, live="tao", pairs=[PAIR, SHOP]), PAIR)
 
 
 def test_with_production_on_no_server_it_is_unclear_what_to_go_back_from() -> None:

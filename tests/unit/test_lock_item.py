@@ -13,7 +13,7 @@ from domain.lock import Lock
         ({"pair": "web", "execution": "arn", "since": "2026-02-01T09:30:00.000Z", "server": "tao"},
          Lock("web", "arn", "2026-02-01T09:30:00.000Z", "tao")),
         ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "gap": "{}"},
-         Lock("web", "arn", "x", "tao", gap="{}")),
+         Lock("web", "arn", "x", "tao")),
         ({"pair": "web", "comment": "by hand"}, Lock("web", "", "", "")),
     ],
     ids=["held", "with a gap", "by hand"],

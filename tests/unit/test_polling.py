@@ -43,7 +43,7 @@ def looped(
     starts: list[float] = []
 
     def probe(target: Target, stop: Stop) -> Probe:
-        assert (target, stop) == (check.target, passing)
+        assert (target, stop) == (check, passing)
         starts.append(passing.now - 1000)
         outcome = result(len(starts) - 1)
         passing.now += outcome.milliseconds / 1000
