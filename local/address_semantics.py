@@ -13,7 +13,7 @@ only after a call has returned, so what is returned here are copies made under t
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,10 +98,11 @@ def allocation_of(backend: Any, parameters: Mapping[str, str]) -> str | None:
     return None
 
 
-def descriptions(backend: Any) -> dict[str, dict[str, Any]]:
-    """All addresses as DescribeAddresses shows them now, by allocation id."""
+def descriptions(backend: Any, ids: Container[str] | None = None) -> dict[str, dict[str, Any]]:
+    """All addresses, or those, as DescribeAddresses shows them now, by allocation id."""
     with LOCK:
-        return {address.allocation_id: _described(address) for address in backend.addresses}
+        asked = [address for address in backend.addresses if ids is None or address.allocation_id in ids]
+        return {address.allocation_id: _described(address) for address in asked}
 
 
 @contextmanager

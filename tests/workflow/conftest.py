@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import EC2Calls, watched
-from tests.workflow.engine import corrected_engine
+from tests.workflow.engine import BINDINGS, REGION, corrected_engine
 from tests.workflow.web import Web
 
 # What is to be told of the fault matrix.
@@ -34,7 +36,10 @@ def account(template: dict[str, Any]) -> Iterator[Account]:
 
 @pytest.fixture
 def aws(account: Account, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """Production on bittybot, staging on tao, both well."""
+    """Production on bittybot, staging on tao, both well; nothing is left of the tests before."""
+    backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
+    for left in (backend.addresses, backend.reservations, BINDINGS):
+        left.clear()
     aws = Aws(account, tmp_path, monkeypatch, (web.production_ip, web.staging_ip))
     aws.configure(port=web.port)
     web.serve(aws)

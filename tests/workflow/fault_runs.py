@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -119,34 +118,29 @@ def other(server: str) -> str:
 def run_all(cases: Sequence[Case], template: dict[str, Any]) -> dict[str, Result]:
     """What came of each case, by its name."""
     workers = min(os.cpu_count() or 1, len(cases))
-    with ProcessPoolExecutor(workers, get_context("spawn"), _quiet, (template,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (template,)) as pool:
         results = pool.map(_run, cases, chunksize=CASES_AT_A_TIME)
         return {str(case): result for case, result in zip(cases, results, strict=True)}
 
 
 # In a process of the pool.
-_TEMPLATES: list[dict[str, Any]] = []
+_MATRIX: list[Matrix] = []
 
 
-def _quiet(template: dict[str, Any]) -> None:
+def _prepare(template: dict[str, Any]) -> None:
+    """If this fails, the pool ends, and with it the test: no case is run in vain."""
     os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"
     logging.disable(logging.CRITICAL)
-    _TEMPLATES.append(template)
-
-
-@cache
-def _matrix() -> Matrix:
     stack = ExitStack()
     web = stack.enter_context(Web())
     stack.enter_context(corrected_engine())
     atexit.register(stack.close)
-    matrix = Matrix(Account(_TEMPLATES[0], throttled_tries=FEWEST_THROTTLED_TRIES), web, stack)
+    _MATRIX.append(Matrix(Account(template, throttled_tries=FEWEST_THROTTLED_TRIES), web, stack))
     gc.freeze()  # what is there now stays, and need not be looked through again and again
-    return matrix
 
 
 def _run(case: Case) -> Result:
     try:
-        return _matrix().run(case)
+        return _MATRIX[0].run(case)
     except Exception:  # the next case must not be lost with this one
         return Result(["the case itself fails"], [traceback.format_exc()])
