@@ -17,6 +17,17 @@ from tests.workflow.web import Web
 MATRIX = pytest.StashKey[str]()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if MATRIX in session.config.stash and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["matrix"] = session.config.stash[MATRIX]
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker of xdist has to tell reaches the terminal."""
+    if told := getattr(node, "workeroutput", {}).get("matrix"):
+        node.config.stash[MATRIX] = told
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if MATRIX in config.stash:
         terminalreporter.write_line(config.stash[MATRIX])

@@ -59,7 +59,7 @@ class Matrix:
         aws, web, idle = self.aws, self.web, other(live)
         aws.renew()
         aws.place(production=live, staging=idle if way.staging_on_a_server else None)
-        aws.configure(port=web.port, **health_check)
+        aws.configure(port=web.port, **{"timeoutSeconds": 10, **health_check})
         web.serve(aws)
         web.behaviour[idle] = way.new_release
         with watched(aws.production, aws.staging) as calls:
@@ -129,6 +129,7 @@ _MATRIX: list[Matrix] = []
 
 def _prepare(template: dict[str, Any]) -> None:
     """If this fails, the pool ends, and with it the test: no case is run in vain."""
+    os.nice(10)  # it takes what the tests beside it leave, of which some look at the clock
     os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"
     logging.disable(logging.CRITICAL)
     stack = ExitStack()

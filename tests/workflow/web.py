@@ -1,6 +1,5 @@
 """Two web servers behind two addresses, for executions in this process: real HTTP, answered as the holder is."""
 
-import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,11 +42,8 @@ class Web:
         self.gates = {"production": threading.Event(), "staging": threading.Event()}
         self.waiting = {"production": 0, "staging": 0}
         self._aws: Aws | None = None
-        self.port = _free_port(self.production_ip, self.staging_ip)
-        self._servers = [
-            _Server((ip, self.port), self._handler(name))
-            for name, ip in (("production", self.production_ip), ("staging", self.staging_ip))
-        ]
+        self._servers = self._listen()
+        self.port: int = self._servers[0].server_address[1]
 
     def __enter__(self) -> Self:
         for server in self._servers:
@@ -69,6 +65,16 @@ class Web:
     def open_gates(self) -> None:
         for gate in self.gates.values():
             gate.set()
+
+    def _listen(self) -> list[_Server]:
+        """One server for each address, on one port."""
+        while True:
+            production = _Server((self.production_ip, 0), self._handler("production"))
+            try:
+                address = self.staging_ip, production.server_address[1]
+                return [production, _Server(address, self._handler("staging"))]
+            except OSError:  # somebody else has that port of the other address
+                production.server_close()
 
     def _handler(self, name: str) -> type[BaseHTTPRequestHandler]:
         web = self
@@ -92,15 +98,3 @@ class Web:
                 pass
 
         return Handler
-
-
-def _free_port(*ips: str) -> int:
-    while True:
-        with socket.create_server((ips[0], 0)) as first:
-            port: int = first.getsockname()[1]
-            try:
-                for ip in ips[1:]:
-                    socket.create_server((ip, port)).close()
-            except OSError:
-                continue
-            return port
