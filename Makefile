@@ -5,8 +5,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CDK := node_modules/.bin/cdk
-# The fault matrix runs in processes of its own, behind the others; of three workers, one only waits for it.
-LONGEST_FIRST := tests/workflow/test_fault_matrix.py tests/local tests/workflow tests/stacks tests/unit
+# The fault matrix runs in processes of its own, behind the others: of three workers, one only waits for it. A worker keeps
+# this order; in tests/stacks and tests/unit, moto's `mock_aws` resets the local AWS of the same process.
+IN_ORDER := tests/workflow/test_fault_matrix.py tests/workflow tests/local/test_runbook.py tests/local tests/stacks tests/unit
 # The CDK is tested with Node 22 and later, and works with 20, which it says at length.
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
@@ -23,7 +24,7 @@ aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
 	@$(BIN)/python -m local.console
 
 test: setup ## Every test
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(IN_ORDER)
 
 check: setup ## What CI runs: format, lint, types, the picture, and every test
 	$(BIN)/ruff format --check .

@@ -122,11 +122,13 @@ def cases() -> Iterator[Case]:
 
 
 def under_test(way: Way, calls: list[Call]) -> list[Call]:
-    """Of a way that leads into the rollback, the calls from there on; of the others all."""
-    if not way.rolls_back:
-        return calls
-    begins = next((index for index, call in enumerate(calls) if call.state in ROLLBACK_BEGINS))
-    return calls[begins:]
+    """The calls that no other way has: of a rollback those from its first on; of a repair those up to its last, since
+    what follows is a cutover; of a cutover all."""
+    if way.rolls_back:
+        return calls[next(index for index, call in enumerate(calls) if call.state in ROLLBACK_BEGINS) :]
+    if not way.staging_on_a_server:
+        return calls[: max(index for index, call in enumerate(calls) if call.state == "RepairStaging") + 1]
+    return calls
 
 
 def faults_of(call: Call, way: Way) -> list[Fault]:
