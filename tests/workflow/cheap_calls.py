@@ -23,7 +23,7 @@ from local.address_semantics import descriptions
 KEYS: dict[tuple[object, ...], list[str]] = {}
 A_FUNCTION = "a function"  # what the engine has in place of one
 sign = RequestSigner.sign
-make_request = BaseClient._make_request
+make_request = BaseClient._make_request  # type: ignore[attr-defined]
 possible_keys = XFormedAttributePicker.get_possible_keys
 
 
