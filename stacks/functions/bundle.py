@@ -1,11 +1,13 @@
 """The one asset of the functions: `lambdas/`, its dependencies, and the configured pairs."""
 
+import contextlib
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ class _Bundling:
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
         """Fills the asset; True tells the CDK that Docker is not needed. A failure is raised, never left to Docker."""
         output = Path(output_dir)
-        shutil.copytree(_dependencies(), output, dirs_exist_ok=True)
+        shutil.copytree(dependencies(), output, dirs_exist_ok=True)
         for module in _modules():
             copied = output / module.relative_to(SOURCE)
             copied.parent.mkdir(exist_ok=True)
@@ -64,18 +66,24 @@ class _Bundling:
         return True
 
 
-def _dependencies() -> Path:
+def _install(target: Path) -> None:
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    subprocess.run(  # noqa: S603  # our own command line
+        [*install, *FOR_LAMBDA, "--target", str(target), "--requirement", str(REQUIREMENTS)], check=True
+    )
+    for unused in [path for pattern in UNUSED for path in target.glob(pattern)]:
+        shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
+
+
+def dependencies(kept: Path = DEPENDENCIES, install: Callable[[Path], object] = _install) -> Path:
     """The installed requirements of the functions without UNUSED, kept from one synthesis to the next."""
     how = repr((FOR_LAMBDA, UNUSED)).encode()
-    folder = DEPENDENCIES / hashlib.sha256(REQUIREMENTS.read_bytes() + how).hexdigest()[:16]
+    folder = kept / hashlib.sha256(REQUIREMENTS.read_bytes() + how).hexdigest()[:16]
     if not folder.exists():
-        unfinished = folder.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        subprocess.run(  # noqa: S603  # our own command line
-            [*install, *FOR_LAMBDA, "--target", str(unfinished), "--requirement", str(REQUIREMENTS)], check=True
-        )
-        for unused in [path for pattern in UNUSED for path in unfinished.glob(pattern)]:
-            shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
-        unfinished.rename(folder)
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept) as temporary:
+            installed = Path(temporary, "installed")
+            install(installed)
+            with contextlib.suppress(OSError):  # of several syntheses at once, the first is as good as this one
+                installed.rename(folder)
     return folder

@@ -5,11 +5,13 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from stacks.functions.bundle import SOURCE
+from stacks.functions.bundle import SOURCE, dependencies
 
 HANDLERS = sorted(path.stem for path in SOURCE.glob("*.py"))
 # boto3 and what it needs: Lambda's Python has them.
@@ -77,3 +79,20 @@ def test_the_asset_has_the_configured_pairs(asset: Path) -> None:
 
 def test_what_is_uploaded_is_smaller_than_a_megabyte(asset: Path, tmp_path: Path) -> None:
     assert Path(shutil.make_archive(str(tmp_path / "asset"), "zip", asset)).stat().st_size < 1_000_000
+
+
+def test_syntheses_at_once_install_the_dependencies_without_a_conflict(tmp_path: Path) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def install(target: Path) -> None:
+        target.mkdir()
+        (target / "package.py").touch()
+        both.wait()
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: dependencies(tmp_path, install), range(2))
+    assert (
+        first == second == dependencies(tmp_path, install=lambda _: pytest.fail("installed again"))
+    )  # the third installs nothing
+    assert [path.name for path in first.iterdir()] == ["package.py"]
+    assert list(tmp_path.iterdir()) == [first]
