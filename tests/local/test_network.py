@@ -188,10 +188,10 @@ def test_a_machine_without_the_loopback_addresses_gets_the_commands_that_add_the
         require_addresses(["127.0.0.1", "192.0.2.1"])  # the second is nobody's, by RFC 5737
 
 
-def test_the_port_of_an_address_on_no_server_is_nobody_elses(held: Held) -> None:
+def test_the_port_of_an_address_on_no_server_belongs_to_no_one_else(held: Held) -> None:
     for _ in range(2):
         held.by(None)
-        with pytest.raises(OSError, match="in use"), socket.socket() as somebody:
-            somebody.bind((PRODUCTION, held.network.port))
+        with pytest.raises(OSError, match="in use"), socket.socket() as another:
+            another.bind((PRODUCTION, held.network.port))
         held.by("tao")
         assert held.answering() == "tao"

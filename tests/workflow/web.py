@@ -73,7 +73,7 @@ class Web:
             try:
                 address = self.staging_ip, production.server_address[1]
                 return [production, _Server(address, self._handler("staging"))]
-            except OSError:  # somebody else has that port of the other address
+            except OSError:  # someone else has that port of the other address
                 production.server_close()
 
     def _handler(self, name: str) -> type[BaseHTTPRequestHandler]:
