@@ -91,3 +91,11 @@ def test_a_function_is_no_result(aws: Aws) -> None:
     execution = run(aws, {"Type": "Pass", "Output": "{% function($x) { $x } %}", "End": True})
     assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")
     assert "unsupported result type" in str(execution.cause)
+
+
+def test_a_look_at_known_addresses_shows_what_moto_answers(aws: Aws) -> None:
+    """The look by ids is made without HTTP; the one by a filter is moto's own answer."""
+    aws.disassociate(aws.staging)
+    ids = [aws.production, aws.staging]
+    by_filter = aws.ec2.describe_addresses(Filters=[{"Name": "allocation-id", "Values": ids}])
+    assert aws.ec2.describe_addresses(AllocationIds=ids)["Addresses"] == by_filter["Addresses"]
