@@ -56,12 +56,24 @@ def retry_service(task: sfn.TaskStateBase) -> None:
     _retry(task, ["States.ALL"], max_attempts=4, max_delay=5)
 
 
-def _retry(task: sfn.TaskStateBase, errors: list[str], *, max_attempts: int, max_delay: int) -> None:
+def retry_unknown(task: sfn.TaskStateBase, error: str) -> None:
+    """What a service does not know yet: 7 more tries within 45 s."""
+    _retry(task, [error], max_attempts=7, max_delay=10, jitter=sfn.JitterType.NONE)
+
+
+def _retry(
+    task: sfn.TaskStateBase,
+    errors: list[str],
+    *,
+    max_attempts: int,
+    max_delay: int,
+    jitter: sfn.JitterType = sfn.JitterType.FULL,
+) -> None:
     task.add_retry(
         errors=errors,
         interval=Duration.seconds(1),
         backoff_rate=2,
         max_attempts=max_attempts,
         max_delay=Duration.seconds(max_delay),
-        jitter_strategy=sfn.JitterType.FULL,
+        jitter_strategy=jitter,
     )
