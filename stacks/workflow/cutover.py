@@ -201,7 +201,10 @@ class Workflow(Construct):
             self,
             "Preflight",
             comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
-            assign={name: f"{{% $states.result[0].{name} %}}" for name in ("answered", "warnings")},
+            assign={
+                "answered": "{% $states.result[0].answered %}",
+                "warnings": "{% $append($plan.warnings, $states.result[0].warnings) %}",
+            },
         ).branch(
             tasks.health_check_staging(
                 "HealthCheckStaging", "Does the idle server answer through the staging address?"
