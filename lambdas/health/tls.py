@@ -112,7 +112,7 @@ def seen_again(failure: WrongCertificate, connection: socket.socket, name: str |
     begins, ends = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
     now = time.time()
     if begins <= now <= ends:
-        above = f"one above the server's own (its issuer or a CA) {TIMES[failure.code]}; the server's own is up to date"
+        above = f"the one above the server's (an intermediate or a CA) {TIMES[failure.code]}; the server's own is good"
         return NoResponse(f"certificate: {above}", "issuer")
     return NoResponse(f"certificate: it {TIMES[9 if now < begins else 10]}", "certificate")
 

@@ -82,7 +82,7 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
         (CHECK, Probe(400, 5, body=b"Bad Host", headers={"content-type": "text/html"}),
          "configure hostHeader. The answer is 8 bytes of text/html."),
         (check(protocol="HTTPS"), failed("old tls", "TLS: old"), "needs TLS 1.2 or 1.3 with secure renegotiation"),
-        (check(protocol="HTTPS"), failed("issuer", "certificate: one above the server's own"),
+        (check(protocol="HTTPS"), failed("issuer", "certificate: the one above the server's"),
          "Replace the certificates that the web server on tao sends after its own"),
         (CHECK, Probe(400, 5), "Host header is 203.0.113.11; if it needs a name, configure hostHeader."),
         (check(hostHeader="www.example.com"), Probe(404, 5), "accepts a request whose Host header is www.example.com."),

@@ -98,7 +98,7 @@ def test_if_it_is_not_the_servers_own_certificate_that_is_out_of_date_the_probe_
     times: tuple[float, float], wrong: str, ca: Authority
 ) -> None:
     probe = asked_of(over_tls(ca.certified_below(times, WWW), answering(OK)), 2, protocol="HTTPS", host_header=WWW)
-    above = f"one above the server's own (its issuer or a CA) {wrong}; the server's own is up to date"
+    above = f"the one above the server's (an intermediate or a CA) {wrong}; the server's own is good"
     assert (probe.status, probe.failure, probe.error) == (None, "issuer", f"certificate: {above}")
 
 
