@@ -3,6 +3,7 @@
 import contextlib
 import io
 import ipaddress
+import os
 import re
 import shlex
 import signal
@@ -10,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -219,6 +221,9 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
 
 def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = None) -> int:
     """Run a command. Returns its exit code. Tests give a `session`; the default is boto3's own."""
+    # Python has no stream for a file that is closed (`>&-`).
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
