@@ -161,8 +161,8 @@ class Account:
     def delete_lock(self, lock: Lock) -> bool:
         """Delete this lock if the same execution still holds it. Returns whether it did."""
         item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": lock.pair}}}
-        held = {"ConditionExpression": "execution = :holder"}
-        held |= {"ExpressionAttributeValues": {":holder": {"S": lock.execution}}}
+        holder = {":holder": {"S": lock.execution}}
+        held: Any = {"ConditionExpression": "execution = :holder", "ExpressionAttributeValues": holder}
         try:
             self._call("dynamodb", "delete_item", **item, **held)
         except ClientError as error:

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import ipaddress
-import os
 import re
 import shlex
 import signal
@@ -11,7 +10,6 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -65,11 +63,13 @@ class Report:
     def of(self, result: Result) -> int:
         """Print the result. Returns the exit code."""
         code = result.exit_code(detailed=self.detailed)
-        with contextlib.suppress(OutputClosed):  # the execution has ended: how, is worth more
+        try:
             if self.as_json:
                 _json({**result.to_json(), "exitCode": code})
             else:
                 self.progress.table(result.summary(), "bold green" if result.succeeded else "bold red")
+        except OutputClosed:
+            return _failed(f"cutover.py: {plain(result.outcome)}; the rest cannot be written.", code)
         return code
 
 
@@ -222,8 +222,7 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
 def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = None) -> int:
     """Run a command. Returns its exit code. Tests give a `session`; the default is boto3's own."""
     # Python has no stream for a file that is closed (`>&-`).
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -121,6 +121,19 @@ def test_a_reader_that_stops_reading_stops_nothing_either(
     assert "cutover.py watch x\n" in err
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_without_a_place_for_its_result_a_command_has_the_exit_code_of_the_execution(
+    is_open: bool, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream if is_open else None)
+        failed = states(execution("x", "FAILED", error="RolledBack"))
+        assert main(["watch", "x", "--json"], session=session(stepfunctions=failed)) == 15
+    assert ("cutover.py: RolledBack; the rest cannot be written.\n" in capsys.readouterr().err) == is_open
+
+
 COMMANDS_TO_CI = "::error::a ##[error]b ##vso[task.complete result=Failed;]c"
 
 
