@@ -37,7 +37,7 @@ DONE = {"outcome": "CUT_OVER", "isLive": "tao", "execution": "arn:aws:states:eu-
 @dataclass
 class Ran:
     code: int
-    log: str
+    log: str  # standard error first, as the runner may read it
     words: list[str] | None
     outputs: dict[str, str]
 
@@ -69,8 +69,7 @@ def shell(script: str, checkout: Checkout, **environment: str) -> subprocess.Com
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
         env=checkout.environment | environment,
         cwd=checkout.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         check=False,
     )
@@ -100,7 +99,7 @@ def cut_over(tmp_path: Path, checkout: Checkout) -> Any:
         lines = [line.partition("=") for line in output.read_text().splitlines()]
         assert len({key for key, _, _ in lines}) == len(lines)
         received = json.loads(words.read_text()) if words.exists() else None
-        return Ran(ended.returncode, ended.stdout, received, {key: value for key, _, value in lines})
+        return Ran(ended.returncode, ended.stderr + ended.stdout, received, {key: value for key, _, value in lines})
 
     return run
 
@@ -207,7 +206,7 @@ def test_the_installation_imports_nothing_from_the_callers_checkout(tmp_path: Pa
     (tmp_path / "requirements.txt").write_text("\n".join(f"{name}==1" for name in (*packages, "constructs")))
     pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "GITHUB_ACTION_PATH": str(tmp_path)}
     ended = shell(STEPS["Install the client"]["run"], checkout, **pip)
-    assert ended.returncode == 0, ended.stdout
+    assert ended.returncode == 0, ended.stderr
     assert not checkout.imported
     python = str(tmp_path / "eip-cutover" / "bin" / "python")
     subprocess.run([python, "-I", "-c", f"import {', '.join(packages)}"], check=True)
@@ -283,7 +282,7 @@ def test_every_action_that_is_used_is_pinned_by_its_full_commit_with_its_version
 
 def test_the_client_has_every_option_and_imports_nothing_from_the_callers_checkout(checkout: Checkout) -> None:
     ended = shell(f"{sys.executable} -I {CLIENT} start --help", checkout)
-    assert (ended.returncode, checkout.imported) == (0, []), ended.stdout
+    assert (ended.returncode, checkout.imported) == (0, []), ended.stderr
     options = re.findall("--[a-z-]+", ended.stdout)
     assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--dry-run"} <= set(options)
     pinned = re.findall(r"^(\w+)==", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
