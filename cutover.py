@@ -8,7 +8,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - so this file is written for any 
 
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent / "lambdas"))  # the home of `domain`, which functions and client share
+HERE = Path(__file__).parent
+# The folder of `client`, which `python -I` leaves out, and that of `domain`, which functions and client share.
+sys.path += [str(HERE), str(HERE / "lambdas")]
 
 if __name__ == "__main__":
     try:

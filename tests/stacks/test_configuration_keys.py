@@ -109,6 +109,8 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
         ["octo-org/*", "*", "octo", "octo@1/repo", "octo/repo:ref:refs/heads/main"],
     ),
     "ciAccess.github.branch": ("one branch", ["*", "${aws:x}", "main\n"]),
+    "ciAccess.github.repositoryId": ("the repository's number, as a text", [456789, "", "*", "octo-repo", "1\n"]),
+    "ciAccess.github.workflow": ("one workflow", ["", "*", "Release?", "${aws:x}", "Release\n", "é"]),
     "ciAccess.github.audience": ('no "*"', ["*"]),
     "ciAccess.github.provider": ('"existing", if the account has a provider', ["new"]),
     "ciAccess.gitlab.project": ('"group/name"', ["octo", "octo/*"]),

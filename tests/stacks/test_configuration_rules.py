@@ -151,11 +151,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "neither branch nor environment": (
         {"pairs": {"web": pair()}, "ciAccess": {"github": {"repository": "o/r"}}}, "ciAccess.github", "none of them",
-        "exactly one of branch, environment",
-    ),
-    "branch and environment": (
-        {"pairs": {"web": pair()}, "ciAccess": {"github": GITHUB | {"environment": "production"}}}, "ciAccess.github",
-        '"branch" and "environment"', "exactly one of branch, environment",
+        "branch, environment or both",
     ),
     "a pipeline of an unknown pair": (
         pipeline(pair="wbe"), "pipeline.pair", '"wbe"', 'a configured pair: "web" or "api"',
