@@ -40,7 +40,7 @@ def fit(scope: Construct, resources: Iterable[str]) -> bool:
 
 
 def allow(role: iam.IRole | None, action: str, resources: Iterable[str]) -> None:
-    assert role is not None  # noqa: S101  # all roles are of this stack
+    assert isinstance(role, iam.Role)  # noqa: S101  # all roles are of this stack
     arn = partial(Stack.of(role).format_arn, service="ec2")
     for number, portion in enumerate(portions(role, resources)):
         statement = iam.PolicyStatement(actions=[action], resources=[arn(resource=resource) for resource in portion])
