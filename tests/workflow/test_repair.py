@@ -165,7 +165,7 @@ def test_staging_that_an_execution_took_off_stays_on_when_the_next_one_fails(aws
     with stopping_before("ReassociateProduction"):
         arn = aws.start({})
         aws.until(lambda: aws.status(arn) != "RUNNING")
-    assert aws.places == ("bittybot", None)
+    assert aws.holder(aws.staging) is None
     web.behaviour["tao"] = sick
     assert aws.execute({}).outcome == "StagingUnhealthy"
     assert (aws.places, aws.locks) == (("bittybot", "tao"), [])
