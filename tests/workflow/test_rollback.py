@@ -179,5 +179,6 @@ def test_production_that_our_call_displaced_goes_back_at_once(
     execution = aws.execute({"serverName": "tao"})
     assert execution.outcome == outcome, execution.cause
     assert "Someone else moved the production address" in str(execution.cause)
+    assert "not touched" not in str(execution.cause)
     assert aws.places == ("bittybot", "tao")
     assert aws.locks == []
