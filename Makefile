@@ -56,8 +56,8 @@ synth: setup ## Synthesizes the stack into cdk.out
 bootstrap: setup ## Prepares an AWS account and Region for the CDK, once
 	$(CDK) bootstrap
 
-deploy: setup ## Deploys what cdk.json says to the AWS account of your credentials
-	$(CDK) deploy --all
+deploy: setup ## Deploys what cdk.json says; asks about permissions, unless ARGS="--require-approval never", as in CI
+	$(CDK) deploy --all $(ARGS)
 
 clean: ## Removes everything that make made
 	rm -rf .venv node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis

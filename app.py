@@ -19,19 +19,19 @@ from stacks.pipeline.pipeline_stack import PipelineStack
 app = cdk.App()
 try:
     settings = configured(app.node.try_get_context, Path(__file__).with_name("cdk.json"))
+    env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
+    cutover = CutoverStack(
+        app,
+        "EipCutover",
+        pairs=settings.pairs,
+        vpc=settings.vpc,
+        emails=settings.notifications.emails if settings.notifications else (),
+        ci_access=settings.ciAccess.issuer if settings.ciAccess else None,
+        description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
+        env=env,
+    )
 except InvalidConfiguration as error:
     sys.exit(str(error))
-env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
-cutover = CutoverStack(
-    app,
-    "EipCutover",
-    pairs=settings.pairs,
-    vpc=settings.vpc,
-    emails=settings.notifications.emails if settings.notifications else (),
-    ci_access=settings.ciAccess.issuer if settings.ciAccess else None,
-    description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
-    env=env,
-)
 if settings.pipeline:
     PipelineStack(
         app,

@@ -1,6 +1,7 @@
 """The one door to AWS. The outputs of the stack name everything else; only the pages that are needed are read."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from client.errors import NotAnExecution, Problem, UnknownExecution, code_of
+from client.errors import NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
 from client.text import JsonObject, parsed, plain
 from domain.lock import Lock
 from domain.pair import Pair, Server
@@ -29,17 +30,29 @@ class Account:
 
     def __init__(self, session: boto3.Session | None = None, *, stack: str = STACK) -> None:
         self.stack_name = stack
-        sdk: Any = session or boto3.Session()
-        self.client: Callable[[str], Any] = cache(lambda service: sdk.client(service, config=CONFIG))
+        with unusable_settings():
+            # As the AWS CLI v2 does; boto3 reads AWS_DEFAULT_REGION only.
+            sdk: Any = session or boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+        self._client: Callable[[str], Any] = cache(lambda service: sdk.client(service, config=CONFIG))
 
     @property
     def region(self) -> str:
-        return str(self.client("stepfunctions").meta.region_name)
+        with unusable_settings():
+            return str(self._client("stepfunctions").meta.region_name)
+
+    def _call(self, service: str, operation: str, **parameters: Any) -> Any:
+        with unusable_settings():
+            return getattr(self._client(service), operation)(**parameters)
+
+    def pages(self, service: str, operation: str, **parameters: Any) -> Iterator[Any]:
+        """The answers of an operation, page by page as they are asked for."""
+        with unusable_settings():
+            yield from self._client(service).get_paginator(operation).paginate(**parameters)
 
     @cached_property
     def _outputs(self) -> dict[str, str]:
         try:
-            (stack,) = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
+            (stack,) = self._call("cloudformation", "describe_stacks", StackName=self.stack_name)["Stacks"]
         except ClientError as error:
             if code_of(error) != "ValidationError":
                 raise
@@ -58,8 +71,7 @@ class Account:
         return self._outputs[key]
 
     def _all(self, service: str, operation: str, result: str, **parameters: Any) -> Iterator[Any]:
-        """The results of an operation, page by page as they are asked for."""
-        for page in self.client(service).get_paginator(operation).paginate(**parameters):
+        for page in self.pages(service, operation, **parameters):
             yield from page[result]
 
     def arn_of(self, execution: str) -> str:
@@ -75,7 +87,8 @@ class Account:
         """
         workflow = self.output("StateMachineArn")
         try:
-            self.client("stepfunctions").start_execution(stateMachineArn=workflow, name=name, input=json.dumps(request))
+            started = {"stateMachineArn": workflow, "name": name, "input": json.dumps(request)}
+            self._call("stepfunctions", "start_execution", **started)
             return True
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
@@ -91,7 +104,7 @@ class Account:
     def describe(self, arn: str) -> JsonObject:
         """The answer of DescribeExecution. Raises UnknownExecution and NotAnExecution."""
         with _execution(arn):
-            return dict(self.client("stepfunctions").describe_execution(executionArn=arn))
+            return dict(self._call("stepfunctions", "describe_execution", executionArn=arn))
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
@@ -127,7 +140,7 @@ class Account:
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
         filters = [{"Name": name, "Values": list(values)}]
-        return list(self.client("ec2").describe_addresses(Filters=filters)["Addresses"])
+        return list(self._call("ec2", "describe_addresses", Filters=filters)["Addresses"])
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
         """The instances that exist, as DescribeInstances shows them, by id."""
@@ -142,17 +155,19 @@ class Account:
 
     def lock(self, pair: str) -> Lock | None:
         item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}}
-        answer = self.client("dynamodb").get_item(**item, ConsistentRead=True)
+        answer = self._call("dynamodb", "get_item", **item, ConsistentRead=True)
         return Lock.from_item(answer["Item"]) if "Item" in answer else None
 
     def delete_lock(self, lock: Lock) -> bool:
         """Delete this lock if the same execution still holds it. Returns whether it did."""
-        dynamodb = self.client("dynamodb")
+        item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": lock.pair}}}
+        holder = {":holder": {"S": lock.execution}}
+        held: Any = {"ConditionExpression": "execution = :holder", "ExpressionAttributeValues": holder}
         try:
-            item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": lock.pair}}}
-            holder = {":holder": {"S": lock.execution}}
-            dynamodb.delete_item(**item, ConditionExpression="execution = :holder", ExpressionAttributeValues=holder)
-        except dynamodb.exceptions.ConditionalCheckFailedException:
+            self._call("dynamodb", "delete_item", **item, **held)
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
             return False
         return True
 

@@ -1,8 +1,8 @@
 """What a person or a pipeline types, and every exit code that leaves the program."""
 
 import contextlib
+import io
 import ipaddress
-import json
 import re
 import shlex
 import signal
@@ -24,13 +24,13 @@ from client.init import described_pair
 from client.lock import unlock as delete_dead_lock
 from client.result import CLIENT_FAILED, DETAILED, INTERRUPTED, MEANINGS, OK, Result
 from client.rollback_target import PREFIX, rollback_target
-from client.screen import Screen
+from client.screen import OutputClosed, Screen
 from client.status import chosen_pair, chosen_pairs, standings
 from client.text import JsonObject, columns, plain
 from domain.pair import NAME_PATTERN
 
-# What StartExecution refuses in a name: API reference.
-FORBIDDEN = re.compile(r"""[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]""")
+# StartExecution takes more, but with other characters an execution may not be logged: API reference of StartExecution.
+EXECUTION_NAME = "[0-9A-Za-z_-]{1,80}"
 CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 pair_option = click.option("--pair", metavar="NAME", help="Which pair; not needed if there is only one.")
@@ -63,10 +63,13 @@ class Report:
     def of(self, result: Result) -> int:
         """Print the result. Returns the exit code."""
         code = result.exit_code(detailed=self.detailed)
-        if self.as_json:
-            _json({**result.to_json(), "exitCode": code})
-        else:
-            self.progress.table(result.summary(), "bold green" if result.succeeded else "bold red")
+        try:
+            if self.as_json:
+                _json({**result.to_json(), "exitCode": code})
+            else:
+                self.progress.table(result.summary(), "bold green" if result.succeeded else "bold red")
+        except OutputClosed:
+            return _failed(f"cutover.py: {plain(result.outcome)}; the rest cannot be written.", code)
         return code
 
 
@@ -89,8 +92,8 @@ def cli() -> None:
 @report_options
 def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: str | bool | None) -> int:
     """Start a cutover and follow it to its end."""
-    if name is not None and (FORBIDDEN.search(name) or not 1 <= len(name) <= 80):
-        raise click.BadParameter('1 to 80 characters, no spaces, none of <>{}[]?*"#%\\^|~`$&,;:/', param_hint="--name")
+    if name is not None and not re.fullmatch(EXECUTION_NAME, name):
+        raise click.BadParameter("1 to 80 characters, each 0-9, A-Z, a-z, - or _", param_hint="--name")
     given = {key: value for key, value in request.items() if value not in (None, False)}
     return _started(account, name or _new_name("cutover-"), given, Report(as_json=as_json, detailed=detailed))
 
@@ -110,8 +113,7 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
         execution = newest["executionArn"]
     arn = account.arn_of(execution)
     report = Report(as_json=as_json, detailed=detailed)
-    report.progress.line(f"{plain(account.describe(arn).get('name') or arn)}: {arn}", "bold")
-    return _followed(account, arn, report)
+    return _followed(account, arn, report, f"{account.describe(arn).get('name') or arn}: {arn}")
 
 
 @cli.command()
@@ -219,22 +221,24 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
 
 def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = None) -> int:
     """Run a command. Returns its exit code. Tests give a `session`; the default is boto3's own."""
+    # Python has no stream for a file that is closed (`>&-`).
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     before = signal.signal(signal.SIGTERM, _terminate)
-    errors = Screen(sys.stderr)
     try:
         return int(cli.main(words, "cutover.py", standalone_mode=False, obj=session) or OK)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        usage = io.StringIO()
+        error.show(usage)
+        return _failed(usage.getvalue(), error.exit_code)
     except Problem as problem:
-        errors.line(f"cutover.py: {problem}", "red")
-        return problem.exit_code
+        return _failed(f"cutover.py: {plain(problem)}", problem.exit_code, "red")
     except AWS_ERRORS as error:
-        errors.line(f"cutover.py: {sentence(error)}", "red")
-        return CLIENT_FAILED
+        return _failed(f"cutover.py: {sentence(error)}", CLIENT_FAILED, "red")
+    except BrokenPipeError:  # click writes to standard error when it is interrupted
+        return INTERRUPTED
     except (KeyboardInterrupt, click.Abort) as error:
         # click raises Abort from the exception that interrupted it.
         return 128 + signal.SIGTERM if isinstance(error.__cause__ or error, Terminated) else INTERRUPTED
@@ -242,17 +246,24 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
         signal.signal(signal.SIGTERM, before)
 
 
+def _failed(text: str, code: int, style: str = "") -> int:
+    with contextlib.suppress(OutputClosed):
+        for line in text.splitlines():
+            Screen(sys.stderr).line(line, style)
+    return code
+
+
 def _started(account: Account, name: str, request: JsonObject, report: Report) -> int:
     arn = account.arn_of(name)
     with _interruptible(account, arn, "It may have been started"):
         is_new = account.start(name, request)
     again = "was started before, with the same input; nothing was started now"
-    report.progress.line(f"{name}: {'started' if is_new else again}, {arn}", "bold")
-    return _followed(account, arn, report)
+    return _followed(account, arn, report, f"{name}: {'started' if is_new else again}, {arn}")
 
 
-def _followed(account: Account, arn: str, report: Report) -> int:
+def _followed(account: Account, arn: str, report: Report, heading: str) -> int:
     with _interruptible(account, arn, "It continues"):
+        report.progress.line(heading, "bold")
         result = Follower(account, arn, report.progress).result()
     return report.of(result)
 
@@ -284,7 +295,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _json(document: Any) -> int:
-    print(json.dumps(document, indent=2))
+    Screen(sys.stdout).json(document)
     return OK
 
 

@@ -1,5 +1,8 @@
 """What ends a command early, each as one sentence that says what to do: the client never prints a traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -7,8 +10,13 @@ from botocore.parsers import ResponseParserError
 from client.result import CLIENT_FAILED, UNLOCK_REFUSED
 from client.text import plain
 
+
+class UnusableSettings(Exception):
+    """The SDK cannot use its settings: a file is missing, a program does not run, a value is not a URL."""
+
+
 # What a call may raise: an error of the SDK, an error that AWS answers with, an answer that is not from AWS.
-AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, UnusableSettings)
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "UnrecognizedClientException", "AuthFailure",
            "InvalidClientTokenId", "SignatureDoesNotMatch")  # fmt: skip
@@ -36,6 +44,20 @@ class NotAnExecution(Problem):
     """A text is not the ARN of an execution."""
 
 
+@contextmanager
+def unusable_settings() -> Iterator[None]:
+    """Around every use of the SDK: what it raises beside its own errors is about its settings or credentials.
+
+    For example a ValueError for an endpoint that is not a URL, an OSError for a token file or a program.
+    """
+    try:
+        yield
+    except AWS_ERRORS:
+        raise
+    except Exception as error:
+        raise UnusableSettings(f"{type(error).__name__}: {error}") from error
+
+
 def code_of(error: Exception) -> str:
     """The error code that AWS answered with; empty for any other error."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
@@ -51,12 +73,8 @@ def is_transient(error: Exception) -> bool:
 
 def sentence(error: Exception) -> str:
     """What went wrong in AWS or its SDK, and what to do about it, in one line."""
-    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
-        return "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-    if isinstance(error, exceptions.NoRegionError):
-        return "No Region is set. Set AWS_REGION to the Region of the stack."
     if not isinstance(error, ClientError):
-        return f"The call to AWS failed: {plain(error)}"
+        return _without_an_answer(error)
     action, code = error.operation_name, plain(code_of(error), 80)
     message = plain(error.response.get("Error", {}).get("Message", ""), 400)
     if code in DENIED:
@@ -64,3 +82,19 @@ def sentence(error: Exception) -> str:
     if code in EXPIRED:
         return f"AWS does not accept these credentials ({code}). Renew them, or set others. AWS: {message}"
     return f"{action} failed with {code}: {message}"
+
+
+def _without_an_answer(error: Exception) -> str:
+    match error:
+        case exceptions.NoCredentialsError():
+            return "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        case exceptions.PartialCredentialsError():
+            provider, missing = (plain(error.kwargs.get(key)) for key in ("provider", "cred_var"))
+            place = "environment" if provider == "env" else f"profile (AWS_PROFILE, else default; {provider})"
+            return f"The AWS credentials are incomplete. The {place} lacks {missing}."
+        case exceptions.NoRegionError():
+            return "No Region is set. Set AWS_REGION to the Region of the stack."
+        case UnusableSettings():
+            where = "the AWS variables (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and the profile"
+            return f"The AWS SDK cannot use its settings; check {where}: {plain(error, 400)}"
+    return f"The call to AWS failed: {plain(error, 600)}"

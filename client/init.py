@@ -19,10 +19,16 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
     same = f"Both addresses are on the same instance, {ids[0]}. A pair is two servers: put {staging} on the other one."
     _refuse([same] if ids[0] == ids[1] else [])
     instances = account.instances(ids)
-    _refuse(_problem_of_instance(instance, instances.get(instance)) for instance in ids)
+    missing = "The instance {} is not in this account and Region."
+    _refuse(missing.format(instance) for instance in ids if instance not in instances)
     names = server_names([instances[instance] for instance in ids])
     allocations = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
-    return {**allocations, "servers": dict(zip(names, ids, strict=True))}
+    pair: JsonObject = {**allocations, "servers": dict(zip(names, ids, strict=True))}
+    # EC2 moves an address by instance id only if the instance has one interface.
+    if any(len(instances[instance].get("NetworkInterfaces", [])) > 1 for instance in ids):
+        interfaces = [by_ip[ip]["NetworkInterfaceId"] for ip in ips.values()]
+        pair["networkInterfaces"] = dict(zip(names, interfaces, strict=True))
+    return pair
 
 
 def server_names(instances: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -58,11 +64,3 @@ def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[s
     if not address.get("InstanceId"):
         return f"{subject} is on {address.get('NetworkInterfaceId')}, which belongs to no instance."
     return None
-
-
-def _problem_of_instance(instance_id: str, instance: Mapping[str, Any] | None) -> str | None:
-    if instance is None:
-        return f"The instance {instance_id} is not in this account and Region."
-    interfaces = len(instance.get("NetworkInterfaces", []))
-    rule = "A server of a pair has one: EC2 moves an address by instance id only if the instance has one interface."
-    return f"The instance {instance_id} has {interfaces} network interfaces. {rule}" if interfaces > 1 else None

@@ -14,15 +14,28 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from client.text import duration, plain
+from client.text import duration, json_text, plain
+
+
+class OutputClosed(KeyboardInterrupt):
+    """Nobody reads the output any more (`| head`), or it cannot be written: the client is interrupted."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Instead of rich's own, which ends the process."""
+        raise BrokenPipeError
 
 
 class Screen:
-    """Writes to one stream. A `style` is rich's, and shows on a terminal only."""
+    """Writes to one stream. A `style` is rich's, and shows on a terminal only.
+
+    Every method raises OutputClosed if the stream cannot be written.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-        self._console = Console(file=stream, force_terminal=self.is_terminal)
+        self._stream, self._console = stream, _Console(file=stream, force_terminal=self.is_terminal)
 
     def line(self, text: str, style: str = "") -> None:
         self._write(Text(plain(text), style=style))
@@ -49,5 +62,19 @@ class Screen:
         with Live(get_renderable=line, console=self._console, refresh_per_second=8, transient=True):
             yield
 
+    def json(self, document: object) -> None:
+        with self._closing():
+            print(json_text(document), file=self._stream, flush=True)
+
     def _write(self, text: Text) -> None:
-        self._console.print(text, soft_wrap=not self.is_terminal)
+        with self._closing():
+            self._console.print(text, soft_wrap=not self.is_terminal)
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            # What is left in the stream's buffer must go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise OutputClosed from None

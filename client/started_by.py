@@ -29,10 +29,10 @@ def started_by(
     wanted = {execution["executionArn"] for execution in executions}
     moments = [execution["startDate"] for execution in executions]
     try:
-        lookup = account.client("cloudtrail").get_paginator("lookup_events")
         calls = [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}]
         began, ended = min(moments) - EARLIER, max(moments) + LATER
-        for page in islice(lookup.paginate(LookupAttributes=calls, StartTime=began, EndTime=ended), PAGES):
+        looked_up = {"LookupAttributes": calls, "StartTime": began, "EndTime": ended}
+        for page in islice(account.pages("cloudtrail", "lookup_events", **looked_up), PAGES):
             for event in (as_object(parsed(each.get("CloudTrailEvent"))) for each in page.get("Events", [])):
                 arn = as_object(event.get("responseElements")).get("executionArn")
                 name = caller(as_object(event.get("userIdentity")))

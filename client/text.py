@@ -1,18 +1,28 @@
 """Text written by others (names, causes, inputs), made safe for one line on a terminal."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from domain.text import shortened
 
 JsonObject = dict[str, Any]
+# CI runs what it finds in a log: `##[…]` (GitHub) and `##vso[…]` (Azure) anywhere in a line, `::…::` at its beginning,
+# behind spaces too. A terminal may begin a line with any word.
+BRACKET_COMMAND, COLON_COMMAND = re.compile(r"#(?=#\w*\[)"), re.compile(r"(?<!\S)::+")
 
 
 def plain(value: object, longest: int | None = None) -> str:
-    """On one line, without control or invisible characters, of at most `longest` characters."""
+    """On one line, without control or invisible characters and commands to CI, of at most `longest` characters."""
     text = "".join(character if character.isprintable() else " " for character in str(value))
+    text = COLON_COMMAND.sub(lambda colons: " ".join(colons[0]), BRACKET_COMMAND.sub("# ", text))
     return text if longest is None else shortened(text, longest)
+
+
+def json_text(document: object) -> str:
+    """A JSON document that is no command to CI either, with the same values: in JSON, # is also written \\u0023."""
+    return BRACKET_COMMAND.sub(r"\\u0023", json.dumps(document, indent=2))
 
 
 def parsed(text: object) -> Any:

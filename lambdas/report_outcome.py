@@ -1,50 +1,84 @@
 """Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
 
+Whoever may put events can put one like it. So an event only says which execution to ask Step Functions about: its
+outcome, its times and its addresses come from the execution. The pair of a failed execution comes from the event.
+
 The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
 maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
 """
 
+import functools
+import json
+import os
 import re
+import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
+from aws.calls import CONFIG, Sleep
 from aws.metrics import Metric, emit
-from domain.pair import NAME_PATTERN
+from domain.deployed_pairs import deployed_pairs
 
-PAIR_OR_SERVER = re.compile(NAME_PATTERN)
-OUTCOME = re.compile(r"[A-Za-z_]{1,64}")
+# `tests/stacks/test_monitoring.py` compares them with the workflows.
+OUTCOMES = {
+    "CUT_OVER", "ALREADY_LIVE", "REPAIRED", "DRY_RUN", "NOTHING_TO_REPAIR", "InvalidRequest", "CutoverInProgress",
+    "StagingUnhealthy", "PreflightFailed", "AddressMoved", "RolledBack", "RollbackFailed", "RepairFailed",
+}  # fmt: skip
 ROLLBACKS = ("RolledBack", "RollbackFailed")
+# The event leaves just before the execution ends, and DescribeExecution is eventually consistent. When this is over,
+# Lambda calls the function twice more, one and two minutes later.
+SECONDS_BETWEEN_LOOKS = (0.5, 1, 2, 4, 8)
+LONGEST_DELIVERY = timedelta(days=1)  # EventBridge gives an event up then; a later one is not an execution's own
+EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
 MILLISECOND = timedelta(milliseconds=1)
 
 logger = Logger()
 
 
-class Malformed(Exception):
-    """The event is not one that an execution puts; the message names the key."""
+class Refused(Exception):
+    """The event is not one that an execution of this stack put when it ended; the message says why."""
+
+
+class NotConfirmed(Exception):
+    """Step Functions does not yet say that the execution has ended."""
+
+
+@functools.cache
+def states_client() -> Any:
+    return boto3.client("stepfunctions", config=CONFIG)
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
 
-    A malformed event is logged and done with: another try would find it as it is.
+    The environment variable WORKFLOWS has the ARNs of the two workflows.
+    """
+    return report(event, states_client())
+
+
+def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
+    """What the handler does. A refused event is logged and done with: another try would find it as it is.
+
+    NotConfirmed and the other errors of Step Functions are raised, and Lambda tries again.
     """
     try:
-        metrics = metrics_of(event)
-    except Malformed as malformed:
-        logger.error("Malformed event: %s", malformed, extra={"event": repr(event)[:SHOWN_CHARACTERS]})
+        metrics = metrics_of(event, states, sleep)
+    except Refused as refused:
+        logger.error("Refused event: %s", refused, extra={"event": repr(event)[:SHOWN_CHARACTERS]})
         return {"reported": 0}
     emit(metrics)
     return {"reported": len(metrics)}
 
 
-def metrics_of(event: Mapping[str, Any]) -> list[Metric]:
-    """The metrics of one execution, from EventBridge's envelope. Raises Malformed.
+def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metric]:
+    """The metrics of one execution, from EventBridge's envelope. Raises Refused and NotConfirmed.
 
     What only a pair has is left out where the pair is unknown. The metrics are of the time of the event's arrival,
     since an alarm does not look back at what arrives late; but who is live is reported as of the end of the execution,
@@ -52,52 +86,87 @@ def metrics_of(event: Mapping[str, Any]) -> list[Metric]:
     """
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
-        raise Malformed("detail is no object")
-    outcome = {"outcome": _text(detail, "outcome", OUTCOME)}
-    pair = {"pair": _text(detail, "pair", PAIR_OR_SERVER)} if detail.get("pair") is not None else {}
-    started, ended = _moment(detail, "startedAt"), _moment(detail, "endedAt")
-    if ended < started:
-        raise Malformed("endedAt is before startedAt")
-    live = _server(detail, "production")
-    previous = detail.get("previous") if isinstance(detail.get("previous"), Mapping) else {}
-    others = _server(detail, "staging"), _server(previous, "production"), _server(previous, "staging")
-    # Where production's place is unknown, so is who is live.
-    servers = {name for name in (live, *others) if name} if "production" in detail else set()
-    if not pair:
-        return [Metric("Outcomes", MetricUnit.Count, (1,), (outcome,))]
+        raise Refused("detail is no object")
+    outcome, name = _one_of(OUTCOMES, detail, "outcome"), None
+    if detail.get("pair") is not None:
+        name = _one_of(deployed_pairs(), detail, "pair")
+    execution = _ended(states, _execution_of(event, detail), sleep)
+    output = json.loads(execution["output"]) if execution["status"] == "SUCCEEDED" else {}
+    actual = output.get("outcome", execution.get("error"))
+    if actual != outcome:
+        raise Refused(f"outcome is {outcome}, and the execution has {actual!r:.80}")
+    asked = output.get("pair") or _pair_asked_for(execution)
+    if name and asked not in (None, name):
+        raise Refused(f"pair is {name}, and the execution has {asked!r:.80}")
+    started, ended = execution["startDate"], execution["stopDate"]
+    if datetime.now(UTC) - ended > LONGEST_DELIVERY:
+        raise Refused(f"the execution ended at {ended}")
+    by_outcome = {"outcome": outcome}
+    if not name:
+        return [Metric("Outcomes", MetricUnit.Count, (1,), (by_outcome,))]
+    pair = {"pair": name}
     return [
-        Metric("Outcomes", MetricUnit.Count, (1,), (pair | outcome, outcome)),
-        Metric("Duration", MetricUnit.Milliseconds, ((ended - started) / MILLISECOND,), (pair | outcome,)),
-        Metric("Rollbacks", MetricUnit.Count, (int(outcome["outcome"] in ROLLBACKS),), (pair,)),
+        Metric("Outcomes", MetricUnit.Count, (1,), (pair | by_outcome, by_outcome)),
+        Metric("Duration", MetricUnit.Milliseconds, ((ended - started) / MILLISECOND,), (pair | by_outcome,)),
+        Metric("Rollbacks", MetricUnit.Count, (int(outcome in ROLLBACKS),), (pair,)),
         *(
-            Metric("Live", MetricUnit.Count, (int(server == live),), (pair | {"server": server},), ended)
-            for server in sorted(servers)
+            Metric("Live", MetricUnit.Count, (int(is_live),), (pair | {"server": server},), ended)
+            for server, is_live in sorted(_servers(output).items())
         ),
     ]
 
 
-def _text(detail: Mapping[str, Any], key: str, allowed: re.Pattern[str]) -> str:
+def _one_of(allowed: Any, detail: Mapping[str, Any], key: str) -> str:
     value = detail.get(key)
-    if not isinstance(value, str) or not allowed.fullmatch(value):
-        raise Malformed(f"{key} is {repr(value)[:80]}")
+    if not isinstance(value, str) or value not in allowed:
+        raise Refused(f"{key} is {value!r:.80}")
     return value
 
 
-def _moment(detail: Mapping[str, Any], key: str) -> datetime:
+def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
+    """The ARN of the execution, if it is one of this stack's workflows, as is the account that put the event."""
+    arn = detail.get("execution")
+    for workflow in os.environ["WORKFLOWS"].split():
+        region, account = workflow.split(":")[3:5]
+        executions = workflow.replace(":stateMachine:", ":execution:", 1) + ":"
+        if (event.get("account"), event.get("region")) != (account, region):
+            raise Refused(f"account is {event.get('account')!r:.80}, region is {event.get('region')!r:.80}")
+        if isinstance(arn, str) and arn.startswith(executions) and EXECUTION_NAME.fullmatch(arn[len(executions) :]):
+            return arn
+    raise Refused(f"execution is {arn!r:.300}")
+
+
+def _ended(states: Any, arn: str, sleep: Sleep) -> dict[str, Any]:
+    """The execution once it has ended, as DescribeExecution says. Raises Refused and NotConfirmed."""
+    for seconds in (*SECONDS_BETWEEN_LOOKS, None):
+        status = "ExecutionDoesNotExist"
+        try:
+            execution: dict[str, Any] = states.describe_execution(executionArn=arn)
+            status = execution["status"]
+            if status != "RUNNING":
+                return execution
+        except states.exceptions.ExecutionDoesNotExist:
+            pass  # of one that has just begun
+        except states.exceptions.InvalidArn as error:
+            raise Refused(f"execution is {arn!r:.300}") from error
+        if seconds:
+            sleep(seconds)
+    raise NotConfirmed(f"DescribeExecution says {status} of {arn}, which put the event of its end")
+
+
+def _pair_asked_for(execution: Mapping[str, Any]) -> Any:
+    """What the execution's input has as its pair, whatever that is; None without one."""
     try:
-        moment = datetime.fromisoformat(detail[key])
-    except (KeyError, TypeError, ValueError) as error:
-        raise Malformed(f"{key} is {repr(detail.get(key))[:80]}, not a time in ISO 8601") from error
-    if moment.tzinfo is None:
-        raise Malformed(f"{key} is {detail[key]}, a time without a time zone")
-    return moment
-
-
-def _server(addresses: Any, key: str) -> str | None:
-    """The name of the server that holds an address; None of one that is not of the pair, or is not there."""
-    address = addresses.get(key)
-    if address is None:
+        request = json.loads(execution["input"])
+    except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
         return None
-    if not isinstance(address, Mapping):
-        raise Malformed(f"{key} is {repr(address)[:80]}")
-    return _text(address, "server", PAIR_OR_SERVER) if address.get("server") is not None else None
+    return request.get("pair") if isinstance(request, Mapping) else None
+
+
+def _servers(output: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether each server is live, by name. Nothing where the output does not say who is live."""
+    if "production" not in output:
+        return {}
+    live, previous = output["production"]["server"], output.get("previous", {})
+    addresses = (output["production"], output.get("staging"), previous.get("production"), previous.get("staging"))
+    return {address["server"]: address["server"] == live for address in addresses if address and address["server"]}

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import FrameType
 
 from local.aws import PAIR, LocalAws
@@ -32,7 +33,7 @@ def main() -> None:
     up = False
     try:
         print("Starting AWS on this machine ...", flush=True)
-        with LocalAws() as aws, _env_file(aws):
+        with LocalAws() as aws, env_file(aws):
             up = True
             print(_description(aws), flush=True)
             threading.Event().wait()
@@ -76,15 +77,18 @@ def exports(aws: LocalAws) -> str:
 
 
 @contextmanager
-def _env_file(aws: LocalAws) -> Iterator[None]:
+def env_file(aws: LocalAws, path: Path = ENV) -> Iterator[None]:
+    """The exports in a file that nobody else may read, since they have the access key."""
     content = exports(aws)
-    ENV.write_text(content)
+    with NamedTemporaryFile("w", dir=path.parent, delete=False) as file:  # with the mode 0600
+        file.write(content)
+    Path(file.name).replace(path)
     try:
         yield
     finally:
         # Another run may have written its own since.
-        if ENV.exists() and ENV.read_text() == content:
-            ENV.unlink()
+        if path.exists() and path.read_text() == content:
+            path.unlink()
 
 
 def _description(aws: LocalAws) -> str:

@@ -11,6 +11,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from hmac import compare_digest
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -21,6 +23,7 @@ from moto.ec2.models import ec2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.access import LOOPBACK, REFUSED, new_access_key, refusal
 from local.address_semantics import holder, restore_address_semantics
 from local.fault_layer import Call, FaultLayer, StartResponse
 from local.faults import PATH as FAULTS
@@ -32,9 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ACCESS_KEY", "LOOPBACK", "REGION", "Address", "Ec2", "InstanceState", "restore_address_semantics"]
 
-LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
-ACCESS_KEY = "test"  # the emulators accept any, as key and as secret
+ACCESS_KEY = new_access_key()  # as key and as secret
 IMAGE = "ami-12c6146b"  # one that moto knows; nothing boots from it
 
 InstanceState = Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
@@ -146,6 +148,15 @@ class Ec2:
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Every request of every client passes here."""
+        headers = {
+            name.removeprefix("HTTP_").replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        reason = refusal(headers, port=self._server.server_port, admits=partial(compare_digest, ACCESS_KEY))
+        if reason:
+            start_response(f"{REFUSED} Forbidden", [("Content-Type", "text/plain")])
+            return [reason.encode()]
         if environ["PATH_INFO"] == FAULTS:
             return self._layer.answer_about_faults(environ, start_response)
         return self._layer.answer(environ, start_response)

@@ -20,8 +20,9 @@ import boto3
 from botocore.config import Config
 
 from local import environment, pausable_ministack
+from local.access import LOOPBACK, authorization
 from local.child_process import ChildProcess
-from local.ec2 import ACCESS_KEY, LOOPBACK, REGION
+from local.ec2 import ACCESS_KEY, REGION
 from local.pausable_ministack import Pause
 
 ACCOUNT = "000000000000"
@@ -44,7 +45,8 @@ class Emulator:
         self._pauses = folder / "pauses"
         self._pauses.mkdir()
         self._session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener.addheaders = list(authorization(ACCESS_KEY).items())
 
     def __enter__(self) -> Self:
         self._start()
@@ -103,7 +105,7 @@ class Emulator:
 
     def _is_ready(self) -> bool:
         try:
-            with self._open(f"{self.endpoint}/_ministack/health", timeout=5):
+            with self._opener.open(f"{self.endpoint}/_ministack/health", timeout=5):
                 return self._process.returncode is None
         except (urllib.error.URLError, OSError):
             return False

@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from local.access import authorization
+
 PATH = "/_faults"
 """A path that the real EC2 does not have: POST injects, DELETE clears, GET lists."""
 
@@ -236,7 +238,10 @@ def _ask(method: str, value: Mapping[str, Any] | None = None) -> str:
     if not endpoint.startswith("http://127.0.0.1:"):
         sys.exit("AWS_ENDPOINT_URL_EC2 is not a local EC2. Start one with `make aws`, then: . .local/env")
     request = urllib.request.Request(  # noqa: S310  # it begins with http://127.0.0.1
-        endpoint + PATH, method=method, data=None if value is None else json.dumps(value).encode()
+        endpoint + PATH,
+        method=method,
+        data=None if value is None else json.dumps(value).encode(),
+        headers=authorization(os.environ.get("AWS_ACCESS_KEY_ID", "")),
     )
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:

@@ -4,14 +4,17 @@ A state that calls no function takes less than a millisecond here: too short for
 The emulator looks for it whenever an execution enters a state, and waits as long as the file exists.
 
 Run as a script, this file is the emulator: ministack with these pauses, with the `Assign` of a Parallel state, which
-ministack loses, and with asynchronous calls of functions, which ministack waits for.
+ministack loses, and with asynchronous calls of functions, which ministack waits for. As `local.access` says, it answers
+only who has the access key that it was started with, or one of a role that was assumed. Functions get the former.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
+from hmac import compare_digest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -67,8 +70,13 @@ def _pause_at(folder: Path, execution: dict[str, Any], state: str) -> None:
 def main() -> None:
     """ministack, as `python -m ministack` runs it."""
     from ministack import app  # noqa: PLC0415  # a process that only pauses does not need it
-    from ministack.services import stepfunctions  # noqa: PLC0415
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+    from ministack.services import lambda_svc, stepfunctions, sts  # noqa: PLC0415
 
+    from local.access import guarded  # noqa: PLC0415  # a script finds it only here
+
+    access_key = os.environ["AWS_ACCESS_KEY_ID"]
+    credentials = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     folder = Path(os.environ[FOLDER])
     add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
     run_parallel, invoke = stepfunctions._run_parallel_branches, stepfunctions._invoke_resource
@@ -104,6 +112,11 @@ def main() -> None:
         threading.Thread(target=invoke, args=(resource, value), daemon=True).start()
         return {"StatusCode": 202}
 
+    def admits(key: str) -> bool:
+        return compare_digest(key, access_key) or key in sts._sessions
+
+    app.app = guarded(app.app, port=int(os.environ["GATEWAY_PORT"]), admits=admits)
+    lambda_svc.execution_credentials = lambda_runtime.execution_credentials = lambda _: credentials
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
     stepfunctions._run_parallel_branches = run_parallel_and_assign
@@ -112,4 +125,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parent.parent))  # of this process only: the functions do not inherit it
     main()

@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge_wildcards
-from stacks.configuration.ci_access import Issuer
+from stacks.configuration.ci_access import GitHub, Issuer
 from stacks.workflow.resources import CUTOVER, REPAIR
 from stacks.workflow.state_machine import executions_of
 
@@ -28,6 +28,9 @@ class CiAccess(Construct):
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
         name = issuer.url.removeprefix("https://")  # so IAM names the provider, and the keys of its conditions
+        claims = {"aud": issuer.audience, "sub": issuer.subject}
+        if isinstance(issuer, GitHub):
+            claims |= issuer.claims
         self.role = iam.Role(
             self,
             "Role",
@@ -36,7 +39,7 @@ class CiAccess(Construct):
             # wildcards. Without the subject, any job of anybody could assume the role.
             assumed_by=iam.WebIdentityPrincipal(
                 self._provider(issuer, name),
-                {"StringEquals": {f"{name}:aud": issuer.audience, f"{name}:sub": issuer.subject}},
+                {"StringEquals": {f"{name}:{claim}": value for claim, value in claims.items()}},
             ),
         )
         executions = executions_of(self, CUTOVER)

@@ -19,8 +19,19 @@ set -eu
 SECONDS_APART=${SECONDS_APART:-3}
 TRIES=${TRIES:-100} # describe calls in a row that may fail: five minutes
 
+# Without them, a check below would find nothing wrong, or a value would get lost.
+for program in aws grep sed sleep tr; do
+  command -v "$program" >/dev/null || {
+    printf '%s\n' "This script needs the program $program." >&2
+    exit 2
+  }
+done
+
+# What servers answered is in the causes, and CI systems execute what is printed: GitHub `##[...]` anywhere in a line and
+# `::...::` at its beginning, Azure `##vso[...]`, GitLab control characters. A space between the characters prevents it.
 say() {
-  printf '%s\n' "$*" >&2
+  printf '%s\n' "$(printf '%s' "$*" | LC_ALL=C tr '\000-\037\177' ' ')" |
+    LC_ALL=C sed -e 's/##\([A-Za-z]*\[\)/# #\1/g' -e 's/^\([^!-~]*\)::/\1: :/' >&2
 }
 
 wrong() {
@@ -34,7 +45,7 @@ matches() {
 }
 
 has_control_characters() {
-  [ -n "$(printf '%s' "$1" | LC_ALL=C tr -dc '\000-\037\177' | od -An -c)" ]
+  [ "$(printf '%s' "$1" | LC_ALL=C tr -d '\000-\037\177')" != "$1" ]
 }
 
 # One member of a JSON object, `,"name":"value"`; nothing where there is no value.
@@ -50,7 +61,8 @@ member() {
 # The AWS CLI would read a file for a value that begins with file://.
 matches "$STATE_MACHINE_ARN" 'arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+' ||
   wrong "STATE_MACHINE_ARN is not the ARN of a state machine."
-matches "$NAME" '[A-Za-z0-9._-]{1,80}' || wrong "NAME must be 1 to 80 letters, digits and characters of ._-"
+# Step Functions takes other names too, but may not log their executions.
+matches "$NAME" '[A-Za-z0-9_-]{1,80}' || wrong "NAME must be 1 to 80 of A-Z, a-z, 0-9, - and _."
 case ${DRY_RUN:-false} in
 true) dry_run=',"dryRun":true' ;;
 false) dry_run= ;;
@@ -65,6 +77,11 @@ done
 members=$(member pair "${PAIR:-}")$(member serverName "${SERVER:-}")
 members=$members$(member expectedRelease "${EXPECTED_RELEASE:-}")$dry_run
 input="{${members#,}}"
+# The Region is that of the state machine. The AWS CLI v1 does not read AWS_REGION.
+AWS_REGION=${STATE_MACHINE_ARN#arn:*:states:}
+AWS_REGION=${AWS_REGION%%:*}
+AWS_DEFAULT_REGION=$AWS_REGION
+export AWS_REGION AWS_DEFAULT_REGION
 execution="${STATE_MACHINE_ARN%%:stateMachine:*}:execution:${STATE_MACHINE_ARN##*:stateMachine:}:$NAME"
 
 # The answer of `describe-execution`: $1 is a JMESPath expression.
@@ -114,7 +131,9 @@ done
 
 case $status in
 SUCCEEDED)
-  describe output
+  output=$(describe output)
+  # JSON, so the same value.
+  printf '%s\n' "$output" | LC_ALL=C sed 's/##\([A-Za-z]*\[\)/#\\u0023\1/g'
   exit 0
   ;;
 FAILED)

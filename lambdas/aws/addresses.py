@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aws.calls import Ec2, Sleep, rehearsed, translated
-from domain.errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile
+from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.text import capitalized
 
@@ -65,7 +65,7 @@ class Addresses:
             raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
         try:
-            staging, production = self._associate(staging, place, reassociate=coming_from is not None)
+            staging, production = self._put_staging(staging, place, production, reassociate=coming_from is not None)
         except EC2Refused as error:
             if error.code != ALREADY_ASSOCIATED:
                 raise
@@ -85,13 +85,40 @@ class Addresses:
         production, staging = self.look()
         if name == "staging":
             _refuse_to_displace(production, staging, place)
-            return self._associate(staging, place)[0], True
+            return self._put_staging(staging, place, production)[0], True
         if production.is_associated and production.server is None:
             raise MovedMeanwhile(
                 f"{capitalized(production)} is {production.place}. Someone else moved it there during this execution, "
                 f"and it stays there."
             )
         return self._associate(production, place)[0], True
+
+    def _put_staging(
+        self, staging: Address, place: Place, production: Address, *, reassociate: bool = True
+    ) -> tuple[Address, Address]:
+        """As `_associate`. EC2 displaces production if someone moves it to this place between our look and our call,
+        and has no condition against that. Then production goes back at once to where it was found, unless it is
+        somewhere again, and MovedMeanwhile says so."""
+        staging, now = self._associate(staging, place, reassociate=reassociate)
+        if now.is_associated or production.server is None:
+            return staging, now
+        home = self._pair.place(production.server, production.private_ip)
+        for pause in PAUSES:
+            try:
+                self._associate(production, home, reassociate=False)
+            except (EC2Throttled, EC2Unavailable):
+                self._sleep(pause)
+            except EC2Refused as error:
+                if error.code != ALREADY_ASSOCIATED:
+                    raise
+                break
+            else:
+                break
+        production, _ = self.look()
+        raise MovedMeanwhile(
+            f"Someone else moved {production} to {place} in the moment in which {staging} was put there, which took "
+            f"production off it. It was to go back at once, and is {production.place} now. Find out who moved it."
+        )
 
     def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
         """The call, and looks until the address stands there: the address then, and production."""

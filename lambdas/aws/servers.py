@@ -20,6 +20,8 @@ NOT_KNOWN_YET = ("initializing", "insufficient-data")
 # The others are waited for. This one may stay without data, and says nothing about whether the server runs.
 ONLY_IF_IMPAIRED = "attached EBS status"
 SECONDS_BETWEEN_LOOKS = 5.0
+# EC2 API Reference, "Common client error codes".
+NOT_PERMITTED = ("AccessDenied", "AccessDeniedException", "AuthFailure", "OptInRequired", "UnauthorizedOperation")
 
 
 class Servers:
@@ -49,7 +51,8 @@ class Servers:
             of_instance = attached_to.setdefault(each["Attachment"].get("InstanceId", ""), {})
             of_instance[interface.network_interface_id] = interface
         instances = {instance_id: Instance(states[instance_id], attached_to[instance_id]) for instance_id in ids}
-        return Picture(instances, self._offered_to())
+        offered_to, warnings = self._offered_to()
+        return Picture(instances, offered_to, warnings)
 
     def _border_groups(self, zone_names: set[str]) -> dict[str, str]:
         """The network border group of each zone. Source: EC2 API Reference, AvailabilityZone."""
@@ -58,23 +61,22 @@ class Servers:
             zones = self._ec2.describe_availability_zones(ZoneNames=names)["AvailabilityZones"]
         return {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones if zone.get("NetworkBorderGroup")}
 
-    def _offered_to(self) -> dict[str, str]:
+    def _offered_to(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """The account that an address is offered to, by allocation id (VPC User Guide, Transfer Elastic IP addresses).
 
-        If it was never offered, EC2 shows nothing or says that there is no transfer: AWS does not document which."""
+        If it was never offered, EC2 shows nothing or answers with an error: AWS does not document which. So an error
+        that is not about a permission is no reason to refuse, but a warning."""
         ids = [self._pair.production, self._pair.staging]
         try:
             with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
                 transfers = self._ec2.describe_address_transfers(AllocationIds=ids)["AddressTransfers"]
         except EC2Refused as error:
-            if not error.code.startswith(("InvalidAddressTransfer", "InvalidTransfer")):
+            if error.code in NOT_PERMITTED:
                 raise
-            return {}
-        return {
-            each["AllocationId"]: each.get("TransferAccountId", "unknown")
-            for each in transfers
-            if each["AddressTransferStatus"] == "pending"
-        }
+            unknown = () if error.code.startswith(("InvalidAddressTransfer", "InvalidTransfer")) else (str(error),)
+            return {}, tuple(f"Whether an address is offered to another account is not known: {why}" for why in unknown)
+        pending = (each for each in transfers if each["AddressTransferStatus"] == "pending")
+        return {each["AllocationId"]: each.get("TransferAccountId", "unknown") for each in pending}, ()
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
         """Waits until EC2's status checks of a server have passed; that of attached volumes may stay unknown.

@@ -38,7 +38,7 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
         _refuse_dual_stack(plan, idle)
         for address in (plan.production, plan.staging):
             _refuse_offered(address, picture.offered_to.get(address.allocation_id))
-    return plan
+    return replace(plan, warnings=picture.warnings)
 
 
 def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:

@@ -45,7 +45,9 @@ class Instance:
 
 @dataclass(frozen=True)
 class Picture:
-    """Both instances by id, and the account that each address is offered to, by allocation id."""
+    """Both instances by id, the account that each address is offered to, by allocation id, and what could not be
+    looked at, in words."""
 
     instances: Mapping[str, Instance]
     offered_to: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ class Plan:
     staging: Address
     live: Place
     idle: Place
+    warnings: tuple[str, ...] = ()
 
     @property
     def pair(self) -> Pair:
@@ -86,6 +87,7 @@ class Plan:
             "healthCheck": self.pair.health_check,
             "bakeSeconds": self.pair.bake_seconds,
             "alarms": self.pair.alarms,
+            "warnings": self.warnings,
             "restore": " && ".join(restore),
         }
 

@@ -1,5 +1,10 @@
 """Text for people, logs and terminals: on one line, printable, not too long. Pure, and the same everywhere."""
 
+import re
+
+# What chat applications may read as a tag, a mention or a link: `<!channel>`, `<@U1>`, `@here`, `[text](address)`.
+CHAT_MARKUP = re.compile(r"<|(?<!\w)@(?=\w)|(?<=])\(")
+
 
 def capitalized(text: object) -> str:
     """The text with its first letter in upper case, to begin a sentence."""
@@ -7,8 +12,12 @@ def capitalized(text: object) -> str:
 
 
 def printable(text: str, characters: int = 1_000) -> str:
-    """The text for logs and notifications: "?" for all that is not printable ASCII, and shortened."""
-    return shortened("".join(character if " " <= character <= "~" else "?" for character in text), characters)
+    """The text for logs and notifications: "?" for all that is not printable ASCII, and shortened.
+
+    Characters that chat applications would act on are escaped, as in `\\x3c!channel>`.
+    """
+    ascii_text = "".join(character if " " <= character <= "~" else "?" for character in text)
+    return shortened(CHAT_MARKUP.sub(lambda markup: f"\\x{ord(markup[0]):02x}", ascii_text), characters)
 
 
 def shortened(text: str, characters: int) -> str:

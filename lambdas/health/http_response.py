@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import re
 import socket
 import ssl
 from email.errors import MissingHeaderBodySeparatorDefect
@@ -15,8 +16,12 @@ from health.tls import tls_error
 # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
 BODY_BYTES = 5_120
 RESPONSE_BYTES = 65_536
-# What a line that is not HTTP begins with: a TLS alert record; type, flags and stream of an HTTP/2 SETTINGS frame.
-HINTS = {"\x15\x03": " (does this port speak HTTPS?)", "\x04\0\0\0\0\0": " (does this port speak only HTTP/2?)"}
+# The protocol of a first line that is not HTTP, by how it begins: a TLS alert record; length, type, flags and stream of
+# an HTTP/2 SETTINGS frame; a greeting. The line itself is not shown, because it may hold a secret.
+PROTOCOLS = {
+    "\x15\x03": "HTTPS", r".{3}\x04\0{5}": "only HTTP/2", "SSH-": "SSH", "220[ -]": "SMTP or FTP", "[+]OK": "POP3",
+    "[*] OK": "IMAP", "-ERR": "Redis", "RTSP/": "RTSP", r".\0{3}\n": "MySQL",
+}  # fmt: skip
 
 
 class _Source(io.RawIOBase):
@@ -56,20 +61,28 @@ def read_response(connection: socket.socket, request: bytes, deadline: Deadline)
         if not deadline.is_set():
             return Probe(status, headers=headers, body=body)
     except http.client.RemoteDisconnected:
-        error = "closed the connection without an answer"
+        hint = "" if source.received else " (does this port speak HTTPS, or expect the PROXY protocol?)"
+        error = f"closed the connection without an answer{hint}"
     except (http.client.BadStatusLine, http.client.UnknownProtocol) as failure:
-        hint = next((HINTS[start] for start in HINTS if start in str(failure)[:9]), "")
-        error = f"sent what is not HTTP: {quoted(failure)}{hint}"
+        error = f"sent what is not HTTP: {_first_line(str(failure))}"
     except http.client.HTTPException as failure:
         error = str(failure).replace("got more than", "sent more than")
     except ConnectionError:
-        error = f"reset the connection ({source.received} bytes received)"
+        hint = "" if source.received else "; does this port expect the PROXY protocol?"
+        error = f"reset the connection ({source.received} bytes received{hint})"
     except OSError as failure:
         error, is_tls = tls_error(failure), isinstance(failure, ssl.SSLError)
     if deadline.is_set():
         expected = "no answer" if status is None else "no complete answer"
         error = f"{expected} within {deadline} (connected, sent the request, {source.received} bytes received)"
     raise NoResponse(error, "incomplete" if status else "tls" if is_tls else "no answer", status)
+
+
+def _first_line(line: str) -> str:
+    if line.startswith("HTTP/"):
+        return "the version or the status in its first line is unknown"
+    protocol = next((PROTOCOLS[start] for start in PROTOCOLS if re.match(start, line, re.DOTALL)), "")
+    return f"a first line of {len(line)} bytes{protocol and f' (does this port speak {protocol}?)'}"
 
 
 def _read_head(response: http.client.HTTPResponse, source: _Source) -> None:

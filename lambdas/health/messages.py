@@ -18,6 +18,10 @@ WHAT_TO_DO: dict[Kind, str] = {
     "tls": "Check that the web server on {server} speaks {protocol} on port {port}, and read its log.",
     "certificate": "Check the certificate that the web server on {server} sends for {name}, and whether the server was "
     "reloaded after the last renewal. With verifyCertificate false, any certificate is accepted.",
+    "old tls": "The probe needs TLS 1.2 or 1.3 with secure renegotiation, ciphers and keys that browsers accept, and "
+    "no client certificate: update the TLS library of the web server on {server}, or change its TLS settings.",
+    "issuer": "Replace the certificates that the web server on {server} sends after its own (in fullchain.pem, or in "
+    "SSLCertificateChainFile), and reload it. With verifyCertificate false, any certificate is accepted.",
     "no answer": "{server} accepts connections on port {port}: check whether a web server that speaks {protocol} "
     "listens there, and whether its application hangs.",
     "incomplete": "Check the application on {server}: it begins its answers and does not finish them.",

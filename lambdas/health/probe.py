@@ -1,6 +1,7 @@
 """One probe: a new connection to an IP address and one GET, or with TCP only the connection."""
 
 import contextlib
+import re
 import socket
 import ssl
 import time
@@ -12,7 +13,7 @@ from domain.text import printable
 from health.deadline import Deadline, ProbeStopped, Stop
 from health.http_response import read_response
 from health.result import NoResponse, Probe, in_words
-from health.tls import OtherNames, certificate_names, client_context, secured
+from health.tls import WrongCertificate, client_context, secured, seen_again
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
 ERROR_CHARACTERS = 240
@@ -23,7 +24,7 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 class Target:
     """What a probe asks for: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`.
 
-    The configuration has validated `path`, `host_header` (a DNS name, maybe with a port) and `headers`.
+    The configuration has validated `path`, `host_header` (a host, maybe with a port) and `headers`.
     """
 
     protocol: Protocol
@@ -45,10 +46,11 @@ class Target:
     def tls_name(self) -> str | None:
         """The name that TLS asks for, and that a verified certificate must be for.
 
-        Without a name, that is the address, which is never sent (RFC 6066 allows no address in SNI).
+        Without a name, that is the address, which is never sent (RFC 6066 allows no address in SNI, and no dot at the
+        end of a name).
         """
         if self.host_header:
-            return self.host_header.partition(":")[0]
+            return re.sub(r":\d+$", "", self.host_header).strip("[]").removesuffix(".")
         return self.ip if self.verify_certificate else None
 
     @property
@@ -99,8 +101,8 @@ def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline
         try:
             with secured(connection, context, target.tls_name, deadline) as encrypted:
                 return read_response(encrypted, request_bytes(target), deadline)
-        except OtherNames as failure:
-            raise NoResponse(f"{failure}{_other_names(target, deadline, stop)}", failure.failure) from failure
+        except WrongCertificate as failure:
+            raise _in_detail(failure, target, deadline, stop) from failure
 
 
 @contextlib.contextmanager
@@ -123,11 +125,11 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
         yield connection
 
 
-def _other_names(target: Target, deadline: Deadline, stop: Stop) -> str:
-    """The names that the certificate is for, if there is time left for a second connection."""
+def _in_detail(failure: WrongCertificate, target: Target, deadline: Deadline, stop: Stop) -> NoResponse:
+    """What is wrong with the certificate in particular, if there is time left for a second connection."""
     with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
-        return f" but for {certificate_names(connection, target.tls_name)}"
-    return ""
+        return seen_again(failure, connection, target.tls_name)
+    return failure
 
 
 def request_bytes(target: Target) -> bytes:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from domain.text import printable
 
-Failure = Literal["refused", "unreachable", "tls", "certificate", "no answer", "incomplete"]
+Failure = Literal["refused", "unreachable", "tls", "old tls", "certificate", "issuer", "no answer", "incomplete"]
 QUOTED_CHARACTERS = 60
 
 

@@ -3,6 +3,8 @@
 import re
 import socket
 import ssl
+import time
+from typing import Any
 
 from health.deadline import Deadline
 from health.result import NoResponse, in_words, quoted
@@ -10,14 +12,26 @@ from health.result import NoResponse, in_words, quoted
 OPENSSL_NOISE = re.compile(r"^\[[^]]*\] ?| ?\(_ssl\.c:\d+\)")
 # How servers that need a name react to a client that sends none.
 NAME_WANTED = ("UNRECOGNIZED_NAME", "HANDSHAKE_FAILURE", "INTERNAL_ERROR")
+# What a server lacks that is too old for the probe, by how OpenSSL's reason ends.
+NO_TLS_1_2 = "the server offers no TLS 1.2 or 1.3"
+LACKING = {
+    "UNSUPPORTED_PROTOCOL": NO_TLS_1_2,
+    "PROTOCOL_VERSION": NO_TLS_1_2,
+    "LEGACY_RENEGOTIATION_DISABLED": "the server does not support secure renegotiation (RFC 5746)",
+    "HANDSHAKE_FAILURE": "the server shares no TLS version or cipher with the probe, or wants a client certificate",
+    "INSUFFICIENT_SECURITY": "the server shares no cipher with the probe",
+    "KEY_TOO_SMALL": "a key of the server is too short",
+    "SIGNATURE_TYPE": "the server signs the handshake with an algorithm that is no longer accepted, as SHA-1",
+    "SIGALG_DISALLOWED_OR_UNSUPPORTED": "the server signs with an algorithm that is no longer accepted, as SHA-1",
+}
 NO_TLS_THERE = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 SHOWN_CERTIFICATE_NAMES = 3
 # X509_V_ERR_* of OpenSSL's <openssl/x509_vfy.h>: the values of `SSLCertVerificationError.verify_code`.
 OTHER_NAMES_CODES = (62, 64)
+TIMES = {9: "is not yet valid", 10: "has expired"}
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of the same file
 UNKNOWN_ISSUER = "its issuer is not known here, or the server does not send the intermediate certificate"
 WRONG_CERTIFICATES = {
-    9: "it is not yet valid",
-    10: "it has expired",
     18: "it is self-signed",
     19: "its chain ends in a self-signed certificate that is no CA known here",
     20: UNKNOWN_ISSUER,
@@ -25,8 +39,12 @@ WRONG_CERTIFICATES = {
 }
 
 
-class OtherNames(NoResponse):
-    """The certificate is trusted, but it is not for the name that was asked for."""
+class WrongCertificate(NoResponse):
+    """The certificate's names or times are wrong. A second handshake shows which: see `seen_again`."""
+
+    def __init__(self, error: str, code: int) -> None:
+        super().__init__(f"certificate: {error}", "certificate")
+        self.code = code
 
 
 def client_context(*, verified: bool) -> ssl.SSLContext:
@@ -48,42 +66,69 @@ def client_context(*, verified: bool) -> ssl.SSLContext:
 def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None, deadline: Deadline) -> ssl.SSLSocket:
     """The connection under TLS. The server is asked for `name` (SNI); a context that verifies compares it as well.
 
-    Raises NoResponse, and OtherNames if the certificate is for other names.
+    Raises NoResponse, and WrongCertificate if a second handshake can say more.
     """
     try:
         return context.wrap_socket(connection, server_hostname=name)
     except ssl.SSLCertVerificationError as failure:
         if failure.verify_code in OTHER_NAMES_CODES:
-            raise OtherNames(f"certificate: it is not for {quoted(name)}", "certificate") from failure
+            raise WrongCertificate(f"it is not for {quoted(name)}", failure.verify_code) from failure
+        if wrong := TIMES.get(failure.verify_code):
+            raise WrongCertificate(f"it, or a certificate above it, {wrong}", failure.verify_code) from failure
         wrong = WRONG_CERTIFICATES.get(failure.verify_code, str(failure.verify_message))
         raise NoResponse(f"certificate: {wrong}", "certificate") from failure
     except ValueError as failure:
         raise NoResponse(f"TLS: {quoted(name)} cannot be the name of a server", "tls") from failure
     except OSError as failure:
+        reason = str(getattr(failure, "reason", ""))
+        lack = lacking(failure)
         if deadline.is_set():
-            error = f"TLS: no handshake within {deadline} (connected)"
+            error = f"no handshake within {deadline} (connected)"
         elif isinstance(failure, ssl.SSLEOFError | ConnectionError):
-            error = "TLS: closed the connection during the handshake"
+            closed = "closed the connection during the handshake"
+            error = f"{closed} (does this port expect the PROXY protocol, or offer no TLS 1.2?)"
         else:
-            wanted = name is None and str(getattr(failure, "reason", "")).endswith(NAME_WANTED)
-            error = f"{tls_error(failure)}{' (if it needs a name, configure hostHeader)' if wanted else ''}"
-        raise NoResponse(error, "tls") from failure
+            wanted = name is None and reason.endswith(NAME_WANTED)
+            shown = lack or tls_error(failure).removeprefix("TLS: ")
+            error = f"{shown}{' (if it needs a name, configure hostHeader)' if wanted else ''}"
+        raise NoResponse(f"TLS: {error}", "old tls" if lack else "tls") from failure
 
 
-def certificate_names(connection: socket.socket, name: str | None) -> str:
-    """The names that a trusted certificate is for, in words. Raises OSError.
+def seen_again(failure: WrongCertificate, connection: socket.socket, name: str | None) -> NoResponse:
+    """What a certificate is for that is not for `name`; or whether the server's is out of date or one above it.
 
-    Python does not show a certificate that it has refused, so this takes a second handshake.
+    Python does not show a certificate that it has refused, so this takes a second handshake, in which it is accepted.
+    Raises OSError.
     """
     context = ssl.create_default_context()
-    context.check_hostname = False
+    if failure.code in OTHER_NAMES_CODES:
+        context.check_hostname = False
+    else:
+        context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
     with context.wrap_socket(connection, server_hostname=name) as trusted:
-        certificate = trusted.getpeercert() or {}
-    alternatives = certificate.get("subjectAltName", ())
-    names = [quoted(value[1]) for value in alternatives if len(value) == 2 and isinstance(value, tuple)]
+        certificate: dict[str, Any] = trusted.getpeercert() or {}
+    if failure.code in OTHER_NAMES_CODES:
+        return NoResponse(f"{failure} but for {_names(certificate)}", "certificate")
+    begins, ends = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
+    now = time.time()
+    if begins <= now <= ends:
+        above = f"the one above the server's (an intermediate or a CA) {TIMES[failure.code]}; the server's own is good"
+        return NoResponse(f"certificate: {above}", "issuer")
+    return NoResponse(f"certificate: it {TIMES[9 if now < begins else 10]}", "certificate")
+
+
+def _names(certificate: dict[str, Any]) -> str:
+    """In words, for which names it is."""
+    names = [quoted(value[1]) for value in certificate.get("subjectAltName", ()) if len(value) == 2]
     shown = ", ".join(names[:SHOWN_CERTIFICATE_NAMES]) or "no name at all"
     more = len(names) - SHOWN_CERTIFICATE_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def lacking(failure: OSError) -> str | None:
+    """What a server lacks that the probe needs; None if its handshake failed for another reason."""
+    reason = str(getattr(failure, "reason", ""))
+    return next((LACKING[end] for end in LACKING if reason.endswith(end)), None)
 
 
 def tls_error(failure: OSError) -> str:

@@ -1,6 +1,7 @@
 """The pure rules of the health check: what is wrong with one probe, and what several of them decide."""
 
 import http
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -8,14 +9,16 @@ from typing import Literal
 from domain.text import printable, shortened
 from health.check import Answered, Check
 from health.header_value import header_value
+from health.http_response import BODY_BYTES
 from health.result import Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS = 10
 SHOWN_IDENTITIES = 3
 MATCHER_CHARACTERS = 40
-BODY_CHARACTERS = 80
 LOCATION_CHARACTERS = 90
+MEDIA_TYPE_CHARACTERS = 40
+USER_INFO = re.compile(r"(?:^|(?<=:[/\\])|(?<=[/\\]{2}))[^/\\?]*@")
 # A probe may end this much after its timeout, because threads do not wake up in time.
 LATE_SECONDS = 0.05
 
@@ -24,7 +27,7 @@ LATE_SECONDS = 0.05
 class Problem:
     """Why a probe is bad: its kind, and a sentence that says what was found and what was expected.
 
-    `detail` says more about an unexpected status: where a redirect leads, or how the body begins.
+    `detail` says more about an unexpected status: where a redirect leads, or what kind of body came.
     """
 
     kind: Kind
@@ -199,15 +202,24 @@ def _differs(header: str, value: str | None, expected: str | None) -> str:
 
 
 def _detail(probe: Probe) -> str:
-    if location := header_value(probe.headers, "Location"):
-        return f"it leads to {shortened(location, LOCATION_CHARACTERS)}"
-    if probe.status == http.HTTPStatus.BAD_REQUEST and probe.body.strip():
-        return f'The answer begins "{_beginning(probe.body)}".'
-    return ""
+    if location := probe.headers.get("location", "").strip():
+        return f"it leads to {_without_secrets(location)}"
+    return f"The answer is {_size_and_kind(probe)}." if probe.status == http.HTTPStatus.BAD_REQUEST else ""
 
 
-def _beginning(body: bytes) -> str:
-    return printable(" ".join(body[: 4 * BODY_CHARACTERS].decode(errors="replace").split()), BODY_CHARACTERS)
+def _without_secrets(location: str) -> str:
+    """An address of a redirect without user info, parameters, query and fragment."""
+    address = re.split("[?#;]", USER_INFO.sub("", location, count=1))[0]
+    shown = printable(header_value({"location": address}, "location") or "itself", LOCATION_CHARACTERS)
+    return shown if address == location else f"{shown} (shown in part)"
+
+
+def _size_and_kind(probe: Probe) -> str:
+    """Of a body, which is never shown: an error page may hold secrets."""
+    at_least = "at least " if len(probe.body) == BODY_BYTES else ""
+    media_type = re.match(r"\w+/[\w.+-]+", probe.headers.get("content-type", ""), re.ASCII)
+    kind = f"of {shortened(media_type[0], MEDIA_TYPE_CHARACTERS)}" if media_type else "without a Content-Type"
+    return f"{at_least}{len(probe.body)} bytes {kind}"
 
 
 def _lacks(text: str, probe: Probe) -> str:
@@ -216,4 +228,4 @@ def _lacks(text: str, probe: Probe) -> str:
         return f"{lacks}: it is encoded ({quoted(coding)}), although the probe did not ask for that"
     if not probe.body:
         return f"{lacks}: it is empty"
-    return f'{lacks}, it begins "{_beginning(probe.body)}"'
+    return f"{lacks}, it is {_size_and_kind(probe)}"

@@ -4,11 +4,13 @@ The role trusts tokens (OpenID Connect) of one issuer, for one audience, about o
 others. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`.
 """
 
-from typing import Annotated, ClassVar, Literal, cast
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from stacks.configuration.allowed import Allowed, Section, exactly_one, section, text
+from stacks.configuration.allowed import Allowed, Broken, Section, section, text
+from stacks.configuration.problems import problem
 
 OWNER, REPOSITORY_NAME, ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "[A-Za-z0-9._-]{1,100}", "@[0-9]{1,20}"
 GROUP_AND_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){1,20}"
@@ -19,7 +21,8 @@ HOST_URL = rf"https://(?:{LABEL}\.)+{LABEL}"
 URL_WORDS = 'the issuer\'s "https://" URL in lower case, without port, query and a "/" at the end'
 GITLAB_URL, ISSUER_URL = text(URL_WORDS, HOST_URL), text(URL_WORDS, rf"{HOST_URL}(?:/[A-Za-z0-9._~-]+){{0,10}}")
 AUDIENCE = text('1 to 255 letters, digits and characters of ._:/-, no "*"', "[A-Za-z0-9._:/-]{1,255}")
-SUBJECT = text('the whole subject: 1 to 255 printable ASCII characters, no "*", "?" and "$"', "[ -#%-)+->@-~]{1,255}")
+PRINTABLE = "[ -#%-)+->@-~]{1,255}"
+SUBJECT = text('the whole subject: 1 to 255 printable ASCII characters, no "*", "?" and "$"', PRINTABLE)
 BRANCH = text(
     'one branch: 1 to 255 letters, digits and characters of ._/+@#-, no "*"', "[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}"
 )
@@ -31,13 +34,20 @@ REPOSITORY = text(
     '"owner/name", or "owner@id/name@id" where the token has GitHub\'s immutable ids; no "*"',
     f"{OWNER}/{REPOSITORY_NAME}|{OWNER}{ID}/{REPOSITORY_NAME}{ID}",
 )
+REPOSITORY_ID = text("the repository's number, as a text of 1 to 20 digits", "[0-9]{1,20}")
+WORKFLOW = text('one workflow: 1 to 255 printable ASCII characters, no "*", "?" and "$"', PRINTABLE)
 PROJECT = text('"group/name", with subgroups if there are any; no "*"', GROUP_AND_NAME)
 PROVIDER = Allowed('"existing", if the account has a provider of this URL already (it can have one), or "create"')
 Provider = Annotated[Literal["existing", "create"], PROVIDER]
 
 
+def branch_or_environment(given: Mapping[str, Any]) -> Iterator[Broken]:
+    if given.keys().isdisjoint(("branch", "environment")):
+        yield (), problem("branch, environment or both", "none of them")
+
+
 class GitHub(Section):
-    """A repository's jobs on one branch, or in one environment.
+    """A repository's jobs on one branch, or in one environment, or both.
 
     Repositories made or renamed since 15 July 2026 have ids in their subject. Sources: GitHub, OpenID Connect
     reference; changelog of 23 April 2026, "Immutable subject claims for GitHub Actions OIDC tokens".
@@ -46,16 +56,38 @@ class GitHub(Section):
     url: ClassVar[str] = "https://token.actions.githubusercontent.com"
     repository: Annotated[str, REPOSITORY]
     branch: Annotated[str | None, BRANCH] = None
-    """Or `environment`, one of the two: the token of a job with an environment names no branch."""
+    """With or without `environment`; without it, a job that has an environment is refused."""
     environment: Annotated[str | None, ENVIRONMENT] = None
+    """With or without `branch`; without it, the environment's own rule says which branches may deploy to it."""
+    repositoryId: Annotated[str | None, REPOSITORY_ID] = None
+    """It stays when names change: another repository that takes the name is refused."""
+    workflow: Annotated[str | None, WORKFLOW] = None
+    """The workflow's `name`, or the path of its file if it has none."""
     audience: Annotated[str, AUDIENCE] = "sts.amazonaws.com"
     """What `configure-aws-credentials` asks for."""
     provider: Provider = "existing"
 
     @property
     def subject(self) -> str:
-        job = f"ref:refs/heads/{self.branch}" if self.branch else f"environment:{self.environment}"
+        job = f"environment:{self.environment}" if self.environment else f"ref:{self._ref}"
         return f"repo:{self.repository}:{job}"
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """What is checked besides audience and subject; the subject of a job with an environment names no branch.
+
+        Source: IAM User Guide, "Available keys for AWS OIDC federation"; STS evaluates them since January 2026.
+        """
+        claims = {
+            "ref": self._ref if self.branch and self.environment else None,
+            "repository_id": self.repositoryId,
+            "workflow": self.workflow,
+        }
+        return {claim: value for claim, value in claims.items() if value}
+
+    @property
+    def _ref(self) -> str:
+        return f"refs/heads/{self.branch}"
 
 
 class GitLab(Section):
@@ -89,7 +121,7 @@ Issuer = GitHub | GitLab | Oidc
 class CiAccess(Section):
     """One of them."""
 
-    github: Annotated[GitHub | None, section(GitHub, rule=exactly_one("branch", "environment"))] = None
+    github: Annotated[GitHub | None, section(GitHub, rule=branch_or_environment)] = None
     gitlab: Annotated[GitLab | None, section(GitLab)] = None
     oidc: Annotated[Oidc | None, section(Oidc)] = None
 

@@ -3,6 +3,7 @@
 What a key allows beside another key is a validator of the later one, and so is checked also if a third key is wrong.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,19 +14,31 @@ from pydantic_core import PydanticKnownError
 
 from stacks.configuration import allowed
 from stacks.configuration.allowed import BOOLEAN, LEFT_OUT, Section, one_of, text, whole_number
-from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem
+from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem, shown
 
 LONGEST_CHECK_SECONDS = 840  # a Lambda function runs at most 900 seconds
 TIMES = ("startPeriodSeconds", "intervalSeconds", "timeoutSeconds", "healthyThresholdCount", "unhealthyThresholdCount")
 LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DNS_NAME = rf"(?:{LABEL}\.)*{LABEL}"
+# A host of RFC 3986, section 3.2.2, as HTTP allows it (RFC 9110, section 7.2), without what is a mistake in a name.
+HTTP_LABEL = "[A-Za-z0-9_~-]{1,63}"
+HTTP_HOST = rf"(?:(?:{HTTP_LABEL}\.)*{HTTP_LABEL}\.?|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{{0,4}})?"
 CODES = "[2-4][0-9]{2}(?:-[2-4][0-9]{2})?"
 SENT_BY_THE_PROBE = "connection|content-length|transfer-encoding|expect|upgrade|te|trailer|accept-encoding"
 
 
+def _is_host(host: str) -> bool:
+    """Raises ValueError for what looks like an IPv6 address and is none, which refuses it as well."""
+    name = re.sub(r":\d+$", "", host)
+    if name.startswith("["):
+        ipaddress.IPv6Address(name[1:-1])
+    return len(name.removesuffix(".")) <= 253 and int(host[len(name) + 1 :] or 1) <= 65535
+
+
 def _is_dns_name(host: str) -> bool:
     """The last label of a DNS name is not a number, as in an IP address (RFC 1123, section 2.1)."""
-    name, _, port = host.partition(":")
-    return len(name) <= 253 and not name.rpartition(".")[2].isdigit() and int(port or 1) <= 65535
+    name = host.partition(":")[0].removesuffix(".")
+    return re.fullmatch(DNS_NAME, name) is not None and not name.rpartition(".")[2].isdigit()
 
 
 def _is_ascending(matcher: str) -> bool:
@@ -47,9 +60,10 @@ PATH = text('one "/" and then at most 1023 printable ASCII characters, no spaces
 CODES_WORDS = 'status codes from 200 to 499 as in "200", "200,301" or "200-299"'
 MATCHER = text(CODES_WORDS, f"{CODES}(?:,{CODES})*", Predicate(_is_ascending))
 HOST = text(
-    'a DNS name of at most 253 characters, no IP address; then ":" and a port from 1 to 65535, if you like',
-    rf"(?:{LABEL}\.)*{LABEL}(?::[1-9][0-9]{{0,4}})?",
-    Predicate(_is_dns_name),
+    'a name of at most 253 characters, in labels of letters, digits, "-", "_" and "~", or an IP address, IPv6 in "[]"; '
+    'then ":" and a port from 1 to 65535, if you like',
+    HTTP_HOST,
+    Predicate(_is_host),
 )
 # A token (RFC 9110, section 5.6.2), and a value that cannot end its line.
 HEADER_NAME = text(
@@ -164,9 +178,11 @@ class HttpCheck(WebCheck):
 
 
 def _has_a_host_name(verify: bool, info: ValidationInfo) -> bool:
-    if verify and "protocol" in info.data and info.data.get("hostHeader", "wrong") is None:
+    host = info.data.get("hostHeader", "wrong")
+    if verify and "protocol" in info.data and (host is None or not _is_dns_name(host)):
         instead = "true beside a hostHeader, the DNS name for which the server's certificate is verified; or false"
-        raise problem(instead, "true, which is the default, and no hostHeader")
+        given = "no hostHeader" if host is None else f"the hostHeader {shown(host)}, which is no DNS name"
+        raise problem(instead, f"true, which is the default, and {given}")
     return verify
 
 
@@ -175,7 +191,7 @@ class HttpsCheck(WebCheck):
     protocol: Annotated[Literal["HTTPS"], PROTOCOL]
     port: Annotated[int, PORT] = 443
     verifyCertificate: Annotated[bool, BOOLEAN, AfterValidator(_has_a_host_name)] = Field(True, validate_default=True)
-    """If true, there must be a `hostHeader`. Elsewhere: ELB never verifies"""
+    """If true, there must be a `hostHeader` that is a DNS name. Elsewhere: ELB never verifies"""
 
 
 def _kind(check: object) -> str | None:

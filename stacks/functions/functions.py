@@ -12,6 +12,8 @@ from constructs import Construct
 from domain.lock import LAST_CALL_SECONDS
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.pairs import Pair, Pairs, Vpc
+from stacks.configuration.problems import InvalidConfiguration, line
+from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
@@ -26,7 +28,6 @@ LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # for it; people report 5 to 10 s.
 MOVING_SECONDS = 10
 LONGEST_SECONDS = 900  # that a function of Lambda may run
-RESOURCES_PER_STATEMENT = 25
 CALLED_BY_THE_WORKFLOW = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
 NOT_MEASURED = (
     "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
@@ -41,10 +42,22 @@ INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
+ANY_INTERFACE = "network-interface/*"
 INTERFACES = (
     "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
     "are exact (docs/decisions/0006-any-network-interface.md)."
 )
+
+
+def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
+    """What the pairs let be disassociated, and what be associated, as the ends of ARNs of EC2."""
+    # The interfaces that are configured; if a pair has none configured, any.
+    by_server = [pair.networkInterfaces or {} for pair in pairs]
+    configured = [f"network-interface/{interface}" for each in by_server for interface in each.values()]
+    disassociated = [f"elastic-ip/{pair.staging}" for pair in pairs]
+    disassociated += configured if all(by_server) else [ANY_INTERFACE]
+    servers = [f"instance/{server}" for pair in pairs for server in pair.servers.values()]
+    return disassociated, [*disassociated, *servers, *(f"elastic-ip/{pair.production}" for pair in pairs)]
 
 
 def longest_check(pair: Pair) -> int:
@@ -69,13 +82,6 @@ class Functions(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_code(pairs)
-        production = self._arns("elastic-ip", [pair.production for pair in pairs.values()])
-        staging = self._arns("elastic-ip", [pair.staging for pair in pairs.values()])
-        instances = self._arns("instance", [server for pair in pairs.values() for server in pair.servers.values()])
-        # Those configured; if a pair has none configured, any.
-        by_server = [pair.networkInterfaces or {} for pair in pairs.values()]
-        configured = [interface for each in by_server for interface in each.values()]
-        interfaces = self._arns("network-interface", configured if all(by_server) else ["*"])
         probing = max(longest_check(pair) for pair in pairs.values())
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
 
@@ -91,17 +97,14 @@ class Functions(Construct):
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
         for function in (self.describe_restored, self.disassociate_address, self.associate_address):
-            self._allow(function, "ec2:DescribeAddresses", ["*"])
+            self._allow(function, "ec2:DescribeAddresses")
         for action in PICTURE:
-            self._allow(self.describe_addresses, action, ["*"])
-        self._allow(self.check_servers, "ec2:DescribeInstanceStatus", ["*"])
+            self._allow(self.describe_addresses, action)
+        self._allow(self.check_servers, "ec2:DescribeInstanceStatus")
         if any(pair.alarms for pair in pairs.values()):
             for function in (self.describe_addresses, self.health_check):
-                self._allow(function, "cloudwatch:DescribeAlarms", ["*"])
-        self._allow(self.disassociate_address, "ec2:DisassociateAddress", [*staging, *interfaces])
-        self._allow(self.associate_address, "ec2:AssociateAddress", [*production, *staging, *instances, *interfaces])
-        for function in (self.disassociate_address, self.associate_address):
-            acknowledge_wildcards(function.role, {arn: INTERFACES for arn in interfaces if arn.endswith("*")})
+                self._allow(function, "cloudwatch:DescribeAlarms")
+        self._allow_changes(pairs)
 
     @property
     def all(self) -> list[lambda_.Function]:
@@ -145,11 +148,23 @@ class Functions(Construct):
             )
         return function
 
-    def _allow(self, function: lambda_.Function, action: str, resources: Sequence[str]) -> None:
-        """In statements small enough for the CDK to spread them over as many policies as IAM's size limits ask for."""
-        for start in range(0, len(resources), RESOURCES_PER_STATEMENT):
-            part = list(resources[start : start + RESOURCES_PER_STATEMENT])
-            function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=part))
+    def _allow(self, function: lambda_.Function, action: str) -> None:
+        function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
 
-    def _arns(self, kind: str, names: Sequence[str]) -> list[str]:
-        return [Stack.of(self).format_arn(service="ec2", resource=f"{kind}/{name}") for name in names]
+    def _allow_changes(self, pairs: Pairs) -> None:
+        """Raises InvalidConfiguration if they are more than the role of AssociateAddress may name, which names most."""
+        each = list(pairs.values())
+        disassociated, associated = changed_resources(each)
+        if not exact_policies.fit(self, associated):
+            counts = range(1, len(each) + 1)
+            too_many = next(n for n in counts if not exact_policies.fit(self, changed_resources(each[:n])[1]))
+            allowed = f"at most {too_many - 1} such pairs, as many as IAM lets the policies of one role name"
+            raise InvalidConfiguration([line("pairs", f"{len(each)} pairs", allowed)])
+        for function, action, resources in (
+            (self.disassociate_address, "ec2:DisassociateAddress", disassociated),
+            (self.associate_address, "ec2:AssociateAddress", associated),
+        ):
+            exact_policies.allow(function.role, action, resources)
+            if ANY_INTERFACE in resources:
+                arn = Stack.of(self).format_arn(service="ec2", resource=ANY_INTERFACE)
+                acknowledge_wildcards(function.role, {arn: INTERFACES})

@@ -1,23 +1,27 @@
 """What an operator sees. No workflow waits for any of it, and none of it changes anything."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
-from stacks.cdk_nag import rule
+from stacks.cdk_nag import acknowledge_wildcards, rule
 from stacks.functions.functions import Functions
 from stacks.functions.python_function import python_function
 from stacks.monitoring.dashboard import dashboard
 from stacks.monitoring.metrics import EVERY_5_MINUTES, oldest_lock, outcomes
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
-from stacks.workflow.resources import Resources
+from stacks.workflow.resources import CUTOVER, REPAIR, Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
+from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
 
 # By the ids of their constructs. Fixed, since the policies of the topic and of its key name them.
@@ -32,6 +36,7 @@ LOST_EVENT = (
     "An event that could not be delivered, or not be reported, is a point missing in a graph: the outcome is in the "
     "execution and was published by the workflow, and nobody would read it in a queue."
 )
+ANY_EXECUTION = "The executions of this one state machine: who starts them names them."
 NEXT_LOOK = "It looks again five minutes later, and sees then what it did not see now."
 
 
@@ -56,7 +61,7 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         functions, self._topic = resources.functions, resources.topic
-        reports = self._reports(functions.code, resources.lock_table)
+        reports = self._reports(functions.code, resources.lock_table, [workflow, repair])
         alarms = [
             self._alarm(
                 "RollbackFailed",
@@ -95,10 +100,22 @@ class Monitoring(Construct):
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
         dashboard(self, alarms=alarms, workflows=workflows, functions=calls)
 
-    def _reports(self, code: lambda_.Code, lock_table: dynamodb.ITable) -> list[lambda_.Function]:
+    def _reports(
+        self, code: lambda_.Code, lock_table: dynamodb.ITable, workflows: Sequence[StateMachine]
+    ) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
-        timeout = Duration.seconds(10)
-        outcome = python_function(self, "ReportOutcome", "report_outcome", code=code, timeout=timeout, lost=LOST_EVENT)
+        outcome = python_function(
+            self,
+            "ReportOutcome",
+            "report_outcome",
+            code=code,
+            timeout=Duration.minutes(1),
+            lost=LOST_EVENT,
+            environment={"WORKFLOWS": " ".join(workflow.state_machine_arn for workflow in workflows)},
+        )
+        executions = [executions_of(self, name) for name in (CUTOVER, REPAIR)]
+        outcome.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
+        acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
         rule(
             self,
             "Ended",

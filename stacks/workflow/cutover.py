@@ -60,7 +60,7 @@ UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} 
 SOUND = "$staging.server = $plan.idle.name"
 UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
-    {sentence(FAILED_STATE)} & " Production was not touched. Staging should be on " & $plan.idle.name
+    {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
     & "; see where it is before you start again: aws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
@@ -201,7 +201,10 @@ class Workflow(Construct):
             self,
             "Preflight",
             comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
-            assign={name: f"{{% $states.result[0].{name} %}}" for name in ("answered", "warnings")},
+            assign={
+                "answered": "{% $states.result[0].answered %}",
+                "warnings": "{% $append($plan.warnings, $states.result[0].warnings) %}",
+            },
         ).branch(
             tasks.health_check_staging(
                 "HealthCheckStaging", "Does the idle server answer through the staging address?"

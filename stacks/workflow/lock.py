@@ -11,7 +11,7 @@ from stacks.functions.functions import LAST_CALL
 from stacks.workflow.ending import Ending, texts
 from stacks.workflow.expressions import EXECUTION, PREFLIGHT_FAILURE, condition, jsonata
 from stacks.workflow.resources import CUTOVER, REPAIR, Resources
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
+from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service, retry_unknown
 from stacks.workflow.state_machine import executions_of
 
 Variables = Mapping[str, Any]
@@ -61,13 +61,16 @@ def describe_lock_holder(
     failed: tuple[sfn.IChainable, Variables],
     assign: Variables | None = None,
     assign_forgotten: Variables | None = None,
-) -> tasks.CallAwsService:
+    ended: bool = False,
+) -> sfn.IChainable:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
 
     `execution` is JSONata for the holder's ARN. If it runs, `running` follows; if it has ended, `take_over`, once
-    `LAST_CALL` is over; if Step Functions no longer knows it, `take_over` at once, with the variables
+    `LAST_CALL` is over; if Step Functions does not know it, for 45 s, `take_over`, with the variables
     `assign_forgotten` in place of `assign`; after an error, `failed`. `running` and `failed` are a state and the
-    variables on the way to it. Returns the first state.
+    variables on the way to it. If an event said that the execution has `ended`, `LAST_CALL` is waited for first: right
+    after the end, DescribeExecution may still say RUNNING, as it may not know yet an execution that has just begun
+    (API reference of DescribeExecution: eventually consistent). Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
@@ -87,18 +90,19 @@ def describe_lock_holder(
         scope,
         "WaitForLastCall",
         comment="A function that the dead holder called may still be at work; by then it is not.",
-        time=sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
+        time=sfn.WaitTime.duration(LAST_CALL) if ended else sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
     )
 
+    retry_unknown(describe_holder, NO_EXECUTION)
     retry_service(describe_holder)
     describe_holder.next(holder_running)
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign=assign_forgotten)
     describe_holder.add_catch(failed[0], assign=failed[1])
     still_runs = condition('$states.input.status = "RUNNING"')
     holder_running.when(still_runs, running[0], comment="running", assign=running[1])
-    holder_running.otherwise(wait_for_last_call)
-    wait_for_last_call.next(take_over)
-    return describe_holder
+    holder_running.otherwise(take_over if ended else wait_for_last_call)
+    wait_for_last_call.next(describe_holder if ended else take_over)
+    return wait_for_last_call if ended else describe_holder
 
 
 def acquire_lock(

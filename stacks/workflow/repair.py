@@ -96,6 +96,7 @@ class Repair(Construct):
             take_over=take_over,
             running=(ending.notify, {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)}),
             failed=(ending.notify, FAILURE),
+            ended=True,
         )
         describe_addresses = function_tasks.describe_addresses(
             "Looks at both addresses and both servers, and plans to keep production where it is.",

@@ -12,6 +12,16 @@ LAMBDA_FAILURES = [
     "Lambda.ServiceException", TOO_MANY, "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout",
 ]  # fmt: skip
 TRANSIENT = ["EC2Unavailable", *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
+# A function in a VPC that was not called for weeks is inactive: its first call fails, and has Lambda make its network
+# interfaces anew, which takes minutes. Step Functions puts "Lambda." before the names of Lambda's errors. AWS does not
+# document in which capitals: those of its API and of its SDK for Java 2 differ, so both are here (unverified which).
+# Source: Lambda Developer Guide, "Lambda function states"; Lambda API Reference, errors of "Invoke".
+INACTIVE = [
+    "Lambda.ResourceNotReadyException", "Lambda.ResourceConflictException",
+    "Lambda.ENINotReadyException", "Lambda.EniNotReadyException",
+    "Lambda.EC2ThrottledException", "Lambda.Ec2ThrottledException",
+    "Lambda.EC2UnexpectedException", "Lambda.Ec2UnexpectedException",
+]  # fmt: skip
 # Too many at once, of ours or of others: no fault but a queue (docs/decisions/0015-throttling-is-a-queue.md).
 THROTTLED = ["EC2Throttled", TOO_MANY]
 # As many as the history of an execution has room for, which is 25,000 events: a failed try is three of them.
@@ -50,18 +60,35 @@ def retry_rollback(task: sfn.TaskStateBase) -> None:
     _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
 
 
+def retry_inactive(task: sfn.TaskStateBase) -> None:
+    """A function in a VPC, before the changes: up to 40 more tries, up to 30 s apart: some 9 minutes, at most 18."""
+    _retry(task, INACTIVE, max_attempts=40, max_delay=30)
+
+
 def retry_service(task: sfn.TaskStateBase) -> None:
     """A call to DynamoDB, SNS or Step Functions: a condition that does not hold is an answer, all else may pass."""
     task.add_retry(errors=[CONDITION_FAILED], max_attempts=0)
     _retry(task, ["States.ALL"], max_attempts=4, max_delay=5)
 
 
-def _retry(task: sfn.TaskStateBase, errors: list[str], *, max_attempts: int, max_delay: int) -> None:
+def retry_unknown(task: sfn.TaskStateBase, error: str) -> None:
+    """What a service does not know yet: 7 more tries within 45 s."""
+    _retry(task, [error], max_attempts=7, max_delay=10, jitter=sfn.JitterType.NONE)
+
+
+def _retry(
+    task: sfn.TaskStateBase,
+    errors: list[str],
+    *,
+    max_attempts: int,
+    max_delay: int,
+    jitter: sfn.JitterType = sfn.JitterType.FULL,
+) -> None:
     task.add_retry(
         errors=errors,
         interval=Duration.seconds(1),
         backoff_rate=2,
         max_attempts=max_attempts,
         max_delay=Duration.seconds(max_delay),
-        jitter_strategy=sfn.JitterType.FULL,
+        jitter_strategy=jitter,
     )

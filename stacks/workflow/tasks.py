@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.functions.functions import Functions
 from stacks.workflow.expressions import EXECUTION, EXECUTION_NAME, condition, jsonata
-from stacks.workflow.retries import retry_before_changes, retry_change, retry_rollback
+from stacks.workflow.retries import retry_before_changes, retry_change, retry_inactive, retry_rollback
 
 AddressName = Literal["production", "staging"]
 Role = Literal["live", "idle"]
@@ -70,6 +70,7 @@ class Tasks:
         if self._functions.in_vpc is None:
             return public
         private = self._invoke(f"{name}InVpc", comment, self._functions.in_vpc, payload, retry_before_changes)
+        retry_inactive(private)
         via = sfn.Choice.jsonata(self._scope, "StagingVia?", comment="From where can the staging server be reached?")
         via.when(condition('$plan.healthCheck[0].via = "private"'), private, comment="its VPC")
         return via.otherwise(public)

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from local import faults
-from local.ec2 import Address, Ec2
+from local.ec2 import ACCESS_KEY, Address, Ec2
 from local.faults import Fault, InvalidFault, fault_from
 from local.token_buckets import Limit, TokenBuckets
 from tests.local.situation import client_of, until
@@ -200,6 +200,7 @@ def test_one_command_injects_lists_and_clears_faults(
     ec2: Ec2, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", ec2.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     faults.main(["AssociateAddress", "--nth", "2", "--kind", "answer-lost"])
     assert capsys.readouterr().out == "Injected: answer-lost at AssociateAddress, call 2.\n"
     assert ec2.faults.injected == [at_the_next("answer-lost", nth=2)]

@@ -2,15 +2,21 @@
 
 import contextlib
 import http.client
+import json
+import stat
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from local import faults
+from local.access import authorization, new_access_key
 from local.aws import LocalAws
-from local.console import exports
+from local.console import env_file, exports
 from local.deployment import ROOT
+from local.ec2 import ACCESS_KEY
 from tests.local.situation import AS_BEFORE, SWAPPED, places, until
 
 
@@ -89,6 +95,85 @@ def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
     addresses, name, faults = shell.stdout.splitlines()
     assert {aws.production_ip, aws.staging_ip} <= set(addresses.split())
     assert (name, faults) == ("eip-cutover", "No faults.")
+
+
+def test_nobody_else_may_read_the_exports(aws: LocalAws, tmp_path: Path) -> None:
+    env = tmp_path / "env"
+    env.write_text("of a run before")
+    env.chmod(0o644)
+    with env_file(aws, env):
+        assert (stat.filemode(env.stat().st_mode), env.read_text()) == ("-rw-------", exports(aws))
+    assert not env.exists()
+
+
+# Each of these with all else right.
+REFUSED: dict[str, dict[str, str]] = {
+    "a web page": {"Origin": "https://evil.example"},
+    "a page in a sandbox": {"Origin": "null"},
+    "a page of the same machine": {"Origin": "http://localhost:8000"},
+    "a name that leads here": {"Host": "evil.example"},
+    "that name with the port": {"Host": "evil.example:{port}"},
+    "a name that begins like this machine's": {"Host": "127.0.0.1.evil.example:{port}"},
+    "another port": {"Host": "127.0.0.1:1"},
+    "an empty host": {"Host": ""},
+    "nobody": {"Authorization": ""},
+    "the key test": authorization("test"),
+    "the key TEST": authorization("TEST"),
+    "the account": authorization("000000000000"),
+    "a key that begins like the run's": authorization(ACCESS_KEY[:-1]),
+    "the key in another header": {"Authorization": "", "X-Amz-Security-Token": ACCESS_KEY},
+    "the key in another place": {"Authorization": f"Bearer {ACCESS_KEY}"},
+}
+CREATE_FUNCTION = "/2015-03-31/functions"
+FUNCTION: dict[str, object] = {
+    "FunctionName": "evil", "Runtime": "python3.13", "Role": "arn:aws:iam::000000000000:role/r",
+    "Handler": "evil.handler", "Code": {"ZipFile": ""},
+}  # fmt: skip
+
+
+def answer_of(endpoint: str, method: str, path: str, headers: dict[str, str], body: str = "") -> tuple[int, str]:
+    """The status and the body of the answer to a request with the right headers but these."""
+    port = int(endpoint.rpartition(":")[2])
+    right = {"Host": f"127.0.0.1:{port}", "Content-Type": "text/plain"} | authorization(ACCESS_KEY)
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        named = {name: value.replace("{port}", str(port)) for name, value in (right | headers).items()}
+        connection.request(method, path, body, named)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+
+@pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
+def test_a_web_page_and_another_user_are_refused_by_both_servers_whatever_they_ask_for(
+    running_aws: LocalAws, headers: dict[str, str]
+) -> None:
+    aws, ec2 = running_aws.emulator.endpoint, running_aws.ec2.endpoint
+    fault = json.dumps({"action": "AssociateAddress", "kind": "reset"})
+    for endpoint, method, path, body in (
+        (aws, "POST", CREATE_FUNCTION, json.dumps(FUNCTION)),
+        (aws, "POST", "/2015-03-31/functions/evil/invocations", "{}"),
+        (aws, "OPTIONS", CREATE_FUNCTION, ""),
+        (aws, "POST", "/_ministack/reset", ""),
+        (aws, "GET", "/_ministack/health", ""),
+        (ec2, "POST", "/", "Action=DescribeAddresses&Version=2016-11-15"),
+        (ec2, "POST", "/moto-api/reset", ""),
+        (ec2, "POST", faults.PATH, fault),
+    ):
+        status, text = answer_of(endpoint, method, path, headers, body)
+        assert (status, text.partition(":")[0]) == (403, "Refused"), path
+    names = [each["FunctionName"] for each in running_aws.client("lambda").list_functions()["Functions"]]
+    assert "evil" not in names
+    assert running_aws.ec2.faults.injected == []
+
+
+def test_the_name_localhost_and_the_access_key_of_the_run_are_accepted_by_both_servers(running_aws: LocalAws) -> None:
+    by_name = {"Host": "localhost:{port}"}
+    assert answer_of(running_aws.emulator.endpoint, "GET", "/_ministack/health", by_name)[0] == 200
+    assert answer_of(running_aws.ec2.endpoint, "GET", faults.PATH, by_name) == (200, "No faults.")
+
+
+def test_no_two_runs_have_the_same_access_key() -> None:
+    assert new_access_key() != new_access_key()
+    assert len(new_access_key()) > 32
 
 
 def test_an_address_that_moves_while_its_server_restarts_answers_afterwards(aws: LocalAws) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from local.aws import LocalAws
+from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
 from tests.local.situation import until
 from tests.unit.emf import values
-from tests.unit.test_report_outcome import BITTYBOT, TAO, event
 
 
 def function_of(aws: LocalAws, module: str) -> dict[str, Any]:
@@ -28,15 +28,24 @@ def printed_by(aws: LocalAws, module: str) -> Callable[[], str]:
     return lambda: "\n".join(lines()[before:])
 
 
-def test_an_outcome_on_the_event_bus_becomes_metrics(aws: LocalAws) -> None:
+def put(aws: LocalAws, **detail: Any) -> None:
+    entry = {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps({"pair": "web", **detail})}
+    assert aws.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+def test_an_outcome_on_the_event_bus_becomes_metrics_and_a_forged_one_does_not(aws: LocalAws) -> None:
     printed = printed_by(aws, "report_outcome")
-    sent = event(production=TAO, staging=BITTYBOT)
-    entry = {"Source": sent["source"], "DetailType": sent["detail-type"], "Detail": json.dumps(sent["detail"])}
-    answer = aws.client("events").put_events(Entries=[entry])
-    assert answer["FailedEntryCount"] == 0
-    metrics = until(lambda: values(printed()))
+    refused = aws.execute({"pair": "unknown"})
+    until(lambda: values(printed()))
+    put(aws, outcome="RollbackFailed", execution=refused.arn)
+    until(lambda: "Refused event" in printed())
+    assert set(values(printed())) == {("Outcomes", ("InvalidRequest",))}
+    aws.execute({})
+    until(lambda: ("Outcomes", ("CUT_OVER", "web")) in values(printed()))
+    metrics = values(printed())
     assert metrics["Outcomes", ("CUT_OVER", "web")] == (1,)
     assert metrics["Live", ("web", "tao")] == (1,)
+    assert ("Outcomes", ("RollbackFailed",)) not in metrics
 
 
 def test_the_age_of_the_locks_becomes_a_metric(aws: LocalAws) -> None:

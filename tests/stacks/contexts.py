@@ -63,7 +63,12 @@ COMPLETE: list[dict[str, Any]] = [
     {"pairs": {"web": pair()}, "ciAccess": {"oidc": OIDC | {"provider": "existing"}}},
     {
         "pairs": {"web": pair()},
-        "ciAccess": {"github": {"repository": "octo-org@1/octo-repo@2", "environment": "production EU"}},
+        "ciAccess": {
+            "github": {
+                "repository": "octo-org@1/octo-repo@2", "branch": "main", "environment": "production EU",
+                "repositoryId": "2", "workflow": "Release",
+            },
+        },
     },
 ]  # fmt: skip
 

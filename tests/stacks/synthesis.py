@@ -25,13 +25,17 @@ def template_of(folder: Path, context: Mapping[str, Any], **options: Any) -> dic
     return template
 
 
-def many_pairs(count: int) -> dict[str, Any]:
+def many_pairs(count: int, *, interfaces: bool = False) -> dict[str, Any]:
+    def by_server(prefix: str, number: int) -> dict[str, str]:
+        return {"one": f"{prefix}-{number:017x}", "two": f"{prefix}-{number + 1000:017x}"}
+
     return {
         f"pair-{number}": {
             "production": f"eipalloc-{number:017x}",
             "staging": f"eipalloc-{number + 1000:017x}",
-            "servers": {"one": f"i-{number:017x}", "two": f"i-{number + 1000:017x}"},
+            "servers": by_server("i", number),
         }
+        | ({"networkInterfaces": by_server("eni", number)} if interfaces else {})
         for number in range(count)
     }
 

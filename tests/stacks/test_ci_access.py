@@ -13,7 +13,9 @@ from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statement
 from tests.stacks.synthesis import CONTEXT, resources, template_of
 
 GITHUB = "token.actions.githubusercontent.com"
-EXISTING = GitHub(repository="octo-org/octo-repo", branch="main")
+EXISTING = GitHub(
+    repository="octo-org/octo-repo", branch="main", environment="production", repositoryId="456789", workflow="Release"
+)
 CREATED = GitLab(project="o/w", branch="main", provider="create")
 HERE = f"{REGION}:{ACCOUNT}"
 MACHINE = f"arn:aws:states:{HERE}:stateMachine:eip-cutover"
@@ -59,6 +61,34 @@ def test_the_trust_is_written_as_the_ci_system_writes_its_tokens(
     assert issuer.provider == next(iter(access.values())).get("provider", "existing")
 
 
+ON_MAIN = {"repository": "octo-org/octo-repo", "branch": "main"}
+
+
+@pytest.mark.parametrize(
+    ("access", "job", "claims"),
+    [
+        (ON_MAIN, "ref:refs/heads/main", {}),
+        (
+            ON_MAIN | {"environment": "production"},
+            "environment:production", {"ref": "refs/heads/main"},
+        ),
+        (
+            {"repository": "octo-org/octo-repo", "environment": "production", "repositoryId": "456789"},
+            "environment:production", {"repository_id": "456789"},
+        ),
+        (
+            ON_MAIN | {"workflow": ".github/workflows/release.yml"},
+            "ref:refs/heads/main", {"workflow": ".github/workflows/release.yml"},
+        ),
+    ],
+)  # fmt: skip
+def test_the_subject_names_branch_or_environment_and_everything_else_is_a_claim(
+    access: dict[str, Any], job: str, claims: dict[str, str]
+) -> None:
+    issuer = GitHub(**access)
+    assert (issuer.subject, issuer.claims) == (f"repo:octo-org/octo-repo:{job}", claims)
+
+
 def role_in(template: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """CI's role: the one in the output, by its logical id."""
     name = template["Outputs"]["CiRoleArn"]["Value"]["Fn::GetAtt"][0]
@@ -84,7 +114,15 @@ def test_only_a_token_of_this_issuer_for_this_audience_about_this_subject_opens_
         "Effect": "Allow",
         "Action": "sts:AssumeRoleWithWebIdentity",
         "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"},
-        "Condition": {"StringEquals": {f"{GITHUB}:aud": EXISTING.audience, f"{GITHUB}:sub": EXISTING.subject}},
+        "Condition": {
+            "StringEquals": {
+                f"{GITHUB}:aud": "sts.amazonaws.com",
+                f"{GITHUB}:sub": "repo:octo-org/octo-repo:environment:production",
+                f"{GITHUB}:ref": "refs/heads/main",
+                f"{GITHUB}:repository_id": "456789",
+                f"{GITHUB}:workflow": "Release",
+            }
+        },
     }
 
 

@@ -40,7 +40,11 @@ ALLOWED: dict[str, list[object]] = {
     "pairs.web.healthCheck[0].bodyContains": ["x", "é" * 255, ' "ready": true '],
     "pairs.web.healthCheck[0].hostHeader": [
         "a", f"{'.'.join(['a' * 63] * 3)}.{'a' * 61}:65535", "localhost:1", "1.xn--bcher-kva.A-1.example",
+        "my_app", "_a-.-b.example:8080", "a~b", "a.example.", "a.example.:8080",
+        f"{'.'.join(['a' * 63] * 3)}.{'a' * 61}.",
+        "203.0.113.7", "203.0.113.7:80", "3405803783", "[2001:db8::1]", "[::ffff:203.0.113.7]:8080",
     ],
+    "pairs.web.healthCheck[1].hostHeader": ["www.example.com.", "a.example.:8443"],
     "pairs.web.healthCheck[0].headers": [
         {"a": ""}, {f"X-{number}": "v" for number in range(20)}, {"n" * 64: "v" * 1024},
         {"!#$%&'*+-.^_`|~09AZaz": "\"{% $x %}' \\ ~"}, {"Authorization": "Bearer x", "User-Agent": "probe"},
@@ -77,12 +81,13 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
         ["", 200, "199", "200-500", "299-200", "200,", "200, 301", "200-250-299", "200\n"],
     ),
     "pairs.web.healthCheck[0].hostHeader": (
-        "a DNS name of at most 253 characters, no IP address",
+        'a name of at most 253 characters, in labels of letters, digits, "-", "_" and "~", or an IP address',
         [
             "", f"{'a' * 64}.example", f"{'.'.join(['a' * 63] * 3)}.{'a' * 62}", "a." * 100_000 + "a", "a..example",
-            "a.example.", ".example", "-a.example", "a-.example", "my_app", "*.example", "bücher.example",
+            "a.example..", ".", ".example", "*.example", "bücher.example", f"{'.'.join(['a' * 63] * 3)}.{'a' * 62}.",
             "a\uff11.example", "http://a.example", "a.example/health", "me@a.example", "a.example ", "a.example\n",
-            "a.example\n:80", "a.example\r\nX-Evil: 1", "203.0.113.7", "203.0.113.7:80", "3405803783", "[2001:db8::1]",
+            "a.example\n:80", "a.example\r\nX-Evil: 1", "2001:db8::1", "[203.0.113.7]", "[::1", "[]",
+            "[::1]80", "[fe80::1%1]",
             "a:0", "a:65536", "a:080", "a:", ":80",
         ],
     ),
@@ -104,6 +109,8 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
         ["octo-org/*", "*", "octo", "octo@1/repo", "octo/repo:ref:refs/heads/main"],
     ),
     "ciAccess.github.branch": ("one branch", ["*", "${aws:x}", "main\n"]),
+    "ciAccess.github.repositoryId": ("the repository's number, as a text", [456789, "", "*", "octo-repo", "1\n"]),
+    "ciAccess.github.workflow": ("one workflow", ["", "*", "Release?", "${aws:x}", "Release\n", "é"]),
     "ciAccess.github.audience": ('no "*"', ["*"]),
     "ciAccess.github.provider": ('"existing", if the account has a provider', ["new"]),
     "ciAccess.gitlab.project": ('"group/name"', ["octo", "octo/*"]),

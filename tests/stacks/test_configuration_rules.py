@@ -58,6 +58,13 @@ BROKEN: dict[str, Broken] = {
         checks({"protocol": "HTTPS"}), "pairs.web.healthCheck[0].verifyCertificate", "true, which is the default",
         "true beside a hostHeader, the DNS name for which the server's certificate is verified; or false",
     ),
+    **{
+        f"HTTPS that is verified for {host}": (
+            check(protocol="HTTPS", hostHeader=host), "pairs.web.healthCheck.verifyCertificate",
+            f'true, which is the default, and the hostHeader "{host}", which is no DNS name', "or false",
+        )
+        for host in ("my_app", "a_b.example.:8443", "-a.example", "203.0.113.7", "203.0.113.7:8443", "[2001:db8::1]")
+    },
     "a latency that the timeout comes before": (
         check(maxLatencyMs=2001), "pairs.web.healthCheck.maxLatencyMs", "2001",
         "at most 2000: timeoutSeconds is 2, and a probe that takes longer has failed",
@@ -144,11 +151,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "neither branch nor environment": (
         {"pairs": {"web": pair()}, "ciAccess": {"github": {"repository": "o/r"}}}, "ciAccess.github", "none of them",
-        "exactly one of branch, environment",
-    ),
-    "branch and environment": (
-        {"pairs": {"web": pair()}, "ciAccess": {"github": GITHUB | {"environment": "production"}}}, "ciAccess.github",
-        '"branch" and "environment"', "exactly one of branch, environment",
+        "branch, environment or both",
     ),
     "a pipeline of an unknown pair": (
         pipeline(pair="wbe"), "pipeline.pair", '"wbe"', 'a configured pair: "web" or "api"',
@@ -230,7 +233,8 @@ def test_a_pair_may_have_as_many_bytes_as_a_plan_takes_and_not_one_more() -> Non
         (check(**TCP | {"port": 0}), "pairs.web.healthCheck.port"),
         (check(**HTTPS | {"protocol": "https"}), "pairs.web.healthCheck.protocol"),
         (check(protocol="https"), "pairs.web.healthCheck.protocol"),
-        (check(protocol="HTTPS", hostHeader="-"), "pairs.web.healthCheck.hostHeader"),
+        (check(protocol="HTTPS", hostHeader="-."), "pairs.web.healthCheck.verifyCertificate"),
+        (check(protocol="HTTPS", hostHeader="*"), "pairs.web.healthCheck.hostHeader"),
         (checks({"via": "Private"}, {"via": "private"}), "pairs.web.healthCheck[0].via"),
         (web(bakeSeconds=60, healthCheck={"startPeriodSeconds": 835}), "pairs.web.healthCheck.deadlineSeconds"),
         (web(servers={"tao": TAO}, networkInterfaces=INTERFACES), "pairs.web.servers"),

@@ -17,17 +17,21 @@ from moto import mock_aws
 
 import report_locks
 import report_outcome
+from stacks.workflow import cutover, repair
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
 from tests.stacks.contexts import pair
+from tests.stacks.policies import in_account
 from tests.stacks.synthesis import many_pairs, resources, workflow_of
 from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
 from tests.stacks.test_deadline import synthesized
 from tests.unit.emf import Identity, Point, points
+from tests.unit.executions_double import ARN, WORKFLOWS, Executions, failed, succeeded
 from tests.unit.handler_calls import CONTEXT, called, check_of
 from tests.unit.misbehaving_servers import OK, answering, serving
-from tests.unit.test_report_outcome import BITTYBOT, TAO, event
+from tests.unit.test_report_outcome import CONFIGURED, CUT_OVER, event
 
-OUTCOMES = [*SUCCESSES, *FAILURES, "NOTHING_TO_REPAIR", "RepairFailed"]
+FAILURE_NAMES = {*FAILURES, "RepairFailed"}
+OUTCOMES = {*SUCCESSES, "NOTHING_TO_REPAIR", *FAILURE_NAMES}
 SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} (?P<terms>[^']+)', '(?P<statistic>\w+)', (?P<period>\d+)\)")
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "p90"}
 
@@ -35,13 +39,19 @@ TABLE = "locks-of-these-metrics"  # the account of other tests in this process m
 
 
 @pytest.fixture(scope="module")
-def emitted() -> list[Point]:
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
     """All that the real handlers print: of every outcome, of a health check of each address, of a lock and of none."""
     with pytest.MonkeyPatch.context() as environment, contextlib.redirect_stdout(io.StringIO()) as printed:
+        environment.setenv("WORKFLOWS", WORKFLOWS)
+        pairs = tmp_path_factory.mktemp("pairs") / "pairs.json"
+        pairs.write_text(json.dumps(CONFIGURED))
+        environment.setenv("PAIRS_FILE", str(pairs))
         for outcome in OUTCOMES:
-            report_outcome.handler(event(outcome=outcome), CONTEXT)
-        report_outcome.handler(event(outcome="InvalidRequest", pair=None), CONTEXT)
-        report_outcome.handler(event(production=TAO, staging=BITTYBOT), CONTEXT)
+            execution = failed(outcome) if outcome in FAILURE_NAMES else succeeded(outcome=outcome)
+            report_outcome.report(event(outcome), Executions({ARN: execution}).client)
+        invalid = Executions({ARN: failed("InvalidRequest")}).client
+        report_outcome.report(event("InvalidRequest", None), invalid)
+        report_outcome.report(event(), Executions({ARN: CUT_OVER}).client)
         with serving(answering(OK)) as server:
             for address in ("staging", "production"):
                 called(check_of(server), address=address, bakeSeconds=0.05 if address == "production" else 0)
@@ -255,6 +265,24 @@ def test_every_widget_has_a_title_of_its_own_but_the_text(widgets: list[dict[str
 
 def test_the_dashboard_of_200_pairs_is_that_of_one(tmp_path: Path, template: dict[str, Any]) -> None:
     assert widgets_of(synthesized(tmp_path, many_pairs(200))) == widgets_of(template)
+
+
+def test_the_outcomes_that_are_reported_are_those_of_the_workflows() -> None:
+    workflows = {*cutover.SUCCESSES, *cutover.FAILURES, *repair.SUCCESSES, *repair.FAILURES}
+    assert report_outcome.OUTCOMES == workflows == OUTCOMES
+
+
+def test_the_function_that_reports_outcomes_knows_both_workflows_and_has_the_time_to_ask_again(
+    template: dict[str, Any],
+) -> None:
+    (function,) = (
+        each["Properties"]
+        for each in resources(template, "AWS::Lambda::Function").values()
+        if each["Properties"]["Handler"] == "report_outcome.handler"
+    )
+    workflows = in_account(function["Environment"]["Variables"]["WORKFLOWS"], template)
+    assert [arn.rpartition(":stateMachine:")[2] for arn in workflows.split()] == ["eip-cutover", "eip-cutover-repair"]
+    assert function["Timeout"] >= 2 * sum(report_outcome.SECONDS_BETWEEN_LOOKS)
 
 
 def test_outcomes_are_reported_by_an_event_and_locks_every_five_minutes(template: dict[str, Any]) -> None:

@@ -174,7 +174,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         "disassociate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:DisassociateAddress"},
         "associate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:AssociateAddress"},
         "measure_gap": own_log | TRACES | {"dynamodb:UpdateItem"},
-        "report_outcome": own_log | TRACES,
+        "report_outcome": own_log | TRACES | {"states:DescribeExecution"},
         "report_locks": own_log | TRACES | {"dynamodb:Scan"},
         "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"},
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
@@ -228,12 +228,13 @@ def test_only_the_lock_table_and_the_topic_of_the_stack_may_be_used_and_no_other
             assert deployed.resources[named[1]]["Type"] == f"AWS::{kind}", found
 
 
-def test_a_workflow_may_ask_for_the_executions_that_may_hold_a_lock_and_for_no_others(deployed: Deployed) -> None:
+def test_only_the_executions_of_the_two_workflows_may_be_asked_for(deployed: Deployed) -> None:
     asked = {
         (found.role, found.resource) for found in deployed.permissions if found.action == "states:DescribeExecution"
     }
     states = HERE.replace(":ec2:", ":states:")
-    assert asked == {(role, f"{states}execution:{holder}:*") for role in WORKFLOWS for holder in WORKFLOWS}
+    asking = WORKFLOWS | {"report_outcome"}
+    assert asked == {(role, f"{states}execution:{asked_for}:*") for role in asking for asked_for in WORKFLOWS}
 
 
 def test_every_execution_of_either_workflow_that_is_stopped_or_times_out_is_repaired(deployed: Deployed) -> None:

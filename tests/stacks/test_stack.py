@@ -1,9 +1,12 @@
 """What the stack deploys, as the account's owner would ask."""
 
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Annotations, Match
 
+from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
+from tests.stacks.policies import in_account
 from tests.stacks.synthesis import CONTEXT, PROJECT, WORKFLOWS, many_pairs, resources, template_of
 from tests.workflow.account import definition
 
@@ -73,16 +78,6 @@ def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(tem
     }
 
 
-def test_each_email_address_is_subscribed_to_the_topic(tmp_path: Path) -> None:
-    emails = ["ops@example.com", "sms@example.com"]
-    template = template_of(tmp_path, CONTEXT, emails=emails)
-    (topic,) = resources(template, "AWS::SNS::Topic")
-    subscriptions = resources(template, "AWS::SNS::Subscription").values()
-    assert [subscription["Properties"] for subscription in subscriptions] == [
-        {"Protocol": "email", "Endpoint": address, "TopicArn": {"Ref": topic}} for address in emails
-    ]
-
-
 def synthesized(folder: Path, pairs: dict[str, Any]) -> cdk.Stack:
     app = cdk.App(outdir=str(folder), context=CONTEXT)
     return CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs)
@@ -96,24 +91,63 @@ def test_the_shipped_placeholders_are_warned_about_and_real_ids_are_not(tmp_path
     Annotations.from_stack(synthesized(tmp_path / "real", real)).has_no_warning("/EipCutover", Match.any_value())
 
 
-def test_two_hundred_pairs_fit_into_one_stack(tmp_path: Path) -> None:
-    # As `cdk deploy` synthesizes it, with the account and the Region of the credentials: their ARNs count in full.
-    somewhere = cdk.Environment(account="123456789012", region="ap-southeast-2")
-    template = template_of(tmp_path, {"pairs": many_pairs(200)}, env=somewhere)
-    # IAM's quotas: 10,240 characters of inline policies per role, 6,144 per managed policy, 10 of these per role.
-    for kind, quota in (("AWS::IAM::Policy", 10_240), ("AWS::IAM::ManagedPolicy", 6_144)):
-        for name, policy in resources(template, kind).items():
-            assert len(json.dumps(policy["Properties"]["PolicyDocument"], separators=(",", ":"))) <= quota, name
-    for function in FUNCTIONS | REPORTS:
-        role = {"Ref": role_of(template, function)}
-        attached = resources(template, "AWS::IAM::ManagedPolicy").values()
-        assert sum(role in policy["Properties"]["Roles"] for policy in attached) <= 10, function
-    assert len(json.dumps(template)) < 1_000_000
+def characters_of(policy: dict[str, Any], template: Mapping[str, Any], partition: str, region: str) -> int:
+    """As IAM counts them, in a partition and a Region; any account is as long as "123456789012"."""
+    text = json.dumps(policy["PolicyDocument"])
+    for name, value in (("Partition", partition), ("Region", region)):
+        text = text.replace(json.dumps({"Ref": f"AWS::{name}"}), json.dumps(value))
+    return len(json.dumps(in_account(json.loads(text), template), separators=(",", ":")))
+
+
+def assert_within_quotas(template: dict[str, Any], partition: str, region: str) -> None:
+    """IAM's: 10,240 characters of inline policies per role, 6,144 per managed policy, 10 of these per role."""
+    inline, attached = Counter[str](), Counter[str]()
+    for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        for policy in resources(template, kind).values():
+            characters = characters_of(policy["Properties"], template, partition, region)
+            (role,) = (each["Ref"] for each in policy["Properties"]["Roles"])
+            if kind == "AWS::IAM::Policy":
+                inline[role] += characters
+            else:
+                attached[role] += 1
+                assert characters <= 6_144
+    assert max(inline.values()) <= 10_240
+    assert max(attached.values(), default=0) <= 10
     # CloudFormation's quota of resources in a template, and Parameter Store's of characters in a standard parameter.
+    assert len(json.dumps(template)) < 1_000_000
     assert len(template["Resources"]) <= 500
     parameters = resources(template, "AWS::SSM::Parameter").values()
-    assert len(parameters) == 200
     assert all(len(parameter["Properties"]["Value"]) <= 4_096 for parameter in parameters)
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "known", "interfaces"),
+    [
+        ("aws", "ap-southeast-2", True, False),
+        ("aws", "ap-southeast-2", True, True),
+        ("aws-us-gov", "us-gov-west-1", True, False),
+        ("aws-us-gov", "us-gov-west-1", False, True),  # as `make synth` has it, without credentials
+    ],
+)
+def test_more_pairs_than_iam_lets_a_role_name_are_refused_with_how_many_fit(
+    tmp_path: Path, partition: str, region: str, known: bool, interfaces: bool
+) -> None:
+    # As `cdk deploy` synthesizes it, with the account and the Region of the credentials: their ARNs count in full.
+    env = cdk.Environment(account="123456789012", region=region) if known else None
+    pairs = many_pairs(300, interfaces=interfaces)
+    with pytest.raises(InvalidConfiguration) as refused:
+        template_of(tmp_path / "too-many", {"pairs": pairs}, env=env)
+    (problem,) = refused.value.problems
+    found, most = map(int, re.findall(r"\d+", problem))
+    assert (found, problem.partition(":")[0]) == (300, "pairs")
+    assert most >= (130 if interfaces else 200)  # the README says so
+    fitting = dict(islice(pairs.items(), most + 1))
+    with pytest.raises(InvalidConfiguration, match=f"at most {most} such pairs"):
+        template_of(tmp_path / "one-too-many", {"pairs": fitting}, env=env)
+    fitting.popitem()
+    template = template_of(tmp_path / "most", {"pairs": fitting}, env=env)
+    assert len(resources(template, "AWS::SSM::Parameter")) == most
+    assert_within_quotas(template, partition, region)
 
 
 def test_the_template_passes_cfn_lint(template_folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.stacks.contexts import INTERFACES, pair
 from tests.stacks.policies import listed
 from tests.stacks.synthesis import resources, template_of, workflow_of
-from tests.stacks.test_contract import states_of
+from tests.stacks.test_contract import patience, states_of
 
 VPC = {"subnetIds": ["subnet-1a2b3c4d", "subnet-5e6f7a8b"], "securityGroupIds": ["sg-1a2b3c4d"]}
 PAIR = pair(healthCheck={"via": "private"})
@@ -60,7 +60,22 @@ def test_staging_is_checked_from_where_its_pair_says(inside: dict[str, Any]) -> 
     assert states["StagingVia?"]["Default"] == "HealthCheckStaging"
     inside_of_it, outside = states["HealthCheckStagingInVpc"], states["HealthCheckStaging"]
     assert inside_of_it["Arguments"]["Payload"] == outside["Arguments"]["Payload"]
-    assert inside_of_it["Retry"] == outside["Retry"]
+    assert inside_of_it["Retry"][:-1] == outside["Retry"]
+
+
+def test_a_function_that_is_inactive_is_waited_for_for_minutes_before_anything_is_changed(
+    inside: dict[str, Any],
+) -> None:
+    workflow = workflow_of(inside)
+    retried = {name: state["Retry"][-1] for name, state in states_of(workflow) if name.endswith("InVpc")}
+    branches = dict(states_of({"States": {"Preflight": workflow["States"]["Preflight"]}}))
+    assert set(retried) == {"HealthCheckStagingInVpc"} <= set(branches)
+    (retry,) = retried.values()
+    of_the_api = {"ResourceNotReady", "ResourceConflict", "ENINotReady", "EC2Throttled", "EC2Unexpected"}
+    of_the_sdk_for_java_2 = {"EniNotReady", "Ec2Throttled", "Ec2Unexpected"}
+    assert set(retry["ErrorEquals"]) == {f"Lambda.{name}Exception" for name in of_the_api | of_the_sdk_for_java_2}
+    tries, longest = patience({"Retry": [retry]})
+    assert (tries, longest, retry["JitterStrategy"]) == (40, 1081, "FULL")
 
 
 def test_without_a_pair_that_asks_for_it_there_is_no_function_in_the_vpc(tmp_path: Path) -> None:

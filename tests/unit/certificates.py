@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 DAY = datetime.timedelta(days=1)
 
@@ -26,10 +29,30 @@ class Authority:
 
     def certified(self, *names: str, begins: float = -2, ends: float = 1, chain: bool = True) -> ssl.SSLContext:
         """For these names, valid from so many days from now to so many; not `chain`: without an intermediate."""
-        now = datetime.datetime.now(datetime.UTC)
         issuer = self._ca if chain else self._ca.create_child_ca()
-        issued = issuer.issue_cert(*names, not_before=now + begins * DAY, not_after=now + ends * DAY)
+        issued = issuer.issue_cert(*names, not_before=_in_days(begins), not_after=_in_days(ends))
         return _context(issued.private_key_pem, issued.cert_chain_pems[: None if chain else 1])
+
+    def certified_below(self, intermediate: tuple[float, float], *names: str, ends: float = 1) -> ssl.SSLContext:
+        """The same, issued by an intermediate CA that is valid from so many days from now to so many."""
+        child = self._ca.create_child_ca()
+        chain = self._with_times(child.cert_pem, *intermediate)
+        issued = child.issue_cert(*names, not_before=_in_days(-9), not_after=_in_days(ends))
+        return _context(issued.private_key_pem, [issued.cert_chain_pems[0], chain])
+
+    def _with_times(self, pem: trustme.Blob, begins: float, ends: float) -> trustme.Blob:
+        """The same certificate of this CA, signed again with these times."""
+        signing = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
+        assert isinstance(signing, ec.EllipticCurvePrivateKey)
+        old = x509.load_pem_x509_certificate(pem.bytes())
+        subject, key = old.subject, old.public_key()
+        new = x509.CertificateBuilder(old.issuer, subject, key, old.serial_number, extensions=[*old.extensions])
+        new = new.not_valid_before(_in_days(begins)).not_valid_after(_in_days(ends))
+        return trustme.Blob(new.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+
+def _in_days(days: float) -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC) + days * DAY
 
 
 def self_signed() -> ssl.SSLContext:

@@ -91,7 +91,6 @@ class Service:
     """
 
     meta = SimpleNamespace(region_name="eu-west-1")
-    exceptions = SimpleNamespace(ConditionalCheckFailedException=ClientError)
 
     def __init__(self, **answers: Any) -> None:
         self._answers, self.calls = answers, list[tuple[str, dict[str, Any]]]()

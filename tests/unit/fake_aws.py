@@ -2,7 +2,7 @@
 """The AWS CLI as far as `examples/aws-cli` calls it: answers from a file, and records every call.
 
 FAKE_AWS names a folder with `answers.json`: `start`, and `described`, a list whose last answer repeats. An answer that
-is a text is an error code.
+is a text is an error code. As version 1 of the AWS CLI it reads AWS_DEFAULT_REGION, as version 2 AWS_REGION first.
 """
 
 import json
@@ -18,6 +18,12 @@ def main(words: list[str]) -> int:
     with (FOLDER / "calls.jsonl").open("a") as calls:
         calls.write(json.dumps(words) + "\n")
     options = dict(zip(words[2::2], words[3::2], strict=True))
+    arn = options.get("--state-machine-arn") or options["--execution-arn"]
+    if any(os.environ.get(variable) != arn.split(":")[3] for variable in ("AWS_DEFAULT_REGION", "AWS_REGION")):
+        print(
+            'You must specify a region. You can also configure your region by running "aws configure".', file=sys.stderr
+        )
+        return 253
     answers: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text())
     if words[:2] == ["stepfunctions", "start-execution"]:
         answer = answers["start"]

@@ -195,6 +195,28 @@ def closing_after_a_read(connection: Connection) -> None:
     connection.socket.recv(65536)
 
 
+def reacting(raw: bytes) -> Behaviour:
+    """Reads whatever comes first, sends these bytes, and waits until the client has gone."""
+
+    def behaviour(connection: Connection) -> None:
+        connection.socket.recv(65536)
+        connection.socket.sendall(raw)
+        reading(connection)
+
+    return behaviour
+
+
+def server_hello(version: bytes) -> bytes:
+    """The first message of a TLS server of this version, without extensions, as servers sent it before RFC 5746."""
+    hello = version + b"r" * 32 + b"\0" + b"\xc0\x2f" + b"\0"  # random bytes, no session, the cipher, no compression
+    message = b"\x02" + len(hello).to_bytes(3, "big") + hello
+    return b"\x16" + version + len(message).to_bytes(2, "big") + message
+
+
+def tls_alert(description: int) -> bytes:
+    return b"\x15\x03\x01\x00\x02\x02" + bytes([description])
+
+
 def following(turns: Iterator[Behaviour]) -> Behaviour:
     """The next behaviour for each connection."""
 

@@ -5,12 +5,15 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+
+from tests.unit.ci_logs import PAYLOADS, executed
 
 PROJECT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((PROJECT / "action.yml").read_text())
@@ -19,59 +22,84 @@ GITLAB = yaml.safe_load((PROJECT / "examples" / "gitlab" / ".gitlab-ci.yml").rea
 CLIENT = PROJECT / "cutover.py"
 ALL_STEPS = [*ACTION["runs"]["steps"], *(step for job in WORKFLOW["jobs"].values() for step in job["steps"])]
 STEPS = {step.get("id") or step.get("name") or step["uses"].partition("@")[0]: step for step in ACTION["runs"]["steps"]}
-# In place of the client: records its words, prints a document, ends with a code.
+# In place of the client: records its words, prints what servers answered and a document, ends with a code.
 STUB = """
 import json, os, sys
+print(os.environ["ANSWERS"], file=sys.stderr)
 json.dump(sys.argv[1:], open(os.environ["WORDS"], "w"))
 sys.stdout.write(os.environ["DOCUMENT"])
 sys.exit(int(os.environ["CODE"]))
 """
+SHADOWED = ("venv", "ensurepip", "pip", "boto3", "click", "json", "secrets", "client", "sitecustomize", "usercustomize")
 DONE = {"outcome": "CUT_OVER", "isLive": "tao", "execution": "arn:aws:states:eu-central-1:1:execution:eip-cutover:x"}
 
 
 @dataclass
 class Ran:
     code: int
-    err: str
+    log: str  # standard error first, as the runner may read it
     words: list[str] | None
     outputs: dict[str, str]
 
 
+@dataclass
+class Checkout:
+    """The caller's checkout, the working directory of every step: a module in it that is imported leaves a mark."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def imported(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob("*.imported"))
+
+
 @pytest.fixture
-def cut_over(tmp_path: Path) -> Any:
+def checkout(tmp_path: Path) -> Checkout:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in SHADOWED:
+        (folder / f"{name}.py").write_text(f"open({str(folder / name)!r} + '.imported', 'w')")
+    return Checkout(folder, {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "RUNNER_TEMP": str(tmp_path)})
+
+
+def shell(script: str, checkout: Checkout, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the script of a step as GitHub's runner does."""
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
+        env=checkout.environment | environment,
+        cwd=checkout.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def cut_over(tmp_path: Path, checkout: Checkout) -> Any:
     """Runs the step of the action, as GitHub's runner does, with these inputs in its environment."""
     (tmp_path / "cutover.py").write_text(STUB)
     programs = tmp_path / "eip-cutover" / "bin"
     programs.mkdir(parents=True)
     (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (programs / "python").chmod(0o755)
-    script = tmp_path / "step.sh"
-    script.write_text(STEPS["cutover"]["run"])
 
-    def run(document: Any = DONE, *, code: int = 0, attempt: str = "1", **inputs: str) -> Ran:
+    def run(document: Any = DONE, *, code: int = 0, attempt: str = "1", answers: str = "", **inputs: str) -> Ran:
         names = {key: value.split("inputs.")[1].split()[0] for key, value in STEPS["cutover"]["env"].items()}
         given = {key: inputs.get(key, ACTION["inputs"][name].get("default", "")) for key, name in names.items()}
         words, output = tmp_path / "words.json", tmp_path / "output"
         words.unlink(missing_ok=True)
         output.write_text("")
         runner = {
-            "PATH": os.environ["PATH"], "GITHUB_ACTION_PATH": str(tmp_path), "RUNNER_TEMP": str(tmp_path),
-            "GITHUB_OUTPUT": str(output), "GITHUB_SHA": "8f2c6a9d" * 5, "GITHUB_RUN_ID": "16789012345",
-            "GITHUB_RUN_ATTEMPT": attempt, "WORDS": str(words), "CODE": str(code),
-            "DOCUMENT": document if isinstance(document, str) else json.dumps(document, indent=2),
+            "GITHUB_ACTION_PATH": str(tmp_path), "GITHUB_OUTPUT": str(output), "GITHUB_SHA": "8f2c6a9d" * 5,
+            "GITHUB_RUN_ID": "16789012345", "GITHUB_RUN_ATTEMPT": attempt, "WORDS": str(words), "CODE": str(code),
+            "DOCUMENT": document if isinstance(document, str) else json.dumps(document, indent=2), "ANSWERS": answers,
         }  # fmt: skip
-        ended = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", script],
-            env=runner | given,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ended = shell(STEPS["cutover"]["run"], checkout, **runner | given)
         lines = [line.partition("=") for line in output.read_text().splitlines()]
         assert len({key for key, _, _ in lines}) == len(lines)
         received = json.loads(words.read_text()) if words.exists() else None
-        return Ran(ended.returncode, ended.stderr, received, {key: value for key, _, value in lines})
+        return Ran(ended.returncode, ended.stderr + ended.stdout, received, {key: value for key, _, value in lines})
 
     return run
 
@@ -123,7 +151,7 @@ def test_the_same_commit_attempt_and_inputs_have_the_same_name_and_others_have_a
 def test_a_cutover_without_a_server_is_refused_and_a_dry_run_is_not(cut_over: Any) -> None:
     ran = cut_over()
     assert (ran.code, ran.words) == (2, None)
-    assert "Name the server" in ran.err
+    assert "Name the server" in ran.log
     assert cut_over(DRY_RUN="true").words[-1] == "--dry-run"
 
 
@@ -137,11 +165,55 @@ HOSTILE = ['"; touch run; "', "$(touch run)", "`touch run`", "'; touch run #", "
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_no_input_is_run_or_split_or_read_as_an_option(cut_over: Any, tmp_path: Path, value: str) -> None:
+def test_no_input_is_run_or_split_or_read_as_an_option(cut_over: Any, checkout: Checkout, value: str) -> None:
     ran = cut_over(PAIR=value, SERVER=value, EXPECTED_RELEASE=value, STACK=value)
     assert {f"--{key}={value}" for key in ("pair", "server", "expected-release", "stack")} < set(ran.words)
     assert len(ran.words) == 7
-    assert not (tmp_path / "run").exists()
+    assert not (checkout.folder / "run").exists()
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("code", [0, 15])
+def test_nothing_that_servers_answered_is_a_command_to_github(cut_over: Any, payload: str, code: int) -> None:
+    assert executed(payload)
+    ran = cut_over(payload, code=code, answers=payload, SERVER="tao")
+    assert (ran.code, executed(ran.log)) == (code, ["stop-commands", "resumed"])
+    assert payload.splitlines()[-1] in ran.log
+
+
+def test_no_server_can_guess_the_word_that_ends_the_silence(cut_over: Any) -> None:
+    tokens = {re.search("::stop-commands::([0-9a-f]{64})\n", cut_over(SERVER="tao").log)[1] for _ in range(2)}  # type: ignore[index]
+    assert len(tokens) == 2
+
+
+def test_the_step_imports_nothing_from_the_callers_checkout(cut_over: Any, checkout: Checkout) -> None:
+    assert cut_over(SERVER="tao").code == 0
+    assert not checkout.imported
+
+
+def wheel(folder: Path, name: str) -> None:
+    with zipfile.ZipFile(folder / f"{name}-1-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{name}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        archive.writestr(f"{name}-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{name}-1.dist-info/RECORD", "")
+
+
+def test_the_installation_imports_nothing_from_the_callers_checkout(tmp_path: Path, checkout: Checkout) -> None:
+    packages = ("boto3", "click", "rich")
+    for name in packages:
+        wheel(tmp_path, name)
+    (tmp_path / "requirements.txt").write_text("\n".join(f"{name}==1" for name in (*packages, "constructs")))
+    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "GITHUB_ACTION_PATH": str(tmp_path)}
+    ended = shell(STEPS["Install the client"]["run"], checkout, **pip)
+    assert ended.returncode == 0, ended.stderr
+    assert not checkout.imported
+    python = str(tmp_path / "eip-cutover" / "bin" / "python")
+    subprocess.run([python, "-I", "-c", f"import {', '.join(packages)}"], check=True)
+
+
+def test_everything_is_installed_before_the_role_is_assumed() -> None:
+    assert list(STEPS) == ["Install the client", "aws-actions/configure-aws-credentials", "cutover"]
 
 
 def test_no_script_contains_an_expression_of_github_and_bash_parses_each() -> None:
@@ -154,7 +226,8 @@ def test_no_script_contains_an_expression_of_github_and_bash_parses_each() -> No
 
 
 def test_the_example_for_github_has_a_token_and_no_key_and_never_cancels_a_cutover() -> None:
-    assert WORKFLOW["permissions"] == {"contents": "read", "id-token": "write"}
+    assert WORKFLOW["permissions"] == {}
+    assert {job["permissions"]["id-token"] for job in WORKFLOW["jobs"].values()} == {"write"}
     assert WORKFLOW["concurrency"]["cancel-in-progress"] is False
     assert "secrets." not in (PROJECT / "examples" / "github" / "cutover.yml").read_text()
     (used,) = (step for step in WORKFLOW["jobs"]["cutover"]["steps"] if step.get("id") == "cutover")
@@ -169,19 +242,48 @@ def test_the_example_for_gitlab_has_a_token_and_no_key_and_one_release_at_a_time
     assert job["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "https://gitlab.com"}}
     assert job["resource_group"]
     assert job["interruptible"] is False
+    assert job["variables"]["AWS_DEFAULT_REGION"] == job["variables"]["AWS_REGION"]
     assert not re.search("SECRET|ACCESS_KEY", json.dumps(job))
-    for line in job["script"]:
-        subprocess.run(["sh", "-n"], input=line, text=True, check=True)
 
 
-def test_every_action_that_is_used_has_a_version() -> None:
-    used = [step["uses"] for step in ALL_STEPS if "uses" in step]
-    assert all(re.fullmatch(r"[\w-]+/[\w-]+@(v[0-9]+(\.[0-9]+)*|[0-9a-f]{40})", name) for name in used)
+@pytest.mark.parametrize(("deployment", "cutover", "code"), [(0, 0, 0), (0, 15, 15), (3, 0, 3)])
+def test_the_example_for_gitlab_keeps_its_token_to_itself_and_removes_it(
+    tmp_path: Path, deployment: int, cutover: int, code: int
+) -> None:
+    records = 'stat -c %a "$AWS_WEB_IDENTITY_TOKEN_FILE" >&2; cat "$AWS_WEB_IDENTITY_TOKEN_FILE" >&2'
+    (tmp_path / "deploy.sh").write_text(f"#!/bin/sh\n{records}\necho tao; exit {deployment}\n")
+    (tmp_path / "deploy.sh").chmod(0o755)
+    (tmp_path / "cutover.sh").write_text(f'echo "$SERVER $AWS_WEB_IDENTITY_TOKEN_FILE"; exit {cutover}\n')
+    (tmp_path / "tmp").mkdir()
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path / "tmp"), "AWS_ID_TOKEN": "its-token"}
+    script = "umask 022\n" + "\n".join(GITLAB["release"]["script"])
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-e", "-c", script]
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    runs = [run(), run()]
+    assert [(each.returncode, each.stderr) for each in runs] == [(code, "600\nits-token")] * 2
+    assert not list((tmp_path / "tmp").iterdir())
+    if not deployment:
+        assert runs[0].stdout.startswith("tao ")
+        assert runs[0].stdout != runs[1].stdout  # each has a file of its own
 
 
-def test_the_client_has_every_option_and_needs_only_the_packages_that_the_action_installs() -> None:
-    command = [sys.executable, str(CLIENT), "start", "--help"]
-    options = re.findall("--[a-z-]+", subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+OWN_COPY = "octo-org/eip-cutover@v1"
+
+
+@pytest.mark.parametrize("path", ["action.yml", "examples/github/cutover.yml"])
+def test_every_action_that_is_used_is_pinned_by_its_full_commit_with_its_version(path: str) -> None:
+    uses = [use for use in re.findall(r"uses: (.+)", (PROJECT / path).read_text()) if not use.startswith(OWN_COPY)]
+    assert uses
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses)
+
+
+def test_the_client_has_every_option_and_imports_nothing_from_the_callers_checkout(checkout: Checkout) -> None:
+    ended = shell(f"{sys.executable} -I {CLIENT} start --help", checkout)
+    assert (ended.returncode, checkout.imported) == (0, []), ended.stderr
+    options = re.findall("--[a-z-]+", ended.stdout)
     assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--dry-run"} <= set(options)
     pinned = re.findall(r"^(\w+)==", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
     assert {"boto3", "click", "rich"} <= set(pinned)

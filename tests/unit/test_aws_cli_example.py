@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from client.result import FAILURES, OTHER_FAILURE
+from tests.unit.ci_logs import PAYLOADS, executed
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "aws-cli" / "cutover.sh"
 FAKE = Path(__file__).with_name("fake_aws.py")
@@ -110,7 +112,8 @@ UNPRINTABLE = [
 ]
 WRONG = [
     *({"STATE_MACHINE_ARN": arn} for arn in ("", "file:///etc/passwd", f"{MACHINE}\nx")), {"SERVER": ""},
-    *({"NAME": name} for name in ("", "file:///etc/passwd", "a b", "x" * 81, "ok\n$(date)")), {"DRY_RUN": "yes"},
+    *({"NAME": name} for name in ("", "file:///etc/passwd", "a b", "v1.2", "release-é", "x" * 81, "ok\n$(date)")),
+    {"DRY_RUN": "yes"},
 ]  # fmt: skip
 
 
@@ -119,6 +122,46 @@ def test_a_wrong_value_is_refused_before_anything_is_started(run: Any, given: di
     ran = run(**given)
     assert (ran.code, ran.calls) == (2, [])
     assert ran.err
+
+
+PROGRAMS = {"aws", "grep", "sed", "sleep", "tr"}
+
+
+@pytest.mark.parametrize("missing", [*sorted(PROGRAMS), "od"])
+def test_without_a_program_that_the_checks_need_nothing_is_started(run: Any, tmp_path: Path, missing: str) -> None:
+    folder = tmp_path / "few programs"
+    folder.mkdir()
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    for program in PROGRAMS - {missing}:
+        (folder / program).symlink_to(str(shutil.which(program, path=path)))
+    shell = str(shutil.which("sh"))
+    ran = run(shell=shell, PATH=str(folder), PAIR="a\nb")
+    assert (ran.code, ran.calls) == (2, [])
+    assert run(shell=shell, PATH=str(folder)).code == (0 if missing not in PROGRAMS else 2)
+
+
+@pytest.mark.parametrize("variables", [{}, {"AWS_REGION": "eu-central-1"}, {"AWS_REGION": "us-east-1"},
+                                       {"AWS_DEFAULT_REGION": "us-east-1"}], ids=str)  # fmt: skip
+def test_the_region_is_that_of_the_state_machine_in_both_versions_of_the_aws_cli(
+    run: Any, variables: dict[str, str]
+) -> None:
+    assert run(**variables).code == 0
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_nothing_that_servers_answered_is_a_command_to_a_ci_system(run: Any, payload: str, shell: str) -> None:
+    assert executed(payload)
+    failed = [run({"status": "FAILED", "error": error, "cause": payload}, shell=shell) for error in ("x", payload)]
+    refused = run(start=payload, shell=shell)
+    output = {"outcome": "CUT_OVER", "answers": payload}
+    done = run({"status": "SUCCEEDED", "output": json.dumps(output, ensure_ascii=False)}, shell=shell)
+    for ran in (*failed, refused, done):
+        log = ran.out + ran.err
+        assert not executed(log)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", log)
+    assert [ran.code for ran in (*failed, refused, done)] == [19, 19, 1, 0]
+    assert json.loads(done.out) == output
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.unit.client_doubles import (
     published,
     refusal,
     session,
+    task_output,
 )
 
 Capture = pytest.CaptureFixture[str]
@@ -102,6 +104,77 @@ def test_an_interruption_stops_nothing_and_says_how_to_follow_and_how_to_stop(ca
     err = capsys.readouterr().err
     assert "cutover.py watch x\n" in err
     assert f"aws stepfunctions stop-execution --execution-arn {EXECUTION}:x\n" in err
+
+
+@pytest.mark.parametrize("words", [["start", "--name", "x"], ["watch", "x"]], ids=lambda words: words[0])
+def test_a_reader_that_stops_reading_stops_nothing_either(
+    words: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(words, session=session(stepfunctions=states(execution("x", "RUNNING")))) == 130
+    err = capsys.readouterr().err
+    assert "Interrupted. Nothing was stopped.\n" in err
+    assert f"It continues: {EXECUTION}:x\n" in err
+    assert "cutover.py watch x\n" in err
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_without_a_place_for_its_result_a_command_has_the_exit_code_of_the_execution(
+    is_open: bool, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream if is_open else None)
+        failed = states(execution("x", "FAILED", error="RolledBack"))
+        assert main(["watch", "x", "--json"], session=session(stepfunctions=failed)) == 15
+    assert ("cutover.py: RolledBack; the rest cannot be written.\n" in capsys.readouterr().err) == is_open
+
+
+COMMANDS_TO_CI = "::error::a ##[error]b ##vso[task.complete result=Failed;]c"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["watch", "x"], ["watch", "x", "--json"], ["history"], ["history", "--json"],
+        ["start", "--pair", "\n" + COMMANDS_TO_CI], ["history", "--limit", "\n" + COMMANDS_TO_CI],
+        ["status", "--pair", COMMANDS_TO_CI], ["watch", COMMANDS_TO_CI],
+    ],
+)  # fmt: skip
+def test_nothing_that_others_wrote_is_a_command_to_ci(words: list[str], capsys: Capture) -> None:
+    cause, error = "\n" + COMMANDS_TO_CI, COMMANDS_TO_CI
+    failed = execution("x", "FAILED", error=error, cause=cause, input=json.dumps({"pair": cause}))
+    failed["name"] = cause
+    report = {"healthy": False, "server": cause, "checks": [{"check": cause, "probes": [{"error": cause}]}]}
+    events = [
+        event(1, "TaskStateEntered", name=cause),
+        event(2, "TaskSucceeded", output=task_output(report)),
+        event(3, "TaskFailed", error=error, cause=cause),
+    ]
+    services = {
+        "stepfunctions": states(
+            failed, get_execution_history={"events": events[::-1]}, list_executions={"executions": [failed]}
+        ),
+        "cloudtrail": Service(lookup_events=refusal("AccessDenied", cause)),
+        "ssm": parameter_store(*TWO_PAIRS),
+    }
+    main(words, session=session(**services))
+    for output in capsys.readouterr():
+        assert not [line for line in output.splitlines() if line.strip().startswith("::")]
+        assert "##[" not in output
+        assert "##vso[" not in output
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "release-1.2", "straße", "日本", "x" * 81, "x\n", "a/b", "a:b", "\x00"], ids=ascii
+)
+def test_a_name_that_may_lose_its_log_is_refused_before_any_call_to_aws(name: str, capsys: Capture) -> None:
+    assert main(["start", "--name", name], session=session()) == 2
+    assert "1 to 80 characters, each 0-9, A-Z, a-z, - or _" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """What is written to a log, and to a terminal."""
 
 import io
+import json
+import os
+from collections.abc import Callable
 
 import pytest
 
-from client.screen import Screen
-from client.text import columns, duration
+from client.screen import OutputClosed, Screen
+from client.text import columns, duration, json_text, plain
 
 
 class Terminal(io.StringIO):
@@ -44,6 +47,42 @@ def test_on_a_terminal_markup_and_escapes_in_data_are_text(monkeypatch: pytest.M
     assert "[link=http://x]y[/link] [2J" in out.getvalue()
     assert "\x1b]" not in out.getvalue()
     assert "\x1b[2J" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("the server answered ##[error]no", "the server answered # #[error]no"),
+        ("##vso[task.complete result=Failed;]x", "# #vso[task.complete result=Failed;]x"),
+        ("###[warning]##[debug]", "## #[warning]# #[debug]"),
+        ("##teamcity[buildStop]", "# #teamcity[buildStop]"),
+        ("#\u200b#[error]", "# #[error]"),
+        ("::error::x", ": :error::x"),
+        ("\x1b\n ::stop-commands::x", "   : :stop-commands::x"),
+        ("no ::add-mask::x", "no : :add-mask::x"),
+        (":::x", ": : :x"),
+        ("arn:aws:iam::111122223333:role/x", "arn:aws:iam::111122223333:role/x"),
+        ("## heading, list[0], C#[]", "## heading, list[0], C#[]"),
+    ],
+)  # fmt: skip
+def test_a_text_is_no_command_to_ci(text: str, printed: str) -> None:
+    assert plain(text) == plain(printed) == printed
+    document = json_text({text: [text]})
+    assert json.loads(document) == {text: [text]}
+    assert "##[" not in document
+    assert not any(line.strip().startswith("::") for line in document.splitlines())
+    assert "##vso" not in document
+
+
+@pytest.mark.parametrize("write", [lambda screen: screen.line("x"), lambda screen: screen.json({})])
+def test_a_stream_that_cannot_be_written_is_told_apart_from_other_errors(write: Callable[[Screen], None]) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "w") as stream:
+        screen = Screen(stream)
+        with pytest.raises(OutputClosed):
+            write(screen)
+        write(screen)  # into nothing, and what is left in the buffer too
 
 
 @pytest.mark.parametrize(

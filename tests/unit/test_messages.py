@@ -1,10 +1,12 @@
 """What a person reads when a health check fails."""
 
+import re
 from dataclasses import replace
 from typing import get_args
 
 import pytest
 
+from domain.text import printable
 from health.check import Check
 from health.messages import WHAT_TO_DO, alarm_message, bake_message, unhealthy_message
 from health.polling import Polled
@@ -77,7 +79,11 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
         (CHECK, Probe(401, 5), "requires credentials: configure them in headers, or a path that requires none."),
         (CHECK, Probe(403, 5), "requires credentials: configure them in headers, or a path that requires none."),
         (CHECK, Probe(429, 5), "limits the rate of requests: raise intervalSeconds, or exempt the health check."),
-        (CHECK, Probe(400, 5, body=b"<h1>Bad\r\n Host</h1>"), 'The answer begins "<h1>Bad Host</h1>".'),
+        (CHECK, Probe(400, 5, body=b"Bad Host", headers={"content-type": "text/html"}),
+         "configure hostHeader. The answer is 8 bytes of text/html."),
+        (check(protocol="HTTPS"), failed("old tls", "TLS: old"), "needs TLS 1.2 or 1.3 with secure renegotiation"),
+        (check(protocol="HTTPS"), failed("issuer", "certificate: the one above the server's"),
+         "Replace the certificates that the web server on tao sends after its own"),
         (CHECK, Probe(400, 5), "Host header is 203.0.113.11; if it needs a name, configure hostHeader."),
         (check(hostHeader="www.example.com"), Probe(404, 5), "accepts a request whose Host header is www.example.com."),
         (CHECK, Probe(503, 5), "Check the log of the application on tao."),
@@ -94,6 +100,54 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
 )  # fmt: skip
 def test_a_message_says_what_to_do_about_the_last_bad_probe(checked: Check, probe: Probe, advice: str) -> None:
     assert advice in message(checked, BAD, probe)
+
+
+LOCATIONS = {
+    "/login?next=%2F&token=hunter2": "/login", "/login#hunter2": "/login", "/login;jsessionid=hunter2": "/login",
+    "?token=hunter2": "itself", "https://me:hunter2@a.example:8443/b/?hunter2": "https://a.example:8443/b/",
+    "//hunter2@a.example/b": "//a.example/b", "https:\\\\me:hunter2@a.example\\b": "https:\\\\a.example\\b",
+    f"https://{'hunter2' * 90}@a.example/": "https://a.example/", "https://me:p@hunter2@a.example/": "https://a.example/",
+    "https://me:p#hunter2@a.example/": "https://a.example/", "https:/me:hunter2@a.example": "https:/a.example",
+    "me:hunter2@a.example/b": "a.example/b", "https://a.example/@b?c=me@hunter2": r"https://a.example/\x40b",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_a_message_shows_no_part_of_a_redirect_that_may_be_a_secret(location: str) -> None:
+    text = message(CHECK, Probe(302, 5, headers={"location": location}))
+    assert f"it leads to {LOCATIONS[location]} (shown in part). Configure that path" in text
+    assert "hunter2" not in text
+
+
+LEAKING = b"DB_PASSWORD=hunter2 <!doctype html>"
+
+
+@pytest.mark.parametrize("checked", [CHECK, check(bodyContains="ok"), check(matcher="400", bodyContains="ok")])
+@pytest.mark.parametrize("code", [200, 400, 404, 500])
+def test_a_message_shows_nothing_of_a_body(checked: Check, code: int) -> None:
+    for headers in ({}, {"content-type": "text/html hunter2"}, {"content-type": "hunter2"}):
+        assert "hunter2" not in message(checked, Probe(code, 5, body=LEAKING, headers=headers))
+
+
+MARKUP = ["<!channel>", "<@U012AB3CD>", "<https://evil.example|log in>", "@here", "[log in](https://evil.example)",
+          "![x](https://evil.example)", "<at>ops</at>", "<a href=//evil.example>"]  # fmt: skip
+
+
+@pytest.mark.parametrize("markup", MARKUP)
+def test_what_a_server_sends_is_no_link_and_no_mention_in_chat(markup: str) -> None:
+    released = check(expected_release="42", releaseHeader="X-Release")
+    texts = [
+        message(released, answer(X_Release=markup)),
+        message(check(bodyContains="ok"), answer(b"x", Content_Encoding=markup, Content_Type=markup)),
+        message(CHECK, Probe(302, 5, headers={"location": markup})),
+        message(CHECK, Probe(302, 5, headers={"location": f"/{markup}"})),
+        message(check(identityHeader="X-Id"), *[answer(X_Id=f"{markup}{n}") for n in range(3)], next_seconds=4),
+        printable(markup),
+    ]
+    for text in texts:
+        assert not re.search(r"<[!@#\w]|]\(|(?<!\w)@\w", text), text
+    assert printable(texts[-1]) == texts[-1]
+    assert "".join(re.sub(r"\\x(..)", lambda code: chr(int(code[1], 16)), texts[-1])) == markup
 
 
 def test_good_probes_after_the_last_bad_one_change_nothing() -> None:

@@ -9,21 +9,25 @@ from typing import Any
 import pytest
 
 from health.result import Probe
-from health.tls import client_context, tls_error
+from health.tls import client_context, lacking, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
     Behaviour,
     answering,
+    closing,
     closing_after_a_read,
     dripping,
     dripping_tls,
     flooding,
     in_turn,
     over_tls,
+    reacting,
+    server_hello,
     serving,
     silent,
     status,
+    tls_alert,
 )
 from tests.unit.test_probe import ask, asked_of
 
@@ -65,14 +69,18 @@ UNKNOWN = "its issuer is not known here, or the server does not send the interme
     [
         (lambda ca: ca.certified(WWW, begins=-3, ends=-1), "it has expired"),
         (lambda ca: ca.certified(WWW, begins=1, ends=3), "it is not yet valid"),
+        (lambda ca: ca.certified_below((-9, -1), WWW, ends=-1), "it has expired"),
         (lambda _: self_signed(), "it is self-signed"),
         (lambda _: Authority().certified(WWW), UNKNOWN),
         (lambda ca: ca.certified(WWW, chain=False), UNKNOWN),
         (lambda ca: ca.certified("a.example", "*.b.example", "192.0.2.1"), OTHER),
         (lambda ca: ca.certified("example.com", *(f"{n}.example" for n in range(8))), MANY),
     ],
-    ids=["expired", "not yet valid", "self-signed", "of an unknown CA", "without its intermediate", "other", "many"],
-)
+    ids=[
+        *("expired", "not yet valid", "expired with its intermediate", "self-signed", "of an unknown CA"),
+        *("without its intermediate", "other", "many"),
+    ],
+)  # fmt: skip
 def test_a_wrong_certificate_is_refused_in_words_unless_it_is_not_verified(
     context: Callable[[Authority], ssl.SSLContext], error: str, ca: Authority
 ) -> None:
@@ -85,17 +93,38 @@ def test_a_wrong_certificate_is_refused_in_words_unless_it_is_not_verified(
             assert (probe.status, probe.error) == (200, None)
 
 
-def test_a_server_that_hangs_when_it_is_asked_again_for_its_names_does_not_prolong_the_timeout(ca: Authority) -> None:
-    other = over_tls(ca.certified("a.example"), answering(OK))
-    probe = asked_of(in_turn(other, silent), 0.5, protocol="HTTPS", host_header=WWW)
-    assert probe.error == 'certificate: it is not for "www.example.com"'
+@pytest.mark.parametrize(("times", "wrong"), [((-9, -1), "has expired"), ((1, 3), "is not yet valid")])
+def test_if_it_is_not_the_servers_own_certificate_that_is_out_of_date_the_probe_says_so(
+    times: tuple[float, float], wrong: str, ca: Authority
+) -> None:
+    probe = asked_of(over_tls(ca.certified_below(times, WWW), answering(OK)), 2, protocol="HTTPS", host_header=WWW)
+    above = f"the one above the server's (an intermediate or a CA) {wrong}; the server's own is good"
+    assert (probe.status, probe.failure, probe.error) == (None, "issuer", f"certificate: {above}")
+
+
+@pytest.mark.parametrize(
+    ("context", "error"),
+    [
+        (lambda ca: ca.certified("a.example"), 'it is not for "www.example.com"'),
+        (lambda ca: ca.certified(WWW, begins=-3, ends=-1), "it, or a certificate above it, has expired"),
+        (lambda ca: ca.certified_below((-9, -1), WWW), "it, or a certificate above it, has expired"),
+    ],
+)
+@pytest.mark.parametrize("again", [silent, closing_after_a_read])
+def test_a_server_that_does_not_show_its_certificate_again_does_not_prolong_the_timeout(
+    context: Callable[[Authority], ssl.SSLContext], error: str, again: Behaviour, ca: Authority
+) -> None:
+    probe = asked_of(in_turn(over_tls(context(ca), answering(OK)), again), 0.5, protocol="HTTPS", host_header=WWW)
+    assert (probe.failure, probe.error) == ("certificate", f"certificate: {error}")
 
 
 # What is asked for
 
 
 @pytest.mark.parametrize("verified", [True, False])
-@pytest.mark.parametrize(("host", "name"), [(WWW, WWW), (f"{WWW}:8443", WWW), (None, None)])
+@pytest.mark.parametrize(
+    ("host", "name"), [(WWW, WWW), (f"{WWW}:8443", WWW), (f"{WWW}.", WWW), (f"{WWW}.:8443", WWW), (None, None)]
+)
 def test_the_server_is_asked_for_the_name_of_the_host_header_and_for_http_1_1(
     host: str | None, name: str | None, verified: bool, ca: Authority
 ) -> None:
@@ -113,6 +142,24 @@ def test_the_server_is_asked_for_the_name_of_the_host_header_and_for_http_1_1(
     assert probe.error is None
     assert asked == [name, "http/1.1"]
     assert f"Host: {host or f'127.0.0.1:{server.port}'}".encode() in server.requests[0].split(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("my_app", "my_app"), ("-a-.example:8443", "-a-.example"), ("a~b", "a~b"), ("3405803783", "3405803783"),
+        ("203.0.113.7", None), ("203.0.113.7:8443", None), ("[2001:db8::1]", None), ("[2001:db8::1]:8443", None),
+    ],
+)  # fmt: skip
+def test_unverified_any_host_of_http_can_be_sent_and_an_address_is_no_name_to_ask_for(
+    host: str, name: str | None
+) -> None:
+    context, asked = self_signed(), list[str | None]()
+    context.sni_callback = lambda _socket, wanted, _context: asked.append(wanted)
+    with serving(over_tls(context, answering(OK))) as server:
+        probe = ask(server, timeout=2, protocol="HTTPS", host_header=host, verify_certificate=False)
+    assert (probe.error, asked) == (None, [name])
+    assert f"Host: {host}".encode() in server.requests[0].split(b"\r\n")
 
 
 @pytest.mark.parametrize("host", [".example.com", "a" * 64 + ".example", "a..b"])
@@ -153,6 +200,7 @@ def plain(connection: Any) -> None:
     connection.pause(1)
 
 
+CLOSED = r"closed the connection .* \(does this port expect the PROXY protocol, or offer no TLS 1\.2\?\)"
 ASKS, NAMED = self_signed(), self_signed()
 ASKS.verify_mode = ssl.CERT_REQUIRED
 NAMED.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
@@ -162,16 +210,57 @@ NAMED.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT
     ("behaviour", "error"),
     [
         (plain, r"[a-z ]+ \(does this port speak HTTP\?\)"),
-        (closing_after_a_read, "closed the connection during the handshake"),
+        (closing_after_a_read, CLOSED),
+        (closing, CLOSED),
         (over_tls(ASKS, answering(OK)), "the server asks for a client certificate"),
         (over_tls(NAMED, answering(OK)), r"tlsv1 unrecognized name \(if it needs a name, configure hostHeader\)"),
     ],
-    ids=["no TLS", "closes", "asks for a client certificate", "needs a name"],
+    ids=["no TLS", "closes", "closes at once", "asks for a client certificate", "needs a name"],
 )
 def test_a_handshake_that_fails_is_described(behaviour: Behaviour, error: str) -> None:
     probe = unverified(behaviour)
     assert probe.failure == "tls"
     assert re.fullmatch(f"TLS: {error}", str(probe.error))
+
+
+NO_TLS_1_2 = "the server offers no TLS 1.2 or 1.3"
+NO_CIPHER = "the server shares no TLS version or cipher with the probe, or wants a client certificate"
+
+
+@pytest.mark.parametrize(
+    ("sent", "host", "error"),
+    [
+        (server_hello(b"\x03\x00"), WWW, NO_TLS_1_2),
+        (server_hello(b"\x03\x01"), WWW, NO_TLS_1_2),
+        (server_hello(b"\x03\x02"), None, NO_TLS_1_2),
+        (tls_alert(ssl.ALERT_DESCRIPTION_PROTOCOL_VERSION), WWW, NO_TLS_1_2),
+        (server_hello(b"\x03\x03"), WWW, "the server does not support secure renegotiation (RFC 5746)"),
+        (tls_alert(ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE), WWW, NO_CIPHER),
+        (tls_alert(ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE), None,
+         f"{NO_CIPHER} (if it needs a name, configure hostHeader)"),
+        (tls_alert(ssl.ALERT_DESCRIPTION_INSUFFICIENT_SECURITY), WWW, "the server shares no cipher with the probe"),
+    ],
+)  # fmt: skip
+def test_a_server_that_is_too_old_for_the_probe_is_said_to_lack_what_the_probe_needs(
+    sent: bytes, host: str | None, error: str
+) -> None:
+    probe = asked_of(reacting(sent), 2, protocol="HTTPS", host_header=host, verify_certificate=False)
+    assert (probe.status, probe.failure, probe.error) == (None, "old tls", f"TLS: {error}")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("DH_KEY_TOO_SMALL", "too short"), ("EE_KEY_TOO_SMALL", "too short"), ("WRONG_SIGNATURE_TYPE", "SHA-1"),
+        ("LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED", "SHA-1"),
+        ("SSL/TLS_ALERT_HANDSHAKE_FAILURE", "shares no TLS version"),
+    ],
+)  # fmt: skip
+def test_a_server_with_keys_and_signatures_of_old_lacks_what_the_probe_needs(reason: str, words: str) -> None:
+    failure = ssl.SSLError(1, "[SSL] (_ssl.c:1)")
+    assert lacking(failure) is None
+    failure.reason = reason
+    assert words in str(lacking(failure))
 
 
 def test_an_error_of_tls_shows_nothing_of_how_openssl_writes_it() -> None:

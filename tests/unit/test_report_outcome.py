@@ -1,48 +1,66 @@
-"""What CloudWatch is told of an execution that has ended, from the event that it puts."""
+"""What CloudWatch gets of an execution that has ended, from the event that it puts; and nothing of a forged event."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-import report_outcome
+from report_outcome import NotConfirmed, report
 from tests.unit.emf import Capture, points, values
-from tests.unit.handler_calls import CONTEXT
+from tests.unit.executions_double import (
+    ARN,
+    ARNS,
+    ENDED,
+    MISSING,
+    WORKFLOWS,
+    Execution,
+    Executions,
+    ended,
+    failed,
+    succeeded,
+)
 
-ENDED = datetime.now(UTC).replace(microsecond=123_000) - timedelta(hours=1)
-STARTED = ENDED - timedelta(seconds=3.5)
-ARN = "arn:aws:states:eu-west-1:123456789012:execution:eip-cutover:release-7"
 TAO = {"publicIp": "203.0.113.7", "allocationId": "eipalloc-1", "associationId": "eipassoc-1", "server": "tao"}
 BITTYBOT = {**TAO, "server": "bittybot"}
 NOBODY = {**TAO, "server": None, "associationId": None}
+PAIR = {"production": "eipalloc-1", "staging": "eipalloc-2", "servers": {"tao": "i-1", "bittybot": "i-2"}}
+CONFIGURED = {name: PAIR | {"healthCheck": [], "bakeSeconds": 0, "alarms": []} for name in ("web", "api")}
+SWAPPED = {"production": TAO, "staging": BITTYBOT, "previous": {"production": BITTYBOT, "staging": TAO}}
+CUT_OVER = succeeded(outcome="CUT_OVER", pair="web", **SWAPPED)
 
 
-def text(moment: datetime) -> str:
-    """As Step Functions writes it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+@pytest.fixture(autouse=True)
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pairs.json").write_text(json.dumps(CONFIGURED))
+    monkeypatch.setenv("PAIRS_FILE", str(tmp_path / "pairs.json"))
+    monkeypatch.setenv("WORKFLOWS", WORKFLOWS)
 
 
-def event(**detail: Any) -> dict[str, Any]:
-    """The event in EventBridge's envelope; a key that is None is absent."""
-    known = {
-        **{"execution": ARN, "workflow": "eip-cutover", "outcome": "CUT_OVER", "pair": "web"},
-        **{"startedAt": text(STARTED), "endedAt": text(ENDED)},
-    }
-    envelope = {"version": "0", "detail-type": "Elastic IP Cutover Ended", "source": "eip-cutover", "resources": [ARN]}
-    return {**envelope, "detail": {key: value for key, value in {**known, **detail}.items() if value is not None}}
+def event(outcome: Any = "CUT_OVER", pair: Any = "web", **changed: Any) -> dict[str, Any]:
+    """The event in EventBridge's envelope; a pair that is None is absent."""
+    detail = {"execution": ARN, "workflow": "eip-cutover", "outcome": outcome, "pair": pair}
+    envelope = {"version": "0", "detail-type": "Elastic IP Cutover Ended", "source": "eip-cutover", "resources": []}
+    envelope |= {"account": "123456789012", "region": "eu-west-1"}
+    detail |= {key: value for key, value in changed.items() if key not in envelope}
+    known = {key: value for key, value in detail.items() if value is not None}
+    return envelope | {key: value for key, value in changed.items() if key in envelope} | {"detail": known}
 
 
-CUT_OVER = event(production=TAO, staging=BITTYBOT, previous={"production": BITTYBOT, "staging": TAO})
-
-
-def reported(sent: Any, capsys: Capture) -> dict[tuple[str, tuple[str, ...]], tuple[float, ...]]:
-    report_outcome.handler(sent, CONTEXT)
+def reported(
+    sent: dict[str, Any], execution: Execution, capsys: Capture
+) -> dict[tuple[str, tuple[str, ...]], tuple[float, ...]]:
+    arn = sent["detail"]["execution"]
+    report(sent, Executions({arn: execution}).client)
     return values(capsys.readouterr().out)
 
 
 def test_a_cutover_is_counted_timed_and_tells_who_is_live(capsys: Capture) -> None:
-    assert reported(CUT_OVER, capsys) == {
+    assert reported(event(), CUT_OVER, capsys) == {
         ("Outcomes", ("CUT_OVER", "web")): (1,),
         ("Outcomes", ("CUT_OVER",)): (1,),
         ("Duration", ("CUT_OVER", "web")): (3500,),
@@ -53,34 +71,58 @@ def test_a_cutover_is_counted_timed_and_tells_who_is_live(capsys: Capture) -> No
 
 
 @pytest.mark.parametrize(
-    ("outcome", "rollbacks"),
-    [("RolledBack", 1), ("RollbackFailed", 1), ("ALREADY_LIVE", 0), ("StagingUnhealthy", 0), ("SomethingNew", 0)],
+    ("execution", "outcome", "rollbacks"),
+    [
+        (failed("RolledBack"), "RolledBack", 1),
+        (failed("RollbackFailed", {"pair": "web"}), "RollbackFailed", 1),
+        (failed("StagingUnhealthy"), "StagingUnhealthy", 0),
+        (succeeded(outcome="NOTHING_TO_REPAIR", cause="..."), "NOTHING_TO_REPAIR", 0),
+    ],
 )
 def test_a_rollback_is_counted_whether_it_succeeds_or_not_and_any_outcome_without_production_says_not_who_is_live(
-    outcome: str, rollbacks: int, capsys: Capture
+    execution: Execution, outcome: str, rollbacks: int, capsys: Capture
 ) -> None:
-    metrics = reported(event(outcome=outcome, cause="..."), capsys)
+    metrics = reported(event(outcome), execution, capsys)
     assert (metrics["Rollbacks", ("web",)], metrics["Outcomes", (outcome,)]) == ((rollbacks,), (1,))
     assert not any(name == "Live" for name, _ in metrics)
 
 
-def test_of_an_execution_whose_pair_is_unknown_only_the_outcome_is_reported(capsys: Capture) -> None:
-    metrics = reported(event(outcome="InvalidRequest", pair=None, cause="..."), capsys)
+@pytest.mark.parametrize("request_of_it", [{}, {"pair": 7}, [], "web", {"pair": "unknown"}])
+def test_of_an_execution_whose_pair_is_unknown_only_the_outcome_is_reported(
+    request_of_it: object, capsys: Capture
+) -> None:
+    metrics = reported(event("InvalidRequest", None), failed("InvalidRequest", request_of_it), capsys)
     assert metrics == {("Outcomes", ("InvalidRequest",)): (1,)}
 
 
-def test_the_server_that_lost_production_is_idle_though_it_has_no_staging_address(capsys: Capture) -> None:
-    metrics = reported(event(production=TAO, staging=NOBODY, previous={"production": BITTYBOT}), capsys)
-    assert (metrics["Live", ("web", "tao")], metrics["Live", ("web", "bittybot")]) == ((1,), (0,))
+def test_an_input_too_deep_to_read_does_not_hide_the_outcome(capsys: Capture) -> None:
+    execution = failed("InvalidRequest") | {"input": "[" * 100_000 + "]" * 100_000}
+    assert reported(event("InvalidRequest", None), execution, capsys)
+    assert reported(event("InvalidRequest"), execution, capsys)
 
 
-def test_where_production_is_on_no_server_of_the_pair_nobody_is_live(capsys: Capture) -> None:
-    metrics = reported(event(production=NOBODY, staging=TAO), capsys)
-    assert {key: value for key, value in metrics.items() if key[0] == "Live"} == {("Live", ("web", "tao")): (0,)}
+def test_the_end_of_a_repair_is_reported(capsys: Capture) -> None:
+    sent = event("RepairFailed", execution=f"{ARNS}:execution:eip-cutover-repair:1")
+    assert reported(sent, failed("RepairFailed", {"execution": ARN}), capsys)["Outcomes", ("RepairFailed",)] == (1,)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "live"),
+    [
+        ({"production": TAO, "staging": NOBODY, "previous": {"production": BITTYBOT}}, {"tao": 1, "bittybot": 0}),
+        ({"production": NOBODY, "staging": TAO, "previous": {}}, {"tao": 0}),
+        ({"production": NOBODY, "staging": NOBODY}, {}),
+    ],
+)
+def test_a_server_without_an_address_is_idle_and_without_production_nobody_is_live(
+    addresses: dict[str, Any], live: dict[str, float], capsys: Capture
+) -> None:
+    metrics = reported(event(), succeeded(outcome="CUT_OVER", pair="web", **addresses), capsys)
+    assert {key[1][1]: value[0] for key, value in metrics.items() if key[0] == "Live"} == live
 
 
 def test_who_is_live_is_told_as_of_the_end_of_the_execution_and_all_else_as_of_now(capsys: Capture) -> None:
-    report_outcome.handler(CUT_OVER, CONTEXT)
+    report(event(), Executions({ARN: CUT_OVER}).client)
     for point in points(capsys.readouterr().out):
         if point.name == "Live":
             assert point.at == int(ENDED.timestamp() * 1000)
@@ -89,28 +131,100 @@ def test_who_is_live_is_told_as_of_the_end_of_the_execution_and_all_else_as_of_n
             assert late_ms == pytest.approx(0, abs=60_000), point
 
 
-# The names of these are the same in every process, as pytest-xdist needs: no moment of this run is in them.
+def test_what_the_event_says_of_times_and_addresses_counts_for_nothing(capsys: Capture) -> None:
+    lies = {"startedAt": "2020-01-01T00:00:00Z", "endedAt": 7, "production": BITTYBOT, "staging": "x", "previous": 7}
+    assert reported(event(**lies), CUT_OVER, capsys) == reported(event(), CUT_OVER, capsys)
+
+
+# What anyone with `events:PutEvents` can put. The execution, if it is named, ended `RolledBack`.
+FORGED = {
+    "an outcome that is not a text": event(["RollbackFailed"]),
+    "an outcome that there is not": event("SomethingNew"),
+    "an error of Step Functions": event("States.Runtime"),
+    "a pair that is not configured": event("RolledBack", "prod"),
+    "a pair that is not a text": event("RolledBack", ["web"]),
+    "a pair with a line break": event("RolledBack", "web\n"),
+    "another account": event("RolledBack", account="999999999999"),
+    "no account": event("RolledBack", account=None),
+    "another Region": event("RolledBack", region="us-east-1"),
+    "an execution of another account": event("RolledBack", execution=ARN.replace("123456789012", "999999999999")),
+    "an execution of another Region": event("RolledBack", execution=ARN.replace("eu-west-1", "us-east-1")),
+    "an execution of another workflow": event("RolledBack", execution=ARN.replace("eip-cutover", "evil")),
+    "a workflow whose name begins so": event("RolledBack", execution=ARN.replace("eip-cutover", "eip-cutover-2")),
+    "an execution with more colons": event("RolledBack", execution=f"{ARN}:7"),
+    "no execution": event("RolledBack", execution=None),
+    "an execution that is no text": event("RolledBack", execution=[ARN]),
+    "no name": event("RolledBack", execution=ARN.removesuffix("release-7")),
+    "a name of two lines": event("RolledBack", execution=f"{ARN}\n"),
+}
+
+
+@pytest.mark.parametrize("sent", FORGED.values(), ids=FORGED)
+def test_a_forged_event_is_refused_without_a_question_to_step_functions(sent: dict[str, Any], capsys: Capture) -> None:
+    arn = sent["detail"].get("execution")
+    executions = Executions({arn: failed("RolledBack")} if isinstance(arn, str) else {})
+    assert report(sent, executions.client) == {"reported": 0}
+    assert executions.asked == []
+    assert points(capsys.readouterr().out) == []
+
+
 @pytest.mark.parametrize(
-    "malformed",
+    ("sent", "execution"),
     [
-        *({"outcome": outcome} for outcome in (7, "", "CUT OVER", "x" * 65, "é")),
-        *({"pair": pair} for pair in ("", ["web"], "web\n", "w" * 65)),
-        *({"startedAt": moment} for moment in (None, "yesterday", 1_700_000_000, "2026-01-02T03:04:05")),
-        {"endedAt": "2026-01-02T03:04:05.000Z"},  # before it started
-        *({"production": production} for production in ("tao", {"server": "t/o"})),
-        {"production": TAO, "previous": {"production": 7}},
+        (event("RollbackFailed"), CUT_OVER),
+        (event("RollbackFailed"), failed("RolledBack")),
+        (event("RollbackFailed"), ended("ABORTED")),
+        (event("RollbackFailed"), ended("TIMED_OUT", error="States.Timeout")),
+        (event("RollbackFailed"), failed("RollbackFailed") | {"stopDate": ENDED - timedelta(days=1)}),
+        (event("CUT_OVER"), failed("RollbackFailed")),
+        (event("CUT_OVER", "api"), CUT_OVER),
+        (event("RolledBack", "api"), failed("RolledBack", {"pair": "web"})),
+        (event("RolledBack", execution=f'{ARN}"'), failed("RolledBack")),
     ],
-    ids=repr,
 )
-def test_an_event_with_a_malformed_key_is_logged_and_not_retried(malformed: dict[str, Any], capsys: Capture) -> None:
-    assert reported(event(**malformed), capsys) == {}
+def test_an_event_that_its_execution_contradicts_is_refused(
+    sent: dict[str, Any], execution: Execution, capsys: Capture
+) -> None:
+    assert reported(sent, execution, capsys) == {}
 
 
 @pytest.mark.parametrize("envelope", [{}, {"detail": None}, {"detail": "CUT_OVER"}, {"detail": []}, {"detail": {}}])
 def test_an_event_without_an_outcome_is_logged_and_not_tried_again(envelope: dict[str, Any], capsys: Capture) -> None:
-    assert report_outcome.handler(envelope, CONTEXT) == {"reported": 0}
+    assert report(envelope, Executions({}).client) == {"reported": 0}
     assert points(capsys.readouterr().out) == []
 
 
-def test_the_handler_returns_json_and_says_how_much_it_told() -> None:
-    assert json.dumps(report_outcome.handler(CUT_OVER, CONTEXT)) == '{"reported": 5}'
+@pytest.mark.parametrize("at_first", [("RUNNING",), (MISSING, "RUNNING", "RUNNING"), ("RUNNING",) * 5])
+def test_an_execution_that_seems_to_run_or_to_be_missing_is_asked_for_again(
+    at_first: Sequence[str], capsys: Capture
+) -> None:
+    slept: list[float] = []
+    executions = Executions({ARN: failed("RollbackFailed")}, at_first=at_first)
+    assert report(event("RollbackFailed"), executions.client, sleep=slept.append) == {"reported": 3}
+    assert values(capsys.readouterr().out)["Outcomes", ("RollbackFailed",)] == (1,)
+    assert len(slept) == len(at_first)
+
+
+@pytest.mark.parametrize("status", ["RUNNING", MISSING])
+def test_an_execution_that_does_not_end_is_given_up_after_some_seconds_and_lambda_calls_again(
+    status: str, capsys: Capture
+) -> None:
+    slept: list[float] = []
+    executions = Executions({ARN: failed("RollbackFailed")}, at_first=[status] * 100)
+    with pytest.raises(NotConfirmed, match=f"{status} of {ARN}"):
+        report(event("RollbackFailed"), executions.client, sleep=slept.append)
+    assert points(capsys.readouterr().out) == []
+    assert 10 < sum(slept) < 20
+
+
+def test_a_refusal_of_step_functions_is_raised_so_that_lambda_calls_again(capsys: Capture) -> None:
+    client = Executions({}).client
+    throttled = SimpleNamespace(status_code=400), {"Error": {"Code": "ThrottlingException", "Message": "..."}}
+    client.meta.events.register_first("before-call.sfn.DescribeExecution", lambda **_: throttled)
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        report(event("RollbackFailed"), client)
+    assert points(capsys.readouterr().out) == []
+
+
+def test_the_result_is_json_and_says_how_much_was_reported() -> None:
+    assert json.dumps(report(event(), Executions({ARN: CUT_OVER}).client)) == '{"reported": 5}'

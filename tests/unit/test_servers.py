@@ -172,7 +172,8 @@ def test_a_pending_transfer_is_an_offer(servers: Servers, ec2: FakeEc2, status: 
 
 def test_for_addresses_that_were_never_offered_ec2_may_say_there_is_no_transfer(servers: Servers, ec2: FakeEc2) -> None:
     ec2.errors["DescribeAddressTransfers"] = error("InvalidAddressTransfer.NotFound")
-    assert servers.picture(with_border_groups=False).offered_to == {}
+    picture = servers.picture(with_border_groups=False)
+    assert (picture.offered_to, picture.warnings) == ({}, ())
 
 
 # EC2's status checks.

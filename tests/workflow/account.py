@@ -298,10 +298,11 @@ class Aws:
     @staticmethod
     @contextmanager
     def just_before(service: str, action: str, act: Callable[[], object]) -> Iterator[None]:
-        """Just before the workflow's calls of an action, something else happens."""
+        """Just before the workflow's calls of an action, something else happens. A tuple from it is the answer."""
 
-        def happen(**_: Any) -> None:
-            act()
+        def happen(**_: Any) -> object:
+            answer = act()
+            return answer if isinstance(answer, tuple) else None
 
         with _hooked(service, f"before-call.{service}.{action}", happen):
             yield

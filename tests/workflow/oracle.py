@@ -149,9 +149,11 @@ def _cut_over(run: Run, now: Any, before: Any) -> Iterator[str]:
 
 
 def _is_a_repair(run: Run, change: Change, sound: Any) -> bool:
-    """Staging that was elsewhere was put on the idle server, before anything else."""
-    found = _placed(run.before)
-    return found != sound and (change.allocation_id, change.instance_id) == (run.aws.staging, sound[1])
+    """Staging that was elsewhere was put on the idle server, before anything else; and production back, if that
+    displaced it in a race."""
+    put = (change.allocation_id, change.instance_id)
+    back = bool(run.calls.races) and put == (run.aws.production, sound[0])
+    return _placed(run.before) != sound and (back or put == (run.aws.staging, sound[1]))
 
 
 def _commands(run: Run, sound: Any) -> Iterator[str]:

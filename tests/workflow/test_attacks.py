@@ -137,6 +137,16 @@ def test_a_hostile_input_is_an_invalid_request(aws: Aws, ec2_calls: EC2Calls, lo
     assert aws.places == ("bittybot", "tao")
 
 
+@pytest.mark.parametrize(("characters", "also"), [(250_000, []), (30_000, ["TaskScheduled"])])
+def test_an_input_is_logged_once_more_than_step_functions_does_at_most(
+    aws: Aws, characters: int, also: list[str]
+) -> None:
+    execution = aws.execute({"serverName": "t" * characters})
+    history = aws.sfn.get_execution_history(executionArn=execution.arn)["events"]
+    large = [event["type"] for event in history if len(json.dumps(event, default=str)) > characters]
+    assert large == ["ExecutionStarted", "TaskStateEntered", *also]
+
+
 def test_the_subject_has_room_for_the_longest_pair_and_outcome(aws: Aws, web: Web, log: io.StringIO) -> None:
     longest = "w" * 64
     assert configured({"pairs": {longest: PAIR}}.get)

@@ -193,6 +193,19 @@ def test_a_permission_to_look_that_is_missing_is_named(aws: Aws, ec2_calls: EC2C
     refused(aws, ec2_calls, aws.execute({}), "PreflightFailed", f"{action} of")
 
 
+@pytest.mark.parametrize("code", ["InvalidParameterValue", "InvalidAllocationID.NotFound", "SomethingNew"])
+@pytest.mark.parametrize("value", [{}, {"dryRun": True}])
+def test_an_offer_that_cannot_be_looked_for_is_a_warning(
+    aws: Aws, ec2_calls: EC2Calls, code: str, value: dict[str, bool]
+) -> None:
+    ec2_calls.fail("DescribeAddressTransfers", code)
+    execution = aws.execute(value)
+    assert execution.outcome == ("DRY_RUN" if value else "CUT_OVER")
+    (warning,) = execution.output["warnings"]
+    assert warning.startswith("Whether an address is offered to another account is not known: DescribeAddressTransfers")
+    assert code in warning
+
+
 # Servers with several network interfaces.
 
 

@@ -1,8 +1,9 @@
 """A pair whose staging server is checked at its private address, from inside the VPC: real requests to that address."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from tests.stacks.test_vpc import PAIR as CONFIGURED
 from tests.stacks.test_vpc import VPC, synthesized
+from tests.workflow import engine
 from tests.workflow.account import Aws, definition
 from tests.workflow.web import Web
 
 PRIVATE_IPS = {"bittybot": "127.0.0.21", "tao": "127.0.0.22"}
+# Errors of Lambda's "Invoke" while a function in a VPC is made ready again.
+INACTIVE_NAMES = ("ResourceNotReady", "ENINotReady", "EC2Throttled", "EC2Unexpected", "ResourceConflict")
 
 
 class Inside:
@@ -101,3 +105,25 @@ def test_what_the_servers_share_is_compared_inside(in_vpc: Aws, inside: Inside) 
 def test_a_server_that_is_sick_outside_only_is_rolled_back(in_vpc: Aws, inside: Inside, web: Web) -> None:
     web.behaviour["tao"] = lambda _address: 500
     assert in_vpc.execute({}).outcome == "RolledBack"
+
+
+@pytest.mark.parametrize(("failures", "outcome"), [(6, "CUT_OVER"), (1000, "PreflightFailed")])
+def test_a_function_that_is_inactive_at_first_is_waited_for(
+    in_vpc: Aws, inside: Inside, monkeypatch: pytest.MonkeyPatch, failures: int, outcome: str
+) -> None:
+    monkeypatch.setattr(engine, "TIME_SCALE", 0.0001)
+    answers = chain(*(repeat(f"Lambda.{name}Exception", failures) for name in INACTIVE_NAMES), repeat(None))
+
+    def inactive(state: str, run: Callable[[], Any]) -> Any:
+        if state == "HealthCheckStagingInVpc" and (name := next(answers)):
+            raise engine.FunctionEnded(name)
+        return run()
+
+    engine.AROUND_HANDLERS.append(inactive)
+    try:
+        execution = in_vpc.execute({})
+    finally:
+        engine.AROUND_HANDLERS.remove(inactive)
+    assert execution.outcome == outcome, execution.cause
+    assert (in_vpc.places == ("bittybot", "tao")) == (outcome != "CUT_OVER")
+    assert in_vpc.locks == []

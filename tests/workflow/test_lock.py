@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -94,6 +95,20 @@ def test_a_lock_whose_execution_is_long_forgotten_is_taken_over(aws: Aws) -> Non
     assert execution.outcome == "CUT_OVER"
     assert "WaitForLastCall" not in execution.states
     assert aws.locks == []
+
+
+def test_the_lock_of_an_execution_that_is_not_known_yet_is_left_to_it(aws: Aws, web: Web, held: Held) -> None:
+    """DescribeExecution is eventually consistent; here it knows the holder after more than half a minute."""
+    holder = held("staging")
+    metadata = {"HTTPStatusCode": 400, "RequestId": "test"}
+    error = {"Error": {"Code": "ExecutionDoesNotExist", "Message": "not yet"}, "ResponseMetadata": metadata}
+    answers = [(SimpleNamespace(status_code=400), error)] * 6
+    with aws.just_before("stepfunctions", "DescribeExecution", lambda: answers.pop() if answers else None):
+        execution = aws.execute({})
+    assert execution.outcome == "CutoverInProgress"
+    assert not answers
+    web.open_gates()
+    assert aws.wait(holder).outcome == "CUT_OVER"
 
 
 def test_the_wait_for_the_last_call_counts_from_the_end_of_the_dead_holder(aws: Aws) -> None:

@@ -1,6 +1,7 @@
 """What a stopped execution leaves is put right by the repair: production stays, staging moves, the lock is released."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from stacks.functions.functions import ADDRESS_TIMEOUT
 from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import WAITS
+from tests.workflow.engine import WAITS, stopping_before
+from tests.workflow.web import Web, sick
 
 Dead = Callable[[str, str | None], str]
 
@@ -93,12 +95,22 @@ def test_while_it_repairs_the_lock_names_the_repair_and_the_server_to_become_liv
     assert (pair, holder, server) == ({"S": "web"}, {"S": execution.arn}, {"S": "tao"})
 
 
-def test_an_execution_that_is_long_forgotten_is_repaired_without_a_wait(aws: Aws) -> None:
+def test_an_execution_that_is_still_shown_as_running_after_its_end_is_repaired(aws: Aws, dead: Dead) -> None:
+    """DescribeExecution is eventually consistent."""
+    running = SimpleNamespace(status_code=200), {"status": "RUNNING", "ResponseMetadata": {"HTTPStatusCode": 200}}
+    arn = dead("tao", None)
+    WAITS.clear()
+    with aws.just_before("stepfunctions", "DescribeExecution", lambda: None if max(WAITS, default=0) > 40 else running):
+        execution = aws.repair(arn)
+    assert execution.outcome == "REPAIRED", execution.cause
+    assert (aws.places, aws.locks) == (("tao", "bittybot"), [])
+
+
+def test_an_execution_that_is_long_forgotten_is_repaired(aws: Aws) -> None:
     forgotten = aws.state_machine.replace(":stateMachine:", ":execution:") + ":forgotten"
     aws.put_lock(forgotten, server="tao")
     execution = aws.repair(forgotten, status="ABORTED")
     assert execution.outcome == "REPAIRED"
-    assert "WaitForLastCall" not in execution.states
     assert aws.locks == []
 
 
@@ -137,3 +149,25 @@ def test_after_a_repair_the_next_execution_works(aws: Aws, dead: Dead) -> None:
     aws.repair(dead("bittybot", None))
     assert aws.execute({}).outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")
+
+
+def test_production_that_the_repair_displaced_goes_back_at_once(aws: Aws, dead: Dead, ec2_calls: EC2Calls) -> None:
+    arn = dead("bittybot", None)
+    ec2_calls.before("AssociateAddress", lambda: aws.associate(aws.production, "tao"), nth=3)
+    execution = aws.repair(arn)
+    assert execution.outcome == "RepairFailed"
+    assert "Someone else moved the production address" in str(execution.cause)
+    assert (aws.places, aws.locks) == (("bittybot", "tao"), [])
+
+
+def test_staging_that_an_execution_took_off_stays_on_when_the_next_one_fails(aws: Aws, web: Web) -> None:
+    """The next one takes the dead lock over, repairs staging, and finds a sick server."""
+    with stopping_before("ReassociateProduction"):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) != "RUNNING")
+    assert aws.holder(aws.staging) is None
+    web.behaviour["tao"] = sick
+    assert aws.execute({}).outcome == "StagingUnhealthy"
+    assert (aws.places, aws.locks) == (("bittybot", "tao"), [])
+    assert aws.repair(arn).outcome == "NOTHING_TO_REPAIR"
+    assert aws.places == ("bittybot", "tao")

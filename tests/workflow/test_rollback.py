@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.web import Web, sick, sick_as_production
+from tests.workflow.web import Behaviour, Web, sick, sick_as_production, well
 
 FORWARD = ["DisassociateAddress", "AssociateAddress", "AssociateAddress"]
 BACK = ["AssociateAddress", "AssociateAddress"]
@@ -147,3 +147,38 @@ def test_a_rollback_that_cannot_be_verified_gives_the_commands(aws: Aws, web: We
     assert execution.outcome == "RollbackFailed"
     assert "could not be described" in str(execution.cause)
     assert "run: aws ec2 associate-address" in str(execution.cause)
+
+
+@pytest.mark.parametrize(
+    ("staging_off", "new_release", "nth", "to", "outcome"),
+    [
+        pytest.param(True, well, 1, "tao", "PreflightFailed", id="RepairStaging"),
+        pytest.param(False, well, 2, "bittybot", "RolledBack", id="ReassociateStaging"),
+        pytest.param(False, sick_as_production, 4, "tao", "RolledBack", id="RestoreStaging"),
+    ],
+)
+@pytest.mark.parametrize("throttled", [0, 2])
+def test_production_that_our_call_displaced_goes_back_at_once(
+    aws: Aws,
+    web: Web,
+    ec2_calls: EC2Calls,
+    staging_off: bool,
+    new_release: Behaviour,
+    nth: int,
+    to: str,
+    outcome: str,
+    throttled: int,
+) -> None:
+    """Someone moves production to where the call of that number puts staging, just before it: EC2 displaces it."""
+    if staging_off:
+        aws.disassociate(aws.staging)
+    web.behaviour["tao"] = new_release
+    ec2_calls.before("AssociateAddress", lambda: aws.associate(aws.production, to), nth=nth)
+    if throttled:
+        ec2_calls.fail("AssociateAddress", "RequestLimitExceeded", nth=nth + 1, times=throttled)
+    execution = aws.execute({"serverName": "tao"})
+    assert execution.outcome == outcome, execution.cause
+    assert "Someone else moved the production address" in str(execution.cause)
+    assert "not touched" not in str(execution.cause)
+    assert aws.places == ("bittybot", "tao")
+    assert aws.locks == []

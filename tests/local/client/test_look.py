@@ -66,10 +66,10 @@ def test_without_its_packages_it_says_which_are_missing_and_how_to_install_them(
     assert "Traceback" not in alone.stderr
 
 
-def test_a_reader_that_stops_reading_gets_no_traceback(aws: LocalAws) -> None:
-    piped = f"{sys.executable} {CLIENT[1]} history --json | head -c 1"
+def test_a_reader_that_stops_reading_gets_no_error(aws: LocalAws) -> None:
+    piped = f"{sys.executable} {CLIENT[1]} history --json | head -c 0"
     shell = subprocess.run(["sh", "-c", piped], env=environment(aws), capture_output=True, text=True, check=False)
-    assert "Traceback" not in shell.stderr
+    assert shell.stderr.strip() == ""
 
 
 def test_the_help_lists_every_exit_code_as_the_readme_does(run: Run) -> None:

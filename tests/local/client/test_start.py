@@ -55,6 +55,17 @@ def test_the_same_name_and_input_again_follow_the_first_execution_running_or_end
     assert places(aws) == SWAPPED
 
 
+def test_a_reader_that_stops_reading_stops_nothing_and_the_client_says_so(aws: LocalAws) -> None:
+    piped = f"{' '.join(CLIENT)} start --server tao --name piped | head -2"
+    bash = ["bash", "-o", "pipefail", "-c", piped]
+    done = subprocess.run(bash, env=environment(aws), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (130, 2)
+    assert "Interrupted. Nothing was stopped.\nIt continues: arn:aws:states:" in done.stderr
+    assert "cutover.py watch piped\n" in done.stderr
+    assert not re.search("Traceback|Error", done.stderr)
+    until(lambda: not locks(aws) and places(aws) == SWAPPED)
+
+
 def test_rollback_goes_back_once_to_the_server_that_was_live_before(aws: LocalAws, run: Run) -> None:
     aws.execute({"serverName": "tao"})
     aws.servers["bittybot"].make_unhealthy()

@@ -1,0 +1,64 @@
+"""Who may call the servers of the local AWS: who has the access key of this run, and no web page.
+
+What they are asked to run, they run as the developer. Every user of the machine can connect to them, and so can every
+web page in a browser on it: a page's requests have an `Origin`, or, if the name of the page's own server was made to
+lead to this machine, that name as `Host`. The access key is random. Only the run's own processes and `.local/env` have
+it, which no other user may read. Signatures are not checked.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+LOOPBACK = "127.0.0.1"
+REFUSED = 403
+CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/")
+
+Message = MutableMapping[str, Any]
+Asgi = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+
+def new_access_key() -> str:
+    """An access key id, as random as a secret."""
+    return f"LOCAL{secrets.token_hex(16).upper()}"
+
+
+def authorization(access_key: str) -> dict[str, str]:
+    """The header of a request that no AWS client makes."""
+    return {"Authorization": f"AWS4-HMAC-SHA256 Credential={access_key}/"}
+
+
+def refusal(headers: Mapping[str, str], *, port: int, admits: Callable[[str], bool]) -> str | None:
+    """Why a request to this port is refused, None if it is not. The names of its headers are in lower case."""
+    if "origin" in headers:
+        return "Refused: the local AWS answers no web page."
+    if headers.get("host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
+        return "Refused: the Host of the request is not the local AWS."
+    credential = CREDENTIAL.match(headers.get("authorization", ""))
+    if not credential or not admits(credential[1]):
+        return "Refused: this is not the access key of the local AWS. The current one is in .local/env."
+    return None
+
+
+def guarded(app: Asgi, *, port: int, admits: Callable[[str], bool]) -> Asgi:
+    """The ASGI application, of which a refused request sees nothing."""
+
+    async def guard(scope: Message, receive: Any, send: Any) -> None:
+        headers: dict[str, str] = {}
+        for name, value in scope.get("headers", ()):
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        reason = refusal(headers, port=port, admits=admits)
+        if reason is None or scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        elif scope["type"] == "http":
+            answer = [(b"content-type", b"text/plain")]
+            await send({"type": "http.response.start", "status": REFUSED, "headers": answer})
+            await send({"type": "http.response.body", "body": reason.encode()})
+        else:  # a WebSocket that is closed before it was accepted is answered with 403
+            await send({"type": "websocket.close"})
+
+    return guard

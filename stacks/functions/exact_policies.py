@@ -1,0 +1,50 @@
+"""The policies by which a role may do one thing on each of many resources, as few as IAM's quotas leave room for.
+
+Source: IAM User Guide, "IAM and AWS STS quotas". White space in a policy does not count.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+
+from aws_cdk import Stack, Token
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+MOST_MANAGED_POLICIES = 10  # of a role, unless AWS has raised the quota of the account
+MANAGED_CHARACTERS = 6_144
+INLINE_CHARACTERS = 8_000  # of 10,240 for all inline policies of a role; the rest is for what any function may do
+AROUND_THE_RESOURCES = 120  # {"Version": …, "Statement": [{"Action": …, "Effect": …, "Resource": […]}]}
+# What stands for a partition, a Region or an account that is not known before the deployment: the longest there is.
+LONGEST = ("aws-us-gov", "us-isof-south-1", "123456789012")
+
+
+def portions(scope: Construct, resources: Iterable[str]) -> list[list[str]]:
+    """The resources (`elastic-ip/eipalloc-…`), a list for each policy: an inline one, then managed ones."""
+    stack = Stack.of(scope)
+    where = zip((stack.partition, stack.region, stack.account), LONGEST, strict=True)
+    around = len('arn::ec2:::"",') + sum(len(longest if Token.is_unresolved(it) else it) for it, longest in where)
+    divided: list[list[str]] = []
+    room = 0
+    for resource in resources:
+        length = around + len(resource)
+        if length > room:
+            room = (MANAGED_CHARACTERS if divided else INLINE_CHARACTERS) - AROUND_THE_RESOURCES
+            divided.append([])
+        divided[-1].append(resource)
+        room -= length
+    return divided
+
+
+def fit(scope: Construct, resources: Iterable[str]) -> bool:
+    return len(portions(scope, resources)) <= 1 + MOST_MANAGED_POLICIES
+
+
+def allow(role: iam.IRole | None, action: str, resources: Iterable[str]) -> None:
+    assert isinstance(role, iam.Role)  # noqa: S101  # all roles are of this stack
+    arn = partial(Stack.of(role).format_arn, service="ec2")
+    for number, portion in enumerate(portions(role, resources)):
+        statement = iam.PolicyStatement(actions=[action], resources=[arn(resource=resource) for resource in portion])
+        if number:
+            iam.ManagedPolicy(role, f"Addresses{number}", statements=[statement], roles=[role])
+        else:
+            iam.Policy(role, "Addresses", statements=[statement], roles=[role])

@@ -1,0 +1,25 @@
+"""The client on a Python that is too old for it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[2] / "cutover.py"
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 14)], ids=str)
+def test_an_older_python_is_told_which_one_is_needed(version: tuple[int, ...]) -> None:
+    run = f"import sys, runpy; sys.version_info = {version}; runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-I", "-c", run], capture_output=True, text=True, check=False)
+    has = ".".join(map(str, version))
+    expected = f"cutover.py needs Python 3.11 or newer; this is Python {has}.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+
+
+def test_an_older_python_can_read_the_program() -> None:
+    source = PROGRAM.read_text(encoding="ascii")
+    ast.parse(source, feature_version=(3, 4))
+    assert source.index("sys.exit(") < source.index("pathlib")  # which Python 2 lacks
