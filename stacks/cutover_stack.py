@@ -6,7 +6,6 @@ from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -28,7 +27,8 @@ PAIRS_PATH = f"/{CUTOVER}/pairs"
 class CutoverStack(Stack):
     """Everything that a cutover needs in one account and Region.
 
-    `emails` get a mail of every outcome and alarm. With `ci_access`, there is a role for CI.
+    `emails` get a mail of every alarm, and of every outcome but those that concern only who started the execution. With
+    `ci_access`, there is a role for CI.
     """
 
     def __init__(
@@ -58,13 +58,11 @@ class CutoverStack(Stack):
             removal_policy=RemovalPolicy.RETAIN,
         )
         functions = Functions(self, "Functions", pairs=pairs, vpc=vpc, lock_table=lock_table)
-        topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS)
-        for email in emails:
-            topic.add_subscription(subscriptions.EmailSubscription(email))
+        topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS, emails=emails)
         resources = Resources(functions, lock_table, topic)
         workflow = Workflow(self, "Workflow", resources).state_machine
         repair = Repair(self, "Repair", resources).state_machine
-        Monitoring(self, "Monitoring", resources, workflow=workflow, repair=repair)
+        Monitoring(self, "Monitoring", resources, workflow=workflow, repair=repair, topics=topic.for_alarms)
 
         repair_invokes = [functions.describe_addresses, functions.associate_address]
         for machine, invokes in ((workflow, functions.all), (repair, repair_invokes)):

@@ -20,7 +20,7 @@ EMAIL = text("an e-mail address", r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-
 
 
 class Notifications(Section):
-    """SNS sends each address a mail to confirm with, once, and nothing until then."""
+    """SNS sends each address two mails to confirm with, for outcomes and for alarms, and nothing until then."""
 
     emails: Annotated[list[Annotated[str, EMAIL]], list_of(1, 20, "e-mail addresses")]
 

@@ -10,6 +10,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
@@ -54,13 +55,20 @@ def longest_cutover(functions: Functions) -> float:
 
 
 class Monitoring(Construct):
-    """Reports of outcomes and locks, the alarms, whose names are `ALARMS`, and the dashboard."""
+    """Reports of outcomes and locks, the alarms (`ALARMS`), which publish to `topics`, and the dashboard."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, resources: Resources, *, workflow: StateMachine, repair: StateMachine
+        self,
+        scope: Construct,
+        construct_id: str,
+        resources: Resources,
+        *,
+        workflow: StateMachine,
+        repair: StateMachine,
+        topics: Sequence[sns.ITopic],
     ) -> None:
         super().__init__(scope, construct_id)
-        functions, self._topic = resources.functions, resources.topic
+        functions, self._topics = resources.functions, topics
         reports = self._reports(functions.code, resources.lock_table, [workflow, repair])
         alarms = [
             self._alarm(
@@ -159,5 +167,5 @@ class Monitoring(Construct):
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._topic))
+        alarm.add_alarm_action(*[actions.SnsAction(topic) for topic in self._topics])
         return alarm

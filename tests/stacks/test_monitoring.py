@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.sns.utils import FilterPolicyMatcher
 
 import report_locks
 import report_outcome
@@ -21,7 +22,7 @@ from stacks.workflow import cutover, repair
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
 from tests.stacks.contexts import pair
 from tests.stacks.policies import in_account
-from tests.stacks.synthesis import many_pairs, resources, workflow_of
+from tests.stacks.synthesis import many_pairs, resources, template_of, workflow_of
 from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
 from tests.stacks.test_deadline import synthesized
 from tests.unit.emf import Identity, Point, points
@@ -169,6 +170,34 @@ def test_every_alarm_tells_the_topic_what_it_means_and_where_to_read_on(
         assert alarm["AlarmActions"] == [{"Ref": topic}]
         assert re.search(r" Read docs/runbook\.md#[\w-]+$", alarm["AlarmDescription"])
         assert 100 < len(alarm["AlarmDescription"]) <= 1024
+
+
+def test_alarms_are_mailed_and_so_is_every_outcome_that_concerns_more_than_who_started_it(tmp_path: Path) -> None:
+    emails = ["ops@example.com", "sms@example.com"]
+    template = template_of(tmp_path, {"pairs": {"web": pair()}}, emails=emails)
+    policies: dict[str, dict[str, Any]] = {}  # by topic and address
+    for subscription in (found["Properties"] for found in resources(template, "AWS::SNS::Subscription").values()):
+        assert subscription["Protocol"] == "email"
+        of_topic = policies.setdefault(name_in(subscription["TopicArn"]), {})
+        of_topic[subscription["Endpoint"]] = subscription.get("FilterPolicy")
+    of_outcomes = name_in(template["Outputs"]["TopicArn"]["Value"])
+    (of_alarms,) = policies.keys() - {of_outcomes}
+    # CloudWatch's messages have no attributes, which no filter policy lets pass (SNS Developer Guide, "Key matching").
+    assert policies[of_alarms] == dict.fromkeys(emails)
+    assert list(policies[of_outcomes]) == emails
+    for policy in policies[of_outcomes].values():
+        matcher = FilterPolicyMatcher(policy, None)
+        attributes = {outcome: {"outcome": {"Type": "String", "Value": outcome}} for outcome in OUTCOMES}
+        unsent = {outcome for outcome in OUTCOMES if not matcher.matches(attributes[outcome], "")}
+        assert unsent == {"InvalidRequest", "CutoverInProgress"}
+    for alarm in resources(template, "AWS::CloudWatch::Alarm").values():
+        assert {name_in(action) for action in alarm["Properties"]["AlarmActions"]} == {of_outcomes, of_alarms}
+    for policy in (found["Properties"] for found in resources(template, "AWS::SNS::TopicPolicy").values()):
+        _, allowed = policy["PolicyDocument"]["Statement"]
+        assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+        assert [allowed["Resource"]] == policy["Topics"]
+    topics = resources(template, "AWS::SNS::Topic").values()
+    assert len({json.dumps(topic["Properties"]["KmsMasterKeyId"]) for topic in topics}) == 1
 
 
 def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[str]) -> float:

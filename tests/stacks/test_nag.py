@@ -66,6 +66,7 @@ def acknowledgements(stack: IConstruct) -> dict[Finding, str]:
 
 OPTIONAL: dict[str, tuple[Any, dict[str, Any]]] = {
     "as shipped": (CutoverStack, {}),
+    "with mails": (CutoverStack, {"emails": ["ops@example.com"]}),
     "with a role for CI": (CutoverStack, {"ci_access": EXISTING}),
     "with a role for CI and its provider": (CutoverStack, {"ci_access": CREATED}),
     "the pipeline of a branch": (PipelineStack, {"pipeline": FROM_BRANCH.pipeline}),
