@@ -82,7 +82,7 @@ class Result:
     def advice(self) -> str | None:
         if self.succeeded:
             return None
-        advice = ADVICE.get(self.outcome, "Look at the execution in the Step Functions console.")
+        advice = ADVICE.get(self.outcome, STOPPED)
         holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
         if self.outcome == "CutoverInProgress" and holder:
             advice = f"Follow it with `cutover.py watch {plain(holder[0])}`, and start again when it has ended."

@@ -58,7 +58,7 @@ def states_client() -> Any:
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
 
-    The environment variable WORKFLOWS has the ARNs of the two workflows.
+    The environment variable WORKFLOWS has the ARNs of the two workflows, that of the repair at the end.
     """
     return report(event, states_client())
 
@@ -90,7 +90,8 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     outcome, name = _one_of(OUTCOMES, detail, "outcome"), None
     if detail.get("pair") is not None:
         name = _one_of(deployed_pairs(), detail, "pair")
-    execution = _ended(states, _execution_of(event, detail), sleep)
+    arn, is_repair = _execution_of(event, detail)
+    execution = _ended(states, arn, sleep)
     output = json.loads(execution["output"]) if execution["status"] == "SUCCEEDED" else {}
     actual = output.get("outcome", execution.get("error"))
     if actual != outcome:
@@ -109,6 +110,7 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
         Metric("Outcomes", MetricUnit.Count, (1,), (pair | by_outcome, by_outcome)),
         Metric("Duration", MetricUnit.Milliseconds, ((ended - started) / MILLISECOND,), (pair | by_outcome,)),
         Metric("Rollbacks", MetricUnit.Count, (int(outcome in ROLLBACKS),), (pair,)),
+        *([Metric("Repairs", MetricUnit.Count, (1,))] if is_repair and outcome == "REPAIRED" else []),
         *(
             Metric("Live", MetricUnit.Count, (int(is_live),), (pair | {"server": server},), ended)
             for server, is_live in sorted(_servers(output).items())
@@ -123,16 +125,18 @@ def _one_of(allowed: Any, detail: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
-    """The ARN of the execution, if it is one of this stack's workflows, as is the account that put the event."""
+def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, bool]:
+    """The ARN of the execution, if it is one of this stack's workflows, as is the account that put the event; and
+    whether it is a repair."""
     arn = detail.get("execution")
-    for workflow in os.environ["WORKFLOWS"].split():
+    *_, repair = workflows = os.environ["WORKFLOWS"].split()
+    for workflow in workflows:
         region, account = workflow.split(":")[3:5]
         executions = workflow.replace(":stateMachine:", ":execution:", 1) + ":"
         if (event.get("account"), event.get("region")) != (account, region):
             raise Refused(f"account is {event.get('account')!r:.80}, region is {event.get('region')!r:.80}")
         if isinstance(arn, str) and arn.startswith(executions) and EXECUTION_NAME.fullmatch(arn[len(executions) :]):
-            return arn
+            return arn, workflow == repair
     raise Refused(f"execution is {arn!r:.300}")
 
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.monitoring.metrics import EVERY_5_MINUTES, each, oldest_lock
+from stacks.monitoring.metrics import EVERY_5_MINUTES, each, oldest_lock, repairs
 
 DASHBOARD = "eip-cutover"
 HALF, THIRD, WHOLE = 12, 8, 24
@@ -61,7 +61,11 @@ def dashboard(
                 ),
             ],
             [
-                _graph("Rollbacks per day, per pair", each("Rollbacks", "pair", statistic="Sum", period=DAY)),
+                _graph(
+                    "Rollbacks per day, per pair, and repairs",
+                    each("Rollbacks", "pair", statistic="Sum", period=DAY),
+                    repairs().with_(label="repairs", period=DAY),
+                ),
                 _graph("Age of the oldest lock", oldest_lock().with_(label="oldest lock"), unit="s"),
             ],
             [

@@ -19,6 +19,11 @@ def outcomes(outcome: str) -> cloudwatch.Metric:
     return METRIC(metric_name="Outcomes", dimensions_map={"outcome": outcome}, statistic="Sum")
 
 
+def repairs() -> cloudwatch.Metric:
+    """How many executions, of any pair, the repair has put something right of."""
+    return METRIC(metric_name="Repairs", statistic="Sum")
+
+
 def oldest_lock() -> cloudwatch.Metric:
     """How long the lock that is held longest has been held, in seconds; 0 if none is held."""
     return METRIC(metric_name="LockAge", statistic="Maximum")

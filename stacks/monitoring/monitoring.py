@@ -18,7 +18,7 @@ from stacks.cdk_nag import acknowledge_wildcards, rule
 from stacks.functions.functions import Functions
 from stacks.functions.python_function import python_function
 from stacks.monitoring.dashboard import dashboard
-from stacks.monitoring.metrics import EVERY_5_MINUTES, oldest_lock, outcomes
+from stacks.monitoring.metrics import EVERY_5_MINUTES, oldest_lock, outcomes, repairs
 from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
 from stacks.workflow.resources import CUTOVER, REPAIR, Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
@@ -81,18 +81,18 @@ class Monitoring(Construct):
             ),
             self._alarm(
                 "RepairFailed",
-                outcomes("RepairFailed"),
-                "An execution was stopped or timed out, and what it left could not be put right. Production was not "
+                repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum"),
+                "An execution ended without its ending, and what it left could not be put right. Production was not "
                 "moved; staging may be in the wrong place. A person must look: the cause of the failed execution of "
                 "eip-cutover-repair says what was found.",
                 section="repairfailed-eip-cutover-repair-failed",
             ),
             self._alarm(
                 "RepairRan",
-                repair.metric_started(period=EVERY_5_MINUTES, statistic="Sum"),
-                "An execution was stopped or timed out, and eip-cutover-repair puts right what it left. Production "
-                "stays where it was then, which may be the new server, with its checks not done. See the outcome of "
-                "the repair, and which release production answers with.",
+                repairs(),
+                "An execution was stopped, timed out or was failed by Step Functions, and eip-cutover-repair has put "
+                "right what it left. Production stayed where it was then, which may be the new server, with its checks "
+                "not done. See the outcome of the repair, and which release production answers with.",
                 section="aborted-timed_out-eip-cutover-repair-ran",
             ),
             self._alarm(

@@ -19,7 +19,9 @@ def texts(values: Mapping[str, str]) -> dict[str, tasks.DynamoAttributeValue]:
 
 
 class Ending:
-    """`ReleaseLock`, for executions that may hold the lock, then `Notify` and `PutEvent`, for all, then the outcome.
+    """`ReleaseLock`, for executions that may hold the lock, then `Notify` and `PutEvent`, then the outcome.
+
+    An execution that nobody needs to hear of goes to `outcome`.
 
     `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
     the Fail states by their error, with their comment. `about` is JSONata for an object of more keys for programs.
@@ -43,15 +45,15 @@ class Ending:
         )
         self.notify = notify(scope, topic=resources.topic, about=about)
         event = put_event(scope, about=about)
-        outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The state that follows has the outcome's name.")
+        self.outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The state that follows has the outcome's name.")
 
-        for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, outcome)):
+        for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, self.outcome)):
             retry_service(task)
             task.next(following)
             task.add_catch(following, outputs="{% $states.input %}")
         for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(scope, state, comment=comment, outputs=jsonata(result))
-            outcome.when(condition(f'$outcome = "{name}"'), succeed, comment=name)
+            self.outcome.when(condition(f'$outcome = "{name}"'), succeed, comment=name)
         for name, comment in failures.items():
             fail = sfn.Fail.jsonata(scope, name, comment=comment, error=name, cause=jsonata("$cause"))
-            outcome.when(condition(f'$outcome = "{name}"'), fail, comment=name)
+            self.outcome.when(condition(f'$outcome = "{name}"'), fail, comment=name)

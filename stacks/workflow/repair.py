@@ -1,10 +1,16 @@
-"""The repair: what an execution that was stopped or timed out left behind is put right, without moving production.
+"""The repair: what an execution without an ending left behind is put right, without moving production.
 
-Step Functions runs no Catch in such an execution, so it can neither roll back nor release its lock. EventBridge reports
-it, best effort: if the event is lost, the next execution takes over the dead lock. The workflow `eip-cutover-repair`
-waits until the last call of the execution is over, puts the staging address on the idle server, and releases the lock.
-A repair that is stopped is repaired in the same way.
+Step Functions runs no Catch in an execution that is stopped or times out, or that it fails itself: by an error that
+`States.ALL` does not catch, or after 25,000 events. So such an execution can neither roll back nor release its lock.
+EventBridge reports it, best effort: if the event is lost, the next execution takes over the dead lock. The workflow
+`eip-cutover-repair` waits until the last call of the execution is over, puts the staging address on the idle server,
+and releases the lock. A repair that is stopped is repaired in the same way.
+
+The event of an execution that failed does not say whether Step Functions failed it: the lock does, which an execution
+with an ending has released. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
 """
+
+from collections.abc import Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
@@ -31,7 +37,8 @@ LOCK = """
         "privateIps": $exists($states.result.Items[0].privateIps) ? $parse($states.result.Items[0].privateIps.S) : {}
     } : null
 """
-ENDED = f'"The execution " & {DEAD} & " was " & $lowercase($states.context.Execution.Input.status)'
+STATUS = "$states.context.Execution.Input.status"
+ENDED = f'"The execution " & {DEAD} & " ended " & {STATUS}'
 NOT_REPAIRED = f'{ENDED} & ", and what it left could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
 LOOK = '" Production was not moved. See where both addresses are with: aws ec2 describe-addresses."'
@@ -51,7 +58,7 @@ FAILURES = {"RepairFailed": "A person must look: the cause says what was found, 
 
 
 class Repair(Construct):
-    """The workflow, and the rule that starts it for executions of `CUTOVER` and for its own."""
+    """The workflow, and the rules that start it for executions of `CUTOVER` and for its own."""
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
@@ -115,6 +122,8 @@ class Repair(Construct):
         retry_service(find_lock)
         find_lock.next(lock_found)
         find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, **FAILURE})
+        failed = condition(f'$lock = null and {STATUS} = "FAILED"')
+        lock_found.when(failed, ending.outcome, comment="no: it failed as it should", assign=NOTHING_TO_REPAIR)
         lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
         lock_found.otherwise(describe_holder)
         retry_service(take_over)
@@ -133,19 +142,25 @@ class Repair(Construct):
         self.state_machine = standard_state_machine(
             self,
             name=REPAIR,
-            comment="Started by EventBridge when an execution of eip-cutover was stopped or timed out.",
+            comment="Started by EventBridge when an execution of eip-cutover was stopped, timed out or failed.",
             start=find_lock,
             timeout=TIMEOUT,
         )
+        # Not for a repair that failed: what failed it may fail the next one, and so on without an end.
+        self._start_for("Ended", [CUTOVER, REPAIR], ["ABORTED", "TIMED_OUT"])
+        self._start_for("Failed", [CUTOVER], ["FAILED"])
+
+    def _start_for(self, rule_id: str, machines: Sequence[str], statuses: Sequence[str]) -> None:
+        """The rule that starts the repair for executions of these state machines that end with one of the statuses."""
         ended = {
             "execution": events.EventField.from_path("$.detail.executionArn"),
             "status": events.EventField.from_path("$.detail.status"),
         }
         rule(
             self,
-            "Ended",
+            rule_id,
             lost=LOST,
-            description="Repairs what an execution that was stopped or timed out has left.",
-            event_pattern=status_change(self, [CUTOVER, REPAIR], ["ABORTED", "TIMED_OUT"]),
+            description="Repairs what an execution without an ending has left.",
+            event_pattern=status_change(self, machines, statuses),
             targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
         )

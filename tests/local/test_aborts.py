@@ -98,6 +98,13 @@ def test_an_execution_that_is_stopped_with_a_call_in_flight_is_repaired(
     assert places(aws) in (AS_BEFORE, SWAPPED)
 
 
+def test_an_execution_that_failed_and_released_its_lock_has_nothing_to_repair(aws: LocalAws) -> None:
+    aws.servers["tao"].make_unhealthy()
+    failed = aws.execute(TO_TAO)
+    assert failed.status == "FAILED"
+    assert json.loads(repair_of(aws, failed.arn)["output"])["outcome"] == "NOTHING_TO_REPAIR"
+
+
 def test_a_repair_that_is_stopped_is_repaired_itself(aws: LocalAws) -> None:
     with aws.emulator.pause("DescribeAddresses", workflow=REPAIR) as pause:
         with paused_in(aws, "ReassociateStaging", TO_TAO) as arn:

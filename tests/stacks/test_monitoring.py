@@ -36,6 +36,7 @@ OUTCOMES = {*SUCCESSES, "NOTHING_TO_REPAIR", *FAILURE_NAMES}
 SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} (?P<terms>[^']+)', '(?P<statistic>\w+)', (?P<period>\d+)\)")
 STATISTICS = {"Sum", "Average", "Minimum", "Maximum", "p90"}
 
+REPAIR_ARN = ARN.replace(":eip-cutover:", ":eip-cutover-repair:")
 TABLE = "locks-of-these-metrics"  # the account of other tests in this process may have one called `locks`
 
 
@@ -50,6 +51,8 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
         for outcome in OUTCOMES:
             execution = failed(outcome) if outcome in FAILURE_NAMES else succeeded(outcome=outcome)
             report_outcome.report(event(outcome), Executions({ARN: execution}).client)
+        of_a_repair = Executions({REPAIR_ARN: succeeded(outcome="REPAIRED")}).client
+        report_outcome.report(event("REPAIRED", execution=REPAIR_ARN), of_a_repair)
         invalid = Executions({ARN: failed("InvalidRequest")}).client
         report_outcome.report(event("InvalidRequest", None), invalid)
         report_outcome.report(event(), Executions({ARN: CUT_OVER}).client)
@@ -137,17 +140,17 @@ def test_every_alarm_on_our_metrics_is_on_one_that_is_emitted_with_just_these_di
     alarms: dict[str, dict[str, Any]], identities: set[Identity]
 ) -> None:
     ours = {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == "EipCutover"}
-    assert set(ours) == {"eip-cutover-rollback-failed", "eip-cutover-repair-failed", "eip-cutover-lock-held-too-long"}
+    assert set(ours) == {"eip-cutover-rollback-failed", "eip-cutover-repair-ran", "eip-cutover-lock-held-too-long"}
     for name, alarm in ours.items():
         dimensions = frozenset((found["Name"], found["Value"]) for found in alarm.get("Dimensions", ()))
         assert (alarm["Namespace"], alarm["MetricName"], dimensions) in identities, name
 
 
-def test_the_alarm_on_the_repair_counts_the_executions_of_the_repair(
+def test_the_alarm_on_a_repair_that_failed_counts_also_those_that_step_functions_failed(
     alarms: dict[str, dict[str, Any]], template: dict[str, Any]
 ) -> None:
-    alarm = alarms["eip-cutover-repair-ran"]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/States", "ExecutionsStarted", "Sum")
+    alarm = alarms["eip-cutover-repair-failed"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/States", "ExecutionsFailed", "Sum")
     (dimension,) = alarm["Dimensions"]
     assert dimension["Name"] == "StateMachineArn"
     machine = template["Resources"][name_in(dimension["Value"])]
@@ -257,10 +260,8 @@ def test_every_graph_is_of_metrics_that_are_emitted_or_of_aws(
         assert search["statistic"] in STATISTICS
         assert any(point.name == name and terms.items() <= point.dimensions.items() for point in emitted), search[0]
     ours = [metric for metric in graphed(widgets) if metric[0] == "EipCutover"]
-    assert [(metric[0], metric[1], frozenset(metric[2:-1])) for metric in ours] == [
-        ("EipCutover", "LockAge", frozenset())
-    ]
-    assert ("EipCutover", "LockAge", frozenset()) in schemas
+    fixed = {(metric[0], metric[1], frozenset(metric[2:-1])) for metric in ours}
+    assert fixed == {("EipCutover", name, frozenset()) for name in ("LockAge", "Repairs")} <= schemas
     assert {metric[0] for metric in graphed(widgets) if len(metric) > 1} == {"EipCutover", "AWS/States", "AWS/Lambda"}
 
 

@@ -101,9 +101,20 @@ def test_an_input_too_deep_to_read_does_not_hide_the_outcome(capsys: Capture) ->
     assert reported(event("InvalidRequest"), execution, capsys)
 
 
-def test_the_end_of_a_repair_is_reported(capsys: Capture) -> None:
-    sent = event("RepairFailed", execution=f"{ARNS}:execution:eip-cutover-repair:1")
-    assert reported(sent, failed("RepairFailed", {"execution": ARN}), capsys)["Outcomes", ("RepairFailed",)] == (1,)
+@pytest.mark.parametrize(
+    ("workflow", "execution", "outcome", "counted"),
+    [
+        ("eip-cutover-repair", failed("RepairFailed", {"execution": ARN}), "RepairFailed", None),
+        ("eip-cutover-repair", succeeded(outcome="NOTHING_TO_REPAIR", cause="..."), "NOTHING_TO_REPAIR", None),
+        ("eip-cutover-repair", succeeded(outcome="REPAIRED", pair="web", **SWAPPED), "REPAIRED", (1,)),
+        ("eip-cutover", succeeded(outcome="REPAIRED", pair="web", **SWAPPED), "REPAIRED", None),
+    ],
+)
+def test_only_a_repair_that_repaired_something_is_counted_as_one(
+    workflow: str, execution: Execution, outcome: str, counted: object, capsys: Capture
+) -> None:
+    metrics = reported(event(outcome, execution=f"{ARNS}:execution:{workflow}:1"), execution, capsys)
+    assert (metrics["Outcomes", (outcome,)], metrics.get(("Repairs", ()))) == ((1,), counted)
 
 
 @pytest.mark.parametrize(

@@ -304,18 +304,27 @@ def redriven() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def stopping_before(name: str) -> Iterator[None]:
-    """Executions that come to this state meanwhile are stopped before it does anything."""
-    evaluate = CommonStateField._eval_body
+def _stop(env: Any) -> None:
+    arn = env.states.context_object.context_object_data["Execution"]["Id"]
+    service_client("stepfunctions").stop_execution(executionArn=arn)
 
-    def evaluate_or_stop(state: Any, env: Any) -> None:
+
+def _fail(_env: Any) -> None:
+    raise RuntimeError("Step Functions itself fails the execution, past every Catch")
+
+
+@contextmanager
+def stopping_before(name: str, *, status: str = "ABORTED") -> Iterator[None]:
+    """Executions that come to this state meanwhile are stopped before it does anything, or with the status FAILED
+    failed, as Step Functions does it by an error that no Catch catches."""
+    evaluate, end = CommonStateField._eval_body, {"ABORTED": _stop, "FAILED": _fail}[status]
+
+    def evaluate_or_end(state: Any, env: Any) -> None:
         if state.name == name:
-            arn = env.states.context_object.context_object_data["Execution"]["Id"]
-            service_client("stepfunctions").stop_execution(executionArn=arn)
+            end(env)
         else:
             evaluate(state, env)
 
     with pytest.MonkeyPatch.context() as moto:
-        moto.setattr(CommonStateField, "_eval_body", evaluate_or_stop)
+        moto.setattr(CommonStateField, "_eval_body", evaluate_or_end)
         yield

@@ -60,6 +60,19 @@ def test_an_execution_that_held_no_lock_needs_no_repair(aws: Aws, ec2_calls: EC2
     assert [notice["outcome"] for notice in aws.notices] == ["NOTHING_TO_REPAIR"]
 
 
+def test_of_an_execution_that_failed_as_it_should_nothing_is_repaired_and_nobody_is_told(
+    aws: Aws, web: Web, ec2_calls: EC2Calls
+) -> None:
+    web.behaviour["tao"] = sick
+    arn = aws.execute({}).arn
+    aws.forget_notices()
+    ec2_calls.made.clear()
+    execution = aws.repair(arn)
+    assert execution.outcome == "NOTHING_TO_REPAIR"
+    assert execution.states == ["FindLock", "LockFound?", "Outcome?", "NothingToRepair"]
+    assert (aws.notices, aws.events, ec2_calls.made) == ([], [], [])
+
+
 def test_a_lock_that_another_took_over_is_left_to_it(aws: Aws, dead: Dead, monkeypatch: pytest.MonkeyPatch) -> None:
     arn = dead("tao", None)
     monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock("somebody-else", server="tao")])
@@ -130,7 +143,7 @@ def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Dea
     aws.disassociate(aws.production)
     execution = aws.repair(arn)
     assert execution.outcome == "RepairFailed"
-    assert "was aborted, and what it left could not be repaired" in str(execution.cause)
+    assert "ended ABORTED, and what it left could not be repaired" in str(execution.cause)
     assert "is on no server, so nobody is live" in str(execution.cause)
     assert aws.locks == []
 

@@ -1,4 +1,5 @@
-"""An execution that is stopped before any state is repaired: production stays, and the next one works."""
+"""An execution that is stopped before any state, or failed by Step Functions, is repaired: production stays, and the
+next one works."""
 
 from collections.abc import Callable
 
@@ -85,26 +86,29 @@ def test_there_is_a_case_for_every_state_of_the_workflow(template: dict[str, obj
     assert sorted(state for states in STATES.values() for state in states) == sorted(names)
 
 
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED"])
 @pytest.mark.parametrize(("lead", "state"), CASES)
-def test_an_execution_that_is_stopped_before_any_state_is_repaired(
-    aws: Aws, web: Web, ec2_calls: EC2Calls, lead: str, state: str
+def test_an_execution_that_ends_before_any_state_is_repaired(
+    aws: Aws, web: Web, ec2_calls: EC2Calls, lead: str, state: str, status: str
 ) -> None:
     prepare, value = LEADS[lead]
     meanwhile = prepare(aws, web, ec2_calls)
-    with stopping_before(state):
+    with stopping_before(state, status=status):
         arn = aws.start(value)
         aws.until(lambda: aws.status(arn) != "RUNNING")
-    assert aws.status(arn) == "ABORTED"
+    assert aws.status(arn) == status
     web.open_gates()
     if isinstance(meanwhile, str):
         aws.wait(meanwhile)
     production, staging = aws.places
     held_the_lock = arn in _holders(aws)
     ec2_calls.faults.clear()
+    aws.forget_notices()
     repair = aws.repair(arn)
     assert repair.outcome == ("REPAIRED" if held_the_lock else "NOTHING_TO_REPAIR")
     idle = "tao" if production == "bittybot" else "bittybot"
     assert aws.places == (production, idle if held_the_lock else staging)
+    assert len(aws.notices) == (1 if held_the_lock or status == "ABORTED" else 0)
     assert not {arn, repair.arn} & {*_holders(aws)}
     web.serve(aws)
     following = aws.execute({"serverName": idle})
