@@ -6,8 +6,8 @@ The checks run at the same time. Their results become what the state returns, or
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -15,6 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.metrics import Metric, emit
 from domain.errors import ProductionUnhealthy, StagingUnhealthy
 from domain.events import read
+from domain.plan import Standing
 from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
 from health.deadline import Stop
@@ -22,6 +23,9 @@ from health.messages import alarm_message, bake_message, unhealthy_message
 from health.polling import Polled, bake, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
+
+if TYPE_CHECKING:
+    from aws.calls import Ec2
 
 RESULT_ERROR_CHARACTERS = 160
 
@@ -34,7 +38,7 @@ class HealthCheckEvent(CheckEvent):
 
     For staging `live` is the server that holds production. For production `answered` is from the result for staging;
     for `moving_seconds` a moved address may still lead elsewhere; the server is watched for `bake_seconds`, together
-    with `alarms`, names of CloudWatch alarms.
+    with `alarms`, names of CloudWatch alarms; with `standing`, both addresses are looked at once more at the end.
     """
 
     expected_release: str | None = None
@@ -43,18 +47,28 @@ class HealthCheckEvent(CheckEvent):
     moving_seconds: float = 0
     bake_seconds: float = 0
     alarms: list[str] = field(default_factory=list)
+    standing: Standing | None = None
+
+
+# Only where they are needed: boto3 takes longer to import than everything else, and most checks ask nothing of AWS.
+@cache
+def ec2() -> "Ec2":
+    from aws.calls import ONCE, ec2_client  # noqa: PLC0415
+
+    return ec2_client(ONCE)
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, then watches it for `bakeSeconds`.
 
     Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`: `checks` and
     `answered` in the order of the event's checks; `warnings` say what could not be checked. A check has `check` (its
     URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
     `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. What a server answered has
-    `identity`, `release` and `shared`, each the value of a header or null. Raises StagingUnhealthy or
-    ProductionUnhealthy, depending on the address, and PreflightFailed."""
+    `identity`, `release` and `shared`, each the value of a header or null. With `standing` also what `last_look`
+    returns. Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, PreflightFailed, and with
+    `standing` MovedMeanwhile."""
     asked = read(HealthCheckEvent, event)
     checks = checks_of(
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
@@ -73,6 +87,10 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     result = _result(asked, polled)
     for warning in result["warnings"]:
         logger.warning(warning)
+    if asked.standing:
+        from aws.last_look import last_look  # noqa: PLC0415
+
+        result |= last_look(asked.standing, ec2(), sleep=sleep)
     return result
 
 
@@ -80,7 +98,6 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
     """How each check went on. Raises ProductionUnhealthy for a check and for an alarm."""
     loops: list[Callable[[Stop], Any]] = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
-        # Only here: boto3 takes longer to import than everything else, and most pairs have no alarms.
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
         look = partial(alarms_in_alarm, cloudwatch_client(watching=True), event.alarms)

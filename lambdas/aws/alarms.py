@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG
+from aws.calls import CONFIG, ONCE
 from domain.text import printable
 
 if TYPE_CHECKING:
@@ -56,10 +55,8 @@ class Watched:
 
 
 def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
-    """A client as EC2's; `watching`, one attempt within 5 s. A watch looks again by itself, and its end must not take
-    long: three such looks after the bake fit into the 35 s that the function has left then."""
-    once = Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
-    return boto3.client("cloudwatch", config=CONFIG.merge(once) if watching else CONFIG)
+    """A client as EC2's; `watching`, `ONCE`: three such looks after the bake fit into what the function has left."""
+    return boto3.client("cloudwatch", config=ONCE if watching else CONFIG)
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:

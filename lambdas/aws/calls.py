@@ -18,6 +18,8 @@ Ec2: TypeAlias = "EC2Client"
 Sleep = Callable[[float], None]
 # The slowest call ends within some 25 s, well within the functions' 30 s: 3 attempts of at most 2 + 5 s.
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+# One attempt within 5 s, for what looks again by itself and must not take long.
+ONCE = CONFIG.merge(Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1}))
 # EC2 API Reference, "Error codes": these pass by themselves.
 OF_A_PENDING_INSTANCE = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound"}
 OF_A_FAILURE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}
@@ -26,8 +28,8 @@ TRANSIENT_CODES = OF_A_PENDING_INSTANCE | OF_A_FAILURE
 THROTTLED_CODES = {"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 
 
-def ec2_client() -> Ec2:
-    return boto3.client("ec2", config=CONFIG)
+def ec2_client(config: Config = CONFIG) -> Ec2:
+    return boto3.client("ec2", config=config)
 
 
 @contextmanager

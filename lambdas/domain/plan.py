@@ -101,6 +101,17 @@ class PlannedPlace:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Where both addresses of `pair` stood when a health check began. If staging was moved since, which users do not
+    notice, that is an error with `strict`, else a warning."""
+
+    pair: str
+    production: PlannedPlace
+    staging: PlannedPlace
+    strict: bool = False
+
+
+@dataclass(frozen=True)
 class Refusal:
     """That a request is refused, and why. The workflow ends with it only when it holds the lock: before that, the
     addresses may have been another execution's work."""

@@ -89,14 +89,15 @@ class Functions(Construct):
         self.describe_restored = self._function("DescribeRestored", "describe_restored", ADDRESS_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))
         self.check_servers = self._function("CheckServers", "check_servers", checking)
-        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 35))
+        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 50))
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
         self.measure_gap = self._measuring(lock_table)
         private = any(check.via == "private" for pair in pairs.values() for check in pair.healthCheck)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
-        for function in (self.describe_restored, self.disassociate_address, self.associate_address):
+        looking = (self.describe_restored, self.disassociate_address, self.associate_address, self.health_check)
+        for function in looking:
             self._allow(function, "ec2:DescribeAddresses")
         for action in PICTURE:
             self._allow(self.describe_addresses, action)

@@ -20,6 +20,7 @@ from stacks.workflow.expressions import (
     FAILURE_AFTER_REPAIR,
     FIRST_FAILURE,
     INITIAL_VARIABLES,
+    MESSAGE,
     PREFLIGHT_FAILURE,
     REQUEST,
     RESULT,
@@ -57,6 +58,7 @@ INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE", "REPAIRED", "DRY_RUN"))
 REFUSED = {"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"}
 UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
+MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{MESSAGE} & " Nothing was changed."')}
 SOUND = "$staging.server = $plan.idle.name"
 UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
@@ -124,7 +126,7 @@ class Workflow(Construct):
                 "bakeSeconds": "{% $plan.bakeSeconds %}",
                 "alarms": "{% $plan.alarms %}",
             },
-            assign={"outcome": "CUT_OVER"},
+            assign={"outcome": "CUT_OVER", "warnings": "{% $append($warnings, $states.result.Payload.moved) %}"},
         )
 
         # The order in which they run. First the complete picture, and the lock.
@@ -138,7 +140,12 @@ class Workflow(Construct):
         for state_of_plan, following, comment, assign in (
             ('$plan.decision = "REFUSED"', release, "refused", REFUSED),
             (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is live already", None),
-            ('$plan.decision = "ALREADY_LIVE"', release, "both addresses stand as asked for", ALREADY_LIVE),
+            (
+                f'$plan.decision = "ALREADY_LIVE" and {SOUND}',
+                release,
+                "both addresses stand as asked for",
+                ALREADY_LIVE,
+            ),
             (f'$plan.decision = "CUT_OVER" and {SOUND}', preflight, "staging is on the idle server", None),
             (SOUND, release, "staging was repaired, and production stands as asked for", REPAIRED),
             ("$plan.dryRun", release, "dry run", DRY_RUN),
@@ -147,6 +154,7 @@ class Workflow(Construct):
         decision.otherwise(repair_staging)
 
         health_check_live.next(decision)
+        health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
         health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER)
         repair_staging.next(decision)
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=FAILURE_AFTER_REPAIR)

@@ -23,6 +23,9 @@ UNSEEN = f"""
     & " A person must act. To put both addresses where they belong, run: " & $plan.restore
 """
 UNFINISHED = f'$cause & " The rollback did not finish. " & {MESSAGE}'
+MOVED = (
+    f'$cause & " " & {MESSAGE} & " A person must act. To put both addresses where they belong, run: " & $plan.restore'
+)
 HEALTHY = '$cause & " " & $plan.live.name & " answers its health check as production."'
 UNHEALTHY = f'$cause & " But " & $plan.live.name & " fails its health check as production: " & {CAUGHT}'
 
@@ -55,6 +58,7 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
         retry=retry_rollback,
         more={"movingSeconds": jsonata(f"$moved ? {MOVING_SECONDS} : 0")},
         assign={"outcome": "RolledBack", "cause": jsonata(HEALTHY)},
+        strict=True,
     )
 
     # The order in which they run. Unless EC2 took production back, or someone else has it, staging stays: its server
@@ -77,5 +81,8 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     )
     describe_restored.add_catch(release, assign={"outcome": "RollbackFailed", "cause": jsonata(UNSEEN)})
     health_check_restored.next(release)
+    health_check_restored.add_catch(
+        release, errors=["MovedMeanwhile"], assign={"outcome": "RollbackFailed", "cause": jsonata(MOVED)}
+    )
     health_check_restored.add_catch(release, assign={"outcome": "RolledBack", "cause": jsonata(UNHEALTHY)})
     return production_moved

@@ -27,6 +27,11 @@ EXPECTED_RELEASE = {"expectedRelease": "{% $plan.expectedRelease %}"}
 COLD_START_SECONDS = 15  # Lambda allows 10 for it, and the function's timeout begins after it
 MEASURE_GAP_SECONDS = 5  # that a cutover waits at most for its measuring to begin
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
+# What the look at the end of a health check could not see is left as it was.
+SEEN_ADDRESSES = {
+    name: f"{{% $exists($states.result.Payload.{name}) ? $states.result.Payload.{name} : ${name} %}}"
+    for name in ("production", "staging")
+}
 DESCRIBED_ADDRESSES = {name: f"{{% $states.result.Payload.{name} %}}" for name in ("production", "staging")}
 
 
@@ -76,10 +81,14 @@ class Tasks:
         return via.otherwise(public)
 
     def health_check_production(
-        self, name: str, comment: str, *, server: Role, retry: Retry, more: Keys, assign: Assign
+        self, name: str, comment: str, *, server: Role, retry: Retry, more: Keys, assign: Keys, strict: bool = False
     ) -> tasks.LambdaInvoke:
-        """The checks of a server through the production address. `more` are further keys of the function's event."""
-        payload = {**_check("production", server), **more}
+        """The checks of a server through the production address, and at their end, which may be minutes later, a look
+        at both addresses; `strict` as in `Standing`. `more` are further keys of the function's event."""
+        other = "idle" if server == "live" else "live"
+        standing = {"pair": PAIR, "production": ROLES[server], "staging": ROLES[other], "strict": strict}
+        payload = {**_check("production", server), "standing": standing, **more}
+        assign = {**SEEN_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.health_check, payload, retry, assign=assign)
 
     def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: Role) -> tasks.LambdaInvoke:

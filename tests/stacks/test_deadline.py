@@ -92,13 +92,13 @@ def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp
     pairs = many_pairs(3)
     for name, seconds in zip(pairs, (10, 700, 60), strict=True):
         pairs[name]["healthCheck"] = {"deadlineSeconds": seconds}
-    assert timeouts(synthesized(tmp_path, pairs))["HealthCheck"] == 700 + 10 + 35
+    assert timeouts(synthesized(tmp_path, pairs))["HealthCheck"] == 700 + 10 + 50
 
 
 def test_a_bake_has_time_for_the_probes_after_it(tmp_path: Path) -> None:
     checks = [{"timeoutSeconds": 3}, {"intervalSeconds": 20, "unhealthyThresholdCount": 2, "deadlineSeconds": 100}]
     template = synthesized(tmp_path, {"web": pair(bakeSeconds=200, healthCheck=checks)})
-    assert timeouts(template)["HealthCheck"] == 100 + 10 + 200 + (20 + 2) + 35
+    assert timeouts(template)["HealthCheck"] == 100 + 10 + 200 + (20 + 2) + 50
 
 
 def test_a_function_that_checks_has_the_time_that_its_configuration_may_take_and_any_other_30_s(tmp_path: Path) -> None:
@@ -107,5 +107,5 @@ def test_a_function_that_checks_has_the_time_that_its_configuration_may_take_and
     seconds = timeouts(template_of(tmp_path, context))
     bake = longest_bake(configured(context.get).pairs["web"])
     assert bake >= 300 + 7
-    checking = {"HealthCheck": 100 + 10 + bake + 35, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
+    checking = {"HealthCheck": 100 + 10 + bake + 50, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
     assert seconds == dict.fromkeys(seconds, 30) | checking

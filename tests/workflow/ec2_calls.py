@@ -27,7 +27,10 @@ from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
 from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, service_client
 
-CLIENTS = ("describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address")
+CLIENTS = (
+    "describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address",
+    "health_check",
+)  # fmt: skip
 SERVICES = ("dynamodb", "sns", "events")
 ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
 CODES: dict[str, Kind] = {code: kind for kind, (code, _) in ERRORS.items()}
@@ -274,7 +277,8 @@ def watched(production: str, staging: str) -> Iterator[EC2Calls]:
     calls = EC2Calls(production, staging)
     listeners: list[tuple[Any, str, Any]] = []
     for module in CLIENTS:
-        events = importlib.import_module(module).ec2.meta.events
+        client = importlib.import_module(module).ec2
+        events = (client() if callable(client) else client).meta.events
         listeners.append((events, "before-parameter-build.ec2", calls._parameters))
         listeners.append((events, "before-call.ec2", calls._called))
         listeners.append((events, "after-call.ec2", calls._answered))
