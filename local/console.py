@@ -113,8 +113,8 @@ In another terminal, in this folder:
   . {env}                                            # AWS clients in that shell use this AWS
   curl http://$PRODUCTION_IP:$SERVER_PORT/                # who is live?
   python cutover.py status                                # the client: also start, history, rollback and more
-  python cutover.py start
-  aws stepfunctions start-execution --state-machine-arn $STATE_MACHINE_ARN --input '{{}}'
+  python cutover.py start --server tao                    # twice is once: without a server it would go back
+  aws stepfunctions start-execution --state-machine-arn $STATE_MACHINE_ARN --input '{{"serverName": "tao"}}'
   aws stepfunctions list-executions --state-machine-arn $STATE_MACHINE_ARN
   aws ec2 describe-addresses
   eval "$TAO_UNHEALTHY"                                   # its /health answers 500; $TAO_HEALTHY undoes it
