@@ -215,7 +215,7 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
     pair = described_pair(Account(session), production=production, staging=staging)
     notes = Screen(sys.stderr)
     notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")
-    notes.line("The health check is the default, HTTP on port 80, path /: see `healthCheck` in the README.")
+    notes.line("The health check is the default, HTTP on port 80, path /: see `healthCheck` in docs/configuration.md.")
     return _json({name: pair})
 
 

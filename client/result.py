@@ -15,7 +15,7 @@ DETAILED = {"ALREADY_LIVE": 3, "REPAIRED": 4, "DRY_RUN": 5}
 FAILURES = {"InvalidRequest": 10, "CutoverInProgress": 11, "StagingUnhealthy": 12, "PreflightFailed": 13,
             "AddressMoved": 14, "RolledBack": 15, "RollbackFailed": 16, "ABORTED": 17, "TIMED_OUT": 18}  # fmt: skip
 OTHER_FAILURE = 19
-# Each exit code once, for the README, --help and the test that compares them.
+# Each exit code once, for docs/client.md, --help and the test that compares them.
 MEANINGS = {
     OK: "CUT_OVER, ALREADY_LIVE, REPAIRED or DRY_RUN; any other command did what was asked",
     CLIENT_FAILED: "the client failed: no credentials, no stack, an error of AWS; standard error says which",

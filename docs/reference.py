@@ -18,7 +18,7 @@ from stacks.configuration.allowed import Allowed, Section, sections_in, words_of
 from stacks.configuration.settings import Settings
 
 PROJECT = Path(__file__).parent.parent
-DOCUMENTS = (PROJECT / "README.md", PROJECT / "docs" / "ci.md")
+DOCUMENTS = (PROJECT / "docs" / "configuration.md", PROJECT / "docs" / "ci.md")
 SCHEMA = PROJECT / "cdk.schema.json"
 TABLE = re.compile(r"(<!-- keys: ([\w ]+) -->\n).*?(?=<!-- /keys -->)", re.DOTALL)
 HEAD = ["key", "default", "allowed", "elsewhere"]

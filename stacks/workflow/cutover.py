@@ -1,6 +1,6 @@
 """The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run.
 
-The picture in the README is drawn from what this file defines, and the names of the states tell the story.
+The picture in docs/architecture.md is drawn from what this file defines, and the names of the states tell the story.
 """
 
 from aws_cdk import Duration
@@ -38,7 +38,7 @@ from stacks.workflow.tasks import EXPECTED_RELEASE, Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
 TIMEOUT = Duration.hours(48)
-# The contract: what an execution comes to. README, "Outcome".
+# The contract: what an execution comes to (docs/input-and-outcome.md).
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live; the former live server is the idle one now.", RESULT),
     "ALREADY_LIVE": ("AlreadyLive", "Both addresses stood as asked for already; nothing was changed.", RESULT),

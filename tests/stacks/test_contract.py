@@ -25,7 +25,7 @@ OURS = {
     for name, found in inspect.getmembers(errors, inspect.isclass)
     if issubclass(found, errors.CutoverError) and found is not errors.CutoverError
 }
-# The contract of a failed execution (README, "Outcome").
+# The contract of a failed execution (docs/input-and-outcome.md).
 FAILURES = {
     "InvalidRequest", "CutoverInProgress", "StagingUnhealthy", "PreflightFailed", "AddressMoved", "RolledBack",
     "RollbackFailed",

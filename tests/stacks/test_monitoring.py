@@ -125,8 +125,10 @@ def searches(widgets: list[dict[str, Any]]) -> Iterator[re.Match[str]]:
             yield found
 
 
-def test_the_metrics_are_those_that_the_readme_lists(schemas: set[tuple[str, str, frozenset[str]]]) -> None:
-    section = (Path(__file__).parents[2] / "README.md").read_text().split("\n## Monitoring\n")[1].split("\n## ")[0]
+def test_the_metrics_are_those_that_the_document_lists(schemas: set[tuple[str, str, frozenset[str]]]) -> None:
+    section = (
+        (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
+    )
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
     listed = {
         ("EipCutover", name.strip("`"), frozenset(re.findall(r"`(\w+)`", dimensions)))

@@ -1,4 +1,4 @@
-"""Least privilege, shown: what each role may do, from the template, against the table in the README."""
+"""Least privilege, shown: what each role may do, from the template, against the table in docs/permissions.md."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ class Permission:
 
 
 class Deployed:
-    """A synthesized stack, asked for its roles by the names that the README gives them."""
+    """A synthesized stack, asked for its roles by the names that docs/permissions.md gives them."""
 
     def __init__(self, pairs: Mapping[str, Any], folder: Path) -> None:
         self.pairs = configured({"pairs": pairs}.get).pairs
@@ -77,7 +77,7 @@ class Deployed:
         return str(in_account(reference, self.template))
 
     def configured(self, words: str) -> set[str]:
-        """The resources that the README means by some words."""
+        """The resources that docs/permissions.md means by some words."""
         pairs = self.pairs.values()
         match words:
             case "`*`":
@@ -91,7 +91,7 @@ class Deployed:
             case "any network interface":
                 return {f"{HERE}network-interface/*"}
             case other:
-                raise AssertionError(f"the README says {other!r}, which this test does not know")
+                raise AssertionError(f"docs/permissions.md says {other!r}, which this test does not know")
 
 
 def as_documented(action: str) -> str:
@@ -102,7 +102,7 @@ def as_documented(action: str) -> str:
 
 def table_in_the_readme() -> Iterator[tuple[str, list[str], list[str]]]:
     """Role, actions, resources of each row; the role of the row before where there is none."""
-    section = (PROJECT / "README.md").read_text().split("\n## Permissions\n")[1].split("\n## ")[0]
+    section = (PROJECT / "docs" / "permissions.md").read_text().split("\n## Data\n")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
     assert rows[0] == ["role of", "may", "on"]
     role = ""
@@ -117,7 +117,7 @@ def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Deployed(pairs, tmp_path_factory.mktemp("permissions"))
 
 
-def test_the_table_in_the_readme_says_what_each_role_may_do_in_ec2_and_on_what(deployed: Deployed) -> None:
+def test_the_table_in_the_document_says_what_each_role_may_do_in_ec2_and_on_what(deployed: Deployed) -> None:
     said = {
         Permission(role, action, resource)
         for role, actions, words in table_in_the_readme()

@@ -140,7 +140,7 @@ def test_more_pairs_than_iam_lets_a_role_name_are_refused_with_how_many_fit(
     (problem,) = refused.value.problems
     found, most = map(int, re.findall(r"\d+", problem))
     assert (found, problem.partition(":")[0]) == (300, "pairs")
-    assert most >= (130 if interfaces else 200)  # the README says so
+    assert most >= (130 if interfaces else 200)  # docs/configuration.md says so
     fitting = dict(islice(pairs.items(), most + 1))
     with pytest.raises(InvalidConfiguration, match=f"at most {most} such pairs"):
         template_of(tmp_path / "one-too-many", {"pairs": fitting}, env=env)

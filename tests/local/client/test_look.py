@@ -72,8 +72,8 @@ def test_a_reader_that_stops_reading_gets_no_error(aws: LocalAws) -> None:
     assert shell.stderr.strip() == ""
 
 
-def test_the_help_lists_every_exit_code_as_the_readme_does(run: Run) -> None:
-    rows = re.findall(r"^\| (\d+) \| (.+) \|$", (PROJECT / "README.md").read_text(), re.MULTILINE)
+def test_the_help_lists_every_exit_code_as_the_document_does(run: Run) -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", (PROJECT / "docs" / "client.md").read_text(), re.MULTILINE)
     for words in ([], ["start"], ["watch"], ["rollback"]):
         listed = re.findall(r"^ +(\d+)  (.+)$", run(*words, "--help").stdout, re.MULTILINE)
         assert [(code, meaning) for code, meaning in listed] == rows
