@@ -1,4 +1,4 @@
-# demo · test · check · aws · bench · picture · reference · bootstrap · deploy. Each installs what it needs, the first time only.
+# setup · demo · test · check · aws · bench · picture · reference · bootstrap · deploy. Each installs what it needs, the first time only.
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap demo aws test check bench format picture reference synth deploy setup clean
 
@@ -35,7 +35,7 @@ check: setup ## What CI runs: format, lint, types, the picture, and every test
 	PYTHONPATH=lambdas:. $(BIN)/lint-imports --no-cache
 	$(MAKE) test
 
-format: setup ## Formats, and mends what can be mended
+format: setup ## Formats, and fixes what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -43,7 +43,7 @@ bench: setup ## Measures cutovers under live traffic, and more, into benchmarks/
 	@$(BIN)/python -m benchmarks
 
 picture: setup ## Draws the workflows again, from their synthesized definitions
-	$(CDK) synth --quiet
+	$(CDK) synth --quiet --ignore-errors  # those of the ids that cdk.json is shipped with
 	node docs/picture.mjs cdk.out/EipCutover.template.json docs/workflow.svg eip-cutover
 	node docs/picture.mjs cdk.out/EipCutover.template.json docs/repair.svg eip-cutover-repair
 
@@ -51,7 +51,7 @@ reference: setup ## Writes the tables of keys in the documents and cdk.schema.js
 	@PYTHONPATH=lambdas $(BIN)/python -m docs.reference
 
 synth: setup ## Synthesizes the stack into cdk.out
-	$(CDK) synth --quiet
+	$(CDK) synth --quiet --ignore-errors
 
 bootstrap: setup ## Prepares an AWS account and Region for the CDK, once
 	$(CDK) bootstrap
@@ -62,7 +62,7 @@ deploy: setup ## Deploys what cdk.json says; asks about permissions, unless ARGS
 clean: ## Removes everything that make made
 	rm -rf .venv node_modules cdk.out .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-setup:
+setup: ## Installs what everything here needs, into .venv and node_modules
 	@$(MAKE) --silent --no-print-directory --jobs 2 .venv/installed node_modules/installed
 
 .venv/installed: requirements.txt requirements-dev.txt lambdas/requirements.txt

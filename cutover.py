@@ -6,9 +6,11 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - so this file is written for any older Python, too
     sys.exit("cutover.py needs Python 3.11 or newer; this is Python " + ".".join(map(str, sys.version_info[:3])) + ".")
 
+import os
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+INSTALLED = HERE / ".venv" / "bin" / "python"  # where `make setup` installs
 # The folder of `client`, which `python -I` leaves out, and that of `domain`, which functions and client share.
 sys.path += [str(HERE), str(HERE / "lambdas")]
 
@@ -16,8 +18,10 @@ if __name__ == "__main__":
     try:
         from client.commands import main
     except ModuleNotFoundError as error:
+        if INSTALLED.exists() and Path(sys.prefix) != INSTALLED.parent.parent:
+            os.execv(INSTALLED, [str(INSTALLED), "-I", __file__, *sys.argv[1:]])  # noqa: S606 - in place of this one
         sys.exit(
-            str(error.name) + " is not installed. The client needs boto3, click and rich, at the versions in "
-            "requirements.txt: pip install -r requirements.txt, or `make` and then .venv/bin/python cutover.py."
+            str(error.name) + " is not installed. The client needs boto3, click and rich. Install them with "
+            "`make setup`, or into an environment of your own: pip install -r client/requirements.txt"
         )
     sys.exit(main())

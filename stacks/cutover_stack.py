@@ -87,8 +87,7 @@ class CutoverStack(Stack):
         CfnOutput(self, "PairsPath", value=PAIRS_PATH)
 
         if placeholders := placeholder_ids(pairs):
-            Annotations.of(self).add_warning_v2(
-                "eip-cutover:placeholder-ids",
+            Annotations.of(self).add_error(  # the CDK CLI then deploys nothing
                 f"cdk.json still holds the placeholder ids it was shipped with, at {', '.join(placeholders)}. "
-                "Put your own ids there before you deploy.",
+                "Put your own ids there: ./cutover.py init prints them.",
             )

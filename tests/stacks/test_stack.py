@@ -83,12 +83,12 @@ def synthesized(folder: Path, pairs: dict[str, Any]) -> cdk.Stack:
     return CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs)
 
 
-def test_the_shipped_placeholders_are_warned_about_and_real_ids_are_not(tmp_path: Path) -> None:
+def test_the_shipped_placeholders_are_refused_and_real_ids_are_not(tmp_path: Path) -> None:
     shipped = CONTEXT["pairs"]
-    warned = Match.string_like_regexp(".*placeholder ids.*pairs.web.production.*")
-    Annotations.from_stack(synthesized(tmp_path / "shipped", shipped)).has_warning("/EipCutover", warned)
+    refused = Match.string_like_regexp(".*placeholder ids.*pairs.web.production.*")
+    Annotations.from_stack(synthesized(tmp_path / "shipped", shipped)).has_error("/EipCutover", refused)
     real = json.loads(json.dumps(shipped).replace("0aaaaaaaaaaaaaaaa", "1a2b3c4d").replace("0" + "b" * 16, "5e6f7a8b"))
-    Annotations.from_stack(synthesized(tmp_path / "real", real)).has_no_warning("/EipCutover", Match.any_value())
+    Annotations.from_stack(synthesized(tmp_path / "real", real)).has_no_error("/EipCutover", Match.any_value())
 
 
 def characters_of(policy: dict[str, Any], template: Mapping[str, Any], partition: str, region: str) -> int:

@@ -23,3 +23,22 @@ def test_an_older_python_can_read_the_program() -> None:
     source = PROGRAM.read_text(encoding="ascii")
     ast.parse(source, feature_version=(3, 4))
     assert source.index("sys.exit(") < source.index("pathlib")  # which Python 2 lacks
+
+
+def test_without_its_packages_it_runs_in_the_environment_that_make_setup_installs(tmp_path: Path) -> None:
+    (tmp_path / "cutover.py").write_text(PROGRAM.read_text())
+    installed = tmp_path / ".venv" / "bin" / "python"
+    installed.parent.mkdir(parents=True)
+    installed.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    installed.chmod(0o755)
+    run = [sys.executable, "-I", "-S", str(tmp_path / "cutover.py"), "start", "--server", "a b"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["-I", str(tmp_path / "cutover.py"), "start", "--server", "a b"]
+
+
+def test_without_its_packages_and_without_an_environment_it_says_how_to_install_them(tmp_path: Path) -> None:
+    (tmp_path / "cutover.py").write_text(PROGRAM.read_text())
+    run = [sys.executable, "-I", "-S", str(tmp_path / "cutover.py"), "status"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "is not installed. The client needs boto3, click and rich. Install them with `make setup`" in done.stderr
