@@ -24,6 +24,7 @@ const LOOKS = {
 };
 const STRAIGHT = { weight: 100, penwidth: 1.8 };
 const TAG = { shape: "box", style: "rounded", fontsize: 10, height: 0.2, margin: "0.07,0.03" };
+const LONGEST_NAME = 20; // characters in one line of a state's name
 const FAR = 300; // points from top to bottom
 const LEGEND = "Dashed: after a failure; from a card, that of any state on it.";
 const ANY_FAILURE = "any failure";
@@ -149,13 +150,14 @@ function label(name, state, align = "CENTER") {
   const service = /:states:::(?!lambda:)(?:aws-sdk:)?(\w+:\w+)/.exec(state.Resource ?? "")?.[1];
   const note = state.Comment ?? service ?? (Number.isInteger(state.Seconds) ? `${state.Seconds} s` : "");
   const colour = LOOKS[state.Type]?.fontcolor ?? QUIET;
-  const lines = wrapped(note, state.Type === "Choice" ? 22 : 24).filter(Boolean);
+  const lines = wrapped(note, state.Type === "Choice" ? 18 : 19).filter(Boolean);
   const tag = state.Type === "Choice" ? "I" : "B";
-  return { html: `<${tag}>${escaped(name)}</${tag}>${lines.map((line) => `<BR ALIGN="${align}"/>${small(line, colour)}`).join("")}${align === "LEFT" ? `<BR ALIGN="LEFT"/>` : ""}` };
+  const title = wrapped(name.replace(/(?<=[a-z])(?=[A-Z])/g, " "), LONGEST_NAME).map((line) => escaped(line.replaceAll(" ", "")));
+  return { html: `<${tag}>${title.join(`<BR ALIGN="${align}"/>`)}</${tag}>${lines.map((line) => `<BR ALIGN="${align}"/>${small(line, colour)}`).join("")}${align === "LEFT" ? `<BR ALIGN="LEFT"/>` : ""}` };
 }
 
 const small = (text, colour) => `<FONT POINT-SIZE="10" COLOR="${colour}">${escaped(text)}</FONT>`;
-const edgeLabel = (text) => (text ? { label: wrapped(text, 17).map((line) => ` ${line} `).join("\n") } : {});
+const edgeLabel = (text) => (text ? { label: wrapped(text, 14).map((line) => ` ${line} `).join("\n") } : {});
 
 // The ends that a choice alone leads to, as one list: a row for each, what leads there beside it.
 function listOfEnds(ways, States) {
@@ -199,6 +201,11 @@ function drawing(definition, isFar = () => false) {
       graphAttributes: { style: "rounded,filled", fillcolor: "#fff8f3", color: "#f0c6a8", margin: 12 },
     }));
     home.subgraphs.push(...drawnCards);
+    // A card that only failures lead to stands below the Parallel state of the main path, which leaves no room beside it.
+    const below = main[main.findIndex((name) => isParallel(States[name])) + 1];
+    for (const { names: [first] } of drawnCards.filter(({ names }) => !main.includes(names[0])))
+      if (leadingTo(first, order, States).every((other) => waysOn(States[other]).every(({ to }) => to !== first)))
+        edge(bottom(below, States[below]), first, { style: "invis", weight: 0 });
     const cardOf = (name) => drawnCards.find(({ names }) => names.includes(name));
     const listed = (name, to) =>
       ["Succeed", "Fail"].includes(States[to].Type) && leadingTo(to, order, States).length === 1 && waysOn(States[name]).length > 3;
