@@ -18,6 +18,7 @@ if __name__ == "__main__":
     except ModuleNotFoundError as error:
         sys.exit(
             str(error.name) + " is not installed. The client needs boto3, click and rich, at the versions in "
-            "requirements.txt: pip install -r requirements.txt, or `make` and then .venv/bin/python cutover.py."
+            "client/requirements.txt: pip install -r client/requirements.txt, or `make setup` and then "
+            ".venv/bin/python cutover.py."
         )
     sys.exit(main())

@@ -57,15 +57,6 @@ def test_what_cannot_be_done_is_one_clear_sentence(
         assert done.stderr.count("\n") == 1
 
 
-def test_without_its_packages_it_says_which_are_missing_and_how_to_install_them(aws: LocalAws) -> None:
-    alone = subprocess.run(
-        [CLIENT[0], "-S", CLIENT[1], "status"], env=environment(aws), capture_output=True, text=True, check=False
-    )
-    assert alone.returncode == 1
-    assert "is not installed. The client needs boto3, click and rich" in alone.stderr
-    assert "Traceback" not in alone.stderr
-
-
 def test_a_reader_that_stops_reading_gets_no_error(aws: LocalAws) -> None:
     piped = f"{sys.executable} {CLIENT[1]} history --json | head -c 0"
     shell = subprocess.run(["sh", "-c", piped], env=environment(aws), capture_output=True, text=True, check=False)
