@@ -1,6 +1,7 @@
-# setup · demo · test · check · aws · bench · picture · reference · bootstrap · deploy. Each installs what it needs, the first time only.
+# setup · demo · test · check · aws · bench · picture · reference · lock · bootstrap · deploy. Each installs what it needs, the
+# first time only.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo aws test check bench format picture reference synth deploy setup clean
+.PHONY: help bootstrap demo aws test check bench format picture reference lock synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,6 +9,10 @@ CDK := node_modules/.bin/cdk
 # The fault matrix runs in processes of its own, behind the others: of three workers, one only waits for it. A worker keeps
 # this order; in tests/stacks and tests/unit, moto's `mock_aws` resets the local AWS of the same process.
 IN_ORDER := tests/workflow/test_fault_matrix.py tests/workflow tests/local/test_runbook.py tests/local tests/stacks tests/unit
+# A build would fetch tools that no lock file names. Only a Mac builds: not every package has wheels for it (awslambdaric).
+WHEELS := $(if $(filter Darwin,$(shell uname)),,--only-binary :all:)
+LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest \
+  --generate-hashes --annotation-style line --custom-compile-command 'make lock'
 # The CDK is tested with Node 22 and later, and works with 20, which it says at length.
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 1
@@ -50,6 +55,11 @@ picture: setup ## Draws the workflows again, from their synthesized definitions
 reference: setup ## Writes the tables of keys in the documents and cdk.schema.json again, from the models
 	@PYTHONPATH=lambdas $(BIN)/python -m docs.reference
 
+lock: setup ## Locks the packages that the requirements.in files need; ARGS=--upgrade takes the newest of each
+	$(LOCK) $(ARGS) requirements-dev.in --output-file requirements-dev.txt
+	for each in requirements client/requirements lambdas/requirements; do \
+	  $(LOCK) $$each.in --constraints requirements-dev.txt --output-file $$each.txt || exit; done
+
 synth: setup ## Synthesizes the stack into cdk.out
 	$(CDK) synth --quiet --ignore-errors
 
@@ -65,14 +75,15 @@ clean: ## Removes everything that make made
 setup: ## Installs what everything here needs, into .venv and node_modules
 	@$(MAKE) --silent --no-print-directory --jobs 2 .venv/installed node_modules/installed
 
-.venv/installed: requirements.txt requirements-dev.txt lambdas/requirements.txt
+.venv/installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "This needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
 	  echo "Install it, or name it: make PYTHON=python3.13 ..."; exit 1; }
 	@echo "Installing the Python packages into .venv (about a minute, the first time only) ..."
-	@$(PYTHON) -m venv .venv || { \
+	@$(PYTHON) -m venv --clear .venv || { \
 	  echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes $(WHEELS) \
+	  --requirement requirements-dev.txt
 	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true  # pip does it on one core, in twice the time
 	@touch $@
 

@@ -66,16 +66,16 @@ class _Bundling:
         return True
 
 
-def _install(target: Path) -> None:
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    subprocess.run(  # noqa: S603  # our own command line
-        [*install, *FOR_LAMBDA, "--target", str(target), "--requirement", str(REQUIREMENTS)], check=True
-    )
+def install_for_lambda(target: Path, requirements: Path = REQUIREMENTS) -> None:
+    """Installs what the lock file names, without UNUSED; fails if a package has no hash in it, or another one."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    locked = ["--require-hashes", "--requirement", str(requirements)]
+    subprocess.run([*pip, *locked, *FOR_LAMBDA, "--target", str(target)], check=True)  # noqa: S603  # our own words
     for unused in [path for pattern in UNUSED for path in target.glob(pattern)]:
         shutil.rmtree(unused) if unused.is_dir() else unused.unlink()
 
 
-def dependencies(kept: Path = DEPENDENCIES, install: Callable[[Path], object] = _install) -> Path:
+def dependencies(kept: Path = DEPENDENCIES, install: Callable[[Path], object] = install_for_lambda) -> Path:
     """The installed requirements of the functions without UNUSED, kept from one synthesis to the next."""
     how = repr((FOR_LAMBDA, UNUSED)).encode()
     folder = kept / hashlib.sha256(REQUIREMENTS.read_bytes() + how).hexdigest()[:16]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stacks.functions.bundle import SOURCE, dependencies
+from stacks.functions.bundle import SOURCE, dependencies, install_for_lambda
+from tests.unit.wheels import only_from, wheel
 
 HANDLERS = sorted(path.stem for path in SOURCE.glob("*.py"))
 # boto3 and what it needs: Lambda's Python has them.
@@ -96,3 +97,18 @@ def test_syntheses_at_once_install_the_dependencies_without_a_conflict(tmp_path:
     )  # the third installs nothing
     assert [path.name for path in first.iterdir()] == ["package.py"]
     assert list(tmp_path.iterdir()) == [first]
+
+
+def test_only_a_package_with_its_hash_in_the_lock_file_gets_into_the_asset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in only_from(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(wheel(tmp_path, "first"))
+    install_for_lambda(tmp_path / "asset", lock)
+    assert (tmp_path / "asset" / "first.py").exists()
+    lock.write_text("first==1\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        install_for_lambda(tmp_path / "other", lock)
+    assert not (tmp_path / "other" / "first.py").exists()

@@ -1,11 +1,11 @@
 """The GitHub Action and the examples parse, and the step of the action does what it says, in a real shell."""
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.unit.ci_logs import PAYLOADS, executed
+from tests.unit.wheels import only_from, wheel
 
 PROJECT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((PROJECT / "action.yml").read_text())
@@ -191,25 +192,33 @@ def test_the_step_imports_nothing_from_the_callers_checkout(cut_over: Any, check
     assert not checkout.imported
 
 
-def wheel(folder: Path, name: str) -> None:
-    with zipfile.ZipFile(folder / f"{name}-1-py3-none-any.whl", "w") as archive:
-        archive.writestr(f"{name}.py", "")
-        archive.writestr(f"{name}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
-        archive.writestr(f"{name}-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{name}-1.dist-info/RECORD", "")
+def install(checkout: Checkout, folder: Path, lock: str) -> subprocess.CompletedProcess[str]:
+    (folder / "client").mkdir()
+    (folder / "client" / "requirements.txt").write_text(lock)
+    script = STEPS["Install the client"]["run"]
+    return shell(script, checkout, GITHUB_ACTION_PATH=str(folder), **only_from(folder))
 
 
 def test_the_installation_imports_nothing_from_the_callers_checkout(tmp_path: Path, checkout: Checkout) -> None:
     packages = ("boto3", "click", "rich")
-    for name in packages:
-        wheel(tmp_path, name)
-    (tmp_path / "requirements.txt").write_text("\n".join(f"{name}==1" for name in (*packages, "constructs")))
-    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "GITHUB_ACTION_PATH": str(tmp_path)}
-    ended = shell(STEPS["Install the client"]["run"], checkout, **pip)
+    ended = install(checkout, tmp_path, "".join(wheel(tmp_path, name) for name in packages))
     assert ended.returncode == 0, ended.stderr
     assert not checkout.imported
     python = str(tmp_path / "eip-cutover" / "bin" / "python")
     subprocess.run([python, "-I", "-c", f"import {', '.join(packages)}"], check=True)
+
+
+def test_a_package_without_its_hash_in_the_lock_file_is_not_installed(tmp_path: Path, checkout: Checkout) -> None:
+    wheel(tmp_path, "boto3")
+    ended = install(checkout, tmp_path, "boto3==1\n")
+    assert (ended.returncode, "Hashes are required" in ended.stderr) == (1, True)
+
+
+def test_a_package_that_runs_code_when_it_is_installed_is_not_installed(tmp_path: Path, checkout: Checkout) -> None:
+    source = tmp_path / "boto3-1.tar.gz"
+    source.write_text("its setup.py")
+    ended = install(checkout, tmp_path, f"boto3==1 --hash=sha256:{hashlib.sha256(source.read_bytes()).hexdigest()}\n")
+    assert (ended.returncode, "No matching distribution" in ended.stderr) == (1, True)
 
 
 def test_everything_is_installed_before_the_role_is_assumed() -> None:
@@ -285,5 +294,3 @@ def test_the_client_has_every_option_and_imports_nothing_from_the_callers_checko
     assert (ended.returncode, checkout.imported) == (0, []), ended.stderr
     options = re.findall("--[a-z-]+", ended.stdout)
     assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--dry-run"} <= set(options)
-    pinned = re.findall(r"^(\w+)==", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
-    assert {"boto3", "click", "rich"} <= set(pinned)
