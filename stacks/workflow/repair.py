@@ -17,7 +17,7 @@ from stacks.cdk_nag import rule
 from stacks.workflow.ending import Ending, texts
 from stacks.workflow.expressions import EXECUTION, FAILED_STATE, RESULT, UNKNOWN_PAIR, condition, jsonata, sentence
 from stacks.workflow.lock import describe_lock_holder, put_lock
-from stacks.workflow.resources import CUTOVER, REPAIR, Resources
+from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
@@ -51,11 +51,11 @@ FAILURES = {"RepairFailed": "A person must look: the cause says what was found, 
 
 
 class Repair(Construct):
-    """The workflow, and the rule that starts it for executions of `CUTOVER` and for its own."""
+    """The workflow, and the rule that starts it for executions of the cutover and for its own."""
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        function_tasks = Tasks(self, resources.functions)
+        names, function_tasks = resources.names, Tasks(self, resources.functions)
         about = f'{{"repairs": {DEAD}}}'
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
         release = ending.release_lock
@@ -92,6 +92,7 @@ class Repair(Construct):
         )
         describe_holder = describe_lock_holder(
             self,
+            names,
             execution=DEAD,
             take_over=take_over,
             running=(ending.notify, {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)}),
@@ -132,8 +133,8 @@ class Repair(Construct):
 
         self.state_machine = standard_state_machine(
             self,
-            name=REPAIR,
-            comment="Started by EventBridge when an execution of eip-cutover was stopped or timed out.",
+            name=names.repair,
+            comment=f"Started by EventBridge when an execution of {names.cutover} was stopped or timed out.",
             start=find_lock,
             timeout=TIMEOUT,
         )
@@ -146,6 +147,6 @@ class Repair(Construct):
             "Ended",
             lost=LOST,
             description="Repairs what an execution that was stopped or timed out has left.",
-            event_pattern=status_change(self, [CUTOVER, REPAIR], ["ABORTED", "TIMED_OUT"]),
+            event_pattern=status_change(self, names.workflows, ["ABORTED", "TIMED_OUT"]),
             targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
         )
