@@ -36,14 +36,16 @@ class Stack:
     def machine(self) -> str:
         return self.outputs["StateMachineArn"]
 
-    def metrics(self) -> Callable[[], list[tuple[str, str, str | None]]]:
-        """Of the outcomes that are reported from now on: namespace, name, and outcome."""
+    def outcomes(self) -> Callable[[], list[tuple[str, str]]]:
+        """What is reported from now on: namespace and outcome. An event that is not its own would be refused."""
         printed = printed_by(self.aws, "report_outcome", self.stack)
-        return lambda: [
-            (point.namespace, point.name, point.dimensions.get("outcome"))
-            for point in points(printed())
-            if point.name == "Outcomes" and "pair" not in point.dimensions
-        ]
+
+        def reported() -> list[tuple[str, str]]:
+            assert "Refused event" not in printed()
+            outcomes = [point for point in points(printed()) if point.name == "Outcomes"]
+            return [(each.namespace, each.dimensions["outcome"]) for each in outcomes if "pair" not in each.dimensions]
+
+        return reported
 
     def messages(self) -> list[tuple[str, str]]:
         """What the topic has sent since it was asked last: subject and execution."""
@@ -91,7 +93,7 @@ def one_and_other(request: pytest.FixtureRequest, two: tuple[Stack, Stack], aws:
 
 def test_each_cuts_over_and_what_it_reports_is_its_own(aws: LocalAws, one_and_other: tuple[Stack, Stack]) -> None:
     one, other = one_and_other
-    reported, reported_by_the_other = one.metrics(), other.metrics()
+    reported, reported_by_the_other = one.outcomes(), other.outcomes()
     words = ["start", "--server", "tao", "--stack", one.stack, "--json"]
     done = subprocess.run([*CLIENT, *words], env=environment(aws), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -99,11 +101,11 @@ def test_each_cuts_over_and_what_it_reports_is_its_own(aws: LocalAws, one_and_ot
     assert result["outcome"] == "CUT_OVER"
     assert result["execution"].startswith(one.machine.replace(":stateMachine:", ":execution:") + ":")
     assert places(aws) == SWAPPED
-    assert until(reported) == [(one.stack, "Outcomes", "CUT_OVER")]
+    assert until(reported) == [(one.stack, "CUT_OVER")]
     assert until(one.messages) == [(f"{one.name}: web CUT_OVER", result["execution"])]
     assert aws.wait(other.start({"serverName": "bittybot"})).output["outcome"] == "CUT_OVER"
-    assert until(reported_by_the_other) == [(other.stack, "Outcomes", "CUT_OVER")]
-    assert reported() == [(one.stack, "Outcomes", "CUT_OVER")]
+    assert until(reported_by_the_other) == [(other.stack, "CUT_OVER")]
+    assert reported() == [(one.stack, "CUT_OVER")]
     assert [subject for subject, _ in until(other.messages)] == [f"{other.name}: web CUT_OVER"]
     assert one.messages() == []
 
