@@ -13,7 +13,7 @@ from stacks.configuration.allowed import text
 from stacks.configuration.problems import shown
 
 DEFAULT_NAME = "eip-cutover"
-# CodePipeline allows 100 for a pipeline, `<name>-<pair>`, and a pair's name has 64. All other names leave more room.
+# CodePipeline allows 100 for a pipeline, `<name>-<pair>`, and a pair's name has 64. Other names have more room.
 LONGEST = 35
 # Parameters and documents of AWS itself begin so. SSM API Reference, PutParameter and CreateDocument.
 RESERVED = ("amazon", "amzn", "aws", "ssm")
