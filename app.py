@@ -11,6 +11,7 @@ import aws_cdk as cdk
 
 sys.path.append(str(Path(__file__).parent / "lambdas"))  # the home of `domain`, which stacks and functions share
 
+from stacks.configuration.names import Names
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
@@ -20,9 +21,11 @@ app = cdk.App()
 try:
     settings = configured(app.node.try_get_context, Path(__file__).with_name("cdk.json"))
     env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
+    names = Names(settings.name)
     cutover = CutoverStack(
         app,
-        "EipCutover",
+        names.stack,
+        name=settings.name,
         pairs=settings.pairs,
         vpc=settings.vpc,
         emails=settings.notifications.emails if settings.notifications else (),
@@ -35,7 +38,8 @@ except InvalidConfiguration as error:
 if settings.pipeline:
     PipelineStack(
         app,
-        "EipCutoverPipeline",
+        names.pipeline_stack,
+        name=settings.name,
         pipeline=settings.pipeline,
         pairs=settings.pairs,
         description="Elastic IP cutover: deploys releases to the idle server, then cuts over.",

@@ -38,6 +38,7 @@ def memory_by_pairs(asset: Path, folder: Path) -> Mapping[int, float]:
             "NO_PROXY": "127.0.0.1",
             "PYTHONDONTWRITEBYTECODE": "1",  # or the asset, whose size is measured later, would contain it
             "POWERTOOLS_SERVICE_NAME": "eip-cutover",
+            "POWERTOOLS_METRICS_NAMESPACE": "EipCutover",
         }
         configured = {"production": production, "staging": staging, "servers": servers, **_rest(asset)}
         runs: dict[int, list[float]] = {pairs: [] for pairs in PAIRS}

@@ -41,6 +41,7 @@ def medians(asset: Path) -> Mapping[str, Cost]:
         "PATH": os.environ["PATH"],
         "AWS_DEFAULT_REGION": "us-east-1",
         "POWERTOOLS_SERVICE_NAME": "eip-cutover",
+        "POWERTOOLS_METRICS_NAMESPACE": "EipCutover",
     }
     every = programs()
     for program in every.values():

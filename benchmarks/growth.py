@@ -132,6 +132,7 @@ def _prepare(barrier: Any) -> None:
         AWS_DEFAULT_REGION="us-east-1",
         AWS_EC2_METADATA_DISABLED="true",
         POWERTOOLS_SERVICE_NAME="eip-cutover",
+        POWERTOOLS_METRICS_NAMESPACE="EipCutover",
     )
     logging.disable(logging.CRITICAL)
     sys.stdout = StringIO()  # the metrics of the functions

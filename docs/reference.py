@@ -38,7 +38,9 @@ def table(names: list[str]) -> str:
     for place, section in sections_in(Settings):
         if place and place[0] in names:
             places.setdefault(".".join(place).replace("*", "<name>"), []).append(section)
-    rows = [row for place, choice in places.items() for row in _rows(place, choice)]
+    fields = {name: key for name, key in Settings.model_fields.items() if name in names}
+    texts = [_row(name, {"": key}) for name, key in fields.items() if key.annotation is str]
+    rows = texts + [row for place, choice in places.items() for row in _rows(place, choice)]
     columns = len(HEAD) if any(row[-1] for row in rows) else len(HEAD) - 1
     return "".join(f"| {' | '.join(row[:columns])} |\n" for row in [HEAD, ["---"] * len(HEAD), *rows])
 
@@ -53,10 +55,14 @@ def _rows(place: str, choice: list[type[Section]]) -> Iterator[list[str]]:
         only = "" if owners == choice else f", with {' or '.join(owner.kind for owner in owners)}"
         yield [f"**`{place}`**{only}", "", "", ""]
         for name in names:
-            keys = {owner.kind: owner.model_fields[name] for owner in owners}
-            key = next((key for key in keys.values() if key.description), keys[owners[0].kind])
-            note, default, elsewhere = _docstring(key)
-            yield [f"`{name}`", default or _default(keys), ". ".join(filter(None, [_words(key), note])), elsewhere]
+            yield _row(name, {owner.kind: owner.model_fields[name] for owner in owners})
+
+
+def _row(name: str, keys: dict[str, FieldInfo]) -> list[str]:
+    """The row of a key, which may be of several kinds of its section."""
+    key = next((key for key in keys.values() if key.description), next(iter(keys.values())))
+    note, default, elsewhere = _docstring(key)
+    return [f"`{name}`", default or _default(keys), ". ".join(filter(None, [_words(key), note])), elsewhere]
 
 
 def _docstring(key: FieldInfo) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from local.run_folder import run_folder
 from local.server import Server
 
 PAIR = "web"
+STACK = "EipCutover"
 PRODUCTION_IP = "127.0.0.10"
 STAGING_IP = "127.0.0.11"
 SERVER_ADDRESSES = {"bittybot": "127.0.0.21", "tao": "127.0.0.22"}
@@ -97,7 +98,8 @@ class LocalAws:
             "staging": self.ec2.allocate(STAGING_IP),
         }
         instances = {name: self.ec2.launch(name) for name in SERVER_ADDRESSES}
-        synthesis = deployment.Synthesis(pairs=self._pairs(instances), folder=self.folder, app=self._app)
+        self.pairs = self._pairs(instances)
+        synthesis = deployment.Synthesis({"pairs": self.pairs}, folder=self.folder, app=self._app)
         stack.enter_context(synthesis.process)
         self.servers = {
             name: stack.enter_context(
@@ -123,15 +125,29 @@ class LocalAws:
 
         began = time.monotonic()
         assembly = synthesis.finish()
-        deployment.make_runnable(assembly)
         self._took("synthesis", began)
 
         began = time.monotonic()
-        deploying = deployment.Deployment(assembly, client_environment=self.environment, folder=self.folder)
-        stack.enter_context(deploying.process)
-        deploying.finish()
-        self.state_machine_arn = deployment.outputs(self.emulator)["StateMachineArn"]
+        self.outputs = self._deploy(assembly, STACK)
+        self.state_machine_arn = self.outputs["StateMachineArn"]
         self._took("deployment", began)
+
+    def deploy_beside(self, name: str, stack: str) -> dict[str, str]:
+        """Deploy a second stack for the same pair; its `name` leads to the id `stack`. Returns its outputs."""
+        folder = self.folder / stack
+        folder.mkdir()
+        synthesis = deployment.Synthesis({"pairs": self.pairs, "name": name}, folder=folder, app=self._app)
+        with synthesis.process:
+            return self._deploy(synthesis.finish(), stack)
+
+    def _deploy(self, assembly: Path, stack: str) -> dict[str, str]:
+        deployment.make_runnable(assembly)
+        deploying = deployment.Deployment(
+            assembly, stack=stack, client_environment=self.environment, folder=assembly.parent
+        )
+        with deploying.process:
+            deploying.finish()
+        return deployment.outputs(self.emulator, stack)
 
     # Places.
 

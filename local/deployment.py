@@ -21,7 +21,6 @@ from local.emulator import ACCOUNT, Emulator
 
 ROOT = Path(__file__).resolve().parent.parent
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
-STACK = "EipCutover"
 BOOTSTRAP_QUALIFIER = "hnb659fds"  # CDK's default
 BOOTSTRAP_VERSION = "30"
 RUNTIME_BOOTSTRAP = """#!/bin/sh
@@ -33,16 +32,19 @@ SUCCEED_AS_PASS = (r"\"Type\":\"Succeed\"", r"\"Type\":\"Pass\",\"End\":true")
 
 
 class Synthesis:
-    """The synthesis of `app.py` into `folder`/cdk.out, in a process of its own, since it takes seconds."""
+    """The synthesis of `app.py` into `folder`/cdk.out, in a process of its own, since it takes seconds.
 
-    def __init__(self, *, pairs: Mapping[str, object], folder: Path, app: Path) -> None:
+    `context` is added to that of cdk.json.
+    """
+
+    def __init__(self, context: Mapping[str, object], *, folder: Path, app: Path) -> None:
         self.assembly = folder / "cdk.out"
         self._log = folder / "cdk-synth.log"
-        context = json.loads((ROOT / "cdk.json").read_text()).get("context", {}) | {"pairs": pairs}
+        shipped = json.loads((ROOT / "cdk.json").read_text()).get("context", {})
         # The user's own environment: bundling the dependencies may need its proxy and its package index.
         variables = {
             "CDK_OUTDIR": str(self.assembly),
-            "CDK_CONTEXT_JSON": json.dumps(context),
+            "CDK_CONTEXT_JSON": json.dumps(shipped | context),
             "CDK_DEFAULT_ACCOUNT": ACCOUNT,
             "CDK_DEFAULT_REGION": REGION,
             "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
@@ -96,9 +98,9 @@ def bootstrap(aws: Emulator) -> None:
 
 
 class Deployment:
-    """`cdk deploy` of an assembly, in a process of its own."""
+    """`cdk deploy` of a stack of an assembly, in a process of its own."""
 
-    def __init__(self, assembly: Path, *, client_environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, assembly: Path, *, stack: str, client_environment: Mapping[str, str], folder: Path) -> None:
         if not CDK.exists():
             raise FileNotFoundError(f"{CDK.relative_to(ROOT)} is missing: `npm ci` installs the CDK CLI")
         self._log = folder / "cdk-deploy.log"
@@ -111,7 +113,7 @@ class Deployment:
         with self._log.open("wb") as log:
             self.process = ChildProcess(
                 # The CLI polls a change set every five seconds; the direct method needs none.
-                [CDK, "deploy", STACK, "--app", assembly, "--method", "direct", "--require-approval", "never",
+                [CDK, "deploy", stack, "--app", assembly, "--method", "direct", "--require-approval", "never",
                  "--no-notices", "--no-version-reporting"],
                 env={**environment.of_this_machine(), **client_environment, **quiet},
                 cwd=folder,
@@ -125,7 +127,7 @@ class Deployment:
             raise RuntimeError(f"cdk deploy failed:\n{self._log.read_text()[-4000:]}")
 
 
-def outputs(aws: Emulator) -> dict[str, str]:
-    """The outputs of the deployed stack."""
-    stack: Any = aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+def outputs(aws: Emulator, stack: str) -> dict[str, str]:
+    """The outputs of a deployed stack."""
+    deployed: Any = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in deployed["Outputs"]}

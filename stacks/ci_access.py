@@ -6,7 +6,7 @@ from constructs import Construct
 
 from stacks.cdk_nag import acknowledge_wildcards
 from stacks.configuration.ci_access import GitHub, Issuer
-from stacks.workflow.resources import CUTOVER, REPAIR
+from stacks.configuration.names import Names
 from stacks.workflow.state_machine import executions_of
 
 EXECUTIONS = "The executions of this one state machine: who starts them names them."
@@ -23,7 +23,7 @@ class CiAccess(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, issuer: Issuer, machine_arn: str, table_arn: str, pairs_path: str
+        self, scope: Construct, construct_id: str, *, names: Names, issuer: Issuer, machine_arn: str, table_arn: str
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -34,7 +34,7 @@ class CiAccess(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            description=f"CI starts and follows executions of {CUTOVER}.",
+            description=f"CI starts and follows executions of {names.cutover}.",
             # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals knows no
             # wildcards. Without the subject, any job of anybody could assume the role.
             assumed_by=iam.WebIdentityPrincipal(
@@ -42,10 +42,10 @@ class CiAccess(Construct):
                 {"StringEquals": {f"{name}:{claim}": value for claim, value in claims.items()}},
             ),
         )
-        executions = executions_of(self, CUTOVER)
-        either = [executions, executions_of(self, REPAIR)]
+        executions, repairs = (executions_of(self, workflow) for workflow in names.workflows)
+        either = [executions, repairs]
         described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
-        path = stack.format_arn(service="ssm", resource="parameter", resource_name=pairs_path.removeprefix("/"))
+        path = stack.format_arn(service="ssm", resource="parameter", resource_name=names.pairs_path.removeprefix("/"))
         for actions, resources in (
             (["states:StartExecution", "states:ListExecutions"], [machine_arn]),
             # A lock may be held by an execution of the repair, too.

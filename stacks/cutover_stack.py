@@ -11,21 +11,19 @@ from constructs import Construct
 
 from stacks.ci_access import CiAccess
 from stacks.configuration.ci_access import Issuer
+from stacks.configuration.names import DEFAULT_NAME, Names
 from stacks.configuration.pairs import Pairs, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
-from stacks.monitoring.monitoring import ALARMS, Monitoring
+from stacks.monitoring.monitoring import Monitoring, alarm_names
 from stacks.monitoring.topic import OutcomesTopic
 from stacks.workflow.cutover import Workflow
 from stacks.workflow.repair import Repair
-from stacks.workflow.resources import CUTOVER, Resources
+from stacks.workflow.resources import Resources
 from stacks.workflow.state_machine import acknowledge_state_machine
-
-# Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md).
-PAIRS_PATH = f"/{CUTOVER}/pairs"
 
 
 class CutoverStack(Stack):
-    """Everything that a cutover needs in one account and Region.
+    """Everything that a cutover needs in one account and Region, under names that derive from `name`.
 
     `emails` get a mail of every alarm, and of every outcome but those that concern only who started the execution. With
     `ci_access`, there is a role for CI.
@@ -36,6 +34,7 @@ class CutoverStack(Stack):
         scope: Construct,
         construct_id: str,
         *,
+        name: str = DEFAULT_NAME,
         pairs: Pairs,
         vpc: Vpc | None = None,
         emails: Sequence[str] = (),
@@ -43,6 +42,7 @@ class CutoverStack(Stack):
         **options: Any,
     ) -> None:
         super().__init__(scope, construct_id, **options)
+        names = Names(name)
 
         lock_table = dynamodb.Table(
             self,
@@ -57,9 +57,16 @@ class CutoverStack(Stack):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        functions = Functions(self, "Functions", pairs=pairs, vpc=vpc, lock_table=lock_table)
-        topic = OutcomesTopic(self, "Outcomes", display_name="Elastic IP cutover", alarms=ALARMS, emails=emails)
-        resources = Resources(functions, lock_table, topic)
+        functions = Functions(self, "Functions", names=names, pairs=pairs, vpc=vpc, lock_table=lock_table)
+        topic = OutcomesTopic(
+            self,
+            "Outcomes",
+            name=name,
+            display_name="Elastic IP cutover",
+            alarms=[*alarm_names(names).values()],
+            emails=emails,
+        )
+        resources = Resources(names, functions, lock_table, topic)
         workflow = Workflow(self, "Workflow", resources).state_machine
         repair = Repair(self, "Repair", resources).state_machine
         Monitoring(self, "Monitoring", resources, workflow=workflow, repair=repair, topics=topic.for_alarms)
@@ -67,24 +74,24 @@ class CutoverStack(Stack):
         repair_invokes = [functions.describe_addresses, functions.associate_address]
         for machine, invokes in ((workflow, functions.all), (repair, repair_invokes)):
             topic.allow_encrypting(machine.role)
-            acknowledge_state_machine(machine, invokes=invokes)
+            acknowledge_state_machine(machine, names, invokes=invokes)
 
-        for name, pair in pairs.items():
+        for pair_name, pair in pairs.items():
             ssm.StringParameter(
                 self,
-                f"Pair {name}",
-                parameter_name=f"{PAIRS_PATH}/{name}",
+                f"Pair {pair_name}",
+                parameter_name=f"{names.pairs_path}/{pair_name}",
                 string_value=json.dumps(pair.model_dump(include={"production", "staging", "servers"})),
-                description=f"The pair {name} of {CUTOVER}, for its client.",
+                description=f"The pair {pair_name} of {name}, for its client.",
             )
         if ci_access:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
-            CiAccess(self, "CiAccess", issuer=ci_access, pairs_path=PAIRS_PATH, **arns)
+            CiAccess(self, "CiAccess", names=names, issuer=ci_access, **arns)
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "LockTableName", value=lock_table.table_name)
-        CfnOutput(self, "PairsPath", value=PAIRS_PATH)
+        CfnOutput(self, "PairsPath", value=names.pairs_path)
 
         if placeholders := placeholder_ids(pairs):
             Annotations.of(self).add_error(  # the CDK CLI then deploys nothing

@@ -20,6 +20,7 @@ os.environ.update(
     AWS_DEFAULT_REGION="us-east-1",
     AWS_EC2_METADATA_DISABLED="true",
     POWERTOOLS_SERVICE_NAME="eip-cutover",
+    POWERTOOLS_METRICS_NAMESPACE="EipCutover",
 )
 # And before matplotlib is, which keeps its cache of fonts there.
 os.environ["MPLCONFIGDIR"] = str(LOCAL / "matplotlib")

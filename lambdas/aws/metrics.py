@@ -9,7 +9,6 @@ from datetime import datetime
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-NAMESPACE = "EipCutover"
 # The format allows 100; Powertools prints what it has at the 100th, and then has nothing left to print.
 VALUES_PER_LINE = 99
 
@@ -29,12 +28,12 @@ class Metric:
 
 
 def emit(metrics: Iterable[Metric]) -> None:
-    """Prints each metric; one without values is none."""
+    """Prints each metric; one without values is none. The environment variable POWERTOOLS_METRICS_NAMESPACE is read."""
     for metric in metrics:
         first, *more = metric.dimensions
         for start in range(0, len(metric.values), VALUES_PER_LINE):
             # Nothing is shared with other threads, and an empty service is no dimension.
-            line = EphemeralMetrics(namespace=NAMESPACE, service="")
+            line = EphemeralMetrics(service="")
             for name, of_what in first.items():
                 line.add_dimension(name, of_what)
             for dimensions in more:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ValidationError, ValidationInfo
 
 from stacks.configuration.allowed import Section, exactly_one, list_of, section, text
 from stacks.configuration.ci_access import CiAccess
+from stacks.configuration.names import DEFAULT_NAME, STACK_NAME
 from stacks.configuration.pairs import Pairs, Vpc
 from stacks.configuration.pipeline import Pipeline
 from stacks.configuration.problems import InvalidConfiguration, line, path_of, shown
@@ -33,6 +34,8 @@ def _are_known_to_the_pipeline(pairs: Pairs, info: ValidationInfo) -> Pairs:
 class Settings(Section):
     """What the app reads of the context in cdk.json; None for what is not configured."""
 
+    name: Annotated[str, STACK_NAME] = DEFAULT_NAME
+    """Stacks of different names live side by side; another name is another stack."""
     pairs: Annotated[Pairs, AfterValidator(_are_known_to_the_pipeline)]
     vpc: Annotated[Vpc | None, section(Vpc)] = None
     notifications: Annotated[Notifications | None, section(Notifications)] = None
@@ -43,15 +46,18 @@ class Settings(Section):
 def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:
     """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts.
 
-    A value is the object in cdk.json, or the JSON text of `cdk --context pairs='{...}'`. `cdk_json` is the file itself:
-    of a key that is there twice, the CDK CLI hands over the last one only.
+    A value is what cdk.json has, or the text of `cdk --context name=team-b`, or the JSON text of `pairs='{...}'`.
+    `cdk_json` is the file itself: of a key that is there twice, the CDK CLI hands over the last one only.
     """
     problems: list[str] = []
-    if cdk_json and cdk_json.exists():
-        _parsed("", cdk_json.read_text(encoding="utf-8-sig"), problems)
     document = {name: value for name in Settings.model_fields if (value := context(name)) is not None}
+    if cdk_json and cdk_json.exists():
+        match _parsed("", cdk_json.read_text(encoding="utf-8-sig"), problems):
+            case {"context": {"name": None}}:  # as if there were none, says the CDK; that would be another stack
+                document.setdefault("name", None)
     for name, value in document.items():
-        document[name] = _parsed(name, value, problems) if isinstance(value, str) else value
+        if isinstance(value, str) and Settings.model_fields[name].annotation is not str:
+            document[name] = _parsed(name, value, problems)
     try:
         settings = Settings.model_validate(document, context={"pairs": {}, "vpc": "vpc" in document})
     except ValidationError as error:

@@ -11,6 +11,7 @@ from constructs import Construct
 
 from domain.lock import LAST_CALL_SECONDS
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
+from stacks.configuration.names import Names
 from stacks.configuration.pairs import Pair, Pairs, Vpc
 from stacks.configuration.problems import InvalidConfiguration, line
 from stacks.functions import exact_policies
@@ -78,9 +79,17 @@ class Functions(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, pairs: Pairs, lock_table: dynamodb.ITable, vpc: Vpc | None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        pairs: Pairs,
+        lock_table: dynamodb.ITable,
+        vpc: Vpc | None,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._names = names
         self.code = lambda_code(pairs)
         probing = max(longest_check(pair) for pair in pairs.values())
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
@@ -112,7 +121,15 @@ class Functions(Construct):
         return [child for child in self.node.children if isinstance(child, lambda_.Function)]
 
     def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
-        return python_function(self, construct_id, module, code=self.code, timeout=timeout, lost=CALLED_BY_THE_WORKFLOW)
+        return python_function(
+            self,
+            construct_id,
+            module,
+            names=self._names,
+            code=self.code,
+            timeout=timeout,
+            lost=CALLED_BY_THE_WORKFLOW,
+        )
 
     def _measuring(self, lock_table: dynamodb.ITable) -> lambda_.Function:
         """Called asynchronously, once: what it finds is in the item of the lock, which is all that it may write."""
@@ -120,6 +137,7 @@ class Functions(Construct):
             self,
             "MeasureGap",
             "measure_gap",
+            names=self._names,
             code=self.code,
             timeout=MEASURE_GAP_TIMEOUT,
             lost=NOT_MEASURED,

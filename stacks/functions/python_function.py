@@ -9,6 +9,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
+from stacks.configuration.names import Names
 
 RUNTIME = "Python 3.13 is a current runtime of Lambda; a newer one is taken when the handlers are tested with it."
 EVERYTHING = (
@@ -23,6 +24,7 @@ def python_function(
     construct_id: str,
     module: str,
     *,
+    names: Names,
     code: lambda_.Code,
     timeout: Duration,
     lost: str,
@@ -49,7 +51,11 @@ def python_function(
         # What Lambda itself logs, an uncaught exception above all, is one line of JSON too.
         logging_format=lambda_.LoggingFormat.JSON,
         tracing=lambda_.Tracing.ACTIVE,
-        environment={"POWERTOOLS_SERVICE_NAME": "eip-cutover", **(environment or {})},
+        environment={
+            "POWERTOOLS_SERVICE_NAME": names.cutover,
+            "POWERTOOLS_METRICS_NAMESPACE": names.stack,
+            **(environment or {}),
+        },
     )
     current = {"AwsSolutions::AwsSolutions-L1": RUNTIME, "Serverless::Serverless-LambdaLatestVersion": RUNTIME}
     acknowledge(function, current | {"Serverless::Serverless-LambdaDLQ": lost})

@@ -8,20 +8,21 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.monitoring.metrics import EVERY_5_MINUTES, each, oldest_lock, repairs
+from stacks.monitoring.metrics import EVERY_5_MINUTES, Metrics
 
-DASHBOARD = "eip-cutover"
 HALF, THIRD, WHOLE = 12, 8, 24
 HOUR, DAY = Duration.hours(1), Duration.days(1)
 READ_ME = (
     "**Elastic IP cutover.** A pair is here from its first cutover on, until two weeks after its last. The metrics are "
-    "in the namespace `EipCutover`; what to do when something is wrong is in the project's `docs/runbook.md`."
+    "in the namespace `{namespace}`; what to do when something is wrong is in the project's `docs/runbook.md`."
 )
 
 
 def dashboard(
     scope: Construct,
+    name: str,
     *,
+    metrics: Metrics,
     alarms: Sequence[cloudwatch.IAlarm],
     workflows: Mapping[str, sfn.StateMachine],
     functions: Sequence[lambda_.Function],
@@ -31,47 +32,51 @@ def dashboard(
     `workflows` are the state machines, by the name that they have there.
     """
     executions: list[cloudwatch.IMetric] = []
-    for name, machine in workflows.items():
-        executions.append(machine.metric_failed(label=f"{name} failed", period=HOUR))
-        executions.append(machine.metric_timed_out(label=f"{name} timed out", period=HOUR))
-        executions.append(machine.metric_aborted(label=f"{name} stopped", period=HOUR))
+    for workflow, machine in workflows.items():
+        executions.append(machine.metric_failed(label=f"{workflow} failed", period=HOUR))
+        executions.append(machine.metric_timed_out(label=f"{workflow} timed out", period=HOUR))
+        executions.append(machine.metric_aborted(label=f"{workflow} stopped", period=HOUR))
     errors = [function.metric_errors(label=function.node.id, period=HOUR) for function in functions]
     return cloudwatch.Dashboard(
         scope,
         "Dashboard",
-        dashboard_name=DASHBOARD,
+        dashboard_name=name,
         default_interval=Duration.days(14),
         widgets=[
-            [cloudwatch.TextWidget(markdown=READ_ME, width=WHOLE, height=2)],
+            [cloudwatch.TextWidget(markdown=READ_ME.format(namespace=metrics.namespace), width=WHOLE, height=2)],
             [
                 cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=THIRD, height=6),
                 cloudwatch.SingleValueWidget(
                     title="Who is live, per pair and server: 1 is live, 0 idle, between them: twice in five minutes",
-                    metrics=[each("Live", "pair", "server", statistic="Average", fill=True)],
+                    metrics=[metrics.each("Live", "pair", "server", statistic="Average", fill=True)],
                     width=2 * THIRD,
                     height=6,
                 ),
             ],
             [
-                _graph("Cutovers by outcome, per hour", each("Outcomes", "outcome", statistic="Sum", period=HOUR)),
+                _graph(
+                    "Cutovers by outcome, per hour", metrics.each("Outcomes", "outcome", statistic="Sum", period=HOUR)
+                ),
                 _graph(
                     "Duration of cutovers, per pair",
-                    each("Duration", "pair", "outcome", statistic="Maximum", where={"outcome": "CUT_OVER"}),
+                    metrics.each("Duration", "pair", "outcome", statistic="Maximum", where={"outcome": "CUT_OVER"}),
                     unit="ms",
                 ),
             ],
             [
                 _graph(
                     "Rollbacks per day, per pair, and repairs",
-                    each("Rollbacks", "pair", statistic="Sum", period=DAY),
-                    repairs().with_(label="repairs", period=DAY),
+                    metrics.each("Rollbacks", "pair", statistic="Sum", period=DAY),
+                    metrics.repairs().with_(label="repairs", period=DAY),
                 ),
-                _graph("Age of the oldest lock", oldest_lock().with_(label="oldest lock"), unit="s"),
+                _graph("Age of the oldest lock", metrics.oldest_lock().with_(label="oldest lock"), unit="s"),
             ],
             [
                 _graph(
                     f"Health check of {address}: latency of good probes, 90th percentile, per server",
-                    each("HealthCheckLatency", "address", "server", statistic="p90", where={"address": address}),
+                    metrics.each(
+                        "HealthCheckLatency", "address", "server", statistic="p90", where={"address": address}
+                    ),
                     unit="ms",
                 )
                 for address in ("staging", "production")

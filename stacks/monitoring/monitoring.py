@@ -15,30 +15,35 @@ from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge_wildcards, rule
+from stacks.configuration.names import Names
 from stacks.functions.functions import Functions
 from stacks.functions.python_function import python_function
 from stacks.monitoring.dashboard import dashboard
-from stacks.monitoring.metrics import EVERY_5_MINUTES, oldest_lock, outcomes, repairs
-from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
-from stacks.workflow.resources import CUTOVER, REPAIR, Resources
+from stacks.monitoring.metrics import EVERY_5_MINUTES, Metrics
+from stacks.workflow.notifications import DETAIL_TYPE
+from stacks.workflow.resources import Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
 
-# By the ids of their constructs. Fixed, since the policies of the topic and of its key name them.
-ALARM_NAMES = {
-    "RollbackFailed": "eip-cutover-rollback-failed",
-    "RepairFailed": "eip-cutover-repair-failed",
-    "RepairRan": "eip-cutover-repair-ran",
-    "LockHeldTooLong": "eip-cutover-lock-held-too-long",
+# By the ids of their constructs, behind the stack's name. Fixed, since the policies of the topic and its key name them.
+ALARMS = {
+    "RollbackFailed": "rollback-failed",
+    "RepairFailed": "repair-failed",
+    "RepairRan": "repair-ran",
+    "LockHeldTooLong": "lock-held-too-long",
 }
-ALARMS = tuple(ALARM_NAMES.values())
 LOST_EVENT = (
     "An event that could not be delivered, or not be reported, is a point missing in a graph: the outcome is in the "
     "execution and was published by the workflow, and nobody would read it in a queue."
 )
 ANY_EXECUTION = "The executions of this one state machine: who starts them names them."
 NEXT_LOOK = "It looks again five minutes later, and sees then what it did not see now."
+
+
+def alarm_names(names: Names) -> dict[str, str]:
+    """The names of the alarms by the ids of their constructs."""
+    return {construct_id: f"{names.cutover}-{alarm}" for construct_id, alarm in ALARMS.items()}
 
 
 def longest_cutover(functions: Functions) -> float:
@@ -69,14 +74,16 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         functions, self._topics = resources.functions, topics
+        self._names = names = resources.names
+        metrics = Metrics(names.stack)
         reports = self._reports(functions.code, resources.lock_table, [workflow, repair])
         alarms = [
             self._alarm(
                 "RollbackFailed",
-                outcomes("RollbackFailed"),
+                metrics.outcomes("RollbackFailed"),
                 "A cutover failed and could not be taken back: production may be on the wrong server, or staging on "
-                "none. A person must act now. The cause of the failed execution of eip-cutover has what was found, and "
-                "the aws ec2 commands that finish it.",
+                f"none. A person must act now. The cause of the failed execution of {names.cutover} has what was "
+                "found, and the aws ec2 commands that finish it.",
                 section="rollbackfailed-eip-cutover-rollback-failed",
             ),
             self._alarm(
@@ -84,20 +91,20 @@ class Monitoring(Construct):
                 repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum"),
                 "An execution ended without its ending, and what it left could not be put right. Production was not "
                 "moved; staging may be in the wrong place. A person must look: the cause of the failed execution of "
-                "eip-cutover-repair says what was found.",
+                f"{names.repair} says what was found.",
                 section="repairfailed-eip-cutover-repair-failed",
             ),
             self._alarm(
                 "RepairRan",
-                repairs(),
-                "An execution was stopped, timed out or was failed by Step Functions, and eip-cutover-repair has put "
+                metrics.repairs(),
+                f"An execution was stopped, timed out or was failed by Step Functions, and {names.repair} has put "
                 "right what it left. Production stayed where it was then, which may be the new server, with its checks "
                 "not done. See the outcome of the repair, and which release production answers with.",
                 section="aborted-timed_out-eip-cutover-repair-ran",
             ),
             self._alarm(
                 "LockHeldTooLong",
-                oldest_lock(),
+                metrics.oldest_lock(),
                 "A lock has been held for longer than a cutover of the slowest pair takes, and no other cutover of "
                 "that pair can start. If the execution that the lock names runs, it is trying again or rolls back: see "
                 "where it is. If it has ended, start a cutover: it takes the lock over.",
@@ -106,7 +113,7 @@ class Monitoring(Construct):
             ),
         ]
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
-        dashboard(self, alarms=alarms, workflows=workflows, functions=calls)
+        dashboard(self, names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
 
     def _reports(
         self, code: lambda_.Code, lock_table: dynamodb.ITable, workflows: Sequence[StateMachine]
@@ -116,12 +123,13 @@ class Monitoring(Construct):
             self,
             "ReportOutcome",
             "report_outcome",
+            names=self._names,
             code=code,
             timeout=Duration.minutes(1),
             lost=LOST_EVENT,
             environment={"WORKFLOWS": " ".join(workflow.state_machine_arn for workflow in workflows)},
         )
-        executions = [executions_of(self, name) for name in (CUTOVER, REPAIR)]
+        executions = [executions_of(self, name) for name in self._names.workflows]
         outcome.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
         acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
         rule(
@@ -129,13 +137,14 @@ class Monitoring(Construct):
             "Ended",
             lost=LOST_EVENT,
             description="Reports how executions of the cutover and its repair ended.",
-            event_pattern=events.EventPattern(source=[SOURCE], detail_type=[DETAIL_TYPE]),
+            event_pattern=events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE]),
             targets=[targets.LambdaFunction(outcome)],
         )
         locks = python_function(
             self,
             "ReportLocks",
             "report_locks",
+            names=self._names,
             code=code,
             timeout=Duration.seconds(30),
             lost=NEXT_LOOK,
@@ -159,7 +168,7 @@ class Monitoring(Construct):
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
-            alarm_name=ALARM_NAMES[construct_id],
+            alarm_name=alarm_names(self._names)[construct_id],
             alarm_description=f"{description} Read docs/runbook.md#{section}",
             metric=metric,
             threshold=longer_than,

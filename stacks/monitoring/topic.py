@@ -38,13 +38,20 @@ class OutcomesTopic(sns.Topic):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, alarms: Sequence[str], emails: Sequence[str], **options: Any
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        alarms: Sequence[str],
+        emails: Sequence[str],
+        **options: Any,
     ) -> None:
         # Nothing that is encrypted with it outlives the topic, so neither does the key.
         self._key = kms.Key(
             scope,
             f"{construct_id}Key",
-            description="Encrypts what eip-cutover publishes to its topic.",
+            description=f"Encrypts what {name} publishes to its topic.",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.DESTROY,
         )

@@ -6,6 +6,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge
+from stacks.configuration.names import Names
 from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Deploy
 from stacks.functions.bundle import lambda_code
@@ -24,7 +25,9 @@ class DeployToIdle(Construct):
     nothing that a shell could take for a command. `asked` is what the function is told, but for the release.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, deploy: Deploy, pair: str, pairs: Pairs) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, deploy: Deploy, pair: str, pairs: Pairs
+    ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
         run_command = {
@@ -48,7 +51,9 @@ class DeployToIdle(Construct):
         )
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
         code, timeout = lambda_code(pairs), Duration.seconds(120)
-        self.function = python_function(self, "Function", "deploy_to_idle", code=code, timeout=timeout, lost=UNHEARD)
+        self.function = python_function(
+            self, "Function", "deploy_to_idle", names=names, code=code, timeout=timeout, lost=UNHEARD
+        )
         # A call that is made again after it died would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)
         acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": UNHEARD})

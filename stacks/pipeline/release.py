@@ -13,10 +13,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
+from stacks.configuration.names import Names
 from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Connection, Object, Pipeline
 from stacks.pipeline.deploy_to_idle import DeployToIdle
-from stacks.workflow.resources import CUTOVER
 from stacks.workflow.state_machine import states_arn
 
 # An execution is called `<prefix>-<id of the action's execution>`, 36 characters, of 80 at most.
@@ -37,11 +37,11 @@ class Release(Construct):
     export that would have to be deleted first.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, pipeline: Pipeline, pairs: Pairs) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline, pairs: Pairs) -> None:
         super().__init__(scope, construct_id)
         pair = pipeline.pair
         source, release = self._source(pipeline.source)
-        idle = DeployToIdle(self, "DeployToIdle", deploy=pipeline.deploy, pair=pair, pairs=pairs)
+        idle = DeployToIdle(self, "DeployToIdle", names=names, deploy=pipeline.deploy, pair=pair, pairs=pairs)
         self._function = idle.function
         deploy = actions.LambdaInvokeAction(
             action_name="Deploy",
@@ -55,14 +55,14 @@ class Release(Construct):
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
             run_order=2,
-            state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", CUTOVER),
+            state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", names.cutover),
             state_machine_input=actions.StateMachineInput.literal(request),
             execution_name_prefix=EXECUTION_NAME_PREFIX,
         )
         self.pipeline = codepipeline.Pipeline(
             self,
             "Pipeline",
-            pipeline_name=f"{CUTOVER}-{pair}",
+            pipeline_name=f"{names.cutover}-{pair}",
             pipeline_type=codepipeline.PipelineType.V2,
             # By default a release that waits is given up for a newer one.
             execution_mode=codepipeline.ExecutionMode.QUEUED,
@@ -72,7 +72,7 @@ class Release(Construct):
         self.pipeline.add_stage(stage_name="Source", actions=[source])
         self.pipeline.add_stage(stage_name="Release", actions=[deploy, cutover])
         self._start_or_connect(pipeline.source)
-        self._acknowledge()
+        self._acknowledge(names)
 
     def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
         """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
@@ -125,7 +125,7 @@ class Release(Construct):
         role = self.pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
         return cast(iam.Role, role)
 
-    def _acknowledge(self) -> None:
+    def _acknowledge(self, names: Names) -> None:
         own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
         objects = {self.pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
         for role in (self.pipeline.role, self._role("Source", "Source")):
@@ -138,6 +138,6 @@ class Release(Construct):
                 f"{self._function.function_arn}:*": "Versions of this one function; there are none.",
             },
         )
-        executions = states_arn(self, "execution", f"{CUTOVER}:{EXECUTION_NAME_PREFIX}*")
+        executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
         reason = "The executions that this action starts, by their prefix; the rest is made up by CodePipeline."
         acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

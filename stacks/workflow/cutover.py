@@ -6,7 +6,6 @@ The picture in docs/architecture.md is drawn from what this file defines, and th
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -30,7 +29,7 @@ from stacks.workflow.expressions import (
     sentence,
 )
 from stacks.workflow.lock import acquire_lock
-from stacks.workflow.resources import CUTOVER, Resources
+from stacks.workflow.resources import Resources
 from stacks.workflow.retries import retry_before_changes, retry_change
 from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
@@ -186,7 +185,7 @@ class Workflow(Construct):
 
         self.state_machine = standard_state_machine(
             self,
-            name=CUTOVER,
+            name=resources.names.cutover,
             comment=(
                 'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
                 '"dryRun": true, "expectedRelease": "42"}, each key optional.'
@@ -194,7 +193,7 @@ class Workflow(Construct):
             start=describe_addresses,
             timeout=TIMEOUT,
         )
-        self._warm(resources.functions.measure_gap)
+        self._warm(resources)
 
     def _preflight(self, tasks: Tasks) -> sfn.Parallel:
         """The checks that nothing is changed by, side by side."""
@@ -222,7 +221,7 @@ class Workflow(Construct):
             rehearse_associate_production.next(rehearse_associate_staging),
         )
 
-    def _warm(self, measure_gap: lambda_.IFunction) -> None:
+    def _warm(self, resources: Resources) -> None:
         """An execution that begins has the function of `MeasureGap` started, so that it is warm when the gap begins."""
         warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
         rule(
@@ -230,6 +229,6 @@ class Workflow(Construct):
             "Begun",
             lost=WARM_UP,
             description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [CUTOVER], ["RUNNING"]),
-            targets=[targets.LambdaFunction(measure_gap, event=warm_up, retry_attempts=0)],
+            event_pattern=status_change(self, [resources.names.cutover], ["RUNNING"]),
+            targets=[targets.LambdaFunction(resources.functions.measure_gap, event=warm_up, retry_attempts=0)],
         )

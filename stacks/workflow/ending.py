@@ -43,8 +43,9 @@ class Ending:
             assign={"gap": jsonata(GAP)},
             outputs="{% $states.input %}",
         )
-        self.notify = notify(scope, topic=resources.topic, about=about)
-        event = put_event(scope, about=about)
+        name = resources.names.cutover
+        self.notify = notify(scope, name, topic=resources.topic, about=about)
+        event = put_event(scope, name, about=about)
         self.outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The state that follows has the outcome's name.")
 
         for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, self.outcome)):

@@ -7,10 +7,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.configuration.names import Names
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow.ending import Ending, texts
 from stacks.workflow.expressions import EXECUTION, PREFLIGHT_FAILURE, condition, jsonata
-from stacks.workflow.resources import CUTOVER, REPAIR, Resources
+from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service, retry_unknown
 from stacks.workflow.state_machine import executions_of
 
@@ -54,6 +55,7 @@ def put_lock(
 
 def describe_lock_holder(
     scope: Construct,
+    names: Names,
     *,
     execution: str,
     take_over: tasks.DynamoPutItem | tasks.DynamoDeleteItem,
@@ -80,7 +82,7 @@ def describe_lock_holder(
         action="describeExecution",
         parameters={"ExecutionArn": jsonata(execution)},
         iam_action="states:DescribeExecution",
-        iam_resources=[executions_of(scope, machine) for machine in (CUTOVER, REPAIR)],
+        iam_resources=[executions_of(scope, workflow) for workflow in names.workflows],
         task_timeout=SERVICE_TIMEOUT,
         assign=assign,
         outputs=jsonata(STATUS),
@@ -149,6 +151,7 @@ def acquire_lock(
     )
     describe_holder = describe_lock_holder(
         scope,
+        resources.names,
         execution="$holder.execution",
         take_over=take_over,
         running=(ending.notify, {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),

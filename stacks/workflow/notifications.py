@@ -14,12 +14,11 @@ from stacks.workflow.expressions import MEASURED, RESULT, jsonata, merged
 from stacks.workflow.retries import SERVICE_TIMEOUT
 
 # The event that every execution of both workflows puts on the account's default event bus when it ends.
-SOURCE = "eip-cutover"
 DETAIL_TYPE = "Elastic IP Cutover Ended"
 FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
-# Of an invalid request nothing is known but the cause; its pair is "-".
-SUBJECT = '"eip-cutover: " & ($plan.pair != "-" ? $plan.pair & " " : "") & $outcome'
+# SNS takes a subject of fewer than 100 characters. The longest outcome has 17, the longest name of a pair 64.
+SUBJECT_CHARACTERS, OUTCOME_CHARACTERS, PAIR_CHARACTERS = 99, 17, 64
 EXECUTION = """{
     "execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,
     "startedAt": $states.context.Execution.StartTime, "endedAt": $states.context.State.EnteredTime
@@ -61,17 +60,28 @@ def detail_of(about: str) -> str:
     return merged(EXECUTION, about, PAIR, OUTCOME, MEASURED)
 
 
-def notify(scope: Construct, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
+def subject_of(name: str) -> str:
+    """JSONata for a message's subject. Behind a long name a long pair is cut off, since SNS refuses a longer subject.
+
+    Of an invalid request nothing is known but the cause; its pair is "-".
+    """
+    room = SUBJECT_CHARACTERS - len(f"{name}:  ") - OUTCOME_CHARACTERS
+    pair = "$plan.pair" if room >= PAIR_CHARACTERS else f"$substring($plan.pair, 0, {room})"
+    return f'"{name}: " & ($plan.pair != "-" ? {pair} & " " : "") & $outcome'
+
+
+def notify(scope: Construct, name: str, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
     """The state `Notify`: one message, in the form that each kind of subscriber reads."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
-    values = f"$on := {ON}; $subject := {SUBJECT}; $text := {TEXT}; $detail := $string({detail_of(about)})"
+    subject = subject_of(name)
+    values = f"$on := {ON}; $subject := {subject}; $text := {TEXT}; $detail := $string({detail_of(about)})"
     message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
     return tasks.SnsPublish.jsonata(
         scope,
         "Notify",
         comment="Publishes how it ended to the topic's subscribers.",
         topic=topic,
-        subject=jsonata(SUBJECT),
+        subject=jsonata(subject),
         message=sfn.TaskInput.from_text(jsonata(message)),
         message_per_subscription_type=True,
         message_attributes={
@@ -83,14 +93,14 @@ def notify(scope: Construct, *, topic: sns.ITopic, about: str) -> tasks.SnsPubli
     )
 
 
-def put_event(scope: Construct, *, about: str) -> tasks.EventBridgePutEvents:
+def put_event(scope: Construct, name: str, *, about: str) -> tasks.EventBridgePutEvents:
     """The state `PutEvent`: one event on the default bus, whose rules may lead anywhere."""
     detail = sfn.TaskInput.from_text(jsonata(detail_of(about)))
     return tasks.EventBridgePutEvents.jsonata(
         scope,
         "PutEvent",
         comment="Puts an event on the default bus, for rules and programs.",
-        entries=[tasks.EventBridgePutEventsEntry(source=SOURCE, detail_type=DETAIL_TYPE, detail=detail)],
+        entries=[tasks.EventBridgePutEventsEntry(source=name, detail_type=DETAIL_TYPE, detail=detail)],
         task_timeout=SERVICE_TIMEOUT,
         outputs="{% $states.input %}",
     )

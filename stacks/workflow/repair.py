@@ -23,7 +23,7 @@ from stacks.cdk_nag import rule
 from stacks.workflow.ending import Ending, texts
 from stacks.workflow.expressions import EXECUTION, FAILED_STATE, RESULT, UNKNOWN_PAIR, condition, jsonata, sentence
 from stacks.workflow.lock import describe_lock_holder, put_lock
-from stacks.workflow.resources import CUTOVER, REPAIR, Resources
+from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
@@ -58,11 +58,11 @@ FAILURES = {"RepairFailed": "A person must look: the cause says what was found, 
 
 
 class Repair(Construct):
-    """The workflow, and the rules that start it for executions of `CUTOVER` and for its own."""
+    """The workflow, and the rules that start it for executions of the cutover and for its own."""
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        function_tasks = Tasks(self, resources.functions)
+        names, function_tasks = resources.names, Tasks(self, resources.functions)
         about = f'{{"repairs": {DEAD}}}'
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
         release = ending.release_lock
@@ -99,6 +99,7 @@ class Repair(Construct):
         )
         describe_holder = describe_lock_holder(
             self,
+            names,
             execution=DEAD,
             take_over=take_over,
             running=(ending.notify, {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)}),
@@ -141,14 +142,14 @@ class Repair(Construct):
 
         self.state_machine = standard_state_machine(
             self,
-            name=REPAIR,
-            comment="Started by EventBridge when an execution of eip-cutover was stopped, timed out or failed.",
+            name=names.repair,
+            comment=f"Started by EventBridge when an execution of {names.cutover} was stopped, timed out or failed.",
             start=find_lock,
             timeout=TIMEOUT,
         )
         # Not for a repair that failed: what failed it may fail the next one, and so on without an end.
-        self._start_for("Ended", [CUTOVER, REPAIR], ["ABORTED", "TIMED_OUT"])
-        self._start_for("Failed", [CUTOVER], ["FAILED"])
+        self._start_for("Ended", names.workflows, ["ABORTED", "TIMED_OUT"])
+        self._start_for("Failed", [names.cutover], ["FAILED"])
 
     def _start_for(self, rule_id: str, machines: Sequence[str], statuses: Sequence[str]) -> None:
         """The rule that starts the repair for executions of these state machines that end with one of the statuses."""

@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
 from stacks.cdk_nag import acknowledge_wildcards
-from stacks.workflow.resources import CUTOVER, REPAIR
+from stacks.configuration.names import Names
 
 
 def states_arn(scope: IConstruct, resource: str, name: str) -> str:
@@ -60,9 +60,9 @@ def standard_state_machine(
     )
 
 
-def acknowledge_state_machine(machine: sfn.StateMachine, *, invokes: Sequence[lambda_.IFunction]) -> None:
+def acknowledge_state_machine(machine: sfn.StateMachine, names: Names, *, invokes: Sequence[lambda_.IFunction]) -> None:
     """The wildcards that the CDK and AWS ask for."""
-    executions = [executions_of(machine, name) for name in (CUTOVER, REPAIR)]
+    executions = [executions_of(machine, name) for name in names.workflows]
     acknowledge_wildcards(
         machine.role,
         {

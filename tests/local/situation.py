@@ -61,8 +61,7 @@ def client_of(ec2: Ec2, *, tries: int, read_timeout: float = 5) -> "EC2Client":
 
 
 def lock_table(aws: LocalAws) -> str:
-    (name,) = aws.client("dynamodb").list_tables()["TableNames"]
-    return str(name)
+    return aws.outputs["LockTableName"]
 
 
 def locks(aws: LocalAws) -> list[Lock]:

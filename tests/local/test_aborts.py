@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from local.aws import LocalAws
-from stacks.workflow.resources import CUTOVER, REPAIR
 from tests.local.situation import AS_BEFORE, SWAPPED, deploy, locks, places, until
 
 Prepare = Callable[[LocalAws], None]
@@ -76,7 +75,7 @@ def stop(aws: LocalAws, arn: str) -> None:
 @contextmanager
 def paused_in(aws: LocalAws, state: str, value: object) -> Iterator[str]:
     """The ARN of an execution that has entered a state, and pauses before that state does anything."""
-    with aws.emulator.pause(state, workflow=CUTOVER) as pause:
+    with aws.emulator.pause(state, workflow="eip-cutover") as pause:
         arn = aws.start(value)
         until(lambda: pause.execution == arn or aws.look(arn).status != "RUNNING")
         assert pause.execution == arn, aws.look(arn)
@@ -106,7 +105,7 @@ def test_an_execution_that_failed_and_released_its_lock_has_nothing_to_repair(aw
 
 
 def test_a_repair_that_is_stopped_is_repaired_itself(aws: LocalAws) -> None:
-    with aws.emulator.pause("DescribeAddresses", workflow=REPAIR) as pause:
+    with aws.emulator.pause("DescribeAddresses", workflow="eip-cutover-repair") as pause:
         with paused_in(aws, "ReassociateStaging", TO_TAO) as arn:
             stop(aws, arn)
         first = until(lambda: pause.execution)

@@ -4,21 +4,22 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from local.aws import LocalAws
-from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
+from local.aws import STACK, LocalAws
+from stacks.workflow.notifications import DETAIL_TYPE
 from tests.local.situation import until
 from tests.unit.emf import values
 
 
-def function_of(aws: LocalAws, module: str) -> dict[str, Any]:
+def function_of(aws: LocalAws, module: str, stack: str = STACK) -> dict[str, Any]:
     functions = aws.client("lambda").list_functions()["Functions"]
-    (function,) = (each for each in functions if each["Handler"] == f"{module}.handler")
+    ours = (each for each in functions if each["FunctionName"].startswith(f"{stack}-"))
+    (function,) = (each for each in ours if each["Handler"] == f"{module}.handler")
     return dict(function)
 
 
-def printed_by(aws: LocalAws, module: str) -> Callable[[], str]:
+def printed_by(aws: LocalAws, module: str, stack: str = STACK) -> Callable[[], str]:
     """What a function logs from now on."""
-    group, logs = function_of(aws, module)["LoggingConfig"]["LogGroup"], aws.client("logs")
+    group, logs = function_of(aws, module, stack)["LoggingConfig"]["LogGroup"], aws.client("logs")
 
     def lines() -> list[str]:
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
@@ -29,7 +30,7 @@ def printed_by(aws: LocalAws, module: str) -> Callable[[], str]:
 
 
 def put(aws: LocalAws, **detail: Any) -> None:
-    entry = {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps({"pair": "web", **detail})}
+    entry = {"Source": "eip-cutover", "DetailType": DETAIL_TYPE, "Detail": json.dumps({"pair": "web", **detail})}
     assert aws.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
 
 

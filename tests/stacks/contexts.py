@@ -47,6 +47,7 @@ EVERY_PAIR_KEY = pair(networkInterfaces=INTERFACES, healthCheck=EVERY_CHECK, bak
 # No context has every key: there is one CI system, one kind of source.
 COMPLETE: list[dict[str, Any]] = [
     {
+        "name": "team-b",
         "pairs": {"web": EVERY_PAIR_KEY},
         "vpc": VPC,
         "notifications": {"emails": ["ops@example.com"]},

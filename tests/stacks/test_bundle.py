@@ -59,7 +59,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(program: str, asset: Path, runtime: Path, *arguments: str) -> str:
     """What a program printed, in a Python that has the asset, boto3 and nothing else."""
-    environment = {"AWS_DEFAULT_REGION": "us-east-1", "POWERTOOLS_SERVICE_NAME": "eip-cutover"}
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "POWERTOOLS_METRICS_NAMESPACE": "EipCutover"}
     command = [sys.executable, "-I", "-S", "-B", "-c", program, str(asset), str(runtime), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -47,6 +47,7 @@ DEFAULT_CHECK = {"protocol": "HTTP", "port": 80, "path": "/", "matcher": "200"} 
 def test_everything_but_the_ids_and_names_has_a_default() -> None:
     settings = configured({"pairs": {"web": pair()}}.get)
     assert settings.pairs["web"].as_json() == pair(healthCheck=[DEFAULT_CHECK], bakeSeconds=0, alarms=[])
+    assert settings.name == "eip-cutover"
     assert (settings.vpc, settings.notifications, settings.ciAccess, settings.pipeline) == (None, None, None, None)
 
 
@@ -63,7 +64,7 @@ def test_one_check_is_a_list_of_one() -> None:
 
 def test_json_text_from_the_command_line_and_what_the_cdk_hands_over_are_read_like_cdk_json() -> None:
     for context in COMPLETE:
-        in_text = {key: json.dumps(value) for key, value in context.items()}
+        in_text = {key: value if key == "name" else json.dumps(value) for key, value in context.items()}
         for read_context in (in_text.get, cdk.App(context=context).node.try_get_context):
             assert configured(read_context) == configured(context.get)
 
@@ -80,9 +81,18 @@ def test_text_that_is_not_json_is_reported_once_and_hides_no_other_problem(text:
 
 @pytest.mark.parametrize("text", ["null", "7", "[]", '"web"'])
 def test_json_that_is_no_object_is_no_configuration(text: str) -> None:
-    for name in Settings.model_fields:
+    for name in Settings.model_fields.keys() - {"name"}:
         context = {"pairs": {"web": pair()}} | {name: text}
         assert_only_problem(context, name, text, "an object with ")
+
+
+def test_a_name_that_is_null_is_refused_and_not_taken_for_the_default(tmp_path: Path) -> None:
+    """The CDK hands over nothing then, and the default is the name of another stack."""
+    context = {"pairs": {"web": pair()}}
+    (tmp_path / "cdk.json").write_text(json.dumps({"context": context | {"name": None}}))
+    with pytest.raises(InvalidConfiguration, match=r"name: found null; allowed: a name of 1 to 35 characters"):
+        configured(cdk.App(context=context | {"name": None}).node.try_get_context, tmp_path / "cdk.json")
+    assert configured((context | {"name": "team-b"}).get, tmp_path / "cdk.json").name == "team-b"
 
 
 TWICE = {

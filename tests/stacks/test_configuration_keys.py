@@ -31,6 +31,7 @@ from tests.stacks.contexts import (
 
 # Values that a key allows although they look odd, and values that it does not, by path.
 ALLOWED: dict[str, list[object]] = {
+    "name": ["a", "a" * 35, "team-2", "a-b-c", "a1-2b", "awe", "pipeline", "repair", "my-aws", "a-repairs"],
     "pairs.web.alarms": [[], ["a", "w" * 255, 'Fehlerquote (über 1 %) "web"'], [str(number) for number in range(100)]],
     "pairs.web.networkInterfaces": [dict(reversed(INTERFACES.items()))],
     "pairs.web.healthCheck": [{}, [{}] * 10],
@@ -54,6 +55,14 @@ ALLOWED: dict[str, list[object]] = {
     "pipeline.deploy.command": ["echo {a} {", "x" * 1000],
 }  # fmt: skip
 REFUSED: dict[str, tuple[str, list[object]]] = {
+    "name": (
+        'letters from a to z, digits, and single "-" between them; it begins with a letter, with none of "amazon"',
+        [
+            "", "a" * 36, "Team-b", "TEAM", "team b", " team", "team_b", "team.b", "team/b", "team-", "-team", "a--b",
+            "2-team", "42", "téam", "team\n", "aws", "aws-x", "awsome", "ssm-x", "ssmx", "amazon-x", "amzn", 'te"am',
+            "a-repair", "a-pipeline", "${name}", 42, True, ["team-b"], {"team": "b"},
+        ],
+    ),
     "pairs.web.production": (
         'an allocation id: "eipalloc-" and 8 or 17 lower-case hex digits',
         ["203.0.113.7", BITTYBOT, PRODUCTION.upper(), PRODUCTION[:-1], f"{PRODUCTION}\n", "*"],

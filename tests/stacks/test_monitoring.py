@@ -19,7 +19,7 @@ from moto.sns.utils import FilterPolicyMatcher
 import report_locks
 import report_outcome
 from stacks.workflow import cutover, repair
-from stacks.workflow.notifications import DETAIL_TYPE, SOURCE
+from stacks.workflow.notifications import DETAIL_TYPE
 from tests.stacks.contexts import pair
 from tests.stacks.policies import in_account
 from tests.stacks.synthesis import many_pairs, resources, template_of, workflow_of
@@ -323,8 +323,8 @@ def test_outcomes_are_reported_by_an_event_and_locks_every_five_minutes(template
         template["Resources"][name_in(rule["Targets"][0]["Arn"])]["Properties"].get("Handler"): rule for rule in rules
     }
     outcome, locks = called_by["report_outcome.handler"], called_by["report_locks.handler"]
-    assert outcome["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
+    assert outcome["EventPattern"] == {"source": ["eip-cutover"], "detail-type": [DETAIL_TYPE]}
     assert "EventBusName" not in outcome
     assert locks["ScheduleExpression"] == "rate(5 minutes)"
     sent = event()
-    assert (sent["source"], sent["detail-type"]) == (SOURCE, DETAIL_TYPE)
+    assert (sent["source"], sent["detail-type"]) == ("eip-cutover", DETAIL_TYPE)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from client.result import ADVICE, FAILURES, result_of
-from stacks.monitoring.monitoring import ALARMS
+from stacks.configuration.names import DEFAULT_NAME, Names
+from stacks.monitoring.monitoring import alarm_names
 from stacks.workflow.repair import FAILURES as REPAIR_FAILURES
 from tests.runbook import PARTS, RUNBOOK, SECTIONS, anchor
 from tests.stacks.synthesis import WORKFLOWS, resources, workflow_of
@@ -27,7 +28,7 @@ def test_every_error_every_alarm_and_every_fail_state_has_a_section(template: di
         if state["Type"] == "Fail"
     }
     alarms = {alarm["Properties"]["AlarmName"] for alarm in resources(template, "AWS::CloudWatch::Alarm").values()}
-    assert alarms == set(ALARMS)
+    assert alarms == {*alarm_names(Names(DEFAULT_NAME)).values()}
     assert fail_states | alarms | set(FAILURES) | set(REPAIR_FAILURES) <= names_in_headings()
 
 

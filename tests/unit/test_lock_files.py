@@ -126,14 +126,6 @@ def test_make_installs_only_what_has_its_hash_in_the_lock_file_and_keeps_nothing
     assert (make("second==1\n"), present()) == (False, set())
 
 
-def test_the_client_without_its_packages_names_the_file_that_installs_them() -> None:
-    command = [sys.executable, "-I", "-S", str(PROJECT / "cutover.py"), "status"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
-    assert "is not installed. The client needs boto3, click and rich" in ended.stderr
-    assert "pip install -r client/requirements.txt" in ended.stderr
-
-
 def test_setup_builds_nothing_on_linux_and_npm_installs_by_the_hashes_of_its_lock_file() -> None:
     command = ["make", "--dry-run", "--always-make", ".venv/installed", "node_modules/installed"]
     environment = {"PATH": os.environ["PATH"]}

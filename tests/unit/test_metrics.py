@@ -22,6 +22,13 @@ def test_a_metric_is_reported_under_each_of_its_sets_of_dimensions_and_no_other(
     assert [point.dimensions for point in points(capsys.readouterr().out)] == [*sets, {}]
 
 
+def test_the_environment_names_the_namespace(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for namespace in ("EipCutover", "TeamB"):
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", namespace)
+        emit([Metric("LockAge", MetricUnit.Seconds, (0,))])
+        assert [point.namespace for point in points(capsys.readouterr().out)] == [namespace]
+
+
 def test_a_metric_is_of_now_unless_it_says_when(capsys: Capture) -> None:
     earlier = datetime.now(UTC) - timedelta(hours=3)
     emit([Metric("Live", MetricUnit.Count, (1,), at=earlier), Metric("Live", MetricUnit.Count, (1,))])

@@ -1,0 +1,60 @@
+"""The context value `name` of cdk.json, and every fixed name of a stack, which derives from it.
+
+No two stacks of one account and Region share a name, so teams, or groups of pairs, live side by side.
+"""
+
+import re
+from dataclasses import dataclass
+
+from annotated_types import Predicate
+from pydantic import Field
+
+from stacks.configuration.allowed import text
+from stacks.configuration.problems import shown
+
+DEFAULT_NAME = "eip-cutover"
+# CodePipeline allows 100 for a pipeline, `<name>-<pair>`, and a pair's name has 64. Other names have more room.
+LONGEST = 35
+# Parameters and documents of AWS itself begin so. SSM API Reference, PutParameter and CreateDocument.
+RESERVED = ("amazon", "amzn", "aws", "ssm")
+OTHERS = ("-pipeline", "-repair")  # what is called so belongs to the stack of the name before it
+STACK_NAME = text(
+    f'a name of 1 to {LONGEST} characters: letters from a to z, digits, and single "-" between them; it begins with a '
+    f"letter, with none of {', '.join(map(shown, RESERVED))}, and does not end in {' or '.join(map(shown, OTHERS))}",
+    "[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
+    Field(max_length=LONGEST),
+    Predicate(lambda name: not name.startswith(RESERVED) and not name.endswith(OTHERS)),
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that derive from `cutover`, which is the `name` itself.
+
+    Also called `cutover` are the workflow, the dashboard, the source of the events, the subject of the messages, and
+    the service in the functions' logs; alarms and pipelines begin with it.
+    """
+
+    cutover: str
+
+    @property
+    def repair(self) -> str:
+        return f"{self.cutover}-repair"
+
+    @property
+    def workflows(self) -> tuple[str, str]:
+        return self.cutover, self.repair
+
+    @property
+    def stack(self) -> str:
+        """The stack's id in CloudFormation, and the namespace of its metrics: `EipCutover`, or `Team-2` of `team-2`."""
+        return re.sub("(?:^|-)([a-z])", lambda begin: begin[1].upper(), self.cutover)
+
+    @property
+    def pipeline_stack(self) -> str:
+        return f"{self.stack}Pipeline"
+
+    @property
+    def pairs_path(self) -> str:
+        """Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md)."""
+        return f"/{self.cutover}/pairs"
