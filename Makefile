@@ -35,7 +35,7 @@ check: setup ## What CI runs: format, lint, types, the picture, and every test
 	PYTHONPATH=lambdas:. $(BIN)/lint-imports --no-cache
 	$(MAKE) test
 
-format: setup ## Formats, and mends what can be mended
+format: setup ## Formats, and fixes what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -15,7 +15,7 @@ from tests.stacks.test_stack import FUNCTIONS, REPORTS
 
 HERE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:"
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
-RULE = "the rule that starts the repair"
+RULE = "the rules that start the repair"
 LOG_DELIVERY = {
     "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
     "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
