@@ -97,7 +97,7 @@ def _words(key: FieldInfo) -> str:
 
 
 class ForEditors(GenerateJsonSchema):
-    """null is no value, so it is no default either; and names of keys are no titles."""
+    """A key has no null and no default of null, and its name is not its title."""
 
     def nullable_schema(self, schema: Any) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

@@ -1,25 +1,25 @@
 #!/bin/sh
-# Starts a cutover with nothing but the AWS CLI, follows it, and exits with the codes of `cutover.py start`:
+# Starts a cutover with only the AWS CLI, follows it, and exits with the codes of `cutover.py start`:
 #
 #   0 done                 10 InvalidRequest     14 AddressMoved      17 stopped
 #   1 this script failed   11 CutoverInProgress  15 RolledBack        18 timed out
 #   2 a value is wrong     12 StagingUnhealthy   16 RollbackFailed    19 failed in another way
-#                          13 PreflightFailed                        130, 143 interrupted; the execution goes on
+#                          13 PreflightFailed                        130, 143 interrupted; the execution continues
 #
-# Its environment says what to do:
+# Its environment variables say what to do:
 #
 #   STATE_MACHINE_ARN  the stack's output StateMachineArn
-#   SERVER             the server to make live: a job that runs again then never goes back
+#   SERVER             the server to make live; a job that runs again then never switches back
 #   NAME               execution name, for example commit and attempt; reusing it follows the existing execution
-#   PAIR               which pair; not needed if there is only one
+#   PAIR               the pair; not needed if there is only one
 #   EXPECTED_RELEASE   refuse any other release; optional
 #   DRY_RUN            true: do everything up to the first change, and print the plan
 set -eu
 
 SECONDS_APART=${SECONDS_APART:-3}
-TRIES=${TRIES:-100} # describe calls in a row that may fail: five minutes
+TRIES=${TRIES:-100} # how many describe calls in a row may fail: five minutes
 
-# Without them, a check below would find nothing wrong, or a value would get lost.
+# Without these programs, a check below would pass anything, or a value would get lost.
 for program in aws grep sed sleep tr; do
   command -v "$program" >/dev/null || {
     printf '%s\n' "This script needs the program $program." >&2
@@ -27,8 +27,8 @@ for program in aws grep sed sleep tr; do
   }
 done
 
-# What servers answered is in the causes, and CI systems execute what is printed: GitHub `##[...]` anywhere in a line and
-# `::...::` at its beginning, Azure `##vso[...]`, GitLab control characters. A space between the characters prevents it.
+# The causes quote what servers answered, and CI systems execute commands in printed lines: GitHub `##[...]` anywhere in a line
+# and `::...::` at its beginning, Azure `##vso[...]`, GitLab control characters. A space between the characters prevents this.
 say() {
   printf '%s\n' "$(printf '%s' "$*" | LC_ALL=C tr '\000-\037\177' ' ')" |
     LC_ALL=C sed -e 's/##\([A-Za-z]*\[\)/# #\1/g' -e 's/^\([^!-~]*\)::/\1: :/' >&2
@@ -39,7 +39,7 @@ wrong() {
   exit 2
 }
 
-# Bytes, not letters: what a range or a class means must not depend on the machine's locale.
+# Compares bytes, so that the meaning of a range or a class does not depend on the machine's locale.
 matches() {
   printf '%s' "$1" | LC_ALL=C grep -Eqx "$2" && ! has_control_characters "$1"
 }
@@ -48,7 +48,7 @@ has_control_characters() {
   [ "$(printf '%s' "$1" | LC_ALL=C tr -d '\000-\037\177')" != "$1" ]
 }
 
-# One member of a JSON object, `,"name":"value"`; nothing where there is no value.
+# One member of a JSON object, `,"name":"value"`; nothing if there is no value.
 member() {
   if [ -n "$2" ]; then
     printf ',"%s":"%s"' "$1" "$(printf '%s' "$2" | sed 's/[\\"]/\\&/g')"
@@ -58,10 +58,10 @@ member() {
 [ -n "${STATE_MACHINE_ARN:-}" ] || wrong "STATE_MACHINE_ARN is not set; it is the stack's output StateMachineArn."
 [ -n "${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] || wrong "SERVER is not set; without it, a job that runs again goes back."
 [ -n "${NAME:-}" ] || wrong "NAME is not set; for example commit and attempt."
-# The AWS CLI would read a file for a value that begins with file://.
+# If a value began with file://, the AWS CLI would read that file.
 matches "$STATE_MACHINE_ARN" 'arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+' ||
   wrong "STATE_MACHINE_ARN is not the ARN of a state machine."
-# Step Functions takes other names too, but may not log their executions.
+# Step Functions accepts other names too, but may not log their executions.
 matches "$NAME" '[A-Za-z0-9_-]{1,80}' || wrong "NAME must be 1 to 80 of A-Z, a-z, 0-9, - and _."
 case ${DRY_RUN:-false} in
 true) dry_run=',"dryRun":true' ;;
@@ -84,7 +84,7 @@ AWS_DEFAULT_REGION=$AWS_REGION
 export AWS_REGION AWS_DEFAULT_REGION
 execution="${STATE_MACHINE_ARN%%:stateMachine:*}:execution:${STATE_MACHINE_ARN##*:stateMachine:}:$NAME"
 
-# The answer of `describe-execution`: $1 is a JMESPath expression.
+# Prints the answer of `describe-execution`; $1 is a JMESPath expression.
 describe() {
   aws stepfunctions describe-execution --execution-arn "$execution" --query "$1" --output text
 }
@@ -132,7 +132,7 @@ done
 case $status in
 SUCCEEDED)
   output=$(describe output)
-  # JSON, so the same value.
+  # In JSON this is the same value.
   printf '%s\n' "$output" | LC_ALL=C sed 's/##\([A-Za-z]*\[\)/#\\u0023\1/g'
   exit 0
   ;;

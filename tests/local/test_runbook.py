@@ -89,12 +89,12 @@ def cutover_in_progress(aws: LocalAws, section: Section) -> None:
     refused = aws.execute({})
     assert refused.error == "CutoverInProgress"
     assert section.execution in str(refused.cause)
-    section.run("Follow the other one")
+    section.run("Follow the other execution")
     assert places(aws) == SWAPPED
 
     with paused_in(aws, "ReassociateStaging", {"serverName": "bittybot"}) as arn:
         section.execution = arn
-        section.run("Only if it must not go on")
+        section.run("Only if it must not continue")
         assert aws.look(arn).status == "ABORTED"
     repair_of(aws, arn)
     assert places(aws) == AS_BEFORE
@@ -104,9 +104,9 @@ def staging_unhealthy(aws: LocalAws, section: Section) -> None:
     aws.servers["tao"].make_unhealthy()
     assert aws.execute({}).error == "StagingUnhealthy"
     assert places(aws) == AS_BEFORE
-    assert " 500 " in section.run("Ask it yourself").splitlines()[0]
+    assert " 500 " in section.run("Send the request yourself").splitlines()[0]
     aws.servers["tao"].make_healthy()
-    section.run("When it is fixed")
+    section.run("When the server is fixed")
     assert places(aws) == SWAPPED
 
 
@@ -128,7 +128,7 @@ def address_moved(aws: LocalAws, section: Section) -> None:
     assert aws.execute({"serverName": "tao"}).error == "AddressMoved"
     aws.ec2.faults.clear()
     assert places(aws) == ("tao", None)
-    assert re.search(r"^sound +no", section.run("Where are they"), re.MULTILINE)
+    assert re.search(r"^sound +no", section.run("Where are the addresses"), re.MULTILINE)
     section.run("Name the server")
     assert places(aws) == SWAPPED
 
@@ -137,7 +137,7 @@ def rolled_back(aws: LocalAws, section: Section) -> None:
     deploy(aws, "fails-as-production")
     assert aws.execute({}).error == "RolledBack"
     assert places(aws) == AS_BEFORE
-    seen = section.run("Is it?")
+    seen = section.run("Is the old server healthy?")
     assert re.search(r"^sound +yes", seen, re.MULTILINE)
     assert "X-Server: bittybot" in seen
     deploy(aws, "good")
@@ -160,9 +160,9 @@ def rollback_failed(aws: LocalAws, section: Section) -> None:
     assert "run: aws ec2 associate-address" in section.run("The cause", code=FAILURES["RollbackFailed"])
     # If the first command is refused, the second must not run: staging would push production off.
     aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="refused"))
-    section.run("Without the cause", code=None)
+    section.run("If you do not have the cause", code=None)
     assert places(aws) == SWAPPED
-    section.run("Without the cause")
+    section.run("If you do not have the cause")
     assert places(aws) == AS_BEFORE
     seen = section.run("It must say")
     assert "sound       yes" in seen
@@ -192,7 +192,7 @@ def aborted(aws: LocalAws, section: Section) -> None:
     assert re.search(r"^lock +free$", seen, re.MULTILINE)
     assert "X-Server: tao" in seen
     section.wanted, section.execution = "bittybot", arn
-    section.run("It is the wrong release")
+    section.run("If it is the wrong release")
     assert places(aws) == AS_BEFORE
     assert section.run("Where did it hang").split() == ["ReassociateStaging"]
 
@@ -200,7 +200,7 @@ def aborted(aws: LocalAws, section: Section) -> None:
 def production_on_no_server(aws: LocalAws, section: Section) -> None:
     aws.place(production=None, staging="tao")
     assert aws.execute({}).error == "PreflightFailed"
-    assert "X-Server: tao" in section.run("Users are served")
+    assert "X-Server: tao" in section.run("Serve users again")
     assert places(aws) == ("tao", None)
     section.run("That may have")
     assert places(aws) == SWAPPED
@@ -212,7 +212,7 @@ def production_on_a_foreign_server(aws: LocalAws, section: Section) -> None:
         AllocationId=aws.addresses["production"].allocation_id, InstanceId=foreign, AllowReassociation=True
     )
     assert aws.execute({}).error == "PreflightFailed"
-    seen = section.run("Which is it?")
+    seen = section.run("Which instance is it?")
     assert foreign in seen
     assert "foreign" in seen
     section.run("If it is a mistake")
@@ -222,7 +222,7 @@ def production_on_a_foreign_server(aws: LocalAws, section: Section) -> None:
 def dead_lock(aws: LocalAws, section: Section) -> None:
     put_lock(aws, aws.execute({"dryRun": True}).arn)
     assert "dead: held by" in section.run("Who holds it")
-    section.run("Dead: say who")
+    section.run("If it is dead")
     assert (places(aws), locks(aws)) == (SWAPPED, [])
     put_lock(aws, arn_of(aws, "nobody"))
     section.run("Only if no cutover")
@@ -237,10 +237,10 @@ def dead_lock(aws: LocalAws, section: Section) -> None:
 
 def the_old_release(aws: LocalAws, section: Section) -> None:
     aws.execute({"serverName": "tao"})
-    section.run("By the same checks")
+    section.run("With the same checks")
     assert places(aws) == AS_BEFORE
-    assert "a rollback already" in Section(aws, section.heading).run("By the same checks")
-    section.run('"a rollback already"')
+    assert "a rollback already" in Section(aws, section.heading).run("With the same checks")
+    section.run('If it says "a rollback already"')
     assert places(aws) == SWAPPED
 
 
