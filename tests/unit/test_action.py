@@ -41,6 +41,7 @@ class Ran:
     log: str  # standard error first, as the runner may read it
     words: list[str] | None
     outputs: dict[str, str]
+    summary: str
 
 
 @dataclass
@@ -88,11 +89,13 @@ def cut_over(tmp_path: Path, checkout: Checkout) -> Any:
     def run(document: Any = DONE, *, code: int = 0, attempt: str = "1", answers: str = "", **inputs: str) -> Ran:
         names = {key: value.split("inputs.")[1].split()[0] for key, value in STEPS["cutover"]["env"].items()}
         given = {key: inputs.get(key, ACTION["inputs"][name].get("default", "")) for key, name in names.items()}
-        words, output = tmp_path / "words.json", tmp_path / "output"
+        words, output, summary = tmp_path / "words.json", tmp_path / "output", tmp_path / "summary"
         words.unlink(missing_ok=True)
         output.write_text("")
+        summary.write_text("")
         runner = {
-            "GITHUB_ACTION_PATH": str(tmp_path), "GITHUB_OUTPUT": str(output), "GITHUB_SHA": "8f2c6a9d" * 5,
+            "GITHUB_ACTION_PATH": str(tmp_path), "GITHUB_OUTPUT": str(output),
+            "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_SHA": "8f2c6a9d" * 5,
             "GITHUB_RUN_ID": "16789012345", "GITHUB_RUN_ATTEMPT": attempt, "WORDS": str(words), "CODE": str(code),
             "DOCUMENT": document if isinstance(document, str) else json.dumps(document, indent=2), "ANSWERS": answers,
         }  # fmt: skip
@@ -100,7 +103,8 @@ def cut_over(tmp_path: Path, checkout: Checkout) -> Any:
         lines = [line.partition("=") for line in output.read_text().splitlines()]
         assert len({key for key, _, _ in lines}) == len(lines)
         received = json.loads(words.read_text()) if words.exists() else None
-        return Ran(ended.returncode, ended.stderr + ended.stdout, received, {key: value for key, _, value in lines})
+        outputs = {key: value for key, _, value in lines}
+        return Ran(ended.returncode, ended.stderr + ended.stdout, received, outputs, summary.read_text())
 
     return run
 
@@ -178,8 +182,39 @@ def test_no_input_is_run_or_split_or_read_as_an_option(cut_over: Any, checkout: 
 def test_nothing_that_servers_answered_is_a_command_to_github(cut_over: Any, payload: str, code: int) -> None:
     assert executed(payload)
     ran = cut_over(payload, code=code, answers=payload, SERVER="tao")
-    assert (ran.code, executed(ran.log)) == (code, ["stop-commands", "resumed"])
+    assert (ran.code, executed(ran.log)) == (code, ["stop-commands", "resumed"] + (["error"] if code else []))
     assert payload.splitlines()[-1] in ran.log
+
+
+CAUSE = "tao is not healthy: expected status 200, found 500 in 100% of 3 probes"
+
+
+def test_the_job_shows_the_outcome_and_if_it_failed_the_cause(cut_over: Any) -> None:
+    failed = cut_over(
+        {**DONE, "outcome": "StagingUnhealthy", "isLive": "bittybot", "cause": CAUSE, "advice": "Fix it."},
+        code=12,
+        SERVER="tao",
+    )
+    assert failed.summary.startswith("### Elastic IP cutover\n\n    StagingUnhealthy\n")
+    assert f"    cause       {CAUSE}\n    what to do  Fix it.\n" in failed.summary
+    error = f"::error title=Elastic IP cutover::StagingUnhealthy: {CAUSE.replace('%', '%25')}"
+    assert failed.log.splitlines()[-1] == error
+    done = cut_over(SERVER="tao")
+    assert done.summary.startswith("### Elastic IP cutover\n\n    CUT_OVER\n    live        tao\n")
+    assert "::error" not in done.log
+    unstarted = cut_over("", code=1, SERVER="tao")
+    assert unstarted.log.endswith("::the cutover was not started: read the log of this step\n")
+
+
+@pytest.mark.parametrize("payload", [*PAYLOADS, "a\n\n# b\n[c](https://example.com)\n```\n<img src=x>", "`` <b>"])
+def test_nothing_that_servers_answered_is_markdown_or_a_command_in_what_the_job_shows(
+    cut_over: Any, payload: str
+) -> None:
+    ran = cut_over({**DONE, "outcome": "RolledBack", "cause": payload}, code=15, SERVER="tao")
+    assert executed(ran.log) == ["stop-commands", "resumed", "error"]
+    heading, empty, *lines = ran.summary.splitlines()
+    assert (heading, empty) == ("### Elastic IP cutover", "")
+    assert all(line.startswith("    ") for line in lines), "else it is no block of code"
 
 
 def test_no_server_can_guess_the_word_that_ends_the_silence(cut_over: Any) -> None:
