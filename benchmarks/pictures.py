@@ -20,7 +20,7 @@ from local.timeline import WIDTH, draw
 
 README = "readme"
 README_WIDTH = 5.0  # inches
-DOTS_PER_INCH = 150
+DOTS_PER_INCH, README_DOTS_PER_INCH = 150, 220  # the README's is also for the screens of phones
 
 Panels = Mapping[tuple[Case, str], Panel]
 
@@ -34,9 +34,9 @@ def draw_all(drawn: Panels, folder: Path = PICTURES) -> None:
     """Write `<case>.png` and `<case>-dark.png` for every case, and the README's."""
     folder.mkdir(exist_ok=True)
     for case in CASES:
-        _write(folder, case.name, [drawn[case, method.name] for method in METHODS], width=WIDTH)
+        _write(folder, case.name, [drawn[case, method.name] for method in METHODS], WIDTH, DOTS_PER_INCH)
     of_readme = [drawn[ANSWERS_500, method.name] for method in (SCRIPT, WORKFLOW)]
-    _write(folder, README, of_readme, width=README_WIDTH)
+    _write(folder, README, of_readme, README_WIDTH, README_DOTS_PER_INCH)
 
 
 def goes_on(summary: Summary, staging: str | None) -> str:
@@ -46,9 +46,9 @@ def goes_on(summary: Summary, staging: str | None) -> str:
     return "" if staging else "staging stays on no server: nobody puts it back"
 
 
-def _write(folder: Path, name: str, drawn: Sequence[Panel], *, width: float) -> None:
+def _write(folder: Path, name: str, drawn: Sequence[Panel], width: float, dots_per_inch: int) -> None:
     for suffix, palette in (("", LIGHT), ("-dark", DARK)):
-        draw(drawn, width=width, palette=palette).savefig(folder / f"{name}{suffix}.png", dpi=DOTS_PER_INCH)
+        draw(drawn, width=width, palette=palette).savefig(folder / f"{name}{suffix}.png", dpi=dots_per_inch)
 
 
 def _panel(aws: LocalAws, run: Run) -> Panel:

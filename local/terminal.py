@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from typing import TextIO
 
@@ -16,8 +15,7 @@ class Terminal:
     """Writes to one stream. A `style` is rich's; only a terminal shows it, and colours only without NO_COLOR."""
 
     def __init__(self, stream: TextIO) -> None:
-        is_terminal = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-        self._console = Console(file=stream, force_terminal=is_terminal)
+        self._console = Console(file=stream, force_terminal=stream.isatty())  # whatever the environment forces
 
     def say(self, label: str = "", text: str = "", style: str = "") -> None:
         """The label, and beside it the text, in as many lines as it needs. A word is never broken."""
