@@ -171,9 +171,9 @@ def test_a_move_is_a_line_through_requests_and_states_with_its_name_above_every_
 
 
 def test_the_line_of_a_move_ends_at_its_own_name_and_crosses_no_other() -> None:
-    axes = timeline.draw([Panel("Run", OUTAGE, [], MOVES)]).axes[0]
-    first, second = (label.get_window_extent() for label in labels(axes.figure, "move-"))
-    ends = [line.get_window_extent().y1 for line in axes.lines]
+    figure = timeline.draw([Panel("Run", OUTAGE, [], MOVES)])
+    first, second = (label.get_window_extent() for label in labels(figure, "move-"))
+    ends = [line.get_window_extent().y1 for line in figure.axes[0].lines]
     assert ends[1] <= first.y0 + 2
     assert ends[1] >= second.y0
 
