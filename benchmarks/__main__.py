@@ -14,10 +14,7 @@ from benchmarks.methods import WORKFLOW
 from benchmarks.synthesized import synthesized
 from local.aws import LocalAws
 from local.console import INTERRUPTED, end_on_signals
-
-# The local network and the local EC2 are threads of this process. At Python's 5 ms per turn, the computing of EC2 would
-# show as latency of every connection.
-THREADS_TAKE_TURNS_SECONDS = 0.0005
+from local.load import THREADS_TAKE_TURNS_SECONDS
 
 
 def main() -> None:
@@ -32,7 +29,7 @@ def main() -> None:
             unchanged = traffic.without_a_change(aws)
             runs = traffic.run_all(aws, say)
             sections += traffic.sections(aws, runs, unchanged)
-            pictures.draw_all(aws, runs)
+            pictures.draw_all(pictures.panels(aws, runs))
             sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
         with tempfile.TemporaryDirectory() as folder:
             assembly = Path(folder)

@@ -21,10 +21,11 @@ class Case:
 
 
 GOOD = Case("good", "a good release")
+ANSWERS_500 = Case("answers-500", "a release that answers 500", behaviour="broken")
 CASES = (
     GOOD,
     Case("does-not-start", "a release that does not start", starts=False),
-    Case("answers-500", "a release that answers 500", behaviour="broken"),
+    ANSWERS_500,
     Case("fails-as-production", "one that passes staging and fails as production", behaviour="fails-as-production"),
     Case("stopped-half-way", "stopped half way, when production has moved", stopped=True),
     Case("calls-take-0.5-s", "every EC2 call takes 0.5 s", call_seconds=0.5),

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.pictures import history
 from benchmarks.report import Section, table
 from benchmarks.traffic import SECONDS_AFTER, Run
 from local.aws import LocalAws
@@ -97,7 +96,7 @@ def invocations(aws: LocalAws, began: float, ended: float) -> list[Invocation]:
 def measured(aws: LocalAws, run: Run) -> Section:
     """The cost of a cutover by the workflow, in the run of a good release."""
     (execution,) = run.ended.executions
-    events = history(aws, execution)
+    events = aws.history(execution)
     began, ended = (moment + run.wall_clock_ahead for moment in (run.ended.began, run.ended.ended + SECONDS_AFTER))
     invoked = invocations(aws, began, ended)
     calls = Counter(call.action for call in run.calls)

@@ -1,42 +1,61 @@
-"""A picture of each case: the requests during the three methods, and the states of the workflow or the calls to EC2."""
+"""A picture of each case: the requests during the three methods, and the states of the workflow or the calls to EC2.
+
+Every picture is drawn for light and for dark. The README's has two methods of one case, and is legible on a phone.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from benchmarks.cases import CASES
-from benchmarks.methods import METHODS
+from benchmarks.cases import ANSWERS_500, CASES, Case
+from benchmarks.methods import METHODS, SCRIPT, WORKFLOW
 from benchmarks.report import PICTURES
 from benchmarks.traffic import Run, Runs
 from local.aws import LocalAws
-from local.timeline import Band, Panel, Request, bands, draw
+from local.palette import DARK, LIGHT
+from local.panel import Band, Panel, bands, marks
+from local.summary import Summary
+from local.timeline import WIDTH, draw
 
-DOTS_PER_INCH = 150
+README = "readme"
+README_WIDTH = 5.0  # inches
+DOTS_PER_INCH, README_DOTS_PER_INCH = 150, 220  # the README's is also for the screens of phones
+
+Panels = Mapping[tuple[Case, str], Panel]
 
 
-def draw_all(aws: LocalAws, runs: Runs) -> None:
-    """Write `pictures/<case>.png` for every case."""
-    PICTURES.mkdir(exist_ok=True)
+def panels(aws: LocalAws, runs: Runs) -> Panels:
+    """What is drawn of every case, by the case and the name of the method."""
+    return {(case, method.name): _panel(aws, run) for (case, method), run in runs.items()}
+
+
+def draw_all(drawn: Panels, folder: Path = PICTURES) -> None:
+    """Write `<case>.png` and `<case>-dark.png` for every case, and the README's."""
+    folder.mkdir(exist_ok=True)
     for case in CASES:
-        every = [runs[case, method] for method in METHODS]
-        figure = draw([_panel(aws, run) for run in every])
-        figure.savefig(PICTURES / f"{case.name}.png", dpi=DOTS_PER_INCH, facecolor="white")
+        _write(folder, case.name, [drawn[case, method.name] for method in METHODS], WIDTH, DOTS_PER_INCH)
+    of_readme = [drawn[ANSWERS_500, method.name] for method in (SCRIPT, WORKFLOW)]
+    _write(folder, README, of_readme, README_WIDTH, README_DOTS_PER_INCH)
 
 
-def history(aws: LocalAws, execution: str) -> list[dict[str, Any]]:
-    """All events of an execution, in order."""
-    pages = aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
-    return [event for page in pages for event in page["events"]]
+def goes_on(summary: Summary, staging: str | None) -> str:
+    """What did not end with the observation, in words. `staging` is the server that held the staging address then."""
+    if not summary.recovered:
+        return "goes on: nobody puts it back"
+    return "" if staging else "staging stays on no server: nobody puts it back"
+
+
+def _write(folder: Path, name: str, drawn: Sequence[Panel], width: float, dots_per_inch: int) -> None:
+    for suffix, palette in (("", LIGHT), ("-dark", DARK)):
+        draw(drawn, width=width, palette=palette).savefig(folder / f"{name}{suffix}.png", dpi=dots_per_inch)
 
 
 def _panel(aws: LocalAws, run: Run) -> Panel:
     """With the states of the workflow, or every call of a script, which takes a few milliseconds."""
     names = {address.allocation_id: role for role, address in aws.addresses.items()}
-    requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in run.answers]
     states = [
-        band
-        for execution in run.ended.executions
-        for band in bands(history(aws, execution), ahead=run.wall_clock_ahead)
+        band for execution in run.ended.executions for band in bands(aws.history(execution), ahead=run.wall_clock_ahead)
     ]
     calls = [
         Band(
@@ -44,5 +63,12 @@ def _panel(aws: LocalAws, run: Run) -> Panel:
         )
         for call in run.calls
     ]
-    title = f"{run.method.name}: {run.case.title}"
-    return Panel(title, requests, states or calls, zero=run.ended.began, every_band=not states)
+    return Panel(
+        f"{run.method.name}: {run.case.title}",
+        run.answers,
+        states or calls,
+        marks(run.moves),
+        goes_on=goes_on(run.summary, run.staging),
+        zero=run.ended.began,
+        every_band=not states,
+    )

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.cases import CASES, GOOD, Case
-from benchmarks.load import REQUESTS_A_SECOND, Load
 from benchmarks.methods import METHODS, WORKFLOW, Ended, Method, WhenProductionMoves
 from benchmarks.report import PICTURES, Section, table
 from benchmarks.shares import production_share, staging_unassociated
-from benchmarks.summary import Summary, summarized
-from local.aws import LocalAws
-from local.client import Answer
+from local.aws import LocalAws, Move
 from local.fault_layer import Call
+from local.load import REQUESTS_A_SECOND, Answer, Load
+from local.summary import Summary, duration, summarized
 
 SECONDS_WITHOUT_A_CHANGE = 5.0
 SECONDS_BEFORE = 0.5
@@ -34,6 +33,7 @@ class Run:
     ended: Ended
     answers: Sequence[Answer]
     calls: Sequence[Call]
+    moves: Sequence[Move]
     live: str | None
     staging: str | None
     wall_clock_ahead: float
@@ -87,7 +87,7 @@ def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMov
         idle.stop()
     aws.ec2.latency_seconds = case.call_seconds
     aws.propagation_seconds = case.propagation_seconds
-    first = len(aws.ec2.calls)
+    first, first_move = len(aws.ec2.calls), len(aws.moves)
     with Load(aws.production_ip, aws.server_port) as load:
         time.sleep(SECONDS_BEFORE)
         ended = method.run(aws, moment, case.stopped)
@@ -99,6 +99,7 @@ def run_one(aws: LocalAws, case: Case, method: Method, moment: WhenProductionMov
         ended,
         load.answers,
         calls,
+        aws.moves[first_move:],
         live=aws.holder("production"),
         staging=aws.holder("staging"),
         wall_clock_ahead=time.time() - time.monotonic(),
@@ -116,8 +117,8 @@ def _users(runs: Runs, unchanged: tuple[Summary, Summary]) -> Section:
             f"{run.summary.failed:,} of {run.summary.sent:,}{'' if run.summary.recovered else ', and on'}"
         ),
         "Time until requests succeeded again": lambda run: run.summary.recovery,
-        "Longest time without a good answer": lambda run: _duration(run.summary.longest_without),
-        "Slowest request": lambda run: _duration(run.summary.slowest / 1000),
+        "Longest time without a good answer": lambda run: duration(run.summary.longest_without),
+        "Slowest request": lambda run: duration(run.summary.slowest / 1000),
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
     quiet, dry_run = unchanged
@@ -126,9 +127,9 @@ def _users(runs: Runs, unchanged: tuple[Summary, Summary]) -> Section:
         f"{REQUESTS_A_SECOND} requests a second on the production address, each on a new connection, from "
         f"{SECONDS_BEFORE:g} s before a cutover to {SECONDS_AFTER:g} s after it, plus the time that an address takes "
         f"to move. The share of this machine in all numbers: while nothing else runs, {quiet.failed} of "
-        f"{quiet.sent:,} requests fail and the slowest takes {_duration(quiet.slowest / 1000)}; during a dry run of "
+        f"{quiet.sent:,} requests fail and the slowest takes {duration(quiet.slowest / 1000)}; during a dry run of "
         f"the workflow, which changes nothing, {dry_run.failed} of {dry_run.sent:,} and "
-        f"{_duration(dry_run.slowest / 1000)}; before the cutovers began, the slowest took {_duration(before / 1000)}. "
+        f"{duration(dry_run.slowest / 1000)}; before the cutovers began, the slowest took {duration(before / 1000)}. "
         "Pictures: " + ", ".join(f"[{case.title}]({PICTURES.name}/{case.name}.png)" for case in CASES) + "."
     )
     return Section("Under live traffic: what users see", "\n\n".join([intro, *tables]))
@@ -143,9 +144,9 @@ def _gaps(aws: LocalAws, runs: Runs) -> Section:
             summary = run.summary
             rows[case.title] = [
                 f"{gap['failed']} of {gap['requests']} in {gap['seconds']:.1f} s",
-                _duration(gap["longestMs"] / 1000),
+                duration(gap["longestMs"] / 1000),
                 f"{summary.failed:,} of {summary.sent:,}",
-                _duration(summary.longest_without),
+                duration(summary.longest_without),
             ]
     head = ["", "`gap`: failed", "`gap`: longest without a good answer", "the load: failed", "the load: longest"]
     intro = (
@@ -162,7 +163,7 @@ def _ends(runs: Runs) -> Section:
             f"{run.live or 'nobody'}, {run.staging or 'nobody'}"
         ),
         "The outcome": lambda run: run.ended.outcome,
-        "How long it took, including its own start": lambda run: _duration(run.seconds),
+        "How long it took, including its own start": lambda run: duration(run.seconds),
     }
     tables = [f"### {question}\n\n{_by_case(runs, answer)}" for question, answer in questions.items()]
     return Section("The result", "\n\n".join(tables))
@@ -174,7 +175,7 @@ def _shares(aws: LocalAws, runs: Runs) -> Section:
 
     def unassociated(run: Run) -> str:
         time_off = staging_unassociated(run.calls, staging)
-        return f"{time_off.share:.2f} ({_duration(time_off.seconds)}, {time_off.calls} calls)"
+        return f"{time_off.share:.2f} ({duration(time_off.seconds)}, {time_off.calls} calls)"
 
     questions: dict[str, Callable[[Run], str]] = {
         "Production's share": lambda run: f"{production_share(run.calls, production):.2f}",
@@ -188,7 +189,3 @@ def _shares(aws: LocalAws, runs: Runs) -> Section:
 def _by_case(runs: Runs, answer: Callable[[Run], str], cases: Sequence[Case] = CASES) -> str:
     head = ["", *(method.name for method in METHODS)]
     return table(head, {case.title: [answer(runs[case, method]) for method in METHODS] for case in cases})
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -55,11 +55,21 @@ class Execution:
     cause: str | None
 
 
+@dataclass(frozen=True)
+class Move:
+    """An address is on another server, None for no server, from the moment `at` (`time.monotonic`)."""
+
+    at: float
+    role: Role
+    server: str | None
+
+
 class LocalAws:
     """Production on `bittybot`, staging on `tao`, both with release 1, and the workflow deployed.
 
     `health_check` changes keys of the pair's health check; `app` is the CDK app to deploy; `time_scale` shortens the
-    waits and retry delays of the workflows. `seconds` says how long each part took to start.
+    waits and retry delays of the workflows. `seconds` says how long each part took to start; `moves` has every move of
+    an address so far.
     """
 
     def __init__(
@@ -69,6 +79,7 @@ class LocalAws:
         self._health_check = dict(health_check or {})
         self._app = app or deployment.ROOT / "app.py"
         self.seconds: dict[str, float] = {}
+        self.moves: list[Move] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -225,6 +236,11 @@ class LocalAws:
         output = json.loads(described["output"]) if described["status"] == "SUCCEEDED" else None
         return Execution(arn, described["status"], output, described.get("error"), described.get("cause"))
 
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        """All events of the execution so far, in order."""
+        pages = self._states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
     def wait(self, arn: str, *, seconds: float = 120) -> Execution:
         """Wait for the execution to end. Raises TimeoutError if it does not."""
         deadline = time.monotonic() + seconds
@@ -265,6 +281,9 @@ class LocalAws:
     def _changed(self) -> None:
         for role in ROLES:
             self._propagation.changed(role)
+            server = self.holder(role)
+            if server != next((move.server for move in reversed(self.moves) if move.role == role), None):
+                self.moves.append(Move(time.monotonic(), role, server))
         self._network.refresh()
         if self._propagation.seconds:
             self._network.refresh_in(self._propagation.seconds)

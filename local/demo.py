@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from local.aws import Execution, LocalAws
-from local.client import Answer, Client
 from local.console import INTERRUPTED, end_on_signals
-from local.deployment import ROOT
+from local.headline import Headline, headline
+from local.load import THREADS_TAKE_TURNS_SECONDS, Answer, Load
 from local.page import Run, page
+from local.panel import Panel, bands, marks
 from local.run_folder import LOCAL
 from local.server import Behaviour
-from local.timeline import Panel, Request, bands
+from local.summary import Summary, summarized
+from local.terminal import Terminal
 
 PAGE = LOCAL / "demo.html"
-SECONDS_APART = 0.05
+SECONDS_APART = 0.1
+SECONDS_BEFORE = SECONDS_AFTER = 0.5  # of load, around an execution
 
 
 @dataclass(frozen=True)
@@ -52,53 +54,69 @@ SCENES = (
 
 def main() -> None:
     end_on_signals()
+    sys.setswitchinterval(THREADS_TAKE_TURNS_SECONDS)
+    out = Terminal(sys.stdout)
     try:
-        say("Starting AWS on this machine: EC2, two servers, and the stack, deployed by the CDK ...")
+        out.say("", "Starting AWS on this machine: EC2, two servers, and the stack, deployed by the CDK ...")
         with LocalAws() as aws:
-            say(f"It is up, after {sum(aws.seconds.values()):.0f} s.")
-            plays = [play(aws, number, scene) for number, scene in enumerate(SCENES, start=1)]
+            out.say("", f"It is up, after {sum(aws.seconds.values()):.0f} s. A dry run starts the functions ...")
+            aws.execute({"dryRun": True})
+            plays = [play(out, aws, number, scene) for number, scene in enumerate(SCENES, start=1)]
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (RuntimeError, OSError) as error:
         sys.exit(f"The demo failed. {error}")
-    say("")
-    for scene, (problems, _) in zip(SCENES, plays, strict=True):
-        say(f"  {'failed' if problems else 'passed'}   {scene.title}: {'; '.join(problems) or scene.outcome}")
+    out.say()
+    for scene, (problems, run) in zip(SCENES, plays, strict=True):
+        if problems or not run:
+            out.say("  failed   ", f"{scene.title}: {'; '.join(problems)}", "red")
+        else:
+            out.say("  passed   ", scene.title)
+            out.say("           ", f"{run.headline.text} ({run.outcome})", colour(run.headline))
     PAGE.write_text(page("A cutover, a refusal and a rollback", [run for _, run in plays if run]), encoding="utf-8")
-    say(f"\n  Every request and every state as a picture: {PAGE.relative_to(ROOT)}")
+    out.say()
+    out.link("  Every request and every state as a picture: ", PAGE.as_uri())
     sys.exit(1 if any(problems for problems, _ in plays) else 0)
 
 
-def play(aws: LocalAws, number: int, scene: Scene) -> tuple[list[str], Run | None]:
+def play(out: Terminal, aws: LocalAws, number: int, scene: Scene) -> tuple[list[str], Run | None]:
     """Play one scene. Returns what was not as expected, and the run to draw."""
     live, idle = aws.holder("production"), aws.holder("staging")
     if live is None or idle is None:
         return ["the pair was not sound at the beginning"], None
     story = f"{live} is live. Release {scene.release} is deployed to {idle}, the idle server, which is restarted."
-    say(f"\n{number}. {scene.title}\n   {story}\n")
+    out.say()
+    out.say(f"{number}. ", scene.title)
+    out.say("   ", story)
+    out.say()
     aws.servers[idle].deploy(release=scene.release, behaviour=scene.behaviour)
     aws.servers[idle].restart()
 
-    with Client(aws.production_ip, aws.server_port) as client:
-        execution = watch(aws, client)
-    summarize(aws, execution, client.answers, live)
-    requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in client.answers]
-    states = bands(history(aws, execution.arn), ahead=time.time() - time.monotonic())
+    first = len(aws.moves)
+    with Load(aws.production_ip, aws.server_port) as load:
+        time.sleep(SECONDS_BEFORE)
+        execution = watch(out, aws, load)
+        time.sleep(SECONDS_AFTER)
+    summary, moves = summarized(load.answers), aws.moves[first:]
+    states = bands(aws.history(execution.arn), ahead=time.time() - time.monotonic())
+    live_after = aws.holder("production")
     run = Run(
+        headline=headline(execution, summary, moved=bool(moves), back=live_after == live),
         story=story,
         outcome=outcome_of(execution),
         cause=execution.cause,
         live_before=live,
-        live_after=aws.holder("production"),
-        panel=Panel(scene.title, requests, states),
+        live_after=live_after,
+        panel=Panel(scene.title, load.answers, states, marks(moves)),
     )
-    return list(problems_of(aws, scene, execution, client.answers, live=live, idle=idle)), run
+    summarize(out, run, summary, load.answers)
+    return list(problems_of(aws, scene, run, summary, live=live, idle=idle)), run
 
 
-def watch(aws: LocalAws, client: Client) -> Execution:
+def watch(out: Terminal, aws: LocalAws, load: Load) -> Execution:
     """Start an execution, and print its states and who answers until it has ended."""
     began = time.monotonic()
-    say("   seconds  state                   production is answered by")
+    out.say("   seconds  state                   production is answered by")
     arn = aws.start({})
     printed = 0
     last: str | None = None
@@ -106,10 +124,10 @@ def watch(aws: LocalAws, client: Client) -> Execution:
         execution = aws.look(arn)
         states = states_entered(aws, arn)
         for state in states[printed:]:
-            say(f"   {time.monotonic() - began:7.2f}  {state:<22}  {answered_by(client)}")
-        if printed == len(states) and last is not None and answered_by(client) != last:
-            say(f"   {time.monotonic() - began:7.2f}  {'':<22}  {answered_by(client)}")
-        printed, last = len(states), answered_by(client)
+            out.say(f"   {time.monotonic() - began:7.2f}  {state:<22}  ", *answered_by(load))
+        if printed == len(states) and last is not None and answered_by(load)[0] != last:
+            out.say(f"   {time.monotonic() - began:7.2f}  {'':<22}  ", *answered_by(load))
+        printed, last = len(states), answered_by(load)[0]
         if execution.status != "RUNNING":
             return execution
         time.sleep(SECONDS_APART)
@@ -117,59 +135,50 @@ def watch(aws: LocalAws, client: Client) -> Execution:
 
 def states_entered(aws: LocalAws, arn: str) -> list[str]:
     return [
-        event["stateEnteredEventDetails"]["name"] for event in history(aws, arn) if "stateEnteredEventDetails" in event
+        event["stateEnteredEventDetails"]["name"] for event in aws.history(arn) if "stateEnteredEventDetails" in event
     ]
-
-
-def history(aws: LocalAws, arn: str) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = aws.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
-    return events
 
 
 def outcome_of(execution: Execution) -> str:
     return str(execution.output["outcome"] if execution.output else execution.error)
 
 
-def answered_by(client: Client) -> str:
-    if not client.answers:
-        return "nobody yet"
-    last = client.answers[-1]
-    return (last.who or "nobody") + (f" ({last.error})" if last.error else "")
+def answered_by(load: Load) -> tuple[str, str]:
+    """Who answered last, and in which colour to print it."""
+    if not load.answers:
+        return "nobody yet", ""
+    last = load.answers[-1]
+    return (last.who or "nobody") + (f" ({last.error})" if last.error else ""), "" if last.good else "red"
 
 
-def summarize(aws: LocalAws, execution: Execution, answers: list[Answer], live_before: str) -> None:
-    failed = [answer for answer in answers if not answer.good]
-    slowest = max(answers, key=lambda answer: answer.milliseconds)
-    say("")
-    say(f"   outcome       {outcome_of(execution)}")
-    if execution.cause:
-        say(f"   cause         {execution.cause}")
-    say(f"   was live      {live_before}")
-    say(f"   is live       {aws.holder('production')}")
-    say(f"   requests      {len(answers)} sent, {len(failed)} failed")
-    if failed:
-        say(f"   failed for    {failed[-1].sent - failed[0].sent:.2f} s, with {failed[0].error}")
-    say(f"   the slowest   took {slowest.milliseconds:.0f} ms")
+def colour(verdict: Headline) -> str:
+    return "green" if verdict.good else "red"
 
 
-def problems_of(
-    aws: LocalAws, scene: Scene, execution: Execution, answers: list[Answer], *, live: str, idle: str
-) -> Iterator[str]:
-    outcome = outcome_of(execution)
-    if outcome != scene.outcome:
-        yield f"the outcome is {outcome}, not {scene.outcome}"
+def summarize(out: Terminal, run: Run, summary: Summary, answers: Sequence[Answer]) -> None:
+    out.say()
+    out.say("   ", run.headline.text, colour(run.headline))
+    out.say("   outcome       ", run.outcome)
+    if run.cause:
+        out.say("   cause         ", run.cause)
+    out.say("   was live      ", run.live_before or "nobody")
+    out.say("   is live       ", run.live_after or "nobody")
+    out.say("   requests      ", f"{summary.sent:,} sent, {summary.failed:,} failed")
+    if summary.failed:
+        out.say("   failed with   ", ", ".join(sorted({answer.error for answer in answers if answer.error})))
+    out.say("   the slowest   ", f"took {summary.slowest:.0f} ms")
+
+
+def problems_of(aws: LocalAws, scene: Scene, run: Run, summary: Summary, *, live: str, idle: str) -> Iterator[str]:
+    if run.outcome != scene.outcome:
+        yield f"the outcome is {run.outcome}, not {scene.outcome}"
     now = (aws.holder("production"), aws.holder("staging"))
     if now != ((idle, live) if scene.moves else (live, idle)):
         yield f"production is on {now[0]} and staging on {now[1]}"
-    if not answers:
-        yield "no request was sent"
-    failed = sum(not answer.good for answer in answers)
-    if scene.answers_all and failed:
-        yield f"{failed} requests failed"
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
+    if scene.answers_all and summary.failed:
+        yield f"{summary.failed} requests failed"
+    if not summary.recovered:
+        yield "requests still failed at the end"
 
 
 if __name__ == "__main__":

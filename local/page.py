@@ -5,35 +5,29 @@ Text from a server is in it as text, never as HTML.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment
 
 from local import timeline
-from local.timeline import Panel, Request
+from local.headline import Headline
+from local.load import REQUESTS_A_SECOND
+from local.palette import DARK, LIGHT
+from local.panel import Panel, groups
+from local.summary import summarized
 
 TEMPLATE = Path(__file__).with_name("page.html")
 WIDE, NARROW = 8.6, 3.75  # inches: a laptop's window, a phone's
-# Colours of the picture that the page defines, for light and for dark.
-PAGE_COLOURS = {
-    timeline.INK: "var(--ink)",
-    timeline.FAINT_INK: "var(--faint)",
-    timeline.GRID: "var(--line)",
-    timeline.BAND: "var(--band)",
-    timeline.BAND_EDGE: "var(--edge)",
-    timeline.FAILED: "var(--failed)",
-    timeline.SERVER_COLOURS["bittybot"]: "var(--blue)",
-}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: what happened, its outcome, and who held the production address before and after."""
+    """One run: the verdict, what happened, its outcome, and who held the production address before and after."""
 
+    headline: Headline
     story: str
     outcome: str
     cause: str | None
@@ -47,43 +41,36 @@ def page(title: str, runs: Sequence[Run]) -> str:
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text())
     requests = {
         f"run-{number}-{name}": [
-            (round(request.at - run.panel.start, 3), round(request.milliseconds, 1), request.who, request.error)
+            (round(request.sent - run.panel.start, 3), round(request.milliseconds, 1), request.who, request.error)
             for request in group
         ]
         for number, run in enumerate(runs)
-        for name, group in timeline.groups([run.panel]).items()
+        for name, group in groups([run.panel]).items()
     }
     return template.render(
-        title=title, runs=[_shown(number, run) for number, run in enumerate(runs)], requests=requests
+        title=title,
+        runs=[_shown(number, run) for number, run in enumerate(runs)],
+        requests=requests,
+        requests_a_second=REQUESTS_A_SECOND,
+        light=asdict(LIGHT),
+        dark=asdict(DARK),
     )
 
 
-def longest_gap(requests: Sequence[Request]) -> float:
-    """The longest time without a good answer, in seconds: from the arrival of a good answer to that of the next.
-
-    The observation begins when the first request is sent, and ends when the last answer arrives.
-    """
-    if not requests:
-        return 0
-    ends = sorted(request.at + request.milliseconds / 1000 for request in requests if request.error is None)
-    moments = [min(request.at for request in requests), *ends]
-    moments.append(max(request.at + request.milliseconds / 1000 for request in requests))
-    return max(later - earlier for earlier, later in itertools.pairwise(moments))
-
-
 def _shown(number: int, run: Run) -> dict[str, object]:
-    requests = run.panel.requests
+    summary = summarized(run.panel.requests)
     return {
+        "headline": run.headline,
         "title": run.panel.title,
         "story": run.story,
         "outcome": run.outcome,
         "cause": run.cause,
         "live_before": run.live_before or "nobody",
         "live_after": run.live_after or "nobody",
-        "sent": len(requests),
-        "failed": sum(request.error is not None for request in requests),
-        "longest_gap": _took(longest_gap(requests)),
-        "slowest": _took(max((request.milliseconds for request in requests), default=0) / 1000),
+        "sent": summary.sent,
+        "failed": summary.failed,
+        "longest_without": _took(summary.longest_without),
+        "slowest": _took(summary.slowest / 1000),
         "states": [(band.name, _took(band.ended - band.began)) for band in run.panel.bands],
         "wide": _picture(run.panel, f"run-{number}", "wide", WIDE),
         "narrow": _picture(run.panel, f"run-{number}", "narrow", NARROW),
@@ -92,15 +79,14 @@ def _shown(number: int, run: Run) -> dict[str, object]:
 
 def _picture(panel: Panel, name: str, kind: str, width: float) -> str:
     """The panel without its title, which the page has; with unique ids, and in the page's colours."""
-    untitled = Panel("", panel.requests, panel.bands, panel.zero)
-    svg = timeline.as_svg(timeline.draw([untitled], width=width))
+    svg = timeline.as_svg(timeline.draw([replace(panel, title="")], width=width))
     svg = svg.replace(
         "<svg ", f'<svg class="{kind}" role="img" aria-label="The requests and the states, over time" ', 1
     )
     svg = re.sub(r'\bid="(panel-0-(?:answered|failed)[^"]*)"', rf'data-requests="{name}-\1"', svg)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-{kind}-", svg)
-    for colour, variable in PAGE_COLOURS.items():
-        svg = svg.replace(colour, variable)
+    for variable, colour in asdict(LIGHT).items():
+        svg = svg.replace(colour, f"var(--{variable})")
     return svg
 
 

@@ -63,17 +63,21 @@ function seen() {
     return [left, top, right, bottom];
   };
   const shown = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+  const labels = (svg, kind) => [...svg.querySelectorAll(`[id*=${kind}]`)].filter(shown)
+    .map((label) => ({ name: label.textContent.trim(), box: box(label.querySelector("text")) }));
   const pictures = [...document.querySelectorAll("svg")].filter(shown).map((svg) => ({
     box: box(svg),
     requests: Object.fromEntries(
       [...svg.querySelectorAll("[data-requests]")].map((group) =>
         [group.dataset.requests, [...group.querySelectorAll("use")].filter(shown).map(box)]),
     ),
-    bands: [...svg.querySelectorAll("[id*=-band-]")].filter(shown)
-      .map((label) => ({ name: label.textContent.trim(), box: box(label) })),
+    bands: labels(svg, "-band-"),
+    moves: labels(svg, "-move-"),
   }));
+  const verdicts = [...document.querySelectorAll("h2 span")]
+    .map((verdict) => ({ text: verdict.innerText, colour: getComputedStyle(verdict).color }));
   const { scrollWidth, clientWidth } = document.documentElement;
-  return { pictures, scrollWidth, clientWidth, text: document.body.innerText };
+  return { pictures, verdicts, scrollWidth, clientWidth, text: document.body.innerText };
 }
 
 async function look(browser, page, view, folder) {

@@ -14,20 +14,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.image import imread
 
 import measure_gap
-from benchmarks import cost
+from benchmarks import cost, pictures
+from benchmarks.cases import CASES
 from benchmarks.cost import transitions
-from benchmarks.load import REQUESTS_A_SECOND, Load
-from benchmarks.methods import HERE, KILLED, process
+from benchmarks.methods import HERE, KILLED, METHODS, process
 from benchmarks.shares import production_share, staging_unassociated
-from benchmarks.summary import summarized
 from health.gap import SAVE_INTERVAL_SECONDS
 from local import environment
-from local.client import Answer
 from local.ec2 import Ec2
 from local.fault_layer import Call
+from local.load import REQUESTS_A_SECOND, Answer, Load
+from local.palette import DARK, LIGHT
+from local.panel import Panel
 from local.server import Server
+from local.summary import summarized
 
 LOOPBACK = "127.0.0.1"
 
@@ -65,10 +69,12 @@ def stalling() -> Iterator[Stalling]:
     with Stalling() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield server
-        server.goes_on.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.goes_on.set()
+            server.shutdown()
+            thread.join()
 
 
 def test_every_request_to_a_server_that_is_down_fails() -> None:
@@ -121,6 +127,43 @@ def test_while_the_server_or_the_load_stalls_every_request_counts_from_when_it_w
     assert all(answer.good and answer.milliseconds >= (ended - answer.sent) * 1000 for answer in meanwhile)
 
 
+def test_an_answer_can_be_read_at_once_while_the_load_goes_on() -> None:
+    """Though there are too few answers to fill a buffer."""
+    with stalling() as server, Load(LOOPBACK, server.server_port) as load:
+        time.sleep(0.1)
+        server.goes_on.clear()
+        deadline = time.monotonic() + 2
+        while not load.answers:
+            assert time.monotonic() < deadline, "no answer within 2 s"
+            time.sleep(0.01)
+        server.goes_on.set()
+        assert load.answers[0].good
+
+
+def test_answers_are_in_the_order_in_which_their_requests_were_due_not_in_which_they_arrived() -> None:
+    with stalling() as server, Load(LOOPBACK, server.server_port) as load:
+        server.goes_on.clear()
+        time.sleep(0.2)
+        server.goes_on.set()
+        time.sleep(0.2)
+    assert [answer.sent for answer in load.answers] == sorted(answer.sent for answer in load.answers)
+
+
+def test_a_load_that_dies_before_its_first_answer_is_an_error_of_its_own() -> None:
+    with stalling() as server:
+        server.goes_on.clear()
+        load = Load(LOOPBACK, server.server_port).__enter__()
+        os.kill(load.pid, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="the load sent no request"):
+            load.__exit__(None, None, None)
+
+
+def test_a_ctrl_c_in_the_terminal_does_not_reach_the_load() -> None:
+    with stalling() as server, Load(LOOPBACK, server.server_port) as load:
+        time.sleep(0.2)
+        assert os.getpgid(load.pid) != os.getpgid(0)
+
+
 def test_a_request_is_given_up_after_5_s() -> None:
     with stalling() as server:
         server.goes_on.clear()
@@ -151,6 +194,33 @@ def test_requests_fail_from_the_first_failure_until_they_succeed_again(
     summary = summarized(answers(*errors))
     assert (summary.sent, summary.failed, summary.recovery) == (len(errors), failed, recovery)
     assert summary.longest_without == pytest.approx(longest_without)
+
+
+@pytest.mark.parametrize(
+    ("errors", "staging", "words"),
+    [
+        ([None, "status 500", None], "bittybot", ""),
+        ([None, None], "bittybot", ""),
+        ([None, "status 500"], "bittybot", "goes on: nobody puts it back"),
+        ([None, "status 500"], None, "goes on: nobody puts it back"),
+        ([None, None], None, "staging stays on no server: nobody puts it back"),
+    ],
+)
+def test_what_did_not_end_with_the_observation_goes_on(errors: list[str | None], staging: str, words: str) -> None:
+    assert pictures.goes_on(summarized(answers(*errors)), staging) == words
+
+
+def test_every_case_has_a_picture_for_light_and_for_dark_and_the_readme_has_two_methods(tmp_path: Path) -> None:
+    panels = {(case, method.name): Panel(method.name, answers(None)) for case in CASES for method in METHODS}
+    pictures.draw_all(panels, tmp_path)
+    light = {case.name for case in CASES} | {"readme"}
+    assert {file.stem for file in tmp_path.iterdir()} == light | {f"{name}-dark" for name in light}
+    for name in light:
+        day, night = (imread(tmp_path / f"{name}{suffix}.png") for suffix in ("", "-dark"))
+        assert day.shape == night.shape
+        assert (to_hex(day[0, 0]), to_hex(night[0, 0])) == (LIGHT.paper, DARK.paper)
+    heights = {name: imread(tmp_path / f"{name}.png").shape[0] for name in ("readme", "answers-500")}
+    assert heights["readme"] < 0.75 * heights["answers-500"]
 
 
 def test_the_slowest_request_may_be_a_failed_one() -> None:

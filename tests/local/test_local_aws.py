@@ -31,6 +31,7 @@ def who_answers(aws: LocalAws, ip: str) -> str:
 def test_the_deployed_workflow_swaps_the_servers_and_no_request_fails(aws: LocalAws) -> None:
     aws.servers["tao"].deploy(release=2)
     aws.servers["tao"].restart()
+    first, began = len(aws.moves), time.monotonic()
     with ThreadPoolExecutor() as pool:
         running = pool.submit(aws.execute, {})
         answers = [who_answers(aws, aws.production_ip) for _ in iter(running.done, True)]
@@ -41,6 +42,12 @@ def test_the_deployed_workflow_swaps_the_servers_and_no_request_fails(aws: Local
     assert who_answers(aws, aws.production_ip) == "tao 2"
     assert set(answers) <= {"bittybot 1", "tao 2"}
     assert answers == sorted(answers)
+    moves = aws.moves[first:]
+    assert [(move.role, move.server) for move in moves] == [
+        ("staging", None), ("production", "tao"), ("staging", "bittybot"),
+    ]  # fmt: skip
+    moments = [began, *(move.at for move in moves), time.monotonic()]
+    assert moments == sorted(moments)
 
 
 def test_resetting_undoes_what_a_test_did(running_aws: LocalAws) -> None:

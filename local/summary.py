@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from local.client import Answer
+from local.load import Answer
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,13 @@ class Summary:
         return f"{self.failing:.2f} s" if self.recovered else f"not within {self.failing:.1f} s"
 
 
-def arrival(answer: Answer) -> float:
-    return answer.sent + answer.milliseconds / 1000
-
-
 def summarized(answers: Sequence[Answer]) -> Summary:
     """The summary of the requests of an observation (at least one), by their intended times."""
     began, ended = answers[0].sent, answers[-1].sent
     failed = [answer for answer in answers if not answer.good]
-    good = sorted(arrival(answer) for answer in answers if answer.good)
+    good = sorted(answer.arrived for answer in answers if answer.good)
     within = [began, *(at for at in good if began < at < ended), ended]
-    after = [arrival(answer) for answer in answers if failed and answer.good and answer.sent > failed[-1].sent]
+    after = [answer.arrived for answer in answers if failed and answer.good and answer.sent > failed[-1].sent]
     return Summary(
         sent=len(answers),
         failed=len(failed),
@@ -52,3 +48,7 @@ def summarized(answers: Sequence[Answer]) -> Summary:
         failing=min(after, default=ended) - failed[0].sent if failed else None,
         recovered=not failed or bool(after),
     )
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

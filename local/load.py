@@ -5,8 +5,8 @@ would see ("coordinated omission", Gil Tene). Here every request has an intended
 that. A late start is the fault of the service, or of this program; a run without a cutover shows how often the latter.
 
 The load is a process of its own, so that it shares no interpreter lock with the network and the EC2 that it measures:
-`python -m benchmarks.load IP PORT`. It prints `ready`, sends requests until its standard input ends, then prints the
-answers as JSON, one a line.
+`python -m local.load IP PORT`. It prints `ready`, then every answer when it arrives, as JSON, one a line. It sends
+requests until its standard input ends.
 """
 
 from __future__ import annotations
@@ -16,25 +16,50 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-from local.client import Answer
+from typing import IO, Self
 
 ROOT = Path(__file__).resolve().parent.parent
+# The network and the EC2 of the local AWS are threads of one process. At Python's 5 ms per turn, the computing of EC2
+# would show as latency of every connection.
+THREADS_TAKE_TURNS_SECONDS = 0.0005
 REQUESTS_A_SECOND = 200
 GIVEN_UP_SECONDS = 5.0
 REQUEST = "GET / HTTP/1.1\r\nHost: {ip}:{port}\r\nConnection: close\r\n\r\n"
 
 
-class Load:
-    """`with Load(ip, port) as load:` sends requests until the block ends; then `load.answers` has the answers.
+@dataclass(frozen=True)
+class Answer:
+    """One request: when it was due (`time.monotonic`), how long it took, who answered, and the error if it failed.
 
-    They are in the order of their intended times; `sent` of an answer is its request's intended time.
+    `who` is the server and, after a comma, what runs on it: "tao, release 2". None if no server answered.
+    """
+
+    sent: float
+    milliseconds: float
+    who: str | None
+    error: str | None
+
+    @property
+    def good(self) -> bool:
+        return self.error is None
+
+    @property
+    def arrived(self) -> float:
+        return self.sent + self.milliseconds / 1000
+
+
+class Load:
+    """`with Load(ip, port) as load:` sends requests until the block ends.
+
+    Within the block, `load.answers` has the answers so far, as they arrived; after it, all of them, in the order in
+    which their requests were due. Raises RuntimeError if the load cannot start or sends nothing.
     """
 
     def __init__(self, ip: str, port: int) -> None:
@@ -43,14 +68,17 @@ class Load:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load", *self._address],
+            [sys.executable, "-m", "local.load", *self._address],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a Ctrl-C is for this process, which then ends the load
         )
         if self._output.readline() != "ready\n":
             raise RuntimeError("the load did not start; its errors are above")
+        self._reader = threading.Thread(target=self._read_all, name="load", daemon=True)
+        self._reader.start()
         return self
 
     def __exit__(
@@ -59,20 +87,29 @@ class Load:
         with self._process as process:
             if process.stdin:
                 process.stdin.close()
-            self.answers = [Answer(**json.loads(line)) for line in self._output]
+            self._reader.join()
+        self.answers.sort(key=attrgetter("sent"))
+        if not self.answers and error is None:
+            raise RuntimeError("the load sent no request; its errors are above")
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def _read_all(self) -> None:
+        for line in self._output:
+            self.answers.append(Answer(**json.loads(line)))
+
     @property
-    def _output(self) -> subprocess.IO[str]:  # type: ignore[name-defined]
+    def _output(self) -> IO[str]:
+        if self._process.stdout is None:
+            raise ValueError("the load was not started")
         return self._process.stdout
 
 
-async def _send_all(ip: str, port: int) -> list[Answer]:
+async def _send_all(ip: str, port: int) -> None:
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    sent: list[asyncio.Task[Answer]] = []
+    sent: list[asyncio.Task[None]] = []
     print("ready", flush=True)
     began = time.monotonic()
     for number in count():
@@ -81,10 +118,10 @@ async def _send_all(ip: str, port: int) -> list[Answer]:
         if ended.done():
             break
         sent.append(asyncio.create_task(_send(ip, port, intended)))
-    return await asyncio.gather(*sent)
+    await asyncio.gather(*sent)
 
 
-async def _send(ip: str, port: int, intended: float) -> Answer:
+async def _send(ip: str, port: int, intended: float) -> None:
     who = None
     try:
         async with asyncio.timeout_at(intended + GIVEN_UP_SECONDS):
@@ -93,7 +130,8 @@ async def _send(ip: str, port: int, intended: float) -> Answer:
         error = f"no answer within {GIVEN_UP_SECONDS:.0f} s"
     except OSError as failure:
         error = os.strerror(failure.errno) if failure.errno else type(failure).__name__
-    return Answer(intended, (time.monotonic() - intended) * 1000, who, error)
+    answer = Answer(intended, (time.monotonic() - intended) * 1000, who, error)
+    print(json.dumps(asdict(answer)), flush=True)
 
 
 async def _exchange(ip: str, port: int) -> bytes:
@@ -119,8 +157,7 @@ def _read(answer: bytes) -> tuple[str | None, str | None]:
 
 def main() -> None:
     ip, port = sys.argv[1:]
-    for answer in asyncio.run(_send_all(ip, int(port))):
-        print(json.dumps(asdict(answer)))
+    asyncio.run(_send_all(ip, int(port)))
 
 
 if __name__ == "__main__":
