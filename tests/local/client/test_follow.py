@@ -60,7 +60,8 @@ def test_on_a_terminal_a_live_line_is_below_the_others(aws: LocalAws) -> None:
 
 
 def test_on_a_terminal_an_interruption_leaves_it_as_it_was(aws: LocalAws) -> None:
-    code, seen = on_a_terminal(aws, "start", "--server", "tao", interrupt_at="Preflight")
+    with aws.emulator.pause("Preflight", workflow="eip-cutover"):  # else it may end before the client is interrupted
+        code, seen = on_a_terminal(aws, "start", "--server", "tao", interrupt_at="Preflight")
     assert code == 130
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
     assert "cutover.py watch cutover-" in seen.replace("\r\n", " ").replace("\n", " ")
