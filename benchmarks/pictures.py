@@ -1,6 +1,6 @@
 """A picture of each case: the requests during the three methods, and the states of the workflow or the calls to EC2.
 
-Every picture is drawn for light and for dark. The README's has two methods of one case, and is legible on a phone.
+Every picture is drawn for light and for dark pages. The README's has two methods of one case, and is legible on a phone.
 """
 
 from __future__ import annotations

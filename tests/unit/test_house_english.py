@@ -25,7 +25,7 @@ BANNED = {
     r"told(?! apart)": "notified, reported, announced",
     r"felt": "affected, noticed",
     r"met": "received, encountered, affected",
-    r"dark(?! mode| theme)": "without an address",
+    r"(?<!-)(?<!: )dark(?! mode| theme| page|\.png)": "without an address",
     r"way back": "rollback",
     r"look(?:s|ed|ing)?(?! ?up| like| the same| for|-around)": "check, describe; a check, a description",
     r"nor (?:is|are|was|were|does|do|did|has|have|can|may|will)": "and ... not",
