@@ -1,5 +1,5 @@
-"""Puts an address on a server: RepairStaging, ReassociateProduction, ReassociateStaging move it, RestoreProduction and
-RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove that a move is permitted."""
+"""Puts an address on a server: RepairStaging, ReassociateProduction and ReassociateStaging move it, RestoreProduction
+and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True, kw_only=True)
 class AssociateEvent:
-    """Do `action` with an address and this private address of `server`."""
+    """`action` says what to do with an address and this private address of `server`."""
 
     execution: str
     action: str
@@ -30,7 +30,7 @@ class AssociateEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class RehearseAssociateEvent(AssociateEvent):
-    """`action` is "rehearse": may `address` be put there?"""
+    """`action` is "rehearse": check whether `address` may be put there."""
 
     address: AddressName
 
@@ -44,7 +44,7 @@ class RestoreAddressEvent(RehearseAssociateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveProductionEvent(AssociateEvent):
-    """`action` is "move production": move it there from the server `coming_from`."""
+    """`action` is "move production": move production there from the server `coming_from`."""
 
     coming_from: str
     first_try: bool
@@ -53,9 +53,9 @@ class MoveProductionEvent(AssociateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveStagingEvent(AssociateEvent):
-    """`action` is "move staging": move it there, while production is on the server `production_on`.
+    """`action` is "move staging": move staging there, while production is on the server `production_on`.
 
-    `coming_from` is the server that staging is on; without it, staging must be on no server.
+    `coming_from` is the server that staging is on. Without this key, staging must be on no server.
     """
 
     production_on: str
@@ -66,9 +66,9 @@ class MoveStagingEvent(AssociateEvent):
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Puts one address of a pair on a server, by the event's `action`.
+    """Puts one address of a pair on a server, as the event's `action` says.
 
-    Returns `{"address": {…as it stands now}, "changed": bool}`, of a rehearsal `{"changed": false}`. Raises
+    Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
     pair = deployed_pairs()[event["pair"]]

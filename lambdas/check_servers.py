@@ -1,4 +1,4 @@
-"""CheckServers: have EC2's status checks of the server that is to become live passed?"""
+"""CheckServers: have EC2's status checks of the server that should become live passed?"""
 
 import time
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class CheckServersEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Waits for status checks as long as the longest `deadlineSeconds` of the pair's checks.
+    """Waits for status checks for as long as the longest `deadlineSeconds` of the pair's checks.
 
     Returns `{"passed": true}`. Raises PreflightFailed, EC2Throttled and EC2Unavailable.
     """

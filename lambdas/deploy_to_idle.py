@@ -1,7 +1,7 @@
-"""The pipeline's Deploy action: puts a release onto the idle server. Its output variable `server` makes the cutover
-that follows ask for this server, also when its stage is tried again later. CodePipeline calls again, with the
-continuation token, for as long as the job goes on. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a
-pipeline"; API reference, PutJobSuccessResult."""
+"""The pipeline's Deploy action: puts a release onto the idle server. The cutover that follows asks for the server in
+its output variable `server`, also if the stage is tried again later. CodePipeline calls again, with the continuation
+token, until the job has ended. Source: CodePipeline User Guide, "Invoke an AWS Lambda function in a pipeline"; API
+reference, PutJobSuccessResult."""
 
 import json
 import time
@@ -19,9 +19,9 @@ from domain.deployed_pairs import deployed_pairs
 from domain.errors import CutoverError
 from domain.pair import Pair, Server
 
-# How long one call waits before it hands the job back, well within the function's timeout.
+# How long one call waits before it returns the job to CodePipeline, well within the function's timeout.
 PATIENCE_SECONDS, PAUSE_SECONDS = 40.0, 2.0
-# Until the agent must have fetched the command; 30 is the least. Source: API reference of SendCommand.
+# Within this time the agent must have fetched the command. The minimum is 30. Source: API reference of SendCommand.
 DELIVERY_SECONDS = 60
 MARGIN_SECONDS = 120
 LONGEST_OUTPUT, LONGEST_MESSAGE = 1500, 4000  # CodePipeline takes 5,000 characters
@@ -50,7 +50,7 @@ class Deployment:
 
 @logger.inject_lambda_context(correlation_id_path='"CodePipeline.job".id')
 def handler(event: Mapping[str, Any], _context: object) -> None:
-    """Does one call's share of the job, and tells CodePipeline how it stands."""
+    """Does the work of one call, and reports the state of the job to CodePipeline."""
     job = event["CodePipeline.job"]
     asked = json.loads(job["data"]["actionConfiguration"]["configuration"]["UserParameters"])
     work(job, asked, IdleServer(deployed_pairs()[asked["pair"]], ec2=ec2, ssm=ssm), codepipeline)
@@ -77,7 +77,7 @@ def work(job: Mapping[str, Any], asked: Mapping[str, Any], idle: "IdleServer", c
 
 
 class IdleServer:
-    """The idle server of a pair, and what is run on it. The clock is time's own but in tests."""
+    """The idle server of a pair, and the command that runs on it. Only tests pass a clock."""
 
     def __init__(
         self, pair: Pair, *, ec2: Any, ssm: Any, clock: Callable[[], float] = time.time, sleep: Sleep = time.sleep
@@ -99,37 +99,37 @@ class IdleServer:
             )
         except (ClientError, BotoCoreError) as error:
             raise NotDeployed(
-                f"Systems Manager did not take the command for {server.name} ({server.instance_id}): {error}. Is its "
-                "agent running, with an instance profile that allows AmazonSSMManagedInstanceCore?"
+                f"Systems Manager did not accept the command for {server.name} ({server.instance_id}): {error}. Check "
+                "that its agent runs there, and that the instance profile has the policy AmazonSSMManagedInstanceCore."
             ) from error
         until = self._clock() + DELIVERY_SECONDS + seconds + MARGIN_SECONDS
         return Deployment(sent["Command"]["CommandId"], server.name, server.instance_id, until)
 
     def finished(self, deployment: Deployment) -> bool:
-        """Whether the command has succeeded and the server is idle still; False while it runs. Raises NotDeployed."""
+        """Whether the command has succeeded and the server is still idle; False while it runs. Raises NotDeployed."""
         patience = self._clock() + PATIENCE_SECONDS
         while not self._succeeded(deployment):
             if self._clock() > deployment.until:
                 raise NotDeployed(
-                    f"Systems Manager did not say in time whether the command {deployment.command_id} on "
-                    f"{deployment.server} has ended. Look in Systems Manager, Run Command, before you try again."
+                    f"Systems Manager did not report in time whether the command {deployment.command_id} on "
+                    f"{deployment.server} has ended. Check it in Systems Manager, Run Command, before you try again."
                 )
             if self._clock() > patience:
                 return False
             self._sleep(PAUSE_SECONDS)
         if self._idle().name != deployment.server:
             raise NotDeployed(
-                f"The release was put onto {deployment.server}, which became live meanwhile. Look at both."
+                f"The release was deployed to {deployment.server}, which became live meanwhile. Check both servers."
             )
         return True
 
     def _succeeded(self, deployment: Deployment) -> bool:
-        """False while it runs, and where that cannot be learnt: a second command must not run beside this one."""
+        """False while it runs, and if its status is unknown: a second command must not run beside this command."""
         try:
             ids = {"CommandId": deployment.command_id, "InstanceId": deployment.instance_id}
             invocation = self._ssm.get_command_invocation(**ids)
-        except (ClientError, BotoCoreError) as error:  # InvocationDoesNotExist, too, just after it was sent
-            logger.info("Not learnt", reason=str(error))
+        except (ClientError, BotoCoreError) as error:  # just after it was sent, also InvocationDoesNotExist
+            logger.info("Status unknown", reason=str(error))
             return False
         if invocation["Status"] in GOING_ON:
             return False
@@ -143,7 +143,7 @@ class IdleServer:
         )
 
     def _idle(self) -> Server:
-        """The server that holds the staging address, while the other one holds production. Raises NotDeployed."""
+        """The server that holds the staging address, while the other server holds production. Raises NotDeployed."""
         try:
             production, staging = self._addresses.look()
         except CutoverError as error:
@@ -152,7 +152,7 @@ class IdleServer:
         if live is None or idle is None or live == idle:
             raise NotDeployed(
                 f"Cannot tell which server of pair {self._pair.name} is idle: production is {production.place}, "
-                f"staging is {staging.place}. Start the workflow with the serverName of the server that is to be "
-                f"live: that puts staging right. Then try again."
+                f"staging is {staging.place}. Start the workflow with the serverName of the server that should be "
+                f"live: this repairs staging. Then try again."
             )
         return idle

@@ -1,4 +1,4 @@
-"""DescribeAddresses: takes the complete picture of a pair, and plans from it."""
+"""DescribeAddresses: describes a pair completely, and plans from that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
-    """`request` is the input of the execution, whatever that is. `interrupted` is what the record of a dead execution
-    says. `keep_live`: put right what is not, without moving production."""
+    """`request` is the input of the execution, of any type. `interrupted` is the record of a dead execution. With
+    `keep_live`, the plan repairs the pair without moving production."""
 
     execution: str
     request: Any
@@ -45,7 +45,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
 
 
 def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
-    """A plan for which everything is fit that can be known without a change, or a refusal."""
+    """A plan that passed every check that is possible without a change, or a refusal."""
     request, interrupted = read_request(event.request, deployed_pairs()), event.interrupted
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
@@ -65,21 +65,21 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
 
 
 def refuse_alarms(names: Sequence[str]) -> None:
-    """Raises PreflightFailed when one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
-    # Only here: most pairs have no alarms, and need no client for them.
+    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
+    # Imported here, because most pairs have no alarms and need no client for them.
     from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 
     try:
-        look = alarms_in_alarm(cloudwatch_client(), names)
+        states = alarms_in_alarm(cloudwatch_client(), names)
     except AlarmsUnreadable as error:
         raise PreflightFailed(f"The pair's alarms cannot be read: {error}. {NOTHING_CHANGED}") from error
-    if look.missing:
+    if states.missing:
         raise PreflightFailed(
-            f"CloudWatch has no alarm named {named(look.missing)}. {NOTHING_CHANGED} Correct alarms in cdk.json and "
+            f"CloudWatch has no alarm named {named(states.missing)}. {NOTHING_CHANGED} Correct alarms in cdk.json and "
             f"deploy."
         )
-    if look.in_alarm:
+    if states.in_alarm:
         raise PreflightFailed(
-            f"{capitalized(look.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
-            f"{NOTHING_CHANGED} Fix what the alarm reports, or take it out of alarms in cdk.json and deploy."
+            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
+            f"{NOTHING_CHANGED} Fix what the alarm reports, or remove it from alarms in cdk.json and deploy."
         )

@@ -1,4 +1,4 @@
-"""DescribeRestored: after a rollback, looks whether the pair is sound as planned."""
+"""DescribeRestored: after a rollback, checks that the pair is sound as planned."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeRestoredEvent:
-    """`live` is the place that held production before, `idle` the one where staging belongs."""
+    """`live` is the place that held production before, `idle` the place where staging belongs."""
 
     execution: str
     pair: str
@@ -29,9 +29,9 @@ class DescribeRestoredEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Returns `{"production", "staging"}` as they stand, if production is on `live` and staging on `idle`.
+    """Returns `{"production", "staging"}` as they are, if production is on `live` and staging on `idle`.
 
-    Raises RollbackFailed, with the commands that finish it, if they are not; EC2Throttled and EC2Unavailable.
+    Otherwise raises RollbackFailed, with the commands that finish the rollback. Raises EC2Throttled, EC2Unavailable.
     """
     asked = read(DescribeRestoredEvent, event)
     pair = deployed_pairs()[asked.pair]

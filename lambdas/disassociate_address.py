@@ -1,4 +1,4 @@
-"""RehearseDisassociate and DisassociateStaging: take the staging address off the idle server."""
+"""RehearseDisassociate and DisassociateStaging: disassociate the staging address from the idle server."""
 
 import time
 from dataclasses import dataclass
@@ -40,9 +40,9 @@ class DisassociateStagingEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Disassociates the staging address, or with `rehearse` only proves that it is permitted.
+    """Disassociates the staging address, or with `rehearse` only proves that this is permitted.
 
-    Returns `{"address": {…as it stands now}, "changed": bool}`, of a rehearsal `{"changed": false}`. Raises
+    Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
     if "rehearse" in event:

@@ -36,9 +36,9 @@ logger = Logger()
 class HealthCheckEvent(CheckEvent):
     """What the states send.
 
-    For staging `live` is the server that holds production. For production `answered` is from the result for staging;
-    for `moving_seconds` a moved address may still lead elsewhere; the server is watched for `bake_seconds`, together
-    with `alarms`, names of CloudWatch alarms; with `standing`, both addresses are looked at once more at the end.
+    For staging, `live` is the server that holds production. For production, `answered` is from the result for staging.
+    For `moving_seconds`, a moved address may still lead to another server. For `bake_seconds`, the server and `alarms`,
+    names of CloudWatch alarms, are watched. With `standing`, both addresses are described once more at the end.
     """
 
     expected_release: str | None = None
@@ -50,7 +50,7 @@ class HealthCheckEvent(CheckEvent):
     standing: Standing | None = None
 
 
-# Only where they are needed: boto3 takes longer to import than everything else, and most checks ask nothing of AWS.
+# Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
 @cache
 def ec2() -> "Ec2":
     from aws.calls import ONCE, ec2_client  # noqa: PLC0415
@@ -62,13 +62,13 @@ def ec2() -> "Ec2":
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, then watches it for `bakeSeconds`.
 
-    Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`: `checks` and
-    `answered` in the order of the event's checks; `warnings` say what could not be checked. A check has `check` (its
-    URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
-    `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. What a server answered has
-    `identity`, `release` and `shared`, each the value of a header or null. With `standing` also what `last_look`
-    returns. Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, PreflightFailed, and with
-    `standing` MovedMeanwhile."""
+    Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`. `checks` and
+    `answered` are in the order of the event's checks; `warnings` say what could not be checked. A check has `check`
+    (its URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
+    `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. An item of `answered` has
+    `identity`, `release` and `shared`, each the value of a header or null. With `standing`, the result also has what
+    `last_look` returns. Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, PreflightFailed, and
+    with `standing` MovedMeanwhile."""
     asked = read(HealthCheckEvent, event)
     checks = checks_of(
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
@@ -95,13 +95,13 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
 
 
 def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> list[Polled]:
-    """How each check went on. Raises ProductionUnhealthy for a check and for an alarm."""
+    """The results of the bake, for each check. Raises ProductionUnhealthy for a check and for an alarm."""
     loops: list[Callable[[Stop], Any]] = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
-        look = partial(alarms_in_alarm, cloudwatch_client(watching=True), event.alarms)
-        loops.append(lambda stop: watch(look, event.bake_seconds, time.monotonic, stop.wait))
+        read_alarms = partial(alarms_in_alarm, cloudwatch_client(watching=True), event.alarms)
+        loops.append(lambda stop: watch(read_alarms, event.bake_seconds, time.monotonic, stop.wait))
     ended = together(loops, lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each.wrong))
     baked = [each for each in ended if isinstance(each, Polled)]
     alarmed = [each for each in ended if not isinstance(each, Polled) and each.wrong]
@@ -129,7 +129,7 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
 
 
 def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
-    """Far below the 256 KiB of a state's output, whatever the servers sent."""
+    """The result is far below the 256 KiB of a state's output, whatever the servers sent."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
         "address": event.address.name,
@@ -138,7 +138,7 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
         "checks": [_check_result(each) for each in polled],
         "answered": [asdict(each.answered) for each in polled],
         "warnings": [
-            f"{each.check.shared_header} of {each.check.server} was compared with nothing: {each.shared['reason']}."
+            f"{each.check.shared_header} of {each.check.server} was not compared: {each.shared['reason']}."
             for each in polled
             if each.shared and not each.shared["compared"]
         ],

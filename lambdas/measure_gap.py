@@ -27,7 +27,7 @@ dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeou
 class MeasureGapEvent(CheckEvent):
     """What the state MeasureGap sends.
 
-    `lock` is `{"pair", "execution"}`: the lock's item, and who must hold it; `new_server` is what staging answered.
+    `lock` is `{"pair", "execution"}`: the lock's key, and who must hold it. `new_server` is what staging answered.
     """
 
     lock: dict[str, str]
@@ -36,7 +36,7 @@ class MeasureGapEvent(CheckEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class RehearsalEvent:
-    """What the rule sends that warms the function when an execution begins."""
+    """What the rule sends to warm the function when an execution begins."""
 
     execution: str
     dry_run: bool
@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def measure(event: MeasureGapEvent, client: Any, table: str, *, seconds: float) -> Gap:
-    """By the first health check, for so many seconds, or until another execution has the lock or nobody does."""
+    """Measures with the first health check, for so many seconds, or until this execution no longer holds the lock."""
     check = checks_of(event)[0]
 
     def save(gap: Gap) -> bool:

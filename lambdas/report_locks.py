@@ -35,18 +35,18 @@ def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
 
 
 def held_locks(dynamodb: Any, table: str) -> list[Lock]:
-    """All locks as they are now: the read is consistent, so a released lock is not among them."""
+    """All locks as they are now. The read is consistent, so it shows no released lock."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     return [Lock.from_item(item) for page in pages for item in page["Items"]]
 
 
 def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
-    """The age of each lock by its pair, and without dimensions that of the oldest, 0 if there is none."""
+    """The age of each lock by its pair, and without dimensions the age of the oldest; 0 if there is no lock."""
     ages = {}
     for lock in locks:
         if lock.held_since:
             ages[lock.pair] = max(0.0, (now - lock.held_since).total_seconds())
-        else:  # the other locks count all the same
-            logger.error("A lock whose time cannot be read", extra={"lock": asdict(lock)})
+        else:  # the other locks are still reported
+            logger.error("The time of a lock cannot be read", extra={"lock": asdict(lock)})
     oldest = Metric("LockAge", MetricUnit.Seconds, (max(ages.values(), default=0.0),))
     return [oldest, *(Metric("LockAge", MetricUnit.Seconds, (age,), ({"pair": pair},)) for pair, age in ages.items())]

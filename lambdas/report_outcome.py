@@ -1,7 +1,7 @@
 """Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
 
-Whoever may put events can put one like it. So an event only says which execution to ask Step Functions about: its
-outcome, its times and its addresses come from the execution. The pair of a failed execution comes from the event.
+Anyone with permission to put events can forge such an event. So an event only names the execution: outcome, times and
+addresses come from Step Functions. Only the pair of a failed execution comes from the event.
 
 The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
 maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
@@ -30,10 +30,10 @@ OUTCOMES = {
     "StagingUnhealthy", "PreflightFailed", "AddressMoved", "RolledBack", "RollbackFailed", "RepairFailed",
 }  # fmt: skip
 ROLLBACKS = ("RolledBack", "RollbackFailed")
-# The event leaves just before the execution ends, and DescribeExecution is eventually consistent. When this is over,
+# The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
 # Lambda calls the function twice more, one and two minutes later.
-SECONDS_BETWEEN_LOOKS = (0.5, 1, 2, 4, 8)
-LONGEST_DELIVERY = timedelta(days=1)  # EventBridge gives an event up then; a later one is not an execution's own
+SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
+LONGEST_DELIVERY = timedelta(days=1)  # EventBridge then stops trying, so a later event is forged
 EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
 MILLISECOND = timedelta(milliseconds=1)
@@ -42,7 +42,7 @@ logger = Logger()
 
 
 class Refused(Exception):
-    """The event is not one that an execution of this stack put when it ended; the message says why."""
+    """No execution of this stack put this event when it ended; the message says why."""
 
 
 class NotConfirmed(Exception):
@@ -58,15 +58,15 @@ def states_client() -> Any:
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
 
-    The environment variable WORKFLOWS has the ARNs of the two workflows, that of the repair at the end.
+    The environment variable WORKFLOWS has the ARNs of the two workflows, the repair last.
     """
     return report(event, states_client())
 
 
 def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """What the handler does. A refused event is logged and done with: another try would find it as it is.
+    """What the handler does. A refused event is only logged, because another try would refuse it too.
 
-    NotConfirmed and the other errors of Step Functions are raised, and Lambda tries again.
+    NotConfirmed and the other errors of Step Functions are raised, so that Lambda tries again.
     """
     try:
         metrics = metrics_of(event, states, sleep)
@@ -80,13 +80,13 @@ def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> 
 def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metric]:
     """The metrics of one execution, from EventBridge's envelope. Raises Refused and NotConfirmed.
 
-    What only a pair has is left out where the pair is unknown. The metrics are of the time of the event's arrival,
-    since an alarm does not look back at what arrives late; but who is live is reported as of the end of the execution,
-    since events come in no order.
+    If the pair is unknown, the metrics of a pair are left out. The time of the metrics is the arrival of the event,
+    because an alarm does not evaluate data that arrives late. Only `Live` has the time at which the execution ended,
+    because events come in no order.
     """
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
-        raise Refused("detail is no object")
+        raise Refused("detail is not an object")
     outcome, name = _one_of(OUTCOMES, detail, "outcome"), None
     if detail.get("pair") is not None:
         name = _one_of(deployed_pairs(), detail, "pair")
@@ -126,8 +126,8 @@ def _one_of(allowed: Any, detail: Mapping[str, Any], key: str) -> str:
 
 
 def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, bool]:
-    """The ARN of the execution, if it is one of this stack's workflows, as is the account that put the event; and
-    whether it is a repair."""
+    """The ARN of the execution, and whether it is a repair. Raises Refused if the execution, or the account that put
+    the event, is not this stack's."""
     arn = detail.get("execution")
     *_, repair = workflows = os.environ["WORKFLOWS"].split()
     for workflow in workflows:
@@ -141,8 +141,8 @@ def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[
 
 
 def _ended(states: Any, arn: str, sleep: Sleep) -> dict[str, Any]:
-    """The execution once it has ended, as DescribeExecution says. Raises Refused and NotConfirmed."""
-    for seconds in (*SECONDS_BETWEEN_LOOKS, None):
+    """The execution, from DescribeExecution, once it has ended. Raises Refused and NotConfirmed."""
+    for seconds in (*SECONDS_BETWEEN_CHECKS, None):
         status = "ExecutionDoesNotExist"
         try:
             execution: dict[str, Any] = states.describe_execution(executionArn=arn)
@@ -150,16 +150,16 @@ def _ended(states: Any, arn: str, sleep: Sleep) -> dict[str, Any]:
             if status != "RUNNING":
                 return execution
         except states.exceptions.ExecutionDoesNotExist:
-            pass  # of one that has just begun
+            pass  # the execution has just begun
         except states.exceptions.InvalidArn as error:
             raise Refused(f"execution is {arn!r:.300}") from error
         if seconds:
             sleep(seconds)
-    raise NotConfirmed(f"DescribeExecution says {status} of {arn}, which put the event of its end")
+    raise NotConfirmed(f"DescribeExecution returns {status} for {arn}, whose event says that it has ended")
 
 
 def _pair_asked_for(execution: Mapping[str, Any]) -> Any:
-    """What the execution's input has as its pair, whatever that is; None without one."""
+    """The value of `pair` in the execution's input, of any type; None if there is none."""
     try:
         request = json.loads(execution["input"])
     except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
@@ -168,7 +168,7 @@ def _pair_asked_for(execution: Mapping[str, Any]) -> Any:
 
 
 def _servers(output: Mapping[str, Any]) -> dict[str, bool]:
-    """Whether each server is live, by name. Nothing where the output does not say who is live."""
+    """Whether each server is live, by name; empty if the output does not say who is live."""
     if "production" not in output:
         return {}
     live, previous = output["production"]["server"], output.get("previous", {})

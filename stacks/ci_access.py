@@ -1,4 +1,4 @@
-"""The role that CI assumes by OpenID Connect, without stored keys: it may start this workflow, follow it and look."""
+"""The role that CI assumes by OpenID Connect, without stored keys: it may start this workflow and follow it."""
 
 from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -9,17 +9,17 @@ from stacks.configuration.ci_access import GitHub, Issuer
 from stacks.configuration.names import Names
 from stacks.workflow.state_machine import executions_of
 
-EXECUTIONS = "The executions of this one state machine: who starts them names them."
+EXECUTIONS = "The executions of this one state machine, under any name."
 ANY_ADDRESS = "ec2:DescribeAddresses accepts no other resource (Service Authorization Reference, Amazon EC2)."
-ANY_ID = "CloudFormation makes up the last part of a stack's ARN; the name before it is exact."
-ANY_PAIR = "The pairs that this stack publishes under a path of its own; ids and names, nothing secret."
+ANY_ID = "CloudFormation generates the last part of a stack's ARN; the name before it is exact."
+ANY_PAIR = "The pairs that this stack publishes under a path of its own: ids and names, nothing secret."
 
 
 class CiAccess(Construct):
     """A role for the jobs of `issuer`. Its ARN is the stack's output `CiRoleArn`.
 
-    It may call what `cutover.py start`, `watch` and `status` call, and the AWS CLI in `examples/aws-cli`: no execution
-    can be stopped with it, no lock deleted, no address moved but through the workflow.
+    It may call what `cutover.py start`, `watch` and `status` call, and the AWS CLI in `examples/aws-cli`. It cannot
+    stop an execution or delete a lock, and it can move an address only through the workflow.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class CiAccess(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
-        name = issuer.url.removeprefix("https://")  # so IAM names the provider, and the keys of its conditions
+        name = issuer.url.removeprefix("https://")  # IAM's name of the provider, and of the keys of its conditions
         claims = {"aud": issuer.audience, "sub": issuer.subject}
         if isinstance(issuer, GitHub):
             claims |= issuer.claims
@@ -35,8 +35,8 @@ class CiAccess(Construct):
             self,
             "Role",
             description=f"CI starts and follows executions of {names.cutover}.",
-            # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals knows no
-            # wildcards. Without the subject, any job of anybody could assume the role.
+            # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals has no
+            # wildcards. Without the subject, anyone's job could assume the role.
             assumed_by=iam.WebIdentityPrincipal(
                 self._provider(issuer, name),
                 {"StringEquals": {f"{name}:{claim}": value for claim, value in claims.items()}},
@@ -48,7 +48,7 @@ class CiAccess(Construct):
         path = stack.format_arn(service="ssm", resource="parameter", resource_name=names.pairs_path.removeprefix("/"))
         for actions, resources in (
             (["states:StartExecution", "states:ListExecutions"], [machine_arn]),
-            # A lock may be held by an execution of the repair, too.
+            # An execution of the repair may hold a lock, too.
             (["states:DescribeExecution"], either),
             (["states:GetExecutionHistory"], [executions]),
             (["cloudformation:DescribeStacks"], [described]),
@@ -63,7 +63,7 @@ class CiAccess(Construct):
         CfnOutput(stack, "CiRoleArn", value=self.role.role_arn)
 
     def _provider(self, issuer: Issuer, name: str) -> str:
-        """The ARN of the provider. One that is made here stays when the stack goes: others may have come to use it."""
+        """The ARN of the provider. If it is created here, it stays when the stack is deleted: others may use it."""
         if issuer.provider == "existing":
             return Stack.of(self).format_arn(service="iam", region="", resource=f"oidc-provider/{name}")
         return iam.OidcProviderNative(

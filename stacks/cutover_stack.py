@@ -1,4 +1,4 @@
-"""The stack: one workflow for every configured pair, its functions, its lock table, its topic, and how it is seen."""
+"""The stack: one workflow for all configured pairs, its functions, its lock table, its topic and its monitoring."""
 
 import json
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ from stacks.workflow.state_machine import acknowledge_state_machine
 class CutoverStack(Stack):
     """Everything that a cutover needs in one account and Region, under names that derive from `name`.
 
-    `emails` get a mail of every alarm, and of every outcome but those that concern only who started the execution. With
-    `ci_access`, there is a role for CI.
+    `emails` get a mail for every alarm, and for every outcome except those that concern only the person who started the
+    execution. With `ci_access`, there is a role for CI.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class CutoverStack(Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            # The key alias/aws/dynamodb: who may use the table needs no permission for it; CloudTrail shows its use.
+            # The key alias/aws/dynamodb: users of the table need no permission for it, and CloudTrail shows its use.
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
@@ -95,6 +95,6 @@ class CutoverStack(Stack):
 
         if placeholders := placeholder_ids(pairs):
             Annotations.of(self).add_error(  # the CDK CLI then deploys nothing
-                f"cdk.json still holds the placeholder ids it was shipped with, at {', '.join(placeholders)}. "
+                f"cdk.json still has the placeholder ids it was shipped with, at {', '.join(placeholders)}. "
                 "Put your own ids there: ./cutover.py init prints them.",
             )

@@ -1,1 +1,1 @@
-"""Who talks to AWS: the one door to EC2's addresses and instances, to CloudWatch's alarms and metrics."""
+"""Everything that calls AWS: EC2 for addresses and instances, CloudWatch for alarms and metrics."""

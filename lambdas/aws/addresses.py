@@ -1,6 +1,6 @@
-"""The one door to EC2's addresses. Every change looks first: a remap may be charged and a repeated call may fail, so an
-address that stands where it should is left alone; and it counts as made only when `DescribeAddresses` shows it. Source:
-EC2 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
+"""The only module that changes EC2's addresses. It describes them first, and makes no call if an address is in place: a
+remap may be charged, and a repeated call may fail. A change counts only when `DescribeAddresses` shows it. Source: EC2
+API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
 import time
 from collections.abc import Callable
@@ -19,15 +19,15 @@ ALREADY_ASSOCIATED = "Resource.AlreadyAssociated"
 class Addresses:
     """The two addresses of one pair, as EC2 shows them.
 
-    Every method raises EC2Refused when EC2 refuses for good; EC2Throttled and EC2Unavailable when the same call may be
-    tried again. A change returns the address as it stands then, and whether it was changed.
+    Every method raises EC2Refused if EC2 refuses and trying again would not help, and EC2Throttled or EC2Unavailable if
+    the same call may be tried again. A change returns the address as it is then, and whether it was changed.
     """
 
     def __init__(self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep) -> None:
         self._pair, self._ec2, self._sleep = pair, ec2, sleep
 
     def look(self) -> tuple[Address, Address]:
-        """Production and staging as they stand now, in one DescribeAddresses call."""
+        """Describes production and staging as they are now, in one DescribeAddresses call."""
         ids = [self._pair.production, self._pair.staging]
         with translated(f"DescribeAddresses of {' and '.join(ids)}"):
             addresses = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
@@ -37,8 +37,8 @@ class Addresses:
     def move_production(self, place: Place, *, coming_from: Server, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there.
 
-        If production is on neither server, raises AddressMoved on the first try, and MovedMeanwhile on a later one,
-        since an earlier try may have moved production.
+        If production is on neither server, raises AddressMoved on the first try. On a later try it raises
+        MovedMeanwhile, since an earlier try may have moved production.
         """
         production, _ = self.look()
         if production.stands_at(place):
@@ -51,8 +51,8 @@ class Addresses:
     ) -> tuple[Address, bool]:
         """As `move_production`, for staging, while production is on `production_on`.
 
-        Without `coming_from`, staging must be on no server: EC2 itself refuses the call if it is elsewhere, whatever a
-        look shows. Staging is never put where production stands, since EC2 would displace production.
+        Without `coming_from`, staging must be on no server: EC2 itself refuses the call if staging is elsewhere, even
+        if DescribeAddresses does not show it. Staging is never put where production is: EC2 would displace production.
         """
         production, staging = self.look()
         moved = _moved(first_try=first_try)
@@ -77,10 +77,10 @@ class Addresses:
         return staging, True
 
     def restore(self, name: AddressName, place: Place) -> tuple[Address, bool]:
-        """Puts an address back, wherever on the pair it is now; staging from anywhere.
+        """Puts an address back: production from anywhere on the pair, staging from anywhere.
 
-        EC2 is called even if the address seems to stand there: a look may show what was before the last change. What
-        someone else did with production is not undone: if it is outside the pair, raises MovedMeanwhile.
+        EC2 is called even if the address seems to be there, since DescribeAddresses may show the state before the last
+        change. If someone else moved production out of the pair, it stays there, and MovedMeanwhile is raised.
         """
         production, staging = self.look()
         if name == "staging":
@@ -96,9 +96,9 @@ class Addresses:
     def _put_staging(
         self, staging: Address, place: Place, production: Address, *, reassociate: bool = True
     ) -> tuple[Address, Address]:
-        """As `_associate`. EC2 displaces production if someone moves it to this place between our look and our call,
-        and has no condition against that. Then production goes back at once to where it was found, unless it is
-        somewhere again, and MovedMeanwhile says so."""
+        """As `_associate`. If someone moves production to this place between our two calls, EC2 displaces production;
+        no condition of the API prevents it. Production then goes back at once to where it was, unless it is associated
+        again, and MovedMeanwhile says so."""
         staging, now = self._associate(staging, place, reassociate=reassociate)
         if now.is_associated or production.server is None:
             return staging, now
@@ -116,28 +116,28 @@ class Addresses:
                 break
         production, _ = self.look()
         raise MovedMeanwhile(
-            f"Someone else moved {production} to {place} in the moment in which {staging} was put there, which took "
-            f"production off it. It was to go back at once, and is {production.place} now. Find out who moved it."
+            f"Someone else moved {production} to {place} just before {staging} was put there, so EC2 disassociated "
+            f"production. The step tried to restore it at once: it is {production.place} now. Find out who moved it."
         )
 
     def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
-        """The call, and looks until the address stands there: the address then, and production."""
+        """Calls EC2, then describes until the address is there. Returns the address as it is then, and production."""
         try:
             with translated(f"AssociateAddress of {address} with {place}"):
                 self._ec2.associate_address(
                     AllocationId=address.allocation_id, AllowReassociation=reassociate, **_target(place)
                 )
         except EC2Refused as error:
-            # A call whose answer was lost, and which botocore made again, meets its own effect.
+            # If an answer was lost and botocore repeated the call, EC2 refuses it because the first call succeeded.
             if error.code != ALREADY_ASSOCIATED or not _named(address.name, *self.look()).stands_at(place):
                 raise
-        accepted = f"EC2 accepted to associate {address} with {place}"
+        accepted = f"EC2 accepted the association of {address} with {place}"
         return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
     def disassociate_staging(self, *, live: Place, idle: Place, first_try: bool) -> tuple[Address, bool]:
-        """Takes staging off the idle server, or finds it off; both addresses must still stand as planned. Raises
-        AddressMoved on the first try only: an earlier try of this very step may have disassociated staging, so then
-        staging that is elsewhere is MovedMeanwhile. Production has no such method: it is never without a server."""
+        """Disassociates staging from the idle server, or finds it disassociated. On the first try, AddressMoved means
+        that an address is not as planned. On a later try, MovedMeanwhile means that staging is on another server: an
+        earlier try may have disassociated it. Production has no such method: it is never without a server."""
         production, staging = self.look()
         if first_try:
             for address, place in ((staging, idle), (production, live)):
@@ -151,14 +151,14 @@ class Addresses:
             with translated(f"DisassociateAddress of {staging}, which is {staging.place}"):
                 self._ec2.disassociate_address(AssociationId=staging.association_id)
         except EC2Refused:
-            # Of an association that is gone, EC2 says InvalidAssociationID.NotFound, or that it is not permitted.
+            # If the association no longer exists, EC2 answers InvalidAssociationID.NotFound, or "not permitted".
             if self.look()[1].is_associated:
                 raise
-        accepted = f"EC2 accepted to disassociate {staging}"
+        accepted = f"EC2 accepted the disassociation of {staging}"
         return self._wait_until("staging", lambda now: not now.is_associated, accepted)[0], True
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
-        """Looks, again and again for some 10 s, until production and staging stand as they should: the last look."""
+        """Describes both for some 10 s until they are as they should be; returns them, and whether they are so."""
         production, staging = self.look()
         for pause in PAUSES:
             if as_it_should(production, staging):
@@ -170,7 +170,7 @@ class Addresses:
     def _wait_until(
         self, name: AddressName, stands: Callable[[Address], bool], accepted: str
     ) -> tuple[Address, Address]:
-        """The address, once a look shows it as it should stand, and production."""
+        """The address, as soon as it is described as it should be, and production."""
         production, staging, seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))
         if not seen:
             raise EC2Unavailable(
@@ -179,9 +179,9 @@ class Addresses:
         return _named(name, production, staging), production
 
     def rehearse_associate(self, name: AddressName, place: Place) -> None:
-        """Proves, without changing anything, that an address may be put on a server; else PreflightFailed.
+        """Proves, without changing anything, that an address may be put on a server. Raises PreflightFailed.
 
-        One call and no more: a rehearsal takes as much of EC2's limit as a move, so one that passed is not made again.
+        It is one call: a rehearsal counts towards EC2's request limit like a move, so a success is not repeated.
         """
         allocation_id = self._pair.production if name == "production" else self._pair.staging
         with rehearsed(f"AssociateAddress of {allocation_id} with {place}"):
@@ -190,7 +190,7 @@ class Addresses:
             )
 
     def rehearse_disassociate(self, association_id: str) -> None:
-        """Proves, without changing anything, that this association of staging may be ended; else PreflightFailed."""
+        """Proves, without changing anything, that this association of staging may be ended. Raises PreflightFailed."""
         with rehearsed(f"DisassociateAddress of {self._pair.staging} ({association_id})"):
             self._ec2.disassociate_address(AssociationId=association_id, DryRun=True)
 
@@ -200,7 +200,7 @@ def _named(name: AddressName, production: Address, staging: Address) -> Address:
 
 
 def _target(place: Place) -> dict[str, Any]:
-    """EC2 takes the instance, if it has one network interface, or the interface; and one of its private addresses."""
+    """EC2 takes the instance, if it has one network interface, or the interface, with one of its private addresses."""
     interface_id = place.server.network_interface_id
     target = {"NetworkInterfaceId": interface_id} if interface_id else {"InstanceId": place.server.instance_id}
     return target | ({"PrivateIpAddress": place.private_ip} if place.private_ip else {})
@@ -217,13 +217,13 @@ def _expect(address: Address, server: Server, error: type[AddressMoved] | type[M
 
 def _elsewhere(address: Address, planned: str) -> str:
     return (
-        f"{capitalized(address)} is {address.place}; the plan was made with it on {planned}. Someone else moved it "
-        f"since. Find out who, then start again: the next execution plans from what it finds."
+        f"{capitalized(address)} is {address.place}; the plan expects it on {planned}. Someone else moved it. Find "
+        f"out who, then start again: the next execution makes a new plan."
     )
 
 
 def _refuse_to_displace(production: Address, staging: Address, place: Place) -> None:
     if production.stands_at(place):
-        raise EC2Unavailable(  # not refused: a look may show what was before production moved away
+        raise EC2Unavailable(  # not refused: DescribeAddresses may show the state before production moved away
             f"{capitalized(production)} is on {place.server.name}; associating {staging} there would displace it."
         )

@@ -1,4 +1,4 @@
-"""The one door to CloudWatch: which alarms are in ALARM, once or watched for a while."""
+"""The only module that reads CloudWatch alarms: which of them are in ALARM, once or for a while."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,31 +16,33 @@ if TYPE_CHECKING:
 
 NAMES_PER_CALL = 100
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
-READS_APART_SECONDS, LAST_LOOKS_APART_SECONDS = 5.0, 2.0
-LAST_LOOKS = 3
+READS_APART_SECONDS, LAST_READS_APART_SECONDS = 5.0, 2.0
+LAST_READS = 3
 
 logger = Logger(child=True)
 
 
 class AlarmsUnreadable(Exception):
-    """CloudWatch did not say how the alarms stand; the message says why."""
+    """The states of the alarms could not be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """An alarm in the state ALARM: its name, CloudWatch's reason, and since when, as ISO 8601; all printable ASCII."""
+    """An alarm in the state ALARM: its name, CloudWatch's reason, and since when (ISO 8601). All is printable ASCII."""
 
     name: str
     reason: str
     since: str
 
     def __str__(self) -> str:
-        return f'the alarm "{printable(self.name, NAME_CHARACTERS)}" is in ALARM since {self.since}: {self.reason}'
+        return (
+            f'the alarm "{printable(self.name, NAME_CHARACTERS)}" has been in ALARM since {self.since}: {self.reason}'
+        )
 
 
 @dataclass(frozen=True)
-class Look:
-    """Which of the alarms are in ALARM, and which names are no alarm's."""
+class AlarmStates:
+    """Which of the alarms are in ALARM, and for which names there is no alarm."""
 
     in_alarm: tuple[Alarm, ...] = ()
     missing: tuple[str, ...] = ()
@@ -48,19 +50,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Watched:
-    """How a watch ended: `wrong` says what is wrong with the alarms, None if nothing is; after so many seconds."""
+    """How a watch ended, and after how many seconds. `wrong` says what is wrong with the alarms; None if nothing is."""
 
     wrong: str | None
     seconds: float
 
 
 def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
-    """A client as EC2's; `watching`, `ONCE`: three such looks after the bake fit into what the function has left."""
+    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds."""
     return boto3.client("cloudwatch", config=ONCE if watching else CONFIG)
 
 
-def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
-    """How the metric and composite alarms of these names stand now. Raises AlarmsUnreadable.
+def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmStates:
+    """The current states of the metric and composite alarms with these names. Raises AlarmsUnreadable.
 
     CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     alarms: dict[str, Any] = {}
@@ -75,32 +77,31 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> Look:
                     alarms[alarm["AlarmName"]] = alarm
     except (ClientError, BotoCoreError) as failure:
         raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
-    return Look(
+    return AlarmStates(
         in_alarm=tuple(_alarm(alarms[name]) for name in names if alarms.get(name, {}).get("StateValue") == "ALARM"),
         missing=tuple(name for name in names if name not in alarms),
     )
 
 
 def watch(
-    look: Callable[[], Look], seconds: float, clock: Callable[[], float], wait: Callable[[float], bool]
+    read: Callable[[], AlarmStates], seconds: float, clock: Callable[[], float], wait: Callable[[float], bool]
 ) -> Watched:
-    """Looks at once, every 5 s, and at the end; what cannot be read is looked at again, at the end three times in all.
-
-    `wait` returns true when the watch is to stop, as the wait of a `threading.Event` does.
+    """Reads the alarms at once, every 5 s, and at the end. If they cannot be read, it tries again, at the end three
+    times in all. `wait` returns true if the watch should stop, as the wait of a `threading.Event` does.
     """
     begin = clock()
-    last_looks = 0
+    last_reads = 0
     while True:
         began = clock() - begin
         last = began >= seconds
-        last_looks += last
-        wrong, unreadable = _wrong(look)
-        if wrong or (unreadable and last_looks == LAST_LOOKS):
+        last_reads += last
+        wrong, unreadable = _wrong(read)
+        if wrong or (unreadable and last_reads == LAST_READS):
             return Watched(wrong or unreadable, clock() - begin)
         if unreadable:
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
-        next_look = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
-        if (last and not unreadable) or wait(LAST_LOOKS_APART_SECONDS if last else max(next_look, 0)):
+        next_read = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
+        if (last and not unreadable) or wait(LAST_READS_APART_SECONDS if last else max(next_read, 0)):
             return Watched(None, clock() - begin)
 
 
@@ -110,17 +111,17 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} (and {len(names) - SHOWN_ALARMS} more)" if len(names) > SHOWN_ALARMS else shown
 
 
-def _wrong(look: Callable[[], Look]) -> tuple[str | None, str | None]:
-    """What is wrong with the alarms, and why they cannot be read."""
+def _wrong(read: Callable[[], AlarmStates]) -> tuple[str | None, str | None]:
+    """What is wrong with the alarms, and why they cannot be read; None for each that does not apply."""
     try:
-        seen = look()
+        states = read()
     except AlarmsUnreadable as failure:
         return None, f"its alarms cannot be read: {failure}"
-    if seen.in_alarm:
-        others = len(seen.in_alarm) - 1
-        return f"{seen.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
-    if seen.missing:
-        return None, f"its alarms cannot be read: no metric or composite alarm is named {named(seen.missing)}"
+    if states.in_alarm:
+        others = len(states.in_alarm) - 1
+        return f"{states.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
+    if states.missing:
+        return None, f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
     return None, None
 
 

@@ -18,13 +18,13 @@ Ec2: TypeAlias = "EC2Client"
 Sleep = Callable[[float], None]
 # The slowest call ends within some 25 s, well within the functions' 30 s: 3 attempts of at most 2 + 5 s.
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-# One attempt within 5 s, for what looks again by itself and must not take long.
+# One attempt within 5 s, for callers that repeat the call themselves and must not take long.
 ONCE = CONFIG.merge(Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1}))
-# EC2 API Reference, "Error codes": these pass by themselves.
+# EC2 API Reference, "Error codes": these errors are temporary.
 OF_A_PENDING_INSTANCE = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound"}
 OF_A_FAILURE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}
 TRANSIENT_CODES = OF_A_PENDING_INSTANCE | OF_A_FAILURE
-# EC2's own, and AWS's others, as botocore knows them.
+# EC2's own codes, and those of other services that botocore knows.
 THROTTLED_CODES = {"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 
 
@@ -52,7 +52,7 @@ def translated(call: str) -> Iterator[None]:
 
 @contextmanager
 def refused_as_preflight() -> Iterator[None]:
-    """Before anything was changed, what EC2 refuses is a failed preflight."""
+    """If EC2 refuses a call before anything was changed, the preflight has failed."""
     try:
         yield
     except EC2Refused as error:
@@ -61,7 +61,7 @@ def refused_as_preflight() -> Iterator[None]:
 
 @contextmanager
 def rehearsed(call: str) -> Iterator[None]:
-    """A call with DryRun=True is permitted when EC2 answers with the error DryRunOperation; else PreflightFailed."""
+    """A call with DryRun=True is permitted if EC2 answers with the error DryRunOperation. Raises PreflightFailed."""
     with refused_as_preflight():
         try:
             with translated(call):

@@ -1,4 +1,4 @@
-"""The look at both addresses after a check, which may have taken minutes: does what is told still hold?"""
+"""Describes both addresses after a check: the check may have taken minutes, and an address may have moved meanwhile."""
 
 from aws.addresses import Addresses
 from aws.calls import Ec2, Sleep
@@ -7,15 +7,15 @@ from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhi
 from domain.pair import Address, Json, Server
 from domain.plan import Standing
 
-# A look may show what was before, for some 10 s; four looks of at most 5 s fit into what the function has left then.
+# For some 10 s, EC2 may show the state before a change. Four calls of at most 5 s fit into the function's last seconds.
 PAUSES = (1, 3, 6, 0)
 
 
 def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep) -> Json:
-    """`{"production", "staging", "moved"}`: the addresses as they stand now, and what someone else moved, in words.
+    """Returns `{"production", "staging", "moved"}`: the addresses as they are now, and what someone moved, in words.
 
-    An address on its server counts, whatever its private address. Raises MovedMeanwhile if production is elsewhere. A
-    look that EC2 refuses is in `moved`, alone: the server is well, and nothing is gained by checking it once more.
+    An address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
+    elsewhere. If EC2 does not answer, the result has only `moved`, which says so: the server itself is healthy.
     """
     pair = deployed_pairs()[standing.pair]
     servers = [pair.place(place.name).server for place in (standing.production, standing.staging)]
@@ -30,7 +30,7 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep) -> Json:
                 break
         sleep(pause)
     if seen is None:
-        return {"moved": [f"Where both addresses stand after the check could not be seen. {problem}"]}
+        return {"moved": [f"The addresses could not be described after the check. {problem}"]}
     production, staging = map(_moved, seen, servers)
     if production or (staging and standing.strict):
         raise MovedMeanwhile(" ".join(filter(None, (production, staging))))
@@ -40,4 +40,4 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep) -> Json:
 def _moved(address: Address, server: Server) -> str | None:
     if address.server == server.name:
         return None
-    return f"EC2 shows {address} {address.place}, after it was seen on {server}. Someone else moved it since."
+    return f"EC2 shows {address} {address.place}; before the check it was on {server}. Someone else moved it."

@@ -1,4 +1,4 @@
-"""Metrics as lines of the log, from which CloudWatch reads them: reporting takes no call and no further permission.
+"""Metrics as lines of the log, from which CloudWatch reads them. Reporting needs no call and no further permission.
 
 Source: CloudWatch User Guide, "Specification: Embedded metric format".
 """
@@ -17,7 +17,7 @@ VALUES_PER_LINE = 99
 class Metric:
     """Values of a metric, which CloudWatch keeps under each of these sets of dimensions; only the first may be `{}`.
 
-    `at` is when it was so, None for now.
+    `at` is the time of the values; None for now.
     """
 
     name: str
@@ -28,11 +28,11 @@ class Metric:
 
 
 def emit(metrics: Iterable[Metric]) -> None:
-    """Prints each metric; one without values is none. The environment variable POWERTOOLS_METRICS_NAMESPACE is read."""
+    """Prints each metric that has values. The environment variable POWERTOOLS_METRICS_NAMESPACE has the namespace."""
     for metric in metrics:
         first, *more = metric.dimensions
         for start in range(0, len(metric.values), VALUES_PER_LINE):
-            # Nothing is shared with other threads, and an empty service is no dimension.
+            # It shares nothing with other threads. With an empty service, the metric has no dimension for it.
             line = EphemeralMetrics(service="")
             for name, of_what in first.items():
                 line.add_dimension(name, of_what)

@@ -1,4 +1,4 @@
-"""The two servers of a pair, as EC2 shows them. Nothing is changed here, and nothing judged but status checks."""
+"""The two servers of a pair, as EC2 shows them. This module changes nothing, and judges only status checks."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,16 +10,16 @@ from domain.pair import Pair, Server
 from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
 
 DUAL_STACK = "public-dual-stack-dns-name"
-# EC2 User Guide, "View status checks for Amazon EC2 instances": what is checked, and what it is called.
+# EC2 User Guide, "View status checks for Amazon EC2 instances": the checks and their names.
 STATUS_CHECKS = {
     "SystemStatus": "system status",
     "InstanceStatus": "instance status",
     "AttachedEbsStatus": "attached EBS status",
 }
 NOT_KNOWN_YET = ("initializing", "insufficient-data")
-# The others are waited for. This one may stay without data, and says nothing about whether the server runs.
+# The workflow waits for the other checks. This check may stay without data, and does not say whether the server runs.
 ONLY_IF_IMPAIRED = "attached EBS status"
-SECONDS_BETWEEN_LOOKS = 5.0
+SECONDS_BETWEEN_CHECKS = 5.0
 # EC2 API Reference, "Common client error codes".
 NOT_PERMITTED = ("AccessDenied", "AccessDeniedException", "AuthFailure", "OptInRequired", "UnauthorizedOperation")
 
@@ -33,9 +33,9 @@ class Servers:
         self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
     def picture(self, *, with_border_groups: bool) -> Picture:
-        """Both instances, their network interfaces, and whom the addresses are offered to.
+        """Both instances, their network interfaces, and the accounts to which the addresses are offered.
 
-        The border groups of the interfaces' zones take a further call.
+        The border groups of the interfaces' zones take another call.
         """
         ids = [server.instance_id for server in self._pair.servers]
         with translated(f"DescribeInstances of {' and '.join(ids)}"):
@@ -64,8 +64,8 @@ class Servers:
     def _offered_to(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """The account that an address is offered to, by allocation id (VPC User Guide, Transfer Elastic IP addresses).
 
-        If it was never offered, EC2 shows nothing or answers with an error: AWS does not document which. So an error
-        that is not about a permission is no reason to refuse, but a warning."""
+        If the address was never offered, EC2 shows nothing or answers with an error: AWS does not document which. So an
+        error that is not about a permission is only a warning."""
         ids = [self._pair.production, self._pair.staging]
         try:
             with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
@@ -74,15 +74,15 @@ class Servers:
             if error.code in NOT_PERMITTED:
                 raise
             unknown = () if error.code.startswith(("InvalidAddressTransfer", "InvalidTransfer")) else (str(error),)
-            return {}, tuple(f"Whether an address is offered to another account is not known: {why}" for why in unknown)
+            return {}, tuple(f"Cannot tell whether an address is offered to another account: {why}" for why in unknown)
         pending = (each for each in transfers if each["AddressTransferStatus"] == "pending")
         return {each["AllocationId"]: each.get("TransferAccountId", "unknown") for each in pending}, ()
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
-        """Waits until EC2's status checks of a server have passed; that of attached volumes may stay unknown.
+        """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
 
-        Raises EC2Refused when one is impaired, or when they did not complete `within_seconds`; EC2Throttled at the
-        first look only: a later look that is throttled is made again with the next.
+        Raises EC2Refused if a check is impaired, or if the checks did not complete `within_seconds`. Raises
+        EC2Throttled for the first call only: a later call that is throttled is tried again after the usual pause.
         """
         deadline = self._clock() + within_seconds
         status: dict[str, str] = {}
@@ -95,20 +95,20 @@ class Servers:
             not_ok = ", ".join(f"{check}: {value}" for check, value in status.items() if value not in ("ok", ""))
             if "impaired" in status.values():
                 raise EC2Refused(
-                    f"EC2's status checks of {server} have failed ({not_ok}). Look at it in the EC2 console, Status "
-                    f"checks; stopping and starting it moves it to other hardware."
+                    f"EC2's status checks of {server} have failed ({not_ok}). See Status checks in the EC2 console. To "
+                    f"move the server to other hardware, stop and start it."
                 )
             if not any(value in NOT_KNOWN_YET for check, value in status.items() if check != ONLY_IF_IMPAIRED):
                 return
-            if self._clock() + SECONDS_BETWEEN_LOOKS > deadline:
+            if self._clock() + SECONDS_BETWEEN_CHECKS > deadline:
                 raise EC2Refused(
                     f"EC2's status checks of {server} did not complete within {within_seconds:g} s ({not_ok}). They "
-                    f"take some minutes after a start: wait and start again, or raise deadlineSeconds in cdk.json."
+                    f"take minutes after a server starts: wait and start again, or raise deadlineSeconds in cdk.json."
                 )
-            self._sleep(SECONDS_BETWEEN_LOOKS)
+            self._sleep(SECONDS_BETWEEN_CHECKS)
 
     def _status(self, server: Server) -> dict[str, str]:
-        """What each status check says; `""` where EC2 does not report one."""
+        """The result of each status check; `""` if EC2 does not report it."""
         with translated(f"DescribeInstanceStatus of {server.instance_id}"):
             statuses: Any = self._ec2.describe_instance_status(InstanceIds=[server.instance_id])["InstanceStatuses"]
         if not statuses:

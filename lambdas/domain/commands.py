@@ -1,4 +1,4 @@
-"""The AWS CLI command that a person runs to move an address. Pure: text only."""
+"""The AWS CLI command with which a person moves an address. Pure: text only."""
 
 from domain.pair import Address, Place
 

@@ -1,20 +1,20 @@
 """The errors of a cutover. Lambda reports the class name to the state, whose `Retry` and `Catch` name it
 (`tests/stacks/test_contract.py` compares both).
 
-A message is read by a person, often at night: what was found, what was expected, what is true now, what to do.
+A person reads the message, often at night. It says what was found, what was expected, what is true now and what to do.
 """
 
 
 class CutoverError(Exception):
-    """What every error of ours is; never raised itself."""
+    """The base class of these errors; it is never raised itself."""
 
 
 class InvalidRequest(CutoverError):
-    """The input is not one of this workflow's; nothing was read but the configuration."""
+    """The input is wrong; nothing was read except the configuration."""
 
 
 class PreflightFailed(CutoverError):
-    """A permission, an instance state or an address is not fit; production was not touched."""
+    """A check before the first change failed, such as a permission or an instance state; production was not touched."""
 
 
 class StagingUnhealthy(CutoverError):
@@ -26,11 +26,11 @@ class ProductionUnhealthy(CutoverError):
 
 
 class AddressMoved(CutoverError):
-    """An address stands elsewhere than planned: someone else moved it; this step changed nothing."""
+    """An address is not where the plan expects it: someone else moved it. This step changed nothing."""
 
 
 class MovedMeanwhile(CutoverError):
-    """Someone else moved an address when this step had changed one, or may have; the rollback looks what is so."""
+    """Someone else moved an address after this step changed an address, or may have; the rollback describes both."""
 
 
 class Redriven(CutoverError):
@@ -38,7 +38,7 @@ class Redriven(CutoverError):
 
 
 class EC2Refused(CutoverError):
-    """EC2 refused a call, with this error code, and asking again would not help."""
+    """EC2 refused a call, with this error code, and trying again would not help."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class EC2Refused(CutoverError):
 
 
 class EC2Throttled(CutoverError):
-    """EC2 takes no more of these requests for now: no fault but a queue, so the same step is tried again patiently."""
+    """EC2 throttles these requests. This is a queue and not a failure, so the same step is tried again for minutes."""
 
 
 class EC2Unavailable(CutoverError):

@@ -1,4 +1,4 @@
-"""The events of the handlers: each is declared as a dataclass and read here, so that a contract test knows its keys.
+"""Reads the events of the handlers. Each event is declared as a dataclass, so that a contract test knows its keys.
 
 A field is named after its key: `expected_release` holds `expectedRelease`. A field with a default is an optional key.
 """
@@ -24,8 +24,8 @@ def keys(event_type: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
 
 def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
     """The event as an instance of its dataclass. An optional key that is null counts as absent. Raises InvalidEvent for
-    a missing required key, and for an unknown key; but inside a field that is itself a dataclass (maybe `| None`) or a
-    list of one, unknown keys are ignored, because the value may be part of something larger."""
+    a missing required key and for an unknown key. Inside a field that is a dataclass (maybe `| None`) or a list of
+    dataclasses, unknown keys are ignored, because the value may be part of something larger."""
     required, optional = keys(event_type)
     if unknown := event.keys() - required - optional:
         raise InvalidEvent(f"{event_type.__name__} has no key {_listed(unknown)}; {_known_keys(event_type)}.")

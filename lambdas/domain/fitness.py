@@ -1,4 +1,4 @@
-"""Is everything fit for a plan? Pure: whatever can be known without a change is judged here, before the first change.
+"""Can a plan be carried out? Pure: everything that can be checked without a change is checked here, before any change.
 
 Every refusal is a PreflightFailed that says what was found, what is true now, and what to do.
 """
@@ -12,16 +12,17 @@ from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture, P
 from domain.plan import Plan
 from domain.text import capitalized
 
-# A server keeps one address of its own while it runs or is stopped; EC2 refuses it in every other state.
+# A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
 HOLDS_AN_ADDRESS = ("running", "stopped")
 NOTHING_CHANGED = "Nothing was changed."
 
 
 def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
-    """The plan with both places known, if everything is fit for it. Raises PreflightFailed.
+    """The plan with both places known, if it can be carried out. Raises PreflightFailed.
 
-    The idle place is where staging stands. If staging is elsewhere, it is the private address that `private_ips` names
-    for the idle server (what an interrupted execution recorded), otherwise the primary one, as EC2 itself chooses.
+    The idle place is where staging is. If staging is elsewhere, the idle place is the private address that
+    `private_ips` has for the idle server (from the record of an interrupted execution). Without a record, it is the
+    primary private address, as EC2 itself chooses.
     """
     for server in (plan.idle.server, plan.live.server):
         becomes_live = plan.decision == "CUT_OVER" and server == plan.idle.server
@@ -43,7 +44,7 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
 
 def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
     if becomes_live and state != "running":
-        raise PreflightFailed(f"{server} is to become live and is {state}, not running. {NOTHING_CHANGED} Start it.")
+        raise PreflightFailed(f"{server} should become live, but is {state}, not running. {NOTHING_CHANGED} Start it.")
     if state not in HOLDS_AN_ADDRESS:
         raise PreflightFailed(
             f"{server} is {state} and cannot hold an address. {NOTHING_CHANGED} Start it, or put the server that "
@@ -60,27 +61,26 @@ def _interface(server: Server, instance: Instance) -> NetworkInterface:
     attached = ", ".join(interfaces) or "none"
     if configured is None:
         raise PreflightFailed(
-            f"{server} has {len(interfaces)} network interfaces ({attached}), and an address is put on an instance "
-            f"that has exactly one. {NOTHING_CHANGED} Say which one is meant, with networkInterfaces in cdk.json, and "
-            f"deploy."
+            f"{server} has {len(interfaces)} network interfaces ({attached}). Without networkInterfaces in cdk.json, "
+            f"a server must have exactly one. {NOTHING_CHANGED} Configure networkInterfaces and deploy."
         )
     raise PreflightFailed(
-        f"{server} does not have the network interface {configured} of cdk.json; attached: {attached}. "
+        f"{server} does not have the network interface {configured}, which cdk.json names; attached: {attached}. "
         f"{NOTHING_CHANGED} Attach it, or correct networkInterfaces and deploy."
     )
 
 
 def _refuse_occupied(plan: Plan, place: Place, address: PrivateAddress | None) -> None:
-    """Nobody else's Elastic IP may stand where one of ours goes: EC2 would displace it."""
+    """Refuses a place that holds an Elastic IP address of someone else: EC2 would displace that address."""
     no_obstacle = (None, plan.production.public_ip, plan.staging.public_ip)
     if address is None or address.public_ip in no_obstacle or address.owner == AUTO_ASSIGNED:
         return
     command = f" with: aws ec2 disassociate-address --association-id {address.association_id}"
-    take_it_off = f"take it off{command if address.association_id else ''}"
+    disassociate_it = f"disassociate it{command if address.association_id else ''}"
     raise PreflightFailed(
-        f"{place.server} holds the Elastic IP {address.public_ip} on its private address {address.private_ip}. It is "
-        f"not one of pair {plan.pair.name}, and putting one of the pair's addresses there would displace it. "
-        f"{NOTHING_CHANGED} Ask whose it is; then {take_it_off}, or put it on another private address, and start again."
+        f"{place.server} holds the Elastic IP address {address.public_ip} on its private address {address.private_ip}. "
+        f"It does not belong to pair {plan.pair.name}, and an address of the pair would displace it. {NOTHING_CHANGED} "
+        f"Find out who owns it. Then {disassociate_it}, or move it to another private address, and start again."
     )
 
 
@@ -90,28 +90,28 @@ def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInter
     if production and staging and production != staging:
         raise PreflightFailed(
             f"{capitalized(plan.production)} is in the network border group {production}, and {plan.staging} in "
-            f"{staging}: they cannot change places. {NOTHING_CHANGED} Allocate an address in the border group of both "
-            f"servers, put it into cdk.json and deploy."
+            f"{staging}, so they cannot change places. {NOTHING_CHANGED} Allocate an address in the border group of "
+            f"both servers, put it into cdk.json and deploy."
         )
     for server, interface in ((plan.live.server, live), (plan.idle.server, idle)):
         if production and interface.border_group and interface.border_group != production:
             raise PreflightFailed(
-                f"{server} is in the network border group {interface.border_group}, and the addresses of pair "
-                f"{plan.pair.name} are in {production}: they cannot be put on it. {NOTHING_CHANGED} Use two servers "
+                f"{server} is in the network border group {interface.border_group}, but the addresses of pair "
+                f"{plan.pair.name} are in {production}, so it cannot hold them. {NOTHING_CHANGED} Use two servers "
                 f"in the border group of the addresses."
             )
 
 
 def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
     """EC2 does not disassociate the only public IPv4 address of an interface with a dual-stack name (API Reference,
-    DisassociateAddress). One that EC2 assigned to the place itself does not count: a repair replaces it."""
+    DisassociateAddress). An address that EC2 itself assigned to the place does not count: a repair replaces it."""
     place = interface.address(plan.idle.private_ip)
     others = [address for address in interface.addresses if address.public_ip and address != place]
     if interface.dual_stack_name and not others and (place is None or place.is_primary):
         raise PreflightFailed(
             f"The network interface {interface.network_interface_id} of {plan.idle.server} has the public dual-stack "
-            f"DNS name {interface.dual_stack_name}, and {plan.staging} is its only public IPv4 address: EC2 refuses to "
-            f"disassociate it. {NOTHING_CHANGED} Give the interface another kind of name with: aws ec2 "
+            f"DNS name {interface.dual_stack_name}, and {plan.staging} is its only public IPv4 address, so EC2 refuses "
+            f"to disassociate it. {NOTHING_CHANGED} Give the interface another kind of name with: aws ec2 "
             f"modify-public-ip-dns-name-options --network-interface-id {interface.network_interface_id} "
             f"--hostname-type public-ipv4-dns-name — then start again."
         )
@@ -122,6 +122,6 @@ def _refuse_offered(address: Address, account: str | None) -> None:
     if account is not None:
         raise PreflightFailed(
             f"{capitalized(address)} is offered to the account {account}, which may accept the transfer at any moment. "
-            f"{NOTHING_CHANGED} Withdraw it with: aws ec2 disable-address-transfer --allocation-id "
+            f"{NOTHING_CHANGED} Withdraw the offer with: aws ec2 disable-address-transfer --allocation-id "
             f"{address.allocation_id}"
         )

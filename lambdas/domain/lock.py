@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-# After an execution has ended, a function that it called may still change an address: after a cold start, for its
-# timeout of 30 s (`stacks/functions/functions.py`). A lock is dead only when that time is over.
+# After an execution has ended, a function that it called may still change an address: for a cold start and the timeout
+# of 30 s (`stacks/functions/functions.py`). A lock is dead only after this time.
 LAST_CALL_SECONDS = 45
 
 
@@ -14,7 +14,7 @@ LAST_CALL_SECONDS = 45
 class Lock:
     """Which execution holds the pair (its ARN), since when (ISO 8601), and which server it is making live.
 
-    An attribute that the item lacks, as in one written by hand, is an empty string.
+    If the item lacks an attribute, for example because a person wrote it, the value is an empty string.
     """
 
     pair: str

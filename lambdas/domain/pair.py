@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
-# The name of a pair or a server. Matched as a whole.
+# The name of a pair or a server; it must match as a whole.
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -28,7 +28,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an Elastic IP stands or goes: on one of a server's private addresses, which a plan may not know yet."""
+    """Where an Elastic IP address is or goes: a private address of a server. A plan may not know that address yet."""
 
     server: Server
     private_ip: str | None = None
@@ -44,7 +44,7 @@ class Place:
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured.
 
-    For `bake_seconds` after a cutover production is checked on, and none of `alarms` may be in ALARM.
+    For `bake_seconds` after a cutover, production is still checked. No alarm of `alarms` may be in ALARM.
     """
 
     name: str
@@ -93,10 +93,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP as `DescribeAddresses` shows it; `None` where it is not associated.
+    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`.
 
-    `server` is the name of the server that it stands on, `None` also outside the pair. `service_managed` is the AWS
-    service that owns the association, if any. `border_group` is the set of zones in which it can be associated.
+    `server` is the name of the server that it is on, `None` also outside the pair. `service_managed` is the AWS service
+    that owns the association, if any. `border_group` is the set of zones in which it can be associated.
     """
 
     name: AddressName
@@ -131,13 +131,13 @@ class Address:
         return self.association_id is not None
 
     def stands_at(self, place: Place) -> bool:
-        """Whether it is on this server, and there on this private address, if the place names one."""
+        """Whether it is on this server, and on this private address if the place names one."""
         on_server = place.server.holds(self.instance_id, self.network_interface_id)
         return on_server and place.private_ip in (None, self.private_ip)
 
     @property
     def place(self) -> str:
-        """Where it stands, in words: `on tao (i-0b…)`, `on i-0c…, which is not in the pair`, `on no server`."""
+        """Where it is, in words: `on tao (i-0b…)`, `on i-0c…, which is not in the pair`, `on no server`."""
         if self.server is not None:
             return f"on {self.server} ({self.instance_id})"
         if not self.is_associated:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# The owner of a public address that EC2 assigned by itself. Such an address makes room for an Elastic IP.
+# The owner of a public address that EC2 assigned itself. EC2 replaces such an address with an Elastic IP address.
 AUTO_ASSIGNED = "amazon"
 
 
@@ -45,8 +45,8 @@ class Instance:
 
 @dataclass(frozen=True)
 class Picture:
-    """Both instances by id, the account that each address is offered to, by allocation id, and what could not be
-    looked at, in words."""
+    """Both instances by id, the account that each address is offered to, by allocation id, and `warnings`: what could
+    not be described, in words."""
 
     instances: Mapping[str, Instance]
     offered_to: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The plan of a cutover, pure: what is asked for and where the two addresses stand → what to do, and why.
+"""The plan of a cutover: from the request and the places of both addresses, it decides what to do, and why. Pure.
 
 The server that holds the production address is *live*, the other is *idle*; a *cutover* makes the idle server live by
 letting the two addresses change *places*. A pair is *sound* if production is on one server and staging on the other.
@@ -15,13 +15,13 @@ from domain.request import Request
 from domain.text import capitalized
 
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
-NO_SERVER = "-"  # no server has this name: a lock's item needs a text
+NO_SERVER = "-"  # a lock's item needs a text, and no server has this name
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The record of an execution that ended without its ending: the server that it was making live, and the private
-    addresses, by server, between which the two addresses change places."""
+    """The record of an execution that ended before it released its lock: the server that it was making live, and, by
+    server, the private addresses between which the two addresses change places."""
 
     server: str
     private_ips: Mapping[str, str] = field(default_factory=dict)
@@ -29,9 +29,9 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an execution is going to do, and why; `production` and `staging` are the addresses as they stand before.
+    """What an execution is going to do, and why. `production` and `staging` are the addresses before any change.
 
-    `live` is the place that holds production now, `idle` the place on the other server that staging is on or goes to.
+    `live` is the place that holds production now; `idle` is the place on the other server for staging.
     With the decision `CUT_OVER`, `idle` becomes live; with `REPAIR` and `ALREADY_LIVE` production stays.
     """
 
@@ -68,8 +68,8 @@ class Plan:
         ]
 
     def to_json(self) -> Json:
-        """What the states read. `restore` are the AWS CLI commands that make the pair sound again, production where it
-        is now, from wherever both are."""
+        """What the states read. `restore` has the AWS CLI commands that make the pair sound again, with production
+        where it is now. They work wherever the addresses are."""
         restore = associate_command(self.production, self.live), associate_command(self.staging, self.idle)
         return {
             "pair": self.pair.name,
@@ -102,8 +102,8 @@ class PlannedPlace:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where both addresses of `pair` stood when a health check began. If staging was moved since, which users do not
-    notice, that is an error with `strict`, else a warning."""
+    """Where both addresses of `pair` were when a health check began. If someone has moved staging since, which users do
+    not notice, this is an error with `strict`, and a warning without it."""
 
     pair: str
     production: PlannedPlace
@@ -113,8 +113,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Refusal:
-    """That a request is refused, and why. The workflow ends with it only when it holds the lock: before that, the
-    addresses may have been another execution's work."""
+    """A request that is refused, and why. The workflow ends with it only if it holds the lock: before that, another
+    execution may have been moving the addresses."""
 
     request: Request
     production: Address
@@ -142,14 +142,14 @@ def plan(
     interrupted: Interrupted | None = None,
     keep_live: bool = False,
 ) -> Plan:
-    """Decides what to do about a request, given where the two addresses stand.
+    """Decides what to do about a request, from the places of the two addresses.
 
-    If the input names no server, it means the server of `interrupted` (what an execution was doing that ended while it
-    held the lock), so that the same input given again never undoes what it asked for; otherwise the idle server. With
-    `keep_live`, which repairs the pair of a stopped execution, production stays and only staging is put right. A place
-    without an address has no private address yet; `domain.fitness` completes it. Raises PreflightFailed if no plan is
-    safe: an address that AWS manages or that is outside the pair, production on no server, or an unsound pair and
-    nothing that says which server is meant."""
+    If the input names no server, it means the server of `interrupted`, the record of an execution that ended while it
+    held the lock: so the same input, given again, never undoes what it asked for. Without a record, it means the idle
+    server. With `keep_live`, which repairs the pair of a stopped execution, production stays and only staging moves. A
+    place without an address has no private address yet; `domain.fitness` adds it. Raises PreflightFailed if no plan is
+    safe: AWS manages an address, an address is outside the pair, production is on no server, or the pair is not sound
+    and nothing says which server is meant."""
     pair = request.pair
     _refuse_foreign(pair, production, staging)
     _refuse_foreign(pair, staging, production)
@@ -157,7 +157,7 @@ def plan(
     if live is None:
         choices = [request.server] if request.server else pair.servers
         raise PreflightFailed(
-            f"{capitalized(production)} is on no server, so nobody is live and there is nothing to cut over from. "
+            f"{capitalized(production)} is on no server, so no server is live and there is nothing to cut over from. "
             f"Nothing was changed. Make a server live with: "
             f"{' or '.join(associate_command(production, Place(server)) for server in choices)} — then start again."
         )
@@ -175,8 +175,8 @@ def plan(
     else:
         raise PreflightFailed(
             f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but "
-            f"{staging} is {staging.place} instead of on {idle.name}, and no record says what was begun. Nothing was "
-            f"changed. Start again "
+            f"{staging} is {staging.place} instead of on {idle.name}, and there is no record of an interrupted "
+            f"execution. Nothing was changed. Start again "
             f'with {{"pair": "{pair.name}", "serverName": "{live.name}"}} to keep {live.name} live, or with '
             f'{{"pair": "{pair.name}", "serverName": "{idle.name}"}} to make {idle.name} live.'
         )
@@ -193,7 +193,7 @@ def plan(
 
 
 def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
-    """The command that it gives is safe to run: it does not put the address where it would displace the other one."""
+    """The command in the message is safe to run: it never displaces the other address."""
     if address.service_managed:
         raise PreflightFailed(
             f"{capitalized(address)} is managed by the AWS service {address.service_managed}, which owns its "
@@ -213,15 +213,15 @@ def refuse_redriven(*, redriven: bool) -> None:
     """Raises Redriven in an execution that was redriven: its lock was released, or taken over, when it ended."""
     if redriven:
         raise Redriven(
-            "This execution had ended and was redriven; another one may hold the pair's lock by now, so nothing may be "
-            "changed. Start a new execution instead: it plans from what it finds."
+            "This execution had ended and was redriven. Another execution may hold the pair's lock by now, so this one "
+            "may change nothing. Start a new execution instead: it makes a new plan."
         )
 
 
 def commands_to_restore(live: Place, idle: Place, production: Address, staging: Address) -> list[str]:
-    """What a person must run until the pair is sound, production at `live` and staging at `idle`; empty if it is.
+    """The commands that make the pair sound, with production at `live` and staging at `idle`; empty if it is sound.
 
-    In the order to run them: production first, which displaces staging if that stands there.
+    They are in the order to run them: production first, which displaces staging if staging is at `live`.
     """
     standing = ((production, live), (staging, idle))
     return [associate_command(address, place) for address, place in standing if not address.stands_at(place)]

@@ -1,4 +1,4 @@
-"""What an execution's input asks for, read with care: whatever is wrong is named, and shown without harm."""
+"""Reads an execution's input. Everything that is wrong is named, and shown in a form that is safe to print."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True)
 class Request:
-    """What an execution's input asks for. `server` is `None` for "the idle server"; `expected_release` for any."""
+    """An execution's input. `server` is `None` for the idle server, `expected_release` is `None` for any release."""
 
     pair: Pair
     server: Server | None = None
@@ -52,16 +52,16 @@ def _pair_named(name: str | None, pairs: Mapping[str, Pair]) -> Pair:
         return pairs[name]
     allowed = f"the configured pairs are {', '.join(sorted(pairs))}"
     if len(pairs) > 20:
-        allowed = f"{len(pairs)} pairs are configured in cdk.json and this is none of them"
+        allowed = f"it must be one of the {len(pairs)} pairs in cdk.json"
     if name is None:
-        raise _invalid("no pair", f"pair must be given where more than one is configured; {allowed}")
+        raise _invalid("no pair", f"it is required if more than one pair is configured; {allowed}")
     raise _invalid(f"pair = {shown(name)}", allowed)
 
 
 def _server_named(name: str | None, pair: Pair) -> Server | None:
     if name is None:
         return None
-    for server in pair.servers:  # other letters than ASCII's may have one of ASCII's as their lower case
+    for server in pair.servers:  # the lower case of a letter that is not ASCII may be an ASCII letter
         if name.isascii() and server.name.lower() == name.lower():
             return server
     raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
@@ -71,22 +71,22 @@ def _release(expected: str | None, pair: Pair) -> str | None:
     if expected is None:
         return None
     if not (expected.strip() == expected and expected.isascii() and expected.isprintable()):
-        wrong = "a header holds printable ASCII, without spaces around"
+        wrong = "it must be printable ASCII, without a space at either end"
     elif not 1 <= len(expected) <= LONGEST_RELEASE:
         wrong = f"it must have 1 to {LONGEST_RELEASE} characters"
     elif not any("releaseHeader" in check for check in pair.health_check):
-        wrong = f"no check of pair {pair.name} has a releaseHeader in cdk.json that would say which release answers"
+        wrong = f"no check of pair {pair.name} has a releaseHeader in cdk.json, so the release cannot be checked"
     else:
         return expected
     raise _invalid(f"expectedRelease = {shown(expected)}", wrong)
 
 
 def _invalid(found: str, allowed: str) -> InvalidRequest:
-    return InvalidRequest(f"The input has {found}: {allowed}. Nothing was read but the configuration.")
+    return InvalidRequest(f"The input has {found}: {allowed}. Nothing was read except the configuration.")
 
 
 def shown(value: object) -> str:
-    """A value found in an input, safe to put into a message: printable, on one line, at most about 80 characters."""
+    """A value of an input, safe to put into a message: printable, on one line, at most about 80 characters."""
     try:
         text = ascii(value) if isinstance(value, str) else f"{value!a} ({type(value).__name__})"
     except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits

@@ -1,8 +1,8 @@
-"""Text for people, logs and terminals: on one line, printable, not too long. Pure, and the same everywhere."""
+"""Text for people, logs and terminals: on one line, printable, not too long. Pure."""
 
 import re
 
-# What chat applications may read as a tag, a mention or a link: `<!channel>`, `<@U1>`, `@here`, `[text](address)`.
+# What chat applications may treat as a tag, a mention or a link: `<!channel>`, `<@U1>`, `@here`, `[text](address)`.
 CHAT_MARKUP = re.compile(r"<|(?<!\w)@(?=\w)|(?<=])\(")
 
 
@@ -12,7 +12,7 @@ def capitalized(text: object) -> str:
 
 
 def printable(text: str, characters: int = 1_000) -> str:
-    """The text for logs and notifications: "?" for all that is not printable ASCII, and shortened.
+    """The text for logs and notifications: shortened, with "?" for every character that is not printable ASCII.
 
     Characters that chat applications would act on are escaped, as in `\\x3c!channel>`.
     """

@@ -1,1 +1,1 @@
-"""How health is judged: a check of a server, from the probe to the verdict and the message. It uses no AWS service."""
+"""How health is judged: the check of a server, from the probe to the verdict and the message. It does not use AWS."""

@@ -11,7 +11,7 @@ from health.probe import Protocol, Target
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSettings:
-    """One health check as configured, every default filled in. None: left out, or no key of this protocol."""
+    """One health check as configured, with all defaults. None: the key is left out, or the protocol has no such key."""
 
     protocol: Protocol
     port: int
@@ -62,7 +62,7 @@ class LiveServer(CheckedServer):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckEvent:
-    """What every event of a handler that checks has: which server, through which address, and how."""
+    """What every event of a handler that checks has: the server, the address, and the checks."""
 
     execution: str
     server: CheckedServer
@@ -81,11 +81,11 @@ class Answered:
 
 @dataclass(frozen=True, kw_only=True)
 class Check(CheckSettings, Target):
-    """The settings, applied to one address of one server, which makes them a target of probes.
+    """The settings, applied to one address of one server: a target of probes.
 
     `expected_release` and `expected_identity` are compared unless they are None; `expected_identity` is what staging
-    answered before the cutover. For `moving_seconds`, by which the deadline is later, the address may still lead to the
-    server that it was on before, or nowhere.
+    answered before the cutover. For `moving_seconds`, the address may still lead to the server that it was on before,
+    or to no server; the deadline is later by as much.
     """
 
     server: str
@@ -97,7 +97,7 @@ class Check(CheckSettings, Target):
 
     @property
     def requires_headers(self) -> bool:
-        """Whether the identity and shared headers must be there: before the cutover, when it can still wait."""
+        """Whether the identity and shared headers are required: only on staging, before anything was changed."""
         return self.address == "staging"
 
 
@@ -108,10 +108,10 @@ def checks_of(
     answered: Sequence[Answered] | None = None,
     moving_seconds: float = 0,
 ) -> list[Check]:
-    """The checks of a server through an address. Those of production use the public IP and have no start period.
+    """The checks of a server through an address. Checks of production use the public IP and have no start period.
 
-    `answered` is what staging answered, in the order of the checks. Without it, as for a restored server, identities
-    are not compared. Raises PreflightFailed if EC2 shows no IP to check.
+    `answered` is what staging answered, in the order of the checks. Without `answered`, for example for a restored
+    server, identities are not compared. Raises PreflightFailed if EC2 shows no IP to check.
     """
     settings = [replace(each, deadline_seconds=each.deadline_seconds + moving_seconds) for each in event.health_check]
     if event.address.name == "production":
@@ -124,7 +124,7 @@ def checks_of(
 
 
 def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> dict[int, Check]:
-    """The checks with a shared header of the live server, if it has an IP to check, by the index of the settings."""
+    """The live server's checks that have a shared header, by the index of the settings, if it has an IP to check."""
     if live is None:
         return {}
     address = CheckedAddress(name="production", public_ip=live.public_ip, private_ip=live.private_ip)
@@ -139,7 +139,7 @@ def _check(settings: CheckSettings, server: CheckedServer, address: CheckedAddre
     ip = address.ip(settings.via)
     if not ip:
         raise PreflightFailed(
-            f"The health check of {server.name} ({server.instance_id}) goes to the {address.name} address, and EC2 "
+            f"The health check of {server.name} ({server.instance_id}) goes to the {address.name} address, but EC2 "
             f"shows no {settings.via} IP for it. Check whether the address is associated with a running instance."
         )
     values = {**vars(settings), **expected}

@@ -1,6 +1,6 @@
 """What ends a probe early: its own deadline, or a stop from another thread. Both shut the connection down.
 
-That ends every wait. A timeout for each read would not: a server that sends a byte a second would hold a probe forever.
+The shutdown ends every wait. With a timeout for each read, a server that sends a byte a second could hold a probe.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ class Stop(threading.Event):
         with self._lock:
             super().set()
             for connection in self._connections:
-                with contextlib.suppress(OSError):  # it is not connected yet, or not any more
+                with contextlib.suppress(OSError):  # it is not connected yet, or no longer
                     connection.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
     def ends(self, connection: socket.socket) -> Iterator[None]:
-        """Shuts the connection down if it is set during the block.
+        """Shuts the connection down if the stop is set during the block.
 
         It keeps a duplicate of the socket, because TLS takes the original's file descriptor away.
         """
@@ -45,7 +45,7 @@ class Stop(threading.Event):
 
 
 class Deadline(Stop):
-    """A stop that sets itself when the block has lasted so many seconds."""
+    """A stop that sets itself after so many seconds in the block."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """The gap: how long users got no good answer from the production address while it moved, measured from outside.
 
-A request is sent every 50 ms on a new connection and waits for no other: a second of silence is no single slow request.
+A request is sent every 50 ms on a new connection, without waiting for the others. So one slow request is not a gap.
 """
 
 import threading
@@ -53,7 +53,7 @@ class GapRecord:
                 self.news.set()
 
     def _is_new(self, answered: Answered) -> bool:
-        """Only one server has an identity, but both may have the same release."""
+        """An identity belongs to one server, but both servers may have the same release."""
         if self._new_server.identity is not None:
             return answered.identity == self._new_server.identity
         release = self._new_server.release
@@ -62,9 +62,9 @@ class GapRecord:
     def until(self, now: float) -> Gap:
         """What was measured so far, as an outcome reports it.
 
-        `longestMs` is the longest time without a good answer: from one to the next, from the beginning to the first, or
-        from the last until now. `newServerAt` is when the new server's first answer was complete; None before, and if
-        nothing distinguishes the two servers.
+        `longestMs` is the longest time without a good answer: between two of them, from the beginning to the first, or
+        from the last until now. `newServerAt` is when the new server's first answer was complete. It is None before the
+        first answer, and if nothing distinguishes the two servers.
         """
         with self._lock:
             at = self._new_server_at

@@ -21,7 +21,7 @@ def header_value(headers: Mapping[str, str], name: str | None) -> str | None:
 
 
 def normalised(text: str) -> str:
-    """Twice is as once: a value that was normalised stays as it is."""
+    """A value that is already normalised stays the same."""
     escaped = "".join(each if " " <= each <= "~" else each.encode("unicode_escape").decode() for each in text)
     if len(escaped) <= HEADER_VALUE_CHARACTERS:
         return escaped

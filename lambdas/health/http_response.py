@@ -12,12 +12,12 @@ from health.deadline import Deadline
 from health.result import NoResponse, Probe, quoted
 from health.tls import tls_error
 
-# As much as Route 53 searches: "the string must appear entirely within the first 5,120 bytes of the response body".
+# Route 53 searches as much: "the string must appear entirely within the first 5,120 bytes of the response body".
 # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
 BODY_BYTES = 5_120
 RESPONSE_BYTES = 65_536
-# The protocol of a first line that is not HTTP, by how it begins: a TLS alert record; length, type, flags and stream of
-# an HTTP/2 SETTINGS frame; a greeting. The line itself is not shown, because it may hold a secret.
+# The protocol of a first line that is not HTTP, by how the line begins: a TLS alert record; length, type, flags and
+# stream of an HTTP/2 SETTINGS frame; a greeting. The line itself is not shown, because it may contain a secret.
 PROTOCOLS = {
     "\x15\x03": "HTTPS", r".{3}\x04\0{5}": "only HTTP/2", "SSH-": "SSH", "220[ -]": "SMTP or FTP", "[+]OK": "POP3",
     "[*] OK": "IMAP", "-ERR": "Redis", "RTSP/": "RTSP", r".\0{3}\n": "MySQL",
@@ -48,7 +48,7 @@ class _Source(io.RawIOBase):
 
 
 def read_response(connection: socket.socket, request: bytes, deadline: Deadline) -> Probe:
-    """What a GET brings. Raises NoResponse if it does not come, or is not complete when the deadline is set."""
+    """The response to a GET. Raises NoResponse if there is none, or if it is incomplete when the deadline is set."""
     source = _Source(connection)
     response = http.client.HTTPResponse(cast("socket.socket", source), method="GET")
     status, error, is_tls = None, "", False
@@ -64,7 +64,7 @@ def read_response(connection: socket.socket, request: bytes, deadline: Deadline)
         hint = "" if source.received else " (does this port speak HTTPS, or expect the PROXY protocol?)"
         error = f"closed the connection without an answer{hint}"
     except (http.client.BadStatusLine, http.client.UnknownProtocol) as failure:
-        error = f"sent what is not HTTP: {_first_line(str(failure))}"
+        error = f"sent something that is not HTTP: {_first_line(str(failure))}"
     except http.client.HTTPException as failure:
         error = str(failure).replace("got more than", "sent more than")
     except ConnectionError:
@@ -94,11 +94,11 @@ def _read_head(response: http.client.HTTPResponse, source: _Source) -> None:
     if source.ended:
         raise http.client.HTTPException("closed the connection within its headers")
     if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in response.msg.defects):
-        raise http.client.HTTPException("sent what is not HTTP among its headers")
+        raise http.client.HTTPException("sent headers that are not HTTP")
     given = ", ".join(response.msg.get_all("Content-Length", []))
     lengths = {length.strip() for length in given.split(",")}
     if given and (len(lengths) > 1 or not lengths.pop().isdecimal()):
-        raise http.client.HTTPException(f"sent what is not HTTP: its Content-Length is {quoted(given)}")
+        raise http.client.HTTPException(f"sent an invalid Content-Length: {quoted(given)}")
 
 
 def _read_body(response: http.client.HTTPResponse, source: _Source) -> bytes:

@@ -1,6 +1,6 @@
-"""What a person reads when a health check fails: what was checked, found and expected, and what to do.
+"""The messages of a failed health check: what was checked, found and expected, and what to do.
 
-It is printable text of fewer than 1,000 characters. The workflow adds what was changed before the check.
+A message is printable text of fewer than 1,000 characters. The workflow adds what was changed before the check.
 """
 
 from domain.text import capitalized, shortened
@@ -28,35 +28,35 @@ WHAT_TO_DO: dict[Kind, str] = {
     "slow": "Check the load of {server} and what its application waits for, or raise maxLatencyMs.",
     "body": "Check what the application on {server} answers at this path; bodyContains is searched for in the first "
     "5,120 bytes.",
-    "release": "The release was not deployed to {server}, or its application was not restarted since.",
+    "release": "The release was not deployed to {server}, or its application was not restarted afterwards.",
     "no identity": "Make the application on {server} send this header, or remove identityHeader from the "
     "configuration.",
     "identity": "Check for a cache or proxy in front of the application on {server}, and whether this header names the "
-    "server and not the request.",
-    "identities": "Check whether this header names the request and not the server, and whether there is a load "
+    "server, not the request.",
+    "identities": "Check whether this header names the request instead of the server, and whether there is a load "
     "balancer behind the address.",
     "no shared": "Make the application on {server} send this header, or remove sharedHeader from the configuration.",
 }
 
 
 def unhealthy_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
-    """For a check that failed, one of `failed` out of so many `checks`."""
+    """For a failed check, when `failed` of so many `checks` failed."""
     return _message(polled, f"is not healthy through the {polled.check.address} address", failed, checks)
 
 
 def bake_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
-    """For a check that passed, and failed while the server was being watched."""
+    """For a check that passed, and then failed during the bake."""
     after = f"{polled.seconds:.0f} s after it was found healthy"
     became = f"became unhealthy during the bake, {after}, through the {polled.check.address} address"
     return _message(polled, became, failed, checks)
 
 
 def alarm_message(check: Check, wrong: str, seconds: float) -> str:
-    """For what is wrong with the alarms while a healthy server was being watched."""
+    """For an alarm during the bake of a healthy server; `wrong` says what is wrong with the alarms."""
     return shortened(
-        f"{check.server} ({check.instance_id}) answers well through the {check.address} address, at {check.ip}, but "
-        f"during the bake, {seconds:.0f} s after it was found healthy, {wrong}. Check the alarm's history and the "
-        "metric that it watches, in CloudWatch.",
+        f"{check.server} ({check.instance_id}) is healthy through the {check.address} address, at {check.ip}, but "
+        f"during the bake, {seconds:.0f} s after it was found healthy, {wrong}. Check the alarm's history and its "
+        "metric in CloudWatch.",
         MESSAGE_CHARACTERS,
     )
 
@@ -71,7 +71,7 @@ def _message(polled: Polled, is_unhealthy: str, failed: int, checks: int) -> str
 
 
 def _what_to_do(polled: Polled) -> str:
-    """By the problem of the last bad probe. If there is none, too few good probes fitted in."""
+    """The advice for the problem of the last bad probe. Without a bad probe, there was only too little time."""
     check = polled.check
     if isinstance(polled.verdict, Unhealthy) and polled.verdict.kind:
         return WHAT_TO_DO[polled.verdict.kind]

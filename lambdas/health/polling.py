@@ -1,4 +1,4 @@
-"""The loops of the health check, which apply the rules of `verdict`, and what runs several of them at the same time."""
+"""The loops of the health check, which apply the rules of `verdict`, and the function that runs them in parallel."""
 
 import math
 import time
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 class Polled:
     """How a loop ended, after how many seconds and probes, and its findings, oldest first.
 
-    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or as many as decide.
+    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or more if the verdict needs more.
     """
 
     check: Check
@@ -52,12 +52,12 @@ class Polled:
 
 
 def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic) -> Polled:
-    """Probes until there is a verdict: `interval_seconds` apart, or at once after a probe that took longer."""
+    """Probes until there is a verdict: every `interval_seconds`, or at once after a probe that took longer."""
     return _loop(check, probe, stop, clock, lambda findings, _now, due: decide(check, findings, due))
 
 
 def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
-    """Keeps probing a healthy server for so long: an interval after its verdict, then as often, and at the end.
+    """Keeps probing a healthy server for so many seconds: after one interval, then every interval, and at the end.
 
     If the last probe is bad, the bake continues until a probe is good or the threshold is reached. The configuration
     leaves time for that (`probes_after_a_bake`).
@@ -82,7 +82,7 @@ def _loop(
     first: float = 0,
     last: float = math.inf,
 ) -> Polled:
-    """The first probe is due at `first`, and one at `last`. One that starts late does not delay those that follow.
+    """A probe is due at `first`, and another at `last`. A probe that starts late does not delay the probes after it.
 
     `verdict_after` gets the findings, the time, and when the next probe is due. Times count from the beginning.
     """
@@ -106,7 +106,7 @@ def _loop(
 def together(loops: Iterable[Callable[[Stop], Result]], ends_all: Callable[[Result], bool]) -> list[Result]:
     """Runs each loop in its own thread and returns their results in order.
 
-    As soon as a loop raises, or returns a result that `ends_all`, the others are stopped. The exception is raised.
+    If a loop raises, or `ends_all` is true for its result, the others are stopped at once. The exception is raised.
     """
     loops = list(loops)
     stop = Stop()

@@ -22,7 +22,7 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a probe asks for: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`.
+    """What a probe requests: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`.
 
     The configuration has validated `path`, `host_header` (a host, maybe with a port) and `headers`.
     """
@@ -44,10 +44,10 @@ class Target:
 
     @property
     def tls_name(self) -> str | None:
-        """The name that TLS asks for, and that a verified certificate must be for.
+        """The name that TLS asks for; a verified certificate must be for this name.
 
-        Without a name, that is the address, which is never sent (RFC 6066 allows no address in SNI, and no dot at the
-        end of a name).
+        Without a host name, it is the address, which is never sent (RFC 6066 allows no address in SNI, and no dot at
+        the end of a name).
         """
         if self.host_header:
             return re.sub(r":\d+$", "", self.host_header).strip("[]").removesuffix(".")
@@ -62,7 +62,7 @@ class Target:
 
     @property
     def short_url(self) -> str:
-        """The same in at most 200 characters, without its middle."""
+        """The URL in at most 200 characters, without its middle."""
         return self.url if len(self.url) <= 200 else f"{self.url[:120]}...{self.url[-77:]}"
 
 
@@ -70,9 +70,9 @@ Prober = Callable[[Target, Stop], Probe]
 
 
 def prober(targets: Iterable[Target]) -> Prober:
-    """What probes one of these targets once. It has loaded the system's CAs, so that no probe waits for that. A probe
-    raises ProbeStopped as soon as `stop` is set, and nothing for what the network or the server does. It takes at most
-    the target's timeout, reads some 64 KiB, and closes its connection. It follows no redirect: a 3xx is a status."""
+    """A function that probes one of these targets once. The system's CAs are loaded here, so that no probe waits. A
+    probe raises only ProbeStopped, as soon as `stop` is set. It takes at most the target's timeout, reads some 64 KiB,
+    and closes its connection. It follows no redirect: a 3xx is a status."""
     verified = {target.verify_certificate for target in targets if target.protocol == "HTTPS"}
     contexts = {each: client_context(verified=each) for each in verified}
 
@@ -85,7 +85,7 @@ def prober(targets: Iterable[Target]) -> Prober:
         except NoResponse as failure:
             error = printable(str(failure), ERROR_CHARACTERS)
             result = Probe(failure.status, error=error, failure=failure.failure)
-        if stop.is_set():  # which looks like the end of the connection
+        if stop.is_set():  # the result then only shows that the connection ended
             raise ProbeStopped
         return replace(result, milliseconds=round((time.monotonic() - started) * 1000))
 
@@ -126,14 +126,14 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
 
 
 def _in_detail(failure: WrongCertificate, target: Target, deadline: Deadline, stop: Stop) -> NoResponse:
-    """What is wrong with the certificate in particular, if there is time left for a second connection."""
+    """What exactly is wrong with the certificate, if there is time left for a second connection."""
     with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
         return seen_again(failure, connection, target.tls_name)
     return failure
 
 
 def request_bytes(target: Target) -> bytes:
-    """A configured header replaces ours. No coding of the body is accepted: a compressed body cannot be searched."""
+    """A configured header replaces ours. The probe accepts no encoding: a compressed body cannot be searched."""
     ours = {"User-Agent": "eip-cutover-health-check", "Accept": "*/*", "Accept-Encoding": "identity"}
     headers = {"Host": target.host, "Connection": "close", **ours, **target.headers}
     lines = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""The result of one probe: what came, or how it failed, worded for an operator."""
+"""The result of one probe: the response, or how it failed, in words for an operator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ QUOTED_CHARACTERS = 60
 class Probe:
     """The result of one probe.
 
-    `status` is the response's status code, None with TCP or if no complete headers came. `milliseconds` is how long the
-    whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, with TCP the
-    connection; otherwise it is a short sentence for an operator, printable ASCII of at most 240 characters whatever the
-    server sent, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
+    `status` is the response's status code; None with TCP, or if the headers are incomplete. `milliseconds` is how long
+    the whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, or with
+    TCP the connection. Otherwise `error` is a short sentence for an operator, printable ASCII of at most 240
+    characters, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
     """
 
     status: int | None
@@ -31,7 +31,7 @@ class Probe:
 class NoResponse(Exception):
     """No complete response came. The message is a short sentence for an operator.
 
-    `failure` says how far the server got. `status` is the status code if it did come.
+    `failure` says how far the server got. `status` is the status code, if there was one.
     """
 
     def __init__(self, error: str, failure: Failure, status: int | None = None) -> None:

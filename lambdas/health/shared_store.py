@@ -1,6 +1,6 @@
-"""Whether staging and production share what they must share: the same value of one header, read from both at once.
+"""Do staging and production share their data? Both are asked at once, and one header must have the same value.
 
-Two servers with separate databases or session stores go out of step, and after a cutover users would notice.
+If each server has its own database or session store, users would miss data after a cutover.
 """
 
 from typing import Any
@@ -11,17 +11,17 @@ from health.result import quoted
 from health.verdict import Healthy, Unhealthy
 
 DANGER = (
-    "Two servers with a database or session store of their own go out of step: what users write to one is missing on "
-    "the other after the cutover. Let both use one store, or correct what the header reports."
+    "If each server has its own database or session store, what users write to one server is missing on the other "
+    "after the cutover. Let both use one store, or correct what the header reports."
 )
 
 
 def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
-    """Compares the shared header of a healthy staging server with that of the live server; None for other checks.
+    """Compares the shared header of a healthy staging server with the live server's; None for other checks.
 
-    Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: a
-    production that fails does not block a cutover. Raises PreflightFailed if one response with the header differs, also
-    one that is bad in another respect, or if the live server answers well without the header."""
+    Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: an
+    unhealthy production does not block a cutover. Raises PreflightFailed if the header differs in one response, even in
+    a response that is bad otherwise, or if the live server is healthy and does not send the header."""
     check = polled.check
     if not (check.shared_header and check.requires_headers):
         return None
@@ -31,7 +31,7 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     answered = [finding for finding in live.findings if finding.answered.shared is not None or finding.is_good]
     if not isinstance(live.verdict, Healthy) and not any(finding.answered.shared for finding in answered):
         reason = live.verdict.reason if isinstance(live.verdict, Unhealthy) else "it gave no good answer"
-        return {"compared": False, "reason": f"production does not answer well: {reason}"}
+        return {"compared": False, "reason": f"production is not healthy: {reason}"}
     others = [finding.answered.shared for finding in answered if finding.answered.shared != value]
     if value is not None and not others:
         return {"compared": True, "value": value}

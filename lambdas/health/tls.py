@@ -1,4 +1,4 @@
-"""The TLS handshake of a probe, and what is wrong with a certificate, in words."""
+"""The TLS handshake of a probe, and in words what is wrong with a certificate."""
 
 import re
 import socket
@@ -10,9 +10,9 @@ from health.deadline import Deadline
 from health.result import NoResponse, in_words, quoted
 
 OPENSSL_NOISE = re.compile(r"^\[[^]]*\] ?| ?\(_ssl\.c:\d+\)")
-# How servers that need a name react to a client that sends none.
+# How a server that needs a name reacts to a client that does not send a name.
 NAME_WANTED = ("UNRECOGNIZED_NAME", "HANDSHAKE_FAILURE", "INTERNAL_ERROR")
-# What a server lacks that is too old for the probe, by how OpenSSL's reason ends.
+# What a server lacks if it is too old for the probe, by the end of OpenSSL's reason.
 NO_TLS_1_2 = "the server offers no TLS 1.2 or 1.3"
 LACKING = {
     "UNSUPPORTED_PROTOCOL": NO_TLS_1_2,
@@ -21,8 +21,8 @@ LACKING = {
     "HANDSHAKE_FAILURE": "the server shares no TLS version or cipher with the probe, or wants a client certificate",
     "INSUFFICIENT_SECURITY": "the server shares no cipher with the probe",
     "KEY_TOO_SMALL": "a key of the server is too short",
-    "SIGNATURE_TYPE": "the server signs the handshake with an algorithm that is no longer accepted, as SHA-1",
-    "SIGALG_DISALLOWED_OR_UNSUPPORTED": "the server signs with an algorithm that is no longer accepted, as SHA-1",
+    "SIGNATURE_TYPE": "the server signs the handshake with an algorithm that is no longer accepted, such as SHA-1",
+    "SIGALG_DISALLOWED_OR_UNSUPPORTED": "the server signs with an algorithm that is no longer accepted, such as SHA-1",
 }
 NO_TLS_THERE = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 SHOWN_CERTIFICATE_NAMES = 3
@@ -30,10 +30,10 @@ SHOWN_CERTIFICATE_NAMES = 3
 OTHER_NAMES_CODES = (62, 64)
 TIMES = {9: "is not yet valid", 10: "has expired"}
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of the same file
-UNKNOWN_ISSUER = "its issuer is not known here, or the server does not send the intermediate certificate"
+UNKNOWN_ISSUER = "its issuer is unknown, or the server does not send the intermediate certificate"
 WRONG_CERTIFICATES = {
     18: "it is self-signed",
-    19: "its chain ends in a self-signed certificate that is no CA known here",
+    19: "its chain ends in a self-signed certificate that is not a known CA",
     20: UNKNOWN_ISSUER,
     21: UNKNOWN_ISSUER,
 }
@@ -48,16 +48,16 @@ class WrongCertificate(NoResponse):
 
 
 def client_context(*, verified: bool) -> ssl.SSLContext:
-    """For many probes, because loading the system's CAs takes longer than a server may take to answer.
+    """One context for many probes, because loading the system's CAs takes longer than a server may take to answer.
 
-    Unverified, any certificate is accepted, as by ELB: "The load balancer does not validate these certificates"
+    If not `verified`, any certificate is accepted, as by ELB: "The load balancer does not validate these certificates"
     (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
     """
     context = ssl.create_default_context() if verified else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    # OpenSSL would accept a name in the subject if there is no other. Browsers have long ignored it.
+    # OpenSSL would accept a name in the subject if there is no other name. Browsers ignore it.
     context.hostname_checks_common_name = False
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -95,10 +95,8 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
 
 
 def seen_again(failure: WrongCertificate, connection: socket.socket, name: str | None) -> NoResponse:
-    """What a certificate is for that is not for `name`; or whether the server's is out of date or one above it.
-
-    Python does not show a certificate that it has refused, so this takes a second handshake, in which it is accepted.
-    Raises OSError.
+    """For which names the certificate is, if not for `name`; or which certificate is out of date: the server's or one
+    above it. Python does not show a certificate that it has refused, so a second handshake accepts it. Raises OSError.
     """
     context = ssl.create_default_context()
     if failure.code in OTHER_NAMES_CODES:
@@ -112,13 +110,13 @@ def seen_again(failure: WrongCertificate, connection: socket.socket, name: str |
     begins, ends = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
     now = time.time()
     if begins <= now <= ends:
-        above = f"the one above the server's (an intermediate or a CA) {TIMES[failure.code]}; the server's own is good"
+        above = f"the one above the server's (an intermediate or a CA) {TIMES[failure.code]}; the server's own is valid"
         return NoResponse(f"certificate: {above}", "issuer")
     return NoResponse(f"certificate: it {TIMES[9 if now < begins else 10]}", "certificate")
 
 
 def _names(certificate: dict[str, Any]) -> str:
-    """In words, for which names it is."""
+    """The names that it is for, in words."""
     names = [quoted(value[1]) for value in certificate.get("subjectAltName", ()) if len(value) == 2]
     shown = ", ".join(names[:SHOWN_CERTIFICATE_NAMES]) or "no name at all"
     more = len(names) - SHOWN_CERTIFICATE_NAMES
@@ -126,7 +124,7 @@ def _names(certificate: dict[str, Any]) -> str:
 
 
 def lacking(failure: OSError) -> str | None:
-    """What a server lacks that the probe needs; None if its handshake failed for another reason."""
+    """What the probe needs and the server lacks; None if the handshake failed for another reason."""
     reason = str(getattr(failure, "reason", ""))
     return next((LACKING[end] for end in LACKING if reason.endswith(end)), None)
 

@@ -1,4 +1,4 @@
-"""The pure rules of the health check: what is wrong with one probe, and what several of them decide."""
+"""The pure rules of the health check: what is wrong with one probe, and the verdict after several probes."""
 
 import http
 import re
@@ -59,7 +59,7 @@ class Healthy:
 class Unhealthy:
     """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found.
 
-    `kind` is what is wrong if that is not what the last bad probe found.
+    `kind` is the problem, if it is another problem than the last bad probe's.
     """
 
     reason: str
@@ -95,19 +95,19 @@ def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Proble
     if check.release_header and check.expected_release not in (None, answered.release):
         yield Problem("release", _differs(check.release_header, answered.release, check.expected_release))
     if check.identity_header and check.requires_headers and answered.identity is None:
-        yield Problem("no identity", f"{check.identity_header} is missing, which names the server that answers")
+        yield Problem("no identity", f"{check.identity_header} is missing; it names the server that answers")
     if check.identity_header and check.expected_identity not in (None, answered.identity):
         differs = _differs(check.identity_header, answered.identity, check.expected_identity)
-        cause = "which staging answered before the cutover: a cached, proxied or mis-routed answer"
+        cause = "as staging answered before the cutover: the answer is cached, proxied or misrouted"
         yield Problem("identity", f"{differs}, {cause}")
     if check.shared_header and check.requires_headers and answered.shared is None:
-        yield Problem("no shared", f"{check.shared_header} is missing, which names what the servers share")
+        yield Problem("no shared", f"{check.shared_header} is missing; it names what the servers share")
 
 
 def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | None:
-    """The verdict after these findings, of which there is at least one; None if nothing is decided yet.
+    """The verdict after these findings (at least one); None if there is no verdict yet.
 
-    A check that is undecided is unhealthy if a probe that starts at `next_seconds` could not end by the deadline.
+    Without a verdict, the server is unhealthy if a probe that starts at `next_seconds` could not end by the deadline.
     """
     streak = _streak(findings)
     if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
@@ -123,10 +123,10 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
 def _counts(check: Check, finding: Finding, *, has_started: bool) -> bool:
     """Whether a bad probe counts towards the unhealthy threshold.
 
-    One that starts within the start period counts only after a good one: "If a health check succeeds during the start
+    A bad probe within the start period counts only after a good probe: "If a health check succeeds during the start
     period, the container is considered started and all consecutive failures will be counted"
     (https://docs.docker.com/reference/dockerfile/#healthcheck). While the address moves, a probe does not count if it
-    reached the former server or nobody; what the new server answers counts at once.
+    reached the former server or no server; an answer of the new server counts at once.
     """
     if finding.problem is None or not (has_started or finding.at_seconds >= check.start_period_seconds):
         return False
@@ -140,15 +140,15 @@ def _time_is_up(check: Check, findings: Sequence[Finding]) -> str:
     within, good, bad = f"{check.deadline_seconds:g} s", check.healthy_threshold_count, check.unhealthy_threshold_count
     if all(finding.is_good for finding in findings):
         probes = counted_probes(len(findings))
-        return f"in {within} only {probes} fitted in, all of them good, and it takes {good} in a row"
+        return f"only {probes} fitted into {within}, all good, but {good} in a row are needed"
     words = findings_in_words(check, findings)
     if not any_good(findings):
         return f"no good probe within {within}{_after_start(check, findings)}: {words}"
-    return f"it kept flapping: in {within} neither {good} good probes in a row nor {bad} bad ones: {words}"
+    return f"it kept flapping: neither {good} good nor {bad} bad probes came in a row within {within}: {words}"
 
 
 def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:
-    """Staging must always name the same server, because production is compared with that name after the cutover."""
+    """Staging must always answer with the same name, because production must answer with it after the cutover."""
     identities = list(dict.fromkeys(finding.answered.identity for finding in good))
     if not check.requires_headers or len(identities) == 1:
         return None
@@ -157,7 +157,7 @@ def _varies(check: Check, good: Sequence[Finding]) -> Unhealthy | None:
 
 
 def decide_bake(check: Check, findings: Sequence[Finding]) -> Unhealthy | None:
-    """The verdict on a server that is being watched: fewer failures in a row than the threshold are tolerated."""
+    """The verdict during a bake: fewer failures in a row than the threshold are tolerated."""
     return _failed(check, [finding for finding in _streak(findings) if not finding.is_good])
 
 
@@ -173,7 +173,7 @@ def any_good(findings: Sequence[Finding]) -> bool:
 
 
 def findings_in_words(check: Check, findings: Sequence[Finding]) -> str:
-    """What the last probes found; and if that is a status, which one was expected."""
+    """What the last probes found; if a status was wrong, also the expected status."""
     shown = findings[-SHOWN_FINDINGS:]
     texts = [finding.problem.text if finding.problem else str(finding.status or "connected") for finding in shown]
     if any(finding.problem and finding.problem.kind == "status" for finding in shown):
@@ -194,7 +194,7 @@ def _streak(findings: Sequence[Finding]) -> Sequence[Finding]:
 def _after_start(check: Check, findings: Sequence[Finding]) -> str:
     if any_good(findings) or not check.start_period_seconds:
         return ""
-    return f", with its start period of {check.start_period_seconds:g} s used up"
+    return f" (its start period of {check.start_period_seconds:g} s is over)"
 
 
 def _differs(header: str, value: str | None, expected: str | None) -> str:
@@ -215,7 +215,7 @@ def _without_secrets(location: str) -> str:
 
 
 def _size_and_kind(probe: Probe) -> str:
-    """Of a body, which is never shown: an error page may hold secrets."""
+    """The size and type of a body. The body is never shown: an error page may contain secrets."""
     at_least = "at least " if len(probe.body) == BODY_BYTES else ""
     media_type = re.match(r"\w+/[\w.+-]+", probe.headers.get("content-type", ""), re.ASCII)
     kind = f"of {shortened(media_type[0], MEDIA_TYPE_CHARACTERS)}" if media_type else "without a Content-Type"
@@ -225,7 +225,7 @@ def _size_and_kind(probe: Probe) -> str:
 def _lacks(text: str, probe: Probe) -> str:
     lacks = f"the body lacks {quoted(text)}"
     if coding := header_value(probe.headers, "Content-Encoding"):
-        return f"{lacks}: it is encoded ({quoted(coding)}), although the probe did not ask for that"
+        return f"{lacks}: it is encoded ({quoted(coding)}), although the probe asked for no encoding"
     if not probe.body:
         return f"{lacks}: it is empty"
-    return f"{lacks}, it is {_size_and_kind(probe)}"
+    return f"{lacks}: it is {_size_and_kind(probe)}"

@@ -1,1 +1,1 @@
-"""What is configured: the context of cdk.json, validated before anything is synthesized from it."""
+"""The configuration: the context of cdk.json, validated before anything is synthesized from it."""

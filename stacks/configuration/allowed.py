@@ -1,7 +1,7 @@
-"""What a key of the configuration allows, once: in words, for messages and documents, and as constraints of pydantic.
+"""What a key of the configuration allows: in words, for messages and documents, and as constraints of pydantic.
 
-`port: Annotated[int, whole_number(1, 65535)] = 80` is a key with its type, what it allows and its default. A docstring
-below it is for the documents. It may end with `Default: ...` and with `Elsewhere: ...`, other tools' names for the key.
+`port: Annotated[int, whole_number(1, 65535)] = 80` is a key with its type, what it allows and its default. The
+docstring below a key is for the documents. It may end with `Default: ...` and `Elsewhere: ...` (other tools' names).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from domain.pair import NAME_PATTERN
 from stacks.configuration.problems import problem, shown
 
-LEFT_OUT: Any = object()  # the default of a key whose value follows from others
+LEFT_OUT: Any = object()  # the default of a key whose value follows from other keys
 Place = tuple[str, ...]
-Broken = tuple[tuple[str | int, ...], PydanticCustomError]  # where in a value a rule is broken, and how
+Broken = tuple[tuple[str | int, ...], PydanticCustomError]  # where a value breaks a rule, and how
 Rule = Callable[[Any], Iterable[Broken]]
 
 
@@ -34,7 +34,7 @@ class Section(BaseModel):
 class Allowed(GroupedMetadata):
     """What a value must be: in words, as constraints of pydantic, and as a rule between its parts. It is never null.
 
-    The rule gets the value as it was written, so that it is checked also if a part is wrong.
+    The rule gets the value as it was written, so that it is checked even if a part is wrong.
     """
 
     def __init__(self, words: str, *constraints: Any, rule: Rule = lambda _: ()) -> None:
@@ -67,7 +67,7 @@ def words_of(key: FieldInfo) -> str:
 
 
 def text(words: str, pattern: str, *more: Any) -> Allowed:
-    """The pattern is one of Rust and of JSON Schema: without look-around."""
+    """The pattern must be valid in Rust and in JSON Schema: it has no look-around."""
     return Allowed(words, Field(pattern=f"^(?:{pattern})$"), *more)
 
 
@@ -89,7 +89,7 @@ def list_of(lowest: int, highest: int, called: str) -> Allowed:
     def each_once(values: Sequence[Any]) -> Iterator[Broken]:
         for index, value in enumerate(values):
             if isinstance(value, str) and (first := values.index(value)) < index:
-                yield (index,), problem("each once", f"{shown(value)}, which is at [{first}] too")
+                yield (index,), problem("each once", f"{shown(value)}, which is also at [{first}]")
 
     length = Field(min_length=lowest, max_length=highest)
     return Allowed(f"a list of {lowest} to {highest} {called}", length, rule=each_once)
@@ -125,7 +125,7 @@ NAME = text('a name of 1 to 64 letters, digits, "-", "_" and ".", the first a le
 
 
 def sections_in(annotation: Any, place: Place = ()) -> Iterator[tuple[Place, type[Section]]]:
-    """Every section in a type, and the keys that lead to it. "*" is any name: `("pairs", "*")`."""
+    """Every section in a type, with the keys that lead to it. "*" means any name: `("pairs", "*")`."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield place, annotation
         for name, key in annotation.model_fields.items():

@@ -1,7 +1,7 @@
 """The context value `ciAccess` of cdk.json: which jobs of which CI system may start the workflow, without stored keys.
 
-The role trusts tokens (OpenID Connect) of one issuer, for one audience, about one subject: a wildcard would let in
-others. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`.
+The role trusts tokens (OpenID Connect) of one issuer, for one audience, about one subject: a wildcard would admit other
+jobs. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,11 @@ LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST_URL = rf"https://(?:{LABEL}\.)+{LABEL}"
 # IAM's provider URL: https, no port, no query; its audiences have up to 255 characters.
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
-URL_WORDS = 'the issuer\'s "https://" URL in lower case, without port, query and a "/" at the end'
+URL_WORDS = 'the issuer\'s "https://" URL in lower case, without a port, a query or a "/" at the end'
 GITLAB_URL, ISSUER_URL = text(URL_WORDS, HOST_URL), text(URL_WORDS, rf"{HOST_URL}(?:/[A-Za-z0-9._~-]+){{0,10}}")
 AUDIENCE = text('1 to 255 letters, digits and characters of ._:/-, no "*"', "[A-Za-z0-9._:/-]{1,255}")
 PRINTABLE = "[ -#%-)+->@-~]{1,255}"
-SUBJECT = text('the whole subject: 1 to 255 printable ASCII characters, no "*", "?" and "$"', PRINTABLE)
+SUBJECT = text('the whole subject: 1 to 255 printable ASCII characters, no "*", "?" or "$"', PRINTABLE)
 BRANCH = text(
     'one branch: 1 to 255 letters, digits and characters of ._/+@#-, no "*"', "[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}"
 )
@@ -31,13 +31,13 @@ ENVIRONMENT = text(
     "[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{0,253}[A-Za-z0-9._/-])?",
 )
 REPOSITORY = text(
-    '"owner/name", or "owner@id/name@id" where the token has GitHub\'s immutable ids; no "*"',
+    '"owner/name", or "owner@id/name@id" if the token has GitHub\'s immutable ids; no "*"',
     f"{OWNER}/{REPOSITORY_NAME}|{OWNER}{ID}/{REPOSITORY_NAME}{ID}",
 )
-REPOSITORY_ID = text("the repository's number, as a text of 1 to 20 digits", "[0-9]{1,20}")
-WORKFLOW = text('one workflow: 1 to 255 printable ASCII characters, no "*", "?" and "$"', PRINTABLE)
+REPOSITORY_ID = text("the repository's number, as a string of 1 to 20 digits", "[0-9]{1,20}")
+WORKFLOW = text('one workflow: 1 to 255 printable ASCII characters, no "*", "?" or "$"', PRINTABLE)
 PROJECT = text('"group/name", with subgroups if there are any; no "*"', GROUP_AND_NAME)
-PROVIDER = Allowed('"existing", if the account has a provider of this URL already (it can have one), or "create"')
+PROVIDER = Allowed('"existing" if the account already has a provider of this URL (it can have only one), or "create"')
 Provider = Annotated[Literal["existing", "create"], PROVIDER]
 
 
@@ -56,13 +56,13 @@ class GitHub(Section):
     url: ClassVar[str] = "https://token.actions.githubusercontent.com"
     repository: Annotated[str, REPOSITORY]
     branch: Annotated[str | None, BRANCH] = None
-    """With or without `environment`; without it, a job that has an environment is refused."""
+    """Optional if there is an `environment`. Without `environment`, a job that has an environment is refused."""
     environment: Annotated[str | None, ENVIRONMENT] = None
-    """With or without `branch`; without it, the environment's own rule says which branches may deploy to it."""
+    """Optional if there is a `branch`. Without `branch`, GitHub's rules for the environment decide about branches."""
     repositoryId: Annotated[str | None, REPOSITORY_ID] = None
-    """It stays when names change: another repository that takes the name is refused."""
+    """The number stays if the repository is renamed. Another repository that takes its name is refused."""
     workflow: Annotated[str | None, WORKFLOW] = None
-    """The workflow's `name`, or the path of its file if it has none."""
+    """The workflow's `name`, or the path of its file if it has no name."""
     audience: Annotated[str, AUDIENCE] = "sts.amazonaws.com"
     """What `configure-aws-credentials` asks for."""
     provider: Provider = "existing"
@@ -74,9 +74,8 @@ class GitHub(Section):
 
     @property
     def claims(self) -> dict[str, str]:
-        """What is checked besides audience and subject; the subject of a job with an environment names no branch.
-
-        Source: IAM User Guide, "Available keys for AWS OIDC federation"; STS evaluates them since January 2026.
+        """The claims that are checked besides audience and subject. For a job with an environment, the subject names no
+        branch. Source: IAM User Guide, "Available keys for AWS OIDC federation"; STS evaluates them since January 2026.
         """
         claims = {
             "ref": self._ref if self.branch and self.environment else None,
@@ -96,7 +95,7 @@ class GitLab(Section):
     project: Annotated[str, PROJECT]
     branch: Annotated[str, BRANCH]
     url: Annotated[str, GITLAB_URL] = "https://gitlab.com"
-    """Of your GitLab."""
+    """The URL of your GitLab."""
     audience: Annotated[str, AUDIENCE] = Field(default_factory=lambda valid: valid["url"])
     """What the job asks for in `id_tokens`. Default: the url"""
     provider: Provider = "existing"
@@ -107,7 +106,7 @@ class GitLab(Section):
 
 
 class Oidc(Section):
-    """Any other issuer of OpenID Connect tokens, with what is in them."""
+    """Any other issuer of OpenID Connect tokens, with the claims of its tokens."""
 
     url: Annotated[str, ISSUER_URL]
     audience: Annotated[str, AUDIENCE]
@@ -119,7 +118,7 @@ Issuer = GitHub | GitLab | Oidc
 
 
 class CiAccess(Section):
-    """One of them."""
+    """Exactly one CI system."""
 
     github: Annotated[GitHub | None, section(GitHub, rule=branch_or_environment)] = None
     gitlab: Annotated[GitLab | None, section(GitLab)] = None

@@ -1,6 +1,6 @@
-"""The keys of a health check. A key that is named like one of an ELB target group means the same.
+"""The keys of a health check. A key with the name of an ELB target group's key has the same meaning.
 
-What a key allows beside another key is a validator of the later one, and so is checked also if a third key is wrong.
+If one key limits another, the later key has the validator, so that it is checked even if a third key is wrong.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ SENT_BY_THE_PROBE = "connection|content-length|transfer-encoding|expect|upgrade|
 
 
 def _is_host(host: str) -> bool:
-    """Raises ValueError for what looks like an IPv6 address and is none, which refuses it as well."""
+    """Raises ValueError, which refuses the host as well, for "[]" that do not hold an IPv6 address."""
     name = re.sub(r":\d+$", "", host)
     if name.startswith("["):
         ipaddress.IPv6Address(name[1:-1])
@@ -47,9 +47,9 @@ def _is_ascending(matcher: str) -> bool:
 
 def _is_not_sent_anyway(name: str) -> str:
     if name.lower() == "host":
-        raise problem("any other header: hostHeader sets it")
+        raise problem("any other header; hostHeader sets this header")
     if re.fullmatch(SENT_BY_THE_PROBE, name.lower()):
-        raise problem("any other header: it would change how the response is sent, which the probe decides")
+        raise problem("any other header; the probe sets this header, because it changes how the response is sent")
     return name
 
 
@@ -61,7 +61,7 @@ CODES_WORDS = 'status codes from 200 to 499 as in "200", "200,301" or "200-299"'
 MATCHER = text(CODES_WORDS, f"{CODES}(?:,{CODES})*", Predicate(_is_ascending))
 HOST = text(
     'a name of at most 253 characters, in labels of letters, digits, "-", "_" and "~", or an IP address, IPv6 in "[]"; '
-    'then ":" and a port from 1 to 65535, if you like',
+    'optionally with ":" and a port from 1 to 65535',
     HTTP_HOST,
     Predicate(_is_host),
 )
@@ -79,8 +79,8 @@ Headers = dict[Annotated[str, HEADER_NAME, AfterValidator(_is_not_sent_anyway)],
 
 def _private_has_a_vpc(via: str, info: ValidationInfo) -> str:
     if via == "private" and not (info.context or {}).get("vpc"):
-        instead = '"private" only beside a `vpc` with subnetIds and securityGroupIds; otherwise "public"'
-        raise problem(instead, '"private", and no context value `vpc`')
+        instead = '"private" only with a `vpc` that has subnetIds and securityGroupIds; otherwise "public"'
+        raise problem(instead, '"private" without the context value `vpc`')
     return via
 
 
@@ -102,7 +102,7 @@ def _leaves_time_for_a_verdict(given: Any, validate: Any, info: ValidationInfo) 
         raise problem(
             f"at least {shortest} and at most {LONGEST_CHECK_SECONDS}: a verdict may take startPeriodSeconds "
             f"({start}) + max(healthyThresholdCount ({healthy}), unhealthyThresholdCount ({unhealthy})) * "
-            f"max(intervalSeconds ({interval}), timeoutSeconds ({timeout})); lower these, or give another deadline",
+            f"max(intervalSeconds ({interval}), timeoutSeconds ({timeout})); lower these, or set another deadline",
             "" if deadline else f"{default}, its default here",
         )
     return deadline or default
@@ -115,36 +115,37 @@ class Check(Section):
     port: Annotated[int, PORT]
     """Elsewhere: ELB: HealthCheckPort; Route 53: Port"""
     via: Annotated[Via, one_of("public", "private"), AfterValidator(_private_has_a_vpc)] = "public"
-    """The same in every check of a pair; "private" needs a `vpc`."""
+    """Every check of a pair must have the same value. "private" needs a `vpc`."""
     intervalSeconds: Annotated[int, whole_number(1, 300)] = 1
     """From the start of one probe to the start of the next.
     Elsewhere: ELB: HealthCheckIntervalSeconds; Route 53: RequestInterval; Docker, ECS: interval"""
     timeoutSeconds: Annotated[int, whole_number(1, 120)] = 2
-    """For a whole probe. Elsewhere: ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout"""
+    """The time limit of a whole probe. Elsewhere: ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout"""
     maxLatencyMs: Annotated[int | None, whole_number(1, 120_000), AfterValidator(_ends_before_the_timeout)] = None
-    """A slower probe is bad. Not above the timeout."""
+    """A slower probe is bad. The limit is at most the timeout."""
     healthyThresholdCount: Annotated[int, whole_number(1, 10)] = 3
-    """Good probes in a row. Elsewhere: ELB: HealthyThresholdCount; Route 53: FailureThreshold"""
+    """This many good probes in a row make a server healthy.
+    Elsewhere: ELB: HealthyThresholdCount; Route 53: FailureThreshold"""
     unhealthyThresholdCount: Annotated[int, whole_number(1, 10)] = 3
-    """Bad probes in a row.
+    """This many bad probes in a row make a server unhealthy.
     Elsewhere: ELB: UnhealthyThresholdCount; Route 53: FailureThreshold; Docker, ECS: retries"""
     startPeriodSeconds: Annotated[int, whole_number(0, LONGEST_CHECK_SECONDS)] = 0
     """Elsewhere: Docker: start_period; ECS: startPeriod"""
     deadlineSeconds: Annotated[
         int, whole_number(1, LONGEST_CHECK_SECONDS), WrapValidator(_leaves_time_for_a_verdict)
     ] = Field(default_factory=lambda: LEFT_OUT, validate_default=True)
-    """At least enough for one verdict: the higher of the two counts in place of their sum. A server that flaps for so
-    long is unhealthy. Default: `startPeriodSeconds + (healthyThresholdCount + unhealthyThresholdCount) *
-    max(intervalSeconds, timeoutSeconds)`"""
+    """The time limit for a verdict. A server that flaps for so long is unhealthy. The minimum is like the default, with
+    the higher of the two counts in place of their sum. Default: `startPeriodSeconds + (healthyThresholdCount +
+    unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)`"""
 
     @property
     def shortest_bake(self) -> int:
-        """The seconds in which a server that is unhealthy from the start of the bake fails it."""
+        """The seconds after which a server that is unhealthy from the start of the bake fails."""
         return self.unhealthyThresholdCount * max(self.intervalSeconds, self.timeoutSeconds)
 
     @property
     def probes_after_a_bake(self) -> int:
-        """The seconds that probes may take after the end of a bake: one that is bad, and those that then decide."""
+        """The seconds that probes may take after the end of a bake: a bad probe, and the probes that then decide."""
         return self.timeoutSeconds + (self.unhealthyThresholdCount - 1) * max(self.intervalSeconds, self.timeoutSeconds)
 
 
@@ -162,7 +163,7 @@ class WebCheck(Check):
     matcher: Annotated[str, MATCHER] = "200"
     """Elsewhere: ELB: Matcher"""
     bodyContains: Annotated[str | None, allowed.printable("a text", 255)] = None
-    """Upper and lower case as they are, in the first 5,120 bytes of the body. Elsewhere: Route 53: SearchString"""
+    """The first 5,120 bytes of the body must contain it, in the same case. Elsewhere: Route 53: SearchString"""
     hostHeader: Annotated[str | None, HOST] = None
     """Elsewhere: Route 53: FullyQualifiedDomainName, EnableSNI"""
     headers: Annotated[Headers | None, HEADERS] = None
@@ -180,8 +181,8 @@ class HttpCheck(WebCheck):
 def _has_a_host_name(verify: bool, info: ValidationInfo) -> bool:
     host = info.data.get("hostHeader", "wrong")
     if verify and "protocol" in info.data and (host is None or not _is_dns_name(host)):
-        instead = "true beside a hostHeader, the DNS name for which the server's certificate is verified; or false"
-        given = "no hostHeader" if host is None else f"the hostHeader {shown(host)}, which is no DNS name"
+        instead = "true with a hostHeader, the DNS name for which the server's certificate is verified; or false"
+        given = "no hostHeader" if host is None else f"the hostHeader {shown(host)}, which is not a DNS name"
         raise problem(instead, f"true, which is the default, and {given}")
     return verify
 
@@ -191,11 +192,11 @@ class HttpsCheck(WebCheck):
     protocol: Annotated[Literal["HTTPS"], PROTOCOL]
     port: Annotated[int, PORT] = 443
     verifyCertificate: Annotated[bool, BOOLEAN, AfterValidator(_has_a_host_name)] = Field(True, validate_default=True)
-    """If true, there must be a `hostHeader` that is a DNS name. Elsewhere: ELB never verifies"""
+    """If true, `hostHeader` must be a DNS name. Elsewhere: ELB never verifies"""
 
 
 def _kind(check: object) -> str | None:
-    """A check with a wrong protocol is read like one with HTTPS, which has every key."""
+    """A check with a wrong protocol is read like an HTTPS check, which has every key."""
     if not isinstance(check, Mapping):
         return getattr(check, "kind", None)
     kind = f'protocol "{check.get("protocol", "HTTP")}"'

@@ -1,6 +1,6 @@
 """The context value `name` of cdk.json, and every fixed name of a stack, which derives from it.
 
-No two stacks of one account and Region share a name, so teams, or groups of pairs, live side by side.
+Two stacks in one account and Region never share a name, so several teams or groups of pairs can each have a stack.
 """
 
 import re
@@ -15,12 +15,12 @@ from stacks.configuration.problems import shown
 DEFAULT_NAME = "eip-cutover"
 # CodePipeline allows 100 for a pipeline, `<name>-<pair>`, and a pair's name has 64. Other names have more room.
 LONGEST = 35
-# Parameters and documents of AWS itself begin so. SSM API Reference, PutParameter and CreateDocument.
+# AWS's own parameters and documents begin like this. Source: SSM API Reference, PutParameter and CreateDocument.
 RESERVED = ("amazon", "amzn", "aws", "ssm")
-OTHERS = ("-pipeline", "-repair")  # what is called so belongs to the stack of the name before it
+OTHERS = ("-pipeline", "-repair")  # such a name belongs to the stack with the name before the suffix
 STACK_NAME = text(
     f'a name of 1 to {LONGEST} characters: letters from a to z, digits, and single "-" between them; it begins with a '
-    f"letter, with none of {', '.join(map(shown, RESERVED))}, and does not end in {' or '.join(map(shown, OTHERS))}",
+    f"letter, not with {' or '.join(map(shown, RESERVED))}, and does not end in {' or '.join(map(shown, OTHERS))}",
     "[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
     Field(max_length=LONGEST),
     Predicate(lambda name: not name.startswith(RESERVED) and not name.endswith(OTHERS)),
@@ -31,8 +31,8 @@ STACK_NAME = text(
 class Names:
     """The names that derive from `cutover`, which is the `name` itself.
 
-    Also called `cutover` are the workflow, the dashboard, the source of the events, the subject of the messages, and
-    the service in the functions' logs; alarms and pipelines begin with it.
+    The workflow, the dashboard, the source of the events, the subject of the messages and the service in the functions'
+    logs are also called `cutover`; the names of alarms and pipelines begin with it.
     """
 
     cutover: str

@@ -1,4 +1,4 @@
-"""The context values `pairs` and `vpc` of cdk.json. A wrong id that got past here would fail a cutover halfway."""
+"""The context values `pairs` and `vpc` of cdk.json. A wrong id that is accepted here would fail a cutover halfway."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from stacks.configuration.allowed import Allowed, Broken, Place, Section, list_o
 from stacks.configuration.health_check import LONGEST_CHECK_SECONDS, HealthCheck, HttpCheck, HttpsCheck
 from stacks.configuration.problems import path_of, problem, shown
 
-# A plan carries its pair from state to state, at times twice; Step Functions takes 262,144 bytes.
+# A plan carries its pair from state to state, sometimes twice; Step Functions takes 262,144 bytes.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 LONGEST_PAIR_BYTES = 65_536
 MOST_CHECKS = 10
@@ -48,12 +48,12 @@ CHECKS = Allowed(CHECKS_WORDS, Field(min_length=1, max_length=MOST_CHECKS), rule
 def _are_those_of_the_servers(interfaces: dict[str, str], info: ValidationInfo) -> dict[str, str]:
     servers = info.data.get("servers", interfaces)
     if interfaces.keys() != servers.keys():
-        raise problem(f"{' and '.join(map(shown, servers))}, the servers'", f"the names {shown(list(interfaces))}")
+        raise problem(f"{' and '.join(map(shown, servers))}, as in servers", f"the names {shown(list(interfaces))}")
     return interfaces
 
 
 def _can_fail_and_fits_behind_the_checks(bake: int, info: ValidationInfo) -> int:
-    """One function checks production, bakes, and goes on until it is decided. The bounds follow from valid checks."""
+    """One function runs the checks, the bake and the probes that decide at its end. The checks set the limits."""
     checks = info.data.get("healthCheck")
     if not bake or not checks:
         return bake
@@ -87,7 +87,7 @@ class Pair(Section):
         allowed.object_by_name("an object of the two servers' network interfaces, id by server name", 2, 2),
         AfterValidator(_are_those_of_the_servers),
     ] = None
-    """The permissions are then exact. Elsewhere: EC2: NetworkInterfaceId"""
+    """With it, the permissions name these interfaces only. Elsewhere: EC2: NetworkInterfaceId"""
     healthCheck: Annotated[
         list[HealthCheck],
         CHECKS,
@@ -103,7 +103,7 @@ class Pair(Section):
     """0, or long enough for the slowest check to fail, and short enough that the checks, the bake and the probes that
     decide at its end take at most 840 seconds. Elsewhere: ECS: bakeTimeInMinutes"""
     alarms: Annotated[list[Annotated[str, ALARM_NAME]], list_of(0, 100, "alarm names")] = Field(default_factory=list)
-    """Of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
+    """Alarms of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
 
     def as_json(self) -> dict[str, Any]:
         """What the functions read: every default filled in, and no key without a value."""
@@ -112,13 +112,13 @@ class Pair(Section):
     @model_validator(mode="after")
     def _fits_into_a_plan(self) -> Self:
         if (length := len(json.dumps(self.as_json()))) > LONGEST_PAIR_BYTES:
-            allowed = f"at most {LONGEST_PAIR_BYTES}: fewer checks or alarms, or shorter headers"
+            allowed = f"at most {LONGEST_PAIR_BYTES}; use fewer checks or alarms, or shorter headers"
             raise problem(allowed, f"{length} bytes of JSON, its defaults included")
         return self
 
 
 class Vpc(Section):
-    """From where checks that say `via: "private"` are made. The bounds are those of Lambda's VpcConfig.
+    """The VPC in which checks with `via: "private"` run. The limits are the same as in Lambda's VpcConfig.
 
     https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html
     """
@@ -130,13 +130,13 @@ class Vpc(Section):
 
 
 def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:
-    """The paths of the ids that are still those of the shipped cdk.json: a 0, then one letter 16 times."""
+    """The paths of the ids that are still placeholders of the shipped cdk.json: a 0, then one letter 16 times."""
     ids = _ids({name: pair.as_json() for name, pair in pairs.items()})
     return [reduce(path_of, place, "pairs") for place, value in ids if re.search(r"-0([a-f])\1{15}$", value)]
 
 
 def _ids(pairs: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """The ids of pairs, valid or not, that are ids of the kind that their key asks for."""
+    """The ids in the pairs, which may be invalid otherwise, if they are of the kind that their key requires."""
     for name, pair in pairs.items():
         for key, prefix in ID_PREFIXES.items() if isinstance(pair, Mapping) else ():
             value = pair.get(key)
@@ -149,7 +149,7 @@ def _each_id_once(pairs: Mapping[str, Any]) -> Iterator[Broken]:
     first: dict[str, Place] = {}
     for place, value in _ids(pairs):
         if (other := first.setdefault(value, place)) != place:
-            yield place, problem("each id once", f"{shown(value)}, which is {reduce(path_of, other, 'pairs')} too")
+            yield place, problem("each id once", f"{shown(value)}, which is also {reduce(path_of, other, 'pairs')}")
 
 
 PAIRS = Allowed("an object with at least one pair, under its name", Field(min_length=1), rule=_each_id_once)

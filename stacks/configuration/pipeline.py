@@ -20,7 +20,7 @@ BUCKET = text(
 )
 KEY = text("an object's key: 1 to 1024 letters, digits and characters of !_.'()/-", "[A-Za-z0-9!_.'()/-]{1,1024}")
 COMMAND = text(
-    'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would fill in',
+    'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would replace',
     r"(?:\{?[ -z|}~])*\{?",
     Field(min_length=1, max_length=1000),
 )
@@ -31,7 +31,7 @@ class Connection(Section):
 
     kind: ClassVar[str] = "a connectionArn"
     connectionArn: Annotated[str, CONNECTION_ARN]
-    """Made and confirmed in the console."""
+    """Create and confirm the connection in the console."""
     repository: Annotated[str, REPOSITORY]
     branch: Annotated[str, BRANCH]
 
@@ -41,7 +41,7 @@ class Object(Section):
 
     kind: ClassVar[str] = "a bucket"
     bucket: Annotated[str, BUCKET]
-    """It keeps versions, and sends its events to EventBridge if a new object should start the pipeline."""
+    """The bucket must keep versions. If a new object should start the pipeline, it must send events to EventBridge."""
     key: Annotated[str, KEY]
 
 
@@ -57,10 +57,10 @@ Source = Annotated[
 
 
 class Deploy(Section):
-    """What gets a release onto the idle server."""
+    """How a release gets onto the idle server."""
 
     command: Annotated[str, COMMAND]
-    """It runs as root, with the commit or the object's version in `$RELEASE`."""
+    """The command runs as root, with the commit or the object's version in `$RELEASE`."""
     timeoutSeconds: Annotated[int, whole_number(30, 1800)] = 600
 
 
@@ -79,8 +79,8 @@ def _is_configured(given: Any, validate: Any, info: ValidationInfo) -> str:
 def _is_answered(expected: bool, info: ValidationInfo) -> bool:
     checks = (info.context or {})["pairs"][info.data["pair"]].healthCheck if "pair" in info.data else []
     if expected and checks and not any(getattr(check, "releaseHeader", None) for check in checks):
-        instead = "true only if a server says which release it runs; it must say the commit or the object's version"
-        raise problem(instead, "true, and no check of the pair has a releaseHeader")
+        instead = "true only if the servers answer the commit or the object's version in the releaseHeader of a check"
+        raise problem(instead, "true, but no check of the pair has a releaseHeader")
     return expected
 
 
@@ -90,8 +90,8 @@ class Pipeline(Section):
     pair: Annotated[str, NAME, WrapValidator(_is_configured)] = Field(
         default_factory=lambda: LEFT_OUT, validate_default=True
     )
-    """A configured pair. Default: the only pair there is"""
+    """A configured pair. Default: the only configured pair"""
     source: Annotated[Source, section(Connection, Object)]
     deploy: Annotated[Deploy, section(Deploy)]
     expectRelease: Annotated[bool, BOOLEAN, AfterValidator(_is_answered)] = False
-    """true if a check of the pair has a releaseHeader, which answers with `$RELEASE`."""
+    """If true, the server must answer `$RELEASE` in the releaseHeader of a check."""

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from domain.pair import NAME_PATTERN
 
 LONGEST_SHOWN_CHARACTERS = 60
-# pydantic's error of a default that follows from other keys, if one of them is wrong. That key is reported.
+# pydantic's error for a default that follows from other keys, if one of them is wrong. Only the wrong key is reported.
 FOLLOWS_FROM_A_WRONG_KEY: Final = "default_factory_not_called"
 
 
@@ -40,7 +40,7 @@ def path_of(parent: str, name: str) -> str:
 
 
 def shown(value: object) -> str:
-    """The value as JSON on one line, shortened, with every invisible character made visible."""
+    """The value as JSON on one line, shortened, with every invisible character escaped."""
     try:
         text = json.dumps(value, default=repr)
     except (TypeError, ValueError, RecursionError):  # nested without end, or a number of thousands of digits
@@ -50,7 +50,7 @@ def shown(value: object) -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """A guess at what was meant, also for the names of ELB's API such as HealthCheckPort."""
+    """A guess at the intended name, also for names of ELB's API such as HealthCheckPort."""
     by_lower_case = {key.lower(): key for key in known}
     lower_case = name.lower()
     close = difflib.get_close_matches(lower_case.removeprefix("healthcheck") or lower_case, by_lower_case, n=1)

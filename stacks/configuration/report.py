@@ -1,4 +1,4 @@
-"""From pydantic's errors to the lines that a person reads: `pairs.web.healthCheck.port: found "80"; allowed: ...`."""
+"""Turns pydantic's errors into lines for a person: `pairs.web.healthCheck.port: found "80"; allowed: ...`."""
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
@@ -19,8 +19,8 @@ class Report:
         return [self._line(each) for each in errors if each["type"] != FOLLOWS_FROM_A_WRONG_KEY]
 
     def _line(self, error: Any) -> str:
-        """An error's `loc` has more than keys: the kind of a section that was chosen, an index also where one object is
-        given for a list, and `[key]` behind a name that is wrong itself."""
+        """An error's `loc` has more than keys: the kind of the section that was chosen, an index (even if one object is
+        given for a list), and `[key]` after a name that is wrong itself."""
         path, place, kind, value, is_name = "", Place(), "", self._document, False
         for part in error["loc"]:
             is_key = isinstance(value, Mapping) and part in value
@@ -40,7 +40,7 @@ class Report:
         return line(path, found, error["ctx"]["allowed"])
 
     def _choice(self, place: Place) -> dict[str, type[Section]]:
-        """The sections, by kind, that the object with the key at `place` may be."""
+        """The sections, by kind, that the object that has the key at `place` may be."""
         return {
             section.kind: section
             for at, section in self._sections

@@ -1,4 +1,4 @@
-"""All that the app reads from its context, so that the problems of every part are reported at once."""
+"""Everything that the app reads from its context, so that all problems are reported at once."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ EMAIL = text("an e-mail address", r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-
 
 
 class Notifications(Section):
-    """SNS sends each address two mails to confirm with, for outcomes and for alarms, and nothing until then."""
+    """SNS sends each address two mails to confirm, for outcomes and for alarms, and nothing else until then."""
 
     emails: Annotated[list[Annotated[str, EMAIL]], list_of(1, 20, "e-mail addresses")]
 
@@ -35,7 +35,7 @@ class Settings(Section):
     """What the app reads of the context in cdk.json; None for what is not configured."""
 
     name: Annotated[str, STACK_NAME] = DEFAULT_NAME
-    """Stacks of different names live side by side; another name is another stack."""
+    """Every stack in an account and Region needs its own name. If you change it, you get another stack."""
     pairs: Annotated[Pairs, AfterValidator(_are_known_to_the_pipeline)]
     vpc: Annotated[Vpc | None, section(Vpc)] = None
     notifications: Annotated[Notifications | None, section(Notifications)] = None
@@ -46,14 +46,14 @@ class Settings(Section):
 def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:
     """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts.
 
-    A value is what cdk.json has, or the text of `cdk --context name=team-b`, or the JSON text of `pairs='{...}'`.
-    `cdk_json` is the file itself: of a key that is there twice, the CDK CLI hands over the last one only.
+    A value is from cdk.json, or the text of `cdk --context name=team-b`, or the JSON text of `pairs='{...}'`.
+    `cdk_json` is the file itself: if a key is there twice, the CDK CLI passes only the last value.
     """
     problems: list[str] = []
     document = {name: value for name in Settings.model_fields if (value := context(name)) is not None}
     if cdk_json and cdk_json.exists():
         match _parsed("", cdk_json.read_text(encoding="utf-8-sig"), problems):
-            case {"context": {"name": None}}:  # as if there were none, says the CDK; that would be another stack
+            case {"context": {"name": None}}:  # the CDK ignores null, and the default would be another stack
                 document.setdefault("name", None)
     for name, value in document.items():
         if isinstance(value, str) and Settings.model_fields[name].annotation is not str:
@@ -69,7 +69,7 @@ def configured(context: Callable[[str], object], cdk_json: Path | None = None) -
 
 
 def _parsed(name: str, text: str, problems: list[str]) -> object:
-    """The value of JSON text, NOT_JSON if it is none. `name` is that of the context value; cdk.json itself has none."""
+    """The value of JSON text, or NOT_JSON. `name` is the name of the context value, or empty for cdk.json itself."""
     try:
         twice = [*_keys_given_twice(json.loads(text, object_pairs_hook=tuple), name)]
         value: object = json.loads(text)
@@ -83,7 +83,7 @@ def _parsed(name: str, text: str, problems: list[str]) -> object:
 
 
 def _keys_given_twice(value: object, path: str) -> Iterator[str]:
-    """The paths of keys that an object has more than once. An object is a tuple of keys and values, an array a list."""
+    """The paths of keys that an object has more than once. An object is a tuple of pairs, an array is a list."""
     if isinstance(value, list):
         for index, each in enumerate(value):
             yield from _keys_given_twice(each, f"{path}[{index}]")

@@ -1,1 +1,1 @@
-"""Which functions run, from which bundle, and what each may do."""
+"""The functions, their bundle, and what each function may do."""

@@ -21,20 +21,20 @@ PROJECT = Path(__file__).parent.parent.parent
 SOURCE = PROJECT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
 DEPENDENCIES = PROJECT / ".local" / "dependencies"
-# The functions run on Python 3.13 on arm64; `pip` must not look at the machine it runs on.
+# The functions run on Python 3.13 on arm64; `pip` must not install for the machine that it runs on.
 FOR_LAMBDA = ("--platform", "manylinux2014_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
-# What of the requirements no function imports, most of Powertools: as globs. `tests/stacks/test_bundle.py` runs every
-# handler from what is left.
+# What no function imports of the requirements, mostly of Powertools, as globs. `tests/stacks/test_bundle.py` runs every
+# handler from the rest.
 UNUSED = (
     "*.dist-info",
     "bin",
     "aws_lambda_powertools/event_handler",
-    "aws_lambda_powertools/utilities/[!_jt]*",  # but __init__.py, jmespath_utils, typing
+    "aws_lambda_powertools/utilities/[!_jt]*",  # except __init__.py, jmespath_utils and typing
 )
 
 
 def lambda_code(pairs: Mapping[str, Pair]) -> lambda_.Code:
-    """The asset, bundled without Docker, and bundled again only when something in it has changed."""
+    """The asset, bundled without Docker, and bundled again only if something in it has changed."""
     configuration = json.dumps({name: pair.as_json() for name, pair in pairs.items()}, indent=1)
     content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
     return lambda_.Code.from_asset(
@@ -55,7 +55,7 @@ class _Bundling:
         self._configuration = configuration
 
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
-        """Fills the asset; True tells the CDK that Docker is not needed. A failure is raised, never left to Docker."""
+        """Fills the asset; True means that the CDK needs no Docker. A failure is raised, never passed to Docker."""
         output = Path(output_dir)
         shutil.copytree(dependencies(), output, dirs_exist_ok=True)
         for module in _modules():
@@ -67,7 +67,7 @@ class _Bundling:
 
 
 def install_for_lambda(target: Path, requirements: Path = REQUIREMENTS) -> None:
-    """Installs what the lock file names, without UNUSED; fails if a package has no hash in it, or another one."""
+    """Installs what the lock file names, without UNUSED. Fails if a package's hash is missing there, or differs."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     locked = ["--require-hashes", "--requirement", str(requirements)]
     subprocess.run([*pip, *locked, *FOR_LAMBDA, "--target", str(target)], check=True)  # noqa: S603  # our own words
@@ -84,6 +84,6 @@ def dependencies(kept: Path = DEPENDENCIES, install: Callable[[Path], object] = 
         with tempfile.TemporaryDirectory(dir=kept) as temporary:
             installed = Path(temporary, "installed")
             install(installed)
-            with contextlib.suppress(OSError):  # of several syntheses at once, the first is as good as this one
+            with contextlib.suppress(OSError):  # a synthesis at the same time was first; its result is the same
                 installed.rename(folder)
     return folder

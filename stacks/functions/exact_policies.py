@@ -1,4 +1,4 @@
-"""The policies by which a role may do one thing on each of many resources, as few as IAM's quotas leave room for.
+"""Policies that allow a role one action on each of many resources: as few policies as IAM's quotas allow.
 
 Source: IAM User Guide, "IAM and AWS STS quotas". White space in a policy does not count.
 """
@@ -10,11 +10,11 @@ from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-MOST_MANAGED_POLICIES = 10  # of a role, unless AWS has raised the quota of the account
+MOST_MANAGED_POLICIES = 10  # per role, unless AWS has raised the quota of the account
 MANAGED_CHARACTERS = 6_144
-INLINE_CHARACTERS = 8_000  # of 10,240 for all inline policies of a role; the rest is for what any function may do
+INLINE_CHARACTERS = 8_000  # of 10,240 for all inline policies of a role; the rest is for what every function may do
 AROUND_THE_RESOURCES = 120  # {"Version": …, "Statement": [{"Action": …, "Effect": …, "Resource": […]}]}
-# What stands for a partition, a Region or an account that is not known before the deployment: the longest there is.
+# The longest values of a partition, a Region and an account, used if they are not known before the deployment.
 LONGEST = ("aws-us-gov", "us-isof-south-1", "123456789012")
 
 

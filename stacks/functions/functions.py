@@ -20,21 +20,21 @@ from stacks.functions.python_function import python_function
 
 # One call to EC2 ends within 21 s (`lambdas/aws/addresses.py`), a step is a few quick ones.
 ADDRESS_TIMEOUT = Duration.seconds(30)
-# It asks for 10 s (`lambdas/measure_gap.py`), and what it keeps of it is kept within some more.
+# It measures for 10 s (`lambdas/measure_gap.py`), and needs some more to save the result.
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
-MEASURE_GAP_MEBIBYTES = 256  # half of the others': it mostly waits
-# How long after an execution has ended a call of it may still change an address: a cold start, and the timeout.
+MEASURE_GAP_MEBIBYTES = 256  # half as much as the other functions, because it mostly waits
+# How long after its end an execution's call may still change an address: a cold start, and the timeout.
 LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
-# For so long after a move, production may still lead to the server that it was on, or nowhere. AWS publishes no bound
-# for it; people report 5 to 10 s.
+# For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
+# bound; people report 5 to 10 s.
 MOVING_SECONDS = 10
-LONGEST_SECONDS = 900  # that a function of Lambda may run
+LONGEST_SECONDS = 900  # the longest time that Lambda lets a function run
 CALLED_BY_THE_WORKFLOW = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
 NOT_MEASURED = (
-    "What it failed to measure is missing in one outcome, which says nothing of a gap then; nobody would read it in a "
-    "queue, and it must not be tried again when the addresses have changed."
+    "If a measurement fails, one outcome has no gap. Nobody would read the lost event in a queue, and it must not be "
+    "tried again after the addresses have changed."
 )
-# What shows addresses, servers, and whom an address is offered to; all of it accepts no other resource than "*".
+# The actions that describe addresses, servers and offers of addresses; they accept no other resource than "*".
 PICTURE = [
     "ec2:DescribeAddresses", "ec2:DescribeAddressTransfers", "ec2:DescribeAvailabilityZones",
     "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces",
@@ -51,8 +51,8 @@ INTERFACES = (
 
 
 def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
-    """What the pairs let be disassociated, and what be associated, as the ends of ARNs of EC2."""
-    # The interfaces that are configured; if a pair has none configured, any.
+    """The resources that may be disassociated, and those that may be associated, as the ends of EC2's ARNs."""
+    # Only the configured interfaces, or any interface if a pair has no networkInterfaces.
     by_server = [pair.networkInterfaces or {} for pair in pairs]
     configured = [f"network-interface/{interface}" for each in by_server for interface in each.values()]
     disassociated = [f"elastic-ip/{pair.staging}" for pair in pairs]
@@ -67,7 +67,7 @@ def longest_check(pair: Pair) -> int:
 
 
 def longest_bake(pair: Pair) -> int:
-    """The seconds of a bake, with the probes that decide after its end whether the server is sick."""
+    """The seconds of a bake, with the probes after its end that decide whether the server is unhealthy."""
     bake = pair.bakeSeconds
     return bake + max(check.probes_after_a_bake for check in pair.healthCheck) if bake else 0
 
@@ -75,7 +75,7 @@ def longest_bake(pair: Pair) -> int:
 class Functions(Construct):
     """The functions, from one asset, `code`.
 
-    `in_vpc` is `health_check` once more, in a VPC, if a pair is checked there.
+    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class Functions(Construct):
         private = any(check.via == "private" for pair in pairs.values() for check in pair.healthCheck)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
-        looking = (self.describe_restored, self.disassociate_address, self.associate_address, self.health_check)
-        for function in looking:
+        describing = (self.describe_restored, self.disassociate_address, self.associate_address, self.health_check)
+        for function in describing:
             self._allow(function, "ec2:DescribeAddresses")
         for action in PICTURE:
             self._allow(self.describe_addresses, action)
@@ -132,7 +132,7 @@ class Functions(Construct):
         )
 
     def _measuring(self, lock_table: dynamodb.ITable) -> lambda_.Function:
-        """Called asynchronously, once: what it finds is in the item of the lock, which is all that it may write."""
+        """Called asynchronously, once. It saves its result in the item of the lock, and may write nothing else."""
         function = python_function(
             self,
             "MeasureGap",
@@ -150,9 +150,9 @@ class Functions(Construct):
         return function
 
     def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:
-        """The same function in a VPC, by the ids of its subnets: the CDK's own way would have to look the VPC up.
+        """The same function in a VPC, by the ids of its subnets: the CDK's own construct would have to look up the VPC.
 
-        Lambda itself needs to make network interfaces there, which the function's code is denied. Source: Lambda
+        Lambda itself must create network interfaces there; the function's code may not. Source: Lambda
         Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
         """
         function = self._function("HealthCheckInVpc", "health_check", timeout)
@@ -171,13 +171,13 @@ class Functions(Construct):
         function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
 
     def _allow_changes(self, pairs: Pairs) -> None:
-        """Raises InvalidConfiguration if they are more than the role of AssociateAddress may name, which names most."""
+        """Raises InvalidConfiguration if the pairs do not fit into the policies of AssociateAddress's role."""
         each = list(pairs.values())
         disassociated, associated = changed_resources(each)
         if not exact_policies.fit(self, associated):
             counts = range(1, len(each) + 1)
             too_many = next(n for n in counts if not exact_policies.fit(self, changed_resources(each[:n])[1]))
-            allowed = f"at most {too_many - 1} such pairs, as many as IAM lets the policies of one role name"
+            allowed = f"at most {too_many - 1} such pairs, because the IAM policies of one role cannot name more"
             raise InvalidConfiguration([line("pairs", f"{len(each)} pairs", allowed)])
         for function, action, resources in (
             (self.disassociate_address, "ec2:DisassociateAddress", disassociated),

@@ -1,4 +1,4 @@
-"""A function as this project has them: from the one asset, with a role, a log and traces of its own."""
+"""The functions of this project: all from one asset, each with its own role, log and traces."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ from constructs import Construct
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.names import Names
 
-RUNTIME = "Python 3.13 is a current runtime of Lambda; a newer one is taken when the handlers are tested with it."
+RUNTIME = "Python 3.13 is a current runtime of Lambda. A newer runtime follows when the handlers are tested with it."
 EVERYTHING = (
-    "xray:Put*, ec2:Describe* and the actions by which Lambda puts a function into a VPC accept no other resource, nor "
-    "do ssm:GetCommandInvocation and codepipeline:PutJob*Result of the pipeline's function; "
-    "cloudwatch:DescribeAlarms shows composite alarms to those only who may see all (CloudWatch API Reference)."
+    "xray:Put*, ec2:Describe*, the actions by which Lambda puts a function into a VPC, and the pipeline's actions "
+    "ssm:GetCommandInvocation and codepipeline:PutJob*Result accept no other resource. cloudwatch:DescribeAlarms shows "
+    "composite alarms only if the permission is for all alarms (CloudWatch API Reference)."
 )
 
 
@@ -31,7 +31,7 @@ def python_function(
     environment: Mapping[str, str] | None = None,
     memory_size: int = 512,
 ) -> lambda_.Function:
-    """The function whose handler is in `module`. `lost` says why what it failed at is kept nowhere."""
+    """The function whose handler is in `module`. `lost` says why it has no queue for events that it did not handle."""
     log_group = logs.LogGroup(
         scope, f"{construct_id}Logs", retention=logs.RetentionDays.SIX_MONTHS, removal_policy=RemovalPolicy.DESTROY
     )
@@ -48,7 +48,7 @@ def python_function(
         timeout=timeout,
         role=role,
         log_group=log_group,
-        # What Lambda itself logs, an uncaught exception above all, is one line of JSON too.
+        # What Lambda itself logs, such as an uncaught exception, is one line of JSON too.
         logging_format=lambda_.LoggingFormat.JSON,
         tracing=lambda_.Tracing.ACTIVE,
         environment={

@@ -1,4 +1,4 @@
-"""The dashboard: who is live, what cutovers came to and how long they took, and whether anything is wrong."""
+"""The dashboard: who is live, how cutovers ended and how long they took, and whether anything is wrong."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,8 +13,8 @@ from stacks.monitoring.metrics import EVERY_5_MINUTES, Metrics
 HALF, THIRD, WHOLE = 12, 8, 24
 HOUR, DAY = Duration.hours(1), Duration.days(1)
 READ_ME = (
-    "**Elastic IP cutover.** A pair is here from its first cutover on, until two weeks after its last. The metrics are "
-    "in the namespace `{namespace}`; what to do when something is wrong is in the project's `docs/runbook.md`."
+    "**Elastic IP cutover.** A pair is shown from its first cutover until two weeks after its last. The metrics are in "
+    "the namespace `{namespace}`. If something is wrong, read the project's `docs/runbook.md`."
 )
 
 
@@ -27,9 +27,9 @@ def dashboard(
     workflows: Mapping[str, sfn.StateMachine],
     functions: Sequence[lambda_.Function],
 ) -> cloudwatch.Dashboard:
-    """Two weeks at first sight, since cutovers are rare; the same size for one pair and for 200.
+    """It shows two weeks by default, since cutovers are rare. It has the same size for one pair and for 200.
 
-    `workflows` are the state machines, by the name that they have there.
+    `workflows` are the state machines, by their names on the dashboard.
     """
     executions: list[cloudwatch.IMetric] = []
     for workflow, machine in workflows.items():
@@ -47,7 +47,7 @@ def dashboard(
             [
                 cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=THIRD, height=6),
                 cloudwatch.SingleValueWidget(
-                    title="Who is live, per pair and server: 1 is live, 0 idle, between them: twice in five minutes",
+                    title="Who is live, per pair and server: 1 is live, 0 is idle, between: it changed in five minutes",
                     metrics=[metrics.each("Live", "pair", "server", statistic="Average", fill=True)],
                     width=2 * THIRD,
                     height=6,
@@ -83,7 +83,7 @@ def dashboard(
             ],
             [
                 _graph("Executions that did not succeed, per hour", *executions),
-                _graph("Calls of functions that ended in an error, per hour (a check that fails is one)", *errors),
+                _graph("Function calls that ended in an error, per hour (failed health checks included)", *errors),
             ],
         ],
     )

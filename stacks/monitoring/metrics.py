@@ -1,4 +1,4 @@
-"""The metrics that the functions emit (`lambdas/aws/metrics.py`), as alarms and the dashboard ask for them.
+"""The metrics that the functions emit (`lambdas/aws/metrics.py`), for the alarms and the dashboard.
 
 `tests/stacks/test_monitoring.py` runs the functions and compares the names and dimensions.
 """
@@ -20,15 +20,15 @@ class Metrics:
     namespace: str
 
     def outcomes(self, outcome: str) -> cloudwatch.Metric:
-        """How many executions, of any pair, came to an outcome."""
+        """How many executions, of any pair, had this outcome."""
         return self._metric(metric_name="Outcomes", dimensions_map={"outcome": outcome}, statistic="Sum")
 
     def repairs(self) -> cloudwatch.Metric:
-        """How many executions, of any pair, the repair has put something right of."""
+        """How many executions, of any pair, the repair has repaired something for."""
         return self._metric(metric_name="Repairs", statistic="Sum")
 
     def oldest_lock(self) -> cloudwatch.Metric:
-        """How long the lock that is held longest has been held, in seconds; 0 if none is held."""
+        """How long the oldest lock has been held, in seconds; 0 if no lock is held."""
         return self._metric(metric_name="LockAge", statistic="Maximum")
 
     def each(
@@ -40,10 +40,10 @@ class Metrics:
         period: Duration = EVERY_5_MINUTES,
         fill: bool = False,
     ) -> cloudwatch.IMetric:
-        """All metrics of a name that have exactly these dimensions, found when the dashboard is looked at.
+        """All metrics of a name that have exactly these dimensions, found when someone opens the dashboard.
 
-        So 200 pairs take no more of the dashboard than one. At most 500 are found, of those that had data within the
-        two weeks before. `where` are values of dimensions. `fill`: a value stands until the next.
+        So 200 pairs take no more of the dashboard than one pair. At most 500 metrics are found, and only if they had
+        data within the last two weeks. `where` has values of dimensions. With `fill`, a value lasts until the next.
         Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference.
         """
         terms = [f'MetricName="{name}"', *(f'{key}="{value}"' for key, value in (where or {}).items())]

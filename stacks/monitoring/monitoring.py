@@ -1,4 +1,4 @@
-"""What an operator sees. No workflow waits for any of it, and none of it changes anything."""
+"""Metrics, alarms and the dashboard. No workflow waits for them, and they change nothing."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
 
-# By the ids of their constructs, behind the stack's name. Fixed, since the policies of the topic and its key name them.
+# The alarms' names after the stack's name, by construct id. Fixed: the policies of the topic and its key name them.
 ALARMS = {
     "RollbackFailed": "rollback-failed",
     "RepairFailed": "repair-failed",
@@ -34,11 +34,11 @@ ALARMS = {
     "LockHeldTooLong": "lock-held-too-long",
 }
 LOST_EVENT = (
-    "An event that could not be delivered, or not be reported, is a point missing in a graph: the outcome is in the "
-    "execution and was published by the workflow, and nobody would read it in a queue."
+    "If an event is lost, a point is missing in a graph. The outcome is still in the execution and in the workflow's "
+    "notification, and nobody would read the event in a queue."
 )
-ANY_EXECUTION = "The executions of this one state machine: who starts them names them."
-NEXT_LOOK = "It looks again five minutes later, and sees then what it did not see now."
+ANY_EXECUTION = "The executions of this one state machine, under any name."
+NEXT_REPORT = "The next call, five minutes later, reports the same locks."
 
 
 def alarm_names(names: Names) -> dict[str, str]:
@@ -47,10 +47,10 @@ def alarm_names(names: Names) -> dict[str, str]:
 
 
 def longest_cutover(functions: Functions) -> float:
-    """The seconds of the slowest way through the workflow with the lock held, each state once and as slow as it may be.
+    """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest.
 
-    An execution that holds its lock for longer is trying again, rolls back, or does not run any more.
-    `tests/stacks/test_monitoring.py` finds the slowest way in the graph.
+    An execution that holds its lock for longer is retrying, is rolling back, or has ended.
+    `tests/stacks/test_monitoring.py` finds the slowest path in the graph.
     """
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
@@ -60,7 +60,7 @@ def longest_cutover(functions: Functions) -> float:
 
 
 class Monitoring(Construct):
-    """Reports of outcomes and locks, the alarms (`ALARMS`), which publish to `topics`, and the dashboard."""
+    """The reports of outcomes and locks, the alarms (`ALARMS`), which publish to `topics`, and the dashboard."""
 
     def __init__(
         self,
@@ -81,33 +81,33 @@ class Monitoring(Construct):
             self._alarm(
                 "RollbackFailed",
                 metrics.outcomes("RollbackFailed"),
-                "A cutover failed and could not be taken back: production may be on the wrong server, or staging on "
-                f"none. A person must act now. The cause of the failed execution of {names.cutover} has what was "
-                "found, and the aws ec2 commands that finish it.",
+                "A cutover failed, and so did its rollback. Production may be on the wrong server, and staging on no "
+                f"server. A person must act now. The cause of the failed execution of {names.cutover} says what was "
+                "found, and has the aws ec2 commands that finish the rollback.",
                 section="rollbackfailed-eip-cutover-rollback-failed",
             ),
             self._alarm(
                 "RepairFailed",
                 repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum"),
-                "An execution ended without its ending, and what it left could not be put right. Production was not "
-                "moved; staging may be in the wrong place. A person must look: the cause of the failed execution of "
-                f"{names.repair} says what was found.",
+                "An execution was interrupted, and the repair failed. The repair did not move production; staging may "
+                f"be in the wrong place. A person must act: the cause of the failed execution of {names.repair} says "
+                "what was found.",
                 section="repairfailed-eip-cutover-repair-failed",
             ),
             self._alarm(
                 "RepairRan",
                 metrics.repairs(),
-                f"An execution was stopped, timed out or was failed by Step Functions, and {names.repair} has put "
-                "right what it left. Production stayed where it was then, which may be the new server, with its checks "
-                "not done. See the outcome of the repair, and which release production answers with.",
+                f"An execution was stopped, timed out or was failed by Step Functions, and {names.repair} has repaired "
+                "the pair. Production stayed where it was then, perhaps on the new server with its checks incomplete. "
+                "Check the outcome of the repair, and which release production answers with.",
                 section="aborted-timed_out-eip-cutover-repair-ran",
             ),
             self._alarm(
                 "LockHeldTooLong",
                 metrics.oldest_lock(),
                 "A lock has been held for longer than a cutover of the slowest pair takes, and no other cutover of "
-                "that pair can start. If the execution that the lock names runs, it is trying again or rolls back: see "
-                "where it is. If it has ended, start a cutover: it takes the lock over.",
+                "that pair can start. If the execution that the lock names still runs, it is retrying or rolling back: "
+                "check which state it is in. If it has ended, start a cutover: the cutover takes over the lock.",
                 section="eip-cutover-lock-held-too-long-a-dead-lock",
                 longer_than=longest_cutover(functions),
             ),
@@ -147,14 +147,14 @@ class Monitoring(Construct):
             names=self._names,
             code=code,
             timeout=Duration.seconds(30),
-            lost=NEXT_LOOK,
+            lost=NEXT_REPORT,
             environment={"LOCK_TABLE": lock_table.table_name},
         )
         lock_table.grant(locks, "dynamodb:Scan")
         rule(
             self,
             "EveryFiveMinutes",
-            lost=NEXT_LOOK,
+            lost=NEXT_REPORT,
             description="Reports how long the locks of the cutover have been held.",
             schedule=events.Schedule.rate(EVERY_5_MINUTES),
             targets=[targets.LambdaFunction(locks)],
@@ -164,7 +164,7 @@ class Monitoring(Construct):
     def _alarm(
         self, construct_id: str, metric: cloudwatch.Metric, description: str, *, section: str, longer_than: float = 0
     ) -> cloudwatch.Alarm:
-        """One period of five minutes with more than that is enough, one without data is not."""
+        """One period of five minutes above the threshold is enough for ALARM. A period without data is not."""
         alarm = cloudwatch.Alarm(
             self,
             construct_id,

@@ -1,7 +1,7 @@
 """The topic of every outcome and every alarm, its key, and who gets which of them by mail.
 
-A CloudWatch alarm publishes as CloudWatch itself, which the policy of AWS's own key for SNS (`alias/aws/sns`) does not
-let use it; nobody can change that policy. So the topic has a key of its own, and who publishes may have to use it.
+A CloudWatch alarm publishes as the service CloudWatch. The policy of AWS's own key for SNS (`alias/aws/sns`) does not
+allow CloudWatch, and nobody can change that policy. So the topic has its own key, which publishers may have to use.
 Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources from AWS services.
 """
 
@@ -18,22 +18,22 @@ from constructs import Construct
 
 from stacks.cdk_nag import acknowledge
 
-# What the SNS Developer Guide asks of a service that publishes to an encrypted topic (docs/decisions/0014).
+# The permissions that a service needs to publish to an encrypted topic (SNS Developer Guide; docs/decisions/0014).
 USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
-# Of interest to who started the execution, who gets it as its result; it changed nothing.
+# These concern only the person who started the execution, who sees the result; nothing was changed.
 NOT_MAILED = ["InvalidRequest", "CutoverInProgress"]
 NEEDED_BY_SNS = (
-    "What SNS needs of who publishes to an encrypted topic (docs/decisions/0014); through SNS only, with the key of "
-    "this topic only."
+    "SNS requires it of everyone who publishes to an encrypted topic (docs/decisions/0014). It is allowed only through "
+    "SNS, and only with the key of this topic."
 )
-LOST_MAIL = "What a mail says is in the execution and in the alarm as well; nobody would read a queue of lost mails."
+LOST_MAIL = "The execution or the alarm has the same information as the mail; nobody would read a queue of lost mails."
 
 
 class OutcomesTopic(sns.Topic):
-    """Encrypted, by TLS only. The alarms of these names may publish to it, and no others.
+    """An encrypted topic that accepts only TLS. Only the alarms with these names may publish to it.
 
-    `for_alarms` are the topics that an alarm publishes to. The mails have one of their own: their filter policy would
-    let no alarm pass, because CloudWatch's messages have no attributes, and `"exists": false` then matches nothing.
+    `for_alarms` are the topics that an alarm publishes to. Mails have a second topic for alarms: their filter policy
+    drops every alarm, because CloudWatch's messages have no attributes, and `"exists": false` then matches nothing.
     Source: SNS Developer Guide, "Key matching".
     """
 
@@ -47,7 +47,7 @@ class OutcomesTopic(sns.Topic):
         emails: Sequence[str],
         **options: Any,
     ) -> None:
-        # Nothing that is encrypted with it outlives the topic, so neither does the key.
+        # Everything that is encrypted with the key is deleted with the topic, so the key is deleted too.
         self._key = kms.Key(
             scope,
             f"{construct_id}Key",
@@ -77,7 +77,7 @@ class OutcomesTopic(sns.Topic):
             topic.add_to_resource_policy(publish)
 
     def allow_encrypting(self, role: iam.IRole) -> None:
-        """Lets a role use the key that may publish to the topic already; the CDK's task for that leaves it out."""
+        """Lets a role that may publish to the topic use the key; the CDK's task does not grant this."""
         stack = Stack.of(self)
         by_sns = {"StringEquals": {"kms:ViaService": f"sns.{stack.region}.{stack.url_suffix}"}}
         use = iam.PolicyStatement(actions=USE_KEY, resources=[self._key.key_arn], conditions=by_sns)

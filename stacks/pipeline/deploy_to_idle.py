@@ -1,4 +1,4 @@
-"""What the pipeline runs on the idle server: one document, and the function that finds the server."""
+"""The document that the pipeline runs on the idle server, and the function that finds the server."""
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -12,17 +12,17 @@ from stacks.configuration.pipeline import Deploy
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
-# A commit, or an object's version. Nothing of it means anything to a shell.
+# A commit, or an object's version. No allowed character has a meaning for a shell.
 RELEASE = "^[A-Za-z0-9._+/=-]{1,255}$"
 # CodePipeline User Guide, "Quotas": 20 minutes without an answer, 24 hours in all.
-UNHEARD = "CodePipeline itself fails a job that is silent for 20 minutes, and shows that where a person looks."
+SILENT_JOB = "CodePipeline itself fails a job that is silent for 20 minutes, and shows this in the pipeline."
 
 
 class DeployToIdle(Construct):
-    """A function rather than a fixed target: which server is idle is known at run time only.
+    """The target is found by a function, because only at run time it is known which server is idle.
 
-    What it may run is one document with one command, on the two servers of the pair. The document's parameter takes
-    nothing that a shell could take for a command. `asked` is what the function is told, but for the release.
+    The function may run one document with one command, on the two servers of the pair. The document's parameter
+    accepts nothing that a shell could run. `asked` are the function's parameters, except the release.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class DeployToIdle(Construct):
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
         code, timeout = lambda_code(pairs), Duration.seconds(120)
         self.function = python_function(
-            self, "Function", "deploy_to_idle", names=names, code=code, timeout=timeout, lost=UNHEARD
+            self, "Function", "deploy_to_idle", names=names, code=code, timeout=timeout, lost=SILENT_JOB
         )
-        # A call that is made again after it died would send a second command.
+        # If Lambda repeated a call that died, it would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)
-        acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": UNHEARD})
+        acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": SILENT_JOB})
         servers = pairs[pair].servers.values()
         instances = [stack.format_arn(service="ec2", resource=f"instance/{server}") for server in servers]
         document_arn = stack.format_arn(service="ssm", resource="document", resource_name=document.ref)

@@ -19,22 +19,22 @@ from stacks.configuration.pipeline import Connection, Object, Pipeline
 from stacks.pipeline.deploy_to_idle import DeployToIdle
 from stacks.workflow.state_machine import states_arn
 
-# An execution is called `<prefix>-<id of the action's execution>`, 36 characters, of 80 at most.
+# An execution is called `<prefix>-<id of the action's execution>`. The id has 36 characters; a name may have 80.
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-StepFunctions.html
 EXECUTION_NAME_PREFIX = "pipeline"
 ON_ARTIFACTS = ("s3:Abort*", "s3:DeleteObject*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
 NO_ACCESS_LOG = "Only this pipeline uses the bucket, for copies that expire; CloudTrail shows who starts the pipeline."
-LOST_START = "Who released sees that a start was lost, and starts the pipeline again; so does the next object."
+LOST_START = "If a start is lost, a person can start the pipeline again, and the next object starts it too."
 ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the CDK grants an action on them."
 
 
 class Release(Construct):
-    """One release at a time, in the order in which they came: its source, and then its deployment and cutover.
+    """One release at a time, in the order in which they arrive: first the source, then deployment and cutover.
 
-    These two are one stage. A stage holds one execution at a time, so no release is put onto the idle server while the
-    one before it makes that server live. That an action may use a variable of one before it in its stage is what CDK
-    Pipelines stands on, too (`envFromCfnOutputs`). The workflow is found by its name, so that the two stacks share no
-    export that would have to be deleted first.
+    Deployment and cutover are one stage. A stage holds one execution at a time, so no release is put onto the idle
+    server while the cutover of the previous release makes that server live. An action may use a variable of an earlier
+    action in its stage; CDK Pipelines depends on this, too (`envFromCfnOutputs`). The workflow is found by its name, so
+    that the two stacks share no export that would have to be deleted first.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline, pairs: Pairs) -> None:
@@ -64,7 +64,7 @@ class Release(Construct):
             "Pipeline",
             pipeline_name=f"{names.cutover}-{pair}",
             pipeline_type=codepipeline.PipelineType.V2,
-            # By default a release that waits is given up for a newer one.
+            # By default, a newer release replaces a release that waits.
             execution_mode=codepipeline.ExecutionMode.QUEUED,
             cross_account_keys=False,
             artifact_bucket=self._artifacts(),
@@ -104,9 +104,9 @@ class Release(Construct):
     def _start_or_connect(self, source: Connection | Object) -> None:
         """What the CDK leaves out: a rule that starts the pipeline, and the permission's new name.
 
-        The bucket must be told to send its events to EventBridge (S3 User Guide, "Enabling Amazon EventBridge").
-        A connection is used by `codeconnections:UseConnection`, or under the service's former name; the CDK grants that
-        one alone (Developer Tools console User Guide, "Connections rename").
+        The bucket must be configured to send events to EventBridge (S3 User Guide, "Enabling Amazon EventBridge").
+        The permission for a connection is `codeconnections:UseConnection`; the CDK grants only the permission under the
+        service's former name (Developer Tools console User Guide, "Connections rename").
         """
         if isinstance(source, Connection):
             use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
@@ -134,10 +134,10 @@ class Release(Construct):
         acknowledge_wildcards(
             self._role("Release", "Deploy"),
             {
-                "*": "CodePipeline's Lambda action asks for lambda:ListFunctions, which accepts no other resource.",
-                f"{self._function.function_arn}:*": "Versions of this one function; there are none.",
+                "*": "CodePipeline's Lambda action needs lambda:ListFunctions, which accepts no other resource.",
+                f"{self._function.function_arn}:*": "Versions of this one function, which has no versions.",
             },
         )
         executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
-        reason = "The executions that this action starts, by their prefix; the rest is made up by CodePipeline."
+        reason = "The executions that this action starts, by their prefix; CodePipeline generates the rest of the name."
         acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

@@ -1,1 +1,1 @@
-"""In which order: the two workflows, their states, retries, rollback, lock and ending."""
+"""The two workflows: their states and the order of these, retries, rollback, lock and ending."""

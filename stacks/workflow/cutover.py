@@ -1,6 +1,6 @@
 """The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run.
 
-The picture in docs/architecture.md is drawn from what this file defines, and the names of the states tell the story.
+The picture in docs/architecture.md is drawn from this file.
 """
 
 from aws_cdk import Duration
@@ -35,23 +35,23 @@ from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import EXPECTED_RELEASE, Tasks
 
-# Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
+# Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(48)
-# The contract: what an execution comes to (docs/input-and-outcome.md).
+# The contract: how an execution ends (docs/input-and-outcome.md).
 SUCCESSES = {
-    "CUT_OVER": ("CutOver", "The idle server became live; the former live server is the idle one now.", RESULT),
-    "ALREADY_LIVE": ("AlreadyLive", "Both addresses stood as asked for already; nothing was changed.", RESULT),
-    "REPAIRED": ("Repaired", "Production stood as asked for; the staging address was put right.", RESULT),
-    "DRY_RUN": ("DryRun", "What would be done, and why, is in the output. Nothing was changed.", DRY_RUN_RESULT),
+    "CUT_OVER": ("CutOver", "The idle server became live, and the former live server is now idle.", RESULT),
+    "ALREADY_LIVE": ("AlreadyLive", "Both addresses were already where they should be. Nothing was changed.", RESULT),
+    "REPAIRED": ("Repaired", "Production was already on the right server. Staging was repaired.", RESULT),
+    "DRY_RUN": ("DryRun", "The output has the plan and the reason for it. Nothing was changed.", DRY_RUN_RESULT),
 }
 FAILURES = {
-    "InvalidRequest": "The input is wrong; the cause names the key. Nothing was read but the configuration.",
+    "InvalidRequest": "The input is wrong; the cause names the key. Nothing was read except the configuration.",
     "CutoverInProgress": "Another execution holds this pair; the cause names it. Nothing was changed.",
     "StagingUnhealthy": "The idle server failed its health check; the cause says how. Production was not touched.",
-    "PreflightFailed": "A permission, an instance state or an address is not fit. Production was not touched.",
-    "AddressMoved": "Someone else moved an address since it was described. Nothing was changed.",
-    "RolledBack": "The cutover failed; production is on the server it was on, staging on the other. The cause has why.",
-    "RollbackFailed": "A person must act: the cause has what was found and the commands that finish it.",
+    "PreflightFailed": "A check before the first change failed; the cause says which. Production was not touched.",
+    "AddressMoved": "Someone else moved an address after it was described. Nothing was changed.",
+    "RolledBack": "The cutover failed; production is on its former server, staging on the other. The cause says why.",
+    "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
 INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE", "REPAIRED", "DRY_RUN"))
@@ -62,10 +62,10 @@ SOUND = "$staging.server = $plan.idle.name"
 UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
-    & "; see where it is before you start again: aws ec2 describe-addresses --allocation-ids "
+    & ". Check where it is before you start again: aws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
-WARM_UP = "A lost warm-up makes the measured gap begin later; nobody waits for it, or would read of it in a queue."
+WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
 class Workflow(Construct):
@@ -79,18 +79,18 @@ class Workflow(Construct):
         rollback = roll_back(self, resources, ending=ending)
 
         describe_addresses = tasks.describe_addresses(
-            "Reads the request, looks at both addresses and both servers, and plans.",
+            "Reads the request, describes both addresses and both servers, and plans.",
             request=jsonata(REQUEST),
             interrupted="$exists($interrupted) ? $interrupted : null",
             retry=retry_before_changes,
             keep_live=False,
             assign=INITIAL_VARIABLES,
         )
-        acquire = acquire_lock(self, resources, ending=ending, begin_anew=describe_addresses)
-        decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need now?")
+        acquire = acquire_lock(self, resources, ending=ending, start_over=describe_addresses)
+        decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need next?")
         health_check_live = tasks.health_check_production(
             "HealthCheckLive",
-            "Does the server that is live already answer with the release that was asked for?",
+            "Does the live server already answer with the expected release?",
             server="live",
             retry=retry_before_changes,
             more=EXPECTED_RELEASE,
@@ -100,10 +100,10 @@ class Workflow(Construct):
         preflight = self._preflight(tasks)
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         measure_gap = tasks.measure_gap(
-            "MeasureGap", "From now on, what the production address answers is measured. Nobody waits for it."
+            "MeasureGap", "Starts to measure how the production address answers. The workflow does not wait for it."
         )
         disassociate_staging = tasks.disassociate_staging(
-            "DisassociateStaging", "Looks again whether both addresses stand as planned, then frees the idle server."
+            "DisassociateStaging", "Checks that both addresses are still where planned, then frees the idle server."
         )
         reassociate_production = tasks.move_production(
             "ReassociateProduction",
@@ -115,7 +115,7 @@ class Workflow(Construct):
         )
         health_check_production = tasks.health_check_production(
             "HealthCheckProduction",
-            "Does the new live server answer through the production address, and go on to for bakeSeconds?",
+            "Does the new live server answer through the production address, and keep answering for bakeSeconds?",
             server="idle",
             retry=retry_change,
             more={
@@ -128,25 +128,25 @@ class Workflow(Construct):
             assign={"outcome": "CUT_OVER", "warnings": "{% $append($warnings, $states.result.Payload.moved) %}"},
         )
 
-        # The order in which they run. First the complete picture, and the lock.
+        # The order of the states. First the complete picture, and the lock.
 
         describe_addresses.next(acquire)
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST)
         acquire.next(decision)
 
-        # What the plan needs; asked again after the live server was asked, and after staging was repaired.
+        # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
 
         for state_of_plan, following, comment, assign in (
             ('$plan.decision = "REFUSED"', release, "refused", REFUSED),
-            (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is live already", None),
+            (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
             (
                 f'$plan.decision = "ALREADY_LIVE" and {SOUND}',
                 release,
-                "both addresses stand as asked for",
+                "both addresses are where they should be",
                 ALREADY_LIVE,
             ),
             (f'$plan.decision = "CUT_OVER" and {SOUND}', preflight, "staging is on the idle server", None),
-            (SOUND, release, "staging was repaired, and production stands as asked for", REPAIRED),
+            (SOUND, release, "staging was repaired, and production stays", REPAIRED),
             ("$plan.dryRun", release, "dry run", DRY_RUN),
         ):
             decision.when(condition(state_of_plan), following, comment=comment, assign=assign)
@@ -166,7 +166,7 @@ class Workflow(Construct):
         dry_run.when(condition("$plan.dryRun"), release, comment="dry run", assign=DRY_RUN)
         dry_run.otherwise(measure_gap)
 
-        # The changes. Whatever fails from here on is rolled back, but in a redriven execution, which has lost its lock.
+        # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.
 
         measure_gap.next(disassociate_staging)
         measure_gap.add_catch(disassociate_staging, outputs="{% $states.input %}")
@@ -196,7 +196,7 @@ class Workflow(Construct):
         self._warm(resources)
 
     def _preflight(self, tasks: Tasks) -> sfn.Parallel:
-        """The checks that nothing is changed by, side by side."""
+        """The checks that change nothing, in parallel."""
         dry_run = "Dry run: proves the permission, and warms the function."
         rehearse_associate_production = tasks.rehearse_associate(
             "RehearseAssociateProduction", dry_run, address="production", to="idle"
@@ -222,7 +222,7 @@ class Workflow(Construct):
         )
 
     def _warm(self, resources: Resources) -> None:
-        """An execution that begins has the function of `MeasureGap` started, so that it is warm when the gap begins."""
+        """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""
         warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
         rule(
             self,

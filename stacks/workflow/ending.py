@@ -1,4 +1,4 @@
-"""How every execution ends: the lock is released, the end is announced, the outcome has a state of its name."""
+"""How every execution ends: it releases the lock, announces the outcome, and ends in the state with its name."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def texts(values: Mapping[str, str]) -> dict[str, tasks.DynamoAttributeValue]:
 class Ending:
     """`ReleaseLock`, for executions that may hold the lock, then `Notify` and `PutEvent`, then the outcome.
 
-    An execution that nobody needs to hear of goes to `outcome`.
+    An execution that is not announced goes directly to `outcome`.
 
     `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
     the Fail states by their error, with their comment. `about` is JSONata for an object of more keys for programs.
@@ -33,7 +33,7 @@ class Ending:
         self.release_lock = tasks.DynamoDeleteItem.jsonata(
             scope,
             "ReleaseLock",
-            comment="Deletes the lock if this execution holds it, and reads what was measured meanwhile from it.",
+            comment="Deletes the lock if this execution holds it, and reads the measured gap from it.",
             table=resources.lock_table,
             key=texts({"pair": "{% $plan.pair %}"}),
             condition_expression="execution = :me",
@@ -46,7 +46,7 @@ class Ending:
         name = resources.names.cutover
         self.notify = notify(scope, name, topic=resources.topic, about=about)
         event = put_event(scope, name, about=about)
-        self.outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The state that follows has the outcome's name.")
+        self.outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The next state has the outcome's name.")
 
         for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, self.outcome)):
             retry_service(task)

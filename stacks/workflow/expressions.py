@@ -1,16 +1,16 @@
-"""The JSONata of the workflows: what several states say, said once.
+"""The JSONata that several states of the workflows share.
 
 The workflows' variables; before one is assigned, `$exists` is false for it (docs/decisions/0010):
 
 - `$plan`: what `DescribeAddresses` returned (`Plan.to_json` or `Refusal.to_json` in `lambdas/domain/plan.py`)
-- `$production`, `$staging`: the addresses as they stand now, kept up with every change
-- `$answered`: what the idle server's checks answered, in their order: its identity, for the check of production
+- `$production`, `$staging`: the addresses as they are now, updated after every change
+- `$answered`: what the idle server answered to each check, in their order: the check of production compares identities
 - `$warnings`: in words, what could not be checked
 - `$gap`: what was measured at production while the addresses changed (`GapRecord.until` in `lambdas/health`), or null
-- `$liveChecked`: whether the live server was asked for the expected release; assigned only then
+- `$liveChecked`: true if the live server was checked for the expected release; assigned only then
 - `$repaired`: whether this execution has put the staging address on the idle server before the cutover
 - `$moved`: whether it has begun to move production
-- `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract; an error's cause, or "-"
+- `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract, and an error's cause or "-"
 - `$holder`: the lock's item, while another execution holds it
 - `$interrupted`: the record of a dead holder (`Interrupted` in `lambdas/domain/plan.py`), if its lock is taken over
 """
@@ -22,11 +22,11 @@ from aws_cdk import aws_stepfunctions as sfn
 
 EXECUTION = "{% $states.context.Execution.Id %}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
-# The text of a variable that has none, and the pair of an invalid request: the name of no pair and no server.
+# The text of a variable that has no text, and the pair of an invalid request. No pair and no server has this name.
 NONE = "-"
 
-# An input may be 256 KiB, which is as much as a whole event of a function: of one that is no request of ours anyway,
-# only the size is handed on.
+# An input may have 256 KiB, the limit of a function's whole event. Of an input that is too long to be valid, only the
+# size is passed on.
 REQUEST = """
     $length($string($states.context.Execution.Input)) > 32768
       ? "an input of " & $string($length($string($states.context.Execution.Input))) & " characters"
@@ -43,7 +43,7 @@ MESSAGE = """(
 CAUGHT = f'($states.errorOutput.Error & ": " & {MESSAGE})'
 FAILED_STATE = f'($states.context.State.Name & " failed with " & {CAUGHT})'
 
-# What every variable is that a later state may ask for.
+# The first values of the variables that a later state may read.
 INITIAL_VARIABLES: dict[str, Any] = {
     "repaired": False, "moved": False, "cause": NONE, "warnings": [], "gap": "{% null %}",
 }  # fmt: skip
@@ -52,7 +52,7 @@ REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealt
 
 
 def jsonata(expression: str) -> str:
-    """The expression on one line, as a definition has it."""
+    """The expression on one line, as in a definition."""
     return f"{{% {' '.join(expression.split())} %}}"
 
 
@@ -82,20 +82,20 @@ REPAIRED_OR_NOTHING = """(
       : " Nothing was changed."
 )"""
 
-# Variables for a failure before the first change: an error of ours keeps its name, all else is a preflight's.
+# Variables for a failure before the first change: our errors keep their names, every other error is PreflightFailed.
 PREFLIGHT_FAILURE = {"outcome": jsonata(REFUSED_OUTCOME), "cause": jsonata(REFUSED_CAUSE)}
-# Before the cutover, where staging may have been repaired: the cause says what is true.
+# Before the cutover, but after a possible repair of staging: the cause says what is true.
 FAILURE_AFTER_REPAIR = {
     "outcome": jsonata(REFUSED_OUTCOME_AFTER_REPAIR),
     "cause": jsonata(f"{REFUSED_CAUSE} & {REPAIRED_OR_NOTHING}"),
 }
-# After a change began: it begins the cause of what the rollback comes to.
+# After a change began: the beginning of the cause that the rollback completes.
 FIRST_FAILURE = {"cause": jsonata(sentence(FAILED_STATE))}
 
-# Of the lock's item when it was deleted.
+# From the lock's item, which was deleted.
 GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
 
-# What an execution that succeeds returns, and what is published of it.
+# What an execution that succeeds returns and publishes.
 STANDING = """{
     "outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,
     "previous": {"production": $plan.production, "staging": $plan.staging}

@@ -16,7 +16,7 @@ from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_ser
 from stacks.workflow.state_machine import executions_of
 
 Variables = Mapping[str, Any]
-# The lock's item, as DynamoDB returns it in $states.result; an older one has no private addresses.
+# The lock's item, as DynamoDB returns it in $states.result; an item of an older version has no private addresses.
 HOLDER = """
     $exists($states.result.Item) ? {
         "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
@@ -25,7 +25,7 @@ HOLDER = """
     } : null
 """
 INTERRUPTED = '{"server": $holder.server, "privateIps": $holder.privateIps}'
-# Computed here, where a failure is caught, and not in the Wait state, which has no Catch.
+# Computed here, because a Wait state has no Catch for a failure.
 STATUS = f"""{{
     "status": $states.result.Status,
     "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds()} + $toMillis(
@@ -42,7 +42,7 @@ IN_PROGRESS = """
 def put_lock(
     scope: Construct, name: str, *, pair: str, server: str, private_ips: str, **options: Any
 ) -> tasks.DynamoPutItem:
-    """A state that writes the item of a lock that this execution holds; `pair`, `server`, `private_ips` are JSONata."""
+    """A state that writes a lock's item for this execution. `pair`, `server` and `private_ips` are JSONata."""
     item = {
         "pair": jsonata(pair),
         "execution": EXECUTION,
@@ -67,17 +67,17 @@ def describe_lock_holder(
 ) -> sfn.IChainable:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
 
-    `execution` is JSONata for the holder's ARN. If it runs, `running` follows; if it has ended, `take_over`, once
-    `LAST_CALL` is over; if Step Functions does not know it, for 45 s, `take_over`, with the variables
-    `assign_forgotten` in place of `assign`; after an error, `failed`. `running` and `failed` are a state and the
-    variables on the way to it. If an event said that the execution has `ended`, `LAST_CALL` is waited for first: right
-    after the end, DescribeExecution may still say RUNNING, as it may not know yet an execution that has just begun
-    (API reference of DescribeExecution: eventually consistent). Returns the first state.
+    `execution` is JSONata for the holder's ARN. If the holder runs, `running` follows. If it has ended, `take_over`
+    follows after `LAST_CALL`. If Step Functions does not know it, even after 45 s, `take_over` follows, with the
+    variables `assign_forgotten` instead of `assign`. After an error, `failed` follows. `running` and `failed` are a
+    state and the variables to assign. If an event said that the execution has `ended`, the wait comes first: right
+    after the end, DescribeExecution may still return RUNNING, and it may not know an execution that has just begun (API
+    reference of DescribeExecution: eventually consistent). Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
         "DescribeLockHolder",
-        comment="Does the execution that holds the lock still run?",
+        comment="Is the execution that holds the lock still running?",
         service="sfn",
         action="describeExecution",
         parameters={"ExecutionArn": jsonata(execution)},
@@ -91,7 +91,7 @@ def describe_lock_holder(
     wait_for_last_call = sfn.Wait.jsonata(
         scope,
         "WaitForLastCall",
-        comment="A function that the dead holder called may still be at work; by then it is not.",
+        comment="Waits until no function that the dead holder called can still be running.",
         time=sfn.WaitTime.duration(LAST_CALL) if ended else sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
     )
 
@@ -108,12 +108,12 @@ def describe_lock_holder(
 
 
 def acquire_lock(
-    scope: Construct, resources: Resources, *, ending: Ending, begin_anew: sfn.IChainable
+    scope: Construct, resources: Resources, *, ending: Ending, start_over: sfn.IChainable
 ) -> tasks.DynamoPutItem:
-    """`AcquireLock`, which is returned, and what happens when another execution holds the lock.
+    """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock.
 
-    The lock is an item of the table, keyed by the pair, with the ARN of the execution that holds it. A dead holder's
-    lock is deleted, and everything begins anew, at `begin_anew`.
+    The lock is an item of the table, keyed by the pair, with the ARN of the execution that holds it. If the holder is
+    dead, its lock is deleted, and the execution starts over at `start_over`.
     """
     of_the_pair: dict[str, Any] = {
         "table": resources.lock_table,
@@ -144,7 +144,7 @@ def acquire_lock(
     take_over = tasks.DynamoDeleteItem.jsonata(
         scope,
         "TakeOverLock",
-        comment="Deletes the dead holder's lock, and starts anew from what is found.",
+        comment="Deletes the dead holder's lock. The execution then plans again.",
         condition_expression="execution = :holder",
         expression_attribute_values=texts({":holder": "{% $holder.execution %}"}),
         **of_the_pair,
@@ -160,14 +160,14 @@ def acquire_lock(
         assign_forgotten={"interrupted": jsonata(INTERRUPTED)},
     )
 
-    # The order in which they run.
+    # The order of the states.
 
     acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
     describe_lock.next(lock_held)
     lock_held.when(condition("$holder = null"), acquire, comment="released meanwhile")
     lock_held.otherwise(describe_holder)
-    take_over.next(begin_anew)
-    take_over.add_catch(begin_anew, errors=[CONDITION_FAILED])
+    take_over.next(start_over)
+    take_over.add_catch(start_over, errors=[CONDITION_FAILED])
     for task in (acquire, describe_lock, take_over):
         retry_service(task)
         task.add_catch(ending.release_lock, assign=PREFLIGHT_FAILURE)

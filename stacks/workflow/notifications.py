@@ -1,7 +1,7 @@
-"""What is published of how an execution ended, once each: to people and programs by the topic, to programs by an event.
+"""Publishes how an execution ended: once on the topic, for people and programs, and once as an event, for programs.
 
-E-mails and messages get a text; queues and functions the outcome as JSON; the chat applications of Amazon Q Developer,
-which subscribe by HTTPS, their own form of a notification. Sources: SNS Developer Guide, "Publishing Amazon SNS
+E-mails and text messages get a text, queues and functions get the outcome as JSON. The chat applications of Amazon Q
+Developer, which subscribe by HTTPS, get their own form of a notification. Sources: SNS Developer Guide, "Publishing SNS
 notifications with platform-specific payloads"; Amazon Q Developer in chat applications, "Custom notifications".
 """
 
@@ -17,7 +17,7 @@ from stacks.workflow.retries import SERVICE_TIMEOUT
 DETAIL_TYPE = "Elastic IP Cutover Ended"
 FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
-# SNS takes a subject of fewer than 100 characters. The longest outcome has 17, the longest name of a pair 64.
+# SNS accepts a subject of fewer than 100 characters. The longest outcome has 17, the longest name of a pair 64.
 SUBJECT_CHARACTERS, OUTCOME_CHARACTERS, PAIR_CHARACTERS = 99, 17, 64
 EXECUTION = """{
     "execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,
@@ -37,8 +37,8 @@ PLACES = """
 WARNINGS = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
 GAP = """(
     $gap != null
-      ? "\\nWhile the addresses changed, production was asked " & $string($gap.requests) & " times: "
-        & $string($gap.failed) & " requests failed, and the longest time without a good answer was "
+      ? "\\nWhile the addresses changed, " & $string($gap.requests) & " requests were sent to production: "
+        & $string($gap.failed) & " failed, and the longest time without a good answer was "
         & $string($gap.longestMs) & " ms."
       : ""
 )"""
@@ -56,14 +56,14 @@ CHAT = """{
 
 
 def detail_of(about: str) -> str:
-    """JSONata for what programs are sent. `about` is JSONata for an object with more keys."""
+    """JSONata for what programs receive. `about` is JSONata for an object with more keys."""
     return merged(EXECUTION, about, PAIR, OUTCOME, MEASURED)
 
 
 def subject_of(name: str) -> str:
-    """JSONata for a message's subject. Behind a long name a long pair is cut off, since SNS refuses a longer subject.
+    """JSONata for a message's subject. If the stack's name is long, a long pair is cut off, since SNS limits a subject.
 
-    Of an invalid request nothing is known but the cause; its pair is "-".
+    The pair of an invalid request is unknown: it is "-".
     """
     room = SUBJECT_CHARACTERS - len(f"{name}:  ") - OUTCOME_CHARACTERS
     pair = "$plan.pair" if room >= PAIR_CHARACTERS else f"$substring($plan.pair, 0, {room})"
@@ -71,7 +71,7 @@ def subject_of(name: str) -> str:
 
 
 def notify(scope: Construct, name: str, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
-    """The state `Notify`: one message, in the form that each kind of subscriber reads."""
+    """The state `Notify`: one message, with a form for each kind of subscriber."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
     subject = subject_of(name)
     values = f"$on := {ON}; $subject := {subject}; $text := {TEXT}; $detail := $string({detail_of(about)})"
@@ -79,7 +79,7 @@ def notify(scope: Construct, name: str, *, topic: sns.ITopic, about: str) -> tas
     return tasks.SnsPublish.jsonata(
         scope,
         "Notify",
-        comment="Publishes how it ended to the topic's subscribers.",
+        comment="Publishes the outcome to the topic's subscribers.",
         topic=topic,
         subject=jsonata(subject),
         message=sfn.TaskInput.from_text(jsonata(message)),
@@ -94,7 +94,7 @@ def notify(scope: Construct, name: str, *, topic: sns.ITopic, about: str) -> tas
 
 
 def put_event(scope: Construct, name: str, *, about: str) -> tasks.EventBridgePutEvents:
-    """The state `PutEvent`: one event on the default bus, whose rules may lead anywhere."""
+    """The state `PutEvent`: one event on the default bus, for the rules there."""
     detail = sfn.TaskInput.from_text(jsonata(detail_of(about)))
     return tasks.EventBridgePutEvents.jsonata(
         scope,

@@ -1,13 +1,13 @@
-"""The repair: what an execution without an ending left behind is put right, without moving production.
+"""The repair: it repairs the pair of an execution that was interrupted, without moving production.
 
-Step Functions runs no Catch in an execution that is stopped or times out, or that it fails itself: by an error that
-`States.ALL` does not catch, or after 25,000 events. So such an execution can neither roll back nor release its lock.
-EventBridge reports it, best effort: if the event is lost, the next execution takes over the dead lock. The workflow
+Step Functions runs no Catch in an execution that is stopped, that times out, or that Step Functions fails itself (by an
+error that `States.ALL` does not catch, or after 25,000 events). Such an execution cannot roll back or release its lock.
+EventBridge reports it (best effort); if the event is lost, the next execution takes over the dead lock. The workflow
 `eip-cutover-repair` waits until the last call of the execution is over, puts the staging address on the idle server,
 and releases the lock. A repair that is stopped is repaired in the same way.
 
-The event of an execution that failed does not say whether Step Functions failed it: the lock does, which an execution
-with an ending has released. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
+The event of a failed execution does not say whether Step Functions failed it. The lock does: every other execution has
+released its lock. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rol
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
 
-# Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds the graph up.
+# Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(7)
 DEAD = "$states.context.Execution.Input.execution"
 LOCK = """
@@ -39,26 +39,26 @@ LOCK = """
 """
 STATUS = "$states.context.Execution.Input.status"
 ENDED = f'"The execution " & {DEAD} & " ended " & {STATUS}'
-NOT_REPAIRED = f'{ENDED} & ", and what it left could not be repaired: "'
+NOT_REPAIRED = f'{ENDED} & ", and its pair could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
-LOOK = '" Production was not moved. See where both addresses are with: aws ec2 describe-addresses."'
+CHECK = '" Production was not moved. Check where both addresses are with: aws ec2 describe-addresses."'
 SUCCESSES = {
-    "REPAIRED": ("Repaired", "Staging is on the idle server, production where it was, the lock released.", RESULT),
+    "REPAIRED": ("Repaired", "Staging is on the idle server. Production stayed. The lock is released.", RESULT),
     "NOTHING_TO_REPAIR": (
         "NothingToRepair",
-        "The execution held no lock when it ended: it had changed nothing, or had finished.",
+        "The execution held no lock when it ended: it had changed nothing, or it had finished.",
         '{"outcome": $outcome, "cause": $cause}',
     ),
 }
 NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
 STILL_RUNS = f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'
-REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {LOOK}")}
-FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {LOOK}")}
-FAILURES = {"RepairFailed": "A person must look: the cause says what was found, and why nothing more was changed."}
+REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {CHECK}")}
+FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {CHECK}")}
+FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
 
 
 class Repair(Construct):
-    """The workflow, and the rules that start it for executions of the cutover and for its own."""
+    """The workflow, and the rules that start it for executions of the cutover and for its own executions."""
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
@@ -88,7 +88,7 @@ class Repair(Construct):
         take_over = put_lock(
             self,
             "TakeOverLock",
-            comment="Takes the lock from the execution that ended, unless another one has done so.",
+            comment="Takes the lock from the execution that ended, unless another execution has taken it.",
             table=resources.lock_table,
             pair="$lock.pair",
             server="$lock.server",
@@ -107,24 +107,24 @@ class Repair(Construct):
             ended=True,
         )
         describe_addresses = function_tasks.describe_addresses(
-            "Looks at both addresses and both servers, and plans to keep production where it is.",
+            "Describes both addresses and both servers, and plans without moving production.",
             request={"pair": "{% $lock.pair %}"},
             interrupted='{"server": $lock.server, "privateIps": $lock.privateIps}',
             retry=retry_rollback,
             keep_live=True,
         )
         decision = sfn.Choice.jsonata(
-            self, "Decision?", comment="Is staging on the idle server, and if not, may it be?"
+            self, "Decision?", comment="Is staging on the idle server? If not, may it move there?"
         )
         repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign={"outcome": "REPAIRED"})
 
-        # The order in which they run.
+        # The order of the states.
 
         retry_service(find_lock)
         find_lock.next(lock_found)
         find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, **FAILURE})
         failed = condition(f'$lock = null and {STATUS} = "FAILED"')
-        lock_found.when(failed, ending.outcome, comment="no: it failed as it should", assign=NOTHING_TO_REPAIR)
+        lock_found.when(failed, ending.outcome, comment="no, it failed normally", assign=NOTHING_TO_REPAIR)
         lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
         lock_found.otherwise(describe_holder)
         retry_service(take_over)
@@ -133,7 +133,7 @@ class Repair(Construct):
         take_over.add_catch(ending.notify, assign=FAILURE)
         describe_addresses.next(decision)
         describe_addresses.add_catch(release, assign=FAILURE)
-        decision.when(condition('$plan.decision = "REFUSED"'), release, comment="it may not", assign=REFUSED)
+        decision.when(condition('$plan.decision = "REFUSED"'), release, comment="refused", assign=REFUSED)
         already_live, repaired = condition('$plan.decision = "ALREADY_LIVE"'), {"outcome": "REPAIRED"}
         decision.when(already_live, release, comment="on the idle server", assign=repaired)
         decision.otherwise(repair_staging)
@@ -147,7 +147,7 @@ class Repair(Construct):
             start=find_lock,
             timeout=TIMEOUT,
         )
-        # Not for a repair that failed: what failed it may fail the next one, and so on without an end.
+        # Not for a repair that failed: the next repair might fail for the same reason, and so on without end.
         self._start_for("Ended", names.workflows, ["ABORTED", "TIMED_OUT"])
         self._start_for("Failed", [names.cutover], ["FAILED"])
 
@@ -161,7 +161,7 @@ class Repair(Construct):
             self,
             rule_id,
             lost=LOST,
-            description="Repairs what an execution without an ending has left.",
+            description="Repairs the pair of an execution that was interrupted.",
             event_pattern=status_change(self, machines, statuses),
             targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
         )

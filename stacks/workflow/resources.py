@@ -1,4 +1,4 @@
-"""What both workflows use."""
+"""The resources that both workflows use."""
 
 from dataclasses import dataclass
 

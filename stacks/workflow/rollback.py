@@ -1,7 +1,7 @@
-"""The rollback: production first, then staging, then a look and a health check before anything is claimed.
+"""The rollback: first production, then staging. Then both addresses are described, and the live server is checked.
 
-Its target is the sound pair: production on the server it was on, staging on the other. Production is only moved back by
-an execution that has begun to move it: what someone else did with production is reported, not undone.
+Its target is the sound pair: production on the server it was on, staging on the other. Only an execution that has begun
+to move production moves it back: if someone else moved production, this is reported and not undone.
 """
 
 from aws_cdk import aws_stepfunctions as sfn
@@ -18,7 +18,7 @@ RESTORED = """
     $cause & " Rolled back: production " & $states.result.Payload.production.publicIp & " is on " & $plan.live.name
     & ", staging " & $states.result.Payload.staging.publicIp & " is on " & $plan.idle.name & "."
 """
-UNSEEN = f"""
+NOT_DESCRIBED = f"""
     $cause & " The rollback was tried, but the addresses could not be described after it: " & {sentence(CAUGHT)}
     & " A person must act. To put both addresses where they belong, run: " & $plan.restore
 """
@@ -31,7 +31,7 @@ UNHEALTHY = f'$cause & " But " & $plan.live.name & " fails its health check as p
 
 
 def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.Choice:
-    """Returns the first state. It ends `RolledBack` only when both addresses were seen where they belong."""
+    """Returns the first state. The rollback ends `RolledBack` only if both addresses were described in their places."""
     tasks = Tasks(scope, resources.functions)
 
     production_moved = sfn.Choice.jsonata(
@@ -39,16 +39,16 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     )
     restore_production = tasks.restore(
         "RestoreProduction",
-        "The production address back to the server that was live, in one atomic move.",
+        "Moves the production address back to the server that was live, in one atomic call.",
         address="production",
         to="live",
     )
     restore_staging = tasks.restore(
-        "RestoreStaging", "The staging address to the other server, where it belongs.", address="staging", to="idle"
+        "RestoreStaging", "Moves staging to the other server, where it belongs.", address="staging", to="idle"
     )
     describe_restored = tasks.describe_restored(
         "DescribeRestored",
-        "Looks: is production on the server it was on, and staging on the other?",
+        "Is production on the server it was on, and staging on the other?",
         assign={"cause": jsonata(RESTORED)},
     )
     health_check_restored = tasks.health_check_production(
@@ -61,8 +61,8 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
         strict=True,
     )
 
-    # The order in which they run. Unless EC2 took production back, or someone else has it, staging stays: its server
-    # may still hold production. Whatever went wrong, what counts is where the addresses are found in the end.
+    # The order of the states. If production could not be restored, staging stays, because its server may still hold
+    # production; unless someone else moved production. After every error, both addresses are described in the end.
 
     release = ending.release_lock
     also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
@@ -79,7 +79,7 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     describe_restored.add_catch(
         release, errors=["RollbackFailed"], assign={"outcome": "RollbackFailed", "cause": jsonata(UNFINISHED)}
     )
-    describe_restored.add_catch(release, assign={"outcome": "RollbackFailed", "cause": jsonata(UNSEEN)})
+    describe_restored.add_catch(release, assign={"outcome": "RollbackFailed", "cause": jsonata(NOT_DESCRIBED)})
     health_check_restored.next(release)
     health_check_restored.add_catch(
         release, errors=["MovedMeanwhile"], assign={"outcome": "RollbackFailed", "cause": jsonata(MOVED)}

@@ -1,4 +1,4 @@
-"""A Standard state machine as this project has them: JSONata, traced, logged."""
+"""The Standard state machines of this project: with JSONata, traces and a log."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def executions_of(scope: IConstruct, name: str) -> str:
 
 
 def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[str]) -> events.EventPattern:
-    """The events that Step Functions puts when an execution of one of these state machines gets one of these statuses.
+    """The events of Step Functions for executions of these state machines that get one of these statuses.
 
     Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
     """
@@ -41,7 +41,7 @@ def standard_state_machine(
     log_group = logs.LogGroup(
         scope,
         "Logs",
-        # With this prefix, the policy that lets Step Functions write does not grow with every log group.
+        # With this prefix, the policy that lets Step Functions write logs does not grow with every log group.
         log_group_name=f"/aws/vendedlogs/states/{name}",
         retention=logs.RetentionDays.SIX_MONTHS,
         removal_policy=RemovalPolicy.DESTROY,
@@ -61,14 +61,14 @@ def standard_state_machine(
 
 
 def acknowledge_state_machine(machine: sfn.StateMachine, names: Names, *, invokes: Sequence[lambda_.IFunction]) -> None:
-    """The wildcards that the CDK and AWS ask for."""
+    """Acknowledges the wildcards that the CDK and AWS need."""
     executions = [executions_of(machine, name) for name in names.workflows]
     acknowledge_wildcards(
         machine.role,
         {
             "*": "Logging and tracing need logs:*LogDelivery and xray:Put*, which accept no other resource (Step "
             "Functions Developer Guide, logging to CloudWatch Logs and tracing with X-Ray).",
-            **{f"{function.function_arn}:*": "Versions of this one function; there are none." for function in invokes},
-            **dict.fromkeys(executions, "The executions of this one state machine: who starts them names them."),
+            **{f"{function.function_arn}:*": "Versions of this one function, which has none." for function in invokes},
+            **dict.fromkeys(executions, "The executions of this one state machine, under any name."),
         },
     )

@@ -1,4 +1,4 @@
-"""The Task states that call our functions: each is built from a function and the words of the plan."""
+"""The Task states that call our functions, each built from a function and the values of the plan."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -24,10 +24,10 @@ TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", "redriven": RED
 PAIR = "{% $plan.pair %}"
 ROLES = {"live": "{% $plan.live %}", "idle": "{% $plan.idle %}"}
 EXPECTED_RELEASE = {"expectedRelease": "{% $plan.expectedRelease %}"}
-COLD_START_SECONDS = 15  # Lambda allows 10 for it, and the function's timeout begins after it
-MEASURE_GAP_SECONDS = 5  # that a cutover waits at most for its measuring to begin
+COLD_START_SECONDS = 15  # Lambda allows 10 for a cold start, and the function's timeout begins after it
+MEASURE_GAP_SECONDS = 5  # the longest time that a cutover waits for its measurement to begin
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
-# What the look at the end of a health check could not see is left as it was.
+# If an address could not be described at the end of a health check, its variable stays the same.
 SEEN_ADDRESSES = {
     name: f"{{% $exists($states.result.Payload.{name}) ? $states.result.Payload.{name} : ${name} %}}"
     for name in ("production", "staging")
@@ -36,14 +36,14 @@ DESCRIBED_ADDRESSES = {name: f"{{% $states.result.Payload.{name} %}}" for name i
 
 
 def longest(function: lambda_.Function) -> float:
-    """The seconds after which a state gives up a call of a function: so many that the call is no longer in flight."""
+    """The seconds after which a state gives up a function's call; by then the call has ended."""
     if function.timeout is None:
         raise ValueError(f"{function.node.path} has no timeout")
     return function.timeout.to_seconds() + COLD_START_SECONDS
 
 
 class Tasks:
-    """Makes the states of a workflow out of the functions. `scope` is the construct that they belong to."""
+    """Makes the states of a workflow from the functions. `scope` is the construct that the states belong to."""
 
     def __init__(self, scope: Construct, functions: Functions) -> None:
         self._scope = scope
@@ -52,7 +52,7 @@ class Tasks:
     def describe_addresses(
         self, comment: str, *, request: Any, interrupted: str, retry: Retry, keep_live: bool, assign: Assign = None
     ) -> tasks.LambdaInvoke:
-        """`interrupted` is JSONata. `keep_live`: plan to put right what is not, without moving production."""
+        """`interrupted` is JSONata. With `keep_live`, the plan repairs the pair without moving production."""
         payload = {"request": request, "interrupted": jsonata(interrupted), "keepLive": keep_live}
         described = {"plan": "{% $states.result.Payload %}", **DESCRIBED_ADDRESSES, **(assign or {})}
         function = self._functions.describe_addresses
@@ -68,7 +68,7 @@ class Tasks:
         return self._invoke(name, comment, self._functions.check_servers, payload, retry_before_changes)
 
     def health_check_staging(self, name: str, comment: str) -> sfn.IChainable:
-        """The checks of the idle server; if the stack has a VPC, from inside of it for the pairs that say so."""
+        """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
         live = jsonata(f"$merge([$plan.live, {_reached('production')}])")
         payload = {**_check("staging", "idle"), "live": live, **EXPECTED_RELEASE}
         public = self._invoke(name, comment, self._functions.health_check, payload, retry_before_changes)
@@ -77,14 +77,14 @@ class Tasks:
         private = self._invoke(f"{name}InVpc", comment, self._functions.in_vpc, payload, retry_before_changes)
         retry_inactive(private)
         via = sfn.Choice.jsonata(self._scope, "StagingVia?", comment="From where can the staging server be reached?")
-        via.when(condition('$plan.healthCheck[0].via = "private"'), private, comment="its VPC")
+        via.when(condition('$plan.healthCheck[0].via = "private"'), private, comment="from its VPC")
         return via.otherwise(public)
 
     def health_check_production(
         self, name: str, comment: str, *, server: Role, retry: Retry, more: Keys, assign: Keys, strict: bool = False
     ) -> tasks.LambdaInvoke:
-        """The checks of a server through the production address, and at their end, which may be minutes later, a look
-        at both addresses; `strict` as in `Standing`. `more` are further keys of the function's event."""
+        """The checks of a server through the production address. At their end, maybe minutes later, both addresses are
+        described; `strict` as in `Standing`. `more` has further keys of the function's event."""
         other = "idle" if server == "live" else "live"
         standing = {"pair": PAIR, "production": ROLES[server], "staging": ROLES[other], "strict": strict}
         payload = {**_check("production", server), "standing": standing, **more}
@@ -101,14 +101,14 @@ class Tasks:
         return self._associate(name, comment, "move production", "idle", retry_change, assign=assign, **source)
 
     def move_staging(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        """To the live place, which production has left; from no server."""
+        """From no server to the live place, which production has left."""
         keys = {"productionOn": "{% $plan.idle.name %}", **TRY}
         assign = {"staging": CHANGED_ADDRESS}
         return self._associate(name, comment, "move staging", "live", retry_change, assign=assign, **keys)
 
     def repair_staging(self, *, retry: Retry, assign: Keys) -> tasks.LambdaInvoke:
-        """To the idle place, from the server that staging was found on, or none."""
-        comment = "The staging address is not on the idle server, where it belongs: puts it there."
+        """To the idle place, from the server that staging was found on, or from no server."""
+        comment = "Moves the staging address to the idle server, where it belongs."
         keys = {"productionOn": "{% $plan.live.name %}", **TRY, "comingFrom": "{% $plan.staging.server %}"}
         assign = {"staging": CHANGED_ADDRESS, **assign}
         return self._associate("RepairStaging", comment, "move staging", "idle", retry, assign=assign, **keys)
@@ -126,7 +126,7 @@ class Tasks:
         return self._invoke(name, comment, self._functions.associate_address, payload, retry, assign=assign)
 
     def disassociate_staging(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        """Both addresses must still stand as planned before staging is taken off its server."""
+        """Both addresses must still be as planned before staging is disassociated."""
         payload, assign = {"pair": PAIR, **ROLES, **TRY}, {"staging": CHANGED_ADDRESS}
         return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_change, assign=assign)
 
@@ -135,7 +135,7 @@ class Tasks:
         return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_before_changes)
 
     def measure_gap(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        """Asynchronous, tried once, and given up after 5 s: whatever becomes of it, the workflow goes on."""
+        """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""
         payload = {
             "execution": EXECUTION_NAME,
             "lock": {"pair": PAIR, "execution": EXECUTION},

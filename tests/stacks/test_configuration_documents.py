@@ -27,8 +27,8 @@ def test_every_part_of_the_configuration_has_a_table() -> None:
 
 def test_a_row_has_the_default_the_words_and_the_names_elsewhere() -> None:
     rows = (PROJECT / "docs" / "configuration.md").read_text().splitlines()
-    timeout = "a whole number from 1 to 120. For a whole probe. | ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout"
-    assert f"| `timeoutSeconds` | `2` | {timeout} |" in rows
+    timeout = "a whole number from 1 to 120. The time limit of a whole probe."
+    assert f"| `timeoutSeconds` | `2` | {timeout} | ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout |" in rows
     (port,) = (row for row in rows if row.startswith("| `port` |"))
     assert '| required with protocol "TCP", `80` with protocol "HTTP", `443` with protocol "HTTPS" |' in port
     (path,) = (index for index, row in enumerate(rows) if row.startswith("| `path` |"))

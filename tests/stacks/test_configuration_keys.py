@@ -56,7 +56,7 @@ ALLOWED: dict[str, list[object]] = {
 }  # fmt: skip
 REFUSED: dict[str, tuple[str, list[object]]] = {
     "name": (
-        'letters from a to z, digits, and single "-" between them; it begins with a letter, with none of "amazon"',
+        'letters from a to z, digits, and single "-" between them; it begins with a letter, not with "amazon" or ',
         [
             "", "a" * 36, "Team-b", "TEAM", "team b", " team", "team_b", "team.b", "team/b", "team-", "-team", "a--b",
             "2-team", "42", "téam", "team\n", "aws", "aws-x", "awsome", "ssm-x", "ssmx", "amazon-x", "amzn", 'te"am',
@@ -118,12 +118,12 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
         ["octo-org/*", "*", "octo", "octo@1/repo", "octo/repo:ref:refs/heads/main"],
     ),
     "ciAccess.github.branch": ("one branch", ["*", "${aws:x}", "main\n"]),
-    "ciAccess.github.repositoryId": ("the repository's number, as a text", [456789, "", "*", "octo-repo", "1\n"]),
+    "ciAccess.github.repositoryId": ("the repository's number, as a string", [456789, "", "*", "octo-repo", "1\n"]),
     "ciAccess.github.workflow": ("one workflow", ["", "*", "Release?", "${aws:x}", "Release\n", "é"]),
     "ciAccess.github.audience": ('no "*"', ["*"]),
-    "ciAccess.github.provider": ('"existing", if the account has a provider', ["new"]),
+    "ciAccess.github.provider": ('"existing" if the account already has a provider', ["new"]),
     "ciAccess.gitlab.project": ('"group/name"', ["octo", "octo/*"]),
-    "ciAccess.oidc.url": ("without port", ["https://a.example:8443", "https://a.example/", "http://a.example"]),
+    "ciAccess.oidc.url": ("without a port", ["https://a.example:8443", "https://a.example/", "http://a.example"]),
     "ciAccess.oidc.subject": ("the whole subject", ["job:*", "job:?", "${x}"]),
     "pipeline.source.connectionArn": ("the ARN of a connection", ["arn:aws:codecommit:eu-central-1:123456789012:web"]),
     "pipeline.source": (
@@ -205,10 +205,10 @@ BAD_HEADER_NAMES = {
     **dict.fromkeys(
         ["", "X Probe", "X:", "X\r\nHost", "X\n", 'X"', "X-é", "X-\u212a", "x" * 65], "a header's name: 1 to 64"
     ),
-    **dict.fromkeys(["Host", "host"], "any other header: hostHeader sets it"),
+    **dict.fromkeys(["Host", "host"], "any other header; hostHeader sets this header"),
     **dict.fromkeys(
         ["Connection", "Content-Length", "TRANSFER-ENCODING", "Expect", "Upgrade", "te", "Trailer", "Accept-Encoding"],
-        "any other header: it would change how the response is sent",
+        "any other header; the probe sets this header",
     ),
 }
 

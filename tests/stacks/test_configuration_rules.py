@@ -45,7 +45,7 @@ def at_the_bake(seconds: int, allowed: str, *given: dict[str, Any]) -> Broken:
 def twice(path: str, value: str, other_path: str, **keys: object) -> Broken:
     """An id of the pair web, given to the pair api too."""
     pairs = {"web": pair(networkInterfaces=INTERFACES), "api": OTHER_PAIR | keys}
-    return {"pairs": pairs}, path, f'"{value}", which is {other_path} too', "each id once"
+    return {"pairs": pairs}, path, f'"{value}", which is also {other_path}', "each id once"
 
 
 def pipeline(**keys: object) -> dict[str, Any]:
@@ -56,12 +56,12 @@ def pipeline(**keys: object) -> dict[str, Any]:
 BROKEN: dict[str, Broken] = {
     "HTTPS that is verified without a host": (
         checks({"protocol": "HTTPS"}), "pairs.web.healthCheck[0].verifyCertificate", "true, which is the default",
-        "true beside a hostHeader, the DNS name for which the server's certificate is verified; or false",
+        "true with a hostHeader, the DNS name for which the server's certificate is verified; or false",
     ),
     **{
         f"HTTPS that is verified for {host}": (
             check(protocol="HTTPS", hostHeader=host), "pairs.web.healthCheck.verifyCertificate",
-            f'true, which is the default, and the hostHeader "{host}", which is no DNS name', "or false",
+            f'true, which is the default, and the hostHeader "{host}", which is not a DNS name', "or false",
         )
         for host in ("my_app", "a_b.example.:8443", "-a.example", "203.0.113.7", "203.0.113.7:8443", "[2001:db8::1]")
     },
@@ -99,7 +99,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "a private check without a vpc": (
         {"pairs": {"web": pair(), "api": OTHER_PAIR | {"healthCheck": {"via": "private"}}}},
-        "pairs.api.healthCheck.via", '"private", and no context value `vpc`', "beside a `vpc` with subnetIds and",
+        "pairs.api.healthCheck.via", '"private" without the context value `vpc`', "with a `vpc` that has subnetIds",
     ),
     "a bake that is too long behind the check": at_the_bake(
         823,
@@ -117,7 +117,7 @@ BROKEN: dict[str, Broken] = {
     "a bake for which there is no time left": at_the_bake(5, "0: a bake that can fail", {"deadlineSeconds": 829}),
     "network interfaces of another server": (
         web(networkInterfaces={"bittybot": "eni-1a2b3c4d", "Tao": "eni-5e6f7a8b"}), "pairs.web.networkInterfaces",
-        'the names ["bittybot", "Tao"]', '"bittybot" and "tao", the servers\'',
+        'the names ["bittybot", "Tao"]', '"bittybot" and "tao", as in servers',
     ),
     "server names that differ in case only": (
         web(servers={"tao": TAO, "TAO": THIRD}), "pairs.web.servers.TAO", 'a name like "tao"', "in more than case",
@@ -128,10 +128,10 @@ BROKEN: dict[str, Broken] = {
     ),
     "a pair that is too long for a plan": (
         checks(*[{"headers": {f"X-{key}": '"' * 1024 for key in range(4)}}] * 8), "pairs.web",
-        " bytes of JSON, its defaults included", "at most 65536: fewer checks or alarms, or shorter headers",
+        " bytes of JSON, its defaults included", "at most 65536; use fewer checks or alarms, or shorter headers",
     ),
     "one address for production and staging": (
-        web(staging=PRODUCTION), "pairs.web.staging", f'"{PRODUCTION}", which is pairs.web.production too', "each id",
+        web(staging=PRODUCTION), "pairs.web.staging", f'"{PRODUCTION}", which is also pairs.web.production', "each id",
     ),
     "one address in two pairs": twice("pairs.api.staging", STAGING, "pairs.web.staging", staging=STAGING),
     "one server in two pairs": twice(
@@ -141,7 +141,7 @@ BROKEN: dict[str, Broken] = {
         "pairs.api.networkInterfaces.a", INTERFACES["tao"], "pairs.web.networkInterfaces.tao",
         networkInterfaces={"a": INTERFACES["tao"], "b": "eni-5e6f7a8b"},
     ),
-    "one alarm twice": (web(alarms=["a", "b", "a"]), "pairs.web.alarms[2]", '"a", which is at [0] too', "each once"),
+    "one alarm twice": (web(alarms=["a", "b", "a"]), "pairs.web.alarms[2]", '"a", which is also at [0]', "each once"),
     "no CI system": (
         {"pairs": {"web": pair()}, "ciAccess": {}}, "ciAccess", "none of them", "exactly one of github, gitlab, oidc",
     ),
@@ -161,7 +161,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "an expected release that no server says": (
         pipeline(pair="web", expectRelease=True), "pipeline.expectRelease",
-        "true, and no check of the pair has a releaseHeader", "true only if a server says which release it runs",
+        "true, but no check of the pair has a releaseHeader", "true only if the servers answer the commit",
     ),
 }  # fmt: skip
 

@@ -314,7 +314,7 @@ def test_the_function_that_reports_outcomes_knows_both_workflows_and_has_the_tim
     )
     workflows = in_account(function["Environment"]["Variables"]["WORKFLOWS"], template)
     assert [arn.rpartition(":stateMachine:")[2] for arn in workflows.split()] == ["eip-cutover", "eip-cutover-repair"]
-    assert function["Timeout"] >= 2 * sum(report_outcome.SECONDS_BETWEEN_LOOKS)
+    assert function["Timeout"] >= 2 * sum(report_outcome.SECONDS_BETWEEN_CHECKS)
 
 
 def test_outcomes_are_reported_by_an_event_and_locks_every_five_minutes(template: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ def test_what_no_plan_is_safe_for_is_refused_with_what_was_found(ec2: Ec2Account
     ec2.take_off("staging")
     refusal = describe({})
     assert (refusal["decision"], refusal["target"]) == ("REFUSED", "-")
-    assert "no record says what was begun" in refusal["reason"]
+    assert "there is no record of an interrupted execution" in refusal["reason"]
     assert refusal["staging"]["server"] is None
 
 
@@ -91,7 +91,7 @@ def test_an_alarm_in_alarm_refuses_a_cutover_and_no_repair(ec2: Ec2Account, tmp_
     put_alarm(cloudwatch, "latency", "ALARM")
     refusal = describe({})
     assert refusal["decision"] == "REFUSED"
-    assert refusal["reason"].startswith('The alarm "latency" is in ALARM')
+    assert refusal["reason"].startswith('The alarm "latency" has been in ALARM')
     assert "Nothing was changed. Fix what the alarm reports" in refusal["reason"]
     ec2.take_off("staging")
     assert describe({"serverName": "bittybot"})["decision"] == "REPAIR"

@@ -110,7 +110,7 @@ def test_production_that_stands_there_is_left_alone_and_so_is_production_that_so
     address, changed = door(ec2).move_production(place, coming_from=ec2.tao, first_try=first_try)
     assert (address.server, changed) == ("bittybot", False)
     ec2.move("production", ec2.stranger)
-    with pytest.raises(error, match=rf"is on eni-\w+ of {ec2.stranger}, which is not in the pair; the plan was made"):
+    with pytest.raises(error, match=rf"is on eni-\w+ of {ec2.stranger}, which is not in the pair; the plan expects"):
         cut_over(ec2, first_try=first_try)
     assert ec2.changes == []
 
@@ -131,7 +131,7 @@ def test_a_change_that_shows_after_the_last_pause_counts(ec2: Ec2Account) -> Non
 
 def test_a_change_that_never_shows_may_be_tried_again(ec2: Ec2Account) -> None:
     ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 1000))
-    with pytest.raises(EC2Unavailable, match=r"accepted to associate .* does not show it yet"):
+    with pytest.raises(EC2Unavailable, match=r"accepted the association of .* does not show it yet"):
         cut_over(ec2)
     assert sum(ec2.slept) == pytest.approx(VISIBLE_WITHIN_SECONDS, abs=1)
 
@@ -179,7 +179,7 @@ def test_staging_that_someone_else_put_elsewhere_stays_there_even_if_no_look_sho
         ec2.before("AssociateAddress", lambda: ec2.move("staging", ec2.stranger))
     else:
         ec2.move("staging", ec2.stranger)
-    with pytest.raises(error, match=f"staging .* of {ec2.stranger}, which is not in .* plan was made with it on no"):
+    with pytest.raises(error, match=f"staging .* of {ec2.stranger}, which is not in .* plan expects it on no"):
         repair(ec2, first_try=first_try)
     assert ec2.holder("staging") == ec2.stranger
     assert ec2.changes == (["AssociateAddress"] if stale else []), "EC2 refuses what a look does not show"
@@ -290,7 +290,7 @@ def test_staging_that_someone_moved_between_two_tries_or_took_off_before_the_fir
     with pytest.raises(MovedMeanwhile, match=rf"The staging address .* of {ec2.stranger}"):
         take_off(ec2, first_try=False)
     ec2.take_off("staging")
-    with pytest.raises(AddressMoved, match=r"is on no server; the plan was made with it on tao \(i-"):
+    with pytest.raises(AddressMoved, match=r"is on no server; the plan expects it on tao \(i-"):
         take_off(ec2)
     assert ec2.changes == []
 

@@ -9,11 +9,11 @@ import pytest
 from botocore.stub import Stubber
 from mypy_boto3_cloudwatch import CloudWatchClient
 
-from aws.alarms import Alarm, AlarmsUnreadable, Look, Watched, alarms_in_alarm, cloudwatch_client, watch
+from aws.alarms import Alarm, AlarmStates, AlarmsUnreadable, Watched, alarms_in_alarm, cloudwatch_client, watch
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_polling import Time
 
-RINGING = Look(in_alarm=(Alarm("errors", "5 > 1", "2026-01-02T03:04:05+00:00"),))
+RINGING = AlarmStates(in_alarm=(Alarm("errors", "5 > 1", "2026-01-02T03:04:05+00:00"),))
 UNREADABLE = AlarmsUnreadable("DescribeAlarms failed: Throttling")
 
 
@@ -49,7 +49,7 @@ def test_a_composite_alarm_is_an_alarm_and_its_age_is_that_of_its_state() -> Non
     with Stubber(client) as stubber:  # moto has no composite alarms
         stubber.add_response("describe_alarms", {"CompositeAlarms": [every | {"StateUpdatedTimestamp": updated}]})
         look = alarms_in_alarm(client, ["all"])
-    assert look == Look(in_alarm=(Alarm("all", "no reason given", "2026-01-02T03:04:05+00:00"),))
+    assert look == AlarmStates(in_alarm=(Alarm("all", "no reason given", "2026-01-02T03:04:05+00:00"),))
 
 
 def test_a_look_asks_for_metric_and_composite_alarms_a_hundred_names_a_call(cloudwatch: CloudWatchClient) -> None:
@@ -84,13 +84,13 @@ def test_the_client_gives_up_after_seconds(watching: bool, read_seconds: int) ->
 
 
 def watched(
-    looks: Callable[[int], Look | AlarmsUnreadable], seconds: float, *, stops_after: float = float("inf")
+    looks: Callable[[int], AlarmStates | AlarmsUnreadable], seconds: float, *, stops_after: float = float("inf")
 ) -> tuple[Watched, list[float]]:
     """How the watch ended, and when it looked, in seconds; `looks` gives look n, which takes a quarter of a second."""
     passing = Time(stops_at=1000 + stops_after)
     at: list[float] = []
 
-    def look() -> Look:
+    def look() -> AlarmStates:
         seen = looks(len(at))
         at.append(passing.now - 1000)
         passing.now += 0.25
@@ -107,52 +107,54 @@ def watched(
     ("seconds", "at"), [(12, [0, 5, 10, 12]), (10, [0, 5, 10]), (3, [0, 3]), (0.125, [0, 0.25]), (0, [0])]
 )
 def test_a_watch_looks_at_once_every_5_s_and_at_the_end(seconds: float, at: list[float]) -> None:
-    assert watched(lambda _: Look(), seconds) == (Watched(None, at[-1] + 0.25), at)
+    assert watched(lambda _: AlarmStates(), seconds) == (Watched(None, at[-1] + 0.25), at)
 
 
 @pytest.mark.parametrize(("rings", "at"), [(0, [0]), (1, [0, 5]), (3, [0, 5, 10, 12])])
 def test_an_alarm_ends_the_watch_at_once(rings: int, at: list[float]) -> None:
-    ended, looked_at = watched(lambda n: RINGING if n == rings else Look(), 12)
+    ended, looked_at = watched(lambda n: RINGING if n == rings else AlarmStates(), 12)
     assert looked_at == at
-    assert ended.wrong == 'the alarm "errors" is in ALARM since 2026-01-02T03:04:05+00:00: 5 > 1'
+    assert ended.wrong == 'the alarm "errors" has been in ALARM since 2026-01-02T03:04:05+00:00: 5 > 1'
 
 
 def test_what_cannot_be_read_for_a_while_is_read_again() -> None:
-    ended, at = watched(lambda n: Look() if n == 3 else UNREADABLE, 12)
+    ended, at = watched(lambda n: AlarmStates() if n == 3 else UNREADABLE, 12)
     assert (ended.wrong, at) == (None, [0, 5, 10, 12])
 
 
 @pytest.mark.parametrize("unreadable", [1, 2])
 def test_one_last_look_that_is_throttled_is_no_verdict(unreadable: int) -> None:
-    ended, at = watched(lambda n: UNREADABLE if 2 <= n < 2 + unreadable else Look(), 7)
+    ended, at = watched(lambda n: UNREADABLE if 2 <= n < 2 + unreadable else AlarmStates(), 7)
     assert (ended.wrong, at) == (None, [0, 5, 7, 9.25, 11.5][: 3 + unreadable])
 
 
 def test_an_alarm_that_a_later_last_look_shows_is_seen() -> None:
-    ended, _ = watched(lambda n: (Look(), Look(), UNREADABLE, RINGING)[n], 7)
-    assert str(ended.wrong).startswith('the alarm "errors" is in ALARM')
+    ended, _ = watched(lambda n: (AlarmStates(), AlarmStates(), UNREADABLE, RINGING)[n], 7)
+    assert str(ended.wrong).startswith('the alarm "errors" has been in ALARM')
 
 
 @pytest.mark.parametrize(
     ("last", "why"),
     [
         (UNREADABLE, "DescribeAlarms failed: Throttling"),
-        (Look(missing=("gone", "away")), 'no metric or composite alarm is named "gone", "away"'),
-        (Look(missing=("a\n", *"bcd")), 'no metric or composite alarm is named "a?", "b", "c" (and 1 more)'),
+        (AlarmStates(missing=("gone", "away")), 'no metric or composite alarm is named "gone", "away"'),
+        (AlarmStates(missing=("a\n", *"bcd")), 'no metric or composite alarm is named "a?", "b", "c" (and 1 more)'),
     ],
 )
-def test_alarms_that_cannot_be_read_three_times_at_the_end_are_wrong(last: Look | AlarmsUnreadable, why: str) -> None:
-    ended, at = watched(lambda n: last if n else Look(), 7)
+def test_alarms_that_cannot_be_read_three_times_at_the_end_are_wrong(
+    last: AlarmStates | AlarmsUnreadable, why: str
+) -> None:
+    ended, at = watched(lambda n: last if n else AlarmStates(), 7)
     assert (ended.wrong, at) == (f"its alarms cannot be read: {why}", [0, 5, 7, 9.25, 11.5])
 
 
 def test_of_several_alarms_one_is_named_and_the_others_counted_though_another_is_missing() -> None:
-    ended, at = watched(lambda _: Look(RINGING.in_alarm * 3, ("gone",)), 12)
+    ended, at = watched(lambda _: AlarmStates(RINGING.in_alarm * 3, ("gone",)), 12)
     assert at == [0]
-    assert str(ended.wrong).startswith('the alarm "errors" is in ALARM')
+    assert str(ended.wrong).startswith('the alarm "errors" has been in ALARM')
     assert str(ended.wrong).endswith(": 5 > 1 (and 2 more)")
 
 
 def test_a_watch_that_is_stopped_does_not_look_again_even_at_its_end() -> None:
-    assert watched(lambda _: Look(), 600, stops_after=7) == (Watched(None, 7), [0, 5])
-    assert watched(lambda n: UNREADABLE if n else Look(), 7, stops_after=8) == (Watched(None, 8), [0, 5, 7])
+    assert watched(lambda _: AlarmStates(), 600, stops_after=7) == (Watched(None, 7), [0, 5])
+    assert watched(lambda n: UNREADABLE if n else AlarmStates(), 7, stops_after=8) == (Watched(None, 8), [0, 5, 7])

@@ -102,7 +102,7 @@ def test_nothing_is_sent_if_it_is_not_certain_which_server_is_idle(ec2: Ec2, say
 
 
 def test_a_server_without_an_agent_is_named() -> None:
-    with pytest.raises(NotDeployed, match=r"did not take the command for tao \(i-0b+\).*InvalidInstanceId.*agent"):
+    with pytest.raises(NotDeployed, match=r"did not accept the command for tao \(i-0b+\).*InvalidInstanceId.*agent"):
         send(idle_server(ssm=Ssm(fails="InvalidInstanceId")))
 
 
@@ -146,7 +146,7 @@ def test_a_server_that_became_live_while_it_was_deployed_to_is_not_called_deploy
     idle = idle_server(ec2)
     deployment = send(idle)
     ec2.production, ec2.staging = "tao", "bittybot"
-    with pytest.raises(NotDeployed, match="put onto tao, which became live meanwhile"):
+    with pytest.raises(NotDeployed, match="deployed to tao, which became live meanwhile"):
         idle.finished(deployment)
 
 

@@ -83,8 +83,8 @@ def test_staging_goes_to_the_recorded_or_the_primary_private_address(recorded: d
 @pytest.mark.parametrize(
     ("plan", "server", "state", "message"),
     [
-        (CUT_OVER, TAO, "stopped", "tao (i-0bbbbbbbb) is to become live and is stopped, not running."),
-        (REPAIR_AND_CUT_OVER, TAO, "pending", "tao (i-0bbbbbbbb) is to become live and is pending, not running."),
+        (CUT_OVER, TAO, "stopped", "tao (i-0bbbbbbbb) should become live, but is stopped, not running."),
+        (REPAIR_AND_CUT_OVER, TAO, "pending", "tao (i-0bbbbbbbb) should become live, but is pending, not running."),
         (CUT_OVER, BITTYBOT, "terminated", "bittybot (i-0aaaaaaaa) is terminated and cannot hold an address."),
         (REPAIR, TAO, "pending", "tao (i-0bbbbbbbb) is pending and cannot hold an address."),
         (REPAIR, BITTYBOT, "stopping", "bittybot (i-0aaaaaaaa) is stopping and cannot hold an address."),
@@ -114,8 +114,8 @@ def with_tao_on(network_interface_id: str) -> Plan:
 @pytest.mark.parametrize(("interfaces", "attached"), [([], "none"), ([ETH0, ETH1], "eni-0, eni-1")])
 def test_a_server_needs_one_interface_or_a_configured_one(interfaces: list[NetworkInterface], attached: str) -> None:
     refused = refusal(CUT_OVER, picture(tao=instance(*interfaces)))
-    assert refused.startswith(f"tao (i-0bbbbbbbb) has {len(interfaces)} network interfaces ({attached}), and")
-    assert "Say which one is meant, with networkInterfaces in cdk.json, and deploy." in refused
+    assert refused.startswith(f"tao (i-0bbbbbbbb) has {len(interfaces)} network interfaces ({attached}). Without")
+    assert "a server must have exactly one. Nothing was changed. Configure networkInterfaces and deploy." in refused
 
 
 def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None:
@@ -123,7 +123,7 @@ def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None
     two_interfaces = picture(tao=instance(occupied, ETH1))
     complete(with_tao_on("eni-1"), two_interfaces)
     assert "203.0.113.7" in refusal(with_tao_on("eni-0"), two_interfaces)
-    not_attached = "does not have the network interface eni-2 of cdk.json; attached: eni-0"
+    not_attached = "does not have the network interface eni-2, which cdk.json names; attached: eni-0"
     assert f"{not_attached}, eni-1." in refusal(with_tao_on("eni-2"), two_interfaces)
     assert f"{not_attached}." in refusal(with_tao_on("eni-2"), picture(tao=instance(ETH0)))
 
@@ -138,8 +138,8 @@ def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None
 )
 def test_another_teams_elastic_ip_is_refused_with_the_command_that_takes_it_off(plan: Plan, server: Server) -> None:
     message = refusal(plan, picture(**{server.name: instance(interface(server, **OTHER_TEAM))}))
-    assert message.startswith(f"{server} holds the Elastic IP 203.0.113.7 on its private address {PRIMARY[server]}. It")
-    assert "It is not one of pair web" in message
+    holds = f"{server} holds the Elastic IP address 203.0.113.7 on its private address {PRIMARY[server]}. It does not"
+    assert message.startswith(f"{holds} belong to pair web, ")
     assert "aws ec2 disassociate-address --association-id eipassoc-7" in message
 
 
@@ -189,7 +189,7 @@ def test_a_server_in_another_border_group_than_the_addresses_is_refused(server: 
     grouped = replace(REPAIR, production=replace(REPAIR.production, border_group="us-east-1"))
     elsewhere = replace(interface(server), border_group="us-east-1-bos-1")
     message = refusal(grouped, picture(**{server.name: instance(elsewhere)}))
-    assert message.startswith(f"{server} is in the network border group us-east-1-bos-1, and the addresses")
+    assert message.startswith(f"{server} is in the network border group us-east-1-bos-1, but the addresses")
     complete(grouped, picture(**{server.name: instance(replace(elsewhere, border_group="us-east-1"))}))
 
 

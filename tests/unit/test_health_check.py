@@ -107,11 +107,11 @@ A_AND_B = in_turn(answering(with_headers(b"X-Id: a")), answering(with_headers(b"
         (answering(status(302)), {}, "A redirect is not followed"),
         (hanging_after(), {"timeoutSeconds": 0.1}, "no answer within 0.1 s"),
         (FLAPPING, {"timeoutSeconds": 0.1, "deadlineSeconds": 0.6}, "it kept flapping"),
-        (closing, {"startPeriodSeconds": 0.1}, "3 probes in a row failed, with its start period of 0.1 s used up: "),
+        (closing, {"startPeriodSeconds": 0.1}, "3 probes in a row failed (its start period of 0.1 s is over): "),
         (
             answering(saying(b"maintenance")),
             {"bodyContains": "ok"},
-            'lacks "ok", it is 11 bytes without a Content-Type',
+            'lacks "ok": it is 11 bytes without a Content-Type',
         ),
         (slow, {"maxLatencyMs": 50}, "ms, expected at most 50 ms"),
         (answering(with_headers(b"X-Release: 41")), {"releaseHeader": "X-Release"}, 'is "41", expected "42"'),

@@ -35,7 +35,7 @@ def test_what_staging_answered_is_what_production_must_answer() -> None:
     with serving(answering(with_headers(b"X-Server-Id: kai"))) as kai, serving(reading) as port:
         checks = [check_of(port, protocol="TCP"), check_of(kai, identityHeader="X-Server-Id")]
         assert called(*checks, address="production")["answered"][1]["identity"] == "kai"
-        with pytest.raises(ProductionUnhealthy, match='X-Server-Id is "kai", expected "tao", which staging answered'):
+        with pytest.raises(ProductionUnhealthy, match='X-Server-Id is "kai", expected "tao", as staging answered'):
             called(*checks, address="production", answered=answered)
 
 
@@ -88,8 +88,8 @@ def test_a_dead_production_is_not_compared_with_and_does_not_block_the_cutover(
     assert time.monotonic() - began < 4
     shared = result["checks"][0]["shared"]
     assert (result["healthy"], result["checks"][0]["probeCount"], shared["compared"]) == (True, 5, False)
-    assert shared["reason"].startswith("production does not answer well: 1 probe in a row failed: ")
-    assert result["warnings"] == [f"X-Store of tao was compared with nothing: {shared['reason']}."]
+    assert shared["reason"].startswith("production is not healthy: 1 probe in a row failed: ")
+    assert result["warnings"] == [f"X-Store of tao was not compared: {shared['reason']}."]
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == result["warnings"]
 
 

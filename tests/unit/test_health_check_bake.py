@@ -104,8 +104,8 @@ def test_an_alarm_ends_the_bake_at_once_and_is_named(cloudwatch: CloudWatchClien
     with pytest.raises(ProductionUnhealthy) as raised:
         baked(answering(OK), 60, alarms=["latency", "errors"])
     assert time.monotonic() - began < 5
-    assert str(raised.value).startswith("tao (i-0bbbbbbbbbbbbbbbb) answers well through the production address, at ")
-    assert 'the alarm "errors" is in ALARM since 20' in str(raised.value)
+    assert str(raised.value).startswith("tao (i-0bbbbbbbbbbbbbbbb) is healthy through the production address, at ")
+    assert 'the alarm "errors" has been in ALARM since 20' in str(raised.value)
     assert "Threshold Crossed: 7 > 1" in str(raised.value)
 
 

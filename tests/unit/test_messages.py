@@ -54,7 +54,7 @@ def test_a_message_of_a_bake_says_so_and_after_how_many_seconds() -> None:
 def test_a_message_about_an_alarm_names_the_server_that_still_answers() -> None:
     text = alarm_message(production(), "the alarm X is in ALARM", 7.4)
     assert text.startswith(
-        "tao (i-0bbbbbbbbbbbbbbbb) answers well through the production address, at 203.0.113.7, but during the bake, "
+        "tao (i-0bbbbbbbbbbbbbbbb) is healthy through the production address, at 203.0.113.7, but during the bake, "
         "7 s after it was found healthy, the alarm X is in ALARM. Check "
     )
     assert len(alarm_message(production(), "x" * 2000, 7.4)) < 1000
@@ -90,7 +90,7 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
         (check(maxLatencyMs=5), GOOD, "Check the load of tao and what its application waits for"),
         (check(bodyContains="ok"), answer(b"sorry"), "Check what the application on tao answers at this path"),
         (check(expected_release="42", releaseHeader="X-Release"), answer(X_Release="41"),
-         "The release was not deployed to tao, or its application was not restarted since."),
+         "The release was not deployed to tao, or its application was not restarted afterwards."),
         (check(identityHeader="X-Id"), GOOD, "send this header, or remove identityHeader from the configuration."),
         (check(sharedHeader="X-Store"), GOOD, "send this header, or remove sharedHeader from the configuration."),
         (production(identity_header="X-Id", expected_identity="tao"), answer(X_Id="kai"),
@@ -156,7 +156,7 @@ def test_good_probes_after_the_last_bad_one_change_nothing() -> None:
 
 def test_if_every_probe_was_good_but_there_were_too_few_the_deadline_is_to_blame() -> None:
     text = message(CHECK, GOOD, GOOD, next_seconds=11)
-    assert "in 12 s only 2 probes fitted in, all of them good, and it takes 3 in a row (2 probes in all)" in text
+    assert "only 2 probes fitted into 12 s, all good, but 3 in a row are needed (2 probes in all)" in text
     assert text.endswith("Raise deadlineSeconds.")
 
 
@@ -164,8 +164,8 @@ def test_an_identity_that_varies_is_a_request_id_or_a_load_balancer() -> None:
     varying = [answer(X_Id=letter * 256) for letter in "abc"]
     text = message(check(identityHeader="X-Id"), BAD, *varying, next_seconds=4)
     assert text.endswith(
-        "Check whether this header names the request and not the server, and whether there is a load balancer behind "
-        "the address."
+        "Check whether this header names the request instead of the server, and whether there is a load balancer "
+        "behind the address."
     )
     assert f'"{"c" * 57}..."' in text
 

@@ -252,31 +252,32 @@ def test_what_is_no_complete_response_says_why(behaviour: Behaviour, code: int |
 
 
 SETTINGS_FRAME = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80"
+NO_HTTP = "something that is not HTTP:"
 NOT_HTTP = {
-    b"SSH-2.0-OpenSSH_9.6\r\n": ": a first line of 21 bytes (does this port speak SSH?)",
-    b"220 mail.example ESMTP\r\n": ": a first line of 24 bytes (does this port speak SMTP or FTP?)",
-    b"-ERR unknown command\r\n": ": a first line of 22 bytes (does this port speak Redis?)",
-    b"J\0\0\0\n8.0.36\0": ": a first line of 5 bytes (does this port speak MySQL?)",
-    b"HTTP/1.1 2OO OK\r\n\r\n": ": the version or the status in its first line is unknown",
-    b"HTTP/2.0 200 OK\r\n\r\n": ": the version or the status in its first line is unknown",
-    b"HTTP/1.1 DB_PASSWORD=hunter2\r\n\r\n": ": the version or the status in its first line is unknown",
-    b"<html>" * 50: ": a first line of 300 bytes",
-    b"DB_PASSWORD=hunter2\nAPI_KEY=x\n": ": a first line of 20 bytes",
-    b"\x15\x03\x01\x00\x02\x02\x46": ": a first line of 7 bytes (does this port speak HTTPS?)",
-    SETTINGS_FRAME: ": a first line of 15 bytes (does this port speak only HTTP/2?)",
-    with_headers(b"\x00\x01 noise"): " among its headers",
-    with_headers(b"X-Id : a"): " among its headers",
-    with_headers(b"X-\xe9: a"): " among its headers",
-    with_headers(b"Content-Length: 5"): ': its Content-Length is "5, 0"',
-    with_headers(b"Content-Length: 0, 5"): ': its Content-Length is "0, 5, 0"',
-    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n": ': its Content-Length is "-5"',
+    b"SSH-2.0-OpenSSH_9.6\r\n": f"{NO_HTTP} a first line of 21 bytes (does this port speak SSH?)",
+    b"220 mail.example ESMTP\r\n": f"{NO_HTTP} a first line of 24 bytes (does this port speak SMTP or FTP?)",
+    b"-ERR unknown command\r\n": f"{NO_HTTP} a first line of 22 bytes (does this port speak Redis?)",
+    b"J\0\0\0\n8.0.36\0": f"{NO_HTTP} a first line of 5 bytes (does this port speak MySQL?)",
+    b"HTTP/1.1 2OO OK\r\n\r\n": f"{NO_HTTP} the version or the status in its first line is unknown",
+    b"HTTP/2.0 200 OK\r\n\r\n": f"{NO_HTTP} the version or the status in its first line is unknown",
+    b"HTTP/1.1 DB_PASSWORD=hunter2\r\n\r\n": f"{NO_HTTP} the version or the status in its first line is unknown",
+    b"<html>" * 50: f"{NO_HTTP} a first line of 300 bytes",
+    b"DB_PASSWORD=hunter2\nAPI_KEY=x\n": f"{NO_HTTP} a first line of 20 bytes",
+    b"\x15\x03\x01\x00\x02\x02\x46": f"{NO_HTTP} a first line of 7 bytes (does this port speak HTTPS?)",
+    SETTINGS_FRAME: f"{NO_HTTP} a first line of 15 bytes (does this port speak only HTTP/2?)",
+    with_headers(b"\x00\x01 noise"): "headers that are not HTTP",
+    with_headers(b"X-Id : a"): "headers that are not HTTP",
+    with_headers(b"X-\xe9: a"): "headers that are not HTTP",
+    with_headers(b"Content-Length: 5"): 'an invalid Content-Length: "5, 0"',
+    with_headers(b"Content-Length: 0, 5"): 'an invalid Content-Length: "0, 5, 0"',
+    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n": 'an invalid Content-Length: "-5"',
 }
 
 
 @pytest.mark.parametrize("sent", NOT_HTTP)
 def test_what_is_not_http_is_described_and_its_first_line_is_not_shown(sent: bytes) -> None:
     probe = asked_of(answering(sent), timeout=2)
-    assert (probe.status, probe.failure, probe.error) == (None, "no answer", f"sent what is not HTTP{NOT_HTTP[sent]}")
+    assert (probe.status, probe.failure, probe.error) == (None, "no answer", f"sent {NOT_HTTP[sent]}")
 
 
 def test_a_connection_closed_at_once_is_no_answer() -> None:

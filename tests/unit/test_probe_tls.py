@@ -61,7 +61,7 @@ def test_a_name_counts_only_where_names_belong_and_not_in_the_subject() -> None:
 
 OTHER = 'it is not for "www.example.com" but for "a.example", "*.b.example", "192.0.2.1"'
 MANY = 'it is not for "www.example.com" but for "example.com", "0.example", "1.example" and 6 more'
-UNKNOWN = "its issuer is not known here, or the server does not send the intermediate certificate"
+UNKNOWN = "its issuer is unknown, or the server does not send the intermediate certificate"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_if_it_is_not_the_servers_own_certificate_that_is_out_of_date_the_probe_
     times: tuple[float, float], wrong: str, ca: Authority
 ) -> None:
     probe = asked_of(over_tls(ca.certified_below(times, WWW), answering(OK)), 2, protocol="HTTPS", host_header=WWW)
-    above = f"the one above the server's (an intermediate or a CA) {wrong}; the server's own is good"
+    above = f"the one above the server's (an intermediate or a CA) {wrong}; the server's own is valid"
     assert (probe.status, probe.failure, probe.error) == (None, "issuer", f"certificate: {above}")
 
 

@@ -222,7 +222,7 @@ def test_an_execution_that_does_not_end_is_given_up_after_some_seconds_and_lambd
 ) -> None:
     slept: list[float] = []
     executions = Executions({ARN: failed("RollbackFailed")}, at_first=[status] * 100)
-    with pytest.raises(NotConfirmed, match=f"{status} of {ARN}"):
+    with pytest.raises(NotConfirmed, match=f"{status} for {ARN}"):
         report(event("RollbackFailed"), executions.client, sleep=slept.append)
     assert points(capsys.readouterr().out) == []
     assert 10 < sum(slept) < 20

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from aws.servers import SECONDS_BETWEEN_LOOKS, STATUS_CHECKS, Servers
+from aws.servers import SECONDS_BETWEEN_CHECKS, STATUS_CHECKS, Servers
 from domain.errors import EC2Refused, EC2Throttled
 from domain.picture import NetworkInterface, PrivateAddress
 from tests.unit.example_pair import BITTYBOT, TAO, WEB
@@ -207,7 +207,7 @@ def test_checks_that_are_not_complete_are_waited_for(
 ) -> None:
     ec2.statuses = [unknown, unknown, {}]
     wait(servers)
-    assert clock.now == Clock.now + 2 * SECONDS_BETWEEN_LOOKS
+    assert clock.now == Clock.now + 2 * SECONDS_BETWEEN_CHECKS
 
 
 def test_they_are_waited_for_until_the_deadline_and_no_longer(servers: Servers, ec2: FakeEc2, clock: Clock) -> None:
@@ -226,7 +226,7 @@ def test_a_look_that_is_throttled_while_the_checks_are_waited_for_is_made_again(
         ec2.errors = {} if ec2.errors else {"DescribeInstanceStatus": error("RequestLimitExceeded")}
 
     wait(Servers(WEB, ec2, clock=clock.read, sleep=sleep))  # type: ignore[arg-type]
-    assert (ec2.looks, clock.now) == (5, Clock.now + 4 * SECONDS_BETWEEN_LOOKS)
+    assert (ec2.looks, clock.now) == (5, Clock.now + 4 * SECONDS_BETWEEN_CHECKS)
 
 
 # Every call may be refused or throttled.

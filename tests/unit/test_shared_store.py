@@ -47,8 +47,8 @@ def test_different_values_are_refused_with_both_and_with_the_danger() -> None:
     assert str(raised.value) == (
         'tao and kai do not share what X-Store names: tao answers "db-1" through the staging address '
         '(http://203.0.113.11:80/health), kai "db-2" through the production address (203.0.113.7:80). '
-        "Two servers with a database or session store of their own go out of step: what users write to one is missing "
-        "on the other after the cutover. Let both use one store, or correct what the header reports."
+        "If each server has its own database or session store, what users write to one server is missing on the other "
+        "after the cutover. Let both use one store, or correct what the header reports."
     )
 
 
@@ -74,9 +74,9 @@ def test_a_live_server_that_answers_well_without_the_header_is_refused() -> None
     ("production", "reason"),
     [
         (None, "no server holds the production address"),
-        (live(DEAD, REFUSED), f"production does not answer well: {DEAD.reason}"),
-        (live(DEAD, GOOD, REFUSED), f"production does not answer well: {DEAD.reason}"),
-        (live(None, REFUSED), "production does not answer well: it gave no good answer"),
+        (live(DEAD, REFUSED), f"production is not healthy: {DEAD.reason}"),
+        (live(DEAD, GOOD, REFUSED), f"production is not healthy: {DEAD.reason}"),
+        (live(None, REFUSED), "production is not healthy: it gave no good answer"),
     ],
 )
 def test_dead_production_without_the_header_does_not_block_a_cutover(production: Polled | None, reason: str) -> None:

@@ -55,8 +55,8 @@ RESTORED = production(identity_header="X-Server-Id", shared_header="X-Store")
 SHARING = check(sharedHeader="X-Store")
 TCP = check(protocol="TCP", path=None, matcher=None)
 LACKS = 'body: the body lacks "is well"'
-ENCODED = ': it is encoded ("gzip"), although the probe did not ask for that'
-OTHER = ", which staging answered before the cutover: a cached, proxied or mis-routed answer"
+ENCODED = ': it is encoded ("gzip"), although the probe asked for no encoding'
+OTHER = ", as staging answered before the cutover: the answer is cached, proxied or misrouted"
 
 
 @pytest.mark.parametrize(
@@ -73,21 +73,21 @@ OTHER = ", which staging answered before the cutover: a cached, proxied or mis-r
         (
             WELL,
             answer(b"all is Well", Content_Type="text/plain; charset=utf-8"),
-            f"{LACKS}, it is 11 bytes of text/plain",
+            f"{LACKS}: it is 11 bytes of text/plain",
         ),
-        (WELL, answer(b"all is Well"), f"{LACKS}, it is 11 bytes without a Content-Type"),
+        (WELL, answer(b"all is Well"), f"{LACKS}: it is 11 bytes without a Content-Type"),
         (WELL, answer(b""), f"{LACKS}: it is empty"),
         (
             WELL,
             answer(b"x" * 5_120, Content_Type="a/" + "b" * 99),
-            f"{LACKS}, it is at least 5120 bytes of a/{'b' * 35}...",
+            f"{LACKS}: it is at least 5120 bytes of a/{'b' * 35}...",
         ),
         (WELL, answer(b"\x1f\x8b\x08", Content_Encoding="gzip"), LACKS + ENCODED),
         (SURE, answer("bien s\u00fbr".encode()), None),
         (
             SURE,
             answer("bien s\u00fbr".encode("latin-1")),
-            'body: the body lacks "s?r", it is 8 bytes without a Content-Type',
+            'body: the body lacks "s?r": it is 8 bytes without a Content-Type',
         ),
         (RELEASED, answer(X_Release=" 42 "), None),
         (RELEASED, answer(X_Release="42a"), 'release: X-Release is "42a", expected "42"'),
@@ -96,14 +96,14 @@ OTHER = ", which staging answered before the cutover: a cached, proxied or mis-r
         (check(releaseHeader="X-Release"), answer(), None),
         (check(expected_release="42"), answer(), None),
         (NAMED, answer(X_Server_Id="tao"), None),
-        (NAMED, answer(X_Server_Id=" "), "no identity: X-Server-Id is missing, which names the server that answers"),
+        (NAMED, answer(X_Server_Id=" "), "no identity: X-Server-Id is missing; it names the server that answers"),
         (SAME, answer(X_Server_Id="tao"), None),
         (SAME, answer(X_Server_Id="kai"), f'identity: X-Server-Id is "kai", expected "tao"{OTHER}'),
         (SAME, answer(), f'identity: X-Server-Id is missing, expected "tao"{OTHER}'),
         (RESTORED, answer(X_Server_Id="anyone"), None),
         (RESTORED, answer(), None),
         (SHARING, answer(X_Store="db-1"), None),
-        (SHARING, answer(), "no shared: X-Store is missing, which names what the servers share"),
+        (SHARING, answer(), "no shared: X-Store is missing; it names what the servers share"),
     ],
 )
 def test_a_probe_is_good_or_says_what_was_found_and_expected(check: Check, probe: Probe, expected: str | None) -> None:
@@ -155,14 +155,15 @@ def test_enough_probes_in_a_row_of_one_server_decide(check: Check, probes: list[
 def test_the_last_probe_is_one_that_can_end_by_the_deadline() -> None:
     assert decide(CHECK, findings(CHECK, [GOOD, BAD]), next_seconds=10) is None
     assert decide(CHECK, findings(CHECK, [GOOD, BAD]), next_seconds=10.5) == Unhealthy(
-        "it kept flapping: in 12 s neither 3 good probes in a row nor 3 bad ones: expected status 200, found 200, 500"
+        "it kept flapping: neither 3 good nor 3 bad probes came in a row within 12 s: expected status 200, found "
+        "200, 500"
     )
     assert decide(CHECK, findings(CHECK, [GOOD] * 3), next_seconds=99) == Healthy()
 
 
 # The start period
 
-USED_UP = ", with its start period of 4 s used up: expected status 200, found 500, 500, 500"
+USED_UP = " (its start period of 4 s is over): expected status 200, found 500, 500, 500"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_in_the_start_period_a_failure_counts_after_the_first_good_probe(probes:
 def test_the_deadline_holds_in_the_start_period_too() -> None:
     slow = check(startPeriodSeconds=12, deadlineSeconds=12)
     assert decide(slow, findings(slow, [REFUSED] * 10), next_seconds=10.5) == Unhealthy(
-        "no good probe within 12 s, with its start period of 12 s used up: connection refused"
+        "no good probe within 12 s (its start period of 12 s is over): connection refused"
     )
 
 

@@ -138,7 +138,7 @@ def _on_the_pair(run: Run) -> Iterator[str]:
 
 def _cut_over(run: Run, now: Any, before: Any) -> Iterator[str]:
     live, idle = run.before["production"]["instanceId"], _other(run, run.before["production"]["instanceId"])
-    warned = "Someone else moved it since." in str(run.execution.output.get("warnings"))
+    warned = "Someone else moved it." in str(run.execution.output.get("warnings"))
     if run.fault and run.fault.kind == "stale" and run.fault.times is None and warned:
         return  # EC2 shows what was before, until the end
     if now != (idle, live) and not (now[0] == idle and run.calls.struck and warned):

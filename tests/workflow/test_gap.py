@@ -14,7 +14,7 @@ from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick_as_production
 
 GAP = {"requests": 61, "failed": 2, "longestMs": 150, "newServerAt": "2026-01-01T00:00:00.000Z", "seconds": 3.1}
-IN_WORDS = "production was asked 61 times: 2 requests failed, and the longest time without a good answer was 150 ms."
+IN_WORDS = "61 requests were sent to production: 2 failed, and the longest time without a good answer was 150 ms."
 Began = list[tuple[str, dict[str, Any]]]
 
 

@@ -108,7 +108,7 @@ def test_servers_with_a_store_of_their_own_each_are_refused(aws: Aws, web: Web, 
     web.headers["tao"]["X-Store"] = "db-2"
     execution = aws.execute({})
     refused(aws, ec2_calls, execution, "PreflightFailed", "X-Store")
-    for words in ("db-1", "db-2", "out of step"):
+    for words in ("db-1", "db-2", "is missing on the other"):
         assert words in str(execution.cause)
 
 
@@ -119,7 +119,7 @@ def test_a_dead_production_does_not_block_the_way_out_of_it(aws: Aws, web: Web) 
     execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
     (warning,) = execution.output["warnings"]
-    assert "X-Store of tao was compared with nothing: production does not answer well" in warning
+    assert "X-Store of tao was not compared: production is not healthy" in warning
     assert warning in aws.messages[0]["default"]
     assert aws.notices[0]["warnings"] == [warning]
 
@@ -202,7 +202,7 @@ def test_an_offer_that_cannot_be_looked_for_is_a_warning(
     execution = aws.execute(value)
     assert execution.outcome == ("DRY_RUN" if value else "CUT_OVER")
     (warning,) = execution.output["warnings"]
-    assert warning.startswith("Whether an address is offered to another account is not known: DescribeAddressTransfers")
+    assert warning.startswith("Cannot tell whether an address is offered to another account: DescribeAddressTransfers")
     assert code in warning
 
 

@@ -54,7 +54,7 @@ def test_a_cutover_says_where_staging_is_now_and_that_someone_moved_it(
     assert execution.output["staging"] == aws.described("staging") | {"server": None}
     (warning,) = execution.output["warnings"]
     assert warning.startswith(f"EC2 shows the staging address 127.0.0.11 ({aws.staging}) on ")
-    assert f"after it was seen on bittybot ({aws.servers['bittybot']}). Someone else moved it since." in warning
+    assert f"before the check it was on bittybot ({aws.servers['bittybot']}). Someone else moved it." in warning
     assert warning in aws.messages[0]["default"]
 
 
@@ -84,7 +84,7 @@ def test_a_rollback_is_not_complete_when_someone_moves_staging_while_the_restore
     meanwhile("bittybot", lambda: aws.disassociate(aws.staging))
     execution = aws.execute({})
     assert execution.outcome == "RollbackFailed"
-    assert f"on no server, after it was seen on tao ({aws.servers['tao']}). Someone else" in str(execution.cause)
+    assert f"on no server; before the check it was on tao ({aws.servers['tao']}). Someone else" in str(execution.cause)
     assert "run: aws ec2 associate-address" in str(execution.cause)
 
 
@@ -112,7 +112,7 @@ def test_a_cutover_stays_one_when_ec2_does_not_show_the_addresses_at_its_end(
     execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
     (warning,) = execution.output["warnings"]
-    assert warning.startswith("Where both addresses stand after the check could not be seen. DescribeAddresses of ")
+    assert warning.startswith("The addresses could not be described after the check. DescribeAddresses of ")
     assert execution.output["staging"] == aws.described("staging")
 
 

@@ -48,7 +48,7 @@ def test_a_stopped_idle_server_is_refused(aws: Aws, web: Web, ec2_calls: EC2Call
     aws.ec2.stop_instances(InstanceIds=[aws.servers["tao"]])
     execution = aws.execute({})
     assert execution.outcome == "PreflightFailed"
-    assert "is to become live and is stopped" in str(execution.cause)
+    assert "should become live, but is stopped" in str(execution.cause)
     assert ec2_calls.changes == []
     assert aws.locks == []
 

@@ -143,8 +143,8 @@ def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Dea
     aws.disassociate(aws.production)
     execution = aws.repair(arn)
     assert execution.outcome == "RepairFailed"
-    assert "ended ABORTED, and what it left could not be repaired" in str(execution.cause)
-    assert "is on no server, so nobody is live" in str(execution.cause)
+    assert "ended ABORTED, and its pair could not be repaired" in str(execution.cause)
+    assert "is on no server, so no server is live" in str(execution.cause)
     assert aws.locks == []
 
 
