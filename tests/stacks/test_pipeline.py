@@ -1,4 +1,4 @@
-"""The pipeline: a release goes onto the idle server, and that server, named, is cut over to."""
+"""The pipeline deploys a release to the idle server, and then cuts over to that server by name."""
 
 import json
 import os

@@ -81,7 +81,7 @@ def test_each_failure_has_the_exit_code_of_the_client_and_its_cause(run: Any, er
 def test_an_execution_that_is_stopped_or_times_out_has_its_own_code(run: Any, status: str, code: int) -> None:
     ran = run(RUNNING, {"status": status})
     assert ran.code == code
-    assert "repaired automatically" in ran.err
+    assert "The repair runs automatically" in ran.err
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -167,7 +167,7 @@ def test_nothing_that_servers_answered_is_a_command_to_a_ci_system(run: Any, pay
 @pytest.mark.parametrize(
     ("start", "server", "code", "says"),
     [
-        ("ExecutionAlreadyExists", "tao", 0, "nothing was started now"),
+        ("ExecutionAlreadyExists", "tao", 0, "so nothing was started"),
         ("ExecutionAlreadyExists", "bittybot", 1, "another input"),
         ("AccessDeniedException", "tao", 1, "AccessDeniedException"),
     ],

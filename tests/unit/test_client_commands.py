@@ -131,7 +131,7 @@ def test_without_a_place_for_its_result_a_command_has_the_exit_code_of_the_execu
         monkeypatch.setattr(sys, "stdout", stream if is_open else None)
         failed = states(execution("x", "FAILED", error="RolledBack"))
         assert main(["watch", "x", "--json"], session=session(stepfunctions=failed)) == 15
-    assert ("cutover.py: RolledBack; the rest cannot be written.\n" in capsys.readouterr().err) == is_open
+    assert ("cutover.py: RolledBack; the rest could not be written.\n" in capsys.readouterr().err) == is_open
 
 
 COMMANDS_TO_CI = "::error::a ##[error]b ##vso[task.complete result=Failed;]c"
@@ -174,7 +174,7 @@ def test_nothing_that_others_wrote_is_a_command_to_ci(words: list[str], capsys: 
 )
 def test_a_name_that_may_lose_its_log_is_refused_before_any_call_to_aws(name: str, capsys: Capture) -> None:
     assert main(["start", "--name", name], session=session()) == 2
-    assert "1 to 80 characters, each 0-9, A-Z, a-z, - or _" in capsys.readouterr().err
+    assert "use 1 to 80 of the characters 0-9, A-Z, a-z, - and _" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ TWO_PAIRS = [
 @pytest.mark.parametrize("command", ["rollback", "unlock"])
 def test_with_several_pairs_a_command_that_changes_something_needs_a_choice(command: str, capsys: Capture) -> None:
     assert main([command], session=session(ssm=parameter_store(*TWO_PAIRS))) == 1
-    assert "The stack serves shop, web; choose with --pair." in capsys.readouterr().err
+    assert "Choose a pair with --pair. The stack has shop, web." in capsys.readouterr().err
 
 
 def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture) -> None:
@@ -256,10 +256,10 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
 @pytest.mark.parametrize(
     ("holder", "status", "says"),
     [
-        (f"{EXECUTION}:x", "RUNNING", "which runs"),
-        (f"{EXECUTION}:x", "SUCCEEDED", "which ended SUCCEEDED"),
-        (f"{EXECUTION}:y", "GONE", "which no longer exists"),
-        ("someone, by hand", "UNKNOWN", "which is not an execution"),
+        (f"{EXECUTION}:x", "RUNNING", "the execution is running"),
+        (f"{EXECUTION}:x", "SUCCEEDED", "the execution ended SUCCEEDED"),
+        (f"{EXECUTION}:y", "GONE", "the execution no longer exists"),
+        ("someone, by hand", "UNKNOWN", "the holder is not an execution"),
     ],
 )
 def test_status_says_who_holds_the_lock_and_whether_that_execution_runs(holder: str, status: str, says: str) -> None:

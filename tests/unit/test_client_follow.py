@@ -139,7 +139,7 @@ def test_an_execution_that_was_just_started_may_be_unknown_for_a_moment() -> Non
     following = Following(describes=[unknown, unknown, ENDED], histories=[unknown, HISTORY])
     assert following.result().outcome == "CUT_OVER"
     following = Following(describes=[unknown], histories=[[]])
-    with pytest.raises(CannotFollow, match="knows no execution"):
+    with pytest.raises(CannotFollow, match="does not know the execution"):
         following.result()
     assert sum(following.pauses) < 30
 

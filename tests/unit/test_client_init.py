@@ -84,11 +84,11 @@ def test_a_shortened_name_does_not_end_in_a_separator() -> None:
     [
         ([], [], ["production address 203.0.113.10 is not an Elastic IP of this account in eu-west-1", "staging addr"]),
         ([ON_TWO[0], address(STAGING, "eipalloc-b", None)], [],
-         ["staging address 203.0.113.11 (eipalloc-b) is on no server", "--allocation-id eipalloc-b --instance-id"]),
+         ["staging address 203.0.113.11 (eipalloc-b) is not on a server", "--allocation-id eipalloc-b --instance-id"]),
         ([address(PRODUCTION, "eipalloc-a", "i-00000002"), ON_TWO[1]], [], ["on the same instance, i-00000002"]),
         ([ON_TWO[0] | {"ServiceManaged": "alb"}, ON_TWO[1]], [], ["managed by the AWS service alb"]),
         ([ON_TWO[0], {key: value for key, value in ON_TWO[1].items() if key != "InstanceId"}], [],
-         ["is on eni-0000000b, which belongs to no instance"]),
+         ["is on eni-0000000b, which does not belong to an instance"]),
         (ON_TWO, [instance(1)], ["i-00000002 is not in this account and Region"]),
     ],
     ids=["unknown", "unassociated", "same instance", "service managed", "no instance", "no such"],

@@ -72,7 +72,7 @@ def test_a_gap_and_a_plan_are_in_the_summary() -> None:
     output = {"gap": {"requests": 35, "failed": 1, "longestMs": 52}, "plan": {"steps": ["move production"]}}
     summary = dict(of(execution("x", output=json.dumps(output))).summary())
     assert summary["gap"] == "1 of 35 requests failed; longest time without a good answer 52 ms"
-    assert summary["would"] == "move production"
+    assert summary["plan"] == "move production"
 
 
 def test_the_json_has_every_key_that_is_documented_and_no_other() -> None:
@@ -87,7 +87,7 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
     cause = f"Another execution is cutting over pair web to tao: {holder}, since 2026-02-01T09:30:00Z. Nothing ..."
     result = of(execution("x", "FAILED", error="CutoverInProgress", cause=cause))
     assert result.advice == (
-        f"Follow it with `cutover.py watch {holder}`, and start again when it has ended. "
+        f"Follow it with `cutover.py watch {holder}`. Start again when it has ended. "
         "More: docs/runbook.md#cutoverinprogress"
     )
 

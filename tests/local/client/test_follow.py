@@ -24,7 +24,7 @@ def test_watch_follows_the_execution_that_runs_or_reports_the_newest(aws: LocalA
     assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, running)
     unknown = run("watch", "nobody")
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert "knows no execution" in unknown.stderr
+    assert "does not know the execution" in unknown.stderr
 
 
 def on_a_terminal(aws: LocalAws, *words: str, interrupt_at: str | None = None) -> tuple[int, str]:

@@ -51,7 +51,7 @@ def test_the_same_name_and_input_again_follow_the_first_execution_running_or_end
     assert [first.returncode, second.returncode, third.returncode] == [0, 0, 0]
     assert json.loads(second.stdout) == json.loads(third.stdout)
     assert json.loads(third.stdout)["outcome"] == "CUT_OVER"
-    assert "was started before" in third.stderr
+    assert "already exists with the same input, so nothing was started" in third.stderr
     assert places(aws) == SWAPPED
 
 

@@ -39,7 +39,7 @@ def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:
         (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "The call to AWS failed"),
         (["status"], {"AWS_PROFILE": "nobody"}, 1, "nobody"),
         (["start"], {"EIP_CUTOVER_STACK": "Nope"}, 1, "There is no stack Nope in us-east-1"),
-        *(([command, "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack serves web")
+        *(([command, "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack has web")
           for command in ("status", "rollback", "unlock", "history")),
         (["start", "--name", "a b"], {}, 2, "--name"),
         (["history", "--limit", "0"], {}, 2, "--limit"),
