@@ -104,7 +104,9 @@ def test_every_request_is_a_dot_or_a_cross_within_the_picture(seen: dict[str, An
     assert all(inside(box, shown["box"]) for boxes in shown["requests"].values() for box in boxes)
 
 
-def test_every_request_stands_where_it_was_in_time_and_the_slower_the_higher(seen: dict[str, Any], view: str) -> None:
+def test_a_dot_is_at_the_time_of_its_request_and_higher_if_the_request_was_slower(
+    seen: dict[str, Any], view: str
+) -> None:
     boxes = [box for group in DRAWN for box in picture(seen, view)["requests"][group]]
     requests = [request for group in DRAWN.values() for request in group]
     by_time = sorted(range(len(boxes)), key=lambda number: boxes[number][0] + boxes[number][2])
@@ -113,7 +115,7 @@ def test_every_request_stands_where_it_was_in_time_and_the_slower_the_higher(see
     assert requests[highest].milliseconds == 900
 
 
-def test_a_request_has_the_colour_of_who_answered_or_of_failure(seen: dict[str, Any], view: str, folder: Path) -> None:
+def test_a_request_has_the_colour_of_its_server_or_of_a_failure(seen: dict[str, Any], view: str, folder: Path) -> None:
     pixels = imread(folder / f"{view}.png")
     paper, colours = COLOURS[view]
     for group, boxes in picture(seen, view)["requests"].items():
@@ -141,7 +143,7 @@ def test_pointing_at_a_request_shows_who_answered_when_and_how_long_it_took(seen
     }
 
 
-def test_the_page_says_what_happened_and_has_the_words_of_servers_as_text(seen: dict[str, Any], view: str) -> None:
+def test_the_page_says_what_happened_and_shows_text_from_servers_as_text(seen: dict[str, Any], view: str) -> None:
     text = " ".join(seen[view]["text"].split())
     for part in (
         "1. A release of <i>tao</i>",

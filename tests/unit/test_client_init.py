@@ -54,7 +54,7 @@ def described(addresses: list[dict[str, Any]], *instances: dict[str, Any]) -> di
     ],
     ids=str,
 )
-def test_any_names_of_instances_make_a_valid_pair(names: tuple[str | None, str | None], servers: list[str]) -> None:
+def test_instances_with_any_names_make_a_valid_pair(names: tuple[str | None, str | None], servers: list[str]) -> None:
     pair = described(ON_TWO, instance(1, names[0]), instance(2, names[1]))
     assert pair == {
         "production": "eipalloc-0000000a",
@@ -65,7 +65,7 @@ def test_any_names_of_instances_make_a_valid_pair(names: tuple[str | None, str |
 
 
 @pytest.mark.parametrize("interfaces", [(2, 1), (1, 2), (3, 2)], ids=str)
-def test_of_servers_with_several_interfaces_the_pair_names_those_with_the_addresses(
+def test_the_pair_names_the_interfaces_with_the_addresses_if_a_server_has_several(
     interfaces: tuple[int, int],
 ) -> None:
     servers = [instance(number, name, interfaces[number - 1]) for number, name in ((1, "bittybot"), (2, "tao"))]

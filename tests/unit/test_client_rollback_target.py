@@ -40,7 +40,7 @@ def test_the_server_before_the_last_cutover(live: str, executions: list[dict[str
     assert target(live, *executions) == server
 
 
-def test_a_rollback_that_is_asked_for_again_does_not_make_the_bad_release_live_again() -> None:
+def test_a_second_rollback_does_not_make_the_bad_release_live_again() -> None:
     server, reason = rollback_target(account(BACK, TO_TAO, live="bittybot"), PAIR)
     assert server is None
     assert "start --pair web --server tao" in reason
@@ -76,6 +76,6 @@ def test_the_cutovers_of_another_pair_do_not_count_and_then_a_server_must_be_nam
         rollback_target(account(shop, live="tao", pairs=[PAIR, SHOP]), PAIR)
 
 
-def test_with_production_on_no_server_it_is_unclear_what_to_go_back_from() -> None:
+def test_with_production_on_no_server_a_rollback_is_refused() -> None:
     with pytest.raises(Problem, match="on none of its servers"):
         target(None, TO_TAO)

@@ -59,7 +59,7 @@ def test_on_a_terminal_a_live_line_is_below_the_others(aws: LocalAws) -> None:
     assert "\x1b[1;32mCUT_OVER" in seen
 
 
-def test_on_a_terminal_an_interruption_leaves_it_as_it_was(aws: LocalAws) -> None:
+def test_an_interruption_restores_the_terminal(aws: LocalAws) -> None:
     code, seen = on_a_terminal(aws, "start", "--server", "tao", interrupt_at="Preflight")
     assert code == 130
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")

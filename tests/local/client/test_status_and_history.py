@@ -46,7 +46,7 @@ def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list | dict) else None,
 )  # fmt: skip
-def test_what_cannot_be_done_is_one_clear_sentence(
+def test_a_command_that_fails_prints_one_clear_sentence(
     run: Run, words: list[str], more: dict[str, str | None], code: int, says: str
 ) -> None:
     done = run(*words, **more)
