@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 TIMEOUT_SECONDS = 5.0
-PAUSE_SECONDS = 0.002  # without it, the client would take a whole core from what it measures
+PAUSE_SECONDS = 0.002  # without a pause, the client would take a whole core from the servers
 
 
 @dataclass(frozen=True)

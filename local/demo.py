@@ -53,9 +53,9 @@ SCENES = (
 def main() -> None:
     end_on_signals()
     try:
-        say("Starting AWS on this machine: EC2, two servers, and the stack, deployed by the CDK ...")
+        say("Starting AWS on this machine: EC2, two servers, and the stack that the CDK deploys ...")
         with LocalAws() as aws:
-            say(f"It is up, after {sum(aws.seconds.values()):.0f} s.")
+            say(f"AWS is ready after {sum(aws.seconds.values()):.0f} s.")
             plays = [play(aws, number, scene) for number, scene in enumerate(SCENES, start=1)]
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -65,16 +65,16 @@ def main() -> None:
     for scene, (problems, _) in zip(SCENES, plays, strict=True):
         say(f"  {'failed' if problems else 'passed'}   {scene.title}: {'; '.join(problems) or scene.outcome}")
     PAGE.write_text(page("A cutover, a refusal and a rollback", [run for _, run in plays if run]), encoding="utf-8")
-    say(f"\n  Every request and every state as a picture: {PAGE.relative_to(ROOT)}")
+    say(f"\n  A picture of every request and every state: {PAGE.relative_to(ROOT)}")
     sys.exit(1 if any(problems for problems, _ in plays) else 0)
 
 
 def play(aws: LocalAws, number: int, scene: Scene) -> tuple[list[str], Run | None]:
-    """Play one scene. Returns what was not as expected, and the run to draw."""
+    """Play one scene. Returns the problems, and the run to draw."""
     live, idle = aws.holder("production"), aws.holder("staging")
     if live is None or idle is None:
         return ["the pair was not sound at the beginning"], None
-    story = f"{live} is live. Release {scene.release} is deployed to {idle}, the idle server, which is restarted."
+    story = f"{live} is live. Release {scene.release} is deployed to {idle}, the idle server, and {idle} is restarted."
     say(f"\n{number}. {scene.title}\n   {story}\n")
     aws.servers[idle].deploy(release=scene.release, behaviour=scene.behaviour)
     aws.servers[idle].restart()
@@ -96,7 +96,7 @@ def play(aws: LocalAws, number: int, scene: Scene) -> tuple[list[str], Run | Non
 
 
 def watch(aws: LocalAws, client: Client) -> Execution:
-    """Start an execution, and print its states and who answers until it has ended."""
+    """Start an execution. Until it ends, print its states and the server that answers."""
     began = time.monotonic()
     say("   seconds  state                   production is answered by")
     arn = aws.start({})
@@ -132,9 +132,9 @@ def outcome_of(execution: Execution) -> str:
 
 def answered_by(client: Client) -> str:
     if not client.answers:
-        return "nobody yet"
+        return "no server yet"
     last = client.answers[-1]
-    return (last.who or "nobody") + (f" ({last.error})" if last.error else "")
+    return (last.who or "no server") + (f" ({last.error})" if last.error else "")
 
 
 def summarize(aws: LocalAws, execution: Execution, answers: list[Answer], live_before: str) -> None:

@@ -1,6 +1,6 @@
 """The page of a demo: its runs with their pictures, in one HTML file that loads nothing else.
 
-Text from a server is in it as text, never as HTML.
+Text from a server is shown as text, never as HTML.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from local import timeline
 from local.timeline import Panel, Request
 
 TEMPLATE = Path(__file__).with_name("page.html")
-WIDE, NARROW = 8.6, 3.75  # inches: a laptop's window, a phone's
-# Colours of the picture that the page defines, for light and for dark.
+WIDE, NARROW = 8.6, 3.75  # inches: the window of a laptop and of a phone
+# Colours of the picture. The page defines them for light mode and for dark mode.
 PAGE_COLOURS = {
     timeline.INK: "var(--ink)",
     timeline.FAINT_INK: "var(--faint)",
@@ -91,7 +91,7 @@ def _shown(number: int, run: Run) -> dict[str, object]:
 
 
 def _picture(panel: Panel, name: str, kind: str, width: float) -> str:
-    """The panel without its title, which the page has; with unique ids, and in the page's colours."""
+    """The panel with unique ids and the page's colours, without its title, because the page shows the title."""
     untitled = Panel("", panel.requests, panel.bands, panel.zero)
     svg = timeline.as_svg(timeline.draw([untitled], width=width))
     svg = svg.replace(

@@ -1,8 +1,8 @@
-"""How a run is drawn: every request as a dot, and the states of the workflow on the same time axis below.
+"""The picture of a run: every request as a dot, and the states of the workflow below, on the same time axis.
 
-The position of a dot is when its request was sent and how long it took (milliseconds, on a logarithmic scale); its
-colour is that of the server that answered. A red cross is a request that failed. Each state is a bar in a row of its
-own, with its name beside it, so that names never overlap, however short the states are.
+The position of a dot shows when its request was sent and how long it took (milliseconds, on a logarithmic scale). Its
+colour shows the server that answered. A red cross is a failed request. Each state is a bar in its own row, with its
+name beside the bar, so that the names of short states do not overlap.
 
 matplotlib takes a second to load, so it is imported only when something is drawn: at the end of `make demo`.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-# Distinct for people with any colour vision (Okabe and Ito's blue and orange), on white and on black.
+# People with any colour vision can distinguish them, on white and on black (Okabe and Ito's blue and orange).
 SERVER_COLOURS = {"bittybot": "#0072b2", "tao": "#e69f00"}
 OTHER_SERVERS = "#009e73"
 FAILED = "#d0021b"
@@ -38,9 +38,9 @@ HEADROOM = 1.6  # above the slowest and below the fastest request, as a factor
 
 @dataclass(frozen=True)
 class Request:
-    """One request: when it was sent, in seconds, how long it took, and its error, None if the answer was good.
+    """One request: when it was sent, in seconds, how long it took, and its error; None if the answer was good.
 
-    `who` is the server and, after a comma, what runs on it: "tao, release 2". None if no server answered.
+    `who` is the server and, after a comma, its release: "tao, release 2". None if no server answered.
     """
 
     at: float
@@ -91,9 +91,9 @@ class Panel:
 def bands(history: Sequence[Mapping[str, Any]], *, ahead: float) -> list[Band]:
     """The states in the events of an execution's history, in order, on the clock of the requests.
 
-    The events have wall clock time, which is `ahead` of that clock by `time.time() - time.monotonic()` seconds. A
-    state that was never exited, such as the last state of a failed execution, ended when the next state was entered,
-    or at the end of the history.
+    The events have wall clock time. The wall clock is `ahead` by `time.time() - time.monotonic()` seconds. A state
+    without an exit, such as the last state of a failed execution, ended at the entry of the next state, or at the end
+    of the history.
     """
     moments = [event["timestamp"].timestamp() - ahead for event in history]
     entered = [
@@ -113,12 +113,12 @@ def bands(history: Sequence[Mapping[str, Any]], *, ahead: float) -> list[Band]:
 
 
 def server(request: Request) -> str | None:
-    """The name of the server that answered, without what runs on it."""
+    """The name of the server that answered, without its release."""
     return request.who.partition(",")[0] if request.who else None
 
 
 def groups(panels: Sequence[Panel]) -> dict[str, list[Request]]:
-    """The requests that look the same, in the order in which they are drawn, by the id of their group in an SVG."""
+    """The requests that look the same, in drawing order, by the id of their group in an SVG."""
     requests: dict[str, list[Request]] = {}
     for number, panel in enumerate(panels):
         for request in panel.requests:
@@ -128,7 +128,7 @@ def groups(panels: Sequence[Panel]) -> dict[str, list[Request]]:
 
 
 def draw(panels: Sequence[Panel], *, width: float = WIDTH) -> Figure:
-    """The runs below each other on one time axis, `width` inches wide. `savefig` of the figure writes PNG and SVG."""
+    """The runs, one below the other on one time axis, `width` inches wide. `savefig` writes PNG or SVG."""
     os.environ.setdefault("MPLCONFIGDIR", str(LOCAL / "matplotlib"))  # its cache of fonts
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  # see above
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -171,7 +171,7 @@ def as_svg(figure: Figure) -> str:
 
 
 def long_enough(bands: Sequence[Band], seconds: float) -> Iterator[Band]:
-    """The bands of at least so many seconds, in order of time; the last band always stays."""
+    """The bands of at least so many seconds, in order of time. The last band always stays."""
     ordered = sorted(bands, key=lambda band: band.began)
     for number, band in enumerate(ordered, start=1):
         if band.ended - band.began >= seconds or number == len(ordered):
@@ -228,7 +228,7 @@ def _draw_requests(axes: Axes, panel: Panel, number: int) -> None:
 def _draw_bands(axes: Axes, panel: Panel, bands: Sequence[Band], number: int, *, shortest: float) -> None:
     """A row for each band, at least `shortest` seconds long.
 
-    Its name is to the right of the bar; if there is no room, to the left of it; otherwise on it.
+    The name is to the right of the bar if there is room, or else to the left if there is room, or else on the bar.
     """
     axes.set_ylim(len(bands) - 0.5, -0.5)
     axes.set_yticks([])
@@ -258,7 +258,7 @@ def _extent(label: Text) -> tuple[float, float]:
 
 
 def _draw_legend(figure: Figure, panels: Sequence[Panel]) -> None:
-    """The servers, each with the releases that ran on it; and the cross, if there is one."""
+    """The legend: the servers, each with its releases, and the cross if a request failed."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
     everything = [request for panel in panels for request in panel.requests]

@@ -138,7 +138,7 @@ def test_the_names_of_the_states_are_shown_and_overlap_neither_each_other_nor_th
 def test_pointing_at_a_request_shows_who_answered_when_and_how_long_it_took(seen: dict[str, Any], view: str) -> None:
     assert seen[view]["shown"] == {
         "run-0-panel-0-answered-bittybot": "bittybot, release 1 · at 1.90 s · 6 ms",
-        "run-0-panel-0-failed": "nobody · at 2.40 s · 900 ms · timed out",
+        "run-0-panel-0-failed": "no server · at 2.40 s · 900 ms · timed out",
         "run-0-panel-0-answered-tao": "tao, release <2> & $x$ · at 4.20 s · 4 ms",
     }
 
