@@ -15,8 +15,8 @@ from benchmarks.synthesized import synthesized
 from local.aws import LocalAws
 from local.console import INTERRUPTED, end_on_signals
 
-# The local network and the local EC2 are threads of this process. At Python's 5 ms per turn, the computing of EC2 would
-# show as latency of every connection.
+# The local network and the local EC2 are threads of this process. With Python's 5 ms per turn, the computing of EC2
+# would show as latency of every connection.
 THREADS_TAKE_TURNS_SECONDS = 0.0005
 
 

@@ -30,7 +30,7 @@ def history(aws: LocalAws, execution: str) -> list[dict[str, Any]]:
 
 
 def _panel(aws: LocalAws, run: Run) -> Panel:
-    """With the states of the workflow, or every call of a script, which takes a few milliseconds."""
+    """The panel of a run, with the states of the workflow or with every call of a script, which takes milliseconds."""
     names = {address.allocation_id: role for role, address in aws.addresses.items()}
     requests = [Request(each.sent, each.milliseconds, each.who, each.error) for each in run.answers]
     states = [
