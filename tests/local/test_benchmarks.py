@@ -1,4 +1,4 @@
-"""The instruments of `make bench` show what happens, not what would look good."""
+"""The instruments of `make bench` measure what really happens."""
 
 import os
 import signal

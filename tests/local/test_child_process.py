@@ -1,4 +1,4 @@
-"""A child process never outlives the process that started it, however that ends."""
+"""A child process never outlives the process that started it, even if that process is killed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Faults on the wire, as a client of the local EC2 meets them."""
+"""Faults on the wire, as a client of the local EC2 sees them."""
 
 from collections.abc import Callable
 from contextlib import nullcontext

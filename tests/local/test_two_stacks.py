@@ -1,4 +1,4 @@
-"""A second stack of another `name`, for a pair of the same name: neither sees anything of the other."""
+"""A second stack with another `name`, for a pair of the same name: the stacks see nothing of each other."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ ALARMS = {"rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long"
 
 @dataclass(frozen=True)
 class Stack:
-    """One of the two, and what is seen of it."""
+    """One of the two stacks, and what it reports."""
 
     aws: LocalAws
     name: str

@@ -1,4 +1,4 @@
-"""The asset has all that the functions need, and little else: each is run from it, with nothing beside it but boto3."""
+"""The asset has what the functions need, and little else. Each function runs from the asset with only boto3."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""docs/ci.md: its policies are what is called and what the roles allow, its examples are what cdk.json takes."""
+"""docs/ci.md: its policies have the calls that are made and that the roles allow, and cdk.json accepts its examples."""
 
 import json
 import os

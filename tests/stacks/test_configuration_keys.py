@@ -1,4 +1,4 @@
-"""What each key of the configuration allows by itself, and what is reported of a wrong value or a wrong name."""
+"""The values that each key of the configuration allows, and the messages about a wrong value or a wrong name."""
 
 import re
 from collections.abc import Iterator

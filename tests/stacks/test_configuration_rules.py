@@ -1,4 +1,4 @@
-"""What keys of the configuration allow beside one another, and what is reported if they do not fit."""
+"""The keys of the configuration that contradict each other, and the messages about them."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The whole execution has a deadline, and it is longer than the sum of what its states may take."""
+"""The execution has a deadline, which is longer than all its states may take together."""
 
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,6 @@
-"""What is told is what is looked at: alarms and dashboard ask for the metrics that the functions really emit.
+"""Alarms and dashboard read the metrics that the functions really emit.
 
-A metric that nobody emits is no error in CloudWatch: an alarm on it is silent for ever, and its graph is empty.
+CloudWatch reports no error for a metric that does not exist: its alarm stays silent, and its graph is empty.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ TABLE = "locks-of-these-metrics"  # the account of other tests in this process m
 
 @pytest.fixture(scope="module")
 def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
-    """All that the real handlers print: of every outcome, of a health check of each address, of a lock and of none."""
+    """The output of the real handlers: for every outcome, for a check of each address, with and without a lock."""
     with pytest.MonkeyPatch.context() as environment, contextlib.redirect_stdout(io.StringIO()) as printed:
         environment.setenv("WORKFLOWS", WORKFLOWS)
         pairs = tmp_path_factory.mktemp("pairs") / "pairs.json"

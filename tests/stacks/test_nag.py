@@ -1,4 +1,4 @@
-"""AWS's rules for the whole stack (cdk-nag): what they find is mended, or acknowledged one by one with its reason."""
+"""AWS's rules for the whole stack (cdk-nag): each finding is fixed, or acknowledged with its reason."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Every fixed name of a stack derives from its `name`, so that two stacks of one account and Region share none."""
+"""Every fixed name of a stack derives from its `name`, so that two stacks in one account and Region share no name."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Least privilege, shown: what each role may do, from the template, against the table in docs/permissions.md."""
+"""Least privilege: the permissions of each role in the template are those in docs/permissions.md."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -151,7 +151,7 @@ def test_every_role_belongs_to_one_function_workflow_or_rule_and_only_its_servic
 
 
 def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
-    """So none may release an address, start or stop an instance, pass a role, or change a permission."""
+    """So no role may release an address, start or stop an instance, pass a role, or change a permission."""
     may: dict[str, set[str]] = {role: set() for role in deployed.roles.values()}
     for found in deployed.permissions:
         may[found.role].add(found.action)
@@ -238,7 +238,7 @@ def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Dep
 
 
 def test_every_execution_that_may_have_ended_early_is_repaired_but_no_failed_repair(deployed: Deployed) -> None:
-    """A repair that fails and is repaired by one that fails would be repaired without an end."""
+    """Otherwise, repairs that fail would start repairs without end."""
     repaired = set()
     for rule in (rule for rule in deployed.of("AWS::Events::Rule") if "RoleArn" in rule["Targets"][0]):
         pattern = rule["EventPattern"]

@@ -1,4 +1,4 @@
-"""Whatever can go wrong has a section of `docs/runbook.md`, and whatever tells of it points there.
+"""Every error and every alarm has a section in `docs/runbook.md`, and every message about it points there.
 
 `tests/local/test_runbook.py` runs its commands.
 """

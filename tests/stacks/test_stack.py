@@ -1,4 +1,4 @@
-"""What the stack deploys, as the account's owner would ask."""
+"""What the stack deploys, as the owner of the account sees it."""
 
 import json
 import re

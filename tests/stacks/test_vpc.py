@@ -1,4 +1,4 @@
-"""A stack whose staging servers are checked from inside their VPC: one more function, there, and nothing else."""
+"""A stack that checks staging servers from inside their VPC has one more function there, and nothing else."""
 
 import json
 from collections.abc import Iterator

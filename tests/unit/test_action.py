@@ -1,4 +1,4 @@
-"""The GitHub Action and the examples parse, and the step of the action does what it says, in a real shell."""
+"""The GitHub Action and the examples are valid, and the step of the action runs in a real shell."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The handlers that describe and move addresses: what an event becomes, and what is returned."""
+"""The handlers that describe and move addresses: how they read an event, and what they return."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The door to EC2's addresses: every change looks before and after, and undoes nothing that someone else did."""
+"""The calls for EC2's addresses: every change describes before and after, and undoes nothing that someone else did."""
 
 from collections.abc import Iterator
 from dataclasses import replace

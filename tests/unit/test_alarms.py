@@ -1,4 +1,4 @@
-"""The alarms of CloudWatch: read from moto's, with its real answers, and watched on a clock of its own."""
+"""The alarms of CloudWatch: read from moto with its real answers, and watched on a clock of the tests."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The client's door to AWS: pages, filters, and what does not exist."""
+"""The client's calls to AWS: pages, filters, and resources that do not exist."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Following an execution while AWS is slow, busy, or does not answer any more."""
+"""The client follows an execution while AWS is slow, busy, or stops answering."""
 
 import io
 from collections.abc import Callable

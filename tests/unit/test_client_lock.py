@@ -1,4 +1,4 @@
-"""`unlock` deletes a lock that is dead by the workflow's own rules, and no other."""
+"""`unlock` deletes only a lock that is dead by the workflow's own rules."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

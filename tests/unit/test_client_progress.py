@@ -1,4 +1,4 @@
-"""What a person sees of an execution's history, as AWS writes it."""
+"""What the client shows of an execution's history."""
 
 from typing import Any
 

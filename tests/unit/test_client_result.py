@@ -1,4 +1,4 @@
-"""How an execution ended, and the exit code for it."""
+"""The result of an execution, and its exit code."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which server `rollback` makes live again, by what the executions of the pair did."""
+"""The server that `rollback` makes live again, found in the executions of the pair."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BACK = cut_over("rollback-1", "tao", "bittybot")
 
 
 def target(live: str | None, *executions: dict[str, Any], history: list[Any] | None = None) -> str | None:
-    """The server to go back to. With these executions, newest first; `history` is that of the newest."""
+    """The server to switch back to, with these executions, newest first. `history` is the history of the newest."""
     histories = {executions[0]["name"]: history} if history else {}
     return rollback_target(account(*executions, histories=histories, live=live), PAIR)[0]
 

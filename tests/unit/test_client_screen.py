@@ -1,4 +1,4 @@
-"""What is written to a log, and to a terminal."""
+"""The output in a log and on a terminal."""
 
 import io
 import json

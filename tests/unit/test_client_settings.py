@@ -1,4 +1,4 @@
-"""What the environment and the profile say: the Region, and settings that the SDK cannot use."""
+"""The Region from the environment and the profile, and settings that the SDK cannot use."""
 
 import os
 from collections.abc import Callable

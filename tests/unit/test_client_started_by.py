@@ -1,4 +1,4 @@
-"""Who started which execution, by CloudTrail's events."""
+"""Who started an execution, found in CloudTrail's events."""
 
 import json
 from typing import Any

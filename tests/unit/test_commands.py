@@ -1,4 +1,4 @@
-"""The AWS CLI command that messages give to a person."""
+"""The AWS CLI commands in messages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The pipeline's Deploy action: on which server the release lands, what CodePipeline gets, and what is refused."""
+"""The pipeline's Deploy action: the server that gets the release, the answers to CodePipeline, and the refusals."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Documents are found: every link leads to a file that is there, and every anchor to a heading of it."""
+"""Every link in a document leads to an existing file, and every anchor to an existing heading."""
 
 import re
 from collections.abc import Iterator

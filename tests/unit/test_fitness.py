@@ -1,4 +1,4 @@
-"""Whatever can be known without a change is known, and refused, before the first change."""
+"""Obstacles that can be found without a change are found and refused before the first change."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is measured: how many requests failed, the longest time without a good answer, when the new server answered."""
+"""The measured gap: failed requests, the longest time without a good answer, and the new server's first answer."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Header values as they are compared: those that differ stay different, those that are the same stay the same."""
+"""Shortened header values: different values stay different, and equal values stay equal."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The handler of the health check against real servers on loopback: what it returns, raises and logs, and how soon."""
+"""The handler of the health check against real servers on loopback: its results, errors, logs and times."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""The handler of the health check and what servers answer about themselves: their name, and what they share."""
+"""The handler of the health check, and the servers' answers about themselves: their name and their shared store."""
 
 import json
 import time

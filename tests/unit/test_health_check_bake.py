@@ -1,4 +1,4 @@
-"""The bake: production, found healthy, is watched for a while, and so are alarms; against real servers and moto."""
+"""The bake: healthy production and the alarms are watched for some time, against real servers and moto."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""The measuring of the gap, against real servers: it does not wait, saves what it measures, and ends with the lock."""
+"""The measurement of the gap against real servers: it does not wait, saves its results, and ends with the lock."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The README claims what `make bench` has measured, in its words and numbers, and nothing else."""
+"""The README claims only what `make bench` has measured, with the same words and numbers."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a person reads when a health check fails."""
+"""The messages of a health check that fails."""
 
 import re
 from dataclasses import replace

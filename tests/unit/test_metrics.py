@@ -1,4 +1,4 @@
-"""What is printed for CloudWatch: one line per metric, and never more in it than the format allows."""
+"""The lines for CloudWatch: one line per metric, within the limits of the format."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Network interfaces of the emulated EC2 are what they are on AWS, over HTTP and in process.
+"""Network interfaces of the emulated EC2 behave as on AWS, over HTTP and in process.
 
 Each test is a row of docs/emulators.md.
 """

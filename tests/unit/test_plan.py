@@ -1,4 +1,4 @@
-"""The decisions: which plan follows from what is configured, asked and observed, and what is refused."""
+"""The decisions: the plan for each configuration, input and observation, and the refusals."""
 
 from dataclasses import replace
 
@@ -188,7 +188,7 @@ LOOK_ALIKE = ["", " tao", "tao ", "tao\u00a0", "t\u0430o", "ta\u03bf", "\uff54\u
 
 @pytest.mark.parametrize("name", LOOK_ALIKE, ids=ascii)
 def test_no_lookalike_letters_name_a_pair_or_a_server(name: str) -> None:
-    """The Kelvin sign, as in the name of kai, is the one other character whose lower case is a letter of ASCII."""
+    """The Kelvin sign, here in the name of kai, is the only other character whose lower case is an ASCII letter."""
     pair = replace(WEB, servers=(TAO, replace(BITTYBOT, name="kai")))
     for request in ({"pair": name}, {"pair": "tao", "serverName": name}):
         with pytest.raises(InvalidRequest):

@@ -1,4 +1,4 @@
-"""The loops of the health check: without waiting, on a clock of their own; and several at the same time, in threads."""
+"""The loops of the health check: one loop on a clock that does not wait, and several loops at once in threads."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""How long the locks have been held: read from moto's DynamoDB, reported to CloudWatch."""
+"""The age of the locks: read from moto's DynamoDB, and reported to CloudWatch."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

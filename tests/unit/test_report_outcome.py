@@ -1,4 +1,4 @@
-"""What CloudWatch gets of an execution that has ended, from the event that it puts; and nothing of a forged event."""
+"""The metrics of an execution that has ended, from its event. A forged event gives no metrics."""
 
 import json
 from collections.abc import Sequence

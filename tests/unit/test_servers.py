@@ -1,4 +1,4 @@
-"""What EC2 shows of the two servers of a pair, and how long its status checks are waited for."""
+"""What EC2 describes of the two servers of a pair, and how long the workflow waits for the status checks."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whether two servers share what they must share, by what each answered."""
+"""Whether two servers share their store, from the answers of both."""
 
 from dataclasses import replace
 

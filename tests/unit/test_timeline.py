@@ -1,4 +1,4 @@
-"""How a run becomes a picture: its states, its dots, and its texts."""
+"""The picture of a run: its states, its dots and its texts."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""EC2's limit in the local EC2: a burst, then as many requests as tokens come back."""
+"""EC2's limit in the local EC2: a burst, and then as many requests as tokens come back."""
 
 import pytest
 

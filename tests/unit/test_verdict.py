@@ -1,4 +1,4 @@
-"""The pure rules of the health check: what is good, and when that is decided."""
+"""The rules of the health check: which probes are good, and which probes decide."""
 
 from dataclasses import replace
 

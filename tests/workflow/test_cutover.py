@@ -1,4 +1,4 @@
-"""The main job: who holds which address after an execution, and what it says."""
+"""The main task: which server holds which address after an execution, and what the outcome says."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What was measured while the addresses changed is told with the outcome, and nothing depends on it."""
+"""The outcome reports the gap that was measured during the changes, and nothing depends on the gap."""
 
 import json
 from collections.abc import Callable, Iterator

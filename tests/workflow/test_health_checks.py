@@ -1,4 +1,4 @@
-"""What a pair's checks ask for beyond an answer: which server, which release, which store, for how long, no alarms."""
+"""What a pair's checks require beyond a good answer: the server, the release, the store, the bake, and no alarms."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Headers = dict[str, dict[str, str]]
 
 
 def refused(aws: Aws, calls: EC2Calls, execution: Execution, outcome: str, says: str) -> None:
-    """It ended so, said so, and left everything as it was."""
+    """The execution ended with this error and cause, and changed nothing."""
     assert execution.outcome == outcome, execution.cause
     assert says in str(execution.cause)
     assert "Nothing was changed." in str(execution.cause)

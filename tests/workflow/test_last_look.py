@@ -1,4 +1,4 @@
-"""What is told at the end is true then: someone else may move an address while a server is checked, or watched."""
+"""The outcome is true at the end, even if someone else moves an address while a server is checked or watched."""
 
 from collections.abc import Callable
 

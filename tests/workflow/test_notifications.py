@@ -1,4 +1,4 @@
-"""What people and programs are told of an execution: once each, whatever it came to, in the form they read."""
+"""The notifications of an execution: people and programs each get one, for every outcome, in their own form."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The addresses change places: an instance, its network interface, and the private address on it."""
+"""The places of the addresses: an instance, its network interface, and the private address."""
 
 from collections.abc import Callable
 

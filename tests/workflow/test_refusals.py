@@ -1,4 +1,4 @@
-"""What is refused before anything is changed: wrong inputs, unfit pairs, sick servers, addresses that moved."""
+"""What is refused before any change: wrong inputs, unfit pairs, unhealthy servers, addresses that moved."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a stopped execution leaves is put right by the repair: production stays, staging moves, the lock is released."""
+"""The repair after a stopped execution: production stays, staging moves to the other server, the lock is released."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -176,7 +176,7 @@ def test_production_that_the_repair_displaced_goes_back_at_once(aws: Aws, dead: 
 
 
 def test_staging_that_the_next_execution_put_back_stays_even_if_that_execution_fails(aws: Aws, web: Web) -> None:
-    """The next one takes the dead lock over, repairs staging, and finds a sick server."""
+    """The next execution takes over the dead lock, repairs staging, and finds an unhealthy server."""
     with stopping_before("ReassociateProduction"):
         arn = aws.start({})
         aws.until(lambda: aws.status(arn) != "RUNNING")

@@ -1,4 +1,4 @@
-"""What fails after the first change: both addresses are put back, or a person is told exactly what to do."""
+"""Failures after the first change: both addresses are put back, or the cause has the commands for it."""
 
 import shlex
 
@@ -171,7 +171,7 @@ def test_production_that_our_call_displaced_goes_back_at_once(
     outcome: str,
     throttled: int,
 ) -> None:
-    """Someone moves production to where the call of that number puts staging, just before it: EC2 displaces it."""
+    """Someone moves production to an instance just before this call puts staging there. EC2 displaces production."""
     if staging_off:
         aws.disassociate(aws.staging)
     web.behaviour["tao"] = new_release

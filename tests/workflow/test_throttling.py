@@ -1,4 +1,4 @@
-"""Throttling is no fault but a queue: a cutover waits for its turn, and does not wait for ever."""
+"""Throttling is a queue and not a fault: a cutover waits for its turn, but not for ever."""
 
 import pytest
 
