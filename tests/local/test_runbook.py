@@ -52,7 +52,7 @@ class Section:
         }
 
     def run(self, start: str, *, code: int | None = 0) -> str:
-        """Run the step whose comment begins with this text. Returns its output. With `code` None, any exit code except 0."""
+        """Run the step whose comment begins so. Returns its output. With `code` None, any exit code but 0 is right."""
         (step,) = (step for step in steps_of(self.heading) if step.startswith(f"# {start}"))
         self.ran.append(step)
         environment = of_this_machine() | self.aws.environment | self.variables | {"AWS_MAX_ATTEMPTS": "1"}

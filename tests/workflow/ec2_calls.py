@@ -1,8 +1,8 @@
 """Every call that an execution makes: of the handlers to EC2, of the workflow to functions, DynamoDB and SNS.
 
-This module sees all calls, and the faults of `local.faults` happen to them. It affects EC2's calls at botocore's events,
-above botocore's retries, so a fault of a call is the result of its third try. With `attempts`, the only visible fault is
-a lost answer: the call takes effect twice, and its second answer arrives. With the kind `slow`, the client gives up, and
+This module sees all calls, and the faults of `local.faults` happen to them. EC2's calls pass here at botocore's events,
+above botocore's retries, so a fault is the result of a call's third try. With `attempts`, the only visible fault is a
+lost answer: the call takes effect twice, and its second answer arrives. With the kind `slow`, the client gives up, and
 the call takes effect after the next call.
 """
 

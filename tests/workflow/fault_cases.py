@@ -111,7 +111,7 @@ def in_order(calls: list[Call]) -> list[Call]:
 
 
 def cases() -> Iterator[Case]:
-    """In an order that never changes. Outside the main paths, each fault happens in one of the two directions, in turn."""
+    """In an order that never changes. Outside the main paths, each fault happens in one direction, in turn."""
     calls = recorded()
     for way in WAYS:
         for call in under_test(way, calls.get(way.name, [])):
