@@ -1,6 +1,6 @@
-"""The CDK app: reads its settings from the context (`cdk.json`), and defines the stack that serves the pairs.
+"""The CDK app. It reads its settings from the context (`cdk.json`), and defines the stack for the pairs.
 
-With `pipeline` in the context there is a second stack, for a CodePipeline.
+With `pipeline` in the context, it also defines a stack for a CodePipeline.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-sys.path.append(str(Path(__file__).parent / "lambdas"))  # the home of `domain`, which stacks and functions share
+sys.path.append(str(Path(__file__).parent / "lambdas"))  # for `domain`, which stacks and functions share
 
 from stacks.configuration.names import Names
 from stacks.configuration.problems import InvalidConfiguration
@@ -30,7 +30,7 @@ try:
         vpc=settings.vpc,
         emails=settings.notifications.emails if settings.notifications else (),
         ci_access=settings.ciAccess.issuer if settings.ciAccess else None,
-        description="Elastic IP cutover: points the production address at the idle server of a pair, checked.",
+        description="Elastic IP cutover: switches a pair's production address to its idle server, with health checks.",
         env=env,
     )
 except InvalidConfiguration as error:

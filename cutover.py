@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The client of the cutover, for people and for CI: see `client/`, and `./cutover.py --help`."""
+"""Starts the client, for people and for CI. See `./cutover.py --help`, and `client/`."""
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - so this file is written for any older Python, too
+if sys.version_info < (3, 11):  # noqa: UP036 - this file must also compile with older Pythons
     sys.exit("cutover.py needs Python 3.11 or newer; this is Python " + ".".join(map(str, sys.version_info[:3])) + ".")
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE / ".venv" / "bin" / "python"  # where `make setup` installs
-# The folder of `client`, which `python -I` leaves out, and that of `domain`, which functions and client share.
+# The folder of `client`, which `python -I` leaves out, and the folder of `domain`.
 sys.path += [str(HERE), str(HERE / "lambdas")]
 
 if __name__ == "__main__":
@@ -22,6 +22,6 @@ if __name__ == "__main__":
             os.execv(INSTALLED, [str(INSTALLED), "-I", __file__, *sys.argv[1:]])  # noqa: S606 - in place of this one
         sys.exit(
             str(error.name) + " is not installed. The client needs boto3, click and rich. Install them with "
-            "`make setup`, or into an environment of your own: pip install -r client/requirements.txt"
+            "`make setup`, or in your own environment with: pip install -r client/requirements.txt"
         )
     sys.exit(main())

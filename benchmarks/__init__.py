@@ -1,8 +1,7 @@
 """What `make bench` measures, into `results.md` and the pictures beside this file.
 
-`load` sends requests to the production address during every cutover, `methods` are the ways to cut over that are
-compared, `cases` is what happens meanwhile, and `traffic` runs each case with each method. `README.md` explains the
-numbers.
+`load` sends requests to the production address during every cutover. `methods` are the compared ways to cut over,
+`cases` are the compared situations, and `traffic` runs each case with each method. `README.md` explains the numbers.
 """
 
 import sys

@@ -15,14 +15,14 @@ from local.aws import LocalAws
 
 BILLED = re.compile(r"^REPORT .*\tBilled Duration: (\d+) ms\tMemory Size: (\d+) MB")
 MB_PER_GB = 1024
-# Of `lambdas/measure_gap.py`, which makes an AWS client when it is imported; a test compares them.
+# The limits of `lambdas/measure_gap.py`. Its import makes an AWS client, so a test compares the limits instead.
 LONGEST_SECONDS, SAVED_EVERY_SECONDS = 10.0, 1.0
 COLD_START_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Price:
-    """In dollars for one unit; `source` says where AWS publishes it. us-east-1, without the free tier."""
+    """The dollars for one unit in us-east-1, without the free tier. `source` says where AWS publishes the price."""
 
     dollars: float
     source: str
@@ -46,7 +46,7 @@ REQUESTS: dict[str, tuple[str, Price]] = {
 
 @dataclass(frozen=True)
 class Invocation:
-    """An invocation of a function, as Lambda would bill it. `module` is the handler's."""
+    """An invocation of a function, as Lambda would bill it. `module` is the module of the handler."""
 
     module: str
     milliseconds: int
@@ -60,8 +60,8 @@ class Invocation:
 def transitions(events: Sequence[Mapping[str, Any]]) -> int:
     """The state transitions of an execution's history.
 
-    ministack does not log the entry of a state inside a Parallel, but the call of every task. A task that was called
-    without an entry is in a branch or is a retry, and both are transitions.
+    ministack logs the call of every task, but not the entry of a state inside a Parallel. A task that was called
+    without an entry is in a branch or is a retry. Both are transitions.
     """
     kinds = Counter(str(event["type"]) for event in events)
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
@@ -128,12 +128,12 @@ def _bill(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) ->
 
 
 def _writes(seconds: float) -> int:
-    """How often a gap is written that is measured for so long: once a second, and at the new server's first answer."""
+    """The writes of a gap that is measured for so long: one a second, and one at the new server's first answer."""
     return math.ceil(seconds / SAVED_EVERY_SECONDS) + 1
 
 
 def _gap(invoked: Sequence[Invocation]) -> str:
-    """What measuring costs, and what it costs at most, if it takes all of its 10 s."""
+    """The cost of measuring, and its highest cost, for the full 10 s."""
     measuring = [each for each in invoked if each.module == "measure_gap"]
     write = REQUESTS["dynamodb:putItem"][1].dollars
 

@@ -21,7 +21,7 @@ assert plan["decision"] == "CUT_OVER", plan
 
 
 def memory_by_pairs(asset: Path, folder: Path) -> Mapping[int, float]:
-    """Its peak memory in megabytes, after a call that plans a cutover; medians of several runs in turn."""
+    """The function's peak memory in megabytes, after a call that plans a cutover: medians of several runs in turn."""
     from local.ec2 import ACCESS_KEY, REGION, Ec2  # noqa: PLC0415  # slow, and not every process needs it
 
     with Ec2() as ec2:

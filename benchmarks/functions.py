@@ -3,8 +3,8 @@
     python -m benchmarks.functions
 
 Every module of `lambdas/` with a handler is imported from the real asset in a new Python process, in turn with the
-others, so that other load on this machine slows all of them. The start of Python itself is not counted. boto3 is this
-environment's, as it is the runtime's in Lambda.
+others, so that other load on this machine slows all of them. The start of Python itself is not counted. boto3 comes
+from this environment, as it comes from the runtime in Lambda.
 """
 
 import os
@@ -36,7 +36,7 @@ def programs() -> dict[str, str]:
 
 
 def medians(asset: Path) -> Mapping[str, Cost]:
-    """The cost of each program, without that of Python itself."""
+    """The cost of each program, without the cost of Python itself."""
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_DEFAULT_REGION": "us-east-1",

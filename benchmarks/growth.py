@@ -2,12 +2,12 @@
 
     python -m benchmarks.growth
 
-An account may make 5 AssociateAddress calls a second once a burst of 50 is used up, so many cutovers at once are a
-queue. This measures whether they are nothing but a queue: how long the last cutover takes, compared with the time in
-which the tokens of the busiest API come back, and whether each cutover ends as it would alone.
+After a burst of 50, an account may make 5 AssociateAddress calls a second, so many cutovers at once are a queue. This
+benchmark measures whether the queue is the only delay: how long the last cutover takes, compared with the time in which
+the tokens of the busiest API come back, and whether each cutover ends as it would alone.
 
-An execution is all Python, so there are as many processes as processors, each with its share of the pairs and its own
-EC2, and one set of token buckets for all.
+An execution is all Python, so there are as many processes as processors. Each process has its share of the pairs, and
+its own EC2. All processes share one set of token buckets.
 """
 
 import logging
@@ -34,15 +34,15 @@ from benchmarks.synthesized import asset_of, print_alone, template_of
 from local.token_buckets import LIMITS, TokenBuckets
 from stacks.workflow.retries import THROTTLED_TRIES
 
-# How long a second of AWS takes with so many pairs: as short as possible, but long enough that the processors wait for
-# tokens, and not the tokens for processors.
+# The seconds that a second of AWS takes with so many pairs: as few as possible, but enough that the processors wait for
+# tokens and not the tokens for processors.
 SCALES = {1: 1.0, 10: 1.0, 50: 0.4, 200: 0.4}
 LIMIT = 1.2
 DRY_RUN = " (dry run)"
 
 
 class _Shared(BaseManager):
-    """A process with the token buckets that all other processes share."""
+    """A process with the token buckets that all processes share."""
 
 
 def _buckets(scale: float) -> TokenBuckets:
@@ -72,12 +72,12 @@ class Measurement:
 
     @property
     def cut_over(self) -> int:
-        """How many ended CUT_OVER with their addresses in the right places."""
+        """The number of cutovers that ended CUT_OVER with their addresses in the right places."""
         return self.outcomes["CUT_OVER"] - len(self.wrong)
 
 
 class Runs:
-    """The processes, which serve all runs: their imports take longer than most runs."""
+    """The processes. They serve all runs, because their imports take longer than most runs."""
 
     def __init__(self, template: dict[str, Any], shared: Any, pool: ProcessPoolExecutor, processes: int) -> None:
         self._template = template
@@ -125,7 +125,7 @@ _BARRIER: list[Any] = []
 
 
 def _prepare(barrier: Any) -> None:
-    """Before the handlers are imported, which make their clients then."""
+    """Runs before the import of the handlers, which makes their clients."""
     os.environ.update(
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",  # noqa: S106  # a word, not a secret
@@ -154,7 +154,7 @@ def needed(alone: Measurement, pairs: int) -> Counter[str]:
 
 
 def queue(calls: Counter[str]) -> tuple[float, str]:
-    """The seconds in which EC2 admits so many calls, and the API that takes longest; 0 if the bursts suffice."""
+    """The seconds in which EC2 admits so many calls, and the API that takes longest. 0 if the bursts suffice."""
     seconds = {
         action: (calls[action] - limit.burst) / limit.per_second
         for action, limit in LIMITS.items()

@@ -1,4 +1,4 @@
-"""The ways to cut over that are compared, each in a process of its own, as people run them."""
+"""The compared ways to cut over, each in its own process, as people run them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_SECONDS = 180
 class Ended:
     """A cutover that has ended: from when to when (`time.monotonic`), its outcome, and its executions.
 
-    A script has no execution. The workflow has one and, if that was stopped, that of its repair.
+    A script has no execution. The workflow has an execution and, if it was stopped, a second execution for the repair.
     """
 
     began: float
@@ -35,7 +35,7 @@ class Ended:
 
 
 class WhenProductionMoves:
-    """Does something once, when EC2 has moved production and before it answers the caller."""
+    """Does something once, after EC2 has moved production and before EC2 answers the caller."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._aws = aws
@@ -102,7 +102,7 @@ def _outcome(aws: LocalAws, execution: str) -> str:
 def process(
     client_environment: Mapping[str, str], command: list[str | Path], *, longest_seconds: float = LONGEST_SECONDS
 ) -> Iterator[ChildProcess]:
-    """A command, which is killed after `longest_seconds`; that closes its output."""
+    """A command. It is killed after `longest_seconds`, which closes its output."""
     variables = environment.of_this_machine() | dict(client_environment)
     with ChildProcess(command, env=variables, stdout=subprocess.PIPE) as running:
         too_long = threading.Timer(longest_seconds, running.kill)

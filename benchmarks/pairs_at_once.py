@@ -2,7 +2,7 @@
 
 The workflow runs in process (`tests/workflow/engine.py`), with the real handlers and the real botocore. EC2's token
 buckets reject requests below botocore, so that botocore's retries are real. Time is scaled: a wait of a second takes
-`scale` seconds here, and the tokens of a second come back in it. All times that are reported are AWS's.
+`scale` seconds here, and the tokens of a second come back in this time. All reported times are AWS's.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ CHANGES = ("AssociateAddress", "DisassociateAddress")
 
 
 class Admitting(Protocol):
-    """The token buckets, or a proxy for those of another process."""
+    """The token buckets, or a proxy for the buckets of another process."""
 
     def admits(self, action: str) -> bool:
         """Whether there is a token for a request of this API."""
@@ -43,7 +43,7 @@ class Admitting(Protocol):
 
 @dataclass
 class Requests:
-    """The requests to EC2: how many took a token, how many were rejected, and when which address was changed."""
+    """The requests to EC2: the number that took a token, the number that were rejected, and the time of each change."""
 
     scale: float
     buckets: Admitting
@@ -58,7 +58,7 @@ class Requests:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """moto answers botocore's requests in `process_request`; within this block they pass here first."""
+        """moto answers botocore's requests in `process_request`. Within this block, the requests pass here first."""
         answer = BotocoreStubber.process_request
 
         def admitted(stubber: Any, request: Any) -> Any:
@@ -117,7 +117,7 @@ def cut_over(
         aws = Aws(account, Path(folder), patch, (web.production_ip, web.staging_ip))
         web.serve(aws)
         pairs = aws.configure_many(count, port=web.port, timeoutSeconds=30, deadlineSeconds=300)
-        aws.execute({"pair": next(iter(pairs)), "dryRun": True})  # what is loaded and parsed once is not growth
+        aws.execute({"pair": next(iter(pairs)), "dryRun": True})  # loads modules and files, which is not growth
         tries.clear()
         requests = Requests(scale, buckets)
         with requests.counted():

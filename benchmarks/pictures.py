@@ -1,6 +1,6 @@
 """A picture of each case: the requests during the three methods, and the states of the workflow or the calls to EC2.
 
-Every picture is drawn for light and for dark pages. The README's has two methods of one case, and is legible on a phone.
+Every picture is drawn for light and dark pages. The README's has two methods of one case, and is legible on a phone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _write(folder: Path, name: str, drawn: Sequence[Panel], width: float, dots_p
 
 
 def _panel(aws: LocalAws, run: Run) -> Panel:
-    """With the states of the workflow, or every call of a script, which takes a few milliseconds."""
+    """The panel of a run, with the states of the workflow or with every call of a script, which takes milliseconds."""
     names = {address.allocation_id: role for role, address in aws.addresses.items()}
     states = [
         band for execution in run.ended.executions for band in bands(aws.history(execution), ahead=run.wall_clock_ahead)

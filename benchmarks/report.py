@@ -1,4 +1,4 @@
-"""`results.md`, from the sections of the parts of a run."""
+"""Writes `results.md` from the sections of a run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Section:
 
 
 def table(head: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
-    """A table in Markdown: `head` has the names of all columns, that of the rows' names first; `rows` has the cells."""
+    """A table in Markdown. `head` has the names of all columns, first the rows' own. `rows` has the cells."""
     lines = [head, ["---"] * len(head), *([name, *cells] for name, cells in rows.items())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write(sections: Sequence[Section], *, seconds: float, load: float) -> None:
-    """Everything in `results.md` is of one run, on one machine; `load` is its load average before."""
+    """The text of `results.md`. All of it is from one run on one machine. `load` is the load average before the run."""
     machine = (
         f"`make bench` wrote this on {datetime.now(UTC):%Y-%m-%d}, in {seconds:.0f} s, on {os.cpu_count()} cores "
         f"({platform.machine()}) with {platform.system()} and Python {platform.python_version()}; "

@@ -1,4 +1,4 @@
-"""How much of a cutover is EC2's own time, from the record of the calls to EC2."""
+"""The share of EC2's own time in a cutover, from the record of the calls to EC2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.fault_layer import Call
 
 
 def production_share(calls: Sequence[Call], production: str) -> float:
-    """The time from the first change of the production address to the end of the last, over that of one such call.
+    """The time from the first to the last change of the production address, divided by the time of one such call.
 
     1.0 is the limit: one call. Raises ValueError if production was not changed.
     """
@@ -22,7 +22,7 @@ def production_share(calls: Sequence[Call], production: str) -> float:
 
 @dataclass(frozen=True)
 class Unassociated:
-    """The time during which staging was on no server: in all, that of the EC2 calls within it, and their number."""
+    """The time in which staging was on no server, the time of the EC2 calls within it, and their number."""
 
     seconds: float
     seconds_of_calls: float
@@ -36,7 +36,7 @@ class Unassociated:
 def staging_unassociated(calls: Sequence[Call], staging: str) -> Unassociated:
     """From the end of the call that disassociated staging to the end of the call that associated it again.
 
-    A call takes effect at its end, since the local EC2 waits first. Raises ValueError if staging was not changed twice.
+    A call takes effect at its end: the local EC2 waits first. Raises ValueError if staging was not changed twice.
     """
     changes = sorted((call for call in calls if call.allocation_id == staging), key=lambda call: call.ended)
     if [call.action for call in changes] != ["DisassociateAddress", "AssociateAddress"]:

@@ -1,4 +1,4 @@
-"""The stack of cdk.json, synthesized: what the measurements in process run, without a deployment."""
+"""The synthesized stack of cdk.json. The measurements in process run it without a deployment."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Every case with every method, one after the other under the same load: what users saw, and the result."""
+"""Runs every case with every method under the same load, one after the other. Reports what users saw and the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RELEASE = 2
 class Run:
     """One case with one method. `live` and `staging` are the servers that held the addresses at the end.
 
-    `wall_clock_ahead` is how many seconds the clock of an execution's history is ahead of all other clocks.
+    `wall_clock_ahead` is the seconds by which the clock of an execution's history is ahead of all other clocks.
     """
 
     case: Case
@@ -53,7 +53,7 @@ Runs = Mapping[tuple[Case, Method], Run]
 def without_a_change(aws: LocalAws) -> tuple[Summary, Summary]:
     """The same load while nothing runs, and during a dry run of the workflow, with warm functions.
 
-    This is the share of the machine in every number.
+    This load shows the machine's share in every number.
     """
     aws.reset()
     aws.execute({"dryRun": True})
@@ -66,7 +66,7 @@ def without_a_change(aws: LocalAws) -> tuple[Summary, Summary]:
 
 
 def run_all(aws: LocalAws, say: Callable[[str], None]) -> Runs:
-    """All cases with all methods, each from the same start; the functions must be warm."""
+    """All cases with all methods, each from the same start. The functions must be warm."""
     moment = WhenProductionMoves(aws)
     runs = {}
     for case in CASES:

@@ -1,7 +1,7 @@
-"""One execution of the workflow, from its start to its end, and to that of its repair if it was stopped.
+"""Starts an execution of the workflow and waits until it ends. If it was stopped, waits until its repair ends.
 
 `python workflow.py STATE_MACHINE_ARN NAME` prints the ARN of the execution, and of its repair if there is one. People
-use `cutover.py start`, or CI; this only polls more often.
+use `cutover.py start`, or CI. This program polls more often.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _ended(states: Any, execution: str) -> Any:
 
 
 def _repair_of(states: Any, state_machine: str, execution: str) -> str | None:
-    """The execution of the repair; None as long as EventBridge has not started it."""
+    """The execution of the repair; None until EventBridge has started it."""
     for each in states.list_executions(stateMachineArn=f"{state_machine}-repair")["executions"]:
         repair = states.describe_execution(executionArn=each["executionArn"])
         if json.loads(repair["input"])["execution"] == execution:

@@ -1,4 +1,4 @@
-"""The one door to AWS. The outputs of the stack name everything else; only the pages that are needed are read."""
+"""All calls to AWS. The outputs of the stack name the workflow, the lock table and the pairs."""
 
 import json
 import os
@@ -26,7 +26,7 @@ IDS_PER_CALL = 200  # values of one filter
 
 
 class Account:
-    """The account and Region of the credentials in the environment, and the stack of this name in it."""
+    """The account and Region of the credentials in the environment, and the stack of this name there."""
 
     def __init__(self, session: boto3.Session | None = None, *, stack: str = STACK) -> None:
         self.stack_name = stack
@@ -45,7 +45,7 @@ class Account:
             return getattr(self._client(service), operation)(**parameters)
 
     def pages(self, service: str, operation: str, **parameters: Any) -> Iterator[Any]:
-        """The answers of an operation, page by page as they are asked for."""
+        """The answers of an operation, page by page. Reads a page only when the caller asks for it."""
         with unusable_settings():
             yield from self._client(service).get_paginator(operation).paginate(**parameters)
 
@@ -65,8 +65,8 @@ class Account:
     def output(self, key: str) -> str:
         if key not in self._outputs:
             raise Problem(
-                f"The stack {plain(self.stack_name)} has no output {key}: it belongs to another project, or is older "
-                "than this client. Deploy it again with `make deploy`."
+                f"The stack {plain(self.stack_name)} has no output {key}: the stack belongs to another project, or is "
+                "older than this client. Deploy it again with `make deploy`."
             )
         return self._outputs[key]
 
@@ -81,9 +81,9 @@ class Account:
         return f"{self.output('StateMachineArn').replace(':stateMachine:', ':execution:', 1)}:{execution}"
 
     def start(self, name: str, request: JsonObject) -> bool:
-        """Start an execution. Returns False if one of this name and input has ended already.
+        """Start an execution. Returns False if an execution with this name and input has already ended.
 
-        If it still runs, StartExecution returns it as if it were new (API reference of StartExecution).
+        If that execution still runs, StartExecution returns it as if it were new (API reference of StartExecution).
         """
         workflow = self.output("StateMachineArn")
         try:
@@ -96,8 +96,8 @@ class Account:
         existing = self.describe(self.arn_of(name))
         if parsed(existing.get("input")) != request:
             raise Problem(
-                f"There is an execution {plain(name)} already, with the input {plain(existing.get('input'), 300)}; "
-                f"the input now is {json.dumps(request)}. Nothing was started. Choose another --name."
+                f"The execution {plain(name)} already exists, with the input {plain(existing.get('input'), 300)}. "
+                f"The input is now {json.dumps(request)}. Nothing was started. Choose another --name."
             )
         return False
 
@@ -121,7 +121,7 @@ class Account:
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
-        """All pairs that the stack serves, by name. Their health checks are not published."""
+        """All pairs of the stack, by name. The stack does not publish their health checks."""
         pairs = {}
         for parameter in self._all("ssm", "get_parameters_by_path", "Parameters", Path=self.output("PairsPath")):
             name, value = parameter["Name"].rsplit("/", 1)[-1], json.loads(parameter["Value"])
@@ -130,9 +130,9 @@ class Account:
         return dict(sorted(pairs.items()))
 
     def addresses(self, pairs: Iterable[Pair]) -> dict[str, JsonObject]:
-        """The addresses of these pairs as DescribeAddresses shows them, by allocation id; of those that exist."""
+        """The existing addresses of these pairs as DescribeAddresses shows them, by allocation id."""
         ids = [allocation for pair in pairs for allocation in (pair.production, pair.staging)]
-        # By a filter: with one id that does not exist, a call by ids fails as a whole.
+        # A filter, because a call by ids fails completely if one id does not exist.
         batches = [ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL)]
         addresses = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
         return {address["AllocationId"]: address for address in addresses}
@@ -143,13 +143,13 @@ class Account:
         return list(self._call("ec2", "describe_addresses", Filters=filters)["Addresses"])
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
-        """The instances that exist, as DescribeInstances shows them, by id."""
+        """The existing instances as DescribeInstances shows them, by id."""
         filters = [{"Name": "instance-id", "Values": list(ids)}]
         reservations = self._all("ec2", "describe_instances", "Reservations", Filters=filters)
         return {each["InstanceId"]: each for reservation in reservations for each in reservation["Instances"]}
 
     def locks(self) -> dict[str, Lock]:
-        """Every lock that is held, by pair: the table has no other items."""
+        """Every lock that is held, by pair. The table has no other items."""
         items = self._all("dynamodb", "scan", "Items", TableName=self.output("LockTableName"), ConsistentRead=True)
         return {lock.pair: lock for lock in map(Lock.from_item, items)}
 
@@ -159,7 +159,7 @@ class Account:
         return Lock.from_item(answer["Item"]) if "Item" in answer else None
 
     def delete_lock(self, lock: Lock) -> bool:
-        """Delete this lock if the same execution still holds it. Returns whether it did."""
+        """Delete this lock if the same execution still holds it. Returns whether the lock was deleted."""
         item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": lock.pair}}}
         holder = {":holder": {"S": lock.execution}}
         held: Any = {"ConditionExpression": "execution = :holder", "ExpressionAttributeValues": holder}
@@ -174,10 +174,10 @@ class Account:
 
 @contextmanager
 def _execution(arn: str) -> Iterator[None]:
-    """Names the errors of a call about an execution that does not exist."""
+    """Around a call about an execution: raises NotAnExecution and UnknownExecution for the errors of AWS."""
     invalid = NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution.")
     kept = "It keeps executions for 90 days after they end."
-    unknown = UnknownExecution(f"Step Functions knows no execution {plain(arn)}. {kept}")
+    unknown = UnknownExecution(f"Step Functions does not know the execution {plain(arn)}. {kept}")
     if not arn.startswith("arn:"):
         raise invalid
     try:
@@ -187,7 +187,7 @@ def _execution(arn: str) -> Iterator[None]:
 
 
 def moment_of(answer: Mapping[str, Any]) -> datetime:
-    """The time of AWS when it gave this answer: this machine's clock may be wrong."""
+    """The time at which AWS answered, by AWS's clock: this machine's clock may be wrong."""
     stamp = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     try:
         return parsedate_to_datetime(stamp).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What a person or a pipeline types, and every exit code that leaves the program."""
+"""The commands, their options and their exit codes."""
 
 import contextlib
 import io
@@ -29,14 +29,15 @@ from client.status import chosen_pair, chosen_pairs, standings
 from client.text import JsonObject, columns, plain
 from domain.pair import NAME_PATTERN
 
-# StartExecution takes more, but with other characters an execution may not be logged: API reference of StartExecution.
+# StartExecution accepts other characters, but such an execution may not be logged: API reference of StartExecution.
 EXECUTION_NAME = "[0-9A-Za-z_-]{1,80}"
 CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
-pair_option = click.option("--pair", metavar="NAME", help="Which pair; not needed if there is only one.")
+pair_option = click.option("--pair", metavar="NAME", help="The pair; needed only if there are several.")
+one_pair_option = click.option("--pair", metavar="NAME", help="Show only this pair.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 detailed_option = click.option(
-    "--detailed-exit-code", "detailed", is_flag=True, help="3 ALREADY_LIVE, 4 REPAIRED, 5 DRY_RUN instead of 0."
+    "--detailed-exit-code", "detailed", is_flag=True, help="Exit with 3, 4 or 5 instead of 0: see below."
 )
 stack_option = click.option(
     "--stack", "account", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True, show_envvar=True,
@@ -54,7 +55,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class Report:
-    """How a command reports an execution, by the options --json and --detailed-exit-code."""
+    """Reports an execution as the options --json and --detailed-exit-code say."""
 
     def __init__(self, *, as_json: bool, detailed: bool) -> None:
         self.as_json, self.detailed = as_json, detailed
@@ -69,31 +70,31 @@ class Report:
             else:
                 self.progress.table(result.summary(), "bold green" if result.succeeded else "bold red")
         except OutputClosed:
-            return _failed(f"cutover.py: {plain(result.outcome)}; the rest cannot be written.", code)
+            return _failed(f"cutover.py: {plain(result.outcome)}; the rest could not be written.", code)
         return code
 
 
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
-    """Switches a pair's production address to its idle server, and shows how the pair stands.
+    """Switch a pair's production address to its idle server, and show the state of the pair.
 
-    The account and the Region come from your AWS credentials (AWS_PROFILE, AWS_REGION, ...), everything else from the
-    outputs of the stack.
+    The account and the Region come from your AWS settings (AWS_PROFILE, AWS_REGION, ...). Everything else comes from
+    the outputs of the stack.
     """
 
 
 @cli.command(epilog=CODES)
 @pair_option
-@click.option("--server", "serverName", metavar="NAME", help="Server to make live, else the idle one. Name it in CI.")
-@click.option("--dry-run", "dryRun", is_flag=True, help="Do everything up to the first change, and print the plan.")
-@click.option("--expected-release", "expectedRelease", metavar="RELEASE", help="Refuse any other release.")
+@click.option("--server", "serverName", metavar="NAME", help="Server to make live; else the idle server. Set it in CI.")
+@click.option("--dry-run", "dryRun", is_flag=True, help="Check everything and print the plan, but change nothing.")
+@click.option("--expected-release", "expectedRelease", metavar="RELEASE", help="Refuse to switch to another release.")
 @click.option("--name", help="Execution name, for example commit and attempt. Reusing a name follows the existing "
               "execution instead of starting another.")  # fmt: skip
 @report_options
 def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: str | bool | None) -> int:
-    """Start a cutover and follow it to its end."""
+    """Start a cutover and follow it until it ends."""
     if name is not None and not re.fullmatch(EXECUTION_NAME, name):
-        raise click.BadParameter("1 to 80 characters, each 0-9, A-Z, a-z, - or _", param_hint="--name")
+        raise click.BadParameter("use 1 to 80 of the characters 0-9, A-Z, a-z, - and _", param_hint="--name")
     given = {key: value for key, value in request.items() if value not in (None, False)}
     return _started(account, name or _new_name("cutover-"), given, Report(as_json=as_json, detailed=detailed))
 
@@ -104,7 +105,7 @@ def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, 
 def watch(*, account: Account, execution: str | None, as_json: bool, detailed: bool) -> int:
     """Follow an execution that was started elsewhere.
 
-    EXECUTION is its name or ARN; by default the execution that runs, or the newest one.
+    EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs.
     """
     if execution is None:
         newest = next(account.executions(running=True, page=1), None) or next(account.executions(page=1), None)
@@ -117,13 +118,13 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
 
 
 @cli.command()
-@pair_option
+@one_pair_option
 @json_option
 @stack_option
 def status(*, account: Account, pair: str | None, as_json: bool) -> int:
     """Show which server is live and which execution holds the lock.
 
-    It also shows where both addresses are, of one pair or of all.
+    It also shows where both addresses are. Without --pair, it shows all pairs.
     """
     pairs = standings(account, chosen_pairs(account, pair), account.locks())
     if as_json:
@@ -137,14 +138,14 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--pair", metavar="NAME", help="Only the executions of this pair.")
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many.")
+@one_pair_option
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Number of executions.")
 @json_option
 @stack_option
 def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> int:
     """Show the last executions.
 
-    It shows when each began, its outcome, from which server to which, how long it took, and who started it.
+    It shows the start, the outcome, both servers and the duration of each execution, and who started it.
     """
     if pair is not None:
         chosen_pairs(account, pair)
@@ -163,9 +164,9 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
 @pair_option
 @report_options
 def rollback(*, account: Account, pair: str | None, as_json: bool, detailed: bool) -> int:
-    """Make the server live again that was live before.
+    """Switch back to the server that was live before.
 
-    It runs the same checked workflow. Run twice, it goes back once.
+    It runs the same workflow with the same checks. A second rollback in a row changes nothing.
     """
     chosen = chosen_pair(account, pair)
     server, reason = rollback_target(account, chosen)
@@ -185,23 +186,23 @@ def rollback(*, account: Account, pair: str | None, as_json: bool, detailed: boo
 def unlock(*, account: Account, pair: str | None) -> int:
     """Delete a dead lock.
 
-    A lock is dead if its execution has ended and its last call is over. Any other lock is refused, with exit code 20.
-    The next execution takes a dead lock over automatically and finishes what was begun, so unlock only if no other
-    execution should run.
+    A lock is dead if its execution has ended and its last call is over. For any other lock, `unlock` refuses with exit
+    code 20. The next execution takes over a dead lock automatically and finishes the work, so use `unlock` only if no
+    other execution should run.
     """
     Screen(sys.stdout).line(delete_dead_lock(account, chosen_pair(account, pair).name))
     return OK
 
 
 @cli.command()
-@click.option("--production", required=True, metavar="IP", help="The public address that users use.")
-@click.option("--staging", required=True, metavar="IP", help="The public address of the idle server.")
+@click.option("--production", required=True, metavar="IP", help="The public IP address that users connect to.")
+@click.option("--staging", required=True, metavar="IP", help="The public IP address of the idle server.")
 @click.option("--name", default="web", show_default=True, help="The pair's name.")
 @click.pass_obj
 def init(session: boto3.Session | None, *, production: str, staging: str, name: str) -> int:
     """Print the pair for cdk.json.
 
-    Two Elastic IPs that are on two servers become the value of the context key `pairs`, ready to be deployed.
+    It finds the servers that hold these Elastic IP addresses, and prints the value of the context key `pairs`.
     """
     for option, value in (("--production", production), ("--staging", staging)):
         try:
@@ -209,19 +210,20 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
         except ValueError:
             raise click.BadParameter(f"{plain(value)!r} is not an IPv4 address", param_hint=option) from None
     if production == staging:
-        raise click.BadParameter("it is the production address, too", param_hint="--staging")
+        raise click.BadParameter("this is also the production address", param_hint="--staging")
     if not re.fullmatch(NAME_PATTERN, name):
-        raise click.BadParameter("1 to 64 letters, digits, -, _ and ., a letter or digit first", param_hint="--name")
+        rule = "use 1 to 64 letters, digits, -, _ and ., and begin with a letter or a digit"
+        raise click.BadParameter(rule, param_hint="--name")
     pair = described_pair(Account(session), production=production, staging=staging)
     notes = Screen(sys.stderr)
     notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")
-    notes.line("The health check is the default, HTTP on port 80, path /: see `healthCheck` in docs/configuration.md.")
+    notes.line("The health check is HTTP on port 80, path /. To change it, see `healthCheck` in docs/configuration.md.")
     return _json({name: pair})
 
 
 def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = None) -> int:
     """Run a command. Returns its exit code. Tests give a `session`; the default is boto3's own."""
-    # Python has no stream for a file that is closed (`>&-`).
+    # Python has no stream if the file is closed (`>&-`).
     sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
@@ -257,8 +259,8 @@ def _started(account: Account, name: str, request: JsonObject, report: Report) -
     arn = account.arn_of(name)
     with _interruptible(account, arn, "It may have been started"):
         is_new = account.start(name, request)
-    again = "was started before, with the same input; nothing was started now"
-    return _followed(account, arn, report, f"{name}: {'started' if is_new else again}, {arn}")
+    existing = "already exists with the same input, so nothing was started"
+    return _followed(account, arn, report, f"{name} {'started' if is_new else existing}: {arn}")
 
 
 def _followed(account: Account, arn: str, report: Report, heading: str) -> int:
@@ -270,7 +272,7 @@ def _followed(account: Account, arn: str, report: Report, heading: str) -> int:
 
 @contextlib.contextmanager
 def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
-    """When interrupted, or when the execution cannot be followed: stops nothing; says how to follow it and stop it."""
+    """If interrupted, or if the execution cannot be followed: stops nothing, and prints how to follow and stop it."""
     try:
         yield
     except (KeyboardInterrupt, CannotFollow, *AWS_ERRORS) as error:
@@ -278,7 +280,7 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt):
             notes.line("")
             notes.line("Interrupted. Nothing was stopped.", "yellow")
-        # A call without an answer may have had its effect.
+        # A call without an answer may have had an effect.
         elif not isinstance(error, CannotFollow) and not is_transient(error):
             raise
         name = shlex.quote(arn.rsplit(":", 1)[-1])
@@ -286,7 +288,7 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
         notes.line(f"{state}: {arn}", "bold")
         notes.line(f"follow it: cutover.py watch {name}{stack}")
         notes.line(f"stop it:   aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}")
-        notes.line("           Then it is repaired automatically: production stays where it is at that moment.")
+        notes.line("           If you stop it, the repair runs automatically: production stays where it is then.")
         raise
 
 

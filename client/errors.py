@@ -1,4 +1,4 @@
-"""What ends a command early, each as one sentence that says what to do: the client never prints a traceback."""
+"""The errors that end a command. Each has a message that says what to do: the client never prints a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,16 +37,16 @@ class UnlockRefused(Problem):
 
 
 class UnknownExecution(Problem):
-    """Step Functions knows no such execution: it never existed, or it ended more than 90 days ago."""
+    """Step Functions does not know the execution: it never existed, or it ended more than 90 days ago."""
 
 
 class NotAnExecution(Problem):
-    """A text is not the ARN of an execution."""
+    """The text is not the ARN of an execution."""
 
 
 @contextmanager
 def unusable_settings() -> Iterator[None]:
-    """Around every use of the SDK: what it raises beside its own errors is about its settings or credentials.
+    """Around every use of the SDK. An error that is not the SDK's own is about its settings or credentials.
 
     For example a ValueError for an endpoint that is not a URL, an OSError for a token file or a program.
     """
@@ -59,12 +59,12 @@ def unusable_settings() -> Iterator[None]:
 
 
 def code_of(error: Exception) -> str:
-    """The error code that AWS answered with; empty for any other error."""
+    """The error code in AWS's answer; empty for any other error."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same call may succeed in a moment: no answer, throttling, a fault on AWS's side."""
+    """Whether the same call may succeed soon: AWS did not answer, throttled the call, or failed itself."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or any(word in code_of(error) for word in BUSY)
@@ -72,15 +72,15 @@ def is_transient(error: Exception) -> bool:
 
 
 def sentence(error: Exception) -> str:
-    """What went wrong in AWS or its SDK, and what to do about it, in one line."""
+    """What went wrong in AWS or its SDK, and what to do, on one line."""
     if not isinstance(error, ClientError):
         return _without_an_answer(error)
     action, code = error.operation_name, plain(code_of(error), 80)
     message = plain(error.response.get("Error", {}).get("Message", ""), 400)
     if code in DENIED:
-        return f"{action} is not permitted; docs/client.md lists what each command needs. AWS: {message}"
+        return f"{action} is not permitted; docs/client.md lists the permissions of each command. AWS: {message}"
     if code in EXPIRED:
-        return f"AWS does not accept these credentials ({code}). Renew them, or set others. AWS: {message}"
+        return f"AWS does not accept these credentials ({code}). Renew them, or use other credentials. AWS: {message}"
     return f"{action} failed with {code}: {message}"
 
 
@@ -95,6 +95,6 @@ def _without_an_answer(error: Exception) -> str:
         case exceptions.NoRegionError():
             return "No Region is set. Set AWS_REGION to the Region of the stack."
         case UnusableSettings():
-            where = "the AWS variables (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and the profile"
-            return f"The AWS SDK cannot use its settings; check {where}: {plain(error, 400)}"
+            places = "the AWS variables (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and the profile"
+            return f"The AWS SDK cannot use its settings. Check {places}: {plain(error, 400)}"
     return f"The call to AWS failed: {plain(error, 600)}"

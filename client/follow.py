@@ -1,4 +1,4 @@
-"""From an execution that may still run to its result: polls gently, and prints each step as soon as it is known."""
+"""Follows an execution until it ends: polls slowly, and prints each step as soon as the history shows it."""
 
 import time
 from collections.abc import Callable
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 
 class CannotFollow(Problem):
-    """The execution cannot be followed any further; it continues by itself."""
+    """The client cannot follow the execution any longer. The execution continues."""
 
 
 @dataclass
 class Follower:
-    """Follows one execution. Tests replace `sleep` and `monotonic`."""
+    """Follows an execution. Tests replace `sleep` and `monotonic`."""
 
     account: Account
     arn: str
@@ -42,7 +42,7 @@ class Follower:
     _began: float | None = field(default=None, init=False)
 
     def result(self) -> Result:
-        """Return when the execution has ended. Raises CannotFollow if AWS does not answer any more."""
+        """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
         with self.screen.live(lambda: self._progress.now, self._elapsed):
             described = self._until_ended()
             for number in range(LAST_READS):
@@ -85,7 +85,7 @@ class Follower:
             self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Repeat a call while AWS does not answer, throttles or fails; for five minutes at most."""
+        """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes."""
         began, announced = self.monotonic(), False
         while True:
             try:

@@ -11,14 +11,14 @@ from client.result import Result, result_of
 from client.started_by import started_by
 from client.text import JsonObject, duration, plain
 
-# Step Functions does not list executions by pair: each must be looked at.
+# Step Functions does not list executions by pair, so each execution is described.
 MOST_EXECUTIONS = 500
 KEYS = ("execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "seconds")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One execution as it is listed, and its result; `by` is who started it, None if unknown."""
+    """An execution as ListExecutions shows it, and its result. `by` is who started it, None if unknown."""
 
     listed: JsonObject
     result: Result
@@ -30,7 +30,7 @@ class Entry:
 
     def row(self) -> dict[str, str]:
         result, before, now = self.result, self.result.was_live, self.result.is_live
-        # `?` if it is unknown where production went.
+        # `?` if the new server is unknown.
         moved = f"{before} stays" if before == now else f"{before} → {now or '?'}"
         return {
             "when": f"{self.listed['startDate'].astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
@@ -44,23 +44,23 @@ class Entry:
 
 
 def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Entry], str | None]:
-    """The last executions of one pair or of all, newest first; and why it is unknown who started them, if it is."""
+    """The last executions of the pair, or of all pairs, newest first. And if their starters are unknown, the reason."""
     chosen = list(islice(results(account, pair), limit))
     by, why_unknown = started_by(account, [listed for listed, _ in chosen])
     return [Entry(listed, result, by.get(result.execution)) for listed, result in chosen], why_unknown
 
 
 def results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Result]]:
-    """The executions of one pair or of all, newest first, each as it is listed, and its result.
+    """The executions of the pair, or of all pairs, newest first: each as ListExecutions shows it, and its result.
 
-    An execution whose input, plan and output do not name a pair belongs to the only pair, if there is only one.
+    If the stack has only one pair, an execution whose input, plan and output do not name a pair belongs to that pair.
     """
     only_pair = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
     for listed in islice(account.executions(), MOST_EXECUTIONS):
         arn = listed["executionArn"]
         described = account.describe(arn)
         progress = Progress()
-        # The history of one that did not succeed has the plan: the pair, and which server was live.
+        # If the execution did not succeed, its history has the plan: the pair, and which server was live.
         for event in account.events(arn) if described["status"] != "SUCCEEDED" else ():
             progress.read(event)
         result = result_of(described, progress)

@@ -1,4 +1,4 @@
-"""`unlock`: deletes a dead lock, by the rules by which the workflow takes one over (`stacks/workflow/lock.py`)."""
+"""`unlock`: deletes a lock if the workflow would take it over as dead, too (`stacks/workflow/lock.py`)."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from domain.lock import LAST_CALL_SECONDS, Lock
 
 
 def unlock(account: Account, pair: str) -> str:
-    """Delete the lock of the pair if it is dead. Returns what was done, in words. Raises UnlockRefused."""
+    """Delete the lock of the pair if it is dead. Returns a message about it. Raises UnlockRefused."""
     lock = account.lock(pair)
     if lock is None:
         return f"The pair {plain(pair)} is not locked."
@@ -19,8 +19,8 @@ def unlock(account: Account, pair: str) -> str:
     if not account.delete_lock(lock):
         raise UnlockRefused(f"The lock of {plain(pair)} was released or taken over meanwhile. Check with `status`.")
     return (
-        f"The lock of {plain(pair)} is deleted; {plain(lock.execution)} had held it since {plain(lock.since)}, making "
-        f"{plain(lock.server)} live. What it left unfinished is still unfinished: check with `status`."
+        f"The lock of {plain(pair)} is deleted. {plain(lock.execution)} had held it since {plain(lock.since)} to make "
+        f"{plain(lock.server)} live. If that cutover is unfinished, it stays unfinished: check with `status`."
     )
 
 
@@ -31,24 +31,24 @@ def _refusal(account: Account, lock: Lock) -> str | None:
         described = account.describe(lock.execution)
         if described["status"] in RUNNING:
             return (
-                f"{holder} has held it since {plain(lock.since)} and still runs. Wait for it, or stop it: a stopped "
-                "execution is repaired automatically."
+                f"{holder} has held it since {plain(lock.since)} and still runs. Wait until it ends, or stop it: the "
+                "repair then runs automatically."
             )
         event, moment, now = f"{holder} ended", described.get("stopDate"), moment_of(described)
     except UnknownExecution:
-        # It may have just started: DescribeExecution is eventually consistent.
+        # The execution may have just started: DescribeExecution is eventually consistent.
         event, moment, now = f"{holder} does not exist, and the lock was taken", lock.held_since, datetime.now(UTC)
     except NotAnExecution:
         return (
-            f"it does not name an execution but {holder or 'nothing'}, so it is unknown whether its holder still runs. "
-            "If nothing runs, delete the item in the lock table yourself."
+            f"its holder, {holder or 'an empty text'}, is not an execution, so the client cannot tell whether it still "
+            "runs. If nothing runs, delete the item in the lock table yourself."
         )
     if moment is None:
-        return f"{event} at an unknown time, so the end of its last call is unknown."
+        return f"{event} at an unknown time, so its last call may not be over."
     left = LAST_CALL_SECONDS - (now - moment).total_seconds()
     if left <= 0:
         return None
     return (
-        f"{event} less than {LAST_CALL_SECONDS} s ago, and a call that it made may still change an address. Try again "
-        f"in {left + 1:.0f} s. The repair, or the next execution, takes the lock over automatically."
+        f"{event} less than {LAST_CALL_SECONDS} s ago, and its last call may still change an address. Try again "
+        f"in {left + 1:.0f} s. The repair or the next execution takes over the lock automatically."
     )

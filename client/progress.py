@@ -1,7 +1,7 @@
-"""What an execution's history shows while it grows: the states that run, the results of health checks, the failures.
+"""What the history of a running execution shows: the running states, the results of health checks, the failures.
 
-No state is known by name here: the type of an event and the shape of its data say what it means, so the client also
-follows a workflow that has gained a state. Events: API reference of Step Functions, HistoryEvent.
+This module knows no state by name, so the client can also follow a workflow with a new state. The type of an event and
+the shape of its data say what the event means. Events: API reference of Step Functions, HistoryEvent.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ FAILURE_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Line:
-    """Something that happened `seconds` after the execution began; `good` is None if it is neither good nor bad."""
+    """An event `seconds` after the execution began. `good` is None if the event is neither good nor bad."""
 
     seconds: float
     text: str
@@ -26,7 +26,7 @@ class Line:
 
 @dataclass
 class Progress:
-    """Reads events in order, and keeps what they have shown so far."""
+    """Reads events in order, and keeps what they show."""
 
     began: datetime | None = None
     last: int = 0
@@ -42,7 +42,7 @@ class Progress:
         self.began = self.began or event["timestamp"]
         self.last = event["id"]
         kind = str(event["type"])
-        # Each type of event has its own key for them.
+        # Each type of event has its own key for its details.
         details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
         seconds = (event["timestamp"] - self.began).total_seconds()
         self.ended = self.ended or kind in ENDED
@@ -50,7 +50,7 @@ class Progress:
         lines: list[Line] = []
         if kind.endswith("StateEntered"):
             state = str(details.get("name", ""))
-            # A Choice takes no time, and the state after it shows which way it went.
+            # A Choice takes no time, and the next state shows its result.
             if kind != "ChoiceStateEntered":
                 self.running.append(state)
                 self.states.append({"name": state, "seconds": round(seconds, 3)})
@@ -58,7 +58,7 @@ class Progress:
         elif kind.endswith("StateExited"):
             if (name := str(details.get("name", ""))) in self.running:
                 index = self.running.index(name)
-                # A branch that failed, or was cancelled by that failure, has no exit event of its own.
+                # A branch that failed, or that this failure cancelled, has no exit event of its own.
                 del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
             state = ""
         elif "error" in details and not kind.startswith("Execution"):
@@ -73,7 +73,7 @@ class Progress:
 
     @property
     def now(self) -> str:
-        """The states that run now, as one text; of nested states, the outer one first."""
+        """The states that run now, as one text, with an outer state before its inner states."""
         idle = "between two states" if self.states else "starting"
         first, *others = map(plain, self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first

@@ -1,4 +1,4 @@
-"""How an execution ended, in words and as JSON, and the exit code for it. Pure."""
+"""How an execution ended, in words and as JSON, and its exit code. Makes no calls."""
 
 import re
 from collections.abc import Mapping
@@ -10,29 +10,29 @@ from client.text import JsonObject, as_object, duration, parsed, plain
 from domain.pair import Address, AddressName
 
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
-# The codes of successes, only with --detailed-exit-code.
+# The exit codes of successes with --detailed-exit-code.
 DETAILED = {"ALREADY_LIVE": 3, "REPAIRED": 4, "DRY_RUN": 5}
 FAILURES = {"InvalidRequest": 10, "CutoverInProgress": 11, "StagingUnhealthy": 12, "PreflightFailed": 13,
             "AddressMoved": 14, "RolledBack": 15, "RollbackFailed": 16, "ABORTED": 17, "TIMED_OUT": 18}  # fmt: skip
 OTHER_FAILURE = 19
-# Each exit code once, for docs/client.md, --help and the test that compares them.
+# Each exit code, for --help and docs/client.md. A test compares the two.
 MEANINGS = {
-    OK: "CUT_OVER, ALREADY_LIVE, REPAIRED or DRY_RUN; any other command did what was asked",
-    CLIENT_FAILED: "the client failed: no credentials, no stack, an error of AWS; standard error says which",
+    OK: "CUT_OVER, ALREADY_LIVE, REPAIRED or DRY_RUN; or another command succeeded",
+    CLIENT_FAILED: "the client failed, for example without credentials; standard error says why",
     USAGE: "the command line is wrong",
     **{code: f"{outcome}, with --detailed-exit-code" for outcome, code in DETAILED.items()},
     **{code: error for error, code in FAILURES.items()},
     FAILURES["ABORTED"]: "the execution was stopped",
     FAILURES["TIMED_OUT"]: "the execution timed out",
-    OTHER_FAILURE: "the execution failed in another way",
+    OTHER_FAILURE: "the execution failed with another error",
     UNLOCK_REFUSED: "`unlock` refused: the lock is not dead",
-    INTERRUPTED: "interrupted while following (143 by SIGTERM); the execution goes on",
+    INTERRUPTED: "the client was interrupted (143 by SIGTERM); the execution continues",
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
 REPORTED = ("production", "staging", "previous", "plan", "gap")
-# After these, production is on the server it was on before: it was not moved, or was moved back.
+# After these errors, production is on the server that was live before.
 UNMOVED = ("StagingUnhealthy", "PreflightFailed", "RolledBack")
-STOPPED = "It is repaired automatically within minutes: production stays where it is. Check with `status`."
+STOPPED = "The repair runs automatically within minutes. Production stays where it is. Check with `status`."
 ADVICE = {
     "InvalidRequest": "Correct the options, or the pair's configuration, and start again.",
     "CutoverInProgress": "Wait until the other execution ends, then start again.",
@@ -44,7 +44,7 @@ ADVICE = {
     "ABORTED": STOPPED,
     "TIMED_OUT": STOPPED,
 }
-# The section of docs/runbook.md for each.
+# The section of docs/runbook.md for each error.
 RUNBOOK = {error: error.lower() for error in ADVICE}
 RUNBOOK["RollbackFailed"] = "rollbackfailed-eip-cutover-rollback-failed"
 RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repair-ran"
@@ -52,9 +52,9 @@ RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repai
 
 @dataclass(frozen=True)
 class Result:
-    """How an execution stands or ended. `outcome` is a success's outcome, a failure's error, or the status.
+    """The state of an execution. `outcome` is the outcome of a success, the error of a failure, or the status.
 
-    `execution` is its ARN. The fields are the keys of the JSON document, which has them in camel case.
+    `execution` is its ARN. The JSON document has the fields as keys, in camel case.
     """
 
     execution: str
@@ -85,7 +85,7 @@ class Result:
         advice = ADVICE.get(self.outcome, STOPPED)
         holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
         if self.outcome == "CutoverInProgress" and holder:
-            advice = f"Follow it with `cutover.py watch {plain(holder[0])}`, and start again when it has ended."
+            advice = f"Follow it with `cutover.py watch {plain(holder[0])}`. Start again when it has ended."
         return f"{advice} More: docs/runbook.md#{RUNBOOK.get(self.outcome, 'any-other-error')}"
 
     def exit_code(self, *, detailed: bool = False) -> int:
@@ -109,7 +109,7 @@ class Result:
             ("is live", self.is_live or ("unknown; check with `status`" if self.was_live else None)),
             ("production", in_words(_address("production", self.production))),
             ("staging", in_words(_address("staging", self.staging))),
-            *(("would", step) for step in (steps if isinstance(steps, list) else [])),
+            *(("plan", step) for step in (steps if isinstance(steps, list) else [])),
             ("gap", f"{failed}; longest time without a good answer {gap.get('longestMs')} ms" if gap else None),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
@@ -120,17 +120,17 @@ class Result:
 
 
 def result_of(described: Mapping[str, Any], progress: Progress | None = None) -> Result:
-    """From the answer of DescribeExecution and, if there is one, the history read so far."""
+    """The result, from the answer of DescribeExecution and the history that was read, if any."""
     progress = progress or Progress()
     status = str(described["status"])
     succeeded = status == "SUCCEEDED"
     output = as_object(parsed(described.get("output"))) if succeeded else {}
-    # The plan of an execution that runs or failed; the output of one that succeeded has the same and more.
+    # The plan matters for an execution that runs or failed. The output of a success has the same and more.
     plan = progress.plan or {}
     sources = (output, plan, as_object(parsed(described.get("input"))))
     was_live = _server(output.get("previous")) or _text(as_object(plan.get("live")).get("name"))
     error = str(described.get("error") or status) if status == "FAILED" else status
-    # A redriven execution changes nothing more, and does not know what it had changed before.
+    # A redriven execution changes nothing, and does not know what it changed before.
     unmoved = error in UNMOVED and not described.get("redriveCount")
     reported: Any = {key: as_object(output.get(key)) or None for key in REPORTED}
     stopped = described.get("stopDate")
@@ -168,5 +168,5 @@ def _text(value: object) -> str | None:
 
 
 def _server(addresses: object) -> str | None:
-    """The name of the server that production is on."""
+    """The name of the server that holds the production address."""
     return _text(as_object(as_object(addresses).get("production")).get("server"))

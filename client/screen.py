@@ -1,6 +1,6 @@
-"""What a person or a log sees: lines, and on a terminal a live line below them.
+"""Writes lines and, on a terminal, a live line below them.
 
-Without a terminal it writes lines only: no colours, no control characters, whatever the environment says. Text is
+Without a terminal, it writes no colours and no control characters, even if the environment asks for them. Text is
 never read as markup.
 """
 
@@ -18,17 +18,17 @@ from client.text import duration, json_text, plain
 
 
 class OutputClosed(KeyboardInterrupt):
-    """Nobody reads the output any more (`| head`), or it cannot be written: the client is interrupted."""
+    """The output has no reader any more (`| head`), or cannot be written. This interrupts the client."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Instead of rich's own, which ends the process."""
+        """Replace rich's own, which ends the process."""
         raise BrokenPipeError
 
 
 class Screen:
-    """Writes to one stream. A `style` is rich's, and shows on a terminal only.
+    """Writes to one stream. A `style` is rich's, and has an effect only on a terminal.
 
     Every method raises OutputClosed if the stream cannot be written.
     """
@@ -41,7 +41,7 @@ class Screen:
         self._write(Text(plain(text), style=style))
 
     def table(self, rows: list[tuple[str, str]], style: str = "") -> None:
-        """Labels and values, the values below each other. `style` is that of the first value."""
+        """Write labels and values in two columns. `style` is the style of the first value."""
         widest = max((len(label) for label, _ in rows), default=0)
         for number, (label, value) in enumerate(rows):
             styled = (plain(value), "" if number else style)
@@ -49,7 +49,7 @@ class Screen:
 
     @contextmanager
     def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Iterator[None]:
-        """On a terminal, shows the seconds that have passed and what happens now, on a line below the others."""
+        """On a terminal, show the elapsed seconds and the current states, on a line below the others."""
         if not self.is_terminal:
             yield
             return
@@ -75,6 +75,6 @@ class Screen:
         try:
             yield
         except OSError:
-            # What is left in the stream's buffer must go somewhere when Python ends.
+            # Python flushes the stream's buffer when it ends: the null device takes what is left.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             raise OutputClosed from None

@@ -1,7 +1,7 @@
-"""Who started which execution. Step Functions does not record it; CloudTrail's event history does, for 90 days.
+"""Who started an execution. Step Functions does not record this. CloudTrail's event history does, for 90 days.
 
 `LookupEvents` needs its own permission, shows an event some minutes after the call, allows two requests a second in an
-account and Region, and filters by one attribute at most. Source: API reference of CloudTrail, LookupEvents.
+account and Region, and filters by at most one attribute. Source: API reference of CloudTrail, LookupEvents.
 """
 
 import time
@@ -22,7 +22,7 @@ EARLIER, LATER = timedelta(minutes=1), timedelta(minutes=5)
 def started_by(
     account: Account, executions: list[JsonObject], *, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[dict[str, str], str | None]:
-    """The names of those who started these executions, by ARN; and if CloudTrail refused, why names are missing."""
+    """Who started these executions, by ARN. And if CloudTrail refused, the reason why names are missing."""
     names: dict[str, str] = {}
     if not executions:
         return names, None
@@ -42,12 +42,12 @@ def started_by(
                 break
             sleep(SECONDS_APART)
     except AWS_ERRORS as error:
-        return names, f"It is unknown who started them. {sentence(error)}"
+        return names, f"It is unknown who started the executions. {sentence(error)}"
     return names, None
 
 
 def caller(identity: Mapping[str, Any]) -> str | None:
-    """`alice`; `Deployer/alice` for a role and its session; `root`; with the AWS service that made the call for them.
+    """`alice`, `Deployer/alice` for a role and its session, or `root`; and the AWS service that made the call for them.
 
     Source: CloudTrail User Guide, userIdentity element.
     """

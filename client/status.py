@@ -15,10 +15,10 @@ GONE, UNKNOWN = "GONE", "UNKNOWN"
 
 @dataclass(frozen=True)
 class Standing:
-    """A pair as it stands now.
+    """The state of a pair now.
 
-    `holder_status` is the status of the execution that holds the lock: GONE if Step Functions does not know it,
-    UNKNOWN if the lock does not name an execution.
+    `holder_status` is the status of the execution that holds the lock: GONE if Step Functions does not know that
+    execution, UNKNOWN if the lock does not name an execution.
     """
 
     pair: Pair
@@ -38,7 +38,7 @@ class Standing:
 
     @property
     def is_sound(self) -> bool:
-        """Production on one server, staging on the other."""
+        """Whether production is on one server and staging on the other."""
         return self.idle is not None and self.staging is not None and self.staging.server == self.idle
 
     def to_json(self) -> JsonObject:
@@ -61,43 +61,43 @@ class Standing:
             ("live", self.live or "no server of the pair"),
             ("production", in_words(self.production) or missing.format(self.pair.production)),
             ("staging", in_words(self.staging) or missing.format(self.pair.staging)),
-            ("sound", "yes" if self.is_sound else "no; start the workflow: it fixes this, or says what to do"),
+            ("sound", "yes" if self.is_sound else "no; start the workflow, which fixes this or says what to do"),
             ("lock", self._lock_line()),
         ]
 
     def _lock_line(self) -> str:
         if self.lock is None:
             return "free"
-        holder = f"held by {self.lock.execution}, since {self.lock.since}, for {self.lock.server}, which"
+        held = f"held by {self.lock.execution} since {self.lock.since} to make {self.lock.server} live"
         if self.holder_status == "RUNNING":
-            return f"{holder} runs"
+            return f"{held}; the execution is running"
         if self.holder_status == UNKNOWN:
-            return f"{holder} is not an execution; `unlock` says what to do"
+            return f"{held}; the holder is not an execution, and `unlock` says what to do"
         ended = "no longer exists" if self.holder_status == GONE else f"ended {self.holder_status}"
-        return f"dead: {holder} {ended}; the next execution takes it over, or `unlock` deletes it"
+        return f"dead: {held}; the execution {ended}. The next execution takes over the lock, or `unlock` deletes it"
 
 
 def chosen_pairs(account: Account, name: str | None) -> list[Pair]:
-    """The pair of this name, or all pairs. Raises Problem if there is none."""
+    """The pair of this name, or all pairs. Raises Problem if there is no such pair."""
     if not account.pairs:
         raise Problem(f"The stack {account.stack_name} publishes no pairs under {account.output('PairsPath')}.")
     if name is None:
         return list(account.pairs.values())
     if name not in account.pairs:
-        raise Problem(f"There is no pair {plain(name)!r}; the stack serves {', '.join(account.pairs)}.")
+        raise Problem(f"There is no pair {plain(name)!r}; the stack has {', '.join(account.pairs)}.")
     return [account.pairs[name]]
 
 
 def chosen_pair(account: Account, name: str | None) -> Pair:
-    """The pair of this name, or the only pair. Raises Problem if there is no such pair, or several."""
+    """The pair of this name, or the only pair. Raises Problem if there is no such pair, or if there are several."""
     pairs = chosen_pairs(account, name)
     if len(pairs) > 1:
-        raise Problem(f"Which pair? The stack serves {', '.join(pair.name for pair in pairs)}; choose with --pair.")
+        raise Problem(f"Choose a pair with --pair. The stack has {', '.join(pair.name for pair in pairs)}.")
     return pairs[0]
 
 
 def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) -> list[Standing]:
-    """How these pairs stand; `locks` are the locks that are held, by pair."""
+    """The state of these pairs. `locks` are the held locks, by pair."""
     addresses = account.addresses(pairs)
 
     def address(role: AddressName, pair: Pair) -> Address | None:

@@ -8,25 +8,25 @@ from typing import Any
 from domain.text import shortened
 
 JsonObject = dict[str, Any]
-# CI runs what it finds in a log: `##[…]` (GitHub) and `##vso[…]` (Azure) anywhere in a line, `::…::` at its beginning,
-# behind spaces too. A terminal may begin a line with any word.
+# CI executes commands that it finds in a log: `##[…]` (GitHub) and `##vso[…]` (Azure) anywhere in a line, `::…::` at
+# the beginning or after spaces. A terminal may break a line before any word.
 BRACKET_COMMAND, COLON_COMMAND = re.compile(r"#(?=#\w*\[)"), re.compile(r"(?<!\S)::+")
 
 
 def plain(value: object, longest: int | None = None) -> str:
-    """On one line, without control or invisible characters and commands to CI, of at most `longest` characters."""
+    """The value on one line of at most `longest` characters, without invisible characters or commands to CI."""
     text = "".join(character if character.isprintable() else " " for character in str(value))
     text = COLON_COMMAND.sub(lambda colons: " ".join(colons[0]), BRACKET_COMMAND.sub("# ", text))
     return text if longest is None else shortened(text, longest)
 
 
 def json_text(document: object) -> str:
-    """A JSON document that is no command to CI either, with the same values: in JSON, # is also written \\u0023."""
+    """A JSON document without commands to CI, with the same values: JSON can also write # as \\u0023."""
     return BRACKET_COMMAND.sub(r"\\u0023", json.dumps(document, indent=2))
 
 
 def parsed(text: object) -> Any:
-    """The value of a JSON text, None if it is not JSON."""
+    """The value of a JSON text; None if the text is not JSON."""
     try:
         return json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -34,7 +34,7 @@ def parsed(text: object) -> Any:
 
 
 def as_object(value: object) -> JsonObject:
-    """A JSON object; an empty one in place of any other value."""
+    """The value if it is a JSON object, otherwise an empty object."""
     return value if isinstance(value, dict) else {}
 
 
@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
 
 
 def columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
-    """Rows with the same keys as the lines of a table: the keys as its heading, each column as wide as needed."""
+    """The lines of a table, from rows with the same keys. The keys are the heading."""
     table = [{key: plain(value) for key, value in row.items()} for row in rows]
     if not table:
         return []

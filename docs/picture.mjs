@@ -2,11 +2,10 @@
 //
 //   node docs/picture.mjs <template.json> <out.svg> [name of the state machine]
 //
-// Solid edges are what happens when all goes well; dashed ones what happens when a state fails (`Catch`). States of one
-// neighbourhood that are caught alike stand on one card, and the dashed edge leaves the card. An edge that would cross
-// half of the picture ends at a tag with the name of where it leads. The longest way to a `Succeed` state is drawn
-// straight down. `Comment`s of states and of a `Choice`'s rules are what a reader reads; without them there are the names
-// alone. The same template gives the same bytes.
+// A solid edge shows the next state after a success, a dashed edge the next state after a failure (`Catch`). Neighbouring
+// states with the same `Catch` are on one card, and the dashed edge leaves the card. An edge that would cross half of the
+// picture ends at a tag with the name of its target. The longest path to a `Succeed` state is drawn straight down. The
+// text is the `Comment`s of states and of a `Choice`'s rules. The same template gives the same bytes.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { instance } from "@viz-js/viz";
@@ -36,12 +35,12 @@ function definitionIn(template, wanted) {
   const found = wanted ? machines.filter(({ id, name }) => [id, name].includes(wanted)) : machines;
   if (found.length !== 1) {
     const names = machines.map(({ name }) => name).join(", ") || "none";
-    throw new Error(`found ${found.length} state machines to draw, not 1; say which one of: ${names}`);
+    throw new Error(`found ${found.length} state machines to draw, not 1; name one of: ${names}`);
   }
   return { name: String(found[0].name), ...JSON.parse(resolved(found[0].text)) };
 }
 
-// What a deployment fills in (Ref, Fn::GetAtt) is of no interest here: the name it is filled in from will do.
+// For a value that only a deployment knows (Ref, Fn::GetAtt), the picture shows the name that it comes from.
 function resolved(value) {
   if (typeof value === "string") return value;
   if (value?.["Fn::Join"]) return value["Fn::Join"][1].map(resolved).join(value["Fn::Join"][0]);
@@ -53,14 +52,14 @@ function resolved(value) {
 
 const branchesOf = (state) => state.Branches ?? [state.ItemProcessor ?? state.Iterator].filter(Boolean);
 
-// The ways on from a state when it does not fail: [{to, label}].
+// The next states if a state does not fail: [{to, label}].
 function waysOn(state) {
   if (state.Type !== "Choice") return state.Next ? [{ to: state.Next, label: "" }] : [];
   const rules = state.Choices.map((rule) => ({ to: rule.Next, label: rule.Comment ?? "" }));
   return merged([...rules, ...(state.Default ? [{ to: state.Default, label: "otherwise" }] : [])], " or ");
 }
 
-// The ways on from a state when it fails: [{to, label}].
+// The next states if a state fails: [{to, label}].
 function catches(state) {
   const ways = (state.Catch ?? []).map(({ ErrorEquals, Next }) => ({
     to: Next,
@@ -71,7 +70,7 @@ function catches(state) {
   return merged(ways, ", ").map(({ to, label }) => ({ to, label: label.includes(ANY_FAILURE) ? ANY_FAILURE : label }));
 }
 
-// A failure that leads where success leads has no edge of its own: it is told beside the other.
+// If failure and success lead to the same state, they share one edge, and its label says so.
 const detours = (state) => catches(state).filter(({ to }) => to !== state.Next);
 
 function evenIf(state) {
@@ -85,8 +84,8 @@ function merged(ways, separator) {
   return [...byTarget].map(([to, labels]) => ({ to, label: [...new Set(labels)].join(separator) }));
 }
 
-// The longest way from the start to a Succeed state, without a state twice. From it, the side steps of one or two states
-// that a choice may spare are taken out again.
+// The longest path from the start to a Succeed state that has no state twice, without detours of one or two states that a
+// choice can skip.
 function mainPath({ StartAt, States }) {
   let longest = [];
   const walk = (path) => {
@@ -104,8 +103,8 @@ function mainPath({ StartAt, States }) {
   return main;
 }
 
-// Neighbours whose any failure leads to the same state, with what stands between them: [[state names]]. The main path
-// shares a card with nobody, so that it can run straight.
+// Neighbours whose failures all lead to the same state, with the states between them: [[state names]]. A state of the main
+// path shares no card with other states, so that the main path runs straight.
 function cards({ StartAt, States }, main) {
   const order = reachable({ StartAt, States });
   const caught = (name) => detours(States[name]).find(({ label }) => label === ANY_FAILURE)?.to;
@@ -159,7 +158,7 @@ function label(name, state, align = "CENTER") {
 const small = (text, colour) => `<FONT POINT-SIZE="10" COLOR="${colour}">${escaped(text)}</FONT>`;
 const edgeLabel = (text) => (text ? { label: wrapped(text, 14).map((line) => ` ${line} `).join("\n") } : {});
 
-// The ends that a choice alone leads to, as one list: a row for each, what leads there beside it.
+// The ends that only a choice leads to, as one list. Each row has an end and the condition that leads to it.
 function listOfEnds(ways, States) {
   const rows = ways.map(({ to, label: rule }) => {
     const { fillcolor, fontcolor } = LOOKS[States[to].Type];
@@ -172,7 +171,7 @@ function listOfEnds(ways, States) {
   return { html: `<TABLE BORDER="0" CELLSPACING="2" CELLPADDING="1">${rows.join("")}</TABLE>` };
 }
 
-// The drawing for Graphviz. An edge that `isFar(tail, head)` ends at a tag with the name of where it leads.
+// The drawing for Graphviz. An edge that `isFar(tail, head)` ends at a tag with the name of its target.
 function drawing(definition, isFar = () => false) {
   const nodes = [], edges = [], subgraphs = [];
   const whole = { nodes, subgraphs };
@@ -201,7 +200,7 @@ function drawing(definition, isFar = () => false) {
       graphAttributes: { style: "rounded,filled", fillcolor: "#fff8f3", color: "#f0c6a8", margin: 12 },
     }));
     home.subgraphs.push(...drawnCards);
-    // A card that only failures lead to stands below the Parallel state of the main path, which leaves no room beside it.
+    // A card that only failures lead to is below the Parallel state of the main path: there is no room beside that state.
     const below = main[main.findIndex((name) => isParallel(States[name])) + 1];
     for (const { names: [first] } of drawnCards.filter(({ names }) => !main.includes(names[0])))
       if (leadingTo(first, order, States).every((other) => waysOn(States[other]).every(({ to }) => to !== first)))
@@ -271,7 +270,7 @@ function drawing(definition, isFar = () => false) {
 const leadingTo = (name, order, States) =>
   order.filter((other) => [...waysOn(States[other]), ...catches(States[other])].some(({ to }) => to === name));
 
-// The states in the order in which a person meets them.
+// The states in the order in which a person reads them.
 function reachable({ StartAt, States }) {
   const found = [StartAt];
   for (const name of found)
@@ -279,7 +278,7 @@ function reachable({ StartAt, States }) {
   return found;
 }
 
-// Graphviz places a line by the width that it has in its font; in a reader's font it is in the middle only if it says so.
+// Graphviz places a line by its width in Graphviz's font. In a reader's font the line is centred only with this attribute.
 function centred(shape) {
   const [, outline] = / (?:d|points)="([^"]*)"/.exec(shape) ?? [];
   if (!outline) return shape;
@@ -288,13 +287,13 @@ function centred(shape) {
   return shape.replace(/text-anchor="start" x="[^"]*"/g, `text-anchor="middle" x="${middle}"`);
 }
 
-// Graphviz's SVG, as a card that reads on a light and on a dark page.
+// Graphviz's SVG, as a card that is legible on a light page and on a dark page.
 function card(svg, definition) {
   const [, width, height] = /viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"/.exec(svg);
   const margin = 16, legend = 20;
   const [w, h] = [Number(width) + 2 * margin, Number(height) + 2 * margin + legend].map((size) => size.toFixed(0));
   const title = `The workflow ${definition.name}`;
-  const description = `${title}: ${mainPath(definition).join(", then ")}. Dashed edges lead from what fails.`;
+  const description = `${title}: ${mainPath(definition).join(", then ")}. Dashed edges show failures.`;
   const body = svg.slice(svg.indexOf(">", svg.indexOf("<svg")) + 1, svg.lastIndexOf("</svg>"))
     .replace(/<!--[\s\S]*?-->\n?|<title>[\s\S]*?<\/title>\n?| xml:space="preserve"/g, "")
     .replace(/<g id="node\d+" class="node">[\s\S]*?<\/g>/g, centred)

@@ -1,6 +1,6 @@
-"""What documents and editors show of the configuration, from its models. `make reference` runs it.
+"""Writes the reference of the configuration for documents and editors, from the models. `make reference` runs it.
 
-In a document the table of `pairs` and `vpc` goes between the markers `<!-- keys: pairs vpc -->` and `<!-- /keys -->`.
+In a document, the table of `pairs` and `vpc` goes between the markers `<!-- keys: pairs vpc -->` and `<!-- /keys -->`.
 `cdk.schema.json` is the JSON schema of cdk.json.
 """
 
@@ -25,7 +25,7 @@ HEAD = ["key", "default", "allowed", "elsewhere"]
 
 
 def generated() -> dict[Path, str]:
-    """What the files should be."""
+    """The files, and their correct text."""
     documents = {
         path: TABLE.sub(lambda marker: marker[1] + table(marker[2].split()), path.read_text()) for path in DOCUMENTS
     }
@@ -46,7 +46,7 @@ def table(names: list[str]) -> str:
 
 
 def _rows(place: str, choice: list[type[Section]]) -> Iterator[list[str]]:
-    """The keys of the sections that may be at a place; those of all of them come first."""
+    """The keys of the sections that may be at a place. The keys that all sections have come first."""
 
     def having(name: str) -> list[type[Section]]:
         return [section for section in choice if name in section.model_fields]
@@ -59,7 +59,7 @@ def _rows(place: str, choice: list[type[Section]]) -> Iterator[list[str]]:
 
 
 def _row(name: str, keys: dict[str, FieldInfo]) -> list[str]:
-    """The row of a key, which may be of several kinds of its section."""
+    """The row of a key, which several kinds of its section may have."""
     key = next((key for key in keys.values() if key.description), next(iter(keys.values())))
     note, default, elsewhere = _docstring(key)
     return [f"`{name}`", default or _default(keys), ". ".join(filter(None, [_words(key), note])), elsewhere]
@@ -73,7 +73,7 @@ def _docstring(key: FieldInfo) -> tuple[str, ...]:
 
 
 def _default(keys: dict[str, FieldInfo]) -> str:
-    """The default of a key, for each kind of its section if they differ. A key that chooses the kind has the one."""
+    """The default of a key, for each kind of its section if the defaults differ."""
     defaults = {
         kind: "required" if key.is_required() else "none" if key.default is None else f"`{json.dumps(key.default)}`"
         for kind, key in keys.items()
@@ -85,7 +85,7 @@ def _default(keys: dict[str, FieldInfo]) -> str:
 
 
 def _words(key: FieldInfo) -> str:
-    """What a key allows, and what the values inside it may be. The keys of a section have rows of their own."""
+    """The allowed values of a key, and the allowed values inside them. The keys of a section have their own rows."""
 
     def inside(annotation: Any) -> Iterator[str]:
         for part in get_args(annotation):
@@ -97,7 +97,7 @@ def _words(key: FieldInfo) -> str:
 
 
 class ForEditors(GenerateJsonSchema):
-    """A key has no null and no default of null, and its name is not its title."""
+    """Remove null, the default null and the title from the schema of a key."""
 
     def nullable_schema(self, schema: Any) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -111,7 +111,7 @@ class ForEditors(GenerateJsonSchema):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of cdk.json. What a key allows is its description, in words."""
+    """The JSON schema of cdk.json. The description of a key says what the key allows."""
     context = Settings.model_json_schema(schema_generator=ForEditors)
     definitions = context.pop("$defs")
     for _, section in sections_in(Settings):

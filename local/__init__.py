@@ -1,7 +1,7 @@
 """AWS on this machine: emulators, two web servers, and the network between them.
 
-`aws` puts the rest together. `ec2`, `address_semantics`, `network_interfaces` and `address_refusals` are EC2, `server`
-and `web_server` the two machines, `network` carries connections to them, `emulator` is everything else of AWS,
-`deployment` deploys the real stack to it, `access` says who may call them, and `child_process` ends every process with
-the process that started it.
+`aws` combines the rest. `ec2`, `address_semantics`, `network_interfaces` and `address_refusals` are EC2. `server` and
+`web_server` are the two machines, and `network` carries connections to them. `emulator` is the rest of AWS, and
+`deployment` deploys the real stack to the emulator. `access` says who may call EC2 and the emulator. `child_process`
+ends every process with the process that started it.
 """

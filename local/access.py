@@ -1,9 +1,9 @@
-"""Who may call the servers of the local AWS: who has the access key of this run, and no web page.
+"""Who may call the servers of the local AWS: only a process with the access key of this run, and no web page.
 
-What they are asked to run, they run as the developer. Every user of the machine can connect to them, and so can every
-web page in a browser on it: a page's requests have an `Origin`, or, if the name of the page's own server was made to
-lead to this machine, that name as `Host`. The access key is random. Only the run's own processes and `.local/env` have
-it, which no other user may read. Signatures are not checked.
+The servers run code with the developer's rights. Every user of the machine can connect to them, and so can every web
+page in a browser on the machine. A page's requests have an `Origin`. If the name of the page's own server resolves to
+this machine, the requests have that name as `Host`. The access key is random. Only the run's own processes and
+`.local/env` have the key, and no other user may read that file. Signatures are not checked.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def authorization(access_key: str) -> dict[str, str]:
 
 
 def refusal(headers: Mapping[str, str], *, port: int, admits: Callable[[str], bool]) -> str | None:
-    """Why a request to this port is refused, None if it is not. The names of its headers are in lower case."""
+    """Why a request to this port is refused; None if it is allowed. The names of `headers` are in lower case."""
     if "origin" in headers:
-        return "Refused: the local AWS answers no web page."
+        return "Refused: the local AWS does not answer web pages."
     if headers.get("host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
         return "Refused: the Host of the request is not the local AWS."
     credential = CREDENTIAL.match(headers.get("authorization", ""))
@@ -44,7 +44,7 @@ def refusal(headers: Mapping[str, str], *, port: int, admits: Callable[[str], bo
 
 
 def guarded(app: Asgi, *, port: int, admits: Callable[[str], bool]) -> Asgi:
-    """The ASGI application, of which a refused request sees nothing."""
+    """The ASGI application behind a check that refused requests do not pass."""
 
     async def guard(scope: Message, receive: Any, send: Any) -> None:
         headers: dict[str, str] = {}

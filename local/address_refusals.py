@@ -1,6 +1,6 @@
-"""What the calls for Elastic IPs refuse, in EC2's words.
+"""The errors with which EC2 refuses calls for Elastic IPs, in EC2's words.
 
-`docs/emulators.md` has the source of each, and says which error code is a guess.
+`docs/emulators.md` has the source of each error, and says which error code is a guess.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from local.network_interfaces import (
 )
 
 ACCEPTED_STATES = ("running", "stopped")
-"""An address can be put on a stopped instance; a pending, stopping or terminated one is refused."""
+"""Refuse a pending, stopping or terminated instance. A stopped instance can get an address."""
 
 
 def require_one_of(parameters: dict[str, Any], one: str, other: str) -> None:

@@ -1,13 +1,12 @@
 """AWS's Elastic IP semantics, restored in moto's EC2.
 
-moto keeps addresses as a list of independent records. In AWS an address, a private address and an association are one
-thing seen from three sides: associating takes the address from where it was, pushes out the address the target held,
-and says the same association id when nothing changes. The safety of the cutover rests on exactly that, so the calls
-are replaced here, for the server of `local.ec2` as well as for tests inside `mock_aws`. `docs/emulators.md` lists every
-difference with its source.
+moto keeps addresses as a list of independent records. In AWS, an association takes the address from its former place,
+displaces the address that the target held, and keeps its id if nothing changes. The safety of the cutover depends on
+this. So this module replaces the calls, for the server of `local.ec2` and for tests inside `mock_aws`.
+`docs/emulators.md` lists every difference with its source.
 
-Each call answers from, or changes, one consistent state: the server is threaded, and moto serializes its live objects
-only after a call has returned, so what is returned here are copies made under the lock.
+Each call reads or changes one consistent state. The server is threaded, and moto serializes its live objects only after
+a call has returned, so the calls return copies that were made under the lock.
 """
 
 from __future__ import annotations
@@ -53,13 +52,13 @@ FILTERS = {
     "private-ip-address": "PrivateIpAddress",
     "public-ip": "PublicIp",
 }
-"""The filters of DescribeAddresses, and the key of a description that each looks at. Those on tags are moto's."""
+"""The filters of DescribeAddresses, and the key of a description that each compares. moto has the filters on tags."""
 
 _SHOWN = threading.local()
 
 
 def restore_address_semantics() -> None:
-    """Make moto's addresses behave as AWS's, in this process, for good. Calling it again changes nothing."""
+    """Make moto's addresses behave as AWS's in this process, permanently. A second call changes nothing."""
     with LOCK:
         if ElasticIPAddresses.associate_address is _associate_address:
             return
@@ -73,14 +72,14 @@ def restore_address_semantics() -> None:
 
 
 def holder(backend: Any, allocation_id: str) -> str | None:
-    """The id of the instance that holds the address, None if none does. Never the moment in the middle of a move."""
+    """The id of the instance that holds the address; None if no instance does. Never shows the middle of a move."""
     with LOCK:
         interface = address_asked_for(backend, {"AllocationId": allocation_id}).eni
         return str(interface.instance.id) if interface and interface.instance else None
 
 
 def move(backend: Any, allocation_id: str, instance_id: str) -> None:
-    """Put the address on the instance as someone else's call does."""
+    """Put the address on the instance, as a call by someone else would."""
     with LOCK:
         interface = only_interface(backend.get_instance(instance_id))
         address = address_asked_for(backend, {"AllocationId": allocation_id})
@@ -89,7 +88,7 @@ def move(backend: Any, allocation_id: str, instance_id: str) -> None:
 
 
 def allocation_of(backend: Any, parameters: Mapping[str, str]) -> str | None:
-    """The allocation id of the address that a call with these parameters is about, None if there is none."""
+    """The allocation id of the address that a call with these parameters names; None if there is no such address."""
     for address in backend.addresses:
         if parameters.get("AllocationId") == address.allocation_id:
             return str(address.allocation_id)
@@ -99,7 +98,7 @@ def allocation_of(backend: Any, parameters: Mapping[str, str]) -> str | None:
 
 
 def descriptions(backend: Any, ids: Container[str] | None = None) -> dict[str, dict[str, Any]]:
-    """All addresses, or those, as DescribeAddresses shows them now, by allocation id."""
+    """All addresses, or only the named ones, as DescribeAddresses shows them now, by allocation id."""
     with LOCK:
         asked = [address for address in backend.addresses if ids is None or address.allocation_id in ids]
         return {address.allocation_id: _described(address) for address in asked}
@@ -107,7 +106,7 @@ def descriptions(backend: Any, ids: Container[str] | None = None) -> dict[str, d
 
 @contextmanager
 def showing(past: Mapping[str, dict[str, Any]]) -> Iterator[None]:
-    """Meanwhile DescribeAddresses shows, in this thread, what `descriptions` returned some time ago."""
+    """Within the block, DescribeAddresses shows this thread what `descriptions` returned earlier."""
     _SHOWN.past = past
     try:
         yield
@@ -195,11 +194,11 @@ def _describe_addresses(call: Any) -> Any:
         return ActionResult({"Addresses": shown})
 
 
-# What an address is, and where.
+# Addresses and their places.
 
 
 def _place(address: Any) -> tuple[str, str] | None:
-    """The private address that an Elastic IP is mapped to: of which interface, which one."""
+    """The private address that an Elastic IP is mapped to, and its interface."""
     return (address.eni.id, address.mapped_to) if address.eni else None
 
 
@@ -223,7 +222,7 @@ def _described(address: Any) -> dict[str, Any]:
 
 
 def _filter_value(address: Any, name: str, method_name: str | None = None) -> Any:
-    """What a filter of DescribeAddresses compares; `tag:` and `tag-key` are left to moto."""
+    """The value that a filter of DescribeAddresses compares. moto does `tag:` and `tag-key` itself."""
     with LOCK:
         if name in FILTERS:
             return _described(address).get(FILTERS[name])

@@ -1,6 +1,6 @@
-"""AWS on this machine, complete: the pair `web` on two running servers, and the deployed stack that swaps them.
+"""The complete AWS on this machine: the pair `web` on two running servers, and the deployed stack that swaps them.
 
-`with LocalAws() as aws:` is for tests and the demo; `make aws` is for people, see `local.console`.
+`with LocalAws() as aws:` is for tests and the demo. `make aws` is for people: see `local.console`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True)
 class Execution:
-    """An execution. `output` is its output as a value, None unless it succeeded."""
+    """An execution. `output` is its output, parsed; None unless the execution succeeded."""
 
     arn: str
     status: str
@@ -93,7 +93,7 @@ class LocalAws:
         self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:
-        """The slow parts, emulator and synthesis, start in parallel with the rest; the deployment needs both."""
+        """Emulator and synthesis are slow, so they start in parallel with the rest. The deployment needs both."""
         began = time.monotonic()
         require_addresses([PRODUCTION_IP, STAGING_IP, *SERVER_ADDRESSES.values()])
         self.folder = stack.enter_context(run_folder())
@@ -144,7 +144,7 @@ class LocalAws:
         self._took("deployment", began)
 
     def deploy_beside(self, name: str, stack: str) -> dict[str, str]:
-        """Deploy a second stack for the same pair; its `name` leads to the id `stack`. Returns its outputs."""
+        """Deploy a second stack for the same pair. Its `name` gives the id `stack`. Returns its outputs."""
         folder = self.folder / stack
         folder.mkdir()
         synthesis = deployment.Synthesis({"pairs": self.pairs, "name": name}, folder=folder, app=self._app)
@@ -171,12 +171,12 @@ class LocalAws:
         return self.addresses["staging"].public_ip
 
     def holder(self, role: Role) -> str | None:
-        """The name of the server that holds the address now, None if no server does."""
+        """The name of the server that holds the address now; None if no server does."""
         instance = self.ec2.holder(self.addresses[role].allocation_id)
         return next((name for name, server in self.servers.items() if server.instance_id == instance), None)
 
     def place(self, *, production: str | None, staging: str | None) -> None:
-        """Put the addresses on these servers, or on no server, wherever they are: the start of a test."""
+        """Put the addresses on these servers, or on no server, for the start of a test."""
         client = self.ec2.client()
         wanted: dict[Role, str | None] = {"production": production, "staging": staging}
         for role, name in wanted.items():
@@ -189,9 +189,9 @@ class LocalAws:
                 self.ec2.associate(self.addresses[role], self.servers[name].instance_id)
 
     def reset(self) -> None:
-        """Back to the state after the start: production on bittybot, staging on tao, release 1 healthy on both.
+        """Restore the state after the start: production on bittybot, staging on tao, release 1 healthy on both.
 
-        Without faults, and without delays.
+        Removes faults and delays.
         """
         self.ec2.faults.clear()
         self.ec2.latency_seconds = 0
@@ -204,7 +204,7 @@ class LocalAws:
 
     @property
     def propagation_seconds(self) -> float:
-        """How long, after an address has moved, new connections still reach the server that held it before."""
+        """After an address moves, new connections still reach its former server for so long."""
         return self._propagation.seconds
 
     @propagation_seconds.setter
@@ -232,7 +232,7 @@ class LocalAws:
     def look(self, arn: str) -> Execution:
         """The execution as it is now."""
         described = self._states.describe_execution(executionArn=arn)
-        # ministack gives a failed execution an output as well.
+        # ministack also gives a failed execution an output.
         output = json.loads(described["output"]) if described["status"] == "SUCCEEDED" else None
         return Execution(arn, described["status"], output, described.get("error"), described.get("cause"))
 
@@ -273,7 +273,7 @@ class LocalAws:
         }
 
     def _route(self, ip: str) -> Endpoint | None:
-        """Where a new connection to an Elastic IP goes; while its server is down, to a port where nothing listens."""
+        """The target of a new connection to an Elastic IP. If its server is down, a port where nothing listens."""
         role: Role = "production" if ip == PRODUCTION_IP else "staging"
         name = self._propagation.reached(role)
         return (self.servers[name].address, self.servers[name].port or NO_PORT) if name else None

@@ -1,8 +1,8 @@
 """A child process that ends with the process that started it.
 
 Clean-up code does not run after a SIGKILL, a crash or a second Ctrl-C. So every command of the local AWS has a guard
-beside it: a small process that waits for a pipe to close. The kernel closes the pipe however the parent ends; then the
-guard kills the command's whole process group, grandchildren included. `ChildProcess.kill` closes the pipe on purpose.
+beside it: a small process that waits for a pipe to close. The kernel closes the pipe when the parent ends in any way.
+The guard then kills the command's whole process group, with grandchildren. `ChildProcess.kill` closes the pipe itself.
 The guard has its own session, so a Ctrl-C in the terminal reaches only the parent, which cleans up.
 
 Run as a script, this file is the guard, so it imports little.

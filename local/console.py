@@ -1,7 +1,7 @@
-"""`make aws`: the local AWS for a person, up until Ctrl-C.
+"""`make aws`: runs the local AWS for a person until Ctrl-C.
 
-`.local/env` is for their shell. However this ends, no process is left: see `local.child_process`. One Ctrl-C cleans up,
-which takes well under a second; a second Ctrl-C does not wait for that.
+`.local/env` is for the person's shell. No process is left at the end: see `local.child_process`. The first Ctrl-C
+cleans up, which takes less than a second. A second Ctrl-C does not wait for the clean-up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
-    """Start it, print what it is, run until a signal, and leave nothing behind."""
+    """Start the local AWS, print how to use it, run until a signal, and clean up."""
     end_on_signals()
     ENV.unlink(missing_ok=True)  # a killed run may have left it
     up = False
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def end_on_signals() -> None:
-    """The first signal unwinds everything; the next one ends this process at once, and its child processes with it."""
+    """The first signal starts the clean-up. The next signal ends this process and its child processes at once."""
 
     def end_at_once(number: int, _frame: FrameType | None) -> None:
         ENV.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def exports(aws: LocalAws) -> str:
 
 @contextmanager
 def env_file(aws: LocalAws, path: Path = ENV) -> Iterator[None]:
-    """The exports in a file that nobody else may read, since they have the access key."""
+    """The exports in a file that only this user may read, because they have the access key."""
     content = exports(aws)
     with NamedTemporaryFile("w", dir=path.parent, delete=False) as file:  # with the mode 0600
         file.write(content)
@@ -86,7 +86,7 @@ def env_file(aws: LocalAws, path: Path = ENV) -> Iterator[None]:
     try:
         yield
     finally:
-        # Another run may have written its own since.
+        # Another run may have replaced the file.
         if path.exists() and path.read_text() == content:
             path.unlink()
 
@@ -113,12 +113,12 @@ In another terminal, in this folder:
   . {env}                                            # AWS clients in that shell use this AWS
   curl http://$PRODUCTION_IP:$SERVER_PORT/                # who is live?
   python cutover.py status                                # the client: also start, history, rollback and more
-  python cutover.py start --server tao                    # twice is once: without a server it would go back
+  python cutover.py start --server tao                    # a second start changes nothing, because it names the server
   aws stepfunctions start-execution --state-machine-arn $STATE_MACHINE_ARN --input '{{"serverName": "tao"}}'
   aws stepfunctions list-executions --state-machine-arn $STATE_MACHINE_ARN
   aws ec2 describe-addresses
-  eval "$TAO_UNHEALTHY"                                   # its /health answers 500; $TAO_HEALTHY undoes it
-  python -m local.faults AssociateAddress --kind answer-lost    # the next one; see --help, and --clear
+  eval "$TAO_UNHEALTHY"                                   # tao's /health answers 500; undo it with $TAO_HEALTHY
+  python -m local.faults AssociateAddress --kind answer-lost    # the next such call; see --help and --clear
 """
 
 

@@ -1,8 +1,8 @@
 """The project's own stack, deployed to the local AWS by the real CDK.
 
 `app.py` is synthesized unchanged, with the local pair as context. `make_runnable` corrects the assembly where the
-emulator differs from AWS, so that every difference is visible in one place, and `cdk deploy` deploys the result. Of the
-CDK's bootstrap stack a deployment needs two resources; they are made directly: `cdk bootstrap` takes ten seconds.
+emulator differs from AWS, so that every difference is visible in one place, and `cdk deploy` deploys the result. A
+deployment needs two resources of the CDK's bootstrap stack. They are made directly, because `cdk bootstrap` takes 10 s.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ RUNTIME_BOOTSTRAP = """#!/bin/sh
 # The runtime client that AWS's Python runtime runs.
 exec python -m awslambdaric "$_HANDLER"
 """
-# JSON inside JSON, as a template has it.
+# JSON inside JSON, as in a template.
 SUCCEED_AS_PASS = (r"\"Type\":\"Succeed\"", r"\"Type\":\"Pass\",\"End\":true")
 
 
 class Synthesis:
-    """The synthesis of `app.py` into `folder`/cdk.out, in a process of its own, since it takes seconds.
+    """The synthesis of `app.py` into `folder`/cdk.out, in its own process, because it takes seconds.
 
     `context` is added to that of cdk.json.
     """
@@ -41,7 +41,7 @@ class Synthesis:
         self.assembly = folder / "cdk.out"
         self._log = folder / "cdk-synth.log"
         shipped = json.loads((ROOT / "cdk.json").read_text()).get("context", {})
-        # The user's own environment: bundling the dependencies may need its proxy and its package index.
+        # The user's own environment, because bundling the dependencies may need the user's proxy and package index.
         variables = {
             "CDK_OUTDIR": str(self.assembly),
             "CDK_CONTEXT_JSON": json.dumps(shipped | context),
@@ -70,9 +70,9 @@ def make_runnable(assembly: Path) -> None:
     """Correct the assembly where ministack differs from AWS (`docs/emulators.md`).
 
     Its Python runtime reports every exception as `Runtime.HandlerError`, so Retry and Catch by name would never match.
-    A custom runtime passes the names through and stays warm; it runs the same client as AWS's Python runtime.
+    A custom runtime keeps the names and stays warm. It runs the same client as AWS's Python runtime.
 
-    Its Succeed state ignores `Output`. A Pass state that ends the execution has the same meaning and does not.
+    ministack's Succeed state ignores `Output`. A Pass state that ends the execution means the same and keeps it.
     """
     for path in assembly.glob("*.template.json"):
         template = json.loads(path.read_text().replace(*SUCCEED_AS_PASS))
@@ -90,7 +90,7 @@ def make_runnable(assembly: Path) -> None:
 
 
 def bootstrap(aws: Emulator) -> None:
-    """Make what a deployment needs of the CDK's bootstrap stack: the bucket for assets and the version parameter."""
+    """Make the two resources of the CDK's bootstrap stack that a deployment needs: asset bucket, version parameter."""
     aws.client("s3").create_bucket(Bucket=f"cdk-{BOOTSTRAP_QUALIFIER}-assets-{ACCOUNT}-{REGION}")
     aws.client("ssm").put_parameter(
         Name=f"/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version", Value=BOOTSTRAP_VERSION, Type="String"

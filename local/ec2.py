@@ -1,8 +1,8 @@
 """The EC2 of the local AWS: moto's, with AWS's address semantics, served on loopback by a thread of this process.
 
-It runs in this process, so that the network can look up who holds an address without a request, and is notified of
-every change before the caller gets its answer. moto's state belongs to the process: starting `mock_aws` elsewhere in
-it wipes this server's instances and addresses too.
+It runs in this process, so that the network can find the holder of an address without a request, and is notified of
+every change before the caller gets an answer. moto's state belongs to the process: a start of `mock_aws` elsewhere in
+the process also deletes this server's instances and addresses.
 """
 
 from __future__ import annotations
@@ -88,11 +88,11 @@ class Ec2:
         self._layer.buckets = buckets
 
     def client(self) -> EC2Client:
-        """A client of this server, whatever the environment says about endpoints, credentials and proxies."""
+        """A client of this server. Ignores the endpoints, credentials and proxies of the environment."""
         return self._client
 
     def launch(self, name: str) -> str:
-        """Launch an instance named `name`. Returns its instance id. The instance is running by then."""
+        """Launch an instance named `name`, and return its id when the instance is running."""
         launched = self.client().run_instances(
             ImageId=IMAGE,
             MinCount=1,
@@ -102,7 +102,7 @@ class Ec2:
         return launched["Instances"][0]["InstanceId"]
 
     def allocate(self, public_ip: str) -> Address:
-        """Allocate the Elastic IP `public_ip`. Other allocations may have it too: their ids differ."""
+        """Allocate the Elastic IP `public_ip`. Other allocations may have the same address, with other ids."""
         return Address(self.client().allocate_address(Address=public_ip)["AllocationId"], public_ip)
 
     def associate(self, address: Address, instance_id: str) -> str:
@@ -112,7 +112,7 @@ class Ec2:
         ]
 
     def holder(self, allocation_id: str) -> str | None:
-        """The id of the instance that holds the address now, None if no instance does."""
+        """The id of the instance that holds the address now; None if no instance does."""
         return holder(self._backend, allocation_id)
 
     def set_state(self, instance_id: str, state: InstanceState) -> None:
@@ -126,7 +126,7 @@ class Ec2:
 
     @property
     def latency_seconds(self) -> float:
-        """How much longer every call takes, before it has any effect; set it at any time."""
+        """The extra seconds that every call takes before it has any effect. It may be set at any time."""
         return self._layer.latency_seconds
 
     @latency_seconds.setter
@@ -135,7 +135,7 @@ class Ec2:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call so far, in the order in which they ended."""
+        """Every call so far, in the order of their ends."""
         return self._layer.calls
 
     def on_change(self, listener: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
-"""All of AWS but EC2: ministack, in a process of its own, bound to loopback.
+"""All of AWS except EC2: ministack, in its own process, bound to loopback.
 
-The Lambda functions run as its children and inherit its environment, which is how their EC2 calls reach `local.ec2`.
-It is always killed: it keeps nothing, and its temporary files are removed with its folder.
+The Lambda functions run as ministack's children and inherit its environment, so their EC2 calls reach `local.ec2`.
+ministack is always killed: it keeps no state, and its temporary files are removed with its folder.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PORTS_TRIED = 5
 
 
 class Emulator:
-    """`with Emulator(...) as aws:` starts it; `wait_until_ready` before the first call.
+    """`with Emulator(...) as aws:` starts the emulator. Call `wait_until_ready` before the first call.
 
-    `time_scale` shortens the waits and retry delays of its workflows, for tests: 0.1 is a tenth.
+    `time_scale` shortens the waits and retry delays of the workflows for tests: with 0.1, they take a tenth.
     """
 
     def __init__(self, *, ec2_endpoint: str, folder: Path, time_scale: float = 1) -> None:
@@ -58,7 +58,7 @@ class Emulator:
         self._process.kill()
 
     def wait_until_ready(self) -> None:
-        """Return when it answers. If another process has taken its port meanwhile, start it with another port."""
+        """Return when the emulator answers. If another process took its port, start it again with another port."""
         deadline = time.monotonic() + READY_SECONDS
         starts = 1
         while not self._is_ready():
@@ -72,12 +72,12 @@ class Emulator:
             time.sleep(0.02)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of any service of this AWS, whatever the environment says about endpoints and proxies."""
+        """A boto3 client of any service of this AWS. Ignores the endpoints and proxies of the environment."""
         clients: Any = self._session
         return clients.client(service, endpoint_url=self.endpoint, config=Config(proxies={}))
 
     def pause(self, state: str, *, workflow: str) -> Pause:
-        """`with aws.pause(...)`: executions of the workflow of that name that enter the state stay there meanwhile."""
+        """Within `with aws.pause(...)`, executions of this workflow stay in the state when they enter it."""
         return Pause(self._pauses, workflow=workflow, state=state)
 
     def _start(self) -> None:
@@ -87,7 +87,7 @@ class Emulator:
             "GATEWAY_PORT": str(port),
             "BIND_HOST": LOOPBACK,
             "SFN_WAIT_SCALE": str(self._time_scale),
-            "IOT_MTLS_ENABLED": "0",  # a second port otherwise
+            "IOT_MTLS_ENABLED": "0",  # without this, a second port
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "TMPDIR": str(self._temporary),

@@ -1,4 +1,4 @@
-"""The environment variables of the processes of the local AWS: none of the user's own AWS, all of the local one.
+"""The environment variables of the processes of the local AWS: the variables of the local AWS, and not the user's own.
 
 A profile, an endpoint or a proxy from the user's shell would send a call for this machine somewhere else.
 """
@@ -22,7 +22,7 @@ def with_users_proxy() -> dict[str, str]:
 
 
 def of_this_machine() -> dict[str, str]:
-    """The same without proxies, for processes that connect to this machine only."""
+    """The same without proxies, for processes that connect only to this machine."""
     return {name: value for name, value in with_users_proxy().items() if name.upper() not in PROXIES}
 
 

@@ -31,9 +31,9 @@ ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 
 @dataclass(frozen=True)
 class Call:
-    """One try of a call, from when it came in to when its answer was ready (`time.monotonic`).
+    """One try of a call, from its arrival until its answer was ready (`time.monotonic`).
 
-    `allocation_id` is the address that it changed, or tried to change; None for a call that only reads.
+    `allocation_id` is the address that the call changed or tried to change; None for a call that only reads.
     """
 
     action: str
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Request:
-    """One try of a call, as it came over the wire."""
+    """One try of a call, as it arrived over the wire."""
 
     action: str
     call: str | None
@@ -84,7 +84,7 @@ class FaultLayer:
         """Every request of every client passes here."""
         began = time.monotonic()
         request = Request.read(environ)
-        # Before the call: afterwards, an association that it ended cannot be looked up.
+        # Before the call, because afterwards an ended association cannot be found.
         changed = allocation_of(self._backend(), request.parameters) if request.changes else None
         time.sleep(self.latency_seconds)
         try:
@@ -130,7 +130,7 @@ class FaultLayer:
                     status, text = "400 Bad Request", f"{error}"
             case "DELETE":
                 self.faults.clear()
-                text = "No faults any more."
+                text = "All faults are cleared."
             case "GET":
                 text = "\n".join(map(str, self.faults.injected)) or "No faults."
             case other:

@@ -1,10 +1,11 @@
-"""The faults of EC2, defined once: for the local EC2, where they happen on the wire, and for tests in process.
+"""The faults of EC2: for the local EC2, where they happen on the wire, and for tests in process.
 
     python -m local.faults AssociateAddress --nth 2 --kind answer-lost
 
-in a shell with the exports of `.local/env` (`make aws`): the second AssociateAddress from now on takes effect, and its
-answer is lost. A *call* is what a program makes through its AWS SDK, which tries it up to three times. A fault meets
-every try of a call, so that the SDK's retries do not hide it; with `--attempts 1` it meets only the first try.
+Run this in a shell with the exports of `.local/env` (`make aws`). The second AssociateAddress from now on then takes
+effect, and its answer is lost. A program makes a *call* through its AWS SDK, which tries the call up to three times. A
+fault affects every try of a call, so that the SDK's retries do not hide it. With `--attempts 1`, it affects only the
+first try.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Kind = Literal[
     "throttled", "internal-error", "denied", "refused", "reset", "answer-lost", "slow", "stale", "terminated",
     "stopped", "moved", "crashed-before", "crashed-after", "timed-out-before", "timed-out-after",
 ]  # fmt: skip
-"""The last four happen to functions, only in tests in process: a function is not a call to EC2."""
+"""The last four happen to functions, and only in tests in process, because a function is not a call to EC2."""
 KINDS: dict[Kind, str] = {
     "throttled": "answered with RequestLimitExceeded",
     "internal-error": "answered with InternalError",
@@ -40,9 +41,9 @@ KINDS: dict[Kind, str] = {
     "answer-lost": "the call takes effect, and the connection is reset instead of an answer",
     "slow": "the call takes effect and is answered --seconds later",
     "stale": "addresses are shown as they were before their last change, for --times calls or --seconds",
-    "terminated": "just before it, the instance that it names (or --instance-id) is terminated",
-    "stopped": "just before it, the instance that it names (or --instance-id) is stopped",
-    "moved": "just before it, someone moves the address that it names (or --allocation-id) to --instance-id",
+    "terminated": "just before the call, the instance that it names (or --instance-id) is terminated",
+    "stopped": "just before the call, the instance that it names (or --instance-id) is stopped",
+    "moved": "just before the call, someone moves the address that it names (or --allocation-id) to --instance-id",
 }
 ERRORS: dict[Kind, tuple[str, int]] = {
     "throttled": ("RequestLimitExceeded", 503),
@@ -62,15 +63,15 @@ ACTIONS = (
 
 
 class InvalidFault(ValueError):
-    """There is no such fault; the message says why."""
+    """The fault is invalid. The message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens to the `nth` call of `action` after the injection, and to the `times - 1` calls after that.
+    """What happens to the `nth` call of `action` after the injection, and to the next `times - 1` calls.
 
-    `times=None` means every call. `attempts` limits it to the first tries of each of these calls. The other fields
-    belong to some kinds only: see `KINDS`. A call with `DryRun` is an action of its own: `AssociateAddress (dry run)`.
+    `times=None` means every call. `attempts` limits the fault to the first tries of each of these calls. The other
+    fields belong only to some kinds: see `KINDS`. `AssociateAddress (dry run)`, with `DryRun`, is a separate action.
     """
 
     action: str
@@ -85,7 +86,7 @@ class Fault:
 
     @property
     def error(self) -> tuple[str, int] | None:
-        """The error code and the HTTP status of the answer, None if the answer is not an error."""
+        """The error code and the HTTP status of the answer; None if the answer is not an error."""
         if self.kind not in ERRORS:
             return None
         code, status = ERRORS[self.kind]
@@ -112,7 +113,7 @@ def fault_from(value: object) -> Fault:
 
 
 def _problems(fault: Fault) -> Iterator[tuple[str, bool]]:
-    """What a fault must not be, and whether this fault is that."""
+    """The problems that a fault can have, each with whether this fault has it."""
     action, kind, seconds = fault.action, fault.kind, fault.seconds
     names_an_instance = action.startswith("AssociateAddress")
     names_an_address = names_an_instance or action.startswith("DisassociateAddress")
@@ -128,8 +129,8 @@ def _problems(fault: Fault) -> Iterator[tuple[str, bool]]:
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     yield f"seconds = {seconds!r} is not a number above 0", seconds is not None and not (is_number and seconds > 0)
     yield "slow needs seconds", kind == "slow" and seconds is None
-    yield "seconds belong to slow and stale", seconds is not None and kind not in ("slow", "stale")
-    yield "a code belongs to refused", fault.code is not None and kind != "refused"
+    yield "only slow and stale have seconds", seconds is not None and kind not in ("slow", "stale")
+    yield "only refused has a code", fault.code is not None and kind != "refused"
     yield "only DescribeAddresses can be stale", kind == "stale" and action != "DescribeAddresses"
     yield (
         f"{action} names no instance: {kind} needs an instance id",
@@ -165,7 +166,7 @@ class _Injected:
 
 
 class Faults:
-    """The faults that are injected, and the calls that they wait for. Threads may share an instance."""
+    """The injected faults, and the calls that they wait for. Threads may share an instance."""
 
     def __init__(self) -> None:
         self._injected: list[_Injected] = []
@@ -187,9 +188,9 @@ class Faults:
             return [each.fault for each in self._injected]
 
     def meet(self, action: str, call: str | None = None) -> Fault | None:
-        """Count this try of a call. Returns the fault that it meets: of several, the one that was injected first.
+        """Count this try of a call. Returns the fault for it: the fault that was injected first, if there are several.
 
-        `call` is the same for every try of a call; None stands for a call with a single try.
+        `call` is the same for every try of a call. None means a call with a single try.
         """
         with self._lock:
             self._anonymous += 1
@@ -207,15 +208,15 @@ def main(words: list[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("action", nargs="?", metavar="ACTION", help=f"one of {', '.join(ACTIONS)}")
-    parser.add_argument("--kind", help="what happens, see below")
+    parser.add_argument("--kind", help="what happens: see below")
     parser.add_argument("--nth", type=int, default=1, help="which call, counted from now on (default: the next)")
     parser.add_argument("--times", type=int, default=1, help="how many calls in a row (default: 1)")
     parser.add_argument("--forever", action="store_true", help="every call from the n-th on")
-    parser.add_argument("--attempts", type=int, help="only the first tries of each such call (default: all)")
-    parser.add_argument("--seconds", type=float, help="of slow and stale")
-    parser.add_argument("--code", help="the error code of refused")
-    parser.add_argument("--instance-id", help="of terminated, stopped and moved")
-    parser.add_argument("--allocation-id", help="of moved")
+    parser.add_argument("--attempts", type=int, help="affect only so many first tries of each call (default: all)")
+    parser.add_argument("--seconds", type=float, help="for slow and stale: how long")
+    parser.add_argument("--code", help="for refused: the error code")
+    parser.add_argument("--instance-id", help="for terminated, stopped and moved: the instance")
+    parser.add_argument("--allocation-id", help="for moved: the address")
     parser.add_argument("--clear", action="store_true", help="remove all faults")
     parser.add_argument("--list", action="store_true", help="list the faults")
     arguments = parser.parse_args(words)
@@ -224,7 +225,7 @@ def main(words: list[str] | None = None) -> None:
             print(_ask("DELETE" if arguments.clear else "GET"))
             return
         if not arguments.action or not arguments.kind:
-            parser.error("an ACTION and its --kind are needed, or --clear, or --list")
+            parser.error("give an ACTION and a --kind, or --clear, or --list")
         given = {each.name: getattr(arguments, each.name) for each in fields(Fault)}
         fault = fault_from(given | ({"times": None} if arguments.forever else {}))
         print(_ask("POST", asdict(fault)))
@@ -236,7 +237,7 @@ def _ask(method: str, value: Mapping[str, Any] | None = None) -> str:
     """The answer of the local EC2 of this shell."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_EC2", "")
     if not endpoint.startswith("http://127.0.0.1:"):
-        sys.exit("AWS_ENDPOINT_URL_EC2 is not a local EC2. Start one with `make aws`, then: . .local/env")
+        sys.exit("AWS_ENDPOINT_URL_EC2 is not a local EC2. Start one with `make aws`, then run: . .local/env")
     request = urllib.request.Request(  # noqa: S310  # it begins with http://127.0.0.1
         endpoint + PATH,
         method=method,
@@ -249,7 +250,7 @@ def _ask(method: str, value: Mapping[str, Any] | None = None) -> str:
     except urllib.error.HTTPError as error:
         sys.exit(error.read().decode())
     except OSError as error:
-        sys.exit(f"No local EC2 answers at {endpoint} ({error}). Is `make aws` running? Then: . .local/env")
+        sys.exit(f"No local EC2 answers at {endpoint} ({error}). Is `make aws` running? Then run: . .local/env")
 
 
 if __name__ == "__main__":

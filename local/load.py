@@ -1,8 +1,8 @@
-"""An open-loop load on one address: a request every few milliseconds, whatever happened to those before.
+"""An open-loop load on one address: a request every few milliseconds, even if earlier requests have no answer yet.
 
-A client that waits for an answer before its next request sends least when the service is worst, and hides what users
-would see ("coordinated omission", Gil Tene). Here every request has an intended time, and its latency counts from
-that. A late start is the fault of the service, or of this program; a run without a cutover shows how often the latter.
+A client that waits for an answer before its next request sends least when the service is worst. It hides what users
+would see ("coordinated omission", Gil Tene). Here every request has an intended time, and its latency counts from this
+time. The service or this program may cause a late start. A run without a cutover shows how often this program does.
 
 The load is a process of its own, so that it shares no interpreter lock with the network and the EC2 that it measures:
 `python -m local.load IP PORT`. It prints `ready`, then every answer when it arrives, as JSON, one a line. It sends
@@ -144,7 +144,7 @@ async def _exchange(ip: str, port: int) -> bytes:
 
 
 def _read(answer: bytes) -> tuple[str | None, str | None]:
-    """Who answered, and the error of the answer, None if it is good."""
+    """Who answered, and the error of the answer; None if the answer is good."""
     head, _, body = answer.decode("latin-1").partition("\r\n\r\n")
     first, *lines = head.split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}

@@ -1,5 +1,5 @@
-"""What moto's EC2 leaves out: transfers of addresses to another account, public hostnames, and status checks that have
-not passed.
+"""What moto's EC2 does not have: transfers of addresses to another account, public hostnames, and failed or incomplete
+status checks.
 
 Sources: EC2 API Reference, EnableAddressTransfer, DisableAddressTransfer, DescribeAddressTransfers,
 ModifyPublicIpDnsNameOptions; EC2 User Guide, "View status checks for Amazon EC2 instances".
@@ -22,7 +22,7 @@ Status = Literal["ok", "impaired", "initializing", "insufficient-data", "not-app
 
 
 def add_missing_actions() -> None:
-    """Give moto's EC2 these, in this process, for good. Calling it again changes nothing."""
+    """Add these to moto's EC2 in this process, permanently. A second call changes nothing."""
     if hasattr(ElasticIPAddresses, "describe_address_transfers"):
         return
     ElasticIPAddresses.enable_address_transfer = _enable_address_transfer
@@ -34,7 +34,7 @@ def add_missing_actions() -> None:
 
 
 def set_status(backend: Any, instance_id: str, check: StatusCheck, status: Status) -> None:
-    """From now on DescribeInstanceStatus says this of the instance."""
+    """Set what DescribeInstanceStatus says about the instance from now on."""
     setattr(backend.get_instance(instance_id), f"set_{check}", status)
 
 

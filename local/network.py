@@ -1,8 +1,8 @@
 """The internet in front of the two servers: every Elastic IP answers, on loopback.
 
-A connection to an Elastic IP is carried to the server that holds the address when the connection is made. An open
-connection stays where it is until it ends: in AWS, too, moving an address does not move connections. An address that no
-server holds refuses connections: nothing listens on it.
+A new connection to an Elastic IP goes to the server that holds the address at that moment. An open connection stays on
+its server until it ends: AWS does not move open connections either. An address that no server holds refuses
+connections, because nothing listens on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PORTS_TRIED = 50
 
 
 def require_addresses(ips: Sequence[str]) -> None:
-    """Raise RuntimeError, with the commands to run, unless this machine answers on all of these addresses."""
+    """Raise RuntimeError if this machine lacks one of these addresses. The message has the commands that add them."""
     missing = []
     for ip in ips:
         try:
@@ -37,16 +37,16 @@ def require_addresses(ips: Sequence[str]) -> None:
     if missing:
         commands = "\n".join(f"  sudo ifconfig lo0 alias {ip}" for ip in missing)
         raise RuntimeError(
-            f"This machine has no address {', '.join(missing)}. macOS answers only on 127.0.0.1; after every boot, add "
-            f"the others:\n{commands}"
+            f"This machine has no address {', '.join(missing)}. macOS answers only on 127.0.0.1. Add the others "
+            f"after every boot:\n{commands}"
         )
 
 
 class Network:
-    """Forwards connections to each of `ips`, on the port `port`, to `route(ip)`; refuses them if that is None.
+    """Forwards connections to each of `ips`, on the port `port`, to `route(ip)`; refuses them if the route is None.
 
-    `route` is called for every new connection, and by `refresh`, which starts and stops listening: call `refresh`
-    whenever a route may have become None, or is no longer None.
+    `route` is called for every new connection, and by `refresh`, which starts and stops listening. Call `refresh`
+    whenever a route may have become None, or may have stopped being None.
     """
 
     def __init__(self, ips: Sequence[str], route: Callable[[str], Endpoint | None]) -> None:
@@ -61,12 +61,12 @@ class Network:
         self.port: int = self._reserved[ips[0]].getsockname()[1]
 
     def refresh(self) -> None:
-        """Listen on the addresses that have a route, and on no other. Returns when that is done."""
+        """Listen only on the addresses that have a route. Returns when this is done."""
         if self._open:
             self._run(self._refresh())
 
     def refresh_in(self, seconds: float) -> None:
-        """The same after some seconds. Returns at once."""
+        """Refresh after some seconds. Returns at once."""
 
         async def refresh_then() -> None:
             await asyncio.sleep(seconds)
@@ -126,12 +126,12 @@ class Network:
             await asyncio.gather(self._pump(client, server), self._pump(server, client))
 
     async def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        """Carry bytes one way until that side ends, and pass the end on; the other way may continue."""
+        """Carry bytes in one direction until the sender ends, and pass the end on. The other direction may continue."""
         try:
             while data := await self._loop.sock_recv(source, CHUNK):
                 await self._loop.sock_sendall(sink, data)
             sink.shutdown(socket.SHUT_WR)
-        except OSError:  # one end is gone: hang up on both, which also wakes the pump of the other way
+        except OSError:  # one side is gone: close both, which also wakes the pump of the other direction
             for end in (source, sink):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
@@ -149,7 +149,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def _refuse(client: socket.socket) -> None:
-    """Reset the client's connection, so that it never sees an empty answer."""
+    """Reset the client's connection, so that the client never sees an empty answer."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
@@ -171,7 +171,7 @@ def _bind_all(ips: Sequence[str]) -> dict[str, socket.socket]:
 
 
 def _bind(ip: str, port: int) -> socket.socket:
-    """A bound socket that never listens: it keeps the port, and the kernel refuses connections to it."""
+    """A bound socket that never listens. It reserves the port, and the kernel refuses connections to it."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setblocking(False)
@@ -194,6 +194,6 @@ def _listen(ip: str, port: int) -> socket.socket:
 
 
 def _share(bound: socket.socket) -> None:
-    """Two sockets of this process have one port. Linux asks for the first option, macOS for both."""
+    """Let two sockets of this process share a port. Linux needs the first option, macOS both."""
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

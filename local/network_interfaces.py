@@ -1,8 +1,8 @@
 """AWS's network interfaces, restored in moto's EC2: each private address of an interface can have an Elastic IP.
 
-moto knows one public address per interface. In AWS every private address of an interface can have an Elastic IP of its
-own, the interface lies in a network border group, and it has public DNS names. `local.address_semantics` decides which
-call is allowed to move which address; this module holds where each address is, and describes it.
+moto has one public address per interface. In AWS, every private address of an interface can have its own Elastic IP,
+and an interface has a network border group and public DNS names. `local.address_semantics` decides which call may move
+which address. This module stores where each address is, and describes it.
 
 `docs/emulators.md` lists every difference with its source.
 """
@@ -24,10 +24,10 @@ from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfac
 from moto.ec2.utils import random_eip_association_id
 
 LOCK = threading.RLock()
-"""Held while an association is changed or described: the server is threaded."""
+"""Held while an association is changed or described, because the server is threaded."""
 
 LOCAL_ZONE = Zone("us-east-1-bos-1a", "us-east-1", "use1-bos1-az1", "local-zone")
-"""A Local Zone that a subnet can be created in. As in an account that has not opted in, no default subnet is in it."""
+"""A Local Zone that can have subnets. It has no default subnet, as in an account that has not opted in."""
 
 BORDER_GROUP_TAG = "emulator:network-border-group"
 """A tag with this key puts an address or a network interface into the network border group that is its value."""
@@ -36,10 +36,10 @@ HostnameType = Literal["public-dual-stack-dns-name", "public-ipv4-dns-name", "pu
 
 
 def restore_network_interfaces() -> None:
-    """Make moto's network interfaces behave as AWS's, in this process, for good. Call it once."""
+    """Make moto's network interfaces behave as AWS's in this process, permanently. Call it once."""
     NetworkInterface.public_ip = property(_public_ip, _set_automatic_public_ip)
     NetworkInterface.association = property(lambda interface: _association(interface, interface.private_ip_address))
-    # The names of the lists in EC2's API, of DescribeInstances and DescribeNetworkInterfaces: moto prefers them.
+    # The names of the lists in EC2's API (DescribeInstances, DescribeNetworkInterfaces). moto prefers these names.
     NetworkInterface.instance_private_ip_address_list = property(_described_private_ips)
     NetworkInterface.network_interface_private_ip_address_list = property(_described_private_ips)
     NetworkInterface.public_ip_dns_name_options = property(_public_ip_dns_name_options)
@@ -52,7 +52,7 @@ def restore_network_interfaces() -> None:
     )
     Instance.prep_nics = _with_all_private_ips(Instance.prep_nics)
     Instance.terminate = _parting_from_interfaces(Instance.terminate)
-    # Beside the Regions, where CreateSubnet looks. DescribeAvailabilityZones shows it only if it is named.
+    # CreateSubnet finds zones beside the Regions. DescribeAvailabilityZones shows this zone only if the call names it.
     RegionsAndZonesBackend.zones["Local Zones"] = [LOCAL_ZONE]
     Zone.network_border_group = property(lambda zone: zone.name.rstrip(ascii_lowercase))
     RegionsAndZonesBackend.describe_availability_zones = _with_local_zones(
@@ -85,7 +85,7 @@ def private_ips(interface: Any) -> list[str]:
 
 
 def put_on(address: Any, interface: Any, private_ip: str) -> None:
-    """Map the Elastic IP to a private address, from where it was, and displace the Elastic IP that was mapped to it."""
+    """Move the Elastic IP to a private address, and displace the Elastic IP that was mapped to this address."""
     take_off(address)
     if private_ip in elastic_ips(interface):
         take_off(elastic_ips(interface)[private_ip])
@@ -97,7 +97,7 @@ def put_on(address: Any, interface: Any, private_ip: str) -> None:
 
 
 def take_off(address: Any) -> None:
-    """Map the Elastic IP to no private address. A running instance that lost its public address is given another."""
+    """Map the Elastic IP to no private address. A running instance without a public address gets another one."""
     if not address.eni:
         return
     interface, private_ip = address.eni, address.mapped_to
@@ -108,12 +108,12 @@ def take_off(address: Any) -> None:
 
 
 def border_group_of_interface(interface: Any) -> str:
-    """Its network border group: us-east-1 in us-east-1a, us-east-1-bos-1 in us-east-1-bos-1a, or what a tag says."""
+    """Its network border group: us-east-1 in us-east-1a, us-east-1-bos-1 in us-east-1-bos-1a, or the tag's value."""
     return tags_of(interface).get(BORDER_GROUP_TAG) or str(interface.availability_zone).rstrip(ascii_lowercase)
 
 
 def border_group_of_address(address: Any) -> str:
-    """The network border group that an Elastic IP was allocated in, or what a tag says."""
+    """The network border group that an Elastic IP was allocated in, or the tag's value."""
     allocated_in: str = getattr(address, "network_border_group", address.ec2_backend.region_name)
     return tags_of(address).get(BORDER_GROUP_TAG, allocated_in)
 
@@ -134,7 +134,7 @@ def has_dual_stack_hostname(interface: Any) -> bool:
     return _hostname_type(interface) == "public-dual-stack-dns-name"
 
 
-# What the descriptions show.
+# Descriptions.
 
 
 def _public_ip(interface: Any) -> str | None:
@@ -144,7 +144,7 @@ def _public_ip(interface: Any) -> str | None:
 
 
 def _set_automatic_public_ip(interface: Any, public_ip: str | None) -> None:
-    """Only an automatic public address is ever set: an Elastic IP stays through stop and start."""
+    """Only an automatic public address changes. An Elastic IP stays through stop and start."""
     vars(interface)["automatic_public_ip"] = public_ip
 
 
@@ -184,7 +184,7 @@ def _association(interface: Any, private_ip: str) -> dict[str, Any] | None:
 
 
 def _public_ip_dns_name_options(interface: Any) -> dict[str, str]:
-    """The names that the interface's addresses allow; the hostname type says which of them is its public hostname."""
+    """The names that the interface's addresses allow. The hostname type says which name is its public hostname."""
     with LOCK:
         ipv4, ipv6 = interface.public_ip, next(iter(interface.ipv6_addresses), None)
         options: dict[str, str] = {"DnsHostnameType": _hostname_type(interface)}
@@ -213,7 +213,7 @@ def _ip_dns_name(*ips: str, interface: Any) -> str:
 
 
 def _answering_what_is_new(assign: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """AssignPrivateIpAddresses answers with the addresses that it assigned; moto, with all that the interface has."""
+    """AssignPrivateIpAddresses returns only the addresses that it assigned. moto returns all of the interface."""
 
     def assign_and_answer(call: Any) -> Any:
         with LOCK:
@@ -226,11 +226,11 @@ def _answering_what_is_new(assign: Callable[[Any], Any]) -> Callable[[Any], Any]
     return assign_and_answer
 
 
-# What happens to interfaces, and to the addresses on them, when instances live and die.
+# Interfaces, and the addresses on them, when instances start and end.
 
 
 def _with_all_private_ips(prepare: Callable[..., None]) -> Callable[..., None]:
-    """Interfaces made by RunInstances get all their private addresses, and end with the instance unless it says no."""
+    """Interfaces made by RunInstances get all their private addresses, and end with the instance by default."""
 
     def prepare_all(instance: Any, specifications: list[dict[str, Any]], **more: Any) -> None:
         prepare(instance, specifications, **more)
@@ -247,7 +247,7 @@ def _with_all_private_ips(prepare: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parting_from_interfaces(terminate: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A terminated instance parts from interfaces that do not end with it, and those keep their addresses."""
+    """Interfaces that do not end with their terminated instance are detached, and keep their addresses."""
 
     def terminate_and_part(instance: Any) -> Any:
         with LOCK:

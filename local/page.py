@@ -1,6 +1,6 @@
 """The page of a demo: its runs with their pictures, in one HTML file that loads nothing else.
 
-Text from a server is in it as text, never as HTML.
+Text from a server is shown as text, never as HTML.
 """
 
 from __future__ import annotations

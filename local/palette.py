@@ -1,4 +1,4 @@
-"""The colours of a picture of a run, for light and for dark.
+"""The colours of a picture of a run, for light and dark pages.
 
 Blue and orange are Okabe and Ito's: distinct for people with any colour vision, on white and on black.
 """

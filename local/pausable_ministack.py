@@ -1,11 +1,12 @@
-"""ministack, whose executions can be paused at the entry of a state, so that `StopExecution` can meet any state.
+"""ministack with executions that can be paused at the entry of a state, so that `StopExecution` can stop any state.
 
 A state that calls no function takes less than a millisecond here: too short for a test to stop it. A `Pause` is a file.
-The emulator looks for it whenever an execution enters a state, and waits as long as the file exists.
+The emulator checks for the file whenever an execution enters a state, and waits while the file exists.
 
-Run as a script, this file is the emulator: ministack with these pauses, with the `Assign` of a Parallel state, which
-ministack loses, and with asynchronous calls of functions, which ministack waits for. As `local.access` says, it answers
-only who has the access key that it was started with, or one of a role that was assumed. Functions get the former.
+Run as a script, this file is the emulator: ministack with three changes. It has these pauses. It keeps the `Assign` of
+a Parallel state, which ministack loses. It does not wait for asynchronous calls of functions, as ministack does. Only
+requests with the access key of its start, or with the key of an assumed role, are answered (`local.access`). Functions
+get the key of its start.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SECONDS_APART = 0.005
 
 
 class Pause:
-    """Within its block, executions of the workflow that enter the state stay there until they are stopped.
+    """Within the block, executions of the workflow that enter the state stay there until they are stopped.
 
     Executions that are not stopped continue when the block ends.
     """
@@ -44,7 +45,7 @@ class Pause:
 
     @property
     def execution(self) -> str | None:
-        """The ARN of the execution that was paused last, None before the first one."""
+        """The ARN of the execution that was paused last; None if no execution was paused."""
         return self._file.read_text() or None
 
 
@@ -53,11 +54,11 @@ def _file(folder: Path, workflow: str, state: str) -> Path:
 
 
 def _pause_at(folder: Path, execution: dict[str, Any], state: str) -> None:
-    """In the emulator: returns when nothing pauses the execution here, and ends its thread if it was stopped here."""
+    """In the emulator: returns when nothing pauses the execution. If the execution was stopped, ends its thread."""
     workflow = execution["stateMachineArn"].rpartition(":")[2]
     file = _file(folder, workflow, state)
     try:
-        with file.open("r+") as pause:  # never creates the file: the pause may end at this moment
+        with file.open("r+") as pause:  # does not create the file, because the pause may end at this moment
             pause.write(execution["executionArn"])
     except FileNotFoundError:
         return
@@ -88,7 +89,7 @@ def main() -> None:
         return event
 
     class PausableStates(dict[str, Any]):
-        """The states of a branch. ministack adds no event when one is entered, but looks each of them up here."""
+        """The states of a branch. ministack adds no event when it enters such a state, but reads it from here."""
 
         def __init__(self, states: Any, execution: dict[str, Any]) -> None:
             super().__init__(states)

@@ -1,4 +1,4 @@
-"""The delay until connections follow a moved address, whose new place EC2 shows at once.
+"""The delay until connections follow a moved address. EC2 shows the new place at once.
 
 AWS publishes no bound; people report 5 to 10 s. A move that is undone within the delay is never visible.
 """
@@ -14,9 +14,10 @@ Address = TypeVar("Address", bound=str)
 
 
 class Propagation(Generic[Address]):
-    """Who is reached at an address, and `holder` says who holds it in EC2. None means nobody, in both.
+    """The server that a connection to an address reaches. `holder` gives the server that holds the address in EC2.
 
-    `seconds` is the delay of moves from now on; it may be set at any time. Call `changed` after every change.
+    Both are None for no server. `seconds` is the delay of the next moves; it may be set at any time. Call `changed`
+    after every change.
     """
 
     def __init__(self, holder: Callable[[Address], str | None]) -> None:
@@ -40,7 +41,7 @@ class Propagation(Generic[Address]):
                 self._held[address] = holder
 
     def complete(self) -> None:
-        """From now on every address is reached where EC2 says, without delay."""
+        """Complete all moves: every address now reaches the server that EC2 says."""
         with self._lock:
             self.seconds = 0.0
             self._former.clear()

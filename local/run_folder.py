@@ -1,7 +1,7 @@
-"""A folder for one run of the local AWS, removed at its end.
+"""A folder for one run of the local AWS, removed at the end of the run.
 
-It is in `.local`, which git ignores. A killed run cannot remove its folder; the next run does. A folder is in use as
-long as its run holds the lock on the file in it, and the kernel releases the locks of a process that has ended.
+It is in `.local`, which git ignores. The next run removes the folder of a killed run. A folder is in use while its run
+holds the lock on the file in it. The kernel releases the locks of a process that has ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOCK = "lock"
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A new folder in `.local`, removed at the end; the folders that killed runs left are removed first."""
+    """A new folder in `.local`, removed at the end. Removes the folders of killed runs first."""
     LOCAL.mkdir(exist_ok=True)
     for folder in LOCAL.glob(f"{PREFIX}*"):
         _remove_if_abandoned(folder)

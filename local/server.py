@@ -1,7 +1,7 @@
 """One of the two EC2 servers: an instance with a web server on it, to which releases are deployed.
 
-A deployment only writes the release down; it runs from the next restart. That is enough here: a cutover depends only on
-which release answers on which server, and how it behaves.
+A deployment only stores the release, and the release runs after the next restart. This is enough for a cutover, which
+depends only on the release that answers on each server, and on the behaviour of that release.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from local import web_server
 from local.child_process import ChildProcess
 
 Behaviour = Literal["good", "unhealthy", "broken", "fails-as-production"]
-"""`unhealthy`: `/health` answers 500. `broken`: every path does. `fails-as-production`: every path does, but only when
-it is requested through the production address."""
+"""`unhealthy`: `/health` answers 500. `broken`: every path answers 500. `fails-as-production`: every path answers 500,
+but only through the production address."""
 
 
 class Server:
-    """A web server in a process of its own, at `address`:`port`; the port may change with every restart.
+    """A web server in its own process, at `address`:`port`. The port may change with every restart.
 
     `folder` is an absolute path, so that the commands for a shell work in any folder.
     """
@@ -41,7 +41,7 @@ class Server:
 
     @property
     def port(self) -> int | None:
-        """Where it listens, None while it does not run."""
+        """The address and port of the server; None while it does not run."""
         return self._port
 
     def deploy(self, *, release: int, behaviour: Behaviour = "good") -> None:
@@ -49,7 +49,7 @@ class Server:
         (self._folder / web_server.RELEASE_FILE).write_text(json.dumps({"release": release, "behaviour": behaviour}))
 
     def start(self) -> None:
-        """Run the release that is deployed. It accepts connections when this returns."""
+        """Run the deployed release. The server accepts connections when this returns."""
         arguments = [self.name, self.address, self._production_ip, str(self._folder)]
         command = [sys.executable, "-I", "-S", web_server.__file__, *arguments]
         self._process = ChildProcess(command, stdout=subprocess.PIPE)

@@ -13,7 +13,7 @@ from local.load import Answer
 class Summary:
     """The requests of one observation.
 
-    `slowest` is in milliseconds, of all requests, failed ones included. `longest_without` is the longest time in
+    `slowest` is in milliseconds, of all requests, including failed requests. `longest_without` is the longest time in
     seconds, within the observation, in which no good answer arrived. `failing` is the seconds from the first failed
     request to the first good answer after the last failed one; None if no request failed. If `recovered` is false, no
     good answer followed, and `failing` lasts to the end of the observation.

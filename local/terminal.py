@@ -1,4 +1,4 @@
-"""What `make demo` prints: lines of whole words, with colours and links if someone looks at a terminal."""
+"""What `make demo` prints: lines of whole words, with colours and links on a terminal."""
 
 from __future__ import annotations
 

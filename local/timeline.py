@@ -1,4 +1,4 @@
-"""How a run is drawn: every request as a dot, and the states of the workflow on the same time axis below.
+"""The picture of a run: every request as a dot, and the states of the workflow below, on the same time axis.
 
 The position of a dot is when its request was sent and how long it took (milliseconds, on a logarithmic scale); its
 colour is that of the server that answered. A red cross is a request that failed. Each state is a bar in a row of its
@@ -177,7 +177,7 @@ def _draw_bands(
 ) -> None:
     """A row for each band, at least `shortest` seconds long.
 
-    Its name is to the right of the bar; if there is no room, to the left of it; otherwise on it.
+    The name is to the right of the bar if there is room, or else to the left if there is room, or else on the bar.
     """
     axes.set_ylim(len(bands) - 0.5, -0.5)
     axes.set_yticks([])

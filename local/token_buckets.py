@@ -1,9 +1,9 @@
-"""EC2's own limit: a bucket of tokens for each API, per account and Region. A request takes a token; an empty bucket
-answers `RequestLimitExceeded`.
+"""EC2's own limit: a bucket of tokens for each API, per account and Region. A request takes a token. If the bucket is
+empty, EC2 answers `RequestLimitExceeded`.
 
 Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API", the table "Request token bucket sizes
 and refill rates". `DescribeInstances` and `DescribeInstanceStatus` are in its category "Unfiltered and unpaginated
-non-mutating actions": they have the smaller bucket when they are called by ids, as they are here.
+non-mutating actions": calls by ids, as in this project, have the smaller bucket.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REJECTION = """<?xml version="1.0" encoding="UTF-8"?>
 
 @dataclass(frozen=True)
 class Limit:
-    """How many tokens a bucket holds at most, and how many come back per second."""
+    """The most tokens that a bucket holds, and the tokens that come back per second."""
 
     burst: int
     per_second: float
@@ -43,8 +43,8 @@ LIMITS: Mapping[str, Limit] = {
 class TokenBuckets:
     """One full bucket for each of these APIs. Threads may share an instance. `clock` is in AWS's seconds.
 
-    A dry run takes a token of its API, as any request. AWS does not say whether a rejected request does; here it takes
-    none.
+    A dry run takes a token of its API, as any request does. AWS does not say whether a rejected request takes a token.
+    Here it does not.
     """
 
     def __init__(self, limits: Mapping[str, Limit] = LIMITS, *, clock: Callable[[], float] = time.monotonic) -> None:

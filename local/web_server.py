@@ -1,8 +1,8 @@
 """The web server that runs on each EC2 server, as a script: it answers with its name and its release.
 
 `/health` is the path for health checks. The release is read once, at start: a deployed release does not run until the
-server is restarted. A file called `unhealthy` next to the release makes `/health` fail at once, which the commands in
-`.local/env` use; a restart removes the file.
+server is restarted. A file called `unhealthy` next to the release makes `/health` fail at once. The commands in
+`.local/env` use this file, and a restart removes it.
 
 It imports only the standard library and nothing else of `local`, so that it starts quickly.
 """

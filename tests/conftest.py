@@ -1,4 +1,4 @@
-"""What every tier shares: no real AWS within reach, and the template, synthesized once."""
+"""All tiers share this: no test reaches the real AWS, and the template is synthesized once."""
 
 import gc
 import json

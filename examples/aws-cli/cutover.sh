@@ -3,23 +3,23 @@
 #
 #   0 done                 10 InvalidRequest     14 AddressMoved      17 stopped
 #   1 this script failed   11 CutoverInProgress  15 RolledBack        18 timed out
-#   2 a value is wrong     12 StagingUnhealthy   16 RollbackFailed    19 failed in another way
+#   2 a value is wrong     12 StagingUnhealthy   16 RollbackFailed    19 failed with another error
 #                          13 PreflightFailed                        130, 143 interrupted; the execution continues
 #
 # Its environment variables say what to do:
 #
 #   STATE_MACHINE_ARN  the stack's output StateMachineArn
-#   SERVER             the server to make live; a job that runs again then never switches back
+#   SERVER             the server to make live, so that a job that runs again never switches back
 #   NAME               execution name, for example commit and attempt; reusing it follows the existing execution
-#   PAIR               the pair; not needed if there is only one
-#   EXPECTED_RELEASE   refuse any other release; optional
-#   DRY_RUN            true: do everything up to the first change, and print the plan
+#   PAIR               the pair; needed only if there are several
+#   EXPECTED_RELEASE   refuse to switch to another release; optional
+#   DRY_RUN            if true, check everything and print the plan, but change nothing
 set -eu
 
 SECONDS_APART=${SECONDS_APART:-3}
-TRIES=${TRIES:-100} # how many describe calls in a row may fail: five minutes
+TRIES=${TRIES:-100} # so many describe calls in a row may fail: five minutes
 
-# Without these programs, a check below would pass anything, or a value would get lost.
+# Without these programs, a check below would pass every value, or a value would get lost.
 for program in aws grep sed sleep tr; do
   command -v "$program" >/dev/null || {
     printf '%s\n' "This script needs the program $program." >&2
@@ -55,14 +55,14 @@ member() {
   fi
 }
 
-[ -n "${STATE_MACHINE_ARN:-}" ] || wrong "STATE_MACHINE_ARN is not set; it is the stack's output StateMachineArn."
-[ -n "${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] || wrong "SERVER is not set; without it, a job that runs again goes back."
-[ -n "${NAME:-}" ] || wrong "NAME is not set; for example commit and attempt."
+[ -n "${STATE_MACHINE_ARN:-}" ] || wrong "STATE_MACHINE_ARN is not set. Set it to the stack's output StateMachineArn."
+[ -n "${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] || wrong "SERVER is not set. Without it, a job that runs again switches back."
+[ -n "${NAME:-}" ] || wrong "NAME is not set. Set it to, for example, commit and attempt."
 # If a value began with file://, the AWS CLI would read that file.
 matches "$STATE_MACHINE_ARN" 'arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+' ||
   wrong "STATE_MACHINE_ARN is not the ARN of a state machine."
 # Step Functions accepts other names too, but may not log their executions.
-matches "$NAME" '[A-Za-z0-9_-]{1,80}' || wrong "NAME must be 1 to 80 of A-Z, a-z, 0-9, - and _."
+matches "$NAME" '[A-Za-z0-9_-]{1,80}' || wrong "NAME must be 1 to 80 of the characters A-Z, a-z, 0-9, - and _."
 case ${DRY_RUN:-false} in
 true) dry_run=',"dryRun":true' ;;
 false) dry_run= ;;
@@ -77,7 +77,7 @@ done
 members=$(member pair "${PAIR:-}")$(member serverName "${SERVER:-}")
 members=$members$(member expectedRelease "${EXPECTED_RELEASE:-}")$dry_run
 input="{${members#,}}"
-# The Region is that of the state machine. The AWS CLI v1 does not read AWS_REGION.
+# Use the Region of the state machine. The AWS CLI v1 does not read AWS_REGION.
 AWS_REGION=${STATE_MACHINE_ARN#arn:*:states:}
 AWS_REGION=${AWS_REGION%%:*}
 AWS_DEFAULT_REGION=$AWS_REGION
@@ -90,7 +90,7 @@ describe() {
 }
 
 interrupted() {
-  say "Interrupted. Nothing was stopped; if it was started, it continues: $execution"
+  say "Interrupted. Nothing was stopped. If the execution was started, it continues: $execution"
   exit "$1"
 }
 trap 'interrupted 130' INT
@@ -108,10 +108,10 @@ else
     ;;
   esac
   if [ "$(describe input)" != "$input" ]; then
-    say "There is an execution $NAME already, with another input. Nothing was started. Choose another NAME."
+    say "The execution $NAME already exists with another input. Nothing was started. Choose another NAME."
     exit 1
   fi
-  say "Was started before, with the same input; nothing was started now: $execution"
+  say "The execution already exists with the same input, so nothing was started: $execution"
 fi
 
 failures=0
@@ -122,7 +122,7 @@ while :; do
   else
     failures=$((failures + 1))
     if [ "$failures" -ge "$TRIES" ]; then
-      say "Cannot follow it any further. It continues: $execution"
+      say "Cannot follow the execution any longer. It continues: $execution"
       exit 1
     fi
   fi
@@ -142,7 +142,7 @@ FAILED)
   ;;
 *)
   error=$status
-  say "$status. It is repaired automatically within minutes: production stays where it is."
+  say "$status. The repair runs automatically within minutes. Production stays where it is."
   ;;
 esac
 case $error in

@@ -1,4 +1,4 @@
-"""What tests set up on the local AWS, and what they read back."""
+"""How tests prepare the local AWS, and what they read from it."""
 
 import time
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def arn_of(aws: LocalAws, name: str) -> str:
 
 
 def deploy(aws: LocalAws, behaviour: Behaviour) -> None:
-    """A release on tao, which runs."""
+    """Deploy a release to tao, and restart tao."""
     aws.servers["tao"].deploy(release=2, behaviour=behaviour)
     aws.servers["tao"].restart()
 

@@ -26,6 +26,6 @@ def test_a_cutover_started_again_under_its_name_starts_nothing(aws: LocalAws) ->
     assert aws.holder("production") == "tao"
     again = run("tao")
     assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert "nothing was started now" in again.stderr
+    assert "so nothing was started" in again.stderr
     assert run("bittybot").returncode == 1
     assert aws.holder("production") == "tao"

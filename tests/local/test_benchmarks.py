@@ -1,4 +1,4 @@
-"""The instruments of `make bench` show what happens, not what would look good."""
+"""The instruments of `make bench` measure what really happens."""
 
 import os
 import signal
@@ -110,7 +110,7 @@ def stall_load(_server: Stalling, load: Load) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize(("stall", "sent"), [(stall_server, True), (stall_load, False)])
-def test_while_the_server_or_the_load_stalls_every_request_counts_from_when_it_was_due(
+def test_a_request_counts_from_its_intended_time_even_if_the_server_or_the_load_stalls(
     stall: Callable[[Stalling, Load], Callable[[], object]], sent: bool
 ) -> None:
     with stalling() as server, Load(LOOPBACK, server.server_port) as load:
@@ -164,7 +164,7 @@ def test_a_ctrl_c_in_the_terminal_does_not_reach_the_load() -> None:
         assert os.getpgid(load.pid) != os.getpgid(0)
 
 
-def test_a_request_is_given_up_after_5_s() -> None:
+def test_a_request_fails_after_5_s() -> None:
     with stalling() as server:
         server.goes_on.clear()
         with Load(LOOPBACK, server.server_port) as load:
@@ -210,7 +210,7 @@ def test_what_did_not_end_with_the_observation_goes_on(errors: list[str | None],
     assert pictures.goes_on(summarized(answers(*errors)), staging) == words
 
 
-def test_every_case_has_a_picture_for_light_and_for_dark_and_the_readme_has_two_methods(tmp_path: Path) -> None:
+def test_every_case_has_a_picture_for_light_and_dark_pages_and_the_readme_has_two_methods(tmp_path: Path) -> None:
     panels = {(case, method.name): Panel(method.name, answers(None)) for case in CASES for method in METHODS}
     pictures.draw_all(panels, tmp_path)
     light = {case.name for case in CASES} | {"readme"}
@@ -259,7 +259,7 @@ def test_a_method_that_does_not_end_is_killed() -> None:
         assert running.wait() == KILLED
 
 
-def test_productions_share_is_1_if_one_call_moves_it_and_more_if_several_calls_do() -> None:
+def test_the_share_of_production_is_1_for_one_call_and_more_for_several() -> None:
     calls = [
         Call("DisassociateAddress", "staging", 0.0, 1.0),
         Call("AssociateAddress", "production", 1.0, 3.0),
@@ -295,5 +295,5 @@ def test_a_state_in_a_branch_and_a_retry_are_transitions_as_well() -> None:
     assert transitions([{"type": kind, "timestamp": datetime.now(UTC)} for kind in kinds]) == 3 + 1 + 2
 
 
-def test_the_most_that_measuring_costs_is_for_the_longest_time_that_it_takes() -> None:
+def test_the_highest_cost_of_measuring_is_for_its_longest_time() -> None:
     assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (measure_gap.LONGEST_SECONDS, SAVE_INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""A child process never outlives the process that started it, however that ends."""
+"""A child process never outlives the process that started it, even if that process is killed."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def test_a_kill_ends_the_command_and_its_children_even_if_they_ignore_signals(tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_they_end_with_their_parent(tmp_path: Path, number: signal.Signals) -> None:
+def test_child_processes_end_with_their_parent(tmp_path: Path, number: signal.Signals) -> None:
     # In the background of a shell, where tests may run, SIGINT is ignored.
     by_default = "import signal; [signal.signal(number, signal.SIG_DFL) for number in (1, 2, 15)]"
     program = f"{by_default}; from local.child_process import ChildProcess as C; C({family(tmp_path)!r}).wait()"

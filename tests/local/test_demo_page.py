@@ -111,7 +111,9 @@ def test_every_request_is_a_dot_or_a_cross_within_the_picture(seen: dict[str, An
     assert all(inside(box, shown["box"]) for boxes in shown["requests"].values() for box in boxes)
 
 
-def test_every_request_stands_where_it_was_in_time_and_the_slower_the_higher(seen: dict[str, Any], view: str) -> None:
+def test_a_dot_is_at_the_time_of_its_request_and_higher_if_the_request_was_slower(
+    seen: dict[str, Any], view: str
+) -> None:
     boxes = [box for group in DRAWN for box in picture(seen, view)["requests"][group]]
     requests = [request for group in DRAWN.values() for request in group]
     by_time = sorted(range(len(boxes)), key=lambda number: boxes[number][0] + boxes[number][2])
@@ -120,7 +122,7 @@ def test_every_request_stands_where_it_was_in_time_and_the_slower_the_higher(see
     assert requests[highest].milliseconds == 900
 
 
-def test_a_request_has_the_colour_of_who_answered_or_of_failure(seen: dict[str, Any], view: str, folder: Path) -> None:
+def test_a_request_has_the_colour_of_its_server_or_of_a_failure(seen: dict[str, Any], view: str, folder: Path) -> None:
     pixels = imread(folder / f"{view}.png")
     palette = PALETTES[view]
     colours = {"bittybot": palette.bittybot, "tao": palette.tao, "failed": palette.failed}
@@ -167,12 +169,12 @@ def test_pointing_at_a_request_shows_who_answered_when_and_how_long_it_took(seen
     shown = {group: text for group, text in seen[view]["shown"].items() if group.startswith("run-0-")}
     assert shown == {
         "run-0-panel-0-answered-bittybot": "bittybot, release 1 · at 1.90 s · 6 ms",
-        "run-0-panel-0-failed": "nobody · at 2.40 s · 900 ms · timed out",
+        "run-0-panel-0-failed": "no server · at 2.40 s · 900 ms · timed out",
         "run-0-panel-0-answered-tao": "tao, release <2> & $x$ · at 4.20 s · 4 ms",
     }
 
 
-def test_the_page_says_what_happened_and_has_the_words_of_servers_as_text(seen: dict[str, Any], view: str) -> None:
+def test_the_page_says_what_happened_and_shows_text_from_servers_as_text(seen: dict[str, Any], view: str) -> None:
     text = " ".join(seen[view]["text"].split())
     for part in (
         "1. A release of <i>tao</i>: Bad for <b>1.4 s</b>, then back",

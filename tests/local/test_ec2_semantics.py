@@ -63,7 +63,7 @@ def test_an_address_on_another_resource_stays_there_when_reassociation_is_refuse
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_associating_again_where_it_is_says_the_same_association(
+def test_associating_an_address_again_returns_the_same_association(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, allowed: bool
 ) -> None:
     first = ec2.associate(production, bittybot)
@@ -84,7 +84,7 @@ def test_the_address_that_the_target_held_is_displaced_but_stays_allocated(
     assert described(client, staging)["PublicIp"] == staging.public_ip
 
 
-def test_the_interface_that_an_address_left_forgets_it(
+def test_the_former_interface_of_an_address_no_longer_shows_it(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
 ) -> None:
     client.stop_instances(InstanceIds=[bittybot])  # a running one is given another public address
@@ -95,7 +95,7 @@ def test_the_interface_that_an_address_left_forgets_it(
     assert "PublicIp" not in interface_of(client, bittybot).get("Association", {})
 
 
-def test_a_running_instance_that_an_address_left_has_another_public_address(
+def test_a_running_instance_without_its_former_address_has_another_public_address(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
 ) -> None:
     association = ec2.associate(production, bittybot)
@@ -105,7 +105,7 @@ def test_a_running_instance_that_an_address_left_has_another_public_address(
     assert interface_of(client, bittybot)["Association"]["IpOwnerId"] == "amazon"
 
 
-def test_a_description_tells_of_an_association_only_while_there_is_one(
+def test_a_description_has_an_association_only_while_it_exists(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str
 ) -> None:
     unassociated = {"AllocationId", "PublicIp", "Domain", "PublicIpv4Pool", "NetworkBorderGroup", "Tags"}
@@ -186,7 +186,7 @@ def eager_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("eager_threads")
-def test_nobody_ever_sees_an_address_in_the_middle_of_a_move(
+def test_no_description_shows_an_address_in_the_middle_of_a_move(
     ec2: Ec2, client: "EC2Client", production: Address, bittybot: str, tao: str
 ) -> None:
     ec2.associate(production, bittybot)

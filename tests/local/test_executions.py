@@ -26,7 +26,7 @@ def test_every_line_that_the_functions_log_names_the_execution(aws: LocalAws) ->
     assert {line["message"] for line in lines if line not in ours} <= {"gap measured"}
 
 
-def test_an_address_that_takes_a_second_to_move_is_waited_for_and_the_gap_is_measured(aws: LocalAws) -> None:
+def test_the_workflow_waits_for_a_slow_move_and_measures_the_gap(aws: LocalAws) -> None:
     aws.propagation_seconds = 1
     began = datetime.now(UTC)
     output = aws.execute({}).output

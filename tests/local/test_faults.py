@@ -1,4 +1,4 @@
-"""Faults on the wire, as a client of the local EC2 meets them."""
+"""Faults on the wire, as a client of the local EC2 sees them."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -61,7 +61,7 @@ def test_an_error_is_answered_in_ec2s_words_and_nothing_is_changed(
     assert ec2.holder(production.allocation_id) == bittybot
 
 
-def test_a_fault_meets_the_calls_that_it_names_until_it_is_cleared(ec2: Ec2, move: Callable[[], Any]) -> None:
+def test_a_fault_affects_the_calls_that_it_names_until_it_is_cleared(ec2: Ec2, move: Callable[[], Any]) -> None:
     ec2.faults.inject(at_the_next("throttled", nth=2, times=2))
     ec2.faults.inject(at_the_next("denied", nth=5, times=None))
     for expected in (None, "Throttl|RequestLimit", "Throttl|RequestLimit", None, "Unauthorized", "Unauthorized"):
@@ -100,7 +100,7 @@ def test_a_slow_call_takes_effect_when_its_client_has_given_up(
     until(lambda: ec2.holder(production.allocation_id) == tao, seconds=10)
 
 
-def test_a_reset_comes_before_the_call_takes_effect_and_meets_every_try_of_the_sdk(
+def test_a_reset_comes_before_the_call_takes_effect_and_affects_every_try_of_the_sdk(
     ec2: Ec2, production: Address, bittybot: str, tao: str
 ) -> None:
     ec2.faults.inject(at_the_next("reset"))
@@ -110,7 +110,7 @@ def test_a_reset_comes_before_the_call_takes_effect_and_meets_every_try_of_the_s
     assert ec2.holder(production.allocation_id) == bittybot
 
 
-def test_a_fault_of_one_attempt_does_not_meet_the_retries_of_the_sdk(
+def test_a_fault_of_one_attempt_does_not_affect_the_retries_of_the_sdk(
     ec2: Ec2, client: "EC2Client", production: Address
 ) -> None:
     (address,) = client.describe_addresses(AllocationIds=[production.allocation_id])["Addresses"]
@@ -135,7 +135,7 @@ def test_a_stale_description_shows_the_state_before_the_last_change_for_some_cal
 
 
 @pytest.mark.parametrize(("kind", "refused"), [("terminated", True), ("stopped", False)])
-def test_an_instance_ends_just_before_the_call_that_names_it(
+def test_an_instance_is_terminated_just_before_the_call_that_names_it(
     ec2: Ec2, client: "EC2Client", move: Callable[[], Any], tao: str, kind: faults.Kind, refused: bool
 ) -> None:
     ec2.faults.inject(at_the_next(kind))
@@ -181,8 +181,8 @@ def test_a_request_without_a_token_is_answered_as_ec2_does_and_a_dry_run_takes_a
         ({"action": "AssociateAddress", "kind": "reset", "times": True}, "times = True is not a whole number"),
         ({"action": "AssociateAddress", "kind": "slow"}, "slow needs seconds"),
         ({"action": "AssociateAddress", "kind": "slow", "seconds": -1}, "seconds = -1 is not a number above 0"),
-        ({"action": "AssociateAddress", "kind": "reset", "seconds": 1}, "seconds belong to slow and stale"),
-        ({"action": "AssociateAddress", "kind": "denied", "code": "No"}, "a code belongs to refused"),
+        ({"action": "AssociateAddress", "kind": "reset", "seconds": 1}, "only slow and stale have seconds"),
+        ({"action": "AssociateAddress", "kind": "denied", "code": "No"}, "only refused has a code"),
         ({"action": "AssociateAddress", "kind": "refused", "code": 5}, "code = 5 is not a text"),
         ({"action": "AssociateAddress", "kind": "stale"}, "only DescribeAddresses can be stale"),
         ({"action": "DescribeAddresses", "kind": "stopped"}, "DescribeAddresses names no instance"),
@@ -226,7 +226,7 @@ def test_a_wrong_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], 
 
 
 @pytest.mark.parametrize("endpoint", ["", "https://ec2.us-east-1.amazonaws.com", "http://127.0.0.1:1"])
-def test_without_a_local_ec2_the_command_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_without_a_local_ec2_the_command_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", endpoint)
     with pytest.raises(SystemExit, match="make aws"):
         faults.main(["--clear"])

@@ -74,7 +74,7 @@ def test_ec2_shows_the_new_place_of_an_address_while_the_former_server_still_ans
     assert time.monotonic() >= began + 1
 
 
-def test_an_address_that_was_on_no_server_answers_once_it_has_moved(aws: LocalAws) -> None:
+def test_an_address_from_no_server_answers_after_its_move(aws: LocalAws) -> None:
     aws.place(production="bittybot", staging=None)
     aws.propagation_seconds = 0.5
     aws.ec2.associate(aws.addresses["staging"], aws.servers["tao"].instance_id)
@@ -89,7 +89,7 @@ def test_an_address_that_was_on_no_server_answers_once_it_has_moved(aws: LocalAw
     assert until(answer) == "tao 1"
 
 
-def test_the_exports_make_a_shell_talk_to_the_local_aws(aws: LocalAws) -> None:
+def test_a_shell_with_the_exports_uses_the_local_aws(aws: LocalAws) -> None:
     script = f"""{exports(aws)}
         eval "$TAO_UNHEALTHY"; eval "$TAO_HEALTHY"
         aws ec2 describe-addresses --query "Addresses[].PublicIp" --output text
@@ -150,7 +150,7 @@ def answer_of(endpoint: str, method: str, path: str, headers: dict[str, str], bo
 
 
 @pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
-def test_a_web_page_and_another_user_are_refused_by_both_servers_whatever_they_ask_for(
+def test_both_servers_refuse_every_request_of_a_web_page_and_of_another_user(
     running_aws: LocalAws, headers: dict[str, str]
 ) -> None:
     aws, ec2 = running_aws.emulator.endpoint, running_aws.ec2.endpoint

@@ -70,7 +70,7 @@ def held(servers: dict[str, Server]) -> Iterator[Held]:
         yield held
 
 
-def test_an_open_connection_finishes_where_it_is(held: Held) -> None:
+def test_an_open_connection_finishes_on_its_server(held: Held) -> None:
     connection = held.connect()
     assert (answering(connection), held.answering(STAGING)) == ("bittybot", "tao")
     held.by("tao")

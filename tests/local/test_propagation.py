@@ -45,7 +45,7 @@ def test_the_former_server_is_reached_during_the_delay(seconds: float, moves: li
     assert ec2.reached == reached
 
 
-def test_the_new_server_is_reached_after_the_delay_which_another_change_does_not_extend() -> None:
+def test_the_new_server_is_reached_after_the_delay_even_after_another_change() -> None:
     ec2 = Ec2(seconds=2 * SHORT)
     ec2.move("tao")
     assert ec2.reached == "bittybot"

@@ -52,7 +52,7 @@ class Section:
         }
 
     def run(self, start: str, *, code: int | None = 0) -> str:
-        """Run the step whose comment begins so. Returns its output. `code` is its exit code, None for any except 0."""
+        """Run the step whose comment begins so. Returns its output. With `code` None, any exit code but 0 is right."""
         (step,) = (step for step in steps_of(self.heading) if step.startswith(f"# {start}"))
         self.ran.append(step)
         environment = of_this_machine() | self.aws.environment | self.variables | {"AWS_MAX_ATTEMPTS": "1"}
@@ -298,13 +298,13 @@ SITUATIONS: dict[str, Callable[[LocalAws, Section], None]] = {
 
 
 @pytest.mark.parametrize("heading", SITUATIONS)
-def test_the_commands_do_what_the_runbook_says_in_the_situation_that_they_are_for(aws: LocalAws, heading: str) -> None:
+def test_the_commands_do_what_the_runbook_says_in_their_situation(aws: LocalAws, heading: str) -> None:
     section = Section(aws, heading)
     SITUATIONS[heading](aws, section)
     assert set(section.ran) == set(steps_of(heading))
 
 
-def test_no_command_is_left_out() -> None:
+def test_every_command_of_the_runbook_runs() -> None:
     assert {heading for heading in PARTS if steps_of(heading)} == set(SITUATIONS)
     assert RUNBOOK.count("\n```sh\n# ") == RUNBOOK.count("\n```") / 2 == len(SITUATIONS)
 

@@ -1,4 +1,4 @@
-"""A second stack of another `name`, for a pair of the same name: neither sees anything of the other."""
+"""A second stack with another `name`, for a pair of the same name: the stacks see nothing of each other."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ ALARMS = {"rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long"
 
 @dataclass(frozen=True)
 class Stack:
-    """One of the two, and what is seen of it."""
+    """One of the two stacks, and what it reports."""
 
     aws: LocalAws
     name: str
@@ -91,7 +91,9 @@ def one_and_other(request: pytest.FixtureRequest, two: tuple[Stack, Stack], aws:
     return one, other
 
 
-def test_each_cuts_over_and_what_it_reports_is_its_own(aws: LocalAws, one_and_other: tuple[Stack, Stack]) -> None:
+def test_each_stack_cuts_over_and_reports_only_its_own_outcome(
+    aws: LocalAws, one_and_other: tuple[Stack, Stack]
+) -> None:
     one, other = one_and_other
     reported, reported_by_the_other = one.outcomes(), other.outcomes()
     words = ["start", "--server", "tao", "--stack", one.stack, "--json"]
@@ -110,7 +112,7 @@ def test_each_cuts_over_and_what_it_reports_is_its_own(aws: LocalAws, one_and_ot
     assert one.messages() == []
 
 
-def test_a_stopped_execution_is_repaired_by_its_own_stack_and_its_lock_is_not_seen_by_the_other(
+def test_a_stopped_execution_is_repaired_by_its_own_stack_and_the_other_stack_does_not_see_its_lock(
     aws: LocalAws, one_and_other: tuple[Stack, Stack]
 ) -> None:
     one, other = one_and_other
@@ -127,7 +129,7 @@ def test_a_stopped_execution_is_repaired_by_its_own_stack_and_its_lock_is_not_se
     assert one.holders() == []
 
 
-def test_each_has_alarms_of_its_own(two: tuple[Stack, Stack]) -> None:
+def test_each_stack_has_its_own_alarms(two: tuple[Stack, Stack]) -> None:
     for stack in two:
         alarms = stack.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{stack.name}-")["MetricAlarms"]
         assert {alarm["AlarmName"] for alarm in alarms} == {f"{stack.name}-{alarm}" for alarm in ALARMS}

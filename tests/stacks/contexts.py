@@ -1,4 +1,4 @@
-"""Contexts as a person may write them into cdk.json, with every key there is, and what is said of a wrong one."""
+"""Contexts as a person may write them into cdk.json, with every key, and the messages about wrong values."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The asset has all that the functions need, and little else: each is run from it, with nothing beside it but boto3."""
+"""The asset has what the functions need, and little else. Each function runs from the asset with only boto3."""
 
 import importlib
 import json
@@ -70,7 +70,7 @@ def test_every_handler_runs_from_the_asset(asset: Path, runtime: Path) -> None:
     run(CALLED, asset, runtime, *HANDLERS)
 
 
-def test_metrics_are_told_from_the_asset(asset: Path, runtime: Path) -> None:
+def test_a_function_in_the_asset_emits_its_metrics(asset: Path, runtime: Path) -> None:
     assert '"LockAge"' in run(METRICS, asset, runtime)
 
 
@@ -78,7 +78,7 @@ def test_the_asset_has_the_configured_pairs(asset: Path) -> None:
     assert list(json.loads((asset / "pairs.json").read_text())) == ["web"]
 
 
-def test_what_is_uploaded_is_smaller_than_a_megabyte(asset: Path, tmp_path: Path) -> None:
+def test_the_uploaded_asset_is_smaller_than_a_megabyte(asset: Path, tmp_path: Path) -> None:
     assert Path(shutil.make_archive(str(tmp_path / "asset"), "zip", asset)).stat().st_size < 1_000_000
 
 

@@ -126,11 +126,11 @@ def test_only_a_token_of_this_issuer_for_this_audience_about_this_subject_opens_
     }
 
 
-def test_an_existing_provider_is_not_made_again(with_access: dict[str, Any]) -> None:
+def test_an_existing_identity_provider_is_not_created_again(with_access: dict[str, Any]) -> None:
     assert not resources(with_access, "AWS::IAM::OIDCProvider")
 
 
-def test_a_provider_that_is_made_stays_when_the_stack_goes(tmp_path: Path) -> None:
+def test_a_created_identity_provider_stays_when_the_stack_is_deleted(tmp_path: Path) -> None:
     template = synthesized(tmp_path, CREATED)
     ((name, provider),) = resources(template, "AWS::IAM::OIDCProvider").items()
     assert provider["Properties"] == {"Url": "https://gitlab.com", "ClientIdList": ["https://gitlab.com"]}
@@ -140,7 +140,9 @@ def test_a_provider_that_is_made_stays_when_the_stack_goes(tmp_path: Path) -> No
     assert trust["Condition"]["StringEquals"].keys() == {"gitlab.com:aud", "gitlab.com:sub"}
 
 
-def test_the_role_may_do_exactly_this(granted: set[tuple[str, str]], with_access: dict[str, Any]) -> None:
+def test_the_role_has_exactly_its_documented_permissions(
+    granted: set[tuple[str, str]], with_access: dict[str, Any]
+) -> None:
     (table,) = resources(with_access, "AWS::DynamoDB::Table")
     assert granted == {
         ("states:StartExecution", MACHINE),
@@ -156,6 +158,6 @@ def test_the_role_may_do_exactly_this(granted: set[tuple[str, str]], with_access
     }
 
 
-def test_without_it_there_is_no_role_for_ci(template: dict[str, Any]) -> None:
+def test_without_ci_access_the_stack_has_no_role_for_ci(template: dict[str, Any]) -> None:
     assert "CiRoleArn" not in template["Outputs"]
     assert "AssumeRoleWithWebIdentity" not in json.dumps(template)

@@ -1,4 +1,4 @@
-"""docs/ci.md: its policies are what is called and what the roles allow, its examples are what cdk.json takes."""
+"""docs/ci.md: its policies have the calls that are made and that the roles allow, and cdk.json accepts its examples."""
 
 import json
 import os
@@ -42,18 +42,18 @@ def with_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return synthesized(tmp_path_factory.mktemp("ci"), access.issuer)
 
 
-def test_the_documented_trust_is_that_of_the_documented_configuration(with_access: dict[str, Any]) -> None:
+def test_the_documented_trust_policy_follows_from_the_documented_configuration(with_access: dict[str, Any]) -> None:
     _, role = role_in(with_access)
     assert in_account(role["AssumeRolePolicyDocument"], with_access) == documented("trust: github")
 
 
 @pytest.mark.parametrize("what", ["client", "aws-cli"])
-def test_the_role_for_ci_allows_all_that_is_documented(with_access: dict[str, Any], what: str) -> None:
+def test_the_role_for_ci_allows_every_documented_call(with_access: dict[str, Any], what: str) -> None:
     granted = grants(statements_of(with_access, role_in(with_access)[0]))
     assert grants(documented(f"policy: {what}")["Statement"]) <= granted
 
 
-def test_the_policy_of_the_client_is_what_a_start_calls() -> None:
+def test_the_policy_of_the_client_has_the_calls_of_start() -> None:
     granted = grants(documented("policy: client")["Statement"])
     calls = [
         Call("cloudformation:DescribeStacks", STACK),
@@ -73,7 +73,7 @@ def called(words: list[str]) -> Call:
     return Call(f"{service}:{name}", options.get("--state-machine-arn") or options["--execution-arn"])
 
 
-def test_the_policy_of_the_script_is_what_the_script_calls(tmp_path: Path) -> None:
+def test_the_policy_of_the_script_has_the_calls_of_the_script(tmp_path: Path) -> None:
     (tmp_path / "aws").write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
     (tmp_path / "aws").chmod(0o755)
     described = [{"status": "RUNNING", "input": '{"serverName":"tao"}'}, {"status": "FAILED", "error": "RolledBack"}]
@@ -90,13 +90,13 @@ def test_the_policy_of_the_script_is_what_the_script_calls(tmp_path: Path) -> No
     assert not allows(granted, Call("states:StartExecution", f"{MACHINE}-repair"))
 
 
-def test_the_policy_of_codepipeline_is_that_of_the_pipelines_own_action(tmp_path: Path) -> None:
+def test_the_documented_policy_for_codepipeline_is_the_policy_of_the_pipelines_action(tmp_path: Path) -> None:
     template = pipeline_of(tmp_path, FROM_BRANCH)
     role = action(template, "Cutover")["RoleArn"]["Fn::GetAtt"][0]
     assert grants(documented("policy: codepipeline")["Statement"]) == grants(statements_of(template, role))
 
 
-def test_the_documented_pipeline_is_one() -> None:
+def test_the_documented_pipeline_is_valid() -> None:
     settings = configured({"pairs": {"web": pair()}, "pipeline": example("pipeline")}.get)
     assert settings.pipeline == FROM_BRANCH.pipeline
 

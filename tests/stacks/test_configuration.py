@@ -51,7 +51,7 @@ def test_everything_but_the_ids_and_names_has_a_default() -> None:
     assert (settings.vpc, settings.notifications, settings.ciAccess, settings.pipeline) == (None, None, None, None)
 
 
-def test_a_check_has_the_keys_of_its_protocol_only() -> None:
+def test_a_check_has_only_the_keys_of_its_protocol() -> None:
     https = DEFAULT_CHECK | HTTPS | {"port": 443, "verifyCertificate": True}
     assert read(checks(HTTPS, TCP, {})) == [https, TCP | TIMES, DEFAULT_CHECK]
     unverified = {"protocol": "HTTPS", "port": 8443, "verifyCertificate": False}
@@ -62,7 +62,7 @@ def test_one_check_is_a_list_of_one() -> None:
     assert configured(check(port=81).get) == configured(checks({"port": 81}).get)
 
 
-def test_json_text_from_the_command_line_and_what_the_cdk_hands_over_are_read_like_cdk_json() -> None:
+def test_json_from_the_command_line_and_values_from_the_cdk_are_read_like_cdk_json() -> None:
     for context in COMPLETE:
         in_text = {key: value if key == "name" else json.dumps(value) for key, value in context.items()}
         for read_context in (in_text.get, cdk.App(context=context).node.try_get_context):
@@ -80,13 +80,13 @@ def test_text_that_is_not_json_is_reported_once_and_hides_no_other_problem(text:
 
 
 @pytest.mark.parametrize("text", ["null", "7", "[]", '"web"'])
-def test_json_that_is_no_object_is_no_configuration(text: str) -> None:
+def test_json_that_is_not_an_object_is_not_a_configuration(text: str) -> None:
     for name in Settings.model_fields.keys() - {"name"}:
         context = {"pairs": {"web": pair()}} | {name: text}
         assert_only_problem(context, name, text, "an object with ")
 
 
-def test_a_name_that_is_null_is_refused_and_not_taken_for_the_default(tmp_path: Path) -> None:
+def test_a_null_name_is_refused_and_does_not_mean_the_default(tmp_path: Path) -> None:
     """The CDK hands over nothing then, and the default is the name of another stack."""
     context = {"pairs": {"web": pair()}}
     (tmp_path / "cdk.json").write_text(json.dumps({"context": context | {"name": None}}))
@@ -120,7 +120,7 @@ def test_a_key_that_is_twice_on_the_command_line_is_refused_by_its_path() -> Non
     assert_only_problem({"pairs": text}, path, "this key more than once", "each key of an object once")
 
 
-def test_a_cdk_json_that_is_not_json_is_refused_and_one_that_is_not_there_is_not_needed(tmp_path: Path) -> None:
+def test_a_cdk_json_that_is_not_json_is_refused_and_a_missing_cdk_json_is_not(tmp_path: Path) -> None:
     context = {"pairs": {"web": pair()}}
     assert configured(context.get, tmp_path / "cdk.json") == configured(context.get)
     (tmp_path / "cdk.json").write_text('\ufeff{"context": {}}', encoding="utf-8")  # which the CDK CLI reads, too
@@ -182,14 +182,14 @@ def test_all_problems_of_all_parts_are_reported_at_once() -> None:
     )  # fmt: skip
 
 
-def test_a_value_without_end_is_a_problem_like_any_other() -> None:
+def test_an_endless_value_is_reported_like_any_other_problem() -> None:
     endless: list[Any] = []
     endless.append(endless)
     context = changed("pairs.web.bakeSeconds", endless)
     assert_only_problem(context, "pairs.web.bakeSeconds", "a value that cannot be shown (list)", "from 0 to 840")
 
 
-def test_a_long_value_is_shown_shortened_on_its_one_line() -> None:
+def test_a_long_value_is_shortened_to_one_line() -> None:
     (problem,) = problems_of(changed("pairs.web.production", "x\n" * 5_000))
     assert "(15002 characters)" in problem
     assert len(problem) < 250

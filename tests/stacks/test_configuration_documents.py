@@ -1,4 +1,4 @@
-"""What documents and editors show of the configuration is what the models say."""
+"""Documents and editors show the configuration as the models define it."""
 
 import json
 from pathlib import Path

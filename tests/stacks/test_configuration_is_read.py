@@ -1,4 +1,4 @@
-"""Every key of a pair and of its health checks makes a difference to the functions that get it: none is forgotten."""
+"""Every key of a pair and of its health checks changes what a function does: no key is forgotten."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each key of the configuration allows by itself, and what is reported of a wrong value or a wrong name."""
+"""The values that each key of the configuration allows, and the messages about a wrong value or a wrong name."""
 
 import re
 from collections.abc import Iterator
@@ -169,7 +169,7 @@ for place, section in sections_in(Settings):
 PATHS = [path for context in COMPLETE for path in paths_in(context) if key_in_the_models(path) in WORDS]
 
 
-def test_the_contexts_of_these_tests_have_every_key_there_is() -> None:
+def test_the_contexts_of_these_tests_have_every_key() -> None:
     assert {key_in_the_models(path) for path in PATHS} == WORDS.keys()
 
 
@@ -195,7 +195,7 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize("path", REQUIRED)
-def test_a_key_without_a_default_is_missed(path: str) -> None:
+def test_a_missing_key_without_a_default_is_reported(path: str) -> None:
     (allowed, *_) = WORDS[key_in_the_models(path)]
     assert_only_problem(without(path), path, "nothing", allowed)
 
@@ -214,7 +214,7 @@ BAD_HEADER_NAMES = {
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_a_wrong_name_of_a_pair_or_a_server_is_shown_where_it_is(name: str) -> None:
+def test_a_wrong_name_of_a_pair_or_a_server_is_reported_with_its_place(name: str) -> None:
     context: dict[str, Any] = {"pairs": {name: pair()}}
     assert_only_problem(context, path_of("pairs", name), f"the name {shown(name)}", "a name of 1 to 64 letters")
     context = {"pairs": {"web": pair(servers={"tao": TAO, name: BITTYBOT})}}
@@ -248,7 +248,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
-def test_an_unknown_key_comes_with_the_known_ones_and_a_guess_at_what_was_meant(path: str) -> None:
+def test_an_unknown_key_is_reported_with_the_known_keys_and_a_suggestion(path: str) -> None:
     assert_only_problem(changed(path, 1), path, "an unknown key", UNKNOWN[path])
 
 

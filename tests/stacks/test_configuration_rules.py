@@ -1,4 +1,4 @@
-"""What keys of the configuration allow beside one another, and what is reported if they do not fit."""
+"""The keys of the configuration that contradict each other, and the messages about them."""
 
 import json
 from typing import Any
@@ -167,7 +167,7 @@ BROKEN: dict[str, Broken] = {
 
 
 @pytest.mark.parametrize(("context", "path", "found", "allowed"), BROKEN.values(), ids=BROKEN.keys())
-def test_keys_that_do_not_fit_are_reported_with_what_to_do(
+def test_keys_that_contradict_each_other_are_reported_with_what_to_do(
     context: dict[str, Any], path: str, found: str, allowed: str
 ) -> None:
     assert_only_problem(context, path, found, allowed)
@@ -200,14 +200,14 @@ def test_the_bounds_of_a_rule_are_allowed(context: dict[str, Any]) -> None:
         ({"deadlineSeconds": 20, "unhealthyThresholdCount": 10}, 20),
     ],
 )  # fmt: skip
-def test_the_default_deadline_is_that_of_as_many_slow_probes_as_the_thresholds_ask_for(
+def test_the_default_deadline_allows_as_many_slow_probes_as_both_thresholds_need(
     keys: dict[str, Any], seconds: int
 ) -> None:
     (only,) = configured(check(**keys).get).pairs["web"].healthCheck
     assert only.deadlineSeconds == seconds
 
 
-def test_the_only_pair_is_that_of_the_pipeline() -> None:
+def test_the_pipeline_uses_the_only_pair_by_default() -> None:
     context = pipeline()
     del context["pairs"]["api"]
     settings = configured(context.get)
@@ -215,7 +215,7 @@ def test_the_only_pair_is_that_of_the_pipeline() -> None:
     assert settings.pipeline.pair == "web"
 
 
-def test_a_pair_may_have_as_many_bytes_as_a_plan_takes_and_not_one_more() -> None:
+def test_a_pair_may_have_as_many_bytes_as_fit_into_a_plan_and_not_one_more() -> None:
     def given(length: int) -> dict[str, Any]:
         headers = {f"X-{key}": "v" * 1000 for key in range(6)}
         paths = [length // 10] * 9 + [length - length // 10 * 9]
@@ -244,7 +244,5 @@ def test_a_pair_may_have_as_many_bytes_as_a_plan_takes_and_not_one_more() -> Non
         ({"pairs": {"web": pair()}, "ciAccess": {"gitlab": GITLAB | {"url": "x"}}}, "ciAccess.gitlab.url"),
     ],
 )
-def test_a_key_that_is_wrong_by_itself_is_reported_once_and_by_nothing_that_follows_from_it(
-    context: dict[str, Any], path: str
-) -> None:
+def test_a_key_that_is_wrong_by_itself_is_reported_once(context: dict[str, Any], path: str) -> None:
     assert paths_of(context) == [path]

@@ -84,11 +84,13 @@ def named_in(workflow: dict[str, Any]) -> set[str]:
     }
 
 
-def test_every_error_name_in_the_workflow_is_a_class_of_ours_or_one_of_aws(each_workflow: dict[str, Any]) -> None:
+def test_every_error_name_in_the_workflow_is_one_of_our_classes_or_an_error_of_aws(
+    each_workflow: dict[str, Any],
+) -> None:
     assert named_in(each_workflow) <= OURS | OF_AWS
 
 
-def test_every_class_of_ours_is_retried_caught_by_name_kept_or_told_in_a_cause(workflow: dict[str, Any]) -> None:
+def test_every_error_class_is_retried_caught_by_name_kept_or_part_of_a_cause(workflow: dict[str, Any]) -> None:
     told_in_a_cause = {"EC2Refused", "ProductionUnhealthy"}  # they only occur where every failure leads to the rollback
     assert named_in(workflow) | set(REFUSALS) | told_in_a_cause >= OURS
 
@@ -104,7 +106,7 @@ def is_waited_for(state: dict[str, Any]) -> bool:
     return bool(state["Arguments"].get("InvocationType") != "Event")
 
 
-def test_what_is_measured_can_neither_fail_nor_delay_a_cutover(workflow: dict[str, Any]) -> None:
+def test_the_measurement_can_neither_fail_nor_delay_a_cutover(workflow: dict[str, Any]) -> None:
     measuring = {
         name: state for name, state in states_of(workflow) if state["Type"] == "Task" and not is_waited_for(state)
     }
@@ -117,7 +119,7 @@ def test_what_is_measured_can_neither_fail_nor_delay_a_cutover(workflow: dict[st
         assert catch["Output"] == state["Output"] == "{% $states.input %}"
 
 
-def test_every_task_is_retried_on_what_passes_by_itself(each_workflow: dict[str, Any]) -> None:
+def test_every_task_retries_transient_errors(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
         if state["Type"] == "Task" and is_waited_for(state):
             assert state["Retry"], name
@@ -134,7 +136,7 @@ def patience(state: dict[str, Any]) -> tuple[int, float]:
     return retry["MaxAttempts"], sum(min(delay, retry["MaxDelaySeconds"]) for delay in delays)
 
 
-def test_going_back_and_repairing_is_tried_for_three_minutes_and_all_else_for_seconds(
+def test_rollback_and_repair_are_retried_for_three_minutes_and_other_states_for_seconds(
     each_workflow: dict[str, Any],
 ) -> None:
     repairs = "FindLock" in each_workflow["States"]
@@ -146,7 +148,7 @@ def test_going_back_and_repairing_is_tried_for_three_minutes_and_all_else_for_se
             assert ("EC2Refused" in state["Retry"][-1]["ErrorEquals"]) == insists, name
 
 
-def test_what_is_throttled_is_tried_for_minutes_and_soonest_where_staging_is_dark(
+def test_throttled_calls_are_retried_for_minutes_and_soonest_while_staging_is_on_no_server(
     each_workflow: dict[str, Any],
 ) -> None:
     repairs = "FindLock" in each_workflow["States"]
@@ -160,14 +162,14 @@ def test_what_is_throttled_is_tried_for_minutes_and_soonest_where_staging_is_dar
             assert throttled["MaxDelaySeconds"] == (2 if urgent else 5), name
 
 
-def test_a_condition_that_does_not_hold_is_an_answer_and_is_not_asked_again(each_workflow: dict[str, Any]) -> None:
+def test_a_failed_condition_of_the_lock_table_is_not_retried(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
         if "ConditionExpression" in state.get("Arguments", {}):
             expected = {"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"], "MaxAttempts": 0}
             assert state["Retry"][0] == expected, name
 
 
-def test_every_look_at_the_locks_sees_the_last_change(each_workflow: dict[str, Any]) -> None:
+def test_every_read_of_the_lock_table_is_consistent(each_workflow: dict[str, Any]) -> None:
     # DynamoDB reads what was before the last changes unless asked otherwise; the emulators never do.
     looks = {
         name: state["Arguments"].get("ConsistentRead")
@@ -190,7 +192,7 @@ def test_the_last_choice_leads_each_outcome_to_the_state_of_its_name(workflow: d
     assert leads == {f'{{% $outcome = "{outcome}" %}}': state for outcome, state in expected.items()}
 
 
-def test_every_state_is_explained_to_whoever_looks_at_it_in_the_console(each_workflow: dict[str, Any]) -> None:
+def test_every_state_has_a_comment_for_readers_of_the_console(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
         if state["Type"] != "Choice":
             assert state.get("Comment"), name
@@ -222,7 +224,7 @@ def test_every_key_that_a_handler_reads_is_sent_by_a_state(template: dict[str, A
         assert frozenset.union(*keys(event)) == of_states, event.__name__
 
 
-def test_no_step_changes_anything_in_an_execution_that_was_redriven(each_workflow: dict[str, Any]) -> None:
+def test_no_step_of_a_redriven_execution_changes_anything(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
         payload = state.get("Arguments", {}).get("Payload", {})
         if state.get("Arguments", {}).get("FunctionName") in CHANGING and not name.startswith("Rehearse"):
@@ -237,7 +239,7 @@ def test_a_redriven_step_of_a_cutover_ends_it_without_a_rollback(workflow: dict[
 
 
 @pytest.mark.parametrize("address", ["Production", "Staging"])
-def test_a_rehearsal_asks_for_the_very_move_that_comes(workflow: dict[str, Any], address: str) -> None:
+def test_a_rehearsal_has_the_parameters_of_the_later_move(workflow: dict[str, Any], address: str) -> None:
     payloads = payloads_of(workflow)
     rehearsal, move = payloads[f"RehearseAssociate{address}"], payloads[f"Reassociate{address}"]
     assert rehearsal["action"] == "rehearse"

@@ -1,4 +1,4 @@
-"""The whole execution has a deadline, and it is longer than the sum of what its states may take."""
+"""The execution has a deadline, which is longer than all its states may take together."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def test_an_execution_may_take_longer_than_all_its_states_together(
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_the_history_has_room_for_every_such_try_of_every_state(tmp_path: Path, name: str) -> None:
+def test_the_history_has_room_for_every_try_of_every_state(tmp_path: Path, name: str) -> None:
     """A history ends at 25,000 events, and its execution with it; a failed try is scheduled, started and failed."""
     workflow = workflow_of(in_vpc(tmp_path), name)
     tries = [
@@ -66,7 +66,9 @@ def test_the_history_has_room_for_every_such_try_of_every_state(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_a_call_is_given_up_when_it_can_no_longer_be_in_flight(template: dict[str, Any], name: str) -> None:
+def test_the_workflow_waits_for_a_function_until_its_call_cannot_be_in_flight(
+    template: dict[str, Any], name: str
+) -> None:
     functions = {
         function["Properties"]["Handler"].removesuffix(".handler"): function["Properties"]["Timeout"]
         for function in resources(template, "AWS::Lambda::Function").values()
@@ -101,7 +103,7 @@ def test_a_bake_has_time_for_the_probes_after_it(tmp_path: Path) -> None:
     assert timeouts(template)["HealthCheck"] == 100 + 10 + 200 + (20 + 2) + 50
 
 
-def test_a_function_that_checks_has_the_time_that_its_configuration_may_take_and_any_other_30_s(tmp_path: Path) -> None:
+def test_a_health_check_function_has_the_longest_configurable_time_and_any_other_function_30_s(tmp_path: Path) -> None:
     check = {"deadlineSeconds": 100, "timeoutSeconds": 7, "via": "private"}
     context = {"pairs": {"web": pair(healthCheck=check, bakeSeconds=300)}, "vpc": VPC}
     seconds = timeouts(template_of(tmp_path, context))

@@ -1,6 +1,6 @@
-"""What is told is what is looked at: alarms and dashboard ask for the metrics that the functions really emit.
+"""Alarms and dashboard read the metrics that the functions really emit.
 
-A metric that nobody emits is no error in CloudWatch: an alarm on it is silent for ever, and its graph is empty.
+CloudWatch reports no error for a metric that does not exist: its alarm stays silent, and its graph is empty.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ TABLE = "locks-of-these-metrics"  # the account of other tests in this process m
 
 @pytest.fixture(scope="module")
 def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
-    """All that the real handlers print: of every outcome, of a health check of each address, of a lock and of none."""
+    """The output of the real handlers: for every outcome, for a check of each address, with and without a lock."""
     with pytest.MonkeyPatch.context() as environment, contextlib.redirect_stdout(io.StringIO()) as printed:
         environment.setenv("WORKFLOWS", WORKFLOWS)
         pairs = tmp_path_factory.mktemp("pairs") / "pairs.json"
@@ -125,7 +125,7 @@ def searches(widgets: list[dict[str, Any]]) -> Iterator[re.Match[str]]:
             yield found
 
 
-def test_the_metrics_are_those_that_the_document_lists(schemas: set[tuple[str, str, frozenset[str]]]) -> None:
+def test_the_document_lists_every_metric(schemas: set[tuple[str, str, frozenset[str]]]) -> None:
     section = (
         (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
     )
@@ -138,7 +138,7 @@ def test_the_metrics_are_those_that_the_document_lists(schemas: set[tuple[str, s
     assert listed == schemas
 
 
-def test_every_alarm_on_our_metrics_is_on_one_that_is_emitted_with_just_these_dimensions(
+def test_every_alarm_is_on_a_metric_that_is_emitted_with_exactly_its_dimensions(
     alarms: dict[str, dict[str, Any]], identities: set[Identity]
 ) -> None:
     ours = {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == "EipCutover"}
@@ -148,7 +148,7 @@ def test_every_alarm_on_our_metrics_is_on_one_that_is_emitted_with_just_these_di
         assert (alarm["Namespace"], alarm["MetricName"], dimensions) in identities, name
 
 
-def test_the_alarm_on_a_repair_that_failed_counts_also_those_that_step_functions_failed(
+def test_the_alarm_on_failed_repairs_also_counts_repairs_that_step_functions_failed(
     alarms: dict[str, dict[str, Any]], template: dict[str, Any]
 ) -> None:
     alarm = alarms["eip-cutover-repair-failed"]
@@ -159,7 +159,7 @@ def test_the_alarm_on_a_repair_that_failed_counts_also_those_that_step_functions
     assert machine["Properties"]["StateMachineName"] == "eip-cutover-repair"
 
 
-def test_one_bad_outcome_raises_an_alarm_and_silence_raises_none(alarms: dict[str, dict[str, Any]]) -> None:
+def test_one_bad_outcome_raises_an_alarm_and_missing_data_does_not(alarms: dict[str, dict[str, Any]]) -> None:
     for name, alarm in alarms.items():
         assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching"), name
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
@@ -167,7 +167,7 @@ def test_one_bad_outcome_raises_an_alarm_and_silence_raises_none(alarms: dict[st
             assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0), name
 
 
-def test_every_alarm_tells_the_topic_what_it_means_and_where_to_read_on(
+def test_every_alarm_notifies_the_topic_with_its_meaning_and_a_link(
     alarms: dict[str, dict[str, Any]], template: dict[str, Any]
 ) -> None:
     (topic,) = resources(template, "AWS::SNS::Topic")
@@ -177,7 +177,7 @@ def test_every_alarm_tells_the_topic_what_it_means_and_where_to_read_on(
         assert 100 < len(alarm["AlarmDescription"]) <= 1024
 
 
-def test_alarms_are_mailed_and_so_is_every_outcome_that_concerns_more_than_who_started_it(tmp_path: Path) -> None:
+def test_alarms_and_outcomes_are_mailed_except_outcomes_that_concern_only_the_starter(tmp_path: Path) -> None:
     emails = ["ops@example.com", "sms@example.com"]
     template = template_of(tmp_path, {"pairs": {"web": pair()}}, emails=emails)
     policies: dict[str, dict[str, Any]] = {}  # by topic and address
@@ -222,7 +222,7 @@ def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[
 
 
 @pytest.mark.parametrize(("deadline", "bake"), [(6, 0), (300, 200)])
-def test_a_lock_is_held_too_long_when_every_state_of_a_cutover_once_takes_less(
+def test_a_lock_is_held_too_long_if_it_is_older_than_every_state_of_a_cutover_once(
     tmp_path: Path, deadline: int, bake: int
 ) -> None:
     web = pair(healthCheck={"deadlineSeconds": deadline}, bakeSeconds=bake)
@@ -251,7 +251,7 @@ def test_the_topic_and_its_key_admit_these_alarms_and_no_others(
         assert statement["Effect"] == "Allow"
 
 
-def test_every_graph_is_of_metrics_that_are_emitted_or_of_aws(
+def test_every_graph_shows_emitted_metrics_or_metrics_of_aws(
     widgets: list[dict[str, Any]], schemas: set[tuple[str, str, frozenset[str]]], emitted: list[Point]
 ) -> None:
     for search in searches(widgets):
@@ -267,7 +267,7 @@ def test_every_graph_is_of_metrics_that_are_emitted_or_of_aws(
     assert {metric[0] for metric in graphed(widgets) if len(metric) > 1} == {"EipCutover", "AWS/States", "AWS/Lambda"}
 
 
-def test_every_metric_of_ours_has_its_graph(
+def test_every_emitted_metric_has_a_graph(
     widgets: list[dict[str, Any]], schemas: set[tuple[str, str, frozenset[str]]]
 ) -> None:
     searched = {re.findall(r'MetricName="(\w+)"', search["terms"])[0] for search in searches(widgets)}
@@ -275,7 +275,7 @@ def test_every_metric_of_ours_has_its_graph(
     assert {name for _, name, _ in schemas} <= graphs
 
 
-def test_every_label_is_of_a_dimension_that_the_search_has(widgets: list[dict[str, Any]]) -> None:
+def test_every_label_names_a_dimension_of_its_search(widgets: list[dict[str, Any]]) -> None:
     for *_, last in graphed(widgets):
         if "expression" in last:
             search = SEARCH.search(last["expression"])
@@ -290,16 +290,16 @@ def test_the_dashboard_shows_the_state_of_every_alarm(widgets: list[dict[str, An
     assert set(states) == set(resources(template, "AWS::CloudWatch::Alarm"))
 
 
-def test_every_widget_has_a_title_of_its_own_but_the_text(widgets: list[dict[str, Any]]) -> None:
+def test_every_widget_except_the_text_has_its_own_title(widgets: list[dict[str, Any]]) -> None:
     titles = [widget["properties"]["title"] for widget in widgets if widget["type"] != "text"]
     assert len(set(titles)) == len(titles) == 10
 
 
-def test_the_dashboard_of_200_pairs_is_that_of_one(tmp_path: Path, template: dict[str, Any]) -> None:
+def test_the_dashboard_is_the_same_for_200_pairs_and_for_one(tmp_path: Path, template: dict[str, Any]) -> None:
     assert widgets_of(synthesized(tmp_path, many_pairs(200))) == widgets_of(template)
 
 
-def test_the_outcomes_that_are_reported_are_those_of_the_workflows() -> None:
+def test_every_outcome_of_the_workflows_is_reported() -> None:
     workflows = {*cutover.SUCCESSES, *cutover.FAILURES, *repair.SUCCESSES, *repair.FAILURES}
     assert report_outcome.OUTCOMES == workflows == OUTCOMES
 

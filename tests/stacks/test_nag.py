@@ -1,4 +1,4 @@
-"""AWS's rules for the whole stack (cdk-nag): what they find is mended, or acknowledged one by one with its reason."""
+"""AWS's rules for the whole stack (cdk-nag): each finding is fixed, or acknowledged with its reason."""
 
 import json
 from collections.abc import Iterator
@@ -80,11 +80,11 @@ def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return checked(tmp_path_factory.mktemp("nag"), stack_of, **options)
 
 
-def test_the_rules_of_aws_find_nothing_that_is_not_acknowledged(shipped: Checked) -> None:
+def test_the_rules_of_cdk_nag_find_only_acknowledged_problems(shipped: Checked) -> None:
     assert shipped.found == set()
 
 
-def test_nothing_is_found_either_when_it_is_deployed_to_an_account(tmp_path: Path) -> None:
+def test_the_rules_also_find_only_acknowledged_problems_with_an_account(tmp_path: Path) -> None:
     somewhere = cdk.Environment(account="123456789012", region="eu-central-1")
     assert checked(tmp_path, env=somewhere).found == set()
 
@@ -95,7 +95,7 @@ def test_every_acknowledgement_is_still_needed(shipped: Checked) -> None:
         assert needed, f"nothing at {path} has the finding {finding} any more"
 
 
-def test_every_acknowledgement_is_of_one_finding_on_one_construct_and_has_its_reason(shipped: Checked) -> None:
+def test_every_acknowledgement_has_one_finding_one_construct_and_a_reason(shipped: Checked) -> None:
     for (path, finding), reason in acknowledgements(shipped.stack).items():
         assert path.count("/") >= 2, f"{finding} is acknowledged for all of {path}"
         assert len(reason.split()) >= 7, f"{finding} at {path} has no reason"
@@ -103,7 +103,7 @@ def test_every_acknowledgement_is_of_one_finding_on_one_construct_and_has_its_re
         assert len(found) == 1, f"{finding} at {path} hides {len(found)} findings"
 
 
-def test_the_rules_do_run(tmp_path: Path) -> None:
+def test_the_rules_run(tmp_path: Path) -> None:
     class Open(CutoverStack):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)

@@ -1,4 +1,4 @@
-"""Every fixed name of a stack derives from its `name`, so that two stacks of one account and Region share none."""
+"""Every fixed name of a stack derives from its `name`, so that two stacks in one account and Region share no name."""
 
 import itertools
 import json
@@ -63,7 +63,7 @@ def physical_names(templates: Templates) -> set[tuple[str, str]]:
     }
 
 
-def test_the_default_has_the_names_that_it_always_had(default: Templates) -> None:
+def test_the_names_of_the_default_stack_never_change(default: Templates) -> None:
     assert default.keys() == {"EipCutover", "EipCutoverPipeline"}
     assert STACK in default
     alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long")
@@ -85,13 +85,13 @@ def test_two_stacks_share_no_name(default: Templates, team_b: Templates) -> None
     assert {kind for kind, _ in physical_names(team_b)} == PHYSICAL_NAMES.keys()
 
 
-def test_another_stack_says_the_default_name_nowhere_but_in_links_to_headings(team_b: Templates) -> None:
+def test_another_stack_has_the_default_name_only_in_links_to_headings(team_b: Templates) -> None:
     """Policies, event patterns, sources, alarms, metrics and texts included."""
     text = LINK_TO_A_HEADING.sub("", json.dumps(team_b))
     assert not re.search(r"eip[-_]?cutover", text, re.IGNORECASE)
 
 
-def test_functions_emit_their_metrics_where_the_alarms_of_their_stack_look(team_b: Templates) -> None:
+def test_functions_emit_metrics_into_the_namespace_of_their_stacks_alarms(team_b: Templates) -> None:
     resources = [each for template in team_b.values() for each in template["Resources"].values()]
     functions = [each["Properties"] for each in resources if each["Type"] == "AWS::Lambda::Function"]
     emitted = {each["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for each in functions}
@@ -111,7 +111,7 @@ def test_no_name_is_longer_than_aws_allows(team_b: Templates) -> None:
 
 
 @pytest.mark.parametrize("name", [DEFAULT_NAME, TEAM_B])
-def test_sns_takes_the_subject_of_every_outcome_of_every_pair(name: str) -> None:
+def test_sns_accepts_the_subject_of_every_outcome_of_every_pair(name: str) -> None:
     for outcome in report_outcome.OUTCOMES:
         assert len(subject(name, LONGEST_PAIR, outcome)) < 100
         assert subject(name, LONGEST_PAIR, outcome).endswith(f"p {outcome}")
@@ -130,7 +130,7 @@ def valid(name: str) -> bool:
         return False
 
 
-def test_no_two_names_lead_to_the_same_name_of_a_stack_or_a_workflow() -> None:
+def test_two_names_never_give_the_same_name_of_a_stack_or_a_workflow() -> None:
     short = ("".join(letters) for count in range(1, 6) for letters in itertools.product("ab1-", repeat=count))
     candidates = [name + end for name in short for end in ("", "-repair", "-pipeline")]
     chosen = [name for name in candidates if valid(name)]

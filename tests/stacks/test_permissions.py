@@ -1,4 +1,4 @@
-"""Least privilege, shown: what each role may do, from the template, against the table in docs/permissions.md."""
+"""Least privilege: the permissions of each role in the template are those in docs/permissions.md."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -151,7 +151,7 @@ def test_every_role_belongs_to_one_function_workflow_or_rule_and_only_its_servic
 
 
 def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
-    """So none may release an address, start or stop an instance, pass a role, or change a permission."""
+    """So no role may release an address, start or stop an instance, pass a role, or change a permission."""
     may: dict[str, set[str]] = {role: set() for role in deployed.roles.values()}
     for found in deployed.permissions:
         may[found.role].add(found.action)
@@ -182,7 +182,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
     }
 
 
-def test_every_statement_allows_named_actions_and_no_statement_is_turned_around(deployed: Deployed) -> None:
+def test_every_statement_allows_named_actions_and_no_statement_is_negated(deployed: Deployed) -> None:
     for role, statement in deployed.statements():
         assert statement["Effect"] == "Allow", role
         if set(listed(statement["Action"])) == USE_KEY:  # as SNS asks it of a publisher
@@ -208,7 +208,7 @@ def test_no_role_may_disassociate_a_production_address(deployed: Deployed) -> No
     )
 
 
-def test_each_function_may_write_to_its_own_log_group_only(deployed: Deployed) -> None:
+def test_each_function_may_write_only_to_its_own_log_group(deployed: Deployed) -> None:
     logs = {
         deployed.called(function): deployed.arn(function["LoggingConfig"]["LogGroup"])
         for function in deployed.of("AWS::Lambda::Function")
@@ -218,7 +218,7 @@ def test_each_function_may_write_to_its_own_log_group_only(deployed: Deployed) -
             assert found.resource == logs[found.role]
 
 
-def test_only_the_lock_table_and_the_topic_of_the_stack_may_be_used_and_no_other(deployed: Deployed) -> None:
+def test_only_the_lock_table_and_the_topic_of_the_stack_may_be_used(deployed: Deployed) -> None:
     for found in deployed.permissions:
         service = found.action.partition(":")[0]
         if service in ("dynamodb", "sns", "lambda"):
@@ -228,7 +228,7 @@ def test_only_the_lock_table_and_the_topic_of_the_stack_may_be_used_and_no_other
             assert deployed.resources[named[1]]["Type"] == f"AWS::{kind}", found
 
 
-def test_only_the_executions_of_the_two_workflows_may_be_asked_for(deployed: Deployed) -> None:
+def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Deployed) -> None:
     asked = {
         (found.role, found.resource) for found in deployed.permissions if found.action == "states:DescribeExecution"
     }
@@ -237,8 +237,8 @@ def test_only_the_executions_of_the_two_workflows_may_be_asked_for(deployed: Dep
     assert asked == {(role, f"{states}execution:{asked_for}:*") for role in asking for asked_for in WORKFLOWS}
 
 
-def test_every_execution_that_may_have_no_ending_is_repaired_but_no_repair_that_failed(deployed: Deployed) -> None:
-    """A repair that fails and is repaired by one that fails would be repaired without an end."""
+def test_every_execution_that_may_have_ended_early_is_repaired_but_no_failed_repair(deployed: Deployed) -> None:
+    """Otherwise, repairs that fail would start repairs without end."""
     repaired = set()
     for rule in (rule for rule in deployed.of("AWS::Events::Rule") if "RoleArn" in rule["Targets"][0]):
         pattern = rule["EventPattern"]
@@ -252,7 +252,7 @@ def test_every_execution_that_may_have_no_ending_is_repaired_but_no_repair_that_
     assert repaired == of_both | {("eip-cutover", "FAILED")}
 
 
-def test_the_lock_table_is_encrypted_kept_restorable_and_not_deleted_by_mistake(deployed: Deployed) -> None:
+def test_the_lock_table_is_encrypted_retained_restorable_and_protected_from_deletion(deployed: Deployed) -> None:
     (table,) = resources(deployed.template, "AWS::DynamoDB::Table").values()
     assert table["Properties"]["KeySchema"] == [{"AttributeName": "pair", "KeyType": "HASH"}]
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
@@ -261,7 +261,7 @@ def test_the_lock_table_is_encrypted_kept_restorable_and_not_deleted_by_mistake(
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_the_topic_is_encrypted_with_a_key_that_goes_with_it_and_refuses_what_does_not_come_over_tls(
+def test_the_topic_is_encrypted_with_its_own_key_and_accepts_only_tls(
     deployed: Deployed,
 ) -> None:
     (topic,), (policy,) = deployed.of("AWS::SNS::Topic"), deployed.of("AWS::SNS::TopicPolicy")
@@ -276,7 +276,7 @@ def test_the_topic_is_encrypted_with_a_key_that_goes_with_it_and_refuses_what_do
     assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_a_function_that_reports_or_measures_is_called_by_its_own_rule_and_no_other_without_a_role_of_the_account(
+def test_a_function_that_reports_or_measures_is_called_only_by_its_own_rule_or_by_a_role_of_the_account(
     deployed: Deployed,
 ) -> None:
     assert deployed.of("AWS::Lambda::Url") == []

@@ -1,4 +1,4 @@
-"""The pipeline: a release goes onto the idle server, and that server, named, is cut over to."""
+"""The pipeline deploys a release to the idle server, and then cuts over to that server by name."""
 
 import json
 import os
@@ -64,14 +64,14 @@ def test_releases_wait_in_a_queue_and_none_overtakes_another(branch: dict[str, A
     assert (pipeline["PipelineType"], pipeline["ExecutionMode"]) == ("V2", "QUEUED")
 
 
-def test_no_release_is_deployed_while_the_one_before_it_is_cut_over(branch: dict[str, Any]) -> None:
+def test_no_release_is_deployed_during_the_cutover_of_the_release_before(branch: dict[str, Any]) -> None:
     """A stage holds one execution at a time, so both are in one."""
     stages = only(branch, "AWS::CodePipeline::Pipeline")["Stages"]
     ordered = {stage["Name"]: {each["Name"]: each["RunOrder"] for each in stage["Actions"]} for stage in stages}
     assert ordered == {"Source": {"Source": 1}, "Release": {"Deploy": 1, "Cutover": 2}}
 
 
-def test_the_cutover_asks_for_the_server_that_was_deployed_to_and_for_none_that_is_configured(
+def test_the_cutover_names_the_server_of_the_deployment_and_not_a_configured_server(
     branch: dict[str, Any],
 ) -> None:
     cutover = action(branch, "Cutover")["Configuration"]
@@ -82,7 +82,7 @@ def test_the_cutover_asks_for_the_server_that_was_deployed_to_and_for_none_that_
     assert in_account(cutover["StateMachineArn"], branch) == arn
 
 
-def test_the_release_that_was_deployed_is_expected_where_servers_say_which_they_run(tmp_path: Path) -> None:
+def test_the_cutover_expects_the_deployed_release_if_servers_report_their_release(tmp_path: Path) -> None:
     two_pairs = CONTEXT["pairs"] | {"api": API}
     template = synthesized(tmp_path, settings(two_pairs, pair="api", source=OBJECT, expectRelease=True))
     sent = json.loads(action(template, "Cutover")["Configuration"]["Input"])
@@ -90,7 +90,7 @@ def test_the_release_that_was_deployed_is_expected_where_servers_say_which_they_
     assert only(template, "AWS::CodePipeline::Pipeline")["Name"] == "eip-cutover-api"
 
 
-def test_input_and_name_of_the_execution_keep_to_their_limits(tmp_path: Path) -> None:
+def test_the_input_and_the_name_of_the_execution_stay_within_their_limits(tmp_path: Path) -> None:
     name = "x" * 64
     template = synthesized(tmp_path, settings({name: API}, expectRelease=True, deploy={"command": "x" * 1000}))
     assert len(action(template, "Cutover")["Configuration"]["Input"]) <= 1000
@@ -99,7 +99,7 @@ def test_input_and_name_of_the_execution_keep_to_their_limits(tmp_path: Path) ->
     assert len(only(template, "AWS::CodePipeline::Pipeline")["Name"]) <= 100
 
 
-def test_the_deployment_is_told_the_pair_and_the_release_but_not_the_server(branch: dict[str, Any]) -> None:
+def test_the_deployment_receives_the_pair_and_the_release_but_not_the_server(branch: dict[str, Any]) -> None:
     asked = json.loads(str(in_account(action(branch, "Deploy")["Configuration"]["UserParameters"], branch)))
     assert (asked["pair"], asked["release"], asked["seconds"]) == ("web", "#{Source.CommitId}", 600)
     assert not re.search("i-0|bittybot|tao", json.dumps(only(branch, "AWS::CodePipeline::Pipeline")))
@@ -115,14 +115,14 @@ def test_the_command_runs_with_the_release_in_its_environment_and_stops_at_the_f
     assert document["parameters"]["Release"]["allowedPattern"] == RELEASE
 
 
-def test_a_commit_or_a_version_is_a_release_and_nothing_that_a_shell_would_run() -> None:
+def test_a_release_is_a_commit_or_a_version_and_never_a_shell_command() -> None:
     for release in ("8f2c6a9", "3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo", "v1.2"):
         assert re.fullmatch(RELEASE, release)
     for text in ("", "'; reboot; '", "$(reboot)", "`reboot`", "a b", "a\nb", "x" * 256, '"'):
         assert not re.fullmatch(RELEASE, text)
 
 
-def test_the_function_may_run_that_document_on_those_two_servers_and_nothing_else(branch: dict[str, Any]) -> None:
+def test_the_function_may_run_only_its_document_on_only_the_two_servers(branch: dict[str, Any]) -> None:
     function = only(branch, "AWS::Lambda::Function")
     granted = grants(statements_of(branch, function["Role"]["Fn::GetAtt"][0]))
     here = f"{REGION}:{ACCOUNT}"
@@ -139,11 +139,11 @@ def test_the_function_may_run_that_document_on_those_two_servers_and_nothing_els
     }  # fmt: skip
 
 
-def test_a_call_of_the_function_that_died_is_not_made_again(branch: dict[str, Any]) -> None:
+def test_a_failed_call_of_the_function_is_not_retried(branch: dict[str, Any]) -> None:
     assert only(branch, "AWS::Lambda::EventInvokeConfig")["MaximumRetryAttempts"] == 0
 
 
-def test_each_action_may_do_its_own_thing_only(branch: dict[str, Any]) -> None:
+def test_each_action_has_only_its_own_permissions(branch: dict[str, Any]) -> None:
     cutover = grants(statements_of(branch, action(branch, "Cutover")["RoleArn"]["Fn::GetAtt"][0]))
     here = f"{REGION}:{ACCOUNT}"
     assert cutover == {
@@ -155,14 +155,14 @@ def test_each_action_may_do_its_own_thing_only(branch: dict[str, Any]) -> None:
     assert {found[0] for found in deploy} == {"lambda:InvokeFunction", "lambda:ListFunctions"}
 
 
-def test_a_connection_may_be_used_under_its_new_name_and_its_old(branch: dict[str, Any]) -> None:
+def test_a_connection_may_be_used_under_its_new_and_its_old_name(branch: dict[str, Any]) -> None:
     role = action(branch, "Source")["RoleArn"]["Fn::GetAtt"][0]
     (used,) = (found for found in statements_of(branch, role) if "UseConnection" in str(found["Action"]))
     assert used["Action"] == ["codeconnections:UseConnection", "codestar-connections:UseConnection"]
     assert (used["Effect"], used["Resource"]) == ("Allow", CONNECTION)
 
 
-def test_a_new_object_starts_the_pipeline_by_an_event_and_nobody_polls(from_object: dict[str, Any]) -> None:
+def test_a_new_object_starts_the_pipeline_by_an_event_without_polling(from_object: dict[str, Any]) -> None:
     source = action(from_object, "Source")["Configuration"]
     assert source == {"S3Bucket": OBJECT["bucket"], "S3ObjectKey": OBJECT["key"], "PollForSourceChanges": False}
     rule = only(from_object, "AWS::Events::Rule")
@@ -183,7 +183,7 @@ def test_artifacts_are_private_encrypted_and_expire(branch: dict[str, Any]) -> N
     assert bucket["LifecycleConfiguration"]["Rules"] == [{"ExpirationInDays": 30, "Status": "Enabled"}]
 
 
-def test_the_app_has_the_second_stack_only_where_it_is_configured(tmp_path: Path) -> None:
+def test_the_app_has_the_second_stack_only_if_the_pipeline_is_configured(tmp_path: Path) -> None:
     context = CONTEXT | {"pipeline": json.dumps({"source": OBJECT, "deploy": DEPLOY})}
     for given, stacks in ((CONTEXT, {"EipCutover"}), (context, {"EipCutover", "EipCutoverPipeline"})):
         folder = tmp_path / str(len(stacks))

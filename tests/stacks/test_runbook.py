@@ -1,4 +1,4 @@
-"""Whatever can go wrong has a section of `docs/runbook.md`, and whatever tells of it points there.
+"""Every error and every alarm has a section in `docs/runbook.md`, and every message about it points there.
 
 `tests/local/test_runbook.py` runs its commands.
 """
@@ -56,12 +56,12 @@ def test_each_alarm_and_each_advice_of_the_client_points_to_the_section_of_its_n
         assert name in heading.split(", ")
 
 
-def test_every_link_within_the_runbook_leads_somewhere_and_every_section_is_linked_from_the_first_table() -> None:
+def test_every_link_in_the_runbook_has_a_target_and_the_first_table_links_every_section() -> None:
     anchors = {anchor(heading) for heading in PARTS}
     assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) <= anchors
     first = RUNBOOK[: RUNBOOK.index("## Before you type")]
     assert set(re.findall(r"\]\(#([^)]+)\)", first)) == {anchor(heading) for heading in SECTIONS}
 
 
-def test_it_is_short_enough_to_be_read_at_night() -> None:
+def test_the_runbook_is_short_enough_to_be_read_at_night() -> None:
     assert len(RUNBOOK.splitlines()) <= 250

@@ -1,4 +1,4 @@
-"""What the stack deploys, as the account's owner would ask."""
+"""What the stack deploys, as the owner of the account sees it."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def role_of(template: Mapping[str, Any], handler: str) -> str:
     return str(function["Properties"]["Role"]["Fn::GetAtt"][0])
 
 
-def test_there_are_nine_functions_from_one_asset_on_python_3_13_on_arm64(template: dict[str, Any]) -> None:
+def test_nine_functions_share_one_asset_for_python_3_13_on_arm64(template: dict[str, Any]) -> None:
     found = [function["Properties"] for function in resources(template, "AWS::Lambda::Function").values()]
     assert {function["Handler"].removesuffix(".handler") for function in found} == FUNCTIONS | REPORTS
     assert {function["Runtime"] for function in found} == {"python3.13"}
@@ -129,7 +129,7 @@ def assert_within_quotas(template: dict[str, Any], partition: str, region: str) 
         ("aws-us-gov", "us-gov-west-1", False, True),  # as `make synth` has it, without credentials
     ],
 )
-def test_more_pairs_than_iam_lets_a_role_name_are_refused_with_how_many_fit(
+def test_more_pairs_than_fit_into_a_role_are_refused_with_the_number_that_fits(
     tmp_path: Path, partition: str, region: str, known: bool, interfaces: bool
 ) -> None:
     # As `cdk deploy` synthesizes it, with the account and the Region of the credentials: their ARNs count in full.
@@ -172,9 +172,7 @@ def test_the_definitions_pass_the_asl_validator(template: dict[str, Any], tmp_pa
 
 
 @pytest.mark.parametrize(("name", "picture"), [("eip-cutover", "workflow.svg"), ("eip-cutover-repair", "repair.svg")])
-def test_the_pictures_are_those_of_the_workflows(
-    template_folder: Path, tmp_path: Path, name: str, picture: str
-) -> None:
+def test_the_pictures_show_the_workflows(template_folder: Path, tmp_path: Path, name: str, picture: str) -> None:
     drawn = tmp_path / picture
     draw: list[str | Path] = ["node", PROJECT / "docs/picture.mjs", template_folder / "EipCutover.template.json"]
     subprocess.run([*draw, drawn, name], check=True)

@@ -1,4 +1,4 @@
-"""A stack whose staging servers are checked from inside their VPC: one more function, there, and nothing else."""
+"""A stack that checks staging servers from inside their VPC has one more function there, and nothing else."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [found["Properties"] for found in resources(template, kind).values()]
 
 
-def test_one_function_is_in_the_vpc_and_it_is_the_health_check(inside: dict[str, Any]) -> None:
+def test_only_the_health_check_function_is_in_the_vpc(inside: dict[str, Any]) -> None:
     functions = of(inside, "AWS::Lambda::Function")
     (in_vpc,) = (found for found in functions if "VpcConfig" in found)
     assert in_vpc["Handler"] == "health_check.handler"
@@ -45,7 +45,7 @@ def test_one_function_is_in_the_vpc_and_it_is_the_health_check(inside: dict[str,
     assert outside["Role"] != in_vpc["Role"]
 
 
-def test_lambda_may_make_interfaces_for_it_and_its_code_may_not(inside: dict[str, Any]) -> None:
+def test_lambda_may_make_network_interfaces_for_the_function_and_the_code_may_not(inside: dict[str, Any]) -> None:
     allowed, denied = (
         statement for _, statement in statements_in(inside) if "ec2:CreateNetworkInterface" in statement["Action"]
     )
@@ -54,7 +54,7 @@ def test_lambda_may_make_interfaces_for_it_and_its_code_may_not(inside: dict[str
     assert set(denied["Action"]) == {action for action in allowed["Action"] if action.startswith("ec2:")}
 
 
-def test_staging_is_checked_from_where_its_pair_says(inside: dict[str, Any]) -> None:
+def test_staging_is_checked_from_the_place_that_its_pair_configures(inside: dict[str, Any]) -> None:
     states = dict(states_of(workflow_of(inside)))
     assert states["StagingVia?"]["Choices"][0]["Next"] == "HealthCheckStagingInVpc"
     assert states["StagingVia?"]["Default"] == "HealthCheckStaging"
@@ -63,7 +63,7 @@ def test_staging_is_checked_from_where_its_pair_says(inside: dict[str, Any]) -> 
     assert inside_of_it["Retry"][:-1] == outside["Retry"]
 
 
-def test_a_function_that_is_inactive_is_waited_for_for_minutes_before_anything_is_changed(
+def test_the_workflow_waits_minutes_for_an_inactive_function_before_any_change(
     inside: dict[str, Any],
 ) -> None:
     workflow = workflow_of(inside)
@@ -78,13 +78,13 @@ def test_a_function_that_is_inactive_is_waited_for_for_minutes_before_anything_i
     assert (tries, longest, retry["JitterStrategy"]) == (40, 1081, "FULL")
 
 
-def test_without_a_pair_that_asks_for_it_there_is_no_function_in_the_vpc(tmp_path: Path) -> None:
+def test_without_a_pair_that_is_checked_privately_no_function_is_in_the_vpc(tmp_path: Path) -> None:
     template = synthesized(tmp_path, pair(), VPC)
     assert not any("VpcConfig" in found for found in of(template, "AWS::Lambda::Function"))
     assert "StagingVia?" not in dict(states_of(workflow_of(template)))
 
 
-def test_interfaces_that_are_configured_are_the_only_ones_that_may_be_touched(tmp_path: Path) -> None:
+def test_only_the_configured_network_interfaces_may_be_changed(tmp_path: Path) -> None:
     template = synthesized(tmp_path, pair(networkInterfaces=INTERFACES))
     touched = {
         json.dumps(resource).rpartition("network-interface/")[2].split('"')[0]
@@ -95,7 +95,7 @@ def test_interfaces_that_are_configured_are_the_only_ones_that_may_be_touched(tm
     assert touched == set(INTERFACES.values())
 
 
-def test_alarms_may_be_looked_at_by_who_looks_at_them_and_only_if_there_are_any(tmp_path: Path) -> None:
+def test_only_the_functions_that_read_alarms_may_read_them_and_only_if_alarms_are_configured(tmp_path: Path) -> None:
     def lookers(template: dict[str, Any]) -> set[str]:
         return {
             role.removeprefix("Functions")[:8]

@@ -1,4 +1,4 @@
-"""The event and the check that the tests of the health check start from, and what probes find."""
+"""The event and the check for the tests of the health check, and results of probes."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""An account for the client that is all in memory: what AWS would answer, in AWS's shapes."""
+"""An account in memory for the client, with AWS's answers in AWS's shapes."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -68,7 +68,7 @@ def task_output(payload: object) -> str:
 
 
 def planned(live: str, pair: str = "web") -> list[dict[str, Any]]:
-    """The history of an execution that has planned."""
+    """The history of an execution that has a plan."""
     plan = {"pair": pair, "live": {"name": live}, "idle": {"name": OTHER[live]}, "reason": "it was asked for",
             "production": address(live), "staging": address(OTHER[live])}  # fmt: skip
     return [
@@ -79,7 +79,7 @@ def planned(live: str, pair: str = "web") -> list[dict[str, Any]]:
 
 
 def in_turn(*answers: Any) -> Any:
-    """A call that returns or raises these one after the other, the last one for ever."""
+    """A call that returns or raises these values in turn, and then always the last one."""
     left = list(answers)
     return lambda **_: left.pop(0) if len(left) > 1 else left[0]
 

@@ -1,4 +1,4 @@
-"""An account of EC2 in moto with AWS's address semantics, and a client of which a test disturbs single calls."""
+"""An account of EC2 in moto with AWS's address semantics, and a client whose single calls a test can disturb."""
 
 from collections import defaultdict
 from collections.abc import Callable

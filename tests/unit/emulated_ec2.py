@@ -1,4 +1,4 @@
-"""What descriptions of the emulated EC2 say of an address, an instance or an interface."""
+"""What the emulated EC2 describes about an address, an instance or an interface."""
 
 from collections.abc import Callable
 from typing import Any

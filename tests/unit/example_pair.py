@@ -1,4 +1,4 @@
-"""The pair that the tests of the domain are about: its servers, and its addresses wherever they stand."""
+"""The pair for the tests of the domain: its servers, and its addresses at any place."""
 
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.plan import Interrupted, Plan, plan

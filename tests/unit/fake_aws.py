@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The AWS CLI as far as `examples/aws-cli` calls it: answers from a file, and records every call.
+"""The part of the AWS CLI that `examples/aws-cli` calls. It answers from a file, and records every call.
 
 FAKE_AWS names a folder with `answers.json`: `start`, and `described`, a list whose last answer repeats. An answer that
 is a text is an error code. As version 1 of the AWS CLI it reads AWS_DEFAULT_REGION, as version 2 AWS_REGION first.

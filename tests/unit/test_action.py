@@ -1,4 +1,4 @@
-"""The GitHub Action and the examples parse, and the step of the action does what it says, in a real shell."""
+"""The GitHub Action and the examples are valid, and the step of the action runs in a real shell."""
 
 import hashlib
 import json
@@ -145,7 +145,7 @@ def test_a_failure_of_the_client_fails_the_step_with_its_code_and_the_outputs_ar
     assert (ran.code, ran.outputs) == (code, outputs)
 
 
-def test_the_same_commit_attempt_and_inputs_have_the_same_name_and_others_have_another(cut_over: Any) -> None:
+def test_the_same_commit_attempt_and_inputs_give_the_same_name_and_any_other_gives_another(cut_over: Any) -> None:
     name = name_of(cut_over(SERVER="tao"))
     assert name == name_of(cut_over(SERVER="tao"))
     assert re.fullmatch("github-8f2c6a9d8f2c-16789012345-1-[0-9a-f]{8}", name)
@@ -156,7 +156,7 @@ def test_the_same_commit_attempt_and_inputs_have_the_same_name_and_others_have_a
 def test_a_cutover_without_a_server_is_refused_and_a_dry_run_is_not(cut_over: Any) -> None:
     ran = cut_over()
     assert (ran.code, ran.words) == (2, None)
-    assert "Name the server" in ran.log
+    assert "Set the input server" in ran.log
     assert cut_over(DRY_RUN="true").words[-1] == "--dry-run"
 
 
@@ -170,7 +170,7 @@ HOSTILE = ['"; touch run; "', "$(touch run)", "`touch run`", "'; touch run #", "
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_no_input_is_run_or_split_or_read_as_an_option(cut_over: Any, checkout: Checkout, value: str) -> None:
+def test_no_input_is_executed_split_or_read_as_an_option(cut_over: Any, checkout: Checkout, value: str) -> None:
     ran = cut_over(PAIR=value, SERVER=value, EXPECTED_RELEASE=value, STACK=value)
     assert {f"--{key}={value}" for key in ("pair", "server", "expected-release", "stack")} < set(ran.words)
     assert len(ran.words) == 7
@@ -217,7 +217,7 @@ def test_nothing_that_servers_answered_is_markdown_or_a_command_in_what_the_job_
     assert all(line.startswith("    ") for line in lines), "else it is no block of code"
 
 
-def test_no_server_can_guess_the_word_that_ends_the_silence(cut_over: Any) -> None:
+def test_no_server_can_guess_the_token_that_resumes_commands(cut_over: Any) -> None:
     tokens = {re.search("::stop-commands::([0-9a-f]{64})\n", cut_over(SERVER="tao").log)[1] for _ in range(2)}  # type: ignore[index]
     assert len(tokens) == 2
 

@@ -1,4 +1,4 @@
-"""The handlers that describe and move addresses: what an event becomes, and what is returned."""
+"""The handlers that describe and move addresses: how they read an event, and what they return."""
 
 import json
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_an_interrupted_execution_is_finished_where_it_had_staging(ec2: Ec2Accou
     assert describe({}, interrupted={"server": "tao", "privateIps": {}}, keepLive=True)["decision"] == "REPAIR"
 
 
-def test_what_no_plan_is_safe_for_is_refused_with_what_was_found(ec2: Ec2Account) -> None:
+def test_a_situation_without_a_safe_plan_is_refused_with_a_description(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     refusal = describe({})
     assert (refusal["decision"], refusal["target"]) == ("REFUSED", "-")
@@ -71,7 +71,7 @@ def test_what_no_plan_is_safe_for_is_refused_with_what_was_found(ec2: Ec2Account
     assert refusal["staging"]["server"] is None
 
 
-def test_a_wrong_request_is_an_error_and_ec2_that_shows_no_addresses_a_failed_preflight(ec2: Ec2Account) -> None:
+def test_a_wrong_request_is_an_error_and_missing_addresses_fail_the_preflight(ec2: Ec2Account) -> None:
     with pytest.raises(InvalidRequest):
         describe({"pair": "api"})
     boto3.client("ec2").release_address(AllocationId=ec2.pair.staging)
@@ -82,7 +82,7 @@ def test_a_wrong_request_is_an_error_and_ec2_that_shows_no_addresses_a_failed_pr
 # Its alarms.
 
 
-def test_an_alarm_in_alarm_refuses_a_cutover_and_no_repair(ec2: Ec2Account, tmp_path: Path) -> None:
+def test_an_alarm_in_alarm_refuses_a_cutover_but_not_a_repair(ec2: Ec2Account, tmp_path: Path) -> None:
     configure(ec2, tmp_path, alarms=["errors", "latency"])
     cloudwatch = boto3.client("cloudwatch")
     put_alarm(cloudwatch, "errors")
@@ -135,7 +135,7 @@ def places(ec2: Ec2Account) -> dict[str, Any]:
     return {"live": ec2.place(ec2.bittybot).to_json(), "idle": ec2.place(ec2.tao).to_json()}
 
 
-def test_the_changes_of_a_cutover_return_the_address_as_it_stands_then(ec2: Ec2Account) -> None:
+def test_the_changes_of_a_cutover_return_the_address_after_the_change(ec2: Ec2Account) -> None:
     bittybot, tao = ec2.place(ec2.bittybot), ec2.place(ec2.tao)
     first = disassociate(ec2, **places(ec2), firstTry=True, redriven=False)
     assert (first["address"]["server"], first["changed"]) == (None, True)
@@ -175,7 +175,7 @@ def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Acc
 # DescribeRestored.
 
 
-def test_a_pair_that_is_sound_as_planned_is_restored_once_a_look_shows_it(ec2: Ec2Account) -> None:
+def test_a_pair_is_restored_when_a_description_shows_it_as_planned(ec2: Ec2Account) -> None:
     event = {"execution": "cutover-1", "pair": "web", **places(ec2)}
     injected: dict[str, Any] = {"ec2": ec2.client, "sleep": ec2.slept.append}
     restored = describe_restored.handler(event, CONTEXT, **injected)

@@ -1,4 +1,4 @@
-"""The door to EC2's addresses: every change looks before and after, and undoes nothing that someone else did."""
+"""The calls for EC2's addresses: every change describes before and after, and undoes nothing that someone else did."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,7 +55,7 @@ def take_off(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]
 # Looking.
 
 
-def test_one_look_finds_both_addresses_and_where_they_stand(ec2: Ec2Account) -> None:
+def test_one_description_finds_both_addresses_and_their_places(ec2: Ec2Account) -> None:
     production, staging = looks = door(ec2).look()
     assert [(each.name, each.allocation_id, each.public_ip, each.server) for each in looks] == [
         ("production", ec2.pair.production, "198.51.100.1", "bittybot"),
@@ -67,7 +67,7 @@ def test_one_look_finds_both_addresses_and_where_they_stand(ec2: Ec2Account) -> 
     assert ec2.calls == ["DescribeAddresses"]
 
 
-def test_an_address_on_no_server_has_nothing_but_its_own_ids(ec2: Ec2Account) -> None:
+def test_an_address_on_no_server_has_only_its_own_ids(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     _, staging = door(ec2).look()
     assert replace(staging, border_group=None) == Address("staging", ec2.pair.staging, "198.51.100.2")
@@ -75,14 +75,14 @@ def test_an_address_on_no_server_has_nothing_but_its_own_ids(ec2: Ec2Account) ->
     assert f"{staging} is {staging.place}" == f"the staging address 198.51.100.2 ({ec2.pair.staging}) is on no server"
 
 
-def test_a_service_of_aws_and_a_border_group_are_read(ec2: Ec2Account) -> None:
+def test_the_aws_service_and_the_border_group_of_an_address_are_read(ec2: Ec2Account) -> None:
     ec2.describe_more("production", ServiceManaged="nlb", NetworkBorderGroup="us-east-1-bos-1")
     production, staging = door(ec2).look()
     assert (production.service_managed, production.border_group) == ("nlb", "us-east-1-bos-1")
     assert staging.service_managed is None
 
 
-def test_a_look_of_an_address_that_does_not_exist_is_refused(ec2: Ec2Account) -> None:
+def test_a_description_of_an_address_that_does_not_exist_is_refused(ec2: Ec2Account) -> None:
     ec2.fail("DescribeAddresses", "InvalidAllocationID.NotFound")
     with pytest.raises(EC2Refused, match=f"DescribeAddresses of {ec2.pair.production} and .* failed with"):
         door(ec2).look()
@@ -103,7 +103,7 @@ def test_production_is_moved_to_the_private_address_of_the_place(ec2: Ec2Account
 
 
 @FIRST_AND_LATER_TRIES
-def test_production_that_stands_there_is_left_alone_and_so_is_production_that_someone_else_moved(
+def test_production_is_not_changed_if_it_is_already_there_or_if_someone_else_moved_it(
     ec2: Ec2Account, first_try: bool, error: type[Exception]
 ) -> None:
     place = ec2.place(ec2.bittybot)
@@ -115,7 +115,7 @@ def test_production_that_stands_there_is_left_alone_and_so_is_production_that_so
     assert ec2.changes == []
 
 
-def test_a_change_counts_once_a_look_shows_it(ec2: Ec2Account) -> None:
+def test_a_change_counts_when_a_description_shows_it(ec2: Ec2Account) -> None:
     ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 3))
     address, changed = cut_over(ec2)
     assert (address.server, changed) == ("tao", True)
@@ -136,7 +136,7 @@ def test_a_change_that_never_shows_may_be_tried_again(ec2: Ec2Account) -> None:
     assert sum(ec2.slept) == pytest.approx(VISIBLE_WITHIN_SECONDS, abs=1)
 
 
-def test_an_answer_that_was_lost_is_found_by_the_next_try(ec2: Ec2Account) -> None:
+def test_the_next_try_finds_a_change_whose_answer_was_lost(ec2: Ec2Account) -> None:
     ec2.lose_answer("AssociateAddress")
     with pytest.raises(EC2Unavailable, match="got no answer"):
         cut_over(ec2)
@@ -160,7 +160,7 @@ def test_staging_is_moved_from_the_server_that_it_is_expected_on(ec2: Ec2Account
         move(secondary)
 
 
-def test_staging_that_must_be_on_no_server_is_put_on_one_without_reassociation(ec2: Ec2Account) -> None:
+def test_staging_on_no_server_is_associated_without_reassociation(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     address, changed = repair(ec2)
     assert (address.server, changed) == ("tao", True)
@@ -171,7 +171,7 @@ def test_staging_that_must_be_on_no_server_is_put_on_one_without_reassociation(e
 
 @FIRST_AND_LATER_TRIES
 @pytest.mark.parametrize("stale", [False, True])
-def test_staging_that_someone_else_put_elsewhere_stays_there_even_if_no_look_showed_it(
+def test_staging_that_someone_else_moved_stays_there_even_if_no_description_showed_it(
     ec2: Ec2Account, first_try: bool, error: type[Exception], stale: bool
 ) -> None:
     ec2.take_off("staging")
@@ -185,14 +185,14 @@ def test_staging_that_someone_else_put_elsewhere_stays_there_even_if_no_look_sho
     assert ec2.changes == (["AssociateAddress"] if stale else []), "EC2 refuses what a look does not show"
 
 
-def test_staging_that_ec2_calls_associated_and_a_look_does_not_may_be_tried_again(ec2: Ec2Account) -> None:
+def test_staging_that_ec2_calls_associated_against_the_description_may_be_retried(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     ec2.fail("AssociateAddress", "Resource.AlreadyAssociated")
     with pytest.raises(EC2Unavailable, match=r"DescribeAddresses shows the staging address .* on no server"):
         repair(ec2)
 
 
-def test_a_call_that_meets_its_own_effect_has_succeeded(ec2: Ec2Account) -> None:
+def test_a_call_that_finds_its_own_effect_has_succeeded(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     ec2.lose_answer("AssociateAddress", "Resource.AlreadyAssociated")
     address, changed = repair(ec2)
@@ -213,7 +213,7 @@ def test_staging_is_not_moved_if_production_moved_and_production_that_moves_mean
     assert ec2.changes == ["AssociateAddress"]
 
 
-def test_staging_is_never_put_where_production_stands(ec2: Ec2Account) -> None:
+def test_staging_is_never_put_on_the_private_address_of_production(ec2: Ec2Account) -> None:
     live = ec2.place(ec2.bittybot)
     with pytest.raises(EC2Unavailable, match=r"is on bittybot; associating the staging address .* would displace it"):
         door(ec2).move_staging(live, coming_from=ec2.tao, production_on=ec2.bittybot, first_try=True)
@@ -268,7 +268,7 @@ def test_staging_is_taken_off_once(ec2: Ec2Account) -> None:
 
 
 @pytest.mark.parametrize("code", ["InvalidAssociationID.NotFound", "UnauthorizedOperation"])
-def test_an_association_that_is_gone_is_as_good_as_ended(ec2: Ec2Account, code: str) -> None:
+def test_a_missing_association_counts_as_ended(ec2: Ec2Account, code: str) -> None:
     ec2.lose_answer("DisassociateAddress", code)
     assert not take_off(ec2)[0].is_associated
     ec2.move("staging", ec2.tao.instance_id)
@@ -285,7 +285,7 @@ def test_staging_stays_where_it_is_if_either_address_moved(ec2: Ec2Account, move
     assert ec2.changes == []
 
 
-def test_staging_that_someone_moved_between_two_tries_or_took_off_before_the_first_has_moved(ec2: Ec2Account) -> None:
+def test_staging_that_someone_moved_or_disassociated_meanwhile_is_reported_as_moved(ec2: Ec2Account) -> None:
     ec2.move("staging", ec2.stranger)
     with pytest.raises(MovedMeanwhile, match=rf"The staging address .* of {ec2.stranger}"):
         take_off(ec2, first_try=False)
@@ -298,7 +298,7 @@ def test_staging_that_someone_moved_between_two_tries_or_took_off_before_the_fir
 # Servers whose network interfaces are configured.
 
 
-def test_an_address_is_put_on_the_interface_that_is_configured(ec2: Ec2Account) -> None:
+def test_an_address_is_put_on_the_configured_interface(ec2: Ec2Account) -> None:
     bittybot, tao = (replace(each, network_interface_id=ec2.interface_of(each)) for each in ec2.pair.servers)
     on_interfaces = Addresses(replace(ec2.pair, servers=(bittybot, tao)), ec2.client)
     address, _ = on_interfaces.move_production(Place(tao), coming_from=bittybot, first_try=True)
@@ -322,7 +322,7 @@ def test_an_address_on_another_interface_of_the_right_instance_is_on_no_server_o
 
 
 @pytest.mark.parametrize("name", ["production", "staging"])
-def test_a_rehearsal_asks_for_the_very_move_and_changes_nothing(ec2: Ec2Account, name: AddressName) -> None:
+def test_a_rehearsal_has_the_parameters_of_the_move_and_changes_nothing(ec2: Ec2Account, name: AddressName) -> None:
     place = ec2.place(ec2.bittybot, primary=False)
     door(ec2).rehearse_associate(name, place)
     where = {"InstanceId": ec2.bittybot.instance_id, "PrivateIpAddress": place.private_ip}

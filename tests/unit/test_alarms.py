@@ -1,4 +1,4 @@
-"""The alarms of CloudWatch: read from moto's, with its real answers, and watched on a clock of its own."""
+"""The alarms of CloudWatch: read from moto with its real answers, and watched on a clock of the tests."""
 
 import re
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def put_alarm(client: CloudWatchClient, name: str, state: str = "OK", reason: st
 # One look
 
 
-def test_a_look_shows_the_alarms_in_alarm_and_the_names_of_no_alarm(cloudwatch: CloudWatchClient) -> None:
+def test_a_read_returns_the_alarms_in_alarm_and_the_names_without_an_alarm(cloudwatch: CloudWatchClient) -> None:
     put_alarm(cloudwatch, "errors", "ALARM", "5 errors > 1\n\x1b[2J" + "x" * 500)
     put_alarm(cloudwatch, "latency", "OK")
     put_alarm(cloudwatch, "cold", "INSUFFICIENT_DATA")
@@ -42,7 +42,7 @@ def test_a_look_shows_the_alarms_in_alarm_and_the_names_of_no_alarm(cloudwatch: 
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", errors.since)
 
 
-def test_a_composite_alarm_is_an_alarm_and_its_age_is_that_of_its_state() -> None:
+def test_a_composite_alarm_is_an_alarm_with_the_age_of_its_state() -> None:
     client = cloudwatch_client()
     changed, updated = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, 0, tzinfo=UTC)
     every = {"AlarmName": "all", "StateValue": "ALARM", "StateTransitionedTimestamp": changed}
@@ -52,7 +52,7 @@ def test_a_composite_alarm_is_an_alarm_and_its_age_is_that_of_its_state() -> Non
     assert look == AlarmStates(in_alarm=(Alarm("all", "no reason given", "2026-01-02T03:04:05+00:00"),))
 
 
-def test_a_look_asks_for_metric_and_composite_alarms_a_hundred_names_a_call(cloudwatch: CloudWatchClient) -> None:
+def test_a_read_asks_for_metric_and_composite_alarms_with_a_hundred_names_a_call(cloudwatch: CloudWatchClient) -> None:
     asked: list[dict[str, Any]] = []
     cloudwatch.meta.events.register("before-parameter-build.cloudwatch.*", lambda params, **_: asked.append(params))
     alarms_in_alarm(cloudwatch, [f"alarm-{n}" for n in range(150)])
@@ -64,7 +64,7 @@ def test_a_look_asks_for_metric_and_composite_alarms_a_hundred_names_a_call(clou
 @pytest.mark.parametrize(
     ("status", "watching", "requests"), [("403 Forbidden", False, 1), ("500 Broken", False, 3), ("500 Broken", True, 1)]
 )
-def test_a_server_error_is_tried_three_times_by_a_watch_once_and_any_other_is_not_asked_for_again(
+def test_a_server_error_is_tried_three_times_or_once_in_a_watch_and_any_other_error_once(
     status: str, watching: bool, requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(answering(saying(b"denied").replace(b"200 OK", status.encode()))) as server:
@@ -106,7 +106,7 @@ def watched(
 @pytest.mark.parametrize(
     ("seconds", "at"), [(12, [0, 5, 10, 12]), (10, [0, 5, 10]), (3, [0, 3]), (0.125, [0, 0.25]), (0, [0])]
 )
-def test_a_watch_looks_at_once_every_5_s_and_at_the_end(seconds: float, at: list[float]) -> None:
+def test_a_watch_reads_the_alarms_at_once_every_5_s_and_at_the_end(seconds: float, at: list[float]) -> None:
     assert watched(lambda _: AlarmStates(), seconds) == (Watched(None, at[-1] + 0.25), at)
 
 
@@ -117,18 +117,18 @@ def test_an_alarm_ends_the_watch_at_once(rings: int, at: list[float]) -> None:
     assert ended.wrong == 'the alarm "errors" has been in ALARM since 2026-01-02T03:04:05+00:00: 5 > 1'
 
 
-def test_what_cannot_be_read_for_a_while_is_read_again() -> None:
+def test_alarms_that_cannot_be_read_for_a_while_are_read_again() -> None:
     ended, at = watched(lambda n: AlarmStates() if n == 3 else UNREADABLE, 12)
     assert (ended.wrong, at) == (None, [0, 5, 10, 12])
 
 
 @pytest.mark.parametrize("unreadable", [1, 2])
-def test_one_last_look_that_is_throttled_is_no_verdict(unreadable: int) -> None:
+def test_a_throttled_last_read_does_not_decide(unreadable: int) -> None:
     ended, at = watched(lambda n: UNREADABLE if 2 <= n < 2 + unreadable else AlarmStates(), 7)
     assert (ended.wrong, at) == (None, [0, 5, 7, 9.25, 11.5][: 3 + unreadable])
 
 
-def test_an_alarm_that_a_later_last_look_shows_is_seen() -> None:
+def test_an_alarm_in_a_later_last_read_counts() -> None:
     ended, _ = watched(lambda n: (AlarmStates(), AlarmStates(), UNREADABLE, RINGING)[n], 7)
     assert str(ended.wrong).startswith('the alarm "errors" has been in ALARM')
 
@@ -141,20 +141,20 @@ def test_an_alarm_that_a_later_last_look_shows_is_seen() -> None:
         (AlarmStates(missing=("a\n", *"bcd")), 'no metric or composite alarm is named "a?", "b", "c" (and 1 more)'),
     ],
 )
-def test_alarms_that_cannot_be_read_three_times_at_the_end_are_wrong(
+def test_alarms_that_cannot_be_read_three_times_at_the_end_fail_the_watch(
     last: AlarmStates | AlarmsUnreadable, why: str
 ) -> None:
     ended, at = watched(lambda n: last if n else AlarmStates(), 7)
     assert (ended.wrong, at) == (f"its alarms cannot be read: {why}", [0, 5, 7, 9.25, 11.5])
 
 
-def test_of_several_alarms_one_is_named_and_the_others_counted_though_another_is_missing() -> None:
+def test_the_message_names_one_of_several_alarms_and_counts_the_others_even_if_another_is_missing() -> None:
     ended, at = watched(lambda _: AlarmStates(RINGING.in_alarm * 3, ("gone",)), 12)
     assert at == [0]
     assert str(ended.wrong).startswith('the alarm "errors" has been in ALARM')
     assert str(ended.wrong).endswith(": 5 > 1 (and 2 more)")
 
 
-def test_a_watch_that_is_stopped_does_not_look_again_even_at_its_end() -> None:
+def test_a_stopped_watch_does_not_read_the_alarms_again_even_at_its_end() -> None:
     assert watched(lambda _: AlarmStates(), 600, stops_after=7) == (Watched(None, 7), [0, 5])
     assert watched(lambda n: UNREADABLE if n else AlarmStates(), 7, stops_after=8) == (Watched(None, 8), [0, 5, 7])

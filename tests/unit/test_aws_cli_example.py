@@ -81,7 +81,7 @@ def test_each_failure_has_the_exit_code_of_the_client_and_its_cause(run: Any, er
 def test_an_execution_that_is_stopped_or_times_out_has_its_own_code(run: Any, status: str, code: int) -> None:
     ran = run(RUNNING, {"status": status})
     assert ran.code == code
-    assert "repaired automatically" in ran.err
+    assert "The repair runs automatically" in ran.err
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -167,12 +167,12 @@ def test_nothing_that_servers_answered_is_a_command_to_a_ci_system(run: Any, pay
 @pytest.mark.parametrize(
     ("start", "server", "code", "says"),
     [
-        ("ExecutionAlreadyExists", "tao", 0, "nothing was started now"),
+        ("ExecutionAlreadyExists", "tao", 0, "so nothing was started"),
         ("ExecutionAlreadyExists", "bittybot", 1, "another input"),
         ("AccessDeniedException", "tao", 1, "AccessDeniedException"),
     ],
 )
-def test_a_start_that_is_refused_is_an_error_unless_the_same_execution_exists_which_is_followed(
+def test_a_refused_start_is_an_error_unless_the_same_execution_exists(
     run: Any, start: str, server: str, code: int, says: str
 ) -> None:
     ran = run({**DONE, "input": json.dumps({"serverName": server}, separators=(",", ":"))}, start=start)
@@ -180,7 +180,7 @@ def test_a_start_that_is_refused_is_an_error_unless_the_same_execution_exists_wh
     assert says in ran.err
 
 
-def test_polling_that_fails_for_a_while_goes_on(run: Any) -> None:
+def test_polling_continues_after_some_failures(run: Any) -> None:
     assert run("ThrottlingException", RUNNING, "ExpiredToken", DONE, TRIES="2").code == 0
 
 

@@ -48,7 +48,9 @@ def test_a_call_without_an_answer_may_be_tried_again() -> None:
 @pytest.mark.parametrize(
     ("code", "kind"), [("UnauthorizedOperation", PreflightFailed), ("RequestLimitExceeded", EC2Throttled)]
 )
-def test_a_refused_rehearsal_fails_the_preflight_a_throttled_one_is_retried(code: str, kind: type[Exception]) -> None:
+def test_a_refused_rehearsal_fails_the_preflight_and_a_throttled_rehearsal_is_retried(
+    code: str, kind: type[Exception]
+) -> None:
     with pytest.raises(kind, match=code), rehearsed("AssociateAddress of x"):
         raise error(code)
 

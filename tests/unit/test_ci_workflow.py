@@ -23,7 +23,7 @@ def test_every_push_and_every_pull_request_runs_make_check_and_nothing_else() ->
     assert settings == [{"persist-credentials": False}, {"python-version": "3.13"}, {"node-version": "22"}]
 
 
-def test_it_may_only_read_and_ends_in_time() -> None:
+def test_ci_may_only_read_and_has_a_time_limit() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert "secrets." not in TEXT
     assert JOB["timeout-minutes"] <= 30

@@ -1,4 +1,4 @@
-"""The client's door to AWS: pages, filters, and what does not exist."""
+"""The client's calls to AWS: pages, filters, and resources that do not exist."""
 
 import json
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def account(**services: Service) -> Account:
 
 
 @pytest.mark.parametrize(("after", "pages"), [(0, 3), (100, 2), (240, 1), (250, 1)])
-def test_of_a_long_history_only_the_pages_with_new_events_are_read(after: int, pages: int) -> None:
+def test_only_the_pages_of_a_history_with_new_events_are_read(after: int, pages: int) -> None:
     events = [event(number, "TaskScheduled") for number in range(250, 0, -1)]
 
     def page(*, reverseOrder: bool, maxResults: int, nextToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803
@@ -41,7 +41,7 @@ def test_of_a_long_history_only_the_pages_with_new_events_are_read(after: int, p
     assert len(states.calls) == pages
 
 
-def test_two_hundred_pairs_are_two_calls_to_ec2_and_an_address_that_does_not_exist_fails_none() -> None:
+def test_two_hundred_pairs_take_two_calls_to_ec2_even_if_an_address_does_not_exist() -> None:
     pairs = [published(f"pair-{n}", f"eipalloc-p{n}", f"eipalloc-s{n}", INSTANCES) for n in range(200)]
 
     def describe(*, Filters: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
@@ -61,13 +61,13 @@ def test_a_stack_of_another_project_is_named_with_the_output_that_it_lacks(key: 
         account(cloudformation=cloudformation).output(key)
 
 
-def test_a_name_is_an_execution_of_the_workflow_and_an_arn_is_used_unchanged() -> None:
+def test_a_name_becomes_the_arn_of_an_execution_and_an_arn_is_used_unchanged() -> None:
     assert account().arn_of("release-1") == f"{EXECUTION}:release-1"
     assert account().arn_of("arn:aws:states:x") == "arn:aws:states:x"
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
-def test_a_name_in_use_is_the_same_execution_if_the_input_is_the_same(status: str) -> None:
+def test_an_existing_name_with_the_same_input_is_the_same_execution(status: str) -> None:
     request = {"pair": "web", "serverName": "tao"}
     existing = execution("release-1", status, input='{ "serverName":"tao", "pair":"web" }')
     states = Service(start_execution=refusal("ExecutionAlreadyExists"), describe_execution=existing)
@@ -76,14 +76,14 @@ def test_a_name_in_use_is_the_same_execution_if_the_input_is_the_same(status: st
         account(stepfunctions=states).start("release-1", {**request, "dryRun": True})
 
 
-def test_a_new_execution_has_the_name_so_that_a_repeated_call_starts_nothing_twice() -> None:
+def test_a_new_execution_has_a_name_so_that_a_repeated_call_starts_nothing() -> None:
     states = Service(start_execution={"executionArn": "arn"})
     assert account(stepfunctions=states).start("release-1", {"dryRun": True}) is True
     ((_, parameters),) = states.calls
     assert parameters == {"stateMachineArn": MACHINE, "name": "release-1", "input": json.dumps({"dryRun": True})}
 
 
-def test_the_time_is_that_of_aws_and_of_this_machine_only_if_aws_does_not_say() -> None:
+def test_the_time_comes_from_the_answer_of_aws_or_else_from_this_machine() -> None:
     answer = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}}}
     assert moment_of(answer) == datetime(2026, 2, 1, 10, tzinfo=UTC)
     for undated in ({}, {"ResponseMetadata": {"HTTPHeaders": {"date": "soon"}}}):
@@ -104,7 +104,7 @@ def test_an_error_of_aws_is_one_printable_sentence(error: Exception, says: str) 
     assert sentence(error).isprintable()
 
 
-def test_a_text_that_is_not_the_arn_of_an_execution_is_refused_without_a_call_if_it_is_not_an_arn() -> None:
+def test_a_text_that_is_not_an_execution_arn_is_refused_by_aws_or_before_the_call() -> None:
     states = Service(describe_execution=refusal("InvalidArn"))
     for arn in ("arn:aws:states", "", "by\x1bhand"):
         with pytest.raises(NotAnExecution, match="is not the ARN of an execution"):

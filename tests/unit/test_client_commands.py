@@ -44,7 +44,7 @@ def test_a_failure_ends_the_client_with_its_exit_code_and_advice(words: list[str
     assert (document["exitCode"], bool(document["advice"])) == (15, True)
 
 
-def test_the_input_has_the_options_that_were_given_and_no_others() -> None:
+def test_the_input_has_only_the_given_options() -> None:
     service = states(cut_over("x", "bittybot", "tao"))
     options = ["--pair", "web", "--server", "tao", "--dry-run", "--expected-release", "7", "--name", "release-7-1"]
     for words in (options, [], ["--server", ""]):
@@ -59,7 +59,7 @@ def test_the_input_has_the_options_that_were_given_and_no_others() -> None:
     assert json.loads(third["input"]) == {"serverName": ""}
 
 
-def test_a_start_without_an_answer_may_have_started_and_says_how_to_check(capsys: Capture) -> None:
+def test_after_a_start_without_an_answer_the_client_says_how_to_check(capsys: Capture) -> None:
     service = states(execution("x"), start_execution=ReadTimeoutError(endpoint_url="https://states"))
     words = ["start", "--name", "release-7-1", "--stack", "Other", "--json"]
     assert main(words, session=session(stepfunctions=service)) == 1
@@ -97,7 +97,9 @@ def test_a_signal_is_an_exit_code_and_restores_the_handlers(number: signal.Signa
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_an_interruption_stops_nothing_and_says_how_to_follow_and_how_to_stop(capsys: Capture) -> None:
+def test_after_an_interruption_the_execution_runs_on_and_the_client_says_how_to_follow_and_stop_it(
+    capsys: Capture,
+) -> None:
     service = states(execution("x"), describe_execution=lambda **_: os.kill(os.getpid(), signal.SIGTERM))
     assert main(["start", "--name", "x"], session=session(stepfunctions=service)) == 143
     assert {name for name, _ in service.calls} == {"start_execution", "describe_execution"}
@@ -107,7 +109,7 @@ def test_an_interruption_stops_nothing_and_says_how_to_follow_and_how_to_stop(ca
 
 
 @pytest.mark.parametrize("words", [["start", "--name", "x"], ["watch", "x"]], ids=lambda words: words[0])
-def test_a_reader_that_stops_reading_stops_nothing_either(
+def test_a_reader_that_stops_reading_does_not_stop_the_execution(
     words: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, written = os.pipe()
@@ -122,7 +124,7 @@ def test_a_reader_that_stops_reading_stops_nothing_either(
 
 
 @pytest.mark.parametrize("is_open", [True, False])
-def test_without_a_place_for_its_result_a_command_has_the_exit_code_of_the_execution(
+def test_a_command_that_cannot_write_its_result_has_the_exit_code_of_the_execution(
     is_open: bool, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, written = os.pipe()
@@ -131,7 +133,7 @@ def test_without_a_place_for_its_result_a_command_has_the_exit_code_of_the_execu
         monkeypatch.setattr(sys, "stdout", stream if is_open else None)
         failed = states(execution("x", "FAILED", error="RolledBack"))
         assert main(["watch", "x", "--json"], session=session(stepfunctions=failed)) == 15
-    assert ("cutover.py: RolledBack; the rest cannot be written.\n" in capsys.readouterr().err) == is_open
+    assert ("cutover.py: RolledBack; the rest could not be written.\n" in capsys.readouterr().err) == is_open
 
 
 COMMANDS_TO_CI = "::error::a ##[error]b ##vso[task.complete result=Failed;]c"
@@ -145,7 +147,7 @@ COMMANDS_TO_CI = "::error::a ##[error]b ##vso[task.complete result=Failed;]c"
         ["status", "--pair", COMMANDS_TO_CI], ["watch", COMMANDS_TO_CI],
     ],
 )  # fmt: skip
-def test_nothing_that_others_wrote_is_a_command_to_ci(words: list[str], capsys: Capture) -> None:
+def test_no_text_from_others_is_a_command_to_ci(words: list[str], capsys: Capture) -> None:
     cause, error = "\n" + COMMANDS_TO_CI, COMMANDS_TO_CI
     failed = execution("x", "FAILED", error=error, cause=cause, input=json.dumps({"pair": cause}))
     failed["name"] = cause
@@ -172,9 +174,9 @@ def test_nothing_that_others_wrote_is_a_command_to_ci(words: list[str], capsys: 
 @pytest.mark.parametrize(
     "name", ["", "a b", "release-1.2", "straße", "日本", "x" * 81, "x\n", "a/b", "a:b", "\x00"], ids=ascii
 )
-def test_a_name_that_may_lose_its_log_is_refused_before_any_call_to_aws(name: str, capsys: Capture) -> None:
+def test_a_name_whose_execution_may_not_be_logged_is_refused_before_any_call_to_aws(name: str, capsys: Capture) -> None:
     assert main(["start", "--name", name], session=session()) == 2
-    assert "1 to 80 characters, each 0-9, A-Z, a-z, - or _" in capsys.readouterr().err
+    assert "use 1 to 80 of the characters 0-9, A-Z, a-z, - and _" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ TWO_PAIRS = [
 @pytest.mark.parametrize("command", ["rollback", "unlock"])
 def test_with_several_pairs_a_command_that_changes_something_needs_a_choice(command: str, capsys: Capture) -> None:
     assert main([command], session=session(ssm=parameter_store(*TWO_PAIRS))) == 1
-    assert "The stack serves shop, web; choose with --pair." in capsys.readouterr().err
+    assert "Choose a pair with --pair. The stack has shop, web." in capsys.readouterr().err
 
 
 def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture) -> None:
@@ -256,10 +258,10 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
 @pytest.mark.parametrize(
     ("holder", "status", "says"),
     [
-        (f"{EXECUTION}:x", "RUNNING", "which runs"),
-        (f"{EXECUTION}:x", "SUCCEEDED", "which ended SUCCEEDED"),
-        (f"{EXECUTION}:y", "GONE", "which no longer exists"),
-        ("someone, by hand", "UNKNOWN", "which is not an execution"),
+        (f"{EXECUTION}:x", "RUNNING", "the execution is running"),
+        (f"{EXECUTION}:x", "SUCCEEDED", "the execution ended SUCCEEDED"),
+        (f"{EXECUTION}:y", "GONE", "the execution no longer exists"),
+        ("someone, by hand", "UNKNOWN", "the holder is not an execution"),
     ],
 )
 def test_status_says_who_holds_the_lock_and_whether_that_execution_runs(holder: str, status: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""Following an execution while AWS is slow, busy, or does not answer any more."""
+"""The client follows an execution while AWS is slow, busy, or stops answering."""
 
 import io
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_each_state_is_shown_once_as_the_history_grows() -> None:
     assert following.lines[2] == "    0.40 s  ReassociateProduction"
 
 
-def test_it_polls_every_half_second_at_first_and_every_two_seconds_in_the_end() -> None:
+def test_the_client_polls_every_half_second_at_first_and_every_two_seconds_later() -> None:
     following = Following(describes=[RUNNING] * 20 + [ENDED], histories=[HISTORY])
     following.result()
     assert following.pauses[0] == 0.5
@@ -82,7 +82,7 @@ def test_it_polls_every_half_second_at_first_and_every_two_seconds_in_the_end() 
     ],
     ids=["complete", "late", "never complete"],
 )
-def test_an_execution_that_has_ended_is_reported_at_once_or_when_its_history_is_complete_but_not_for_ever(
+def test_an_ended_execution_is_reported_when_its_history_is_complete_or_after_some_reads(
     histories: list[Any], last_state: str, pauses: int
 ) -> None:
     following = Following(describes=[ENDED], histories=histories)
@@ -103,7 +103,7 @@ TRANSIENT = [
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=repr)
 @pytest.mark.parametrize("where", ["describes", "histories"])
-def test_a_transient_error_is_waited_for_and_shown_once(error: Exception, where: str) -> None:
+def test_a_transient_error_is_shown_once_and_retried(error: Exception, where: str) -> None:
     answers: dict[str, Any] = {"describes": [RUNNING, ENDED], "histories": [HISTORY]}
     answers[where] = [error, error, error, *answers[where]]
     following = Following(describes=answers["describes"], histories=answers["histories"])
@@ -111,7 +111,7 @@ def test_a_transient_error_is_waited_for_and_shown_once(error: Exception, where:
     assert sum("Trying again" in line for line in following.lines) == 1
 
 
-def test_an_error_that_lasts_for_five_minutes_is_given_up() -> None:
+def test_the_client_gives_up_after_five_minutes_of_errors() -> None:
     following = Following(describes=[refusal("ThrottlingException")], histories=[[]])
     with pytest.raises(CannotFollow, match="Gave up after 5 min 00 s"):
         following.result()
@@ -127,7 +127,7 @@ def test_an_error_that_lasts_for_five_minutes_is_given_up() -> None:
     ],
     ids=repr,
 )
-def test_an_error_that_is_not_transient_is_given_up_at_once(error: Exception, says: str) -> None:
+def test_the_client_gives_up_at_once_after_an_error_that_is_not_transient(error: Exception, says: str) -> None:
     following = Following(describes=[RUNNING, error], histories=[HISTORY[:2]])
     with pytest.raises(CannotFollow, match=says):
         following.result()
@@ -139,7 +139,7 @@ def test_an_execution_that_was_just_started_may_be_unknown_for_a_moment() -> Non
     following = Following(describes=[unknown, unknown, ENDED], histories=[unknown, HISTORY])
     assert following.result().outcome == "CUT_OVER"
     following = Following(describes=[unknown], histories=[[]])
-    with pytest.raises(CannotFollow, match="knows no execution"):
+    with pytest.raises(CannotFollow, match="does not know the execution"):
         following.result()
     assert sum(following.pauses) < 30
 

@@ -54,7 +54,7 @@ def described(addresses: list[dict[str, Any]], *instances: dict[str, Any]) -> di
     ],
     ids=str,
 )
-def test_any_names_of_instances_make_a_valid_pair(names: tuple[str | None, str | None], servers: list[str]) -> None:
+def test_instances_with_any_names_make_a_valid_pair(names: tuple[str | None, str | None], servers: list[str]) -> None:
     pair = described(ON_TWO, instance(1, names[0]), instance(2, names[1]))
     assert pair == {
         "production": "eipalloc-0000000a",
@@ -65,7 +65,7 @@ def test_any_names_of_instances_make_a_valid_pair(names: tuple[str | None, str |
 
 
 @pytest.mark.parametrize("interfaces", [(2, 1), (1, 2), (3, 2)], ids=str)
-def test_of_servers_with_several_interfaces_the_pair_names_those_with_the_addresses(
+def test_the_pair_names_the_interfaces_with_the_addresses_if_a_server_has_several(
     interfaces: tuple[int, int],
 ) -> None:
     servers = [instance(number, name, interfaces[number - 1]) for number, name in ((1, "bittybot"), (2, "tao"))]
@@ -84,11 +84,11 @@ def test_a_shortened_name_does_not_end_in_a_separator() -> None:
     [
         ([], [], ["production address 203.0.113.10 is not an Elastic IP of this account in eu-west-1", "staging addr"]),
         ([ON_TWO[0], address(STAGING, "eipalloc-b", None)], [],
-         ["staging address 203.0.113.11 (eipalloc-b) is on no server", "--allocation-id eipalloc-b --instance-id"]),
+         ["staging address 203.0.113.11 (eipalloc-b) is not on a server", "--allocation-id eipalloc-b --instance-id"]),
         ([address(PRODUCTION, "eipalloc-a", "i-00000002"), ON_TWO[1]], [], ["on the same instance, i-00000002"]),
         ([ON_TWO[0] | {"ServiceManaged": "alb"}, ON_TWO[1]], [], ["managed by the AWS service alb"]),
         ([ON_TWO[0], {key: value for key, value in ON_TWO[1].items() if key != "InstanceId"}], [],
-         ["is on eni-0000000b, which belongs to no instance"]),
+         ["is on eni-0000000b, which does not belong to an instance"]),
         (ON_TWO, [instance(1)], ["i-00000002 is not in this account and Region"]),
     ],
     ids=["unknown", "unassociated", "same instance", "service managed", "no instance", "no such"],

@@ -1,4 +1,4 @@
-"""`unlock` deletes a lock that is dead by the workflow's own rules, and no other."""
+"""`unlock` deletes only a lock that is dead by the workflow's own rules."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,13 +40,13 @@ def test_a_lock_is_deleted_when_the_last_call_of_its_execution_is_over(execution
 @pytest.mark.parametrize(
     ("executions", "lock", "says"),
     [
-        ([ended(44)], {}, "a call that it made may still change an address. Try again in 2 s."),
+        ([ended(44)], {}, "its last call may still change an address. Try again in 2 s."),
         ([execution("release-1", "RUNNING")], {}, "still runs"),
         ([execution("release-1", "PENDING_REDRIVE")], {}, "still runs"),
         # An execution that has just started may not be visible yet.
         ([], {"since": f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"}, "Try again"),
         ([], {"since": "yesterday"}, "unknown time"),
-        ([], {"holder": "by\x1bhand"}, "does not name an execution but by hand"),
+        ([], {"holder": "by\x1bhand"}, "its holder, by hand, is not an execution"),
     ],
     # Each worker names the tests by itself, and two may do so in different seconds.
     ids=["44 s", "running", "redriven", "unseen", "without a time", "by hand"],

@@ -1,4 +1,4 @@
-"""What a person sees of an execution's history, as AWS writes it."""
+"""What the client shows of an execution's history."""
 
 from typing import Any
 
@@ -95,13 +95,13 @@ def test_a_hostile_text_is_one_short_line() -> None:
     assert len(line) < 400
 
 
-def test_what_runs_now_is_the_parallel_state_with_its_branches() -> None:
+def test_the_running_states_are_the_parallel_state_and_its_branches() -> None:
     assert parallel_until().now == "Preflight: HealthCheckStaging, CheckServers"
     branch_done = event(7, "TaskStateExited", previous=6, name="HealthCheckStaging")
     assert parallel_until(branch_done).now == "Preflight: CheckServers"
 
 
-def test_a_failure_in_a_branch_names_the_branch_which_ends_with_its_parallel_state() -> None:
+def test_a_failure_in_a_branch_names_the_branch_and_the_branch_ends_with_its_parallel_state() -> None:
     progress = parallel_until()
     (line,) = progress.read(event(7, "TaskFailed", previous=6, error="StagingUnhealthy", cause="500"))
     assert (line.text, line.good) == ("HealthCheckStaging failed: StagingUnhealthy: 500", False)
@@ -113,7 +113,7 @@ def test_a_failure_in_a_branch_names_the_branch_which_ends_with_its_parallel_sta
 
 
 @pytest.mark.parametrize("kind", ["ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"])
-def test_the_last_event_ends_the_progress_and_is_left_to_the_summary(kind: str) -> None:
+def test_the_last_event_ends_the_progress_and_only_the_summary_shows_it(kind: str) -> None:
     progress = Progress()
     assert progress.read(event(1, kind, error="RolledBack", cause="...")) == []
     assert progress.ended

@@ -11,7 +11,7 @@ PROGRAM = Path(__file__).parents[2] / "cutover.py"
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 14)], ids=str)
-def test_an_older_python_is_told_which_one_is_needed(version: tuple[int, ...]) -> None:
+def test_an_older_python_prints_the_version_that_is_needed(version: tuple[int, ...]) -> None:
     run = f"import sys, runpy; sys.version_info = {version}; runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-I", "-c", run], capture_output=True, text=True, check=False)
     has = ".".join(map(str, version))

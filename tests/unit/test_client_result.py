@@ -1,4 +1,4 @@
-"""How an execution ended, and the exit code for it."""
+"""The result of an execution, and its exit code."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def of(described: dict[str, Any], *events: dict[str, Any]) -> Result:
     return result_of(described, progress)
 
 
-def test_every_success_of_the_workflow_is_0_and_with_details_has_its_own_code_except_a_cutover() -> None:
+def test_every_success_is_0_and_except_a_cutover_has_its_own_detailed_exit_code() -> None:
     results = {name: of(cut_over("x", "bittybot", "tao", outcome=name)) for name in SUCCESSES}
     assert {result.exit_code() for result in results.values()} == {0}
     assert {name: result.exit_code(detailed=True) for name, result in results.items()} == {
@@ -72,10 +72,10 @@ def test_a_gap_and_a_plan_are_in_the_summary() -> None:
     output = {"gap": {"requests": 35, "failed": 1, "longestMs": 52}, "plan": {"steps": ["move production"]}}
     summary = dict(of(execution("x", output=json.dumps(output))).summary())
     assert summary["gap"] == "1 of 35 requests failed; longest time without a good answer 52 ms"
-    assert summary["would"] == "move production"
+    assert summary["plan"] == "move production"
 
 
-def test_the_json_has_every_key_that_is_documented_and_no_other() -> None:
+def test_the_json_has_exactly_the_documented_keys() -> None:
     assert of(cut_over("x", "bittybot", "tao")).to_json().keys() == {
         "execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "production", "staging", "previous",
         "plan", "gap", "cause", "advice", "seconds", "healthChecks", "states",
@@ -87,7 +87,7 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
     cause = f"Another execution is cutting over pair web to tao: {holder}, since 2026-02-01T09:30:00Z. Nothing ..."
     result = of(execution("x", "FAILED", error="CutoverInProgress", cause=cause))
     assert result.advice == (
-        f"Follow it with `cutover.py watch {holder}`, and start again when it has ended. "
+        f"Follow it with `cutover.py watch {holder}`. Start again when it has ended. "
         "More: docs/runbook.md#cutoverinprogress"
     )
 
@@ -99,12 +99,12 @@ def test_the_output_of_a_failed_execution_is_not_its_outcome() -> None:
 
 
 @pytest.mark.parametrize("output", [None, "", "[]", "7", "{", "{}", '{"production": 7, "previous": []}'])
-def test_an_unusable_output_is_a_success_all_the_same(output: str | None) -> None:
+def test_a_success_with_an_unusable_output_is_still_a_success(output: str | None) -> None:
     result = of(execution("x", output=output))
     assert (result.outcome, result.exit_code(detailed=True)) == ("SUCCEEDED", 0)
     json.dumps(result.to_json())
 
 
-def test_each_value_of_the_summary_is_one_line_whatever_is_in_the_cause() -> None:
+def test_each_value_of_the_summary_is_one_line_for_any_cause() -> None:
     result = of(execution("x", "FAILED", error="RolledBack", cause="a\nb\x1b[2J\r[red]c"))
     assert dict(result.summary())["cause"] == "a b [2J [red]c"

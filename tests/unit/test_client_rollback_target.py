@@ -1,4 +1,4 @@
-"""Which server `rollback` makes live again, by what the executions of the pair did."""
+"""The server that `rollback` makes live again, found in the executions of the pair."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BACK = cut_over("rollback-1", "tao", "bittybot")
 
 
 def target(live: str | None, *executions: dict[str, Any], history: list[Any] | None = None) -> str | None:
-    """The server to go back to. With these executions, newest first; `history` is that of the newest."""
+    """The server to switch back to, with these executions, newest first. `history` is the history of the newest."""
     histories = {executions[0]["name"]: history} if history else {}
     return rollback_target(account(*executions, histories=histories, live=live), PAIR)[0]
 
@@ -40,7 +40,7 @@ def test_the_server_before_the_last_cutover(live: str, executions: list[dict[str
     assert target(live, *executions) == server
 
 
-def test_a_rollback_that_is_asked_for_again_does_not_make_the_bad_release_live_again() -> None:
+def test_a_second_rollback_does_not_make_the_bad_release_live_again() -> None:
     server, reason = rollback_target(account(BACK, TO_TAO, live="bittybot"), PAIR)
     assert server is None
     assert "start --pair web --server tao" in reason
@@ -76,6 +76,6 @@ def test_the_cutovers_of_another_pair_do_not_count_and_then_a_server_must_be_nam
         rollback_target(account(shop, live="tao", pairs=[PAIR, SHOP]), PAIR)
 
 
-def test_with_production_on_no_server_it_is_unclear_what_to_go_back_from() -> None:
+def test_with_production_on_no_server_a_rollback_is_refused() -> None:
     with pytest.raises(Problem, match="on none of its servers"):
         target(None, TO_TAO)

@@ -1,4 +1,4 @@
-"""What is written to a log, and to a terminal."""
+"""The output in a log and on a terminal."""
 
 import io
 import json
@@ -65,7 +65,7 @@ def test_on_a_terminal_markup_and_escapes_in_data_are_text(monkeypatch: pytest.M
         ("## heading, list[0], C#[]", "## heading, list[0], C#[]"),
     ],
 )  # fmt: skip
-def test_a_text_is_no_command_to_ci(text: str, printed: str) -> None:
+def test_no_text_is_a_command_to_ci(text: str, printed: str) -> None:
     assert plain(text) == plain(printed) == printed
     document = json_text({text: [text]})
     assert json.loads(document) == {text: [text]}
@@ -75,7 +75,7 @@ def test_a_text_is_no_command_to_ci(text: str, printed: str) -> None:
 
 
 @pytest.mark.parametrize("write", [lambda screen: screen.line("x"), lambda screen: screen.json({})])
-def test_a_stream_that_cannot_be_written_is_told_apart_from_other_errors(write: Callable[[Screen], None]) -> None:
+def test_a_stream_that_cannot_be_written_raises_its_own_error(write: Callable[[Screen], None]) -> None:
     read, written = os.pipe()
     os.close(read)
     with os.fdopen(written, "w") as stream:

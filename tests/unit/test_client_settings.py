@@ -1,4 +1,4 @@
-"""What the environment and the profile say: the Region, and settings that the SDK cannot use."""
+"""The Region from the environment and the profile, and settings that the SDK cannot use."""
 
 import os
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
         ({"AWS_PROFILE": "ci"}, "region = us-east-2", "us-east-2"),
     ],
 )
-def test_the_region_is_that_of_the_aws_cli_v2(
+def test_the_region_is_the_region_that_the_aws_cli_v2_finds(
     settings: Settings, variables: dict[str, str], profile: str, region: str
 ) -> None:
     settings(variables, profile)

@@ -1,4 +1,4 @@
-"""Who started which execution, by CloudTrail's events."""
+"""Who started an execution, found in CloudTrail's events."""
 
 import json
 from typing import Any
@@ -80,7 +80,7 @@ def test_each_execution_is_found_by_its_arn_among_all_the_other_events() -> None
     assert second["NextToken"] == "more"
 
 
-def test_a_busy_account_is_not_searched_without_end() -> None:
+def test_the_search_in_a_busy_account_has_an_end() -> None:
     service = trail({"Events": [], "NextToken": "more"})
     assert names(service) == ({}, None)
     assert len(service.calls) == PAGES

@@ -1,4 +1,4 @@
-"""The AWS CLI command that messages give to a person."""
+"""The AWS CLI commands in messages."""
 
 import pytest
 
@@ -18,7 +18,9 @@ ON_INTERFACE = Server("tao", TAO.instance_id, "eni-0bbbbbbb")
         (Place(ON_INTERFACE, "10.0.0.21"), "--network-interface-id eni-0bbbbbbb --private-ip-address 10.0.0.21"),
     ],
 )
-def test_an_address_goes_to_the_configured_interface_and_the_places_private_address(place: Place, options: str) -> None:
+def test_a_command_names_the_configured_interface_and_the_private_address_of_the_place(
+    place: Place, options: str
+) -> None:
     assert associate_command(address("production", None), place) == (
         f"aws ec2 associate-address --allocation-id {WEB.production} {options} --allow-reassociation"
     )

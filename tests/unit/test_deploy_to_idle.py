@@ -1,4 +1,4 @@
-"""The pipeline's Deploy action: on which server the release lands, what CodePipeline gets, and what is refused."""
+"""The pipeline's Deploy action: the server that gets the release, the answers to CodePipeline, and the refusals."""
 
 import json
 from dataclasses import dataclass, field
@@ -106,13 +106,13 @@ def test_a_server_without_an_agent_is_named() -> None:
         send(idle_server(ssm=Ssm(fails="InvalidInstanceId")))
 
 
-def test_a_command_that_is_not_seen_yet_and_then_runs_is_waited_for() -> None:
+def test_a_command_that_is_not_visible_yet_is_described_again_until_it_ends() -> None:
     looks: list[dict[str, Any] | str] = ["InvocationDoesNotExist", {"Status": "Pending"}, {"Status": "InProgress"}]
     idle = idle_server(ssm=Ssm([*looks, "ThrottlingException", {"Status": "Success"}]))
     assert idle.finished(send(idle)) is True
 
 
-def test_a_command_that_runs_longer_than_one_call_is_looked_at_again_in_the_next() -> None:
+def test_a_command_that_runs_longer_than_one_call_is_followed_in_the_next_call() -> None:
     clock = Clock()
     idle = idle_server(ssm=Ssm([{"Status": "InProgress"}]), clock=clock)
     assert idle.finished(send(idle)) is False
@@ -127,7 +127,7 @@ def test_a_command_that_fails_is_reported_with_its_output(status: str) -> None:
         idle.finished(send(idle))
 
 
-def test_a_command_whose_status_stays_unknown_is_given_up_after_its_time_and_no_sooner() -> None:
+def test_a_command_with_an_unknown_status_fails_only_after_its_timeout() -> None:
     clock = Clock()
     idle = idle_server(ssm=Ssm(["ThrottlingException"]), clock=clock)
     deployment = send(idle)
@@ -141,7 +141,7 @@ def test_a_command_whose_status_stays_unknown_is_given_up_after_its_time_and_no_
     assert 0 < clock.now - (Clock.now + DELIVERY_SECONDS + 600 + MARGIN_SECONDS) < 60
 
 
-def test_a_server_that_became_live_while_it_was_deployed_to_is_not_called_deployed() -> None:
+def test_a_deployment_fails_if_its_server_becomes_live_meanwhile() -> None:
     ec2 = Ec2()
     idle = idle_server(ec2)
     deployment = send(idle)
@@ -170,14 +170,14 @@ def job(token: str | None = None) -> dict[str, Any]:
     return {"id": "job-1", "data": data | ({"continuationToken": token} if token else {})}
 
 
-def test_a_deployment_that_is_done_names_the_server_for_the_cutover() -> None:
+def test_a_finished_deployment_names_the_server_for_the_cutover() -> None:
     codepipeline = CodePipeline()
     work(job(), ASKED, idle_server(), codepipeline)
     variables = {"server": "tao", "instanceId": SERVERS["tao"]}
     assert codepipeline.results == [("success", {"jobId": "job-1", "outputVariables": variables})]
 
 
-def test_a_deployment_that_goes_on_is_sent_once_and_followed_by_its_token() -> None:
+def test_a_running_deployment_is_sent_once_and_followed_by_its_token() -> None:
     codepipeline, ssm = CodePipeline(), Ssm([{"Status": "InProgress"}])
     work(job(), ASKED, idle_server(ssm=ssm), codepipeline)
     ((kind, result),) = codepipeline.results
@@ -190,7 +190,7 @@ def test_a_deployment_that_goes_on_is_sent_once_and_followed_by_its_token() -> N
     assert len(ssm.sent) == 1
 
 
-def test_a_deployment_that_fails_fails_the_job_in_words_that_codepipeline_takes() -> None:
+def test_a_failed_deployment_fails_the_job_with_a_message_that_codepipeline_accepts() -> None:
     codepipeline = CodePipeline()
     work(job(), ASKED, idle_server(ssm=Ssm([{"Status": "Failed", "StandardErrorContent": "x" * 24_000}])), codepipeline)
     ((kind, result),) = codepipeline.results

@@ -1,4 +1,4 @@
-"""Documents are found: every link leads to a file that is there, and every anchor to a heading of it."""
+"""Every link in a document leads to an existing file, and every anchor to an existing heading."""
 
 import re
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def links(document: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(PROJECT)))
-def test_every_link_leads_to_what_is_there(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     wrong = []
     for link in links(document):
         path, _, anchor = link.partition("#")

@@ -1,4 +1,4 @@
-"""What holds for every plan, wherever the two addresses stand and whatever is asked for, and for every request."""
+"""Properties of every request and of every plan, for all places of the two addresses and all inputs."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""The events of handlers: which keys they have, and how they are read."""
+"""The events of handlers: their keys, and how handlers read them."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever can be known without a change is known, and refused, before the first change."""
+"""Obstacles that can be found without a change are found and refused before the first change."""
 
 from dataclasses import replace
 from typing import Any
@@ -48,7 +48,7 @@ def refusal(plan: Plan, picture: Picture) -> str:
 
 
 @pytest.mark.parametrize("plan", [CUT_OVER, REPAIR, REPAIR_AND_CUT_OVER], ids=lambda plan: plan.decision)
-def test_a_plan_that_everything_is_fit_for_is_completed_with_both_places(plan: Plan) -> None:
+def test_a_plan_without_obstacles_is_completed_with_both_places(plan: Plan) -> None:
     completed = complete(plan, picture())
     assert (completed.live, completed.idle) == (place(BITTYBOT), place(TAO))
     assert replace(completed, idle=plan.idle) == plan
@@ -57,7 +57,7 @@ def test_a_plan_that_everything_is_fit_for_is_completed_with_both_places(plan: P
 # The places.
 
 
-def test_the_places_are_the_private_addresses_that_the_addresses_stand_on() -> None:
+def test_the_places_are_the_private_addresses_of_the_addresses() -> None:
     addresses = address("production", BITTYBOT, SECONDARY[BITTYBOT]), address("staging", TAO, SECONDARY[TAO])
     secondary = plan(Request(WEB), *addresses)
     assert complete(secondary, picture()) == secondary
@@ -118,7 +118,7 @@ def test_a_server_needs_one_interface_or_a_configured_one(interfaces: list[Netwo
     assert "a server must have exactly one. Nothing was changed. Configure networkInterfaces and deploy." in refused
 
 
-def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None:
+def test_the_configured_interface_is_the_one_that_is_checked() -> None:
     occupied = replace(ETH0, addresses=(PrivateAddress(PRIMARY[TAO], **OTHER_TEAM),))
     two_interfaces = picture(tao=instance(occupied, ETH1))
     complete(with_tao_on("eni-1"), two_interfaces)
@@ -136,14 +136,14 @@ def test_the_interface_that_is_configured_is_the_one_that_is_looked_at() -> None
     [(REPAIR, TAO), (REPAIR_AND_CUT_OVER, TAO), (CUT_OVER, BITTYBOT)],
     ids=["repair", "repair and cut over", "where production is until the cutover"],
 )
-def test_another_teams_elastic_ip_is_refused_with_the_command_that_takes_it_off(plan: Plan, server: Server) -> None:
+def test_another_teams_elastic_ip_is_refused_with_the_command_that_disassociates_it(plan: Plan, server: Server) -> None:
     message = refusal(plan, picture(**{server.name: instance(interface(server, **OTHER_TEAM))}))
     holds = f"{server} holds the Elastic IP address 203.0.113.7 on its private address {PRIMARY[server]}. It does not"
     assert message.startswith(f"{holds} belong to pair web, ")
     assert "aws ec2 disassociate-address --association-id eipassoc-7" in message
 
 
-def test_another_teams_elastic_ip_on_another_private_address_is_no_obstacle() -> None:
+def test_another_teams_elastic_ip_on_another_private_address_is_allowed() -> None:
     complete(REPAIR_AND_CUT_OVER, picture(tao=instance(interface(TAO, public_ip=None, second=OTHER_TEAM))))
     complete(CUT_OVER, picture(bittybot=instance(interface(BITTYBOT, second=OTHER_TEAM))))
 
@@ -154,7 +154,7 @@ def test_another_teams_elastic_ip_on_the_recorded_private_address_is_refused() -
         complete(REPAIR, occupied, private_ips={"tao": SECONDARY[TAO]})
 
 
-def test_a_public_address_that_ec2_assigned_makes_room() -> None:
+def test_an_auto_assigned_public_address_is_allowed() -> None:
     complete(REPAIR_AND_CUT_OVER, picture(tao=instance(interface(TAO, **AUTO_ASSIGNED))))
 
 
@@ -212,7 +212,7 @@ def test_the_only_public_address_is_refused_before_staging_is_repaired(primary: 
     assert "is its only public IPv4 address" in refusal(REPAIR_AND_CUT_OVER, dual_stack(**primary))
 
 
-def test_a_dual_stack_name_is_no_obstacle_with_a_second_public_address_or_off_the_primary_private_address() -> None:
+def test_a_dual_stack_name_is_allowed_with_a_second_public_address_or_on_a_secondary_private_address() -> None:
     complete(CUT_OVER, dual_stack(second=OTHER_TEAM))
     complete(CUT_OVER, dual_stack(BITTYBOT))
     complete(REPAIR, dual_stack())

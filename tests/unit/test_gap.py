@@ -1,4 +1,4 @@
-"""What is measured: how many requests failed, the longest time without a good answer, when the new server answered."""
+"""The measured gap: failed requests, the longest time without a good answer, and the new server's first answer."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,9 @@ def test_an_outcome_reports_requests_failures_and_when_the_new_server_answered_f
     ],
     ids=["between two good answers", "to the first", "since the last", "without any", "out of order"],
 )
-def test_the_longest_gap_between_good_answers(probes: list[tuple[float, Probe]], until: float, longest_ms: int) -> None:
+def test_the_longest_time_between_good_answers_is_found(
+    probes: list[tuple[float, Probe]], until: float, longest_ms: int
+) -> None:
     assert recorded(*probes).until(100 + until)["longestMs"] == longest_ms
 
 
@@ -57,12 +59,12 @@ def test_the_longest_gap_between_good_answers(probes: list[tuple[float, Probe]],
     ],
     ids=["its identity", "also of an error", "not its release", "its release", "the same release", "nothing"],
 )  # fmt: skip
-def test_the_new_server_is_recognised_by(new_server: Answered, probes: list[Probe], at: int | None) -> None:
+def test_the_new_server_is_recognized_by_its_headers(new_server: Answered, probes: list[Probe], at: int | None) -> None:
     record = recorded(*((number, probe) for number, probe in enumerate(probes)), new_server=new_server)
     assert record.until(109)["newServerAt"] == (at and f"2026-01-01T00:00:0{at}.000Z")
 
 
-def test_it_is_news_once_that_the_new_server_has_answered() -> None:
+def test_the_first_answer_of_the_new_server_is_reported_once() -> None:
     record = recorded((0.1, FORMER))
     assert not record.news.is_set()
     record.add(judge(CHECK, NEW, 0), 100.2, BEGAN)

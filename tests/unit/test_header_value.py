@@ -1,4 +1,4 @@
-"""Header values as they are compared: those that differ stay different, those that are the same stay the same."""
+"""Shortened header values: different values stay different, and equal values stay equal."""
 
 import pytest
 
@@ -22,11 +22,11 @@ def test_a_value_is_printable_whether_it_was_sent_as_utf_8_or_as_latin_1(text: s
 
 
 @pytest.mark.parametrize("name", [None, "X-Other"])
-def test_a_header_that_is_not_there_has_no_value(name: str | None) -> None:
+def test_a_missing_header_has_no_value(name: str | None) -> None:
     assert header_value({"x-release": "1"}, name) is None
 
 
-def test_a_long_value_has_256_characters_and_differs_from_one_that_ends_otherwise() -> None:
+def test_a_long_value_has_256_characters_and_differs_from_a_value_with_another_end() -> None:
     values = {str(value("x" * 256 + end)) for end in "abc"}
     assert len(values) == 3
     assert {len(each) for each in values} == {256}

@@ -1,4 +1,4 @@
-"""The handler of the health check against real servers on loopback: what it returns, raises and logs, and how soon."""
+"""The handler of the health check against real servers on loopback: its results, errors, logs and times."""
 
 import contextlib
 import io
@@ -118,7 +118,9 @@ A_AND_B = in_turn(answering(with_headers(b"X-Id: a")), answering(with_headers(b"
         (A_AND_B, {"identityHeader": "X-Id"}, 'X-Id varies from one good probe to the next: "a", "b"'),
     ],
 )
-def test_any_other_is_unhealthy_and_says_why(behaviour: Behaviour, settings: dict[str, Any], message: str) -> None:
+def test_any_other_server_is_unhealthy_with_a_reason(
+    behaviour: Behaviour, settings: dict[str, Any], message: str
+) -> None:
     began = time.monotonic()
     with serving(behaviour) as server, pytest.raises(StagingUnhealthy) as raised:
         called(check_of(server, **settings), expectedRelease="42")
@@ -126,7 +128,7 @@ def test_any_other_is_unhealthy_and_says_why(behaviour: Behaviour, settings: dic
     assert time.monotonic() - began < 0.6 + 1
 
 
-def test_production_is_unhealthy_by_its_own_name_and_has_no_start_period() -> None:
+def test_unhealthy_production_has_its_own_error_and_no_start_period() -> None:
     with refusing() as server, pytest.raises(ProductionUnhealthy) as raised:
         called(check_of(server, startPeriodSeconds=10), address="production")
     assert "through the production address" in str(raised.value)
@@ -145,7 +147,7 @@ def test_an_unhealthy_server_is_logged_in_one_line_with_its_probes_and_without_t
 # The event
 
 
-def test_a_key_that_is_null_is_one_that_is_left_out() -> None:
+def test_a_null_key_counts_as_absent() -> None:
     settings = "hostHeader headers verifyCertificate bodyContains maxLatencyMs via identityHeader sharedHeader"
     event = "expectedRelease live answered movingSeconds bakeSeconds alarms"
     with serving(answering(OK)) as server:
@@ -260,7 +262,7 @@ def test_the_latency_of_at_most_the_last_20_probes_of_each_check_is_published(ca
 # The cold start
 
 
-def test_boto3_is_not_loaded_where_no_alarms_are_configured() -> None:
+def test_boto3_is_not_loaded_if_no_alarms_are_configured() -> None:
     loaded = "import sys, health_check; print({'boto3', 'aws.alarms', 'asyncio'} & sys.modules.keys())"
     lambdas = Path(health_check.__file__).parent
     ended = subprocess.run([sys.executable, "-c", loaded], cwd=lambdas, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The handler of the health check and what servers answer about themselves: their name, and what they share."""
+"""The handler of the health check, and the servers' answers about themselves: their name and their shared store."""
 
 import json
 import time
@@ -26,7 +26,7 @@ from tests.unit.misbehaving_servers import (
 # Identities
 
 
-def test_what_staging_answered_is_what_production_must_answer() -> None:
+def test_production_must_answer_what_staging_answered() -> None:
     with serving(answering(with_headers(b"X-Server-Id: tao"))) as tao, serving(reading) as port:
         checks = [check_of(port, protocol="TCP"), check_of(tao, identityHeader="X-Server-Id")]
         answered = called(*checks)["answered"]
@@ -39,7 +39,7 @@ def test_what_staging_answered_is_what_production_must_answer() -> None:
             called(*checks, address="production", answered=answered)
 
 
-def test_the_identity_is_that_of_the_last_good_probe() -> None:
+def test_the_last_good_probe_decides_the_identity() -> None:
     first = with_headers(b"X-Server-Id: old")
     with serving(answering(first, status(500), with_headers(b"X-Server-Id: new"))) as server:
         assert called(check_of(server, identityHeader="X-Server-Id"))["answered"][0]["identity"] == "new"
@@ -70,13 +70,13 @@ def test_servers_that_share_their_store_are_healthy() -> None:
     assert server.connections == 9, "the live server is asked for the check that compares, and for no other"
 
 
-def test_servers_that_do_not_fail_the_preflight() -> None:
+def test_servers_that_do_not_share_their_store_fail_the_preflight() -> None:
     with sharing(DB_1, DB_2) as server, pytest.raises(PreflightFailed, match=r'tao answers "db-1" .*, kai "db-2"'):
         called_with_live(server)
 
 
 @pytest.mark.parametrize("production", [None, status(500)])
-def test_a_dead_production_is_not_compared_with_and_does_not_block_the_cutover(
+def test_a_dead_live_server_is_not_compared_and_does_not_block_the_cutover(
     production: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Although it is known to be dead long before staging is healthy, and has no start period."""
@@ -110,7 +110,7 @@ def test_an_unhealthy_staging_does_not_wait_for_the_live_server() -> None:
 # Public and private addresses
 
 
-def test_staging_is_checked_through_its_private_address_and_production_never() -> None:
+def test_only_staging_is_checked_through_its_private_address() -> None:
     with sharing(OK, status(404)) as server:
         private = check_of(server, via="private")
         ips = {"publicIp": "127.0.0.2", "privateIp": "127.0.0.1"}
@@ -122,7 +122,7 @@ def test_staging_is_checked_through_its_private_address_and_production_never() -
             called(check_of(server), addressed={"name": "staging", **ips})
 
 
-def test_the_live_server_is_compared_through_its_private_address_if_staging_is_and_if_it_has_one() -> None:
+def test_the_live_server_is_compared_through_its_private_address_if_staging_is_checked_privately() -> None:
     live = {**LIVE, "publicIp": "192.0.2.1", "privateIp": "127.0.0.2"}
     staging = {"name": "staging", "publicIp": "192.0.2.2", "privateIp": "127.0.0.1"}
     with sharing(DB_1, DB_2) as server:

@@ -1,4 +1,4 @@
-"""The bake: production, found healthy, is watched for a while, and so are alarms; against real servers and moto."""
+"""The bake: healthy production and the alarms are watched for some time, against real servers and moto."""
 
 import itertools
 import time
@@ -38,7 +38,7 @@ def dying_after(connections: int, death: Behaviour) -> Behaviour:
 # The server
 
 
-def test_a_bake_keeps_probing_and_returns_the_last_20_probes_and_how_many_there_were() -> None:
+def test_a_bake_returns_the_last_20_probes_and_the_number_of_all_probes() -> None:
     began = time.monotonic()
     with serving(answering(OK)) as server:
         result = called(check_of(server, intervalSeconds=0.005), address="production", bakeSeconds=1)
@@ -48,7 +48,7 @@ def test_a_bake_keeps_probing_and_returns_the_last_20_probes_and_how_many_there_
     assert check["probeCount"] == server.connections > 20
 
 
-def test_the_probes_of_a_short_bake_come_after_those_of_the_verdict_and_a_single_failure_is_tolerated() -> None:
+def test_the_probes_of_a_short_bake_follow_the_probes_of_the_verdict_and_a_single_failure_is_tolerated() -> None:
     result = baked(answering(OK, OK, OK, status(503), OK), 0.1, intervalSeconds=0.2)
     [check] = result["checks"]
     assert [probe["status"] for probe in check["probes"]] == [200, 200, 200, 503, 200]
@@ -92,7 +92,7 @@ def test_a_check_that_fails_in_the_bake_stops_the_others() -> None:
 # The alarms
 
 
-def test_alarms_that_are_not_in_alarm_let_the_bake_pass(cloudwatch: CloudWatchClient) -> None:
+def test_the_bake_passes_if_no_alarm_is_in_alarm(cloudwatch: CloudWatchClient) -> None:
     put_alarm(cloudwatch, "errors")
     put_alarm(cloudwatch, "latency", "INSUFFICIENT_DATA")
     assert baked(answering(OK), 0.2, alarms=["errors", "latency"])["healthy"]
@@ -109,7 +109,7 @@ def test_an_alarm_ends_the_bake_at_once_and_is_named(cloudwatch: CloudWatchClien
     assert "Threshold Crossed: 7 > 1" in str(raised.value)
 
 
-def test_without_a_bake_no_alarms_are_read_nor_probes_sent_after_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_bake_no_alarms_are_read_and_no_probes_follow_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answering(status(500))) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{endpoint.ip}:{endpoint.port}")
         assert baked(answering(OK), 0, alarms=["errors"])["checks"][0]["probeCount"] == 3

@@ -83,7 +83,7 @@ def needed(requirements: list[Requirement]) -> set[str]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_lock_file_has_what_is_asked_for_and_what_that_needs_and_nothing_else(file: str) -> None:
+def test_a_lock_file_has_the_required_packages_and_their_dependencies_and_nothing_else(file: str) -> None:
     packages = locked(file)
     asked = direct(file)
     assert all(str(each.specifier) == f"=={packages[canonicalize_name(each.name)].version}" for each in asked)
@@ -98,7 +98,7 @@ def test_a_package_has_the_same_version_and_hashes_in_every_lock_file() -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_lock_file_names_no_address_and_says_how_it_is_written_again(file: str) -> None:
+def test_a_lock_file_names_no_package_index_and_says_how_to_write_it_again(file: str) -> None:
     text = (PROJECT / f"{file}.txt").read_text()
     assert "make lock" in text.splitlines()[1]
     assert not re.search(r"://|@ |--(extra-|default-)?index|--find-links|--trusted", text)
@@ -106,12 +106,12 @@ def test_a_lock_file_names_no_address_and_says_how_it_is_written_again(file: str
         assert not re.search(r"(^|[ ,])/|\.\.", comment)
 
 
-def test_what_runs_the_tests_is_what_the_lock_file_says_and_nothing_beside_it() -> None:
+def test_the_tests_run_with_exactly_the_packages_of_the_lock_file() -> None:
     expected = {name: package.version for name, package in locked("requirements-dev").items() if package.here}
     assert {name: version for name, version in installed().items() if name not in OF_PYTHON} == expected
 
 
-def test_make_installs_only_what_has_its_hash_in_the_lock_file_and_keeps_nothing_from_before(tmp_path: Path) -> None:
+def test_make_installs_only_packages_with_a_hash_in_the_lock_file_and_removes_all_others(tmp_path: Path) -> None:
     def make(lock: str) -> bool:
         (tmp_path / "requirements-dev.txt").write_text(lock)
         command = ["make", "--always-make", "--file", str(PROJECT / "Makefile"), ".venv/installed"]

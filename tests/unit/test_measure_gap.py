@@ -1,4 +1,4 @@
-"""The measuring of the gap, against real servers: it does not wait, saves what it measures, and ends with the lock."""
+"""The measurement of the gap against real servers: it does not wait, saves its results, and ends with the lock."""
 
 import json
 import threading
@@ -40,7 +40,7 @@ def measured_for(seconds: float, server: Server, save: Callable[[Gap], bool], **
     return measured(check, event.new_server, save, seconds=seconds)
 
 
-def test_it_sends_twenty_requests_a_second_and_saves_as_soon_as_the_new_server_has_answered() -> None:
+def test_the_function_sends_twenty_requests_a_second_and_saves_when_the_new_server_answers() -> None:
     saved: list[Gap] = []
 
     def save(gap: Gap) -> bool:
@@ -57,14 +57,14 @@ def test_it_sends_twenty_requests_a_second_and_saves_as_soon_as_the_new_server_h
     assert saved[0]["seconds"] < 0.9
 
 
-def test_it_does_not_wait_for_an_answer_before_it_sends_the_next_request() -> None:
+def test_the_function_sends_the_next_request_before_an_answer() -> None:
     with serving(in_turn(silent, *[answering(NEW)] * 50)) as server:
         gap = measured_for(1.5, server, lambda _: True, timeoutSeconds=1)
     assert gap["failed"] == 1
     assert gap["longestMs"] < 1000  # for so long the first one hung
 
 
-def test_requests_without_an_answer_do_not_outlast_it() -> None:
+def test_requests_without_an_answer_do_not_outlast_the_function() -> None:
     with serving(silent) as server:
         began = time.monotonic()
         measured_for(0.2, server, lambda _: True, timeoutSeconds=60)
@@ -91,7 +91,7 @@ def table(dynamodb: Any) -> str:
     return name
 
 
-def test_what_was_measured_is_saved_with_the_lock_which_stays_as_it_is(dynamodb: Any, table: str) -> None:
+def test_the_measurement_is_saved_with_the_lock_and_does_not_change_the_lock(dynamodb: Any, table: str) -> None:
     lock = {"pair": {"S": "web"}, "execution": {"S": EXECUTION}, "server": {"S": "tao"}}
     dynamodb.put_item(TableName=table, Item=lock)
     with serving(answering(NEW)) as server:
@@ -104,7 +104,7 @@ def test_what_was_measured_is_saved_with_the_lock_which_stays_as_it_is(dynamodb:
 
 
 @pytest.mark.parametrize("lock", [{"pair": {"S": "web"}, "execution": {"S": "another"}}, None])
-def test_the_handler_ends_when_another_execution_has_the_lock_or_nobody_does(
+def test_the_handler_ends_if_its_execution_does_not_hold_the_lock(
     dynamodb: Any, table: str, lock: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if lock:

@@ -1,4 +1,4 @@
-"""The README claims what `make bench` has measured, in its words and numbers, and nothing else."""
+"""The README claims only what `make bench` has measured, with the same words and numbers."""
 
 import re
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ def claims() -> Iterator[str]:
     yield from (bold for bold in re.findall(r"\*\*([^*]+)\*\*", measured()) if NUMBER.search(bold))
 
 
-def test_every_number_claimed_is_in_the_results() -> None:
+def test_every_number_in_the_documents_is_in_the_results() -> None:
     assert len(list(claims())) >= 6
     assert [claim for claim in claims() if claim not in RESULTS] == []
 
 
-def test_the_results_are_of_a_run_within_its_limits() -> None:
+def test_the_results_are_within_the_limits() -> None:
     assert "in all" in RESULTS
     failed = re.search(
         r"The limit is 1\.2 times and no failures; the most is \*\*([\d.]+) times\*\*, and \*\*0 failed", RESULTS

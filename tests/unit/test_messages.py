@@ -1,4 +1,4 @@
-"""What a person reads when a health check fails."""
+"""The messages of a health check that fails."""
 
 import re
 from dataclasses import replace
@@ -113,7 +113,7 @@ LOCATIONS = {
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
-def test_a_message_shows_no_part_of_a_redirect_that_may_be_a_secret(location: str) -> None:
+def test_a_message_hides_the_parts_of_a_redirect_that_may_be_secret(location: str) -> None:
     text = message(CHECK, Probe(302, 5, headers={"location": location}))
     assert f"it leads to {LOCATIONS[location]} (shown in part). Configure that path" in text
     assert "hunter2" not in text
@@ -134,7 +134,7 @@ MARKUP = ["<!channel>", "<@U012AB3CD>", "<https://evil.example|log in>", "@here"
 
 
 @pytest.mark.parametrize("markup", MARKUP)
-def test_what_a_server_sends_is_no_link_and_no_mention_in_chat(markup: str) -> None:
+def test_text_from_a_server_never_becomes_a_link_or_a_mention_in_chat(markup: str) -> None:
     released = check(expected_release="42", releaseHeader="X-Release")
     texts = [
         message(released, answer(X_Release=markup)),
@@ -154,13 +154,13 @@ def test_good_probes_after_the_last_bad_one_change_nothing() -> None:
     assert message(CHECK, REFUSED, BAD, GOOD).endswith("Check the log of the application on tao.")
 
 
-def test_if_every_probe_was_good_but_there_were_too_few_the_deadline_is_to_blame() -> None:
+def test_with_too_few_probes_that_were_all_good_the_message_names_the_deadline() -> None:
     text = message(CHECK, GOOD, GOOD, next_seconds=11)
     assert "only 2 probes fitted into 12 s, all good, but 3 in a row are needed (2 probes in all)" in text
     assert text.endswith("Raise deadlineSeconds.")
 
 
-def test_an_identity_that_varies_is_a_request_id_or_a_load_balancer() -> None:
+def test_a_varying_identity_is_explained_as_a_request_id_or_a_load_balancer() -> None:
     varying = [answer(X_Id=letter * 256) for letter in "abc"]
     text = message(check(identityHeader="X-Id"), BAD, *varying, next_seconds=4)
     assert text.endswith(
@@ -170,7 +170,7 @@ def test_an_identity_that_varies_is_a_request_id_or_a_load_balancer() -> None:
     assert f'"{"c" * 57}..."' in text
 
 
-def test_a_server_that_had_started_is_not_said_to_need_longer() -> None:
+def test_a_started_server_gets_no_advice_to_wait_longer() -> None:
     assert "startPeriodSeconds" not in message(check(startPeriodSeconds=5), GOOD, REFUSED)
 
 

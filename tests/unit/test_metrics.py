@@ -1,4 +1,4 @@
-"""What is printed for CloudWatch: one line per metric, and never more in it than the format allows."""
+"""The lines for CloudWatch: one line per metric, within the limits of the format."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from tests.unit.emf import Capture, points
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 198, 200])
-def test_no_value_is_lost_and_none_is_reported_twice(count: int, capsys: Capture) -> None:
+def test_every_value_is_reported_exactly_once(count: int, capsys: Capture) -> None:
     emit([Metric("Latency", MetricUnit.Milliseconds, tuple(range(count)), ({"pair": "web"},))])
     printed = points(capsys.readouterr().out)
     assert [value for point in printed for value in point.values] == list(range(count))
@@ -29,7 +29,7 @@ def test_the_environment_names_the_namespace(capsys: Capture, monkeypatch: pytes
         assert [point.namespace for point in points(capsys.readouterr().out)] == [namespace]
 
 
-def test_a_metric_is_of_now_unless_it_says_when(capsys: Capture) -> None:
+def test_a_metric_has_the_current_time_unless_it_names_another(capsys: Capture) -> None:
     earlier = datetime.now(UTC) - timedelta(hours=3)
     emit([Metric("Live", MetricUnit.Count, (1,), at=earlier), Metric("Live", MetricUnit.Count, (1,))])
     then, now = (point.at for point in points(capsys.readouterr().out))

@@ -1,4 +1,4 @@
-"""Network interfaces of the emulated EC2 are what they are on AWS, over HTTP and in process.
+"""Network interfaces of the emulated EC2 behave as on AWS, over HTTP and in process.
 
 Each test is a row of docs/emulators.md.
 """
@@ -35,7 +35,9 @@ def test_an_address_is_in_the_border_group_that_it_was_allocated_in(client: EC2C
 
 
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
-def test_another_border_groups_address_is_refused_but_no_dry_run(client: EC2Client, instance: str, by: str) -> None:
+def test_the_address_of_another_border_group_is_refused_but_not_in_a_dry_run(
+    client: EC2Client, instance: str, by: str
+) -> None:
     in_boston = client.allocate_address(NetworkBorderGroup=BOSTON)["AllocationId"]
     target: Any = {"InstanceId": instance} if by == "InstanceId" else {by: interface_of(client, instance)[by]}
 
@@ -101,7 +103,7 @@ def test_every_interface_shows_its_public_hostname(client: EC2Client, production
     assert names.keys() == {"PublicIpv4DnsName", "PublicIpv6DnsName", "PublicDualStackDnsName"}
 
 
-def test_a_public_hostname_is_of_a_known_type_and_of_a_known_interface(client: EC2Client, instance: str) -> None:
+def test_a_public_hostname_needs_a_known_type_and_an_existing_interface(client: EC2Client, instance: str) -> None:
     eni = interface_of(client, instance)["NetworkInterfaceId"]
     wrong: Any = "public"
 

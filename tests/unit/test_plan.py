@@ -1,4 +1,4 @@
-"""The decisions: which plan follows from what is configured, asked and observed, and what is refused."""
+"""The decisions: the plan for each configuration, input and observation, and the refusals."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def associate(allocation_id: str, server: Server) -> str:
         (BITTYBOT, BITTYBOT, BITTYBOT, "REPAIR", BITTYBOT),
     ],
 )
-def test_the_plan_makes_the_server_live_that_was_asked_for(
+def test_the_plan_makes_the_requested_server_live(
     production: Server, staging: Server | None, asked: Server | None, decision: str, live: Server
 ) -> None:
     result = planned(production=production, staging=staging, asked=asked)
@@ -69,7 +69,7 @@ def test_a_plan_says_why_and_its_steps_are_its_changes_in_their_order() -> None:
     assert planned(staging=BITTYBOT, asked=BITTYBOT).steps == [repair]
 
 
-def test_the_places_of_a_plan_are_the_private_addresses_that_the_addresses_stand_on() -> None:
+def test_the_places_of_a_plan_are_the_private_addresses_of_the_addresses() -> None:
     second = plan(Request(WEB), address("production", BITTYBOT, "10.0.0.11"), address("staging", TAO, "10.0.0.21"))
     assert (second.live, second.idle) == (place(BITTYBOT, "10.0.0.11"), place(TAO, "10.0.0.21"))
     assert second.to_json()["privateIps"] == {"bittybot": "10.0.0.11", "tao": "10.0.0.21"}
@@ -83,7 +83,7 @@ def test_the_same_input_again_finishes_what_an_interrupted_execution_began(live_
     assert "an interrupted execution was making tao live" in result.reason
 
 
-def test_a_record_of_a_server_that_is_no_longer_in_the_pair_says_nothing() -> None:
+def test_a_record_of_a_server_that_is_no_longer_in_the_pair_is_ignored() -> None:
     assert planned(interrupted=STRANGER).reason.startswith("the idle server was asked for")
     with pytest.raises(PreflightFailed, match="there is no record of an interrupted execution"):
         planned(staging=None, interrupted=STRANGER)
@@ -109,7 +109,7 @@ def test_an_address_on_an_instance_outside_the_pair_is_refused_with_the_command_
 
 
 @pytest.mark.parametrize("live", WEB.servers)
-def test_staging_outside_the_pair_belongs_on_the_idle_server_where_it_displaces_nothing(live: Server) -> None:
+def test_staging_outside_the_pair_goes_to_the_idle_server_if_it_displaces_nothing(live: Server) -> None:
     with pytest.raises(PreflightFailed) as refused:
         planned(production=live, staging=STRANGER)
     assert associate(WEB.staging, WEB.other(live)) in str(refused.value)
@@ -187,8 +187,8 @@ LOOK_ALIKE = ["", " tao", "tao ", "tao\u00a0", "t\u0430o", "ta\u03bf", "\uff54\u
 
 
 @pytest.mark.parametrize("name", LOOK_ALIKE, ids=ascii)
-def test_no_other_letters_than_its_own_name_a_pair_or_a_server(name: str) -> None:
-    """The Kelvin sign, as in the name of kai, is the one other character whose lower case is a letter of ASCII."""
+def test_no_lookalike_letters_name_a_pair_or_a_server(name: str) -> None:
+    """The Kelvin sign, here in the name of kai, is the only other character whose lower case is an ASCII letter."""
     pair = replace(WEB, servers=(TAO, replace(BITTYBOT, name="kai")))
     for request in ({"pair": name}, {"pair": "tao", "serverName": name}):
         with pytest.raises(InvalidRequest):
@@ -219,7 +219,7 @@ def test_with_hundreds_of_pairs_or_control_characters_the_message_stays_short_an
         (TAO, BITTYBOT, ["production", "staging"]),
     ],
 )
-def test_what_is_not_restored_is_reported_as_the_commands_that_restore_it_production_first(
+def test_an_unrestored_pair_is_reported_with_the_commands_that_restore_it_production_first(
     production: Server, staging: Server | None, moves: list[str]
 ) -> None:
     addresses = address("production", production, "10.0.0.9"), address("staging", staging)

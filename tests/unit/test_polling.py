@@ -1,4 +1,4 @@
-"""The loops of the health check: without waiting, on a clock of their own; and several at the same time, in threads."""
+"""The loops of the health check: one loop on a clock that does not wait, and several loops at once in threads."""
 
 import threading
 import time
@@ -68,7 +68,7 @@ def looped(
     ],
     ids=["good", "slower than the interval", "dead", "good after two failures"],
 )
-def test_probes_are_due_at_the_interval_or_at_once_after_one_that_took_longer(
+def test_a_probe_starts_at_the_interval_or_at_once_after_a_slower_probe(
     result: Callable[[int], Probe], verdict: object, starts: list[float], over: float
 ) -> None:
     ended, started, ended_at = looped(CHECK, result)
@@ -77,7 +77,7 @@ def test_probes_are_due_at_the_interval_or_at_once_after_one_that_took_longer(
 
 @pytest.mark.parametrize(("good", "bad"), [(GOOD, BAD), (GOOD, SLOW), (Probe(200, 1500), SLOW)])
 @pytest.mark.parametrize("interval", [1, 2, 5])
-def test_flapping_ends_by_the_deadline_as_unhealthy(good: Probe, bad: Probe, interval: int) -> None:
+def test_a_flapping_server_is_unhealthy_at_the_deadline(good: Probe, bad: Probe, interval: int) -> None:
     flapping = check(intervalSeconds=interval, deadlineSeconds=6 * max(interval, 2))
     ended, starts, over = looped(flapping, lambda n: good if n % 2 else bad)
     assert isinstance(ended.verdict, Unhealthy)
@@ -106,18 +106,18 @@ def test_a_server_may_fail_for_its_start_period_and_a_few_probes_more(fails: int
     assert starts[-1] == last
 
 
-def test_a_loop_that_is_stopped_does_not_wait_for_its_interval() -> None:
+def test_a_stopped_loop_does_not_wait_for_its_interval() -> None:
     waiting = check(intervalSeconds=10, deadlineSeconds=60)
     ended, starts, over = looped(waiting, lambda _: GOOD, passing=Time(stops_at=1003))
     assert (ended.verdict, starts, over) == (None, [0], 3)
 
 
-def test_a_verdict_counts_though_the_loop_was_stopped_meanwhile() -> None:
+def test_a_verdict_counts_even_if_the_loop_was_stopped_meanwhile() -> None:
     once = check(healthyThresholdCount=1)
     assert looped(once, lambda _: GOOD, passing=Time(stops_at=1000.005))[0].verdict == Healthy()
 
 
-def test_a_wait_that_takes_longer_does_not_delay_all_that_follow() -> None:
+def test_a_long_wait_does_not_delay_all_later_probes() -> None:
     class Late(Time):
         def wait(self, timeout: float | None = None) -> bool:
             return super().wait(timeout + 0.25 if timeout else 0)
@@ -134,7 +134,7 @@ def test_a_wait_that_takes_longer_does_not_delay_all_that_follow() -> None:
     [(1, 10, 3.5, [1, 2, 3, 3.5]), (1, 0, 3, [1, 2, 3]), (60, 10, 5, [5]), (1, 1875, 5, [1, 2.875, 4.75])],
     ids=["at the interval and at its end", "once at its end", "shorter than the interval", "in flight at its end"],
 )
-def test_a_bake_probes(interval: float, milliseconds: int, seconds: float, starts: list[float]) -> None:
+def test_a_bake_sends_probes(interval: float, milliseconds: int, seconds: float, starts: list[float]) -> None:
     checked = check(intervalSeconds=interval, deadlineSeconds=360)
     ended, started, over = looped(checked, lambda _: Probe(200, milliseconds), bakes=seconds)
     assert (ended.verdict, started) == (Healthy(), starts)
@@ -150,7 +150,7 @@ def test_a_bake_probes(interval: float, milliseconds: int, seconds: float, start
         (lambda n: SLOW if n >= 2 else GOOD, Unhealthy, [1, 2, 3, 5, 7]),
     ],
 )
-def test_a_bake_whose_last_probe_is_bad_continues_until_that_is_decided(
+def test_a_bake_whose_last_probe_is_bad_continues_until_it_is_decided(
     result: Callable[[int], Probe], verdict: type, starts: list[float]
 ) -> None:
     ended, started, over = looped(CHECK, result, bakes=3)
@@ -159,20 +159,20 @@ def test_a_bake_whose_last_probe_is_bad_continues_until_that_is_decided(
     assert over <= 3 + (3 - 1) * 2 + 2, "which stacks/configuration/health_check.py leaves time for"
 
 
-def test_a_server_that_dies_ends_the_bake_at_once_and_fewer_failures_do_not() -> None:
+def test_a_dead_server_ends_the_bake_at_once_and_a_few_failures_do_not() -> None:
     ended, starts, over = looped(CHECK, lambda n: GOOD if n < 50 and n % 3 == 2 else REFUSED, bakes=600)
     assert ended.verdict == Unhealthy("3 probes in a row failed: connection refused")
     assert starts[-1] == 51
     assert over == pytest.approx(51.001)
 
 
-def test_of_a_long_bake_the_last_20_findings_are_kept() -> None:
+def test_a_long_bake_keeps_its_last_20_findings() -> None:
     ended, starts, _ = looped(CHECK, lambda _: GOOD, bakes=600)
     assert (len(starts), ended.probe_count, len(ended.findings)) == (600, 600, 20)
     assert ended.findings[-1].at_seconds == 600
 
 
-def test_a_probe_that_was_stopped_counts_for_nothing() -> None:
+def test_a_stopped_probe_does_not_count() -> None:
     def stopped(_target: Target, _stop: Stop) -> Probe:
         raise ProbeStopped
 
@@ -192,7 +192,7 @@ def test_loops_run_at_the_same_time_and_their_results_come_in_order() -> None:
     assert together([loop(1), loop(2), loop(3)], lambda _: False) == [1, 2, 3]
 
 
-def test_a_result_that_ends_all_and_an_exception_end_the_waits_of_the_others() -> None:
+def test_a_final_result_or_an_exception_ends_the_waits_of_the_other_loops() -> None:
     def waits(stop: Stop) -> float:
         return stop.wait(30)
 

@@ -39,7 +39,7 @@ def attach(client: EC2Client, instance_id: str) -> str:
     return created
 
 
-def test_an_instance_is_launched_with_the_private_addresses_that_it_was_to_have(client: EC2Client) -> None:
+def test_an_instance_is_launched_with_the_requested_private_addresses(client: EC2Client) -> None:
     subnet, listed = new_subnet(client, "us-east-1a")
     addresses = [{"PrivateIpAddress": each, "Primary": each == listed[0]} for each in listed]
     by_list = interface_of(client, launch(client, subnet, PrivateIpAddresses=addresses))
@@ -61,7 +61,7 @@ def test_a_private_address_that_was_assigned_later_takes_an_elastic_ip(client: E
     assert address(client, production)["PrivateIpAddress"] == second
 
 
-def test_each_private_address_shows_the_elastic_ip_that_is_on_it(
+def test_each_private_address_shows_its_elastic_ip(
     client: EC2Client, production: str, staging: str, instance: str, both: str
 ) -> None:
     in_instances, in_interfaces = interface_of(client, instance), network_interface(client, both)
@@ -76,7 +76,7 @@ def test_each_private_address_shows_the_elastic_ip_that_is_on_it(
     ]
 
 
-def test_two_allocations_of_one_public_address_are_told_apart(client: EC2Client, production: str) -> None:
+def test_two_allocations_of_one_public_address_are_distinguished(client: EC2Client, production: str) -> None:
     again = client.allocate_address(Address=PRODUCTION)["AllocationId"]
     instance, other = launch(client), launch(client)
     client.associate_address(AllocationId=again, InstanceId=instance)
@@ -102,7 +102,7 @@ def test_an_interface_whose_second_private_address_has_the_elastic_ip_keeps_its_
 
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
 @pytest.mark.parametrize("place", [0, 1])
-def test_an_address_displaces_only_what_is_on_the_private_address_that_it_is_put_on(
+def test_an_address_displaces_only_the_address_on_its_own_private_address(
     client: EC2Client, production: str, staging: str, instance: str, both: str, by: str, place: int
 ) -> None:
     target: Any = {"InstanceId": instance} if by == "InstanceId" else {"NetworkInterfaceId": both}

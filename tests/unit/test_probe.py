@@ -68,7 +68,9 @@ def asked_of(behaviour: Behaviour, timeout: float = TIMEOUT, **changed: Any) -> 
         ("TCP", 22, None, "192.0.2.1:22", "tcp://192.0.2.1:22"),
     ],
 )
-def test_the_host_is_the_ip_or_as_configured(protocol: Any, port: int, given: str | None, host: str, url: str) -> None:
+def test_the_host_is_the_ip_address_or_the_configured_host(
+    protocol: Any, port: int, given: str | None, host: str, url: str
+) -> None:
     target = Target(protocol=protocol, ip="192.0.2.1", port=port, path="/up", timeout_seconds=1, host_header=given)
     assert (target.host, target.url, target.short_url) == (host, url, url)
 
@@ -96,7 +98,7 @@ def test_a_request_names_the_address_and_asks_for_an_uncompressed_body_and_the_e
     assert request_of() == ("GET /health HTTP/1.1", OURS | {"Host: ADDRESS"})
 
 
-def test_configured_headers_are_added_and_take_the_place_of_ours_in_any_case() -> None:
+def test_configured_headers_are_added_and_replace_our_headers_in_any_case() -> None:
     _, lines = request_of(host_header="www.example.com", headers={"X-Probe": "eip cutover", "user-agent": "us"})
     added = {"Host: www.example.com", "X-Probe: eip cutover", "user-agent: us"}
     assert lines == OURS - {"User-Agent: eip-cutover-health-check"} | added
@@ -161,7 +163,7 @@ def test_a_response_ends_at_its_end_or_after_5120_bytes_of_body(behaviour: Behav
     assert probe.milliseconds < 1500
 
 
-def test_of_a_header_that_comes_twice_the_first_value_is_taken() -> None:
+def test_the_first_value_of_a_repeated_header_counts() -> None:
     probe = asked_of(answering(with_headers(b"X-Server-Id: tao", b"x-server-id: kai")), timeout=2)
     assert probe.headers["x-server-id"] == "tao"
 
@@ -191,7 +193,7 @@ SENT = r"\(connected, sent the request, {} bytes received\)"
         *("drips a body of known length", "drips the length of a chunk", "drips trailers", "drips 100", "drips 103"),
     ],
 )  # fmt: skip
-def test_no_response_however_slow_outlasts_the_timeout(behaviour: Behaviour, code: int | None, received: str) -> None:
+def test_no_slow_response_outlasts_the_timeout(behaviour: Behaviour, code: int | None, received: str) -> None:
     probe = asked_of(behaviour)
     assert probe.milliseconds >= 200
     assert (probe.status, probe.failure) == (code, "incomplete" if code else "no answer")
@@ -211,7 +213,7 @@ def test_no_response_however_slow_outlasts_the_timeout(behaviour: Behaviour, cod
         *("negative chunk length", "trailers"),
     ],
 )  # fmt: skip
-def test_a_response_without_end_is_given_up_early_and_takes_no_memory(head: bytes, flood: bytes) -> None:
+def test_an_endless_response_ends_early_and_takes_no_memory(head: bytes, flood: bytes) -> None:
     tracemalloc.start()
     probe = asked_of(flooding(head, flood), timeout=3)
     peak = tracemalloc.get_traced_memory()[1]
@@ -245,7 +247,7 @@ RESET = "reset the connection (0 bytes received; does this port expect the PROXY
         (hanging_after(CHUNKED + b"-5\r\nok"), 200, "sent a chunk of its body without a length"),
     ],
 )
-def test_what_is_no_complete_response_says_why(behaviour: Behaviour, code: int | None, error: str) -> None:
+def test_an_incomplete_response_is_reported_with_the_reason(behaviour: Behaviour, code: int | None, error: str) -> None:
     probe = asked_of(behaviour, timeout=2)
     assert (probe.status, probe.failure) == (code, "incomplete" if code else "no answer")
     assert probe.error == error
@@ -275,12 +277,12 @@ NOT_HTTP = {
 
 
 @pytest.mark.parametrize("sent", NOT_HTTP)
-def test_what_is_not_http_is_described_and_its_first_line_is_not_shown(sent: bytes) -> None:
+def test_an_answer_that_is_not_http_is_described_without_its_first_line(sent: bytes) -> None:
     probe = asked_of(answering(sent), timeout=2)
     assert (probe.status, probe.failure, probe.error) == (None, "no answer", f"sent {NOT_HTTP[sent]}")
 
 
-def test_a_connection_closed_at_once_is_no_answer() -> None:
+def test_a_connection_that_is_closed_at_once_is_not_an_answer() -> None:
     # Which of the two depends on whether the request was already there when the server closed.
     assert asked_of(closing, timeout=2).error in (CLOSED, RESET)
 
@@ -289,14 +291,14 @@ def test_a_connection_closed_at_once_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
-def test_a_port_nobody_listens_on_is_a_refused_connection(protocol: str) -> None:
+def test_a_port_without_a_listener_is_a_refused_connection(protocol: str) -> None:
     with refusing() as server:
         probe = ask(server, protocol=protocol)
     assert (probe.status, probe.error, probe.failure) == (None, "connection refused", "refused")
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
-def test_an_address_that_does_not_react_is_given_up_at_the_timeout(protocol: str) -> None:
+def test_the_probe_of_an_address_that_does_not_react_ends_at_the_timeout(protocol: str) -> None:
     with not_accepting() as server:
         probe = ask(server, protocol=protocol)
     assert (probe.status, probe.error, probe.failure) == (None, "no connection within 0.2 s", "unreachable")

@@ -55,7 +55,7 @@ def test_a_certificate_of_a_known_ca_for_the_host_is_good(ca: Authority, names: 
     assert (probe.status, probe.error) == (200, None)
 
 
-def test_a_name_counts_only_where_names_belong_and_not_in_the_subject() -> None:
+def test_a_name_counts_only_as_an_alternative_name_and_not_in_the_subject() -> None:
     assert client_context(verified=True).hostname_checks_common_name is False
 
 
@@ -94,7 +94,7 @@ def test_a_wrong_certificate_is_refused_in_words_unless_it_is_not_verified(
 
 
 @pytest.mark.parametrize(("times", "wrong"), [((-9, -1), "has expired"), ((1, 3), "is not yet valid")])
-def test_if_it_is_not_the_servers_own_certificate_that_is_out_of_date_the_probe_says_so(
+def test_the_probe_says_if_an_outdated_certificate_is_not_the_servers_own(
     times: tuple[float, float], wrong: str, ca: Authority
 ) -> None:
     probe = asked_of(over_tls(ca.certified_below(times, WWW), answering(OK)), 2, protocol="HTTPS", host_header=WWW)
@@ -111,7 +111,7 @@ def test_if_it_is_not_the_servers_own_certificate_that_is_out_of_date_the_probe_
     ],
 )
 @pytest.mark.parametrize("again", [silent, closing_after_a_read])
-def test_a_server_that_does_not_show_its_certificate_again_does_not_prolong_the_timeout(
+def test_a_server_that_hides_its_certificate_the_second_time_does_not_prolong_the_timeout(
     context: Callable[[Authority], ssl.SSLContext], error: str, again: Behaviour, ca: Authority
 ) -> None:
     probe = asked_of(in_turn(over_tls(context(ca), answering(OK)), again), 0.5, protocol="HTTPS", host_header=WWW)
@@ -151,7 +151,7 @@ def test_the_server_is_asked_for_the_name_of_the_host_header_and_for_http_1_1(
         ("203.0.113.7", None), ("203.0.113.7:8443", None), ("[2001:db8::1]", None), ("[2001:db8::1]:8443", None),
     ],
 )  # fmt: skip
-def test_unverified_any_host_of_http_can_be_sent_and_an_address_is_no_name_to_ask_for(
+def test_without_verification_any_host_header_can_be_sent_and_an_ip_address_is_not_sent_as_sni(
     host: str, name: str | None
 ) -> None:
     context, asked = self_signed(), list[str | None]()
@@ -241,7 +241,7 @@ NO_CIPHER = "the server shares no TLS version or cipher with the probe, or wants
         (tls_alert(ssl.ALERT_DESCRIPTION_INSUFFICIENT_SECURITY), WWW, "the server shares no cipher with the probe"),
     ],
 )  # fmt: skip
-def test_a_server_that_is_too_old_for_the_probe_is_said_to_lack_what_the_probe_needs(
+def test_a_server_that_is_too_old_for_the_probe_is_reported_with_what_it_lacks(
     sent: bytes, host: str | None, error: str
 ) -> None:
     probe = asked_of(reacting(sent), 2, protocol="HTTPS", host_header=host, verify_certificate=False)
@@ -256,13 +256,13 @@ def test_a_server_that_is_too_old_for_the_probe_is_said_to_lack_what_the_probe_n
         ("SSL/TLS_ALERT_HANDSHAKE_FAILURE", "shares no TLS version"),
     ],
 )  # fmt: skip
-def test_a_server_with_keys_and_signatures_of_old_lacks_what_the_probe_needs(reason: str, words: str) -> None:
+def test_a_server_with_old_keys_and_signatures_is_reported_with_what_it_lacks(reason: str, words: str) -> None:
     failure = ssl.SSLError(1, "[SSL] (_ssl.c:1)")
     assert lacking(failure) is None
     failure.reason = reason
     assert words in str(lacking(failure))
 
 
-def test_an_error_of_tls_shows_nothing_of_how_openssl_writes_it() -> None:
+def test_a_tls_error_is_described_without_the_words_of_openssl() -> None:
     assert tls_error(ssl.SSLError(1, "[SSL] record layer failure (_ssl.c:1032)")) == "TLS: record layer failure"
     assert tls_error(ssl.SSLError(1, "[SSL: NO_ALPN] no alpn (_ssl.c:1)")) == "TLS: no alpn"

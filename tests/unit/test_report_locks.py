@@ -1,4 +1,4 @@
-"""How long the locks have been held: read from moto's DynamoDB, reported to CloudWatch."""
+"""The age of the locks: read from moto's DynamoDB, and reported to CloudWatch."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ def test_without_locks_the_age_is_0_so_that_the_alarm_has_data(dynamodb: Any, ca
     assert values(capsys.readouterr().out) == {("LockAge", ()): (0,)}
 
 
-def test_the_age_of_every_lock_is_reported_by_its_pair_and_that_of_the_oldest(dynamodb: Any, capsys: Capture) -> None:
+def test_the_age_of_every_lock_is_reported_by_pair_and_for_the_oldest(dynamodb: Any, capsys: Capture) -> None:
     lock(dynamodb, "web", seconds=60)
     lock(dynamodb, "api", seconds=900)
     assert report_locks.handler({}, CONTEXT) == {"locks": 2}
@@ -57,7 +57,7 @@ def test_the_age_of_every_lock_is_reported_by_its_pair_and_that_of_the_oldest(dy
     assert metrics["LockAge", ("web",)] == pytest.approx((60,), abs=10)
 
 
-def test_a_table_of_several_pages_is_read_to_its_end_with_the_locks_that_were_just_taken(dynamodb: Any) -> None:
+def test_a_table_of_several_pages_is_read_completely_and_consistently(dynamodb: Any) -> None:
     for number in range(5):
         lock(dynamodb, f"pair-{number}", seconds=number, server="x" * 390_000)
     asked: list[Any] = []
@@ -76,12 +76,12 @@ def test_a_lock_without_a_time_does_not_hide_the_others(since: str) -> None:
     assert (web.values, dict(web.dimensions[0])) == ((59.5,), {"pair": "web"})
 
 
-def test_a_lock_of_a_clock_that_is_ahead_is_new() -> None:
+def test_a_lock_with_a_time_in_the_future_is_new() -> None:
     oldest, *_ = metrics_of([Lock("web", "arn", "2026-01-02T03:04:06Z", "tao")], NOW)
     assert oldest.values == (0,)
 
 
-def test_a_table_that_cannot_be_read_fails_the_function_where_its_errors_are_counted(
+def test_an_unreadable_table_fails_the_function_so_that_lambda_counts_an_error(
     dynamodb: Any, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setenv("LOCK_TABLE", "gone")

@@ -1,4 +1,4 @@
-"""What CloudWatch gets of an execution that has ended, from the event that it puts; and nothing of a forged event."""
+"""The metrics of an execution that has ended, from its event. A forged event gives no metrics."""
 
 import json
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def reported(
     return values(capsys.readouterr().out)
 
 
-def test_a_cutover_is_counted_timed_and_tells_who_is_live(capsys: Capture) -> None:
+def test_a_cutover_reports_its_outcome_its_duration_and_the_live_server(capsys: Capture) -> None:
     assert reported(event(), CUT_OVER, capsys) == {
         ("Outcomes", ("CUT_OVER", "web")): (1,),
         ("Outcomes", ("CUT_OVER",)): (1,),
@@ -79,7 +79,7 @@ def test_a_cutover_is_counted_timed_and_tells_who_is_live(capsys: Capture) -> No
         (succeeded(outcome="NOTHING_TO_REPAIR", cause="..."), "NOTHING_TO_REPAIR", 0),
     ],
 )
-def test_a_rollback_is_counted_whether_it_succeeds_or_not_and_any_outcome_without_production_says_not_who_is_live(
+def test_successful_and_failed_rollbacks_are_counted_and_an_outcome_without_production_names_no_live_server(
     execution: Execution, outcome: str, rollbacks: int, capsys: Capture
 ) -> None:
     metrics = reported(event(outcome), execution, capsys)
@@ -88,14 +88,12 @@ def test_a_rollback_is_counted_whether_it_succeeds_or_not_and_any_outcome_withou
 
 
 @pytest.mark.parametrize("request_of_it", [{}, {"pair": 7}, [], "web", {"pair": "unknown"}])
-def test_of_an_execution_whose_pair_is_unknown_only_the_outcome_is_reported(
-    request_of_it: object, capsys: Capture
-) -> None:
+def test_an_execution_with_an_unknown_pair_reports_only_its_outcome(request_of_it: object, capsys: Capture) -> None:
     metrics = reported(event("InvalidRequest", None), failed("InvalidRequest", request_of_it), capsys)
     assert metrics == {("Outcomes", ("InvalidRequest",)): (1,)}
 
 
-def test_an_input_too_deep_to_read_does_not_hide_the_outcome(capsys: Capture) -> None:
+def test_an_input_that_is_nested_too_deeply_does_not_hide_the_outcome(capsys: Capture) -> None:
     execution = failed("InvalidRequest") | {"input": "[" * 100_000 + "]" * 100_000}
     assert reported(event("InvalidRequest", None), execution, capsys)
     assert reported(event("InvalidRequest"), execution, capsys)
@@ -110,7 +108,7 @@ def test_an_input_too_deep_to_read_does_not_hide_the_outcome(capsys: Capture) ->
         ("eip-cutover", succeeded(outcome="REPAIRED", pair="web", **SWAPPED), "REPAIRED", None),
     ],
 )
-def test_only_a_repair_that_repaired_something_is_counted_as_one(
+def test_only_a_repair_that_changed_something_is_counted(
     workflow: str, execution: Execution, outcome: str, counted: object, capsys: Capture
 ) -> None:
     metrics = reported(event(outcome, execution=f"{ARNS}:execution:{workflow}:1"), execution, capsys)
@@ -125,14 +123,16 @@ def test_only_a_repair_that_repaired_something_is_counted_as_one(
         ({"production": NOBODY, "staging": NOBODY}, {}),
     ],
 )
-def test_a_server_without_an_address_is_idle_and_without_production_nobody_is_live(
+def test_a_server_without_an_address_is_idle_and_without_production_no_server_is_live(
     addresses: dict[str, Any], live: dict[str, float], capsys: Capture
 ) -> None:
     metrics = reported(event(), succeeded(outcome="CUT_OVER", pair="web", **addresses), capsys)
     assert {key[1][1]: value[0] for key, value in metrics.items() if key[0] == "Live"} == live
 
 
-def test_who_is_live_is_told_as_of_the_end_of_the_execution_and_all_else_as_of_now(capsys: Capture) -> None:
+def test_the_live_server_is_reported_with_the_end_of_the_execution_and_other_metrics_with_the_current_time(
+    capsys: Capture,
+) -> None:
     report(event(), Executions({ARN: CUT_OVER}).client)
     for point in points(capsys.readouterr().out):
         if point.name == "Live":
@@ -142,7 +142,7 @@ def test_who_is_live_is_told_as_of_the_end_of_the_execution_and_all_else_as_of_n
             assert late_ms == pytest.approx(0, abs=60_000), point
 
 
-def test_what_the_event_says_of_times_and_addresses_counts_for_nothing(capsys: Capture) -> None:
+def test_the_times_and_addresses_in_the_event_are_ignored(capsys: Capture) -> None:
     lies = {"startedAt": "2020-01-01T00:00:00Z", "endedAt": 7, "production": BITTYBOT, "staging": "x", "previous": 7}
     assert reported(event(**lies), CUT_OVER, capsys) == reported(event(), CUT_OVER, capsys)
 
@@ -171,7 +171,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("sent", FORGED.values(), ids=FORGED)
-def test_a_forged_event_is_refused_without_a_question_to_step_functions(sent: dict[str, Any], capsys: Capture) -> None:
+def test_a_forged_event_is_refused_without_a_call_to_step_functions(sent: dict[str, Any], capsys: Capture) -> None:
     arn = sent["detail"].get("execution")
     executions = Executions({arn: failed("RolledBack")} if isinstance(arn, str) else {})
     assert report(sent, executions.client) == {"reported": 0}
@@ -200,13 +200,13 @@ def test_an_event_that_its_execution_contradicts_is_refused(
 
 
 @pytest.mark.parametrize("envelope", [{}, {"detail": None}, {"detail": "CUT_OVER"}, {"detail": []}, {"detail": {}}])
-def test_an_event_without_an_outcome_is_logged_and_not_tried_again(envelope: dict[str, Any], capsys: Capture) -> None:
+def test_an_event_without_an_outcome_is_logged_and_not_retried(envelope: dict[str, Any], capsys: Capture) -> None:
     assert report(envelope, Executions({}).client) == {"reported": 0}
     assert points(capsys.readouterr().out) == []
 
 
 @pytest.mark.parametrize("at_first", [("RUNNING",), (MISSING, "RUNNING", "RUNNING"), ("RUNNING",) * 5])
-def test_an_execution_that_seems_to_run_or_to_be_missing_is_asked_for_again(
+def test_an_execution_that_seems_to_run_or_to_be_missing_is_described_again(
     at_first: Sequence[str], capsys: Capture
 ) -> None:
     slept: list[float] = []
@@ -217,7 +217,7 @@ def test_an_execution_that_seems_to_run_or_to_be_missing_is_asked_for_again(
 
 
 @pytest.mark.parametrize("status", ["RUNNING", MISSING])
-def test_an_execution_that_does_not_end_is_given_up_after_some_seconds_and_lambda_calls_again(
+def test_the_function_stops_waiting_for_an_execution_after_some_seconds_and_lambda_retries(
     status: str, capsys: Capture
 ) -> None:
     slept: list[float] = []
@@ -228,7 +228,7 @@ def test_an_execution_that_does_not_end_is_given_up_after_some_seconds_and_lambd
     assert 10 < sum(slept) < 20
 
 
-def test_a_refusal_of_step_functions_is_raised_so_that_lambda_calls_again(capsys: Capture) -> None:
+def test_a_refusal_of_step_functions_is_raised_so_that_lambda_retries(capsys: Capture) -> None:
     client = Executions({}).client
     throttled = SimpleNamespace(status_code=400), {"Error": {"Code": "ThrottlingException", "Message": "..."}}
     client.meta.events.register_first("before-call.sfn.DescribeExecution", lambda **_: throttled)

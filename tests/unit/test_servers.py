@@ -1,4 +1,4 @@
-"""What EC2 shows of the two servers of a pair, and how long its status checks are waited for."""
+"""What EC2 describes of the two servers of a pair, and how long the workflow waits for the status checks."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,7 +110,7 @@ def interface(name: str, instance_id: str, *addresses: Any, zone: str = "us-east
     }
 
 
-def test_the_picture_shows_each_servers_state_and_its_own_interfaces(servers: Servers, ec2: FakeEc2) -> None:
+def test_the_description_has_each_servers_state_and_its_own_interfaces(servers: Servers, ec2: FakeEc2) -> None:
     ec2.states[TAO.instance_id] = "stopped"
     ec2.interfaces = [interface(f"eni-{n}", server.instance_id) for n, server in enumerate((TAO, BITTYBOT, TAO))]
     instances = servers.picture(with_border_groups=False).instances
@@ -129,7 +129,9 @@ def interface_shown(servers: Servers, ec2: FakeEc2, *addresses: Any, **more: Any
     return picture.instances[BITTYBOT.instance_id].interfaces["eni-0"]
 
 
-def test_an_interface_has_private_addresses_and_whose_public_address_is_on_each(servers: Servers, ec2: FakeEc2) -> None:
+def test_an_interface_has_private_addresses_each_with_the_owner_of_its_public_address(
+    servers: Servers, ec2: FakeEc2
+) -> None:
     second = {"PrivateIpAddress": "10.0.0.11", "Primary": False, "Association": STAGING}
     shown = interface_shown(servers, ec2, {"PrivateIpAddress": "10.0.0.10", "Primary": True}, second)
     public = PrivateAddress("10.0.0.11", False, "198.51.100.2", "eipassoc-1", "123456789012")
@@ -153,7 +155,9 @@ def test_a_dual_stack_name_counts_while_it_is_in_use(
     assert interface_shown(servers, ec2, PublicIpDnsNameOptions=options).dual_stack_name == name
 
 
-def test_the_border_group_of_an_interface_is_its_zones_and_takes_its_own_call(servers: Servers, ec2: FakeEc2) -> None:
+def test_the_border_group_of_an_interface_comes_from_its_zone_in_a_call_of_its_own(
+    servers: Servers, ec2: FakeEc2
+) -> None:
     assert interface_shown(servers, ec2, zone="us-east-1-bos-1a").border_group == "us-east-1-bos-1"
     assert ec2.parameters.pop("DescribeAvailabilityZones") == {"ZoneNames": ["us-east-1-bos-1a"]}
     picture = servers.picture(with_border_groups=False)
@@ -170,7 +174,7 @@ def test_a_pending_transfer_is_an_offer(servers: Servers, ec2: FakeEc2, status: 
     assert ec2.parameters["DescribeAddressTransfers"] == {"AllocationIds": [WEB.production, WEB.staging]}
 
 
-def test_for_addresses_that_were_never_offered_ec2_may_say_there_is_no_transfer(servers: Servers, ec2: FakeEc2) -> None:
+def test_ec2_may_answer_that_addresses_without_an_offer_have_no_transfer(servers: Servers, ec2: FakeEc2) -> None:
     ec2.errors["DescribeAddressTransfers"] = error("InvalidAddressTransfer.NotFound")
     picture = servers.picture(with_border_groups=False)
     assert (picture.offered_to, picture.warnings) == ({}, ())
@@ -192,7 +196,7 @@ def test_an_impaired_server_is_refused_at_once(servers: Servers, ec2: FakeEc2, c
 
 
 @pytest.mark.parametrize("status", ["ok", "not-applicable", "initializing", "insufficient-data"])
-def test_a_server_passes_at_the_first_look_whatever_ec2_does_not_know_of_its_volumes(
+def test_a_server_passes_the_first_status_check_even_if_ec2_does_not_know_its_volumes(
     servers: Servers, ec2: FakeEc2, clock: Clock, status: str
 ) -> None:
     ec2.statuses = [{"AttachedEbsStatus": status}]
@@ -202,7 +206,7 @@ def test_a_server_passes_at_the_first_look_whatever_ec2_does_not_know_of_its_vol
 
 
 @pytest.mark.parametrize("unknown", [{"SystemStatus": "initializing"}, {"InstanceStatus": "insufficient-data"}, None])
-def test_checks_that_are_not_complete_are_waited_for(
+def test_incomplete_status_checks_are_described_again(
     servers: Servers, ec2: FakeEc2, clock: Clock, unknown: dict[str, str] | None
 ) -> None:
     ec2.statuses = [unknown, unknown, {}]
@@ -210,14 +214,14 @@ def test_checks_that_are_not_complete_are_waited_for(
     assert clock.now == Clock.now + 2 * SECONDS_BETWEEN_CHECKS
 
 
-def test_they_are_waited_for_until_the_deadline_and_no_longer(servers: Servers, ec2: FakeEc2, clock: Clock) -> None:
+def test_incomplete_status_checks_fail_at_the_deadline(servers: Servers, ec2: FakeEc2, clock: Clock) -> None:
     ec2.statuses = [{"SystemStatus": "initializing"}]
     with pytest.raises(EC2Refused, match=r"did not complete within 60 s \(system status: initializing\)"):
         wait(servers)
     assert (clock.now, ec2.looks) == (Clock.now + 60, 13)
 
 
-def test_a_look_that_is_throttled_while_the_checks_are_waited_for_is_made_again(ec2: FakeEc2, clock: Clock) -> None:
+def test_a_throttled_description_of_the_status_checks_is_repeated(ec2: FakeEc2, clock: Clock) -> None:
     initializing = {"InstanceStatus": "initializing"}
     ec2.statuses = [initializing, initializing, {}]
 
@@ -238,7 +242,7 @@ OF_THE_PICTURE = ("Instances", "NetworkInterfaces", "AvailabilityZones", "Addres
 @pytest.mark.parametrize(
     ("code", "kind"), [("UnauthorizedOperation", EC2Refused), ("RequestLimitExceeded", EC2Throttled)]
 )
-def test_a_call_that_is_refused_is_named_and_one_that_is_throttled_may_be_tried_again(
+def test_a_refused_call_is_named_and_a_throttled_call_may_be_retried(
     servers: Servers, ec2: FakeEc2, action: str, code: str, kind: type[Exception]
 ) -> None:
     ec2.errors[action] = error(code)

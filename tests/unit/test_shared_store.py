@@ -1,4 +1,4 @@
-"""Whether two servers share what they must share, by what each answered."""
+"""Whether two servers share their store, from the answers of both."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def live(verdict: Healthy | Unhealthy | None, *probes: Probe) -> Polled:
 STAGING = polled(check(sharedHeader="X-Store"), Healthy(), DB_1)
 
 
-def test_only_checks_with_a_shared_header_are_made_of_a_live_server_that_has_an_ip() -> None:
+def test_a_live_server_with_an_address_gets_only_the_checks_with_a_shared_header() -> None:
     both = [settings(), settings(sharedHeader="X-Store", startPeriodSeconds=5)]
     assert {number: each.start_period_seconds for number, each in live_checks(both, KAI).items()} == {1: 0}
     assert live_checks(both, replace(KAI, public_ip=None)) == live_checks(both, None) == {}
@@ -37,11 +37,11 @@ def test_only_checks_with_a_shared_header_are_made_of_a_live_server_that_has_an_
 @pytest.mark.parametrize(
     "production", [live(Healthy(), DB_1, DB_1), live(DEAD, replace(DB_1, status=503), REFUSED)], ids=["good", "bad"]
 )
-def test_the_same_value_is_the_same(production: Polled) -> None:
+def test_servers_with_the_same_value_pass(production: Polled) -> None:
     assert compared(STAGING, production) == {"compared": True, "value": "db-1"}
 
 
-def test_different_values_are_refused_with_both_and_with_the_danger() -> None:
+def test_different_values_are_refused_with_both_values_and_the_danger() -> None:
     with pytest.raises(PreflightFailed) as raised:
         compared(STAGING, live(Healthy(), DB_2))
     assert str(raised.value) == (
@@ -59,12 +59,12 @@ BAD_DB_2 = replace(DB_2, status=503)
     "production",
     [live(DEAD, DB_2, REFUSED), live(DEAD, BAD_DB_2), live(None, BAD_DB_2), live(Healthy(), BAD_DB_2, DB_1)],
 )
-def test_one_answer_with_another_value_is_enough_to_refuse_good_or_bad(production: Polled) -> None:
+def test_one_answer_with_another_value_refuses_the_cutover_even_if_the_answer_is_bad(production: Polled) -> None:
     with pytest.raises(PreflightFailed, match='kai "db-2" through the production address'):
         compared(STAGING, production)
 
 
-def test_a_live_server_that_answers_well_without_the_header_is_refused() -> None:
+def test_a_healthy_live_server_without_the_header_is_refused() -> None:
     message = r"^X-Store is missing on the live server: tao answers .*, kai without it "
     with pytest.raises(PreflightFailed, match=message):
         compared(STAGING, live(Healthy(), GOOD))

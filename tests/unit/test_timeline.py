@@ -1,4 +1,4 @@
-"""How a run becomes a picture: its states, its dots, and its texts."""
+"""The picture of a run: its states, its dots and its texts."""
 
 import itertools
 import os
@@ -91,7 +91,7 @@ def test_names_of_states_never_overlap_and_stay_within_the_picture(width: float)
         assert box.x1 <= label.axes.bbox.x1
 
 
-def test_a_server_has_the_same_colour_whatever_it_runs() -> None:
+def test_a_server_has_the_same_colour_with_every_release() -> None:
     alone = groups([Panel("Run", [good(1), good(2, who="tao, release 4"), Answer(3, 9, "tao, release 4", "500")])])
     assert [*alone] == ["panel-0-answered-tao", "panel-0-failed"]
     assert all(palette.tao != palette.bittybot for palette in (LIGHT, DARK))
@@ -123,7 +123,7 @@ def test_any_run_can_be_drawn(panel: Panel) -> None:
         assert timeline.as_svg(figure).startswith("<svg")
 
 
-def test_runs_on_one_picture_have_one_time_axis_counted_from_the_zero_of_each() -> None:
+def test_the_runs_of_a_picture_share_a_time_axis_that_counts_from_the_zero_of_each_run() -> None:
     figure = timeline.draw([Panel("A", [good(100), good(103)]), Panel("B", [good(500), good(501)], zero=499)])
     first, second = figure.axes
     assert first.get_xlim() == second.get_xlim()

@@ -1,4 +1,4 @@
-"""EC2's limit in the local EC2: a burst, then as many requests as tokens come back."""
+"""EC2's limit in the local EC2: a burst, and then as many requests as tokens come back."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_each_api_admits_a_burst_and_without_a_limit_everything() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "requests"), [(3, 15), (3600, 50)])
-def test_after_a_burst_as_many_pass_as_tokens_came_back_up_to_a_full_bucket(seconds: int, requests: int) -> None:
+def test_after_a_burst_requests_pass_as_tokens_come_back_up_to_a_full_bucket(seconds: int, requests: int) -> None:
     buckets = buckets_by(clock := Clock())
     admitted(buckets, "AssociateAddress")
     clock.now += seconds

@@ -1,4 +1,4 @@
-"""The pure rules of the health check: what is good, and when that is decided."""
+"""The rules of the health check: which probes are good, and which probes decide."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ from tests.unit.checks import (
         ("200-202,404", [200, 202, 404], [203, 403]),
     ],
 )
-def test_a_matcher_means_what_it_means_in_elb(matcher: str, good: list[int], bad: list[int]) -> None:
+def test_a_matcher_has_the_meaning_that_elb_gives_it(matcher: str, good: list[int], bad: list[int]) -> None:
     assert [code for code in good + bad if matches(matcher, code)] == good
 
 
@@ -106,11 +106,13 @@ OTHER = ", as staging answered before the cutover: the answer is cached, proxied
         (SHARING, answer(), "no shared: X-Store is missing; it names what the servers share"),
     ],
 )
-def test_a_probe_is_good_or_says_what_was_found_and_expected(check: Check, probe: Probe, expected: str | None) -> None:
+def test_a_probe_is_good_or_reports_what_was_found_and_expected(
+    check: Check, probe: Probe, expected: str | None
+) -> None:
     assert problem(check, probe) == expected
 
 
-def test_of_several_problems_the_one_that_explains_the_others_is_reported() -> None:
+def test_the_problem_that_explains_the_others_is_reported() -> None:
     picky = check(
         maxLatencyMs=5, bodyContains="ok", releaseHeader="X-Release", identityHeader="X-Id", expected_release="2"
     )
@@ -152,7 +154,7 @@ def test_enough_probes_in_a_row_of_one_server_decide(check: Check, probes: list[
     assert decide(check, findings(check, probes), next_seconds=1) == verdict
 
 
-def test_the_last_probe_is_one_that_can_end_by_the_deadline() -> None:
+def test_the_last_probe_can_end_by_the_deadline() -> None:
     assert decide(CHECK, findings(CHECK, [GOOD, BAD]), next_seconds=10) is None
     assert decide(CHECK, findings(CHECK, [GOOD, BAD]), next_seconds=10.5) == Unhealthy(
         "it kept flapping: neither 3 good nor 3 bad probes came in a row within 12 s: expected status 200, found "
@@ -210,13 +212,13 @@ MOVED = checks_of(
 
 
 @pytest.mark.parametrize("before", [FORMER, NOWHERE, replace(FORMER, status=500)])
-def test_what_a_moving_address_leads_to_before_it_has_moved_does_not_count(before: Probe) -> None:
+def test_failures_and_answers_of_the_former_server_do_not_count_while_the_address_moves(before: Probe) -> None:
     assert decide(MOVED, findings(MOVED, [before] * 12), 12) is None
     assert decide(MOVED, findings(MOVED, [before] * 5 + [NEW] * 3), 8) == Healthy()
 
 
 @pytest.mark.parametrize("answered", [replace(NEW, status=500), REFUSED])
-def test_what_the_new_server_answers_counts_at_once(answered: Probe) -> None:
+def test_an_answer_of_the_new_server_counts_at_once(answered: Probe) -> None:
     verdict = decide(MOVED, findings(MOVED, [FORMER, *[answered] * 3]), 4)
     assert isinstance(verdict, Unhealthy)
     assert verdict.reason.startswith("3 probes in a row failed")

@@ -1,4 +1,4 @@
-"""The account that executions in this process happen in, and each test's own pair of servers and addresses in it."""
+"""The account for executions in this process, and in it a pair of servers and addresses for each test."""
 
 import json
 import re
@@ -34,7 +34,7 @@ INTERNAL_ERROR = {"HTTPStatusCode": 500, "RequestId": "test"}
 
 @dataclass(frozen=True)
 class Execution:
-    """What a finished execution came to. `states` are the names of the states it entered, in order."""
+    """A finished execution. `states` are the names of the states that it entered, in order."""
 
     arn: str
     status: str

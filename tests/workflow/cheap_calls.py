@@ -1,4 +1,4 @@
-"""Without what botocore, moto and jsonata do again for every call and nobody needs here."""
+"""Skips work that botocore, moto and jsonata repeat for every call and that these tests do not need."""
 
 import pickle
 from types import SimpleNamespace

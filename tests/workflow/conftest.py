@@ -1,4 +1,4 @@
-"""A fresh account for each test, with a web server behind each address that answers as its holder does."""
+"""A fresh account for each test, with a web server behind each address that answers as the address's holder."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +47,7 @@ def account(template: dict[str, Any]) -> Iterator[Account]:
 
 @pytest.fixture
 def aws(account: Account, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """Production on bittybot, staging on tao, both well; nothing is left of the tests before."""
+    """Production on bittybot, staging on tao, both healthy. Nothing is left from earlier tests."""
     backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
     for left in (backend.addresses, backend.reservations, BINDINGS):
         left.clear()

@@ -1,9 +1,9 @@
 """Every call that an execution makes: of the handlers to EC2, of the workflow to functions, DynamoDB and SNS.
 
-It sees them all, and the faults of `local.faults` happen to them. EC2's are met at botocore's events, above its
-retries: what happens to a call here is what its third try came to. So with `attempts` nothing is seen of a fault but
-of a lost answer: that call takes effect twice, and its second answer arrives. Where the local EC2 is slow, here the
-client gives up and the call takes effect after the next one.
+This module sees all calls, and the faults of `local.faults` happen to them. EC2's calls pass here at botocore's events,
+above botocore's retries, so a fault is the result of a call's third try. With `attempts`, the only visible fault is a
+lost answer: the call takes effect twice, and its second answer arrives. With the kind `slow`, the client gives up, and
+the call takes effect after the next call.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""All cases of the fault matrix: every call of every way through the workflow, times every fault that applies to it.
+"""All cases of the fault matrix: every call of every path through the workflow, with every fault that applies to it.
 
 The calls are recorded from runs without a second fault (`recorded_calls.json`, kept true by a test), so a call that the
 workflow begins to make tomorrow is in the matrix tomorrow.
@@ -111,7 +111,7 @@ def in_order(calls: list[Call]) -> list[Call]:
 
 
 def cases() -> Iterator[Case]:
-    """In an order that never changes. Beyond the main ways, every other fault is met in either direction."""
+    """In an order that never changes. Outside the main paths, each fault happens in one direction, in turn."""
     calls = recorded()
     for way in WAYS:
         for call in under_test(way, calls.get(way.name, [])):
@@ -122,8 +122,8 @@ def cases() -> Iterator[Case]:
 
 
 def under_test(way: Way, calls: list[Call]) -> list[Call]:
-    """The calls that no other way has: of a rollback those from its first on; of a repair those up to its last, since
-    what follows is a cutover; of a cutover all."""
+    """The calls that only this path has. A rollback: from its first call on. A repair: up to its last call, because a
+    cutover follows. A cutover: all calls."""
     if way.rolls_back:
         return calls[next(index for index, call in enumerate(calls) if call.state in ROLLBACK_BEGINS) :]
     if not way.staging_on_a_server:
@@ -134,7 +134,7 @@ def under_test(way: Way, calls: list[Call]) -> list[Call]:
 def faults_of(call: Call, way: Way) -> list[Fault]:
     """What can happen to a call.
 
-    Where an EC2 call or a function has failed before, servers end and others move addresses just before changes only.
+    If an EC2 call or a function has failed before, servers end and others move addresses only just before changes.
     """
     main = way.first is None
     action = call.action

@@ -35,7 +35,7 @@ FEWEST_THROTTLED_TRIES = 9  # as many as there are take minutes of a matrix; `te
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a case: the guarantees that it broke, and the story of the execution."""
+    """The result of a case: the guarantees that it broke, and the story of the execution."""
 
     broken: list[str]
     story: list[str]

@@ -1,18 +1,18 @@
 """Whether an execution kept the guarantees (`broken`), whatever happened to it. One oracle for all cases of the matrix.
 
-Three things may happen that this workflow cannot rule out, and the oracle allows for exactly them:
+The workflow cannot rule out three events, and the oracle allows for exactly them:
 
-- *Someone else moves an address* (`moved`). EC2 has no lock that others would respect. What was moved before the first
-  look is simply what the execution found. If the execution found out before its first change, the address stays
-  where the other put it, and the error says what is true of the workflow. Later, staging is put where it belongs, but
-  production on a stranger stays there, and the outcome says so. Staging moved onto the live server pushes production
-  off it. So no call of *ours* may take production off, or take it from a stranger, except in the races that EC2's API
-  leaves open: an address is moved in the milliseconds between our look and our call. EC2 knows no condition that we
-  could set. Whatever was moved, a success, and a rollback that is claimed to be complete, must be true all the same.
-- *A server is terminated*. EC2 takes its addresses off. What was to be on it can be nowhere, so after a change began
-  the execution may end RollbackFailed with commands that nobody can run, since the instance is no more.
-- *The lock cannot be deleted* (DynamoDB fails for ever). It stays, of an execution that runs no longer: the next one
-  takes it over. And a topic that fails for ever is told nothing; one whose answer was lost is told twice.
+- *Someone else moves an address* (`moved`). EC2 has no lock that others would respect. A move before the first
+  description is part of what the execution finds. If the execution notices a move before its first change, the address
+  stays where the other person put it, and the error says what is true. After the first change, staging is put on its
+  server, but production on a stranger stays there, and the outcome says so. Staging that someone moved onto the live
+  server displaces production. So no call of *ours* may take production off a server, or take it from a stranger, except
+  in the races that EC2's API leaves open: a move in the milliseconds between our description and our call, for which
+  EC2 has no condition. In every case, a success or a complete rollback must be true.
+- *A server is terminated*. EC2 disassociates its addresses, and they cannot go back to it. After the first change, the
+  execution may therefore end RollbackFailed with commands that cannot run, because the instance no longer exists.
+- *The lock cannot be deleted* (DynamoDB fails for ever). The lock stays, and the next execution takes it over. A topic
+  that fails for ever receives nothing. A topic whose answer was lost receives the outcome twice.
 """
 
 import json

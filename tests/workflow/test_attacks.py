@@ -138,9 +138,7 @@ def test_a_hostile_input_is_an_invalid_request(aws: Aws, ec2_calls: EC2Calls, lo
 
 
 @pytest.mark.parametrize(("characters", "also"), [(250_000, []), (30_000, ["TaskScheduled"])])
-def test_an_input_is_logged_once_more_than_step_functions_does_at_most(
-    aws: Aws, characters: int, also: list[str]
-) -> None:
+def test_an_input_is_logged_at_most_once_beside_step_functions(aws: Aws, characters: int, also: list[str]) -> None:
     execution = aws.execute({"serverName": "t" * characters})
     history = aws.sfn.get_execution_history(executionArn=execution.arn)["events"]
     large = [event["type"] for event in history if len(json.dumps(event, default=str)) > characters]
@@ -177,7 +175,9 @@ def test_any_error_of_ec2_is_shown(aws: Aws, ec2_calls: EC2Calls, log: io.String
     assert_nothing_is_broken(aws, execution, log)
 
 
-def test_a_repair_by_hand_leaves_a_running_execution_its_lock(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+def test_a_repair_by_hand_does_not_take_the_lock_of_a_running_execution(
+    aws: Aws, web: Web, held: Callable[[str], str]
+) -> None:
     running = held("staging")
     aws.repair(running)
     holder = aws.locks[0]["execution"]["S"] if aws.locks else None
@@ -191,7 +191,7 @@ def test_a_repair_by_hand_leaves_a_running_execution_its_lock(aws: Aws, web: Web
     [{}, [], {"execution": "{% $plan %}"}, {"execution": "x", "status": "ABORTED", "stopDate": "{% 1 %}"}, "{% 1 %}"],
     ids=ascii_id,
 )
-def test_a_repair_with_an_event_that_is_none_changes_nothing(aws: Aws, ec2_calls: EC2Calls, event: object) -> None:
+def test_a_repair_with_an_invalid_event_changes_nothing(aws: Aws, ec2_calls: EC2Calls, event: object) -> None:
     execution = aws.wait(aws.start_text(json.dumps(event), aws.repair_machine))
     assert execution.outcome in ("NOTHING_TO_REPAIR", "RepairFailed")
     assert ec2_calls.made == []
@@ -209,7 +209,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS, ids=ascii_id)
-def test_a_path_that_is_none_is_an_invalid_configuration_on_one_line(path: object) -> None:
+def test_an_invalid_path_is_an_invalid_configuration_on_one_line(path: object) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
         configured({"pairs": {"web": {**PAIR, "healthCheck": {"path": path}}}}.get)
     _, problem = str(refused.value).split("\n")
@@ -222,7 +222,7 @@ def test_a_path_that_is_none_is_an_invalid_configuration_on_one_line(path: objec
 @pytest.mark.parametrize(
     "path", ["/@other.example/", "/..//other.example/", "/%0d%0aHost:other.example", "/\\other.example"]
 )
-def test_a_path_that_only_looks_like_another_host_is_asked_of_the_address_itself(path: str) -> None:
+def test_a_path_that_resembles_another_host_is_requested_from_the_address_itself(path: str) -> None:
     settings = configured({"pairs": {"web": {**PAIR, "healthCheck": {"path": path}}}}.get)
     (check,) = settings.pairs["web"].as_json()["healthCheck"]
     with serving(answering(OK)) as server:

@@ -1,4 +1,4 @@
-"""What can be known without a change is known, and refused, before anything is changed: dry runs and repairs too."""
+"""Obstacles that can be found without a change are refused before any change, also in dry runs and repairs."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The main job: who holds which address after an execution, and what it says."""
+"""The main task: which server holds which address after an execution, and what the outcome says."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_dry_run_checks_everything_reports_the_plan_and_changes_nothing(aws: A
     assert aws.locks == []
 
 
-def test_a_dry_run_of_a_sick_server_fails_as_the_cutover_would(aws: Aws, web: Web) -> None:
+def test_a_dry_run_of_an_unhealthy_server_fails_as_the_cutover_would(aws: Aws, web: Web) -> None:
     web.behaviour["tao"] = sick
     assert aws.execute({"dryRun": True}).outcome == "StagingUnhealthy"
 
@@ -59,7 +59,7 @@ def test_staging_on_no_server_is_put_right_without_moving_production(aws: Aws, e
     assert aws.locks == []
 
 
-def test_with_staging_on_no_server_the_idle_server_gets_it_is_checked_and_becomes_live(aws: Aws) -> None:
+def test_with_staging_on_no_server_the_idle_server_gets_staging_passes_its_check_and_becomes_live(aws: Aws) -> None:
     aws.disassociate(aws.staging)
     execution = aws.execute({"serverName": "tao"})
     assert execution.outcome == "CUT_OVER"

@@ -87,13 +87,13 @@ def test_an_expression_that_throws_fails_its_state_and_can_be_caught(aws: Aws, e
     assert run(aws, catching).states == ["First", "Caught"]
 
 
-def test_a_function_is_no_result(aws: Aws) -> None:
+def test_a_function_is_not_a_result(aws: Aws) -> None:
     execution = run(aws, {"Type": "Pass", "Output": "{% function($x) { $x } %}", "End": True})
     assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")
     assert "unsupported result type" in str(execution.cause)
 
 
-def test_a_look_at_known_addresses_shows_what_moto_answers(aws: Aws) -> None:
+def test_a_description_of_known_addresses_has_what_moto_answers(aws: Aws) -> None:
     """The look by ids is made without HTTP; the one by a filter is moto's own answer."""
     aws.disassociate(aws.staging)
     ids = [aws.production, aws.staging]

@@ -18,7 +18,7 @@ from tests.workflow.oracle import broken
 from tests.workflow.web import Web
 
 CASES = list(cases())
-PER_CASE = "test_whatever_happens_at_whichever_call_no_guarantee_breaks"
+PER_CASE = "test_no_fault_at_any_call_breaks_a_guarantee"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def results(request: pytest.FixtureRequest, template: dict[str, Any]) -> dict[st
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=str(case)) for case in CASES])
-def test_whatever_happens_at_whichever_call_no_guarantee_breaks(case: Case, results: dict[str, Result]) -> None:
+def test_no_fault_at_any_call_breaks_a_guarantee(case: Case, results: dict[str, Result]) -> None:
     result = results[str(case)]
     assert not result.broken, "\n".join([*result.broken, *result.story])
 
@@ -65,7 +65,7 @@ def test_a_server_that_hangs_is_not_healthy(matrix: Matrix, live: str, address: 
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_the_matrix_has_every_call_of_a_way(matrix: Matrix, way: Way) -> None:
+def test_the_matrix_has_every_call_of_a_path(matrix: Matrix, way: Way) -> None:
     made = []
     for live in ("bittybot", "tao"):
         outcome, calls = matrix.calls_of(way, live)

@@ -1,4 +1,4 @@
-"""What was measured while the addresses changed is told with the outcome, and nothing depends on it."""
+"""The outcome reports the gap that was measured during the changes, and nothing depends on the gap."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def beginning(begin: Callable[[str, Any], object]) -> Iterator[None]:
         engine.BEGUN.remove(begin)
 
 
-def test_the_outcome_has_what_was_measured(aws: Aws, measured: Began) -> None:
+def test_the_outcome_has_the_measured_gap(aws: Aws, measured: Began) -> None:
     execution = aws.execute()
     assert execution.output["gap"] == GAP
     (notice,), (message,), (event,) = aws.notices, aws.messages, aws.events
@@ -56,7 +56,9 @@ def test_the_outcome_has_what_was_measured(aws: Aws, measured: Began) -> None:
     assert aws.locks == []
 
 
-def test_the_function_learns_what_to_ask_and_how_to_know_the_new_server(aws: Aws, web: Web, measured: Began) -> None:
+def test_the_function_receives_the_check_and_how_to_recognize_the_new_server(
+    aws: Aws, web: Web, measured: Began
+) -> None:
     aws.configure(port=web.port, identityHeader="X-Server", releaseHeader="X-Release")
     execution = aws.execute()
     assert execution.outcome == "CUT_OVER"
@@ -68,7 +70,7 @@ def test_the_function_learns_what_to_ask_and_how_to_know_the_new_server(aws: Aws
     assert (event["newServer"]["identity"], event["newServer"]["release"]) == ("tao", "1")
 
 
-def test_a_rollback_is_told_with_what_users_met(aws: Aws, web: Web, measured: Began) -> None:
+def test_a_rollback_is_announced_with_the_measured_gap(aws: Aws, web: Web, measured: Began) -> None:
     web.behaviour["tao"] = sick_as_production
     assert aws.execute().outcome == "RolledBack"
     (notice,), (message,) = aws.notices, aws.messages
@@ -77,13 +79,13 @@ def test_a_rollback_is_told_with_what_users_met(aws: Aws, web: Web, measured: Be
 
 
 @pytest.mark.parametrize("value", [{"dryRun": True}, {"serverName": "bittybot"}])
-def test_where_nothing_changes_nothing_is_measured(aws: Aws, measured: Began, value: dict[str, Any]) -> None:
+def test_nothing_is_measured_if_nothing_changes(aws: Aws, measured: Began, value: dict[str, Any]) -> None:
     assert "gap" not in aws.execute(value).output
     assert measured == []
 
 
 @pytest.mark.parametrize("kind", ["throttled", "crashed-before", "timed-out-after"])
-def test_a_cutover_that_cannot_be_measured_is_what_it_would_be(aws: Aws, ec2_calls: EC2Calls, kind: Any) -> None:
+def test_a_cutover_succeeds_even_if_it_cannot_be_measured(aws: Aws, ec2_calls: EC2Calls, kind: Any) -> None:
     ec2_calls.inject(Fault(action="function MeasureGap", kind=kind, times=None))
     execution = aws.execute()
     assert execution.outcome == "CUT_OVER"

@@ -1,4 +1,4 @@
-"""What a pair's checks ask for beyond an answer: which server, which release, which store, for how long, no alarms."""
+"""What a pair's checks require beyond a good answer: the server, the release, the store, the bake, and no alarms."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Headers = dict[str, dict[str, str]]
 
 
 def refused(aws: Aws, calls: EC2Calls, execution: Execution, outcome: str, says: str) -> None:
-    """It ended so, said so, and left everything as it was."""
+    """The execution ended with this error and cause, and changed nothing."""
     assert execution.outcome == outcome, execution.cause
     assert says in str(execution.cause)
     assert "Nothing was changed." in str(execution.cause)
@@ -87,14 +87,14 @@ def test_a_repair_does_not_begin_if_another_release_is_live(aws: Aws, ec2_calls:
 # Who answers.
 
 
-def test_somebody_else_answering_for_production_is_no_success(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
+def test_a_cutover_fails_if_another_server_answers_for_production(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
     """A cache, a proxy or a stale route: the status is good, the wrong server says so."""
     aws.configure(port=web.port, identityHeader="X-Server")
     ec2_calls.before("AssociateAddress", lambda: web.headers["tao"].update({"X-Server": "bittybot"}))
     rolled_back(aws, aws.execute({}), 'X-Server is "bittybot", expected "tao"')
 
 
-def test_the_restored_server_is_not_asked_to_be_the_other_one(aws: Aws, web: Web) -> None:
+def test_the_restored_server_need_not_have_the_identity_of_the_other(aws: Aws, web: Web) -> None:
     aws.configure(port=web.port, identityHeader="X-Server")
     web.behaviour["tao"] = sick_as_production
     rolled_back(aws, aws.execute({}), "bittybot answers its health check as production")
@@ -103,7 +103,7 @@ def test_the_restored_server_is_not_asked_to_be_the_other_one(aws: Aws, web: Web
 # Do they share their data.
 
 
-def test_servers_with_a_store_of_their_own_each_are_refused(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
+def test_servers_that_each_have_their_own_store_are_refused(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
     aws.configure(port=web.port, sharedHeader="X-Store")
     web.headers["tao"]["X-Store"] = "db-2"
     execution = aws.execute({})
@@ -112,7 +112,7 @@ def test_servers_with_a_store_of_their_own_each_are_refused(aws: Aws, web: Web, 
         assert words in str(execution.cause)
 
 
-def test_a_dead_production_does_not_block_the_way_out_of_it(aws: Aws, web: Web) -> None:
+def test_a_dead_live_server_does_not_block_the_cutover_away_from_it(aws: Aws, web: Web) -> None:
     aws.configure(port=web.port, sharedHeader="X-Store")
     del web.headers["bittybot"]["X-Store"]
     web.behaviour["bittybot"] = sick
@@ -188,14 +188,14 @@ def test_a_live_server_that_ec2_finds_impaired_may_be_left(aws: Aws) -> None:
 @pytest.mark.parametrize(
     "action", ["DescribeInstances", "DescribeNetworkInterfaces", "DescribeInstanceStatus", "DescribeAddressTransfers"]
 )
-def test_a_permission_to_look_that_is_missing_is_named(aws: Aws, ec2_calls: EC2Calls, action: str) -> None:
+def test_a_missing_permission_to_describe_is_named(aws: Aws, ec2_calls: EC2Calls, action: str) -> None:
     ec2_calls.fail(action, "UnauthorizedOperation")
     refused(aws, ec2_calls, aws.execute({}), "PreflightFailed", f"{action} of")
 
 
 @pytest.mark.parametrize("code", ["InvalidParameterValue", "InvalidAllocationID.NotFound", "SomethingNew"])
 @pytest.mark.parametrize("value", [{}, {"dryRun": True}])
-def test_an_offer_that_cannot_be_looked_for_is_a_warning(
+def test_an_offer_that_cannot_be_checked_is_a_warning(
     aws: Aws, ec2_calls: EC2Calls, code: str, value: dict[str, bool]
 ) -> None:
     ec2_calls.fail("DescribeAddressTransfers", code)

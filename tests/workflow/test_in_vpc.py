@@ -81,7 +81,7 @@ def in_vpc(aws: Aws, web: Web, template_in_vpc: dict[str, Any], tmp_path: Path) 
     return aws
 
 
-def test_staging_is_checked_inside_and_production_through_its_public_address(in_vpc: Aws, inside: Inside) -> None:
+def test_staging_is_checked_inside_the_vpc_and_production_at_its_public_address(in_vpc: Aws, inside: Inside) -> None:
     execution = in_vpc.execute({})
     assert execution.outcome == "CUT_OVER", execution.cause
     assert "HealthCheckStagingInVpc" in execution.states
@@ -89,7 +89,7 @@ def test_staging_is_checked_inside_and_production_through_its_public_address(in_
     assert execution.output["production"]["privateIp"] == PRIVATE_IPS["tao"]
 
 
-def test_a_staging_server_that_is_sick_inside_is_refused(in_vpc: Aws, inside: Inside) -> None:
+def test_a_staging_server_that_is_unhealthy_inside_the_vpc_is_refused(in_vpc: Aws, inside: Inside) -> None:
     inside.status["tao"] = 503
     execution = in_vpc.execute({})
     assert execution.outcome == "StagingUnhealthy"
@@ -97,18 +97,18 @@ def test_a_staging_server_that_is_sick_inside_is_refused(in_vpc: Aws, inside: In
     assert in_vpc.places == ("bittybot", "tao")
 
 
-def test_what_the_servers_share_is_compared_inside(in_vpc: Aws, inside: Inside) -> None:
+def test_the_shared_header_is_compared_inside_the_vpc(in_vpc: Aws, inside: Inside) -> None:
     inside.stores["tao"] = "db-2"
     assert in_vpc.execute({}).outcome == "PreflightFailed"
 
 
-def test_a_server_that_is_sick_outside_only_is_rolled_back(in_vpc: Aws, inside: Inside, web: Web) -> None:
+def test_a_server_that_is_unhealthy_only_outside_the_vpc_is_rolled_back(in_vpc: Aws, inside: Inside, web: Web) -> None:
     web.behaviour["tao"] = lambda _address: 500
     assert in_vpc.execute({}).outcome == "RolledBack"
 
 
 @pytest.mark.parametrize(("failures", "outcome"), [(6, "CUT_OVER"), (1000, "PreflightFailed")])
-def test_a_function_that_is_inactive_at_first_is_waited_for(
+def test_the_workflow_waits_for_a_function_that_is_inactive_at_first(
     in_vpc: Aws, inside: Inside, monkeypatch: pytest.MonkeyPatch, failures: int, outcome: str
 ) -> None:
     monkeypatch.setattr(engine, "TIME_SCALE", 0.0001)

@@ -1,4 +1,4 @@
-"""What is told at the end is true then: someone else may move an address while a server is checked, or watched."""
+"""The outcome is true at the end, even if someone else moves an address while a server is checked or watched."""
 
 from collections.abc import Callable
 
@@ -66,7 +66,7 @@ def test_a_cutover_says_where_staging_is_now_and_that_someone_moved_it(
     ],
     ids=["back", "away"],
 )
-def test_a_cutover_is_none_when_someone_moves_production_while_it_is_checked(
+def test_a_cutover_fails_if_someone_moves_production_during_the_last_check(
     aws: Aws, meanwhile: Meanwhile, move: Callable[[Aws], object], outcome: str, places: tuple[str, str]
 ) -> None:
     meanwhile("tao", lambda: move(aws))
@@ -91,7 +91,7 @@ def test_a_rollback_is_not_complete_when_someone_moves_staging_while_the_restore
 @pytest.mark.parametrize(
     ("move", "live"), [(off, "bittybot"), (to_stranger("production"), "stranger")], ids=["staging", "production"]
 )
-def test_a_live_server_is_not_called_so_when_someone_moves_an_address_while_it_is_checked(
+def test_a_server_is_not_called_live_if_someone_moves_an_address_during_its_check(
     aws: Aws, web: Web, meanwhile: Meanwhile, ec2_calls: EC2Calls, move: Callable[[Aws], object], live: str
 ) -> None:
     aws.configure(port=web.port, releaseHeader="X-Release")
@@ -104,7 +104,7 @@ def test_a_live_server_is_not_called_so_when_someone_moves_an_address_while_it_i
 
 
 @pytest.mark.parametrize("kind", ["denied", "throttled", "internal-error"])
-def test_a_cutover_stays_one_when_ec2_does_not_show_the_addresses_at_its_end(
+def test_a_cutover_succeeds_even_if_ec2_does_not_describe_the_addresses_at_its_end(
     aws: Aws, meanwhile: Meanwhile, ec2_calls: EC2Calls, kind: str
 ) -> None:
     unseen = Fault(action="DescribeAddresses", kind=kind, times=4)  # type: ignore[arg-type]
@@ -116,9 +116,7 @@ def test_a_cutover_stays_one_when_ec2_does_not_show_the_addresses_at_its_end(
     assert execution.output["staging"] == aws.described("staging")
 
 
-def test_a_look_that_shows_what_was_before_is_looked_at_again(
-    aws: Aws, meanwhile: Meanwhile, ec2_calls: EC2Calls
-) -> None:
+def test_an_outdated_description_is_read_again(aws: Aws, meanwhile: Meanwhile, ec2_calls: EC2Calls) -> None:
     meanwhile("tao", lambda: ec2_calls.inject(Fault(action="DescribeAddresses", kind="stale")))
     execution = aws.execute({})
     assert (execution.outcome, execution.output.get("warnings")) == ("CUT_OVER", None)

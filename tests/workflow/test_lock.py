@@ -30,7 +30,7 @@ def hectic() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hectic")
-def test_of_conditional_writes_at_once_one_succeeds(aws: Aws) -> None:
+def test_only_one_of_several_conditional_writes_succeeds(aws: Aws) -> None:
     """As DynamoDB has it; what moto does otherwise is corrected in `engine.py`."""
     refused = aws.dynamodb.exceptions.ConditionalCheckFailedException
     for turn in range(20):
@@ -50,7 +50,7 @@ def test_of_conditional_writes_at_once_one_succeeds(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("executions", [5, 20])
-def test_of_executions_at_once_exactly_one_cuts_over(aws: Aws, web: Web, executions: int) -> None:
+def test_only_one_of_several_executions_at_once_cuts_over(aws: Aws, web: Web, executions: int) -> None:
     aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
     web.gates["staging"].clear()
     arns = [aws.start({}) for _ in range(executions)]
@@ -63,7 +63,7 @@ def test_of_executions_at_once_exactly_one_cuts_over(aws: Aws, web: Web, executi
     assert aws.locks == []
 
 
-def test_the_loser_is_told_who_holds_the_lock_and_since_when(aws: Aws, web: Web, held: Held) -> None:
+def test_the_refused_execution_names_the_holder_of_the_lock_and_since_when(aws: Aws, web: Web, held: Held) -> None:
     holder = held("staging")
     loser = aws.execute({})
     web.open_gates()
@@ -89,7 +89,7 @@ def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(aws: Aws, 
     assert aws.locks == []
 
 
-def test_a_lock_whose_execution_is_long_forgotten_is_taken_over(aws: Aws) -> None:
+def test_a_lock_whose_execution_step_functions_no_longer_knows_is_taken_over(aws: Aws) -> None:
     aws.put_lock(aws.state_machine.replace(":stateMachine:", ":execution:") + ":forgotten", server="tao")
     execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
@@ -97,7 +97,7 @@ def test_a_lock_whose_execution_is_long_forgotten_is_taken_over(aws: Aws) -> Non
     assert aws.locks == []
 
 
-def test_the_lock_of_an_execution_that_is_not_known_yet_is_left_to_it(aws: Aws, web: Web, held: Held) -> None:
+def test_the_lock_of_an_execution_that_is_not_visible_yet_is_not_taken_over(aws: Aws, web: Web, held: Held) -> None:
     """DescribeExecution is eventually consistent; here it knows the holder after more than half a minute."""
     holder = held("staging")
     metadata = {"HTTPStatusCode": 400, "RequestId": "test"}
@@ -121,7 +121,7 @@ def test_the_wait_for_the_last_call_counts_from_the_end_of_the_dead_holder(aws: 
     assert max(WAITS, default=0) <= 0
 
 
-def test_a_lock_that_another_execution_took_over_first_is_left_to_it(
+def test_a_lock_that_another_execution_took_over_first_stays_with_it(
     aws: Aws, web: Web, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = aws.execute({"dryRun": True}).arn
@@ -137,7 +137,7 @@ def test_a_lock_that_another_execution_took_over_first_is_left_to_it(
     assert aws.places == ("tao", "bittybot")
 
 
-def test_a_lock_that_is_no_longer_its_own_is_not_released(aws: Aws, web: Web, held: Held) -> None:
+def test_an_execution_does_not_release_a_lock_that_it_no_longer_holds(aws: Aws, web: Web, held: Held) -> None:
     arn = held("production")
     aws.put_lock("somebody-else", server="tao")
     web.open_gates()
@@ -145,7 +145,7 @@ def test_a_lock_that_is_no_longer_its_own_is_not_released(aws: Aws, web: Web, he
     assert [lock["execution"]["S"] for lock in aws.locks] == ["somebody-else"]
 
 
-def test_a_lock_that_was_acquired_and_whose_answer_was_lost_is_its_own(aws: Aws) -> None:
+def test_a_lock_belongs_to_the_execution_even_if_the_answer_was_lost(aws: Aws) -> None:
     with aws.losing_an_answer("dynamodb", "PutItem"):
         execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
@@ -154,7 +154,7 @@ def test_a_lock_that_was_acquired_and_whose_answer_was_lost_is_its_own(aws: Aws)
 
 
 @pytest.mark.parametrize(("value", "server"), [({}, "tao"), ({"serverName": "bittybot"}, "bittybot")])
-def test_the_lock_names_the_server_that_shall_be_live(aws: Aws, value: object, server: str) -> None:
+def test_the_lock_names_the_server_that_should_become_live(aws: Aws, value: object, server: str) -> None:
     seen: list[dict[str, Any]] = []
     with aws.just_before("dynamodb", "DeleteItem", lambda: seen.extend(aws.locks)):
         aws.execute(value)
@@ -174,7 +174,7 @@ def test_a_lock_that_is_released_before_its_holder_is_looked_up_is_acquired(aws:
     ("live", "idle", "outcome"),
     [("bittybot", None, "CUT_OVER"), ("tao", None, "REPAIRED"), ("tao", "bittybot", "ALREADY_LIVE")],
 )
-def test_what_a_dead_holder_began_is_finished_by_the_same_input(
+def test_the_same_input_finishes_what_a_dead_holder_began(
     aws: Aws, stopped: Callable[[], str], live: str, idle: str | None, outcome: str
 ) -> None:
     stopped()
@@ -212,7 +212,7 @@ def test_a_redriven_execution_changes_and_repairs_nothing_and_says_so(
     assert aws.places == ("bittybot", staging)
 
 
-def test_while_a_cutover_is_not_over_its_server_is_not_called_live(aws: Aws, web: Web, held: Held) -> None:
+def test_a_server_is_not_called_live_until_its_cutover_is_over(aws: Aws, web: Web, held: Held) -> None:
     holder = held("production")
     assert aws.places == ("tao", "bittybot")
     assert aws.execute({"serverName": "tao"}).outcome == "CutoverInProgress"

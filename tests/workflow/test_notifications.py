@@ -1,4 +1,4 @@
-"""What people and programs are told of an execution: once each, whatever it came to, in the form they read."""
+"""The notifications of an execution: people and programs each get one, for every outcome, in their own form."""
 
 import json
 from datetime import datetime
@@ -15,7 +15,9 @@ STANDING = FAR | {"production", "staging", "previous"}
 @pytest.mark.parametrize(
     "value", [{}, {"serverName": "bittybot"}, {"dryRun": True}, {"pair": "other"}, {"serverName": "nobody"}]
 )
-def test_every_execution_is_told_of_once_by_the_topic_and_once_by_an_event(aws: Aws, value: dict[str, object]) -> None:
+def test_every_execution_is_announced_once_by_the_topic_and_once_by_an_event(
+    aws: Aws, value: dict[str, object]
+) -> None:
     execution = aws.execute(value)
     (notice,) = aws.notices
     (event,) = aws.events
@@ -32,7 +34,7 @@ def test_every_execution_is_told_of_once_by_the_topic_and_once_by_an_event(aws: 
         ({}, sick_as_production, "eip-cutover: web RolledBack", FAR | {"cause"}),
     ],
 )
-def test_programs_are_told_the_outcome_as_json(
+def test_programs_receive_the_outcome_as_json(
     aws: Aws, web: Web, value: object, idle: Behaviour, subject: str, keys: set[str]
 ) -> None:
     web.behaviour["tao"] = idle
@@ -53,7 +55,7 @@ def test_programs_are_told_the_outcome_as_json(
     assert notice == event["detail"]
 
 
-def test_they_are_told_when_it_began_and_ended_and_which_workflow_it_was(aws: Aws) -> None:
+def test_programs_receive_the_start_the_end_and_the_workflow(aws: Aws) -> None:
     aws.execute({})
     detail = aws.events[0]["detail"]
     assert detail["workflow"] == "eip-cutover"
@@ -61,7 +63,7 @@ def test_they_are_told_when_it_began_and_ended_and_which_workflow_it_was(aws: Aw
     assert 0 < (ended - began).total_seconds() < 30
 
 
-def test_people_read_where_everything_stands_and_stood(aws: Aws) -> None:
+def test_people_receive_the_addresses_now_and_before(aws: Aws) -> None:
     execution = aws.execute({})
     (message,) = aws.messages
     tao, bittybot = (f"{name} ({aws.servers[name]})" for name in ("tao", "bittybot"))
@@ -72,7 +74,7 @@ def test_people_read_where_everything_stands_and_stood(aws: Aws) -> None:
     )
 
 
-def test_people_read_why_it_failed(aws: Aws, web: Web) -> None:
+def test_people_receive_the_reason_of_a_failure(aws: Aws, web: Web) -> None:
     web.behaviour["tao"] = sick
     execution = aws.execute({})
     (message,) = aws.messages
@@ -95,7 +97,7 @@ def test_chat_applications_get_a_custom_notification(aws: Aws) -> None:
     assert chat["metadata"]["relatedResources"] == [execution.arn]
 
 
-def test_a_repair_is_told_of_once_too_and_names_what_it_repairs(aws: Aws) -> None:
+def test_a_repair_is_announced_once_and_names_the_repaired_execution(aws: Aws) -> None:
     dead = aws.execute({"dryRun": True}).arn
     aws.put_lock(dead, server="tao")
     aws.forget_notices()
@@ -107,7 +109,7 @@ def test_a_repair_is_told_of_once_too_and_names_what_it_repairs(aws: Aws) -> Non
 
 
 @pytest.mark.parametrize(("service", "action"), [("sns", "Publish"), ("events", "PutEvents")])
-def test_what_cannot_be_told_does_not_change_the_outcome(aws: Aws, service: str, action: str) -> None:
+def test_a_failed_notification_does_not_change_the_outcome(aws: Aws, service: str, action: str) -> None:
     with aws.failing(service, action):
         execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"

@@ -1,4 +1,4 @@
-"""The addresses change places: an instance, its network interface, and the private address on it."""
+"""The places of the addresses: an instance, its network interface, and the private address."""
 
 from collections.abc import Callable
 
@@ -57,7 +57,7 @@ def test_on_different_private_addresses_production_goes_where_staging_was(aws: A
 
 
 @pytest.mark.parametrize("finish", ["repair", "next start"])
-def test_what_was_interrupted_is_finished_on_the_same_private_addresses(
+def test_an_interrupted_cutover_is_finished_on_the_same_private_addresses(
     aws: Aws, second: Ips, stopped: Callable[[], str], finish: str
 ) -> None:
     dead = stopped()

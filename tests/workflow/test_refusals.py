@@ -1,4 +1,4 @@
-"""What is refused before anything is changed: wrong inputs, unfit pairs, sick servers, addresses that moved."""
+"""What is refused before any change: wrong inputs, unfit pairs, unhealthy servers, addresses that moved."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_an_invalid_request_calls_and_locks_nothing(aws: Aws, ec2_calls: EC2Call
     assert ec2_calls.made == []
 
 
-def test_an_unhealthy_idle_server_is_refused_with_what_was_found(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
+def test_an_unhealthy_idle_server_is_refused_with_its_problem(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
     web.behaviour["tao"] = sick
     execution = aws.execute({})
     assert execution.outcome == "StagingUnhealthy"

@@ -1,4 +1,4 @@
-"""What a stopped execution leaves is put right by the repair: production stays, staging moves, the lock is released."""
+"""The repair after a stopped execution: production stays, staging moves to the other server, the lock is released."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -60,7 +60,7 @@ def test_an_execution_that_held_no_lock_needs_no_repair(aws: Aws, ec2_calls: EC2
     assert [notice["outcome"] for notice in aws.notices] == ["NOTHING_TO_REPAIR"]
 
 
-def test_of_an_execution_that_failed_as_it_should_nothing_is_repaired_and_nobody_is_told(
+def test_an_execution_that_failed_by_itself_is_not_repaired_or_announced_again(
     aws: Aws, web: Web, ec2_calls: EC2Calls
 ) -> None:
     web.behaviour["tao"] = sick
@@ -73,7 +73,9 @@ def test_of_an_execution_that_failed_as_it_should_nothing_is_repaired_and_nobody
     assert (aws.notices, aws.events, ec2_calls.made) == ([], [], [])
 
 
-def test_a_lock_that_another_took_over_is_left_to_it(aws: Aws, dead: Dead, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_repair_does_not_take_a_lock_that_another_execution_took_over(
+    aws: Aws, dead: Dead, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arn = dead("tao", None)
     monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock("somebody-else", server="tao")])
     execution = aws.repair(arn)
@@ -82,7 +84,7 @@ def test_a_lock_that_another_took_over_is_left_to_it(aws: Aws, dead: Dead, monke
     assert aws.places == ("tao", None)
 
 
-def test_of_the_locks_of_several_pairs_it_finds_the_one_of_the_dead_execution(aws: Aws, dead: Dead) -> None:
+def test_the_repair_finds_the_lock_of_the_dead_execution_among_several_pairs(aws: Aws, dead: Dead) -> None:
     aws.put_lock("of-another-pair", server="one", pair="another")
     aws.put_lock("of-a-third-pair", server="one", pair="third")
     execution = aws.repair(dead("tao", None))
@@ -90,7 +92,7 @@ def test_of_the_locks_of_several_pairs_it_finds_the_one_of_the_dead_execution(aw
     assert sorted(lock["pair"]["S"] for lock in aws.locks) == ["another", "third"]
 
 
-def test_a_lock_that_was_taken_over_and_whose_answer_was_lost_is_the_repairs_own(aws: Aws, dead: Dead) -> None:
+def test_a_lock_belongs_to_the_repair_even_if_the_answer_to_its_takeover_was_lost(aws: Aws, dead: Dead) -> None:
     arn = dead("tao", None)
     with aws.losing_an_answer("dynamodb", "PutItem"):
         execution = aws.repair(arn)
@@ -119,7 +121,7 @@ def test_an_execution_that_is_still_shown_as_running_after_its_end_is_repaired(a
     assert (aws.places, aws.locks) == (("tao", "bittybot"), [])
 
 
-def test_an_execution_that_is_long_forgotten_is_repaired(aws: Aws) -> None:
+def test_an_execution_that_step_functions_no_longer_knows_is_repaired(aws: Aws) -> None:
     forgotten = aws.state_machine.replace(":stateMachine:", ":execution:") + ":forgotten"
     aws.put_lock(forgotten, server="tao")
     execution = aws.repair(forgotten, status="ABORTED")
@@ -127,7 +129,7 @@ def test_an_execution_that_is_long_forgotten_is_repaired(aws: Aws) -> None:
     assert aws.locks == []
 
 
-def test_a_repair_that_cannot_look_for_the_lock_fails_and_says_so(aws: Aws, dead: Dead, ec2_calls: EC2Calls) -> None:
+def test_a_repair_that_cannot_read_the_locks_fails_and_says_so(aws: Aws, dead: Dead, ec2_calls: EC2Calls) -> None:
     arn = dead("tao", None)
     ec2_calls.made.clear()
     with aws.failing("dynamodb", "Scan"):
@@ -138,7 +140,7 @@ def test_a_repair_that_cannot_look_for_the_lock_fails_and_says_so(aws: Aws, dead
     assert [lock["execution"]["S"] for lock in aws.locks] == [arn]
 
 
-def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Dead) -> None:
+def test_a_pair_that_cannot_be_repaired_is_announced_and_released(aws: Aws, dead: Dead) -> None:
     arn = dead("tao", None)
     aws.disassociate(aws.production)
     execution = aws.repair(arn)
@@ -148,7 +150,7 @@ def test_a_pair_that_cannot_be_repaired_is_told_and_released(aws: Aws, dead: Dea
     assert aws.locks == []
 
 
-def test_a_repair_that_ec2_refuses_is_told_and_moves_nothing(aws: Aws, dead: Dead, ec2_calls: EC2Calls) -> None:
+def test_a_repair_that_ec2_refuses_is_announced_and_moves_nothing(aws: Aws, dead: Dead, ec2_calls: EC2Calls) -> None:
     arn = dead("tao", None)
     ec2_calls.fail_from_now_on("AssociateAddress", "OperationNotPermitted")
     execution = aws.repair(arn)
@@ -173,8 +175,8 @@ def test_production_that_the_repair_displaced_goes_back_at_once(aws: Aws, dead: 
     assert (aws.places, aws.locks) == (("bittybot", "tao"), [])
 
 
-def test_staging_that_an_execution_took_off_stays_on_when_the_next_one_fails(aws: Aws, web: Web) -> None:
-    """The next one takes the dead lock over, repairs staging, and finds a sick server."""
+def test_staging_that_the_next_execution_put_back_stays_even_if_that_execution_fails(aws: Aws, web: Web) -> None:
+    """The next execution takes over the dead lock, repairs staging, and finds an unhealthy server."""
     with stopping_before("ReassociateProduction"):
         arn = aws.start({})
         aws.until(lambda: aws.status(arn) != "RUNNING")

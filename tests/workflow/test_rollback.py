@@ -1,4 +1,4 @@
-"""What fails after the first change: both addresses are put back, or a person is told exactly what to do."""
+"""Failures after the first change: both addresses are put back, or the cause has the commands for it."""
 
 import shlex
 
@@ -21,7 +21,7 @@ def test_a_release_that_fails_as_production_is_rolled_back(aws: Aws, web: Web, e
     assert ec2_calls.changes == FORWARD + BACK
 
 
-def test_the_cause_of_a_rollback_tells_the_first_error_and_what_is_true_now(aws: Aws, web: Web) -> None:
+def test_the_cause_of_a_rollback_has_the_first_error_and_what_is_true_now(aws: Aws, web: Web) -> None:
     web.behaviour["tao"] = sick_as_production
     cause = str(aws.execute({}).cause)
     assert cause.startswith("HealthCheckProduction failed with ProductionUnhealthy: tao")
@@ -31,7 +31,7 @@ def test_the_cause_of_a_rollback_tells_the_first_error_and_what_is_true_now(aws:
     assert ".." not in cause
 
 
-def test_a_restored_server_that_does_not_answer_is_told(aws: Aws, web: Web) -> None:
+def test_a_restored_server_that_does_not_answer_is_reported(aws: Aws, web: Web) -> None:
     web.behaviour["tao"] = sick_as_production
     web.behaviour["bittybot"] = sick
     execution = aws.execute({})
@@ -89,7 +89,9 @@ def test_a_check_that_fails_after_staging_was_repaired_says_so_and_staging_stays
     assert aws.locks == []
 
 
-def test_what_somebody_else_did_with_production_is_not_undone_but_told(aws: Aws, ec2_calls: EC2Calls) -> None:
+def test_a_rollback_reports_and_does_not_undo_what_someone_else_did_with_production(
+    aws: Aws, ec2_calls: EC2Calls
+) -> None:
     aws.servers["stranger"] = aws.launch()
     ec2_calls.before("DisassociateAddress", lambda: aws.associate(aws.production, "stranger"))
     execution = aws.execute({})
@@ -102,7 +104,7 @@ def test_what_somebody_else_did_with_production_is_not_undone_but_told(aws: Aws,
     assert aws.places == ("bittybot", "tao")
 
 
-def test_a_refusal_in_the_rollback_is_asked_again(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
+def test_a_refused_call_of_the_rollback_is_retried(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
     web.behaviour["tao"] = sick_as_production
     ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3, times=8)
     assert aws.execute({}).outcome == "RolledBack"
@@ -169,7 +171,7 @@ def test_production_that_our_call_displaced_goes_back_at_once(
     outcome: str,
     throttled: int,
 ) -> None:
-    """Someone moves production to where the call of that number puts staging, just before it: EC2 displaces it."""
+    """Someone moves production to an instance just before this call puts staging there. EC2 displaces production."""
     if staging_off:
         aws.disassociate(aws.staging)
     web.behaviour["tao"] = new_release

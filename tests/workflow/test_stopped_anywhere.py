@@ -1,5 +1,7 @@
-"""An execution that is stopped before any state, or failed by Step Functions, is repaired: production stays, and the
-next one works."""
+"""An execution that is stopped before any state, or that Step Functions fails, is repaired: production stays.
+
+The next execution works.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Throttling is no fault but a queue: a cutover waits for its turn, and does not wait for ever."""
+"""Throttling is a queue and not a fault: a cutover waits for its turn, but not for ever."""
 
 import pytest
 
@@ -21,14 +21,14 @@ def no_wait_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("action", "nth"), CALLS)
-def test_whichever_call_is_throttled_the_cutover_goes_on(aws: Aws, ec2_calls: EC2Calls, action: str, nth: int) -> None:
+def test_a_cutover_continues_when_any_call_is_throttled(aws: Aws, ec2_calls: EC2Calls, action: str, nth: int) -> None:
     ec2_calls.fail(action, THROTTLED, nth=nth, times=50)
     assert aws.execute({}).outcome == "CUT_OVER"
     assert aws.places == ("tao", "bittybot")
     assert aws.locks == []
 
 
-def test_a_rehearsal_that_passed_is_not_made_again_while_the_next_one_waits(aws: Aws, ec2_calls: EC2Calls) -> None:
+def test_a_passed_rehearsal_is_not_repeated_while_the_next_rehearsal_waits(aws: Aws, ec2_calls: EC2Calls) -> None:
     ec2_calls.fail("AssociateAddress (dry run)", THROTTLED, nth=2, times=20)
     assert aws.execute({"dryRun": True}).outcome == "DRY_RUN"
     assert ec2_calls.made.count("AssociateAddress (dry run)") == 1 + 20 + 1
@@ -42,13 +42,15 @@ def test_a_rollback_waits_for_its_turn_too(aws: Aws, web: Web, ec2_calls: EC2Cal
     assert aws.places == ("bittybot", "tao")
 
 
-def test_other_failures_do_not_wear_out_with_the_throttled_tries(aws: Aws, ec2_calls: EC2Calls) -> None:
+def test_throttled_tries_do_not_use_up_the_tries_of_other_failures(aws: Aws, ec2_calls: EC2Calls) -> None:
     ec2_calls.fail("AssociateAddress", THROTTLED, nth=1, times=20)
     ec2_calls.fail("AssociateAddress", "InternalError", nth=21, times=4)
     assert aws.execute({}).outcome == "CUT_OVER"
 
 
-def test_who_is_never_let_through_before_the_first_change_changes_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
+def test_an_execution_that_is_always_throttled_before_the_first_change_changes_nothing(
+    aws: Aws, ec2_calls: EC2Calls
+) -> None:
     ec2_calls.fail_from_now_on("AssociateAddress (dry run)", THROTTLED)
     execution = aws.execute({})
     assert execution.outcome == "PreflightFailed"
@@ -57,7 +59,7 @@ def test_who_is_never_let_through_before_the_first_change_changes_nothing(aws: A
     assert aws.locks == []
 
 
-def test_who_is_let_through_no_more_after_the_first_change_goes_back(aws: Aws, ec2_calls: EC2Calls) -> None:
+def test_an_execution_that_is_always_throttled_after_the_first_change_rolls_back(aws: Aws, ec2_calls: EC2Calls) -> None:
     ec2_calls.fail("AssociateAddress", THROTTLED, nth=1, times=FEWER_THROTTLED_TRIES + 10)
     execution = aws.execute({})
     assert execution.outcome == "RolledBack"

@@ -1,4 +1,4 @@
-"""Two web servers behind two addresses, for executions in this process: real HTTP, answered as the holder is."""
+"""Two web servers behind two addresses, for executions in this process. They answer real HTTP as the holder would."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class Web:
-    """Listens on one port of both addresses; nobody answers (the connection is closed) where nobody holds one."""
+    """Listens on one port of both addresses. If no server holds an address, it closes the connection."""
 
     production_ip, staging_ip = "127.0.0.10", "127.0.0.11"
 
@@ -56,7 +56,7 @@ class Web:
             server.server_close()
 
     def serve(self, aws: "Aws") -> None:
-        """From now on for this account, with both servers well."""
+        """Serve this account from now on, with both servers healthy."""
         self._aws = aws
         self.behaviour = dict.fromkeys(aws.servers, well)
         self.headers = {name: {"X-Server": name, "X-Release": "1", "X-Store": "db-1"} for name in aws.servers}

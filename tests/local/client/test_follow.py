@@ -24,7 +24,7 @@ def test_watch_follows_the_execution_that_runs_or_reports_the_newest(aws: LocalA
     assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, running)
     unknown = run("watch", "nobody")
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert "knows no execution" in unknown.stderr
+    assert "does not know the execution" in unknown.stderr
 
 
 def on_a_terminal(aws: LocalAws, *words: str, interrupt_at: str | None = None) -> tuple[int, str]:
@@ -59,7 +59,7 @@ def test_on_a_terminal_a_live_line_is_below_the_others(aws: LocalAws) -> None:
     assert "\x1b[1;32mCUT_OVER" in seen
 
 
-def test_on_a_terminal_an_interruption_leaves_it_as_it_was(aws: LocalAws) -> None:
+def test_an_interruption_restores_the_terminal(aws: LocalAws) -> None:
     with aws.emulator.pause("Preflight", workflow="eip-cutover"):  # else it may end before the client is interrupted
         code, seen = on_a_terminal(aws, "start", "--server", "tao", interrupt_at="Preflight")
     assert code == 130

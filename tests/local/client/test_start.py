@@ -10,7 +10,7 @@ from tests.local.client.runs import CLIENT, CONTROL, Run, environment
 from tests.local.situation import AS_BEFORE, SWAPPED, locks, places, until
 
 
-def test_a_cutover_is_printed_line_by_line_and_summed_up(aws: LocalAws, run: Run) -> None:
+def test_a_cutover_is_printed_line_by_line_with_a_summary(aws: LocalAws, run: Run) -> None:
     done = run("start", "--server", "tao", FORCE_COLOR="1", TTY_COMPATIBLE="1", TERM="xterm")
     assert (done.returncode, done.stderr) == (0, "")
     assert places(aws) == SWAPPED
@@ -39,7 +39,7 @@ def test_with_json_standard_output_is_one_document_and_standard_error_has_the_pr
     assert places(aws) == AS_BEFORE
 
 
-def test_the_same_name_and_input_again_follow_the_first_execution_running_or_ended(aws: LocalAws, run: Run) -> None:
+def test_the_same_name_and_input_follow_the_first_execution_running_or_ended(aws: LocalAws, run: Run) -> None:
     name = f"release-1-{time.time_ns()}"
     first = subprocess.Popen(
         [*CLIENT, "start", "--server", "tao", "--name", name], env=environment(aws), stdout=subprocess.PIPE, text=True
@@ -51,11 +51,11 @@ def test_the_same_name_and_input_again_follow_the_first_execution_running_or_end
     assert [first.returncode, second.returncode, third.returncode] == [0, 0, 0]
     assert json.loads(second.stdout) == json.loads(third.stdout)
     assert json.loads(third.stdout)["outcome"] == "CUT_OVER"
-    assert "was started before" in third.stderr
+    assert "already exists with the same input, so nothing was started" in third.stderr
     assert places(aws) == SWAPPED
 
 
-def test_a_reader_that_stops_reading_stops_nothing_and_the_client_says_so(aws: LocalAws) -> None:
+def test_the_client_says_that_the_execution_continues_if_nothing_reads_the_output(aws: LocalAws) -> None:
     piped = f"{' '.join(CLIENT)} start --server tao --name piped | head -2"
     bash = ["bash", "-o", "pipefail", "-c", piped]
     done = subprocess.run(bash, env=environment(aws), capture_output=True, text=True, check=False)

@@ -39,14 +39,14 @@ def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:
         (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "The call to AWS failed"),
         (["status"], {"AWS_PROFILE": "nobody"}, 1, "nobody"),
         (["start"], {"EIP_CUTOVER_STACK": "Nope"}, 1, "There is no stack Nope in us-east-1"),
-        *(([command, "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack serves web")
+        *(([command, "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack has web")
           for command in ("status", "rollback", "unlock", "history")),
         (["start", "--name", "a b"], {}, 2, "--name"),
         (["history", "--limit", "0"], {}, 2, "--limit"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list | dict) else None,
 )  # fmt: skip
-def test_what_cannot_be_done_is_one_clear_sentence(
+def test_a_command_that_fails_prints_one_clear_sentence(
     run: Run, words: list[str], more: dict[str, str | None], code: int, says: str
 ) -> None:
     done = run(*words, **more)
