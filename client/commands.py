@@ -186,9 +186,8 @@ def rollback(*, account: Account, pair: str | None, as_json: bool, detailed: boo
 def unlock(*, account: Account, pair: str | None) -> int:
     """Delete a dead lock.
 
-    A lock is dead if its execution has ended and its last call is over. For any other lock, `unlock` refuses with exit
-    code 20. The next execution takes over a dead lock automatically and finishes the work, so use `unlock` only if no
-    other execution should run.
+    A lock is dead if its execution has ended and its last call is over. `unlock` refuses any other lock (exit code 20).
+    The next execution takes over a dead lock and finishes its work, so use `unlock` only if no execution should run.
     """
     Screen(sys.stdout).line(delete_dead_lock(account, chosen_pair(account, pair).name))
     return OK
@@ -212,8 +211,7 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
     if production == staging:
         raise click.BadParameter("this is also the production address", param_hint="--staging")
     if not re.fullmatch(NAME_PATTERN, name):
-        rule = "use 1 to 64 letters, digits, -, _ and ., and begin with a letter or a digit"
-        raise click.BadParameter(rule, param_hint="--name")
+        raise click.BadParameter("use 1 to 64 letters, digits, -, _ and .; no -, _ or . first", param_hint="--name")
     pair = described_pair(Account(session), production=production, staging=staging)
     notes = Screen(sys.stderr)
     notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")

@@ -32,10 +32,7 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
 
 
 def server_names(instances: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The instances' names, from their tags Name.
-
-    The id if the tag has no valid name; both ids if both tags have the same name.
-    """
+    """The instances' names, from their tags Name. The id if a tag has no valid name; both ids if they are equal."""
     ids = [str(instance["InstanceId"]) for instance in instances]
     tags = [{tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])} for instance in instances]
     names = [sanitized(each.get("Name", "")) or instance_id for each, instance_id in zip(tags, ids, strict=True)]

@@ -213,7 +213,7 @@ def test_one_command_injects_lists_and_clears_faults(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "an ACTION and its --kind are needed"),
+        ([], "give an ACTION and a --kind"),
         (["AssociateAddres", "--kind", "reset"], "there is no action 'AssociateAddres'; there are DescribeAddresses"),
         (["AssociateAddress", "--kind", "reset", "--nth", "two"], "invalid int value: 'two'"),
     ],
