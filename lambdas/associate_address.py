@@ -11,7 +11,7 @@ from aws.calls import Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
 from domain.pair import AddressName, Json
-from domain.plan import refuse_redriven
+from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()
 ec2 = ec2_client()
@@ -37,8 +37,9 @@ class RehearseAssociateEvent(AssociateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreAddressEvent(RehearseAssociateEvent):
-    """`action` is "restore": put `address` back there."""
+    """`action` is "restore": put `address` back there, while production is on `production_on`."""
 
+    production_on: PlannedPlace
     redriven: bool
 
 
@@ -53,12 +54,12 @@ class MoveProductionEvent(AssociateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveStagingEvent(AssociateEvent):
-    """`action` is "move staging": move staging there, while production is on the server `production_on`.
+    """`action` is "move staging": move staging there, while production is on `production_on`.
 
     `coming_from` is the server that staging is on. Without this key, staging must be on no server.
     """
 
-    production_on: str
+    production_on: PlannedPlace
     first_try: bool
     redriven: bool
     coming_from: str | None = None
@@ -79,7 +80,9 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         return {"changed": False}
     refuse_redriven(redriven=event["redriven"])
     if event["action"] == "restore":
-        address, changed = addresses.restore(read(RestoreAddressEvent, event).address, place)
+        asked = read(RestoreAddressEvent, event)
+        home = pair.place(asked.production_on.name, asked.production_on.private_ip)
+        address, changed = addresses.restore(asked.address, place, production_on=home)
     elif event["action"] == "move production":
         production = read(MoveProductionEvent, event)
         coming_from = pair.place(production.coming_from).server
@@ -89,7 +92,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         address, changed = addresses.move_staging(
             place,
             coming_from=pair.server_named(staging.coming_from),
-            production_on=pair.place(staging.production_on).server,
+            production_on=pair.place(staging.production_on.name, staging.production_on.private_ip),
             first_try=staging.first_try,
         )
     logger.info("Associated %s with %s", address, place, changed=changed, pair=pair.name)

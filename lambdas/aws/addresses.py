@@ -47,16 +47,18 @@ class Addresses:
         return self._associate(production, place)[0], True
 
     def move_staging(
-        self, place: Place, *, coming_from: Server | None, production_on: Server, first_try: bool
+        self, place: Place, *, coming_from: Server | None, production_on: Place, first_try: bool
     ) -> tuple[Address, bool]:
-        """As `move_production`, for staging, while production is on `production_on`.
+        """As `move_production`, for staging, while production is on the server of `production_on`.
 
         Without `coming_from`, staging must be on no server: EC2 itself refuses the call if staging is elsewhere, even
         if DescribeAddresses does not show it. Staging is never put where production is: EC2 would displace production.
         """
         production, staging = self.look()
         moved = _moved(first_try=first_try)
-        _expect(production, production_on, moved)
+        if not first_try:
+            self._undo_displacement(production, staging, place, production_on)
+        _expect(production, production_on.server, moved)
         if staging.stands_at(place):
             return staging, False
         if coming_from:
@@ -65,7 +67,9 @@ class Addresses:
             raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
         try:
-            staging, production = self._put_staging(staging, place, production, reassociate=coming_from is not None)
+            staging, production = self._put_staging(
+                staging, place, production, production_on, reassociate=coming_from is not None
+            )
         except EC2Refused as error:
             if error.code != ALREADY_ASSOCIATED:
                 raise
@@ -73,19 +77,21 @@ class Addresses:
             if not staging.is_associated:
                 raise EC2Unavailable(f"{error} DescribeAddresses shows {staging} on no server.") from error
             raise moved(_elsewhere(staging, "no server")) from error
-        _expect(production, production_on, MovedMeanwhile)
+        _expect(production, production_on.server, MovedMeanwhile)
         return staging, True
 
-    def restore(self, name: AddressName, place: Place) -> tuple[Address, bool]:
-        """Puts an address back: production from anywhere on the pair, staging from anywhere.
+    def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
+        """Puts an address back: production from anywhere on the pair, staging from anywhere, while production is on
+        `production_on`.
 
         EC2 is called even if the address seems to be there, since DescribeAddresses may show the state before the last
         change. If someone else moved production out of the pair, it stays there, and MovedMeanwhile is raised.
         """
         production, staging = self.look()
         if name == "staging":
+            self._undo_displacement(production, staging, place, production_on)
             _refuse_to_displace(production, staging, place)
-            return self._put_staging(staging, place, production)[0], True
+            return self._put_staging(staging, place, production, production_on)[0], True
         if production.is_associated and production.server is None:
             raise MovedMeanwhile(
                 f"{capitalized(production)} is {production.place}. Someone else moved it there during this execution, "
@@ -94,26 +100,31 @@ class Addresses:
         return self._associate(production, place)[0], True
 
     def _put_staging(
-        self, staging: Address, place: Place, production: Address, *, reassociate: bool = True
+        self, staging: Address, place: Place, production: Address, production_on: Place, *, reassociate: bool = True
     ) -> tuple[Address, Address]:
         """As `_associate`. If someone moves production to this place between our two calls, EC2 displaces production;
-        no condition of the API prevents it. Production then goes back at once to where it was, unless it is associated
-        again, and MovedMeanwhile says so."""
+        no condition of the API prevents it. See `_undo_displacement`."""
         staging, now = self._associate(staging, place, reassociate=reassociate)
-        if now.is_associated or production.server is None:
-            return staging, now
-        home = self._pair.place(production.server, production.private_ip)
-        for pause in PAUSES:
+        if production.server is not None:
+            self._undo_displacement(now, staging, place, production_on)
+        return staging, now
+
+    def _undo_displacement(self, production: Address, staging: Address, place: Place, home: Place) -> None:
+        """If production is on no server and staging is where this step puts it, maybe in an earlier try, then EC2 has
+        displaced production. It goes home at once, unless it is associated again, and MovedMeanwhile says so. If that
+        fails, the error is EC2's, and the next try continues here."""
+        if production.is_associated or not staging.stands_at(place):
+            return
+        for pause in (*PAUSES[:6], 0):
             try:
                 self._associate(production, home, reassociate=False)
-            except (EC2Throttled, EC2Unavailable):
-                self._sleep(pause)
-            except EC2Refused as error:
-                if error.code != ALREADY_ASSOCIATED:
+                break
+            except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
+                if isinstance(error, EC2Refused) and error.code == ALREADY_ASSOCIATED:
+                    break
+                if not pause:
                     raise
-                break
-            else:
-                break
+                self._sleep(pause)
         production, _ = self.look()
         raise MovedMeanwhile(
             f"Someone else moved {production} to {place} just before {staging} was put there, so EC2 disassociated "

@@ -41,7 +41,7 @@ STATUS = "$states.context.Execution.Input.status"
 ENDED = f'"The execution " & {DEAD} & " ended " & {STATUS}'
 NOT_REPAIRED = f'{ENDED} & ", and its pair could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
-CHECK = '" Production was not moved. Check where both addresses are with: aws ec2 describe-addresses."'
+CHECK = '" The repair does not move production. Check where both addresses are with: aws ec2 describe-addresses."'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server. Production stayed. The lock is released.", RESULT),
     "NOTHING_TO_REPAIR": (

@@ -102,20 +102,20 @@ class Tasks:
 
     def move_staging(self, name: str, comment: str) -> tasks.LambdaInvoke:
         """From no server to the live place, which production has left."""
-        keys = {"productionOn": "{% $plan.idle.name %}", **TRY}
+        keys = {"productionOn": ROLES["idle"], **TRY}
         assign = {"staging": CHANGED_ADDRESS}
         return self._associate(name, comment, "move staging", "live", retry_change, assign=assign, **keys)
 
     def repair_staging(self, *, retry: Retry, assign: Keys) -> tasks.LambdaInvoke:
         """To the idle place, from the server that staging was found on, or from no server."""
         comment = "Moves the staging address to the idle server, where it belongs."
-        keys = {"productionOn": "{% $plan.live.name %}", **TRY, "comingFrom": "{% $plan.staging.server %}"}
+        keys = {"productionOn": ROLES["live"], **TRY, "comingFrom": "{% $plan.staging.server %}"}
         assign = {"staging": CHANGED_ADDRESS, **assign}
         return self._associate("RepairStaging", comment, "move staging", "idle", retry, assign=assign, **keys)
 
     def restore(self, name: str, comment: str, *, address: AddressName, to: Role) -> tasks.LambdaInvoke:
         assign: dict[str, str] = {address: CHANGED_ADDRESS}
-        keys = {"address": address, "redriven": REDRIVEN}
+        keys = {"address": address, "productionOn": ROLES["live"], "redriven": REDRIVEN}
         return self._associate(name, comment, "restore", to, retry_rollback, assign=assign, **keys)
 
     def _associate(

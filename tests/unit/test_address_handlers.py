@@ -141,10 +141,12 @@ def test_the_changes_of_a_cutover_return_the_address_after_the_change(ec2: Ec2Ac
     assert (first["address"]["server"], first["changed"]) == (None, True)
     second = associate(ec2, "move production", tao, comingFrom="bittybot", firstTry=True)
     assert (second["address"]["server"], second["changed"]) == ("tao", True)
-    third = associate(ec2, "move staging", bittybot, productionOn="tao", firstTry=True)
+    third = associate(ec2, "move staging", bittybot, productionOn=tao.to_json(), firstTry=True)
     assert (third["address"]["privateIp"], third["changed"]) == (bittybot.private_ip, True)
     assert ec2.holders == ("tao", "bittybot")
-    assert not associate(ec2, "move staging", bittybot, productionOn="tao", comingFrom="tao", firstTry=True)["changed"]
+    assert not associate(ec2, "move staging", bittybot, productionOn=tao.to_json(), comingFrom="tao", firstTry=True)[
+        "changed"
+    ]
 
 
 def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:

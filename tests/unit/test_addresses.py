@@ -44,7 +44,7 @@ def cut_over(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]
 def repair(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
     """Puts staging, which is on no server, on tao."""
     place = ec2.place(ec2.tao)
-    return door(ec2).move_staging(place, coming_from=None, production_on=ec2.bittybot, first_try=first_try)
+    return door(ec2).move_staging(place, coming_from=None, production_on=ec2.place(ec2.bittybot), first_try=first_try)
 
 
 def take_off(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
@@ -151,8 +151,10 @@ def test_the_next_try_finds_a_change_whose_answer_was_lost(ec2: Ec2Account) -> N
 def test_staging_is_moved_from_the_server_that_it_is_expected_on(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     secondary = ec2.place(ec2.bittybot, primary=False)
-    door(ec2).restore("staging", secondary)
-    move = partial(door(ec2).move_staging, coming_from=ec2.bittybot, production_on=ec2.bittybot, first_try=True)
+    door(ec2).restore("staging", secondary, production_on=ec2.place(ec2.bittybot))
+    move = partial(
+        door(ec2).move_staging, coming_from=ec2.bittybot, production_on=ec2.place(ec2.bittybot), first_try=True
+    )
     address, changed = move(ec2.place(ec2.tao))
     assert (address.server, changed) == ("tao", True)
     assert ec2.parameters["AssociateAddress"]["AllowReassociation"] is True
@@ -216,9 +218,9 @@ def test_staging_is_not_moved_if_production_moved_and_production_that_moves_mean
 def test_staging_is_never_put_on_the_private_address_of_production(ec2: Ec2Account) -> None:
     live = ec2.place(ec2.bittybot)
     with pytest.raises(EC2Unavailable, match=r"is on bittybot; associating the staging address .* would displace it"):
-        door(ec2).move_staging(live, coming_from=ec2.tao, production_on=ec2.bittybot, first_try=True)
+        door(ec2).move_staging(live, coming_from=ec2.tao, production_on=ec2.place(ec2.bittybot), first_try=True)
     with pytest.raises(EC2Unavailable, match="would displace it"):
-        door(ec2).restore("staging", live)
+        door(ec2).restore("staging", live, production_on=ec2.place(ec2.bittybot))
     assert ec2.changes == []
 
 
@@ -227,18 +229,18 @@ def test_staging_is_never_put_on_the_private_address_of_production(ec2: Ec2Accou
 
 def test_production_is_restored_from_no_server_and_even_if_it_seems_to_be_there(ec2: Ec2Account) -> None:
     ec2.take_off("production")
-    door(ec2).restore("production", ec2.place(ec2.bittybot))
+    door(ec2).restore("production", ec2.place(ec2.bittybot), production_on=ec2.place(ec2.bittybot))
     assert ec2.holder("production") == "bittybot"
     cut_over(ec2)
     ec2.stale = 1  # the next look shows production on bittybot
-    assert door(ec2).restore("production", ec2.place(ec2.bittybot))[1]
+    assert door(ec2).restore("production", ec2.place(ec2.bittybot), production_on=ec2.place(ec2.bittybot))[1]
     assert ec2.holder("production") == "bittybot"
 
 
 def test_production_that_someone_else_put_on_a_third_instance_stays_there(ec2: Ec2Account) -> None:
     ec2.move("production", ec2.stranger)
     with pytest.raises(MovedMeanwhile, match=f"of {ec2.stranger}, which is not in the pair. .* it stays there"):
-        door(ec2).restore("production", ec2.place(ec2.bittybot))
+        door(ec2).restore("production", ec2.place(ec2.bittybot), production_on=ec2.place(ec2.bittybot))
     assert ec2.changes == []
 
 
@@ -249,9 +251,9 @@ def test_staging_is_restored_from_anywhere(ec2: Ec2Account, staging_on: str) -> 
     elif staging_on == "no server":
         ec2.take_off("staging")
     else:
-        door(ec2).restore("staging", ec2.place(ec2.bittybot, primary=False))
+        door(ec2).restore("staging", ec2.place(ec2.bittybot, primary=False), production_on=ec2.place(ec2.bittybot))
     idle = ec2.place(ec2.tao, primary=False)
-    address, changed = door(ec2).restore("staging", idle)
+    address, changed = door(ec2).restore("staging", idle, production_on=ec2.place(ec2.bittybot))
     assert changed
     assert address.stands_at(idle)
     assert ec2.holders == ("bittybot", "tao")
