@@ -24,7 +24,7 @@ def rollback_target(account: Account, pair: Pair) -> tuple[str | None, str]:
     if live is None:
         raise Problem(
             f"The production address of {pair.name} is on none of its servers, so there is nothing to roll back from. "
-            "Check with `status`. Then name the server: cutover.py start --server NAME"
+            "Put production on a server first: docs/runbook.md#production-is-on-no-server"
         )
     forward = f"To make {idle} live: cutover.py start --pair {pair.name} --server {idle}"
     for _, result in results(account, pair.name):

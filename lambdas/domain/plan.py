@@ -156,10 +156,10 @@ def plan(
     live = pair.server_named(production.server)
     if live is None:
         choices = [request.server] if request.server else pair.servers
+        commands = (f"For {server.name}: {associate_command(production, Place(server))}" for server in choices)
         raise PreflightFailed(
             f"{capitalized(production)} is on no server, so no server is live and there is nothing to cut over from. "
-            f"Nothing was changed. Make a server live with: "
-            f"{' or '.join(associate_command(production, Place(server)) for server in choices)} — then start again."
+            f"Nothing was changed. Make a server live, then start again. {' '.join(commands)}"
         )
     idle = pair.other(live)
     in_place = staging.server == idle.name
@@ -214,7 +214,7 @@ def refuse_redriven(*, redriven: bool) -> None:
     if redriven:
         raise Redriven(
             "This execution had ended and was redriven. Another execution may hold the pair's lock by now, so this one "
-            "may change nothing. Start a new execution instead: it makes a new plan."
+            "changes nothing more. Its earlier changes are still in place. Start a new execution: it makes a new plan."
         )
 
 

@@ -99,7 +99,7 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
         leads = f"{problem.detail}. Configure that path" if problem.detail else "configure the path that it leads to"
         return f"A redirect is not followed: {leads}, or let the matcher accept it."
     if status in (401, 403):
-        needs = "requires credentials: configure them in headers, or a path that requires none"
+        needs = "requires credentials: use a path that requires none"
         return f"{capitalized(application)} {needs}."
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."

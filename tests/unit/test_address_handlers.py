@@ -151,7 +151,7 @@ def test_the_changes_of_a_cutover_return_the_address_after_the_change(ec2: Ec2Ac
 
 def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
     place = ec2.place(ec2.tao)
-    with pytest.raises(Redriven, match="Start a new execution instead"):
+    with pytest.raises(Redriven, match="Start a new execution"):
         disassociate(ec2, **places(ec2), firstTry=True, redriven=True)
     for action in ("move production", "move staging", "restore"):
         with pytest.raises(Redriven):
