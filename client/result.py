@@ -30,8 +30,9 @@ MEANINGS = {
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
 REPORTED = ("production", "staging", "previous", "plan", "gap")
-# After these errors, production is on the server that was live before.
-UNMOVED = ("StagingUnhealthy", "PreflightFailed", "RolledBack")
+# After these errors, this execution has not moved production; it was last described on the server that was live before.
+NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed")
+UNMOVED = (*NOT_BEGUN, "RolledBack")
 STOPPED = "The repair runs automatically within minutes. Production stays where it is. Check with `status`."
 ADVICE = {
     "InvalidRequest": "Correct the options, or the pair's configuration, and start again.",
@@ -97,6 +98,11 @@ class Result:
         names = [field.name for field in fields(self)] + ["advice"]
         return {re.sub("_(.)", lambda match: match[1].upper(), name): getattr(self, name) for name in names}
 
+    def _is_live(self) -> str | None:
+        if self.is_live is None:
+            return "unknown; check with `status`" if self.was_live else None
+        return f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
+
     def summary(self) -> list[tuple[str, str]]:
         """What a person reads at the end: labels and values."""
         steps = as_object(self.plan).get("steps")
@@ -106,7 +112,7 @@ class Result:
             ("outcome", self.outcome),
             ("pair", self.pair),
             ("was live", self.was_live),
-            ("is live", self.is_live or ("unknown; check with `status`" if self.was_live else None)),
+            ("is live", self._is_live()),
             ("production", in_words(_address("production", self.production))),
             ("staging", in_words(_address("staging", self.staging))),
             *(("plan", step) for step in (steps if isinstance(steps, list) else [])),

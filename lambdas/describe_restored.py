@@ -1,4 +1,4 @@
-"""DescribeRestored: after a rollback, checks that the pair is sound as planned."""
+"""DescribeRestored, DescribeUnchanged: after a rollback, or checks that changed nothing, is the pair as planned?"""
 
 import time
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
 from aws.metrics import Metric, emit
-from domain.errors import ProductionUnhealthy, StagingUnhealthy
+from domain.errors import CutoverError, ProductionUnhealthy, StagingUnhealthy
 from domain.events import read
 from domain.plan import Standing
 from domain.text import shortened
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aws.calls import Ec2
 
 RESULT_ERROR_CHARACTERS = 160
+FAILURE_CHARACTERS = 400
 
 logger = Logger()
 
@@ -67,9 +68,26 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
     (its URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
     `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. An item of `answered` has
     `identity`, `release` and `shared`, each the value of a header or null. With `standing`, the result also has what
-    `last_look` returns. Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, PreflightFailed, and
-    with `standing` MovedMeanwhile."""
+    `last_look` returns. Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, and PreflightFailed;
+    instead of these, with `standing`, MovedMeanwhile: the failed server may not be the one that was meant."""
     asked = read(HealthCheckEvent, event)
+    try:
+        result = _checked(asked)
+    except CutoverError as error:
+        _last_look(asked, sleep, failure=f"The check failed, too: {shortened(str(error), FAILURE_CHARACTERS)}")
+        raise
+    return result | _last_look(asked, sleep)
+
+
+def _last_look(asked: HealthCheckEvent, sleep: Callable[[float], None], failure: str = "") -> dict[str, Any]:
+    if asked.standing is None:
+        return {}
+    from aws.last_look import last_look  # noqa: PLC0415
+
+    return last_look(asked.standing, ec2(), sleep=sleep, failure=failure)
+
+
+def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     checks = checks_of(
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
@@ -87,10 +105,6 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
     result = _result(asked, polled)
     for warning in result["warnings"]:
         logger.warning(warning)
-    if asked.standing:
-        from aws.last_look import last_look  # noqa: PLC0415
-
-        result |= last_look(asked.standing, ec2(), sleep=sleep)
     return result
 
 

@@ -4,21 +4,26 @@ from aws.addresses import Addresses
 from aws.calls import Ec2, Sleep
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
-from domain.pair import Address, Json, Server
+from domain.pair import Address, Json, Pair
 from domain.plan import Standing
 
 # For some 10 s, EC2 may show the state before a change. Four calls of at most 5 s fit into the function's last seconds.
 PAUSES = (1, 3, 6, 0)
 
 
-def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep) -> Json:
+def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") -> Json:
     """Returns `{"production", "staging", "moved"}`: the addresses as they are now, and what someone moved, in words.
 
     An address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
-    elsewhere. If EC2 does not answer, the result has only `moved`, which says so: the server itself is healthy.
+    elsewhere; its message ends with `failure`, the check's. If EC2 does not answer, the result has only `moved`, which
+    says so.
     """
     pair = deployed_pairs()[standing.pair]
-    servers = [pair.place(place.name).server for place in (standing.production, standing.staging)]
+    before = standing.production, standing.staging
+
+    def moved(addresses: tuple[Address, Address]) -> list[str | None]:
+        return [_moved(pair, address, server) for address, server in zip(addresses, before, strict=True)]
+
     seen, problem = None, ""
     for pause in PAUSES:
         try:
@@ -26,18 +31,19 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep) -> Json:
         except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
             problem = str(error)
         else:
-            if not any(map(_moved, seen, servers)):
+            if not any(moved(seen)):
                 break
         sleep(pause)
     if seen is None:
         return {"moved": [f"The addresses could not be described after the check. {problem}"]}
-    production, staging = map(_moved, seen, servers)
+    production, staging = moved(seen)
     if production or (staging and standing.strict):
-        raise MovedMeanwhile(" ".join(filter(None, (production, staging))))
+        raise MovedMeanwhile(" ".join(filter(None, (production, staging, failure))))
     return {"production": seen[0].to_json(), "staging": seen[1].to_json(), "moved": [staging] if staging else []}
 
 
-def _moved(address: Address, server: Server) -> str | None:
-    if address.server == server.name:
+def _moved(pair: Pair, address: Address, before: str | None) -> str | None:
+    if address.server == before and (before or not address.is_associated):
         return None
+    server = pair.place(before).server if before else "no server"
     return f"EC2 shows {address} {address.place}; before the check it was on {server}. Someone else moved it."

@@ -102,13 +102,14 @@ class PlannedPlace:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where both addresses of `pair` were when a health check began. If someone has moved staging since, which users do
-    not notice, this is an error with `strict`, and a warning without it."""
+    """The servers that both addresses of `pair` were on when a health check began; null if staging was without a
+    server. If someone has moved staging since, which users do not notice, this is an error with `strict`, and a warning
+    without it."""
 
     pair: str
-    production: PlannedPlace
-    staging: PlannedPlace
-    strict: bool = False
+    production: str
+    staging: str | None
+    strict: bool
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from stacks.workflow.expressions import (
     FIRST_FAILURE,
     INITIAL_VARIABLES,
     MESSAGE,
+    NONE,
     PREFLIGHT_FAILURE,
     REQUEST,
     RESULT,
@@ -58,6 +59,16 @@ ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE"
 REFUSED = {"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"}
 UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
 MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{MESSAGE} & " Nothing was changed."')}
+MOVED_DURING_THE_CHECKS = f"""
+    "An address is no longer where it was before the checks. " & $substringBefore({MESSAGE}, " A person must act.")
+    & " " & ($cause = "{NONE}" ? "Nothing was changed." : "A check failed, too: " & $cause)
+"""
+MOVED_BEFORE_THE_END = {
+    "outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'),
+    "cause": jsonata(MOVED_DURING_THE_CHECKS),
+}
+UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(CAUGHT)}'
+NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
 UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
@@ -99,6 +110,12 @@ class Workflow(Construct):
         repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
         preflight = self._preflight(tasks)
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
+        describe_unchanged = tasks.describe_restored(
+            "DescribeUnchanged",
+            "Are both addresses still where they were before the checks?",
+            retry=retry_before_changes,
+            assign={},
+        )
         measure_gap = tasks.measure_gap(
             "MeasureGap", "Starts to measure how the production address answers. The workflow does not wait for it."
         )
@@ -125,7 +142,8 @@ class Workflow(Construct):
                 "bakeSeconds": "{% $plan.bakeSeconds %}",
                 "alarms": "{% $plan.alarms %}",
             },
-            assign={"outcome": "CUT_OVER", "warnings": "{% $append($warnings, $states.result.Payload.moved) %}"},
+            assign={"outcome": "CUT_OVER"},
+            strict=False,
         )
 
         # The order of the states. First the complete picture, and the lock.
@@ -159,12 +177,15 @@ class Workflow(Construct):
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=FAILURE_AFTER_REPAIR)
         repair_staging.add_catch(release, assign={"outcome": "PreflightFailed", "cause": jsonata(REPAIR_FAILURE)})
 
-        # The checks: nothing is changed, and a dry run ends here.
+        # The checks: nothing is changed, and a dry run ends here. If the execution ends after the checks, maybe minutes
+        # later, both addresses are described once more.
 
         preflight.next(dry_run)
-        preflight.add_catch(release, assign=FAILURE_AFTER_REPAIR)
-        dry_run.when(condition("$plan.dryRun"), release, comment="dry run", assign=DRY_RUN)
+        preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
+        dry_run.when(condition("$plan.dryRun"), describe_unchanged, comment="dry run", assign=DRY_RUN)
         dry_run.otherwise(measure_gap)
+        describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
+        describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
         # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.
 

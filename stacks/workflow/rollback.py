@@ -58,7 +58,6 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
         retry=retry_rollback,
         more={"movingSeconds": jsonata(f"$moved ? {MOVING_SECONDS} : 0")},
         assign={"outcome": "RolledBack", "cause": jsonata(HEALTHY)},
-        strict=True,
     )
 
     # The order of the states. If production could not be restored, staging stays, because its server may still hold

@@ -32,6 +32,8 @@ SEEN_ADDRESSES = {
     name: f"{{% $exists($states.result.Payload.{name}) ? $states.result.Payload.{name} : ${name} %}}"
     for name in ("production", "staging")
 }
+STANDING_ON = {"production": "{% $production.server %}", "staging": "{% $staging.server %}"}
+WARNED = "{% $append($warnings, $states.result.Payload.moved) %}"
 DESCRIBED_ADDRESSES = {name: f"{{% $states.result.Payload.{name} %}}" for name in ("production", "staging")}
 
 
@@ -58,10 +60,12 @@ class Tasks:
         function = self._functions.describe_addresses
         return self._invoke("DescribeAddresses", comment, function, payload, retry, assign=described)
 
-    def describe_restored(self, name: str, comment: str, *, assign: Keys) -> tasks.LambdaInvoke:
+    def describe_restored(
+        self, name: str, comment: str, *, retry: Retry = retry_rollback, assign: Keys
+    ) -> tasks.LambdaInvoke:
         payload = {"pair": PAIR, **ROLES}
         described = {**DESCRIBED_ADDRESSES, **assign}
-        return self._invoke(name, comment, self._functions.describe_restored, payload, retry_rollback, assign=described)
+        return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
     def check_servers(self, name: str, comment: str) -> tasks.LambdaInvoke:
         payload = {"pair": PAIR, "server": "{% $plan.idle.name %}"}
@@ -81,14 +85,13 @@ class Tasks:
         return via.otherwise(public)
 
     def health_check_production(
-        self, name: str, comment: str, *, server: Role, retry: Retry, more: Keys, assign: Keys, strict: bool = False
+        self, name: str, comment: str, *, server: Role, retry: Retry, more: Keys, assign: Keys, strict: bool = True
     ) -> tasks.LambdaInvoke:
         """The checks of a server through the production address. At their end, maybe minutes later, both addresses are
         described; `strict` as in `Standing`. `more` has further keys of the function's event."""
-        other = "idle" if server == "live" else "live"
-        standing = {"pair": PAIR, "production": ROLES[server], "staging": ROLES[other], "strict": strict}
+        standing = {"pair": PAIR, **STANDING_ON, "strict": strict}
         payload = {**_check("production", server), "standing": standing, **more}
-        assign = {**SEEN_ADDRESSES, **assign}
+        assign = {**SEEN_ADDRESSES, "warnings": WARNED, **assign}
         return self._invoke(name, comment, self._functions.health_check, payload, retry, assign=assign)
 
     def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: Role) -> tasks.LambdaInvoke:

@@ -35,6 +35,7 @@ CHANGING = ("associate_address", "disassociate_address")
 EVENTS: dict[str, Any] = {
     "DescribeAddresses": DescribeAddressesEvent,
     "DescribeRestored": DescribeRestoredEvent,
+    "DescribeUnchanged": DescribeRestoredEvent,
     "CheckServers": CheckServersEvent,
     "RehearseDisassociate": RehearseDisassociateEvent,
     "DisassociateStaging": DisassociateStagingEvent,

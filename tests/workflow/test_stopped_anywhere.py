@@ -58,7 +58,7 @@ STATES = {
     "a move by someone else": ("AddressMoved",),
     "a live server to make live": ("AlreadyLive",),
     "a live release to expect": ("HealthCheckLive",),
-    "a dry run": ("DryRun",),
+    "a dry run": ("DescribeUnchanged", "DryRun"),
     "a wrong input": ("InvalidRequest",),
 }  # fmt: skip
 CASES = [pytest.param(lead, state, id=state) for lead, states in STATES.items() for state in states]
