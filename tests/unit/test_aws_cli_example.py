@@ -166,7 +166,8 @@ def test_nothing_that_servers_answered_is_a_command_to_a_ci_system(run: Any, pay
 # Control characters of 8 bits, in UTF-8 and, as in other encodings, alone. Characters with such bytes must stay.
 EIGHT_BITS = {
     "\u009b31mred": " 31mred", "a\u0080\u009f\u0085b": "a   b", "é\u009d0;title\u009c": "é 0;title ",
-    "\udc9b31m": " 31m", "a\udc9b\udc9bb": "a  b", "#\u0090#[error]no": "# #[error]no", "À\u00a0€“😀Â\u2028": "À\u00a0€“😀Â\u2028",
+    "\udc9b31m": " 31m", "a\udc9b\udc9bb": "a  b", "#\u0090#[error]no": "# #[error]no",
+    "À\u00a0€“😀Â\u2028": "À\u00a0€“😀Â\u2028",
 }  # fmt: skip
 
 
