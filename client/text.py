@@ -9,8 +9,9 @@ from domain.text import shortened
 
 JsonObject = dict[str, Any]
 # CI executes commands that it finds in a log: `##[…]` (GitHub) and `##vso[…]` (Azure) anywhere in a line, `::…::` at
-# the beginning or after spaces. A terminal may break a line before any word.
-BRACKET_COMMAND, COLON_COMMAND = re.compile(r"#(?=#\w*\[)"), re.compile(r"(?<!\S)::+")
+# the beginning or after spaces. A terminal may break a line before any word, and a long word anywhere.
+BRACKET_COMMAND = re.compile(r"#(?=#\w*\[)")
+COLON_COMMAND = re.compile(r"(?<!\S)::+|(?<!:)::+(?=[A-Za-z][\w-]*(?:::| ))")
 
 
 def plain(value: object, longest: int | None = None) -> str:
@@ -21,8 +22,9 @@ def plain(value: object, longest: int | None = None) -> str:
 
 
 def json_text(document: object) -> str:
-    """A JSON document without commands to CI, with the same values: JSON can also write # as \\u0023."""
-    return BRACKET_COMMAND.sub(r"\\u0023", json.dumps(document, indent=2))
+    """A JSON document without commands to CI, with the same values: JSON can also write # as \\u0023, : as \\u003a."""
+    text = BRACKET_COMMAND.sub(r"\\u0023", json.dumps(document, indent=2))
+    return COLON_COMMAND.sub(lambda colons: colons[0].replace(":", r"\u003a"), text)
 
 
 def parsed(text: object) -> Any:

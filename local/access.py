@@ -4,6 +4,8 @@ The servers run code with the developer's rights. Every user of the machine can 
 page in a browser on the machine. A page's requests have an `Origin`. If the name of the page's own server resolves to
 this machine, the requests have that name as `Host`. The access key is random. Only the run's own processes and
 `.local/env` have the key, and no other user may read that file. Signatures are not checked.
+
+The runtime client of a function sends no key, but puts a path before each of its requests: there, a random secret.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from hmac import compare_digest
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
@@ -31,12 +35,19 @@ def authorization(access_key: str) -> dict[str, str]:
     return {"Authorization": f"AWS4-HMAC-SHA256 Credential={access_key}/"}
 
 
-def refusal(headers: Mapping[str, str], *, port: int, admits: Callable[[str], bool]) -> str | None:
-    """Why a request to this port is refused; None if it is allowed. The names of `headers` are in lower case."""
+def refusal_of_web_pages(headers: Mapping[str, str], *, port: int) -> str | None:
+    """Why a request to this port is refused for every sender. The names of `headers` are in lower case."""
     if "origin" in headers:
         return "Refused: the local AWS does not answer web pages."
     if headers.get("host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
         return "Refused: the Host of the request is not the local AWS."
+    return None
+
+
+def refusal(headers: Mapping[str, str], *, port: int, admits: Callable[[str], bool]) -> str | None:
+    """Why a request to this port is refused; None if it is allowed. The names of `headers` are in lower case."""
+    if reason := refusal_of_web_pages(headers, port=port):
+        return reason
     credential = CREDENTIAL.match(headers.get("authorization", ""))
     if not credential or not admits(credential[1]):
         return "Refused: this is not the access key of the local AWS. The current one is in .local/env."
@@ -62,3 +73,24 @@ def guarded(app: Asgi, *, port: int, admits: Callable[[str], bool]) -> Asgi:
             await send({"type": "websocket.close"})
 
     return guard
+
+
+def guard_http_servers(secret: str) -> None:
+    """From now on, every `http.server` of this process answers only requests whose path begins with `/secret/`."""
+    parse_request = BaseHTTPRequestHandler.parse_request
+
+    def parse_and_check(handler: Any) -> bool:
+        if not parse_request(handler):
+            return False
+        headers = {name.lower(): ", ".join(handler.headers.get_all(name)) for name in handler.headers}
+        reason = refusal_of_web_pages(headers, port=handler.server.server_address[1])
+        if reason is None and compare_digest(handler.path.encode()[: len(secret) + 2], f"/{secret}/".encode()):
+            return True
+        handler.send_response(REFUSED)
+        handler.send_header("Content-Type", "text/plain")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write((reason or "Refused: only the functions of the local AWS may do this.").encode())
+        return False
+
+    BaseHTTPRequestHandler.parse_request = parse_and_check  # type: ignore[assignment,method-assign]

@@ -6,12 +6,13 @@ The emulator checks for the file whenever an execution enters a state, and waits
 Run as a script, this file is the emulator: ministack with three changes. It has these pauses. It keeps the `Assign` of
 a Parallel state, which ministack loses. It does not wait for asynchronous calls of functions, as ministack does. Only
 requests with the access key of its start, or with the key of an assumed role, are answered (`local.access`). Functions
-get the key of its start.
+get the key of its start. The runtime API of a function, which hands it its events, answers only the functions.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from typing import Any, Self
 FOLDER = "LOCAL_PAUSES"
 """The environment variable that names the folder of the pauses."""
 SECONDS_APART = 0.005
+RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
 
 
 class Pause:
@@ -74,13 +76,14 @@ def main() -> None:
     from ministack.core import lambda_runtime  # noqa: PLC0415
     from ministack.services import lambda_svc, stepfunctions, sts  # noqa: PLC0415
 
-    from local.access import guarded  # noqa: PLC0415  # a script finds it only here
+    from local.access import guard_http_servers, guarded  # noqa: PLC0415  # a script finds it only here
 
     access_key = os.environ["AWS_ACCESS_KEY_ID"]
     credentials = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     folder = Path(os.environ[FOLDER])
     add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
     run_parallel, invoke = stepfunctions._run_parallel_branches, stepfunctions._invoke_resource
+    worker_environment, runtime_secret = lambda_svc._provided_worker_env, secrets.token_hex()
 
     def add_event_and_pause(execution: dict[str, Any], kind: str, details: Any = None) -> Any:
         event = add_event(execution, kind, details)
@@ -113,10 +116,16 @@ def main() -> None:
         threading.Thread(target=invoke, args=(resource, value), daemon=True).start()
         return {"StatusCode": 202}
 
+    def worker_environment_with_secret(config: Any, code_folder: Any, port: Any) -> Any:
+        variables = worker_environment(config, code_folder, port)
+        return variables | {RUNTIME_API: f"{variables[RUNTIME_API]}/{runtime_secret}"}
+
     def admits(key: str) -> bool:
         return compare_digest(key, access_key) or key in sts._sessions
 
     app.app = guarded(app.app, port=int(os.environ["GATEWAY_PORT"]), admits=admits)
+    guard_http_servers(runtime_secret)
+    lambda_svc._provided_worker_env = worker_environment_with_secret
     lambda_svc.execution_credentials = lambda_runtime.execution_credentials = lambda _: credentials
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on

@@ -27,11 +27,22 @@ for program in aws grep sed sleep tr; do
   }
 done
 
+# A filter that replaces each control character except the line feed with a space. Those of 8 bits (U+0080 to U+009F) have two
+# bytes in UTF-8, and one in other encodings: that byte alone, after a character of ASCII, is never UTF-8.
+without_control_characters() {
+  eight_bits=$(printf '[\200-\237]')
+  LC_ALL=C tr '\000-\011\013-\037\177' ' ' | LC_ALL=C sed -e "s/$(printf '\302')$eight_bits/ /g" \
+    -e "s/^$eight_bits/ /" -e :next -e "s/\([ -~]\)$eight_bits/\1 /" -e 't next'
+}
+
+one_line() {
+  printf '%s' "$1" | LC_ALL=C tr '\n' ' ' | without_control_characters
+}
+
 # The causes quote what servers answered, and CI systems execute commands in printed lines: GitHub `##[...]` anywhere in a line
 # and `::...::` at its beginning, Azure `##vso[...]`, GitLab control characters. A space between the characters prevents this.
 say() {
-  printf '%s\n' "$(printf '%s' "$*" | LC_ALL=C tr '\000-\037\177' ' ')" |
-    LC_ALL=C sed -e 's/##\([A-Za-z]*\[\)/# #\1/g' -e 's/^\([^!-~]*\)::/\1: :/' >&2
+  printf '%s\n' "$(one_line "$*")" | LC_ALL=C sed -e 's/##\([A-Za-z]*\[\)/# #\1/g' -e 's/^\([^!-~]*\)::/\1: :/' >&2
 }
 
 wrong() {
@@ -45,7 +56,7 @@ matches() {
 }
 
 has_control_characters() {
-  [ "$(printf '%s' "$1" | LC_ALL=C tr -d '\000-\037\177')" != "$1" ]
+  [ "$(one_line "$1")" != "$1" ]
 }
 
 # One member of a JSON object, `,"name":"value"`; nothing if there is no value.
@@ -132,8 +143,8 @@ done
 case $status in
 SUCCEEDED)
   output=$(describe output)
-  # In JSON this is the same value.
-  printf '%s\n' "$output" | LC_ALL=C sed 's/##\([A-Za-z]*\[\)/#\\u0023\1/g'
+  # In JSON this is the same value. JSON has no control characters, except the rare ones of 8 bits.
+  printf '%s\n' "$output" | without_control_characters | LC_ALL=C sed 's/##\([A-Za-z]*\[\)/#\\u0023\1/g'
   exit 0
   ;;
 FAILED)

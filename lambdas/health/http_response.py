@@ -52,6 +52,8 @@ def read_response(connection: socket.socket, request: bytes, deadline: Deadline)
     source = _Source(connection)
     response = http.client.HTTPResponse(cast("socket.socket", source), method="GET")
     status, error, is_tls = None, "", False
+    # The header of the PROXY protocol comes before TLS.
+    proxy = "" if isinstance(connection, ssl.SSLSocket) else "does this port expect the PROXY protocol?"
     try:
         connection.sendall(request)
         _read_head(response, source)
@@ -64,25 +66,29 @@ def read_response(connection: socket.socket, request: bytes, deadline: Deadline)
         hint = "" if source.received else " (does this port speak HTTPS, or expect the PROXY protocol?)"
         error = f"closed the connection without an answer{hint}"
     except (http.client.BadStatusLine, http.client.UnknownProtocol) as failure:
-        error = f"sent something that is not HTTP: {_first_line(str(failure))}"
+        error = f"sent something that is not HTTP: {_first_line(str(failure), proxy)}"
     except http.client.HTTPException as failure:
         error = str(failure).replace("got more than", "sent more than")
     except ConnectionError:
-        hint = "" if source.received else "; does this port expect the PROXY protocol?"
-        error = f"reset the connection ({source.received} bytes received{hint})"
+        error = f"reset the connection ({_received(source, proxy)})"
     except OSError as failure:
         error, is_tls = tls_error(failure), isinstance(failure, ssl.SSLError)
     if deadline.is_set():
         expected = "no answer" if status is None else "no complete answer"
-        error = f"{expected} within {deadline} (connected, sent the request, {source.received} bytes received)"
+        error = f"{expected} within {deadline} (connected, sent the request, {_received(source, proxy)})"
     raise NoResponse(error, "incomplete" if status else "tls" if is_tls else "no answer", status)
 
 
-def _first_line(line: str) -> str:
+def _received(source: _Source, question: str) -> str:
+    return f"{source.received} bytes received{f'; {question}' if question and not source.received else ''}"
+
+
+def _first_line(line: str, question: str) -> str:
     if line.startswith("HTTP/"):
         return "the version or the status in its first line is unknown"
-    protocol = next((PROTOCOLS[start] for start in PROTOCOLS if re.match(start, line, re.DOTALL)), "")
-    return f"a first line of {len(line)} bytes{protocol and f' (does this port speak {protocol}?)'}"
+    speaks = (f"does this port speak {PROTOCOLS[start]}?" for start in PROTOCOLS if re.match(start, line, re.DOTALL))
+    question = next(speaks, question)
+    return f"a first line of {len(line)} bytes{question and f' ({question})'}"
 
 
 def _read_head(response: http.client.HTTPResponse, source: _Source) -> None:

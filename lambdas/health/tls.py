@@ -83,7 +83,7 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
         reason = str(getattr(failure, "reason", ""))
         lack = lacking(failure)
         if deadline.is_set():
-            error = f"no handshake within {deadline} (connected)"
+            error = f"no handshake within {deadline} (connected; does this port expect the PROXY protocol?)"
         elif isinstance(failure, ssl.SSLEOFError | ConnectionError):
             closed = "closed the connection during the handshake"
             error = f"{closed} (does this port expect the PROXY protocol, or offer no TLS 1.2?)"
@@ -136,4 +136,5 @@ def tls_error(failure: OSError) -> str:
     if code.endswith("CERTIFICATE_REQUIRED"):
         return "TLS: the server asks for a client certificate"
     reason = (code or OPENSSL_NOISE.sub("", str(failure))).replace("_", " ").lower()
-    return f"TLS: {reason}{' (does this port speak HTTP?)' if code in NO_TLS_THERE else ''}"
+    hint = " (does this port speak HTTP, or expect the PROXY protocol?)" if code in NO_TLS_THERE else ""
+    return f"TLS: {reason}{hint}"

@@ -18,7 +18,13 @@ SHOWN_IDENTITIES = 3
 MATCHER_CHARACTERS = 40
 LOCATION_CHARACTERS = 90
 MEDIA_TYPE_CHARACTERS = 40
-USER_INFO = re.compile(r"(?:^|(?<=:[/\\])|(?<=[/\\]{2}))[^/\\?]*@")
+# The address of a redirect, as a browser reads it: what comes before the authority, the authority, and the rest.
+ADDRESS = re.compile(
+    r"((?:https?:|[a-z][\w+.-]*:(?=[/\\]{2}))[/\\]*|[/\\]{2,}|)([^/\\?#]*)(.*)", re.IGNORECASE | re.DOTALL
+)
+HOST = re.compile(r"(?:[\w.~-]*|\[[\da-f:.]+\])(?::\d*)?", re.IGNORECASE)
+# What a value may follow, also encoded, or encoded twice.
+BEFORE_A_VALUE = re.compile("[?#;&=]|%(?:25)*(?:3f|23|3b|26|3d)", re.IGNORECASE)
 # A probe may end this much after its timeout, because threads do not wake up in time.
 LATE_SECONDS = 0.05
 
@@ -208,8 +214,12 @@ def _detail(probe: Probe) -> str:
 
 
 def _without_secrets(location: str) -> str:
-    """An address of a redirect without user info, parameters, query and fragment."""
-    address = re.split("[?#;]", USER_INFO.sub("", location, count=1))[0]
+    """The scheme, host and path of a redirect, up to where a value may follow. An unclear host is not shown."""
+    [(start, authority, path)] = ADDRESS.findall(re.sub(r"[\t\r\n]", "", location))[:1]  # browsers remove these
+    host = authority.rpartition("@")[2] if start else authority
+    shown_host, shown_path = (BEFORE_A_VALUE.split(part)[0] for part in (host, path))
+    is_clear = HOST.fullmatch(shown_host) and not (":" in host and "@" in shown_path) and (start or "@" not in host)
+    address = f"{start}{shown_host}{shown_path if shown_host == host else ''}" if is_clear else f"{start}..."
     shown = printable(header_value({"location": address}, "location") or "itself", LOCATION_CHARACTERS)
     return shown if address == location else f"{shown} (shown in part)"
 

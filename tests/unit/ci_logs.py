@@ -5,7 +5,7 @@ Source: actions/runner, `ActionCommand.cs` and `ActionCommandManager.cs`; Azure 
 
 import re
 
-AT_THE_BEGINNING = re.compile(r"\s*::(?P<name>[\w-]+)(?: [^:]*)?::(?P<data>.*)")
+AT_THE_BEGINNING = re.compile(r"\s*::(?P<name>[\w-]+)(?: .*?)?::(?P<data>.*)")
 ANYWHERE = re.compile(r"##(?:vso)?\[(?P<name>[\w.-]+)[^\]]*\](?P<data>.*)")
 # What a server may answer: each is a command for one of them.
 PAYLOADS = [

@@ -96,7 +96,7 @@ def test_a_dry_run_needs_no_server(run: Any) -> None:
 
 
 HOSTILE = ['"', "\\", '\\"', "'", "$(touch run)", "`touch run`", "; touch run", '","dryRun":true,"x":"', "é",
-          "--query", "* ?", "%s%n", "&amp;", "a  b", "-n", "\\n"]  # fmt: skip
+          "--query", "* ?", "%s%n", "&amp;", "a  b", "-n", "\\n", "À\u00a0€“😀"]  # fmt: skip
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -107,9 +107,8 @@ def test_no_value_breaks_out_of_its_quotes(run: Any, tmp_path: Path, value: str,
     assert not (tmp_path / "run").exists()
 
 
-UNPRINTABLE = [
-    {key: value} for key in ("PAIR", "SERVER", "EXPECTED_RELEASE") for value in ("a\nb", "\x1b[2J", "a\tb", "\x7f")
-]
+CONTROLS = ("a\nb", "\x1b[2J", "a\tb", "\x7f", "\u009b2J", "a\u0085")
+UNPRINTABLE = [{key: value} for key in ("PAIR", "SERVER", "EXPECTED_RELEASE") for value in CONTROLS]
 WRONG = [
     *({"STATE_MACHINE_ARN": arn} for arn in ("", "file:///etc/passwd", f"{MACHINE}\nx")), {"SERVER": ""},
     *({"NAME": name} for name in ("", "file:///etc/passwd", "a b", "v1.2", "release-é", "x" * 81, "ok\n$(date)")),
@@ -162,6 +161,26 @@ def test_nothing_that_servers_answered_is_a_command_to_a_ci_system(run: Any, pay
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", log)
     assert [ran.code for ran in (*failed, refused, done)] == [19, 19, 1, 0]
     assert json.loads(done.out) == output
+
+
+# Control characters of 8 bits, in UTF-8 and, as in other encodings, alone. Characters with such bytes must stay.
+EIGHT_BITS = {
+    "\u009b31mred": " 31mred", "a\u0080\u009f\u0085b": "a   b", "é\u009d0;title\u009c": "é 0;title ",
+    "\udc9b31m": " 31m", "a\udc9b\udc9bb": "a  b", "#\u0090#[error]no": "# #[error]no",
+    "À\u00a0€“😀Â\u2028": "À\u00a0€“😀Â\u2028",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("text", EIGHT_BITS)
+def test_control_characters_of_8_bits_are_not_printed_and_other_characters_are(run: Any, text: str, shell: str) -> None:
+    bytes_alone = {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+    failed = run({"status": "FAILED", "error": "x", "cause": text}, shell=shell, **bytes_alone)
+    assert failed.err.endswith(f"x: {EIGHT_BITS[text]}\n")
+    done = run(
+        {"status": "SUCCEEDED", "output": json.dumps({"answers": text}, ensure_ascii=False)}, shell=shell, **bytes_alone
+    )
+    assert json.loads(done.out) == {"answers": EIGHT_BITS[text]}
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 import io
 import json
 import os
+import re
+import time
 from collections.abc import Callable
 
 import pytest
 
 from client.screen import OutputClosed, Screen
 from client.text import columns, duration, json_text, plain
+from tests.unit.ci_logs import PAYLOADS, executed
 
 
 class Terminal(io.StringIO):
@@ -61,6 +64,10 @@ def test_on_a_terminal_markup_and_escapes_in_data_are_text(monkeypatch: pytest.M
         ("\x1b\n ::stop-commands::x", "   : :stop-commands::x"),
         ("no ::add-mask::x", "no : :add-mask::x"),
         (":::x", ": : :x"),
+        ("/x::error::x", "/x: :error::x"),
+        ("/x::::error title=a:b,c::x", "/x: : : :error title=a:b,c::x"),
+        ("/x::add-mask::error::x", "/x: :add-mask: :error::x"),
+        ("arn:aws:s3:::bucket, fe80::a, a::1::b", "arn:aws:s3:::bucket, fe80::a, a::1::b"),
         ("arn:aws:iam::111122223333:role/x", "arn:aws:iam::111122223333:role/x"),
         ("## heading, list[0], C#[]", "## heading, list[0], C#[]"),
     ],
@@ -72,6 +79,28 @@ def test_no_text_is_a_command_to_ci(text: str, printed: str) -> None:
     assert "##[" not in document
     assert not any(line.strip().startswith("::") for line in document.splitlines())
     assert "##vso" not in document
+    assert "::error" not in document
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_no_line_that_a_terminal_folds_becomes_a_command_to_ci(monkeypatch: pytest.MonkeyPatch, payload: str) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    payload = payload.strip()
+    for before in range(100):
+        out = Terminal()
+        screen = Screen(out)
+        for text in ("x" * before + payload, "a word " + "x" * before + payload, ":" * before + payload):
+            screen.line(text, "red")
+            screen.table([("pair", text), ("cause", text)], "bold")
+        assert not executed(re.sub(r"\x1b\[[\d;]*m", "", out.getvalue()))
+
+
+def test_a_long_text_of_colons_is_printed_at_once() -> None:
+    began = time.monotonic()
+    for text in (":" * 100_000, "::a" * 30_000, "::a " * 30_000, "::" + "a" * 100_000):
+        plain(text)
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("write", [lambda screen: screen.line("x"), lambda screen: screen.json({})])

@@ -107,8 +107,18 @@ LOCATIONS = {
     "?token=hunter2": "itself", "https://me:hunter2@a.example:8443/b/?hunter2": "https://a.example:8443/b/",
     "//hunter2@a.example/b": "//a.example/b", "https:\\\\me:hunter2@a.example\\b": "https:\\\\a.example\\b",
     f"https://{'hunter2' * 90}@a.example/": "https://a.example/", "https://me:p@hunter2@a.example/": "https://a.example/",
-    "https://me:p#hunter2@a.example/": "https://a.example/", "https:/me:hunter2@a.example": "https:/a.example",
-    "me:hunter2@a.example/b": "a.example/b", "https://a.example/@b?c=me@hunter2": r"https://a.example/\x40b",
+    "https://me:p#hunter2@a.example/": "https://...", "https:/me:hunter2@a.example": "https:/a.example",
+    "me:hunter2@a.example/b": "...", "https://a.example/@b?c=me@hunter2": r"https://a.example/\x40b",
+    "/login%3Ftoken=hunter2": "/login", "/login%253ftoken%253dhunter2": "/login", "/x&token=hunter2": "/x",
+    "/x%26hunter2": "/x", "/token=hunter2": "/token", "/x%3Bhunter2": "/x", "/x%23hunter2": "/x", "/t%3Dhunter2": "/t",
+    "https://me:pa/hunter2@a.example/b": "https://...", "https://me:12/hunter2@a.example/b": "https://...",
+    "https://me:p?hunter2@a.example": "https://...", "https://me:hunter2%40a.example/": "https://...",
+    "https://me:p&q=hunter2@a.example/b": "https://a.example/b", "https:///me:hunter2@a.example": "https:///a.example",
+    "/\\me:hunter2@a.example": "/\\a.example", "/\t/me:hunter2@a.example": "//a.example", "hunter2:me@a.example": "...",
+    "\1//me:hunter2@a.example": "...", "HTTPS:me:hunter2@a.example": "HTTPS:a.example", "login;x=a@hunter2": "...",
+    "login%3Fhunter2": "login", "app://callback?code=hunter2": "app://callback", "token:hunter2": "...",
+    "https://[2001:db8::1]:8443/x?hunter2": "https://[2001:db8::1]:8443/x",
+    "https://a.example:8443/b?mail=me@hunter2": "https://a.example:8443/b",
 }  # fmt: skip
 
 

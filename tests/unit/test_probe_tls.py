@@ -170,12 +170,14 @@ def test_a_name_that_no_server_can_have_is_an_error_of_the_probe(host: str) -> N
 
 # Servers that never finish
 
+PROXY = r"does this port expect the PROXY protocol\?"
+
 
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
-        (silent, r"TLS: no handshake within 0.2 s \(connected\)"),
-        (dripping_tls(self_signed()), r"TLS: no handshake within 0.2 s \(connected\)"),
+        (silent, rf"TLS: no handshake within 0.2 s \(connected; {PROXY}\)"),
+        (dripping_tls(self_signed()), rf"TLS: no handshake within 0.2 s \(connected; {PROXY}\)"),
         (dripping_tls(self_signed(), OK * 10), r"no answer within 0.2 s \(.*, 0 bytes received\)"),
         (over_tls(self_signed(), dripping(status(200))), r"no answer within 0.2 s \(.*, \d+ bytes received\)"),
     ],
@@ -209,7 +211,7 @@ NAMED.sni_callback = lambda _socket, name, _context: None if name else ssl.ALERT
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
-        (plain, r"[a-z ]+ \(does this port speak HTTP\?\)"),
+        (plain, r"[a-z ]+ \(does this port speak HTTP, or expect the PROXY protocol\?\)"),
         (closing_after_a_read, CLOSED),
         (closing, CLOSED),
         (over_tls(ASKS, answering(OK)), "the server asks for a client certificate"),
