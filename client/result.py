@@ -33,11 +33,14 @@ REPORTED = ("production", "staging", "previous", "plan", "gap")
 # After these errors, this execution has not moved production; it was last described on the server that was live before.
 NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed")
 UNMOVED = (*NOT_BEGUN, "RolledBack")
-STOPPED = "The repair runs automatically within minutes. Production stays where it is. Check with `status`."
+STOPPED = (
+    "Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are repaired "
+    "automatically, within minutes. Check with `status`."
+)
 ADVICE = {
     "InvalidRequest": "Correct the options, or the pair's configuration, and start again.",
     "CutoverInProgress": "Wait until the other execution ends, then start again.",
-    "StagingUnhealthy": "Fix the release on the idle server, restart the server, and start again.",
+    "StagingUnhealthy": "Fix the release on the idle server, restart the application, and start again.",
     "PreflightFailed": "Do what the cause says, then start again.",
     "AddressMoved": "Find out who moves the addresses of this pair, check with `status`, and start again.",
     "RolledBack": "Fix the problem in the cause, on the idle server or in EC2, then start again.",
