@@ -116,7 +116,8 @@ class Repair(Construct):
         decision = sfn.Choice.jsonata(
             self, "Decision?", comment="Is staging on the idle server? If not, may it move there?"
         )
-        repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign={"outcome": "REPAIRED"})
+        with_warnings = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
+        repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign=with_warnings)
 
         # The order of the states.
 

@@ -160,6 +160,18 @@ def test_a_repair_that_ec2_refuses_is_announced_and_moves_nothing(aws: Aws, dead
     assert aws.locks == []
 
 
+@pytest.mark.parametrize("code", ["InvalidAction", "InternalError", "RequestLimitExceeded"])
+def test_a_repair_needs_neither_border_groups_nor_offers(aws: Aws, dead: Dead, ec2_calls: EC2Calls, code: str) -> None:
+    arn = dead("tao", None)
+    ec2_calls.made.clear()
+    ec2_calls.fail_from_now_on("DescribeAvailabilityZones", code)
+    execution = aws.repair(arn)
+    assert (execution.outcome, aws.places) == ("REPAIRED", ("tao", "bittybot"))
+    (warning,) = execution.output["warnings"]
+    assert f"DescribeAvailabilityZones of us-east-1a failed with {code}" in warning
+    assert "DescribeAddressTransfers" not in ec2_calls.made
+
+
 def test_after_a_repair_the_next_execution_works(aws: Aws, dead: Dead) -> None:
     aws.repair(dead("bittybot", None))
     assert aws.execute({}).outcome == "CUT_OVER"
