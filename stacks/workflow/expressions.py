@@ -12,7 +12,7 @@ The workflows' variables; before one is assigned, `$exists` is false for it (doc
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract, and an error's cause or "-"
 - `$holder`: the lock's item, while another execution holds it
-- `$looks`: how often the repair has waited for the end of an execution
+- `$waits`: how often the repair has waited for the end of an execution
 - `$interrupted`: the record of a dead holder (`Interrupted` in `lambdas/domain/plan.py`), if its lock is taken over
 """
 

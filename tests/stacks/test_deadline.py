@@ -7,7 +7,7 @@ import pytest
 
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
-from stacks.workflow.lock import LOOKS
+from stacks.workflow.lock import MOST_WAITS
 from stacks.workflow.retries import INACTIVE, THROTTLED
 from tests.stacks.contexts import VPC, pair
 from tests.stacks.synthesis import WORKFLOWS, many_pairs, resources, template_of, workflow_of
@@ -15,10 +15,10 @@ from tests.stacks.test_contract import is_waited_for, states_of
 
 # Who throttles, or has no such function yet, answers at once; botocore asks three times, within some seconds.
 ANSWERED_AT_ONCE, SUCH_A_TRY_SECONDS = (THROTTLED, INACTIVE), 10
-LOOK = ("DescribeLockHolder", "WaitForLastCall")
-UNTIL_LOCKED = ("DescribeAddresses", "AcquireLock", "DescribeLock", *LOOK, "TakeOverLock")
-# How often some states are entered again: for every lock that is taken over, for every look at an execution that ended.
-AGAIN = {"eip-cutover": (2, UNTIL_LOCKED), "eip-cutover-repair": (LOOKS - 1, LOOK)}
+HOLDER = ("DescribeLockHolder", "WaitForLastCall")
+UNTIL_LOCKED = ("DescribeAddresses", "AcquireLock", "DescribeLock", *HOLDER, "TakeOverLock")
+# How often some states are entered again: for every lock that is taken over, for every answer that the holder runs.
+AGAIN = {"eip-cutover": (2, UNTIL_LOCKED), "eip-cutover-repair": (MOST_WAITS - 1, HOLDER)}
 
 
 def longest(state: dict[str, Any]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stacks.functions.functions import ADDRESS_TIMEOUT, LAST_CALL
-from stacks.workflow.lock import LOOKS
+from stacks.workflow.lock import MOST_WAITS
 from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
@@ -127,7 +127,7 @@ def test_an_execution_that_is_still_shown_as_running_after_its_end_is_described_
     assert execution.outcome == outcome, execution.cause
     assert aws.places == ("tao", "bittybot" if outcome == "REPAIRED" else None)
     assert len(aws.locks) == (outcome == "RepairFailed")
-    assert sum(WAITS) <= LOOKS * LAST_CALL.to_seconds()
+    assert sum(WAITS) <= MOST_WAITS * LAST_CALL.to_seconds()
 
 
 @pytest.mark.parametrize(
