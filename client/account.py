@@ -176,14 +176,15 @@ class Account:
 def _execution(arn: str) -> Iterator[None]:
     """Around a call about an execution: raises NotAnExecution and UnknownExecution for the errors of AWS."""
     invalid = NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution.")
-    kept = "It keeps executions for 90 days after they end."
-    unknown = UnknownExecution(f"Step Functions does not know the execution {plain(arn)}. {kept}")
     if not arn.startswith("arn:"):
         raise invalid
     try:
         yield
     except ClientError as error:
-        raise {"InvalidArn": invalid, "ExecutionDoesNotExist": unknown}.get(code_of(error), error) from None
+        kept = "It keeps executions for 90 days after they end."
+        unknown = f"Step Functions does not know the execution {plain(arn)}. {kept}"
+        not_found = UnknownExecution(unknown, moment_of(error.response))
+        raise {"InvalidArn": invalid, "ExecutionDoesNotExist": not_found}.get(code_of(error), error) from None
 
 
 def moment_of(answer: Mapping[str, Any]) -> datetime:

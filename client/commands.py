@@ -114,7 +114,9 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
         execution = newest["executionArn"]
     arn = account.arn_of(execution)
     report = Report(as_json=as_json, detailed=detailed)
-    return _followed(account, arn, report, f"{account.describe(arn).get('name') or arn}: {arn}")
+    # The execution may have started a moment ago, so that Step Functions does not know it yet.
+    name = Follower(account, arn, report.progress).described().get("name") or arn
+    return _followed(account, arn, report, f"{name}: {arn}")
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,7 +38,14 @@ class UnlockRefused(Problem):
 
 
 class UnknownExecution(Problem):
-    """Step Functions does not know the execution: it never existed, or it ended more than 90 days ago."""
+    """At this moment, by AWS's clock, Step Functions did not know the execution.
+
+    It has just started (DescribeExecution is eventually consistent), it never existed, or it ended 90 days ago.
+    """
+
+    def __init__(self, message: str, moment: datetime) -> None:
+        super().__init__(message)
+        self.moment = moment
 
 
 class NotAnExecution(Problem):

@@ -53,10 +53,14 @@ class Follower:
                 self._patiently(self._read_history)
         return result_of(described, self._progress)
 
+    def described(self) -> JsonObject:
+        """The execution as it is now. Raises CannotFollow if AWS does not answer or does not know the execution."""
+        return self._patiently(lambda: self.account.describe(self.arn))
+
     def _until_ended(self) -> JsonObject:
         pause = FIRST_SECONDS
         while True:
-            described = self._patiently(lambda: self.account.describe(self.arn))
+            described = self.described()
             if self._began is None:
                 age = (moment_of(described) - described["startDate"]).total_seconds()
                 self._began = self.monotonic() - max(age, 0)
@@ -85,20 +89,21 @@ class Follower:
             self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes."""
+        """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes. Repeat it for 20 s if
+        AWS does not know the execution, which may have just started."""
         began, announced = self.monotonic(), False
         while True:
             try:
                 return call()
             except UnknownExecution as error:
-                if self.monotonic() - began > UNSEEN_SECONDS:
-                    raise CannotFollow(str(error)) from None
+                problem, patience = str(error), UNSEEN_SECONDS
             except AWS_ERRORS as error:
                 if not is_transient(error):
                     raise CannotFollow(sentence(error)) from None
-                if self.monotonic() - began > PATIENCE_SECONDS:
-                    raise CannotFollow(f"{sentence(error)} Gave up after {duration(PATIENCE_SECONDS)}.") from None
-                if not announced:
-                    self.screen.line(f"{sentence(error)} Trying again ...", "yellow")
-                announced = True
+                problem, patience = sentence(error), PATIENCE_SECONDS
+            if self.monotonic() - began > patience:
+                raise CannotFollow(f"{problem} Gave up after {duration(patience)}.")
+            if not announced:
+                self.screen.line(f"{problem} Trying again ...", "yellow")
+            announced = True
             self.sleep(LONGEST_SECONDS)

@@ -1,7 +1,5 @@
 """`unlock`: deletes a lock if the workflow would take it over as dead, too (`stacks/workflow/lock.py`)."""
 
-from datetime import UTC, datetime
-
 from client.account import Account, moment_of
 from client.errors import NotAnExecution, UnknownExecution, UnlockRefused
 from client.result import RUNNING
@@ -35,9 +33,8 @@ def _refusal(account: Account, lock: Lock) -> str | None:
                 "repair then runs automatically."
             )
         event, moment, now = f"{holder} ended", described.get("stopDate"), moment_of(described)
-    except UnknownExecution:
-        # The execution may have just started: DescribeExecution is eventually consistent.
-        event, moment, now = f"{holder} does not exist, and the lock was taken", lock.held_since, datetime.now(UTC)
+    except UnknownExecution as error:
+        event, moment, now = f"{holder} does not exist, and the lock was taken", lock.held_since, error.moment
     except NotAnExecution:
         return (
             f"its holder, {holder or 'an empty text'}, is not an execution, so the client cannot tell whether it still "

@@ -10,7 +10,7 @@ from client.text import JsonObject, plain
 from domain.lock import Lock
 from domain.pair import Address, AddressName, Pair
 
-GONE, UNKNOWN = "GONE", "UNKNOWN"
+GONE, NOT_KNOWN_YET, UNKNOWN = "GONE", "NOT_KNOWN_YET", "UNKNOWN"
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Standing:
     """The state of a pair now.
 
     `holder_status` is the status of the execution that holds the lock: GONE if Step Functions does not know that
-    execution, UNKNOWN if the lock does not name an execution.
+    execution, NOT_KNOWN_YET if the lock is also so new that this may change, UNKNOWN if the lock does not name an
+    execution.
     """
 
     pair: Pair
@@ -71,6 +72,8 @@ class Standing:
         held = f"held by {self.lock.execution} since {self.lock.since} to make {self.lock.server} live"
         if self.holder_status == "RUNNING":
             return f"{held}; the execution is running"
+        if self.holder_status == NOT_KNOWN_YET:
+            return f"{held}; Step Functions does not know the execution yet. Run `status` again in a minute"
         if self.holder_status == UNKNOWN:
             return f"{held}; the holder is not an execution, and `unlock` says what to do"
         ended = "no longer exists" if self.holder_status == GONE else f"ended {self.holder_status}"
@@ -106,16 +109,16 @@ def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) ->
 
     def standing(pair: Pair) -> Standing:
         lock = locks.get(pair.name)
-        status = _status(account, lock.execution) if lock else None
+        status = _status(account, lock) if lock else None
         return Standing(pair, address("production", pair), address("staging", pair), lock, status)
 
     return [standing(pair) for pair in pairs]
 
 
-def _status(account: Account, execution: str) -> str:
+def _status(account: Account, lock: Lock) -> str:
     try:
-        return str(account.describe(execution)["status"])
-    except UnknownExecution:
-        return GONE
+        return str(account.describe(lock.execution)["status"])
+    except UnknownExecution as error:
+        return NOT_KNOWN_YET if lock.may_be_new(error.moment) else GONE
     except NotAnExecution:
         return UNKNOWN

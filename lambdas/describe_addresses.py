@@ -54,7 +54,9 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         if intended.decision == "ALREADY_LIVE":
             return intended
         with refused_as_preflight():
-            picture = Servers(request.pair, ec2).picture(with_border_groups=not intended.staging_in_place)
+            picture = Servers(request.pair, ec2).picture(
+                with_border_groups=not intended.staging_in_place, with_offers=intended.decision == "CUT_OVER"
+            )
         fit = complete(intended, picture, private_ips=interrupted.private_ips if interrupted else {})
         if fit.decision == "CUT_OVER" and fit.pair.alarms:
             refuse_alarms(fit.pair.alarms)

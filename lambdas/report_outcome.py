@@ -1,7 +1,7 @@
 """Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
 
-Anyone with permission to put events can forge such an event. So an event only names the execution: outcome, times and
-addresses come from Step Functions. Only the pair of a failed execution comes from the event.
+Anyone with permission to put events can forge such an event, or put a genuine event again. So an event only names the
+execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end.
 
 The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
 maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
@@ -33,7 +33,9 @@ ROLLBACKS = ("RolledBack", "RollbackFailed")
 # The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
 # Lambda calls the function twice more, one and two minutes later.
 SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
-LONGEST_DELIVERY = timedelta(days=1)  # EventBridge then stops trying, so a later event is forged
+# EventBridge tries for a day; such a late event is lost, as documented. Without this limit, anyone could put a genuine
+# event again, and raise its alarm again.
+LONGEST_DELIVERY = timedelta(minutes=15)
 EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
 MILLISECOND = timedelta(milliseconds=1)
@@ -80,9 +82,9 @@ def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> 
 def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metric]:
     """The metrics of one execution, from EventBridge's envelope. Raises Refused and NotConfirmed.
 
-    If the pair is unknown, the metrics of a pair are left out. The time of the metrics is the arrival of the event,
-    because an alarm does not evaluate data that arrives late. Only `Live` has the time at which the execution ended,
-    because events come in no order.
+    If the execution does not say which pair it was for, the metrics of a pair are left out. The time of the metrics is
+    the arrival of the event, because an alarm does not evaluate data that arrives late. Only `Live` has the time at
+    which the execution ended, because events come in no order.
     """
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
@@ -99,6 +101,8 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     asked = output.get("pair") or _pair_asked_for(execution)
     if name and asked not in (None, name):
         raise Refused(f"pair is {name}, and the execution has {asked!r:.80}")
+    if asked is None and len(deployed_pairs()) > 1:
+        name = None
     started, ended = execution["startDate"], execution["stopDate"]
     if datetime.now(UTC) - ended > LONGEST_DELIVERY:
         raise Refused(f"the execution ended at {ended}")

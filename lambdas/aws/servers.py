@@ -1,11 +1,12 @@
 """The two servers of a pair, as EC2 shows them. This module changes nothing, and judges only status checks."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from aws.calls import Ec2, Sleep, translated
-from domain.errors import EC2Refused, EC2Throttled
+from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable
 from domain.pair import Pair, Server
 from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
 
@@ -21,7 +22,9 @@ NOT_KNOWN_YET = ("initializing", "insufficient-data")
 ONLY_IF_IMPAIRED = "attached EBS status"
 SECONDS_BETWEEN_CHECKS = 5.0
 # EC2 API Reference, "Common client error codes".
-NOT_PERMITTED = ("AccessDenied", "AccessDeniedException", "AuthFailure", "OptInRequired", "UnauthorizedOperation")
+NOT_PERMITTED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+# AWS does not document what EC2 answers for an address that was never offered. These codes say that there is no offer.
+NEVER_OFFERED = ("InvalidAddressTransfer", "InvalidTransfer")
 
 
 class Servers:
@@ -32,11 +35,13 @@ class Servers:
     ) -> None:
         self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
-    def picture(self, *, with_border_groups: bool) -> Picture:
-        """Both instances, their network interfaces, and the accounts to which the addresses are offered.
+    def picture(self, *, with_border_groups: bool, with_offers: bool) -> Picture:
+        """Both instances and their network interfaces.
 
-        The border groups of the interfaces' zones take another call.
+        The border groups of the interfaces' zones, and the accounts to which the addresses are offered, take another
+        call each. If such a call fails for another reason than a missing permission, the picture has a warning.
         """
+        warnings: list[str] = []
         ids = [server.instance_id for server in self._pair.servers]
         with translated(f"DescribeInstances of {' and '.join(ids)}"):
             reservations = self._ec2.describe_instances(InstanceIds=ids)["Reservations"]
@@ -44,39 +49,33 @@ class Servers:
         attached: Any = [{"Name": "attachment.instance-id", "Values": ids}]
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
-        groups = self._border_groups({each["AvailabilityZone"] for each in interfaces}) if with_border_groups else {}
+        zones = {each["AvailabilityZone"] for each in interfaces}
+        groups = self._border_groups(zones, warnings) if with_border_groups else {}
         attached_to: dict[str, dict[str, NetworkInterface]] = {instance_id: {} for instance_id in ids}
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
             of_instance = attached_to.setdefault(each["Attachment"].get("InstanceId", ""), {})
             of_instance[interface.network_interface_id] = interface
         instances = {instance_id: Instance(states[instance_id], attached_to[instance_id]) for instance_id in ids}
-        offered_to, warnings = self._offered_to()
-        return Picture(instances, offered_to, warnings)
+        offered_to = self._offered_to(warnings) if with_offers else {}
+        return Picture(instances, offered_to, tuple(warnings))
 
-    def _border_groups(self, zone_names: set[str]) -> dict[str, str]:
-        """The network border group of each zone. Source: EC2 API Reference, AvailabilityZone."""
-        names = sorted(zone_names)
-        with translated(f"DescribeAvailabilityZones of {' and '.join(names)}"):
-            zones = self._ec2.describe_availability_zones(ZoneNames=names)["AvailabilityZones"]
+    def _border_groups(self, zone_names: set[str], warnings: list[str]) -> dict[str, str]:
+        """The network border group of each zone, as far as EC2 says. Source: EC2 API Reference, AvailabilityZone."""
+        names, zones = sorted(zone_names), []
+        unknown = "Cannot tell in which network border groups the servers are"
+        with _or_warning(unknown, warnings), translated(f"DescribeAvailabilityZones of {' and '.join(names)}"):
+            zones = self._ec2.describe_availability_zones(ZoneNames=names).get("AvailabilityZones", [])
         return {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones if zone.get("NetworkBorderGroup")}
 
-    def _offered_to(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        """The account that an address is offered to, by allocation id (VPC User Guide, Transfer Elastic IP addresses).
-
-        If the address was never offered, EC2 shows nothing or answers with an error: AWS does not document which. So an
-        error that is not about a permission is only a warning."""
-        ids = [self._pair.production, self._pair.staging]
-        try:
-            with translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
-                transfers = self._ec2.describe_address_transfers(AllocationIds=ids)["AddressTransfers"]
-        except EC2Refused as error:
-            if error.code in NOT_PERMITTED:
-                raise
-            unknown = () if error.code.startswith(("InvalidAddressTransfer", "InvalidTransfer")) else (str(error),)
-            return {}, tuple(f"Cannot tell whether an address is offered to another account: {why}" for why in unknown)
-        pending = (each for each in transfers if each["AddressTransferStatus"] == "pending")
-        return {each["AllocationId"]: each.get("TransferAccountId", "unknown") for each in pending}, ()
+    def _offered_to(self, warnings: list[str]) -> dict[str, str]:
+        """The account that an address is offered to, by allocation id. Source: VPC User Guide, "Transfer"."""
+        ids, transfers = [self._pair.production, self._pair.staging], []
+        unknown = "Cannot tell whether an address is offered to another account"
+        with _or_warning(unknown, warnings), translated(f"DescribeAddressTransfers of {' and '.join(ids)}"):
+            transfers = self._ec2.describe_address_transfers(AllocationIds=ids).get("AddressTransfers", [])
+        pending = (each for each in transfers if each.get("AddressTransferStatus") == "pending")
+        return {each["AllocationId"]: each.get("TransferAccountId", "unknown") for each in pending}
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
         """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
@@ -114,6 +113,20 @@ class Servers:
         if not statuses:
             return dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
         return {in_words: statuses[0].get(key, {}).get("Status", "") for key, in_words in STATUS_CHECKS.items()}
+
+
+@contextmanager
+def _or_warning(unknown: str, warnings: list[str]) -> Iterator[None]:
+    """If EC2 does not answer a question that the cutover does not depend on, that is a warning. A missing permission is
+    raised as EC2Refused. Throttling is not waited for, beyond botocore's own tries."""
+    try:
+        yield
+    except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
+        code = error.code if isinstance(error, EC2Refused) else ""
+        if code in NOT_PERMITTED:
+            raise
+        if not code.startswith(NEVER_OFFERED):
+            warnings.append(f"{unknown}: {error}")
 
 
 def _interface(shown: Mapping[str, Any], border_group: str | None) -> NetworkInterface:

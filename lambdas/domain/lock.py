@@ -35,3 +35,7 @@ class Lock:
         except ValueError:
             return None
         return moment if moment.tzinfo else None
+
+    def may_be_new(self, now: datetime) -> bool:
+        """Whether DescribeExecution, which is eventually consistent, may not know the lock's execution yet."""
+        return self.held_since is not None and (now - self.held_since).total_seconds() < LAST_CALL_SECONDS

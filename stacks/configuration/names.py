@@ -13,7 +13,7 @@ from stacks.configuration.allowed import text
 from stacks.configuration.problems import shown
 
 DEFAULT_NAME = "eip-cutover"
-# CodePipeline allows 100 for a pipeline, `<name>-<pair>`, and a pair's name has 64. Other names have more room.
+# CodePipeline allows 100 for a pipeline, `<name>@<pair>`, and a pair's name has 64. Other names have more room.
 LONGEST = 35
 # AWS's own parameters and documents begin like this. Source: SSM API Reference, PutParameter and CreateDocument.
 RESERVED = ("amazon", "amzn", "aws", "ssm")
@@ -53,6 +53,10 @@ class Names:
     @property
     def pipeline_stack(self) -> str:
         return f"{self.stack}Pipeline"
+
+    def pipeline(self, pair: str) -> str:
+        """The name of a pair's pipeline. With "@", which no other name may have, no two stacks share it."""
+        return f"{self.cutover}{'-' if self.cutover == DEFAULT_NAME else '@'}{pair}"
 
     @property
     def pairs_path(self) -> str:

@@ -175,9 +175,10 @@ class Functions(Construct):
         each = list(pairs.values())
         disassociated, associated = changed_resources(each)
         if not exact_policies.fit(self, associated):
-            counts = range(1, len(each) + 1)
-            too_many = next(n for n in counts if not exact_policies.fit(self, changed_resources(each[:n])[1]))
-            allowed = f"at most {too_many - 1} such pairs, because the IAM policies of one role cannot name more"
+            # Not the first number that is too many: a later pair without networkInterfaces replaces all interfaces.
+            counts = range(len(each), 0, -1)
+            fitting = next(n for n in counts if exact_policies.fit(self, changed_resources(each[:n])[1]))
+            allowed = f"the first {fitting} of them, because the IAM policies of one role cannot name more"
             raise InvalidConfiguration([line("pairs", f"{len(each)} pairs", allowed)])
         for function, action, resources in (
             (self.disassociate_address, "ec2:DisassociateAddress", disassociated),

@@ -62,7 +62,7 @@ class Release(Construct):
         self.pipeline = codepipeline.Pipeline(
             self,
             "Pipeline",
-            pipeline_name=f"{names.cutover}-{pair}",
+            pipeline_name=names.pipeline(pair),
             pipeline_type=codepipeline.PipelineType.V2,
             # By default, a newer release replaces a release that waits.
             execution_mode=codepipeline.ExecutionMode.QUEUED,

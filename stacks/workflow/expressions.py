@@ -12,6 +12,7 @@ The workflows' variables; before one is assigned, `$exists` is false for it (doc
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract, and an error's cause or "-"
 - `$holder`: the lock's item, while another execution holds it
+- `$waits`: how often the repair has waited for the end of an execution
 - `$interrupted`: the record of a dead holder (`Interrupted` in `lambdas/domain/plan.py`), if its lock is taken over
 """
 
@@ -25,13 +26,17 @@ EXECUTION_NAME = "{% $states.context.Execution.Name %}"
 # The text of a variable that has no text, and the pair of an invalid request. No pair and no server has this name.
 NONE = "-"
 
-# An input may have 256 KiB, the limit of a function's whole event. Of an input that is too long to be valid, only the
-# size is passed on.
-REQUEST = """
-    $length($string($states.context.Execution.Input)) > 32768
-      ? "an input of " & $string($length($string($states.context.Execution.Input))) & " characters"
-      : $states.context.Execution.Input
-"""
+
+def bounded(value: str, characters: int) -> str:
+    """The value; if it is too long to be valid, only its size, so that no state and no log repeats it.
+
+    An input may have 256 KiB, the limit of a function's whole event.
+    """
+    length = f"$length($string({value}))"
+    return f'({length} > {characters} ? "an input of " & $string({length}) & " characters" : {value})'
+
+
+REQUEST = bounded("$states.context.Execution.Input", 32768)
 
 # Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text, and some of
 # its errors (`States.Timeout`) have none.

@@ -32,6 +32,8 @@ STATUS = f"""{{
         $exists($states.result.StopDate) ? $states.result.StopDate : $now()
     ))
 }}"""
+# If an event said that the holder has ended, DescribeExecution is called so often, `LAST_CALL` apart, until it agrees.
+MOST_WAITS = 4
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = """
     "Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution
@@ -70,9 +72,9 @@ def describe_lock_holder(
     `execution` is JSONata for the holder's ARN. If the holder runs, `running` follows. If it has ended, `take_over`
     follows after `LAST_CALL`. If Step Functions does not know it, even after 45 s, `take_over` follows, with the
     variables `assign_forgotten` instead of `assign`. After an error, `failed` follows. `running` and `failed` are a
-    state and the variables to assign. If an event said that the execution has `ended`, the wait comes first: right
-    after the end, DescribeExecution may still return RUNNING, and it may not know an execution that has just begun (API
-    reference of DescribeExecution: eventually consistent). Returns the first state.
+    state and the variables to assign. If an event said that the execution has `ended`, the wait comes first. It is
+    repeated while DescribeExecution returns RUNNING, `MOST_WAITS` in all: DescribeExecution is eventually consistent
+    (API reference), and may also not know an execution that has just begun. Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
@@ -93,6 +95,7 @@ def describe_lock_holder(
         "WaitForLastCall",
         comment="Waits until no function that the dead holder called can still be running.",
         time=sfn.WaitTime.duration(LAST_CALL) if ended else sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
+        assign={"waits": "{% $exists($waits) ? $waits + 1 : 1 %}"} if ended else None,
     )
 
     retry_unknown(describe_holder, NO_EXECUTION)
@@ -100,8 +103,12 @@ def describe_lock_holder(
     describe_holder.next(holder_running)
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign=assign_forgotten)
     describe_holder.add_catch(failed[0], assign=failed[1])
-    still_runs = condition('$states.input.status = "RUNNING"')
-    holder_running.when(still_runs, running[0], comment="running", assign=running[1])
+    still_runs = '$states.input.status = "RUNNING"'
+    if ended:
+        holder_running.when(
+            condition(f"{still_runs} and $waits < {MOST_WAITS}"), wait_for_last_call, comment="still shown as running"
+        )
+    holder_running.when(condition(still_runs), running[0], comment="running", assign=running[1])
     holder_running.otherwise(take_over if ended else wait_for_last_call)
     wait_for_last_call.next(describe_holder if ended else take_over)
     return wait_for_last_call if ended else describe_holder

@@ -21,7 +21,16 @@ from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.workflow.ending import Ending, texts
-from stacks.workflow.expressions import EXECUTION, FAILED_STATE, RESULT, UNKNOWN_PAIR, condition, jsonata, sentence
+from stacks.workflow.expressions import (
+    EXECUTION,
+    FAILED_STATE,
+    RESULT,
+    UNKNOWN_PAIR,
+    bounded,
+    condition,
+    jsonata,
+    sentence,
+)
 from stacks.workflow.lock import describe_lock_holder, put_lock
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
@@ -30,14 +39,14 @@ from stacks.workflow.tasks import Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(7)
-DEAD = "$states.context.Execution.Input.execution"
+# Neither an ARN nor a status is longer.
+DEAD, STATUS = (bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status"))
 LOCK = """
     $count($states.result.Items) > 0 ? {
         "pair": $states.result.Items[0].pair.S, "server": $states.result.Items[0].server.S,
         "privateIps": $exists($states.result.Items[0].privateIps) ? $parse($states.result.Items[0].privateIps.S) : {}
     } : null
 """
-STATUS = "$states.context.Execution.Input.status"
 ENDED = f'"The execution " & {DEAD} & " ended " & {STATUS}'
 NOT_REPAIRED = f'{ENDED} & ", and its pair could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
@@ -116,7 +125,8 @@ class Repair(Construct):
         decision = sfn.Choice.jsonata(
             self, "Decision?", comment="Is staging on the idle server? If not, may it move there?"
         )
-        repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign={"outcome": "REPAIRED"})
+        with_warnings = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
+        repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign=with_warnings)
 
         # The order of the states.
 

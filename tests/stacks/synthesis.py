@@ -28,7 +28,7 @@ def template_of(folder: Path, context: Mapping[str, Any], **options: Any) -> dic
     return template
 
 
-def many_pairs(count: int, *, interfaces: bool = False) -> dict[str, Any]:
+def many_pairs(count: int, *, interfaces: int = 0) -> dict[str, Any]:
     def by_server(prefix: str, number: int) -> dict[str, str]:
         return {"one": f"{prefix}-{number:017x}", "two": f"{prefix}-{number + 1000:017x}"}
 
@@ -38,7 +38,7 @@ def many_pairs(count: int, *, interfaces: bool = False) -> dict[str, Any]:
             "staging": f"eipalloc-{number + 1000:017x}",
             "servers": by_server("i", number),
         }
-        | ({"networkInterfaces": by_server("eni", number)} if interfaces else {})
+        | ({"networkInterfaces": by_server("eni", number)} if number < interfaces else {})
         for number in range(count)
     }
 

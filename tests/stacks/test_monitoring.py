@@ -49,9 +49,10 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
         pairs.write_text(json.dumps(CONFIGURED))
         environment.setenv("PAIRS_FILE", str(pairs))
         for outcome in OUTCOMES:
-            execution = failed(outcome) if outcome in FAILURE_NAMES else succeeded(outcome=outcome)
+            is_failure, web = outcome in FAILURE_NAMES, {"pair": "web"}
+            execution = failed(outcome, web) if is_failure else succeeded(outcome=outcome, **web)
             report_outcome.report(event(outcome), Executions({ARN: execution}).client)
-        of_a_repair = Executions({REPAIR_ARN: succeeded(outcome="REPAIRED")}).client
+        of_a_repair = Executions({REPAIR_ARN: succeeded(outcome="REPAIRED", **web)}).client
         report_outcome.report(event("REPAIRED", execution=REPAIR_ARN), of_a_repair)
         invalid = Executions({ARN: failed("InvalidRequest")}).client
         report_outcome.report(event("InvalidRequest", None), invalid)

@@ -130,7 +130,7 @@ def valid(name: str) -> bool:
         return False
 
 
-def test_two_names_never_give_the_same_name_of_a_stack_or_a_workflow() -> None:
+def test_two_names_never_give_the_same_name_of_a_stack_a_workflow_or_a_pipeline() -> None:
     short = ("".join(letters) for count in range(1, 6) for letters in itertools.product("ab1-", repeat=count))
     candidates = [name + end for name in short for end in ("", "-repair", "-pipeline")]
     chosen = [name for name in candidates if valid(name)]
@@ -140,6 +140,12 @@ def test_two_names_never_give_the_same_name_of_a_stack_or_a_workflow() -> None:
         assert len({*every}) == len(every)
     every = [alarm for name in chosen for alarm in alarm_names(Names(name)).values()]
     assert len({*every}) == len(every)
+    pairs = ("web", "a-web", "a", "a-a", "a.a", "a-a.a", "a--a", "a-b", "b-web", "b.web", "b--web", "b_web")
+    names = [*chosen, DEFAULT_NAME, f"{DEFAULT_NAME}-a", f"{DEFAULT_NAME}-b"]
+    pipelines = {Names(name).pipeline(pair) for name in names for pair in pairs}
+    assert len(pipelines) == len(names) * len(pairs)
+    # CodePipeline API Reference, PipelineDeclaration.
+    assert all(re.fullmatch("[A-Za-z0-9.@_-]{1,100}", pipeline) for pipeline in pipelines)
     assert all(re.fullmatch("[A-Za-z][A-Za-z0-9-]*", Names(name).stack) for name in chosen)
 
 

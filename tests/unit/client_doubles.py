@@ -12,6 +12,7 @@ from client.account import Account
 from domain.pair import Pair, Server
 
 BEGAN = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
+DATE = {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}
 MACHINE = "arn:aws:states:eu-west-1:111122223333:stateMachine:eip-cutover"
 EXECUTION = MACHINE.replace("stateMachine", "execution")
 OUTPUTS = {"StateMachineArn": MACHINE, "LockTableName": "locks", "PairsPath": "/eip-cutover/pairs"}
@@ -29,7 +30,9 @@ PAIR = published("web", "eipalloc-a", "eipalloc-b", INSTANCES)
 
 
 def refusal(code: str, message: str = "no", status: int = 400, operation: str = "Something") -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    """With the header Date, as every answer of AWS."""
+    metadata = {"HTTPStatusCode": status, "HTTPHeaders": DATE}
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
     return ClientError(answer, operation)
 
 
@@ -42,7 +45,7 @@ def address(server: str | None) -> dict[str, Any]:
 def execution(name: str, status: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
     """The answer of DescribeExecution, with its header Date."""
     ended = {} if status == "RUNNING" else {"stopDate": BEGAN + timedelta(seconds=8.25)}
-    dated = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}}}
+    dated = {"ResponseMetadata": {"HTTPHeaders": DATE}}
     named = {"executionArn": f"{EXECUTION}:{name}", "stateMachineArn": MACHINE, "name": name}
     return {**named, "status": status, "startDate": BEGAN, "input": "{}", **ended, **dated, **more}
 

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sys
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from botocore.exceptions import ReadTimeoutError
 from client.commands import main
 from client.status import standings
 from tests.unit.client_doubles import (
+    DATE,
     EXECUTION,
     PAIR,
     Service,
@@ -19,6 +22,7 @@ from tests.unit.client_doubles import (
     cut_over,
     event,
     execution,
+    in_turn,
     parameter_store,
     planned,
     published,
@@ -42,6 +46,12 @@ def test_a_failure_ends_the_client_with_its_exit_code_and_advice(words: list[str
     assert main([*words, "--json"], session=session(stepfunctions=service)) == 15
     document = json.loads(capsys.readouterr().out)
     assert (document["exitCode"], bool(document["advice"])) == (15, True)
+
+
+def test_watch_follows_an_execution_that_has_just_started_elsewhere(capsys: Capture) -> None:
+    describes = in_turn(refusal("ExecutionDoesNotExist"), cut_over("x", "bittybot", "tao"))
+    assert main(["watch", "x"], session=session(stepfunctions=states({}, describe_execution=describes))) == 0
+    assert f"x: {EXECUTION}:x\n" in capsys.readouterr().out
 
 
 def test_the_input_has_only_the_given_options() -> None:
@@ -256,17 +266,23 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
 
 
 @pytest.mark.parametrize(
-    ("holder", "status", "says"),
+    ("holder", "age", "status", "says"),
     [
-        (f"{EXECUTION}:x", "RUNNING", "the execution is running"),
-        (f"{EXECUTION}:x", "SUCCEEDED", "the execution ended SUCCEEDED"),
-        (f"{EXECUTION}:y", "GONE", "the execution no longer exists"),
-        ("someone, by hand", "UNKNOWN", "the holder is not an execution"),
+        (f"{EXECUTION}:x", 1, "RUNNING", "the execution is running"),
+        (f"{EXECUTION}:x", 1, "SUCCEEDED", "the execution ended SUCCEEDED"),
+        (f"{EXECUTION}:y", 45, "GONE", "the execution no longer exists"),
+        (f"{EXECUTION}:y", 44, "NOT_KNOWN_YET", "does not know the execution yet"),
+        ("someone, by hand", 1, "UNKNOWN", "the holder is not an execution"),
     ],
 )
-def test_status_says_who_holds_the_lock_and_whether_that_execution_runs(holder: str, status: str, says: str) -> None:
-    item = {"pair": {"S": "web"}, "execution": {"S": holder}}
+def test_status_says_who_holds_the_lock_and_whether_that_execution_runs(
+    holder: str, age: int, status: str, says: str
+) -> None:
+    since = (parsedate_to_datetime(DATE["date"]) - timedelta(seconds=age)).isoformat()
+    item = {"pair": {"S": "web"}, "execution": {"S": holder}, "since": {"S": since}}
     held = account(execution("x", status), dynamodb=Service(scan={"Items": [item]}))
     (standing,) = standings(held, [PAIR], held.locks())
     assert standing.holder_status == status
-    assert says in dict(standing.lines())["lock"]
+    line = dict(standing.lines())["lock"]
+    assert says in line
+    assert line.startswith("dead: ") == (status in ("SUCCEEDED", "GONE"))

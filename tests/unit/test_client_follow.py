@@ -139,9 +139,9 @@ def test_an_execution_that_was_just_started_may_be_unknown_for_a_moment() -> Non
     following = Following(describes=[unknown, unknown, ENDED], histories=[unknown, HISTORY])
     assert following.result().outcome == "CUT_OVER"
     following = Following(describes=[unknown], histories=[[]])
-    with pytest.raises(CannotFollow, match="does not know the execution"):
+    with pytest.raises(CannotFollow, match=r"does not know the execution .* Gave up after 20\.0 s"):
         following.result()
-    assert sum(following.pauses) < 30
+    assert 20 <= sum(following.pauses) < 30
 
 
 def test_without_the_permission_for_the_history_the_outcome_is_still_reported() -> None:

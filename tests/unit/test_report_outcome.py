@@ -73,10 +73,9 @@ def test_a_cutover_reports_its_outcome_its_duration_and_the_live_server(capsys: 
 @pytest.mark.parametrize(
     ("execution", "outcome", "rollbacks"),
     [
-        (failed("RolledBack"), "RolledBack", 1),
+        (failed("RolledBack", {"pair": "web"}), "RolledBack", 1),
         (failed("RollbackFailed", {"pair": "web"}), "RollbackFailed", 1),
-        (failed("StagingUnhealthy"), "StagingUnhealthy", 0),
-        (succeeded(outcome="NOTHING_TO_REPAIR", cause="..."), "NOTHING_TO_REPAIR", 0),
+        (failed("StagingUnhealthy", {"pair": "web"}), "StagingUnhealthy", 0),
     ],
 )
 def test_successful_and_failed_rollbacks_are_counted_and_an_outcome_without_production_names_no_live_server(
@@ -85,6 +84,22 @@ def test_successful_and_failed_rollbacks_are_counted_and_an_outcome_without_prod
     metrics = reported(event(outcome), execution, capsys)
     assert (metrics["Rollbacks", ("web",)], metrics["Outcomes", (outcome,)]) == ((rollbacks,), (1,))
     assert not any(name == "Live" for name, _ in metrics)
+
+
+@pytest.mark.parametrize(
+    ("execution", "outcome"),
+    [
+        (failed("RollbackFailed"), "RollbackFailed"),
+        (failed("RepairFailed", {"execution": ARN}), "RepairFailed"),
+        (succeeded(outcome="NOTHING_TO_REPAIR", cause="..."), "NOTHING_TO_REPAIR"),
+    ],
+)
+def test_the_pair_in_an_event_counts_only_if_the_execution_can_have_no_other(
+    execution: Execution, outcome: str, capsys: Capture, tmp_path: Path
+) -> None:
+    assert reported(event(outcome), execution, capsys) == {("Outcomes", (outcome,)): (1,)}
+    (tmp_path / "pairs.json").write_text(json.dumps({"web": CONFIGURED["web"]}))
+    assert ("Outcomes", (outcome, "web")) in reported(event(outcome), execution, capsys)
 
 
 @pytest.mark.parametrize("request_of_it", [{}, {"pair": 7}, [], "web", {"pair": "unknown"}])
@@ -186,7 +201,7 @@ def test_a_forged_event_is_refused_without_a_call_to_step_functions(sent: dict[s
         (event("RollbackFailed"), failed("RolledBack")),
         (event("RollbackFailed"), ended("ABORTED")),
         (event("RollbackFailed"), ended("TIMED_OUT", error="States.Timeout")),
-        (event("RollbackFailed"), failed("RollbackFailed") | {"stopDate": ENDED - timedelta(days=1)}),
+        (event("RollbackFailed"), failed("RollbackFailed") | {"stopDate": datetime.now(UTC) - timedelta(minutes=16)}),
         (event("CUT_OVER"), failed("RollbackFailed")),
         (event("CUT_OVER", "api"), CUT_OVER),
         (event("RolledBack", "api"), failed("RolledBack", {"pair": "web"})),
@@ -210,7 +225,7 @@ def test_an_execution_that_seems_to_run_or_to_be_missing_is_described_again(
     at_first: Sequence[str], capsys: Capture
 ) -> None:
     slept: list[float] = []
-    executions = Executions({ARN: failed("RollbackFailed")}, at_first=at_first)
+    executions = Executions({ARN: failed("RollbackFailed", {"pair": "web"})}, at_first=at_first)
     assert report(event("RollbackFailed"), executions.client, sleep=slept.append) == {"reported": 3}
     assert values(capsys.readouterr().out)["Outcomes", ("RollbackFailed",)] == (1,)
     assert len(slept) == len(at_first)

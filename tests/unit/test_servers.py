@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from aws.servers import SECONDS_BETWEEN_CHECKS, STATUS_CHECKS, Servers
 from domain.errors import EC2Refused, EC2Throttled
-from domain.picture import NetworkInterface, PrivateAddress
+from domain.picture import NetworkInterface, Picture, PrivateAddress
 from tests.unit.example_pair import BITTYBOT, TAO, WEB
 
 STAGING = {"PublicIp": "198.51.100.2", "AssociationId": "eipassoc-1", "IpOwnerId": "123456789012"}
@@ -30,7 +30,7 @@ class FakeEc2:
 
     states: dict[str, str] = field(default_factory=dict)
     interfaces: list[dict[str, Any]] = field(default_factory=list)
-    transfers: list[dict[str, str]] = field(default_factory=list)
+    transfers: dict[str, Any] = field(default_factory=dict)
     statuses: list[dict[str, str] | None] = field(default_factory=lambda: [{}])
     errors: dict[str, Exception] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class FakeEc2:
 
     def describe_address_transfers(self, **parameters: Any) -> dict[str, Any]:
         self._called("DescribeAddressTransfers", **parameters)
-        return {"AddressTransfers": self.transfers}
+        return self.transfers
 
     def describe_instance_status(self, **parameters: Any) -> dict[str, Any]:
         self.looks += 1
@@ -100,6 +100,10 @@ def servers(ec2: FakeEc2, clock: Clock) -> Servers:
 # The picture.
 
 
+def described(servers: Servers) -> Picture:
+    return servers.picture(with_border_groups=True, with_offers=True)
+
+
 def interface(name: str, instance_id: str, *addresses: Any, zone: str = "us-east-1a", **more: Any) -> dict[str, Any]:
     return {
         "NetworkInterfaceId": name,
@@ -113,7 +117,7 @@ def interface(name: str, instance_id: str, *addresses: Any, zone: str = "us-east
 def test_the_description_has_each_servers_state_and_its_own_interfaces(servers: Servers, ec2: FakeEc2) -> None:
     ec2.states[TAO.instance_id] = "stopped"
     ec2.interfaces = [interface(f"eni-{n}", server.instance_id) for n, server in enumerate((TAO, BITTYBOT, TAO))]
-    instances = servers.picture(with_border_groups=False).instances
+    instances = servers.picture(with_border_groups=False, with_offers=True).instances
     bittybot, tao = instances[BITTYBOT.instance_id], instances[TAO.instance_id]
     assert (bittybot.state, set(bittybot.interfaces)) == ("running", {"eni-1"})
     assert (tao.state, set(tao.interfaces)) == ("stopped", {"eni-0", "eni-2"})
@@ -125,7 +129,7 @@ def test_the_description_has_each_servers_state_and_its_own_interfaces(servers: 
 
 def interface_shown(servers: Servers, ec2: FakeEc2, *addresses: Any, **more: Any) -> NetworkInterface:
     ec2.interfaces = [interface("eni-0", BITTYBOT.instance_id, *addresses, **more)]
-    picture = servers.picture(with_border_groups=True)
+    picture = described(servers)
     return picture.instances[BITTYBOT.instance_id].interfaces["eni-0"]
 
 
@@ -160,7 +164,7 @@ def test_the_border_group_of_an_interface_comes_from_its_zone_in_a_call_of_its_o
 ) -> None:
     assert interface_shown(servers, ec2, zone="us-east-1-bos-1a").border_group == "us-east-1-bos-1"
     assert ec2.parameters.pop("DescribeAvailabilityZones") == {"ZoneNames": ["us-east-1-bos-1a"]}
-    picture = servers.picture(with_border_groups=False)
+    picture = servers.picture(with_border_groups=False, with_offers=True)
     assert picture.instances[BITTYBOT.instance_id].interfaces["eni-0"].border_group is None
     assert "DescribeAvailabilityZones" not in ec2.parameters
 
@@ -168,16 +172,57 @@ def test_the_border_group_of_an_interface_comes_from_its_zone_in_a_call_of_its_o
 @pytest.mark.parametrize(("status", "offered"), [("pending", True), ("disabled", False), ("accepted", False)])
 def test_a_pending_transfer_is_an_offer(servers: Servers, ec2: FakeEc2, status: str, offered: bool) -> None:
     transfer = {"AllocationId": WEB.staging, "TransferAccountId": "210987654321", "AddressTransferStatus": status}
-    ec2.transfers = [transfer]
-    offers = servers.picture(with_border_groups=False).offered_to
+    ec2.transfers = {"AddressTransfers": [transfer]}
+    offers = servers.picture(with_border_groups=False, with_offers=True).offered_to
     assert offers == ({WEB.staging: "210987654321"} if offered else {})
     assert ec2.parameters["DescribeAddressTransfers"] == {"AllocationIds": [WEB.production, WEB.staging]}
 
 
+@pytest.mark.parametrize(
+    "answer", [{}, {"AddressTransfers": []}, {"AddressTransfers": [{"AllocationId": WEB.staging}]}]
+)
+def test_an_answer_without_a_pending_transfer_offers_nothing(
+    servers: Servers, ec2: FakeEc2, answer: dict[str, Any]
+) -> None:
+    ec2.transfers = answer
+    picture = servers.picture(with_border_groups=False, with_offers=True)
+    assert (picture.offered_to, picture.warnings) == ({}, ())
+
+
 def test_ec2_may_answer_that_addresses_without_an_offer_have_no_transfer(servers: Servers, ec2: FakeEc2) -> None:
     ec2.errors["DescribeAddressTransfers"] = error("InvalidAddressTransfer.NotFound")
-    picture = servers.picture(with_border_groups=False)
+    picture = servers.picture(with_border_groups=False, with_offers=True)
     assert (picture.offered_to, picture.warnings) == ({}, ())
+
+
+UNKNOWN = {
+    "DescribeAvailabilityZones": "Cannot tell in which network border groups the servers are",
+    "DescribeAddressTransfers": "Cannot tell whether an address is offered to another account",
+}
+
+
+@pytest.mark.parametrize("action", UNKNOWN)
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *map(error, ("AuthFailure", "InternalError", "InvalidAction", "InvalidParameterValue", "OptInRequired")),
+        *map(error, ("RequestLimitExceeded", "SomethingNew")),
+        ConnectTimeoutError(endpoint_url="https://ec2"),
+    ],
+    ids=str,
+)
+def test_what_ec2_does_not_tell_is_a_warning_if_the_cutover_does_not_depend_on_it(
+    servers: Servers, ec2: FakeEc2, action: str, failure: Exception
+) -> None:
+    ec2.interfaces = [interface("eni-0", BITTYBOT.instance_id)]
+    ec2.errors[action] = failure
+    (warning,) = described(servers).warnings
+    assert warning.startswith(f"{UNKNOWN[action]}: {action} of ")
+
+
+def test_nobody_asks_for_offers_that_the_plan_does_not_depend_on(servers: Servers, ec2: FakeEc2) -> None:
+    servers.picture(with_border_groups=True, with_offers=False)
+    assert "DescribeAddressTransfers" not in ec2.parameters
 
 
 # EC2's status checks.
@@ -235,16 +280,17 @@ def test_a_throttled_description_of_the_status_checks_is_repeated(ec2: FakeEc2, 
 
 # Every call may be refused or throttled.
 
-OF_THE_PICTURE = ("Instances", "NetworkInterfaces", "AvailabilityZones", "AddressTransfers")
+NEEDED = ("DescribeInstances", "DescribeNetworkInterfaces", "DescribeInstanceStatus")
+FAILURES = [
+    *((action, "UnauthorizedOperation", EC2Refused) for action in (*NEEDED, *UNKNOWN)),
+    *((action, "RequestLimitExceeded", EC2Throttled) for action in NEEDED),
+]
 
 
-@pytest.mark.parametrize("action", [f"Describe{what}" for what in (*OF_THE_PICTURE, "InstanceStatus")])
-@pytest.mark.parametrize(
-    ("code", "kind"), [("UnauthorizedOperation", EC2Refused), ("RequestLimitExceeded", EC2Throttled)]
-)
+@pytest.mark.parametrize(("action", "code", "kind"), FAILURES)
 def test_a_refused_call_is_named_and_a_throttled_call_may_be_retried(
     servers: Servers, ec2: FakeEc2, action: str, code: str, kind: type[Exception]
 ) -> None:
     ec2.errors[action] = error(code)
     with pytest.raises(kind, match=f"{action} of .* failed with {code}"):
-        wait(servers) if action == "DescribeInstanceStatus" else servers.picture(with_border_groups=True)
+        wait(servers) if action == "DescribeInstanceStatus" else described(servers)

@@ -1,17 +1,21 @@
 """The repair after a stopped execution: production stays, staging moves to the other server, the lock is released."""
 
+import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from stacks.functions.functions import ADDRESS_TIMEOUT
+from stacks.functions.functions import ADDRESS_TIMEOUT, LAST_CALL
+from stacks.workflow.lock import MOST_WAITS
 from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import WAITS, stopping_before
 from tests.workflow.web import Web, sick
+
+LONG = "x" * 250_000
 
 Dead = Callable[[str, str | None], str]
 
@@ -110,15 +114,34 @@ def test_while_it_repairs_the_lock_names_the_repair_and_the_server_to_become_liv
     assert (pair, holder, server) == ({"S": "web"}, {"S": execution.arn}, {"S": "tao"})
 
 
-def test_an_execution_that_is_still_shown_as_running_after_its_end_is_repaired(aws: Aws, dead: Dead) -> None:
+@pytest.mark.parametrize(("seconds", "outcome"), [(40, "REPAIRED"), (130, "REPAIRED"), (1000, "RepairFailed")])
+def test_an_execution_that_is_still_shown_as_running_after_its_end_is_described_again(
+    aws: Aws, dead: Dead, seconds: int, outcome: str
+) -> None:
     """DescribeExecution is eventually consistent."""
     running = SimpleNamespace(status_code=200), {"status": "RUNNING", "ResponseMetadata": {"HTTPStatusCode": 200}}
     arn = dead("tao", None)
     WAITS.clear()
-    with aws.just_before("stepfunctions", "DescribeExecution", lambda: None if max(WAITS, default=0) > 40 else running):
+    with aws.just_before("stepfunctions", "DescribeExecution", lambda: None if sum(WAITS) > seconds else running):
         execution = aws.repair(arn)
-    assert execution.outcome == "REPAIRED", execution.cause
-    assert (aws.places, aws.locks) == (("tao", "bittybot"), [])
+    assert execution.outcome == outcome, execution.cause
+    assert aws.places == ("tao", "bittybot" if outcome == "REPAIRED" else None)
+    assert len(aws.locks) == (outcome == "RepairFailed")
+    assert sum(WAITS) <= MOST_WAITS * LAST_CALL.to_seconds()
+
+
+@pytest.mark.parametrize(
+    ("dead", "status"), [(LONG, "FAILED"), (LONG, "ABORTED"), ("x", LONG)], ids=["failed", "aborted", "status"]
+)
+def test_a_text_that_is_too_long_to_be_valid_is_logged_at_most_once_beside_step_functions(
+    aws: Aws, dead: str, status: str
+) -> None:
+    execution = aws.repair(dead, status)
+    assert execution.outcome == "NOTHING_TO_REPAIR"
+    assert "an input of 250000 characters" in execution.output["cause"]
+    history = aws.sfn.get_execution_history(executionArn=execution.arn)["events"]
+    large = [event["type"] for event in history if len(json.dumps(event, default=str)) > 5000]
+    assert large == ["ExecutionStarted", "TaskStateEntered"]
 
 
 def test_an_execution_that_step_functions_no_longer_knows_is_repaired(aws: Aws) -> None:
@@ -158,6 +181,18 @@ def test_a_repair_that_ec2_refuses_is_announced_and_moves_nothing(aws: Aws, dead
     assert "RepairStaging failed with EC2Refused" in str(execution.cause)
     assert aws.places == ("tao", None)
     assert aws.locks == []
+
+
+@pytest.mark.parametrize("code", ["InvalidAction", "InternalError", "RequestLimitExceeded"])
+def test_a_repair_needs_neither_border_groups_nor_offers(aws: Aws, dead: Dead, ec2_calls: EC2Calls, code: str) -> None:
+    arn = dead("tao", None)
+    ec2_calls.made.clear()
+    ec2_calls.fail_from_now_on("DescribeAvailabilityZones", code)
+    execution = aws.repair(arn)
+    assert (execution.outcome, aws.places) == ("REPAIRED", ("tao", "bittybot"))
+    (warning,) = execution.output["warnings"]
+    assert f"DescribeAvailabilityZones of us-east-1a failed with {code}" in warning
+    assert "DescribeAddressTransfers" not in ec2_calls.made
 
 
 def test_after_a_repair_the_next_execution_works(aws: Aws, dead: Dead) -> None:
