@@ -107,7 +107,9 @@ class Workflow(Construct):
             more=EXPECTED_RELEASE,
             assign={"liveChecked": True},
         )
-        repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
+        repair_staging = tasks.repair_staging(
+            retry=retry_before_changes, assign={"repaired": True, "warnings": "{% $plan.warnings %}"}
+        )
         preflight = self._preflight(tasks)
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         describe_unchanged = tasks.describe_restored(

@@ -23,7 +23,7 @@ def test_watch_follows_the_execution_that_runs_or_reports_the_newest(aws: LocalA
     done = run("watch", "--json")
     assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, running)
     unknown = run("watch", "nobody")
-    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.returncode == 1
     assert "does not know the execution" in unknown.stderr
 
 
@@ -31,9 +31,12 @@ def on_a_terminal(aws: LocalAws, *words: str, interrupt_at: str | None = None) -
     """The exit code, and what a person sees, colours and all; with a Ctrl-C when a text is seen."""
     ours, theirs = pty.openpty()
     variables = environment(aws, TERM="xterm-256color", COLUMNS="100")
+    # A shell lets its background jobs ignore SIGINT, and so would the client if the tests are such a job.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     client = subprocess.Popen(
         [*CLIENT, *words], env=variables, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     )
+    signal.signal(signal.SIGINT, before)
     os.close(theirs)
     seen = ""
     while client.poll() is None or select.select([ours], [], [], 0.2)[0]:
