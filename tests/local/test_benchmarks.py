@@ -219,8 +219,8 @@ def test_every_case_has_a_picture_for_light_and_dark_pages_and_the_readme_has_tw
         day, night = (imread(tmp_path / f"{name}{suffix}.png") for suffix in ("", "-dark"))
         assert day.shape == night.shape
         assert (to_hex(day[0, 0]), to_hex(night[0, 0])) == (LIGHT.paper, DARK.paper)
-    heights = {name: imread(tmp_path / f"{name}.png").shape[0] for name in ("readme", "answers-500")}
-    assert heights["readme"] < 0.75 * heights["answers-500"]
+    readme, case = (imread(tmp_path / f"{name}.png").shape[0] for name in ("readme", "answers-500"))
+    assert readme / pictures.README_DOTS_PER_INCH < 0.75 * case / pictures.DOTS_PER_INCH
 
 
 def test_the_slowest_request_may_be_a_failed_one() -> None:
