@@ -29,7 +29,7 @@ def matrix(account: Account, web: Web) -> Iterator[Matrix]:
 
 @pytest.fixture(scope="session")
 def results(request: pytest.FixtureRequest, template: dict[str, Any]) -> dict[str, Result]:
-    """What came of the cases that were asked for, all of them run at once; how many there were is told at the end."""
+    """The results of the selected cases, all of them run at once; the number of cases is reported at the end."""
     asked = [case for item in request.session.items for case in _cases_of(item)]
     began = time.monotonic()
     results = run_all(asked, template)

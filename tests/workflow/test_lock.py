@@ -139,10 +139,10 @@ def test_a_lock_that_another_execution_took_over_first_stays_with_it(
 
 def test_an_execution_does_not_release_a_lock_that_it_no_longer_holds(aws: Aws, web: Web, held: Held) -> None:
     arn = held("production")
-    aws.put_lock("somebody-else", server="tao")
+    aws.put_lock("another-execution", server="tao")
     web.open_gates()
     assert aws.wait(arn).outcome == "CUT_OVER"
-    assert [lock["execution"]["S"] for lock in aws.locks] == ["somebody-else"]
+    assert [lock["execution"]["S"] for lock in aws.locks] == ["another-execution"]
 
 
 def test_a_lock_belongs_to_the_execution_even_if_the_answer_was_lost(aws: Aws) -> None:

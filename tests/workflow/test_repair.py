@@ -81,10 +81,10 @@ def test_the_repair_does_not_take_a_lock_that_another_execution_took_over(
     aws: Aws, dead: Dead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = dead("tao", None)
-    monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock("somebody-else", server="tao")])
+    monkeypatch.setattr(engine, "DURING_WAITS", [lambda: aws.put_lock("another-execution", server="tao")])
     execution = aws.repair(arn)
     assert execution.outcome == "NOTHING_TO_REPAIR"
-    assert [lock["execution"]["S"] for lock in aws.locks] == ["somebody-else"]
+    assert [lock["execution"]["S"] for lock in aws.locks] == ["another-execution"]
     assert aws.places == ("tao", None)
 
 

@@ -36,8 +36,10 @@ def test_a_restored_server_that_does_not_answer_is_reported(aws: Aws, web: Web) 
     web.behaviour["bittybot"] = sick
     execution = aws.execute({})
     assert execution.outcome == "RolledBack"
-    unwell = f"ProductionUnhealthy: bittybot ({aws.servers['bittybot']}) is not healthy through the production address"
-    assert f"But bittybot fails its health check as production: {unwell}" in str(execution.cause)
+    unhealthy = (
+        f"ProductionUnhealthy: bittybot ({aws.servers['bittybot']}) is not healthy through the production address"
+    )
+    assert f"But bittybot fails its health check as production: {unhealthy}" in str(execution.cause)
     assert aws.places == ("bittybot", "tao")
 
 
