@@ -12,7 +12,8 @@ LAST_CALL_SECONDS = 45
 
 @dataclass(frozen=True)
 class Lock:
-    """Which execution holds the pair (its ARN), since when (ISO 8601), and which server it is making live.
+    """Which execution holds the pair (its ARN), since when (ISO 8601), which server it is making live, whether it rolls
+    back, and until when it bakes (ISO 8601; empty if it does not bake yet).
 
     If the item lacks an attribute, for example because a person wrote it, the value is an empty string.
     """
@@ -21,11 +22,15 @@ class Lock:
     execution: str
     since: str
     server: str
+    rollback: bool = False
+    bakes_until: str = ""
 
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
+        """The lock of an item that has `execution`; without it, the pair is not locked."""
         values = {key: str(value.get("S", "")) for key, value in item.items()}
-        return Lock(*(values.get(key, "") for key in ("pair", "execution", "since", "server")))
+        texts = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
+        return Lock(*texts, values.get("rollback") == "true", values.get("bakesUntil", ""))
 
     @property
     def held_since(self) -> datetime | None:

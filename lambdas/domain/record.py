@@ -1,0 +1,123 @@
+"""The record of a pair: one item of the lock table. Pure.
+
+While an execution runs, the item is the pair's lock (`domain.lock`). When none runs, it stays, and remembers the last
+cutover and the server that a rollback makes live. The workflow writes it (`stacks/workflow/lock.py`); `revision` counts
+how often a lock was released or taken over, or a deployment changed it, so that no plan is made from an old record.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from domain.lock import Lock
+from domain.pair import Json
+
+NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
+NOTHING_RECORDED = "no cutover is on record"
+
+
+@dataclass(frozen=True)
+class RollbackTo:
+    """The server that a rollback makes live, or None and why there is none."""
+
+    server: str | None = None
+    why: str = NOTHING_RECORDED
+
+    def to_json(self) -> Json:
+        return {"server": self.server, "why": self.why}
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """What an execution had begun that ended before it released its lock.
+
+    `server` is the server that it was making live (None if it had finished), `live` the server that was live before
+    (None if there was none, or if the item is of an older version), `private_ips`, by server, the private addresses
+    between which the two addresses change places, and `rollback` whether it was a rollback.
+    """
+
+    server: str | None
+    private_ips: Mapping[str, str] = field(default_factory=dict)
+    live: str | None = None
+    rollback: bool = False
+    execution: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record of a pair as it is in the table.
+
+    `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the servers' names (`from` is null if production
+    was on no server), when it ended (ISO 8601), its execution's ARN, and whether it was a rollback. `last_outcome` is
+    `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
+    """
+
+    revision: int = 0
+    lock: Lock | None = None
+    interrupted: Interrupted | None = None
+    rollback_to: RollbackTo = RollbackTo()
+    last_cutover: Json | None = None
+    last_outcome: Json | None = None
+
+    @staticmethod
+    def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
+        """The record, from an item as DynamoDB's API shows it; an empty item is an empty record.
+
+        An item of an older version is a lock and nothing else. A value that cannot be read counts as absent.
+        """
+        texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
+        target, begun = _object(texts.get("rollbackTo")), None
+        if "server" in texts or "interrupted" in texts:
+            begun = Interrupted(
+                server=_server(texts.get("server")),
+                private_ips=_object(texts.get("privateIps")) or {},
+                live=_server(texts.get("live")),
+                rollback=texts.get("rollback") == "true",
+                execution=texts.get("interrupted") or texts.get("execution", ""),
+            )
+        return Record(
+            revision=int(item.get("revision", {}).get("N", 0)),
+            lock=Lock.from_item(item) if "execution" in item else None,
+            interrupted=begun,
+            rollback_to=RollbackTo(target.get("server"), str(target.get("why"))) if target else RollbackTo(),
+            last_cutover=_object(texts.get("lastCutover")),
+            last_outcome=_object(texts.get("lastOutcome")),
+        )
+
+    def settled(self, live: str | None) -> "Record":
+        """The record with what an interrupted execution did, given the server that is live now.
+
+        If production has moved since it took the lock, that was its cutover. If not, the cutover was begun and not
+        finished: its server is nothing to go back to, unless it was a rollback.
+        """
+        begun = self.interrupted
+        if begun is None or begun.live is None or live is None:
+            return self
+        if live != begun.live:
+            cutover = {"from": begun.live, "to": live, "at": None, "execution": begun.execution}
+            back = live if begun.rollback else begun.live
+            why = f"it was live before {begun.execution}, which was interrupted"
+            return replace(
+                self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=RollbackTo(back, why)
+            )
+        if begun.server in (live, None) or begun.rollback:
+            return self
+        why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
+        return replace(self, rollback_to=RollbackTo(None, why))
+
+    def to_json(self) -> Json:
+        """What a plan carries, and the states write back."""
+        return {"revision": self.revision, "rollbackTo": self.rollback_to.to_json(), "lastCutover": self.last_cutover}
+
+
+def _object(text: str | None) -> Json | None:
+    try:
+        value = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _server(text: str | None) -> str | None:
+    return None if text in (None, "", NO_SERVER) else text
