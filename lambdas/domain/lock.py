@@ -29,8 +29,8 @@ class Lock:
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
         """The lock of an item that has `execution`; without it, the pair is not locked."""
         values = {key: str(value.get("S", "")) for key, value in item.items()}
-        texts = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
-        return Lock(*texts, values.get("rollback") == "true", values.get("bakesUntil", ""))
+        pair, execution, since, server = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
+        return Lock(pair, execution, since, server, values.get("rollback") == "true", values.get("bakesUntil", ""))
 
     @property
     def held_since(self) -> datetime | None:
