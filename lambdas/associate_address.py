@@ -1,5 +1,5 @@
 """Puts an address on a server: RepairStaging, ReassociateProduction and ReassociateStaging move it, RestoreProduction
-and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
+and RestoreStaging put it back, RehearseAssociate proves the permission for both."""
 
 import time
 from dataclasses import dataclass
@@ -30,36 +30,37 @@ class AssociateEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class RehearseAssociateEvent(AssociateEvent):
-    """`action` is "rehearse": check whether `address` may be put there."""
+    """`action` is "rehearse": check whether production may be put there, and staging at `staging_to`, if not null."""
 
-    address: AddressName
+    staging_to: PlannedPlace | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreAddressEvent(RehearseAssociateEvent):
+class RestoreAddressEvent(AssociateEvent):
     """`action` is "restore": put `address` back there, while production is on `production_on`."""
 
+    address: AddressName
     production_on: PlannedPlace
     redriven: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class MoveProductionEvent(AssociateEvent):
-    """`action` is "move production": move production there from the server `coming_from`."""
+    """`action` is "move production": move production there from the server `coming_from`, or null: from no server."""
 
-    coming_from: str
+    coming_from: str | None
     first_try: bool
     redriven: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class MoveStagingEvent(AssociateEvent):
-    """`action` is "move staging": move staging there, while production is on `production_on`.
+    """`action` is "move staging": move staging there, while production is on `production_on`, or null: on no server.
 
     `coming_from` is the server that staging is on. Without this key, staging must be on no server.
     """
 
-    production_on: PlannedPlace
+    production_on: PlannedPlace | None
     first_try: bool
     redriven: bool
     coming_from: str | None = None
@@ -67,16 +68,21 @@ class MoveStagingEvent(AssociateEvent):
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Puts one address of a pair on a server, as the event's `action` says.
+    """Puts one address of a pair on a server, as its `action` says; if `server` is null, on none.
 
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
     pair = deployed_pairs()[event["pair"]]
-    place = pair.place(event["server"], event["privateIp"])
     addresses = Addresses(pair, ec2, sleep=sleep)
+    if event["server"] is None:
+        return {"address": addresses.look()[1].to_json(), "changed": False}
+    place = pair.place(event["server"], event["privateIp"])
     if event["action"] == "rehearse":
-        addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
+        staging_to = read(RehearseAssociateEvent, event).staging_to
+        addresses.rehearse_associate("production", place)
+        if staging_to:
+            addresses.rehearse_associate("staging", pair.place(staging_to.name, staging_to.private_ip))
         return {"changed": False}
     refuse_redriven(redriven=event["redriven"])
     if event["action"] == "restore":
@@ -85,14 +91,15 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         address, changed = addresses.restore(asked.address, place, production_on=home)
     elif event["action"] == "move production":
         production = read(MoveProductionEvent, event)
-        coming_from = pair.place(production.coming_from).server
+        coming_from = pair.server_named(production.coming_from)
         address, changed = addresses.move_production(place, coming_from=coming_from, first_try=production.first_try)
     else:
         staging = read(MoveStagingEvent, event)
+        live = staging.production_on
         address, changed = addresses.move_staging(
             place,
             coming_from=pair.server_named(staging.coming_from),
-            production_on=pair.place(staging.production_on.name, staging.production_on.private_ip),
+            production_on=pair.place(live.name, live.private_ip) if live else None,
             first_try=staging.first_try,
         )
     logger.info("Associated %s with %s", address, place, changed=changed, pair=pair.name)

@@ -18,21 +18,23 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class RehearseDisassociateEvent:
-    """`association_id` is staging's; `rehearse` is true."""
+    """`association_id` is staging's, null if it need not be disassociated; `rehearse` is true."""
 
     execution: str
     pair: str
     rehearse: bool
-    association_id: str
+    association_id: str | None
 
 
 @dataclass(frozen=True)
 class DisassociateStagingEvent:
-    """`live` must still hold production, and `idle` staging."""
+    """`live` must still hold production (null: it must be on no server), and `idle` staging. `needed` is false if
+    staging is not on `idle` and stays where it is."""
 
     execution: str
     pair: str
-    live: PlannedPlace
+    needed: bool
+    live: PlannedPlace | None
     idle: PlannedPlace
     first_try: bool
     redriven: bool
@@ -47,13 +49,17 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     """
     if "rehearse" in event:
         rehearsal = read(RehearseDisassociateEvent, event)
-        Addresses(deployed_pairs()[rehearsal.pair], ec2).rehearse_disassociate(rehearsal.association_id)
+        if rehearsal.association_id:
+            Addresses(deployed_pairs()[rehearsal.pair], ec2).rehearse_disassociate(rehearsal.association_id)
         return {"changed": False}
     asked = read(DisassociateStagingEvent, event)
     refuse_redriven(redriven=asked.redriven)
     pair = deployed_pairs()[asked.pair]
-    live, idle = (pair.place(place.name, place.private_ip) for place in (asked.live, asked.idle))
+    live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
+    idle = pair.place(asked.idle.name, asked.idle.private_ip)
     addresses = Addresses(pair, ec2, sleep=sleep)
+    if not asked.needed:
+        return {"address": addresses.look()[1].to_json(), "changed": False}
     address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)
     logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed}

@@ -3,7 +3,8 @@ remap may be charged, and a repeated call may fail. A change counts only when `D
 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aws.calls import Ec2, Sleep, rehearsed, translated
@@ -34,31 +35,34 @@ class Addresses:
         by_id = {address["AllocationId"]: address for address in addresses}
         return self._pair.address("production", by_id[ids[0]]), self._pair.address("staging", by_id[ids[1]])
 
-    def move_production(self, place: Place, *, coming_from: Server, first_try: bool) -> tuple[Address, bool]:
-        """Moves production to a place in one call, or finds it there.
+    def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
+        """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
 
-        If production is on neither server, raises AddressMoved on the first try. On a later try it raises
-        MovedMeanwhile, since an earlier try may have moved production.
+        If production is elsewhere, raises AddressMoved on the first try. On a later try it raises MovedMeanwhile, since
+        an earlier try may have moved production.
         """
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
-        _expect(production, coming_from, _moved(first_try=first_try))
-        return self._associate(production, place)[0], True
+        moved = _moved(first_try=first_try)
+        _expect(production, coming_from, moved)
+        with self._from_where_it_was("production", moved):
+            production, _ = self._associate(production, place, reassociate=coming_from is not None)
+        return production, True
 
     def move_staging(
-        self, place: Place, *, coming_from: Server | None, production_on: Place, first_try: bool
+        self, place: Place, *, coming_from: Server | None, production_on: Place | None, first_try: bool
     ) -> tuple[Address, bool]:
-        """As `move_production`, for staging, while production is on the server of `production_on`.
+        """As `move_production`, for staging, while production is on the server of `production_on`, or on no server.
 
         Without `coming_from`, staging must be on no server: EC2 itself refuses the call if staging is elsewhere, even
         if DescribeAddresses does not show it. Staging is never put where production is: EC2 would displace production.
         """
         production, staging = self.look()
-        moved = _moved(first_try=first_try)
+        moved, live = _moved(first_try=first_try), production_on and production_on.server
         if not first_try:
             self._undo_displacement(production, staging, place, production_on)
-        _expect(production, production_on.server, moved)
+        _expect(production, live, moved)
         if staging.stands_at(place):
             return staging, False
         if coming_from:
@@ -66,19 +70,25 @@ class Addresses:
         elif staging.is_associated and staging.server is None:
             raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
-        try:
+        with self._from_where_it_was("staging", moved):
             staging, production = self._put_staging(
                 staging, place, production, production_on, reassociate=coming_from is not None
             )
+        _expect(production, live, MovedMeanwhile)
+        return staging, True
+
+    @contextmanager
+    def _from_where_it_was(self, name: AddressName, moved: type[AddressMoved] | type[MovedMeanwhile]) -> Iterator[None]:
+        """If EC2 refuses an address that was on no server because it is on another by now, that is someone's move."""
+        try:
+            yield
         except EC2Refused as error:
             if error.code != ALREADY_ASSOCIATED:
                 raise
-            _, staging = self.look()
-            if not staging.is_associated:
-                raise EC2Unavailable(f"{error} DescribeAddresses shows {staging} on no server.") from error
-            raise moved(_elsewhere(staging, "no server")) from error
-        _expect(production, production_on.server, MovedMeanwhile)
-        return staging, True
+            address = _named(name, *self.look())
+            if not address.is_associated:
+                raise EC2Unavailable(f"{error} DescribeAddresses shows {address} on no server.") from error
+            raise moved(_elsewhere(address, "no server")) from error
 
     def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
         """Puts an address back: production from anywhere on the pair, staging from anywhere, while production is on
@@ -100,7 +110,13 @@ class Addresses:
         return self._associate(production, place)[0], True
 
     def _put_staging(
-        self, staging: Address, place: Place, production: Address, production_on: Place, *, reassociate: bool = True
+        self,
+        staging: Address,
+        place: Place,
+        production: Address,
+        production_on: Place | None,
+        *,
+        reassociate: bool = True,
     ) -> tuple[Address, Address]:
         """As `_associate`. If someone moves production to this place between our two calls, EC2 displaces production;
         no condition of the API prevents it. See `_undo_displacement`."""
@@ -109,11 +125,11 @@ class Addresses:
             self._undo_displacement(now, staging, place, production_on)
         return staging, now
 
-    def _undo_displacement(self, production: Address, staging: Address, place: Place, home: Place) -> None:
+    def _undo_displacement(self, production: Address, staging: Address, place: Place, home: Place | None) -> None:
         """If production is on no server and staging is where this step puts it, maybe in an earlier try, then EC2 has
         displaced production. It goes home at once, unless it is associated again, and MovedMeanwhile says so. If that
         fails, the error is EC2's, and the next try continues here."""
-        if production.is_associated or not staging.stands_at(place):
+        if home is None or production.is_associated or not staging.stands_at(place):
             return
         for pause in (*PAUSES[:6], 0):
             try:
@@ -145,15 +161,14 @@ class Addresses:
         accepted = f"EC2 accepted the association of {address} with {place}"
         return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
-    def disassociate_staging(self, *, live: Place, idle: Place, first_try: bool) -> tuple[Address, bool]:
+    def disassociate_staging(self, *, live: Place | None, idle: Place, first_try: bool) -> tuple[Address, bool]:
         """Disassociates staging from the idle server, or finds it disassociated. On the first try, AddressMoved means
-        that an address is not as planned. On a later try, MovedMeanwhile means that staging is on another server: an
-        earlier try may have disassociated it. Production has no such method: it is never without a server."""
+        that an address is not as planned: without `live`, production on no server. On a later try, MovedMeanwhile means
+        that staging is on another server: an earlier try may have disassociated it. Production has no such method."""
         production, staging = self.look()
         if first_try:
-            for address, place in ((staging, idle), (production, live)):
-                if not address.stands_at(place):
-                    raise AddressMoved(_elsewhere(address, str(place)))
+            _expect(staging, idle, AddressMoved)
+            _expect(production, live, AddressMoved)
         if staging.association_id is None:
             return staging, False
         if not staging.stands_at(idle):
@@ -221,9 +236,11 @@ def _moved(*, first_try: bool) -> type[AddressMoved] | type[MovedMeanwhile]:
     return AddressMoved if first_try else MovedMeanwhile
 
 
-def _expect(address: Address, server: Server, error: type[AddressMoved] | type[MovedMeanwhile]) -> None:
-    if not address.stands_at(Place(server)):
-        raise error(_elsewhere(address, str(server)))
+def _expect(address: Address, planned: Place | Server | None, error: type[AddressMoved] | type[MovedMeanwhile]) -> None:
+    """Raises the error if the address is not at the planned place, anywhere on the server, or without it on none."""
+    place = Place(planned) if isinstance(planned, Server) else planned
+    if not (address.stands_at(place) if place else not address.is_associated):
+        raise error(_elsewhere(address, str(place or "no server")))
 
 
 def _elsewhere(address: Address, planned: str) -> str:

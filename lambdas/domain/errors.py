@@ -53,5 +53,9 @@ class EC2Unavailable(CutoverError):
     """EC2 failed or did not answer; the same step may be tried again."""
 
 
+class RecordUnavailable(CutoverError):
+    """DynamoDB failed, refused or did not answer; the same step may be tried again."""
+
+
 class RollbackFailed(CutoverError):
     """After the rollback the pair is not sound as planned; a person must act."""

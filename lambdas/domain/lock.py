@@ -30,7 +30,7 @@ class Lock:
         """The lock of an item that has `execution`; without it, the pair is not locked."""
         values = {key: str(value.get("S", "")) for key, value in item.items()}
         pair, execution, since, server = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
-        return Lock(pair, execution, since, server, values.get("rollback") == "true", values.get("bakesUntil", ""))
+        return Lock(pair, execution, since, server, values.get("rollsBack") == "true", values.get("bakesUntil", ""))
 
     @property
     def held_since(self) -> datetime | None:

@@ -28,6 +28,8 @@ LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
 # bound; people report 5 to 10 s.
 MOVING_SECONDS = 10
+# A bake is watched in calls of at most this length.
+BAKE_SHARE_SECONDS = 300
 LONGEST_SECONDS = 900  # the longest time that Lambda lets a function run
 CALLED_BY_THE_WORKFLOW = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
 NOT_MEASURED = (
