@@ -1,5 +1,5 @@
 """Puts an address on a server: RepairStaging, ReassociateProduction and ReassociateStaging move it, RestoreProduction
-and RestoreStaging put it back, RehearseAssociate proves the permission for both."""
+and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
 import time
 from dataclasses import dataclass
@@ -30,16 +30,15 @@ class AssociateEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class RehearseAssociateEvent(AssociateEvent):
-    """`action` is "rehearse": check whether production may be put there, and staging at `staging_to`, if not null."""
+    """`action` is "rehearse": check whether `address` may be put there."""
 
-    staging_to: PlannedPlace | None
+    address: AddressName
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreAddressEvent(AssociateEvent):
+class RestoreAddressEvent(RehearseAssociateEvent):
     """`action` is "restore": put `address` back there, while production is on `production_on`."""
 
-    address: AddressName
     production_on: PlannedPlace
     redriven: bool
 
@@ -79,10 +78,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         return {"address": addresses.look()[1].to_json(), "changed": False}
     place = pair.place(event["server"], event["privateIp"])
     if event["action"] == "rehearse":
-        staging_to = read(RehearseAssociateEvent, event).staging_to
-        addresses.rehearse_associate("production", place)
-        if staging_to:
-            addresses.rehearse_associate("staging", pair.place(staging_to.name, staging_to.private_ip))
+        addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
         return {"changed": False}
     refuse_redriven(redriven=event["redriven"])
     if event["action"] == "restore":

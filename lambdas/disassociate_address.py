@@ -38,6 +38,7 @@ class DisassociateStagingEvent:
     idle: PlannedPlace
     first_try: bool
     redriven: bool
+    lock: dict[str, str] | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

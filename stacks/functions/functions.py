@@ -77,7 +77,7 @@ def longest_bake(pair: Pair) -> int:
 class Functions(Construct):
     """The functions, from one asset, `code`.
 
-    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
+    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a pair has a bake.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Functions(Construct):
         probing = max(longest_check(pair) for pair in pairs.values())
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
 
+        self.bakes = any(pair.bakeSeconds for pair in pairs.values())
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
         self.describe_restored = self._function("DescribeRestored", "describe_restored", ADDRESS_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))
