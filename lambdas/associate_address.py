@@ -2,19 +2,21 @@
 and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client
+from aws.calls import ONCE, Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
+from domain.lock import CHANGE_SECONDS
 from domain.pair import AddressName, Json
 from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()
-ec2 = ec2_client()
+ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,14 @@ class MoveStagingEvent(AssociateEvent):
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
+def handler(
+    event: Json,
+    _context: object,
+    *,
+    ec2: Ec2 = ec2,
+    sleep: Sleep = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says.
 
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
@@ -74,7 +83,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     """
     pair = deployed_pairs()[event["pair"]]
     place = pair.place(event["server"], event["privateIp"])
-    addresses = Addresses(pair, ec2, sleep=sleep)
+    addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     if event["action"] == "rehearse":
         addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
         return {"changed": False}

@@ -1,19 +1,21 @@
 """RehearseDisassociate and DisassociateStaging: disassociate the staging address from the idle server."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client
+from aws.calls import ONCE, Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
+from domain.lock import CHANGE_SECONDS
 from domain.pair import Json
 from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()
-ec2 = ec2_client()
+ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,14 @@ class DisassociateStagingEvent:
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
+def handler(
+    event: Json,
+    _context: object,
+    *,
+    ec2: Ec2 = ec2,
+    sleep: Sleep = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Json:
     """Disassociates the staging address, or with `rehearse` only proves that this is permitted.
 
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
@@ -53,7 +62,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     refuse_redriven(redriven=asked.redriven)
     pair = deployed_pairs()[asked.pair]
     live, idle = (pair.place(place.name, place.private_ip) for place in (asked.live, asked.idle))
-    addresses = Addresses(pair, ec2, sleep=sleep)
+    addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)
     logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed}
