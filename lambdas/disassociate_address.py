@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import ONCE, Ec2, Sleep, ec2_client
+from aws.rollback_request import RollbackRequest
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
 from domain.lock import CHANGE_SECONDS
@@ -30,7 +31,7 @@ class RehearseDisassociateEvent:
 
 @dataclass(frozen=True)
 class DisassociateStagingEvent:
-    """`live` must still hold production, and `idle` staging."""
+    """`live` must still hold production, and `idle` staging. `lock` is as in `RollbackRequest`."""
 
     execution: str
     pair: str
@@ -38,6 +39,7 @@ class DisassociateStagingEvent:
     idle: PlannedPlace
     first_try: bool
     redriven: bool
+    lock: dict[str, str] | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
@@ -51,6 +53,9 @@ def handler(
 ) -> Json:
     """Disassociates the staging address, or with `rehearse` only proves that this is permitted.
 
+    On the first try, nothing is changed if someone has asked for a rollback (RollbackRequested): this is the first
+    change of an execution. On a later try, an earlier one may have changed something, so the execution goes on.
+
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
@@ -63,6 +68,8 @@ def handler(
     pair = deployed_pairs()[asked.pair]
     live, idle = (pair.place(place.name, place.private_ip) for place in (asked.live, asked.idle))
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
+    if asked.first_try:
+        RollbackRequest(asked.lock).refuse()
     address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)
     logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed}

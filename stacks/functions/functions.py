@@ -116,6 +116,10 @@ class Functions(Construct):
         if any(pair.alarms for pair in pairs.values()):
             for function in (self.describe_addresses, self.health_check):
                 self._allow(function, "cloudwatch:DescribeAlarms")
+        # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
+        for function in (self.describe_addresses, self.check_servers, self.health_check, self.disassociate_address):
+            function.add_environment("LOCK_TABLE", lock_table.table_name)
+            lock_table.grant(function, "dynamodb:GetItem")
         self._allow_changes(pairs)
 
     @property
