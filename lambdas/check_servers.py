@@ -4,10 +4,12 @@ alarms are in ALARM already, and so do not count in the bake?"""
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from aws_lambda_powertools import Logger
 
 from aws.calls import Ec2, Sleep, ec2_client, refused_as_preflight
+from aws.rollback_request import RollbackRequest
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
@@ -21,7 +23,7 @@ ec2 = ec2_client()
 @dataclass(frozen=True)
 class CheckServersEvent:
     """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request does not refuse
-    an alarm in ALARM."""
+    an alarm in ALARM. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
 
     execution: str
     pair: str
@@ -36,13 +38,14 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     """Waits for status checks for as long as the longest `deadlineSeconds` of the pair's checks.
 
     Returns `{"passed": true, "alarms", "warnings"}`: the alarms that count in the bake, and in words why others do not.
-    Raises PreflightFailed, EC2Throttled and EC2Unavailable.
+    Raises PreflightFailed, RollbackRequested, EC2Throttled and EC2Unavailable.
     """
     asked = read(CheckServersEvent, event)
     pair = deployed_pairs()[asked.pair]
     longest = max(check["deadlineSeconds"] for check in pair.health_check)
+    listening = partial(RollbackRequest(asked.lock).sleep, sleep=sleep)
     with refused_as_preflight():
-        Servers(pair, ec2, sleep=sleep).wait_for_status_checks(pair.place(asked.server).server, longest)
+        Servers(pair, ec2, sleep=listening).wait_for_status_checks(pair.place(asked.server).server, longest)
     logger.info("Status checks passed", pair=pair.name, server=asked.server)
     alarms, warnings = counting(asked.alarms) if asked.urgent and asked.alarms else (asked.alarms, [])
     return {"passed": True, "alarms": alarms, "warnings": warnings}
