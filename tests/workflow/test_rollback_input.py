@@ -141,7 +141,9 @@ def test_a_cutover_that_was_stopped_after_it_moved_production_is_what_a_rollback
     assert aws.places == ("tao", "bittybot")
     rollback = aws.execute(ROLLBACK)
     assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-    assert dead in str(rollback.states and aws.record) or aws.record.rollback_to.server == "bittybot"
+    assert "WaitForLastCall" in rollback.states
+    assert aws.record.last_cutover is not None
+    assert aws.record.last_cutover["execution"] == rollback.arn != dead
 
 
 def test_after_the_repair_of_a_stopped_cutover_a_rollback_goes_back(aws: Aws, stopped: Callable[[], str]) -> None:
