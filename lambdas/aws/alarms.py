@@ -50,10 +50,9 @@ class AlarmStates:
 
 @dataclass(frozen=True)
 class Watched:
-    """How a watch ended, and after how many seconds. `wrong` says what is wrong with the alarms; None if nothing is."""
+    """How a watch ended: `wrong` says what is wrong with the alarms; None if nothing is."""
 
     wrong: str | None
-    seconds: float
 
 
 def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
@@ -84,10 +83,16 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmSt
 
 
 def watch(
-    read: Callable[[], AlarmStates], seconds: float, clock: Callable[[], float], wait: Callable[[float], bool]
+    read: Callable[[], AlarmStates],
+    seconds: float,
+    clock: Callable[[], float],
+    wait: Callable[[float], bool],
+    *,
+    tolerant: bool = False,
 ) -> Watched:
     """Reads the alarms at once, every 5 s, and at the end. If they cannot be read, it tries again, at the end three
-    times in all. `wait` returns true if the watch should stop, as the wait of a `threading.Event` does.
+    times in all. If it is `tolerant`, that is not wrong: another watch follows. `wait` returns true if the watch should
+    stop, as the wait of a `threading.Event` does.
     """
     begin = clock()
     last_reads = 0
@@ -97,12 +102,12 @@ def watch(
         last_reads += last
         wrong, unreadable = _wrong(read)
         if wrong or (unreadable and last_reads == LAST_READS):
-            return Watched(wrong or unreadable, clock() - begin)
+            return Watched(wrong or (None if tolerant else unreadable))
         if unreadable:
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
         next_read = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
         if (last and not unreadable) or wait(LAST_READS_APART_SECONDS if last else max(next_read, 0)):
-            return Watched(None, clock() - begin)
+            return Watched(None)
 
 
 def named(names: Sequence[str]) -> str:
