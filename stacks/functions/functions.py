@@ -77,8 +77,8 @@ def longest_bake(pair: Pair) -> int:
 class Functions(Construct):
     """The functions, from one asset, `code`.
 
-    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `longest_bake_seconds` is the
-    longest bake of all pairs.
+    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a pair has a bake,
+    and `longest_bake_seconds` how long the longest is.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Functions(Construct):
         )
 
         self.longest_bake_seconds = max(pair.bakeSeconds for pair in pairs.values())
+        self.bakes = self.longest_bake_seconds > 0
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", DESCRIBE_TIMEOUT)
         self.describe_restored = self._function("DescribeRestored", "describe_restored", DESCRIBE_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))

@@ -58,7 +58,7 @@ def longest_cutover(functions: Functions) -> float:
     preflight = max(2 * longest(functions.associate_address), *(longest(function) for function in checks))
     services = MEASURE_GAP_SECONDS + 4 * SERVICE_TIMEOUT_SECONDS  # AcquireLock, ReleaseLock, Notify, PutEvent
     bake: float = functions.longest_bake_seconds
-    if bake:  # RecordBake, and a last call that goes on beyond the end of the bake
+    if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
         bake += SERVICE_TIMEOUT_SECONDS + longest(functions.health_check)
     return 4 * move + preflight + 2 * longest(functions.health_check) + bake + services
 
