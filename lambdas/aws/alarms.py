@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.calls import CONFIG, ONCE
@@ -18,6 +19,7 @@ NAMES_PER_CALL = 100
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
 READS_APART_SECONDS, LAST_READS_APART_SECONDS = 5.0, 2.0
 LAST_READS = 3
+HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
 
 logger = Logger(child=True)
 
@@ -55,9 +57,10 @@ class Watched:
     wrong: str | None
 
 
-def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
-    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds."""
-    return boto3.client("cloudwatch", config=ONCE if watching else CONFIG)
+def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "CloudWatchClient":
+    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds. With
+    `hurried`, it tries once and takes some 1 s: in an emergency, nobody waits for CloudWatch."""
+    return boto3.client("cloudwatch", config=HURRIED if hurried else ONCE if watching else CONFIG)
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmStates:

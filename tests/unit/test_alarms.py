@@ -62,22 +62,26 @@ def test_a_read_asks_for_metric_and_composite_alarms_with_a_hundred_names_a_call
 
 
 @pytest.mark.parametrize(
-    ("status", "watching", "requests"), [("403 Forbidden", False, 1), ("500 Broken", False, 3), ("500 Broken", True, 1)]
-)
-def test_a_server_error_is_tried_three_times_or_once_in_a_watch_and_any_other_error_once(
-    status: str, watching: bool, requests: int, monkeypatch: pytest.MonkeyPatch
+    ("status", "how", "requests"),
+    [
+        ("403 Forbidden", {}, 1), ("500 Broken", {}, 3), ("500 Broken", {"watching": True}, 1),
+        ("500 Broken", {"hurried": True}, 1),
+    ],
+)  # fmt: skip
+def test_a_server_error_is_tried_three_times_or_once_in_a_watch_or_a_hurry_and_any_other_error_once(
+    status: str, how: dict[str, bool], requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(answering(saying(b"denied").replace(b"200 OK", status.encode()))) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{server.ip}:{server.port}")
         with pytest.raises(AlarmsUnreadable, match=rf"^DescribeAlarms failed: [ -~]*{status[:3]}"):
-            alarms_in_alarm(cloudwatch_client(watching=watching), ["errors"])
+            alarms_in_alarm(cloudwatch_client(**how), ["errors"])
     assert len(server.requests) == requests
 
 
-@pytest.mark.parametrize(("watching", "read_seconds"), [(True, 3), (False, 5)])
-def test_the_client_gives_up_after_seconds(watching: bool, read_seconds: int) -> None:
-    config: Any = cloudwatch_client(watching=watching).meta.config
-    assert (config.connect_timeout, config.read_timeout) == (2, read_seconds)
+@pytest.mark.parametrize(("how", "seconds"), [({"watching": True}, (2, 3)), ({}, (2, 5)), ({"hurried": True}, (1, 1))])
+def test_the_client_gives_up_after_seconds(how: dict[str, bool], seconds: tuple[int, int]) -> None:
+    config: Any = cloudwatch_client(**how).meta.config
+    assert (config.connect_timeout, config.read_timeout) == seconds
 
 
 # The watch
