@@ -58,8 +58,8 @@ class Watched:
 
 
 def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "CloudWatchClient":
-    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds. With
-    `hurried`, it tries once and takes some 1 s: in an emergency, nobody waits for CloudWatch."""
+    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds.
+    With `hurried`, it tries once, for some 1 s: in an emergency, nobody waits for CloudWatch."""
     return boto3.client("cloudwatch", config=HURRIED if hurried else ONCE if watching else CONFIG)
 
 
