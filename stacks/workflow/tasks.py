@@ -9,7 +9,8 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.functions.functions import BAKE_SHARE_SECONDS, Functions
+from stacks.configuration.pairs import BAKE_SHARE_SECONDS
+from stacks.functions.functions import Functions
 from stacks.workflow.expressions import EXECUTION, EXECUTION_NAME, condition, jsonata
 from stacks.workflow.retries import retry_before_changes, retry_change, retry_inactive, retry_rollback
 
