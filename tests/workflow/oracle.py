@@ -62,7 +62,7 @@ def broken(run: Run) -> list[str]:
 
 
 def _the_record_is_true(run: Run) -> Iterator[str]:
-    """A rollback goes only to a server that users were served well by: so says the record, once the lock is released."""
+    """A rollback goes only to a server that users were served well by, as the record says once the lock is released."""
     record, outcome = run.aws.record, run.execution.outcome
     if run.aws.locks or outcome not in OUTCOMES:
         return
