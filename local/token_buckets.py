@@ -3,7 +3,7 @@ empty, EC2 answers `RequestLimitExceeded`.
 
 Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API", the table "Request token bucket sizes
 and refill rates". Without a filter, `DescribeInstances` and `DescribeInstanceStatus` have a smaller bucket (its
-category "Unfiltered and unpaginated non-mutating actions"). The project calls the first with a filter, the second by ids.
+category "Unfiltered and unpaginated non-mutating actions"). Of these, the project calls only the second without one.
 """
 
 from __future__ import annotations
