@@ -19,11 +19,12 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeRestoredEvent:
-    """`live` is the place that held production before, null if production cannot go back there; `idle` is the place
-    where staging belongs, or without `live` production."""
+    """`live` is the place that held production before; null if there was none, or with `restoring`, if production
+    cannot go back there. `idle` is the place where staging belongs."""
 
     execution: str
     pair: str
+    restoring: bool
     live: PlannedPlace | None
     idle: PlannedPlace
 
@@ -32,12 +33,19 @@ class DescribeRestoredEvent:
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
     """Returns `{"production", "staging"}` as they are, if production is on `live` and staging on `idle`.
 
-    Otherwise raises RollbackFailed, with the commands that finish the rollback; without `live`, always. Raises
-    EC2Throttled, EC2Unavailable.
+    Otherwise raises RollbackFailed, with the commands that finish the rollback. Without `live`, production should be on
+    no server; if that is to be restored, always raises RollbackFailed. Raises EC2Throttled, EC2Unavailable.
     """
     asked = read(DescribeRestoredEvent, event)
     pair, addresses = deployed_pairs()[asked.pair], Addresses(deployed_pairs()[asked.pair], ec2, sleep=sleep)
     idle = pair.place(asked.idle.name, asked.idle.private_ip)
+    if asked.live is None and not asked.restoring:
+        production, staging, unchanged = addresses.look_until(
+            lambda production, staging: not production.is_associated and staging.stands_at(idle)
+        )
+        if not unchanged:
+            raise RollbackFailed(f"Production is {production.place} and staging is {staging.place}.")
+        return {"production": production.to_json(), "staging": staging.to_json()}
     if asked.live is None:
         production, staging = addresses.look()
         other = pair.other(idle.server)

@@ -117,6 +117,7 @@ class Workflow(Construct):
             "DescribeUnchanged",
             "Are both addresses still where they were before the checks?",
             retry=retry_before_changes,
+            restoring=False,
             assign={},
         )
         measure_gap = tasks.measure_gap(

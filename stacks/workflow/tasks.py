@@ -65,9 +65,10 @@ class Tasks:
         return self._invoke("DescribeAddresses", comment, function, payload, retry, assign=described)
 
     def describe_restored(
-        self, name: str, comment: str, *, retry: Retry = retry_rollback, live: str = ROLES["live"], assign: Keys
+        self, name: str, comment: str, *, retry: Retry, restoring: bool, assign: Keys
     ) -> tasks.LambdaInvoke:
-        payload = {"pair": PAIR, "live": live, "idle": ROLES["idle"]}
+        live = "{% $plan.canRollBack ? $plan.live : null %}" if restoring else ROLES["live"]
+        payload = {"pair": PAIR, "restoring": restoring, "live": live, "idle": ROLES["idle"]}
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
