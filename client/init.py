@@ -60,7 +60,7 @@ def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[s
         return f"{subject} is managed by the AWS service {service}, which owns its association. Use another address."
     if not address.get("AssociationId"):
         associate = f"aws ec2 associate-address --allocation-id {address['AllocationId']} --instance-id INSTANCE"
-        return f"{subject} ({address['AllocationId']}) is not on a server. Associate it: {associate}"
+        return f"{subject} ({address['AllocationId']}) is not on a server. Associate it:\n{associate}"
     if not address.get("InstanceId"):
         return f"{subject} is on {address.get('NetworkInterfaceId')}, which does not belong to an instance."
     return None

@@ -40,10 +40,18 @@ class Screen:
     def line(self, text: str, style: str = "") -> None:
         self._write(Text(plain(text), style=style))
 
+    def command(self, text: str) -> None:
+        """Write a command to copy: on a line of its own, which is never broken."""
+        self._write(Text(f"  {plain(text)}"), soft_wrap=True)
+
     def table(self, rows: list[tuple[str, str]], style: str = "") -> None:
-        """Write labels and values in two columns. `style` is the style of the first value."""
+        """Write labels and values in two columns, and a value without a label as a command. `style` is the style of
+        the first value."""
         widest = max((len(label) for label, _ in rows), default=0)
         for number, (label, value) in enumerate(rows):
+            if not label:
+                self.command(value)
+                continue
             styled = (plain(value), "" if number else style)
             self._write(Text.assemble((f"{label.ljust(widest)}  ", "dim"), styled))
 
@@ -66,9 +74,9 @@ class Screen:
         with self._closing():
             print(json_text(document), file=self._stream, flush=True)
 
-    def _write(self, text: Text) -> None:
+    def _write(self, text: Text, *, soft_wrap: bool = False) -> None:
         with self._closing():
-            self._console.print(text, soft_wrap=not self.is_terminal)
+            self._console.print(text, soft_wrap=soft_wrap or not self.is_terminal)
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
