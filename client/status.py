@@ -1,9 +1,10 @@
 """`status`: which server is live, where both addresses of each pair are, and which execution holds its lock."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from client.account import Account
+from client.answers import Answer, answers
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, WrongName
 from client.result import RUNNING, in_words
 from client.text import JsonObject, plain
@@ -31,6 +32,7 @@ class Standing:
     staging: Address | None
     record: Record
     holder_status: str | None = None
+    answers: Sequence[Answer] = ()
 
     @property
     def live(self) -> str | None:
@@ -63,6 +65,7 @@ class Standing:
             "idle": self.idle,
             "rollbackTo": record.rollback_to.to_json(),
             "sound": self.is_sound,
+            "answers": [answer.to_json() for answer in self.answers],
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
             "lastCutover": record.last_cutover,
@@ -80,6 +83,7 @@ class Standing:
             ("production", in_words(self.production) or missing.format(self.pair.production)),
             ("staging", in_words(self.staging) or missing.format(self.pair.staging)),
             *self._address_lines(command),
+            *(("answers", str(answer)) for answer in self.answers),
             *self._outcome_line(),
             *self._lock_lines(command),
         ]
@@ -91,8 +95,8 @@ class Standing:
             since = f"since {cutover.get('at') or 'an execution that was interrupted'}"
             how = ", by a rollback" if cutover.get("rollback") else ""
             return f"{live}, {since}{how}; before that, {cutover.get('from') or 'no server'}"
-        # An execution that still runs moved production itself.
-        if last and self.holder_status not in AT_WORK:
+        # An execution that holds the lock, or was interrupted, may have moved production itself.
+        if last and self.record.lock is None and self.record.interrupted is None:
             return f"{live}; someone moved production after the last cutover, to {last.get('to')} at {last.get('at')}"
         return live
 
@@ -185,7 +189,7 @@ def refuse_misspelt(account: Account, *, pair: str | None, server: str | None) -
 
 
 def standings(account: Account, pairs: list[Pair], records: Mapping[str, Record]) -> list[Standing]:
-    """The state of these pairs, with their records by pair."""
+    """The state of these pairs, with their records by pair, and what production answers."""
     addresses = account.addresses(pairs)
 
     def address(role: AddressName, pair: Pair) -> Address | None:
@@ -199,7 +203,9 @@ def standings(account: Account, pairs: list[Pair], records: Mapping[str, Record]
             record = record.settled(production.server if production else None)
         return Standing(pair, production, address("staging", pair), record, status)
 
-    return [standing(pair) for pair in pairs]
+    found = [standing(pair) for pair in pairs]
+    answered = answers((each.pair, each.production) for each in found)
+    return [replace(each, answers=its) for each, its in zip(found, answered, strict=True)]
 
 
 def _status(account: Account, lock: Lock) -> str:

@@ -162,9 +162,11 @@ def account(
     histories: Mapping[str, list[dict[str, Any]]] | None = None,
     live: str | None = "bittybot",
     pairs: Iterable[Pair] = (PAIR,),
+    staging: Mapping[str, Any] | None = None,
     **services: Service,
 ) -> Account:
-    """With these executions, newest first, and histories by their names; of web, production is on the server `live`."""
+    """With these executions, newest first, and histories by their names. Of web, production is on the server `live`,
+    and staging on the other server, or as `staging` shows it."""
     described = {each["executionArn"]: each for each in executions}
 
     def on(allocation: str, server: str | None) -> dict[str, Any]:
@@ -174,7 +176,10 @@ def account(
     def history(executionArn: str, **_: object) -> dict[str, Any]:  # noqa: N803
         return {"events": (histories or {}).get(executionArn.rsplit(":", 1)[-1], [])[::-1]}
 
-    addresses = [on(PAIR.production, live), on(PAIR.staging, OTHER[live] if live else None)]
+    elsewhere = on(PAIR.staging, OTHER[live] if live else None)
+    if staging is not None:
+        elsewhere = {**on(PAIR.staging, None), **staging}
+    addresses = [on(PAIR.production, live), elsewhere]
     known = {
         "stepfunctions": Service(
             list_executions={"executions": list(executions)},

@@ -338,4 +338,6 @@ def test_the_client_has_every_option_and_imports_nothing_from_the_callers_checko
     ended = shell(f"{sys.executable} -I {CLIENT} start --help", checkout)
     assert (ended.returncode, checkout.imported) == (0, []), ended.stderr
     options = re.findall("--[a-z-]+", ended.stdout)
-    assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--wait", "--dry-run"} <= set(options)
+    assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--wait", "--dry-run"} <= set(
+        options
+    )
