@@ -15,8 +15,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from client.errors import NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
-from client.text import JsonObject, parsed, plain, program
+from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
+from client.text import JsonObject, as_object, parsed, plain, program
 from domain.pair import Pair
 from domain.record import Record
 
@@ -122,6 +122,14 @@ class Account:
         newest_first = self._all("stepfunctions", "get_execution_history", "events", **options)
         with _execution(arn):
             return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
+
+    def definition(self, arn: str) -> JsonObject:
+        """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
+        try:
+            answer = self._call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
+        except AWS_ERRORS:
+            return {}
+        return as_object(parsed(answer.get("definition")))
 
     def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
         """The executions of the workflow, newest first."""

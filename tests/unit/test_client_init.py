@@ -84,7 +84,7 @@ def test_a_shortened_name_does_not_end_in_a_separator() -> None:
     [
         ([], [], ["production address 203.0.113.10 is not an Elastic IP of this account in eu-west-1", "staging addr"]),
         ([ON_TWO[0], address(STAGING, "eipalloc-b", None)], [],
-         ["staging address 203.0.113.11 (eipalloc-b) is not on a server", "--allocation-id eipalloc-b --instance-id"]),
+         ["staging address 203.0.113.11 (eipalloc-b) is not on a server", "\naws ec2 associate-address --"]),
         ([address(PRODUCTION, "eipalloc-a", "i-00000002"), ON_TWO[1]], [], ["on the same instance, i-00000002"]),
         ([ON_TWO[0] | {"ServiceManaged": "alb"}, ON_TWO[1]], [], ["managed by the AWS service alb"]),
         ([ON_TWO[0], {key: value for key, value in ON_TWO[1].items() if key != "InstanceId"}], [],

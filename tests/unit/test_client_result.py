@@ -97,6 +97,18 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
     assert result.summary()[-1] == ("", f"cutover.py watch {holder}")
 
 
+def test_the_commands_of_a_cause_are_rows_of_their_own_and_the_json_has_the_whole_cause() -> None:
+    cause = "EC2 refused. Run:\naws ec2 associate-address --allocation-id a &&\naws ec2 associate-address"
+    result = of(execution("x", "FAILED", error="RollbackFailed", cause=cause))
+    rows = result.summary()
+    at = rows.index(("cause", "EC2 refused. Run:"))
+    assert rows[at + 1 : at + 3] == [
+        ("", "aws ec2 associate-address --allocation-id a &&"),
+        ("", "aws ec2 associate-address"),
+    ]
+    assert result.to_json()["cause"] == cause
+
+
 def test_the_output_of_a_failed_execution_is_not_its_outcome() -> None:
     output = cut_over("x", "bittybot", "tao")["output"]
     result = of(execution("x", "FAILED", error="RollbackFailed", output=output))
