@@ -23,9 +23,9 @@ from client.history import entries
 from client.init import described_pair
 from client.lock import repair_request
 from client.result import CLIENT_FAILED, DETAILED, INTERRUPTED, MEANINGS, OK, Result
-from client.screen import OutputClosed, Screen
+from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
-from client.text import JsonObject, columns, plain, split
+from client.text import PROGRAM, JsonObject, columns, plain, split
 from domain.pair import NAME_PATTERN
 
 # StartExecution accepts other characters, but such an execution may not be logged: API reference of StartExecution.
@@ -259,7 +259,7 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(cli.main(words, "cutover.py", standalone_mode=False, obj=session) or OK)
+        return int(cli.main(words, PROGRAM, standalone_mode=False, obj=session) or OK)
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
@@ -269,8 +269,10 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
         return _failed(f"cutover.py: {text}", problem.exit_code, "red", commands)
     except AWS_ERRORS as error:
         return _failed(f"cutover.py: {sentence(error)}", CLIENT_FAILED, "red")
-    except BrokenPipeError:  # click writes to standard error when it is interrupted
-        return INTERRUPTED
+    except (OSError, SystemExit) as error:  # click exits after a broken pipe, and writes the help itself
+        silence(sys.stdout)
+        reason = getattr(error, "strerror", None) or "Broken pipe"
+        return _failed(f"cutover.py: The output could not be written: {reason}.", INTERRUPTED)
     except (KeyboardInterrupt, click.Abort) as error:
         # click raises Abort from the exception that interrupted it.
         return 128 + signal.SIGTERM if isinstance(error.__cause__ or error, Terminated) else INTERRUPTED
@@ -308,13 +310,13 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
     """If interrupted, or if the execution cannot be followed: stops nothing, and prints how to follow and stop it."""
     try:
         yield
-    except (KeyboardInterrupt, CannotFollow, *AWS_ERRORS) as error:
+    except (KeyboardInterrupt, OutputClosed, CannotFollow, *AWS_ERRORS) as error:
         notes = Screen(sys.stderr)
         if isinstance(error, KeyboardInterrupt):
             notes.line("")
             notes.line("Interrupted. Nothing was stopped.", "yellow")
         # A call without an answer may have had an effect.
-        elif not isinstance(error, CannotFollow) and not is_transient(error):
+        elif not isinstance(error, CannotFollow | OutputClosed) and not is_transient(error):
             raise
         notes.line(f"{state}: {arn}", "bold")
         notes.line("To follow it:")

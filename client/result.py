@@ -28,7 +28,7 @@ MEANINGS = {
     FAILURES["TIMED_OUT"]: "the execution timed out",
     OTHER_FAILURE: "the execution failed with another error, for example RepairFailed of `unlock`",
     UNLOCK_REFUSED: "`unlock` refused: the lock is not dead",
-    INTERRUPTED: "the client was interrupted (143 by SIGTERM); the execution continues",
+    INTERRUPTED: "interrupted (143 by SIGTERM), or the output could not be written; the execution continues",
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
 REPORTED = ("production", "staging", "previous", "plan", "gap")

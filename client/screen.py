@@ -4,6 +4,8 @@ Without a terminal, it writes no colours and no control characters, even if the 
 never read as markup.
 """
 
+import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,14 +19,14 @@ from rich.text import Text
 from client.text import duration, json_text, plain
 
 
-class OutputClosed(KeyboardInterrupt):
-    """The output has no reader any more (`| head`), or cannot be written. This interrupts the client."""
+class OutputClosed(OSError):
+    """The output has no reader any more (`| head`), or the disk is full: `strerror` says which."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Replace rich's own, which ends the process."""
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Screen:
@@ -82,7 +84,13 @@ class Screen:
     def _closing(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            # Python flushes the stream's buffer when it ends: the null device takes what is left.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            raise OutputClosed from None
+            self._stream.flush()
+        except OSError as error:
+            silence(self._stream)
+            raise OutputClosed(error.errno, error.strerror) from None
+
+
+def silence(stream: TextIO) -> None:
+    """Let nothing more be written: Python flushes the stream's buffer when it ends, and the null device takes it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -128,7 +129,7 @@ def test_a_reader_that_stops_reading_does_not_stop_the_execution(
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(words, session=session(stepfunctions=states(execution("x", "RUNNING")))) == 130
     err = capsys.readouterr().err
-    assert "Interrupted. Nothing was stopped.\n" in err
+    assert "cutover.py: The output could not be written: Broken pipe.\n" in err
     assert f"It continues: {EXECUTION}:x\n" in err
     assert f"\n  cutover.py watch {EXECUTION}:x\n" in err
 
@@ -144,6 +145,53 @@ def test_a_command_that_cannot_write_its_result_has_the_exit_code_of_the_executi
         failed = states(execution("x", "FAILED", error="RolledBack"))
         assert main(["watch", "x", "--json"], session=session(stepfunctions=failed)) == 15
     assert ("cutover.py: RolledBack; the rest could not be written.\n" in capsys.readouterr().err) == is_open
+
+
+def full_disk() -> IO[str]:
+    return open("/dev/full", "w")  # noqa: PTH123 - the client closes nothing
+
+
+def closed_pipe() -> IO[str]:
+    read, written = os.pipe()
+    os.close(read)
+    return os.fdopen(written, "w")
+
+
+@pytest.mark.parametrize(
+    ("output", "says"), [(full_disk, "No space left on device"), (closed_pipe, "Broken pipe")], ids=["full", "closed"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["start"], ["rollback"], ["watch", "x"], ["watch"], ["status"], ["status", "--json"], ["history"],
+        ["history", "--json"], ["unlock"], ["unlock", "--json"], ["--help"], ["start", "--help"],
+        ["init", "--production", "127.0.0.31", "--staging", "127.0.0.32"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_output_that_cannot_be_written_is_one_sentence_and_an_exit_code(
+    words: list[str], output: Callable[[], IO[str]], says: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [
+        {"AllocationId": f"eipalloc-{n}", "PublicIp": f"127.0.0.3{n}", "InstanceId": f"i-{n}", "AssociationId": "x"}
+        for n in (1, 2)
+    ]
+    instances = [{"InstanceId": f"i-{n}", "NetworkInterfaces": [{}]} for n in (1, 2)]
+    found = {"Addresses": addresses}, {"Reservations": [{"Instances": instances}]}
+    running = execution("x", "RUNNING")
+    services = {
+        "stepfunctions": states(running, list_executions={"executions": [running]}),
+        "ssm": parameter_store(PAIR),
+        "dynamodb": lock_table(),
+        "ec2": Service(describe_addresses=found[0], describe_instances=found[1]),
+        "cloudtrail": Service(lookup_events={"Events": []}),
+    }
+    with output() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(words, session=session(**services)) == 130
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1] == f"cutover.py: The output could not be written: {says}."
+    assert "Traceback" not in err
 
 
 COMMANDS_TO_CI = "::error::a ##[error]b ##vso[task.complete result=Failed;]c"
