@@ -16,11 +16,12 @@ from typing import Any, NoReturn
 import boto3
 import click
 
+from client import ways
 from client.account import STACK, Account
 from client.errors import AWS_ERRORS, Problem, is_transient, sentence
 from client.follow import CannotFollow, Follower
 from client.history import entries
-from client.init import described_pair
+from client.init import described_pair, replaced_server
 from client.lock import repair_request
 from client.result import CLIENT_FAILED, DETAILED, INTERRUPTED, MEANINGS, OK, Result
 from client.screen import OutputClosed, Screen, silence
@@ -225,15 +226,58 @@ def unlock(*, account: Account, pair: str | None, as_json: bool, detailed: bool)
 
 
 @cli.command()
-@click.option("--production", required=True, metavar="IP", help="The public IP address that users connect to.")
-@click.option("--staging", required=True, metavar="IP", help="The public IP address of the idle server.")
-@click.option("--name", default="web", show_default=True, help="The pair's name.")
-@click.pass_obj
-def init(session: boto3.Session | None, *, production: str, staging: str, name: str) -> int:
-    """Print the pair for cdk.json.
+@pair_option
+@json_option
+@stack_option
+def commands(*, account: Account, pair: str | None, as_json: bool) -> int:
+    """Print the `aws ec2` commands that make either server live.
 
-    It finds the servers that hold these Elastic IP addresses, and prints the value of the context key `pairs`.
+    They need EC2 only, and are for every state that a pair can be in. Keep them where you can read them when this
+    client, Step Functions or the console does not answer.
     """
+    found = ways.document(account, chosen_pair(account, pair))
+    if as_json:
+        return _json(found)
+    Screen(sys.stdout).table(ways.rows(found), "bold")
+    return OK
+
+
+@cli.command()
+@click.option("--production", metavar="IP", help="New pair: the public IP address that users connect to.")
+@click.option("--staging", metavar="IP", help="New pair: the public IP address of the idle server.")
+@click.option("--name", help="New pair: its name. The default is web.")
+@click.option("--replace", metavar="SERVER", help="New server: the name of the server that it replaces.")
+@click.option("--instance", metavar="ID", help="New server: the id of its instance.")
+@click.option("--pair", metavar="NAME", help="New server: the pair; needed only if there are several.")
+@json_option
+@stack_option
+def init(*, account: Account, as_json: bool, name: str | None, **options: str | None) -> int:  # noqa: ARG001 - it is always JSON
+    """Print what cdk.json needs for a new pair, or for a new server of a pair.
+
+    With --production and --staging, it finds the servers that hold these Elastic IP addresses, and prints the value of
+    the context key `pairs`. With --replace and --instance, it checks the instance, and prints the pair's new `servers`.
+    """
+    given = {key for key, value in options.items() if value is not None}
+    if given == {"production", "staging"}:
+        return _new_pair(account, str(options["production"]), str(options["staging"]), "web" if name is None else name)
+    if {"replace", "instance"} <= given <= {"replace", "instance", "pair"} and name is None:
+        return _new_server(account, str(options["replace"]), str(options["instance"]), options["pair"])
+    raise click.UsageError(
+        "Use --production and --staging for a new pair (and --name), or --replace and --instance for a new server of a "
+        "pair (and --pair)."
+    )
+
+
+def _new_server(account: Account, name: str, instance_id: str, pair: str | None) -> int:
+    if not re.fullmatch("i-[0-9a-f]{8,17}", instance_id):
+        raise click.BadParameter(f"{plain(instance_id)!r} is not the id of an instance", param_hint="--instance")
+    chosen = chosen_pair(account, pair)
+    found = replaced_server(account, chosen, name, instance_id)
+    Screen(sys.stderr).line(f"Put this into the pair {chosen.name} in cdk.json, then deploy: `make deploy`.")
+    return _json({chosen.name: found})
+
+
+def _new_pair(account: Account, production: str, staging: str, name: str) -> int:
     for option, value in (("--production", production), ("--staging", staging)):
         try:
             ipaddress.IPv4Address(value)
@@ -243,7 +287,7 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
         raise click.BadParameter("this is also the production address", param_hint="--staging")
     if not re.fullmatch(NAME_PATTERN, name):
         raise click.BadParameter("use 1 to 64 letters, digits, -, _ and .; no -, _ or . first", param_hint="--name")
-    pair = described_pair(Account(session), production=production, staging=staging)
+    pair = described_pair(account, production=production, staging=staging)
     notes = Screen(sys.stderr)
     notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")
     notes.line("The health check is HTTP on port 80, path /. To change it, see `healthCheck` in docs/configuration.md.")

@@ -165,7 +165,7 @@ def closed_pipe() -> IO[str]:
     [
         ["start"], ["rollback"], ["watch", "x"], ["watch"], ["status"], ["status", "--json"], ["history"],
         ["history", "--json"], ["unlock"], ["unlock", "--json"], ["--help"], ["start", "--help"],
-        ["init", "--production", "127.0.0.31", "--staging", "127.0.0.32"],
+        ["init", "--production", "127.0.0.31", "--staging", "127.0.0.32"], ["commands"], ["commands", "--json"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -173,10 +173,11 @@ def test_an_output_that_cannot_be_written_is_one_sentence_and_an_exit_code(
     words: list[str], output: Callable[[], IO[str]], says: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     addresses = [
-        {"AllocationId": f"eipalloc-{n}", "PublicIp": f"127.0.0.3{n}", "InstanceId": f"i-{n}", "AssociationId": "x"}
-        for n in (1, 2)
-    ]
-    instances = [{"InstanceId": f"i-{n}", "NetworkInterfaces": [{}]} for n in (1, 2)]
+        {"AllocationId": f"eipalloc-{n}", "PublicIp": f"127.0.0.3{ord(n) - 96}", "InstanceId": f"i-{n}",
+         "AssociationId": "x"}
+        for n in ("a", "b")
+    ]  # fmt: skip
+    instances = [{"InstanceId": f"i-{n}", "NetworkInterfaces": [{}]} for n in ("a", "b")]
     found = {"Addresses": addresses}, {"Reservations": [{"Instances": instances}]}
     running = execution("x", "RUNNING")
     services = {
@@ -235,6 +236,39 @@ def test_no_text_from_others_is_a_command_to_ci(words: list[str], capsys: Captur
 def test_a_name_whose_execution_may_not_be_logged_is_refused_before_any_call_to_aws(name: str, capsys: Capture) -> None:
     assert main(["start", "--name", name], session=session()) == 2
     assert "use 1 to 80 of the characters 0-9, A-Z, a-z, - and _" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--production", "127.0.0.31"],
+        ["--replace", "bittybot"],
+        ["--replace", "bittybot", "--instance", "i-0123456789abcdef0", "--staging", "127.0.0.31"],
+        ["--replace", "bittybot", "--instance", "i-0123456789abcdef0", "--name", "web"],
+        ["--replace", "bittybot", "--instance", "tao"],
+        ["--replace", "bittybot", "--instance", ""],
+    ],
+    ids=" ".join,
+)
+def test_options_of_init_that_do_not_belong_together_are_refused_before_any_call_to_aws(
+    words: list[str], capsys: Capture
+) -> None:
+    assert main(["init", *words], session=session()) == 2
+    out, err = capsys.readouterr()
+    assert (out, "Error: " in err) == ("", True)
+
+
+def test_init_prints_the_servers_of_a_pair_with_a_new_instance(capsys: Capture) -> None:
+    new = {"InstanceId": "i-0123456789abcdef0", "State": {"Name": "running"},
+           "Placement": {"AvailabilityZone": "eu-west-1a"},
+           "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "Attachment": {"DeviceIndex": 0}}]}  # fmt: skip
+    ec2 = Service(describe_addresses={"Addresses": []}, describe_instances={"Reservations": [{"Instances": [new]}]})
+    words = ["init", "--replace", "bittybot", "--instance", "i-0123456789abcdef0", "--json"]
+    assert main(words, session=session(ssm=parameter_store(PAIR), ec2=ec2)) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"web": {"servers": {"bittybot": "i-0123456789abcdef0", "tao": "i-b"}}}
+    assert "Put this into the pair web in cdk.json" in err
 
 
 @pytest.mark.parametrize(
