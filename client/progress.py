@@ -19,7 +19,7 @@ WAITS = {
     "WaitForLastCall": "waiting until the last call of the stopped execution is over",
     "WaitForHolder": "waiting for the other execution",
 }
-DEFAULT_MAX_ATTEMPTS = 3  # of a Retry that names none: Amazon States Language
+FAILED_TRY = ("TaskFailed", "TaskStartFailed", "TaskSubmitFailed", "TaskTimedOut")
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class Progress:
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject | None = None
-    # The states of the workflow's definition by name, for the number of tries; None until it was read.
-    definition: JsonObject | None = None
+    definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
     bakes_until: str | None = None
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
@@ -121,10 +120,9 @@ class Progress:
 
     def _tries(self, state: str, error: str) -> int | None:
         """How often the state is tried after this error, by the definition; None if that is unknown."""
-        retries = as_object(as_object(self.definition).get(state)).get("Retry", [])
-        for retry in retries if isinstance(retries, list) else []:
+        for retry in as_object((self.definition or {}).get(state)).get("Retry", []):
             if {error, "States.ALL"} & set(retry.get("ErrorEquals", [])):
-                return int(retry.get("MaxAttempts", DEFAULT_MAX_ATTEMPTS)) + 1
+                return int(retry.get("MaxAttempts", 3)) + 1  # 3 is the default in Amazon States Language
         return None
 
     def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
@@ -148,16 +146,9 @@ def states_of(definition: object) -> JsonObject:
     return {name: state for each in branches for name, state in states_of(each).items()} | states
 
 
-def is_failed_try(event: Mapping[str, Any]) -> bool:
-    """Whether a state may be tried again after this event."""
-    return str(event["type"]).startswith(("Task", "LambdaFunction")) and any(
-        "error" in as_object(value) for key, value in event.items() if key.endswith("EventDetails")
-    )
-
-
 def _with_words(state: str, until: str | None = None) -> str:
-    words = WAITS.get(state) or (until and f"until {until}")
-    return f"{state}: {words}" if words else state
+    words = WAITS.get(state) or (f"until {until}" if until else "")
+    return f"{state}: {words}".removesuffix(": ")
 
 
 def _health(report: Mapping[str, Any]) -> Iterator[str]:
