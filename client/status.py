@@ -166,7 +166,7 @@ def chosen_pair(account: Account, name: str | None) -> Pair:
 
 
 def refuse_misspelt(account: Account, *, pair: str | None, server: str | None) -> None:
-    """Raises WrongName for a pair or a server that does not exist. If the pairs cannot be read, the workflow does it."""
+    """Raises WrongName for an unknown pair or server. If the pairs cannot be read, the workflow refuses it later."""
     try:
         pairs = account.pairs if (pair, server) != (None, None) else {}
     except AWS_ERRORS:
