@@ -58,7 +58,8 @@ class Progress:
         details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
         seconds = (event["timestamp"] - self.began).total_seconds()
         self.ended = self.ended or kind in ENDED
-        state = self._state_of.get(event.get("previousEventId", 0), "")
+        alone = self.running[0] if len(self.running) == 1 else ""
+        state = self._state_of.get(event.get("previousEventId", 0)) or alone
         lines: list[Line] = []
         if kind.endswith("StateEntered"):
             state = str(details.get("name", ""))
@@ -108,7 +109,7 @@ class Progress:
 
     def _scheduled(self, seconds: float, state: str, parameters: object) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one."""
-        if failures := self._failures.get(state):
+        if state and (failures := self._failures.get(state)):
             number, tries = failures.count(failures[-1]) + 1, self._tries(state, failures[-1])
             of = f"{number} of {tries}" if tries else f"try {number}"
             yield Line(seconds, f"{plain(state)}: trying again, {of}", good=False)
