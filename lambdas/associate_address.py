@@ -2,19 +2,21 @@
 and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client
+from aws.calls import ONCE, Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
+from domain.lock import CHANGE_SECONDS
 from domain.pair import AddressName, Json
 from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()
-ec2 = ec2_client()
+ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,36 +47,45 @@ class RestoreAddressEvent(RehearseAssociateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveProductionEvent(AssociateEvent):
-    """`action` is "move production": move production there from the server `coming_from`."""
+    """`action` is "move production": move production there from the server `coming_from`, or null: from no server."""
 
-    coming_from: str
+    coming_from: str | None
     first_try: bool
     redriven: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class MoveStagingEvent(AssociateEvent):
-    """`action` is "move staging": move staging there, while production is on `production_on`.
+    """`action` is "move staging": move staging there, while production is on `production_on`, or null: on no server.
 
     `coming_from` is the server that staging is on. Without this key, staging must be on no server.
     """
 
-    production_on: PlannedPlace
+    production_on: PlannedPlace | None
     first_try: bool
     redriven: bool
     coming_from: str | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Puts one address of a pair on a server, as the event's `action` says.
+def handler(
+    event: Json,
+    _context: object,
+    *,
+    ec2: Ec2 = ec2,
+    sleep: Sleep = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Json:
+    """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
 
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
     pair = deployed_pairs()[event["pair"]]
+    addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
+    if event["server"] is None:
+        return {"address": addresses.look()[1].to_json(), "changed": False}
     place = pair.place(event["server"], event["privateIp"])
-    addresses = Addresses(pair, ec2, sleep=sleep)
     if event["action"] == "rehearse":
         addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
         return {"changed": False}
@@ -85,14 +96,15 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         address, changed = addresses.restore(asked.address, place, production_on=home)
     elif event["action"] == "move production":
         production = read(MoveProductionEvent, event)
-        coming_from = pair.place(production.coming_from).server
+        coming_from = pair.server_named(production.coming_from)
         address, changed = addresses.move_production(place, coming_from=coming_from, first_try=production.first_try)
     else:
         staging = read(MoveStagingEvent, event)
+        live = staging.production_on
         address, changed = addresses.move_staging(
             place,
             coming_from=pair.server_named(staging.coming_from),
-            production_on=pair.place(staging.production_on.name, staging.production_on.private_ip),
+            production_on=pair.place(live.name, live.private_ip) if live else None,
             first_try=staging.first_try,
         )
     logger.info("Associated %s with %s", address, place, changed=changed, pair=pair.name)

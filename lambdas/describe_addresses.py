@@ -1,4 +1,4 @@
-"""DescribeAddresses: describes a pair completely, and plans from that."""
+"""DescribeAddresses: describes a pair completely, reads its record, and plans from that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import Ec2, ec2_client, refused_as_preflight
+from aws.records import read_record
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import PreflightFailed
 from domain.events import read
 from domain.fitness import NOTHING_CHANGED, complete
-from domain.pair import Json
-from domain.plan import Interrupted, Plan, Refusal, plan
-from domain.request import read_request
+from domain.pair import Address, Json
+from domain.plan import NoTarget, Plan, Refusal, plan
+from domain.request import Request, read_request
 from domain.text import capitalized
 
 logger = Logger()
@@ -24,12 +25,12 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
-    """`request` is the input of the execution, of any type. `interrupted` is the record of a dead execution. With
-    `keep_live`, the plan repairs the pair without moving production."""
+    """`request` is the input of the execution, of any type. `awaited` is the ARN of an execution that this one asked to
+    roll back, and that has ended. With `keep_live`, the plan repairs the pair without moving production."""
 
     execution: str
     request: Any
-    interrupted: Interrupted | None = None
+    awaited: str | None = None
     keep_live: bool = False
 
 
@@ -37,7 +38,8 @@ class DescribeAddressesEvent:
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
     """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`).
 
-    Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled and EC2Unavailable.
+    Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled, EC2Unavailable and
+    RecordUnavailable.
     """
     outcome = planned(read(DescribeAddressesEvent, event), ec2)
     logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
@@ -46,24 +48,48 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
 
 def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
     """A plan that passed every check that is possible without a change, or a refusal."""
-    request, interrupted = read_request(event.request, deployed_pairs()), event.interrupted
+    request = read_request(event.request, deployed_pairs())
+    found = read_record(request.pair.name)
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
+    record = found.settled(production.server) if event.keep_live or found.lock is None else found
+    private_ips = record.interrupted.private_ips if record.interrupted else {}
+    error = PreflightFailed.__name__
     try:
-        intended = plan(request, production, staging, interrupted=interrupted, keep_live=event.keep_live)
+        intended = plan(request, production, staging, record=record, keep_live=event.keep_live, awaited=event.awaited)
         if intended.decision == "ALREADY_LIVE":
             return intended
         with refused_as_preflight():
             picture = Servers(request.pair, ec2).picture(
                 with_border_groups=not intended.staging_in_place, with_offers=intended.decision == "CUT_OVER"
             )
-        fit = complete(intended, picture, private_ips=interrupted.private_ips if interrupted else {})
-        if fit.decision == "CUT_OVER" and fit.pair.alarms:
+        fit = complete(intended, picture, private_ips=private_ips)
+        if fit.decision == "CUT_OVER" and fit.pair.alarms and not request.is_urgent:
             refuse_alarms(fit.pair.alarms)
         return fit
+    except NoTarget as nothing:
+        error, reason = nothing.error, f"{nothing} {_who_could_be_named(request, production, staging, ec2)}"
     except PreflightFailed as failure:
         reason = str(failure) if NOTHING_CHANGED in str(failure) else f"{failure} {NOTHING_CHANGED}"
-        return Refusal(request, production, staging, reason)
+    return Refusal(request, production, staging, reason, error, record)
+
+
+def _who_could_be_named(request: Request, production: Address, staging: Address, ec2: Ec2) -> str:
+    """What is known of both servers, and the input for each that could become live."""
+    pair, known, inputs = request.pair, [], []
+    with refused_as_preflight():
+        picture = Servers(pair, ec2).picture(with_border_groups=True, with_offers=True)
+    for server in pair.servers:
+        held = [address.name for address in (production, staging) if address.server == server.name]
+        state = picture.instances[server.instance_id].state
+        known.append(f"{server} is {state} and holds {' and '.join(held) or 'no address'}.")
+        try:
+            complete(plan(Request(pair, server, emergency=True), production, staging), picture)
+        except PreflightFailed:
+            continue
+        inputs.append(f'{{"pair": "{pair.name}", "serverName": "{server.name}"}}')
+    start = f"Start again with {' or '.join(inputs)}." if inputs else "Neither can be made live: see the runbook."
+    return f"{' '.join(known)} {NOTHING_CHANGED} {start}"
 
 
 def refuse_alarms(names: Sequence[str]) -> None:
@@ -83,5 +109,6 @@ def refuse_alarms(names: Sequence[str]) -> None:
     if states.in_alarm:
         raise PreflightFailed(
             f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
-            f"{NOTHING_CHANGED} Fix what the alarm reports, or remove it from alarms in cdk.json and deploy."
+            f"{NOTHING_CHANGED} Fix what the alarm reports. If the live release raised it, roll back, or start again "
+            f'with "emergency": true.'
         )

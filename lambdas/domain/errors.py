@@ -37,6 +37,10 @@ class Redriven(CutoverError):
     """The execution was redriven after it had ended, so it may no longer hold the lock; this step changed nothing."""
 
 
+class RollbackRequested(CutoverError):
+    """Another execution asked this one to roll back, by the item of the lock. This step changed nothing."""
+
+
 class EC2Refused(CutoverError):
     """EC2 refused a call, with this error code, and trying again would not help."""
 
@@ -51,6 +55,10 @@ class EC2Throttled(CutoverError):
 
 class EC2Unavailable(CutoverError):
     """EC2 failed or did not answer; the same step may be tried again."""
+
+
+class RecordUnavailable(CutoverError):
+    """DynamoDB failed, refused or did not answer; the same step may be tried again."""
 
 
 class RollbackFailed(CutoverError):

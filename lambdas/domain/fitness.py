@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from domain.errors import PreflightFailed
 from domain.pair import Address, Place, Server
-from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture, PrivateAddress
+from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture
 from domain.plan import Plan
 from domain.text import capitalized
 
@@ -18,28 +18,57 @@ NOTHING_CHANGED = "Nothing was changed."
 
 
 def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
-    """The plan with both places known, if it can be carried out. Raises PreflightFailed.
+    """The plan with its places known, if it can be carried out. Raises PreflightFailed.
 
     The idle place is where staging is. If staging is elsewhere, the idle place is the private address that
     `private_ips` has for the idle server (from the record of an interrupted execution). Without a record, it is the
-    primary private address, as EC2 itself chooses.
+    primary private address, as EC2 itself chooses. In a cutover, the state of the other server, which is live now, is
+    no obstacle: if it cannot hold staging, staging stays on no server, with a warning.
     """
-    for server in (plan.idle.server, plan.live.server):
-        becomes_live = plan.decision == "CUT_OVER" and server == plan.idle.server
-        _refuse_state(server, picture.instances[server.instance_id].state, becomes_live=becomes_live)
+    recorded, cuts_over = private_ips or {}, plan.decision == "CUT_OVER"
+    states = {server: picture.instances[server.instance_id].state for server in plan.pair.servers}
+    _refuse_state(plan.idle.server, states[plan.idle.server], becomes_live=cuts_over)
+    if not cuts_over:
+        _refuse_state(plan.other, states[plan.other], becomes_live=False)
     idle = _interface(plan.idle.server, picture.instances[plan.idle.server.instance_id])
-    live = _interface(plan.live.server, picture.instances[plan.live.server.instance_id])
     if not plan.staging_in_place:
-        recorded = idle.address((private_ips or {}).get(plan.idle.server.name))
-        plan = replace(plan, idle=Place(plan.idle.server, (recorded or idle.primary).private_ip))
-    for place, interface in ((plan.idle, idle), (plan.live, live)):
-        _refuse_occupied(plan, place, interface.address(place.private_ip))
-    _refuse_border_groups(plan, live, idle)
-    if plan.decision == "CUT_OVER":
-        _refuse_dual_stack(plan, idle)
+        plan = replace(plan, idle=_place(plan.idle.server, idle, recorded))
+    _refuse_occupied(plan, plan.idle, idle)
+    _refuse_border_groups(plan)
+    _refuse_border_group(plan, plan.idle.server, idle)
+    if cuts_over:
+        if plan.checks_staging:
+            _refuse_dual_stack(plan, idle)
         for address in (plan.production, plan.staging):
             _refuse_offered(address, picture.offered_to.get(address.allocation_id))
-    return replace(plan, warnings=picture.warnings)
+    plan = replace(plan, warnings=(*plan.warnings, *picture.warnings))
+    return _with_the_other_server(plan, picture.instances[plan.other.instance_id], recorded)
+
+
+def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str, str]) -> Plan:
+    """The plan with the place on the other server, where staging goes in the end, if that server can hold it."""
+    cuts_over, server = plan.decision == "CUT_OVER", plan.other
+    if cuts_over and plan.staging_to is None:
+        return plan
+    holds = instance.state in HOLDS_AN_ADDRESS
+    plan = replace(plan, can_roll_back=plan.can_roll_back and holds)
+    try:
+        _refuse_state(server, instance.state, becomes_live=False)
+        interface = _interface(server, instance)
+        place = plan.live or _place(server, interface, recorded)
+        _refuse_occupied(plan, place, interface)
+        _refuse_border_group(plan, server, interface)
+    except PreflightFailed as problem:
+        if not cuts_over or (holds and plan.live and not plan.request.is_urgent):
+            raise
+        warning = f"Staging cannot go to {server.name}, so it will be on no server. {problem}"
+        warnings = (*plan.warnings, warning.replace(f" {NOTHING_CHANGED}", ""))
+        return replace(plan, staging_to=None, warnings=warnings)
+    return replace(plan, staging_to=place if cuts_over else None)
+
+
+def _place(server: Server, interface: NetworkInterface, recorded: Mapping[str, str]) -> Place:
+    return Place(server, (interface.address(recorded.get(server.name)) or interface.primary).private_ip)
 
 
 def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
@@ -70,8 +99,9 @@ def _interface(server: Server, instance: Instance) -> NetworkInterface:
     )
 
 
-def _refuse_occupied(plan: Plan, place: Place, address: PrivateAddress | None) -> None:
+def _refuse_occupied(plan: Plan, place: Place, interface: NetworkInterface) -> None:
     """Refuses a place that holds an Elastic IP address of someone else: EC2 would displace that address."""
+    address = interface.address(place.private_ip)
     no_obstacle = (None, plan.production.public_ip, plan.staging.public_ip)
     if address is None or address.public_ip in no_obstacle or address.owner == AUTO_ASSIGNED:
         return
@@ -84,22 +114,25 @@ def _refuse_occupied(plan: Plan, place: Place, address: PrivateAddress | None) -
     )
 
 
-def _refuse_border_groups(plan: Plan, live: NetworkInterface, idle: NetworkInterface) -> None:
+def _refuse_border_groups(plan: Plan) -> None:
     """EC2 associates an address only within its border group (API Reference, AssociateAddress). A dry run misses it."""
     production, staging = plan.production.border_group, plan.staging.border_group
-    if production and staging and production != staging:
+    if plan.checks_staging and production and staging and production != staging:
         raise PreflightFailed(
             f"{capitalized(plan.production)} is in the network border group {production}, and {plan.staging} in "
             f"{staging}, so they cannot change places. {NOTHING_CHANGED} Allocate an address in the border group of "
             f"both servers, put it into cdk.json and deploy."
         )
-    for server, interface in ((plan.live.server, live), (plan.idle.server, idle)):
-        if production and interface.border_group and interface.border_group != production:
-            raise PreflightFailed(
-                f"{server} is in the network border group {interface.border_group}, but the addresses of pair "
-                f"{plan.pair.name} are in {production}, so it cannot hold them. {NOTHING_CHANGED} Use two servers "
-                f"in the border group of the addresses."
-            )
+
+
+def _refuse_border_group(plan: Plan, server: Server, interface: NetworkInterface) -> None:
+    group = plan.production.border_group
+    if group and interface.border_group and interface.border_group != group:
+        raise PreflightFailed(
+            f"{server} is in the network border group {interface.border_group}, but the addresses of pair "
+            f"{plan.pair.name} are in {group}, so it cannot hold them. {NOTHING_CHANGED} Use two servers in the "
+            f"border group of the addresses."
+        )
 
 
 def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:

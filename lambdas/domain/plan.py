@@ -4,35 +4,38 @@ The server that holds the production address is *live*, the other is *idle*; a *
 letting the two addresses change *places*. A pair is *sound* if production is on one server and staging on the other.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from domain.commands import associate_command
-from domain.errors import PreflightFailed, Redriven
-from domain.pair import Address, Json, Pair, Place
+from domain.errors import InvalidRequest, PreflightFailed, Redriven
+from domain.pair import Address, Json, Pair, Place, Server
+from domain.record import EMPTY, NO_SERVER, Record
 from domain.request import Request
 from domain.text import capitalized
 
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
-NO_SERVER = "-"  # a lock's item needs a text, and no server has this name
 
 
-@dataclass(frozen=True)
-class Interrupted:
-    """The record of an execution that ended before it released its lock: the server that it was making live, and, by
-    server, the private addresses between which the two addresses change places."""
+class NoTarget(Exception):
+    """The request does not say which server should become live, or asks for a rollback and there is nothing to go back
+    to. The message is the beginning of a refusal, whose `error` is an error of the contract."""
 
-    server: str
-    private_ips: Mapping[str, str] = field(default_factory=dict)
+    def __init__(self, message: str, error: str = PreflightFailed.__name__) -> None:
+        super().__init__(message)
+        self.error = error
 
 
 @dataclass(frozen=True)
 class Plan:
     """What an execution is going to do, and why. `production` and `staging` are the addresses before any change.
 
-    `live` is the place that holds production now; `idle` is the place on the other server for staging.
-    With the decision `CUT_OVER`, `idle` becomes live; with `REPAIR` and `ALREADY_LIVE` production stays.
+    `live` is the place that holds production now, None if production is on no server; `idle` is the place on the other
+    server for staging. With the decision `CUT_OVER`, `idle` becomes live; with `REPAIR` and `ALREADY_LIVE` production
+    stays. `staging_to` is where staging goes after production has moved, None if it can go nowhere. Without
+    `checks_staging`, staging cannot be on `idle`, so `idle` is not checked before production moves there. Without
+    `can_roll_back`, production cannot go back to where it was.
     """
 
     decision: Decision
@@ -40,13 +43,22 @@ class Plan:
     request: Request
     production: Address
     staging: Address
-    live: Place
+    live: Place | None
     idle: Place
+    staging_to: Place | None = None
+    checks_staging: bool = True
+    can_roll_back: bool = True
+    record: Record = EMPTY
     warnings: tuple[str, ...] = ()
 
     @property
     def pair(self) -> Pair:
         return self.request.pair
+
+    @property
+    def other(self) -> Server:
+        """The server of the pair that is not `idle`."""
+        return self.pair.other(self.idle.server)
 
     @property
     def staging_in_place(self) -> bool:
@@ -56,39 +68,49 @@ class Plan:
     @property
     def steps(self) -> list[str]:
         """The changes this plan will make, in order, in words."""
-        live, idle = self.live.server.name, self.idle.server.name
-        repair = [] if self.staging_in_place else [f"associate {self.staging} with {idle}"]
+        idle = self.idle.server.name
+        repair = [] if self.staging_in_place or not self.checks_staging else [f"associate {self.staging} with {idle}"]
         if self.decision != "CUT_OVER":
             return repair
+        move = f"in one move from {self.live.server.name}" if self.live else "from no server"
         return [
             *repair,
-            f"disassociate {self.staging} from {idle}",
-            f"associate {self.production} with {idle}, in one move from {live}",
-            f"associate {self.staging} with {live}",
+            *([f"disassociate {self.staging} from {idle}"] if self.checks_staging else []),
+            f"associate {self.production} with {idle}, {move}",
+            *([f"associate {self.staging} with {self.staging_to.server.name}"] if self.staging_to else []),
         ]
 
     def to_json(self) -> Json:
         """What the states read. `restore` has the AWS CLI commands that make the pair sound again, with production
         where it is now. They work wherever the addresses are."""
-        restore = associate_command(self.production, self.live), associate_command(self.staging, self.idle)
+        compared = self.live is not None and not self.request.is_urgent
+        places = [place for place in (self.live, self.idle, self.staging_to) if place and place.private_ip]
+        homes = (self.live, self.idle) if self.live else (self.idle, self.staging_to)
+        addresses = (self.production, self.staging)
+        restore = [associate_command(address, home) for address, home in zip(addresses, homes, strict=True) if home]
         return {
             "pair": self.pair.name,
             "decision": self.decision,
             "reason": self.reason,
             "steps": self.steps,
-            "dryRun": self.request.dry_run,
-            "target": (self.idle if self.decision == "CUT_OVER" else self.live).server.name,
-            "live": self.live.to_json(),
+            **_asked(self.request, self.record),
+            "target": (self.idle.server if self.decision == "CUT_OVER" else self.other).name,
+            "live": self.live and self.live.to_json(),
             "idle": self.idle.to_json(),
-            "privateIps": {place.server.name: place.private_ip for place in (self.live, self.idle) if place.private_ip},
+            "compared": compared,
+            "stagingTo": self.staging_to and self.staging_to.to_json(),
+            "checksStaging": self.checks_staging,
+            "canRollBack": self.can_roll_back,
+            "privateIps": {place.server.name: place.private_ip for place in places},
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
             "expectedRelease": self.request.expected_release,
             "healthCheck": self.pair.health_check,
             "bakeSeconds": self.pair.bake_seconds,
             "alarms": self.pair.alarms,
+            "urgent": self.request.is_urgent,
             "warnings": self.warnings,
-            "restore": " && ".join(restore),
+            "restore": as_lines(restore),
         }
 
 
@@ -102,7 +124,7 @@ class PlannedPlace:
 
 @dataclass(frozen=True)
 class Standing:
-    """The servers that both addresses of `pair` were on when a health check began; null if staging was without a
+    """The servers that both addresses of `pair` were on when a health check began; null for an address on no
     server. If someone has moved staging since, which users do not notice, this is an error with `strict`, and a warning
     without it."""
 
@@ -114,25 +136,37 @@ class Standing:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that is refused, and why. The workflow ends with it only if it holds the lock: before that, another
-    execution may have been moving the addresses."""
+    """A request that is refused, and why; `error` is an error of the contract. The workflow ends with it only if it
+    holds the lock: before that, another execution may have been moving the addresses."""
 
     request: Request
     production: Address
     staging: Address
     reason: str
+    error: str = PreflightFailed.__name__
+    record: Record = EMPTY
 
     def to_json(self) -> Json:
         return {
             "pair": self.request.pair.name,
             "decision": "REFUSED",
             "reason": self.reason,
+            "error": self.error,
             "target": self.request.server.name if self.request.server else NO_SERVER,
             "privateIps": {},
-            "dryRun": self.request.dry_run,
+            **_asked(self.request, self.record),
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
         }
+
+
+def _asked(request: Request, record: Record) -> Json:
+    return {
+        "dryRun": request.dry_run,
+        "rollback": request.rollback,
+        "waitSeconds": request.wait_seconds,
+        "record": record.to_json(),
+    }
 
 
 def plan(
@@ -140,35 +174,37 @@ def plan(
     production: Address,
     staging: Address,
     *,
-    interrupted: Interrupted | None = None,
+    record: Record = EMPTY,
     keep_live: bool = False,
+    awaited: str | None = None,
 ) -> Plan:
-    """Decides what to do about a request, from the places of the two addresses.
+    """Decides what to do about a request, from the places of the two addresses and the pair's record.
 
-    If the input names no server, it means the server of `interrupted`, the record of an execution that ended while it
-    held the lock: so the same input, given again, never undoes what it asked for. Without a record, it means the idle
-    server. With `keep_live`, which repairs the pair of a stopped execution, production stays and only staging moves. A
-    place without an address has no private address yet; `domain.fitness` adds it. Raises PreflightFailed if no plan is
-    safe: AWS manages an address, an address is outside the pair, production is on no server, or the pair is not sound
-    and nothing says which server is meant."""
+    If the input names no server, it means the server that an interrupted execution was making live: so the same input,
+    given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
+    which repairs the pair of a stopped execution, production stays and only staging moves. A rollback means the server
+    to go back to, or the live server if `awaited`, the execution that it asked to roll back, has done so. If production
+    is on no server, the server must be named, and gets production. A place without an address has no private address
+    yet; `domain.fitness` adds it. Raises NoTarget, and PreflightFailed if no plan is safe: AWS manages an address, an
+    address is outside the pair, or the pair is not sound and nothing says which server is meant."""
     pair = request.pair
     _refuse_foreign(pair, production, staging)
-    _refuse_foreign(pair, staging, production)
     live = pair.server_named(production.server)
-    if live is None:
-        choices = [request.server] if request.server else pair.servers
-        commands = (f"For {server.name}: {associate_command(production, Place(server))}" for server in choices)
-        raise PreflightFailed(
-            f"{capitalized(production)} is on no server, so no server is live and there is nothing to cut over from. "
-            f"Nothing was changed. Make a server live, then start again. {' '.join(commands)}"
-        )
+    named, why = _named(request, live, record, awaited)
+    if live is None and (named is None or keep_live):
+        raise NoTarget(f"{capitalized(production)} is on no server, so no server is live.")
+    if live is None and named is not None:
+        return _from_no_server(request, production, staging, record, idle=named, why=why)
+    live = pair.place(str(production.server)).server
+    _refuse_foreign(pair, staging, production)
     idle = pair.other(live)
     in_place = staging.server == idle.name
+    interrupted = record.interrupted if record.lock is None else None
 
     if keep_live:
         target, why = live, f"production stays on {live.name}"
-    elif request.server:
-        target, why = request.server, f"{request.server.name} was asked for"
+    elif named:
+        target = named
     elif interrupted and (begun := pair.server_named(interrupted.server)):
         target, why = begun, f"an interrupted execution was making {begun.name} live"
     elif in_place:
@@ -190,6 +226,53 @@ def plan(
         staging=staging,
         live=Place(live, production.private_ip),
         idle=Place(idle, staging.private_ip if in_place else None),
+        staging_to=Place(live, production.private_ip),
+        record=record,
+    )
+
+
+def _named(request: Request, live: Server | None, record: Record, awaited: str | None) -> tuple[Server | None, str]:
+    """The server that the request asks for, by its name or as a rollback, and why; None if it asks for neither."""
+    if request.server:
+        return request.server, f"{request.server.name} was asked for"
+    if not request.rollback:
+        return None, ""
+    last = record.last_outcome or {}
+    if live and awaited and (last.get("execution"), last.get("outcome")) == (awaited, "RolledBack"):
+        return live, f"a rollback was asked for, and {awaited} has rolled back"
+    if target := request.pair.server_named(record.rollback_to.server):
+        return target, f"a rollback was asked for, to {target.name}: {record.rollback_to.why}"
+    nothing = record.last_cutover is None and record.rollback_to == EMPTY.rollback_to
+    raise NoTarget(
+        f"There is no server to roll back to: {record.rollback_to.why}.",
+        InvalidRequest.__name__ if nothing else PreflightFailed.__name__,
+    )
+
+
+def _from_no_server(
+    request: Request, production: Address, staging: Address, record: Record, *, idle: Server, why: str
+) -> Plan:
+    """Production is on no server and goes to `idle`. If staging cannot be there, `idle` is checked without it."""
+    pair = request.pair
+    try:
+        _refuse_foreign(pair, staging, production)
+        problem = ""
+    except PreflightFailed as failure:
+        problem = f"{idle.name} was not checked before it became live, and staging stays where it is: {failure}"
+    in_place = staging.server == idle.name
+    return Plan(
+        decision="CUT_OVER",
+        reason=f"{why}; production is on no server and staging is {staging.place}",
+        request=request,
+        production=production,
+        staging=staging,
+        live=None,
+        idle=Place(idle, staging.private_ip if in_place else None),
+        staging_to=None if problem else Place(pair.other(idle)),
+        checks_staging=not problem,
+        can_roll_back=False,
+        record=record,
+        warnings=(problem.replace(" Nothing was changed.", ""),) if problem else (),
     )
 
 
@@ -217,6 +300,11 @@ def refuse_redriven(*, redriven: bool) -> None:
             "This execution had ended and was redriven. Another execution may hold the pair's lock by now, so this one "
             "changes nothing more. Its earlier changes are still in place. Start a new execution: it makes a new plan."
         )
+
+
+def as_lines(commands: Sequence[str]) -> str:
+    """The commands on lines of their own, to be copied together: each runs only if the one before has succeeded."""
+    return "\n" + " &&\n".join(commands)
 
 
 def commands_to_restore(live: Place, idle: Place, production: Address, staging: Address) -> list[str]:

@@ -42,6 +42,7 @@ class Interrupted:
     live: str | None = None
     rollback: bool = False
     execution: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ class Record:
                 server=_server(texts.get("server")),
                 private_ips=_object(texts.get("privateIps")) or {},
                 live=_server(texts.get("live")),
-                rollback=texts.get("rollback") == "true",
+                rollback=texts.get("rollsBack") == "true",
                 execution=texts.get("interrupted") or texts.get("execution", ""),
+                since=texts.get("since", ""),
             )
         return Record(
             revision=int(item.get("revision", {}).get("N", 0)),
@@ -95,7 +97,7 @@ class Record:
         if begun is None or begun.live is None or live is None:
             return self
         if live != begun.live:
-            cutover = {"from": begun.live, "to": live, "at": None, "execution": begun.execution}
+            cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
             back = live if begun.rollback else begun.live
             why = f"it was live before {begun.execution}, which was interrupted"
             return replace(
@@ -109,6 +111,9 @@ class Record:
     def to_json(self) -> Json:
         """What a plan carries, and the states write back."""
         return {"revision": self.revision, "rollbackTo": self.rollback_to.to_json(), "lastCutover": self.last_cutover}
+
+
+EMPTY = Record()
 
 
 def _object(text: str | None) -> Json | None:

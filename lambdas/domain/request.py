@@ -7,9 +7,13 @@ from domain.errors import InvalidRequest
 from domain.pair import Pair, Server
 from domain.text import printable
 
-STRING, BOOLEAN = (str, "a string"), (bool, "a boolean")
-REQUEST_KEYS = {"pair": STRING, "serverName": STRING, "dryRun": BOOLEAN, "expectedRelease": STRING}
+STRING, BOOLEAN, INTEGER = (str, "a string"), (bool, "a boolean"), (int, "an integer")
+REQUEST_KEYS = {
+    "pair": STRING, "serverName": STRING, "dryRun": BOOLEAN, "expectedRelease": STRING, "rollback": BOOLEAN,
+    "emergency": BOOLEAN, "waitSeconds": INTEGER,
+}  # fmt: skip
 LONGEST_RELEASE = 256
+LONGEST_WAIT_SECONDS = 3600
 SHOWN_CHARACTERS = 80
 
 
@@ -21,10 +25,18 @@ class Request:
     server: Server | None = None
     dry_run: bool = False
     expected_release: str | None = None
+    rollback: bool = False
+    emergency: bool = False
+    wait_seconds: int = 0
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether the checks are skipped that only what users have now may fail: the alarms and the live server."""
+        return self.rollback or self.emergency
 
 
 def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
-    """Reads an execution's input: `pair`, `serverName`, `dryRun` and `expectedRelease`, each of them optional.
+    """Reads an execution's input: the `REQUEST_KEYS`, each of them optional.
 
     Raises InvalidRequest naming the key, the value found and what is allowed.
     """
@@ -38,11 +50,27 @@ def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
         if key not in REQUEST_KEYS:
             raise _invalid(f"the key {shown(key)}", f"only the keys {', '.join(REQUEST_KEYS)} are allowed")
     for key, (kind, in_words) in REQUEST_KEYS.items():
-        if key in value and not isinstance(value[key], kind):
+        if key in value and (not isinstance(value[key], kind) or (kind is int and isinstance(value[key], bool))):
             raise _invalid(f"{key} = {shown(value[key])}", f"{key} must be {in_words}")
     pair = _pair_named(value.get("pair"), pairs)
     server = _server_named(value.get("serverName"), pair)
-    return Request(pair, server, value.get("dryRun", False), _release(value.get("expectedRelease"), pair))
+    rollback, wait = value.get("rollback", False), value.get("waitSeconds", 0)
+    for key in ("serverName", "expectedRelease") if rollback else ():
+        if key in value:
+            raise _invalid(
+                f"rollback and {key}", "a rollback goes back to the server that was live before: leave one out"
+            )
+    if not 0 <= wait <= LONGEST_WAIT_SECONDS:
+        raise _invalid(f"waitSeconds = {shown(wait)}", f"waitSeconds must be 0 to {LONGEST_WAIT_SECONDS}")
+    return Request(
+        pair,
+        server,
+        value.get("dryRun", False),
+        _release(value.get("expectedRelease"), pair),
+        rollback,
+        value.get("emergency", False),
+        wait,
+    )
 
 
 def _pair_named(name: str | None, pairs: Mapping[str, Pair]) -> Pair:

@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import MOVING_SECONDS
+from stacks.workflow.bake import bake
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import (
     CAUGHT,
@@ -34,10 +35,10 @@ from stacks.workflow.resources import Resources
 from stacks.workflow.retries import retry_before_changes, retry_change
 from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import EXPECTED_RELEASE, Tasks
+from stacks.workflow.tasks import EXPECTED_RELEASE, LOCK, Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
-TIMEOUT = Duration.hours(48)
+TIMEOUT = Duration.hours(72)
 # The contract: how an execution ends (docs/input-and-outcome.md).
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live, and the former live server is now idle.", RESULT),
@@ -56,7 +57,7 @@ FAILURES = {
 }
 INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE", "REPAIRED", "DRY_RUN"))
-REFUSED = {"outcome": "PreflightFailed", "cause": "{% $plan.reason %}"}
+REFUSED = {"outcome": "{% $plan.error %}", "cause": "{% $plan.reason %}"}
 UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
 MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{MESSAGE} & " Nothing was changed."')}
 MOVED_DURING_THE_CHECKS = f"""
@@ -70,6 +71,7 @@ MOVED_BEFORE_THE_END = {
 UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(CAUGHT)}'
 NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
+CHECKABLE = f"({SOUND} or $not($plan.checksStaging))"
 UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
@@ -92,7 +94,6 @@ class Workflow(Construct):
         describe_addresses = tasks.describe_addresses(
             "Reads the request, describes both addresses and both servers, and plans.",
             request=jsonata(REQUEST),
-            interrupted="$exists($interrupted) ? $interrupted : null",
             retry=retry_before_changes,
             keep_live=False,
             assign=INITIAL_VARIABLES,
@@ -116,6 +117,7 @@ class Workflow(Construct):
             "DescribeUnchanged",
             "Are both addresses still where they were before the checks?",
             retry=retry_before_changes,
+            restoring=False,
             assign={},
         )
         measure_gap = tasks.measure_gap(
@@ -130,19 +132,18 @@ class Workflow(Construct):
             assign={"moved": True},
         )
         reassociate_staging = tasks.move_staging(
-            "ReassociateStaging", "The former live server gets the staging address and stays ready for a rollback."
+            "ReassociateStaging", "The other server gets the staging address and stays ready for a rollback."
         )
         health_check_production = tasks.health_check_production(
             "HealthCheckProduction",
-            "Does the new live server answer through the production address, and keep answering for bakeSeconds?",
+            "Does the new live server answer through the production address?",
             server="idle",
             retry=retry_change,
             more={
                 "answered": "{% $answered %}",
                 "movingSeconds": MOVING_SECONDS,
                 **EXPECTED_RELEASE,
-                "bakeSeconds": "{% $plan.bakeSeconds %}",
-                "alarms": "{% $plan.alarms %}",
+                "lock": LOCK,
             },
             assign={"outcome": "CUT_OVER"},
             strict=False,
@@ -165,7 +166,7 @@ class Workflow(Construct):
                 "both addresses are where they should be",
                 ALREADY_LIVE,
             ),
-            (f'$plan.decision = "CUT_OVER" and {SOUND}', preflight, "staging is on the idle server", None),
+            (f'$plan.decision = "CUT_OVER" and {CHECKABLE}', preflight, "staging is on the idle server", None),
             (SOUND, release, "staging was repaired, and production stays", REPAIRED),
             ("$plan.dryRun", release, "dry run", DRY_RUN),
         ):
@@ -196,14 +197,18 @@ class Workflow(Construct):
         disassociate_staging.next(reassociate_production)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
-        disassociate_staging.add_catch(release, errors=["AddressMoved"], assign=FAILURE_AFTER_REPAIR)
+        disassociate_staging.add_catch(
+            release, errors=["AddressMoved", "RollbackRequested"], assign=FAILURE_AFTER_REPAIR
+        )
         disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
         reassociate_production.next(reassociate_staging)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=FIRST_FAILURE)
         reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
         reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        health_check_production.next(release)
+        health_check_production.next(
+            bake(self, resources, done=release, failed=rollback) if resources.functions.bakes else release
+        )
         health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(
@@ -211,7 +216,8 @@ class Workflow(Construct):
             name=resources.names.cutover,
             comment=(
                 'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
-                '"dryRun": true, "expectedRelease": "42"}, each key optional.'
+                '"dryRun": true, "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, each key optional. '
+                'To go back: {"pair": "web", "rollback": true}.'
             ),
             start=describe_addresses,
             timeout=TIMEOUT,
@@ -225,7 +231,7 @@ class Workflow(Construct):
             "RehearseAssociateProduction", dry_run, address="production", to="idle"
         )
         rehearse_associate_staging = tasks.rehearse_associate(
-            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="live"
+            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
         )
         return sfn.Parallel.jsonata(
             self,
@@ -233,7 +239,10 @@ class Workflow(Construct):
             comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
             assign={
                 "answered": "{% $states.result[0].answered %}",
-                "warnings": "{% $append($plan.warnings, $states.result[0].warnings) %}",
+                "alarms": "{% $states.result[1].alarms %}",
+                "warnings": jsonata(
+                    "$append($append($plan.warnings, $states.result[0].warnings), $states.result[1].warnings)"
+                ),
             },
         ).branch(
             tasks.health_check_staging(

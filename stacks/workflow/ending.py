@@ -11,7 +11,39 @@ from stacks.workflow.notifications import notify, put_event
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service
 
+ONE = tasks.DynamoAttributeValue.number_from_string("1")
 Successes = Mapping[str, tuple[str, str, str]]
+
+
+NOW = "$states.context.State.EnteredTime"
+ME = "$states.context.Execution.Id"
+# What the pair's record says from now on (`lambdas/domain/record.py`). A rollback goes back only to a server that users
+# were served well by, and asked twice, it goes back once.
+ROLLBACK_TO = f"""(
+    $outcome = "CUT_OVER"
+      ? ($plan.rollback
+          ? {{"server": $plan.idle.name, "why": {ME} & " has rolled back to it"}}
+          : $plan.live != null
+              ? {{"server": $plan.live.name, "why": "it was live before " & {ME}}}
+              : {{"server": null, "why": "production was on no server before " & {ME}}})
+      : $outcome in ["RolledBack", "RollbackFailed"]
+          ? {{"server": null, "why": "the cutover to " & $plan.idle.name & " ended " & $outcome & ": " & {ME}}}
+          : $plan.record.rollbackTo
+)"""
+LAST_CUTOVER = f"""(
+    $outcome = "CUT_OVER"
+      ? {{"from": $plan.production.server, "to": $plan.idle.name, "at": {NOW}, "execution": {ME},
+          "rollback": $plan.rollback}}
+      : $plan.record.lastCutover
+)"""
+LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
+# The next execution needs to know what a repair that failed could not finish.
+RELEASE = """
+    "SET rollbackTo = :rollbackTo, lastCutover = :lastCutover, lastOutcome = :lastOutcome"
+    & " REMOVE execution, gap, bakesUntil, rollbackRequestedBy"
+    & ($outcome = "RepairFailed" ? "" : ", since, server, privateIps, live, rollsBack, interrupted")
+    & " ADD revision :one"
+"""
 
 
 def texts(values: Mapping[str, str]) -> dict[str, tasks.DynamoAttributeValue]:
@@ -19,7 +51,8 @@ def texts(values: Mapping[str, str]) -> dict[str, tasks.DynamoAttributeValue]:
 
 
 class Ending:
-    """`ReleaseLock`, for executions that may hold the lock, then `Notify` and `PutEvent`, then the outcome.
+    """`ReleaseLock`, for executions that may hold the lock, which writes the pair's record; then `Notify` and
+    `PutEvent`; then the outcome.
 
     An execution that is not announced goes directly to `outcome`.
 
@@ -30,14 +63,21 @@ class Ending:
     def __init__(
         self, scope: Construct, resources: Resources, *, successes: Successes, failures: Mapping[str, str], about: str
     ) -> None:
-        self.release_lock = tasks.DynamoDeleteItem.jsonata(
+        record = {
+            ":me": EXECUTION,
+            ":rollbackTo": jsonata(f"$string({ROLLBACK_TO})"),
+            ":lastCutover": jsonata(f"$string({LAST_CUTOVER})"),
+            ":lastOutcome": jsonata(f"$string({LAST_OUTCOME})"),
+        }
+        self.release_lock = tasks.DynamoUpdateItem.jsonata(
             scope,
             "ReleaseLock",
-            comment="Deletes the lock if this execution holds it, and reads the measured gap from it.",
+            comment="If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
             table=resources.lock_table,
             key=texts({"pair": "{% $plan.pair %}"}),
+            update_expression=jsonata(RELEASE),
             condition_expression="execution = :me",
-            expression_attribute_values=texts({":me": EXECUTION}),
+            expression_attribute_values={**texts(record), ":one": ONE},
             return_values=tasks.DynamoReturnValues.ALL_OLD,
             task_timeout=SERVICE_TIMEOUT,
             assign={"gap": jsonata(GAP)},

@@ -11,9 +11,11 @@ The workflows' variables; before one is assigned, `$exists` is false for it (doc
 - `$repaired`: whether this execution has put the staging address on the idle server before the cutover
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract, and an error's cause or "-"
-- `$holder`: the lock's item, while another execution holds it
+- `$alarms`: the alarms that count in the bake
+- `$bakesUntil`: when the bake ends; assigned when it begins
+- `$holder`: the lock's item, while another execution holds it; `$holderEnded`: how that execution ended
+- `$awaited`: the execution that this one has asked to roll back; assigned only then
 - `$waits`: how often the repair has waited for the end of an execution
-- `$interrupted`: the record of a dead holder (`Interrupted` in `lambdas/domain/plan.py`), if its lock is taken over
 """
 
 import json
@@ -97,7 +99,7 @@ FAILURE_AFTER_REPAIR = {
 # After a change began: the beginning of the cause that the rollback completes.
 FIRST_FAILURE = {"cause": jsonata(sentence(FAILED_STATE))}
 
-# From the lock's item, which was deleted.
+# From the item as it was before the lock was released.
 GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
 
 # What an execution that succeeds returns and publishes.

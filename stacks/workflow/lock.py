@@ -1,6 +1,6 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import aws_stepfunctions as sfn
@@ -9,29 +9,29 @@ from constructs import Construct
 
 from stacks.configuration.names import Names
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow.ending import Ending, texts
-from stacks.workflow.expressions import EXECUTION, PREFLIGHT_FAILURE, condition, jsonata
+from stacks.workflow.ending import ONE, Ending, texts
+from stacks.workflow.expressions import EXECUTION, NONE, PREFLIGHT_FAILURE, condition, jsonata
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service, retry_unknown
 from stacks.workflow.state_machine import executions_of
 
 Variables = Mapping[str, Any]
-# The lock's item, as DynamoDB returns it in $states.result; an item of an older version has no private addresses.
+# The lock, from its item as DynamoDB returns it in $states.result; null if the item is only a record.
 HOLDER = """
-    $exists($states.result.Item) ? {
+    $exists($states.result.Item.execution) ? {
         "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
         "server": $states.result.Item.server.S,
-        "privateIps": $exists($states.result.Item.privateIps) ? $parse($states.result.Item.privateIps.S) : {}
+        "live": $states.result.Item.live.S,
+        "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true"
     } : null
 """
-INTERRUPTED = '{"server": $holder.server, "privateIps": $holder.privateIps}'
 # Computed here, because a Wait state has no Catch for a failure.
-STATUS = f"""{{
+STATUS = f"""
     "status": $states.result.Status,
     "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds()} + $toMillis(
         $exists($states.result.StopDate) ? $states.result.StopDate : $now()
     ))
-}}"""
+"""
 # If an event said that the holder has ended, DescribeExecution is called so often, `LAST_CALL` apart, until it agrees.
 MOST_WAITS = 4
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
@@ -39,20 +39,28 @@ IN_PROGRESS = """
     "Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution
     & ", since " & $holder.since & ". Nothing was changed. Wait until it ends, or stop it, then start again."
 """
+# An execution waits for another one for `waitSeconds`, but for a repair, which is short, at least for a minute. A
+# rollback waits for as long as it takes, because the other execution rolls back. A pause is a tenth of the time so far,
+# so that the history has room for a day.
+REPAIR_PATIENCE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 120
+# The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails.
+ACQUIRE = """
+    SET execution = :me, since = :since, server = :server, privateIps = :privateIps, live = :live,
+    rollsBack = :rollsBack, rollbackTo = :rollbackTo, lastCutover = :lastCutover
+    REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy
+"""
+FREE_AND_AS_PLANNED = """
+    (attribute_not_exists(execution) OR execution = :me) AND (attribute_not_exists(revision) OR revision = :revision)
+"""
+# If the dead holder had finished, it has begun nothing that is left to do.
+TAKE_OVER = """
+    "SET interrupted = :holder REMOVE execution, gap, bakesUntil, rollbackRequestedBy"
+    & ($holderEnded = "SUCCEEDED" ? ", server" : "") & " ADD revision :one"
+"""
 
 
-def put_lock(
-    scope: Construct, name: str, *, pair: str, server: str, private_ips: str, **options: Any
-) -> tasks.DynamoPutItem:
-    """A state that writes a lock's item for this execution. `pair`, `server` and `private_ips` are JSONata."""
-    item = {
-        "pair": jsonata(pair),
-        "execution": EXECUTION,
-        "since": "{% $states.context.State.EnteredTime %}",
-        "server": jsonata(server),
-        "privateIps": jsonata(f"$string({private_ips})"),
-    }
-    return tasks.DynamoPutItem.jsonata(scope, name, item=texts(item), task_timeout=SERVICE_TIMEOUT, **options)
+def one_line(expression: str) -> str:
+    return " ".join(expression.split())
 
 
 def describe_lock_holder(
@@ -60,21 +68,22 @@ def describe_lock_holder(
     names: Names,
     *,
     execution: str,
-    take_over: tasks.DynamoPutItem | tasks.DynamoDeleteItem,
-    running: tuple[sfn.IChainable, Variables],
+    take_over: sfn.IChainable,
+    running: Sequence[tuple[str, sfn.IChainable, str, Variables | None]],
     failed: tuple[sfn.IChainable, Variables],
     assign: Variables | None = None,
     assign_forgotten: Variables | None = None,
+    status: str = STATUS,
     ended: bool = False,
 ) -> sfn.IChainable:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
 
-    `execution` is JSONata for the holder's ARN. If the holder runs, `running` follows. If it has ended, `take_over`
-    follows after `LAST_CALL`. If Step Functions does not know it, even after 45 s, `take_over` follows, with the
-    variables `assign_forgotten` instead of `assign`. After an error, `failed` follows. `running` and `failed` are a
-    state and the variables to assign. If an event said that the execution has `ended`, the wait comes first. It is
-    repeated while DescribeExecution returns RUNNING, `MOST_WAITS` in all: DescribeExecution is eventually consistent
-    (API reference), and may also not know an execution that has just begun. Returns the first state.
+    `execution` is JSONata for the holder's ARN. If the holder runs, the first state of `running` follows whose
+    condition holds. If it has ended, `take_over` follows after `LAST_CALL`. If Step Functions does not know it, even
+    after 45 s, `take_over` follows, with the variables `assign_forgotten` instead of `assign`. After an error, `failed`
+    follows: a state and the variables to assign. If an event said that the execution has `ended`, the wait comes first.
+    It is repeated while DescribeExecution returns RUNNING, `MOST_WAITS` in all: DescribeExecution is eventually
+    consistent (API reference), and may also not know an execution that has just begun. Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
@@ -87,7 +96,7 @@ def describe_lock_holder(
         iam_resources=[executions_of(scope, workflow) for workflow in names.workflows],
         task_timeout=SERVICE_TIMEOUT,
         assign=assign,
-        outputs=jsonata(STATUS),
+        outputs=jsonata(f"{{{status}}}"),
     )
     holder_running = sfn.Choice.jsonata(scope, "HolderRunning?")
     wait_for_last_call = sfn.Wait.jsonata(
@@ -108,7 +117,8 @@ def describe_lock_holder(
         holder_running.when(
             condition(f"{still_runs} and $waits < {MOST_WAITS}"), wait_for_last_call, comment="still shown as running"
         )
-    holder_running.when(condition(still_runs), running[0], comment="running", assign=running[1])
+    for also, following, comment, variables in running:
+        holder_running.when(condition(f"{still_runs} and {also}"), following, comment=comment, assign=variables)
     holder_running.otherwise(take_over if ended else wait_for_last_call)
     wait_for_last_call.next(describe_holder if ended else take_over)
     return wait_for_last_call if ended else describe_holder
@@ -116,28 +126,37 @@ def describe_lock_holder(
 
 def acquire_lock(
     scope: Construct, resources: Resources, *, ending: Ending, start_over: sfn.IChainable
-) -> tasks.DynamoPutItem:
+) -> tasks.DynamoUpdateItem:
     """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock.
 
-    The lock is an item of the table, keyed by the pair, with the ARN of the execution that holds it. If the holder is
-    dead, its lock is deleted, and the execution starts over at `start_over`.
+    The lock is an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item
+    stays, as the pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at
+    `start_over` before it tries again, because its plan is from before.
     """
     of_the_pair: dict[str, Any] = {
         "table": resources.lock_table,
         "key": texts({"pair": "{% $plan.pair %}"}),
         "task_timeout": SERVICE_TIMEOUT,
     }
-
-    acquire = put_lock(
+    lock = {
+        ":me": EXECUTION,
+        ":since": "{% $states.context.State.EnteredTime %}",
+        ":server": "{% $plan.target %}",
+        ":privateIps": "{% $string($plan.privateIps) %}",
+        ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
+        ":rollsBack": "{% $string($plan.rollback) %}",
+        ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
+        ":lastCutover": "{% $string($plan.record.lastCutover) %}",
+    }
+    revision = tasks.DynamoAttributeValue.number_from_string("{% $string($plan.record.revision) %}")
+    acquire = tasks.DynamoUpdateItem.jsonata(
         scope,
         "AcquireLock",
-        comment="Takes the pair's lock, unless another execution holds it.",
-        table=resources.lock_table,
-        pair="$plan.pair",
-        server="$plan.target",
-        private_ips="$plan.privateIps",
-        condition_expression="attribute_not_exists(pair) OR execution = :me",
-        expression_attribute_values=texts({":me": EXECUTION}),
+        comment="Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
+        update_expression=one_line(ACQUIRE),
+        condition_expression=one_line(FREE_AND_AS_PLANNED),
+        expression_attribute_values={**texts(lock), ":revision": revision},
+        **of_the_pair,
     )
     describe_lock = tasks.DynamoGetItem.jsonata(
         scope,
@@ -148,34 +167,67 @@ def acquire_lock(
         **of_the_pair,
     )
     lock_held = sfn.Choice.jsonata(scope, "LockHeld?")
-    take_over = tasks.DynamoDeleteItem.jsonata(
+    take_over = tasks.DynamoUpdateItem.jsonata(
         scope,
         "TakeOverLock",
-        comment="Deletes the dead holder's lock. The execution then plans again.",
+        comment="Takes the lock from the dead holder. The execution then plans again.",
+        update_expression=jsonata(TAKE_OVER),
         condition_expression="execution = :holder",
-        expression_attribute_values=texts({":holder": "{% $holder.execution %}"}),
+        expression_attribute_values={**texts({":holder": "{% $holder.execution %}"}), ":one": ONE},
         **of_the_pair,
     )
+    request_rollback = tasks.DynamoUpdateItem.jsonata(
+        scope,
+        "RequestRollback",
+        comment="Asks the execution that holds the lock to roll back.",
+        update_expression="SET rollbackRequestedBy = :me",
+        condition_expression="execution = :holder",
+        expression_attribute_values=texts({":me": EXECUTION, ":holder": "{% $holder.execution %}"}),
+        assign={"awaited": "{% $holder.execution %}"},
+        **of_the_pair,
+    )
+    wait_for_holder = sfn.Wait.jsonata(
+        scope,
+        "WaitForHolder",
+        comment="Waits for the execution that holds the lock.",
+        time=sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}"),
+    )
+    is_repair = f'$contains($holder.execution, ":execution:{resources.names.repair}:")'
+    waited = "($millis() - $toMillis($states.context.Execution.StartTime)) / 1000"
+    left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
+    pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {waited} / 10, $plan.rollback ? 120 : {left}])]))"
+    asks = f"""
+        $plan.rollback and $not($holder.rollsBack) and $not({is_repair}) and $holder.live != "{NONE}"
+        and $not($awaited = $holder.execution)
+    """
     describe_holder = describe_lock_holder(
         scope,
         resources.names,
         execution="$holder.execution",
         take_over=take_over,
-        running=(ending.notify, {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
+        running=(
+            (f"({asks})", request_rollback, "running, and it can roll back", None),
+            (f"($plan.rollback or {left} > 0)", wait_for_holder, "running, and there is time", None),
+            ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
+        ),
         failed=(ending.release_lock, PREFLIGHT_FAILURE),
-        assign={"interrupted": jsonata(f'$states.result.Status = "SUCCEEDED" ? null : {INTERRUPTED}')},
-        assign_forgotten={"interrupted": jsonata(INTERRUPTED)},
+        status=f'{STATUS}, "pause": {pause}',
+        assign={"holderEnded": "{% $states.result.Status %}"},
+        assign_forgotten={"holderEnded": "UNKNOWN"},
     )
 
     # The order of the states.
 
     acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
     describe_lock.next(lock_held)
-    lock_held.when(condition("$holder = null"), acquire, comment="released meanwhile")
+    lock_held.when(condition("$holder = null"), start_over, comment="free by now")
     lock_held.otherwise(describe_holder)
     take_over.next(start_over)
     take_over.add_catch(start_over, errors=[CONDITION_FAILED])
-    for task in (acquire, describe_lock, take_over):
+    request_rollback.next(wait_for_holder)
+    request_rollback.add_catch(describe_lock, errors=[CONDITION_FAILED])
+    wait_for_holder.next(describe_lock)
+    for task in (acquire, describe_lock, take_over, request_rollback):
         retry_service(task)
         task.add_catch(ending.release_lock, assign=PREFLIGHT_FAILURE)
     return acquire

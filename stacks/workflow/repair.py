@@ -31,7 +31,7 @@ from stacks.workflow.expressions import (
     jsonata,
     sentence,
 )
-from stacks.workflow.lock import describe_lock_holder, put_lock
+from stacks.workflow.lock import describe_lock_holder
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
@@ -41,12 +41,17 @@ from stacks.workflow.tasks import Tasks
 TIMEOUT = Duration.hours(7)
 # Neither an ARN nor a status is longer.
 DEAD, STATUS = (bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status"))
-LOCK = """
-    $count($states.result.Items) > 0 ? {
-        "pair": $states.result.Items[0].pair.S, "server": $states.result.Items[0].server.S,
-        "privateIps": $exists($states.result.Items[0].privateIps) ? $parse($states.result.Items[0].privateIps.S) : {}
-    } : null
-"""
+LOCK = '$count($states.result.Items) > 0 ? {"pair": $states.result.Items[0].pair.S} : null'
+# The record as it is, if the addresses cannot be described; the plan has it with what the dead execution did.
+RECORD = """{
+    "pair": $lock.pair,
+    "record": {
+        "rollbackTo": $exists($states.result.Attributes.rollbackTo)
+            ? $parse($states.result.Attributes.rollbackTo.S) : {"server": null, "why": "no cutover is on record"},
+        "lastCutover": $exists($states.result.Attributes.lastCutover)
+            ? $parse($states.result.Attributes.lastCutover.S) : null
+    }
+}"""
 ENDED = f'"The execution " & {DEAD} & " ended " & {STATUS}'
 NOT_REPAIRED = f'{ENDED} & ", and its pair could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
@@ -94,31 +99,33 @@ class Repair(Construct):
             assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK)},
         )
         lock_found = sfn.Choice.jsonata(self, "LockFound?")
-        take_over = put_lock(
+        take_over = tasks.DynamoUpdateItem.jsonata(
             self,
             "TakeOverLock",
             comment="Takes the lock from the execution that ended, unless another execution has taken it.",
             table=resources.lock_table,
-            pair="$lock.pair",
-            server="$lock.server",
-            private_ips="$lock.privateIps",
+            key=texts({"pair": "{% $lock.pair %}"}),
+            update_expression="SET execution = :me, since = :since, interrupted = if_not_exists(interrupted, :dead)",
             condition_expression="execution = :dead OR execution = :me",
-            expression_attribute_values=texts({":dead": jsonata(DEAD), ":me": EXECUTION}),
-            assign={"plan": {"pair": "{% $lock.pair %}"}},
+            expression_attribute_values=texts(
+                {":me": EXECUTION, ":dead": jsonata(DEAD), ":since": "{% $states.context.State.EnteredTime %}"}
+            ),
+            return_values=tasks.DynamoReturnValues.ALL_NEW,
+            task_timeout=SERVICE_TIMEOUT,
+            assign={"plan": jsonata(RECORD)},
         )
         describe_holder = describe_lock_holder(
             self,
             names,
             execution=DEAD,
             take_over=take_over,
-            running=(ending.notify, {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)}),
+            running=[("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)})],
             failed=(ending.notify, FAILURE),
             ended=True,
         )
         describe_addresses = function_tasks.describe_addresses(
             "Describes both addresses and both servers, and plans without moving production.",
             request={"pair": "{% $lock.pair %}"},
-            interrupted='{"server": $lock.server, "privateIps": $lock.privateIps}',
             retry=retry_rollback,
             keep_live=True,
         )

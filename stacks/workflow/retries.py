@@ -11,7 +11,7 @@ LAMBDA_FAILURES = [
     "Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException",
     "Lambda.ServiceException", TOO_MANY, "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout",
 ]  # fmt: skip
-TRANSIENT = ["EC2Unavailable", *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
+TRANSIENT = ["EC2Unavailable", "RecordUnavailable", *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
 # A function in a VPC that was not called for weeks is inactive. Its first call fails, and makes Lambda create its
 # network interfaces again, which takes minutes. Step Functions puts "Lambda." before the names of Lambda's errors. AWS
 # does not document the capitals: its API and its SDK for Java 2 differ, so both are here (not verified on AWS).
@@ -72,8 +72,8 @@ def retry_service(task: sfn.TaskStateBase) -> None:
 
 
 def retry_unknown(task: sfn.TaskStateBase, error: str) -> None:
-    """For something that a service does not know yet: 7 more tries within 45 s."""
-    _retry(task, [error], max_attempts=7, max_delay=10, jitter=sfn.JitterType.NONE)
+    """For something that a service does not know yet: 5 more tries within 25 s."""
+    _retry(task, [error], max_attempts=5, max_delay=10, jitter=sfn.JitterType.NONE)
 
 
 def _retry(

@@ -20,11 +20,11 @@ RESTORED = """
 """
 NOT_DESCRIBED = f"""
     $cause & " The rollback was tried, but the addresses could not be described after it: " & {sentence(CAUGHT)}
-    & " A person must act. To put both addresses where they belong, run: " & $plan.restore
+    & " A person must act. To put both addresses where they belong, run:" & $plan.restore
 """
 UNFINISHED = f'$cause & " The rollback did not finish. " & {MESSAGE}'
 MOVED = (
-    f'$cause & " " & {MESSAGE} & " A person must act. To put both addresses where they belong, run: " & $plan.restore'
+    f'$cause & " " & {MESSAGE} & " A person must act. To put both addresses where they belong, run:" & $plan.restore'
 )
 HEALTHY = '$cause & " " & $plan.live.name & " answers its health check as production."'
 UNHEALTHY = f'$cause & " But " & $plan.live.name & " fails its health check as production: " & {CAUGHT}'
@@ -35,7 +35,7 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     tasks = Tasks(scope, resources.functions)
 
     production_moved = sfn.Choice.jsonata(
-        scope, "ProductionMoved?", comment="Has this execution begun to move production?"
+        scope, "ProductionMoved?", comment="Can production go back, and has this execution begun to move it?"
     )
     restore_production = tasks.restore(
         "RestoreProduction",
@@ -49,6 +49,8 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     describe_restored = tasks.describe_restored(
         "DescribeRestored",
         "Is production on the server it was on, and staging on the other?",
+        retry=retry_rollback,
+        restoring=True,
         assign={"cause": jsonata(RESTORED)},
     )
     health_check_restored = tasks.health_check_production(
@@ -65,6 +67,8 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
 
     release = ending.release_lock
     also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
+    nowhere = condition("$not($plan.canRollBack)")
+    production_moved.when(nowhere, describe_restored, comment="there is no server to roll back to")
     production_moved.when(condition("$moved"), restore_production, comment="production was moved")
     production_moved.otherwise(restore_staging)
     restore_production.next(restore_staging)

@@ -9,12 +9,14 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.configuration.pairs import BAKE_SHARE_SECONDS
 from stacks.functions.functions import Functions
 from stacks.workflow.expressions import EXECUTION, EXECUTION_NAME, condition, jsonata
 from stacks.workflow.retries import retry_before_changes, retry_change, retry_inactive, retry_rollback
 
 AddressName = Literal["production", "staging"]
 Role = Literal["live", "idle"]
+To = Role | Literal["stagingTo"]
 Retry = Callable[[sfn.TaskStateBase], None]
 Keys = Mapping[str, Any]
 Assign = Keys | None
@@ -23,6 +25,7 @@ REDRIVEN = jsonata("$exists($states.context.Execution.RedriveCount) and $states.
 TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", "redriven": REDRIVEN}
 PAIR = "{% $plan.pair %}"
 ROLES = {"live": "{% $plan.live %}", "idle": "{% $plan.idle %}"}
+LOCK = {"pair": PAIR, "execution": EXECUTION}
 EXPECTED_RELEASE = {"expectedRelease": "{% $plan.expectedRelease %}"}
 COLD_START_SECONDS = 15  # Lambda allows 10 for a cold start, and the function's timeout begins after it
 MEASURE_GAP_SECONDS = 5  # the longest time that a cutover waits for its measurement to begin
@@ -52,29 +55,40 @@ class Tasks:
         self._functions = functions
 
     def describe_addresses(
-        self, comment: str, *, request: Any, interrupted: str, retry: Retry, keep_live: bool, assign: Assign = None
+        self, comment: str, *, request: Any, retry: Retry, keep_live: bool, assign: Assign = None
     ) -> tasks.LambdaInvoke:
-        """`interrupted` is JSONata. With `keep_live`, the plan repairs the pair without moving production."""
-        payload = {"request": request, "interrupted": jsonata(interrupted), "keepLive": keep_live}
+        """With `keep_live`, the plan repairs the pair without moving production."""
+        awaited = {} if keep_live else {"awaited": "{% $exists($awaited) ? $awaited : null %}"}
+        payload = {"request": request, **awaited, "keepLive": keep_live}
         described = {"plan": "{% $states.result.Payload %}", **DESCRIBED_ADDRESSES, **(assign or {})}
         function = self._functions.describe_addresses
         return self._invoke("DescribeAddresses", comment, function, payload, retry, assign=described)
 
     def describe_restored(
-        self, name: str, comment: str, *, retry: Retry = retry_rollback, assign: Keys
+        self, name: str, comment: str, *, retry: Retry, restoring: bool, assign: Keys
     ) -> tasks.LambdaInvoke:
-        payload = {"pair": PAIR, **ROLES}
+        live = "{% $plan.canRollBack ? $plan.live : null %}" if restoring else ROLES["live"]
+        payload = {"pair": PAIR, "restoring": restoring, "live": live, "idle": ROLES["idle"]}
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
     def check_servers(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        payload = {"pair": PAIR, "server": "{% $plan.idle.name %}"}
+        """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake?"""
+        payload = {
+            "pair": PAIR,
+            "server": "{% $plan.idle.name %}",
+            "alarms": "{% $plan.alarms %}",
+            "urgent": "{% $plan.urgent %}",
+            "lock": LOCK,
+        }
         return self._invoke(name, comment, self._functions.check_servers, payload, retry_before_changes)
 
     def health_check_staging(self, name: str, comment: str) -> sfn.IChainable:
         """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
-        live = jsonata(f"$merge([$plan.live, {_reached('production')}])")
-        payload = {**_check("staging", "idle"), "live": live, **EXPECTED_RELEASE}
+        check, reached = _check("staging", "idle"), f"$merge([$plan.live, {_reached('production')}])"
+        check["address"] = jsonata(f"$plan.checksStaging ? {check['address'][2:-2]} : null")
+        live = jsonata(f"$plan.compared ? {reached} : null")
+        payload = {**check, "live": live, **EXPECTED_RELEASE, "lock": LOCK}
         public = self._invoke(name, comment, self._functions.health_check, payload, retry_before_changes)
         if self._functions.in_vpc is None:
             return public
@@ -94,20 +108,38 @@ class Tasks:
         assign = {**SEEN_ADDRESSES, "warnings": WARNED, **assign}
         return self._invoke(name, comment, self._functions.health_check, payload, retry, assign=assign)
 
-    def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: Role) -> tasks.LambdaInvoke:
+    def bake(self) -> tasks.LambdaInvoke:
+        """A part of the bake: `BAKE_SHARE_SECONDS`, or what is left."""
+        left = "$ceil(($toMillis($bakesUntil) - $millis()) / 1000)"
+        share = jsonata(f"$max([1, $min([{BAKE_SHARE_SECONDS}, {left}])])")
+        more = {
+            "answered": "{% $answered %}",
+            **EXPECTED_RELEASE,
+            "baking": True,
+            "bakeSeconds": share,
+            "until": "{% $bakesUntil %}",
+            "alarms": "{% $alarms %}",
+            "lock": LOCK,
+        }
+        comment = "Does the new live server stay healthy, without an alarm? Called again until the bake is over."
+        return self.health_check_production(
+            "Bake", comment, server="idle", retry=retry_change, more=more, assign={}, strict=False
+        )
+
+    def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: To) -> tasks.LambdaInvoke:
         return self._associate(name, comment, "rehearse", to, retry_before_changes, address=address)
 
     def move_production(self, name: str, comment: str, *, assign: Keys) -> tasks.LambdaInvoke:
         """From the live to the idle place."""
         assign = {"production": CHANGED_ADDRESS, **assign}
-        source = {"comingFrom": "{% $plan.live.name %}", **TRY}
+        source = {"comingFrom": "{% $plan.production.server %}", **TRY}
         return self._associate(name, comment, "move production", "idle", retry_change, assign=assign, **source)
 
     def move_staging(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        """From no server to the live place, which production has left."""
+        """From no server to the place that production has left, if there is one that can hold it."""
         keys = {"productionOn": ROLES["idle"], **TRY}
         assign = {"staging": CHANGED_ADDRESS}
-        return self._associate(name, comment, "move staging", "live", retry_change, assign=assign, **keys)
+        return self._associate(name, comment, "move staging", "stagingTo", retry_change, assign=assign, **keys)
 
     def repair_staging(self, *, retry: Retry, assign: Keys) -> tasks.LambdaInvoke:
         """To the idle place, from the server that staging was found on, or from no server."""
@@ -122,26 +154,43 @@ class Tasks:
         return self._associate(name, comment, "restore", to, retry_rollback, assign=assign, **keys)
 
     def _associate(
-        self, name: str, comment: str, action: str, to: Role, retry: Retry, *, assign: Assign = None, **keys: str
+        self,
+        name: str,
+        comment: str,
+        action: str,
+        to: To,
+        retry: Retry,
+        *,
+        assign: Assign = None,
+        **keys: str,
     ) -> tasks.LambdaInvoke:
-        place = {"server": f"{{% $plan.{to}.name %}}", "privateIp": f"{{% $plan.{to}.privateIp %}}"}
+        """`to` is the place of the plan; null where staging can go nowhere."""
+        keys_of_place = {"server": "name", "privateIp": "privateIp"}
+        place = {
+            key: f"{{% $plan.{to} != null ? $plan.{to}.{of} : null %}}"
+            if to == "stagingTo"
+            else f"{{% $plan.{to}.{of} %}}"
+            for key, of in keys_of_place.items()
+        }
         payload = {"action": action, "pair": PAIR, **place, **keys}
         return self._invoke(name, comment, self._functions.associate_address, payload, retry, assign=assign)
 
     def disassociate_staging(self, name: str, comment: str) -> tasks.LambdaInvoke:
         """Both addresses must still be as planned before staging is disassociated."""
-        payload, assign = {"pair": PAIR, **ROLES, **TRY}, {"staging": CHANGED_ADDRESS}
+        payload = {"pair": PAIR, "needed": "{% $plan.checksStaging %}", **ROLES, **TRY, "lock": LOCK}
+        assign = {"staging": CHANGED_ADDRESS}
         return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_change, assign=assign)
 
     def rehearse_disassociate(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        payload = {"pair": PAIR, "rehearse": True, "associationId": "{% $staging.associationId %}"}
+        association_id = "{% $plan.checksStaging ? $staging.associationId : null %}"
+        payload = {"pair": PAIR, "rehearse": True, "associationId": association_id}
         return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_before_changes)
 
     def measure_gap(self, name: str, comment: str) -> tasks.LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""
         payload = {
             "execution": EXECUTION_NAME,
-            "lock": {"pair": PAIR, "execution": EXECUTION},
+            "lock": LOCK,
             "newServer": "{% $answered[0] %}",
             **_check("production", "idle"),
         }

@@ -1,7 +1,8 @@
 """The pair for the tests of the domain: its servers, and its addresses at any place."""
 
 from domain.pair import Address, AddressName, Pair, Place, Server
-from domain.plan import Interrupted, Plan, plan
+from domain.plan import Plan, plan
+from domain.record import EMPTY, Interrupted, Record
 from domain.request import Request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
@@ -37,7 +38,7 @@ def planned(
         Request(WEB, asked),
         address("production", production),
         address("staging", staging),
-        interrupted=Interrupted(interrupted.name) if interrupted else None,
+        record=Record(interrupted=Interrupted(interrupted.name)) if interrupted else EMPTY,
         keep_live=keep_live,
     )
 

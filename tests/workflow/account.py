@@ -21,11 +21,13 @@ from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
+from domain.record import Record
 from local.address_semantics import descriptions, holder
 from stacks.workflow.retries import THROTTLED_TRIES
 from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
 
 PAIR = ("bittybot", "tao")
+ACQUIRES, RELEASES = "SET execution", "SET rollbackTo"  # in the requests of the two states
 ARCHIVE = "of-all-events"
 FEWER_THROTTLED_TRIES = 60  # as many as there are take long here, too
 ERROR = {"Code": "InternalServerError", "Message": "A test says so."}
@@ -109,11 +111,12 @@ class Aws:
         self.associate(self.staging, "tao")
         self.pairs_file = folder / "pairs.json"
         environment.setenv("PAIRS_FILE", str(self.pairs_file))
+        environment.setenv("LOCK_TABLE", self.table)
         self._forget()
 
     def _forget(self) -> None:
-        for lock in self.locks:
-            self.dynamodb.delete_item(TableName=self.table, Key={"pair": lock["pair"]})
+        for item in self._items:
+            self.dynamodb.delete_item(TableName=self.table, Key={"pair": item["pair"]})
         self.forget_notices()
         WAITS.clear()
 
@@ -232,9 +235,20 @@ class Aws:
         return self.holder(self.production), self.holder(self.staging)
 
     @property
+    def _items(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.dynamodb.scan(TableName=self.table)["Items"]
+        return items
+
+    @property
     def locks(self) -> list[dict[str, Any]]:
-        locks: list[dict[str, Any]] = self.dynamodb.scan(TableName=self.table)["Items"]
-        return locks
+        """The items that are locks; the others are only records."""
+        return [item for item in self._items if "execution" in item]
+
+    @property
+    def record(self) -> Record:
+        """The record of the pair `web`."""
+        items = [item for item in self._items if item["pair"]["S"] == "web"]
+        return Record.from_item(items[0] if items else {})
 
     @property
     def notices(self) -> list[dict[str, Any]]:
@@ -273,10 +287,11 @@ class Aws:
 
     @staticmethod
     @contextmanager
-    def failing(service: str, action: str) -> Iterator[None]:
-        """The workflow's own calls of an action (`sns`, `Publish`) fail with an internal error meanwhile."""
+    def failing(service: str, action: str, *, containing: str = "") -> Iterator[None]:
+        """The workflow's own calls of an action (`sns`, `Publish`) fail with an internal error meanwhile; or only those
+        whose request contains a text."""
         answer = SimpleNamespace(status_code=500), {"Error": ERROR, "ResponseMetadata": INTERNAL_ERROR}
-        with _hooked(service, f"before-call.{service}.{action}", lambda **_: answer):
+        with Aws.just_before(service, action, lambda: answer, containing=containing):
             yield
 
     @staticmethod
@@ -297,11 +312,12 @@ class Aws:
 
     @staticmethod
     @contextmanager
-    def just_before(service: str, action: str, act: Callable[[], object]) -> Iterator[None]:
-        """Just before the workflow's calls of an action, something else happens. A tuple from it is the answer."""
+    def just_before(service: str, action: str, act: Callable[[], object], *, containing: str = "") -> Iterator[None]:
+        """Just before the workflow's calls of an action whose request contains a text, something else happens. A tuple
+        from it is the answer."""
 
-        def happen(**_: Any) -> object:
-            answer = act()
+        def happen(params: dict[str, Any], **_: Any) -> object:
+            answer = act() if containing in str(params["body"]) else None
             return answer if isinstance(answer, tuple) else None
 
         with _hooked(service, f"before-call.{service}.{action}", happen):
@@ -344,6 +360,12 @@ class Aws:
         """A lock that an execution left behind while it was making a server live."""
         item = {"pair": pair, "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
         self.dynamodb.put_item(TableName=self.table, Item={key: {"S": value} for key, value in item.items()})
+
+    def put_record(self, *, rollback_to: str | None) -> None:
+        """The record of the pair `web`, without a lock: the server to go back to."""
+        target = json.dumps({"server": rollback_to, "why": "a test says so"})
+        item: Any = {"pair": {"S": "web"}, "rollbackTo": {"S": target}, "revision": {"N": "7"}}
+        self.dynamodb.put_item(TableName=self.table, Item=item)
 
     def wait_for(self, arn: str, state: str) -> None:
         """Until an execution has entered a state."""
