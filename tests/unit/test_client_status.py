@@ -16,7 +16,7 @@ RECORD = {
     "rollbackTo": {"server": "tao", "why": "it was live before release-7"},
     "lastOutcome": {"outcome": "CUT_OVER", "execution": HOLDER, "at": AT},
 }
-LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollback": "false"}
+LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollsBack": "false"}
 RUNNING = execution("release-7", "RUNNING")
 
 
@@ -76,7 +76,7 @@ def test_the_record_in_words(record: dict[str, Any], live: str, rollback: str) -
 
 def test_a_running_execution_moves_the_addresses_and_nothing_asks_for_another_start() -> None:
     for lock, rollback in ((LOCK, "the execution below is asked to roll back"),
-                           (LOCK | {"rollback": "true"}, "waits for the execution below")):  # fmt: skip
+                           (LOCK | {"rollsBack": "true"}, "waits for the execution below")):  # fmt: skip
         found = standing(RUNNING, staging={}, record=RECORD | lock)
         shown = rows(found)
         assert shown["addresses"] == "being moved by the execution below"
@@ -92,7 +92,7 @@ def test_a_bake_shows_until_when_it_takes() -> None:
     found = standing(RUNNING, record=RECORD | LOCK | {"bakesUntil": until})
     assert rows(found)["lock"].endswith(f"to make tao live; the execution is running, and bakes until {until}")
     assert found.to_json()["lock"]["bakesUntil"] == until
-    back = standing(RUNNING, record=RECORD | LOCK | {"rollback": "true"})
+    back = standing(RUNNING, record=RECORD | LOCK | {"rollsBack": "true"})
     assert "to roll back to tao; the execution is running" in rows(back)["lock"]
 
 
@@ -114,7 +114,7 @@ def test_a_dead_lock_counts_as_the_interruption_that_it_is() -> None:
     stopped = execution("release-7", "ABORTED")
     found = standing(stopped, live="tao", record=RECORD | LOCK)
     shown = rows(found)
-    assert shown["live"] == "tao, since an execution that was interrupted; before that, bittybot"
+    assert shown["live"] == "tao, since 2026-02-01T09:30:00Z; before that, bittybot"
     assert shown["rollback to"] == "bittybot"
     assert "the execution ended ABORTED. The repair or the next execution takes it over." in shown["lock"]
     assert shown["lock"].endswith("| unlock --pair web")
