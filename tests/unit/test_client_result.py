@@ -75,6 +75,15 @@ def test_after_any_other_failure_it_is_unknown_which_server_is_live(error: str) 
     assert (result.was_live, result.is_live) == ("tao", None)
 
 
+def test_a_plan_without_a_live_server_is_a_plan() -> None:
+    (*before, planned_) = planned("tao")
+    output = json.loads(planned_["taskSucceededEventDetails"]["output"])
+    output["Payload"]["live"] = None
+    planned_["taskSucceededEventDetails"]["output"] = json.dumps(output)
+    result = of(execution("x", "FAILED", error="PreflightFailed", cause="..."), *before, planned_)
+    assert (result.pair, result.was_live, result.is_live) == ("web", None, None)
+
+
 def test_a_gap_and_a_plan_are_in_the_summary() -> None:
     output = {"gap": {"requests": 35, "failed": 1, "longestMs": 52}, "plan": {"steps": ["move production"]}}
     summary = dict(of(execution("x", output=json.dumps(output))).summary())

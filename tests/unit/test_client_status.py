@@ -61,7 +61,7 @@ def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
          f"bittybot, since {AT}, by a rollback; before that, tao", "tao"),
         ({**RECORD, "lastCutover": {**CUTOVER, "from": None}}, f"bittybot, since {AT}; before that, no server", "tao"),
         ({**RECORD, "lastCutover": {**CUTOVER, "to": "tao"}},
-         f"bittybot; someone moved production after the last cutover, to tao at {AT}", "tao"),
+         f"bittybot; the last cutover was to tao, at {AT}", "tao"),
         ({**RECORD, "rollbackTo": {"server": "bittybot", "why": "x"}}, f"bittybot, since {AT}; before that, tao",
          "bittybot, which is live already"),
         ({**RECORD, "rollbackTo": {"server": None, "why": "release-8 was deployed to tao"}},
@@ -96,13 +96,17 @@ def test_a_bake_shows_until_when_it_takes() -> None:
     assert "to roll back to tao; the execution is running" in rows(back)["lock"]
 
 
+START = "start --pair web --server"
+NAME_IT = f"not in place; name the server that should be live: | {START} bittybot | {START} tao"
+
+
 @pytest.mark.parametrize(
     ("live", "staging", "says"),
     [
-        ("bittybot", {}, "to keep bittybot live and put staging on tao: | start --pair web --server bittybot"),
-        ("bittybot", {"AssociationId": "x", "InstanceId": "i-a"}, "| start --pair web --server bittybot"),
+        ("bittybot", {}, NAME_IT),
+        ("bittybot", {"AssociationId": "x", "InstanceId": "i-a"}, NAME_IT),
         ("bittybot", {"AssociationId": "x", "InstanceId": "i-z"}, "an address is outside the pair: docs/runbook.md"),
-        (None, {}, "no server is live. To make a server live: | start --pair web --server bittybot | start --pair web"),
+        (None, {}, NAME_IT),
     ],
     ids=["nowhere", "on the live server", "outside", "production nowhere"],
 )
