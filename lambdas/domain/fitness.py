@@ -105,12 +105,12 @@ def _refuse_occupied(plan: Plan, place: Place, interface: NetworkInterface) -> N
     no_obstacle = (None, plan.production.public_ip, plan.staging.public_ip)
     if address is None or address.public_ip in no_obstacle or address.owner == AUTO_ASSIGNED:
         return
-    command = f" with: aws ec2 disassociate-address --association-id {address.association_id}"
-    disassociate_it = f"disassociate it{command if address.association_id else ''}"
+    command = f"\naws ec2 disassociate-address --association-id {address.association_id}"
     raise PreflightFailed(
         f"{place.server} holds the Elastic IP address {address.public_ip} on its private address {address.private_ip}. "
         f"It does not belong to pair {plan.pair.name}, and an address of the pair would displace it. {NOTHING_CHANGED} "
-        f"Find out who owns it. Then {disassociate_it}, or move it to another private address, and start again."
+        f"Find out who owns it. Move it to another private address, or disassociate it. Then start again."
+        f"{command if address.association_id else ''}"
     )
 
 
@@ -144,9 +144,9 @@ def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
         raise PreflightFailed(
             f"The network interface {interface.network_interface_id} of {plan.idle.server} has the public dual-stack "
             f"DNS name {interface.dual_stack_name}, and {plan.staging} is its only public IPv4 address, so EC2 refuses "
-            f"to disassociate it. {NOTHING_CHANGED} Give the interface another kind of name with: aws ec2 "
-            f"modify-public-ip-dns-name-options --network-interface-id {interface.network_interface_id} "
-            f"--hostname-type public-ipv4-dns-name — then start again."
+            f"to disassociate it. {NOTHING_CHANGED} Give the interface another kind of name. Then start again.\n"
+            f"aws ec2 modify-public-ip-dns-name-options --network-interface-id {interface.network_interface_id} "
+            f"--hostname-type public-ipv4-dns-name"
         )
 
 
@@ -155,6 +155,6 @@ def _refuse_offered(address: Address, account: str | None) -> None:
     if account is not None:
         raise PreflightFailed(
             f"{capitalized(address)} is offered to the account {account}, which may accept the transfer at any moment. "
-            f"{NOTHING_CHANGED} Withdraw the offer with: aws ec2 disable-address-transfer --allocation-id "
-            f"{address.allocation_id}"
+            f"{NOTHING_CHANGED} Withdraw the offer:\n"
+            f"aws ec2 disable-address-transfer --allocation-id {address.allocation_id}"
         )

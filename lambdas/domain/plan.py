@@ -288,8 +288,8 @@ def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
         server = pair.other(occupied) if occupied else pair.servers[0]
         raise PreflightFailed(
             f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). Nothing was changed. "
-            f"Move it to {server.name} with: {associate_command(address, Place(server))} — or correct the pair in "
-            f"cdk.json and deploy."
+            f"Correct the pair in cdk.json and deploy, or move the address to {server.name}:"
+            + as_lines([associate_command(address, Place(server))])
         )
 
 

@@ -70,7 +70,7 @@ RECORD = """{
 ENDED = f'"The execution " & {DEAD} & " ended" & ({BY_A_PERSON} ? "" : " " & {STATUS})'
 NOT_REPAIRED = f'{ENDED} & ", and its pair could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
-CHECK = '" The repair does not move production. Check where both addresses are with: aws ec2 describe-addresses."'
+CHECK = r'" The repair does not move production. Check where both addresses are:\naws ec2 describe-addresses"'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server. Production stayed. The lock is released.", RESULT),
     "NOTHING_TO_REPAIR": (

@@ -103,7 +103,7 @@ def test_every_check_that_was_skipped_is_a_warning_in_the_summary() -> None:
 def test_the_json_has_exactly_the_documented_keys() -> None:
     assert of(cut_over("x", "bittybot", "tao")).to_json().keys() == {
         "execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "production", "staging", "previous",
-        "plan", "gap", "warnings", "cause", "advice", "seconds", "healthChecks", "states",
+        "plan", "gap", "warnings", "cause", "holder", "advice", "seconds", "healthChecks", "states",
     }  # fmt: skip
 
 
