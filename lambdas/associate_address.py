@@ -1,20 +1,22 @@
 """Puts an address on a server: RepairStaging, ReassociateProduction and ReassociateStaging move it, RestoreProduction
-and RestoreStaging put it back, RehearseAssociate proves the permission for both."""
+and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client
+from aws.calls import ONCE, Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
+from domain.lock import CHANGE_SECONDS
 from domain.pair import AddressName, Json
 from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()
-ec2 = ec2_client()
+ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +32,15 @@ class AssociateEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class RehearseAssociateEvent(AssociateEvent):
-    """`action` is "rehearse": check whether production may be put there, and staging at `staging_to`, if not null."""
+    """`action` is "rehearse": check whether `address` may be put there."""
 
-    staging_to: PlannedPlace | None
+    address: AddressName
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreAddressEvent(AssociateEvent):
+class RestoreAddressEvent(RehearseAssociateEvent):
     """`action` is "restore": put `address` back there, while production is on `production_on`."""
 
-    address: AddressName
     production_on: PlannedPlace
     redriven: bool
 
@@ -67,22 +68,26 @@ class MoveStagingEvent(AssociateEvent):
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Puts one address of a pair on a server, as its `action` says; if `server` is null, on none.
+def handler(
+    event: Json,
+    _context: object,
+    *,
+    ec2: Ec2 = ec2,
+    sleep: Sleep = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Json:
+    """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
 
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
     """
     pair = deployed_pairs()[event["pair"]]
-    addresses = Addresses(pair, ec2, sleep=sleep)
+    addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     if event["server"] is None:
         return {"address": addresses.look()[1].to_json(), "changed": False}
     place = pair.place(event["server"], event["privateIp"])
     if event["action"] == "rehearse":
-        staging_to = read(RehearseAssociateEvent, event).staging_to
-        addresses.rehearse_associate("production", place)
-        if staging_to:
-            addresses.rehearse_associate("staging", pair.place(staging_to.name, staging_to.private_ip))
+        addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
         return {"changed": False}
     refuse_redriven(redriven=event["redriven"])
     if event["action"] == "restore":

@@ -1,19 +1,22 @@
 """RehearseDisassociate and DisassociateStaging: disassociate the staging address from the idle server."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import Ec2, Sleep, ec2_client
+from aws.calls import ONCE, Ec2, Sleep, ec2_client
+from aws.rollback_request import RollbackRequest
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
+from domain.lock import CHANGE_SECONDS
 from domain.pair import Json
 from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()
-ec2 = ec2_client()
+ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class RehearseDisassociateEvent:
 @dataclass(frozen=True)
 class DisassociateStagingEvent:
     """`live` must still hold production (null: it must be on no server), and `idle` staging. `needed` is false if
-    staging is not on `idle` and stays where it is."""
+    staging is not on `idle` and stays where it is. `lock` is as in `RollbackRequest`."""
 
     execution: str
     pair: str
@@ -38,11 +41,22 @@ class DisassociateStagingEvent:
     idle: PlannedPlace
     first_try: bool
     redriven: bool
+    lock: dict[str, str] | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
+def handler(
+    event: Json,
+    _context: object,
+    *,
+    ec2: Ec2 = ec2,
+    sleep: Sleep = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Json:
     """Disassociates the staging address, or with `rehearse` only proves that this is permitted.
+
+    On the first try, nothing is changed if someone has asked for a rollback (RollbackRequested): this is the first
+    change of an execution. On a later try, an earlier one may have changed something, so the execution goes on.
 
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
     AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
@@ -57,7 +71,9 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     pair = deployed_pairs()[asked.pair]
     live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
     idle = pair.place(asked.idle.name, asked.idle.private_ip)
-    addresses = Addresses(pair, ec2, sleep=sleep)
+    addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
+    if asked.first_try:
+        RollbackRequest(asked.lock).refuse()
     if not asked.needed:
         return {"address": addresses.look()[1].to_json(), "changed": False}
     address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)

@@ -3,6 +3,7 @@
 The checks run at the same time. Their results become what the state returns, or an error, and a metric.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,7 +14,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
 from aws.metrics import Metric, emit
-from domain.errors import CutoverError, ProductionUnhealthy, StagingUnhealthy
+from domain.errors import CutoverError, ProductionUnhealthy, RollbackRequested, StagingUnhealthy
 from domain.events import read
 from domain.plan import Standing
 from domain.text import shortened
@@ -39,7 +40,8 @@ class HealthCheckEvent(CheckEvent):
 
     For staging, `live` is the server that holds production. For production, `answered` is from the result for staging.
     For `moving_seconds`, a moved address may still lead to another server. For `bake_seconds`, the server and `alarms`,
-    names of CloudWatch alarms, are watched. With `standing`, both addresses are described once more at the end.
+    names of CloudWatch alarms, are watched. With `standing`, both addresses are described once more at the end. With
+    `lock`, `{"pair", "execution"}`, the check ends when someone asks this execution to roll back (`RollbackRequest`).
     """
 
     expected_release: str | None = None
@@ -49,6 +51,9 @@ class HealthCheckEvent(CheckEvent):
     bake_seconds: float = 0
     alarms: list[str] = field(default_factory=list)
     standing: Standing | None = None
+    lock: dict[str, str] | None = None
+    baking: bool = False
+    until: str | None = None
 
 
 # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
@@ -69,10 +74,16 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
     `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. An item of `answered` has
     `identity`, `release` and `shared`, each the value of a header or null. With `standing`, the result also has what
     `last_look` returns. Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, and PreflightFailed;
-    instead of these, with `standing`, MovedMeanwhile: the failed server may not be the one that was meant."""
+    instead of these, with `standing`, MovedMeanwhile: the failed server may not be the one that was meant. Raises
+    RollbackRequested at once, without another description."""
+    if event["address"] is None:
+        nothing = asdict(Answered())
+        return {"healthy": True, "checks": [], "answered": [nothing] * len(event["healthCheck"]), "warnings": []}
     asked = read(HealthCheckEvent, event)
     try:
         result = _checked(asked)
+    except RollbackRequested:
+        raise
     except CutoverError as error:
         _last_look(asked, sleep, failure=f"The check failed, too: {shortened(str(error), FAILURE_CHARACTERS)}")
         raise
@@ -96,6 +107,7 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
         ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,
+        meanwhile=_listening(asked),
     )
     polled, live_polled = ended[: len(checks)], dict(zip(live, ended[len(checks) :], strict=True))
     _report(asked, "health check finished", polled, unhealthy_message)
@@ -116,13 +128,28 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
 
         read_alarms = partial(alarms_in_alarm, cloudwatch_client(watching=True), event.alarms)
         loops.append(lambda stop: watch(read_alarms, event.bake_seconds, time.monotonic, stop.wait))
-    ended = together(loops, lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each.wrong))
+    ended = together(
+        loops,
+        lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each.wrong),
+        meanwhile=_listening(event),
+    )
     baked = [each for each in ended if isinstance(each, Polled)]
     alarmed = [each for each in ended if not isinstance(each, Polled) and each.wrong]
     _report(event, "bake finished", baked, bake_message, alarms=[each.wrong for each in alarmed])
     for each in alarmed:
         raise _error(event)(alarm_message(checks[0], str(each.wrong), each.seconds))
     return baked
+
+
+def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
+    """A loop that listens for a request to roll back, if there can be one. Its import does not delay the probes."""
+
+    def listen(stop: Stop) -> None:
+        from aws.rollback_request import RollbackRequest  # noqa: PLC0415
+
+        RollbackRequest(event.lock).listen(stop.wait)
+
+    return [listen] if event.lock and "LOCK_TABLE" in os.environ else []
 
 
 def _report(

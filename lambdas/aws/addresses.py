@@ -2,19 +2,19 @@
 remap may be charged, and a repeated call may fail. A change counts only when `DescribeAddresses` shows it. Source: EC2
 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aws.calls import Ec2, Sleep, rehearsed, translated
+from aws.calls import ONE_CALL_SECONDS, Ec2, Sleep, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.text import capitalized
 
-VISIBLE_WITHIN_SECONDS = 10
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
-ALREADY_ASSOCIATED = "Resource.AlreadyAssociated"
+ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssociationID.NotFound"
 
 
 class Addresses:
@@ -22,15 +22,37 @@ class Addresses:
 
     Every method raises EC2Refused if EC2 refuses and trying again would not help, and EC2Throttled or EC2Unavailable if
     the same call may be tried again. A change returns the address as it is then, and whether it was changed.
+
+    With a client that calls `ONCE`, no call ends more than `seconds` after the construction of this object: instead of
+    a call for which too little time is left, EC2Unavailable is raised. The next try finds what this try has changed.
     """
 
-    def __init__(self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep) -> None:
-        self._pair, self._ec2, self._sleep = pair, ec2, sleep
+    def __init__(
+        self,
+        pair: Pair,
+        ec2: Ec2,
+        *,
+        sleep: Sleep = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        seconds: float = math.inf,
+    ) -> None:
+        self._pair, self._ec2, self._sleep, self._clock = pair, ec2, sleep, clock
+        self._end = clock() + seconds
+
+    def _has_time(self, pause: float = 0) -> bool:
+        return self._clock() + pause + ONE_CALL_SECONDS <= self._end
+
+    @contextmanager
+    def _call(self, call: str) -> Iterator[None]:
+        if not self._has_time():
+            raise EC2Unavailable(f"{call} was not called: the calls before it took too long.")
+        with translated(call):
+            yield
 
     def look(self) -> tuple[Address, Address]:
         """Describes production and staging as they are now, in one DescribeAddresses call."""
         ids = [self._pair.production, self._pair.staging]
-        with translated(f"DescribeAddresses of {' and '.join(ids)}"):
+        with self._call(f"DescribeAddresses of {' and '.join(ids)}"):
             addresses = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
         by_id = {address["AllocationId"]: address for address in addresses}
         return self._pair.address("production", by_id[ids[0]]), self._pair.address("staging", by_id[ids[1]])
@@ -46,7 +68,7 @@ class Addresses:
             return production, False
         moved = _moved(first_try=first_try)
         _expect(production, coming_from, moved)
-        with self._from_where_it_was("production", moved):
+        with self._from_where_it_was("production", place, moved):
             production, _ = self._associate(production, place, reassociate=coming_from is not None)
         return production, True
 
@@ -70,7 +92,7 @@ class Addresses:
         elif staging.is_associated and staging.server is None:
             raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
-        with self._from_where_it_was("staging", moved):
+        with self._from_where_it_was("staging", place, moved):
             staging, production = self._put_staging(
                 staging, place, production, production_on, reassociate=coming_from is not None
             )
@@ -78,7 +100,9 @@ class Addresses:
         return staging, True
 
     @contextmanager
-    def _from_where_it_was(self, name: AddressName, moved: type[AddressMoved] | type[MovedMeanwhile]) -> Iterator[None]:
+    def _from_where_it_was(
+        self, name: AddressName, place: Place, moved: type[AddressMoved] | type[MovedMeanwhile]
+    ) -> Iterator[None]:
         """If EC2 refuses an address that was on no server because it is on another by now, that is someone's move."""
         try:
             yield
@@ -86,8 +110,8 @@ class Addresses:
             if error.code != ALREADY_ASSOCIATED:
                 raise
             address = _named(name, *self.look())
-            if not address.is_associated:
-                raise EC2Unavailable(f"{error} DescribeAddresses shows {address} on no server.") from error
+            if not address.is_associated or address.stands_at(place):
+                raise EC2Unavailable(f"{error} DescribeAddresses shows {address} {address.place}.") from error
             raise moved(_elsewhere(address, "no server")) from error
 
     def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
@@ -133,29 +157,35 @@ class Addresses:
             return
         for pause in (*PAUSES[:6], 0):
             try:
-                self._associate(production, home, reassociate=False)
+                self._call_associate(production, home, reassociate=False)
                 break
             except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
                 if isinstance(error, EC2Refused) and error.code == ALREADY_ASSOCIATED:
                     break
-                if not pause:
+                if not pause or not self._has_time(pause):
                     raise
                 self._sleep(pause)
-        production, _ = self.look()
+        # The next try would find production there and not know why: so it is said now, even if no description shows it.
+        where = "EC2 accepted that"
+        if self._has_time():
+            where = f"it is {self.look_until(lambda now, _: now.is_associated)[0].place} now"
         raise MovedMeanwhile(
             f"Someone else moved {production} to {place} just before {staging} was put there, so EC2 disassociated "
-            f"production. The step tried to restore it at once: it is {production.place} now. Find out who moved it."
+            f"production. The step tried to restore it at once: {where}. Find out who moved it."
         )
+
+    def _call_associate(self, address: Address, place: Place, *, reassociate: bool) -> None:
+        with self._call(f"AssociateAddress of {address} with {place}"):
+            self._ec2.associate_address(
+                AllocationId=address.allocation_id, AllowReassociation=reassociate, **_target(place)
+            )
 
     def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
         """Calls EC2, then describes until the address is there. Returns the address as it is then, and production."""
         try:
-            with translated(f"AssociateAddress of {address} with {place}"):
-                self._ec2.associate_address(
-                    AllocationId=address.allocation_id, AllowReassociation=reassociate, **_target(place)
-                )
+            self._call_associate(address, place, reassociate=reassociate)
         except EC2Refused as error:
-            # If an answer was lost and botocore repeated the call, EC2 refuses it because the first call succeeded.
+            # If the answer of an earlier try was lost, EC2 may refuse the call because that try succeeded.
             if error.code != ALREADY_ASSOCIATED or not _named(address.name, *self.look()).stands_at(place):
                 raise
         accepted = f"EC2 accepted the association of {address} with {place}"
@@ -174,20 +204,24 @@ class Addresses:
         if not staging.stands_at(idle):
             raise MovedMeanwhile(_elsewhere(staging, str(idle)))
         try:
-            with translated(f"DisassociateAddress of {staging}, which is {staging.place}"):
+            with self._call(f"DisassociateAddress of {staging}, which is {staging.place}"):
                 self._ec2.disassociate_address(AssociationId=staging.association_id)
-        except EC2Refused:
+        except EC2Refused as error:
             # If the association no longer exists, EC2 answers InvalidAssociationID.NotFound, or "not permitted".
             if self.look()[1].is_associated:
-                raise
+                if first_try or error.code != NO_ASSOCIATION:
+                    raise
+                # An earlier try has ended the association, and DescribeAddresses does not show it yet.
+                raise EC2Unavailable(f"{error} DescribeAddresses still shows {staging} {staging.place}.") from error
         accepted = f"EC2 accepted the disassociation of {staging}"
         return self._wait_until("staging", lambda now: not now.is_associated, accepted)[0], True
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
-        """Describes both for some 10 s until they are as they should be; returns them, and whether they are so."""
+        """Describes both for some 10 s, or as long as there is time, until they are as they should be. Returns them,
+        and whether they are so."""
         production, staging = self.look()
         for pause in PAUSES:
-            if as_it_should(production, staging):
+            if as_it_should(production, staging) or not self._has_time(pause):
                 break
             self._sleep(pause)
             production, staging = self.look()
@@ -197,12 +231,11 @@ class Addresses:
         self, name: AddressName, stands: Callable[[Address], bool], accepted: str
     ) -> tuple[Address, Address]:
         """The address, as soon as it is described as it should be, and production."""
-        production, staging, seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))
-        if not seen:
-            raise EC2Unavailable(
-                f"{accepted}, but {VISIBLE_WITHIN_SECONDS} s later DescribeAddresses does not show it yet."
-            )
-        return _named(name, production, staging), production
+        if self._has_time():
+            production, staging, seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))
+            if seen:
+                return _named(name, production, staging), production
+        raise EC2Unavailable(f"{accepted}, but DescribeAddresses has not shown it within the time of this try.")
 
     def rehearse_associate(self, name: AddressName, place: Place) -> None:
         """Proves, without changing anything, that an address may be put on a server. Raises PreflightFailed.

@@ -37,6 +37,10 @@ class Redriven(CutoverError):
     """The execution was redriven after it had ended, so it may no longer hold the lock; this step changed nothing."""
 
 
+class RollbackRequested(CutoverError):
+    """Another execution asked this one to roll back, by the item of the lock. This step changed nothing."""
+
+
 class EC2Refused(CutoverError):
     """EC2 refused a call, with this error code, and trying again would not help."""
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-# After an execution has ended, a function that it called may still change an address: for a cold start and the timeout
-# of 30 s (`stacks/functions/functions.py`). A lock is dead only after this time.
-LAST_CALL_SECONDS = 45
+# After an execution has ended, a function that it called may still change an address: after a cold start, until the
+# function's timeout, and a request that is on its way then needs some more. A lock is dead only after this time
+# (docs/decisions/0022-a-dead-lock-holds-for-25-s.md). Source: Lambda Developer Guide, "Init phase": at most 10 s.
+COLD_START_SECONDS, CHANGE_SECONDS, RESERVE_SECONDS = 10, 12, 3
+LAST_CALL_SECONDS = COLD_START_SECONDS + CHANGE_SECONDS + RESERVE_SECONDS
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -103,16 +103,26 @@ def _loop(
     return Polled(check, verdict, list(findings), probe_count, clock() - begin)
 
 
-def together(loops: Iterable[Callable[[Stop], Result]], ends_all: Callable[[Result], bool]) -> list[Result]:
-    """Runs each loop in its own thread and returns their results in order.
+def together(
+    loops: Iterable[Callable[[Stop], Result]],
+    ends_all: Callable[[Result], bool],
+    meanwhile: Iterable[Callable[[Stop], None]] = (),
+) -> list[Result]:
+    """Runs each loop in its own thread and returns their results in order. The loops in `meanwhile` run until then.
 
-    If a loop raises, or `ends_all` is true for its result, the others are stopped at once. The exception is raised.
+    If a loop raises, or `ends_all` is true for its result, the others are stopped at once. The exception is raised,
+    first of all that of a loop in `meanwhile`.
     """
-    loops = list(loops)
+    loops, meanwhile = list(loops), list(meanwhile)
     stop = Stop()
-    with ThreadPoolExecutor(max_workers=len(loops)) as threads:
+    with ThreadPoolExecutor(max_workers=len(loops) + len(meanwhile)) as threads:
+        others = [threads.submit(loop, stop) for loop in meanwhile]
         futures = [threads.submit(loop, stop) for loop in loops]
-        for future in as_completed(futures):
-            if future.exception() is not None or ends_all(future.result()):
+        every: list[Future[Any]] = [*futures, *others]
+        for future in as_completed(every):
+            ended = future.exception() is not None or (future in futures and ends_all(future.result()))
+            if ended or all(each.done() for each in futures):
                 stop.set()
+    for other in others:
+        other.result()
     return [future.result() for future in futures]

@@ -26,7 +26,7 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     if not (check.shared_header and check.requires_headers):
         return None
     if live is None:
-        return {"compared": False, "reason": "no server holds the production address"}
+        return {"compared": False, "reason": "the live server was not asked"}
     value = polled.answered.shared
     answered = [finding for finding in live.findings if finding.answered.shared is not None or finding.is_good]
     if not isinstance(live.verdict, Healthy) and not any(finding.answered.shared for finding in answered):

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from domain.lock import LAST_CALL_SECONDS
+from domain.lock import CHANGE_SECONDS, LAST_CALL_SECONDS
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.names import Names
 from stacks.configuration.pairs import Pair, Pairs, Vpc
@@ -18,12 +18,14 @@ from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
-# One call to EC2 ends within 21 s (`lambdas/aws/addresses.py`), a step is a few quick ones.
-ADDRESS_TIMEOUT = Duration.seconds(30)
+# One call to EC2 ends within 21 s (`CONFIG` in `lambdas/aws/calls.py`), a step that describes has a few quick ones.
+DESCRIBE_TIMEOUT = Duration.seconds(30)
+# A step that changes something tries each call once, and gives up early: the workflow tries the step again.
+CHANGE_TIMEOUT = Duration.seconds(CHANGE_SECONDS)
 # It measures for 10 s (`lambdas/measure_gap.py`), and needs some more to save the result.
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
 MEASURE_GAP_MEBIBYTES = 256  # half as much as the other functions, because it mostly waits
-# How long after its end an execution's call may still change an address: a cold start, and the timeout.
+# How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
 LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
 # bound; people report 5 to 10 s.
@@ -77,7 +79,7 @@ def longest_bake(pair: Pair) -> int:
 class Functions(Construct):
     """The functions, from one asset, `code`.
 
-    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
+    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a pair has a bake.
     """
 
     def __init__(
@@ -96,13 +98,14 @@ class Functions(Construct):
         probing = max(longest_check(pair) for pair in pairs.values())
         baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
 
-        self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", ADDRESS_TIMEOUT)
-        self.describe_restored = self._function("DescribeRestored", "describe_restored", ADDRESS_TIMEOUT)
+        self.bakes = any(pair.bakeSeconds for pair in pairs.values())
+        self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", DESCRIBE_TIMEOUT)
+        self.describe_restored = self._function("DescribeRestored", "describe_restored", DESCRIBE_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))
         self.check_servers = self._function("CheckServers", "check_servers", checking)
         self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 50))
-        self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", ADDRESS_TIMEOUT)
-        self.associate_address = self._function("AssociateAddress", "associate_address", ADDRESS_TIMEOUT)
+        self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", CHANGE_TIMEOUT)
+        self.associate_address = self._function("AssociateAddress", "associate_address", CHANGE_TIMEOUT)
         self.measure_gap = self._measuring(lock_table)
         private = any(check.via == "private" for pair in pairs.values() for check in pair.healthCheck)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
@@ -116,6 +119,10 @@ class Functions(Construct):
         if any(pair.alarms for pair in pairs.values()):
             for function in (self.describe_addresses, self.health_check):
                 self._allow(function, "cloudwatch:DescribeAlarms")
+        # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
+        for function in (self.describe_addresses, self.check_servers, self.health_check, self.disassociate_address):
+            function.add_environment("LOCK_TABLE", lock_table.table_name)
+            lock_table.grant(function, "dynamodb:GetItem")
         self._allow_changes(pairs)
 
     @property

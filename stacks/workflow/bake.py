@@ -10,7 +10,7 @@ from stacks.workflow.resources import Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service
 from stacks.workflow.tasks import Tasks
 
-OVER = "($plan.bakeSeconds = 0 or ($exists($bakesUntil) and $millis() >= $toMillis($bakesUntil)))"
+OVER = "$plan.bakeSeconds = 0 or ($exists($bakesUntil) and $millis() >= $toMillis($bakesUntil))"
 UNTIL = jsonata("$fromMillis($toMillis($states.context.State.EnteredTime) + 1000 * $plan.bakeSeconds)")
 
 

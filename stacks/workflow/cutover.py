@@ -205,7 +205,8 @@ class Workflow(Construct):
         reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
         reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        health_check_production.next(bake(self, resources, done=release, failed=rollback))
+        bakes = resources.functions.bakes
+        health_check_production.next(bake(self, resources, done=release, failed=rollback) if bakes else release)
         health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(
@@ -224,6 +225,12 @@ class Workflow(Construct):
     def _preflight(self, tasks: Tasks) -> sfn.Parallel:
         """The checks that change nothing, in parallel."""
         dry_run = "Dry run: proves the permission, and warms the function."
+        rehearse_associate_production = tasks.rehearse_associate(
+            "RehearseAssociateProduction", dry_run, address="production", to="idle"
+        )
+        rehearse_associate_staging = tasks.rehearse_associate(
+            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
+        )
         return sfn.Parallel.jsonata(
             self,
             "Preflight",
@@ -241,7 +248,7 @@ class Workflow(Construct):
             ),
             tasks.check_servers("CheckServers", "Have EC2's status checks of the idle server passed?"),
             tasks.rehearse_disassociate("RehearseDisassociate", dry_run),
-            tasks.rehearse_associate("RehearseAssociate", dry_run),
+            rehearse_associate_production.next(rehearse_associate_staging),
         )
 
     def _warm(self, resources: Resources) -> None:

@@ -72,8 +72,8 @@ def retry_service(task: sfn.TaskStateBase) -> None:
 
 
 def retry_unknown(task: sfn.TaskStateBase, error: str) -> None:
-    """For something that a service does not know yet: 7 more tries within 45 s."""
-    _retry(task, [error], max_attempts=7, max_delay=10, jitter=sfn.JitterType.NONE)
+    """For something that a service does not know yet: 5 more tries within 25 s."""
+    _retry(task, [error], max_attempts=5, max_delay=10, jitter=sfn.JitterType.NONE)
 
 
 def _retry(

@@ -15,6 +15,7 @@ from stacks.workflow.retries import retry_before_changes, retry_change, retry_in
 
 AddressName = Literal["production", "staging"]
 Role = Literal["live", "idle"]
+To = Role | Literal["stagingTo"]
 Retry = Callable[[sfn.TaskStateBase], None]
 Keys = Mapping[str, Any]
 Assign = Keys | None
@@ -123,9 +124,8 @@ class Tasks:
             "Bake", comment, server="idle", retry=retry_change, more=more, assign={}, strict=False
         )
 
-    def rehearse_associate(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        to = "{% $plan.stagingTo %}"
-        return self._associate(name, comment, "rehearse", "idle", retry_before_changes, stagingTo=to)
+    def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: To) -> tasks.LambdaInvoke:
+        return self._associate(name, comment, "rehearse", to, retry_before_changes, address=address)
 
     def move_production(self, name: str, comment: str, *, assign: Keys) -> tasks.LambdaInvoke:
         """From the live to the idle place."""
@@ -156,7 +156,7 @@ class Tasks:
         name: str,
         comment: str,
         action: str,
-        to: Role | Literal["stagingTo"],
+        to: To,
         retry: Retry,
         *,
         assign: Assign = None,

@@ -1,5 +1,6 @@
 """The execution has a deadline, which is longer than all its states may take together."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from stacks.functions.functions import LAST_CALL, longest_bake
 from stacks.workflow.lock import MOST_WAITS
 from stacks.workflow.retries import INACTIVE, THROTTLED
 from tests.stacks.contexts import VPC, pair
+from tests.stacks.policies import listed
 from tests.stacks.synthesis import WORKFLOWS, many_pairs, resources, template_of, workflow_of
 from tests.stacks.test_contract import is_waited_for, states_of
 
@@ -83,6 +85,26 @@ def test_the_workflow_waits_for_a_function_until_its_call_cannot_be_in_flight(
             assert state["TimeoutSeconds"] == (functions[function] + 15 if function else 30), state_name
 
 
+def test_a_lock_is_dead_when_no_function_that_changes_something_can_still_do_so(template: dict[str, Any]) -> None:
+    cold_start, reserve = 10, 3
+    found = template["Resources"].values()
+    changing = {
+        role["Ref"]
+        for policy in found
+        if policy["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if any(re.search(r":(Associate|Disassociate)|\*$", action) for action in listed(statement["Action"]))
+        for role in policy["Properties"]["Roles"]
+    }
+    seconds = {
+        function["Properties"]["Handler"]: function["Properties"]["Timeout"]
+        for function in resources(template, "AWS::Lambda::Function").values()
+        if function["Properties"]["Role"]["Fn::GetAtt"][0] in changing
+    }
+    assert set(seconds) == {"associate_address.handler", "disassociate_address.handler"}
+    assert cold_start + max(seconds.values()) + reserve == LAST_CALL.to_seconds() == 25
+
+
 def timeouts(template: dict[str, Any]) -> dict[str, int]:
     """Of the functions that a workflow calls, by their place in the stack."""
     return {
@@ -105,11 +127,14 @@ def test_a_bake_has_time_for_the_probes_after_it(tmp_path: Path) -> None:
     assert timeouts(template)["HealthCheck"] == 100 + 10 + 200 + (20 + 2) + 50
 
 
-def test_a_health_check_function_has_the_longest_configurable_time_and_any_other_function_30_s(tmp_path: Path) -> None:
+def test_a_health_check_function_has_the_longest_configurable_time_a_change_12_s_and_any_other_function_30_s(
+    tmp_path: Path,
+) -> None:
     check = {"deadlineSeconds": 100, "timeoutSeconds": 7, "via": "private"}
     context = {"pairs": {"web": pair(healthCheck=check, bakeSeconds=300)}, "vpc": VPC}
     seconds = timeouts(template_of(tmp_path, context))
     bake = longest_bake(configured(context.get).pairs["web"])
     assert bake >= 300 + 7
     checking = {"HealthCheck": 100 + 10 + bake + 50, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
-    assert seconds == dict.fromkeys(seconds, 30) | checking
+    changing = {"AssociateAddress": 12, "DisassociateAddress": 12}
+    assert seconds == dict.fromkeys(seconds, 30) | changing | checking

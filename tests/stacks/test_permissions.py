@@ -167,11 +167,14 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
             "ec2:DescribeAvailabilityZones",
             "ec2:DescribeInstances",
             "ec2:DescribeNetworkInterfaces",
+            "dynamodb:GetItem",
         },
         "describe_restored": own_log | TRACES | {"ec2:DescribeAddresses"},
-        "health_check": own_log | TRACES | {"ec2:DescribeAddresses"},
-        "check_servers": own_log | TRACES | {"ec2:DescribeInstanceStatus"},
-        "disassociate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:DisassociateAddress"},
+        "health_check": own_log | TRACES | {"ec2:DescribeAddresses", "dynamodb:GetItem"},
+        "check_servers": own_log | TRACES | {"ec2:DescribeInstanceStatus", "dynamodb:GetItem"},
+        "disassociate_address": own_log
+        | TRACES
+        | {"ec2:DescribeAddresses", "ec2:DisassociateAddress", "dynamodb:GetItem"},
         "associate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:AssociateAddress"},
         "measure_gap": own_log | TRACES | {"dynamodb:UpdateItem"},
         "report_outcome": own_log | TRACES | {"states:DescribeExecution"},

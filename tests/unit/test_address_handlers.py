@@ -16,13 +16,15 @@ import describe_addresses
 import describe_restored
 import disassociate_address
 from describe_addresses import refuse_alarms
-from domain.errors import InvalidRequest, PreflightFailed, Redriven, RollbackFailed
+from domain.errors import EC2Unavailable, InvalidRequest, PreflightFailed, Redriven, RollbackFailed, RollbackRequested
 from domain.pair import Place
 from tests.unit.ec2_account import Ec2Account
 from tests.unit.handler_calls import CONTEXT
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_alarms import put_alarm
+from tests.unit.test_rollback_request import REQUEST, LockTable
 from tests.unit.test_servers import FakeEc2
+from tests.unit.test_time_of_a_change import SlowEc2
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +159,41 @@ def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
         with pytest.raises(Redriven):
             associate(ec2, action, place, redriven=True)
     assert ec2.calls == []
+
+
+def test_a_change_whose_calls_are_slow_ends_before_the_functions_timeout(ec2: Ec2Account) -> None:
+    slow = SlowEc2(ec2, 4)
+    event = {"execution": "cutover-1", "pair": "web", "redriven": False, "firstTry": True}
+    in_slow_ec2: dict[str, Any] = {"ec2": slow, "sleep": slow.sleep, "clock": lambda: slow.now}
+    with pytest.raises(EC2Unavailable, match="accepted the disassociation"):
+        disassociate_address.handler({**event, **places(ec2)}, CONTEXT, **in_slow_ec2)
+    to_tao = {"action": "move production", "server": "tao", "privateIp": None, "comingFrom": "bittybot"}
+    slow.now += 60
+    with pytest.raises(EC2Unavailable, match="accepted the association"):
+        associate_address.handler({**event, **to_tao}, CONTEXT, **in_slow_ec2)
+    assert slow.now == 1000 + 8 + 60 + 8
+    assert ec2.holders == ("tao", None)
+
+
+# A rollback that someone has asked for.
+
+LOCK = {"pair": "web", "execution": REQUEST["execution"]}
+
+
+def test_a_rollback_that_is_asked_for_before_the_first_change_changes_nothing(
+    ec2: Ec2Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": 60}])
+    monkeypatch.setenv("LOCK_TABLE", "Locks")
+    LockTable().put(pair="web", **REQUEST)
+    with pytest.raises(RollbackRequested):
+        disassociate(ec2, **places(ec2), firstTry=True, redriven=False, lock=LOCK)
+    assert ec2.changes == []
+    assert disassociate(ec2, **places(ec2), firstTry=False, redriven=False, lock=LOCK)["changed"], "may be the second"
+    initializing: Any = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
+    event = {"execution": "cutover-1", "pair": "web", "server": "tao", "lock": LOCK}
+    with pytest.raises(RollbackRequested):
+        check_servers.handler(event, CONTEXT, ec2=initializing, sleep=ec2.slept.append)
 
 
 # CheckServers.

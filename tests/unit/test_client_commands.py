@@ -271,7 +271,7 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
         (f"{EXECUTION}:x", 1, "RUNNING", "the execution is running"),
         (f"{EXECUTION}:x", 1, "SUCCEEDED", "the execution ended SUCCEEDED"),
         (f"{EXECUTION}:y", 45, "GONE", "the execution no longer exists"),
-        (f"{EXECUTION}:y", 44, "NOT_KNOWN_YET", "does not know the execution yet"),
+        (f"{EXECUTION}:y", 24, "NOT_KNOWN_YET", "does not know the execution yet"),
         ("someone, by hand", 1, "UNKNOWN", "the holder is not an execution"),
     ],
 )

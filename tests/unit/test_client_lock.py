@@ -29,7 +29,7 @@ def unlocked(*executions: dict[str, Any], holder: str = HOLDER, since: str = LON
     return message, [parameters for name, parameters in table.calls if name == "delete_item"]
 
 
-@pytest.mark.parametrize("executions", [[ended(45)], []], ids=["45 s after its end", "of no execution"])
+@pytest.mark.parametrize("executions", [[ended(25)], []], ids=["25 s after its end", "of no execution"])
 def test_a_lock_is_deleted_when_the_last_call_of_its_execution_is_over(executions: list[dict[str, Any]]) -> None:
     message, (deletion,) = unlocked(*executions)
     assert "is deleted" in message
@@ -40,15 +40,15 @@ def test_a_lock_is_deleted_when_the_last_call_of_its_execution_is_over(execution
 @pytest.mark.parametrize(
     ("executions", "lock", "says"),
     [
-        ([ended(44)], {}, "its last call may still change an address. Try again in 2 s."),
+        ([ended(24)], {}, "its last call may still change an address. Try again in 2 s."),
         ([execution("release-1", "RUNNING")], {}, "still runs"),
         ([execution("release-1", "PENDING_REDRIVE")], {}, "still runs"),
         # An execution that has just started may not be visible yet, however late this machine's clock says it is.
-        ([], {"since": "2026-02-01T09:59:16.000Z"}, "Try again in 2 s"),
+        ([], {"since": "2026-02-01T09:59:36.000Z"}, "Try again in 2 s"),
         ([], {"since": "yesterday"}, "unknown time"),
         ([], {"holder": "by\x1bhand"}, "its holder, by hand, is not an execution"),
     ],
-    ids=["44 s", "running", "redriven", "unseen", "without a time", "by hand"],
+    ids=["24 s", "running", "redriven", "unseen", "without a time", "by hand"],
 )  # fmt: skip
 def test_any_other_lock_stays_and_says_why(executions: list[dict[str, Any]], lock: dict[str, str], says: str) -> None:
     message, deletions = unlocked(*executions, **lock)

@@ -21,6 +21,7 @@ from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
+from domain.record import Record
 from local.address_semantics import descriptions, holder
 from stacks.workflow.retries import THROTTLED_TRIES
 from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
@@ -109,11 +110,12 @@ class Aws:
         self.associate(self.staging, "tao")
         self.pairs_file = folder / "pairs.json"
         environment.setenv("PAIRS_FILE", str(self.pairs_file))
+        environment.setenv("LOCK_TABLE", self.table)
         self._forget()
 
     def _forget(self) -> None:
-        for lock in self.locks:
-            self.dynamodb.delete_item(TableName=self.table, Key={"pair": lock["pair"]})
+        for item in self._items:
+            self.dynamodb.delete_item(TableName=self.table, Key={"pair": item["pair"]})
         self.forget_notices()
         WAITS.clear()
 
@@ -232,9 +234,20 @@ class Aws:
         return self.holder(self.production), self.holder(self.staging)
 
     @property
+    def _items(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.dynamodb.scan(TableName=self.table)["Items"]
+        return items
+
+    @property
     def locks(self) -> list[dict[str, Any]]:
-        locks: list[dict[str, Any]] = self.dynamodb.scan(TableName=self.table)["Items"]
-        return locks
+        """The items that are locks; the others are only records."""
+        return [item for item in self._items if "execution" in item]
+
+    @property
+    def record(self) -> Record:
+        """The record of the pair `web`."""
+        items = [item for item in self._items if item["pair"]["S"] == "web"]
+        return Record.from_item(items[0] if items else {})
 
     @property
     def notices(self) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stacks.functions.functions import ADDRESS_TIMEOUT
+from stacks.functions.functions import CHANGE_TIMEOUT
 from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
@@ -84,7 +84,7 @@ def test_a_dead_holders_lock_is_taken_over_once_its_last_call_is_over(aws: Aws, 
         "DescribeAddresses", "AcquireLock", "DescribeLock", "LockHeld?", "DescribeLockHolder", "HolderRunning?",
         "WaitForLastCall",
     ]  # fmt: skip
-    assert max(WAITS) > ADDRESS_TIMEOUT.to_seconds()
+    assert max(WAITS) > CHANGE_TIMEOUT.to_seconds()
     assert aws.places == ("bittybot", "tao")
     assert aws.locks == []
 
@@ -98,11 +98,11 @@ def test_a_lock_whose_execution_step_functions_no_longer_knows_is_taken_over(aws
 
 
 def test_the_lock_of_an_execution_that_is_not_visible_yet_is_not_taken_over(aws: Aws, web: Web, held: Held) -> None:
-    """DescribeExecution is eventually consistent; here it knows the holder after more than half a minute."""
+    """DescribeExecution is eventually consistent; here it knows the holder after a quarter of a minute."""
     holder = held("staging")
     metadata = {"HTTPStatusCode": 400, "RequestId": "test"}
     error = {"Error": {"Code": "ExecutionDoesNotExist", "Message": "not yet"}, "ResponseMetadata": metadata}
-    answers = [(SimpleNamespace(status_code=400), error)] * 6
+    answers = [(SimpleNamespace(status_code=400), error)] * 5
     with aws.just_before("stepfunctions", "DescribeExecution", lambda: answers.pop() if answers else None):
         execution = aws.execute({})
     assert execution.outcome == "CutoverInProgress"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stacks.functions.functions import ADDRESS_TIMEOUT, LAST_CALL
+from stacks.functions.functions import CHANGE_TIMEOUT, LAST_CALL
 from stacks.workflow.lock import MOST_WAITS
 from tests.workflow import engine
 from tests.workflow.account import Aws
@@ -51,7 +51,7 @@ def test_production_stays_staging_goes_to_the_idle_server_and_the_lock_is_releas
 def test_nothing_is_changed_before_the_last_call_of_the_dead_execution_is_over(aws: Aws, dead: Dead) -> None:
     execution = aws.repair(dead("tao", None))
     assert execution.states.index("WaitForLastCall") < execution.states.index("RepairStaging")
-    assert max(WAITS) > ADDRESS_TIMEOUT.to_seconds()
+    assert max(WAITS) > CHANGE_TIMEOUT.to_seconds()
 
 
 def test_an_execution_that_held_no_lock_needs_no_repair(aws: Aws, ec2_calls: EC2Calls) -> None:
@@ -114,7 +114,7 @@ def test_while_it_repairs_the_lock_names_the_repair_and_the_server_to_become_liv
     assert (pair, holder, server) == ({"S": "web"}, {"S": execution.arn}, {"S": "tao"})
 
 
-@pytest.mark.parametrize(("seconds", "outcome"), [(40, "REPAIRED"), (130, "REPAIRED"), (1000, "RepairFailed")])
+@pytest.mark.parametrize(("seconds", "outcome"), [(40, "REPAIRED"), (80, "REPAIRED"), (1000, "RepairFailed")])
 def test_an_execution_that_is_still_shown_as_running_after_its_end_is_described_again(
     aws: Aws, dead: Dead, seconds: int, outcome: str
 ) -> None:

@@ -1,0 +1,62 @@
+"""Has someone asked this execution to roll back? Another execution writes its ARN into the item of the pair's lock.
+
+An execution that cannot read the item goes on: nothing was asked, as far as it knows.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from domain.errors import RollbackRequested
+from domain.text import printable
+
+READS_APART_SECONDS = 2.0
+# One attempt within 2 s: a change must not wait for it, and a loop reads again.
+CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+REASON_CHARACTERS = 200
+
+logger = Logger(child=True)
+dynamodb = boto3.client("dynamodb", config=CONFIG)
+
+
+class RollbackRequest:
+    """A request to the execution of `lock`, `{"pair", "execution"}`: the pair's name and the execution's ARN.
+
+    Without a lock, or without the lock table (`LOCK_TABLE`), as for a function in a VPC, nobody can ask.
+    """
+
+    def __init__(self, lock: Mapping[str, str] | None, client: Any = dynamodb) -> None:
+        self._lock, self._table, self._client = lock, os.environ.get("LOCK_TABLE"), client
+
+    def refuse(self) -> None:
+        """Raises RollbackRequested if the execution still holds the lock and was asked to roll back."""
+        if self._lock is None or self._table is None:
+            return
+        key = {"pair": {"S": self._lock["pair"]}}
+        try:
+            item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+        except (ClientError, BotoCoreError) as failure:
+            logger.warning("lock not read", extra={"reason": printable(str(failure), REASON_CHARACTERS)})
+            return
+        asked_by = item.get("rollbackRequestedBy", {}).get("S")
+        if asked_by and item.get("execution", {}).get("S") == self._lock["execution"]:
+            raise RollbackRequested(f"The execution {printable(asked_by)} asked for a rollback.")
+
+    def listen(self, wait: Callable[[float], bool]) -> None:
+        """Asks at once and then every 2 s. `wait` returns true if it should stop, as that of a `threading.Event`."""
+        self.refuse()
+        while not wait(READS_APART_SECONDS):
+            self.refuse()
+
+    def sleep(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Sleeps, and asks before that and every 2 s."""
+        while seconds > 0:
+            self.refuse()
+            sleep(min(seconds, READS_APART_SECONDS))
+            seconds -= READS_APART_SECONDS
