@@ -85,15 +85,17 @@ def _who_could_be_named(request: Request, production: Address, staging: Address,
             picture = Servers(pair, ec2).picture(with_border_groups=True, with_offers=True)
     except PreflightFailed as failure:
         return f"{failure} {NOTHING_CHANGED}"
-    urgent = {"emergency": True} if production.server else {}  # a rollback skips the same checks
+    urgent = production.server is not None  # a rollback skips the same checks
     for server in pair.servers:
         held = [address.name for address in (production, staging) if address.server == server.name]
         state = picture.instances[server.instance_id].state
         known.append(f"{server} is {state} and holds {' and '.join(held) or 'no address'}.")
         with suppress(PreflightFailed):
-            if complete(plan(Request(pair, server, **urgent), production, staging), picture).decision == "CUT_OVER":
-                inputs.append(json.dumps({"pair": pair.name, "serverName": server.name, **urgent}))
-    nothing = f"No {'other ' if production.server else ''}server can be made live: see the runbook."
+            asked = Request(pair, server, emergency=urgent)
+            if complete(plan(asked, production, staging), picture).decision == "CUT_OVER":
+                emergency = {"emergency": True} if urgent else {}
+                inputs.append(json.dumps({"pair": pair.name, "serverName": server.name, **emergency}))
+    nothing = f"No {'other ' if urgent else ''}server can be made live: see the runbook."
     start = f"Start again with {' or '.join(inputs)}." if inputs else nothing
     return f"{' '.join(known)} {NOTHING_CHANGED} {start}"
 

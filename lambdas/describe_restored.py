@@ -38,7 +38,8 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     """
     asked = read(DescribeRestoredEvent, event)
     pair, addresses = deployed_pairs()[asked.pair], Addresses(deployed_pairs()[asked.pair], ec2, sleep=sleep)
-    live, idle = (place and pair.place(place.name, place.private_ip) for place in (asked.live, asked.idle))
+    live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
+    idle = pair.place(asked.idle.name, asked.idle.private_ip) if asked.idle else None
     if not asked.can_roll_back and idle:
         raise RollbackFailed(_cannot_go_back(pair, idle, *addresses.look()))
 

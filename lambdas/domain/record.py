@@ -128,16 +128,13 @@ def _object(text: str | None) -> Json:
 
 
 def _read(text: str | None, *keys: str) -> Json | None:
-    """These keys of the JSON object of this text; a value that is no text and no boolean is null. None if it has none of
-    the keys: a person may write into the table, and a plan must stay small."""
+    """These keys of the JSON object of this text, null for a value of another type. None if it has none of the keys.
+    Everything else is left out: a person may write into the table, and a plan must stay small."""
     found = _object(text)
     if not found.keys() & keys:
         return None
-    return {key: _plain(found.get(key)) for key in keys}
-
-
-def _plain(value: object) -> str | bool | None:
-    return printable(value) if isinstance(value, str) else value if isinstance(value, bool) else None
+    texts = {key: printable(value) for key, value in found.items() if isinstance(value, str)}
+    return {key: found.get(key) is True if key == "rollback" else texts.get(key) for key in keys}
 
 
 def _server(text: str | None) -> str | None:

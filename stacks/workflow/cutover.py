@@ -118,6 +118,7 @@ class Workflow(Construct):
             "Are both addresses still where they were before the checks?",
             retry=retry_before_changes,
             assign={},
+            idle="{% $plan.checksStaging ? $plan.idle : null %}",
         )
         measure_gap = tasks.measure_gap(
             "MeasureGap", "Starts to measure how the production address answers. The workflow does not wait for it."

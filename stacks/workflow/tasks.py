@@ -64,9 +64,9 @@ class Tasks:
         return self._invoke("DescribeAddresses", comment, function, payload, retry, assign=described)
 
     def describe_restored(
-        self, name: str, comment: str, *, retry: Retry = retry_rollback, live: str = ROLES["live"], assign: Keys
+        self, name: str, comment: str, *, retry: Retry = retry_rollback, assign: Keys, **keys: str
     ) -> tasks.LambdaInvoke:
-        payload = {"pair": PAIR, "live": live, "idle": ROLES["idle"]}
+        payload = {"pair": PAIR, **ROLES, **keys}
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
