@@ -22,8 +22,8 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class CheckServersEvent:
-    """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request does not refuse
-    an alarm in ALARM. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
+    """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request goes on although
+    one is in ALARM. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
 
     execution: str
     pair: str

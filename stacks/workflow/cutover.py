@@ -206,8 +206,9 @@ class Workflow(Construct):
         reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
         reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        bakes = resources.functions.bakes
-        health_check_production.next(bake(self, resources, done=release, failed=rollback) if bakes else release)
+        health_check_production.next(
+            bake(self, resources, done=release, failed=rollback) if resources.functions.bakes else release
+        )
         health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(

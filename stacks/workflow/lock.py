@@ -21,6 +21,7 @@ HOLDER = """
     $exists($states.result.Item.execution) ? {
         "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
         "server": $states.result.Item.server.S,
+        "live": $states.result.Item.live.S,
         "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true"
     } : null
 """
@@ -195,7 +196,10 @@ def acquire_lock(
     waited = "($millis() - $toMillis($states.context.Execution.StartTime)) / 1000"
     left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
     pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {waited} / 10, $plan.rollback ? 120 : {left}])]))"
-    asks = f"$plan.rollback and $not($holder.rollsBack) and $not({is_repair}) and $not($awaited = $holder.execution)"
+    asks = f"""
+        $plan.rollback and $not($holder.rollsBack) and $not({is_repair}) and $holder.live != "{NONE}"
+        and $not($awaited = $holder.execution)
+    """
     describe_holder = describe_lock_holder(
         scope,
         resources.names,

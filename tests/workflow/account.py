@@ -27,6 +27,7 @@ from stacks.workflow.retries import THROTTLED_TRIES
 from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
 
 PAIR = ("bittybot", "tao")
+ACQUIRES, RELEASES = "SET execution", "SET rollbackTo"  # in the requests of the two states
 ARCHIVE = "of-all-events"
 FEWER_THROTTLED_TRIES = 60  # as many as there are take long here, too
 ERROR = {"Code": "InternalServerError", "Message": "A test says so."}
@@ -286,10 +287,11 @@ class Aws:
 
     @staticmethod
     @contextmanager
-    def failing(service: str, action: str) -> Iterator[None]:
-        """The workflow's own calls of an action (`sns`, `Publish`) fail with an internal error meanwhile."""
+    def failing(service: str, action: str, *, containing: str = "") -> Iterator[None]:
+        """The workflow's own calls of an action (`sns`, `Publish`) fail with an internal error meanwhile; or only those
+        whose request contains a text."""
         answer = SimpleNamespace(status_code=500), {"Error": ERROR, "ResponseMetadata": INTERNAL_ERROR}
-        with _hooked(service, f"before-call.{service}.{action}", lambda **_: answer):
+        with Aws.just_before(service, action, lambda: answer, containing=containing):
             yield
 
     @staticmethod
@@ -310,11 +312,12 @@ class Aws:
 
     @staticmethod
     @contextmanager
-    def just_before(service: str, action: str, act: Callable[[], object]) -> Iterator[None]:
-        """Just before the workflow's calls of an action, something else happens. A tuple from it is the answer."""
+    def just_before(service: str, action: str, act: Callable[[], object], *, containing: str = "") -> Iterator[None]:
+        """Just before the workflow's calls of an action whose request contains a text, something else happens. A tuple
+        from it is the answer."""
 
-        def happen(**_: Any) -> object:
-            answer = act()
+        def happen(params: dict[str, Any], **_: Any) -> object:
+            answer = act() if containing in str(params["body"]) else None
             return answer if isinstance(answer, tuple) else None
 
         with _hooked(service, f"before-call.{service}.{action}", happen):

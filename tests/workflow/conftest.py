@@ -8,6 +8,7 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
+from tests.stacks.synthesis import CONTEXT, template_of
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import EC2Calls, watched
 from tests.workflow.engine import BINDINGS, REGION, corrected_engine
@@ -37,6 +38,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def web() -> Iterator[Web]:
     with Web() as web:
         yield web
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """With the states of a bake, which the shipped configuration does not have."""
+    pairs = {name: {**pair, "bakeSeconds": 60} for name, pair in CONTEXT["pairs"].items()}
+    return template_of(tmp_path_factory.mktemp("cdk.out"), {"pairs": pairs})
 
 
 @pytest.fixture(scope="session")

@@ -172,6 +172,7 @@ def _evaluate(expression: str) -> Any:
     text = MARK.sub("", expression)
     idle = PARSED.setdefault(text, [])
     parsed = idle.pop() if idle else jsonata.Jsonata(text)
+    jsonata.Jsonata.CURRENT.jsonata = parsed  # else $millis() is when this thread last parsed an expression
     result = parsed.evaluate(None, bindings)
     idle.append(parsed)
     return None if result is None else json.loads(json.dumps(result, default=_in_json))

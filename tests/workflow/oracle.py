@@ -84,7 +84,7 @@ def _nothing_outside_the_plan(run: Run) -> Iterator[str]:
 
 
 def _lock(run: Run) -> Iterator[str]:
-    undeletable = _failed_for_ever(run, "dynamodb DeleteItem")
+    undeletable = _failed_for_ever(run, "dynamodb UpdateItem")
     if run.aws.locks and not undeletable:
         yield f"the lock is still held: {run.aws.locks}"
     for lock in run.aws.locks:

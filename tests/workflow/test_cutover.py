@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.workflow.account import Aws
+from tests.workflow.account import ACQUIRES, RELEASES, Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick
 
@@ -78,7 +78,7 @@ def test_a_dry_run_with_staging_on_no_server_repairs_nothing(aws: Aws, ec2_calls
 
 
 def test_a_lock_that_cannot_be_released_does_not_change_the_outcome_and_is_taken_over_later(aws: Aws) -> None:
-    with aws.failing("dynamodb", "DeleteItem"):
+    with aws.failing("dynamodb", "UpdateItem", containing=RELEASES):
         assert aws.execute({}).outcome == "CUT_OVER"
     assert len(aws.locks) == 1
     assert aws.execute({}).outcome == "CUT_OVER"
@@ -87,7 +87,7 @@ def test_a_lock_that_cannot_be_released_does_not_change_the_outcome_and_is_taken
 
 
 def test_a_lock_that_cannot_be_acquired_leaves_everything_as_it_is(aws: Aws) -> None:
-    with aws.failing("dynamodb", "PutItem"):
+    with aws.failing("dynamodb", "UpdateItem", containing=ACQUIRES):
         execution = aws.execute({})
     assert execution.outcome == "PreflightFailed"
     assert "DynamoDB" in str(execution.cause)

@@ -100,7 +100,7 @@ def test_a_rollback_is_not_complete_when_someone_moves_staging_while_the_restore
     execution = aws.execute({})
     assert execution.outcome == "RollbackFailed"
     assert f"on no server; before the check it was on tao ({aws.servers['tao']}). Someone else" in str(execution.cause)
-    assert "run: aws ec2 associate-address" in str(execution.cause)
+    assert "run:\naws ec2 associate-address" in str(execution.cause)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -156,7 +156,7 @@ def test_a_rollback_is_not_complete_when_someone_moves_an_address_and_the_check_
     cause = str(execution.cause)
     assert "Someone else moved it. The check failed, too: " in cause
     assert f"bittybot ({aws.servers['bittybot']}) is not healthy" in cause
-    assert "run: aws ec2 associate-address" in cause
+    assert "run:\naws ec2 associate-address" in cause
 
 
 def test_an_unhealthy_server_is_reported_as_unhealthy_if_nobody_moved_an_address(aws: Aws, web: Web) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from stacks.functions.functions import CHANGE_TIMEOUT
 from tests.workflow import engine
-from tests.workflow.account import Aws
+from tests.workflow.account import RELEASES, Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import WAITS, redriven
 from tests.workflow.web import Web
@@ -146,7 +146,7 @@ def test_an_execution_does_not_release_a_lock_that_it_no_longer_holds(aws: Aws, 
 
 
 def test_a_lock_belongs_to_the_execution_even_if_the_answer_was_lost(aws: Aws) -> None:
-    with aws.losing_an_answer("dynamodb", "PutItem"):
+    with aws.losing_an_answer("dynamodb", "UpdateItem"):
         execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
     assert "DescribeLock" not in execution.states
@@ -156,7 +156,7 @@ def test_a_lock_belongs_to_the_execution_even_if_the_answer_was_lost(aws: Aws) -
 @pytest.mark.parametrize(("value", "server"), [({}, "tao"), ({"serverName": "bittybot"}, "bittybot")])
 def test_the_lock_names_the_server_that_should_become_live(aws: Aws, value: object, server: str) -> None:
     seen: list[dict[str, Any]] = []
-    with aws.just_before("dynamodb", "DeleteItem", lambda: seen.extend(aws.locks)):
+    with aws.just_before("dynamodb", "UpdateItem", lambda: seen.extend(aws.locks), containing=RELEASES):
         aws.execute(value)
     assert [lock["server"]["S"] for lock in seen] == [server]
 
@@ -167,7 +167,9 @@ def test_a_lock_that_is_released_before_its_holder_is_looked_up_is_acquired(aws:
     with aws.just_before("dynamodb", "GetItem", lambda: aws.dynamodb.delete_item(TableName=aws.table, Key=key)):
         execution = aws.execute({})
     assert execution.outcome == "CUT_OVER"
-    assert execution.states[1:6] == ["AcquireLock", "DescribeLock", "LockHeld?", "AcquireLock", "Decision?"]
+    assert execution.states[1:7] == [
+        "AcquireLock", "DescribeLock", "LockHeld?", "DescribeAddresses", "AcquireLock", "Decision?",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,10 @@ from tests.workflow.web import Web, sick
     ("value", "says"),
     [
         ([], "[] (list)"),
-        ({"server": "tao"}, "only the keys pair, serverName, dryRun, expectedRelease are allowed"),
+        (
+            {"server": "tao"},
+            "only the keys pair, serverName, dryRun, expectedRelease, rollback, emergency, waitSeconds are allowed",
+        ),
         ({"expectedRelease": "2"}, "no check of pair web has a releaseHeader"),
     ],
 )
@@ -35,12 +38,15 @@ def test_an_unhealthy_idle_server_is_refused_with_its_problem(aws: Aws, web: Web
     assert aws.locks == []
 
 
-def test_production_on_no_server_is_refused_with_the_command_that_helps(aws: Aws, ec2_calls: EC2Calls) -> None:
+def test_production_on_no_server_is_refused_with_the_inputs_that_name_a_server_that_can_take_it(aws: Aws) -> None:
     aws.disassociate(aws.production)
+    aws.ec2.stop_instances(InstanceIds=[aws.servers["bittybot"]])
     execution = aws.execute({})
     assert execution.outcome == "PreflightFailed"
-    assert "aws ec2 associate-address --allocation-id " + aws.production in str(execution.cause)
-    assert ec2_calls.made == ["DescribeAddresses"]
+    assert f"bittybot ({aws.servers['bittybot']}) is stopped and holds no address." in str(execution.cause)
+    assert f"tao ({aws.servers['tao']}) is running and holds staging. Nothing was changed." in str(execution.cause)
+    assert str(execution.cause).endswith('Start again with {"pair": "web", "serverName": "tao"}.')
+    assert aws.places == (None, "tao")
 
 
 def test_a_stopped_idle_server_is_refused(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:

@@ -10,7 +10,7 @@ import pytest
 from stacks.functions.functions import CHANGE_TIMEOUT, LAST_CALL
 from stacks.workflow.lock import MOST_WAITS
 from tests.workflow import engine
-from tests.workflow.account import Aws
+from tests.workflow.account import RELEASES, Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import WAITS, stopping_before
 from tests.workflow.web import Web, sick
@@ -98,7 +98,7 @@ def test_the_repair_finds_the_lock_of_the_dead_execution_among_several_pairs(aws
 
 def test_a_lock_belongs_to_the_repair_even_if_the_answer_to_its_takeover_was_lost(aws: Aws, dead: Dead) -> None:
     arn = dead("tao", None)
-    with aws.losing_an_answer("dynamodb", "PutItem"):
+    with aws.losing_an_answer("dynamodb", "UpdateItem"):
         execution = aws.repair(arn)
     assert execution.outcome == "REPAIRED"
     assert aws.places == ("tao", "bittybot")
@@ -108,7 +108,7 @@ def test_a_lock_belongs_to_the_repair_even_if_the_answer_to_its_takeover_was_los
 def test_while_it_repairs_the_lock_names_the_repair_and_the_server_to_become_live(aws: Aws, dead: Dead) -> None:
     arn = dead("tao", None)
     seen: list[dict[str, Any]] = []
-    with aws.just_before("dynamodb", "DeleteItem", lambda: seen.extend(aws.locks)):
+    with aws.just_before("dynamodb", "UpdateItem", lambda: seen.extend(aws.locks), containing=RELEASES):
         execution = aws.repair(arn)
     ((pair, holder, server),) = ((lock["pair"], lock["execution"], lock["server"]) for lock in seen)
     assert (pair, holder, server) == ({"S": "web"}, {"S": execution.arn}, {"S": "tao"})

@@ -131,7 +131,7 @@ def test_a_rollback_that_ec2_refuses_gives_the_commands_that_finish_it(aws: Aws,
 
 def run(aws: Aws, cause: str) -> None:
     """Does what the commands in a cause say."""
-    for command in cause.split("Run: ")[1].split(" && "):
+    for command in cause.split("Run:\n")[1].split(" &&\n"):
         words = shlex.split(command)
         assert words[:3] == ["aws", "ec2", "associate-address"]
         options = dict(zip(words[3::2], words[4::2], strict=False))
@@ -150,7 +150,7 @@ def test_a_rollback_that_cannot_be_verified_gives_the_commands(aws: Aws, web: We
     execution = aws.execute({})
     assert execution.outcome == "RollbackFailed"
     assert "could not be described" in str(execution.cause)
-    assert "run: aws ec2 associate-address" in str(execution.cause)
+    assert "run:\naws ec2 associate-address" in str(execution.cause)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ LEADS: dict[str, tuple[Callable[[Aws, Web, EC2Calls], object], object]] = {
     "only staging to put right": (lambda aws, web, calls: aws.disassociate(aws.staging), {"serverName": "bittybot"}),
     "a dead holder": (lambda aws, web, calls: aws.put_lock(aws.execute({"dryRun": True}).arn, server="tao"), {}),
     "a running holder": (lambda aws, web, calls: _running_holder(aws, web), {}),
+    "a rollback and a running holder": (lambda aws, web, calls: _running_holder(aws, web), {"rollback": True}),
+    "a bake": (lambda aws, web, calls: aws.configure(port=web.port, pair={"bakeSeconds": 1}), {}),
     "a sick idle server": (lambda aws, web, calls: web.behaviour.update(tao=sick), {}),
     "a permission that is missing": (
         lambda aws, web, calls: calls.inject(Fault(action="AssociateAddress (dry run)", kind="denied")), {}),
@@ -39,7 +41,8 @@ STATES = {
     "a cutover": (
         "DescribeAddresses", "AcquireLock", "Decision?", "Preflight", "HealthCheckStaging", "CheckServers",
         "RehearseDisassociate", "RehearseAssociateProduction", "RehearseAssociateStaging", "DryRun?", "MeasureGap",
-        "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "ReleaseLock",
+        "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "Bake?",
+        "ReleaseLock",
         "Notify", "PutEvent", "Outcome?", "CutOver",
     ),
     "a bad release": (
@@ -53,6 +56,8 @@ STATES = {
         "DescribeLock", "LockHeld?", "DescribeLockHolder", "HolderRunning?", "WaitForLastCall", "TakeOverLock",
     ),
     "a running holder": ("CutoverInProgress",),
+    "a rollback and a running holder": ("RequestRollback", "WaitForHolder"),
+    "a bake": ("RecordBake", "Bake"),
     "a sick idle server": ("StagingUnhealthy",),
     "a permission that is missing": ("PreflightFailed",),
     "a move by someone else": ("AddressMoved",),
