@@ -22,8 +22,8 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class CheckServersEvent:
-    """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request goes on although
-    one is in ALARM. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
+    """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request goes on
+    although one is in ALARM. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
 
     execution: str
     pair: str
@@ -61,7 +61,7 @@ def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 
     try:
-        states = alarms_in_alarm(cloudwatch_client(), names)
+        states = alarms_in_alarm(cloudwatch_client(hurried=True), names)
     except AlarmsUnreadable as error:
         return [], [f"The pair's alarms do not count, because they cannot be read: {error}."]
     warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm]

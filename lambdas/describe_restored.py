@@ -19,28 +19,28 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeRestoredEvent:
-    """`live` is the place that held production before, null if it was on no server. `idle` is the place that held
-    staging, or got it; null if staging is not checked. Without `can_roll_back`, production cannot go back to `live`."""
+    """`live` is the place that held production before; null if it was on no server, or with `restoring`, if production
+    cannot go back there. `idle` is the place where staging belongs; null if staging may be anywhere."""
 
     execution: str
     pair: str
+    restoring: bool
     live: PlannedPlace | None
     idle: PlannedPlace | None
-    can_roll_back: bool = True
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
     """Returns `{"production", "staging"}` as they are, if production is on `live` and staging on `idle`.
 
-    Otherwise raises RollbackFailed, with the commands that finish the rollback; without `can_roll_back`, always, with
-    those that finish the cutover. Raises EC2Throttled, EC2Unavailable.
+    Otherwise raises RollbackFailed, with the commands that finish the rollback. If production cannot be restored, it
+    always raises RollbackFailed, with those that finish the cutover. Raises EC2Throttled, EC2Unavailable.
     """
     asked = read(DescribeRestoredEvent, event)
     pair, addresses = deployed_pairs()[asked.pair], Addresses(deployed_pairs()[asked.pair], ec2, sleep=sleep)
     live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
     idle = pair.place(asked.idle.name, asked.idle.private_ip) if asked.idle else None
-    if not asked.can_roll_back and idle:
+    if asked.restoring and idle and not live:
         raise RollbackFailed(_cannot_go_back(pair, idle, *addresses.look()))
 
     def as_planned(production: Address, staging: Address) -> bool:

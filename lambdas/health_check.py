@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,9 @@ class HealthCheckEvent(CheckEvent):
     """What the states send.
 
     For staging, `live` is the server that holds production. For production, `answered` is from the result for staging.
-    For `moving_seconds`, a moved address may still lead to another server. For `bake_seconds`, the server and `alarms`,
-    names of CloudWatch alarms, are watched. With `standing`, both addresses are described once more at the end. With
+    For `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
+    before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
+    that ends at `until` (ISO 8601). With `standing`, both addresses are described once more at the end. With
     `lock`, `{"pair", "execution"}`, the check ends when someone asks this execution to roll back (`RollbackRequest`).
     """
 
@@ -66,7 +68,7 @@ def ec2() -> "Ec2":
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """Checks a server through an address until the longest `deadlineSeconds`, then watches it for `bakeSeconds`.
+    """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`.
 
     Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`. `checks` and
     `answered` are in the order of the event's checks; `warnings` say what could not be checked. A check has `check`
@@ -102,6 +104,8 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     checks = checks_of(
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
+    if asked.baking:
+        return _result(asked, _baked(asked, checks, prober(checks)))
     live = live_checks(asked.health_check, asked.live)
     probe = prober([*checks, *live.values()])
     ended = together(
@@ -111,8 +115,6 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     )
     polled, live_polled = ended[: len(checks)], dict(zip(live, ended[len(checks) :], strict=True))
     _report(asked, "health check finished", polled, unhealthy_message)
-    if asked.bake_seconds:
-        polled = [before.joined(baked) for before, baked in zip(polled, _baked(asked, checks, probe), strict=True)]
     polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
     result = _result(asked, polled)
     for warning in result["warnings"]:
@@ -127,7 +129,8 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
         read_alarms = partial(alarms_in_alarm, cloudwatch_client(watching=True), event.alarms)
-        loops.append(lambda stop: watch(read_alarms, event.bake_seconds, time.monotonic, stop.wait))
+        watching = partial(watch, read_alarms, event.bake_seconds, time.monotonic, tolerant=_continues(event))
+        loops.append(lambda stop: watching(stop.wait))
     ended = together(
         loops,
         lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each.wrong),
@@ -137,7 +140,7 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
     alarmed = [each for each in ended if not isinstance(each, Polled) and each.wrong]
     _report(event, "bake finished", baked, bake_message, alarms=[each.wrong for each in alarmed])
     for each in alarmed:
-        raise _error(event)(alarm_message(checks[0], str(each.wrong), each.seconds))
+        raise _error(event)(alarm_message(checks[0], str(each.wrong)))
     return baked
 
 
@@ -150,6 +153,12 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
         RollbackRequest(event.lock).listen(stop.wait)
 
     return [listen] if event.lock and "LOCK_TABLE" in os.environ else []
+
+
+def _continues(event: HealthCheckEvent) -> bool:
+    """Whether another part of the bake follows this part."""
+    left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
+    return left > event.bake_seconds + 1
 
 
 def _report(

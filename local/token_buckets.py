@@ -2,8 +2,8 @@
 empty, EC2 answers `RequestLimitExceeded`.
 
 Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API", the table "Request token bucket sizes
-and refill rates". `DescribeInstances` and `DescribeInstanceStatus` are in its category "Unfiltered and unpaginated
-non-mutating actions": calls by ids, as in this project, have the smaller bucket.
+and refill rates". Without a filter, `DescribeInstances` and `DescribeInstanceStatus` have a smaller bucket (its category
+"Unfiltered and unpaginated non-mutating actions"). This project calls the first with a filter, and the second by ids.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LIMITS: Mapping[str, Limit] = {
     "DisassociateAddress": CHANGING,
     "DescribeAddresses": READING,
     "DescribeAddressTransfers": READING,
-    "DescribeInstances": UNFILTERED,
+    "DescribeInstances": READING,
     "DescribeInstanceStatus": UNFILTERED,
 }
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.calls import CONFIG, ONCE
@@ -18,6 +19,7 @@ NAMES_PER_CALL = 100
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
 READS_APART_SECONDS, LAST_READS_APART_SECONDS = 5.0, 2.0
 LAST_READS = 3
+HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
 
 logger = Logger(child=True)
 
@@ -50,15 +52,15 @@ class AlarmStates:
 
 @dataclass(frozen=True)
 class Watched:
-    """How a watch ended, and after how many seconds. `wrong` says what is wrong with the alarms; None if nothing is."""
+    """How a watch ended: `wrong` says what is wrong with the alarms; None if nothing is."""
 
     wrong: str | None
-    seconds: float
 
 
-def cloudwatch_client(*, watching: bool = False) -> "CloudWatchClient":
-    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds."""
-    return boto3.client("cloudwatch", config=ONCE if watching else CONFIG)
+def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "CloudWatchClient":
+    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds.
+    With `hurried`, it tries once, for some 1 s: in an emergency, nobody waits for CloudWatch."""
+    return boto3.client("cloudwatch", config=HURRIED if hurried else ONCE if watching else CONFIG)
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmStates:
@@ -84,10 +86,16 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmSt
 
 
 def watch(
-    read: Callable[[], AlarmStates], seconds: float, clock: Callable[[], float], wait: Callable[[float], bool]
+    read: Callable[[], AlarmStates],
+    seconds: float,
+    clock: Callable[[], float],
+    wait: Callable[[float], bool],
+    *,
+    tolerant: bool = False,
 ) -> Watched:
     """Reads the alarms at once, every 5 s, and at the end. If they cannot be read, it tries again, at the end three
-    times in all. `wait` returns true if the watch should stop, as the wait of a `threading.Event` does.
+    times in all. If it is `tolerant`, that is not wrong: another watch follows. `wait` returns true if the watch should
+    stop, as the wait of a `threading.Event` does.
     """
     begin = clock()
     last_reads = 0
@@ -97,12 +105,12 @@ def watch(
         last_reads += last
         wrong, unreadable = _wrong(read)
         if wrong or (unreadable and last_reads == LAST_READS):
-            return Watched(wrong or unreadable, clock() - begin)
+            return Watched(wrong or (None if tolerant else unreadable))
         if unreadable:
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
         next_read = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
         if (last and not unreadable) or wait(LAST_READS_APART_SECONDS if last else max(next_read, 0)):
-            return Watched(None, clock() - begin)
+            return Watched(None)
 
 
 def named(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from aws.calls import Ec2, Sleep, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable
 from domain.pair import Pair, Server
-from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
+from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
 
 DUAL_STACK = "public-dual-stack-dns-name"
 # EC2 User Guide, "View status checks for Amazon EC2 instances": the checks and their names.
@@ -36,27 +36,29 @@ class Servers:
         self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
     def picture(self, *, with_border_groups: bool, with_offers: bool) -> Picture:
-        """Both instances and their network interfaces.
+        """Both instances and their network interfaces. An instance that EC2 does not show has the state NOT_SHOWN.
 
         The border groups of the interfaces' zones, and the accounts to which the addresses are offered, take another
         call each. If such a call fails for another reason than a missing permission, the picture has a warning.
         """
         warnings: list[str] = []
         ids = [server.instance_id for server in self._pair.servers]
+        # With InstanceIds, EC2 refuses the whole call if it does not know one of them any longer.
+        by_id: Any = [{"Name": "instance-id", "Values": ids}]
         with translated(f"DescribeInstances of {' and '.join(ids)}"):
-            reservations = self._ec2.describe_instances(InstanceIds=ids)["Reservations"]
+            reservations = self._ec2.describe_instances(Filters=by_id)["Reservations"]
         states = {each["InstanceId"]: each["State"]["Name"] for group in reservations for each in group["Instances"]}
         attached: Any = [{"Name": "attachment.instance-id", "Values": ids}]
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
         zones = {each["AvailabilityZone"] for each in interfaces}
-        groups = self._border_groups(zones, warnings) if with_border_groups else {}
+        groups = self._border_groups(zones, warnings) if with_border_groups and zones else {}
         attached_to: dict[str, dict[str, NetworkInterface]] = {instance_id: {} for instance_id in ids}
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
             of_instance = attached_to.setdefault(each["Attachment"].get("InstanceId", ""), {})
             of_instance[interface.network_interface_id] = interface
-        instances = {instance_id: Instance(states[instance_id], attached_to[instance_id]) for instance_id in ids}
+        instances = {each: Instance(states.get(each, NOT_SHOWN), attached_to[each]) for each in ids}
         offered_to = self._offered_to(warnings) if with_offers else {}
         return Picture(instances, offered_to, tuple(warnings))
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 # The owner of a public address that EC2 assigned itself. EC2 replaces such an address with an Elastic IP address.
 AUTO_ASSIGNED = "amazon"
+# The state of an instance that EC2 does not show: EC2 forgets a terminated instance after about an hour (EC2 User
+# Guide, "Terminate Amazon EC2 instances"). It reads as a part of "tao is …".
+NOT_SHOWN = "not shown by EC2 (it was terminated, or its id is wrong)"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class NetworkInterface:
 
 @dataclass(frozen=True)
 class Instance:
-    """An EC2 instance: its state, as EC2 names it, and its network interfaces by id."""
+    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, and its network interfaces by id."""
 
     state: str
     interfaces: Mapping[str, NetworkInterface] = field(default_factory=dict)

@@ -46,17 +46,15 @@ def unhealthy_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> st
 
 def bake_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
     """For a check that passed, and then failed during the bake."""
-    after = f"{polled.seconds:.0f} s after it was found healthy"
-    became = f"became unhealthy during the bake, {after}, through the {polled.check.address} address"
+    became = f"became unhealthy during the bake through the {polled.check.address} address"
     return _message(polled, became, failed, checks)
 
 
-def alarm_message(check: Check, wrong: str, seconds: float) -> str:
+def alarm_message(check: Check, wrong: str) -> str:
     """For an alarm during the bake of a healthy server; `wrong` says what is wrong with the alarms."""
     return shortened(
         f"{check.server} ({check.instance_id}) is healthy through the {check.address} address, at {check.ip}, but "
-        f"during the bake, {seconds:.0f} s after it was found healthy, {wrong}. Check the alarm's history and its "
-        "metric in CloudWatch.",
+        f"during the bake {wrong}. Check the alarm's history and its metric in CloudWatch.",
         MESSAGE_CHARACTERS,
     )
 

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from health.check import Answered, Check
@@ -45,10 +45,6 @@ class Polled:
     @property
     def last_findings(self) -> list[Finding]:
         return self.findings[-KEPT_FINDINGS:]
-
-    def joined(self, later: "Polled") -> "Polled":
-        findings, probe_count = [*self.findings, *later.findings], self.probe_count + later.probe_count
-        return replace(later, findings=findings, probe_count=probe_count)
 
 
 def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic) -> Polled:

@@ -17,6 +17,9 @@ from stacks.configuration.problems import path_of, problem, shown
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 LONGEST_PAIR_BYTES = 65_536
 MOST_CHECKS = 10
+LONGEST_BAKE_SECONDS = 86_400
+# A bake is a loop of calls of the health check, each of at most so many seconds.
+BAKE_SHARE_SECONDS = 300
 ID_PATTERN = "-(?:[0-9a-f]{8}|[0-9a-f]{17})"
 ID_PREFIXES = {"production": "eipalloc", "staging": "eipalloc", "servers": "i", "networkInterfaces": "eni"}
 
@@ -52,20 +55,19 @@ def _are_those_of_the_servers(interfaces: dict[str, str], info: ValidationInfo) 
     return interfaces
 
 
-def _can_fail_and_fits_behind_the_checks(bake: int, info: ValidationInfo) -> int:
-    """One function runs the checks, the bake and the probes that decide at its end. The checks set the limits."""
+def _can_fail_and_fits_into_its_calls(bake: int, info: ValidationInfo) -> int:
+    """One call runs a share of the bake, and the probes that decide at its end. The checks set the limits."""
     checks = info.data.get("healthCheck")
     if not bake or not checks:
         return bake
-    before = max(check.deadlineSeconds for check in checks)
     after = max(check.probes_after_a_bake for check in checks)
-    shortest, longest = max(check.shortest_bake for check in checks), LONGEST_CHECK_SECONDS - before - after
-    if not shortest <= bake <= longest:
-        seconds = f"0, or {shortest} to {longest}" if shortest <= longest else "0"
+    shortest, fits = max(check.shortest_bake for check in checks), BAKE_SHARE_SECONDS + after <= LONGEST_CHECK_SECONDS
+    if bake < shortest or not fits:
+        seconds = f"0, or {shortest} to {LONGEST_BAKE_SECONDS}" if fits else "0"
         raise problem(
             f"{seconds}: a bake that can fail takes {shortest} (unhealthyThresholdCount * max(intervalSeconds, "
-            f"timeoutSeconds)); of {LONGEST_CHECK_SECONDS} seconds, the checks before it may take {before} (the "
-            f"longest deadlineSeconds), and the probes after it {after}"
+            f"timeoutSeconds)); {BAKE_SHARE_SECONDS} seconds of it and the {after} of the probes that decide after "
+            f"them take at most {LONGEST_CHECK_SECONDS}"
         )
     return bake
 
@@ -98,10 +100,10 @@ class Pair(Section):
     ] = Field(default_factory=lambda: list[HealthCheck]([HttpCheck()]))
     """Default: `{}`"""
     bakeSeconds: Annotated[
-        int, whole_number(0, LONGEST_CHECK_SECONDS), AfterValidator(_can_fail_and_fits_behind_the_checks)
+        int, whole_number(0, LONGEST_BAKE_SECONDS), AfterValidator(_can_fail_and_fits_into_its_calls)
     ] = 0
-    """0, or long enough for the slowest check to fail, and short enough that the checks, the bake and the probes that
-    decide at its end take at most 840 seconds. Elsewhere: ECS: bakeTimeInMinutes"""
+    """0, or long enough for the slowest check to fail. 0 if timeoutSeconds + (unhealthyThresholdCount - 1) *
+    max(intervalSeconds, timeoutSeconds) of a check is more than 540. Elsewhere: ECS: bakeTimeInMinutes"""
     alarms: Annotated[list[Annotated[str, ALARM_NAME]], list_of(0, 100, "alarm names")] = Field(default_factory=list)
     """Alarms of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from domain.lock import CHANGE_SECONDS, LAST_CALL_SECONDS
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.names import Names
-from stacks.configuration.pairs import Pair, Pairs, Vpc
+from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
 from stacks.configuration.problems import InvalidConfiguration, line
 from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
@@ -30,8 +30,6 @@ LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
 # bound; people report 5 to 10 s.
 MOVING_SECONDS = 10
-# A bake is watched in calls of at most this length.
-BAKE_SHARE_SECONDS = 300
 LONGEST_SECONDS = 900  # the longest time that Lambda lets a function run
 CALLED_BY_THE_WORKFLOW = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
 NOT_MEASURED = (
@@ -71,15 +69,16 @@ def longest_check(pair: Pair) -> int:
 
 
 def longest_bake(pair: Pair) -> int:
-    """The seconds of a bake, with the probes after its end that decide whether the server is unhealthy."""
-    bake = pair.bakeSeconds
+    """The seconds of a call of a bake, with the probes after its end that decide whether the server is unhealthy."""
+    bake = min(pair.bakeSeconds, BAKE_SHARE_SECONDS)
     return bake + max(check.probes_after_a_bake for check in pair.healthCheck) if bake else 0
 
 
 class Functions(Construct):
     """The functions, from one asset, `code`.
 
-    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a pair has a bake.
+    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a pair has a bake,
+    and `longest_bake_seconds` how long the longest is.
     """
 
     def __init__(
@@ -96,14 +95,17 @@ class Functions(Construct):
         self._names = names
         self.code = lambda_code(pairs)
         probing = max(longest_check(pair) for pair in pairs.values())
-        baking = max(longest_check(pair) + MOVING_SECONDS + longest_bake(pair) for pair in pairs.values())
+        checking_production = max(
+            max(longest_check(each) + MOVING_SECONDS, longest_bake(each)) for each in pairs.values()
+        )
 
-        self.bakes = any(pair.bakeSeconds for pair in pairs.values())
+        self.longest_bake_seconds = max(pair.bakeSeconds for pair in pairs.values())
+        self.bakes = self.longest_bake_seconds > 0
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", DESCRIBE_TIMEOUT)
         self.describe_restored = self._function("DescribeRestored", "describe_restored", DESCRIBE_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))
         self.check_servers = self._function("CheckServers", "check_servers", checking)
-        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(baking + 50))
+        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(checking_production + 50))
         self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", CHANGE_TIMEOUT)
         self.associate_address = self._function("AssociateAddress", "associate_address", CHANGE_TIMEOUT)
         self.measure_gap = self._measuring(lock_table)

@@ -47,7 +47,8 @@ def alarm_names(names: Names) -> dict[str, str]:
 
 
 def longest_cutover(functions: Functions) -> float:
-    """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest.
+    """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest,
+    and with the longest bake.
 
     An execution that holds its lock for longer is retrying, is rolling back, or has ended.
     `tests/stacks/test_monitoring.py` finds the slowest path in the graph.
@@ -56,7 +57,10 @@ def longest_cutover(functions: Functions) -> float:
     checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
     preflight = max(2 * longest(functions.associate_address), *(longest(function) for function in checks))
     services = MEASURE_GAP_SECONDS + 4 * SERVICE_TIMEOUT_SECONDS  # AcquireLock, ReleaseLock, Notify, PutEvent
-    return 4 * move + preflight + 2 * longest(functions.health_check) + services
+    bake: float = functions.longest_bake_seconds
+    if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
+        bake += SERVICE_TIMEOUT_SECONDS + longest(functions.health_check)
+    return 4 * move + preflight + 2 * longest(functions.health_check) + bake + services
 
 
 class Monitoring(Construct):

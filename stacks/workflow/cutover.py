@@ -38,7 +38,7 @@ from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import EXPECTED_RELEASE, LOCK, Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
-TIMEOUT = Duration.hours(48)
+TIMEOUT = Duration.hours(72)
 # The contract: how an execution ends (docs/input-and-outcome.md).
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live, and the former live server is now idle.", RESULT),
@@ -117,8 +117,8 @@ class Workflow(Construct):
             "DescribeUnchanged",
             "Are both addresses still where they were before the checks?",
             retry=retry_before_changes,
+            restoring=False,
             assign={},
-            idle="{% $plan.checksStaging ? $plan.idle : null %}",
         )
         measure_gap = tasks.measure_gap(
             "MeasureGap", "Starts to measure how the production address answers. The workflow does not wait for it."

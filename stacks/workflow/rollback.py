@@ -49,7 +49,8 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     describe_restored = tasks.describe_restored(
         "DescribeRestored",
         "Is production on the server it was on, and staging on the other?",
-        canRollBack="{% $plan.canRollBack %}",
+        retry=retry_rollback,
+        restoring=True,
         assign={"cause": jsonata(RESTORED)},
     )
     health_check_restored = tasks.health_check_production(

@@ -9,7 +9,8 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.functions.functions import BAKE_SHARE_SECONDS, Functions
+from stacks.configuration.pairs import BAKE_SHARE_SECONDS
+from stacks.functions.functions import Functions
 from stacks.workflow.expressions import EXECUTION, EXECUTION_NAME, condition, jsonata
 from stacks.workflow.retries import retry_before_changes, retry_change, retry_inactive, retry_rollback
 
@@ -64,9 +65,11 @@ class Tasks:
         return self._invoke("DescribeAddresses", comment, function, payload, retry, assign=described)
 
     def describe_restored(
-        self, name: str, comment: str, *, retry: Retry = retry_rollback, assign: Keys, **keys: str
+        self, name: str, comment: str, *, retry: Retry, restoring: bool, assign: Keys
     ) -> tasks.LambdaInvoke:
-        payload = {"pair": PAIR, **ROLES, **keys}
+        live, idle = "{% $plan.canRollBack ? $plan.live : null %}", "{% $plan.checksStaging ? $plan.idle : null %}"
+        places = {**ROLES, "live": live} if restoring else {**ROLES, "idle": idle}
+        payload = {"pair": PAIR, "restoring": restoring, **places}
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 

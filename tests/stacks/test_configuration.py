@@ -186,7 +186,7 @@ def test_an_endless_value_is_reported_like_any_other_problem() -> None:
     endless: list[Any] = []
     endless.append(endless)
     context = changed("pairs.web.bakeSeconds", endless)
-    assert_only_problem(context, "pairs.web.bakeSeconds", "a value that cannot be shown (list)", "from 0 to 840")
+    assert_only_problem(context, "pairs.web.bakeSeconds", "a value that cannot be shown (list)", "from 0 to 86400")
 
 
 def test_a_long_value_is_shortened_to_one_line() -> None:

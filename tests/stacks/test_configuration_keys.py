@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
     "pairs.web.networkInterfaces.tao": ("the id of a network interface", [TAO, "eni-1a2b3c4d5", {}]),
     "pairs.web.healthCheck": ("an object, or a list of 1 to 10 objects, with the keys protocol", ["/", [], [{}] * 11]),
     "pairs.web.healthCheck[1]": ("an object with the keys protocol", [None, [{}], "TCP"]),
-    "pairs.web.bakeSeconds": ("a whole number from 0 to 840", [-1, 841, "60", True, 1.5, 60.0, 10**5000]),
+    "pairs.web.bakeSeconds": ("a whole number from 0 to 86400", [-1, 86401, "60", True, 1.5, 60.0, 10**5000]),
     "pairs.web.alarms": ("a list of 0 to 100 alarm names", ["a", {"a": "b"}, [str(number) for number in range(101)]]),
     "pairs.web.alarms[0]": (
         "an alarm's name of 1 to 255 printable characters",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stacks.configuration.pairs import BAKE_SHARE_SECONDS, LONGEST_BAKE_SECONDS
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
 from stacks.workflow.lock import MOST_WAITS
@@ -39,8 +40,9 @@ def synthesized(folder: Path, pairs: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_vpc(folder: Path, **check: object) -> dict[str, Any]:
-    """With most states: those that check from inside the VPC, and those that check from outside."""
-    return template_of(folder, {"pairs": {"web": pair(healthCheck={"via": "private", **check})}, "vpc": VPC})
+    """With most states, those that check from inside the VPC and those that check from outside; and a day's bake."""
+    web = pair(healthCheck={"via": "private", **check}, bakeSeconds=LONGEST_BAKE_SECONDS)
+    return template_of(folder, {"pairs": {"web": web}, "vpc": VPC})
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -52,21 +54,26 @@ def test_an_execution_may_take_longer_than_all_its_states_together(
     workflow = workflow_of(template, name)
     seconds = {state_name: longest(state) for state_name, state in states_of(workflow)}
     times, states = AGAIN[name]
-    assert workflow["TimeoutSeconds"] > sum(seconds.values()) + times * sum(seconds[state] for state in states)
+    again = times * sum(seconds[state] for state in states)
+    assert workflow["TimeoutSeconds"] > sum(seconds.values()) + again + ("Bake" in seconds) * LONGEST_BAKE_SECONDS
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_the_history_has_room_for_every_try_of_every_state(tmp_path: Path, name: str) -> None:
     """A history ends at 25,000 events, and its execution with it; a failed try is scheduled, started and failed."""
     workflow = workflow_of(in_vpc(tmp_path), name)
-    tries = [
-        retry["MaxAttempts"]
-        for _, state in states_of(workflow)
-        for retry in state.get("Retry", [])
-        if retry["ErrorEquals"] in ANSWERED_AT_ONCE
-    ]
-    assert tries
-    assert 3 * sum(tries) < 25_000 - 1_000
+    tries = {
+        state_name: sum(
+            retry["MaxAttempts"] for retry in state.get("Retry", []) if retry["ErrorEquals"] in ANSWERED_AT_ONCE
+        )
+        for state_name, state in states_of(workflow)
+    }
+    assert sum(tries.values())
+    assert 3 * sum(tries.values()) < 25_000 - 1_000
+    # Seven events are a call of the bake and the choice before it. After these two states, there is no bake.
+    without_a_bake = sum(tries.get(state, 0) for state in ("HealthCheckLive", "DescribeUnchanged"))
+    bake = 7 * LONGEST_BAKE_SECONDS // BAKE_SHARE_SECONDS
+    assert 3 * (sum(tries.values()) - without_a_bake) + bake < 25_000 - 1_000
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -124,7 +131,14 @@ def test_the_health_checks_of_all_pairs_fit_into_the_function_of_the_slowest(tmp
 def test_a_bake_has_time_for_the_probes_after_it(tmp_path: Path) -> None:
     checks = [{"timeoutSeconds": 3}, {"intervalSeconds": 20, "unhealthyThresholdCount": 2, "deadlineSeconds": 100}]
     template = synthesized(tmp_path, {"web": pair(bakeSeconds=200, healthCheck=checks)})
-    assert timeouts(template)["HealthCheck"] == 100 + 10 + 200 + (20 + 2) + 50
+    assert timeouts(template)["HealthCheck"] == 200 + (20 + 2) + 50
+
+
+@pytest.mark.parametrize("bake", [540, 86_400])
+def test_a_call_of_a_long_bake_takes_at_most_300_s_and_the_probes_after_it(tmp_path: Path, bake: int) -> None:
+    slowest = {"timeoutSeconds": 108, "unhealthyThresholdCount": 5, "healthyThresholdCount": 1}
+    template = synthesized(tmp_path, {"web": pair(bakeSeconds=bake, healthCheck=slowest)})
+    assert timeouts(template)["HealthCheck"] == 300 + 5 * 108 + 50 <= 900
 
 
 def test_a_health_check_function_has_the_longest_configurable_time_a_change_12_s_and_any_other_function_30_s(
@@ -135,6 +149,6 @@ def test_a_health_check_function_has_the_longest_configurable_time_a_change_12_s
     seconds = timeouts(template_of(tmp_path, context))
     bake = longest_bake(configured(context.get).pairs["web"])
     assert bake >= 300 + 7
-    checking = {"HealthCheck": 100 + 10 + bake + 50, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
+    checking = {"HealthCheck": bake + 50, "HealthCheckInVpc": 100 + 30, "CheckServers": 100 + 100}
     changing = {"AssociateAddress": 12, "DisassociateAddress": 12}
     assert seconds == dict.fromkeys(seconds, 30) | changing | checking

@@ -222,15 +222,15 @@ def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[
     return own + max(ways, default=0)
 
 
-@pytest.mark.parametrize(("deadline", "bake"), [(6, 0), (300, 200)])
-def test_a_lock_is_held_too_long_if_it_is_older_than_every_state_of_a_cutover_once(
+@pytest.mark.parametrize(("deadline", "bake"), [(6, 0), (300, 200), (6, 86_400)])
+def test_a_lock_is_held_too_long_if_it_is_older_than_every_state_of_a_cutover_once_and_its_bake(
     tmp_path: Path, deadline: int, bake: int
 ) -> None:
     web = pair(healthCheck={"deadlineSeconds": deadline}, bakeSeconds=bake)
     template = synthesized(tmp_path, {"web": web})
     slowest = seconds_of_slowest_way(workflow_of(template)["States"], "AcquireLock", frozenset())
     found = {one["Properties"]["AlarmName"]: one for one in resources(template, "AWS::CloudWatch::Alarm").values()}
-    assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest
+    assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest + bake
 
 
 def test_the_topic_and_its_key_admit_these_alarms_and_no_others(

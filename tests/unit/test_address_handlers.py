@@ -254,7 +254,7 @@ def test_a_live_server_that_is_terminated_or_unknown_is_no_obstacle(ec2: Ec2Acco
     configure(ec2, tmp_path, servers={"bittybot": "i-0123456789abcdef0", "tao": tao.instance_id})
     plan = describe({"serverName": "tao"})
     assert plan["decision"] == "CUT_OVER"
-    assert "bittybot (i-0123456789abcdef0) is unknown to EC2 and cannot hold an address." in plan["warnings"][0]
+    assert "bittybot (i-0123456789abcdef0) is not shown by EC2 (it was terminated, or its id is wrong) and cannot hold an address." in plan["warnings"][0]
 
 
 def test_a_stopped_live_server_is_no_obstacle_and_gets_staging(ec2: Ec2Account, tmp_path: Path) -> None:
@@ -450,7 +450,7 @@ def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Acc
 
 
 def restored(ec2: Ec2Account, **event: Any) -> dict[str, Any]:
-    event = {"execution": "cutover-1", "pair": "web", **places(ec2), **event}
+    event = {"execution": "cutover-1", "pair": "web", "restoring": True, **places(ec2), **event}
     return describe_restored.handler(event, CONTEXT, ec2=ec2.client, sleep=ec2.slept.append)
 
 
@@ -475,31 +475,25 @@ def test_a_pair_is_restored_when_a_description_shows_it_as_planned(ec2: Ec2Accou
 
 def test_a_pair_whose_production_was_on_no_server_is_unchanged_while_it_is_there(ec2: Ec2Account) -> None:
     ec2.take_off("production")
-    assert restored(ec2, live=None)["production"]["server"] is None
-    assert restored(ec2, live=None, idle=None)["staging"]["server"] == "tao"
+    assert restored(ec2, restoring=False, live=None)["production"]["server"] is None
+    assert restored(ec2, restoring=False, live=None, idle=None)["staging"]["server"] == "tao"
     ec2.take_off("staging")
-    assert restored(ec2, live=None, idle=None)["staging"]["server"] is None
+    assert restored(ec2, restoring=False, live=None, idle=None)["staging"]["server"] is None
     with pytest.raises(RollbackFailed, match=r"production should be on no server and staging on tao .*must act\.$"):
-        restored(ec2, live=None)
+        restored(ec2, restoring=False, live=None)
     ec2.move("production", ec2.bittybot.instance_id)
     with pytest.raises(
         RollbackFailed, match=r"^Production is on bittybot .* production should be on no server\. A per"
     ):
-        restored(ec2, live=None, idle=None)
+        restored(ec2, restoring=False, live=None, idle=None)
 
 
-@pytest.mark.parametrize(
-    "was_live", [None, "bittybot"], ids=["production was on no server", "its server was terminated"]
-)
-def test_production_that_cannot_go_back_is_reported_with_the_commands_that_finish_the_cutover(
-    ec2: Ec2Account, was_live: str | None
-) -> None:
-    live = {} if was_live else {"live": None}
+def test_production_that_cannot_go_back_is_reported_with_the_commands_that_finish_the_cutover(ec2: Ec2Account) -> None:
     for production_on, first in ((None, ec2.pair.production), (ec2.tao, ec2.pair.staging)):
         ec2.take_off("production") if production_on is None else ec2.move("production", production_on.instance_id)
         ec2.take_off("staging") if ec2.holder("staging") else None
         with pytest.raises(RollbackFailed) as failed:
-            restored(ec2, **live, canRollBack=False)
+            restored(ec2, live=None)
         told, *commands = str(failed.value).split("\n")
         assert told.startswith(
             f"Production is {f'on {production_on}' if production_on else 'on no server'} and staging is"

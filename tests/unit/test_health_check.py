@@ -149,7 +149,7 @@ def test_an_unhealthy_server_is_logged_in_one_line_with_its_probes_and_without_t
 
 def test_a_null_key_counts_as_absent() -> None:
     settings = "hostHeader headers verifyCertificate bodyContains maxLatencyMs via identityHeader sharedHeader"
-    event = "expectedRelease live answered movingSeconds bakeSeconds alarms"
+    event = "expectedRelease live answered movingSeconds bakeSeconds baking until lock alarms"
     with serving(answering(OK)) as server:
         check = check_of(server, **dict.fromkeys(f"{settings} releaseHeader".split()))
         for address in ("staging", "production"):
@@ -222,7 +222,7 @@ def test_the_result_of_ten_checks_with_the_longest_of_everything_is_far_below_25
         turns = [in_turn(answering(bad), answering(saying(b"ok", *headers))) for _ in range(10)]
         servers = [opened.enter_context(serving(behaviour)) for behaviour in turns]
         checks = [check_of(server, **longest) for server in servers]
-        result = called(*checks, address="production", bakeSeconds=1)
+        result = called(*checks, address="production", baking=True, bakeSeconds=1)
     assert sum(len(check["probes"]) for check in result["checks"]) > 100
     assert len(json.dumps(result)) < 100_000
 
@@ -236,13 +236,15 @@ def published(capsys: Capture) -> list[Point]:
 
 def test_the_latency_of_good_probes_is_published_for_the_check_and_for_the_bake(capsys: Capture) -> None:
     with serving(answering(OK)) as server:
-        result = called(check_of(server, intervalSeconds=0.5), address="production", bakeSeconds=0.1)
-    check, bake = published(capsys)
-    for point in (check, bake):
+        check = check_of(server, intervalSeconds=0.5)
+        events: list[dict[str, Any]] = [{}, {"baking": True, "bakeSeconds": 0.1}]
+        results = [called(check, address="production", **event) for event in events]
+    of_check, of_bake = published(capsys)
+    for point in (of_check, of_bake):
         assert (point.name, point.unit) == ("HealthCheckLatency", "Milliseconds")
         assert point.dimensions == {"address": "production", "server": "tao"}
-    probes = result["checks"][0]["probes"]
-    assert [*check.values, *bake.values] == [probe["milliseconds"] for probe in probes]
+    probes = [probe for result in results for probe in result["checks"][0]["probes"]]
+    assert [*of_check.values, *of_bake.values] == [probe["milliseconds"] for probe in probes]
 
 
 def test_the_latency_of_probes_that_failed_is_not_published(capsys: Capture) -> None:

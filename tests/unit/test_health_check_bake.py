@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,11 +23,22 @@ from tests.unit.misbehaving_servers import (
 from tests.unit.test_alarms import put_alarm
 
 
-def baked(behaviour: Behaviour, seconds: float, *, alarms: list[str] | None = None, **settings: Any) -> dict[str, Any]:
+def bake(*checks: dict[str, Any], seconds: float, **event: Any) -> dict[str, Any]:
+    return called(*checks, address="production", baking=True, bakeSeconds=seconds, **event)
+
+
+def baked(
+    behaviour: Behaviour,
+    seconds: float,
+    *,
+    alarms: list[str] | None = None,
+    until: datetime | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
     """The handler's result for one check of production and a bake of so many seconds."""
     with serving(behaviour) as server:
         check = check_of(server, **settings)
-        return called(check, address="production", bakeSeconds=seconds, alarms=alarms)
+        return bake(check, seconds=seconds, alarms=alarms, until=until and until.isoformat())
 
 
 def dying_after(connections: int, death: Behaviour) -> Behaviour:
@@ -41,34 +53,34 @@ def dying_after(connections: int, death: Behaviour) -> Behaviour:
 def test_a_bake_returns_the_last_20_probes_and_the_number_of_all_probes() -> None:
     began = time.monotonic()
     with serving(answering(OK)) as server:
-        result = called(check_of(server, intervalSeconds=0.005), address="production", bakeSeconds=1)
+        result = bake(check_of(server, intervalSeconds=0.005), seconds=1)
     assert 1 <= time.monotonic() - began < 1.01 + 1.5
     [check] = result["checks"]
     assert (result["healthy"], len(check["probes"])) == (True, 20)
     assert check["probeCount"] == server.connections > 20
 
 
-def test_the_probes_of_a_short_bake_follow_the_probes_of_the_verdict_and_a_single_failure_is_tolerated() -> None:
-    result = baked(answering(OK, OK, OK, status(503), OK), 0.1, intervalSeconds=0.2)
+def test_a_bake_tolerates_a_single_failure_and_goes_on_until_it_is_decided() -> None:
+    result = baked(answering(status(503), OK), 0.1, intervalSeconds=0.2)
     [check] = result["checks"]
-    assert [probe["status"] for probe in check["probes"]] == [200, 200, 200, 503, 200]
-    assert (result["healthy"], check["probeCount"]) == (True, 5)
+    assert [probe["status"] for probe in check["probes"]] == [503, 200]
+    assert (result["healthy"], check["probeCount"]) == (True, 2)
 
 
 @pytest.mark.parametrize(
     ("death", "settings", "message"),
     [
-        (answering(status(500)), {}, "3 probes in a row failed: expected status 200, found 500, 500, 500 (6 probes in"),
+        (answering(status(500)), {}, "3 probes in a row failed: expected status 200, found 500, 500, 500 (5 probes in"),
         (hanging_after(), {"timeoutSeconds": 0.1}, "no answer within 0.1 s"),
         (answering(with_headers(b"X-Id: kai")), {"identityHeader": "X-Id"}, 'X-Id is "kai", expected "tao"'),
     ],
 )
 def test_a_dead_or_other_server_ends_the_bake_at_once(death: Behaviour, settings: dict[str, Any], message: str) -> None:
     began = time.monotonic()
-    with serving(dying_after(6, death)) as server, pytest.raises(ProductionUnhealthy) as raised:
-        called(check_of(server, **settings), address="production", answered=[{"identity": "tao"}], bakeSeconds=60)
+    with serving(dying_after(2, death)) as server, pytest.raises(ProductionUnhealthy) as raised:
+        bake(check_of(server, **settings), answered=[{"identity": "tao"}], seconds=60)
     assert time.monotonic() - began < 5
-    assert " became unhealthy during the bake, " in str(raised.value)
+    assert " became unhealthy during the bake through " in str(raised.value)
     assert message in str(raised.value)
 
 
@@ -79,14 +91,9 @@ def test_a_check_that_fails_in_the_bake_stops_the_others() -> None:
         serving(dying_after(4, answering(status(500)))) as dying,
         pytest.raises(ProductionUnhealthy, match=r"1 of 2 checks, at http://127.0.0.1:\d+/health: 3 probes"),
     ):
-        called(
-            check_of(good, intervalSeconds=30, healthyThresholdCount=1, deadlineSeconds=600),
-            check_of(dying),
-            address="production",
-            bakeSeconds=60,
-        )
+        bake(check_of(good, intervalSeconds=30), check_of(dying), seconds=60)
     assert time.monotonic() - began < 5
-    assert good.connections == 1
+    assert good.connections == 0
 
 
 # The alarms
@@ -109,8 +116,23 @@ def test_an_alarm_ends_the_bake_at_once_and_is_named(cloudwatch: CloudWatchClien
     assert "Threshold Crossed: 7 > 1" in str(raised.value)
 
 
-def test_without_a_bake_no_alarms_are_read_and_no_probes_follow_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", ["last", "first"])
+def test_alarms_that_cannot_be_read_fail_only_the_last_part_of_the_bake(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = datetime.now(UTC) + timedelta(seconds=0.1 if part == "last" else 600)
     with serving(answering(status(500))) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{endpoint.ip}:{endpoint.port}")
-        assert baked(answering(OK), 0, alarms=["errors"])["checks"][0]["probeCount"] == 3
+        if part == "first":
+            assert baked(answering(OK), 0.1, alarms=["errors"], until=until)["healthy"]
+        else:
+            with pytest.raises(ProductionUnhealthy, match="its alarms cannot be read"):
+                baked(answering(OK), 0.1, alarms=["errors"], until=until)
+
+
+def test_without_a_bake_no_alarms_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(answering(status(500))) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{endpoint.ip}:{endpoint.port}")
+        with serving(answering(OK)) as server:
+            assert called(check_of(server), address="production", alarms=["errors"])["checks"][0]["probeCount"] == 3
     assert endpoint.requests == []

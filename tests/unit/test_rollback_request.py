@@ -124,7 +124,7 @@ def test_a_request_during_a_bake_ends_it_within_seconds(table: LockTable) -> Non
     asking.start()
     began = time.monotonic()
     with serving(answering(OK)) as server, pytest.raises(RollbackRequested):
-        called(check_of(server, intervalSeconds=0.2), address="production", bakeSeconds=60, lock=LOCK)
+        called(check_of(server, intervalSeconds=0.2), address="production", baking=True, bakeSeconds=60, lock=LOCK)
     asking.join()
     assert time.monotonic() - began < 5
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from aws.servers import SECONDS_BETWEEN_CHECKS, STATUS_CHECKS, Servers
 from domain.errors import EC2Refused, EC2Throttled
-from domain.picture import NetworkInterface, Picture, PrivateAddress
+from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
 from tests.unit.example_pair import BITTYBOT, TAO, WEB
 
 STAGING = {"PublicIp": "198.51.100.2", "AssociationId": "eipassoc-1", "IpOwnerId": "123456789012"}
@@ -23,12 +23,13 @@ def error(code: str) -> ClientError:
 
 @dataclass
 class FakeEc2:
-    """Two running servers whose status checks have passed.
+    """Two running servers whose status checks have passed. EC2 no longer shows those that are `forgotten`.
 
     Successive looks at the status checks show `statuses`, None for nothing; the last status stays.
     """
 
     states: dict[str, str] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)
     interfaces: list[dict[str, Any]] = field(default_factory=list)
     transfers: dict[str, Any] = field(default_factory=dict)
     statuses: list[dict[str, str] | None] = field(default_factory=lambda: [{}])
@@ -43,7 +44,9 @@ class FakeEc2:
 
     def describe_instances(self, **parameters: Any) -> dict[str, Any]:
         self._called("DescribeInstances", **parameters)
-        states = {each: {"Name": self.states.get(each, "running")} for each in parameters["InstanceIds"]}
+        (by_id,) = parameters["Filters"]
+        shown = [each for each in by_id["Values"] if each not in self.forgotten]
+        states = {each: {"Name": self.states.get(each, "running")} for each in shown}
         return {"Reservations": [{"Instances": [{"InstanceId": each, "State": states[each]}]} for each in states]}
 
     def describe_network_interfaces(self, **parameters: Any) -> dict[str, Any]:
@@ -122,9 +125,23 @@ def test_the_description_has_each_servers_state_and_its_own_interfaces(servers: 
     assert (bittybot.state, set(bittybot.interfaces)) == ("running", {"eni-1"})
     assert (tao.state, set(tao.interfaces)) == ("stopped", {"eni-0", "eni-2"})
     ids = [BITTYBOT.instance_id, TAO.instance_id]
-    assert ec2.parameters["DescribeInstances"] == {"InstanceIds": ids}
+    assert ec2.parameters["DescribeInstances"] == {"Filters": [{"Name": "instance-id", "Values": ids}]}
     attached = {"Name": "attachment.instance-id", "Values": ids}
     assert ec2.parameters["DescribeNetworkInterfaces"] == {"Filters": [attached]}
+
+
+def test_a_terminated_server_that_ec2_has_forgotten_is_described_and_has_no_interface(
+    servers: Servers, ec2: FakeEc2
+) -> None:
+    ec2.forgotten = {BITTYBOT.instance_id}
+    ec2.interfaces = [interface("eni-0", TAO.instance_id)]
+    instances = described(servers).instances
+    assert instances[BITTYBOT.instance_id] == Instance(NOT_SHOWN)
+    assert instances[TAO.instance_id].state == "running"
+    ec2.forgotten, ec2.interfaces = {BITTYBOT.instance_id, TAO.instance_id}, []
+    ec2.parameters = {}
+    assert {each.state for each in described(servers).instances.values()} == {NOT_SHOWN}
+    assert "DescribeAvailabilityZones" not in ec2.parameters, "without zones, it would describe all of them"
 
 
 def interface_shown(servers: Servers, ec2: FakeEc2, *addresses: Any, **more: Any) -> NetworkInterface:
@@ -291,6 +308,7 @@ FAILURES = [
 def test_a_refused_call_is_named_and_a_throttled_call_may_be_retried(
     servers: Servers, ec2: FakeEc2, action: str, code: str, kind: type[Exception]
 ) -> None:
+    ec2.interfaces = [interface("eni-0", BITTYBOT.instance_id)]
     ec2.errors[action] = error(code)
     with pytest.raises(kind, match=f"{action} of .* failed with {code}"):
         wait(servers) if action == "DescribeInstanceStatus" else described(servers)

@@ -1,0 +1,223 @@
+"""`{"rollback": true}`: back to the server that was live before the last cutover, once, and only to what users had."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.workflow.account import Aws
+from tests.workflow.ec2_calls import EC2Calls
+from tests.workflow.engine import stopping_before
+from tests.workflow.web import Web, sick, sick_as_production
+
+ROLLBACK = {"rollback": True}
+
+
+def test_a_rollback_goes_back_once_and_then_reports_that_nothing_is_to_be_done(aws: Aws) -> None:
+    cutover = aws.execute({})
+    assert aws.record.rollback_to.server == "bittybot"
+    rollback = aws.execute(ROLLBACK)
+    assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+    last = aws.record.last_cutover
+    assert last is not None
+    assert (last["from"], last["to"], last["execution"], last["rollback"]) == ("tao", "bittybot", rollback.arn, True)
+    assert aws.record.rollback_to.server == "bittybot"
+    assert cutover.arn not in aws.record.rollback_to.why
+    for _ in range(2):
+        again = aws.execute(ROLLBACK)
+        assert (again.outcome, aws.places) == ("ALREADY_LIVE", ("bittybot", "tao"))
+
+
+def test_a_dry_run_of_a_rollback_plans_and_changes_nothing(aws: Aws, ec2_calls: EC2Calls) -> None:
+    aws.execute({})
+    before, changes = aws.record, len(ec2_calls.changes)
+    execution = aws.execute({**ROLLBACK, "dryRun": True})
+    assert execution.outcome == "DRY_RUN"
+    assert "a rollback was asked for, to bittybot: it was live before" in execution.output["plan"]["reason"]
+    assert len(ec2_calls.changes) == changes
+    assert (aws.record.rollback_to, aws.record.last_cutover) == (before.rollback_to, before.last_cutover)
+
+
+def test_a_pair_without_a_cutover_on_record_has_nothing_to_go_back_to(aws: Aws, ec2_calls: EC2Calls) -> None:
+    for _ in range(2):  # the record then has the outcome of an execution, and still no cutover
+        execution = aws.execute(ROLLBACK)
+        assert execution.outcome == "InvalidRequest"
+        cause = str(execution.cause)
+        assert cause.startswith("There is no server to roll back to: no cutover is on record.")
+        assert f"bittybot ({aws.servers['bittybot']}) is running and holds production." in cause
+        assert f"tao ({aws.servers['tao']}) is running and holds staging. Nothing was changed." in cause
+        assert '{"pair": "web", "serverName": "tao"}' in cause
+    assert ec2_calls.changes == []
+    assert aws.locks == []
+
+
+@pytest.mark.parametrize("refused_at_the_end", [False, True])
+def test_a_release_that_was_rejected_is_never_made_live_by_a_rollback(
+    aws: Aws, web: Web, ec2_calls: EC2Calls, refused_at_the_end: bool
+) -> None:
+    aws.execute({})
+    web.behaviour["bittybot"] = sick_as_production
+    if refused_at_the_end:
+        ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3, times=100)
+    failed = aws.execute({})
+    assert failed.outcome == ("RollbackFailed" if refused_at_the_end else "RolledBack")
+    ec2_calls.faults.clear()
+    web.serve(aws)
+    before = aws.places
+    rollback = aws.execute(ROLLBACK)
+    assert rollback.outcome == "PreflightFailed"
+    assert f"the cutover to bittybot ended {failed.outcome}: {failed.arn}" in str(rollback.cause)
+    assert aws.places == before
+
+
+def test_nothing_that_a_starter_can_choose_disarms_it(aws: Aws, web: Web) -> None:
+    aws.execute({})
+    web.behaviour["bittybot"] = sick
+    assert aws.execute({}).outcome == "StagingUnhealthy"
+    web.serve(aws)
+    for value in ({"server": "tao"}, {"serverName": "tao"}, {"dryRun": True}, {"pair": "other"}, "text"):
+        aws.execute(value)
+    name = f"rollback-{'x' * 60}"
+    arn = aws.sfn.start_execution(stateMachineArn=aws.state_machine, name=name, input='{"serverName": "tao"}')
+    assert aws.wait(arn["executionArn"]).outcome == "ALREADY_LIVE"
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_a_rollback_whose_old_server_is_unhealthy_changes_nothing_and_can_be_tried_again(aws: Aws, web: Web) -> None:
+    aws.execute({})
+    web.behaviour["bittybot"] = sick
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("StagingUnhealthy", ("tao", "bittybot"))
+    web.serve(aws)
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_a_running_execution_that_bakes_rolls_back_when_another_asks_for_it(aws: Aws, web: Web) -> None:
+    aws.configure(port=web.port, pair={"bakeSeconds": 600})
+    bakes = aws.start({})
+    aws.wait_for(bakes, "Bake")
+    assert aws.record.lock is not None
+    assert aws.record.lock.bakes_until
+    asks = aws.execute(ROLLBACK)
+    baked = aws.wait(bakes)
+    assert (baked.outcome, asks.outcome) == ("RolledBack", "ALREADY_LIVE")
+    assert f"Bake failed with RollbackRequested: The execution {asks.arn} asked for a rollback." in str(baked.cause)
+    assert aws.places == ("bittybot", "tao")
+    assert aws.locks == []
+    assert asks.output["production"]["server"] == "bittybot"
+    # The release on tao was rejected.
+    assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
+
+
+def test_a_running_execution_that_has_changed_nothing_ends_without_a_change(
+    aws: Aws, web: Web, ec2_calls: EC2Calls, held: Callable[[str], str]
+) -> None:
+    runs = held("staging")
+    asks = aws.start(ROLLBACK)
+    asked = aws.wait(runs)
+    web.open_gates()
+    assert asked.outcome == "PreflightFailed"
+    assert f"{asks} asked for a rollback. Nothing was changed." in str(asked.cause)
+    assert ec2_calls.changes == []
+    assert aws.wait(asks).outcome == "InvalidRequest"  # no cutover is on record
+
+
+def test_a_second_rollback_does_not_roll_back_the_first(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+    aws.execute({})
+    aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
+    web.gates["staging"].clear()
+    first = aws.start(ROLLBACK)
+    aws.until(lambda: web.waiting["staging"] > 0)
+    second = aws.start(ROLLBACK)
+    aws.wait_for(second, "WaitForHolder")
+    web.open_gates()
+    assert (aws.wait(first).outcome, aws.wait(second).outcome) == ("CUT_OVER", "ALREADY_LIVE")
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_a_cutover_that_was_stopped_after_it_moved_production_is_what_a_rollback_goes_back_from(
+    aws: Aws, stopped: Callable[[], str]
+) -> None:
+    dead = stopped()
+    assert aws.places == ("tao", "bittybot")
+    rollback = aws.execute(ROLLBACK)
+    assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+    assert "WaitForLastCall" in rollback.states
+    assert aws.record.last_cutover is not None
+    assert aws.record.last_cutover["execution"] == rollback.arn != dead
+
+
+def test_after_the_repair_of_a_stopped_cutover_a_rollback_goes_back(aws: Aws, stopped: Callable[[], str]) -> None:
+    dead = stopped()
+    assert aws.repair(dead).outcome == "REPAIRED"
+    record = aws.record
+    assert record.interrupted is None
+    assert record.last_cutover is not None
+    assert (record.last_cutover["from"], record.last_cutover["to"]) == ("bittybot", "tao")
+    assert record.last_cutover["execution"] == dead
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_a_cutover_that_was_stopped_before_it_moved_production_leaves_no_server_to_go_back_to(aws: Aws) -> None:
+    aws.execute({})
+    with stopping_before("ReassociateProduction"):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert aws.repair(arn).outcome == "REPAIRED"
+    refused = aws.execute(ROLLBACK)
+    assert refused.outcome == "PreflightFailed"
+    assert f"the cutover to bittybot was interrupted: {arn}" in str(refused.cause)
+
+
+def test_a_rollback_that_was_stopped_can_be_asked_for_again(aws: Aws) -> None:
+    aws.execute({})
+    with stopping_before("ReassociateProduction"):
+        arn = aws.start(ROLLBACK)
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_a_repair_that_failed_leaves_what_the_next_execution_needs(
+    aws: Aws, ec2_calls: EC2Calls, stopped: Callable[[], str]
+) -> None:
+    dead = stopped()
+    ec2_calls.fail_from_now_on("DescribeAddresses", "UnauthorizedOperation")
+    assert aws.repair(dead).outcome == "RepairFailed"
+    ec2_calls.faults.clear()
+    assert aws.locks == []
+    assert aws.record.interrupted is not None
+    assert aws.record.interrupted.execution == dead
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_an_item_of_an_older_version_is_a_lock_that_can_be_taken_over(aws: Aws) -> None:
+    dead = aws.execute({"dryRun": True}).arn
+    item = {"pair": "web", "execution": dead, "since": "2026-01-01T00:00:00Z", "server": "tao", "gap": "{}",
+            "privateIps": json.dumps({})}  # fmt: skip
+    aws.dynamodb.put_item(TableName=aws.table, Item={key: {"S": value} for key, value in item.items()})
+    assert (aws.execute({}).outcome, aws.places) == ("CUT_OVER", ("tao", "bittybot"))
+    assert aws.record.rollback_to.server == "bittybot"
+
+
+def test_no_plan_is_carried_out_with_a_record_that_has_changed_since(aws: Aws) -> None:
+    """A deployment to the idle server between the plan and the lock: the execution plans again."""
+    aws.execute({})
+    changed: list[int] = []
+
+    def deployed() -> None:
+        if not changed:
+            changed.append(1)
+            aws.dynamodb.update_item(
+                TableName=aws.table,
+                Key={"pair": {"S": "web"}},
+                UpdateExpression="SET rollbackTo = :none ADD revision :one",
+                ExpressionAttributeValues={
+                    ":none": {"S": json.dumps({"server": None, "why": "release 42 was deployed to bittybot"})},
+                    ":one": {"N": "1"},
+                },
+            )
+
+    with aws.just_before("dynamodb", "UpdateItem", deployed):
+        execution = aws.execute(ROLLBACK)
+    assert execution.outcome == "PreflightFailed"
+    assert "There is no server to roll back to: release 42 was deployed to bittybot." in str(execution.cause)
+    assert aws.places == ("tao", "bittybot")
