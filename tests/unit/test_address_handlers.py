@@ -27,6 +27,7 @@ from domain.errors import (
     RollbackRequested,
 )
 from domain.pair import Place, Server
+from domain.picture import NOT_SHOWN
 from tests.unit.ec2_account import Ec2Account
 from tests.unit.handler_calls import CONTEXT
 from tests.unit.lock_table import LockTable
@@ -254,7 +255,7 @@ def test_a_live_server_that_is_terminated_or_unknown_is_no_obstacle(ec2: Ec2Acco
     configure(ec2, tmp_path, servers={"bittybot": "i-0123456789abcdef0", "tao": tao.instance_id})
     plan = describe({"serverName": "tao"})
     assert plan["decision"] == "CUT_OVER"
-    assert "bittybot (i-0123456789abcdef0) is not shown by EC2 (it was terminated, or its id is wrong) and cannot hold an address." in plan["warnings"][0]
+    assert f"bittybot (i-0123456789abcdef0) is {NOT_SHOWN} and cannot hold an address." in plan["warnings"][0]
 
 
 def test_a_stopped_live_server_is_no_obstacle_and_gets_staging(ec2: Ec2Account, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def planned_or_refused(situation: Situation) -> Plan | NoTarget | PreflightFaile
 
 
 # Every way to ask: asked for, interrupted, keep production, roll back, the server that the record names.
-ASKED = [
+ASKED: list[Any] = [
     *product([None, *WEB.servers], [None, *SERVERS.values()], [False, True], [False], [None, TAO]),
     *product([None], [None, *SERVERS.values()], [False], [True], [None, *SERVERS.values()]),
 ]

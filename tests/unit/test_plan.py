@@ -38,8 +38,8 @@ def test_the_plan_makes_the_requested_server_live(
 ) -> None:
     result = planned(production=production, staging=staging, asked=asked)
     assert result.decision == decision
-    assert (result.live.server, result.idle.server) == (production, WEB.other(production))
-    assert (result.idle if result.decision == "CUT_OVER" else result.live).server == live
+    assert (result.live, result.idle.server) == (place(production), WEB.other(production))
+    assert (result.idle.server if result.decision == "CUT_OVER" else production) == live
     assert result.to_json()["target"] == live.name
 
 
