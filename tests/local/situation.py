@@ -64,8 +64,13 @@ def lock_table(aws: LocalAws) -> str:
     return aws.outputs["LockTableName"]
 
 
+def _items(aws: LocalAws) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = aws.client("dynamodb").scan(TableName=lock_table(aws))["Items"]
+    return items
+
+
 def locks(aws: LocalAws) -> list[Lock]:
-    return [Lock.from_item(item) for item in aws.client("dynamodb").scan(TableName=lock_table(aws))["Items"]]
+    return [Lock.from_item(item) for item in _items(aws) if "execution" in item]
 
 
 def put_lock(aws: LocalAws, execution: str) -> None:
@@ -75,7 +80,7 @@ def put_lock(aws: LocalAws, execution: str) -> None:
 
 
 def tidy(aws: LocalAws) -> None:
-    """Remove all faults and locks."""
+    """Remove all faults, locks and records."""
     aws.ec2.faults.clear()
-    for lock in locks(aws):
-        aws.client("dynamodb").delete_item(TableName=lock_table(aws), Key={"pair": {"S": lock.pair}})
+    for item in _items(aws):
+        aws.client("dynamodb").delete_item(TableName=lock_table(aws), Key={"pair": item["pair"]})

@@ -361,6 +361,12 @@ class Aws:
         item = {"pair": pair, "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
         self.dynamodb.put_item(TableName=self.table, Item={key: {"S": value} for key, value in item.items()})
 
+    def put_record(self, *, rollback_to: str | None) -> None:
+        """The record of the pair `web`, without a lock: the server to go back to."""
+        target = json.dumps({"server": rollback_to, "why": "a test says so"})
+        item: Any = {"pair": {"S": "web"}, "rollbackTo": {"S": target}, "revision": {"N": "7"}}
+        self.dynamodb.put_item(TableName=self.table, Item=item)
+
     def wait_for(self, arn: str, state: str) -> None:
         """Until an execution has entered a state."""
         self.until(lambda: state in self.entered(arn))

@@ -227,9 +227,12 @@ class EC2Calls:
             run()
         raise FunctionEnded(ENDS[fault.kind])
 
-    def _service_called(self, service: str, model: Any, context: dict[str, Any], **_: Any) -> Answer:
+    def _service_called(
+        self, service: str, model: Any, context: dict[str, Any], *, by_a_function: bool = False, **_: Any
+    ) -> Answer:
         action = f"{service} {model.name}"
-        self._state.name = ""
+        if not by_a_function:
+            self._state.name = ""
         self._count(action)
         fault = self.faults.meet(action)
         if fault is None:
@@ -282,6 +285,9 @@ def watched(production: str, staging: str) -> Iterator[EC2Calls]:
         listeners.append((events, "before-parameter-build.ec2", calls._parameters))
         listeners.append((events, "before-call.ec2", calls._called))
         listeners.append((events, "after-call.ec2", calls._answered))
+    records = importlib.import_module("aws.records").dynamodb_client().meta.events
+    reads = partial(calls._service_called, "dynamodb", by_a_function=True)
+    listeners.append((records, "before-call.dynamodb", reads))
     for service in SERVICES:
         events = service_client(service).meta.events
         listeners.append((events, f"before-call.{service}", partial(calls._service_called, service)))

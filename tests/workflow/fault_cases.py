@@ -21,12 +21,14 @@ CHANGES = ("AssociateAddress", "DisassociateAddress")
 
 @dataclass(frozen=True)
 class Way:
-    """A way through the workflow: where staging stands before, and what sends it into the rollback, if anything."""
+    """A way through the workflow: where staging stands before, what sends it into the rollback, if anything, and what
+    the input asks for beside a server."""
 
     name: str
     first: Fault | None = None
     new_release: Behaviour = well
     staging_on_a_server: bool = True
+    asked: str | None = None
 
     @property
     def rolls_back(self) -> bool:
@@ -43,6 +45,8 @@ def _unheard(state: str) -> Fault:
 
 WAYS = (
     Way("cutover"),
+    Way("rollback", asked="rollback"),
+    Way("emergency", asked="emergency"),
     Way("repair", staging_on_a_server=False),
     Way("sick-release", new_release=sick_as_production),
     Way("sick-release-after-repair", new_release=sick_as_production, staging_on_a_server=False),

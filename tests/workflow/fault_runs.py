@@ -27,7 +27,7 @@ from tests.workflow.ec2_calls import Call, EC2Calls, watched
 from tests.workflow.engine import corrected_engine
 from tests.workflow.fault_cases import Case, Way
 from tests.workflow.oracle import Run, broken
-from tests.workflow.web import Web
+from tests.workflow.web import Web, sick
 
 CASES_AT_A_TIME = 8
 FEWEST_THROTTLED_TRIES = 9  # as many as there are take minutes of a matrix; `test_throttling.py` has cases with more
@@ -62,6 +62,9 @@ class Matrix:
         aws.configure(port=web.port, **{"timeoutSeconds": 10, **health_check})
         web.serve(aws)
         web.behaviour[idle] = way.new_release
+        aws.put_record(rollback_to=idle)
+        if way.asked:
+            web.behaviour[live] = sick  # for which nobody must ask
         with watched(aws.production, aws.staging) as calls:
             if way.first:
                 calls.inject(way.first)
@@ -81,7 +84,8 @@ class Matrix:
         calls.after_the_first = lambda: before.update(self._described())
         if fault:
             calls.inject(fault)
-        return Run(self.aws, before, calls, fault, self.aws.execute(request))
+        back = self.aws.record.rollback_to.server
+        return Run(self.aws, before, calls, fault, self.aws.execute(request), back, bool(request.get("rollback")))
 
     def calls_of(self, way: Way, live: str) -> tuple[str, list[Call]]:
         """The outcome of a way without another fault, and its calls."""
@@ -108,7 +112,8 @@ class Matrix:
 
 def request_of(way: Way, live: str) -> dict[str, Any]:
     """In a pair that is not sound, the input must say which server becomes live."""
-    return {} if way.staging_on_a_server else {"serverName": other(live)}
+    asked = {way.asked: True} if way.asked else {}
+    return asked if way.staging_on_a_server else {**asked, "serverName": other(live)}
 
 
 def other(server: str) -> str:

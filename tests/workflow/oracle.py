@@ -35,13 +35,18 @@ COMMAND = re.compile(r"aws ec2 associate-address(?: --[a-z-]+(?: (?!--)[\w.-]*[\
 
 @dataclass(frozen=True)
 class Run:
-    """One execution that is over: the pair before and now, and all that was seen of it."""
+    """One execution that is over: the pair before and now, and all that was seen of it.
+
+    `rollback_to` is the server that a rollback would have gone to before, `rollback` whether the execution was one.
+    """
 
     aws: Aws
     before: dict[str, dict[str, Any]]
     calls: EC2Calls
     fault: Fault | None
     execution: Execution
+    rollback_to: str | None = None
+    rollback: bool = False
 
 
 def broken(run: Run) -> list[str]:
@@ -52,7 +57,28 @@ def broken(run: Run) -> list[str]:
         *_lock(run),
         *_notices(run),
         *_the_outcome_is_true(run),
+        *_the_record_is_true(run),
     ]
+
+
+def _the_record_is_true(run: Run) -> Iterator[str]:
+    """A rollback goes only to a server that users were served well by, as the record says once the lock is released."""
+    record, outcome = run.aws.record, run.execution.outcome
+    if run.aws.locks or outcome not in OUTCOMES:
+        return
+    expected = run.rollback_to
+    if outcome in ("RolledBack", "RollbackFailed"):
+        expected = None
+    elif outcome == "CUT_OVER":
+        was = run.execution.output["production" if run.rollback else "previous"]
+        expected = (was if run.rollback else was["production"])["server"]
+    if record.rollback_to.server != expected:
+        yield f"{outcome}, and a rollback would go to {record.rollback_to}, not to {expected}"
+    cut_over = (record.last_cutover or {}).get("execution") == run.execution.arn
+    if cut_over != (outcome == "CUT_OVER"):
+        yield f"{outcome}, and the last cutover is {record.last_cutover}"
+    if record.last_outcome is None or record.last_outcome["outcome"] != outcome:
+        yield f"{outcome}, and the last outcome is {record.last_outcome}"
 
 
 def _in_every_moment(run: Run) -> Iterator[str]:

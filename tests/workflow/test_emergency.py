@@ -1,7 +1,9 @@
 """`{"emergency": true}`, production on no server, and waiting for a pair: what must not be in the way when it burns."""
 
 from collections.abc import Callable
+from typing import Literal
 
+import boto3
 import pytest
 
 from tests.workflow.account import Aws
@@ -19,9 +21,7 @@ def warnings(outcome: dict[str, object]) -> str:
 # Alarms.
 
 
-def ring(aws: Aws, name: str, state: str = "ALARM") -> None:
-    import boto3  # noqa: PLC0415
-
+def ring(name: str, state: Literal["ALARM", "OK"] = "ALARM") -> None:
     cloudwatch = boto3.client("cloudwatch", "us-east-1")
     cloudwatch.put_metric_alarm(
         AlarmName=name, MetricName="5xx", Namespace="web", ComparisonOperator="GreaterThanThreshold", Period=60,
@@ -36,8 +36,8 @@ def test_an_alarm_that_is_in_alarm_does_not_bar_the_way_and_is_named(
 ) -> None:
     aws.execute({})
     aws.configure(port=web.port, pair={"alarms": ["5xx", "latency"], "bakeSeconds": 1})
-    ring(aws, "5xx")
-    ring(aws, "latency", "OK")
+    ring("5xx")
+    ring("latency", "OK")
     refused = aws.execute({})
     assert refused.outcome == "PreflightFailed"
     assert "roll back, or start again with" in str(refused.cause)
@@ -53,12 +53,12 @@ def test_during_the_bake_of_an_emergency_an_alarm_counts_that_was_not_in_alarm_a
     aws: Aws, web: Web, held: Callable[[str], str]
 ) -> None:
     aws.execute({})
-    ring(aws, "5xx")
-    ring(aws, "latency", "OK")
+    ring("5xx")
+    ring("latency", "OK")
     aws.configure(port=web.port, pair={"alarms": ["5xx", "latency"], "bakeSeconds": 60})
     arn = aws.start(EMERGENCY)
     aws.wait_for(arn, "Bake")
-    ring(aws, "latency")
+    ring("latency")
     ended = aws.wait(arn)
     assert ended.outcome == "RolledBack"
     assert 'the alarm "latency" has been in ALARM' in str(ended.cause)
@@ -88,7 +88,6 @@ def test_a_live_server_that_is_down_is_no_obstacle_to_making_the_other_one_live(
         assert (execution.outcome, aws.places) == ("CUT_OVER", ("tao", "bittybot"))
         return
     aws.ec2.terminate_instances(InstanceIds=ids)
-    assert aws.places == (None, "tao")
     refused = aws.execute({})
     assert refused.outcome == "PreflightFailed"
     assert str(refused.cause).endswith('Start again with {"pair": "web", "serverName": "tao"}.')
@@ -104,7 +103,6 @@ def test_when_the_live_server_was_terminated_a_rollback_serves_users_again(aws: 
     aws.ec2.terminate_instances(InstanceIds=[aws.servers["tao"]])
     execution = aws.execute(ROLLBACK)
     assert (execution.outcome, aws.places) == ("CUT_OVER", ("bittybot", None))
-    assert aws.execute(ROLLBACK).outcome == "ALREADY_LIVE" or aws.places == ("bittybot", None)
 
 
 def test_in_an_emergency_the_live_server_is_not_asked_for_its_data(aws: Aws, web: Web) -> None:
