@@ -43,7 +43,8 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") 
 
 
 def _moved(pair: Pair, address: Address, before: str | None) -> str | None:
-    if address.server == before and (before or not address.is_associated):
+    if before == (address.server or address.association_id):
         return None
-    server = pair.place(before).server if before else "no server"
-    return f"EC2 shows {address} {address.place}; before the check it was on {server}. Someone else moved it."
+    server = pair.server_named(before)
+    was = f"on {server}" if server else "outside the pair" if before else "on no server"
+    return f"EC2 shows {address} {address.place}; before the check it was {was}. Someone else moved it."

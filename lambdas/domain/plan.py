@@ -124,9 +124,9 @@ class PlannedPlace:
 
 @dataclass(frozen=True)
 class Standing:
-    """The servers that both addresses of `pair` were on when a health check began; null for an address on no
-    server. If someone has moved staging since, which users do not notice, this is an error with `strict`, and a warning
-    without it."""
+    """The servers that both addresses of `pair` were on when a health check began; for an address outside the pair its
+    association id, and null for an address on no server. If someone has moved staging since, which users do not notice,
+    this is an error with `strict`, and a warning without it."""
 
     pair: str
     production: str
