@@ -27,11 +27,9 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     no obstacle: if it cannot hold staging, staging stays on no server, with a warning.
     """
     recorded, cuts_over = private_ips or {}, plan.decision == "CUT_OVER"
-    states = {server: picture.instances[server.instance_id].state for server in plan.pair.servers}
-    _refuse_state(plan.idle.server, states[plan.idle.server], becomes_live=cuts_over)
-    if not cuts_over:
-        _refuse_state(plan.other, states[plan.other], becomes_live=False)
-    idle = _interface(plan.idle.server, picture.instances[plan.idle.server.instance_id])
+    instance = picture.instances[plan.idle.server.instance_id]
+    _refuse_state(plan.idle.server, instance.state, becomes_live=cuts_over)
+    idle = _interface(plan.idle.server, instance)
     if not plan.staging_in_place:
         plan = replace(plan, idle=_place(plan.idle.server, idle, recorded))
     try:

@@ -97,7 +97,7 @@ class Plan:
             "target": (self.idle.server if self.decision == "CUT_OVER" else self.other).name,
             "live": self.live and self.live.to_json(),
             "idle": self.idle.to_json(),
-            "compared": self.live is not None and not self.urgent,
+            "compared": not self.urgent,
             "stagingTo": self.staging_to and self.staging_to.to_json(),
             "checksStaging": self.checks_staging,
             "canRollBack": self.can_roll_back,
@@ -124,9 +124,9 @@ class PlannedPlace:
 
 @dataclass(frozen=True)
 class Standing:
-    """The servers that both addresses of `pair` were on when a health check began; for an address outside the pair its
-    association id, and null for an address on no server. If someone has moved staging since, which users do not notice,
-    this is an error with `strict`, and a warning without it."""
+    """The servers that both addresses of `pair` were on when a health check began; null for an address on no
+    server. If someone has moved staging since, which users do not notice, this is an error with `strict`, and a warning
+    without it."""
 
     pair: str
     production: str

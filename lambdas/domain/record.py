@@ -15,6 +15,7 @@ from domain.pair import Json
 from domain.text import printable
 
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
+LONGEST_TEXT = 512  # an ARN of an execution is not longer
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -66,8 +67,8 @@ class Record:
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
         """The record, from an item as DynamoDB's API shows it; an empty item is an empty record.
 
-        An item of an older version is a lock and nothing else. A value that cannot be read counts as absent, and no
-        text is longer or has other characters than a message may have.
+        An item of an older version is a lock and nothing else. A value that cannot be read counts as absent, and a text
+        that is too long is cut: a person may write into the table, and a plan must stay small.
         """
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
         target, begun = _read(texts.get("rollbackTo"), "server", "why"), None
@@ -77,14 +78,16 @@ class Record:
                 private_ips=_object(texts.get("privateIps")),
                 live=_server(texts.get("live")),
                 rollback=texts.get("rollsBack") == "true",
-                execution=printable(texts.get("interrupted") or texts.get("execution", "")),
-                since=printable(texts.get("since", "")),
+                execution=_cut(texts.get("interrupted") or texts.get("execution", "")),
+                since=_cut(texts.get("since", "")),
             )
         return Record(
             revision=json.loads(item.get("revision", {}).get("N", "0")),
             lock=Lock.from_item(item) if "execution" in item else None,
             interrupted=begun,
-            rollback_to=RollbackTo(target["server"], target["why"] or NOTHING_RECORDED) if target else RollbackTo(),
+            rollback_to=RollbackTo(target["server"], printable(target["why"] or NOTHING_RECORDED))
+            if target
+            else RollbackTo(),
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
         )
@@ -128,14 +131,17 @@ def _object(text: str | None) -> Json:
 
 
 def _read(text: str | None, *keys: str) -> Json | None:
-    """These keys of the JSON object of this text, null for a value of another type. None if it has none of the keys.
-    Everything else is left out: a person may write into the table, and a plan must stay small."""
+    """These keys of the JSON object of this text, null for a value of another type. None if it has none of the keys."""
     found = _object(text)
     if not found.keys() & keys:
         return None
-    texts = {key: printable(value) for key, value in found.items() if isinstance(value, str)}
+    texts = {key: _cut(value) for key, value in found.items() if isinstance(value, str)}
     return {key: found.get(key) is True if key == "rollback" else texts.get(key) for key in keys}
 
 
+def _cut(text: str) -> str:
+    return text[:LONGEST_TEXT]
+
+
 def _server(text: str | None) -> str | None:
-    return None if text in (None, "", NO_SERVER) else printable(str(text))
+    return None if text in (None, "", NO_SERVER) else _cut(str(text))

@@ -35,10 +35,7 @@ SEEN_ADDRESSES = {
     name: f"{{% $exists($states.result.Payload.{name}) ? $states.result.Payload.{name} : ${name} %}}"
     for name in ("production", "staging")
 }
-STANDING_ON = {
-    name: f"{{% ${name}.server != null ? ${name}.server : ${name}.associationId %}}"
-    for name in ("production", "staging")
-}
+STANDING_ON = {"production": "{% $production.server %}", "staging": "{% $staging.server %}"}
 WARNED = "{% $append($warnings, $states.result.Payload.moved) %}"
 DESCRIBED_ADDRESSES = {name: f"{{% $states.result.Payload.{name} %}}" for name in ("production", "staging")}
 

@@ -89,7 +89,7 @@ def test_an_interrupted_execution_is_finished_where_it_had_staging(ec2: Ec2Accou
 def test_a_situation_without_a_safe_plan_is_refused_with_a_description(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     refusal = describe({})
-    assert (refusal["decision"], refusal["target"]) == ("REFUSED", "-")
+    assert (refusal["decision"], refusal["error"], refusal["target"]) == ("REFUSED", "PreflightFailed", "-")
     assert "there is no record of an interrupted execution" in refusal["reason"]
     assert refusal["staging"]["server"] is None
 

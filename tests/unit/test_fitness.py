@@ -151,7 +151,7 @@ def test_what_keeps_staging_from_the_live_server_refuses_a_cutover_and_only_warn
     def grouped(plan: Plan) -> Plan:
         return replace(plan, production=replace(plan.production, border_group="us-east-1"))
 
-    for cutover in (CUT_OVER, REPAIR_AND_CUT_OVER, REPAIR):
+    for cutover in (CUT_OVER, REPAIR_AND_CUT_OVER, REPAIR, replace(REPAIR, request=URGENT.request)):
         assert refusal(grouped(cutover), picture(bittybot)).startswith(f"{BITTYBOT} {found}")
     for urgent in (URGENT, planned(rollback=True, record=TO_TAO), FROM_NO_SERVER):
         plan = complete(grouped(urgent), picture(bittybot))

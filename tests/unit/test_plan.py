@@ -195,7 +195,7 @@ def test_if_the_execution_that_was_asked_has_rolled_back_there_is_nothing_left_t
         other = replace(record, last_outcome={"outcome": outcome, "execution": "c-7", "at": ""})
         with pytest.raises(NoTarget, match="the cutover to tao ended RolledBack"):
             planned(rollback=True, awaited=awaited, record=other)
-    with pytest.raises(NoTarget):
+    with pytest.raises(NoTarget, match="There is no server to roll back to"):
         planned(production=None, rollback=True, awaited="c-7", record=record)
 
 

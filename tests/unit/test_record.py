@@ -87,24 +87,34 @@ def test_a_value_of_another_type_is_left_out(value: object) -> None:
     json.dumps(record.to_json(), allow_nan=False)
 
 
-def test_hostile_text_is_short_printable_and_no_markup() -> None:
-    hostile = "\x1b[31m<!channel>\ud800" + "x" * 390_000
+HOSTILE = "\x1b[31m<!channel>\ud800" + "x" * 390_000
+
+
+def test_a_record_stays_small_whatever_a_person_wrote_and_its_reason_is_printable() -> None:
     record = Record.from_item(
         item(
-            rollbackTo={"server": hostile, "why": hostile, "more": hostile},
-            lastCutover={**CUTOVER, "to": hostile, "more": {"nested": [hostile]}},
-            interrupted=hostile,
-            server=hostile,
-            live=hostile,
-            since=hostile,
+            rollbackTo={"server": HOSTILE, "why": HOSTILE, "more": HOSTILE},
+            lastCutover={**CUTOVER, "to": HOSTILE, "execution": HOSTILE, "more": {"nested": [HOSTILE]}},
+            lastOutcome={"outcome": HOSTILE},
+            interrupted=HOSTILE,
+            server=HOSTILE,
+            live=HOSTILE,
+            since=HOSTILE,
         )
     )
     assert record.last_cutover is not None
     assert set(record.last_cutover) == set(CUTOVER)
-    shown = json.dumps(record.to_json()) + repr(record.interrupted)
-    assert len(shown) < 10_000
-    assert shown.isprintable()
-    assert "<" not in shown
+    assert len(json.dumps(record.to_json()) + repr(record)) < 10_000
+    assert record.rollback_to.why.isprintable()
+    assert "<" not in record.rollback_to.why
+
+
+def test_the_arn_of_an_execution_is_not_altered() -> None:
+    """Its name may have almost any character, and it is compared with the ARN of the execution that was asked."""
+    arn = "arn:aws:states:eu-west-1:123456789012:execution:eip-cutover:" + "ä@b" * 26
+    record = Record.from_item(item(lastOutcome={"execution": arn}, lastCutover={**CUTOVER, "execution": arn}))
+    assert record.last_outcome == {"outcome": None, "execution": arn, "at": None}
+    assert record.last_cutover == {**CUTOVER, "execution": arn}
 
 
 @pytest.mark.parametrize("number", ["3", "1.5", "1E+2"])
