@@ -63,8 +63,8 @@ RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repai
 class Result:
     """The state of an execution. `outcome` is the outcome of a success, the error of a failure, or the status.
 
-    `execution` is its ARN; `holder` is the running execution whose lock `unlock` leaves alone. The JSON document has the
-    fields as keys, in camel case.
+    `execution` is its ARN; `holder` is the running execution whose lock `unlock` leaves alone. The JSON document has
+    the fields as keys, in camel case.
     """
 
     execution: str
