@@ -122,7 +122,7 @@ EMPTY = Record()
 
 
 def _object(text: str | None) -> Json:
-    """The JSON object of this text; an empty one if it is none."""
+    """The JSON object of this text; an empty object if the text is anything else."""
     try:
         value = json.loads(text) if text else None
     except (ValueError, RecursionError):

@@ -147,7 +147,7 @@ def test_a_rollback_after_a_cutover_that_failed_is_refused_and_keeps_the_record(
 @pytest.mark.parametrize(
     ("outcome", "decision"), [("RolledBack", "ALREADY_LIVE"), ("RollbackFailed", "REFUSED")], ids=str
 )
-def test_a_rollback_that_asked_another_execution_looks_at_how_that_one_ended(
+def test_a_rollback_that_asked_another_execution_depends_on_how_that_execution_ended(
     ec2: Ec2Account, table: LockTable, outcome: str, decision: str
 ) -> None:
     ended = {"server": None, "why": f"the cutover to tao ended {outcome}: c-8"}
@@ -245,7 +245,9 @@ class Denied:
         raise error("UnauthorizedOperation")
 
 
-def test_a_live_server_that_is_terminated_or_unknown_is_no_obstacle(ec2: Ec2Account, tmp_path: Path) -> None:
+def test_a_live_server_that_is_terminated_or_unknown_does_not_prevent_a_cutover(
+    ec2: Ec2Account, tmp_path: Path
+) -> None:
     bittybot, tao, client = servers(ec2, tmp_path)
     client.terminate_instances(InstanceIds=[bittybot.instance_id])
     plan = describe({"serverName": "tao"})
@@ -258,7 +260,7 @@ def test_a_live_server_that_is_terminated_or_unknown_is_no_obstacle(ec2: Ec2Acco
     assert f"bittybot (i-0123456789abcdef0) is {NOT_SHOWN} and cannot hold an address." in plan["warnings"][0]
 
 
-def test_a_stopped_live_server_is_no_obstacle_and_gets_staging(ec2: Ec2Account, tmp_path: Path) -> None:
+def test_a_stopped_live_server_does_not_prevent_a_cutover_and_gets_staging(ec2: Ec2Account, tmp_path: Path) -> None:
     bittybot, _, client = servers(ec2, tmp_path)
     client.stop_instances(InstanceIds=[bittybot.instance_id])
     plan = describe({})

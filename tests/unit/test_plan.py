@@ -90,7 +90,7 @@ def test_a_record_of_a_server_that_is_no_longer_in_the_pair_is_ignored() -> None
         planned(staging=None, interrupted=STRANGER)
 
 
-def test_a_lock_that_is_held_is_no_interrupted_execution() -> None:
+def test_an_execution_that_holds_the_lock_was_not_interrupted() -> None:
     held = Record(lock=Lock("web", "arn", "", "bittybot"), interrupted=Interrupted("bittybot"))
     assert planned(record=held).reason.startswith("the idle server was asked for")
     assert planned(record=replace(held, lock=None)).decision == "ALREADY_LIVE"
