@@ -186,6 +186,8 @@ def test_if_staging_cannot_be_on_the_named_server_it_is_checked_as_far_as_possib
     aws.servers["stranger"] = aws.launch()
     aws.associate(aws.staging, "stranger")
     aws.disassociate(aws.production)
+    dry_run = aws.execute({"serverName": "tao", "dryRun": True})
+    assert (dry_run.outcome, aws.places) == ("DRY_RUN", (None, "stranger"))
     execution = aws.execute({"serverName": "tao"})
     assert (execution.outcome, aws.places) == ("CUT_OVER", ("tao", "stranger"))
     (warning,) = execution.output["warnings"]
