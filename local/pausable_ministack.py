@@ -24,6 +24,8 @@ from typing import Any, Self
 FOLDER = "LOCAL_PAUSES"
 """The environment variable that names the folder of the pauses."""
 SECONDS_APART = 0.005
+OTHER_PORT = "LOCAL_OTHER_PORT"
+"""The environment variable with the port that also leads here (`local.cloudwatch`)."""
 RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
 
 
@@ -123,7 +125,8 @@ def main() -> None:
     def admits(key: str) -> bool:
         return compare_digest(key, access_key) or key in sts._sessions
 
-    app.app = guarded(app.app, port=int(os.environ["GATEWAY_PORT"]), admits=admits)
+    ports = [int(os.environ[variable]) for variable in ("GATEWAY_PORT", OTHER_PORT)]
+    app.app = guarded(app.app, ports=ports, admits=admits)
     guard_http_servers(runtime_secret)
     lambda_svc._provided_worker_env = worker_environment_with_secret
     lambda_svc.execution_credentials = lambda_runtime.execution_credentials = lambda _: credentials
