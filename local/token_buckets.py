@@ -2,7 +2,7 @@
 empty, EC2 answers `RequestLimitExceeded`.
 
 Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API", the table "Request token bucket sizes
-and refill rates". Without a filter, `DescribeInstances` and `DescribeInstanceStatus` have a smaller bucket (its category
+and refill rates". Without a filter, `DescribeInstances` and `DescribeInstanceStatus` have a smaller bucket (category
 "Unfiltered and unpaginated non-mutating actions"). This project calls the first with a filter, and the second by ids.
 """
 
