@@ -8,7 +8,7 @@ from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from client.result import CLIENT_FAILED, UNLOCK_REFUSED
+from client.result import CLIENT_FAILED, USAGE
 from client.text import plain
 
 
@@ -31,10 +31,10 @@ class Problem(Exception):
     exit_code = CLIENT_FAILED
 
 
-class UnlockRefused(Problem):
-    """The lock is not dead."""
+class WrongName(Problem):
+    """The stack has no such pair, or the pair no such server."""
 
-    exit_code = UNLOCK_REFUSED
+    exit_code = USAGE
 
 
 class UnknownExecution(Problem):

@@ -1,4 +1,4 @@
-"""`init`: the pair for cdk.json, made from two public addresses and from EC2's description of their servers."""
+"""`init`: the pair for cdk.json, from two public addresses, or its servers, from an instance that replaces one."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,8 +6,11 @@ from typing import Any
 
 from client.account import Account
 from client.errors import Problem
+from client.status import server_named
 from client.text import JsonObject, plain
-from domain.pair import NAME_PATTERN
+from domain.pair import NAME_PATTERN, Pair
+
+MISSING = "The instance {} is not in this account and Region."
 
 
 def described_pair(account: Account, *, production: str, staging: str) -> JsonObject:
@@ -19,8 +22,7 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
     same = f"Both addresses are on the same instance, {ids[0]}. A pair has two servers: move {staging} to the other."
     _refuse([same] if ids[0] == ids[1] else [])
     instances = account.instances(ids)
-    missing = "The instance {} is not in this account and Region."
-    _refuse(missing.format(instance) for instance in ids if instance not in instances)
+    _refuse(MISSING.format(instance) for instance in ids if instance not in instances)
     names = server_names([instances[instance] for instance in ids])
     allocations = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
     pair: JsonObject = {**allocations, "servers": dict(zip(names, ids, strict=True))}
@@ -29,6 +31,39 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
         interfaces = [by_ip[ip]["NetworkInterfaceId"] for ip in ips.values()]
         pair["networkInterfaces"] = dict(zip(names, interfaces, strict=True))
     return pair
+
+
+def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -> JsonObject:
+    """The keys of the pair in cdk.json that name servers, with this instance as the server of this name.
+
+    Raises Problem with everything that is wrong with the instance, as far as EC2 describes it.
+    """
+    server = server_named(pair, name)
+    other = pair.other(server)
+    found = account.instances([instance_id, other.instance_id])
+    _refuse([] if instance_id in found else [MISSING.format(instance_id)])
+    new = found[instance_id]
+    state, zone = new["State"]["Name"], str(new["Placement"]["AvailabilityZone"])
+    kept = other.network_interface_id or _first_interface(found.get(other.instance_id, {}))
+    interfaces = {each.name: _first_interface(new) if each == server else kept for each in pair.servers}
+    named = other.network_interface_id or len(new.get("NetworkInterfaces", [])) > 1
+    groups = {each.get("NetworkBorderGroup", zone) for each in account.addresses([pair]).values()}
+    _refuse([
+        f"{instance_id} is the other server, {other.name}." if instance_id == other.instance_id else None,
+        f"{instance_id} is {server.name} already." if instance_id == server.instance_id else None,
+        None if state == "running" else f"{instance_id} is {state}. Start it, or use another instance.",
+        None if interfaces[server.name] else f"{instance_id} has no network interface.",
+        None if kept or not named else f"The instance of {other.name} is not in this account.",
+        # A Local Zone has a border group of its own: EC2 User Guide, "Local Zones".
+        None if groups <= {zone, zone[:-1]} else f"{instance_id} is in {zone}, outside the addresses' border group.",
+    ])  # fmt: skip
+    servers = {each.name: instance_id if each == server else each.instance_id for each in pair.servers}
+    return {"servers": servers, **({"networkInterfaces": interfaces} if named else {})}
+
+
+def _first_interface(instance: Mapping[str, Any]) -> str | None:
+    by_index = {each.get("Attachment", {}).get("DeviceIndex"): each for each in instance.get("NetworkInterfaces", [])}
+    return by_index[0]["NetworkInterfaceId"] if 0 in by_index else None
 
 
 def server_names(instances: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -60,7 +95,7 @@ def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[s
         return f"{subject} is managed by the AWS service {service}, which owns its association. Use another address."
     if not address.get("AssociationId"):
         associate = f"aws ec2 associate-address --allocation-id {address['AllocationId']} --instance-id INSTANCE"
-        return f"{subject} ({address['AllocationId']}) is not on a server. Associate it: {associate}"
+        return f"{subject} ({address['AllocationId']}) is not on a server. Associate it:\n{associate}"
     if not address.get("InstanceId"):
         return f"{subject} is on {address.get('NetworkInterfaceId')}, which does not belong to an instance."
     return None

@@ -1,65 +1,70 @@
-"""`unlock` deletes only a lock that is dead by the workflow's own rules."""
+"""`unlock` starts the repair of a pair, which decides whether the lock is dead, and follows it."""
 
-from datetime import UTC, datetime, timedelta
+import json
 from typing import Any
 
 import pytest
 
-from client.errors import UnlockRefused
-from client.lock import unlock
-from tests.unit.client_doubles import EXECUTION, Service, account, execution, refusal
+from client.commands import main
+from tests.unit.client_doubles import (
+    BEGAN,
+    EXECUTION,
+    MACHINE,
+    PAIR,
+    Service,
+    address,
+    execution,
+    parameter_store,
+    session,
+)
 
-HOLDER = f"{EXECUTION}:release-1"
-NOW = datetime(2026, 2, 1, 10, 0, tzinfo=UTC)  # the Date of the answers
-LONG_AGO = "2026-02-01T09:30:00.000Z"
-
-
-def ended(seconds_ago: float) -> dict[str, Any]:
-    return execution("release-1", "ABORTED", stopDate=NOW - timedelta(seconds=seconds_ago))
-
-
-def unlocked(*executions: dict[str, Any], holder: str = HOLDER, since: str = LONG_AGO, answer: object = ()) -> Any:
-    """What `unlock` says, and the calls that delete a lock."""
-    item = {"pair": "web", "execution": holder, "since": since, "server": "tao"}
-    table = Service(get_item={"Item": {key: {"S": value} for key, value in item.items()}}, delete_item=answer)
-    try:
-        message = unlock(account(*executions, dynamodb=table), "web")
-    except UnlockRefused as refused:
-        message = str(refused)
-    return message, [parameters for name, parameters in table.calls if name == "delete_item"]
+REPAIRED = {"outcome": "REPAIRED", "pair": "web", "production": address("tao"), "staging": address("bittybot"),
+            "previous": {"production": address("tao"), "staging": address(None)}}  # fmt: skip
+NOTHING = {"outcome": "NOTHING_TO_REPAIR", "cause": "No execution holds the lock of pair web.", "holder": None}
+RUNS = {"outcome": "NOTHING_TO_REPAIR", "cause": "It still runs and keeps its lock.", "holder": f"{EXECUTION}:1"}
 
 
-@pytest.mark.parametrize("executions", [[ended(25)], []], ids=["25 s after its end", "of no execution"])
-def test_a_lock_is_deleted_when_the_last_call_of_its_execution_is_over(executions: list[dict[str, Any]]) -> None:
-    message, (deletion,) = unlocked(*executions)
-    assert "is deleted" in message
-    assert deletion["ConditionExpression"] == "execution = :holder"
-    assert deletion["ExpressionAttributeValues"] == {":holder": {"S": HOLDER}}
+class Repair(Service):
+    """Step Functions with a repair that ends like this."""
+
+    def __init__(self, output: dict[str, Any] = REPAIRED, **ended: Any) -> None:
+        def describe(executionArn: str) -> Any:  # noqa: N803
+            return execution("x", executionArn=executionArn, **{"output": json.dumps(output), **ended})
+
+        history = {"events": [{"id": 1, "previousEventId": 0, "type": "ExecutionSucceeded", "timestamp": BEGAN}]}
+        super().__init__(start_execution={}, describe_execution=describe, get_execution_history=history)
+
+
+def unlocked(repair: Repair, *words: str) -> int:
+    return main(["unlock", *words], session=session(ssm=parameter_store(PAIR), stepfunctions=repair))
+
+
+def test_the_repair_of_the_pair_is_started_and_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    repair = Repair()
+    assert unlocked(repair, "--json", "--detailed-exit-code") == 4
+    (started,) = (parameters for name, parameters in repair.calls if name == "start_execution")
+    assert started["stateMachineArn"] == f"{MACHINE}-repair"
+    assert started["name"].startswith("unlock-")
+    assert json.loads(started["input"]) == {"pair": "web"}
+    document = json.loads(capsys.readouterr().out)
+    assert document["execution"].startswith(f"{EXECUTION.replace('eip-cutover', 'eip-cutover-repair')}:")
+    assert (document["outcome"], document["wasLive"], document["isLive"]) == ("REPAIRED", "tao", "tao")
 
 
 @pytest.mark.parametrize(
-    ("executions", "lock", "says"),
+    ("repair", "code", "detailed"),
     [
-        ([ended(24)], {}, "its last call may still change an address. Try again in 2 s."),
-        ([execution("release-1", "RUNNING")], {}, "still runs"),
-        ([execution("release-1", "PENDING_REDRIVE")], {}, "still runs"),
-        # An execution that has just started may not be visible yet, however late this machine's clock says it is.
-        ([], {"since": "2026-02-01T09:59:36.000Z"}, "Try again in 2 s"),
-        ([], {"since": "yesterday"}, "unknown time"),
-        ([], {"holder": "by\x1bhand"}, "its holder, by hand, is not an execution"),
+        (Repair(), 0, 4),
+        (Repair(NOTHING), 0, 3),
+        (Repair(RUNS), 20, 20),
+        (Repair(status="FAILED", error="RepairFailed", cause="EC2 does not answer."), 19, 19),
     ],
-    ids=["24 s", "running", "redriven", "unseen", "without a time", "by hand"],
-)  # fmt: skip
-def test_any_other_lock_stays_and_says_why(executions: list[dict[str, Any]], lock: dict[str, str], says: str) -> None:
-    message, deletions = unlocked(*executions, **lock)
-    assert says in message
-    assert deletions == []
-
-
-def test_a_lock_that_changed_hands_meanwhile_stays_with_its_new_holder() -> None:
-    message, _ = unlocked(ended(60), answer=refusal("ConditionalCheckFailedException"))
-    assert "was released or taken over meanwhile" in message
-
-
-def test_a_pair_that_is_not_locked_is_reported_as_such() -> None:
-    assert unlock(account(dynamodb=Service(get_item={})), "web") == "The pair web is not locked."
+    ids=["repaired", "not locked", "running", "failed"],
+)
+def test_the_exit_code_says_what_became_of_the_lock(
+    repair: Repair, code: int, detailed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert unlocked(repair) == code
+    if code == 20:
+        assert "It still runs and keeps its lock." in capsys.readouterr().out
+    assert unlocked(repair, "--detailed-exit-code") == detailed

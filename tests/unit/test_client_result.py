@@ -75,6 +75,15 @@ def test_after_any_other_failure_it_is_unknown_which_server_is_live(error: str) 
     assert (result.was_live, result.is_live) == ("tao", None)
 
 
+def test_a_plan_without_a_live_server_is_a_plan() -> None:
+    (*before, planned_) = planned("tao")
+    output = json.loads(planned_["taskSucceededEventDetails"]["output"])
+    output["Payload"]["live"] = None
+    planned_["taskSucceededEventDetails"]["output"] = json.dumps(output)
+    result = of(execution("x", "FAILED", error="PreflightFailed", cause="..."), *before, planned_)
+    assert (result.pair, result.was_live, result.is_live) == ("web", None, None)
+
+
 def test_a_gap_and_a_plan_are_in_the_summary() -> None:
     output = {"gap": {"requests": 35, "failed": 1, "longestMs": 52}, "plan": {"steps": ["move production"]}}
     summary = dict(of(execution("x", output=json.dumps(output))).summary())
@@ -82,10 +91,19 @@ def test_a_gap_and_a_plan_are_in_the_summary() -> None:
     assert summary["plan"] == "move production"
 
 
+def test_every_check_that_was_skipped_is_a_warning_in_the_summary() -> None:
+    output = {"outcome": "CUT_OVER", "warnings": ["The alarm web-5xx rings\n.", "The live server was not checked."]}
+    result = of(execution("x", output=json.dumps(output)))
+    assert [value for label, value in result.summary() if label == "warning"] == [
+        "The alarm web-5xx rings .", "The live server was not checked.",
+    ]  # fmt: skip
+    assert of(execution("x", output='{"warnings": 7}')).warnings == []
+
+
 def test_the_json_has_exactly_the_documented_keys() -> None:
     assert of(cut_over("x", "bittybot", "tao")).to_json().keys() == {
         "execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "production", "staging", "previous",
-        "plan", "gap", "cause", "advice", "seconds", "healthChecks", "states",
+        "plan", "gap", "warnings", "cause", "holder", "advice", "seconds", "healthChecks", "states",
     }  # fmt: skip
 
 
@@ -93,10 +111,20 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
     holder = "arn:aws:states:eu-west-1:111122223333:execution:eip-cutover:release-1"
     cause = f"Another execution is cutting over pair web to tao: {holder}, since 2026-02-01T09:30:00Z. Nothing ..."
     result = of(execution("x", "FAILED", error="CutoverInProgress", cause=cause))
-    assert result.advice == (
-        f"Follow it with `cutover.py watch {holder}`. Start again when it has ended. "
-        "More: docs/runbook.md#cutoverinprogress"
-    )
+    assert str(result.advice).endswith(f"docs/runbook.md#cutoverinprogress\ncutover.py watch {holder}")
+    assert result.summary()[-1] == ("", f"cutover.py watch {holder}")
+
+
+def test_the_commands_of_a_cause_are_rows_of_their_own_and_the_json_has_the_whole_cause() -> None:
+    cause = "EC2 refused. Run:\naws ec2 associate-address --allocation-id a &&\naws ec2 associate-address"
+    result = of(execution("x", "FAILED", error="RollbackFailed", cause=cause))
+    rows = result.summary()
+    at = rows.index(("cause", "EC2 refused. Run:"))
+    assert rows[at + 1 : at + 3] == [
+        ("", "aws ec2 associate-address --allocation-id a &&"),
+        ("", "aws ec2 associate-address"),
+    ]
+    assert result.to_json()["cause"] == cause
 
 
 def test_the_output_of_a_failed_execution_is_not_its_outcome() -> None:
