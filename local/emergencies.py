@@ -50,7 +50,7 @@ class Emergency:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an emergency ended. Moments are of `time.monotonic`, and `wall_clock_ahead` is `time.time()` minus that.
+    """How an emergency ended. Moments are of `time.monotonic`.
 
     `began` is when the rollback was started, or could begin; `served` is when the first good answer of the right server
     arrived to a request that was sent since then. `execution` is the one that was started, `other` one that had begun
@@ -64,7 +64,6 @@ class Ended:
     other: Execution | None
     calls: Sequence[Call]
     moves: Sequence[Move]
-    wall_clock_ahead: float
 
     @property
     def seconds(self) -> float:
@@ -119,7 +118,6 @@ class Site:
             self.aws.look(self._other) if self._other else None,
             [call for call in self.aws.ec2.calls[first_call:] if call.ended > began],
             self.aws.moves[first_move:],
-            time.time() - time.monotonic(),
         )
 
     def _restore(self, emergency: Emergency) -> None:
@@ -137,15 +135,17 @@ class Site:
         self.aws.servers["tao"].restart()
 
     def _configure(self) -> None:
-        """From now on, DescribeAddresses reads the pair from a file. A deployment for each bake would take longer."""
+        """From now on, the functions read the pair from a file. A deployment for each bake would take longer.
+
+        They start cold after it.
+        """
         functions: Any = self.aws.client("lambda")
-        listed = functions.get_paginator("list_functions").paginate().search("Functions[]")
-        function = next(each for each in listed if each["Handler"] == "describe_addresses.handler")
         self._pairs = self.aws.folder / "pairs.json"
-        variables = function["Environment"]["Variables"] | {"PAIRS_FILE": str(self._pairs)}
-        functions.update_function_configuration(
-            FunctionName=function["FunctionName"], Environment={"Variables": variables}
-        )
+        for function in functions.get_paginator("list_functions").paginate().search("Functions[]"):
+            variables = function["Environment"]["Variables"] | {"PAIRS_FILE": str(self._pairs)}
+            functions.update_function_configuration(
+                FunctionName=function["FunctionName"], Environment={"Variables": variables}
+            )
 
     def _bake(self, seconds: int) -> None:
         (deployed,) = (self.aws.folder / "cdk.out").glob("asset.*/pairs.json")
@@ -157,6 +157,10 @@ class Site:
 
     def nothing(self) -> None:
         """Nothing bars the rollback."""
+
+    def functions_are_cold(self) -> None:
+        """As at AWS if nobody has called them for some minutes."""
+        self._configure()
 
     def alarm(self, manner: Manner) -> None:
         self._cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue="ALARM", StateReason="9 answers of 500")
@@ -222,6 +226,7 @@ EMERGENCIES = (
     Emergency("the lock is dead", Site.cutover_stopped),
     Emergency("the live server is terminated", Site.live_server_terminated, staging=None),
 )
+COLD = Emergency("nothing bars it, and all functions are cold", Site.functions_are_cold)
 
 
 @contextmanager
