@@ -19,7 +19,7 @@ if __name__ == "__main__":
         from client.commands import main
     except ModuleNotFoundError as error:
         if INSTALLED.exists() and Path(sys.prefix) != INSTALLED.parent.parent:
-            os.execv(INSTALLED, [str(INSTALLED), "-I", __file__, *sys.argv[1:]])  # noqa: S606 - in place of this one
+            os.execv(INSTALLED, [str(INSTALLED), "-I", *sys.argv])  # noqa: S606 - in place of this one
         sys.exit(
             str(error.name) + " is not installed. The client needs boto3, click and rich. Install them with "
             "`make setup`, or in your own environment with: pip install -r client/requirements.txt"

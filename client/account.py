@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,10 +15,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from client.errors import NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
-from client.text import JsonObject, parsed, plain
-from domain.lock import Lock
-from domain.pair import Pair, Server
+from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
+from client.text import JsonObject, as_object, parsed, plain, program
+from domain.pair import Pair
+from domain.record import Record
 
 STACK = "EipCutover"
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
@@ -34,6 +35,11 @@ class Account:
             # As the AWS CLI v2 does; boto3 reads AWS_DEFAULT_REGION only.
             sdk: Any = session or boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         self._client: Callable[[str], Any] = cache(lambda service: sdk.client(service, config=CONFIG))
+
+    def command(self, *words: str) -> str:
+        """A command of this client to copy, for the same stack, as this client was called."""
+        stack = [] if self.stack_name == STACK else ["--stack", self.stack_name]
+        return shlex.join([program(), *words, *stack])
 
     @property
     def region(self) -> str:
@@ -74,18 +80,22 @@ class Account:
         for page in self.pages(service, operation, **parameters):
             yield from page[result]
 
-    def arn_of(self, execution: str) -> str:
-        """The ARN of an execution of the workflow, from its name; an ARN is returned unchanged."""
+    def workflow(self, *, repair: bool = False) -> str:
+        """The ARN of the workflow, or of the workflow that repairs what an interrupted execution left."""
+        return self.output("StateMachineArn") + ("-repair" if repair else "")
+
+    def arn_of(self, execution: str, *, repair: bool = False) -> str:
+        """The ARN of an execution of the workflow, or of the repair, from its name; an ARN is returned unchanged."""
         if execution.startswith("arn:"):
             return execution
-        return f"{self.output('StateMachineArn').replace(':stateMachine:', ':execution:', 1)}:{execution}"
+        return f"{self.workflow(repair=repair).replace(':stateMachine:', ':execution:', 1)}:{execution}"
 
-    def start(self, name: str, request: JsonObject) -> bool:
+    def start(self, name: str, request: JsonObject, *, repair: bool = False) -> bool:
         """Start an execution. Returns False if an execution with this name and input has already ended.
 
         If that execution still runs, StartExecution returns it as if it were new (API reference of StartExecution).
         """
-        workflow = self.output("StateMachineArn")
+        workflow = self.workflow(repair=repair)
         try:
             started = {"stateMachineArn": workflow, "name": name, "input": json.dumps(request)}
             self._call("stepfunctions", "start_execution", **started)
@@ -93,7 +103,7 @@ class Account:
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
                 raise
-        existing = self.describe(self.arn_of(name))
+        existing = self.describe(self.arn_of(name, repair=repair))
         if parsed(existing.get("input")) != request:
             raise Problem(
                 f"The execution {plain(name)} already exists, with the input {plain(existing.get('input'), 300)}. "
@@ -113,20 +123,28 @@ class Account:
         with _execution(arn):
             return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
+    def definition(self, arn: str) -> JsonObject:
+        """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
+        try:
+            answer = self._call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
+        except AWS_ERRORS:
+            return {}
+        return as_object(parsed(answer.get("definition")))
+
     def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
         """The executions of the workflow, newest first."""
-        asked = {"stateMachineArn": self.output("StateMachineArn"), "maxResults": page}
+        asked = {"stateMachineArn": self.workflow(), "maxResults": page}
         status = {"statusFilter": "RUNNING"} if running else {}
         return self._all("stepfunctions", "list_executions", "executions", **asked, **status)
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
-        """All pairs of the stack, by name. The stack does not publish their health checks."""
+        """All pairs of the stack, by name, with what the stack publishes. The health check is empty if it is too long
+        to be published; bakes and alarms are not published."""
         pairs = {}
         for parameter in self._all("ssm", "get_parameters_by_path", "Parameters", Path=self.output("PairsPath")):
             name, value = parameter["Name"].rsplit("/", 1)[-1], json.loads(parameter["Value"])
-            first, second = (Server(server, instance_id) for server, instance_id in value["servers"].items())
-            pairs[name] = Pair(name, value["production"], value["staging"], (first, second), health_check=())
+            pairs[name] = Pair.from_json(name, {"healthCheck": [], "bakeSeconds": 0, "alarms": [], **value})
         return dict(sorted(pairs.items()))
 
     def addresses(self, pairs: Iterable[Pair]) -> dict[str, JsonObject]:
@@ -148,28 +166,14 @@ class Account:
         reservations = self._all("ec2", "describe_instances", "Reservations", Filters=filters)
         return {each["InstanceId"]: each for reservation in reservations for each in reservation["Instances"]}
 
-    def locks(self) -> dict[str, Lock]:
-        """Every lock that is held, by pair. The table has no other items."""
+    def records(self) -> dict[str, Record]:
+        """The records in the table, by pair. A pair without an item has none."""
         items = self._all("dynamodb", "scan", "Items", TableName=self.output("LockTableName"), ConsistentRead=True)
-        return {lock.pair: lock for lock in map(Lock.from_item, items)}
+        return {item["pair"]["S"]: Record.from_item(item) for item in items}
 
-    def lock(self, pair: str) -> Lock | None:
+    def record(self, pair: str) -> Record:
         item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}}
-        answer = self._call("dynamodb", "get_item", **item, ConsistentRead=True)
-        return Lock.from_item(answer["Item"]) if "Item" in answer else None
-
-    def delete_lock(self, lock: Lock) -> bool:
-        """Delete this lock if the same execution still holds it. Returns whether the lock was deleted."""
-        item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": lock.pair}}}
-        holder = {":holder": {"S": lock.execution}}
-        held: Any = {"ConditionExpression": "execution = :holder", "ExpressionAttributeValues": holder}
-        try:
-            self._call("dynamodb", "delete_item", **item, **held)
-        except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        return Record.from_item(self._call("dynamodb", "get_item", **item, ConsistentRead=True).get("Item", {}))
 
 
 @contextmanager

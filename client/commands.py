@@ -16,21 +16,22 @@ from typing import Any, NoReturn
 import boto3
 import click
 
+from client import ways
 from client.account import STACK, Account
 from client.errors import AWS_ERRORS, Problem, is_transient, sentence
 from client.follow import CannotFollow, Follower
 from client.history import entries
-from client.init import described_pair
-from client.lock import unlock as delete_dead_lock
+from client.init import described_pair, replaced_server
+from client.lock import repair_request
 from client.result import CLIENT_FAILED, DETAILED, INTERRUPTED, MEANINGS, OK, Result
-from client.rollback_target import PREFIX, rollback_target
-from client.screen import OutputClosed, Screen
-from client.status import chosen_pair, chosen_pairs, standings
-from client.text import JsonObject, columns, plain
+from client.screen import OutputClosed, Screen, silence
+from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
+from client.text import PROGRAM, JsonObject, columns, plain, split
 from domain.pair import NAME_PATTERN
 
 # StartExecution accepts other characters, but such an execution may not be logged: API reference of StartExecution.
 EXECUTION_NAME = "[0-9A-Za-z_-]{1,80}"
+LONGEST_WAIT_SECONDS = 3600
 CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 pair_option = click.option("--pair", metavar="NAME", help="The pair; needed only if there are several.")
@@ -43,6 +44,24 @@ stack_option = click.option(
     "--stack", "account", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True, show_envvar=True,
     callback=lambda context, _parameter, name: Account(context.obj, stack=name), help="The stack's name.",
 )  # fmt: skip
+
+
+dry_run_option = click.option(
+    "--dry-run", "dryRun", is_flag=True, help="Check everything and print the plan, but change nothing."
+)
+
+
+class Duration(click.ParamType[int]):
+    """`15m`, `90s`, `1h` or seconds; at most as long as the workflow waits."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        number = re.fullmatch("([0-9]{1,6})([smh]?)", value)
+        seconds = int(number[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[number[2]] if number else -1
+        if not 0 <= seconds <= LONGEST_WAIT_SECONDS:
+            self.fail(f"{plain(value)!r} is not a duration of at most 1h, such as 15m, 90s or 900", param, ctx)
+        return seconds
 
 
 def report_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -73,6 +92,15 @@ class Report:
             return _failed(f"cutover.py: {plain(result.outcome)}; the rest could not be written.", code)
         return code
 
+    def nothing_to_repair(self, pair: str) -> int:
+        """Print that the pair is not locked. Returns the exit code."""
+        code = DETAILED["NOTHING_TO_REPAIR"] if self.detailed else OK
+        if self.as_json:
+            nothing = {"execution": None, "outcome": "NOTHING_TO_REPAIR", "pair": pair}
+            return _json({**nothing, "cause": "The pair is not locked.", "exitCode": code}, code)
+        self.progress.line(f"The pair {pair} is not locked.")
+        return code
+
 
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
@@ -86,16 +114,20 @@ def cli() -> None:
 @cli.command(epilog=CODES)
 @pair_option
 @click.option("--server", "serverName", metavar="NAME", help="Server to make live; else the idle server. Set it in CI.")
-@click.option("--dry-run", "dryRun", is_flag=True, help="Check everything and print the plan, but change nothing.")
+@dry_run_option
 @click.option("--expected-release", "expectedRelease", metavar="RELEASE", help="Refuse to switch to another release.")
+@click.option("--emergency", is_flag=True, help="Skip the checks of the live server and the alarms that ring already.")
+@click.option("--wait", "waitSeconds", type=Duration(), metavar="DURATION", help="How long to wait for another "
+              "execution of the pair, such as 15m or 90s; at most 1h.")  # fmt: skip
 @click.option("--name", help="Execution name, for example commit and attempt. Reusing a name follows the existing "
               "execution instead of starting another.")  # fmt: skip
 @report_options
-def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: str | bool | None) -> int:
+def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: Any) -> int:
     """Start a cutover and follow it until it ends."""
     if name is not None and not re.fullmatch(EXECUTION_NAME, name):
         raise click.BadParameter("use 1 to 80 of the characters 0-9, A-Z, a-z, - and _", param_hint="--name")
     given = {key: value for key, value in request.items() if value not in (None, False)}
+    refuse_misspelt(account, pair=request["pair"], server=request["serverName"])
     return _started(account, name or _new_name("cutover-"), given, Report(as_json=as_json, detailed=detailed))
 
 
@@ -110,7 +142,7 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
     if execution is None:
         newest = next(account.executions(running=True, page=1), None) or next(account.executions(page=1), None)
         if newest is None:
-            raise Problem("There is no execution yet. Start one with: cutover.py start")
+            raise Problem(f"There is no execution yet. Start one with:\n{account.command('start')}")
         execution = newest["executionArn"]
     arn = account.arn_of(execution)
     report = Report(as_json=as_json, detailed=detailed)
@@ -128,14 +160,14 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> int:
 
     It also shows where both addresses are. Without --pair, it shows all pairs.
     """
-    pairs = standings(account, chosen_pairs(account, pair), account.locks())
+    pairs = standings(account, chosen_pairs(account, pair), account.records())
     if as_json:
         return _json({"pairs": [standing.to_json() for standing in pairs]})
     screen = Screen(sys.stdout)
     for number, standing in enumerate(pairs):
         if number:
             screen.line("")
-        screen.table(standing.lines(), "bold")
+        screen.table(standing.lines(account.command), "bold")
     return OK
 
 
@@ -164,47 +196,88 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
 
 @cli.command(epilog=CODES)
 @pair_option
+@dry_run_option
 @report_options
-def rollback(*, account: Account, pair: str | None, as_json: bool, detailed: bool) -> int:
-    """Switch back to the server that was live before.
+def rollback(*, account: Account, as_json: bool, detailed: bool, **request: Any) -> int:
+    """Make the server live again that was live before the last cutover.
 
-    It runs the same workflow with the same checks. A second rollback in a row changes nothing.
+    The workflow decides what that is, skips the same checks as `start --emergency`, and makes a running execution of
+    the pair roll back. Requested again, it changes nothing (ALREADY_LIVE).
     """
-    chosen = chosen_pair(account, pair)
-    server, reason = rollback_target(account, chosen)
+    given = {"rollback": True} | {key: value for key, value in request.items() if value not in (None, False)}
+    return _started(account, _new_name("rollback-"), given, Report(as_json=as_json, detailed=detailed))
+
+
+@cli.command(epilog=CODES)
+@pair_option
+@report_options
+def unlock(*, account: Account, pair: str | None, as_json: bool, detailed: bool) -> int:
+    """Repair the pair of a dead lock, and release the lock.
+
+    A lock is dead if its execution has ended. The repair waits until that execution's last call is over, puts staging
+    on the idle server, keeps production where it is, and releases the lock. `unlock` refuses any other lock.
+    """
     report = Report(as_json=as_json, detailed=detailed)
-    report.progress.line(reason)
-    if server:
-        return _started(account, _new_name(PREFIX), {"pair": chosen.name, "serverName": server}, report)
-    code = DETAILED["ALREADY_LIVE"] if detailed else OK
-    if as_json:
-        _json({"execution": None, "outcome": "ALREADY_LIVE", "pair": chosen.name, "reason": reason, "exitCode": code})
-    return code
+    chosen = chosen_pair(account, pair).name
+    lock = account.record(chosen).lock
+    if lock is None:
+        return report.nothing_to_repair(chosen)
+    return _started(account, _new_name("unlock-"), repair_request(account, lock), report, repair=True)
 
 
 @cli.command()
 @pair_option
+@json_option
 @stack_option
-def unlock(*, account: Account, pair: str | None) -> int:
-    """Delete a dead lock.
+def commands(*, account: Account, pair: str | None, as_json: bool) -> int:
+    """Print the `aws ec2` commands that make either server live.
 
-    A lock is dead if its execution has ended and its last call is over. `unlock` refuses any other lock (exit code 20).
-    The next execution takes over a dead lock and finishes its work, so use `unlock` only if no execution should run.
+    They need EC2 only, and are for every state that a pair can be in. Keep them where you can read them when this
+    client, Step Functions or the console does not answer.
     """
-    Screen(sys.stdout).line(delete_dead_lock(account, chosen_pair(account, pair).name))
+    found = ways.document(account, chosen_pair(account, pair))
+    if as_json:
+        return _json(found)
+    Screen(sys.stdout).table(ways.rows(found), "bold")
     return OK
 
 
 @cli.command()
-@click.option("--production", required=True, metavar="IP", help="The public IP address that users connect to.")
-@click.option("--staging", required=True, metavar="IP", help="The public IP address of the idle server.")
-@click.option("--name", default="web", show_default=True, help="The pair's name.")
-@click.pass_obj
-def init(session: boto3.Session | None, *, production: str, staging: str, name: str) -> int:
-    """Print the pair for cdk.json.
+@click.option("--production", metavar="IP", help="New pair: the public IP address that users connect to.")
+@click.option("--staging", metavar="IP", help="New pair: the public IP address of the idle server.")
+@click.option("--name", help="New pair: its name. The default is web.")
+@click.option("--replace", metavar="SERVER", help="New server: the name of the server that it replaces.")
+@click.option("--instance", metavar="ID", help="New server: the id of its instance.")
+@click.option("--pair", metavar="NAME", help="New server: the pair; needed only if there are several.")
+@json_option
+@stack_option
+def init(*, account: Account, as_json: bool, name: str | None, **options: str | None) -> int:  # noqa: ARG001 - it is always JSON
+    """Print what cdk.json needs for a new pair, or for a new server of a pair.
 
-    It finds the servers that hold these Elastic IP addresses, and prints the value of the context key `pairs`.
+    With --production and --staging, it finds the servers that hold these Elastic IP addresses, and prints the value of
+    the context key `pairs`. With --replace and --instance, it checks the instance, and prints the pair's new `servers`.
     """
+    given = {key for key, value in options.items() if value is not None}
+    if given == {"production", "staging"}:
+        return _new_pair(account, str(options["production"]), str(options["staging"]), "web" if name is None else name)
+    if {"replace", "instance"} <= given <= {"replace", "instance", "pair"} and name is None:
+        return _new_server(account, str(options["replace"]), str(options["instance"]), options["pair"])
+    raise click.UsageError(
+        "Use --production and --staging for a new pair (and --name), or --replace and --instance for a new server of a "
+        "pair (and --pair)."
+    )
+
+
+def _new_server(account: Account, name: str, instance_id: str, pair: str | None) -> int:
+    if not re.fullmatch("i-[0-9a-f]{8,17}", instance_id):
+        raise click.BadParameter(f"{plain(instance_id)!r} is not the id of an instance", param_hint="--instance")
+    chosen = chosen_pair(account, pair)
+    found = replaced_server(account, chosen, name, instance_id)
+    Screen(sys.stderr).line(f"Put this into the pair {chosen.name} in cdk.json, then deploy: `make deploy`.")
+    return _json({chosen.name: found})
+
+
+def _new_pair(account: Account, production: str, staging: str, name: str) -> int:
     for option, value in (("--production", production), ("--staging", staging)):
         try:
             ipaddress.IPv4Address(value)
@@ -214,7 +287,7 @@ def init(session: boto3.Session | None, *, production: str, staging: str, name: 
         raise click.BadParameter("this is also the production address", param_hint="--staging")
     if not re.fullmatch(NAME_PATTERN, name):
         raise click.BadParameter("use 1 to 64 letters, digits, -, _ and .; no -, _ or . first", param_hint="--name")
-    pair = described_pair(Account(session), production=production, staging=staging)
+    pair = described_pair(account, production=production, staging=staging)
     notes = Screen(sys.stderr)
     notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")
     notes.line("The health check is HTTP on port 80, path /. To change it, see `healthCheck` in docs/configuration.md.")
@@ -230,17 +303,20 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(cli.main(words, "cutover.py", standalone_mode=False, obj=session) or OK)
+        return int(cli.main(words, PROGRAM, standalone_mode=False, obj=session) or OK)
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
         return _failed(usage.getvalue(), error.exit_code)
     except Problem as problem:
-        return _failed(f"cutover.py: {plain(problem)}", problem.exit_code, "red")
+        text, commands = split(problem)
+        return _failed(f"cutover.py: {text}", problem.exit_code, "red", commands)
     except AWS_ERRORS as error:
         return _failed(f"cutover.py: {sentence(error)}", CLIENT_FAILED, "red")
-    except BrokenPipeError:  # click writes to standard error when it is interrupted
-        return INTERRUPTED
+    except (OSError, SystemExit) as error:  # click exits after a broken pipe, and writes the help itself
+        silence(sys.stdout)
+        reason = getattr(error, "strerror", None) or "Broken pipe"
+        return _failed(f"cutover.py: The output could not be written: {reason}.", INTERRUPTED)
     except (KeyboardInterrupt, click.Abort) as error:
         # click raises Abort from the exception that interrupted it.
         return 128 + signal.SIGTERM if isinstance(error.__cause__ or error, Terminated) else INTERRUPTED
@@ -248,17 +324,20 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
         signal.signal(signal.SIGTERM, before)
 
 
-def _failed(text: str, code: int, style: str = "") -> int:
+def _failed(text: str, code: int, style: str = "", commands: Sequence[str] = ()) -> int:
+    screen = Screen(sys.stderr)
     with contextlib.suppress(OutputClosed):
         for line in text.splitlines():
-            Screen(sys.stderr).line(line, style)
+            screen.line(line, style)
+        for command in commands:
+            screen.command(command)
     return code
 
 
-def _started(account: Account, name: str, request: JsonObject, report: Report) -> int:
-    arn = account.arn_of(name)
+def _started(account: Account, name: str, request: JsonObject, report: Report, *, repair: bool = False) -> int:
+    arn = account.arn_of(name, repair=repair)
     with _interruptible(account, arn, "It may have been started"):
-        is_new = account.start(name, request)
+        is_new = account.start(name, request, repair=repair)
     existing = "already exists with the same input, so nothing was started"
     return _followed(account, arn, report, f"{name} {'started' if is_new else existing}: {arn}")
 
@@ -275,20 +354,19 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
     """If interrupted, or if the execution cannot be followed: stops nothing, and prints how to follow and stop it."""
     try:
         yield
-    except (KeyboardInterrupt, CannotFollow, *AWS_ERRORS) as error:
+    except (KeyboardInterrupt, OutputClosed, CannotFollow, *AWS_ERRORS) as error:
         notes = Screen(sys.stderr)
         if isinstance(error, KeyboardInterrupt):
             notes.line("")
             notes.line("Interrupted. Nothing was stopped.", "yellow")
         # A call without an answer may have had an effect.
-        elif not isinstance(error, CannotFollow) and not is_transient(error):
+        elif not isinstance(error, CannotFollow | OutputClosed) and not is_transient(error):
             raise
-        name = shlex.quote(arn.rsplit(":", 1)[-1])
-        stack = "" if account.stack_name == STACK else f" --stack {shlex.quote(account.stack_name)}"
         notes.line(f"{state}: {arn}", "bold")
-        notes.line(f"follow it: cutover.py watch {name}{stack}")
-        notes.line(f"stop it:   aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}")
-        notes.line("           If you stop it, the repair runs automatically: production stays where it is then.")
+        notes.line("To follow it:")
+        notes.command(account.command("watch", arn))
+        notes.line("To stop it (the repair then runs automatically, and production stays where it is):")
+        notes.command(f"aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}")
         raise
 
 
@@ -296,9 +374,9 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
-def _json(document: Any) -> int:
+def _json(document: Any, code: int = OK) -> int:
     Screen(sys.stdout).json(document)
-    return OK
+    return code
 
 
 def _new_name(prefix: str) -> str:

@@ -8,7 +8,7 @@ from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from client.result import CLIENT_FAILED, UNLOCK_REFUSED
+from client.result import CLIENT_FAILED, UNLOCK_REFUSED, USAGE
 from client.text import plain
 
 
@@ -29,6 +29,12 @@ class Problem(Exception):
     """The client cannot do what it was asked to do; the message is for a person."""
 
     exit_code = CLIENT_FAILED
+
+
+class WrongName(Problem):
+    """The stack has no such pair, or the pair no such server."""
+
+    exit_code = USAGE
 
 
 class UnlockRefused(Problem):

@@ -45,12 +45,12 @@ class Entry:
 
 def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Entry], str | None]:
     """The last executions of the pair, or of all pairs, newest first. And if their starters are unknown, the reason."""
-    chosen = list(islice(results(account, pair), limit))
+    chosen = list(islice(_results(account, pair), limit))
     by, why_unknown = started_by(account, [listed for listed, _ in chosen])
     return [Entry(listed, result, by.get(result.execution)) for listed, result in chosen], why_unknown
 
 
-def results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Result]]:
+def _results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Result]]:
     """The executions of the pair, or of all pairs, newest first: each as ListExecutions shows it, and its result.
 
     If the stack has only one pair, an execution whose input, plan and output do not name a pair belongs to that pair.

@@ -1,13 +1,13 @@
-"""`init`: the pair for cdk.json, made from two public addresses and from EC2's description of their servers."""
+"""`init`: the pair for cdk.json, from two public addresses, or its servers, from an instance that replaces one."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from client.account import Account
-from client.errors import Problem
+from client.errors import Problem, WrongName
 from client.text import JsonObject, plain
-from domain.pair import NAME_PATTERN
+from domain.pair import NAME_PATTERN, Pair
 
 
 def described_pair(account: Account, *, production: str, staging: str) -> JsonObject:
@@ -29,6 +29,44 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
         interfaces = [by_ip[ip]["NetworkInterfaceId"] for ip in ips.values()]
         pair["networkInterfaces"] = dict(zip(names, interfaces, strict=True))
     return pair
+
+
+def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -> JsonObject:
+    """The keys of the pair in cdk.json that name servers, with this instance as the server of this name.
+
+    Raises Problem with everything that is wrong with the instance, as far as EC2 describes it.
+    """
+    server = next((each for each in pair.servers if each.name.lower() == name.lower()), None)
+    if server is None:
+        raise WrongName(f"Pair {pair.name} has no server {plain(name)!r}; its servers are {pair.server_names}.")
+    other = pair.other(server)
+    found = account.instances([instance_id, other.instance_id])
+    if instance_id not in found:
+        raise Problem(f"The instance {instance_id} is not in this account in {account.region}.")
+    new = found[instance_id]
+    state, zone = new["State"]["Name"], str(new["Placement"]["AvailabilityZone"])
+    interfaces = {each.name: _first_interface(found.get(each.instance_id, {})) for each in pair.servers}
+    interfaces[server.name] = _first_interface(new)
+    if other.network_interface_id:
+        interfaces[other.name] = other.network_interface_id
+    named = other.network_interface_id or len(new.get("NetworkInterfaces", [])) > 1
+    groups = {each.get("NetworkBorderGroup", zone) for each in account.addresses([pair]).values()}
+    _refuse([
+        f"{instance_id} is the other server, {other.name}." if instance_id == other.instance_id else None,
+        f"{instance_id} is {server.name} already." if instance_id == server.instance_id else None,
+        None if state == "running" else f"{instance_id} is {state}. Start it, or use another instance.",
+        None if interfaces[server.name] else f"{instance_id} has no network interface.",
+        None if interfaces[other.name] or not named else f"The instance of {other.name} is not in this account.",
+        # A Local Zone has a border group of its own: EC2 User Guide, "Local Zones".
+        None if groups <= {zone, zone[:-1]} else f"{instance_id} is in {zone}, outside the addresses' border group.",
+    ])  # fmt: skip
+    servers = {each.name: instance_id if each == server else each.instance_id for each in pair.servers}
+    return {"servers": servers, **({"networkInterfaces": interfaces} if named else {})}
+
+
+def _first_interface(instance: Mapping[str, Any]) -> str | None:
+    by_index = {each.get("Attachment", {}).get("DeviceIndex"): each for each in instance.get("NetworkInterfaces", [])}
+    return by_index[0]["NetworkInterfaceId"] if 0 in by_index else None
 
 
 def server_names(instances: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -60,7 +98,7 @@ def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[s
         return f"{subject} is managed by the AWS service {service}, which owns its association. Use another address."
     if not address.get("AssociationId"):
         associate = f"aws ec2 associate-address --allocation-id {address['AllocationId']} --instance-id INSTANCE"
-        return f"{subject} ({address['AllocationId']}) is not on a server. Associate it: {associate}"
+        return f"{subject} ({address['AllocationId']}) is not on a server. Associate it:\n{associate}"
     if not address.get("InstanceId"):
         return f"{subject} is on {address.get('NetworkInterfaceId')}, which does not belong to an instance."
     return None

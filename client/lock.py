@@ -1,51 +1,35 @@
-"""`unlock`: deletes a lock if the workflow would take it over as dead, too (`stacks/workflow/lock.py`)."""
+"""`unlock`: whether the holder of a lock is dead, so that the repair may be started for it."""
 
-from client.account import Account, moment_of
+from client.account import Account
 from client.errors import NotAnExecution, UnknownExecution, UnlockRefused
 from client.result import RUNNING
-from client.text import plain
-from domain.lock import LAST_CALL_SECONDS, Lock
+from client.text import JsonObject, plain
+from domain.lock import Lock
 
 
-def unlock(account: Account, pair: str) -> str:
-    """Delete the lock of the pair if it is dead. Returns a message about it. Raises UnlockRefused."""
-    lock = account.lock(pair)
-    if lock is None:
-        return f"The pair {plain(pair)} is not locked."
-    if reason := _refusal(account, lock):
-        raise UnlockRefused(f"The lock of {plain(pair)} stays: {reason}")
-    if not account.delete_lock(lock):
-        raise UnlockRefused(f"The lock of {plain(pair)} was released or taken over meanwhile. Check with `status`.")
-    return (
-        f"The lock of {plain(pair)} is deleted. {plain(lock.execution)} had held it since {plain(lock.since)} to make "
-        f"{plain(lock.server)} live. If that cutover is unfinished, it stays unfinished: check with `status`."
-    )
+def repair_request(account: Account, lock: Lock) -> JsonObject:
+    """The input of the repair for the holder of the lock. Raises UnlockRefused if the holder may still run.
 
-
-def _refusal(account: Account, lock: Lock) -> str | None:
-    """Why the lock is not dead, or has not been dead for long enough; None if it is dead."""
-    holder = plain(lock.execution)
+    The repair itself waits until the holder's last call is over.
+    """
+    holder, stays = plain(lock.execution), f"The lock of {plain(lock.pair)} stays:"
     try:
-        described = account.describe(lock.execution)
-        if described["status"] in RUNNING:
-            return (
-                f"{holder} has held it since {plain(lock.since)} and still runs. Wait until it ends, or stop it: the "
-                "repair then runs automatically."
-            )
-        event, moment, now = f"{holder} ended", described.get("stopDate"), moment_of(described)
+        status = str(account.describe(lock.execution)["status"])
     except UnknownExecution as error:
-        event, moment, now = f"{holder} does not exist, and the lock was taken", lock.held_since, error.moment
+        if lock.may_be_new(error.moment):
+            raise UnlockRefused(
+                f"{stays} it was taken at {plain(lock.since)}, and Step Functions may not know {holder} yet. Try again "
+                "in a minute."
+            ) from None
+        status = "ABORTED"
     except NotAnExecution:
-        return (
-            f"its holder, {holder or 'an empty text'}, is not an execution, so the client cannot tell whether it still "
-            "runs. If nothing runs, delete the item in the lock table yourself."
+        raise UnlockRefused(
+            f"{stays} its holder, {holder or 'an empty text'}, is not an execution, so the client cannot tell whether "
+            "it still runs. If nothing runs, delete the item in the lock table yourself."
+        ) from None
+    if status in RUNNING:
+        raise UnlockRefused(
+            f"{stays} {holder} has held it since {plain(lock.since)} and still runs. Wait until it ends, or stop it: "
+            "the repair then runs automatically."
         )
-    if moment is None:
-        return f"{event} at an unknown time, so its last call may not be over."
-    left = LAST_CALL_SECONDS - (now - moment).total_seconds()
-    if left <= 0:
-        return None
-    return (
-        f"{event} less than {LAST_CALL_SECONDS} s ago, and its last call may still change an address. Try again "
-        f"in {left + 1:.0f} s. The repair or the next execution takes over the lock automatically."
-    )
+    return {"execution": lock.execution, "status": status}

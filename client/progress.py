@@ -1,7 +1,8 @@
 """What the history of a running execution shows: the running states, the results of health checks, the failures.
 
-This module knows no state by name, so the client can also follow a workflow with a new state. The type of an event and
-the shape of its data say what the event means. Events: API reference of Step Functions, HistoryEvent.
+This module knows no state by name, except for words about waits, so the client can also follow a workflow with a new
+state. The type of an event and the shape of its data say what it means. Events: API reference of Step Functions,
+HistoryEvent.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,12 @@ from client.text import JsonObject, as_object, parsed, plain
 
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 FAILURE_CHARACTERS = 300
+CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
+WAITS = {
+    "WaitForLastCall": "waiting until the last call of the stopped execution is over",
+    "WaitForHolder": "waiting for the other execution",
+}
+DEFAULT_MAX_ATTEMPTS = 3  # of a Retry that names none: Amazon States Language
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,13 @@ class Progress:
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject | None = None
+    # The states of the workflow's definition by name, for the number of tries; None until it was read.
+    definition: JsonObject | None = None
+    bakes_until: str | None = None
     _state_of: dict[int, str] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+    _repeats: bool = False
+    _failures: dict[str, list[str]] = field(default_factory=dict)
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         """Take the next event. Returns the lines to print about it."""
@@ -52,9 +65,8 @@ class Progress:
             state = str(details.get("name", ""))
             # A Choice takes no time, and the next state shows its result.
             if kind != "ChoiceStateEntered":
-                self.running.append(state)
-                self.states.append({"name": state, "seconds": round(seconds, 3)})
-                lines = [Line(seconds, plain(state))]
+                self._enter(state, seconds, is_wait=kind == "WaitStateEntered")
+                lines = [] if self._repeats else [Line(seconds, plain(_with_words(state)))]
         elif kind.endswith("StateExited"):
             if (name := str(details.get("name", ""))) in self.running:
                 index = self.running.index(name)
@@ -65,7 +77,13 @@ class Progress:
             cause = details.get("cause", "")
             message = as_object(parsed(cause)).get("errorMessage", cause)
             error = plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
-            lines = [Line(seconds, f"{plain(state) or 'a step'} failed: {error}", good=False)]
+            self._failures.setdefault(state, []).append(str(details["error"]))
+            if details["error"] != CONDITION_FAILED:
+                lines = [Line(seconds, f"{plain(state) or 'a step'} failed: {error}", good=False)]
+            elif not self._repeats:
+                lines = [Line(seconds, f"{plain(state)}: another execution holds the pair")]
+        elif kind == "TaskScheduled":
+            lines = list(self._scheduled(seconds, state, parsed(details.get("parameters"))))
         elif kind == "TaskSucceeded":
             lines = list(self._succeeded(seconds, parsed(details.get("output"))))
         self._state_of[event["id"]] = state
@@ -75,21 +93,71 @@ class Progress:
     def now(self) -> str:
         """The states that run now, as one text, with an outer state before its inner states."""
         idle = "between two states" if self.states else "starting"
-        first, *others = map(plain, self.running or [idle])
+        first, *others = (plain(_with_words(state, self.bakes_until)) for state in self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
+
+    def _enter(self, state: str, seconds: float, *, is_wait: bool) -> None:
+        """Keep a state. In a loop, which repeats a wait or the same state, only its first round is shown and kept."""
+        repeats_itself = bool(self.states) and self.states[-1]["name"] == state
+        self._repeats = state in self._seen and (self._repeats or is_wait or repeats_itself)
+        self._seen.add(state)
+        self._failures.pop(state, None)
+        self.bakes_until = None
+        self.running.append(state)
+        if not self._repeats:
+            self.states.append({"name": state, "seconds": round(seconds, 3)})
+
+    def _scheduled(self, seconds: float, state: str, parameters: object) -> Iterator[Line]:
+        """A try, and if it is not the state's first, which one."""
+        if failures := self._failures.get(state):
+            number, tries = failures.count(failures[-1]) + 1, self._tries(state, failures[-1])
+            of = f"{number} of {tries}" if tries else f"try {number}"
+            yield Line(seconds, f"{plain(state)}: trying again, {of}", good=False)
+        until = as_object(as_object(parameters).get("Payload")).get("until")
+        if isinstance(until, str):
+            self.bakes_until = plain(until, 40)
+            if not self._repeats:
+                yield Line(seconds, f"{plain(state)}: until {self.bakes_until}")
+
+    def _tries(self, state: str, error: str) -> int | None:
+        """How often the state is tried after this error, by the definition; None if that is unknown."""
+        retries = as_object(as_object(self.definition).get(state)).get("Retry", [])
+        for retry in retries if isinstance(retries, list) else []:
+            if {error, "States.ALL"} & set(retry.get("ErrorEquals", [])):
+                return int(retry.get("MaxAttempts", DEFAULT_MAX_ATTEMPTS)) + 1
+        return None
 
     def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
         payload = as_object(as_object(output).get("Payload"))
         if all(isinstance(payload.get(key), dict) for key in ("live", "idle", "production", "staging")):
-            self.plan = payload
-            if reason := payload.get("reason"):
+            before, self.plan = self.plan, payload
+            if (reason := payload.get("reason")) and reason != (before or {}).get("reason"):
                 yield Line(seconds, f"plan: {plain(reason)}")
-        if "healthy" in payload:
+        if "healthy" in payload and not self._repeats:
             checks = payload["checks"] if isinstance(payload.get("checks"), list) else []
             report = {**payload, "checks": [each for each in checks if isinstance(as_object(each).get("probes"), list)]}
             self.health_checks.append(report)
             for text in _health(report):
                 yield Line(seconds, text, good=payload["healthy"] is True)
+
+
+def states_of(definition: object) -> JsonObject:
+    """The states of a definition by name, with those in branches."""
+    states = as_object(as_object(definition).get("States"))
+    branches = [branch for state in states.values() for branch in as_object(state).get("Branches", [])]
+    return {name: state for each in branches for name, state in states_of(each).items()} | states
+
+
+def is_failed_try(event: Mapping[str, Any]) -> bool:
+    """Whether a state may be tried again after this event."""
+    return str(event["type"]).startswith(("Task", "LambdaFunction")) and any(
+        "error" in as_object(value) for key, value in event.items() if key.endswith("EventDetails")
+    )
+
+
+def _with_words(state: str, until: str | None = None) -> str:
+    words = WAITS.get(state) or (until and f"until {until}")
+    return f"{state}: {words}" if words else state
 
 
 def _health(report: Mapping[str, Any]) -> Iterator[str]:

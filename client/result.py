@@ -1,17 +1,18 @@
 """How an execution ended, in words and as JSON, and its exit code. Makes no calls."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from client.progress import Progress
-from client.text import JsonObject, as_object, duration, parsed, plain
+from client.text import JsonObject, as_object, duration, parsed, plain, program, split
 from domain.pair import Address, AddressName
 
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
-# The exit codes of successes with --detailed-exit-code.
-DETAILED = {"ALREADY_LIVE": 3, "REPAIRED": 4, "DRY_RUN": 5}
+# The exit codes of successes with --detailed-exit-code. 3 is: nothing was done.
+DETAILED = {"ALREADY_LIVE": 3, "NOTHING_TO_REPAIR": 3, "REPAIRED": 4, "DRY_RUN": 5}
 FAILURES = {"InvalidRequest": 10, "CutoverInProgress": 11, "StagingUnhealthy": 12, "PreflightFailed": 13,
             "AddressMoved": 14, "RolledBack": 15, "RollbackFailed": 16, "ABORTED": 17, "TIMED_OUT": 18}  # fmt: skip
 OTHER_FAILURE = 19
@@ -21,12 +22,13 @@ MEANINGS = {
     CLIENT_FAILED: "the client failed, for example without credentials; standard error says why",
     USAGE: "the command line is wrong",
     **{code: f"{outcome}, with --detailed-exit-code" for outcome, code in DETAILED.items()},
+    DETAILED["ALREADY_LIVE"]: "ALREADY_LIVE or NOTHING_TO_REPAIR: nothing was done, with --detailed-exit-code",
     **{code: error for error, code in FAILURES.items()},
     FAILURES["ABORTED"]: "the execution was stopped",
     FAILURES["TIMED_OUT"]: "the execution timed out",
-    OTHER_FAILURE: "the execution failed with another error",
+    OTHER_FAILURE: "the execution failed with another error, for example RepairFailed of `unlock`",
     UNLOCK_REFUSED: "`unlock` refused: the lock is not dead",
-    INTERRUPTED: "the client was interrupted (143 by SIGTERM); the execution continues",
+    INTERRUPTED: "interrupted (143 by SIGTERM), or the output could not be written; the execution continues",
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
 REPORTED = ("production", "staging", "previous", "plan", "gap")
@@ -45,12 +47,15 @@ ADVICE = {
     "AddressMoved": "Find out who moves the addresses of this pair, check with `status`, and start again.",
     "RolledBack": "Fix the problem in the cause, on the idle server or in EC2, then start again.",
     "RollbackFailed": "Act now: run the commands in the cause, then check with `status`.",
+    "RepairFailed": "Act now: do what the cause says, then check with `status`.",
     "ABORTED": STOPPED,
     "TIMED_OUT": STOPPED,
 }
 # The section of docs/runbook.md for each error.
 RUNBOOK = {error: error.lower() for error in ADVICE}
 RUNBOOK["RollbackFailed"] = "rollbackfailed-eip-cutover-rollback-failed"
+RUNBOOK["RepairFailed"] = "repairfailed-eip-cutover-repair-failed"
+OTHER_ERROR = "any-other-error"
 RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repair-ran"
 
 
@@ -86,11 +91,11 @@ class Result:
     def advice(self) -> str | None:
         if self.succeeded:
             return None
-        advice = ADVICE.get(self.outcome, STOPPED)
+        advice = f"{ADVICE.get(self.outcome, STOPPED)} More: docs/runbook.md#{RUNBOOK.get(self.outcome, OTHER_ERROR)}"
         holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
         if self.outcome == "CutoverInProgress" and holder:
-            advice = f"Follow it with `cutover.py watch {plain(holder[0])}`. Start again when it has ended."
-        return f"{advice} More: docs/runbook.md#{RUNBOOK.get(self.outcome, 'any-other-error')}"
+            return f"{advice}\n{shlex.join([program(), 'watch', holder[0]])}"
+        return advice
 
     def exit_code(self, *, detailed: bool = False) -> int:
         if self.succeeded:
@@ -107,7 +112,7 @@ class Result:
         return f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
 
     def summary(self) -> list[tuple[str, str]]:
-        """What a person reads at the end: labels and values."""
+        """What a person reads at the end: labels and values. A row without a label is a command to copy."""
         steps = as_object(self.plan).get("steps")
         gap = as_object(self.gap)
         failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
@@ -122,8 +127,8 @@ class Result:
             ("gap", f"{failed}; longest time without a good answer {gap.get('longestMs')} ms" if gap else None),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
-            ("cause", self.cause),
-            ("what to do", self.advice),
+            *_with_commands("cause", self.cause),
+            *_with_commands("what to do", self.advice),
         ]
         return [(label, plain(value)) for label, value in lines if value]
 
@@ -170,6 +175,12 @@ def _address(role: AddressName, value: JsonObject | None) -> Address | None:
         return Address.from_json(role, value or {})
     except KeyError:
         return None
+
+
+def _with_commands(label: str, text: str | None) -> list[tuple[str, str]]:
+    """A row with the text, and a row without a label for each command in it."""
+    sentence, commands = split(text or "")
+    return [(label, sentence), *(("", command) for command in commands)]
 
 
 def _text(value: object) -> str | None:

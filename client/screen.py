@@ -4,6 +4,8 @@ Without a terminal, it writes no colours and no control characters, even if the 
 never read as markup.
 """
 
+import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,14 +19,14 @@ from rich.text import Text
 from client.text import duration, json_text, plain
 
 
-class OutputClosed(KeyboardInterrupt):
-    """The output has no reader any more (`| head`), or cannot be written. This interrupts the client."""
+class OutputClosed(OSError):
+    """The output has no reader any more (`| head`), or the disk is full: `strerror` says which."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Replace rich's own, which ends the process."""
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Screen:
@@ -40,10 +42,18 @@ class Screen:
     def line(self, text: str, style: str = "") -> None:
         self._write(Text(plain(text), style=style))
 
+    def command(self, text: str) -> None:
+        """Write a command to copy: on a line of its own, which is never broken."""
+        self._write(Text(f"  {plain(text)}"), soft_wrap=True)
+
     def table(self, rows: list[tuple[str, str]], style: str = "") -> None:
-        """Write labels and values in two columns. `style` is the style of the first value."""
+        """Write labels and values in two columns, and a value without a label as a command. `style` is the style of
+        the first value."""
         widest = max((len(label) for label, _ in rows), default=0)
         for number, (label, value) in enumerate(rows):
+            if not label:
+                self.command(value)
+                continue
             styled = (plain(value), "" if number else style)
             self._write(Text.assemble((f"{label.ljust(widest)}  ", "dim"), styled))
 
@@ -66,15 +76,21 @@ class Screen:
         with self._closing():
             print(json_text(document), file=self._stream, flush=True)
 
-    def _write(self, text: Text) -> None:
+    def _write(self, text: Text, *, soft_wrap: bool = False) -> None:
         with self._closing():
-            self._console.print(text, soft_wrap=not self.is_terminal)
+            self._console.print(text, soft_wrap=soft_wrap or not self.is_terminal)
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            # Python flushes the stream's buffer when it ends: the null device takes what is left.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            raise OutputClosed from None
+            self._stream.flush()
+        except OSError as error:
+            silence(self._stream)
+            raise OutputClosed(error.errno, error.strerror) from None
+
+
+def silence(stream: TextIO) -> None:
+    """Let nothing more be written: Python flushes the stream's buffer when it ends, and the null device takes it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

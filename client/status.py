@@ -1,21 +1,26 @@
 """`status`: which server is live, where both addresses of each pair are, and which execution holds its lock."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from client.account import Account
-from client.errors import NotAnExecution, Problem, UnknownExecution
-from client.result import in_words
+from client.answers import Answer, answers
+from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, WrongName
+from client.result import RUNNING, in_words
 from client.text import JsonObject, plain
 from domain.lock import Lock
 from domain.pair import Address, AddressName, Pair
+from domain.record import Record
 
 GONE, NOT_KNOWN_YET, UNKNOWN = "GONE", "NOT_KNOWN_YET", "UNKNOWN"
+AT_WORK = (*RUNNING, NOT_KNOWN_YET)
+
+Rows = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of a pair now.
+    """The state of a pair now, and its record.
 
     `holder_status` is the status of the execution that holds the lock: GONE if Step Functions does not know that
     execution, NOT_KNOWN_YET if the lock is also so new that this may change, UNKNOWN if the lock does not name an
@@ -25,8 +30,9 @@ class Standing:
     pair: Pair
     production: Address | None
     staging: Address | None
-    lock: Lock | None = None
+    record: Record
     holder_status: str | None = None
+    answers: Sequence[Answer] = ()
 
     @property
     def live(self) -> str | None:
@@ -39,55 +45,119 @@ class Standing:
 
     @property
     def is_sound(self) -> bool:
-        """Whether production is on one server and staging on the other."""
+        """Whether production is on one server and staging on the other. This says nothing about their answers."""
         return self.idle is not None and self.staging is not None and self.staging.server == self.idle
 
+    @property
+    def _cutover(self) -> JsonObject:
+        """The cutover that made the live server live; empty if none is on record."""
+        last = self.record.last_cutover or {}
+        return last if self.live is not None and last.get("to") == self.live else {}
+
     def to_json(self) -> JsonObject:
-        lock = self.lock
+        lock, record = self.record.lock, self.record
         held = lock and {"execution": lock.execution, "since": lock.since, "server": lock.server}
         return {
             "pair": self.pair.name,
             "live": self.live,
+            "liveSince": self._cutover.get("at"),
+            "liveBefore": self._cutover.get("from"),
             "idle": self.idle,
+            "rollbackTo": record.rollback_to.to_json(),
             "sound": self.is_sound,
+            "answers": [answer.to_json() for answer in self.answers],
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
-            "lock": held and {**held, "status": self.holder_status},
+            "lastCutover": record.last_cutover,
+            "lastOutcome": record.last_outcome,
+            "lock": held and {**held, "bakesUntil": (lock and lock.bakes_until) or None, "status": self.holder_status},
         }
 
-    def lines(self) -> list[tuple[str, str]]:
+    def lines(self, command: Callable[..., str]) -> Rows:
+        """Labels and values. A row without a label is a command to copy; `command` makes it from its words."""
         missing = "{} is not an address of this account and Region"
         return [
             ("pair", self.pair.name),
-            ("live", self.live or "no server of the pair"),
+            ("live", self._live_line()),
+            ("rollback to", self._rollback_line()),
             ("production", in_words(self.production) or missing.format(self.pair.production)),
             ("staging", in_words(self.staging) or missing.format(self.pair.staging)),
-            ("sound", "yes" if self.is_sound else "no; start the workflow, which fixes this or says what to do"),
-            ("lock", self._lock_line()),
+            *self._address_lines(command),
+            *(("answers", str(answer)) for answer in self.answers),
+            *self._outcome_line(),
+            *self._lock_lines(command),
         ]
 
-    def _lock_line(self) -> str:
-        if self.lock is None:
-            return "free"
-        held = f"held by {self.lock.execution} since {self.lock.since} to make {self.lock.server} live"
-        if self.holder_status == "RUNNING":
-            return f"{held}; the execution is running"
+    def _live_line(self) -> str:
+        cutover, last = self._cutover, self.record.last_cutover
+        live = self.live or "no server of the pair"
+        if cutover:
+            since = f"since {cutover.get('at') or 'an execution that was interrupted'}"
+            how = ", by a rollback" if cutover.get("rollback") else ""
+            return f"{live}, {since}{how}; before that, {cutover.get('from') or 'no server'}"
+        # An execution that holds the lock, or was interrupted, may have moved production itself.
+        if last and self.record.lock is None and self.record.interrupted is None:
+            return f"{live}; someone moved production after the last cutover, to {last.get('to')} at {last.get('at')}"
+        return live
+
+    def _rollback_line(self) -> str:
+        target, lock = self.record.rollback_to, self.record.lock
+        if lock and self.holder_status in AT_WORK:
+            return "waits for the execution below" if lock.rollback else "the execution below is asked to roll back"
+        if target.server is None:
+            return f"no server: {target.why}"
+        return f"{target.server}, which is live already" if target.server == self.live else target.server
+
+    def _address_lines(self, command: Callable[..., str]) -> Rows:
+        if self.is_sound:
+            return [("addresses", "in place")]
+        if self.holder_status in AT_WORK:
+            return [("addresses", "being moved by the execution below")]
+        if self.production is None or self.staging is None:
+            return [("addresses", "not in place; correct the pair in cdk.json and deploy it")]
+        if any(address.is_associated and address.server is None for address in (self.production, self.staging)):
+            return [("addresses", "not in place; an address is outside the pair: docs/runbook.md says what to do")]
+        start = ("start", "--pair", self.pair.name, "--server")
+        if self.live is None:
+            rows = [("", command(*start, server.name)) for server in self.pair.servers]
+            return [("addresses", "not in place; no server is live. To make a server live:"), *rows]
+        keep = f"not in place; to keep {self.live} live and put staging on {self.idle}:"
+        return [("addresses", keep), ("", command(*start, self.live))]
+
+    def _outcome_line(self) -> Rows:
+        last = self.record.last_outcome
+        if last is None:
+            return []
+        name = str(last.get("execution")).rsplit(":", 1)[-1]
+        return [("last outcome", f"{last.get('outcome')} at {last.get('at')}, of {name}")]
+
+    def _lock_lines(self, command: Callable[..., str]) -> Rows:
+        lock = self.record.lock
+        if lock is None:
+            return [("lock", "free")]
+        purpose = f"{'roll back to' if lock.rollback else 'make'} {lock.server}{'' if lock.rollback else ' live'}"
+        held = f"held by {lock.execution} since {lock.since} to {purpose}"
+        if self.holder_status in RUNNING:
+            bakes = f", and bakes until {lock.bakes_until}" if lock.bakes_until else ""
+            return [("lock", f"{held}; the execution is running{bakes}")]
         if self.holder_status == NOT_KNOWN_YET:
-            return f"{held}; Step Functions does not know the execution yet. Run `status` again in a minute"
+            return [("lock", f"{held}; Step Functions does not know the execution yet. Run `status` again in a minute")]
         if self.holder_status == UNKNOWN:
-            return f"{held}; the holder is not an execution, and `unlock` says what to do"
+            return [("lock", f"{held}; the holder is not an execution, and `unlock` says what to do")]
         ended = "no longer exists" if self.holder_status == GONE else f"ended {self.holder_status}"
-        return f"dead: {held}; the execution {ended}. The next execution takes over the lock, or `unlock` deletes it"
+        then = "The repair or the next execution takes it over. If neither does:"
+        dead = f"dead: {held}; the execution {ended}. {then}"
+        return [("lock", dead), ("", command("unlock", "--pair", self.pair.name))]
 
 
 def chosen_pairs(account: Account, name: str | None) -> list[Pair]:
-    """The pair of this name, or all pairs. Raises Problem if there is no such pair."""
+    """The pair of this name, or all pairs. Raises WrongName if there is no such pair."""
     if not account.pairs:
         raise Problem(f"The stack {account.stack_name} publishes no pairs under {account.output('PairsPath')}.")
     if name is None:
         return list(account.pairs.values())
     if name not in account.pairs:
-        raise Problem(f"There is no pair {plain(name)!r}; the stack has {', '.join(account.pairs)}.")
+        raise WrongName(f"There is no pair {plain(name)!r}; the stack has {', '.join(account.pairs)}.")
     return [account.pairs[name]]
 
 
@@ -99,8 +169,27 @@ def chosen_pair(account: Account, name: str | None) -> Pair:
     return pairs[0]
 
 
-def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) -> list[Standing]:
-    """The state of these pairs. `locks` are the held locks, by pair."""
+def refuse_misspelt(account: Account, *, pair: str | None, server: str | None) -> None:
+    """Raises WrongName for a pair that the stack does not have, or a server that the pair does not have.
+
+    If the pairs cannot be read, the workflow refuses such a name: a start needs no permission to read them.
+    """
+    try:
+        pairs = account.pairs if pair is not None or server is not None else {}
+    except AWS_ERRORS:
+        return
+    if pairs and pair is not None:
+        pairs = {pair: chosen_pair(account, pair)}
+    if server is None or len(pairs) != 1:
+        return
+    (chosen,) = pairs.values()
+    if server.lower() not in {each.name.lower() for each in chosen.servers}:
+        problem = f"Pair {chosen.name} has no server {plain(server)!r}; its servers are {chosen.server_names}."
+        raise WrongName(f"{problem} Nothing was started.")
+
+
+def standings(account: Account, pairs: list[Pair], records: Mapping[str, Record]) -> list[Standing]:
+    """The state of these pairs, with their records by pair, and what production answers."""
     addresses = account.addresses(pairs)
 
     def address(role: AddressName, pair: Pair) -> Address | None:
@@ -108,11 +197,15 @@ def standings(account: Account, pairs: list[Pair], locks: Mapping[str, Lock]) ->
         return pair.address(role, shown) if shown else None
 
     def standing(pair: Pair) -> Standing:
-        lock = locks.get(pair.name)
-        status = _status(account, lock) if lock else None
-        return Standing(pair, address("production", pair), address("staging", pair), lock, status)
+        record, production = records.get(pair.name, Record()), address("production", pair)
+        status = _status(account, record.lock) if record.lock else None
+        if status not in AT_WORK:
+            record = record.settled(production.server if production else None)
+        return Standing(pair, production, address("staging", pair), record, status)
 
-    return [standing(pair) for pair in pairs]
+    found = [standing(pair) for pair in pairs]
+    answered = answers((each.pair, each.production) for each in found)
+    return [replace(each, answers=its) for each, its in zip(found, answered, strict=True)]
 
 
 def _status(account: Account, lock: Lock) -> str:

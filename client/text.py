@@ -2,12 +2,15 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from domain.text import shortened
 
 JsonObject = dict[str, Any]
+PROGRAM = "cutover.py"
 # CI executes commands that it finds in a log: `##[…]` (GitHub) and `##vso[…]` (Azure) anywhere in a line, `::…::` at
 # the beginning or after spaces. A terminal may break a line before any word, and a long word anywhere.
 BRACKET_COMMAND = re.compile(r"#(?=#\w*\[)")
@@ -19,6 +22,19 @@ def plain(value: object, longest: int | None = None) -> str:
     text = "".join(character if character.isprintable() else " " for character in str(value))
     text = COLON_COMMAND.sub(lambda colons: " ".join(colons[0]), BRACKET_COMMAND.sub("# ", text))
     return text if longest is None else shortened(text, longest)
+
+
+def program() -> str:
+    """How this client was called, if that works from the current folder: `./cutover.py`; otherwise `cutover.py`."""
+    called = Path(sys.argv[0])
+    return sys.argv[0] if called.name == PROGRAM and not called.is_absolute() else PROGRAM
+
+
+def split(text: object) -> tuple[str, list[str]]:
+    """A text on one line, without the commands in it; and the commands, which begin a line of the text each."""
+    lines = str(text).splitlines()
+    commands = [line for line in lines if line.startswith(("aws ", f"{program()} "))]
+    return plain(" ".join(line for line in lines if line not in commands)), [plain(command) for command in commands]
 
 
 def json_text(document: object) -> str:

@@ -50,7 +50,7 @@ class CiAccess(Construct):
             (["states:StartExecution", "states:ListExecutions"], [machine_arn]),
             # An execution of the repair may hold a lock, too.
             (["states:DescribeExecution"], either),
-            (["states:GetExecutionHistory"], [executions]),
+            (["states:GetExecutionHistory", "states:DescribeStateMachineForExecution"], [executions]),
             (["cloudformation:DescribeStacks"], [described]),
             (["ssm:GetParametersByPath"], [path, f"{path}/*"]),
             (["dynamodb:Scan"], [table_arn]),

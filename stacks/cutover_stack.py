@@ -12,7 +12,7 @@ from constructs import Construct
 from stacks.ci_access import CiAccess
 from stacks.configuration.ci_access import Issuer
 from stacks.configuration.names import DEFAULT_NAME, Names
-from stacks.configuration.pairs import Pairs, Vpc, placeholder_ids
+from stacks.configuration.pairs import Pair, Pairs, Vpc, placeholder_ids
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import Monitoring, alarm_names
 from stacks.monitoring.topic import OutcomesTopic
@@ -20,6 +20,19 @@ from stacks.workflow.cutover import Workflow
 from stacks.workflow.repair import Repair
 from stacks.workflow.resources import Resources
 from stacks.workflow.state_machine import acknowledge_state_machine
+
+# Parameter Store's limit of a standard parameter, and what CloudFormation's limit of a template leaves for all of them.
+LONGEST_PARAMETER, ROOM_FOR_PARAMETERS = 4096, 300_000
+
+
+def published(pair: Pair, *, most_bytes: int) -> str:
+    """What the client reads of a pair; without its health check if that does not fit."""
+    keys = ("production", "staging", "servers", "networkInterfaces", "healthCheck")
+    known = {key: value for key, value in pair.as_json().items() if key in keys}
+    text = json.dumps(known, separators=(",", ":"))
+    if len(text) > most_bytes:
+        del known["healthCheck"]
+    return json.dumps(known, separators=(",", ":"))
 
 
 class CutoverStack(Stack):
@@ -81,7 +94,7 @@ class CutoverStack(Stack):
                 self,
                 f"Pair {pair_name}",
                 parameter_name=f"{names.pairs_path}/{pair_name}",
-                string_value=json.dumps(pair.model_dump(include={"production", "staging", "servers"})),
+                string_value=published(pair, most_bytes=min(LONGEST_PARAMETER, ROOM_FOR_PARAMETERS // len(pairs))),
                 description=f"The pair {pair_name} of {name}, for its client.",
             )
         if ci_access:

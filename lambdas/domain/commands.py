@@ -1,6 +1,11 @@
-"""The AWS CLI command with which a person moves an address. Pure: text only."""
+"""The AWS CLI commands with which a person moves an address, and those that lead to a sound pair. Pure: text only."""
 
-from domain.pair import Address, Place
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from domain.pair import Address, Place, Server
 
 
 def associate_command(address: Address, place: Place) -> str:
@@ -8,3 +13,57 @@ def associate_command(address: Address, place: Place) -> str:
     target = f"--network-interface-id {interface_id}" if interface_id else f"--instance-id {place.server.instance_id}"
     private = f" --private-ip-address {place.private_ip}" if place.private_ip else ""
     return f"aws ec2 associate-address --allocation-id {address.allocation_id} {target}{private} --allow-reassociation"
+
+
+@dataclass(frozen=True)
+class Way:
+    """The commands, in order, that make a pair sound if production is on one of these servers and staging on one of
+    those; None is no server. Production moves first, in one call, and is never without an address."""
+
+    commands: tuple[str, ...]
+    production: tuple[str | None, ...]
+    staging: tuple[str | None, ...]
+
+
+def ways_to(live: Place, idle: Place, production: Address, staging: Address) -> list[Way]:
+    """The commands that put production at `live` and staging at `idle`, for every state that the pair can be in.
+
+    Each state is in one way; states with the same commands are together. The most commands come first.
+    """
+    states = dict[tuple[str, ...], list[tuple[str | None, str | None]]]()
+    servers = (live.server.name, idle.server.name, None)
+    for production_on, staging_on in product(servers, servers):
+        moves = ((production, live, production_on), (staging, idle, staging_on))
+        commands = (associate_command(address, place) for address, place, on in moves if on != place.server.name)
+        states.setdefault(tuple(commands), []).append((production_on, staging_on))
+    # The two moves depend on one address each, so the states of a way are all combinations of these servers.
+    ways = [
+        Way(commands, *(tuple(dict.fromkeys(names)) for names in zip(*of_a_way, strict=True)))
+        for commands, of_a_way in states.items()
+    ]
+    return sorted(ways, key=lambda way: len(way.commands), reverse=True)
+
+
+def place_on(server: Server, addresses: Iterable[Address], instance: Mapping[str, Any]) -> Place:
+    """Where on a server an address goes: where one of its pair's addresses is now; without one, the first private
+    address of its interface, from the description of its instance."""
+    for address in addresses:
+        if address.server == server.name:
+            return Place(server, address.private_ip)
+    configured = server.network_interface_id
+    interfaces = [
+        each for each in instance.get("NetworkInterfaces", []) if configured in (None, each.get("NetworkInterfaceId"))
+    ]
+    return Place(server, interfaces[0].get("PrivateIpAddress") if len(interfaces) == 1 else None)
+
+
+def foreign_address_at(place: Place, addresses: Iterable[Address], instance: Mapping[str, Any]) -> str | None:
+    """The Elastic IP of others that is at a place, which a command to it would displace; None if there is none."""
+    known = {address.public_ip for address in addresses}
+    for interface in instance.get("NetworkInterfaces", []):
+        for private in interface.get("PrivateIpAddresses", []):
+            held = private.get("Association", {})
+            is_elastic = held.get("IpOwnerId", "amazon") != "amazon" and held.get("PublicIp") not in known
+            if is_elastic and private.get("PrivateIpAddress") == place.private_ip:
+                return str(held["PublicIp"])
+    return None

@@ -150,6 +150,7 @@ def test_the_role_has_exactly_its_documented_permissions(
         ("states:DescribeExecution", f"arn:aws:states:{HERE}:execution:eip-cutover:*"),
         ("states:DescribeExecution", f"arn:aws:states:{HERE}:execution:eip-cutover-repair:*"),
         ("states:GetExecutionHistory", f"arn:aws:states:{HERE}:execution:eip-cutover:*"),
+        ("states:DescribeStateMachineForExecution", f"arn:aws:states:{HERE}:execution:eip-cutover:*"),
         ("cloudformation:DescribeStacks", f"arn:aws:cloudformation:{HERE}:stack/EipCutover/*"),
         ("ssm:GetParametersByPath", PAIRS),
         ("ssm:GetParametersByPath", f"{PAIRS}/*"),

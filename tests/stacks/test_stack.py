@@ -16,7 +16,8 @@ from aws_cdk.assertions import Annotations, Match
 
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
-from stacks.cutover_stack import CutoverStack
+from stacks.cutover_stack import CutoverStack, published
+from tests.stacks.contexts import EVERY_PAIR_KEY, INTERFACES, VPC
 from tests.stacks.policies import in_account
 from tests.stacks.synthesis import CONTEXT, PROJECT, WORKFLOWS, many_pairs, resources, template_of
 from tests.workflow.account import definition
@@ -72,10 +73,19 @@ def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(tem
     (parameter,) = resources(template, "AWS::SSM::Parameter").values()
     assert parameter["Properties"]["Name"] == template["Outputs"]["PairsPath"]["Value"] + "/web"
     assert parameter["Properties"]["Type"] == "String"
-    pair = CONTEXT["pairs"]["web"]
-    assert json.loads(parameter["Properties"]["Value"]) == {
-        key: pair[key] for key in ("production", "staging", "servers")
-    }
+    pair = configured(CONTEXT.get).pairs["web"].as_json()
+    keys = ("production", "staging", "servers", "healthCheck")
+    assert json.loads(parameter["Properties"]["Value"]) == {key: pair[key] for key in keys}
+
+
+def test_a_pair_is_published_with_its_interfaces_and_as_much_of_its_checks_as_fits() -> None:
+    pair = configured({"pairs": {"web": EVERY_PAIR_KEY}, "vpc": VPC}.get).pairs["web"]
+    everything = published(pair, most_bytes=4096)
+    read = json.loads(everything)
+    assert read["networkInterfaces"] == INTERFACES
+    assert read["healthCheck"] == json.loads(json.dumps(pair.as_json()["healthCheck"]))
+    without = json.loads(published(pair, most_bytes=len(everything) - 1))
+    assert without.keys() == {"production", "staging", "servers", "networkInterfaces"}
 
 
 def synthesized(folder: Path, pairs: dict[str, Any]) -> cdk.Stack:

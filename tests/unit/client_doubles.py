@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from client.account import Account
-from domain.pair import Pair, Server
+from domain.pair import Json, Pair, Server
 
 BEGAN = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 DATE = {"date": "Sun, 01 Feb 2026 10:00:00 GMT"}
@@ -23,7 +23,7 @@ OTHER = {"bittybot": "tao", "tao": "bittybot"}
 def published(name: str, production: str, staging: str, servers: Mapping[str, str]) -> Pair:
     """A pair as the stack publishes it: two allocation ids, and instance ids by server name."""
     first, second = (Server(server, instance_id) for server, instance_id in servers.items())
-    return Pair(name, production, staging, (first, second), health_check=())
+    return Pair(name, production, staging, (first, second), health_check=[])
 
 
 PAIR = published("web", "eipalloc-a", "eipalloc-b", INSTANCES)
@@ -129,12 +129,29 @@ def session(**services: Service) -> Any:
     return SimpleNamespace(client=lambda name, **_: known[name])
 
 
+def item(**attributes: object) -> dict[str, Any]:
+    """An item of the lock table: texts as they are, numbers as numbers, anything else as JSON."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in attributes.items()}
+    return {key: {"N" if isinstance(attributes[key], int) else "S": text} for key, text in texts.items()}
+
+
+def lock_table(*items: Json) -> Service:
+    """A table with these items, a page each."""
+    found: Json = {"Item": items[0]} if items else {}
+    return Service(scan=[{"Items": [each]} for each in items] or [{"Items": []}], get_item=found)
+
+
 def parameter_store(*pairs: Pair) -> Service:
     """With these pairs, a page each."""
 
     def value(pair: Pair) -> str:
         servers = {server.name: server.instance_id for server in pair.servers}
-        return json.dumps({"production": pair.production, "staging": pair.staging, "servers": servers})
+        checks = {"healthCheck": pair.health_check} if pair.health_check else {}
+        interfaces = {each.name: each.network_interface_id for each in pair.servers if each.network_interface_id}
+        known = {"networkInterfaces": interfaces} if interfaces else {}
+        return json.dumps(
+            {"production": pair.production, "staging": pair.staging, "servers": servers, **known, **checks}
+        )
 
     parameters = [{"Name": f"{OUTPUTS['PairsPath']}/{pair.name}", "Value": value(pair)} for pair in pairs]
     return Service(get_parameters_by_path=[{"Parameters": [parameter]} for parameter in parameters])
@@ -145,9 +162,11 @@ def account(
     histories: Mapping[str, list[dict[str, Any]]] | None = None,
     live: str | None = "bittybot",
     pairs: Iterable[Pair] = (PAIR,),
+    staging: Mapping[str, Any] | None = None,
     **services: Service,
 ) -> Account:
-    """With these executions, newest first, and histories by their names; of web, production is on the server `live`."""
+    """With these executions, newest first, and histories by their names. Of web, production is on the server `live`,
+    and staging on the other server, or as `staging` shows it."""
     described = {each["executionArn"]: each for each in executions}
 
     def on(allocation: str, server: str | None) -> dict[str, Any]:
@@ -157,7 +176,10 @@ def account(
     def history(executionArn: str, **_: object) -> dict[str, Any]:  # noqa: N803
         return {"events": (histories or {}).get(executionArn.rsplit(":", 1)[-1], [])[::-1]}
 
-    addresses = [on(PAIR.production, live), on(PAIR.staging, OTHER[live] if live else None)]
+    elsewhere = on(PAIR.staging, OTHER[live] if live else None)
+    if staging is not None:
+        elsewhere = {**on(PAIR.staging, None), **staging}
+    addresses = [on(PAIR.production, live), elsewhere]
     known = {
         "stepfunctions": Service(
             list_executions={"executions": list(executions)},

@@ -115,10 +115,11 @@ def name_of(ran: Ran) -> str:
 
 
 def test_the_client_gets_the_inputs_and_its_result_becomes_the_outputs(cut_over: Any) -> None:
-    ran = cut_over(PAIR="web", SERVER="tao", EXPECTED_RELEASE="2", STACK="Mine")
+    ran = cut_over(PAIR="web", SERVER="tao", EXPECTED_RELEASE="2", STACK="Mine", WAIT="15m")
     assert ran.code == 0
     words = [word for word in ran.words if not word.startswith("--name=")]
-    assert words == ["start", "--json", "--stack=Mine", "--pair=web", "--server=tao", "--expected-release=2"]
+    options = ["--stack=Mine", "--pair=web", "--server=tao", "--expected-release=2", "--wait=15m"]
+    assert words == ["start", "--json", *options]
     assert ran.outputs == {
         "outcome": "CUT_OVER", "live": "tao", "execution-arn": DONE["execution"], "exit-code": "0",
     }  # fmt: skip
@@ -150,7 +151,8 @@ def test_the_same_commit_attempt_and_inputs_give_the_same_name_and_any_other_giv
     assert name == name_of(cut_over(SERVER="tao"))
     assert re.fullmatch("github-8f2c6a9d8f2c-16789012345-1-[0-9a-f]{8}", name)
     others = [cut_over(SERVER="tao", attempt="2"), cut_over(SERVER="bittybot"), cut_over(SERVER="tao", DRY_RUN="true")]
-    assert len({name, *map(name_of, others)}) == 4
+    others.append(cut_over(SERVER="tao", WAIT="90s"))
+    assert len({name, *map(name_of, others)}) == 5
 
 
 def test_a_cutover_without_a_server_is_refused_and_a_dry_run_is_not(cut_over: Any) -> None:
@@ -171,9 +173,9 @@ HOSTILE = ['"; touch run; "', "$(touch run)", "`touch run`", "'; touch run #", "
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_input_is_executed_split_or_read_as_an_option(cut_over: Any, checkout: Checkout, value: str) -> None:
-    ran = cut_over(PAIR=value, SERVER=value, EXPECTED_RELEASE=value, STACK=value)
-    assert {f"--{key}={value}" for key in ("pair", "server", "expected-release", "stack")} < set(ran.words)
-    assert len(ran.words) == 7
+    ran = cut_over(PAIR=value, SERVER=value, EXPECTED_RELEASE=value, STACK=value, WAIT=value)
+    assert {f"--{key}={value}" for key in ("pair", "server", "expected-release", "stack", "wait")} < set(ran.words)
+    assert len(ran.words) == 8
     assert not (checkout.folder / "run").exists()
 
 
@@ -204,6 +206,14 @@ def test_the_job_shows_the_outcome_and_if_it_failed_the_cause(cut_over: Any) -> 
     assert "::error" not in done.log
     unstarted = cut_over("", code=1, SERVER="tao")
     assert unstarted.log.endswith("::the cutover was not started: read the log of this step\n")
+
+
+def test_a_command_to_copy_has_a_line_of_its_own_in_what_the_job_shows(cut_over: Any) -> None:
+    cause = "EC2 refused. Run:\naws ec2 associate-address --allocation-id a &&\naws ec2 associate-address"
+    ran = cut_over({**DONE, "outcome": "RollbackFailed", "cause": cause}, code=16, SERVER="tao")
+    commands = "aws ec2 associate-address --allocation-id a &&", "aws ec2 associate-address"
+    assert "    cause       EC2 refused. Run:\n" + "".join(f"      {each}\n" for each in commands) in ran.summary
+    assert ran.log.splitlines()[-1].endswith("RollbackFailed: " + cause.replace("\n", "%0A"))
 
 
 @pytest.mark.parametrize("payload", [*PAYLOADS, "a\n\n# b\n[c](https://example.com)\n```\n<img src=x>", "`` <b>"])
@@ -328,4 +338,6 @@ def test_the_client_has_every_option_and_imports_nothing_from_the_callers_checko
     ended = shell(f"{sys.executable} -I {CLIENT} start --help", checkout)
     assert (ended.returncode, checkout.imported) == (0, []), ended.stderr
     options = re.findall("--[a-z-]+", ended.stdout)
-    assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--dry-run"} <= set(options)
+    assert {"--json", "--stack", "--name", "--pair", "--server", "--expected-release", "--wait", "--dry-run"} <= set(
+        options
+    )

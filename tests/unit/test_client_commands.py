@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -23,6 +24,8 @@ from tests.unit.client_doubles import (
     event,
     execution,
     in_turn,
+    item,
+    lock_table,
     parameter_store,
     planned,
     published,
@@ -57,16 +60,14 @@ def test_watch_follows_an_execution_that_has_just_started_elsewhere(capsys: Capt
 def test_the_input_has_only_the_given_options() -> None:
     service = states(cut_over("x", "bittybot", "tao"))
     options = ["--pair", "web", "--server", "tao", "--dry-run", "--expected-release", "7", "--name", "release-7-1"]
-    for words in (options, [], ["--server", ""]):
-        assert main(["start", *words], session=session(stepfunctions=service)) == 0
-    first, second, third = [parameters for name, parameters in service.calls if name == "start_execution"]
+    for words in (options, []):
+        assert main(["start", *words], session=session(stepfunctions=service, ssm=parameter_store(PAIR))) == 0
+    first, second = [parameters for name, parameters in service.calls if name == "start_execution"]
     assert first["name"] == "release-7-1"
     assert json.loads(first["input"]) == {"pair": "web", "serverName": "tao", "dryRun": True, "expectedRelease": "7"}
     assert json.loads(second["input"]) == {}
     # Never without a name: the SDK may send the call twice.
     assert second["name"].startswith("cutover-")
-    # An unset variable in CI must not become the idle server: the workflow refuses an empty name.
-    assert json.loads(third["input"]) == {"serverName": ""}
 
 
 def test_after_a_start_without_an_answer_the_client_says_how_to_check(capsys: Capture) -> None:
@@ -76,7 +77,7 @@ def test_after_a_start_without_an_answer_the_client_says_how_to_check(capsys: Ca
     out, err = capsys.readouterr()
     assert out == ""
     assert f"It may have been started: {EXECUTION}:release-7-1\n" in err
-    assert "cutover.py watch release-7-1 --stack Other\n" in err
+    assert f"\n  cutover.py watch {EXECUTION}:release-7-1 --stack Other\n" in err
 
 
 def test_a_start_that_is_refused_is_one_sentence(capsys: Capture) -> None:
@@ -114,8 +115,8 @@ def test_after_an_interruption_the_execution_runs_on_and_the_client_says_how_to_
     assert main(["start", "--name", "x"], session=session(stepfunctions=service)) == 143
     assert {name for name, _ in service.calls} == {"start_execution", "describe_execution"}
     err = capsys.readouterr().err
-    assert "cutover.py watch x\n" in err
-    assert f"aws stepfunctions stop-execution --execution-arn {EXECUTION}:x\n" in err
+    assert f"\n  cutover.py watch {EXECUTION}:x\n" in err
+    assert f"\n  aws stepfunctions stop-execution --execution-arn {EXECUTION}:x\n" in err
 
 
 @pytest.mark.parametrize("words", [["start", "--name", "x"], ["watch", "x"]], ids=lambda words: words[0])
@@ -128,9 +129,9 @@ def test_a_reader_that_stops_reading_does_not_stop_the_execution(
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(words, session=session(stepfunctions=states(execution("x", "RUNNING")))) == 130
     err = capsys.readouterr().err
-    assert "Interrupted. Nothing was stopped.\n" in err
+    assert "cutover.py: The output could not be written: Broken pipe.\n" in err
     assert f"It continues: {EXECUTION}:x\n" in err
-    assert "cutover.py watch x\n" in err
+    assert f"\n  cutover.py watch {EXECUTION}:x\n" in err
 
 
 @pytest.mark.parametrize("is_open", [True, False])
@@ -144,6 +145,54 @@ def test_a_command_that_cannot_write_its_result_has_the_exit_code_of_the_executi
         failed = states(execution("x", "FAILED", error="RolledBack"))
         assert main(["watch", "x", "--json"], session=session(stepfunctions=failed)) == 15
     assert ("cutover.py: RolledBack; the rest could not be written.\n" in capsys.readouterr().err) == is_open
+
+
+def full_disk() -> IO[str]:
+    return open("/dev/full", "w")  # noqa: PTH123 - the client closes nothing
+
+
+def closed_pipe() -> IO[str]:
+    read, written = os.pipe()
+    os.close(read)
+    return os.fdopen(written, "w")
+
+
+@pytest.mark.parametrize(
+    ("output", "says"), [(full_disk, "No space left on device"), (closed_pipe, "Broken pipe")], ids=["full", "closed"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["start"], ["rollback"], ["watch", "x"], ["watch"], ["status"], ["status", "--json"], ["history"],
+        ["history", "--json"], ["unlock"], ["unlock", "--json"], ["--help"], ["start", "--help"],
+        ["init", "--production", "127.0.0.31", "--staging", "127.0.0.32"], ["commands"], ["commands", "--json"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_output_that_cannot_be_written_is_one_sentence_and_an_exit_code(
+    words: list[str], output: Callable[[], IO[str]], says: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [
+        {"AllocationId": f"eipalloc-{n}", "PublicIp": f"127.0.0.3{ord(n) - 96}", "InstanceId": f"i-{n}",
+         "AssociationId": "x"}
+        for n in ("a", "b")
+    ]  # fmt: skip
+    instances = [{"InstanceId": f"i-{n}", "NetworkInterfaces": [{}]} for n in ("a", "b")]
+    found = {"Addresses": addresses}, {"Reservations": [{"Instances": instances}]}
+    running = execution("x", "RUNNING")
+    services = {
+        "stepfunctions": states(running, list_executions={"executions": [running]}),
+        "ssm": parameter_store(PAIR),
+        "dynamodb": lock_table(),
+        "ec2": Service(describe_addresses=found[0], describe_instances=found[1]),
+        "cloudtrail": Service(lookup_events={"Events": []}),
+    }
+    with output() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(words, session=session(**services)) == 130
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1] == f"cutover.py: The output could not be written: {says}."
+    assert "Traceback" not in err
 
 
 COMMANDS_TO_CI = "::error::a ##[error]b ##vso[task.complete result=Failed;]c"
@@ -191,6 +240,39 @@ def test_a_name_whose_execution_may_not_be_logged_is_refused_before_any_call_to_
 
 @pytest.mark.parametrize(
     "words",
+    [
+        [],
+        ["--production", "127.0.0.31"],
+        ["--replace", "bittybot"],
+        ["--replace", "bittybot", "--instance", "i-0123456789abcdef0", "--staging", "127.0.0.31"],
+        ["--replace", "bittybot", "--instance", "i-0123456789abcdef0", "--name", "web"],
+        ["--replace", "bittybot", "--instance", "tao"],
+        ["--replace", "bittybot", "--instance", ""],
+    ],
+    ids=" ".join,
+)
+def test_options_of_init_that_do_not_belong_together_are_refused_before_any_call_to_aws(
+    words: list[str], capsys: Capture
+) -> None:
+    assert main(["init", *words], session=session()) == 2
+    out, err = capsys.readouterr()
+    assert (out, "Error: " in err) == ("", True)
+
+
+def test_init_prints_the_servers_of_a_pair_with_a_new_instance(capsys: Capture) -> None:
+    new = {"InstanceId": "i-0123456789abcdef0", "State": {"Name": "running"},
+           "Placement": {"AvailabilityZone": "eu-west-1a"},
+           "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "Attachment": {"DeviceIndex": 0}}]}  # fmt: skip
+    ec2 = Service(describe_addresses={"Addresses": []}, describe_instances={"Reservations": [{"Instances": [new]}]})
+    words = ["init", "--replace", "bittybot", "--instance", "i-0123456789abcdef0", "--json"]
+    assert main(words, session=session(ssm=parameter_store(PAIR), ec2=ec2)) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"web": {"servers": {"bittybot": "i-0123456789abcdef0", "tao": "i-b"}}}
+    assert "Put this into the pair web in cdk.json" in err
+
+
+@pytest.mark.parametrize(
+    "words",
     [["--staging", "127.0.0.31"], ["--staging", "tao"], ["--production", "::1"], ["--name", "a b"], ["--name", ""]],
     ids=" ".join,
 )
@@ -228,10 +310,77 @@ TWO_PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("command", ["rollback", "unlock"])
-def test_with_several_pairs_a_command_that_changes_something_needs_a_choice(command: str, capsys: Capture) -> None:
-    assert main([command], session=session(ssm=parameter_store(*TWO_PAIRS))) == 1
+def test_with_several_pairs_unlock_needs_a_choice(capsys: Capture) -> None:
+    assert main(["unlock"], session=session(ssm=parameter_store(*TWO_PAIRS))) == 1
     assert "Choose a pair with --pair. The stack has shop, web." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "request_"),
+    [
+        ([], {"rollback": True}),
+        (["--pair", "web", "--dry-run"], {"rollback": True, "pair": "web", "dryRun": True}),
+    ],
+)
+def test_rollback_starts_the_workflow_and_reads_nothing_else(words: list[str], request_: dict[str, Any]) -> None:
+    service = states(cut_over("x", "tao", "tao", outcome="ALREADY_LIVE"))
+    # Any other service is unknown to this session.
+    assert main(["rollback", *words, "--detailed-exit-code"], session=session(stepfunctions=service)) == 3
+    ((name, started), *others) = service.calls
+    assert (name, json.loads(started["input"])) == ("start_execution", request_)
+    assert started["name"].startswith("rollback-")
+    assert {name for name, _ in others} == {"describe_execution", "get_execution_history"}
+
+
+@pytest.mark.parametrize(("error", "code"), [("InvalidRequest", 10), ("PreflightFailed", 13)])
+def test_a_rollback_that_is_refused_has_the_exit_code_of_the_refusal(error: str, code: int) -> None:
+    refused = states(execution("x", "FAILED", error=error, cause="No cutover is on record."))
+    assert main(["rollback"], session=session(stepfunctions=refused)) == code
+
+
+def started(*words: str, **services: Service) -> Any:
+    """The exit code of `start`, and the input of the execution that it starts, None if it starts nothing."""
+    service = states(cut_over("x", "bittybot", "tao"))
+    code = main(["start", *words], session=session(stepfunctions=service, **services))
+    inputs = [json.loads(parameters["input"]) for name, parameters in service.calls if name == "start_execution"]
+    return code, inputs[0] if inputs else None
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [("15m", 900), ("90s", 90), ("1h", 3600), ("3600", 3600), ("60m", 3600), ("0", None)]
+)
+def test_a_start_waits_as_long_as_it_is_asked_to(wait: str, seconds: int | None) -> None:
+    assert started("--wait", wait) == (0, {"waitSeconds": seconds} if seconds else {})
+    assert started("--emergency") == (0, {"emergency": True})
+
+
+@pytest.mark.parametrize("wait", ["", "2h", "3601", "61m", "-1", "1.5m", "1 m", "soon", "1d", "٣m", "9" * 5000, "15M"])
+def test_a_wrong_wait_is_refused_before_any_call_to_aws(wait: str, capsys: Capture) -> None:
+    assert main(["start", f"--wait={wait}"], session=session()) == 2
+    assert "is not a duration of at most 1h" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--server", "toa"], "Pair web has no server 'toa'; its servers are bittybot and tao. Nothing was started."),
+        (["--server", ""], "has no server ''"),
+        (["--pair", "wbe"], "There is no pair 'wbe'; the stack has web."),
+    ],
+)
+def test_a_misspelt_name_is_refused_before_anything_is_started_or_announced(
+    words: list[str], says: str, capsys: Capture
+) -> None:
+    assert started(*words, ssm=parameter_store(PAIR)) == (2, None)
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), says in err) == ("", 1, True)
+    assert started("--server", "TAO", ssm=parameter_store(PAIR)) == (0, {"serverName": "TAO"})
+
+
+@pytest.mark.parametrize("answer", [refusal("AccessDeniedException"), {"Parameters": []}], ids=["denied", "no pairs"])
+def test_without_the_pairs_a_start_goes_on_and_the_workflow_refuses_a_wrong_name(answer: Any) -> None:
+    ssm = Service(get_parameters_by_path=answer)
+    assert started("--server", "toa", "--pair", "w", ssm=ssm) == (0, {"pair": "w", "serverName": "toa"})
 
 
 def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture) -> None:
@@ -245,14 +394,15 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
     services = {
         "ssm": parameter_store(*TWO_PAIRS),
         "ec2": Service(describe_addresses={"Addresses": addresses}),
-        "dynamodb": Service(scan=[{"Items": []}, {"Items": [{key: {"S": value} for key, value in lock.items()}]}]),
+        "dynamodb": lock_table(item(pair="web", revision=1), item(**lock)),
         "stepfunctions": states(execution("x", "RUNNING")),
     }
     assert main(["status", "--json"], session=session(**services)) == 0
     shop, web = json.loads(capsys.readouterr().out)["pairs"]
     assert (web["pair"], web["live"], web["idle"], web["sound"], web["lock"]) == ("web", "b", "a", False, None)
     assert (shop["pair"], shop["live"], shop["sound"], shop["staging"]) == ("shop", None, False, None)
-    assert shop["lock"] == {**{key: lock[key] for key in ("execution", "since", "server")}, "status": "RUNNING"}
+    held = {key: lock[key] for key in ("execution", "since", "server")}
+    assert shop["lock"] == {**held, "bakesUntil": None, "status": "RUNNING"}
     assert web["production"] == {
         "publicIp": "203.0.113.1", "allocationId": "eipalloc-web-p", "associationId": "x",
         "server": "b", "instanceId": "i-web-b", "privateIp": None,
@@ -279,10 +429,12 @@ def test_status_says_who_holds_the_lock_and_whether_that_execution_runs(
     holder: str, age: int, status: str, says: str
 ) -> None:
     since = (parsedate_to_datetime(DATE["date"]) - timedelta(seconds=age)).isoformat()
-    item = {"pair": {"S": "web"}, "execution": {"S": holder}, "since": {"S": since}}
-    held = account(execution("x", status), dynamodb=Service(scan={"Items": [item]}))
-    (standing,) = standings(held, [PAIR], held.locks())
+    held = account(execution("x", status), dynamodb=lock_table(item(pair="web", execution=holder, since=since)))
+    (standing,) = standings(held, [PAIR], held.records())
     assert standing.holder_status == status
-    line = dict(standing.lines())["lock"]
+    rows = standing.lines(held.command)
+    line = dict(rows)["lock"]
     assert says in line
-    assert line.startswith("dead: ") == (status in ("SUCCEEDED", "GONE"))
+    is_dead = status in ("SUCCEEDED", "GONE")
+    assert line.startswith("dead: ") == is_dead
+    assert (("", "cutover.py unlock --pair web") in rows) == is_dead

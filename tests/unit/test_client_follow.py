@@ -1,6 +1,7 @@
 """The client follows an execution while AWS is slow, busy, or stops answering."""
 
 import io
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -37,13 +38,19 @@ HISTORY = [
 class Following:
     """One follower, its clock, and what it wrote. Both calls are answered in turn."""
 
-    def __init__(self, *, describes: list[Any], histories: list[Any], screen: type[Screen] = Screen) -> None:
+    def __init__(
+        self, *, describes: list[Any], histories: list[Any], screen: type[Screen] = Screen, definition: object = None
+    ) -> None:
         pages = [each if isinstance(each, Exception) else {"events": each[::-1]} for each in histories]
-        states = Service(describe_execution=in_turn(*describes), get_execution_history=in_turn(*pages))
+        self.states = Service(
+            describe_execution=in_turn(*describes),
+            get_execution_history=in_turn(*pages),
+            describe_state_machine_for_execution=definition,
+        )
         self.pauses: list[float] = []
         self._out = io.StringIO()
         self.screen = screen(self._out)
-        account = Account(session(stepfunctions=states))
+        account = Account(session(stepfunctions=self.states))
         self.result = Follower(account, ARN, self.screen, self.pauses.append, lambda: sum(self.pauses)).result
 
     @property
@@ -149,6 +156,39 @@ def test_without_the_permission_for_the_history_the_outcome_is_still_reported() 
     following = Following(describes=[RUNNING, RUNNING, ENDED], histories=[denied])
     assert following.result().outcome == "CUT_OVER"
     assert following.lines == ["The steps cannot be shown: GetExecutionHistory is not permitted."]
+
+
+RETRY = [{"ErrorEquals": ["X"], "MaxAttempts": 4}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ({"definition": json.dumps({"States": {"CheckServers": {"Retry": RETRY}}})}, "2 of 5"),
+        (refusal("AccessDeniedException"), "try 2"),
+        (ReadTimeoutError(endpoint_url="https://states"), "try 2"),
+        ({"definition": "{"}, "try 2"),
+    ],
+    ids=["permitted", "denied", "no answer", "unusable"],
+)
+def test_the_number_of_tries_is_read_once_and_only_after_a_failure(answer: Any, shown: str) -> None:
+    failing = [
+        event(1, "TaskStateEntered", previous=0, name="CheckServers"),
+        event(2, "TaskFailed", error="X"),
+        event(3, "TaskScheduled"),
+        event(4, "TaskFailed", error="X"),
+        event(5, "TaskScheduled"),
+    ]
+    histories = [failing[:1], failing[:3], [*failing, event(6, "ExecutionSucceeded")]]
+    following = Following(describes=[RUNNING, RUNNING, ENDED], histories=histories, definition=answer)
+    following.result()
+    asked = [name for name, _ in following.states.calls]
+    assert asked.count("describe_state_machine_for_execution") == 1
+    assert asked.index("describe_state_machine_for_execution") > asked.index("get_execution_history") + 1
+    assert f"CheckServers: trying again, {shown}" in following.lines[2]
+    following = Following(describes=[ENDED], histories=[HISTORY])
+    following.result()
+    assert "describe_state_machine_for_execution" not in [name for name, _ in following.states.calls]
 
 
 def test_the_time_shown_on_a_terminal_counts_from_the_start_by_the_clock_of_aws() -> None:

@@ -1,14 +1,17 @@
 """From two public addresses to a pair that the stack accepts."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from client.account import Account
-from client.errors import Problem
-from client.init import described_pair, sanitized, server_names
+from client.errors import Problem, WrongName
+from client.init import described_pair, replaced_server, sanitized, server_names
+from domain.pair import Pair
 from stacks.configuration.settings import configured
-from tests.unit.client_doubles import Service, session
+from tests.unit.client_doubles import PAIR, Service, session
 
 PRODUCTION, STAGING = "203.0.113.10", "203.0.113.11"
 
@@ -84,7 +87,7 @@ def test_a_shortened_name_does_not_end_in_a_separator() -> None:
     [
         ([], [], ["production address 203.0.113.10 is not an Elastic IP of this account in eu-west-1", "staging addr"]),
         ([ON_TWO[0], address(STAGING, "eipalloc-b", None)], [],
-         ["staging address 203.0.113.11 (eipalloc-b) is not on a server", "--allocation-id eipalloc-b --instance-id"]),
+         ["staging address 203.0.113.11 (eipalloc-b) is not on a server", "\naws ec2 associate-address --"]),
         ([address(PRODUCTION, "eipalloc-a", "i-00000002"), ON_TWO[1]], [], ["on the same instance, i-00000002"]),
         ([ON_TWO[0] | {"ServiceManaged": "alb"}, ON_TWO[1]], [], ["managed by the AWS service alb"]),
         ([ON_TWO[0], {key: value for key, value in ON_TWO[1].items() if key != "InstanceId"}], [],
@@ -100,3 +103,58 @@ def test_two_addresses_that_are_not_a_pair_are_refused_with_every_problem(
         described(addresses, *instances)
     for words in says:
         assert words in str(refused.value)
+
+
+NEW, OLD, KEPT = "i-000000aa", "i-a", "i-b"
+ADDRESSES = [{"AllocationId": each, "NetworkBorderGroup": "eu-west-1"} for each in ("eipalloc-a", "eipalloc-b")]
+
+
+def running(instance_id: str, *interfaces: str, state: str = "running", zone: str = "eu-west-1a") -> dict[str, Any]:
+    attached = [
+        {"NetworkInterfaceId": each, "Attachment": {"DeviceIndex": index}} for index, each in enumerate(interfaces)
+    ]
+    place = {"State": {"Name": state}, "Placement": {"AvailabilityZone": zone}}
+    return {"InstanceId": instance_id, "NetworkInterfaces": attached[::-1], **place}
+
+
+def replaced(*instances: dict[str, Any], new: str = NEW, pair: Pair = PAIR, server: str = "BITTYBOT") -> dict[str, Any]:
+    """The servers after `new` has replaced bittybot; EC2 describes these instances and tao's."""
+    found = {"Reservations": [{"Instances": [*instances, running(KEPT, "eni-b", "eni-b2")]}]}
+    ec2 = Service(describe_addresses={"Addresses": ADDRESSES}, describe_instances=found)
+    return replaced_server(Account(session(ec2=ec2, stepfunctions=Service())), pair, server, new)
+
+
+def test_a_new_server_has_the_name_of_the_server_that_it_replaces() -> None:
+    assert replaced(running(NEW, "eni-1")) == {"servers": {"bittybot": NEW, "tao": KEPT}}
+
+
+def test_the_interfaces_are_named_if_the_pair_names_them_or_the_new_server_has_several() -> None:
+    named = {"bittybot": "eni-1", "tao": "eni-b"}
+    assert replaced(running(NEW, "eni-1", "eni-2"))["networkInterfaces"] == named
+    first, second = PAIR.servers
+    configured = replace(
+        PAIR, servers=(replace(first, network_interface_id="eni-a"), replace(second, network_interface_id="eni-b2"))
+    )
+    assert replaced(running(NEW, "eni-1"), pair=configured)["networkInterfaces"] == {**named, "tao": "eni-b2"}
+
+
+@pytest.mark.parametrize(
+    ("instances", "new", "says"),
+    [
+        ([], NEW, f"{NEW} is not in this account in eu-west-1"),
+        ([running(NEW, "eni-1", state="stopped")], NEW, "is stopped. Start it"),
+        ([running(NEW)], NEW, "has no network interface"),
+        ([running(NEW, "eni-1", zone="eu-west-1-lon-1a")], NEW, "is in eu-west-1-lon-1a, outside the addresses'"),
+        ([running(OLD, "eni-1")], OLD, "i-a is bittybot already"),
+        ([], KEPT, "i-b is the other server, tao"),
+    ],
+    ids=["unknown", "stopped", "no interface", "other zone", "the same", "the other"],
+)
+def test_an_instance_that_cannot_be_the_server_is_refused(instances: list[dict[str, Any]], new: str, says: str) -> None:
+    with pytest.raises(Problem, match=re.escape(says)):
+        replaced(*instances, new=new)
+
+
+def test_a_server_that_the_pair_does_not_have_cannot_be_replaced() -> None:
+    with pytest.raises(WrongName, match="has no server 'toa'; its servers are bittybot and tao"):
+        replaced(running(NEW, "eni-1"), server="toa")

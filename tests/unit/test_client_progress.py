@@ -1,10 +1,11 @@
 """What the client shows of an execution's history."""
 
+import json
 from typing import Any
 
 import pytest
 
-from client.progress import Progress
+from client.progress import Progress, states_of
 from tests.unit.client_doubles import event, task_output
 
 PROBES = [
@@ -87,6 +88,90 @@ def test_a_failed_step_is_shown_with_its_state_and_the_message_of_the_function()
         event(3, "TaskFailed", error="EC2Unavailable", cause=cause),
     )[1:] == ["ReassociateProduction failed: EC2Unavailable: EC2 is busy"]
     assert texts(event(1, "TaskTimedOut", error="States.Timeout")) == ["a step failed: States.Timeout"]
+
+
+RETRY = [
+    {"ErrorEquals": ["EC2Throttled"], "MaxAttempts": 400},
+    {"ErrorEquals": ["EC2Unavailable", "States.Timeout"], "MaxAttempts": 4},
+    {"ErrorEquals": ["States.ALL"]},
+]
+DEFINITION = {"States": {"Preflight": {"Branches": [{"States": {"CheckServers": {"Retry": RETRY}}}]}}}
+
+
+def tries(*errors: str, definition: object) -> list[str]:
+    """The lines of the state CheckServers, which fails with these errors, one after the other."""
+    progress = Progress(definition=states_of(definition))
+    events = [event(1, "TaskStateEntered", name="Other"), event(2, "TaskFailed", error="EC2Unavailable"),
+              event(3, "TaskStateEntered", previous=0, name="CheckServers"), event(4, "TaskScheduled")]  # fmt: skip
+    for number, error in enumerate(errors):
+        events += [event(2 * number + 5, "TaskFailed", error=error), event(2 * number + 6, "TaskScheduled")]
+    return [line.text for each in events for line in progress.read(each) if "trying" in line.text]
+
+
+@pytest.mark.parametrize(
+    ("errors", "definition", "last"),
+    [
+        (["EC2Unavailable"], DEFINITION, "2 of 5"),
+        (["EC2Unavailable", "EC2Unavailable"], DEFINITION, "3 of 5"),
+        (["EC2Unavailable", "EC2Throttled"], DEFINITION, "2 of 401"),
+        (["Lambda.Unknown"], DEFINITION, "2 of 4"),
+        (["EC2Unavailable"], {}, "try 2"),
+        (["EC2Unavailable"], None, "try 2"),
+        (["EC2Unavailable"], {"States": {"CheckServers": {"Retry": "x"}, "x": 7}}, "try 2"),
+    ],
+)
+def test_another_try_says_which_of_how_many_it_is(errors: list[str], definition: object, last: str) -> None:
+    shown = tries(*errors, definition=definition)
+    assert len(shown) == len(errors)
+    assert shown[-1] == f"CheckServers: trying again, {last}"
+
+
+def test_a_pair_that_another_execution_holds_and_the_waits_are_shown_in_words_and_once() -> None:
+    held = "DynamoDB.ConditionalCheckFailedException"
+    events = list[dict[str, Any]]()
+    for _ in range(5):
+        for kind, name in (("Task", "AcquireLock"), ("Task", "DescribeLock"), ("Wait", "WaitForHolder")):
+            events.append(event(len(events) + 1, f"{kind}StateEntered", name=name))
+            if name == "AcquireLock":
+                events.append(event(len(events) + 1, "TaskFailed", error=held, cause="The conditional request failed"))
+    lines = texts(*events, event(len(events) + 1, "WaitStateEntered", name="WaitForLastCall"))
+    once = ["AcquireLock", "AcquireLock: another execution holds the pair", "DescribeLock",
+            "WaitForHolder: waiting for the other execution"]  # fmt: skip
+    assert lines == [
+        *once, *once[:3], "WaitForLastCall: waiting until the last call of the stopped execution is over",
+    ]  # fmt: skip
+
+
+def test_the_plan_after_a_wait_is_kept_and_shown_if_it_is_another() -> None:
+    progress = Progress()
+    plans: list[dict[str, Any]] = [
+        {key: {} for key in ("live", "idle", "production", "staging")} | {"reason": why} for why in "aab"
+    ]
+    shown = [line.text for plan in plans for line in progress.read(succeeded(plan))]
+    assert shown == ["plan: a", "plan: b"]
+    assert progress.plan == plans[-1]
+
+
+def test_a_bake_shows_until_when_it_takes_and_its_rounds_are_not_repeated() -> None:
+    until = "2026-02-01T10:30:00Z"
+    parameters = json.dumps({"FunctionName": "x", "Payload": {"until": until}})
+    progress, lines = Progress(), list[str]()
+    for number in range(1, 13, 4):
+        for each in (
+            event(number, "TaskStateEntered", name="Bake"),
+            event(number + 1, "TaskScheduled", parameters=parameters),
+            event(number + 2, "TaskSucceeded", output=task_output(health())),
+            event(number + 3, "TaskStateExited", name="Bake"),
+        ):
+            lines += [line.text for line in progress.read(each)]
+            if each["type"] == "TaskSucceeded":
+                assert progress.now == f"Bake: until {until}"
+    assert lines == ["Bake", f"Bake: until {until}", "tao is healthy through staging 203.0.113.11"]
+    assert len(progress.states) == len(progress.health_checks) == 1
+    (failed,) = progress.read(event(13, "TaskFailed", error="ProductionUnhealthy"))
+    assert failed.good is False
+    progress.read(event(14, "TaskStateEntered", name="ReleaseLock"))
+    assert progress.now == "ReleaseLock"
 
 
 def test_a_hostile_text_is_one_short_line() -> None:

@@ -31,9 +31,10 @@ def test_without_its_packages_it_runs_in_the_environment_that_make_setup_install
     installed.parent.mkdir(parents=True)
     installed.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     installed.chmod(0o755)
-    run = [sys.executable, "-I", "-S", str(tmp_path / "cutover.py"), "start", "--server", "a b"]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["-I", str(tmp_path / "cutover.py"), "start", "--server", "a b"]
+    # Its own hints then name it as it was called.
+    run = [sys.executable, "-I", "-S", "./cutover.py", "start", "--server", "a b"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["-I", "./cutover.py", "start", "--server", "a b"]
 
 
 def test_without_its_packages_and_without_an_environment_it_says_how_to_install_them(tmp_path: Path) -> None:

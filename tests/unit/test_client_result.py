@@ -93,10 +93,20 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
     holder = "arn:aws:states:eu-west-1:111122223333:execution:eip-cutover:release-1"
     cause = f"Another execution is cutting over pair web to tao: {holder}, since 2026-02-01T09:30:00Z. Nothing ..."
     result = of(execution("x", "FAILED", error="CutoverInProgress", cause=cause))
-    assert result.advice == (
-        f"Follow it with `cutover.py watch {holder}`. Start again when it has ended. "
-        "More: docs/runbook.md#cutoverinprogress"
-    )
+    assert str(result.advice).endswith(f"docs/runbook.md#cutoverinprogress\ncutover.py watch {holder}")
+    assert result.summary()[-1] == ("", f"cutover.py watch {holder}")
+
+
+def test_the_commands_of_a_cause_are_rows_of_their_own_and_the_json_has_the_whole_cause() -> None:
+    cause = "EC2 refused. Run:\naws ec2 associate-address --allocation-id a &&\naws ec2 associate-address"
+    result = of(execution("x", "FAILED", error="RollbackFailed", cause=cause))
+    rows = result.summary()
+    at = rows.index(("cause", "EC2 refused. Run:"))
+    assert rows[at + 1 : at + 3] == [
+        ("", "aws ec2 associate-address --allocation-id a &&"),
+        ("", "aws ec2 associate-address"),
+    ]
+    assert result.to_json()["cause"] == cause
 
 
 def test_the_output_of_a_failed_execution_is_not_its_outcome() -> None:

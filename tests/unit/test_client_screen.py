@@ -4,14 +4,17 @@ import io
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
+from client.account import Account
 from client.screen import OutputClosed, Screen
-from client.text import columns, duration, json_text, plain
+from client.text import columns, duration, json_text, plain, program, split
 from tests.unit.ci_logs import PAYLOADS, executed
+from tests.unit.client_doubles import session
 
 
 class Terminal(io.StringIO):
@@ -50,6 +53,43 @@ def test_on_a_terminal_markup_and_escapes_in_data_are_text(monkeypatch: pytest.M
     assert "[link=http://x]y[/link] [2J" in out.getvalue()
     assert "\x1b]" not in out.getvalue()
     assert "\x1b[2J" not in out.getvalue()
+
+
+COMMAND = "aws ec2 associate-address --allocation-id eipalloc-0123456789abcdef0 --instance-id i-0123456789abcdef0"
+
+
+def test_a_command_to_copy_is_one_line_on_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    screen = Screen(out)
+    screen.table([("cause", "word " * 20), ("", f"{COMMAND} &&"), ("", COMMAND)])
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in out.getvalue().splitlines()]
+    assert lines[-2:] == [f"  {COMMAND} &&", f"  {COMMAND}"]
+    assert max(map(len, lines[:-2])) <= 40
+
+
+def test_the_commands_of_a_text_are_apart_from_its_sentences() -> None:
+    text = f"EC2 refused. Run:\n{COMMAND} &&\n{COMMAND}\nThen check. aws ec2 is not the beginning of this line."
+    sentences = "EC2 refused. Run: Then check. aws ec2 is not the beginning of this line."
+    assert split(text) == (sentences, [f"{COMMAND} &&", COMMAND])
+    assert split("a\nb\x1b[2J\r[red]c") == ("a b [2J [red]c", [])
+
+
+@pytest.mark.parametrize(
+    ("called", "shown"),
+    [
+        ("./cutover.py", "./cutover.py"), ("../x/cutover.py", "../x/cutover.py"), ("cutover.py", "cutover.py"),
+        ("/usr/local/bin/cutover.py", "cutover.py"), ("./pytest", "cutover.py"), ("", "cutover.py"),
+    ],
+)  # fmt: skip
+def test_a_hint_calls_the_client_as_it_was_called(monkeypatch: pytest.MonkeyPatch, called: str, shown: str) -> None:
+    monkeypatch.setattr(sys, "argv", [called, "status"])
+    assert program() == shown
+    assert Account(session()).command("watch", "a b") == f"{shown} watch 'a b'"
+    other = Account(session(), stack="Team B").command("watch", "x")
+    assert other == f"{shown} watch x --stack 'Team B'"
+    assert split(f"Follow it:\n{shown} watch x")[1] == [f"{shown} watch x"]
 
 
 @pytest.mark.parametrize(

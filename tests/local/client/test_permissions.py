@@ -18,7 +18,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "client.md"
 def documented() -> dict[str, set[str]]:
     """The actions by command; a row without a command belongs to that of the row above."""
     by_command: dict[str, set[str]] = {}
-    rows = re.findall(r"^\| (?:`(\w+)` )?\| (`\w+:.+?) \|", DOCUMENT.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (?:`([\w -]+)` )?\| (`\w+:.+?) \|", DOCUMENT.read_text(), re.MULTILINE)
     command = ""
     for named, actions in rows:
         command = named or command
@@ -56,6 +56,7 @@ def called_by(*words: str, code: int = 0) -> set[str]:
         ({"serverName": "tao"}, False, ["rollback"]),
         (None, True, ["unlock"]),
         (None, False, ["init", "--production", "127.0.0.41", "--staging", "127.0.0.42"]),
+        (None, False, ["commands"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -72,8 +73,14 @@ def test_a_command_calls_what_the_table_says_and_nothing_else(
     assert called_by(*words) == documented()[words[0]]
 
 
+def test_a_new_server_of_a_pair_needs_what_the_table_says(aws: LocalAws) -> None:
+    words = ["init", "--replace", "bittybot", "--instance", aws.ec2.launch("new")]
+    assert called_by(*words) == documented()["init --replace"]
+
+
 def test_every_command_is_in_the_table() -> None:
-    assert set(documented()) == {"start", "watch", "status", "history", "rollback", "unlock", "init"}
+    commands = {"start", "watch", "status", "history", "rollback", "unlock", "commands", "init", "init --replace"}
+    assert set(documented()) == commands
 
 
 def test_with_an_arn_watch_needs_neither_the_stack_nor_the_list(aws: LocalAws) -> None:

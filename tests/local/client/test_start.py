@@ -7,7 +7,7 @@ import time
 
 from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, CONTROL, Run, environment
-from tests.local.situation import AS_BEFORE, SWAPPED, locks, places, until
+from tests.local.situation import AS_BEFORE, SWAPPED, arn_of, locks, places, put_lock, until
 
 
 def test_a_cutover_is_printed_line_by_line_with_a_summary(aws: LocalAws, run: Run) -> None:
@@ -60,23 +60,29 @@ def test_the_client_says_that_the_execution_continues_if_nothing_reads_the_outpu
     bash = ["bash", "-o", "pipefail", "-c", piped]
     done = subprocess.run(bash, env=environment(aws), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.count("\n")) == (130, 2)
-    assert "Interrupted. Nothing was stopped.\nIt continues: arn:aws:states:" in done.stderr
-    assert "cutover.py watch piped\n" in done.stderr
+    assert "It continues: arn:aws:states:" in done.stderr
+    assert re.search("^  cutover.py watch arn:aws:states:.*:piped$", done.stderr, re.MULTILINE)
+    assert done.stderr.endswith("cutover.py: The output could not be written: Broken pipe.\n")
     assert not re.search("Traceback|Error", done.stderr)
     until(lambda: not locks(aws) and places(aws) == SWAPPED)
 
 
 def test_rollback_goes_back_once_to_the_server_that_was_live_before(aws: LocalAws, run: Run) -> None:
     aws.execute({"serverName": "tao"})
-    aws.servers["bittybot"].make_unhealthy()
-    assert run("rollback").returncode == 12
+    planned = run("rollback", "--dry-run", "--json")
+    assert (planned.returncode, json.loads(planned.stdout)["outcome"]) == (0, "DRY_RUN")
     assert places(aws) == SWAPPED
-    aws.servers["bittybot"].make_healthy()
     back = run("rollback", "--json")
     assert (back.returncode, json.loads(back.stdout)["isLive"]) == (0, "bittybot")
     assert places(aws) == AS_BEFORE
     again = run("rollback", "--detailed-exit-code")
     assert again.returncode == 3
-    assert "which was a rollback already" in again.stdout
-    assert json.loads(run("rollback", "--json").stdout)["outcome"] == "ALREADY_LIVE"
     assert places(aws) == AS_BEFORE
+
+
+def test_unlock_repairs_the_pair_of_a_dead_lock(aws: LocalAws, run: Run) -> None:
+    put_lock(aws, arn_of(aws, "nobody"))
+    done = run("unlock", "--json")
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "REPAIRED")
+    assert not locks(aws)
+    assert run("unlock", "--detailed-exit-code").returncode == 3

@@ -39,8 +39,8 @@ def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:
         (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "The call to AWS failed"),
         (["status"], {"AWS_PROFILE": "nobody"}, 1, "nobody"),
         (["start"], {"EIP_CUTOVER_STACK": "Nope"}, 1, "There is no stack Nope in us-east-1"),
-        *(([command, "--pair", "wbe"], {}, 1, "There is no pair 'wbe'; the stack has web")
-          for command in ("status", "rollback", "unlock", "history")),
+        *(([command, "--pair", "wbe"], {}, 2, "There is no pair 'wbe'; the stack has web")
+          for command in ("start", "status", "unlock", "history")),
         (["start", "--name", "a b"], {}, 2, "--name"),
         (["history", "--limit", "0"], {}, 2, "--limit"),
     ],
@@ -53,18 +53,18 @@ def test_a_command_that_fails_prints_one_clear_sentence(
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
-    if code == 1:
+    if "--pair" in words or code == 1:
         assert done.stderr.count("\n") == 1
 
 
-def test_a_reader_that_stops_reading_gets_no_error(aws: LocalAws) -> None:
+def test_a_reader_that_stops_reading_gets_one_sentence(aws: LocalAws) -> None:
     piped = f"{sys.executable} {CLIENT[1]} history --json | head -c 0"
     shell = subprocess.run(["sh", "-c", piped], env=environment(aws), capture_output=True, text=True, check=False)
-    assert shell.stderr.strip() == ""
+    assert shell.stderr in ("", "cutover.py: The output could not be written: Broken pipe.\n")
 
 
 def test_the_help_lists_every_exit_code_as_the_document_does(run: Run) -> None:
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", (PROJECT / "docs" / "client.md").read_text(), re.MULTILINE)
-    for words in ([], ["start"], ["watch"], ["rollback"]):
+    for words in ([], ["start"], ["watch"], ["rollback"], ["unlock"]):
         listed = re.findall(r"^ +(\d+)  (.+)$", run(*words, "--help").stdout, re.MULTILINE)
         assert [(code, meaning) for code, meaning in listed] == rows

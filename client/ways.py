@@ -1,0 +1,55 @@
+"""`commands`: the `aws ec2` commands that make either server live, from each state of the pair. They need EC2 only."""
+
+from client.account import Account
+from client.errors import Problem
+from client.result import in_words
+from client.text import JsonObject
+from domain.commands import foreign_address_at, place_on, ways_to
+from domain.pair import Address, AddressName, Pair
+
+QUERY = "--query 'Addresses[].[AllocationId,InstanceId]' --output text"
+
+
+def document(account: Account, pair: Pair) -> JsonObject:
+    """The addresses as they are now, and the commands. Raises Problem if an address does not exist."""
+    shown = account.addresses([pair])
+    if missing := [each for each in (pair.production, pair.staging) if each not in shown]:
+        raise Problem(f"{' and '.join(missing)} is not an address of this account and Region. Correct cdk.json.")
+    roles: tuple[AddressName, ...] = ("production", "staging")
+    production, staging = addresses = [pair.address(role, shown[getattr(pair, role)]) for role in roles]
+    instances = account.instances(server.instance_id for server in pair.servers)
+    one, other = (place_on(each, addresses, instances.get(each.instance_id, {})) for each in pair.servers)
+    region = f"--region {account.region}"
+    return {
+        "pair": pair.name,
+        "region": account.region,
+        **{each.name: each.to_json() for each in addresses},
+        "warnings": [
+            f"{foreign} is at {place}, and a command to that place takes it away"
+            for place in (one, other)
+            if (foreign := foreign_address_at(place, addresses, instances.get(place.server.instance_id, {})))
+        ],
+        "check": f"aws ec2 describe-addresses --allocation-ids {pair.production} {pair.staging} {region} {QUERY}",
+        "ways": [
+            {"live": live.server.name, **vars(way), "commands": [f"{command} {region}" for command in way.commands]}
+            for live, idle in ((one, other), (other, one))
+            for way in ways_to(live, idle, production, staging)
+        ],
+    }
+
+
+def rows(found: JsonObject) -> list[tuple[str, str]]:
+    """For people. A row without a label is a command to copy."""
+    lines = [("pair", f"{found['pair']} in {found['region']}. Print this again after every change of a server")]
+    for role in ("production", "staging"):
+        lines.append((role, f"{found[role]['allocationId']}, {in_words(Address.from_json(role, found[role]))}"))
+    lines += [("warning", each) for each in found["warnings"]]
+    lines += [("check first", "where both addresses are:"), ("", found["check"])]
+    for way in (way for way in found["ways"] if way["commands"]):
+        on = {role: " or ".join(name or "no server" for name in way[role]) for role in ("production", "staging")}
+        lines.append(
+            (f"{way['live']} live", f"if production is on {on['production']}, and staging on {on['staging']}:")
+        )
+        *first, last = way["commands"]
+        lines += [("", f"{command} &&") for command in first] + [("", last)]
+    return lines

@@ -1,0 +1,120 @@
+"""What `status` says about the addresses of a pair, its record and its lock."""
+
+from typing import Any
+
+import pytest
+
+from client.status import Standing, standings
+from tests.unit.client_doubles import EXECUTION, PAIR, account, execution, item, lock_table
+
+AT = "2026-02-01T09:31:00Z"
+HOLDER = f"{EXECUTION}:release-7"
+CUTOVER = {"from": "tao", "to": "bittybot", "at": AT, "execution": HOLDER, "rollback": False}
+RECORD = {
+    "revision": 3,
+    "lastCutover": CUTOVER,
+    "rollbackTo": {"server": "tao", "why": "it was live before release-7"},
+    "lastOutcome": {"outcome": "CUT_OVER", "execution": HOLDER, "at": AT},
+}
+LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollback": "false"}
+RUNNING = execution("release-7", "RUNNING")
+
+
+Json = dict[str, Any]
+
+
+def standing(*executions: Json, record: Json | None = None, live: str | None = "bittybot", **shown: Any) -> Standing:
+    """Of the pair web, with production on `live` and staging on the other server, or as `shown`."""
+    table = lock_table(item(pair="web", **record)) if record else lock_table()
+    known = account(*executions, live=live, dynamodb=table, **shown)
+    (found,) = standings(known, [PAIR], known.records())
+    return found
+
+
+def rows(found: Standing) -> dict[str, str]:
+    """The rows by label; commands below the label that they follow."""
+    by_label, last = dict[str, str](), ""
+    for label, value in found.lines(lambda *words: " ".join(words)):
+        last = label or last
+        by_label[last] = value if label else f"{by_label[last]} | {value}"
+    return by_label
+
+
+def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
+    found = standing(record=RECORD)
+    shown = rows(found)
+    assert shown["live"] == f"bittybot, since {AT}; before that, tao"
+    assert shown["rollback to"] == "tao"
+    assert shown["last outcome"] == f"CUT_OVER at {AT}, of release-7"
+    assert shown["lock"] == "free"
+    document = found.to_json()
+    assert (document["liveBefore"], document["liveSince"], document["lock"]) == ("tao", AT, None)
+    assert document["rollbackTo"] == RECORD["rollbackTo"]
+    assert (document["lastCutover"], document["lastOutcome"]) == (CUTOVER, RECORD["lastOutcome"])
+
+
+@pytest.mark.parametrize(
+    ("record", "live", "rollback"),
+    [
+        ({}, "bittybot", "no server: no cutover is on record"),
+        ({**RECORD, "lastCutover": {**CUTOVER, "rollback": True}},
+         f"bittybot, since {AT}, by a rollback; before that, tao", "tao"),
+        ({**RECORD, "lastCutover": {**CUTOVER, "from": None}}, f"bittybot, since {AT}; before that, no server", "tao"),
+        ({**RECORD, "lastCutover": {**CUTOVER, "to": "tao"}},
+         f"bittybot; someone moved production after the last cutover, to tao at {AT}", "tao"),
+        ({**RECORD, "rollbackTo": {"server": "bittybot", "why": "x"}}, f"bittybot, since {AT}; before that, tao",
+         "bittybot, which is live already"),
+        ({**RECORD, "rollbackTo": {"server": None, "why": "release-8 was deployed to tao"}},
+         f"bittybot, since {AT}; before that, tao", "no server: release-8 was deployed to tao"),
+    ],
+    ids=["no record", "a rollback", "from nowhere", "moved by someone", "live already", "nothing to go back to"],
+)  # fmt: skip
+def test_the_record_in_words(record: dict[str, Any], live: str, rollback: str) -> None:
+    shown = rows(standing(record=record))
+    assert (shown["live"], shown["rollback to"]) == (live, rollback)
+
+
+def test_a_running_execution_moves_the_addresses_and_nothing_asks_for_another_start() -> None:
+    for lock, rollback in ((LOCK, "the execution below is asked to roll back"),
+                           (LOCK | {"rollback": "true"}, "waits for the execution below")):  # fmt: skip
+        found = standing(RUNNING, staging={}, record=RECORD | lock)
+        shown = rows(found)
+        assert shown["addresses"] == "being moved by the execution below"
+        assert shown["rollback to"] == rollback
+        assert "start" not in " ".join(shown.values())
+    moved = standing(RUNNING, live="tao", record=RECORD | LOCK)
+    assert rows(moved)["live"] == "tao", "nobody else moved production"
+    assert rows(moved)["addresses"] == "in place"
+
+
+def test_a_bake_shows_until_when_it_takes() -> None:
+    until = "2026-02-01T10:30:00Z"
+    found = standing(RUNNING, record=RECORD | LOCK | {"bakesUntil": until})
+    assert rows(found)["lock"].endswith(f"to make tao live; the execution is running, and bakes until {until}")
+    assert found.to_json()["lock"]["bakesUntil"] == until
+    back = standing(RUNNING, record=RECORD | LOCK | {"rollback": "true"})
+    assert "to roll back to tao; the execution is running" in rows(back)["lock"]
+
+
+@pytest.mark.parametrize(
+    ("live", "staging", "says"),
+    [
+        ("bittybot", {}, "to keep bittybot live and put staging on tao: | start --pair web --server bittybot"),
+        ("bittybot", {"AssociationId": "x", "InstanceId": "i-a"}, "| start --pair web --server bittybot"),
+        ("bittybot", {"AssociationId": "x", "InstanceId": "i-z"}, "an address is outside the pair: docs/runbook.md"),
+        (None, {}, "no server is live. To make a server live: | start --pair web --server bittybot | start --pair web"),
+    ],
+    ids=["nowhere", "on the live server", "outside", "production nowhere"],
+)
+def test_addresses_that_are_not_in_place_say_what_to_do(live: str | None, staging: dict[str, str], says: str) -> None:
+    assert says in rows(standing(live=live, staging=staging))["addresses"]
+
+
+def test_a_dead_lock_counts_as_the_interruption_that_it_is() -> None:
+    stopped = execution("release-7", "ABORTED")
+    found = standing(stopped, live="tao", record=RECORD | LOCK)
+    shown = rows(found)
+    assert shown["live"] == "tao, since an execution that was interrupted; before that, bittybot"
+    assert shown["rollback to"] == "bittybot"
+    assert "the execution ended ABORTED. The repair or the next execution takes it over." in shown["lock"]
+    assert shown["lock"].endswith("| unlock --pair web")
