@@ -2,8 +2,8 @@
 empty, EC2 answers `RequestLimitExceeded`.
 
 Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API", the table "Request token bucket sizes
-and refill rates". Without a filter, `DescribeInstances` and `DescribeInstanceStatus` have a smaller bucket (its category
-"Unfiltered and unpaginated non-mutating actions"). This project calls the first with a filter, and the second by ids.
+and refill rates". Without a filter, `DescribeInstances` and `DescribeInstanceStatus` have a smaller bucket (its
+category "Unfiltered and unpaginated non-mutating actions"). Of these, the project calls only the second without one.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from health_check import HealthCheckEvent
 from measure_gap import MeasureGapEvent
 from stacks.workflow.expressions import REFUSALS
 from stacks.workflow.retries import LAMBDA_FAILURES
-from tests.stacks.synthesis import WORKFLOWS, workflow_of
+from tests.stacks.contexts import pair
+from tests.stacks.synthesis import WORKFLOWS, template_of, workflow_of
 
 OURS = {
     name
@@ -49,6 +51,7 @@ EVENTS: dict[str, Any] = {
     "HealthCheckLive": HealthCheckEvent,
     "HealthCheckStaging": HealthCheckEvent,
     "HealthCheckProduction": HealthCheckEvent,
+    "Bake": HealthCheckEvent,
     "HealthCheckRestored": HealthCheckEvent,
     "MeasureGap": MeasureGapEvent,
 }
@@ -216,7 +219,8 @@ def test_a_state_sends_the_keys_that_its_handler_reads(each_workflow: dict[str, 
         assert required <= set(payload) <= required | optional, name
 
 
-def test_every_key_that_a_handler_reads_is_sent_by_a_state(template: dict[str, Any]) -> None:
+def test_every_key_that_a_handler_reads_is_sent_by_a_state(tmp_path: Path) -> None:
+    template = template_of(tmp_path, {"pairs": {"web": pair(bakeSeconds=60)}})
     sent: dict[Any, set[str]] = {event: set() for event in EVENTS.values()}
     for name in WORKFLOWS:
         for state, payload in payloads_of(workflow_of(template, name)).items():

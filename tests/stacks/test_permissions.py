@@ -156,7 +156,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
     for found in deployed.permissions:
         may[found.role].add(found.action)
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
-    workflow = {"lambda:InvokeFunction", "sns:Publish", "events:PutEvents", "dynamodb:PutItem", "dynamodb:DeleteItem"}
+    workflow = {"lambda:InvokeFunction", "sns:Publish", "events:PutEvents", "dynamodb:UpdateItem"}
     workflow |= LOG_DELIVERY | TRACES | SAMPLING | USE_KEY
     assert may == {
         "describe_addresses": own_log

@@ -77,7 +77,8 @@ def _the_record_is_true(run: Run) -> Iterator[str]:
     cut_over = (record.last_cutover or {}).get("execution") == run.execution.arn
     if cut_over != (outcome == "CUT_OVER"):
         yield f"{outcome}, and the last cutover is {record.last_cutover}"
-    if record.last_outcome is None or record.last_outcome["outcome"] != outcome:
+    told = record.last_outcome and record.last_outcome["outcome"]
+    if told != (outcome if "Decision?" in run.execution.states else None):
         yield f"{outcome}, and the last outcome is {record.last_outcome}"
 
 
@@ -163,7 +164,8 @@ def _on_the_pair(run: Run) -> Iterator[str]:
 
 
 def _cut_over(run: Run, now: Any, before: Any) -> Iterator[str]:
-    live, idle = run.before["production"]["instanceId"], _other(run, run.before["production"]["instanceId"])
+    live = before[0] or _other(run, now[0])  # if production was on no server, it goes where it was asked for
+    idle = _other(run, live)
     warned = "Someone else moved it." in str(run.execution.output.get("warnings"))
     if run.fault and run.fault.kind == "stale" and run.fault.times is None and warned:
         return  # EC2 shows what was before, until the end
