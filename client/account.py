@@ -139,8 +139,7 @@ class Account:
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
-        """All pairs of the stack, by name, with what the stack publishes. The health check is empty if it is too long
-        to be published; bakes and alarms are not published."""
+        """All pairs of the stack, by name. What the stack does not publish is empty, such as a long health check."""
         pairs = {}
         for parameter in self._all("ssm", "get_parameters_by_path", "Parameters", Path=self.output("PairsPath")):
             name, value = parameter["Name"].rsplit("/", 1)[-1], json.loads(parameter["Value"])

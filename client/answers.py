@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from client.text import JsonObject
 from domain.events import InvalidEvent, read
 from domain.pair import Address, Pair
 from health.check import Check, CheckEvent, checks_of
@@ -17,7 +16,6 @@ from health.probe import prober
 from health.verdict import judge
 
 LONGEST_PROBE_SECONDS = 5
-AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,6 @@ class Answer:
     status: int | None = None
     error: str | None = None
     good: bool | None = None
-
-    def to_json(self) -> JsonObject:
-        return vars(self)
 
     def __str__(self) -> str:
         if self.good is None:
@@ -56,7 +51,7 @@ def answers(
             error = f"expected {check.matcher}"
         return Answer(check.short_url, finding.status, error, finding.is_good)
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(max_workers=256) as threads:
         found = iter(list(threads.map(answer, targets)))
     return [[next(found) if isinstance(check, Check) else check for check in plan] for plan in plans]
 
@@ -67,11 +62,11 @@ def _checks(pair: Pair, production: Address | None, longest_seconds: float) -> S
         return [Answer(None, error="the stack publishes no health check of this pair")]
     if production is None or not production.is_associated:
         return [Answer(None, error="production is on no server")]
-    server = {"name": production.server or "", "instanceId": production.instance_id or ""}
+    server = {"name": production.server, "instanceId": production.instance_id}
     address = {"name": "production", "publicIp": production.public_ip}
-    event = {"execution": "", "server": server, "address": address, "healthCheck": list(pair.health_check)}
+    asked = {"execution": "", "server": server, "address": address, "healthCheck": list(pair.health_check)}
     try:
-        checks = checks_of(read(CheckEvent, event))
+        checks = checks_of(read(CheckEvent, asked))
     except InvalidEvent:
         return [Answer(None, error="the health check was published by another version of the stack")]
     return [

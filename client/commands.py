@@ -3,6 +3,7 @@
 import contextlib
 import io
 import ipaddress
+import json
 import re
 import shlex
 import signal
@@ -23,7 +24,7 @@ from client.follow import CannotFollow, Follower
 from client.history import entries
 from client.init import described_pair, replaced_server
 from client.lock import repair_request
-from client.result import CLIENT_FAILED, DETAILED, INTERRUPTED, MEANINGS, OK, Result
+from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK, Result, result_of
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
 from client.text import PROGRAM, JsonObject, columns, plain, split
@@ -31,7 +32,6 @@ from domain.pair import NAME_PATTERN
 
 # StartExecution accepts other characters, but such an execution may not be logged: API reference of StartExecution.
 EXECUTION_NAME = "[0-9A-Za-z_-]{1,80}"
-LONGEST_WAIT_SECONDS = 3600
 CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 pair_option = click.option("--pair", metavar="NAME", help="The pair; needed only if there are several.")
@@ -44,24 +44,16 @@ stack_option = click.option(
     "--stack", "account", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True, show_envvar=True,
     callback=lambda context, _parameter, name: Account(context.obj, stack=name), help="The stack's name.",
 )  # fmt: skip
+dry_run_option = click.option("--dry-run", "dryRun", is_flag=True, help="Check everything, but change nothing.")
 
 
-dry_run_option = click.option(
-    "--dry-run", "dryRun", is_flag=True, help="Check everything and print the plan, but change nothing."
-)
-
-
-class Duration(click.ParamType[int]):
-    """`15m`, `90s`, `1h` or seconds; at most as long as the workflow waits."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        number = re.fullmatch("([0-9]{1,6})([smh]?)", value)
-        seconds = int(number[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[number[2]] if number else -1
-        if not 0 <= seconds <= LONGEST_WAIT_SECONDS:
-            self.fail(f"{plain(value)!r} is not a duration of at most 1h, such as 15m, 90s or 900", param, ctx)
-        return seconds
+def seconds_of(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """Of `15m`, `90s`, `1h` or seconds; at most as long as the workflow waits."""
+    number = re.fullmatch("([0-9]{1,6})([smh]?)", text or "0" * (text is None))
+    seconds = int(number[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[number[2]] if number else -1
+    if not 0 <= seconds <= 3600:
+        raise click.BadParameter(f"{plain(text)!r} is not a duration of at most 1h, such as 15m, 90s or 900")
+    return seconds
 
 
 def report_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -92,15 +84,6 @@ class Report:
             return _failed(f"cutover.py: {plain(result.outcome)}; the rest could not be written.", code)
         return code
 
-    def nothing_to_repair(self, pair: str) -> int:
-        """Print that the pair is not locked. Returns the exit code."""
-        code = DETAILED["NOTHING_TO_REPAIR"] if self.detailed else OK
-        if self.as_json:
-            nothing = {"execution": None, "outcome": "NOTHING_TO_REPAIR", "pair": pair}
-            return _json({**nothing, "cause": "The pair is not locked.", "exitCode": code}, code)
-        self.progress.line(f"The pair {pair} is not locked.")
-        return code
-
 
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
@@ -117,7 +100,7 @@ def cli() -> None:
 @dry_run_option
 @click.option("--expected-release", "expectedRelease", metavar="RELEASE", help="Refuse to switch to another release.")
 @click.option("--emergency", is_flag=True, help="Skip the checks of the live server and the alarms that ring already.")
-@click.option("--wait", "waitSeconds", type=Duration(), metavar="DURATION", help="How long to wait for another "
+@click.option("--wait", "waitSeconds", callback=seconds_of, metavar="DURATION", help="How long to wait for another "
               "execution of the pair, such as 15m or 90s; at most 1h.")  # fmt: skip
 @click.option("--name", help="Execution name, for example commit and attempt. Reusing a name follows the existing "
               "execution instead of starting another.")  # fmt: skip
@@ -126,9 +109,8 @@ def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, 
     """Start a cutover and follow it until it ends."""
     if name is not None and not re.fullmatch(EXECUTION_NAME, name):
         raise click.BadParameter("use 1 to 80 of the characters 0-9, A-Z, a-z, - and _", param_hint="--name")
-    given = {key: value for key, value in request.items() if value not in (None, False)}
     refuse_misspelt(account, pair=request["pair"], server=request["serverName"])
-    return _started(account, name or _new_name("cutover-"), given, Report(as_json=as_json, detailed=detailed))
+    return _started(account, name or _new_name("cutover-"), request, Report(as_json=as_json, detailed=detailed))
 
 
 @cli.command(epilog=CODES)
@@ -163,12 +145,7 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> int:
     pairs = standings(account, chosen_pairs(account, pair), account.records())
     if as_json:
         return _json({"pairs": [standing.to_json() for standing in pairs]})
-    screen = Screen(sys.stdout)
-    for number, standing in enumerate(pairs):
-        if number:
-            screen.line("")
-        screen.table(standing.lines(account.command), "bold")
-    return OK
+    return _tables([standing.lines(account.command) for standing in pairs])
 
 
 @cli.command()
@@ -204,8 +181,8 @@ def rollback(*, account: Account, as_json: bool, detailed: bool, **request: Any)
     The workflow decides what that is, skips the same checks as `start --emergency`, and makes a running execution of
     the pair roll back. Requested again, it changes nothing (ALREADY_LIVE).
     """
-    given = {"rollback": True} | {key: value for key, value in request.items() if value not in (None, False)}
-    return _started(account, _new_name("rollback-"), given, Report(as_json=as_json, detailed=detailed))
+    request |= {"rollback": True}
+    return _started(account, _new_name("rollback-"), request, Report(as_json=as_json, detailed=detailed))
 
 
 @cli.command(epilog=CODES)
@@ -221,7 +198,8 @@ def unlock(*, account: Account, pair: str | None, as_json: bool, detailed: bool)
     chosen = chosen_pair(account, pair).name
     lock = account.record(chosen).lock
     if lock is None:
-        return report.nothing_to_repair(chosen)
+        nothing = {"outcome": "NOTHING_TO_REPAIR", "pair": chosen, "cause": "The pair is not locked."}
+        return report.of(result_of({"executionArn": "", "status": "SUCCEEDED", "output": json.dumps(nothing)}))
     return _started(account, _new_name("unlock-"), repair_request(account, lock), report, repair=True)
 
 
@@ -236,10 +214,7 @@ def commands(*, account: Account, pair: str | None, as_json: bool) -> int:
     client, Step Functions or the console does not answer.
     """
     found = ways.document(account, chosen_pair(account, pair))
-    if as_json:
-        return _json(found)
-    Screen(sys.stdout).table(ways.rows(found), "bold")
-    return OK
+    return _json(found) if as_json else _tables([ways.rows(found)])
 
 
 @cli.command()
@@ -262,10 +237,7 @@ def init(*, account: Account, as_json: bool, name: str | None, **options: str | 
         return _new_pair(account, str(options["production"]), str(options["staging"]), "web" if name is None else name)
     if {"replace", "instance"} <= given <= {"replace", "instance", "pair"} and name is None:
         return _new_server(account, str(options["replace"]), str(options["instance"]), options["pair"])
-    raise click.UsageError(
-        "Use --production and --staging for a new pair (and --name), or --replace and --instance for a new server of a "
-        "pair (and --pair)."
-    )
+    raise click.UsageError("Use --production and --staging, for a new pair, or --replace and --instance.")
 
 
 def _new_server(account: Account, name: str, instance_id: str, pair: str | None) -> int:
@@ -335,6 +307,8 @@ def _failed(text: str, code: int, style: str = "", commands: Sequence[str] = ())
 
 
 def _started(account: Account, name: str, request: JsonObject, report: Report, *, repair: bool = False) -> int:
+    # An unset variable in CI, which is an empty text, must not become the idle server: the workflow refuses it.
+    request = {key: value for key, value in request.items() if value not in (None, False)}
     arn = account.arn_of(name, repair=repair)
     with _interruptible(account, arn, "It may have been started"):
         is_new = account.start(name, request, repair=repair)
@@ -374,9 +348,18 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
-def _json(document: Any, code: int = OK) -> int:
+def _json(document: Any) -> int:
     Screen(sys.stdout).json(document)
-    return code
+    return OK
+
+
+def _tables(tables: list[list[tuple[str, str]]]) -> int:
+    screen = Screen(sys.stdout)
+    for number, rows in enumerate(tables):
+        if number:
+            screen.line("")
+        screen.table(rows, "bold")
+    return OK
 
 
 def _new_name(prefix: str) -> str:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from client.account import Account, moment_of
 from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_transient, sentence
-from client.progress import Progress, is_failed_try, states_of
+from client.progress import FAILED_TRY, Progress, states_of
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
 from client.text import JsonObject, duration
@@ -86,7 +86,7 @@ class Follower:
             self.screen.line("The steps cannot be shown: GetExecutionHistory is not permitted.", "yellow")
             return
         # The number of tries matters only after a failure.
-        if self._progress.definition is None and any(map(is_failed_try, events)):
+        if self._progress.definition is None and any(event["type"] in FAILED_TRY for event in events):
             self._progress.definition = states_of(self.account.definition(self.arn))
         for line in (line for event in events for line in self._progress.read(event)):
             self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])

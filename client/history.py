@@ -51,10 +51,8 @@ def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Ent
 
 
 def _results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Result]]:
-    """The executions of the pair, or of all pairs, newest first: each as ListExecutions shows it, and its result.
-
-    If the stack has only one pair, an execution whose input, plan and output do not name a pair belongs to that pair.
-    """
+    """The executions, each as ListExecutions shows it and its result. If the stack has only one pair, an execution
+    whose input, plan and output do not name a pair belongs to that pair."""
     only_pair = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
     for listed in islice(account.executions(), MOST_EXECUTIONS):
         arn = listed["executionArn"]

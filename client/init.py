@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from client.account import Account
-from client.errors import Problem, WrongName
+from client.errors import Problem
+from client.status import server_named
 from client.text import JsonObject, plain
 from domain.pair import NAME_PATTERN, Pair
+
+MISSING = "The instance {} is not in this account and Region."
 
 
 def described_pair(account: Account, *, production: str, staging: str) -> JsonObject:
@@ -19,8 +22,7 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
     same = f"Both addresses are on the same instance, {ids[0]}. A pair has two servers: move {staging} to the other."
     _refuse([same] if ids[0] == ids[1] else [])
     instances = account.instances(ids)
-    missing = "The instance {} is not in this account and Region."
-    _refuse(missing.format(instance) for instance in ids if instance not in instances)
+    _refuse(MISSING.format(instance) for instance in ids if instance not in instances)
     names = server_names([instances[instance] for instance in ids])
     allocations = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
     pair: JsonObject = {**allocations, "servers": dict(zip(names, ids, strict=True))}
@@ -36,19 +38,14 @@ def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -
 
     Raises Problem with everything that is wrong with the instance, as far as EC2 describes it.
     """
-    server = next((each for each in pair.servers if each.name.lower() == name.lower()), None)
-    if server is None:
-        raise WrongName(f"Pair {pair.name} has no server {plain(name)!r}; its servers are {pair.server_names}.")
+    server = server_named(pair, name)
     other = pair.other(server)
     found = account.instances([instance_id, other.instance_id])
-    if instance_id not in found:
-        raise Problem(f"The instance {instance_id} is not in this account in {account.region}.")
+    _refuse([] if instance_id in found else [MISSING.format(instance_id)])
     new = found[instance_id]
     state, zone = new["State"]["Name"], str(new["Placement"]["AvailabilityZone"])
-    interfaces = {each.name: _first_interface(found.get(each.instance_id, {})) for each in pair.servers}
-    interfaces[server.name] = _first_interface(new)
-    if other.network_interface_id:
-        interfaces[other.name] = other.network_interface_id
+    kept = other.network_interface_id or _first_interface(found.get(other.instance_id, {}))
+    interfaces = {each.name: _first_interface(new) if each == server else kept for each in pair.servers}
     named = other.network_interface_id or len(new.get("NetworkInterfaces", [])) > 1
     groups = {each.get("NetworkBorderGroup", zone) for each in account.addresses([pair]).values()}
     _refuse([
@@ -56,7 +53,7 @@ def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -
         f"{instance_id} is {server.name} already." if instance_id == server.instance_id else None,
         None if state == "running" else f"{instance_id} is {state}. Start it, or use another instance.",
         None if interfaces[server.name] else f"{instance_id} has no network interface.",
-        None if interfaces[other.name] or not named else f"The instance of {other.name} is not in this account.",
+        None if kept or not named else f"The instance of {other.name} is not in this account.",
         # A Local Zone has a border group of its own: EC2 User Guide, "Local Zones".
         None if groups <= {zone, zone[:-1]} else f"{instance_id} is in {zone}, outside the addresses' border group.",
     ])  # fmt: skip

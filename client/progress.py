@@ -19,7 +19,7 @@ WAITS = {
     "WaitForLastCall": "waiting until the last call of the stopped execution is over",
     "WaitForHolder": "waiting for the other execution",
 }
-DEFAULT_MAX_ATTEMPTS = 3  # of a Retry that names none: Amazon States Language
+FAILED_TRY = ("TaskFailed", "TaskStartFailed", "TaskSubmitFailed", "TaskTimedOut")
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class Progress:
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject | None = None
-    # The states of the workflow's definition by name, for the number of tries; None until it was read.
-    definition: JsonObject | None = None
+    definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
     bakes_until: str | None = None
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
@@ -59,7 +58,8 @@ class Progress:
         details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
         seconds = (event["timestamp"] - self.began).total_seconds()
         self.ended = self.ended or kind in ENDED
-        state = self._state_of.get(event.get("previousEventId", 0), "")
+        alone = self.running[0] if len(self.running) == 1 else ""
+        state = self._state_of.get(event.get("previousEventId", 0)) or alone
         lines: list[Line] = []
         if kind.endswith("StateEntered"):
             state = str(details.get("name", ""))
@@ -109,7 +109,7 @@ class Progress:
 
     def _scheduled(self, seconds: float, state: str, parameters: object) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one."""
-        if failures := self._failures.get(state):
+        if state and (failures := self._failures.get(state)):
             number, tries = failures.count(failures[-1]) + 1, self._tries(state, failures[-1])
             of = f"{number} of {tries}" if tries else f"try {number}"
             yield Line(seconds, f"{plain(state)}: trying again, {of}", good=False)
@@ -121,10 +121,9 @@ class Progress:
 
     def _tries(self, state: str, error: str) -> int | None:
         """How often the state is tried after this error, by the definition; None if that is unknown."""
-        retries = as_object(as_object(self.definition).get(state)).get("Retry", [])
-        for retry in retries if isinstance(retries, list) else []:
+        for retry in as_object((self.definition or {}).get(state)).get("Retry", []):
             if {error, "States.ALL"} & set(retry.get("ErrorEquals", [])):
-                return int(retry.get("MaxAttempts", DEFAULT_MAX_ATTEMPTS)) + 1
+                return int(retry.get("MaxAttempts", 3)) + 1  # 3 is the default in Amazon States Language
         return None
 
     def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
@@ -148,16 +147,9 @@ def states_of(definition: object) -> JsonObject:
     return {name: state for each in branches for name, state in states_of(each).items()} | states
 
 
-def is_failed_try(event: Mapping[str, Any]) -> bool:
-    """Whether a state may be tried again after this event."""
-    return str(event["type"]).startswith(("Task", "LambdaFunction")) and any(
-        "error" in as_object(value) for key, value in event.items() if key.endswith("EventDetails")
-    )
-
-
 def _with_words(state: str, until: str | None = None) -> str:
-    words = WAITS.get(state) or (until and f"until {until}")
-    return f"{state}: {words}" if words else state
+    words = WAITS.get(state) or (f"until {until}" if until else "")
+    return f"{state}: {words}".removesuffix(": ")
 
 
 def _health(report: Mapping[str, Any]) -> Iterator[str]:

@@ -78,6 +78,7 @@ class Result:
     previous: JsonObject | None
     plan: JsonObject | None
     gap: JsonObject | None
+    warnings: list[Any]
     cause: str | None
     seconds: float | None
     health_checks: list[JsonObject]
@@ -124,6 +125,7 @@ class Result:
             ("production", in_words(_address("production", self.production))),
             ("staging", in_words(_address("staging", self.staging))),
             *(("plan", step) for step in (steps if isinstance(steps, list) else [])),
+            *(("warning", warning) for warning in self.warnings),
             ("gap", f"{failed}; longest time without a good answer {gap.get('longestMs')} ms" if gap else None),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
@@ -157,6 +159,7 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
         was_live=was_live,
         is_live=_server(output) if output else was_live if unmoved else None,
         **reported,
+        warnings=output["warnings"] if isinstance(output.get("warnings"), list) else [],
         cause=_text(output.get("cause")) or (None if succeeded else _text(described.get("cause"))),
         seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
         health_checks=progress.health_checks,

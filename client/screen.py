@@ -47,8 +47,7 @@ class Screen:
         self._write(Text(f"  {plain(text)}"), soft_wrap=True)
 
     def table(self, rows: list[tuple[str, str]], style: str = "") -> None:
-        """Write labels and values in two columns, and a value without a label as a command. `style` is the style of
-        the first value."""
+        """Write labels and values in two columns, values without a label as commands, the first value in `style`."""
         widest = max((len(label) for label, _ in rows), default=0)
         for number, (label, value) in enumerate(rows):
             if not label:

@@ -9,12 +9,11 @@ from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution,
 from client.result import RUNNING, in_words
 from client.text import JsonObject, plain
 from domain.lock import Lock
-from domain.pair import Address, AddressName, Pair
+from domain.pair import Address, AddressName, Pair, Server
 from domain.record import Record
 
 GONE, NOT_KNOWN_YET, UNKNOWN = "GONE", "NOT_KNOWN_YET", "UNKNOWN"
 AT_WORK = (*RUNNING, NOT_KNOWN_YET)
-
 Rows = list[tuple[str, str]]
 
 
@@ -56,7 +55,8 @@ class Standing:
 
     def to_json(self) -> JsonObject:
         lock, record = self.record.lock, self.record
-        held = lock and {"execution": lock.execution, "since": lock.since, "server": lock.server}
+        keys = ("execution", "since", "server")
+        held = lock and {**{key: getattr(lock, key) for key in keys}, "bakesUntil": lock.bakes_until or None}
         return {
             "pair": self.pair.name,
             "live": self.live,
@@ -65,12 +65,12 @@ class Standing:
             "idle": self.idle,
             "rollbackTo": record.rollback_to.to_json(),
             "sound": self.is_sound,
-            "answers": [answer.to_json() for answer in self.answers],
+            "answers": [vars(answer) for answer in self.answers],
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
             "lastCutover": record.last_cutover,
             "lastOutcome": record.last_outcome,
-            "lock": held and {**held, "bakesUntil": (lock and lock.bakes_until) or None, "status": self.holder_status},
+            "lock": held and {**held, "status": self.holder_status},
         }
 
     def lines(self, command: Callable[..., str]) -> Rows:
@@ -84,17 +84,16 @@ class Standing:
             ("staging", in_words(self.staging) or missing.format(self.pair.staging)),
             *self._address_lines(command),
             *(("answers", str(answer)) for answer in self.answers),
-            *self._outcome_line(),
+            *((("last outcome", self._outcome_line()),) if self.record.last_outcome else ()),
             *self._lock_lines(command),
         ]
 
     def _live_line(self) -> str:
-        cutover, last = self._cutover, self.record.last_cutover
-        live = self.live or "no server of the pair"
-        if cutover:
-            since = f"since {cutover.get('at') or 'an execution that was interrupted'}"
+        last, live = self.record.last_cutover, self.live or "no server of the pair"
+        if cutover := self._cutover:
+            since = cutover.get("at") or "an execution that was interrupted"
             how = ", by a rollback" if cutover.get("rollback") else ""
-            return f"{live}, {since}{how}; before that, {cutover.get('from') or 'no server'}"
+            return f"{live}, since {since}{how}; before that, {cutover.get('from') or 'no server'}"
         # An execution that holds the lock, or was interrupted, may have moved production itself.
         if last and self.record.lock is None and self.record.interrupted is None:
             return f"{live}; someone moved production after the last cutover, to {last.get('to')} at {last.get('at')}"
@@ -124,18 +123,15 @@ class Standing:
         keep = f"not in place; to keep {self.live} live and put staging on {self.idle}:"
         return [("addresses", keep), ("", command(*start, self.live))]
 
-    def _outcome_line(self) -> Rows:
-        last = self.record.last_outcome
-        if last is None:
-            return []
-        name = str(last.get("execution")).rsplit(":", 1)[-1]
-        return [("last outcome", f"{last.get('outcome')} at {last.get('at')}, of {name}")]
+    def _outcome_line(self) -> str:
+        last = self.record.last_outcome or {}
+        return f"{last.get('outcome')} at {last.get('at')}, of {str(last.get('execution')).rsplit(':', 1)[-1]}"
 
     def _lock_lines(self, command: Callable[..., str]) -> Rows:
         lock = self.record.lock
         if lock is None:
             return [("lock", "free")]
-        purpose = f"{'roll back to' if lock.rollback else 'make'} {lock.server}{'' if lock.rollback else ' live'}"
+        purpose = f"roll back to {lock.server}" if lock.rollback else f"make {lock.server} live"
         held = f"held by {lock.execution} since {lock.since} to {purpose}"
         if self.holder_status in RUNNING:
             bakes = f", and bakes until {lock.bakes_until}" if lock.bakes_until else ""
@@ -170,22 +166,23 @@ def chosen_pair(account: Account, name: str | None) -> Pair:
 
 
 def refuse_misspelt(account: Account, *, pair: str | None, server: str | None) -> None:
-    """Raises WrongName for a pair that the stack does not have, or a server that the pair does not have.
-
-    If the pairs cannot be read, the workflow refuses such a name: a start needs no permission to read them.
-    """
+    """Raises WrongName for an unknown pair or server. If the pairs cannot be read, the workflow refuses it later."""
     try:
-        pairs = account.pairs if pair is not None or server is not None else {}
+        pairs = account.pairs if (pair, server) != (None, None) else {}
     except AWS_ERRORS:
         return
-    if pairs and pair is not None:
-        pairs = {pair: chosen_pair(account, pair)}
-    if server is None or len(pairs) != 1:
-        return
-    (chosen,) = pairs.values()
-    if server.lower() not in {each.name.lower() for each in chosen.servers}:
-        problem = f"Pair {chosen.name} has no server {plain(server)!r}; its servers are {chosen.server_names}."
-        raise WrongName(f"{problem} Nothing was started.")
+    if pairs and (pair is not None or len(pairs) == 1) and server is not None:
+        server_named(chosen_pair(account, pair), server)
+    elif pairs:
+        chosen_pairs(account, pair)
+
+
+def server_named(pair: Pair, name: str) -> Server:
+    """The server of this name, in any case, as in the workflow's input. Raises WrongName."""
+    for server in pair.servers:
+        if server.name.lower() == name.lower():
+            return server
+    raise WrongName(f"Pair {pair.name} has no server {plain(name)!r}; its servers are {pair.server_names}.")
 
 
 def standings(account: Account, pairs: list[Pair], records: Mapping[str, Record]) -> list[Standing]:
@@ -198,7 +195,7 @@ def standings(account: Account, pairs: list[Pair], records: Mapping[str, Record]
 
     def standing(pair: Pair) -> Standing:
         record, production = records.get(pair.name, Record()), address("production", pair)
-        status = _status(account, record.lock) if record.lock else None
+        status = holder_status(account, record.lock) if record.lock else None
         if status not in AT_WORK:
             record = record.settled(production.server if production else None)
         return Standing(pair, production, address("staging", pair), record, status)
@@ -208,7 +205,7 @@ def standings(account: Account, pairs: list[Pair], records: Mapping[str, Record]
     return [replace(each, answers=its) for each, its in zip(found, answered, strict=True)]
 
 
-def _status(account: Account, lock: Lock) -> str:
+def holder_status(account: Account, lock: Lock) -> str:
     try:
         return str(account.describe(lock.execution)["status"])
     except UnknownExecution as error:

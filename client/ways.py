@@ -7,6 +7,7 @@ from client.text import JsonObject
 from domain.commands import foreign_address_at, place_on, ways_to
 from domain.pair import Address, AddressName, Pair
 
+ROLES: tuple[AddressName, ...] = ("production", "staging")
 QUERY = "--query 'Addresses[].[AllocationId,InstanceId]' --output text"
 
 
@@ -15,8 +16,7 @@ def document(account: Account, pair: Pair) -> JsonObject:
     shown = account.addresses([pair])
     if missing := [each for each in (pair.production, pair.staging) if each not in shown]:
         raise Problem(f"{' and '.join(missing)} is not an address of this account and Region. Correct cdk.json.")
-    roles: tuple[AddressName, ...] = ("production", "staging")
-    production, staging = addresses = [pair.address(role, shown[getattr(pair, role)]) for role in roles]
+    production, staging = addresses = [pair.address(role, shown[getattr(pair, role)]) for role in ROLES]
     instances = account.instances(server.instance_id for server in pair.servers)
     one, other = (place_on(each, addresses, instances.get(each.instance_id, {})) for each in pair.servers)
     region = f"--region {account.region}"
@@ -41,15 +41,12 @@ def document(account: Account, pair: Pair) -> JsonObject:
 def rows(found: JsonObject) -> list[tuple[str, str]]:
     """For people. A row without a label is a command to copy."""
     lines = [("pair", f"{found['pair']} in {found['region']}. Print this again after every change of a server")]
-    for role in ("production", "staging"):
-        lines.append((role, f"{found[role]['allocationId']}, {in_words(Address.from_json(role, found[role]))}"))
+    addresses = [Address.from_json(role, found[role]) for role in ROLES]
+    lines += [(each.name, f"{each.allocation_id}, {in_words(each)}") for each in addresses]
     lines += [("warning", each) for each in found["warnings"]]
     lines += [("check first", "where both addresses are:"), ("", found["check"])]
     for way in (way for way in found["ways"] if way["commands"]):
-        on = {role: " or ".join(name or "no server" for name in way[role]) for role in ("production", "staging")}
-        lines.append(
-            (f"{way['live']} live", f"if production is on {on['production']}, and staging on {on['staging']}:")
-        )
-        *first, last = way["commands"]
-        lines += [("", f"{command} &&") for command in first] + [("", last)]
+        on = [f"{role} is on {' or '.join(name or 'no server' for name in way[role])}" for role in ROLES]
+        commands = " &&\n".join(way["commands"]).splitlines()
+        lines += [(f"{way['live']} live", f"if {' and '.join(on)}:"), *(("", command) for command in commands)]
     return lines

@@ -18,7 +18,7 @@ def associate_command(address: Address, place: Place) -> str:
 @dataclass(frozen=True)
 class Way:
     """The commands, in order, that make a pair sound if production is on one of these servers and staging on one of
-    those; None is no server. Production moves first, in one call, and is never without an address."""
+    those; None stands for no server. Production moves first, in one call, and is never without an address."""
 
     commands: tuple[str, ...]
     production: tuple[str | None, ...]

@@ -84,7 +84,7 @@ def test_the_answer_of_each_check_says_what_came_from_where(port: int) -> None:
         f"no answer to tcp://{LOCAL}:{free} {here}: connection refused",
     ]
     assert [each.good for each in found] == [True, False, False, False, True, False]
-    assert found[1].to_json() == {
+    assert vars(found[1]) == {
         "url": f"http://{LOCAL}:{port}/500", "status": 500, "error": "expected 200", "good": False,
     }  # fmt: skip
 

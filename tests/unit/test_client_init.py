@@ -141,7 +141,7 @@ def test_the_interfaces_are_named_if_the_pair_names_them_or_the_new_server_has_s
 @pytest.mark.parametrize(
     ("instances", "new", "says"),
     [
-        ([], NEW, f"{NEW} is not in this account in eu-west-1"),
+        ([], NEW, f"{NEW} is not in this account and Region"),
         ([running(NEW, "eni-1", state="stopped")], NEW, "is stopped. Start it"),
         ([running(NEW)], NEW, "has no network interface"),
         ([running(NEW, "eni-1", zone="eu-west-1-lon-1a")], NEW, "is in eu-west-1-lon-1a, outside the addresses'"),

@@ -117,13 +117,20 @@ def tries(*errors: str, definition: object) -> list[str]:
         (["Lambda.Unknown"], DEFINITION, "2 of 4"),
         (["EC2Unavailable"], {}, "try 2"),
         (["EC2Unavailable"], None, "try 2"),
-        (["EC2Unavailable"], {"States": {"CheckServers": {"Retry": "x"}, "x": 7}}, "try 2"),
+        (["EC2Unavailable"], {"States": {"CheckServers": {}, "x": 7}}, "try 2"),
     ],
 )
 def test_another_try_says_which_of_how_many_it_is(errors: list[str], definition: object, last: str) -> None:
     shown = tries(*errors, definition=definition)
     assert len(shown) == len(errors)
     assert shown[-1] == f"CheckServers: trying again, {last}"
+
+
+def test_a_try_whose_state_is_unknown_is_not_taken_for_another_try() -> None:
+    unlinked = [event(1, "TaskFailed", previous=0, error="X"), event(2, "TaskScheduled", previous=0)]
+    assert texts(*unlinked) == ["a step failed: X"]
+    alone = texts(event(1, "TaskStateEntered", previous=0, name="Notify"), *unlinked)
+    assert alone == ["Notify", "Notify failed: X", "Notify: trying again, try 2"]
 
 
 def test_a_pair_that_another_execution_holds_and_the_waits_are_shown_in_words_and_once() -> None:

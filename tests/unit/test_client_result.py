@@ -82,10 +82,19 @@ def test_a_gap_and_a_plan_are_in_the_summary() -> None:
     assert summary["plan"] == "move production"
 
 
+def test_every_check_that_was_skipped_is_a_warning_in_the_summary() -> None:
+    output = {"outcome": "CUT_OVER", "warnings": ["The alarm web-5xx rings\n.", "The live server was not checked."]}
+    result = of(execution("x", output=json.dumps(output)))
+    assert [value for label, value in result.summary() if label == "warning"] == [
+        "The alarm web-5xx rings .", "The live server was not checked.",
+    ]  # fmt: skip
+    assert of(execution("x", output='{"warnings": 7}')).warnings == []
+
+
 def test_the_json_has_exactly_the_documented_keys() -> None:
     assert of(cut_over("x", "bittybot", "tao")).to_json().keys() == {
         "execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "production", "staging", "previous",
-        "plan", "gap", "cause", "advice", "seconds", "healthChecks", "states",
+        "plan", "gap", "warnings", "cause", "advice", "seconds", "healthChecks", "states",
     }  # fmt: skip
 
 

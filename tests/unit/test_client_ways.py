@@ -45,11 +45,11 @@ def test_the_commands_of_both_directions_are_printed_with_the_states_that_they_a
     printed()
     out = capsys.readouterr().out
     assert (
-        "tao live       if production is on bittybot or no server, and staging on tao or no server:\n"
+        "tao live       if production is on bittybot or no server and staging is on tao or no server:\n"
         f"  {TO_TAO} {MORE} &&\n  {FROM_TAO} {MORE}\n"
     ) in out
-    assert f"if production is on tao, and staging on tao or no server:\n  {FROM_TAO} {MORE}\n" in out
-    assert "bittybot live  if production is on tao or no server, and staging on bittybot or no server:\n" in out
+    assert f"if production is on tao and staging is on tao or no server:\n  {FROM_TAO} {MORE}\n" in out
+    assert "bittybot live  if production is on tao or no server and staging is on bittybot or no server:\n" in out
     assert out.count(" live       if ") + out.count(" live  if ") == 6
     assert "  aws ec2 describe-addresses --allocation-ids eipalloc-a eipalloc-b --region eu-west-1 --query" in out
 

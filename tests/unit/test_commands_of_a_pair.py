@@ -109,7 +109,7 @@ def test_a_place_is_where_an_address_is_or_else_the_first_private_address_of_the
     assert places(client, pair)["bittybot"].private_ip == first
 
 
-def test_an_elastic_ip_of_others_at_a_place_is_found_and_an_automatic_address_is_none(
+def test_an_elastic_ip_of_others_at_a_place_is_found_and_an_automatic_address_is_not(
     client: EC2Client, pair: Pair
 ) -> None:
     server, ours = pair.servers[0], shown(client, pair)

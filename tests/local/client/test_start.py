@@ -7,7 +7,7 @@ import time
 
 from local.aws import LocalAws
 from tests.local.client.runs import CLIENT, CONTROL, Run, environment
-from tests.local.situation import AS_BEFORE, SWAPPED, arn_of, locks, places, put_lock, until
+from tests.local.situation import AS_BEFORE, SWAPPED, locks, places, put_lock, until
 
 
 def test_a_cutover_is_printed_line_by_line_with_a_summary(aws: LocalAws, run: Run) -> None:
@@ -81,7 +81,7 @@ def test_rollback_goes_back_once_to_the_server_that_was_live_before(aws: LocalAw
 
 
 def test_unlock_repairs_the_pair_of_a_dead_lock(aws: LocalAws, run: Run) -> None:
-    put_lock(aws, arn_of(aws, "nobody"))
+    put_lock(aws, aws.execute({"dryRun": True}).arn)
     done = run("unlock", "--json")
     assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "REPAIRED")
     assert not locks(aws)
