@@ -53,7 +53,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         finish = f" To put both addresses where they were going, run:{as_lines(commands)}" if commands else ""
         raise RollbackFailed(
             f"Production is {production.place} and staging is {staging.place}. There is no server to roll back to: "
-            f"production was on no server, or on one that cannot hold it now. A person must act: mend {idle.server}, "
+            f"production was on no server, or on one that cannot hold it now. A person must act: fix {idle.server}, "
             f'or make {other} live with "serverName": "{other.name}".{finish}'
         )
     live = pair.place(asked.live.name, asked.live.private_ip)

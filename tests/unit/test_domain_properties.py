@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.plan import Plan, commands_to_restore, plan
-from domain.record import EMPTY, Interrupted, Record
+from domain.record import Interrupted
 from domain.request import REQUEST_KEYS, Request, read_request
 from tests.unit.example_pair import BITTYBOT, STRANGER, TAO, WEB, address, place
 

@@ -79,7 +79,7 @@ def test_if_cloudwatch_does_not_answer_an_emergency_goes_on_without_alarms(
 
 
 @pytest.mark.parametrize("end", ["stop", "terminate"])
-def test_a_live_server_that_is_down_is_no_obstacle_to_making_the_other_one_live(aws: Aws, web: Web, end: str) -> None:
+def test_a_live_server_that_is_down_does_not_keep_the_other_from_becoming_live(aws: Aws, web: Web, end: str) -> None:
     ids = [aws.servers["bittybot"]]
     web.behaviour["bittybot"] = sick
     if end == "stop":
@@ -204,7 +204,7 @@ def test_an_execution_waits_for_the_pair_and_plans_from_what_it_finds(
     assert aws.wait(waits).outcome == "ALREADY_LIVE"
 
 
-def test_an_execution_waits_no_longer_than_it_was_told(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+def test_an_execution_waits_no_longer_than_it_was_asked_to(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
     holder = held("staging")
     execution = aws.execute({"waitSeconds": 1})
     assert execution.outcome == "CutoverInProgress"
