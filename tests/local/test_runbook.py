@@ -455,7 +455,7 @@ def printed_for(printed: str, live: str, standing: tuple[str, str | None]) -> st
     found = []
     for block in re.split(r"^(?=\S)", printed, flags=re.MULTILINE):
         heading, *commands = block.splitlines() or [""]
-        where = re.search(r"production is on (.*), and staging on (.*):", heading)
+        where = re.search(r"production is on (.*?),? and staging (?:is )?on (.*):", heading)
         if (
             heading.startswith(live)
             and where
