@@ -170,10 +170,6 @@ class Account:
         items = self._all("dynamodb", "scan", "Items", TableName=self.output("LockTableName"), ConsistentRead=True)
         return {item["pair"]["S"]: Record.from_item(item) for item in items}
 
-    def record(self, pair: str) -> Record:
-        item = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}}
-        return Record.from_item(self._call("dynamodb", "get_item", **item, ConsistentRead=True).get("Item", {}))
-
 
 @contextmanager
 def _execution(arn: str) -> Iterator[None]:

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import ipaddress
-import json
 import re
 import shlex
 import signal
@@ -23,8 +22,7 @@ from client.errors import AWS_ERRORS, Problem, is_transient, sentence
 from client.follow import CannotFollow, Follower
 from client.history import entries
 from client.init import described_pair, replaced_server
-from client.lock import repair_request
-from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK, Result, result_of
+from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK, Result
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
 from client.text import PROGRAM, JsonObject, columns, plain, split
@@ -192,15 +190,11 @@ def unlock(*, account: Account, pair: str | None, as_json: bool, detailed: bool)
     """Repair the pair of a dead lock, and release the lock.
 
     A lock is dead if its execution has ended. The repair waits until that execution's last call is over, puts staging
-    on the idle server, keeps production where it is, and releases the lock. `unlock` refuses any other lock.
+    on the idle server, keeps production where it is, and releases the lock. It refuses a lock whose execution runs.
     """
     report = Report(as_json=as_json, detailed=detailed)
-    chosen = chosen_pair(account, pair).name
-    lock = account.record(chosen).lock
-    if lock is None:
-        nothing = {"outcome": "NOTHING_TO_REPAIR", "pair": chosen, "cause": "The pair is not locked."}
-        return report.of(result_of({"executionArn": "", "status": "SUCCEEDED", "output": json.dumps(nothing)}))
-    return _started(account, _new_name("unlock-"), repair_request(account, lock), report, repair=True)
+    request = {"pair": chosen_pair(account, pair).name}
+    return _started(account, _new_name("unlock-"), request, report, repair=True)
 
 
 @cli.command()

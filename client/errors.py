@@ -8,7 +8,7 @@ from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from client.result import CLIENT_FAILED, UNLOCK_REFUSED, USAGE
+from client.result import CLIENT_FAILED, USAGE
 from client.text import plain
 
 
@@ -35,12 +35,6 @@ class WrongName(Problem):
     """The stack has no such pair, or the pair no such server."""
 
     exit_code = USAGE
-
-
-class UnlockRefused(Problem):
-    """The lock is not dead."""
-
-    exit_code = UNLOCK_REFUSED
 
 
 class UnknownExecution(Problem):

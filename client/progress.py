@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from client.text import JsonObject, as_object, parsed, plain
+from client.text import JsonObject, as_object, parsed, plain, split
 
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 FAILURE_CHARACTERS = 300
@@ -47,6 +47,7 @@ class Progress:
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _repeats: bool = False
+    _failed: str = ""
     _failures: dict[str, list[str]] = field(default_factory=dict)
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
@@ -76,12 +77,14 @@ class Progress:
         elif "error" in details and not kind.startswith("Execution"):
             cause = details.get("cause", "")
             message = as_object(parsed(cause)).get("errorMessage", cause)
-            error = plain(f"{details['error']}: {message}" if message else details["error"], FAILURE_CHARACTERS)
+            sentences, _ = split(f"{details['error']}: {message}" if message else details["error"])
+            failed = f"{plain(state) or 'a step'} failed: {plain(sentences, FAILURE_CHARACTERS)}"
             self._failures.setdefault(state, []).append(str(details["error"]))
-            if details["error"] != CONDITION_FAILED:
-                lines = [Line(seconds, f"{plain(state) or 'a step'} failed: {error}", good=False)]
-            elif not self._repeats:
-                lines = [Line(seconds, f"{plain(state)}: another execution holds the pair")]
+            if details["error"] == CONDITION_FAILED:
+                lines = [Line(seconds, f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
+            elif failed != self._failed:  # the same failure again is only another try
+                lines = [Line(seconds, failed, good=False)]
+            self._failed = failed
         elif kind == "TaskScheduled":
             lines = list(self._scheduled(seconds, state, parsed(details.get("parameters"))))
         elif kind == "TaskSucceeded":
@@ -102,7 +105,7 @@ class Progress:
         self._repeats = state in self._seen and (self._repeats or is_wait or repeats_itself)
         self._seen.add(state)
         self._failures.pop(state, None)
-        self.bakes_until = None
+        self._failed, self.bakes_until = "", None
         self.running.append(state)
         if not self._repeats:
             self.states.append({"name": state, "seconds": round(seconds, 3)})
@@ -128,7 +131,8 @@ class Progress:
 
     def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
         payload = as_object(as_object(output).get("Payload"))
-        if all(isinstance(payload.get(key), dict) for key in ("live", "idle", "production", "staging")):
+        # Of a pair whose production is on no server, `live` is null.
+        if "live" in payload and all(isinstance(payload.get(key), dict) for key in ("idle", "production", "staging")):
             before, self.plan = self.plan, payload
             if (reason := payload.get("reason")) and reason != (before or {}).get("reason"):
                 yield Line(seconds, f"plan: {plain(reason)}")

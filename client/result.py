@@ -27,7 +27,7 @@ MEANINGS = {
     FAILURES["ABORTED"]: "the execution was stopped",
     FAILURES["TIMED_OUT"]: "the execution timed out",
     OTHER_FAILURE: "the execution failed with another error, for example RepairFailed of `unlock`",
-    UNLOCK_REFUSED: "`unlock` refused: the lock is not dead",
+    UNLOCK_REFUSED: "`unlock` changed nothing: the execution that holds the lock still runs",
     INTERRUPTED: "interrupted (143 by SIGTERM), or the output could not be written; the execution continues",
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
@@ -63,7 +63,8 @@ RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repai
 class Result:
     """The state of an execution. `outcome` is the outcome of a success, the error of a failure, or the status.
 
-    `execution` is its ARN. The JSON document has the fields as keys, in camel case.
+    `execution` is its ARN; `holder` is the running execution whose lock `unlock` leaves alone. The JSON document has
+    the fields as keys, in camel case.
     """
 
     execution: str
@@ -80,6 +81,7 @@ class Result:
     gap: JsonObject | None
     warnings: list[Any]
     cause: str | None
+    holder: str | None
     seconds: float | None
     health_checks: list[JsonObject]
     states: list[JsonObject]
@@ -99,6 +101,8 @@ class Result:
         return advice
 
     def exit_code(self, *, detailed: bool = False) -> int:
+        if self.holder:
+            return UNLOCK_REFUSED
         if self.succeeded:
             return DETAILED.get(self.outcome, OK) if detailed else OK
         return FAILURES.get(self.outcome, OTHER_FAILURE)
@@ -161,6 +165,7 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
         **reported,
         warnings=output["warnings"] if isinstance(output.get("warnings"), list) else [],
         cause=_text(output.get("cause")) or (None if succeeded else _text(described.get("cause"))),
+        holder=_text(output.get("holder")),
         seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
         health_checks=progress.health_checks,
         states=progress.states,

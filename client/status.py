@@ -96,7 +96,7 @@ class Standing:
             return f"{live}, since {since}{how}; before that, {cutover.get('from') or 'no server'}"
         # An execution that holds the lock, or was interrupted, may have moved production itself.
         if last and self.record.lock is None and self.record.interrupted is None:
-            return f"{live}; someone moved production after the last cutover, to {last.get('to')} at {last.get('at')}"
+            return f"{live}; the last cutover was to {last.get('to')}, at {last.get('at')}"
         return live
 
     def _rollback_line(self) -> str:
@@ -117,11 +117,8 @@ class Standing:
         if any(address.is_associated and address.server is None for address in (self.production, self.staging)):
             return [("addresses", "not in place; an address is outside the pair: docs/runbook.md says what to do")]
         start = ("start", "--pair", self.pair.name, "--server")
-        if self.live is None:
-            rows = [("", command(*start, server.name)) for server in self.pair.servers]
-            return [("addresses", "not in place; no server is live. To make a server live:"), *rows]
-        keep = f"not in place; to keep {self.live} live and put staging on {self.idle}:"
-        return [("addresses", keep), ("", command(*start, self.live))]
+        commands = [("", command(*start, server.name)) for server in self.pair.servers]
+        return [("addresses", "not in place; name the server that should be live:"), *commands]
 
     def _outcome_line(self) -> str:
         last = self.record.last_outcome or {}

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.addresses import Addresses
 from aws.calls import CONFIG, Sleep, ec2_client
+from aws.records import nothing_to_roll_back_to
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import CutoverError
 from domain.pair import Pair, Server
@@ -86,8 +87,19 @@ class IdleServer:
         self._addresses = Addresses(pair, ec2)
 
     def send(self, document: str, *, release: str, seconds: int) -> Deployment:
-        """Starts the document on the idle server. Raises NotDeployed."""
+        """Starts the document on the idle server. From then on, a rollback has no server to go back to: users were not
+        served by what is on the idle server. Raises NotDeployed."""
         server = self._idle()
+        try:
+            free = nothing_to_roll_back_to(self._pair.name, f"release {release} was deployed to {server.name}")
+        except CutoverError as error:
+            raise NotDeployed(f"Nothing was deployed. {error}") from error
+        if not free:
+            raise NotDeployed(
+                f"An execution holds the lock of pair {self._pair.name}, and may need {server.name} as it is: for its "
+                f"cutover, or to roll back. Nothing was deployed. Wait until it ends (./cutover.py status), then try "
+                f"again."
+            )
         try:
             sent = self._ssm.send_command(
                 DocumentName=document,

@@ -1,6 +1,8 @@
 """DescribeAddresses: describes a pair completely, reads its record, and plans from that."""
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +63,11 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
             return intended
         with refused_as_preflight():
             picture = Servers(request.pair, ec2).picture(
-                with_border_groups=not intended.staging_in_place, with_offers=intended.decision == "CUT_OVER"
+                with_border_groups=intended.live is None or not intended.staging_in_place,
+                with_offers=intended.decision == "CUT_OVER",
             )
         fit = complete(intended, picture, private_ips=private_ips)
-        if fit.decision == "CUT_OVER" and fit.pair.alarms and not request.is_urgent:
+        if fit.decision == "CUT_OVER" and fit.pair.alarms and not fit.urgent:
             refuse_alarms(fit.pair.alarms)
         return fit
     except NoTarget as nothing:
@@ -77,18 +80,23 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
 def _who_could_be_named(request: Request, production: Address, staging: Address, ec2: Ec2) -> str:
     """What is known of both servers, and the input for each that could become live."""
     pair, known, inputs = request.pair, [], []
-    with refused_as_preflight():
-        picture = Servers(pair, ec2).picture(with_border_groups=True, with_offers=True)
+    try:
+        with refused_as_preflight():
+            picture = Servers(pair, ec2).picture(with_border_groups=True, with_offers=True)
+    except PreflightFailed as failure:
+        return f"{failure} {NOTHING_CHANGED}"
+    urgent = production.server is not None  # a rollback skips the same checks
     for server in pair.servers:
         held = [address.name for address in (production, staging) if address.server == server.name]
         state = picture.instances[server.instance_id].state
         known.append(f"{server} is {state} and holds {' and '.join(held) or 'no address'}.")
-        try:
-            complete(plan(Request(pair, server, emergency=True), production, staging), picture)
-        except PreflightFailed:
-            continue
-        inputs.append(f'{{"pair": "{pair.name}", "serverName": "{server.name}"}}')
-    start = f"Start again with {' or '.join(inputs)}." if inputs else "Neither can be made live: see the runbook."
+        with suppress(PreflightFailed):
+            asked = Request(pair, server, emergency=urgent)
+            if complete(plan(asked, production, staging), picture).decision == "CUT_OVER":
+                emergency = {"emergency": True} if urgent else {}
+                inputs.append(json.dumps({"pair": pair.name, "serverName": server.name, **emergency}))
+    nothing = f"No {'other ' if urgent else ''}server can be made live: see the runbook."
+    start = f"Start again with {' or '.join(inputs)}." if inputs else nothing
     return f"{' '.join(known)} {NOTHING_CHANGED} {start}"
 
 

@@ -10,7 +10,7 @@ from aws.calls import Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import RollbackFailed
 from domain.events import read
-from domain.pair import Json, Place
+from domain.pair import Address, Json, Pair, Place
 from domain.plan import PlannedPlace, as_lines, commands_to_restore
 
 logger = Logger()
@@ -19,52 +19,52 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeRestoredEvent:
-    """`live` is the place that held production before; null if there was none, or with `restoring`, if production
-    cannot go back there. `idle` is the place where staging belongs."""
+    """`live` is the place that held production before; null if it was on no server, or with `restoring`, if production
+    cannot go back there. `idle` is the place where staging belongs; null if staging may be anywhere."""
 
     execution: str
     pair: str
     restoring: bool
     live: PlannedPlace | None
-    idle: PlannedPlace
+    idle: PlannedPlace | None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
     """Returns `{"production", "staging"}` as they are, if production is on `live` and staging on `idle`.
 
-    Otherwise raises RollbackFailed, with the commands that finish the rollback. Without `live`, production should be on
-    no server; if that is to be restored, always raises RollbackFailed. Raises EC2Throttled, EC2Unavailable.
+    Otherwise raises RollbackFailed, with the commands that finish the rollback. If production cannot be restored, it
+    always raises RollbackFailed, with those that finish the cutover. Raises EC2Throttled, EC2Unavailable.
     """
     asked = read(DescribeRestoredEvent, event)
     pair, addresses = deployed_pairs()[asked.pair], Addresses(deployed_pairs()[asked.pair], ec2, sleep=sleep)
-    idle = pair.place(asked.idle.name, asked.idle.private_ip)
-    if asked.live is None and not asked.restoring:
-        production, staging, unchanged = addresses.look_until(
-            lambda production, staging: not production.is_associated and staging.stands_at(idle)
-        )
-        if not unchanged:
-            raise RollbackFailed(f"Production is {production.place} and staging is {staging.place}.")
-        return {"production": production.to_json(), "staging": staging.to_json()}
-    if asked.live is None:
-        production, staging = addresses.look()
-        other = pair.other(idle.server)
-        commands = commands_to_restore(idle, Place(other), production, staging)
-        finish = f" To put both addresses where they were going, run:{as_lines(commands)}" if commands else ""
-        raise RollbackFailed(
-            f"Production is {production.place} and staging is {staging.place}. There is no server to roll back to: "
-            f"production was on no server, or on one that cannot hold it now. A person must act: fix {idle.server}, "
-            f'or make {other} live with "serverName": "{other.name}".{finish}'
-        )
-    live = pair.place(asked.live.name, asked.live.private_ip)
-    production, staging, complete = addresses.look_until(
-        lambda production, staging: not commands_to_restore(live, idle, production, staging)
-    )
+    live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
+    idle = pair.place(asked.idle.name, asked.idle.private_ip) if asked.idle else None
+    if asked.restoring and idle and not live:
+        raise RollbackFailed(_cannot_go_back(pair, idle, *addresses.look()))
+
+    def as_planned(production: Address, staging: Address) -> bool:
+        at_live = production.stands_at(live) if live else not production.is_associated
+        return at_live and (idle is None or staging.stands_at(idle))
+
+    production, staging, complete = addresses.look_until(as_planned)
     if not complete:
+        commands = commands_to_restore(live, idle, production, staging) if live and idle else []
         raise RollbackFailed(
-            f"Production is {production.place} and staging is {staging.place}; production should be on {live} and "
-            f"staging on {idle}. A person must act. Run:"
-            + as_lines(commands_to_restore(live, idle, production, staging))
+            f"Production is {production.place} and staging is {staging.place}; production should be on "
+            f"{live or 'no server'}{f' and staging on {idle}' if idle else ''}. A person must act."
+            + (f" Run:{as_lines(commands)}" if commands else "")
         )
     logger.info("Restored", pair=pair.name)
     return {"production": production.to_json(), "staging": staging.to_json()}
+
+
+def _cannot_go_back(pair: Pair, idle: Place, production: Address, staging: Address) -> str:
+    other = pair.other(idle.server)
+    commands = commands_to_restore(idle, Place(other), production, staging)
+    finish = f" To put both addresses where they were going, run:{as_lines(commands)}" if commands else ""
+    return (
+        f"Production is {production.place} and staging is {staging.place}. There is no server to roll back to: "
+        f"production was on no server, or on one that cannot hold it now. A person must act: fix {idle.server}, or "
+        f'make {other} live with "serverName": "{other.name}".{finish}'
+    )

@@ -35,9 +35,9 @@ def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
 
 
 def held_locks(dynamodb: Any, table: str) -> list[Lock]:
-    """All locks as they are now. The read is consistent, so it shows no released lock."""
+    """All locks as they are now. The read is consistent, so it shows no released lock. Other items are only records."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    return [Lock.from_item(item) for page in pages for item in page["Items"]]
+    return [Lock.from_item(item) for page in pages for item in page["Items"] if "execution" in item]
 
 
 def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:

@@ -89,6 +89,13 @@ class CutoverStack(Stack):
             topic.allow_encrypting(machine.role)
             acknowledge_state_machine(machine, names, invokes=invokes)
 
+        ssm.StringParameter(
+            self,
+            "Lock table",
+            parameter_name=names.lock_table_parameter,
+            string_value=lock_table.table_name,
+            description=f"The lock table of {name}, for its pipeline.",
+        )
         for pair_name, pair in pairs.items():
             ssm.StringParameter(
                 self,

@@ -1,5 +1,6 @@
-"""Reads the record of a pair from the lock table, whose name is in the environment variable LOCK_TABLE."""
+"""The record of a pair in the lock table, whose name is in the environment variable LOCK_TABLE."""
 
+import json
 import os
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.calls import CONFIG
 from domain.errors import RecordUnavailable
-from domain.record import Record
+from domain.record import Record, RollbackTo
 from domain.text import printable
 
 
@@ -27,3 +28,27 @@ def read_record(pair: str) -> Record:
     except (ClientError, BotoCoreError) as error:
         raise RecordUnavailable(f"The pair's record could not be read: {printable(str(error))}") from error
     return Record.from_item(answer.get("Item", {}))
+
+
+def nothing_to_roll_back_to(pair: str, why: str) -> bool:
+    """Writes into the record that a rollback has no server to go back to, and why; not if an execution holds the lock.
+
+    Returns whether it was written. Raises RecordUnavailable.
+    """
+    client = dynamodb_client()
+    try:
+        client.update_item(
+            TableName=os.environ["LOCK_TABLE"],
+            Key={"pair": {"S": pair}},
+            UpdateExpression="SET rollbackTo = :none ADD revision :one",
+            ConditionExpression="attribute_not_exists(execution)",
+            ExpressionAttributeValues={
+                ":none": {"S": json.dumps(RollbackTo(None, why).to_json())},
+                ":one": {"N": "1"},
+            },
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    except (ClientError, BotoCoreError) as error:
+        raise RecordUnavailable(f"The pair's record could not be written: {printable(str(error))}") from error
+    return True

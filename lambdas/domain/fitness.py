@@ -5,11 +5,12 @@ Every refusal is a PreflightFailed that says what was found, what is true now, a
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from domain.errors import PreflightFailed
 from domain.pair import Address, Place, Server
 from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture
-from domain.plan import Plan
+from domain.plan import Plan, without_staging
 from domain.text import capitalized
 
 # A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
@@ -26,15 +27,18 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     no obstacle: if it cannot hold staging, staging stays on no server, with a warning.
     """
     recorded, cuts_over = private_ips or {}, plan.decision == "CUT_OVER"
-    states = {server: picture.instances[server.instance_id].state for server in plan.pair.servers}
-    _refuse_state(plan.idle.server, states[plan.idle.server], becomes_live=cuts_over)
-    if not cuts_over:
-        _refuse_state(plan.other, states[plan.other], becomes_live=False)
-    idle = _interface(plan.idle.server, picture.instances[plan.idle.server.instance_id])
+    instance = picture.instances[plan.idle.server.instance_id]
+    _refuse_state(plan.idle.server, instance.state, becomes_live=cuts_over)
+    idle = _interface(plan.idle.server, instance)
     if not plan.staging_in_place:
         plan = replace(plan, idle=_place(plan.idle.server, idle, recorded))
+    try:
+        _refuse_border_groups(plan)
+    except PreflightFailed as problem:
+        if plan.live:
+            raise
+        plan = without_staging(plan, problem)
     _refuse_occupied(plan, plan.idle, idle)
-    _refuse_border_groups(plan)
     _refuse_border_group(plan, plan.idle.server, idle)
     if cuts_over:
         if plan.checks_staging:
@@ -51,15 +55,16 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
     if cuts_over and plan.staging_to is None:
         return plan
     holds = instance.state in HOLDS_AN_ADDRESS
-    plan = replace(plan, can_roll_back=plan.can_roll_back and holds)
+    urgent = plan.urgent or instance.state != "running"
+    plan = replace(plan, can_roll_back=plan.can_roll_back and holds, urgent=urgent)
     try:
         _refuse_state(server, instance.state, becomes_live=False)
         interface = _interface(server, instance)
-        place = plan.live or _place(server, interface, recorded)
+        place = plan.live or _place(server, interface, {plan.staging.server: plan.staging.private_ip, **recorded})
         _refuse_occupied(plan, place, interface)
         _refuse_border_group(plan, server, interface)
     except PreflightFailed as problem:
-        if not cuts_over or (holds and plan.live and not plan.request.is_urgent):
+        if not cuts_over or (holds and plan.live and not plan.urgent):
             raise
         warning = f"Staging cannot go to {server.name}, so it will be on no server. {problem}"
         warnings = (*plan.warnings, warning.replace(f" {NOTHING_CHANGED}", ""))
@@ -67,7 +72,7 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
     return replace(plan, staging_to=place if cuts_over else None)
 
 
-def _place(server: Server, interface: NetworkInterface, recorded: Mapping[str, str]) -> Place:
+def _place(server: Server, interface: NetworkInterface, recorded: Mapping[Any, Any]) -> Place:
     return Place(server, (interface.address(recorded.get(server.name)) or interface.primary).private_ip)
 
 
@@ -102,15 +107,15 @@ def _interface(server: Server, instance: Instance) -> NetworkInterface:
 def _refuse_occupied(plan: Plan, place: Place, interface: NetworkInterface) -> None:
     """Refuses a place that holds an Elastic IP address of someone else: EC2 would displace that address."""
     address = interface.address(place.private_ip)
-    no_obstacle = (None, plan.production.public_ip, plan.staging.public_ip)
+    no_obstacle = (None, plan.production.public_ip, plan.staging.public_ip if plan.checks_staging else None)
     if address is None or address.public_ip in no_obstacle or address.owner == AUTO_ASSIGNED:
         return
-    command = f" with: aws ec2 disassociate-address --association-id {address.association_id}"
-    disassociate_it = f"disassociate it{command if address.association_id else ''}"
+    command = f"\naws ec2 disassociate-address --association-id {address.association_id}"
     raise PreflightFailed(
         f"{place.server} holds the Elastic IP address {address.public_ip} on its private address {address.private_ip}. "
         f"It does not belong to pair {plan.pair.name}, and an address of the pair would displace it. {NOTHING_CHANGED} "
-        f"Find out who owns it. Then {disassociate_it}, or move it to another private address, and start again."
+        f"Find out who owns it. Move it to another private address, or disassociate it. Then start again."
+        f"{command if address.association_id else ''}"
     )
 
 
@@ -144,9 +149,9 @@ def _refuse_dual_stack(plan: Plan, interface: NetworkInterface) -> None:
         raise PreflightFailed(
             f"The network interface {interface.network_interface_id} of {plan.idle.server} has the public dual-stack "
             f"DNS name {interface.dual_stack_name}, and {plan.staging} is its only public IPv4 address, so EC2 refuses "
-            f"to disassociate it. {NOTHING_CHANGED} Give the interface another kind of name with: aws ec2 "
-            f"modify-public-ip-dns-name-options --network-interface-id {interface.network_interface_id} "
-            f"--hostname-type public-ipv4-dns-name — then start again."
+            f"to disassociate it. {NOTHING_CHANGED} Give the interface another kind of name. Then start again.\n"
+            f"aws ec2 modify-public-ip-dns-name-options --network-interface-id {interface.network_interface_id} "
+            f"--hostname-type public-ipv4-dns-name"
         )
 
 
@@ -155,6 +160,6 @@ def _refuse_offered(address: Address, account: str | None) -> None:
     if account is not None:
         raise PreflightFailed(
             f"{capitalized(address)} is offered to the account {account}, which may accept the transfer at any moment. "
-            f"{NOTHING_CHANGED} Withdraw the offer with: aws ec2 disable-address-transfer --allocation-id "
-            f"{address.allocation_id}"
+            f"{NOTHING_CHANGED} Withdraw the offer:\n"
+            f"aws ec2 disable-address-transfer --allocation-id {address.allocation_id}"
         )

@@ -5,7 +5,7 @@ letting the two addresses change *places*. A pair is *sound* if production is on
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from domain.commands import associate_command
@@ -35,7 +35,7 @@ class Plan:
     server for staging. With the decision `CUT_OVER`, `idle` becomes live; with `REPAIR` and `ALREADY_LIVE` production
     stays. `staging_to` is where staging goes after production has moved, None if it can go nowhere. Without
     `checks_staging`, staging cannot be on `idle`, so `idle` is not checked before production moves there. Without
-    `can_roll_back`, production cannot go back to where it was.
+    `can_roll_back`, production cannot go back to where it was. An `urgent` plan is not refused for what users have now.
     """
 
     decision: Decision
@@ -48,6 +48,7 @@ class Plan:
     staging_to: Place | None = None
     checks_staging: bool = True
     can_roll_back: bool = True
+    urgent: bool = False
     record: Record = EMPTY
     warnings: tuple[str, ...] = ()
 
@@ -82,10 +83,9 @@ class Plan:
 
     def to_json(self) -> Json:
         """What the states read. `restore` has the AWS CLI commands that make the pair sound again, with production
-        where it is now. They work wherever the addresses are."""
-        compared = self.live is not None and not self.request.is_urgent
+        where it is now, or, if it cannot go back there, where it should go. They work wherever the addresses are."""
         places = [place for place in (self.live, self.idle, self.staging_to) if place and place.private_ip]
-        homes = (self.live, self.idle) if self.live else (self.idle, self.staging_to)
+        homes = (self.live, self.idle) if self.live and self.can_roll_back else (self.idle, self.staging_to)
         addresses = (self.production, self.staging)
         restore = [associate_command(address, home) for address, home in zip(addresses, homes, strict=True) if home]
         return {
@@ -97,7 +97,7 @@ class Plan:
             "target": (self.idle.server if self.decision == "CUT_OVER" else self.other).name,
             "live": self.live and self.live.to_json(),
             "idle": self.idle.to_json(),
-            "compared": compared,
+            "compared": not self.urgent,
             "stagingTo": self.staging_to and self.staging_to.to_json(),
             "checksStaging": self.checks_staging,
             "canRollBack": self.can_roll_back,
@@ -108,7 +108,7 @@ class Plan:
             "healthCheck": self.pair.health_check,
             "bakeSeconds": self.pair.bake_seconds,
             "alarms": self.pair.alarms,
-            "urgent": self.request.is_urgent,
+            "urgent": self.urgent,
             "warnings": self.warnings,
             "restore": as_lines(restore),
         }
@@ -227,6 +227,7 @@ def plan(
         live=Place(live, production.private_ip),
         idle=Place(idle, staging.private_ip if in_place else None),
         staging_to=Place(live, production.private_ip),
+        urgent=request.is_urgent,
         record=record,
     )
 
@@ -242,10 +243,12 @@ def _named(request: Request, live: Server | None, record: Record, awaited: str |
         return live, f"a rollback was asked for, and {awaited} has rolled back"
     if target := request.pair.server_named(record.rollback_to.server):
         return target, f"a rollback was asked for, to {target.name}: {record.rollback_to.why}"
+    unknown, why = record.rollback_to.server, record.rollback_to.why
+    if unknown:
+        why = f"the record names {unknown}, which is not a server of pair {request.pair.name} any more"
     nothing = record.last_cutover is None and record.rollback_to == EMPTY.rollback_to
     raise NoTarget(
-        f"There is no server to roll back to: {record.rollback_to.why}.",
-        InvalidRequest.__name__ if nothing else PreflightFailed.__name__,
+        f"There is no server to roll back to: {why}.", InvalidRequest.__name__ if nothing else PreflightFailed.__name__
     )
 
 
@@ -253,14 +256,8 @@ def _from_no_server(
     request: Request, production: Address, staging: Address, record: Record, *, idle: Server, why: str
 ) -> Plan:
     """Production is on no server and goes to `idle`. If staging cannot be there, `idle` is checked without it."""
-    pair = request.pair
-    try:
-        _refuse_foreign(pair, staging, production)
-        problem = ""
-    except PreflightFailed as failure:
-        problem = f"{idle.name} was not checked before it became live, and staging stays where it is: {failure}"
-    in_place = staging.server == idle.name
-    return Plan(
+    pair, in_place = request.pair, staging.server == idle.name
+    intended = Plan(
         decision="CUT_OVER",
         reason=f"{why}; production is on no server and staging is {staging.place}",
         request=request,
@@ -268,12 +265,24 @@ def _from_no_server(
         staging=staging,
         live=None,
         idle=Place(idle, staging.private_ip if in_place else None),
-        staging_to=None if problem else Place(pair.other(idle)),
-        checks_staging=not problem,
+        staging_to=Place(pair.other(idle), None if in_place else staging.private_ip),
         can_roll_back=False,
+        urgent=True,
         record=record,
-        warnings=(problem.replace(" Nothing was changed.", ""),) if problem else (),
     )
+    try:
+        _refuse_foreign(pair, staging, replace(production, server=idle.name))
+    except PreflightFailed as problem:
+        return without_staging(intended, problem)
+    return intended
+
+
+def without_staging(plan: Plan, problem: PreflightFailed) -> Plan:
+    """The plan if staging stays where it is, with a warning: `problem` says why it cannot be on the idle server."""
+    why = str(problem).replace(" Nothing was changed.", "")
+    idle = plan.idle.server.name
+    warning = f"{idle} was not checked through staging before it became live, and staging stays where it is: {why}"
+    return replace(plan, checks_staging=False, staging_to=None, warnings=(*plan.warnings, warning))
 
 
 def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
@@ -288,8 +297,8 @@ def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
         server = pair.other(occupied) if occupied else pair.servers[0]
         raise PreflightFailed(
             f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). Nothing was changed. "
-            f"Move it to {server.name} with: {associate_command(address, Place(server))} — or correct the pair in "
-            f"cdk.json and deploy."
+            f"Correct the pair in cdk.json and deploy, or move the address to {server.name}:"
+            + as_lines([associate_command(address, Place(server))])
         )
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from domain.lock import Lock
 from domain.pair import Json
+from domain.text import printable
 
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
+LONGEST_TEXT = 512  # an ARN of an execution is not longer
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -65,43 +67,46 @@ class Record:
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
         """The record, from an item as DynamoDB's API shows it; an empty item is an empty record.
 
-        An item of an older version is a lock and nothing else. A value that cannot be read counts as absent.
+        An item of an older version is a lock and nothing else. A value that cannot be read counts as absent, and a text
+        that is too long is cut: a person may write into the table, and a plan must stay small.
         """
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
-        target, begun = _object(texts.get("rollbackTo")), None
+        target, begun = _read(texts.get("rollbackTo"), "server", "why"), None
         if "server" in texts or "interrupted" in texts:
             begun = Interrupted(
                 server=_server(texts.get("server")),
-                private_ips=_object(texts.get("privateIps")) or {},
+                private_ips=_object(texts.get("privateIps")),
                 live=_server(texts.get("live")),
                 rollback=texts.get("rollsBack") == "true",
-                execution=texts.get("interrupted") or texts.get("execution", ""),
-                since=texts.get("since", ""),
+                execution=_cut(texts.get("interrupted") or texts.get("execution", "")),
+                since=_cut(texts.get("since", "")),
             )
         return Record(
-            revision=int(item.get("revision", {}).get("N", 0)),
+            revision=json.loads(item.get("revision", {}).get("N", "0")),
             lock=Lock.from_item(item) if "execution" in item else None,
             interrupted=begun,
-            rollback_to=RollbackTo(target.get("server"), str(target.get("why"))) if target else RollbackTo(),
-            last_cutover=_object(texts.get("lastCutover")),
-            last_outcome=_object(texts.get("lastOutcome")),
+            rollback_to=RollbackTo(target["server"], printable(target["why"] or NOTHING_RECORDED))
+            if target
+            else RollbackTo(),
+            last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
+            last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
         )
 
     def settled(self, live: str | None) -> "Record":
         """The record with what an interrupted execution did, given the server that is live now.
 
-        If production has moved since it took the lock, that was its cutover. If not, the cutover was begun and not
-        finished: its server is nothing to go back to, unless it was a rollback.
+        If production has moved to another server since it took the lock, that was its cutover. If not, the cutover was
+        begun and not finished: its server is nothing to go back to, unless it was a rollback.
         """
         begun = self.interrupted
-        if begun is None or begun.live is None or live is None:
+        if begun is None:
             return self
-        if live != begun.live:
+        if begun.live and live and live != begun.live:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
-            back = live if begun.rollback else begun.live
-            why = f"it was live before {begun.execution}, which was interrupted"
+            back = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
+            why = f"{begun.execution}, which was interrupted, {back[1]}"
             return replace(
-                self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=RollbackTo(back, why)
+                self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=RollbackTo(back[0], why)
             )
         if begun.server in (live, None) or begun.rollback:
             return self
@@ -116,13 +121,27 @@ class Record:
 EMPTY = Record()
 
 
-def _object(text: str | None) -> Json | None:
+def _object(text: str | None) -> Json:
+    """The JSON object of this text; an empty one if it is none."""
     try:
         value = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read(text: str | None, *keys: str) -> Json | None:
+    """These keys of the JSON object of this text, null for a value of another type. None if it has none of the keys."""
+    found = _object(text)
+    if not found.keys() & keys:
         return None
-    return value if isinstance(value, dict) else None
+    texts = {key: _cut(value) for key, value in found.items() if isinstance(value, str)}
+    return {key: found.get(key) is True if key == "rollback" else texts.get(key) for key in keys}
+
+
+def _cut(text: str) -> str:
+    return text[:LONGEST_TEXT]
 
 
 def _server(text: str | None) -> str | None:
-    return None if text in (None, "", NO_SERVER) else text
+    return None if text in (None, "", NO_SERVER) else _cut(str(text))

@@ -59,6 +59,11 @@ class Names:
         return f"{self.cutover}{'-' if self.cutover == DEFAULT_NAME else '@'}{pair}"
 
     @property
+    def lock_table_parameter(self) -> str:
+        """Where the pipeline's stack finds the name of the lock table: an export would tie the two stacks together."""
+        return f"/{self.cutover}/lock-table"
+
+    @property
     def pairs_path(self) -> str:
         """Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md)."""
         return f"/{self.cutover}/pairs"

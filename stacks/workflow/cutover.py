@@ -75,7 +75,7 @@ CHECKABLE = f"({SOUND} or $not($plan.checksStaging))"
 UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
-    & ". Check where it is before you start again: aws ec2 describe-addresses --allocation-ids "
+    & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from stacks.configuration.names import Names
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow.ending import ONE, Ending, texts
+from stacks.workflow.ending import NOW, ONE, Ending, texts
 from stacks.workflow.expressions import EXECUTION, NONE, PREFLIGHT_FAILURE, condition, jsonata
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service, retry_unknown
@@ -32,8 +32,6 @@ STATUS = f"""
         $exists($states.result.StopDate) ? $states.result.StopDate : $now()
     ))
 """
-# If an event said that the holder has ended, DescribeExecution is called so often, `LAST_CALL` apart, until it agrees.
-MOST_WAITS = 4
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = """
     "Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution
@@ -74,16 +72,14 @@ def describe_lock_holder(
     assign: Variables | None = None,
     assign_forgotten: Variables | None = None,
     status: str = STATUS,
-    ended: bool = False,
-) -> sfn.IChainable:
+) -> tasks.CallAwsService:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
 
     `execution` is JSONata for the holder's ARN. If the holder runs, the first state of `running` follows whose
-    condition holds. If it has ended, `take_over` follows after `LAST_CALL`. If Step Functions does not know it, even
-    after 45 s, `take_over` follows, with the variables `assign_forgotten` instead of `assign`. After an error, `failed`
-    follows: a state and the variables to assign. If an event said that the execution has `ended`, the wait comes first.
-    It is repeated while DescribeExecution returns RUNNING, `MOST_WAITS` in all: DescribeExecution is eventually
-    consistent (API reference), and may also not know an execution that has just begun. Returns the first state.
+    condition holds. If it has ended, `take_over` follows `LAST_CALL` after its end. If Step Functions does not know it,
+    even after `LAST_CALL`, `take_over` follows, with the variables `assign_forgotten` instead of `assign`:
+    DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun. After
+    an error, `failed` follows: a state and the variables to assign. Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
@@ -103,8 +99,7 @@ def describe_lock_holder(
         scope,
         "WaitForLastCall",
         comment="Waits until no function that the dead holder called can still be running.",
-        time=sfn.WaitTime.duration(LAST_CALL) if ended else sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
-        assign={"waits": "{% $exists($waits) ? $waits + 1 : 1 %}"} if ended else None,
+        time=sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
     )
 
     retry_unknown(describe_holder, NO_EXECUTION)
@@ -112,16 +107,12 @@ def describe_lock_holder(
     describe_holder.next(holder_running)
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign=assign_forgotten)
     describe_holder.add_catch(failed[0], assign=failed[1])
-    still_runs = '$states.input.status = "RUNNING"'
-    if ended:
-        holder_running.when(
-            condition(f"{still_runs} and $waits < {MOST_WAITS}"), wait_for_last_call, comment="still shown as running"
-        )
     for also, following, comment, variables in running:
-        holder_running.when(condition(f"{still_runs} and {also}"), following, comment=comment, assign=variables)
-    holder_running.otherwise(take_over if ended else wait_for_last_call)
-    wait_for_last_call.next(describe_holder if ended else take_over)
-    return wait_for_last_call if ended else describe_holder
+        still_runs = condition(f'$states.input.status = "RUNNING" and {also}')
+        holder_running.when(still_runs, following, comment=comment, assign=variables)
+    holder_running.otherwise(wait_for_last_call)
+    wait_for_last_call.next(take_over)
+    return describe_holder
 
 
 def acquire_lock(
@@ -140,7 +131,7 @@ def acquire_lock(
     }
     lock = {
         ":me": EXECUTION,
-        ":since": "{% $states.context.State.EnteredTime %}",
+        ":since": jsonata(NOW),
         ":server": "{% $plan.target %}",
         ":privateIps": "{% $string($plan.privateIps) %}",
         ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),

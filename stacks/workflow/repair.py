@@ -6,6 +6,9 @@ EventBridge reports it (best effort); if the event is lost, the next execution t
 `eip-cutover-repair` waits until the last call of the execution is over, puts the staging address on the idle server,
 and releases the lock. A repair that is stopped is repaired in the same way.
 
+A person can start it, too, with `{"pair": "web"}` (`cutover.py unlock`): then it repairs the pair if the execution that
+holds its lock has ended.
+
 The event of a failed execution does not say whether Step Functions failed it. The lock does: every other execution has
 released its lock. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
 """
@@ -20,6 +23,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.cdk_nag import rule
+from stacks.functions.functions import LAST_CALL
 from stacks.workflow.ending import Ending, texts
 from stacks.workflow.expressions import (
     EXECUTION,
@@ -39,9 +43,20 @@ from stacks.workflow.tasks import Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(7)
-# Neither an ARN nor a status is longer.
-DEAD, STATUS = (bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status"))
-LOCK = '$count($states.result.Items) > 0 ? {"pair": $states.result.Items[0].pair.S} : null'
+# Neither an ARN nor a status nor a pair's name is longer.
+ASKED, STATUS, PAIR = (
+    bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status", "pair")
+)
+BY_A_PERSON = "$exists($states.context.Execution.Input.pair)"
+# The lock, and the execution that holds it; the one that ended, if it holds none.
+LOCK = """
+    $count($states.result.Items) > 0
+      ? {"pair": $states.result.Items[0].pair.S, "execution": $states.result.Items[0].execution.S} : null
+"""
+DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that is asked for")'
+# An event said that the holder has ended. DescribeExecution, which is eventually consistent, is called again until it
+# agrees: so often, so far apart.
+MOST_WAITS, SECONDS_APART = 4, LAST_CALL
 # The record as it is, if the addresses cannot be described; the plan has it with what the dead execution did.
 RECORD = """{
     "pair": $lock.pair,
@@ -52,20 +67,22 @@ RECORD = """{
             ? $parse($states.result.Attributes.lastCutover.S) : null
     }
 }"""
-ENDED = f'"The execution " & {DEAD} & " ended " & {STATUS}'
+ENDED = f'"The execution " & {DEAD} & " ended" & ({BY_A_PERSON} ? "" : " " & {STATUS})'
 NOT_REPAIRED = f'{ENDED} & ", and its pair could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
-CHECK = '" The repair does not move production. Check where both addresses are with: aws ec2 describe-addresses."'
+CHECK = r'" The repair does not move production. Check where both addresses are:\naws ec2 describe-addresses"'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server. Production stayed. The lock is released.", RESULT),
     "NOTHING_TO_REPAIR": (
         "NothingToRepair",
         "The execution held no lock when it ended: it had changed nothing, or it had finished.",
-        '{"outcome": $outcome, "cause": $cause}',
+        '{"outcome": $outcome, "cause": $cause, "holder": $lock != null ? $lock.execution : null}',
     ),
 }
-NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(f'{ENDED} & " and held no lock."')}
-STILL_RUNS = f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."'
+NO_LOCK = f'{BY_A_PERSON} ? "No execution holds the lock of pair " & {PAIR} & "." : {ENDED} & " and held no lock."'
+NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(NO_LOCK)}
+TAKEN = {"outcome": "NOTHING_TO_REPAIR", "lock": "{% null %}", "cause": jsonata(f'{ENDED} & " and holds no lock now."')}
+STILL_RUNS = jsonata(f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."')
 REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {CHECK}")}
 FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {CHECK}")}
 FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
@@ -84,19 +101,21 @@ class Repair(Construct):
         find_lock = tasks.CallAwsService.jsonata(
             self,
             "FindLock",
-            comment="Did the execution that ended hold a pair's lock?",
+            comment="Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
             service="dynamodb",
             action="scan",
             iam_action="dynamodb:Scan",
             parameters={
                 "TableName": resources.lock_table.table_name,
                 "ConsistentRead": True,
-                "FilterExpression": "execution = :dead",
-                "ExpressionAttributeValues": {":dead": {"S": jsonata(DEAD)}},
+                "FilterExpression": jsonata(
+                    f'{BY_A_PERSON} ? "pair = :asked AND attribute_exists(execution)" : "execution = :asked"'
+                ),
+                "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
             },
             iam_resources=[resources.lock_table.table_arn],
             task_timeout=SERVICE_TIMEOUT,
-            assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK)},
+            assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0},
         )
         lock_found = sfn.Choice.jsonata(self, "LockFound?")
         take_over = tasks.DynamoUpdateItem.jsonata(
@@ -108,21 +127,35 @@ class Repair(Construct):
             update_expression="SET execution = :me, since = :since, interrupted = if_not_exists(interrupted, :dead)",
             condition_expression="execution = :dead OR execution = :me",
             expression_attribute_values=texts(
-                {":me": EXECUTION, ":dead": jsonata(DEAD), ":since": "{% $states.context.State.EnteredTime %}"}
+                {
+                    ":me": EXECUTION,
+                    ":dead": "{% $lock.execution %}",
+                    ":since": "{% $states.context.State.EnteredTime %}",
+                }
             ),
             return_values=tasks.DynamoReturnValues.ALL_NEW,
             task_timeout=SERVICE_TIMEOUT,
             assign={"plan": jsonata(RECORD)},
         )
+        wait = sfn.Wait.jsonata(
+            self,
+            "WaitForHolder",
+            comment="Waits until DescribeExecution shows that the execution has ended.",
+            time=sfn.WaitTime.duration(SECONDS_APART),
+        )
         describe_holder = describe_lock_holder(
             self,
             names,
-            execution=DEAD,
+            execution="$lock.execution",
             take_over=take_over,
-            running=[("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": jsonata(STILL_RUNS)})],
+            running=(
+                (BY_A_PERSON, ending.outcome, "running", {"outcome": "NOTHING_TO_REPAIR", "cause": STILL_RUNS}),
+                (f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),
+                ("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
+            ),
             failed=(ending.notify, FAILURE),
-            ended=True,
         )
+        wait.next(describe_holder)
         describe_addresses = function_tasks.describe_addresses(
             "Describes both addresses and both servers, and plans without moving production.",
             request={"pair": "{% $lock.pair %}"},
@@ -139,14 +172,14 @@ class Repair(Construct):
 
         retry_service(find_lock)
         find_lock.next(lock_found)
-        find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, **FAILURE})
-        failed = condition(f'$lock = null and {STATUS} = "FAILED"')
-        lock_found.when(failed, ending.outcome, comment="no, it failed normally", assign=NOTHING_TO_REPAIR)
+        find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE})
+        unannounced = condition(f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")')
+        lock_found.when(unannounced, ending.outcome, comment="no, it failed normally", assign=NOTHING_TO_REPAIR)
         lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
         lock_found.otherwise(describe_holder)
         retry_service(take_over)
         take_over.next(describe_addresses)
-        take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=NOTHING_TO_REPAIR)
+        take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
         take_over.add_catch(ending.notify, assign=FAILURE)
         describe_addresses.next(decision)
         describe_addresses.add_catch(release, assign=FAILURE)

@@ -67,8 +67,9 @@ class Tasks:
     def describe_restored(
         self, name: str, comment: str, *, retry: Retry, restoring: bool, assign: Keys
     ) -> tasks.LambdaInvoke:
-        live = "{% $plan.canRollBack ? $plan.live : null %}" if restoring else ROLES["live"]
-        payload = {"pair": PAIR, "restoring": restoring, "live": live, "idle": ROLES["idle"]}
+        live, idle = "{% $plan.canRollBack ? $plan.live : null %}", "{% $plan.checksStaging ? $plan.idle : null %}"
+        places = {**ROLES, "live": live} if restoring else {**ROLES, "idle": idle}
+        payload = {"pair": PAIR, "restoring": restoring, **places}
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 

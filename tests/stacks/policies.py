@@ -62,9 +62,11 @@ def statements_of(template: Mapping[str, Any], role: str) -> list[dict[str, Any]
 
 def in_account(value: Any, template: Mapping[str, Any]) -> Any:
     """A value of a template as it is once deployed; a resource by the name that it has, or by its logical id."""
+    # A parameter's default is the name of a parameter of Systems Manager.
+    known = PSEUDO | {name: each.get("Default") for name, each in template.get("Parameters", {}).items()}
     match value:
-        case {"Ref": name} if name in PSEUDO:
-            return PSEUDO[name]
+        case {"Ref": name} if name in known:
+            return known[name]
         case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
             return _arn(name, template)
         case {"Fn::Join": [separator, parts]}:

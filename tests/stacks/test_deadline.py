@@ -9,7 +9,7 @@ import pytest
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS, LONGEST_BAKE_SECONDS
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
-from stacks.workflow.lock import MOST_WAITS
+from stacks.workflow.repair import MOST_WAITS
 from stacks.workflow.retries import INACTIVE, THROTTLED
 from tests.stacks.contexts import VPC, pair
 from tests.stacks.policies import listed
@@ -18,8 +18,8 @@ from tests.stacks.test_contract import is_waited_for, states_of
 
 # Who throttles, or has no such function yet, answers at once; botocore asks three times, within some seconds.
 ANSWERED_AT_ONCE, SUCH_A_TRY_SECONDS = (THROTTLED, INACTIVE), 10
-HOLDER = ("DescribeLockHolder", "WaitForLastCall")
-UNTIL_LOCKED = ("DescribeAddresses", "AcquireLock", "DescribeLock", *HOLDER, "TakeOverLock")
+HOLDER = ("DescribeLockHolder", "WaitForHolder")
+UNTIL_LOCKED = ("DescribeAddresses", "AcquireLock", "DescribeLock", *HOLDER, "WaitForLastCall", "TakeOverLock")
 # How often some states are entered again: for every lock that is taken over, for every answer that the holder runs.
 AGAIN = {"eip-cutover": (2, UNTIL_LOCKED), "eip-cutover-repair": (MOST_WAITS - 1, HOLDER)}
 

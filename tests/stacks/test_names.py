@@ -72,6 +72,7 @@ def test_the_names_of_the_default_stack_never_change(default: Templates) -> None
         *(("AWS::CloudWatch::Alarm", f"eip-cutover-{alarm}") for alarm in alarms),
         ("AWS::CloudWatch::Dashboard", "eip-cutover"),
         ("AWS::CodePipeline::Pipeline", "eip-cutover-web"),
+        ("AWS::SSM::Parameter", "/eip-cutover/lock-table"),
         ("AWS::SSM::Parameter", "/eip-cutover/pairs/web"),
         *(("AWS::StepFunctions::StateMachine", workflow) for workflow in workflows),
         *(("AWS::Logs::LogGroup", f"/aws/vendedlogs/states/{workflow}") for workflow in workflows),

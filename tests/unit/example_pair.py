@@ -1,5 +1,8 @@
 """The pair for the tests of the domain: its servers, and its addresses at any place."""
 
+from dataclasses import replace
+from typing import Any
+
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.plan import Plan, plan
 from domain.record import EMPTY, Interrupted, Record
@@ -31,15 +34,19 @@ def planned(
     staging: Server | None = TAO,
     asked: Server | None = None,
     interrupted: Server | None = None,
+    record: Record = EMPTY,
     keep_live: bool = False,
+    awaited: str | None = None,
+    **request: Any,
 ) -> Plan:
-    """The plan of pair `web` whose addresses are on these servers."""
+    """The plan of pair `web` whose addresses are on these servers; `request` has more of the request."""
     return plan(
-        Request(WEB, asked),
+        Request(WEB, asked, **request),
         address("production", production),
         address("staging", staging),
-        record=Record(interrupted=Interrupted(interrupted.name)) if interrupted else EMPTY,
+        record=replace(record, interrupted=Interrupted(interrupted.name)) if interrupted else record,
         keep_live=keep_live,
+        awaited=awaited,
     )
 
 

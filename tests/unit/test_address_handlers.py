@@ -16,14 +16,25 @@ import describe_addresses
 import describe_restored
 import disassociate_address
 from describe_addresses import refuse_alarms
-from domain.errors import EC2Unavailable, InvalidRequest, PreflightFailed, Redriven, RollbackFailed, RollbackRequested
-from domain.pair import Place
+from domain.errors import (
+    AddressMoved,
+    EC2Unavailable,
+    InvalidRequest,
+    PreflightFailed,
+    RecordUnavailable,
+    Redriven,
+    RollbackFailed,
+    RollbackRequested,
+)
+from domain.pair import Place, Server
+from domain.picture import NOT_SHOWN
 from tests.unit.ec2_account import Ec2Account
 from tests.unit.handler_calls import CONTEXT
+from tests.unit.lock_table import LockTable
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_alarms import put_alarm
-from tests.unit.test_rollback_request import REQUEST, LockTable
-from tests.unit.test_servers import FakeEc2
+from tests.unit.test_rollback_request import REQUEST
+from tests.unit.test_servers import FakeEc2, error
 from tests.unit.test_time_of_a_change import SlowEc2
 
 
@@ -34,9 +45,16 @@ def account() -> Iterator[Ec2Account]:
         yield Ec2Account()
 
 
+@pytest.fixture(scope="module")
+def table(account: Ec2Account) -> LockTable:
+    return LockTable()
+
+
 @pytest.fixture
-def ec2(account: Ec2Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ec2Account:
+def ec2(account: Ec2Account, table: LockTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ec2Account:
     account.reset()
+    table.clear()
+    monkeypatch.setenv("LOCK_TABLE", table.name)
     monkeypatch.setenv("PAIRS_FILE", str(tmp_path / "pairs.json"))
     configure(account, tmp_path)
     return account
@@ -57,18 +75,21 @@ def describe(request: Any, **event: Any) -> dict[str, Any]:
     return describe_addresses.handler({"execution": "cutover-1", "request": request, **event}, CONTEXT)
 
 
-def test_an_interrupted_execution_is_finished_where_it_had_staging(ec2: Ec2Account) -> None:
+def test_an_interrupted_execution_is_finished_where_it_had_staging(ec2: Ec2Account, table: LockTable) -> None:
     ec2.take_off("staging")
     place = ec2.place(ec2.tao, primary=False)
-    plan = describe({}, interrupted={"server": "bittybot", "privateIps": {"tao": place.private_ip}})
+    table.put(pair="web", interrupted="arn", server="bittybot", privateIps={"tao": place.private_ip})
+    plan = describe({})
     assert (plan["decision"], plan["idle"]) == ("REPAIR", place.to_json())
-    assert describe({}, interrupted={"server": "tao", "privateIps": {}}, keepLive=True)["decision"] == "REPAIR"
+    table.put(pair="web", execution="the repair", interrupted="arn", server="tao", privateIps={"tao": "10.0.0.99"})
+    plan = describe({}, keepLive=True)
+    assert (plan["decision"], plan["idle"]) == ("REPAIR", ec2.place(ec2.tao).to_json())
 
 
 def test_a_situation_without_a_safe_plan_is_refused_with_a_description(ec2: Ec2Account) -> None:
     ec2.take_off("staging")
     refusal = describe({})
-    assert (refusal["decision"], refusal["target"]) == ("REFUSED", "-")
+    assert (refusal["decision"], refusal["error"], refusal["target"]) == ("REFUSED", "PreflightFailed", "-")
     assert "there is no record of an interrupted execution" in refusal["reason"]
     assert refusal["staging"]["server"] is None
 
@@ -79,6 +100,176 @@ def test_a_wrong_request_is_an_error_and_missing_addresses_fail_the_preflight(ec
     boto3.client("ec2").release_address(AllocationId=ec2.pair.staging)
     with pytest.raises(PreflightFailed, match=r"InvalidAllocationID\.NotFound"):
         describe({})
+
+
+# A rollback, and the record of the pair.
+
+CUTOVER = {"from": "tao", "to": "bittybot", "at": "2026-02-01T09:30:00Z", "execution": "c-7", "rollback": False}
+TO_TAO = {"server": "tao", "why": "it was live before c-7"}
+FROM_TAO = {"pair": "web", "rollbackTo": TO_TAO, "lastCutover": CUTOVER, "revision": 7}
+
+
+def test_a_rollback_goes_to_the_server_on_record_and_its_plan_carries_the_record(
+    ec2: Ec2Account, table: LockTable
+) -> None:
+    table.put(**FROM_TAO)
+    plan = describe({"rollback": True, "dryRun": True, "waitSeconds": 60})
+    assert (plan["decision"], plan["target"], plan["rollback"], plan["urgent"]) == ("CUT_OVER", "tao", True, True)
+    assert plan["record"] == {"revision": 7, "rollbackTo": TO_TAO, "lastCutover": CUTOVER}
+    assert plan["stagingTo"] == ec2.place(ec2.bittybot).to_json()
+    assert (plan["dryRun"], plan["waitSeconds"]) == (True, 60)
+    ec2.move("production", ec2.tao.instance_id)
+    ec2.move("staging", ec2.bittybot.instance_id)
+    assert describe({"rollback": True})["decision"] == "ALREADY_LIVE"
+
+
+def test_a_rollback_with_nothing_on_record_is_an_invalid_request_and_says_how_to_name_a_server(ec2: Ec2Account) -> None:
+    refusal = describe({"rollback": True})
+    assert (refusal["decision"], refusal["error"]) == ("REFUSED", "InvalidRequest")
+    assert refusal["reason"] == (
+        f"There is no server to roll back to: no cutover is on record. {ec2.bittybot} is running and holds production. "
+        f"{ec2.tao} is running and holds staging. Nothing was changed. Start again with "
+        f'{{"pair": "web", "serverName": "tao", "emergency": true}}.'
+    )
+
+
+def test_a_rollback_after_a_cutover_that_failed_is_refused_and_keeps_the_record(
+    ec2: Ec2Account, table: LockTable
+) -> None:
+    ended = {"server": None, "why": "the cutover to tao ended RolledBack: c-8"}
+    table.put(**FROM_TAO | {"rollbackTo": ended})
+    refusal = describe({"rollback": True})
+    assert (refusal["decision"], refusal["error"]) == ("REFUSED", "PreflightFailed")
+    assert refusal["reason"].startswith("There is no server to roll back to: the cutover to tao ended RolledBack: c-8.")
+    assert refusal["record"] == {"revision": 7, "rollbackTo": ended, "lastCutover": CUTOVER}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "decision"), [("RolledBack", "ALREADY_LIVE"), ("RollbackFailed", "REFUSED")], ids=str
+)
+def test_a_rollback_that_asked_another_execution_looks_at_how_that_one_ended(
+    ec2: Ec2Account, table: LockTable, outcome: str, decision: str
+) -> None:
+    ended = {"server": None, "why": f"the cutover to tao ended {outcome}: c-8"}
+    table.put(**FROM_TAO | {"rollbackTo": ended, "lastOutcome": {"outcome": outcome, "execution": "c-8", "at": "now"}})
+    assert describe({"rollback": True}, awaited="c-8")["decision"] == decision
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["taken over", "held"])
+@pytest.mark.parametrize("keep_live", [False, True], ids=["", "by a repair"])
+def test_what_an_interrupted_execution_did_is_in_the_record_once_it_has_lost_the_lock(
+    ec2: Ec2Account, table: LockTable, held: bool, keep_live: bool
+) -> None:
+    begun = {"interrupted": "c-8", "since": "2026-02-01T10:00:00Z", "server": "bittybot", "live": "tao"}
+    table.put(**FROM_TAO | begun | ({"execution": "c-8"} if held else {}))
+    settled = keep_live or not held
+    record = describe({"pair": "web"}, keepLive=keep_live)["record"]
+    assert record["lastCutover"]["execution"] == ("c-8" if settled else "c-7")
+    assert record["rollbackTo"]["why"] == (
+        "c-8, which was interrupted, moved production from it" if settled else TO_TAO["why"]
+    )
+
+
+def test_without_the_record_nothing_is_planned(ec2: Ec2Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCK_TABLE", "gone")
+    with pytest.raises(RecordUnavailable, match=r"record could not be read: .*ResourceNotFoundException"):
+        describe({})
+
+
+# Production on no server.
+
+
+def servers(ec2: Ec2Account, folder: Path) -> tuple[Server, Server, Any]:
+    """Two new instances as bittybot and tao, for a test that terminates one of them; and a client for that."""
+    client = boto3.client("ec2")
+    launched = client.run_instances(ImageId="ami-12c6146b", MinCount=2, MaxCount=2)["Instances"]
+    bittybot, tao = (Server(name, each["InstanceId"]) for name, each in zip(("bittybot", "tao"), launched, strict=True))
+    configure(ec2, folder, servers={each.name: each.instance_id for each in (bittybot, tao)})
+    ec2.move("production", bittybot.instance_id)
+    ec2.move("staging", tao.instance_id)
+    return bittybot, tao, client
+
+
+def test_production_on_no_server_goes_to_the_server_that_is_named(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    for request in ({"serverName": "tao"}, {"serverName": "tao", "emergency": True}):
+        plan = describe(request)
+        assert (plan["decision"], plan["live"], plan["idle"]) == ("CUT_OVER", None, ec2.place(ec2.tao).to_json())
+        assert (plan["stagingTo"], plan["canRollBack"]) == (ec2.place(ec2.bittybot).to_json(), False)
+        assert plan["warnings"] == ()
+
+
+def test_production_on_no_server_is_refused_without_a_name_and_the_names_are_suggested(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    refusal = describe({})
+    assert (refusal["decision"], refusal["error"]) == ("REFUSED", "PreflightFailed")
+    assert refusal["reason"] == (
+        f"The production address 198.51.100.1 ({ec2.pair.production}) is on no server, so no server is live. "
+        f"{ec2.bittybot} is running and holds no address. {ec2.tao} is running and holds staging. Nothing was changed. "
+        f'Start again with {{"pair": "web", "serverName": "bittybot"}} or {{"pair": "web", "serverName": "tao"}}.'
+    )
+
+
+@pytest.mark.parametrize("request_", [{}, {"rollback": True}], ids=str)
+def test_only_servers_that_can_take_the_address_are_suggested(
+    ec2: Ec2Account, tmp_path: Path, request_: dict[str, Any]
+) -> None:
+    bittybot, tao, client = servers(ec2, tmp_path)
+    client.terminate_instances(InstanceIds=[bittybot.instance_id])
+    reason = describe(request_)["reason"]
+    assert f"{bittybot} is terminated and holds no address. {tao} is running and holds staging." in reason
+    assert reason.endswith('Nothing was changed. Start again with {"pair": "web", "serverName": "tao"}.')
+    client.stop_instances(InstanceIds=[tao.instance_id])
+    reason = describe(request_)["reason"]
+    assert reason.endswith("Nothing was changed. No server can be made live: see the runbook.")
+
+
+def test_if_the_servers_cannot_be_described_the_reason_for_the_refusal_is_still_there(ec2: Ec2Account) -> None:
+    denied: Any = Denied(ec2.client)
+    event = {"execution": "cutover-1", "request": {"rollback": True}}
+    refusal = describe_addresses.handler(event, CONTEXT, ec2=denied)
+    assert refusal["error"] == "InvalidRequest"
+    assert refusal["reason"].startswith(
+        "There is no server to roll back to: no cutover is on record. DescribeInstances"
+    )
+    assert refusal["reason"].count("Nothing was changed.") == 1
+
+
+class Denied:
+    """EC2 for a role that may only describe addresses."""
+
+    def __init__(self, client: Any) -> None:
+        self.describe_addresses = client.describe_addresses
+
+    def describe_instances(self, **_: Any) -> None:
+        raise error("UnauthorizedOperation")
+
+
+def test_a_live_server_that_is_terminated_or_unknown_is_no_obstacle(ec2: Ec2Account, tmp_path: Path) -> None:
+    bittybot, tao, client = servers(ec2, tmp_path)
+    client.terminate_instances(InstanceIds=[bittybot.instance_id])
+    plan = describe({"serverName": "tao"})
+    assert (plan["decision"], plan["stagingTo"], plan["canRollBack"]) == ("CUT_OVER", None, False)
+    assert f"{bittybot} is terminated and cannot hold an address." in plan["warnings"][0]
+    assert plan["restore"].count("\n") == 1
+    configure(ec2, tmp_path, servers={"bittybot": "i-0123456789abcdef0", "tao": tao.instance_id})
+    plan = describe({"serverName": "tao"})
+    assert plan["decision"] == "CUT_OVER"
+    assert f"bittybot (i-0123456789abcdef0) is {NOT_SHOWN} and cannot hold an address." in plan["warnings"][0]
+
+
+def test_a_stopped_live_server_is_no_obstacle_and_gets_staging(ec2: Ec2Account, tmp_path: Path) -> None:
+    bittybot, _, client = servers(ec2, tmp_path)
+    client.stop_instances(InstanceIds=[bittybot.instance_id])
+    plan = describe({})
+    assert (plan["decision"], plan["target"], plan["stagingTo"]["name"]) == ("CUT_OVER", "tao", "bittybot")
+    assert (plan["canRollBack"], plan["urgent"], plan["compared"], plan["warnings"]) == (True, True, False, ())
+
+
+def test_from_no_server_the_border_groups_of_both_servers_are_known_before_the_first_change(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    describe_addresses.handler({"execution": "c-1", "request": {"serverName": "tao"}}, CONTEXT, ec2=ec2.client)
+    assert "DescribeAvailabilityZones" in ec2.calls
 
 
 # Its alarms.
@@ -97,6 +288,24 @@ def test_an_alarm_in_alarm_refuses_a_cutover_but_not_a_repair(ec2: Ec2Account, t
     assert "Nothing was changed. Fix what the alarm reports" in refusal["reason"]
     ec2.take_off("staging")
     assert describe({"serverName": "bittybot"})["decision"] == "REPAIR"
+
+
+def test_an_alarm_in_alarm_does_not_refuse_a_rollback_an_emergency_or_a_cutover_from_a_server_that_does_not_serve(
+    ec2: Ec2Account, table: LockTable, tmp_path: Path
+) -> None:
+    bittybot, _, client = servers(ec2, tmp_path)
+    two_servers = json.loads((tmp_path / "pairs.json").read_text())["web"]["servers"]
+    configure(ec2, tmp_path, servers=two_servers, alarms=["errors", "missing"])
+    put_alarm(boto3.client("cloudwatch"), "errors", "ALARM")
+    table.put(**FROM_TAO)
+    assert describe({})["decision"] == "REFUSED"
+    for request in ({"rollback": True}, {"emergency": True}, {"serverName": "tao", "emergency": True}):
+        plan = describe(request)
+        assert (plan["decision"], plan["urgent"], plan["alarms"]) == ("CUT_OVER", True, ["errors", "missing"])
+    client.stop_instances(InstanceIds=[bittybot.instance_id])
+    assert describe({})["decision"] == "CUT_OVER", "a stopped live server raises alarms"
+    ec2.take_off("production")
+    assert describe({"serverName": "tao"})["decision"] == "CUT_OVER"
 
 
 def test_alarms_that_do_not_exist_are_named_in_part_and_printably(ec2: Ec2Account) -> None:
@@ -129,6 +338,8 @@ def associate(ec2: Ec2Account, action: str, place: Place, **keys: Any) -> dict[s
 
 def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
     event = {"execution": "cutover-1", "pair": "web", **keys}
+    if "rehearse" not in keys:
+        event = {"needed": True, **event}
     answer: dict[str, Any] = disassociate_address.handler(event, CONTEXT, ec2=ec2.client, sleep=ec2.slept.append)
     return answer
 
@@ -151,6 +362,32 @@ def test_the_changes_of_a_cutover_return_the_address_after_the_change(ec2: Ec2Ac
     ]
 
 
+def test_the_changes_of_a_cutover_from_no_server_return_the_address_after_the_change(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    bittybot, tao = ec2.place(ec2.bittybot), ec2.place(ec2.tao)
+    nowhere = {"live": None, "idle": tao.to_json()}
+    assert disassociate(ec2, **nowhere, firstTry=True, redriven=False)["changed"]
+    first = associate(ec2, "move staging", tao, productionOn=None, comingFrom=None, firstTry=True)
+    assert (first["address"]["server"], first["changed"]) == ("tao", True)
+    second = associate(ec2, "move production", bittybot, comingFrom=None, firstTry=True)
+    assert (second["address"]["server"], second["changed"]) == ("bittybot", True)
+    with pytest.raises(AddressMoved, match="the plan expects it on no server"):
+        disassociate(ec2, **nowhere, firstTry=True, redriven=False)
+
+
+def test_staging_that_can_go_nowhere_or_is_not_on_the_idle_server_stays_where_it_is(ec2: Ec2Account) -> None:
+    ec2.move("staging", ec2.stranger)
+    event = {"execution": "cutover-1", "action": "move staging", "pair": "web", "server": None, "privateIp": None}
+    stayed = associate_address.handler(event, CONTEXT, ec2=ec2.client)
+    assert (stayed["address"]["instanceId"], stayed["changed"]) == (ec2.stranger, False)
+    stayed = disassociate(ec2, **places(ec2), needed=False, firstTry=True, redriven=False)
+    assert (stayed["address"]["instanceId"], stayed["changed"]) == (ec2.stranger, False)
+    assert associate_address.handler({**event, "action": "rehearse"}, CONTEXT, ec2=ec2.client)["changed"] is False
+    assert disassociate(ec2, rehearse=True, associationId=None) == {"changed": False}
+    assert ec2.changes == []
+    assert not [call for call in ec2.calls if "dry run" in call]
+
+
 def test_a_redriven_execution_calls_nothing(ec2: Ec2Account) -> None:
     place = ec2.place(ec2.tao)
     with pytest.raises(Redriven, match="Start a new execution"):
@@ -166,7 +403,7 @@ def test_a_change_whose_calls_are_slow_ends_before_the_functions_timeout(ec2: Ec
     event = {"execution": "cutover-1", "pair": "web", "redriven": False, "firstTry": True}
     in_slow_ec2: dict[str, Any] = {"ec2": slow, "sleep": slow.sleep, "clock": lambda: slow.now}
     with pytest.raises(EC2Unavailable, match="accepted the disassociation"):
-        disassociate_address.handler({**event, **places(ec2)}, CONTEXT, **in_slow_ec2)
+        disassociate_address.handler({**event, "needed": True, **places(ec2)}, CONTEXT, **in_slow_ec2)
     to_tao = {"action": "move production", "server": "tao", "privateIp": None, "comingFrom": "bittybot"}
     slow.now += 60
     with pytest.raises(EC2Unavailable, match="accepted the association"):
@@ -181,11 +418,10 @@ LOCK = {"pair": "web", "execution": REQUEST["execution"]}
 
 
 def test_a_rollback_that_is_asked_for_before_the_first_change_changes_nothing(
-    ec2: Ec2Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ec2: Ec2Account, table: LockTable, tmp_path: Path
 ) -> None:
     configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": 60}])
-    monkeypatch.setenv("LOCK_TABLE", "Locks")
-    LockTable().put(pair="web", **REQUEST)
+    table.put(pair="web", **REQUEST)
     with pytest.raises(RollbackRequested):
         disassociate(ec2, **places(ec2), firstTry=True, redriven=False, lock=LOCK)
     assert ec2.changes == []
@@ -202,7 +438,7 @@ def test_a_rollback_that_is_asked_for_before_the_first_change_changes_nothing(
 def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Account, tmp_path: Path) -> None:
     event = {"execution": "cutover-1", "pair": "web", "server": "tao"}
     passed: Any = FakeEc2()
-    assert check_servers.handler(event, CONTEXT, ec2=passed) == {"passed": True}
+    assert check_servers.handler(event, CONTEXT, ec2=passed) == {"passed": True, "alarms": [], "warnings": []}
     assert passed.parameters == {"DescribeInstanceStatus": {"InstanceIds": [ec2.tao.instance_id]}}
     # Shorter than the pause before a second look.
     configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": seconds} for seconds in (1, 4, 2)])
@@ -214,17 +450,59 @@ def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Acc
 # DescribeRestored.
 
 
+def restored(ec2: Ec2Account, **event: Any) -> dict[str, Any]:
+    event = {"execution": "cutover-1", "pair": "web", "restoring": True, **places(ec2), **event}
+    return describe_restored.handler(event, CONTEXT, ec2=ec2.client, sleep=ec2.slept.append)
+
+
 def test_a_pair_is_restored_when_a_description_shows_it_as_planned(ec2: Ec2Account) -> None:
-    event = {"execution": "cutover-1", "pair": "web", **places(ec2)}
-    injected: dict[str, Any] = {"ec2": ec2.client, "sleep": ec2.slept.append}
-    restored = describe_restored.handler(event, CONTEXT, **injected)
-    assert (restored["production"]["server"], restored["staging"]["server"]) == ("bittybot", "tao")
+    described = restored(ec2)
+    assert (described["production"]["server"], described["staging"]["server"]) == ("bittybot", "tao")
     assert ec2.slept == []
     ec2.take_off("staging")
     with pytest.raises(RollbackFailed) as failed:
-        describe_restored.handler(event, CONTEXT, **injected)
+        restored(ec2)
     assert sum(ec2.slept) > 9
     message = str(failed.value)
     assert message.startswith("Production is on bittybot (i-")
     assert "staging is on no server; production should be on bittybot" in message
-    assert f"A person must act. Run: aws ec2 associate-address --allocation-id {ec2.pair.staging} " in message
+    tao = ec2.place(ec2.tao)
+    (command,) = message.split("A person must act. Run:\n")[1].splitlines()
+    assert command == (
+        f"aws ec2 associate-address --allocation-id {ec2.pair.staging} --instance-id {tao.server.instance_id} "
+        f"--private-ip-address {tao.private_ip} --allow-reassociation"
+    )
+
+
+def test_a_pair_whose_production_was_on_no_server_is_unchanged_while_it_is_there(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    assert restored(ec2, restoring=False, live=None)["production"]["server"] is None
+    assert restored(ec2, restoring=False, live=None, idle=None)["staging"]["server"] == "tao"
+    ec2.take_off("staging")
+    assert restored(ec2, restoring=False, live=None, idle=None)["staging"]["server"] is None
+    with pytest.raises(RollbackFailed, match=r"production should be on no server and staging on tao .*must act\.$"):
+        restored(ec2, restoring=False, live=None)
+    ec2.move("production", ec2.bittybot.instance_id)
+    with pytest.raises(
+        RollbackFailed, match=r"^Production is on bittybot .* production should be on no server\. A per"
+    ):
+        restored(ec2, restoring=False, live=None, idle=None)
+
+
+def test_production_that_cannot_go_back_is_reported_with_the_commands_that_finish_the_cutover(ec2: Ec2Account) -> None:
+    for production_on, first in ((None, ec2.pair.production), (ec2.tao, ec2.pair.staging)):
+        ec2.take_off("production") if production_on is None else ec2.move("production", production_on.instance_id)
+        ec2.take_off("staging") if ec2.holder("staging") else None
+        with pytest.raises(RollbackFailed) as failed:
+            restored(ec2, live=None)
+        told, *commands = str(failed.value).split("\n")
+        assert told.startswith(
+            f"Production is {f'on {production_on}' if production_on else 'on no server'} and staging is"
+        )
+        assert "There is no server to roll back to" in told
+        assert f'A person must act: fix {ec2.tao}, or make {ec2.bittybot} live with "serverName": "bittybot".' in told
+        assert told.endswith("To put both addresses where they were going, run:")
+        assert commands[0].startswith(f"aws ec2 associate-address --allocation-id {first} ")
+        assert commands[-1].startswith(f"aws ec2 associate-address --allocation-id {ec2.pair.staging} ")
+        assert ec2.bittybot.instance_id in commands[-1]
+    assert ec2.slept == []

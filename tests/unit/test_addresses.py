@@ -145,6 +145,78 @@ def test_the_next_try_finds_a_change_whose_answer_was_lost(ec2: Ec2Account) -> N
     assert ec2.changes == ["AssociateAddress"]
 
 
+# Production on no server.
+
+
+def from_no_server(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
+    return door(ec2).move_production(ec2.place(ec2.tao, primary=False), coming_from=None, first_try=first_try)
+
+
+def test_production_on_no_server_is_associated_without_reassociation(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    address, changed = from_no_server(ec2)
+    assert changed
+    assert address.stands_at(ec2.place(ec2.tao, primary=False))
+    assert ec2.parameters["AssociateAddress"]["AllowReassociation"] is False
+    assert from_no_server(ec2, first_try=False)[1] is False
+    assert ec2.changes == ["AssociateAddress"]
+
+
+@FIRST_AND_LATER_TRIES
+@pytest.mark.parametrize("stale", [False, True], ids=["described", "not described"])
+@pytest.mark.parametrize("moved_to", ["bittybot", "stranger"])
+def test_production_that_someone_associates_meanwhile_stays_there(
+    ec2: Ec2Account, first_try: bool, error: type[Exception], stale: bool, moved_to: str
+) -> None:
+    ec2.take_off("production")
+    instance_id = ec2.bittybot.instance_id if moved_to == "bittybot" else ec2.stranger
+    if stale:
+        ec2.before("AssociateAddress", lambda: ec2.move("production", instance_id))
+    else:
+        ec2.move("production", instance_id)
+    with pytest.raises(error, match=r"production address .* is on .*; the plan expects it on no server"):
+        from_no_server(ec2, first_try=first_try)
+    assert ec2.described("production")["InstanceId"] == instance_id
+    assert ec2.changes == (["AssociateAddress"] if stale else [])
+
+
+def test_a_call_from_no_server_that_finds_its_own_effect_has_succeeded(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    ec2.lose_answer("AssociateAddress", "Resource.AlreadyAssociated")
+    address, changed = from_no_server(ec2)
+    assert (address.server, changed) == ("tao", True)
+
+
+def test_staging_is_put_on_the_server_that_is_checked_while_production_is_on_no_server(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    ec2.move("staging", ec2.bittybot.instance_id)
+    move = partial(door(ec2).move_staging, coming_from=ec2.bittybot, production_on=None, first_try=True)
+    address, changed = move(ec2.place(ec2.tao))
+    assert (address.server, changed) == ("tao", True)
+    ec2.move("production", ec2.bittybot.instance_id)
+    with pytest.raises(
+        AddressMoved, match=r"production address .* is on bittybot .*; the plan expects it on no server"
+    ):
+        move(ec2.place(ec2.tao))
+    ec2.take_off("production")
+    ec2.move("staging", ec2.bittybot.instance_id)
+    ec2.before("AssociateAddress", lambda: ec2.move("production", ec2.stranger))
+    with pytest.raises(MovedMeanwhile, match=rf"production address .* of {ec2.stranger}"):
+        move(ec2.place(ec2.tao))
+
+
+def test_staging_is_disassociated_while_production_is_on_no_server(ec2: Ec2Account) -> None:
+    take_off_staging = partial(door(ec2).disassociate_staging, live=None, idle=ec2.place(ec2.tao), first_try=True)
+    with pytest.raises(
+        AddressMoved, match=r"production address .* is on bittybot .*; the plan expects it on no server"
+    ):
+        take_off_staging()
+    assert ec2.changes == []
+    ec2.take_off("production")
+    address, changed = take_off_staging()
+    assert (address.is_associated, changed) == (False, True)
+
+
 # Moving staging.
 
 

@@ -126,6 +126,24 @@ def test_another_try_says_which_of_how_many_it_is(errors: list[str], definition:
     assert shown[-1] == f"CheckServers: trying again, {last}"
 
 
+def test_the_same_failure_again_is_only_another_try() -> None:
+    failures = [("X", "a"), ("X", "a"), ("X", "b")]
+    events = [event(1, "TaskStateEntered", previous=0, name="Notify")]
+    for error, cause in failures:
+        events += [event(len(events) + 1, "TaskFailed", error=error, cause=cause)]
+        events += [event(len(events) + 1, "TaskScheduled")]
+    events += [event(8, "TaskStateEntered", name="Notify"), event(9, "TaskFailed", error="X", cause="b")]
+    assert texts(*events) == [
+        "Notify", "Notify failed: X: a", "Notify: trying again, try 2", "Notify: trying again, try 3",
+        "Notify failed: X: b", "Notify: trying again, try 4", "Notify failed: X: b",
+    ]  # fmt: skip
+
+
+def test_a_failure_is_shown_without_the_commands_that_the_summary_has() -> None:
+    cause = json.dumps({"errorMessage": "A person must act. Run:\naws ec2 associate-address &&\naws ec2 x"})
+    assert texts(event(1, "TaskFailed", error="E", cause=cause)) == ["a step failed: E: A person must act. Run:"]
+
+
 def test_a_try_whose_state_is_unknown_is_not_taken_for_another_try() -> None:
     unlinked = [event(1, "TaskFailed", previous=0, error="X"), event(2, "TaskScheduled", previous=0)]
     assert texts(*unlinked) == ["a step failed: X"]

@@ -75,6 +75,15 @@ def test_after_any_other_failure_it_is_unknown_which_server_is_live(error: str) 
     assert (result.was_live, result.is_live) == ("tao", None)
 
 
+def test_a_plan_without_a_live_server_is_a_plan() -> None:
+    (*before, planned_) = planned("tao")
+    output = json.loads(planned_["taskSucceededEventDetails"]["output"])
+    output["Payload"]["live"] = None
+    planned_["taskSucceededEventDetails"]["output"] = json.dumps(output)
+    result = of(execution("x", "FAILED", error="PreflightFailed", cause="..."), *before, planned_)
+    assert (result.pair, result.was_live, result.is_live) == ("web", None, None)
+
+
 def test_a_gap_and_a_plan_are_in_the_summary() -> None:
     output = {"gap": {"requests": 35, "failed": 1, "longestMs": 52}, "plan": {"steps": ["move production"]}}
     summary = dict(of(execution("x", output=json.dumps(output))).summary())
@@ -94,7 +103,7 @@ def test_every_check_that_was_skipped_is_a_warning_in_the_summary() -> None:
 def test_the_json_has_exactly_the_documented_keys() -> None:
     assert of(cut_over("x", "bittybot", "tao")).to_json().keys() == {
         "execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "production", "staging", "previous",
-        "plan", "gap", "warnings", "cause", "advice", "seconds", "healthChecks", "states",
+        "plan", "gap", "warnings", "cause", "holder", "advice", "seconds", "healthChecks", "states",
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ RECORD = {
     "rollbackTo": {"server": "tao", "why": "it was live before release-7"},
     "lastOutcome": {"outcome": "CUT_OVER", "execution": HOLDER, "at": AT},
 }
-LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollback": "false"}
+LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollsBack": "false"}
 RUNNING = execution("release-7", "RUNNING")
 
 
@@ -61,7 +61,7 @@ def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
          f"bittybot, since {AT}, by a rollback; before that, tao", "tao"),
         ({**RECORD, "lastCutover": {**CUTOVER, "from": None}}, f"bittybot, since {AT}; before that, no server", "tao"),
         ({**RECORD, "lastCutover": {**CUTOVER, "to": "tao"}},
-         f"bittybot; someone moved production after the last cutover, to tao at {AT}", "tao"),
+         f"bittybot; the last cutover was to tao, at {AT}", "tao"),
         ({**RECORD, "rollbackTo": {"server": "bittybot", "why": "x"}}, f"bittybot, since {AT}; before that, tao",
          "bittybot, which is live already"),
         ({**RECORD, "rollbackTo": {"server": None, "why": "release-8 was deployed to tao"}},
@@ -76,7 +76,7 @@ def test_the_record_in_words(record: dict[str, Any], live: str, rollback: str) -
 
 def test_a_running_execution_moves_the_addresses_and_nothing_asks_for_another_start() -> None:
     for lock, rollback in ((LOCK, "the execution below is asked to roll back"),
-                           (LOCK | {"rollback": "true"}, "waits for the execution below")):  # fmt: skip
+                           (LOCK | {"rollsBack": "true"}, "waits for the execution below")):  # fmt: skip
         found = standing(RUNNING, staging={}, record=RECORD | lock)
         shown = rows(found)
         assert shown["addresses"] == "being moved by the execution below"
@@ -92,17 +92,21 @@ def test_a_bake_shows_until_when_it_takes() -> None:
     found = standing(RUNNING, record=RECORD | LOCK | {"bakesUntil": until})
     assert rows(found)["lock"].endswith(f"to make tao live; the execution is running, and bakes until {until}")
     assert found.to_json()["lock"]["bakesUntil"] == until
-    back = standing(RUNNING, record=RECORD | LOCK | {"rollback": "true"})
+    back = standing(RUNNING, record=RECORD | LOCK | {"rollsBack": "true"})
     assert "to roll back to tao; the execution is running" in rows(back)["lock"]
+
+
+START = "start --pair web --server"
+NAME_IT = f"not in place; name the server that should be live: | {START} bittybot | {START} tao"
 
 
 @pytest.mark.parametrize(
     ("live", "staging", "says"),
     [
-        ("bittybot", {}, "to keep bittybot live and put staging on tao: | start --pair web --server bittybot"),
-        ("bittybot", {"AssociationId": "x", "InstanceId": "i-a"}, "| start --pair web --server bittybot"),
+        ("bittybot", {}, NAME_IT),
+        ("bittybot", {"AssociationId": "x", "InstanceId": "i-a"}, NAME_IT),
         ("bittybot", {"AssociationId": "x", "InstanceId": "i-z"}, "an address is outside the pair: docs/runbook.md"),
-        (None, {}, "no server is live. To make a server live: | start --pair web --server bittybot | start --pair web"),
+        (None, {}, NAME_IT),
     ],
     ids=["nowhere", "on the live server", "outside", "production nowhere"],
 )
@@ -114,7 +118,7 @@ def test_a_dead_lock_counts_as_the_interruption_that_it_is() -> None:
     stopped = execution("release-7", "ABORTED")
     found = standing(stopped, live="tao", record=RECORD | LOCK)
     shown = rows(found)
-    assert shown["live"] == "tao, since an execution that was interrupted; before that, bittybot"
+    assert shown["live"] == "tao, since 2026-02-01T09:30:00Z; before that, bittybot"
     assert shown["rollback to"] == "bittybot"
     assert "the execution ended ABORTED. The repair or the next execution takes it over." in shown["lock"]
     assert shown["lock"].endswith("| unlock --pair web")

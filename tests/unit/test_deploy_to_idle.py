@@ -1,14 +1,18 @@
 """The pipeline's Deploy action: the server that gets the release, the answers to CodePipeline, and the refusals."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from deploy_to_idle import DELIVERY_SECONDS, MARGIN_SECONDS, Deployment, IdleServer, NotDeployed, work
 from domain.pair import Pair
+from domain.record import Record, RollbackTo
 from tests.unit.test_servers import Clock
 
 IDS = {"production": "eipalloc-0aaaaaaaaaaaaaaaa", "staging": "eipalloc-0bbbbbbbbbbbbbbbb"}
@@ -63,6 +67,30 @@ class Ssm:
         return look
 
 
+@pytest.fixture(autouse=True)
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The lock table, empty."""
+    monkeypatch.setenv("LOCK_TABLE", "locks")
+    with mock_aws():
+        client: Any = boto3.client("dynamodb", "us-east-1")
+        client.create_table(
+            TableName="locks",
+            KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield client
+
+
+def put(table: Any, **texts: str) -> None:
+    item = {key: {"S": value} for key, value in {"pair": "web", **texts}.items()}
+    table.put_item(TableName="locks", Item={**item, "revision": {"N": "4"}})
+
+
+def record(table: Any) -> Record:
+    return Record.from_item(table.get_item(TableName="locks", Key={"pair": {"S": "web"}}).get("Item", {}))
+
+
 def idle_server(ec2: Ec2 | None = None, ssm: Ssm | None = None, clock: Clock | None = None) -> IdleServer:
     clock = clock or Clock()
     return IdleServer(PAIR, ec2=ec2 or Ec2(), ssm=ssm or Ssm(), clock=clock.read, sleep=clock.sleep)
@@ -70,6 +98,31 @@ def idle_server(ec2: Ec2 | None = None, ssm: Ssm | None = None, clock: Clock | N
 
 def send(idle: IdleServer) -> Deployment:
     return idle.send("Deploy-1a2b", release="8f2c6a9", seconds=600)
+
+
+def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: Any) -> None:
+    put(table, rollbackTo='{"server": "tao", "why": "it was live before"}', lastCutover='{"from": "tao"}')
+    send(idle_server())
+    assert record(table).rollback_to == RollbackTo(None, "release 8f2c6a9 was deployed to tao")
+    assert record(table).last_cutover == {"from": "tao"}
+    assert record(table).revision == 5
+
+
+def test_nothing_is_deployed_while_an_execution_holds_the_pair(table: Any) -> None:
+    put(table, execution="arn:1", rollbackTo='{"server": "tao", "why": "it was live before"}')
+    ssm = Ssm()
+    with pytest.raises(NotDeployed, match="An execution holds the lock of pair web"):
+        send(idle_server(ssm=ssm))
+    assert ssm.sent == []
+    assert record(table).rollback_to.server == "tao"
+
+
+def test_nothing_is_deployed_if_the_record_cannot_be_written(table: Any) -> None:
+    table.delete_table(TableName="locks")
+    ssm = Ssm()
+    with pytest.raises(NotDeployed, match=r"Nothing was deployed\. The pair's record could not be written: "):
+        send(idle_server(ssm=ssm))
+    assert ssm.sent == []
 
 
 @pytest.mark.parametrize(("live", "idle"), [("bittybot", "tao"), ("tao", "bittybot")])

@@ -2,6 +2,8 @@
 
 import functools
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -12,29 +14,37 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest, PreflightFailed
+from domain.fitness import HOLDS_AN_ADDRESS, complete
 from domain.pair import Address, AddressName, Pair, Place, Server
-from domain.plan import Plan, commands_to_restore, plan
-from domain.record import Interrupted
+from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
+from domain.plan import NoTarget, Plan, Refusal, commands_to_restore, plan
+from domain.record import Interrupted, Record, RollbackTo
 from domain.request import REQUEST_KEYS, Request, read_request
-from tests.unit.example_pair import BITTYBOT, STRANGER, TAO, WEB, address, place
+from tests.unit.example_pair import BITTYBOT, PRIMARY, STRANGER, TAO, WEB, address, place
 
 ASSOCIATE = re.compile(
     r"aws ec2 associate-address --allocation-id (\S+) --instance-id (\S+)(?: --private-ip-address (\S+))?"
 )
 WORKFLOWS = Path(__file__).parents[2] / "stacks" / "workflow"
 SERVERS = {server.instance_id: server for server in (BITTYBOT, TAO, STRANGER)}
-PLACES = [None, *map(place, SERVERS.values()), place(BITTYBOT, "10.0.0.11"), place(TAO, "10.0.0.21")]
+SECONDARY = {BITTYBOT: "10.0.0.11", TAO: "10.0.0.21"}
+PLACES = [None, *map(place, SERVERS.values()), *(place(*each) for each in SECONDARY.items())]
+
+
+ON_NO_SERVER = "is on no server, so no server is live"
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Where the two addresses stand, and everything else that a plan depends on."""
+    """Where the two addresses stand, and everything else that a plan depends on. The record names `back_to`."""
 
     production: Place | None
     staging: Place | None
     asked: Server | None = None
     interrupted: Server | None = None
     keep_live: bool = False
+    rollback: bool = False
+    back_to: Server | None = None
 
     @property
     def addresses(self) -> tuple[Address, Address]:
@@ -44,9 +54,21 @@ class Situation:
     def is_sound(self) -> bool:
         return {each.server for each in (self.production, self.staging) if each} == set(WEB.servers)
 
-    def plan(self) -> Plan:
-        interrupted = Interrupted(self.interrupted.name) if self.interrupted else None
-        return plan(Request(WEB, self.asked), *self.addresses, interrupted=interrupted, keep_live=self.keep_live)
+    @property
+    def named(self) -> Server | None:
+        """The server that the input or the record names, if it is in the pair."""
+        named = self.back_to if self.rollback else self.asked
+        if named is None and self.production and not self.rollback:
+            named = self.interrupted
+        return named if named in WEB.servers else None
+
+    def plan(self, *, emergency: bool = False) -> Plan:
+        record = Record(
+            interrupted=Interrupted(self.interrupted.name) if self.interrupted else None,
+            rollback_to=RollbackTo(self.back_to.name, "it was live before") if self.back_to else RollbackTo(),
+        )
+        request = Request(WEB, self.asked, rollback=self.rollback, emergency=emergency)
+        return plan(request, *self.addresses, record=record, keep_live=self.keep_live)
 
     def after(self, commands: str) -> "Situation":
         """As it is once a person has run the commands: an address displaces the one that stands where it goes."""
@@ -58,61 +80,155 @@ class Situation:
         return replace(self, production=standing[WEB.production], staging=standing[WEB.staging])
 
 
+def instance(server: Server, state: str) -> Instance:
+    private_ips = (PrivateAddress(PRIMARY[server]), PrivateAddress(SECONDARY[server], is_primary=False))
+    return Instance(state, {"eni-1": NetworkInterface("eni-1", private_ips)} if state != "terminated" else {})
+
+
 def _address(name: AddressName, at: Place | None) -> Address:
     return address(name, at.server, at.private_ip) if at else address(name, None)
 
 
-def planned_or_refused(situation: Situation) -> Plan | str:
+def planned_or_refused(situation: Situation) -> Plan | NoTarget | PreflightFailed:
     try:
         return situation.plan()
-    except PreflightFailed as refused:
-        return str(refused)
+    except (NoTarget, PreflightFailed) as refused:
+        return refused
 
 
-SITUATIONS = [
-    Situation(*each)
-    for each in product(PLACES, PLACES, [None, *WEB.servers], [None, *SERVERS.values()], [False, True])
-    if each[0] is None or each[0] != each[1]
+# Every way to ask: asked for, interrupted, keep production, roll back, the server that the record names.
+ASKED: list[Any] = [
+    *product([None, *WEB.servers], [None, *SERVERS.values()], [False, True], [False], [None, TAO]),
+    *product([None], [None, *SERVERS.values()], [False], [True], [None, *SERVERS.values()]),
 ]
+STANDING = [each for each in product(PLACES, PLACES) if each[0] is None or each[0] != each[1]]
+SITUATIONS = [Situation(*standing, *asked) for standing, asked in product(STANDING, ASKED)]
 OUTCOMES = [(situation, planned_or_refused(situation)) for situation in SITUATIONS]
 PLANS = [(situation, outcome) for situation, outcome in OUTCOMES if isinstance(outcome, Plan)]
 
 
 def test_a_refusal_changes_nothing_and_no_command_that_it_gives_displaces_production() -> None:
     for situation, refusal in OUTCOMES:
-        if isinstance(refusal, Plan):
-            continue
-        assert "Nothing was changed." in refusal, situation
-        for command in ASSOCIATE.finditer(refusal):
-            assert situation.production is None or situation.after(command[0]).production, situation
+        if isinstance(refusal, PreflightFailed):
+            assert str(refusal).count("Nothing was changed.") == 1, situation
+            for command in ASSOCIATE.finditer(str(refusal)):
+                assert situation.production is None or situation.after(command[0]).production, situation
+        if isinstance(refusal, NoTarget):  # the handler completes the message
+            assert situation.rollback or ON_NO_SERVER in str(refusal), situation
+            assert not ASSOCIATE.search(str(refusal)), situation
 
 
 def test_production_moves_only_if_the_input_or_the_record_names_a_server_or_the_pair_is_sound() -> None:
     for situation, planned in PLANS:
-        named = situation.asked or (situation.interrupted if situation.interrupted in WEB.servers else None)
+        named = situation.named
         moves = not situation.keep_live and (planned.idle.server == named if named else situation.is_sound)
         assert (planned.decision == "CUT_OVER") == moves, situation
         assert any("production address" in step for step in planned.steps) == moves, situation
         assert (planned.steps == []) == (planned.decision == "ALREADY_LIVE"), situation
 
 
+def test_a_rollback_makes_the_server_live_that_the_record_names_and_no_other() -> None:
+    for situation, outcome in OUTCOMES:
+        if situation.rollback and situation.named is None:
+            assert not isinstance(outcome, Plan), situation
+        if situation.rollback and isinstance(outcome, Plan):
+            assert outcome.to_json()["target"] == str(situation.named and situation.named.name), situation
+
+
+def test_production_leaves_no_server_only_for_a_server_that_is_named_and_then_always() -> None:
+    """Staging is no obstacle, wherever it is."""
+    for situation, outcome in OUTCOMES:
+        if situation.production is None:
+            goes = situation.named is not None and not situation.keep_live
+            assert isinstance(outcome, Plan) == goes, situation
+            assert not isinstance(outcome, Plan) or (outcome.decision, outcome.idle.server) == (
+                "CUT_OVER",
+                situation.named,
+            ), situation
+
+
+def test_an_emergency_plans_the_same_and_only_more_urgently() -> None:
+    for situation, planned in PLANS:
+        urgent = replace(planned, request=replace(planned.request, emergency=True), urgent=True)
+        assert situation.plan(emergency=True) == urgent, situation
+
+
 def test_the_idle_place_is_never_on_the_server_that_holds_production() -> None:
     for situation, planned in PLANS:
         assert planned.live == situation.production, situation
-        assert planned.idle.server == WEB.other(planned.live.server), situation
-        assert planned.idle == (situation.staging if situation.is_sound else Place(planned.idle.server)), situation
+        assert planned.live is None or planned.idle.server == WEB.other(planned.live.server), situation
+        on_idle = situation.staging is not None and situation.staging.server == planned.idle.server
+        assert planned.idle == (situation.staging if on_idle else Place(planned.idle.server)), situation
 
 
 def test_a_plan_in_json_has_exactly_what_the_states_read() -> None:
     read = {key for file in WORKFLOWS.glob("*.py") for key in re.findall(r"\$plan\.(\w+)", file.read_text())}
+    read.add("stagingTo")  # a place like `live` and `idle`, which a task names as where an address goes
+    of_a_refusal = Refusal(Request(WEB), *SITUATIONS[0].addresses, "Because.").to_json()
     for situation, planned in PLANS:
         value = planned.to_json()
-        assert set(value) == read
+        assert set(value) | set(of_a_refusal) == read
         assert value["target"] == value["idle" if planned.decision == "CUT_OVER" else "live"]["name"], situation
 
 
+# What the two servers are like: each in one of these states.
+STATES = ("running", "stopped", "stopping", "terminated")
+PICTURES = [
+    Picture({server.instance_id: instance(server, state) for server, state in zip(WEB.servers, states, strict=True)})
+    for states in product(STATES, STATES)
+]
+
+
+def completed() -> Iterator[tuple[Situation, Plan, Picture]]:
+    """Every plan for every picture that it is fit for. What it was asked by does not matter here."""
+    for situation, planned in PLANS:
+        if situation.interrupted or situation.back_to:
+            continue
+        for picture in PICTURES:
+            with suppress(PreflightFailed):
+                yield situation, complete(planned, picture), picture
+
+
+def test_an_address_only_goes_to_a_server_that_can_hold_it_and_production_only_to_one_that_runs() -> None:
+    for situation, fit, picture in completed():
+        state = {server: picture.instances[server.instance_id].state for server in WEB.servers}
+        assert state[fit.idle.server] in HOLDS_AN_ADDRESS, situation
+        if fit.decision != "CUT_OVER":
+            continue
+        assert state[fit.idle.server] == "running", situation
+        assert fit.idle.private_ip, situation
+        assert fit.can_roll_back == (fit.live is not None and state[fit.live.server] in HOLDS_AN_ADDRESS), situation
+        assert fit.urgent == (state[fit.other] != "running" or fit.live is None), situation
+        if fit.staging_to is None:
+            assert len(fit.warnings) == 1, situation
+            assert not any(step.startswith("associate the staging") for step in fit.steps[1:]), situation
+        else:
+            assert fit.warnings == (), situation
+            assert fit.staging_to.server == fit.other, situation
+            assert fit.staging_to.private_ip, situation
+            assert state[fit.other] in HOLDS_AN_ADDRESS, situation
+
+
+def test_the_commands_of_a_plan_finish_it_from_every_standing_and_displace_nothing() -> None:
+    for situation, fit, _ in completed():
+        after = situation.after(fit.to_json()["restore"])
+        back = fit.live if fit.can_roll_back else fit.idle
+        assert after.production == back, situation
+        if fit.decision == "CUT_OVER":
+            other = fit.idle if fit.can_roll_back else fit.staging_to
+            assert other is None or after.staging == other, situation
+
+
+def test_no_command_in_a_warning_displaces_production_after_the_cutover() -> None:
+    for situation, fit, _ in completed():
+        after = replace(situation, production=fit.idle)
+        for command in ASSOCIATE.finditer(" ".join(fit.warnings)):
+            assert after.after(command[0]).production, situation
+
+
 def test_the_commands_after_a_failed_rollback_make_the_pair_sound() -> None:
-    for situation, live in product(SITUATIONS, WEB.servers):
+    for standing, live in product(STANDING, WEB.servers):
+        situation = Situation(*standing)
         places = place(live), place(WEB.other(live))
         commands = commands_to_restore(*places, *situation.addresses)
         after = situation.after(" && ".join(commands))

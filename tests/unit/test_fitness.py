@@ -10,13 +10,17 @@ from domain.fitness import complete
 from domain.pair import Server
 from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
 from domain.plan import Plan, plan
+from domain.record import Record, RollbackTo
 from domain.request import Request
 from tests.unit.example_pair import BITTYBOT, PRIMARY, TAO, WEB, address, place, planned
 
 CUT_OVER = planned()
+TO_TAO = Record(rollback_to=RollbackTo("tao", "it was live before c-7"))
 # Staging is on no server and goes to tao.
 REPAIR = planned(staging=None, asked=BITTYBOT)
 REPAIR_AND_CUT_OVER = planned(staging=None, asked=TAO)
+URGENT = planned(emergency=True)
+FROM_NO_SERVER = planned(production=None, asked=TAO)
 SECONDARY = {BITTYBOT: "10.0.0.11", TAO: "10.0.0.21"}
 OTHER_TEAM: Any = {"public_ip": "203.0.113.7", "association_id": "eipassoc-7", "owner": "123456789012"}
 AUTO_ASSIGNED: Any = {"public_ip": "203.0.113.8", "owner": "amazon"}
@@ -51,7 +55,8 @@ def refusal(plan: Plan, picture: Picture) -> str:
 def test_a_plan_without_obstacles_is_completed_with_both_places(plan: Plan) -> None:
     completed = complete(plan, picture())
     assert (completed.live, completed.idle) == (place(BITTYBOT), place(TAO))
-    assert replace(completed, idle=plan.idle) == plan
+    assert completed.staging_to == (place(BITTYBOT) if plan.decision == "CUT_OVER" else None)
+    assert replace(completed, idle=plan.idle, staging_to=plan.staging_to) == plan
 
 
 # The places.
@@ -85,7 +90,9 @@ def test_staging_goes_to_the_recorded_or_the_primary_private_address(recorded: d
     [
         (CUT_OVER, TAO, "stopped", "tao (i-0bbbbbbbb) should become live, but is stopped, not running."),
         (REPAIR_AND_CUT_OVER, TAO, "pending", "tao (i-0bbbbbbbb) should become live, but is pending, not running."),
-        (CUT_OVER, BITTYBOT, "terminated", "bittybot (i-0aaaaaaaa) is terminated and cannot hold an address."),
+        (CUT_OVER, TAO, "terminated", "tao (i-0bbbbbbbb) should become live, but is terminated, not running."),
+        (FROM_NO_SERVER, TAO, "stopped", "tao (i-0bbbbbbbb) should become live, but is stopped, not running."),
+        (URGENT, TAO, "stopping", "tao (i-0bbbbbbbb) should become live, but is stopping, not running."),
         (REPAIR, TAO, "pending", "tao (i-0bbbbbbbb) is pending and cannot hold an address."),
         (REPAIR, BITTYBOT, "stopping", "bittybot (i-0aaaaaaaa) is stopping and cannot hold an address."),
     ],
@@ -101,6 +108,124 @@ def test_a_server_that_does_not_become_live_may_be_stopped(plan: Plan, server: S
     complete(plan, picture(**{server.name: instance(interface(server), state="stopped")}))
 
 
+# The live server is no obstacle to making the other one live.
+
+
+@pytest.mark.parametrize("state", ["terminated", "shutting-down", "stopping", "pending"])
+@pytest.mark.parametrize("cutover", [CUT_OVER, REPAIR_AND_CUT_OVER, URGENT, FROM_NO_SERVER])
+def test_a_server_that_cannot_hold_an_address_gets_no_staging_and_nothing_can_go_back_to_it(
+    cutover: Plan, state: str
+) -> None:
+    plan = complete(cutover, picture(instance(state=state)))
+    assert (plan.idle, plan.staging_to, plan.can_roll_back, plan.urgent) == (place(TAO), None, False, True)
+    assert plan.warnings == (
+        f"Staging cannot go to bittybot, so it will be on no server. bittybot (i-0aaaaaaaa) is {state} and cannot hold "
+        f"an address. Start it, or put the server that replaces it into cdk.json and deploy.",
+    )
+    assert "with bittybot" not in " ".join(plan.steps)
+
+
+def test_a_stopped_live_server_gets_staging_and_its_alarms_and_answers_do_not_count() -> None:
+    plan = complete(CUT_OVER, picture(instance(interface(BITTYBOT), state="stopped")))
+    assert (plan.staging_to, plan.can_roll_back, plan.urgent, plan.warnings) == (place(BITTYBOT), True, True, ())
+    assert complete(CUT_OVER, picture()).urgent is False
+
+
+TWO_INTERFACES = instance(interface(BITTYBOT), replace(interface(BITTYBOT), network_interface_id="eni-1"))
+IN_ANOTHER_GROUP = instance(replace(interface(BITTYBOT), border_group="us-east-1-bos-1"))
+
+
+@pytest.mark.parametrize(
+    ("bittybot", "found"),
+    [
+        (TWO_INTERFACES, "has 2 network interfaces (eni-of-bittybot, eni-1)"),
+        (instance(), "has 0 network interfaces (none)"),
+        (instance(interface(BITTYBOT, **OTHER_TEAM)), "holds the Elastic IP address 203.0.113.7"),
+        (IN_ANOTHER_GROUP, "is in the network border group us-east-1-bos-1"),
+    ],
+    ids=["two interfaces", "no interface", "another team's address", "another border group"],
+)
+def test_what_keeps_staging_from_the_live_server_refuses_a_cutover_and_only_warns_if_it_is_urgent(
+    bittybot: Instance, found: str
+) -> None:
+    def grouped(plan: Plan) -> Plan:
+        return replace(plan, production=replace(plan.production, border_group="us-east-1"))
+
+    for cutover in (CUT_OVER, REPAIR_AND_CUT_OVER, REPAIR, replace(REPAIR, request=URGENT.request)):
+        assert refusal(grouped(cutover), picture(bittybot)).startswith(f"{BITTYBOT} {found}")
+    for urgent in (URGENT, planned(rollback=True, record=TO_TAO), FROM_NO_SERVER):
+        plan = complete(grouped(urgent), picture(bittybot))
+        assert (plan.staging_to, plan.can_roll_back) == (None, plan.live is not None)
+        (warning,) = plan.warnings
+        assert warning.startswith(f"Staging cannot go to bittybot, so it will be on no server. {BITTYBOT} {found}")
+        assert "Nothing was changed" not in warning
+
+
+@pytest.mark.parametrize("urgent", [URGENT, FROM_NO_SERVER], ids=["emergency", "from no server"])
+def test_the_checks_of_the_server_that_becomes_live_are_never_skipped(urgent: Plan) -> None:
+    grouped = replace(urgent, production=replace(urgent.production, border_group="us-east-1"))
+    for tao, found in (
+        (instance(interface(TAO), state="pending"), "should become live, but is pending"),
+        (instance(), "has 0 network interfaces"),
+        (instance(interface(TAO, **OTHER_TEAM)), "holds the Elastic IP address 203.0.113.7"),
+        (instance(replace(interface(TAO), border_group="us-east-1-bos-1")), "us-east-1-bos-1, but the addresses"),
+        (dual_stack().instances[TAO.instance_id], "is its only public IPv4 address"),
+    ):
+        assert found in refusal(grouped, picture(tao=tao))
+    for allocation_id in (WEB.production, WEB.staging):
+        assert "is offered to the account 2" in refusal(urgent, picture(offered_to={allocation_id: "210987654321"}))
+
+
+# Production on no server.
+
+
+@pytest.mark.parametrize("staging", [TAO, None])
+def test_from_no_server_both_places_are_known_and_staging_goes_to_the_other_server(staging: Server | None) -> None:
+    plan = complete(planned(production=None, staging=staging, asked=TAO), picture())
+    assert (plan.live, plan.idle, plan.staging_to) == (None, place(TAO), place(BITTYBOT))
+    assert plan.to_json()["privateIps"] == {"tao": "10.0.0.20", "bittybot": "10.0.0.10"}
+    assert (plan.can_roll_back, plan.urgent, plan.warnings) == (False, True, ())
+
+
+@pytest.mark.parametrize(
+    ("staging_at", "recorded", "private_ip"),
+    [
+        (None, {"bittybot": SECONDARY[BITTYBOT]}, SECONDARY[BITTYBOT]),
+        (SECONDARY[BITTYBOT], {}, SECONDARY[BITTYBOT]),
+        (SECONDARY[BITTYBOT], {"bittybot": PRIMARY[BITTYBOT]}, PRIMARY[BITTYBOT]),
+        ("10.0.0.99", {}, PRIMARY[BITTYBOT]),
+    ],
+    ids=["recorded", "where it is", "recorded counts more", "removed since"],
+)
+def test_from_no_server_staging_goes_to_the_private_address_that_it_had(
+    staging_at: str | None, recorded: dict[str, str], private_ip: str
+) -> None:
+    staging = address("staging", BITTYBOT, staging_at) if staging_at else address("staging", None)
+    intended = plan(Request(WEB, TAO), address("production", None), staging)
+    assert complete(intended, picture(), private_ips=recorded).staging_to == place(BITTYBOT, private_ip)
+
+
+def test_from_no_server_staging_of_another_border_group_stays_and_its_server_is_not_checked_through_it() -> None:
+    addresses = (
+        replace(address("production", None), border_group="us-east-1"),
+        replace(address("staging", None), border_group="us-east-1-bos-1"),
+    )
+    servers = (interface(each, public_ip=None) for each in WEB.servers)
+    in_group = picture(*(instance(replace(each, border_group="us-east-1")) for each in servers))
+    plan_without = complete(plan(Request(WEB, TAO), *addresses), in_group)
+    assert (plan_without.idle, plan_without.checks_staging, plan_without.staging_to) == (place(TAO), False, None)
+    (warning,) = plan_without.warnings
+    assert warning.startswith("tao was not checked through staging before it became live")
+    assert "in the network border group us-east-1, and the staging address" in warning
+    assert "Nothing was changed" not in warning
+
+
+def test_staging_that_a_service_manages_is_not_displaced_by_production() -> None:
+    managed = replace(address("staging", TAO), service_managed="nlb")
+    message = refusal(plan(Request(WEB, TAO), address("production", None), managed), picture())
+    assert message.startswith("tao (i-0bbbbbbbb) holds the Elastic IP address 198.51.100.2")
+
+
 # The network interfaces.
 
 ETH0, ETH1 = (replace(interface(TAO), network_interface_id=name) for name in ("eni-0", "eni-1"))
@@ -108,7 +233,8 @@ ETH0, ETH1 = (replace(interface(TAO), network_interface_id=name) for name in ("e
 
 def with_tao_on(network_interface_id: str) -> Plan:
     tao = replace(TAO, network_interface_id=network_interface_id)
-    return replace(CUT_OVER, idle=replace(CUT_OVER.idle, server=tao))
+    request = Request(replace(WEB, servers=(BITTYBOT, tao)))
+    return replace(CUT_OVER, request=request, idle=replace(CUT_OVER.idle, server=tao))
 
 
 @pytest.mark.parametrize(("interfaces", "attached"), [([], "none"), ([ETH0, ETH1], "eni-0, eni-1")])

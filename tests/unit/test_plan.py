@@ -1,16 +1,17 @@
 """The decisions: the plan for each configuration, input and observation, and the refusals."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from domain.errors import InvalidRequest, PreflightFailed
-from domain.pair import Server
-from domain.plan import Refusal, commands_to_restore, plan
-from domain.request import Request, read_request
+from domain.errors import PreflightFailed
+from domain.lock import Lock
+from domain.pair import Place, Server
+from domain.plan import NoTarget, Refusal, commands_to_restore, plan
+from domain.record import EMPTY, Interrupted, Record, RollbackTo
+from domain.request import Request
 from tests.unit.example_pair import BITTYBOT, STRANGER, TAO, WEB, address, place, planned
-
-API = replace(WEB, name="api")
 
 
 def associate(allocation_id: str, server: Server) -> str:
@@ -37,8 +38,8 @@ def test_the_plan_makes_the_requested_server_live(
 ) -> None:
     result = planned(production=production, staging=staging, asked=asked)
     assert result.decision == decision
-    assert (result.live.server, result.idle.server) == (production, WEB.other(production))
-    assert (result.idle if result.decision == "CUT_OVER" else result.live).server == live
+    assert (result.live, result.idle.server) == (place(production), WEB.other(production))
+    assert (result.idle.server if result.decision == "CUT_OVER" else production) == live
     assert result.to_json()["target"] == live.name
 
 
@@ -89,14 +90,10 @@ def test_a_record_of_a_server_that_is_no_longer_in_the_pair_is_ignored() -> None
         planned(staging=None, interrupted=STRANGER)
 
 
-@pytest.mark.parametrize(("asked", "choices"), [(None, (BITTYBOT, TAO)), (TAO, (TAO,))])
-def test_production_on_no_server_is_refused_with_commands(asked: Server | None, choices: tuple[Server, ...]) -> None:
-    with pytest.raises(PreflightFailed) as refused:
-        planned(production=None, asked=asked)
-    message = str(refused.value)
-    assert "production address 198.51.100.1 (eipalloc-0aaaaaaa) is on no server" in message
-    for server in WEB.servers:
-        assert (associate(WEB.production, server) in message) == (server in choices)
+def test_a_lock_that_is_held_is_no_interrupted_execution() -> None:
+    held = Record(lock=Lock("web", "arn", "", "bittybot"), interrupted=Interrupted("bittybot"))
+    assert planned(record=held).reason.startswith("the idle server was asked for")
+    assert planned(record=replace(held, lock=None)).decision == "ALREADY_LIVE"
 
 
 def test_an_address_on_an_instance_outside_the_pair_is_refused_with_the_command_that_moves_it() -> None:
@@ -130,78 +127,153 @@ def test_an_address_that_an_aws_service_manages_is_refused() -> None:
 
 def test_a_refusal_is_reported_like_a_plan_that_changes_nothing() -> None:
     addresses = address("production", None), address("staging", TAO)
-    refusal = Refusal(Request(WEB, TAO, dry_run=True), *addresses, "Because.").to_json()
+    request = Request(WEB, TAO, dry_run=True, wait_seconds=60)
+    refusal = Refusal(request, *addresses, "Because.", record=TO_BITTYBOT).to_json()
     assert refusal.items() >= {"pair": "web", "decision": "REFUSED", "reason": "Because.", "dryRun": True}.items()
-    assert (refusal["target"], refusal["privateIps"]) == ("tao", {})
+    assert (refusal["target"], refusal["privateIps"], refusal["error"]) == ("tao", {}, "PreflightFailed")
+    assert (refusal["rollback"], refusal["waitSeconds"], refusal["record"]) == (False, 60, TO_BITTYBOT.to_json())
     assert refusal["production"] == address("production", None).to_json()
-    assert Refusal(Request(WEB), *addresses, "Because.").to_json()["target"] == "-"
+    assert Refusal(Request(WEB), *addresses, "Because.", "InvalidRequest").to_json()["error"] == "InvalidRequest"
+    assert Refusal(Request(WEB, rollback=True), *addresses, "Because.").to_json()["target"] == "-"
 
 
-# The request.
+# A rollback.
+
+LAST_CUTOVER = {"from": "bittybot", "to": "tao", "at": "2026-02-01T09:30:00Z", "execution": "c-7", "rollback": False}
+TO_BITTYBOT = Record(rollback_to=RollbackTo("bittybot", "it was live before c-7"), last_cutover=LAST_CUTOVER)
 
 
-def test_an_input_is_read_with_its_server_in_any_case_and_an_empty_one_asks_for_the_idle_server() -> None:
-    for name in ("tao", "TAO", "Tao"):
-        assert read_request({"serverName": name}, {"web": WEB}) == Request(WEB, TAO)
-    assert read_request({}, {"web": WEB}) == Request(WEB, None, False)
-    value = {"pair": "api", "serverName": "bittybot", "dryRun": True}
-    assert read_request(value, {"web": WEB, "api": API}) == Request(API, BITTYBOT, True)
+def test_a_rollback_makes_the_server_live_that_the_record_names_and_does_so_once() -> None:
+    back = planned(production=TAO, staging=BITTYBOT, rollback=True, record=TO_BITTYBOT)
+    assert (back.decision, back.idle) == ("CUT_OVER", place(BITTYBOT))
+    assert back.reason.startswith("a rollback was asked for, to bittybot: it was live before c-7; production is on tao")
+    again = planned(production=BITTYBOT, staging=TAO, rollback=True, record=TO_BITTYBOT)
+    assert (again.decision, again.steps) == ("ALREADY_LIVE", [])
+
+
+@pytest.mark.parametrize("staging", [None, TAO])
+def test_a_rollback_in_an_unsound_pair_repairs_staging_first(staging: Server | None) -> None:
+    assert planned(production=TAO, staging=staging, rollback=True, record=TO_BITTYBOT).decision == "CUT_OVER"
+    assert planned(production=BITTYBOT, staging=None, rollback=True, record=TO_BITTYBOT).decision == "REPAIR"
+
+
+def test_a_rollback_counts_more_than_what_was_interrupted() -> None:
+    back = planned(production=TAO, staging=None, interrupted=TAO, rollback=True, record=TO_BITTYBOT)
+    assert (back.decision, back.idle.server) == ("CUT_OVER", BITTYBOT)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("record", "error", "why"),
     [
-        ([], ["[] (list)", "must be a JSON object"]),
-        ("go", ["'go'", "must be a JSON object"]),
-        (7, ["7 (int)", "must be a JSON object"]),
-        ({"pair": "wbe"}, ["pair = 'wbe'", "the configured pairs are api, web"]),
-        ({"pair": "WEB"}, ["pair = 'WEB'"]),
-        ({"pair": ["web"]}, ["pair = ['web'] (list)", "pair must be a string"]),
-        ({}, ["no pair", "it is required if more than one pair is configured", "api, web"]),
-        ({"pair": "web", "serverName": "ta"}, ["serverName = 'ta'", "bittybot and tao"]),
-        ({"pair": "web", "serverName": 5}, ["serverName = 5 (int)", "serverName must be a string"]),
-        ({"pair": "web", "serverName": "t" * 10_000}, ["serverName = 'ttt", "(10000 characters)"]),
-        ({"pair": "web", "dryRun": "true"}, ["dryRun = 'true'", "dryRun must be a boolean"]),
-        ({"pair": "web", "dryrun": True}, ["'dryrun'", "only the keys pair, serverName, dryRun, expectedRelease"]),
-        ({"pair": "web", "serverName ": "tao"}, ["the key 'serverName '"]),
-        ({"pair": "web", "interrupted": "tao"}, ["the key 'interrupted'"]),
-        ({"pair": "web", "expectedRelease": 2}, ["expectedRelease must be a string"]),
-        ({"pair": "web", "expectedRelease": "2"}, ["no check of pair web has a releaseHeader"]),
-        ({"pair": "web", "expectedRelease": ""}, ["1 to 256 characters"]),
-        ({"pair": "web", "expectedRelease": "2" * 257}, ["1 to 256 characters"]),
-        ({"pair": "web", "expectedRelease": "2\n3"}, ["printable ASCII"]),
-        ({"pair": "web", "expectedRelease": " 2"}, ["without a space at either end"]),
+        (EMPTY, "InvalidRequest", "no cutover is on record."),
+        (Record(last_cutover=LAST_CUTOVER), "PreflightFailed", "no cutover is on record."),
+        (Record(rollback_to=RollbackTo(None, "the cutover to tao ended RolledBack: c-7")), "PreflightFailed",
+         "the cutover to tao ended RolledBack: c-7."),
+        (Record(rollback_to=RollbackTo("kai", "it was live before c-7")), "PreflightFailed",
+         "the record names kai, which is not a server of pair web any more."),
     ],
+    ids=["nothing on record", "unreadable", "the cutover failed", "the server is no longer configured"],
+)  # fmt: skip
+@pytest.mark.parametrize("production", [BITTYBOT, None], ids=["", "on no server"])
+def test_a_rollback_without_a_server_to_go_back_to_is_refused_and_says_why(
+    record: Record, error: str, why: str, production: Server | None
+) -> None:
+    with pytest.raises(NoTarget) as refused:
+        planned(production=production, rollback=True, record=record)
+    assert (refused.value.error, str(refused.value)) == (error, f"There is no server to roll back to: {why}")
+
+
+def test_if_the_execution_that_was_asked_has_rolled_back_there_is_nothing_left_to_do() -> None:
+    """Its record names no server to go back to, because its cutover failed."""
+    failed = RollbackTo(None, "the cutover to tao ended RolledBack: c-7")
+    record = Record(rollback_to=failed, last_outcome={"outcome": "RolledBack", "execution": "c-7", "at": ""})
+    done = planned(rollback=True, awaited="c-7", record=record)
+    assert done.decision == "ALREADY_LIVE"
+    assert done.reason.startswith("a rollback was asked for, and c-7 has rolled back")
+    assert planned(staging=None, rollback=True, awaited="c-7", record=record).decision == "REPAIR"
+    for awaited, outcome in (("c-6", "RolledBack"), (None, "RolledBack"), ("c-7", "RollbackFailed")):
+        other = replace(record, last_outcome={"outcome": outcome, "execution": "c-7", "at": ""})
+        with pytest.raises(NoTarget, match="the cutover to tao ended RolledBack"):
+            planned(rollback=True, awaited=awaited, record=other)
+    with pytest.raises(NoTarget, match="There is no server to roll back to"):
+        planned(production=None, rollback=True, awaited="c-7", record=record)
+
+
+def test_if_the_execution_that_was_asked_cut_over_first_the_rollback_undoes_it() -> None:
+    record = replace(TO_BITTYBOT, last_outcome={"outcome": "CUT_OVER", "execution": "c-7", "at": ""})
+    assert planned(production=TAO, staging=BITTYBOT, rollback=True, awaited="c-7", record=record).decision == "CUT_OVER"
+
+
+@pytest.mark.parametrize(
+    ("asked", "urgent"), [({}, False), ({"emergency": True}, True), ({"rollback": True}, True)], ids=str
 )
-def test_a_wrong_input_is_refused_naming_the_key_the_value_and_what_is_allowed(value: object, words: list[str]) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        read_request(value, {"web": WEB, "api": API})
-    message = str(refused.value)
-    assert [word for word in words if word not in message] == []
-    assert "Nothing was read" in message
-    assert len(message) < 400
+def test_an_urgent_plan_does_not_compare_with_the_live_server(asked: dict[str, Any], urgent: bool) -> None:
+    value = planned(production=TAO, staging=BITTYBOT, record=TO_BITTYBOT, **asked).to_json()
+    assert (value["urgent"], value["compared"]) == (urgent, not urgent)
+    assert value["rollback"] == ("rollback" in asked)
 
 
-LOOK_ALIKE = ["", " tao", "tao ", "tao\u00a0", "t\u0430o", "ta\u03bf", "\uff54\uff41\uff4f", "ta\u006f\u0301",
-              "tao\u200b", "\ufefftao", "\u212aai", "constructor", "__proto__", TAO.instance_id]  # fmt: skip
+# Production on no server.
 
 
-@pytest.mark.parametrize("name", LOOK_ALIKE, ids=ascii)
-def test_no_lookalike_letters_name_a_pair_or_a_server(name: str) -> None:
-    """The Kelvin sign, here in the name of kai, is the only other character whose lower case is an ASCII letter."""
-    pair = replace(WEB, servers=(TAO, replace(BITTYBOT, name="kai")))
-    for request in ({"pair": name}, {"pair": "tao", "serverName": name}):
-        with pytest.raises(InvalidRequest):
-            read_request(request, {"tao": pair, "kai": pair})
+@pytest.mark.parametrize("interrupted", [None, TAO])
+def test_production_on_no_server_goes_to_no_server_that_nobody_named(interrupted: Server | None) -> None:
+    for asked in ({}, {"keep_live": True}, {"keep_live": True, "asked": TAO}, {"emergency": True}):
+        with pytest.raises(NoTarget) as refused:
+            planned(production=None, interrupted=interrupted, **asked)
+        nowhere = "The production address 198.51.100.1 (eipalloc-0aaaaaaa) is on no server, so no server is live."
+        assert (refused.value.error, str(refused.value)) == ("PreflightFailed", nowhere)
 
 
-def test_with_hundreds_of_pairs_or_control_characters_the_message_stays_short_and_printable() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        read_request({"pair": "wbe\r\n\x1b[31mred\u2028"}, {f"pair-{number}": WEB for number in range(500)})
-    message = str(refused.value)
-    assert "one of the 500 pairs" in message
-    assert message.isprintable()
-    assert len(message) < 400
+@pytest.mark.parametrize("asked", [{"asked": TAO}, {"rollback": True}], ids=["named", "rollback"])
+def test_production_goes_from_no_server_to_the_server_that_is_asked_for(asked: dict[str, Any]) -> None:
+    record = Record(rollback_to=RollbackTo("tao", "it was live before c-7"))
+    result = planned(production=None, staging=TAO, record=record, **asked)
+    assert (result.decision, result.live, result.idle) == ("CUT_OVER", None, place(TAO))
+    assert (result.staging_to, result.checks_staging, result.can_roll_back) == (Place(BITTYBOT), True, False)
+    assert "; production is on no server and staging is on tao (i-0bbbbbbbb)" in result.reason
+    assert result.steps == [
+        "disassociate the staging address 198.51.100.2 (eipalloc-0bbbbbbb) from tao",
+        "associate the production address 198.51.100.1 (eipalloc-0aaaaaaa) with tao, from no server",
+        "associate the staging address 198.51.100.2 (eipalloc-0bbbbbbb) with bittybot",
+    ]
+    value = result.to_json()
+    assert (value["live"], value["target"], value["urgent"], value["compared"]) == (None, "tao", True, False)
+
+
+def test_from_no_server_staging_is_first_put_on_the_server_that_is_checked_and_then_back() -> None:
+    addresses = address("production", None), address("staging", BITTYBOT, "10.0.0.11")
+    result = plan(Request(WEB, TAO), *addresses)
+    assert (result.idle, result.staging_to) == (Place(TAO), place(BITTYBOT, "10.0.0.11"))
+    assert result.steps[0] == "associate the staging address 198.51.100.2 (eipalloc-0bbbbbbb) with tao"
+    assert planned(production=None, staging=None, asked=TAO).staging_to == Place(BITTYBOT)
+
+
+@pytest.mark.parametrize("asked", WEB.servers)
+@pytest.mark.parametrize("managed", [False, True], ids=["outside the pair", "managed by a service"])
+def test_from_no_server_staging_that_cannot_be_there_is_left_alone_with_a_warning(asked: Server, managed: bool) -> None:
+    staging = address("staging", STRANGER)
+    staging = replace(staging, service_managed="nlb") if managed else staging
+    result = plan(Request(WEB, asked), address("production", None), staging)
+    assert (result.checks_staging, result.staging_to) == (False, None)
+    assert result.steps == [
+        f"associate the production address 198.51.100.1 (eipalloc-0aaaaaaa) with {asked.name}, from no server"
+    ]
+    (warning,) = result.warnings
+    assert warning.startswith(f"{asked.name} was not checked through staging before it became live, and staging stays")
+    assert ("managed by the AWS service nlb" if managed else "which is not in the pair web") in warning
+    assert "Nothing was changed" not in warning
+    # By the time that a person runs the command of the warning, production is on the server that was asked for.
+    assert associate(WEB.staging, asked) not in warning
+    assert managed or associate(WEB.staging, WEB.other(asked)) in warning
+
+
+@pytest.mark.parametrize("managed", [False, True])
+def test_production_outside_the_pair_is_not_production_on_no_server(managed: bool) -> None:
+    production = replace(address("production", STRANGER), service_managed="nlb" if managed else None)
+    for request in (Request(WEB, TAO), Request(WEB, TAO, emergency=True), Request(WEB, rollback=True)):
+        with pytest.raises(PreflightFailed, match="nlb" if managed else "which is not in the pair web"):
+            plan(request, production, address("staging", TAO), record=TO_BITTYBOT)
 
 
 # After a rollback.
@@ -232,8 +304,23 @@ def test_an_unrestored_pair_is_reported_with_the_commands_that_restore_it_produc
     assert len(commands_to_restore(place(BITTYBOT), place(TAO, "10.0.0.21"), *addresses)) == 2, "other private address"
 
 
-def test_a_plan_knows_the_commands_that_restore_the_sound_pair() -> None:
-    assert planned().to_json()["restore"] == (
-        f"{associate(WEB.production, BITTYBOT)} --private-ip-address 10.0.0.10 --allow-reassociation && "
-        f"{associate(WEB.staging, TAO)} --private-ip-address 10.0.0.20 --allow-reassociation"
-    )
+BACK = f"{associate(WEB.production, BITTYBOT)} --private-ip-address 10.0.0.10 --allow-reassociation"
+STAGING_TO_TAO = f"{associate(WEB.staging, TAO)} --private-ip-address 10.0.0.20 --allow-reassociation"
+FORWARD = f"{associate(WEB.production, TAO)} --private-ip-address 10.0.0.20 --allow-reassociation"
+STAGING_TO_BITTYBOT = f"{associate(WEB.staging, BITTYBOT)} --private-ip-address 10.0.0.10 --allow-reassociation"
+
+
+@pytest.mark.parametrize(
+    ("changed", "commands"),
+    [
+        ({}, [BACK, STAGING_TO_TAO]),
+        ({"can_roll_back": False}, [FORWARD, STAGING_TO_BITTYBOT]),
+        ({"can_roll_back": False, "staging_to": None}, [FORWARD]),
+        ({"can_roll_back": False, "live": None}, [FORWARD, STAGING_TO_BITTYBOT]),
+    ],
+    ids=["back", "forward, if production cannot go back", "without staging", "from no server"],
+)
+def test_a_plan_has_the_commands_that_make_the_pair_sound_on_lines_of_their_own(
+    changed: dict[str, Any], commands: list[str]
+) -> None:
+    assert replace(planned(), **changed).to_json()["restore"] == "\n" + " &&\n".join(commands)

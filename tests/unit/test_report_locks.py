@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -14,42 +13,36 @@ from domain.lock import Lock
 from report_locks import held_locks, metrics_of
 from tests.unit.emf import Capture, values
 from tests.unit.handler_calls import CONTEXT
+from tests.unit.lock_table import LockTable
 
 TABLE = "locks-of-these-tests"  # the account of other tests in this process may have one called `locks`
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockTable]:
     monkeypatch.setenv("LOCK_TABLE", TABLE)
     report_locks.dynamodb_client.cache_clear()
     with mock_aws():
-        client = boto3.client("dynamodb", "us-east-1")  # type: ignore[call-overload,unused-ignore]
-        client.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield client
-        client.delete_table(TableName=TABLE)
+        table = LockTable(TABLE)
+        yield table
+        table.client.delete_table(TableName=TABLE)
     report_locks.dynamodb_client.cache_clear()
 
 
-def lock(client: Any, pair: str, *, seconds: float, **more: str) -> None:
+def lock(table: LockTable, pair: str, *, seconds: float, **more: str) -> None:
     since = (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    item = {"pair": pair, "execution": "arn", "since": since, "server": "tao", **more}
-    client.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in item.items()})
+    table.put(**{"pair": pair, "execution": "arn", "since": since, "server": "tao", **more})
 
 
-def test_without_locks_the_age_is_0_so_that_the_alarm_has_data(dynamodb: Any, capsys: Capture) -> None:
+def test_without_locks_the_age_is_0_so_that_the_alarm_has_data(table: LockTable, capsys: Capture) -> None:
     assert report_locks.handler({}, CONTEXT) == {"locks": 0}
     assert values(capsys.readouterr().out) == {("LockAge", ()): (0,)}
 
 
-def test_the_age_of_every_lock_is_reported_by_pair_and_for_the_oldest(dynamodb: Any, capsys: Capture) -> None:
-    lock(dynamodb, "web", seconds=60)
-    lock(dynamodb, "api", seconds=900)
+def test_the_age_of_every_lock_is_reported_by_pair_and_for_the_oldest(table: LockTable, capsys: Capture) -> None:
+    lock(table, "web", seconds=60)
+    lock(table, "api", seconds=900)
     assert report_locks.handler({}, CONTEXT) == {"locks": 2}
     metrics = values(capsys.readouterr().out)
     assert set(metrics) == {("LockAge", ()), ("LockAge", ("web",)), ("LockAge", ("api",))}
@@ -57,12 +50,22 @@ def test_the_age_of_every_lock_is_reported_by_pair_and_for_the_oldest(dynamodb: 
     assert metrics["LockAge", ("web",)] == pytest.approx((60,), abs=10)
 
 
-def test_a_table_of_several_pages_is_read_completely_and_consistently(dynamodb: Any) -> None:
+def test_the_record_of_a_pair_that_is_not_locked_is_no_lock(table: LockTable, capsys: Capture) -> None:
+    lock(table, "web", seconds=60)
+    table.put(pair="api", rollbackTo={"server": "tao", "why": "it was live before"}, revision=7)
+    table.put(pair="interrupted", interrupted="arn", since="2026-01-02T03:04:05Z", server="tao")
+    assert report_locks.handler({}, CONTEXT) == {"locks": 1}
+    metrics = values(capsys.readouterr().out)
+    assert set(metrics) == {("LockAge", ()), ("LockAge", ("web",))}
+    assert metrics["LockAge", ()] == pytest.approx((60,), abs=10)
+
+
+def test_a_table_of_several_pages_is_read_completely_and_consistently(table: LockTable) -> None:
     for number in range(5):
-        lock(dynamodb, f"pair-{number}", seconds=number, server="x" * 390_000)
+        lock(table, f"pair-{number}", seconds=number, server="x" * 390_000)
     asked: list[Any] = []
-    dynamodb.meta.events.register("before-parameter-build.dynamodb.Scan", lambda params, **_: asked.append(params))
-    assert len(held_locks(dynamodb, TABLE)) == 5
+    table.client.meta.events.register("before-parameter-build.dynamodb.Scan", lambda params, **_: asked.append(params))
+    assert len(held_locks(table.client, TABLE)) == 5
     assert len(asked) > 1
     assert all(params["ConsistentRead"] for params in asked)
 
@@ -82,7 +85,7 @@ def test_a_lock_with_a_time_in_the_future_is_new() -> None:
 
 
 def test_an_unreadable_table_fails_the_function_so_that_lambda_counts_an_error(
-    dynamodb: Any, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    table: LockTable, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setenv("LOCK_TABLE", "gone")
     with pytest.raises(ClientError):

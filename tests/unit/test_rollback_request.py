@@ -5,39 +5,20 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from moto.core import patch_client
 
 from aws import rollback_request
 from aws.rollback_request import RollbackRequest
 from domain.errors import RollbackRequested
 from tests.unit.handler_calls import called, check_of
+from tests.unit.lock_table import LockTable
 from tests.unit.misbehaving_servers import OK, answering, serving, silent, status
 
 LOCK = {"pair": "web", "execution": "arn:aws:states:us-east-1:123456789012:execution:eip-cutover:bakes"}
 ASKING = "arn:aws:states:us-east-1:123456789012:execution:eip-cutover:back"
 REQUEST = {"execution": LOCK["execution"], "rollbackRequestedBy": ASKING}
-
-
-class LockTable:
-    """The lock table in moto, with one item for the pair `web`."""
-
-    def __init__(self) -> None:
-        patch_client(rollback_request.dynamodb)  # made at import
-        self._client = boto3.client("dynamodb")
-        key: Any = {"AttributeName": "pair"}
-        self._client.create_table(
-            TableName="Locks",
-            KeySchema=[key | {"KeyType": "HASH"}],
-            AttributeDefinitions=[key | {"AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-
-    def put(self, **attributes: str) -> None:
-        self._client.put_item(TableName="Locks", Item={key: {"S": value} for key, value in attributes.items()})
 
 
 @pytest.fixture

@@ -338,6 +338,10 @@ class Aws:
         event = {"execution": dead, "status": status or self.status(dead)}
         return self.wait(self.start_text(json.dumps(event), self.repair_machine))
 
+    def unlock(self, pair: str) -> Execution:
+        """What `cutover.py unlock` starts."""
+        return self.wait(self.start_text(json.dumps({"pair": pair}), self.repair_machine))
+
     def execute(self, value: Any = None) -> Execution:
         return self.wait(self.start(value))
 

@@ -186,7 +186,10 @@ def test_if_staging_cannot_be_on_the_named_server_it_is_checked_as_far_as_possib
     aws.disassociate(aws.production)
     execution = aws.execute({"serverName": "tao"})
     assert (execution.outcome, aws.places) == ("CUT_OVER", ("tao", "stranger"))
-    assert "tao was not checked before it became live, and staging stays where it is" in warnings(execution.output)
+    (warning,) = execution.output["warnings"]
+    assert warning.startswith(
+        "tao was not checked through staging before it became live, and staging stays where it is"
+    )
     assert "HealthCheckProduction" in execution.states
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stacks.functions.functions import CHANGE_TIMEOUT, LAST_CALL
-from stacks.workflow.lock import MOST_WAITS
+from stacks.workflow.repair import MOST_WAITS
 from tests.workflow import engine
 from tests.workflow.account import RELEASES, Aws
 from tests.workflow.ec2_calls import EC2Calls
@@ -127,7 +127,7 @@ def test_an_execution_that_is_still_shown_as_running_after_its_end_is_described_
     assert execution.outcome == outcome, execution.cause
     assert aws.places == ("tao", "bittybot" if outcome == "REPAIRED" else None)
     assert len(aws.locks) == (outcome == "RepairFailed")
-    assert sum(WAITS) <= MOST_WAITS * LAST_CALL.to_seconds()
+    assert sum(WAITS) <= (MOST_WAITS + 1) * LAST_CALL.to_seconds()
 
 
 @pytest.mark.parametrize(
@@ -221,3 +221,30 @@ def test_staging_that_the_next_execution_put_back_stays_even_if_that_execution_f
     assert (aws.places, aws.locks) == (("bittybot", "tao"), [])
     assert aws.repair(arn).outcome == "NOTHING_TO_REPAIR"
     assert aws.places == ("bittybot", "tao")
+
+
+def test_a_person_can_start_the_repair_for_a_pair(aws: Aws, dead: Dead) -> None:
+    arn = dead("tao", None)
+    execution = aws.unlock("web")
+    assert execution.outcome == "REPAIRED"
+    assert aws.places == ("tao", "bittybot")
+    assert aws.locks == []
+    assert aws.events[-1]["detail"]["repairs"] == arn
+
+
+def test_the_repair_leaves_a_running_holder_alone_whoever_asks(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+    holder = held("staging")
+    execution = aws.unlock("web")
+    assert execution.outcome == "NOTHING_TO_REPAIR"
+    assert execution.output["holder"] == holder
+    assert execution.output["cause"] == f"The execution {holder} still runs and keeps its lock. Nothing was changed."
+    assert aws.notices == []
+    web.open_gates()
+    assert aws.wait(holder).outcome == "CUT_OVER"
+
+
+def test_a_pair_that_nobody_holds_has_nothing_to_repair(aws: Aws) -> None:
+    execution = aws.unlock("web")
+    assert execution.output == {
+        "outcome": "NOTHING_TO_REPAIR", "cause": "No execution holds the lock of pair web.", "holder": None,
+    }  # fmt: skip

@@ -46,7 +46,7 @@ def test_a_pair_without_a_cutover_on_record_has_nothing_to_go_back_to(aws: Aws, 
         assert cause.startswith("There is no server to roll back to: no cutover is on record.")
         assert f"bittybot ({aws.servers['bittybot']}) is running and holds production." in cause
         assert f"tao ({aws.servers['tao']}) is running and holds staging. Nothing was changed." in cause
-        assert '{"pair": "web", "serverName": "tao"}' in cause
+        assert '{"pair": "web", "serverName": "tao", "emergency": true}' in cause
     assert ec2_calls.changes == []
     assert aws.locks == []
 

@@ -31,6 +31,20 @@ def test_history_shows_the_last_executions(aws: LocalAws, run: Run) -> None:
     )  # fmt: skip
 
 
+def test_status_shows_what_the_record_and_production_say(aws: LocalAws, run: Run) -> None:
+    name = f"first-{time.time_ns()}"
+    aws.execute({"serverName": "tao"}, name=name)
+    aws.servers["tao"].make_unhealthy()
+    (web,) = json.loads(run("status", "--json").stdout)["pairs"]
+    assert (web["live"], web["liveBefore"], web["rollbackTo"]["server"]) == ("tao", "bittybot", "bittybot")
+    assert (web["sound"], web["lock"], web["lastOutcome"]["outcome"]) == (True, None, "CUT_OVER")
+    assert [(answer["status"], answer["good"]) for answer in web["answers"]] == [(500, False)]
+    shown = run("status").stdout
+    assert re.search(r"^live +tao, since 20\d\d-\S+; before that, bittybot$", shown, re.MULTILINE)
+    assert re.search(r"^answers +500 to GET http://127\S+ from this machine: expected 200$", shown, re.MULTILINE)
+    assert re.search(f"^last outcome +CUT_OVER at .*, of {name}$", shown, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("words", "more", "code", "says"),
     [

@@ -1,0 +1,176 @@
+"""The record of a pair: what its item of the lock table says, and what an interrupted execution adds to it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from domain.lock import Lock
+from domain.record import EMPTY, NOTHING_RECORDED, Interrupted, Record, RollbackTo
+
+ARN = "arn:aws:states:eu-west-1:123456789012:execution:eip-cutover:cutover-7"
+SINCE = "2026-02-01T09:30:00.000Z"
+CUTOVER = {"from": "bittybot", "to": "tao", "at": SINCE, "execution": ARN, "rollback": False}
+TO_BITTYBOT = RollbackTo("bittybot", f"it was live before {ARN}")
+
+
+def item(**attributes: Any) -> dict[str, Any]:
+    """An item of the lock table: texts, JSON of objects, and numbers."""
+    values = {"pair": "web", **attributes}
+    return {
+        key: {"N": str(value)}
+        if isinstance(value, int)
+        else {"S": value if isinstance(value, str) else json.dumps(value)}
+        for key, value in values.items()
+    }
+
+
+def test_a_released_lock_is_a_record_of_the_last_cutover_and_no_lock() -> None:
+    outcome = {"outcome": "CUT_OVER", "execution": ARN, "at": SINCE}
+    released = item(rollbackTo=TO_BITTYBOT.to_json(), lastCutover=CUTOVER, lastOutcome=outcome, revision=3)
+    assert Record.from_item(released) == Record(
+        revision=3, rollback_to=TO_BITTYBOT, last_cutover=CUTOVER, last_outcome=outcome
+    )
+
+
+def test_a_held_lock_is_a_lock_and_says_what_its_execution_does() -> None:
+    held = {"execution": ARN, "since": SINCE, "server": "tao", "live": "bittybot", "rollsBack": "true"}
+    record = Record.from_item(item(**held, privateIps={"tao": "10.0.0.21"}, bakesUntil="2026-02-01T10:00:00.000Z"))
+    assert record.lock == Lock("web", ARN, SINCE, "tao", rollback=True, bakes_until="2026-02-01T10:00:00.000Z")
+    assert record.interrupted == Interrupted("tao", {"tao": "10.0.0.21"}, "bittybot", True, ARN, SINCE)
+
+
+def test_an_item_of_an_older_version_is_a_lock_and_nothing_else() -> None:
+    record = Record.from_item(item(execution=ARN, since=SINCE, server="tao", privateIps={"tao": "10.0.0.21"}))
+    interrupted = Interrupted("tao", {"tao": "10.0.0.21"}, execution=ARN, since=SINCE)
+    assert record == Record(lock=Lock("web", ARN, SINCE, "tao"), interrupted=interrupted)
+
+
+def test_after_a_lock_was_taken_over_the_record_names_the_execution_that_was_interrupted() -> None:
+    record = Record.from_item(item(interrupted=ARN, since=SINCE, server="tao", live="bittybot", rollsBack="false"))
+    assert record.lock is None
+    assert record.interrupted == Interrupted("tao", live="bittybot", execution=ARN, since=SINCE)
+    finished = Record.from_item(item(interrupted=ARN, live="-", rollsBack="false"))
+    assert finished.interrupted == Interrupted(None, execution=ARN)
+    by_a_repair = Record.from_item(item(execution="the repair", interrupted=ARN, server="tao"))
+    assert by_a_repair.interrupted == Interrupted("tao", execution=ARN)
+
+
+@pytest.mark.parametrize("empty", [{}, item()])
+def test_an_empty_item_is_an_empty_record(empty: dict[str, Any]) -> None:
+    assert Record.from_item(empty) == EMPTY
+    assert EMPTY.to_json() == {
+        "revision": 0,
+        "rollbackTo": {"server": None, "why": NOTHING_RECORDED},
+        "lastCutover": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-", "bittybot", "null", "7", '"tao"', "[]", "{", '{"Server": "tao"}', "[" * 100_000, '{"a":' * 100_000],
+    ids=lambda text: text[:20],
+)
+def test_what_cannot_be_read_counts_as_absent(text: str) -> None:
+    assert Record.from_item(item(rollbackTo=text, lastCutover=text, lastOutcome=text)) == EMPTY
+    assert Record.from_item({"pair": {"S": "web"}, "rollbackTo": {"M": {}}, "lastCutover": {"NULL": True}}) == EMPTY
+    private_ips = Record.from_item(item(server="tao", privateIps=text)).interrupted
+    assert private_ips in (Interrupted("tao"), Interrupted("tao", {"Server": "tao"}))
+
+
+@pytest.mark.parametrize("value", [7, True, None, ["tao"], {"name": "tao"}, float("nan"), float("inf")], ids=str)
+def test_a_value_of_another_type_is_left_out(value: object) -> None:
+    record = Record.from_item(item(rollbackTo={"server": value, "why": value}, lastCutover={**CUTOVER, "from": value}))
+    assert record.rollback_to == RollbackTo(None, NOTHING_RECORDED)
+    assert record.last_cutover == {**CUTOVER, "from": None}
+    assert Record.from_item(item(lastCutover={**CUTOVER, "rollback": "yes"})).last_cutover == CUTOVER
+    json.dumps(record.to_json(), allow_nan=False)
+
+
+HOSTILE = "\x1b[31m<!channel>\ud800" + "x" * 390_000
+
+
+def test_a_record_stays_small_whatever_a_person_wrote_and_its_reason_is_printable() -> None:
+    record = Record.from_item(
+        item(
+            rollbackTo={"server": HOSTILE, "why": HOSTILE, "more": HOSTILE},
+            lastCutover={**CUTOVER, "to": HOSTILE, "execution": HOSTILE, "more": {"nested": [HOSTILE]}},
+            lastOutcome={"outcome": HOSTILE},
+            interrupted=HOSTILE,
+            server=HOSTILE,
+            live=HOSTILE,
+            since=HOSTILE,
+        )
+    )
+    assert record.last_cutover is not None
+    assert set(record.last_cutover) == set(CUTOVER)
+    assert len(json.dumps(record.to_json()) + repr(record)) < 10_000
+    assert record.rollback_to.why.isprintable()
+    assert "<" not in record.rollback_to.why
+
+
+def test_the_arn_of_an_execution_is_not_altered() -> None:
+    """Its name may have almost any character, and it is compared with the ARN of the execution that was asked."""
+    arn = "arn:aws:states:eu-west-1:123456789012:execution:eip-cutover:" + "ä@b" * 26
+    record = Record.from_item(item(lastOutcome={"execution": arn}, lastCutover={**CUTOVER, "execution": arn}))
+    assert record.last_outcome == {"outcome": None, "execution": arn, "at": None}
+    assert record.last_cutover == {**CUTOVER, "execution": arn}
+
+
+@pytest.mark.parametrize("number", ["3", "1.5", "1E+2"])
+def test_the_revision_is_the_number_that_the_item_has(number: str) -> None:
+    assert Record.from_item({"revision": {"N": number}}).to_json()["revision"] == float(number)
+
+
+# What an interrupted execution did. Before it, tao was to go back to.
+
+BEFORE = RollbackTo("tao", "it was live before cutover-6")
+
+
+def settled(now: str | None, /, **begun: Any) -> Record:
+    begun = {"server": "tao", "live": "bittybot", "execution": ARN, "since": SINCE, **begun}
+    return Record(interrupted=Interrupted(**begun), rollback_to=BEFORE).settled(now)
+
+
+@pytest.mark.parametrize("server", ["tao", None], ids=["interrupted", "finished, but its lock was not released"])
+def test_if_production_moved_that_was_its_cutover(server: str | None) -> None:
+    record = settled("tao", server=server)
+    assert record.last_cutover == CUTOVER
+    assert record.rollback_to == RollbackTo("bittybot", f"{ARN}, which was interrupted, moved production from it")
+
+
+def test_if_a_rollback_moved_production_a_second_rollback_goes_no_further() -> None:
+    record = settled("tao", rollback=True)
+    assert record.last_cutover == {**CUTOVER, "rollback": True}
+    assert record.rollback_to == RollbackTo("tao", f"{ARN}, which was interrupted, rolled back to it")
+
+
+@pytest.mark.parametrize("live", ["bittybot", None], ids=["still there", "on no server by now"])
+@pytest.mark.parametrize("before", ["bittybot", None], ids=["", "from no server or of an older version"])
+def test_if_production_did_not_move_its_server_is_nothing_to_go_back_to(live: str | None, before: str | None) -> None:
+    record = settled(live, live=before)
+    assert record.rollback_to == RollbackTo(None, f"the cutover to tao was interrupted: {ARN}")
+    assert record.last_cutover is None
+
+
+@pytest.mark.parametrize(
+    ("live", "begun"),
+    [
+        ("bittybot", {"rollback": True}),
+        (None, {"rollback": True}),
+        ("bittybot", {"server": None}),
+        (None, {"server": None}),
+        ("tao", {"live": None}),
+        ("bittybot", {"server": "bittybot"}),
+    ],
+    ids=["a rollback", "a rollback, on no server by now", "refused", "refused, on no server by now",
+         "from no server", "a repair"],
+)  # fmt: skip
+def test_otherwise_the_server_to_go_back_to_stays(live: str | None, begun: dict[str, Any]) -> None:
+    record = settled(live, **begun)
+    assert (record.rollback_to, record.last_cutover) == (BEFORE, None)
+
+
+def test_a_record_without_an_interruption_is_settled() -> None:
+    record = Record(rollback_to=BEFORE, last_cutover=CUTOVER)
+    assert record.settled("bittybot") is record.settled(None) is record
