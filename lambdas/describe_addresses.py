@@ -27,8 +27,8 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
-    """`request` is the input of the execution, of any type. `awaited` is the ARN of an execution that this one asked to
-    roll back, and that has ended. With `keep_live`, the plan repairs the pair without moving production."""
+    """`request` is the input of the execution, of any type. `awaited` is the ARN of a cutover that this execution asked
+    to roll back, and that has ended. With `keep_live`, the plan repairs the pair without moving production."""
 
     execution: str
     request: Any

@@ -16,6 +16,8 @@ from domain.request import Request
 from domain.text import capitalized
 
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
+# After every other outcome of a cutover, production is on the server that it was on before.
+MAY_HAVE_MOVED = ("CUT_OVER", "RollbackFailed")
 
 
 class NoTarget(Exception):
@@ -183,7 +185,8 @@ def plan(
     If the input names no server, it means the server that an interrupted execution was making live: so the same input,
     given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
     which repairs the pair of a stopped execution, production stays and only staging moves. A rollback means the server
-    to go back to, or the live server if `awaited`, the execution that it asked to roll back, has done so. If production
+    to go back to, or the live server if `awaited`, the cutover that it asked to roll back, has moved nothing or has
+    rolled back. If production
     is on no server, the server must be named, and gets production. A place without an address has no private address
     yet; `domain.fitness` adds it. Raises NoTarget, and PreflightFailed if no plan is safe: AWS manages an address, an
     address is outside the pair, or the pair is not sound and nothing says which server is meant."""
@@ -238,14 +241,16 @@ def _named(request: Request, live: Server | None, record: Record, awaited: str |
         return request.server, f"{request.server.name} was asked for"
     if not request.rollback:
         return None, ""
-    last = record.last_outcome or {}
-    if live and awaited and (last.get("execution"), last.get("outcome")) == (awaited, "RolledBack"):
-        return live, f"a rollback was asked for, and {awaited} has rolled back"
-    if target := request.pair.server_named(record.rollback_to.server):
-        return target, f"a rollback was asked for, to {target.name}: {record.rollback_to.why}"
-    unknown, why = record.rollback_to.server, record.rollback_to.why
-    if unknown:
-        why = f"the record names {unknown}, which is not a server of pair {request.pair.name} any more"
+    last, back = record.last_outcome or {}, record.rollback_to
+    if live and awaited and last.get("execution") == awaited and last.get("outcome") not in MAY_HAVE_MOVED:
+        return live, f"a rollback was asked for, and {awaited} has ended {last.get('outcome')}"
+    target, why = request.pair.server_named(back.server), back.why
+    if target and back.instance_id in (None, target.instance_id):
+        return target, f"a rollback was asked for, to {target.name}: {why}"
+    if target:
+        why = f"{target.name} was {back.instance_id} when users were served by it, and is {target.instance_id} now"
+    elif back.server:
+        why = f"the record names {back.server}, which is not a server of pair {request.pair.name} any more"
     nothing = record.last_cutover is None and record.rollback_to == EMPTY.rollback_to
     raise NoTarget(
         f"There is no server to roll back to: {why}.", InvalidRequest.__name__ if nothing else PreflightFailed.__name__

@@ -21,13 +21,14 @@ NOTHING_RECORDED = "no cutover is on record"
 
 @dataclass(frozen=True)
 class RollbackTo:
-    """The server that a rollback makes live, or None and why there is none."""
+    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known."""
 
     server: str | None = None
     why: str = NOTHING_RECORDED
+    instance_id: str | None = None
 
     def to_json(self) -> Json:
-        return {"server": self.server, "why": self.why}
+        return {"server": self.server, "why": self.why, "instanceId": self.instance_id}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Record:
         that is too long is cut: a person may write into the table, and a plan must stay small.
         """
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
-        target, begun = _read(texts.get("rollbackTo"), "server", "why"), None
+        target, begun = _read(texts.get("rollbackTo"), "server", "why", "instanceId"), None
         if "server" in texts or "interrupted" in texts:
             begun = Interrupted(
                 server=_server(texts.get("server")),
@@ -85,7 +86,7 @@ class Record:
             revision=json.loads(item.get("revision", {}).get("N", "0")),
             lock=Lock.from_item(item) if "execution" in item else None,
             interrupted=begun,
-            rollback_to=RollbackTo(target["server"], printable(target["why"] or NOTHING_RECORDED))
+            rollback_to=RollbackTo(target["server"], printable(target["why"] or NOTHING_RECORDED), target["instanceId"])
             if target
             else RollbackTo(),
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
@@ -122,7 +123,7 @@ EMPTY = Record()
 
 
 def _object(text: str | None) -> Json:
-    """The JSON object of this text; an empty one if it is none."""
+    """The JSON object of this text; an empty object if the text is anything else."""
     try:
         value = json.loads(text) if text else None
     except (ValueError, RecursionError):

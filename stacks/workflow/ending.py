@@ -22,9 +22,9 @@ ME = "$states.context.Execution.Id"
 ROLLBACK_TO = f"""(
     $outcome = "CUT_OVER"
       ? ($plan.rollback
-          ? {{"server": $plan.idle.name, "why": {ME} & " has rolled back to it"}}
+          ? {{"server": $plan.idle.name, "instanceId": $plan.idle.instanceId, "why": {ME} & " has rolled back to it"}}
           : $plan.live != null
-              ? {{"server": $plan.live.name, "why": "it was live before " & {ME}}}
+              ? {{"server": $plan.live.name, "instanceId": $plan.live.instanceId, "why": "it was live before " & {ME}}}
               : {{"server": null, "why": "production was on no server before " & {ME}}})
       : $outcome in ["RolledBack", "RollbackFailed"]
           ? {{"server": null, "why": "the cutover to " & $plan.idle.name & " ended " & $outcome & ": " & {ME}}}

@@ -34,7 +34,8 @@ STATUS = f"""
 """
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = """
-    "Another execution is cutting over pair " & $plan.pair & " to " & $holder.server & ": " & $holder.execution
+    "Another execution " & ($holder.server = "-" ? "holds" : "is cutting over") & " pair " & $plan.pair
+    & ($holder.server = "-" ? "" : " to " & $holder.server) & ": " & $holder.execution
     & ", since " & $holder.since & ". Nothing was changed. Wait until it ends, or stop it, then start again."
 """
 # An execution waits for another one for `waitSeconds`, but for a repair, which is short, at least for a minute. A
@@ -132,7 +133,7 @@ def acquire_lock(
     lock = {
         ":me": EXECUTION,
         ":since": jsonata(NOW),
-        ":server": "{% $plan.target %}",
+        ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
         ":privateIps": "{% $string($plan.privateIps) %}",
         ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
         ":rollsBack": "{% $string($plan.rollback) %}",
@@ -174,7 +175,10 @@ def acquire_lock(
         update_expression="SET rollbackRequestedBy = :me",
         condition_expression="execution = :holder",
         expression_attribute_values=texts({":me": EXECUTION, ":holder": "{% $holder.execution %}"}),
-        assign={"awaited": "{% $holder.execution %}"},
+        assign={
+            "awaited": "{% $holder.execution %}",
+            "awaitedMoves": jsonata(f'$not($holder.server in ["{NONE}", $holder.live])'),
+        },
         **of_the_pair,
     )
     wait_for_holder = sfn.Wait.jsonata(

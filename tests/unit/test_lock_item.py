@@ -14,9 +14,14 @@ from domain.lock import Lock
          Lock("web", "arn", "2026-02-01T09:30:00.000Z", "tao")),
         ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "gap": "{}"},
          Lock("web", "arn", "x", "tao")),
+        ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "live": "bittybot", "rollsBack": "true",
+          "bakesUntil": "2026-02-01T10:00:00.000Z"},
+         Lock("web", "arn", "x", "tao", rollback=True, bakes_until="2026-02-01T10:00:00.000Z")),
+        ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "rollsBack": "false"},
+         Lock("web", "arn", "x", "tao")),
         ({"pair": "web", "comment": "by hand"}, Lock("web", "", "", "")),
     ],
-    ids=["held", "with a gap", "by hand"],
+    ids=["held", "with a gap", "rolls back and bakes", "no rollback", "by hand"],
 )  # fmt: skip
 def test_an_item_is_a_lock_even_if_attributes_are_missing_or_wrong(attributes: dict[str, str], lock: Lock) -> None:
     item = {key: {"S": value} for key, value in attributes.items()}

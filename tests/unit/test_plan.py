@@ -90,7 +90,7 @@ def test_a_record_of_a_server_that_is_no_longer_in_the_pair_is_ignored() -> None
         planned(staging=None, interrupted=STRANGER)
 
 
-def test_a_lock_that_is_held_is_no_interrupted_execution() -> None:
+def test_an_execution_that_holds_the_lock_was_not_interrupted() -> None:
     held = Record(lock=Lock("web", "arn", "", "bittybot"), interrupted=Interrupted("bittybot"))
     assert planned(record=held).reason.startswith("the idle server was asked for")
     assert planned(record=replace(held, lock=None)).decision == "ALREADY_LIVE"
@@ -189,7 +189,7 @@ def test_if_the_execution_that_was_asked_has_rolled_back_there_is_nothing_left_t
     record = Record(rollback_to=failed, last_outcome={"outcome": "RolledBack", "execution": "c-7", "at": ""})
     done = planned(rollback=True, awaited="c-7", record=record)
     assert done.decision == "ALREADY_LIVE"
-    assert done.reason.startswith("a rollback was asked for, and c-7 has rolled back")
+    assert done.reason.startswith("a rollback was asked for, and c-7 has ended RolledBack")
     assert planned(staging=None, rollback=True, awaited="c-7", record=record).decision == "REPAIR"
     for awaited, outcome in (("c-6", "RolledBack"), (None, "RolledBack"), ("c-7", "RollbackFailed")):
         other = replace(record, last_outcome={"outcome": outcome, "execution": "c-7", "at": ""})

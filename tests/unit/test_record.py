@@ -61,7 +61,7 @@ def test_an_empty_item_is_an_empty_record(empty: dict[str, Any]) -> None:
     assert Record.from_item(empty) == EMPTY
     assert EMPTY.to_json() == {
         "revision": 0,
-        "rollbackTo": {"server": None, "why": NOTHING_RECORDED},
+        "rollbackTo": {"server": None, "why": NOTHING_RECORDED, "instanceId": None},
         "lastCutover": None,
     }
 

@@ -50,7 +50,7 @@ def test_the_age_of_every_lock_is_reported_by_pair_and_for_the_oldest(table: Loc
     assert metrics["LockAge", ("web",)] == pytest.approx((60,), abs=10)
 
 
-def test_the_record_of_a_pair_that_is_not_locked_is_no_lock(table: LockTable, capsys: Capture) -> None:
+def test_the_record_of_a_pair_that_is_not_locked_does_not_count_as_a_lock(table: LockTable, capsys: Capture) -> None:
     lock(table, "web", seconds=60)
     table.put(pair="api", rollbackTo={"server": "tao", "why": "it was live before"}, revision=7)
     table.put(pair="interrupted", interrupted="arn", since="2026-01-02T03:04:05Z", server="tao")

@@ -79,7 +79,9 @@ def test_if_cloudwatch_does_not_answer_an_emergency_goes_on_without_alarms(
 
 
 @pytest.mark.parametrize("end", ["stop", "terminate"])
-def test_a_live_server_that_is_down_does_not_keep_the_other_from_becoming_live(aws: Aws, web: Web, end: str) -> None:
+def test_a_live_server_that_is_down_does_not_keep_the_other_one_from_becoming_live(
+    aws: Aws, web: Web, end: str
+) -> None:
     ids = [aws.servers["bittybot"]]
     web.behaviour["bittybot"] = sick
     if end == "stop":
@@ -184,6 +186,8 @@ def test_if_staging_cannot_be_on_the_named_server_it_is_checked_as_far_as_possib
     aws.servers["stranger"] = aws.launch()
     aws.associate(aws.staging, "stranger")
     aws.disassociate(aws.production)
+    dry_run = aws.execute({"serverName": "tao", "dryRun": True})
+    assert (dry_run.outcome, aws.places) == ("DRY_RUN", (None, "stranger"))
     execution = aws.execute({"serverName": "tao"})
     assert (execution.outcome, aws.places) == ("CUT_OVER", ("tao", "stranger"))
     (warning,) = execution.output["warnings"]
@@ -207,7 +211,7 @@ def test_an_execution_waits_for_the_pair_and_plans_from_what_it_finds(
     assert aws.wait(waits).outcome == "ALREADY_LIVE"
 
 
-def test_an_execution_waits_no_longer_than_it_was_asked_to(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+def test_an_execution_does_not_wait_longer_than_its_input_says(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
     holder = held("staging")
     execution = aws.execute({"waitSeconds": 1})
     assert execution.outcome == "CutoverInProgress"

@@ -232,7 +232,9 @@ def test_a_person_can_start_the_repair_for_a_pair(aws: Aws, dead: Dead) -> None:
     assert aws.events[-1]["detail"]["repairs"] == arn
 
 
-def test_the_repair_leaves_a_running_holder_alone_whoever_asks(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+def test_the_repair_that_a_person_starts_leaves_a_running_holder_alone(
+    aws: Aws, web: Web, held: Callable[[str], str]
+) -> None:
     holder = held("staging")
     execution = aws.unlock("web")
     assert execution.outcome == "NOTHING_TO_REPAIR"

@@ -118,7 +118,37 @@ def test_a_running_execution_that_has_changed_nothing_ends_without_a_change(
     assert asked.outcome == "PreflightFailed"
     assert f"{asks} asked for a rollback. Nothing was changed." in str(asked.cause)
     assert ec2_calls.changes == []
-    assert aws.wait(asks).outcome == "InvalidRequest"  # no cutover is on record
+    assert aws.wait(asks).outcome == "ALREADY_LIVE"
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_a_dry_run_that_is_asked_to_end_is_not_what_a_rollback_is_about(aws: Aws, web: Web) -> None:
+    aws.execute({})
+    aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
+    web.gates["staging"].clear()
+    dry_run = aws.start({"dryRun": True})
+    aws.until(lambda: web.waiting["staging"] > 0)
+    asks = aws.start(ROLLBACK)
+    assert aws.wait(dry_run).outcome == "PreflightFailed"
+    web.open_gates()
+    assert (aws.wait(asks).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_a_stopped_dry_run_has_begun_nothing(aws: Aws) -> None:
+    aws.execute({})
+    with stopping_before("MeasureGap"), stopping_before("DryRun?"):
+        arn = aws.start({"dryRun": True})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_a_server_that_was_replaced_is_not_what_users_were_served_by(aws: Aws, web: Web) -> None:
+    aws.execute({})
+    aws.servers["bittybot"] = aws.launch()
+    aws.configure(port=web.port)
+    refused = aws.execute(ROLLBACK)
+    assert refused.outcome == "PreflightFailed"
+    assert "when users were served by it, and is" in str(refused.cause)
 
 
 def test_a_second_rollback_does_not_roll_back_the_first(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
