@@ -119,7 +119,7 @@ class Functions(Construct):
             self._allow(self.describe_addresses, action)
         self._allow(self.check_servers, "ec2:DescribeInstanceStatus")
         if any(pair.alarms for pair in pairs.values()):
-            for function in (self.describe_addresses, self.health_check):
+            for function in (self.describe_addresses, self.check_servers, self.health_check):
                 self._allow(function, "cloudwatch:DescribeAlarms")
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
         for function in (self.describe_addresses, self.check_servers, self.health_check, self.disassociate_address):

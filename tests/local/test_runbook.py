@@ -1,25 +1,80 @@
-"""`docs/runbook.md`: each of its commands runs in the situation that it is for.
+"""`docs/runbook.md` and the pages that belong to it: each of their commands runs under the faults that it is for.
 
 They run with the real AWS CLI and the real client, in a shell with the variables that the runbook documents.
 """
 
+import inspect
+import json
 import re
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from client.result import FAILURES
-from local.aws import LocalAws
+from local.aws import PAIR, STACK, LocalAws
 from local.environment import of_this_machine
 from local.faults import Fault
-from tests.local.situation import AS_BEFORE, SWAPPED, arn_of, deploy, lock_table, locks, places, put_lock, start_slowly
-from tests.local.test_aborts import paused_in, repair_of, stop
-from tests.runbook import PARTS, RUNBOOK, steps_of
+from stacks.configuration.names import DEFAULT_NAME
+from tests.local.conftest import TIME_SCALE
+from tests.local.situation import (
+    AS_BEFORE,
+    SWAPPED,
+    deploy,
+    lock_table,
+    locks,
+    places,
+    put_lock,
+    start_slowly,
+    tidy,
+    until,
+)
+from tests.local.test_aborts import entered, paused_in, repair_of, stop
+from tests.runbook import BLOCK, PAGES, PARTS, steps_of
 
 PROJECT = Path(__file__).parents[2]
+# Every service but EC2, at an address where nobody listens.
+EC2_ONLY = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+ALARM, BAKE_SECONDS = "web-5xx", 8
+BAD_RELEASE = "Users get a bad release"
+
+
+class Alarmed(LocalAws):
+    """The local AWS, with an alarm and a bake for its pair."""
+
+    def _pairs(self, instances: Mapping[str, str]) -> dict[str, object]:
+        pair = super()._pairs(instances)[PAIR]
+        assert isinstance(pair, dict)
+        return {PAIR: pair | {"alarms": [ALARM], "bakeSeconds": BAKE_SECONDS}}
+
+
+@pytest.fixture(scope="module")
+def running_alarmed() -> Iterator[Alarmed]:
+    once = {"healthyThresholdCount": 1, "unhealthyThresholdCount": 1}
+    with Alarmed(time_scale=TIME_SCALE, health_check=once) as aws:
+        yield aws
+
+
+@pytest.fixture
+def alarmed(running_alarmed: Alarmed) -> Alarmed:
+    """As `aws`, with the alarm in OK."""
+    tidy(running_alarmed)
+    running_alarmed.reset()
+    ring(running_alarmed, "OK")
+    return running_alarmed
+
+
+def ring(aws: LocalAws, state: Literal["ALARM", "OK"] = "ALARM") -> None:
+    cloudwatch = aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=ALARM, MetricName="5xx", Namespace="web", ComparisonOperator="GreaterThanThreshold", Period=60,
+        EvaluationPeriods=1, Threshold=1, Statistic="Sum",
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="5 of 5 requests failed")
 
 
 @dataclass
@@ -30,6 +85,7 @@ class Section:
     heading: str
     wanted: str = "tao"
     execution: str = ""
+    more: dict[str, str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
 
     @property
@@ -49,15 +105,30 @@ class Section:
             "EXECUTION": self.execution,
             "STATE_MACHINE_ARN": aws.state_machine_arn,
             "LOCK_TABLE": lock_table(aws),
+            **self.more,
         }
 
-    def run(self, start: str, *, code: int | None = 0) -> str:
-        """Run the step whose comment begins so. Returns its output. With `code` None, any exit code but 0 is right."""
+    def step(self, start: str) -> str:
+        """The step whose comment begins so, which counts as run."""
         (step,) = (step for step in steps_of(self.heading) if step.startswith(f"# {start}"))
         self.ran.append(step)
+        return step
+
+    def run(self, start: str, *, code: int | None = 0, instead: dict[str, str] | None = None) -> str:
+        """Run the step whose comment begins so. Returns its output. With `code` None, any exit code but 0 is right.
+        `instead` replaces variables of the environment."""
+        return self.shell(self.step(start), code=code, instead=instead)
+
+    def shell(self, commands: str, *, code: int | None = 0, instead: dict[str, str] | None = None) -> str:
         environment = of_this_machine() | self.aws.environment | self.variables | {"AWS_MAX_ATTEMPTS": "1"}
         done = subprocess.run(
-            ["sh", "-uc", step], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60
+            ["sh", "-uc", commands],
+            env=environment | (instead or {}),
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
         )
         assert done.returncode == code or (code is None and done.returncode), done.stdout + done.stderr
         # A command before the last one of a step may have failed; curl prints nothing if it succeeds.
@@ -91,10 +162,14 @@ def cutover_in_progress(aws: LocalAws, section: Section) -> None:
     assert section.execution in str(refused.cause)
     section.run("Follow the other execution")
     assert places(aws) == SWAPPED
+    aws.reset()
+    section.execution = start_slowly(aws)
+    assert "ALREADY_LIVE" in section.run("Or start yours")
+    assert aws.look(section.execution).output["outcome"] == "CUT_OVER"
 
     with paused_in(aws, "ReassociateStaging", {"serverName": "bittybot"}) as arn:
         section.execution = arn
-        section.run("Only if it must not continue")
+        section.run("Only if the other one must not continue")
         assert aws.look(arn).status == "ABORTED"
     repair_of(aws, arn)
     assert places(aws) == AS_BEFORE
@@ -128,7 +203,7 @@ def address_moved(aws: LocalAws, section: Section) -> None:
     assert aws.execute({"serverName": "tao"}).error == "AddressMoved"
     aws.ec2.faults.clear()
     assert places(aws) == ("tao", None)
-    assert re.search(r"^sound +no", section.run("Where are the addresses"), re.MULTILINE)
+    assert re.search(r"^addresses +not in place", section.run("Where are the addresses"), re.MULTILINE)
     section.run("Name the server")
     assert places(aws) == SWAPPED
 
@@ -137,9 +212,10 @@ def rolled_back(aws: LocalAws, section: Section) -> None:
     deploy(aws, "fails-as-production")
     assert aws.execute({}).error == "RolledBack"
     assert places(aws) == AS_BEFORE
-    seen = section.run("Is the old server healthy?")
-    assert re.search(r"^sound +yes", seen, re.MULTILINE)
-    assert "X-Server: bittybot" in seen
+    seen = section.run("What does the live server answer?")
+    assert re.search(r"^live +bittybot", seen, re.MULTILINE)
+    assert re.search(r"^answers +200", seen, re.MULTILINE)
+    assert "no server: the cutover to tao ended RolledBack" in seen
     deploy(aws, "good")
     section.run("There is no hurry")
     assert places(aws) == SWAPPED
@@ -157,16 +233,19 @@ def rollback_failed(aws: LocalAws, section: Section) -> None:
 
     section.execution = execution.arn.rsplit(":", 1)[-1]
     assert re.search(rf"RollbackFailed .*{section.execution}$", section.run("The alarm does not name"), re.MULTILINE)
-    assert "run: aws ec2 associate-address" in section.run("The cause", code=FAILURES["RollbackFailed"])
-    # If the first command is refused, the second must not run: staging would push production off.
+    cause = section.run("The cause", code=FAILURES["RollbackFailed"])
+    # As a person copies them. If the first command is refused, the second must not run: staging would displace
+    # production.
+    commands = "\n".join(line for line in cause.splitlines() if line.strip().startswith("aws ec2 associate-address"))
+    assert len(commands.splitlines()) == 2
     aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="refused"))
-    section.run("If you do not have the cause", code=None)
+    section.shell(commands, code=None)
     assert places(aws) == SWAPPED
-    section.run("If you do not have the cause")
+    section.shell(commands)
     assert places(aws) == AS_BEFORE
     seen = section.run("It must say")
-    assert "sound       yes" in seen
-    assert "X-Server: bittybot" in seen
+    assert re.search(r"^addresses +in place", seen, re.MULTILINE)
+    assert re.search(r"^answers +200", seen, re.MULTILINE)
 
 
 def repair_failed(aws: LocalAws, section: Section) -> None:
@@ -177,8 +256,7 @@ def repair_failed(aws: LocalAws, section: Section) -> None:
     aws.ec2.faults.clear()
     assert places(aws) == ("tao", None)
     assert "RepairStaging failed with EC2Refused" in section.run("The last repair")
-    assert re.search(r"^live +tao$", section.run("Who is live?"), re.MULTILINE)
-    section.run("Name that server")
+    assert re.search(r"^live +tao", section.run("Name the server that is live"), re.MULTILINE)
     assert places(aws) == SWAPPED
     assert locks(aws) == []
 
@@ -188,22 +266,143 @@ def aborted(aws: LocalAws, section: Section) -> None:
         stop(aws, arn)
     repair_of(aws, arn)
     seen = section.run("It should say")
-    assert re.search(r"^sound +yes$", seen, re.MULTILINE)
+    assert re.search(r"^addresses +in place$", seen, re.MULTILINE)
     assert re.search(r"^lock +free$", seen, re.MULTILINE)
     assert "X-Server: tao" in seen
-    section.wanted, section.execution = "bittybot", arn
-    section.run("If it is the wrong release")
+    section.execution = arn
+    section.run("If users get a bad release")
     assert places(aws) == AS_BEFORE
-    assert section.run("Where did it hang").split() == ["ReassociateStaging"]
+    seen = section.run("Where did it hang", code=FAILURES["ABORTED"])
+    assert (
+        "ReassociateStaging" in [line.split()[-1] for line in seen.splitlines() if re.match(r" +[\d.]+ s ", line)][-1]
+    )
 
 
-def production_on_no_server(aws: LocalAws, section: Section) -> None:
-    aws.place(production=None, staging="tao")
-    assert aws.execute({}).error == "PreflightFailed"
-    assert "X-Server: tao" in section.run("Serve users again")
-    assert places(aws) == ("tao", None)
-    section.run("That may have")
-    assert places(aws) == SWAPPED
+def bad_release(alarmed: LocalAws, section: Section) -> None:
+    """It is live, and its alarm is in ALARM."""
+    alarmed.execute({"serverName": "tao"})
+    alarmed.servers["tao"].make_unhealthy()
+    ring(alarmed)
+    assert alarmed.execute({"serverName": "bittybot"}).error == "PreflightFailed"
+    assert "CUT_OVER" in section.run("Make the server live")
+    assert places(alarmed) == AS_BEFORE
+    assert "ALREADY_LIVE" in section.run("Make the server live")
+
+    # There is no server to go back to after a cutover that was rolled back; but its release may be good.
+    deploy(alarmed, "fails-as-production")
+    assert alarmed.execute({"serverName": "tao", "emergency": True}).error == "RolledBack"
+    deploy(alarmed, "good")
+    assert "ended RolledBack" in section.run("Make the server live", code=FAILURES["PreflightFailed"])
+    section.run("Only if that is refused")
+    assert places(alarmed) == SWAPPED
+
+
+def bad_release_in_its_bake(alarmed: LocalAws, section: Section) -> None:
+    bakes = alarmed.start({"serverName": "tao"})
+    until(lambda: "Bake" in entered(alarmed, bakes))
+    began = time.monotonic()
+    assert "ALREADY_LIVE" in section.run("Make the server live")
+    assert time.monotonic() - began < 10
+    assert places(alarmed) == AS_BEFORE
+    assert alarmed.look(bakes).error == "RolledBack"
+
+
+def live_server_is_stopped(aws: LocalAws, section: Section) -> None:
+    aws.execute({"serverName": "tao"})
+    aws.servers["tao"].make_unhealthy()
+    aws.ec2.set_state(aws.servers["tao"].instance_id, "stopped")
+    assert "CUT_OVER" in section.run("Make the server live")
+    assert places(aws) == AS_BEFORE
+    aws.ec2.set_state(aws.servers["tao"].instance_id, "running")
+
+
+def cutover_was_stopped(aws: LocalAws, section: Section) -> None:
+    """After it has moved production, so that the lock is dead."""
+    with paused_in(aws, "ReassociateStaging", {"serverName": "tao"}) as arn:
+        stop(aws, arn)
+    section.run("Make the server live")
+    assert places(aws) == AS_BEFORE
+    assert locks(aws) == []
+
+
+def production_on_no_server(alarmed: LocalAws, section: Section) -> None:
+    """Someone disassociated it, and the alarm is in ALARM."""
+    ring(alarmed)
+    alarmed.place(production=None, staging="tao")
+    assert alarmed.execute({}).error == "PreflightFailed"
+    assert "CUT_OVER" in section.run("Make this server live")
+    assert places(alarmed) == SWAPPED
+
+    alarmed.execute({"serverName": "bittybot", "emergency": True})
+    alarmed.place(production=None, staging="bittybot")
+    assert "CUT_OVER" in section.run("Or go back")
+    assert places(alarmed) == ("tao", "bittybot")
+
+
+def replacing(alarmed: LocalAws, section: Section) -> None:
+    """The live server is terminated. Users are served by the other, and then the pair gets a new server."""
+    alarmed.execute({"serverName": "tao"})
+    ring(alarmed)
+    alarmed.ec2.client().terminate_instances(InstanceIds=[alarmed.servers["tao"].instance_id])
+    assert "CUT_OVER" in Section(alarmed, BAD_RELEASE).run("Make the server live")
+    assert places(alarmed) == ("bittybot", None)
+
+    new = alarmed.ec2.launch("tao")
+    section.wanted, section.more = "bittybot", {"REPLACED": "tao", "NEW_INSTANCE_ID": new}
+    printed = section.run("1. ")
+    servers = json.loads(printed)[PAIR]["servers"]
+    assert servers == {"bittybot": alarmed.servers["bittybot"].instance_id, "tao": new}
+    pair = alarmed.pairs[PAIR]
+    assert isinstance(pair, dict)
+    pair["servers"] = servers
+    # As `make deploy` does, with the real `cdk deploy`, but without the project's own cdk.json.
+    assert section.step("2. ").splitlines()[1:] == ["make deploy"]
+    alarmed.deploy_beside(DEFAULT_NAME, STACK)
+    alarmed.servers["tao"].instance_id = new
+    assert "REPAIRED" in section.run("3. ")
+    assert places(alarmed) == AS_BEFORE
+    ring(alarmed, "OK")
+    assert "DRY_RUN" in section.run("4. ")
+    seen = section.run("5. ")
+    assert re.search(r"^addresses +in place$", seen, re.MULTILINE)
+    assert new in seen
+    assert alarmed.execute({"serverName": "tao"}).output["outcome"] == "CUT_OVER"
+
+
+def alarm_starts_a_rollback(alarmed: LocalAws, section: Section) -> None:
+    """ministack sends no events of alarms: the event is as AWS documents it, and the test does what the rule does."""
+    alarm = alarmed.client("cloudwatch").describe_alarms(AlarmNames=[ALARM])["MetricAlarms"][0]["AlarmArn"]
+    section.more = {"ALARM_ARN": alarm}
+    for step in ("1. ", "2. ", "3. "):
+        section.run(step)
+    events = alarmed.client("events")
+    rule = events.describe_rule(Name="web-rollback")
+    assert rule["State"] == "ENABLED"
+
+    def matches(arn: str, state: str) -> bool:
+        event = {
+            "version": "0", "id": "c4c1c1c9-6542-e61b-6ef0-8c4d36933a92", "source": "aws.cloudwatch",
+            "detail-type": "CloudWatch Alarm State Change", "account": "000000000000", "time": "2026-10-02T17:04:40Z",
+            "region": "us-east-1", "resources": [arn], "detail": {"alarmName": ALARM, "state": {"value": state}},
+        }  # fmt: skip
+        matched: bool = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))["Result"]
+        return matched
+
+    assert [matches(alarm, "ALARM"), matches(alarm, "OK"), matches(f"{alarm}-2", "ALARM")] == [True, False, False]
+    (target,) = events.list_targets_by_rule(Rule="web-rollback")["Targets"]
+    iam = alarmed.client("iam")
+    policy = iam.get_role_policy(RoleName="web-rollback", PolicyName="start")["PolicyDocument"]
+    (allowed,) = (json.loads(policy) if isinstance(policy, str) else policy)["Statement"]
+    assert allowed == {"Effect": "Allow", "Action": "states:StartExecution", "Resource": target["Arn"]}
+    assert target["RoleArn"] == iam.get_role(RoleName="web-rollback")["Role"]["Arn"]
+
+    alarmed.execute({"serverName": "tao"})
+    ring(alarmed)
+    assert target["Arn"] == alarmed.state_machine_arn
+    assert alarmed.execute(json.loads(target["Input"])).output["outcome"] == "CUT_OVER"
+    assert places(alarmed) == AS_BEFORE
+    section.run("To switch it off")
+    assert events.describe_rule(Name="web-rollback")["State"] == "DISABLED"
 
 
 def production_on_a_foreign_server(aws: LocalAws, section: Section) -> None:
@@ -212,72 +411,93 @@ def production_on_a_foreign_server(aws: LocalAws, section: Section) -> None:
         AllocationId=aws.addresses["production"].allocation_id, InstanceId=foreign, AllowReassociation=True
     )
     assert aws.execute({}).error == "PreflightFailed"
-    seen = section.run("Which instance is it?")
-    assert foreign in seen
-    assert "foreign" in seen
+    assert f"{foreign}, which is not in the pair" in section.run("Which instance is it?")
     section.run("If it is a mistake")
     assert places(aws) == SWAPPED
 
 
 def dead_lock(aws: LocalAws, section: Section) -> None:
-    put_lock(aws, aws.execute({"dryRun": True}).arn)
+    dead = aws.execute({"dryRun": True}).arn
+    put_lock(aws, dead)
     assert "dead: held by" in section.run("Who holds it")
     section.run("If it is dead")
     assert (places(aws), locks(aws)) == (SWAPPED, [])
-    put_lock(aws, arn_of(aws, "nobody"))
-    section.run("Only if no cutover")
-    assert locks(aws) == []
-
-    put_lock(aws, "someone, by hand")
-    assert aws.execute({}).error == "PreflightFailed"
-    assert section.run('"Not an execution"').strip() in ("", "None")
-    section.run("Then delete it")
+    put_lock(aws, dead)
+    aws.place(production="tao", staging=None)
+    assert "REPAIRED" in section.run("Only if no cutover")
     assert (places(aws), locks(aws)) == (SWAPPED, [])
 
-
-def the_old_release(aws: LocalAws, section: Section) -> None:
-    aws.execute({"serverName": "tao"})
-    section.run("With the same checks")
-    assert places(aws) == AS_BEFORE
-    assert "a rollback already" in Section(aws, section.heading).run("With the same checks")
-    section.run('If it says "a rollback already"')
+    aws.execute({"serverName": "bittybot"})
+    by_someone = {":holder": {"S": "someone, by hand"}, ":since": {"S": "2026-01-01T00:00:00Z"}}
+    aws.client("dynamodb").update_item(
+        TableName=lock_table(aws), Key={"pair": {"S": PAIR}}, ExpressionAttributeValues=by_someone,
+        UpdateExpression="SET execution = :holder, since = :since",
+    )  # fmt: skip
+    assert aws.execute({}).error == "PreflightFailed"
+    assert "RUNNING" not in section.run('"Not an execution"')
+    section.run("If nothing runs")
+    assert locks(aws) == []
+    Section(aws, BAD_RELEASE).run("Make the server live")
     assert places(aws) == SWAPPED
 
 
 def the_api_of_ec2_is_down(aws: LocalAws, section: Section) -> None:
     aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="internal-error", times=None))
-    assert "X-Server: bittybot" in section.run("Are users served?")
-    section.run("Does EC2 answer", code=None)
+    section.run("Are users served", code=None)
     aws.ec2.faults.clear()
-    section.run("Does EC2 answer")
+    assert "X-Server: bittybot" in section.run("Are users served")
     section.run("When it does")
     assert places(aws) == SWAPPED
 
 
+def printed_for(printed: str, live: str, standing: tuple[str, str | None]) -> str:
+    """The commands that `commands` has printed for this server and these places, as a person copies them."""
+    found = []
+    for block in re.split(r"^(?=\S)", printed, flags=re.MULTILINE):
+        heading, *commands = block.splitlines() or [""]
+        where = re.search(r"production is on (.*?),? and staging (?:is )?on (.*):", heading)
+        if (
+            heading.startswith(live)
+            and where
+            and all(
+                (place or "no server") in names.split(" or ")
+                for place, names in zip(standing, where.groups(), strict=True)
+            )
+        ):
+            found.append("\n".join(commands))
+    assert len(found) == 1, printed
+    return found[0]
+
+
 def by_hand(aws: LocalAws, section: Section) -> None:
-    assert section.run("1. ").strip() in ("", "None")
-    seen = section.run("2. ")
+    printed = section.run("0. ")
+    assert "RUNNING" not in section.run("1. ")
+    section.run("1. ", code=None, instead=EC2_ONLY)
+    seen = section.run("2. ", instead=EC2_ONLY)
     for server, ip in (("bittybot", aws.production_ip), ("tao", aws.staging_ip)):
         assert re.search(rf"^\S+\s{re.escape(ip)}\s{aws.servers[server].instance_id}$", seen, re.MULTILINE)
     assert "X-Server: tao" in seen
-    section.run("3. ")
-    assert places(aws) == ("bittybot", None)
-    assert "X-Server: tao" in section.run("4. ")
-    assert places(aws) == ("tao", None)
-
-    # Back, as step 4 says, and forward again.
-    section.wanted = "bittybot"
-    section.run("4. ")
-    section.run("5. ")
+    aws.ec2.faults.inject(Fault(action="AssociateAddress", kind="refused"))
+    section.run("3. ", code=None, instead=EC2_ONLY)
     assert places(aws) == AS_BEFORE
-    section.wanted = "tao"
-    for step in ("3. ", "4. ", "5. "):
-        section.run(step)
+    section.run("3. ", instead=EC2_ONLY)
     assert places(aws) == SWAPPED
-    assert "ALREADY_LIVE" in section.run("6. ")
+    assert "X-Server: tao" in section.run("4. ")
+
+    # What was printed, back from there, and from a state in between.
+    section.shell(printed_for(printed, "bittybot live", SWAPPED), instead=EC2_ONLY)
+    assert places(aws) == AS_BEFORE
+    aws.place(production="tao", staging=None)
+    section.shell(printed_for(printed, "tao live", ("tao", None)), instead=EC2_ONLY)
+    assert places(aws) == SWAPPED
+    assert "ALREADY_LIVE" in section.run("5. ")
 
 
-SITUATIONS: dict[str, Callable[[LocalAws, Section], None]] = {
+Situation = Callable[[LocalAws, Section], None]
+# Of each section, the situation in which all its steps run.
+SITUATIONS: dict[str, Situation] = {
+    BAD_RELEASE: bad_release,
+    "Production is on no server": production_on_no_server,
     "Before you type": before_you_type,
     "InvalidRequest": invalid_request,
     "CutoverInProgress": cutover_in_progress,
@@ -288,32 +508,53 @@ SITUATIONS: dict[str, Callable[[LocalAws, Section], None]] = {
     "RollbackFailed, eip-cutover-rollback-failed": rollback_failed,
     "RepairFailed, eip-cutover-repair-failed": repair_failed,
     "ABORTED, TIMED_OUT, eip-cutover-repair-ran": aborted,
-    "Production is on no server": production_on_no_server,
     "Production is on a foreign server": production_on_a_foreign_server,
     "eip-cutover-lock-held-too-long, a dead lock": dead_lock,
-    "The old release must come back now": the_old_release,
     "The API of EC2 is down": the_api_of_ec2_is_down,
     "The workflow cannot be started": by_hand,
+    "A rollback that an alarm starts": alarm_starts_a_rollback,
+    "From a terminated instance to a sound pair": replacing,
 }
+# The other faults under which the first command of a section must do.
+FAULTS: list[tuple[str, Situation]] = [
+    (BAD_RELEASE, bad_release_in_its_bake),
+    (BAD_RELEASE, live_server_is_stopped),
+    (BAD_RELEASE, cutover_was_stopped),
+]
+
+
+def run_in(request: pytest.FixtureRequest, heading: str, situation: Situation) -> Section:
+    """Run a situation in the local AWS that its first parameter names."""
+    aws = request.getfixturevalue(next(iter(inspect.signature(situation).parameters)))
+    section = Section(aws, heading)
+    situation(aws, section)
+    return section
 
 
 @pytest.mark.parametrize("heading", SITUATIONS)
-def test_the_commands_do_what_the_runbook_says_in_their_situation(aws: LocalAws, heading: str) -> None:
-    section = Section(aws, heading)
-    SITUATIONS[heading](aws, section)
+def test_the_commands_do_what_the_page_says_in_their_situation(request: pytest.FixtureRequest, heading: str) -> None:
+    section = run_in(request, heading, SITUATIONS[heading])
     assert set(section.ran) == set(steps_of(heading))
 
 
-def test_every_command_of_the_runbook_runs() -> None:
+@pytest.mark.parametrize(("heading", "situation"), FAULTS)
+def test_one_command_is_enough_under_each_fault(
+    request: pytest.FixtureRequest, heading: str, situation: Situation
+) -> None:
+    run_in(request, heading, situation)
+
+
+def test_every_command_of_the_pages_runs() -> None:
     assert {heading for heading in PARTS if steps_of(heading)} == set(SITUATIONS)
-    assert RUNBOOK.count("\n```sh\n# ") == RUNBOOK.count("\n```") / 2 == len(SITUATIONS)
+    blocks = sum(page.count("\n```sh\n# ") for page in PAGES)
+    assert blocks == sum(page.count("\n```") for page in PAGES) / 2 == len(SITUATIONS)
 
 
-def test_every_variable_of_the_commands_is_documented_and_no_other(aws: LocalAws) -> None:
-    rows = re.findall(r"^\| (`[A-Z].*?) \|", PARTS["Before you type"], re.MULTILINE)
-    documented = set(re.findall(r"`(\w+)`", " ".join(rows)))
-    steps = "\n".join(step for heading in SITUATIONS for step in steps_of(heading))
-    assigned = set(re.findall(r"\b([A-Z_]+)=", steps))
-    used = set(re.findall(r"\$\{?([A-Z_]+)", steps))
-    assert used - assigned <= documented
-    assert documented == set(Section(aws, "").variables)
+def test_every_variable_of_the_commands_is_documented(aws: LocalAws) -> None:
+    for page in PAGES:
+        commands, words = "\n".join(BLOCK.findall(page)), BLOCK.sub("", page)
+        assigned = set(re.findall(r"\b([A-Z_]+)=", commands))
+        used = set(re.findall(r"\$\{?([A-Z_]+)", commands))
+        assert used - assigned <= set(re.findall(r"`([A-Z_]+)`", words))
+    table = "\n".join(re.findall(r"^\| (`[A-Z].*?) \|", PARTS["Before you type"], re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", table)) == set(Section(aws, "").variables)

@@ -11,9 +11,12 @@ from client.result import ADVICE, FAILURES, result_of
 from stacks.configuration.names import DEFAULT_NAME, Names
 from stacks.monitoring.monitoring import alarm_names
 from stacks.workflow.repair import FAILURES as REPAIR_FAILURES
-from tests.runbook import PARTS, RUNBOOK, SECTIONS, anchor
+from tests.runbook import RUNBOOK, SECTIONS, anchor, parts_of, steps_of
 from tests.stacks.synthesis import WORKFLOWS, resources, workflow_of
 from tests.stacks.test_contract import states_of
+
+PARTS = parts_of(RUNBOOK)
+EMERGENCIES = ["Users get a bad release", "Production is on no server"]
 
 
 def names_in_headings() -> set[str]:
@@ -56,11 +59,19 @@ def test_each_alarm_and_each_advice_of_the_client_points_to_the_section_of_its_n
         assert name in heading.split(", ")
 
 
-def test_every_link_in_the_runbook_has_a_target_and_the_first_table_links_every_section() -> None:
+def test_the_runbook_begins_with_the_two_emergencies_and_one_command_for_each() -> None:
+    assert list(PARTS)[:2] == EMERGENCIES
+    for heading, command in zip(EMERGENCIES, ("rollback", "start"), strict=True):
+        (first, *_) = steps_of(heading)
+        assert len(first.splitlines()) == 2
+        assert first.splitlines()[1].startswith(f"./cutover.py {command} ")
+
+
+def test_every_link_in_the_runbook_has_a_target_and_the_first_table_links_every_other_section() -> None:
     anchors = {anchor(heading) for heading in PARTS}
     assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) <= anchors
-    first = RUNBOOK[: RUNBOOK.index("## Before you type")]
-    assert set(re.findall(r"\]\(#([^)]+)\)", first)) == {anchor(heading) for heading in SECTIONS}
+    table = {anchor(heading) for heading in SECTIONS - set(EMERGENCIES)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", PARTS["What do you see?"])) == table
 
 
 def test_the_runbook_is_short_enough_to_be_read_at_night() -> None:

@@ -103,5 +103,5 @@ def test_only_the_functions_that_read_alarms_may_read_them_and_only_if_alarms_ar
             if "cloudwatch:DescribeAlarms" in statement["Action"]
         }
 
-    assert lookers(synthesized(tmp_path / "with", pair(alarms=["web-5xx"]))) == {"Describe", "HealthCh"}
+    assert lookers(synthesized(tmp_path / "with", pair(alarms=["web-5xx"]))) == {"Describe", "CheckSer", "HealthCh"}
     assert lookers(synthesized(tmp_path / "without", pair())) == set()

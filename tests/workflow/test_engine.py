@@ -1,6 +1,7 @@
 """The engine in process evaluates JSONata as Step Functions does. Each test is a row of docs/emulators.md."""
 
 import json
+import time
 import uuid
 from typing import Any
 
@@ -14,7 +15,12 @@ UNDEFINED = ("$states.input.missing", "$neverAssigned", "$neverAssigned.key", "[
 def run(aws: Aws, first: dict[str, Any], value: Any = None) -> Execution:
     """Execute a state machine of this state, which may go on to `Caught`, or to `Next`, which shows `$assigned`."""
     following = {"Caught": {"Type": "Succeed"}, "Next": {"Type": "Succeed", "Output": {"assigned": "{% $assigned %}"}}}
-    definition = {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, **following}}
+    return executed(
+        aws, {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, **following}}, value
+    )
+
+
+def executed(aws: Aws, definition: dict[str, Any], value: Any = None) -> Execution:
     role = "arn:aws:iam::123456789012:role/workflow"
     machine = aws.sfn.create_state_machine(
         name=f"test-{uuid.uuid4()}", definition=json.dumps(definition), roleArn=role
@@ -64,6 +70,17 @@ def test_a_variable_that_was_never_assigned_may_be_named(aws: Aws) -> None:
 def test_an_undefined_value_in_an_object_or_array_is_dropped(aws: Aws) -> None:
     assert evaluated(aws, "{'kept': 1, 'dropped': $neverAssigned}") == {"kept": 1}
     assert evaluated(aws, "[1, $states.input.missing, 2]") == [1, 2]
+
+
+def test_the_time_is_that_of_the_evaluation_and_not_of_a_parse_before_it(aws: Aws) -> None:
+    evaluated(aws, "$millis()")  # from here on, the expression is parsed already
+    states = {
+        "Parse": {"Type": "Pass", "Output": f"{{% '{uuid.uuid4()}' %}}", "Next": "Wait"},
+        "Wait": {"Type": "Wait", "Seconds": 100, "Next": "Now"},  # a second here
+        "Now": {"Type": "Pass", "Output": {"result": "{% $millis() %}"}, "End": True},
+    }
+    execution = executed(aws, {"QueryLanguage": "JSONata", "StartAt": "Parse", "States": states})
+    assert time.time() - execution.output["result"] / 1000 < 0.7
 
 
 def test_null_is_a_value(aws: Aws) -> None:
