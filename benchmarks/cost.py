@@ -33,8 +33,7 @@ INVOCATION = Price(0.20 / 1e6, "Lambda pricing: $0.20 per million requests")
 GB_SECOND = Price(0.0000133334, "Lambda pricing, arm64: $0.0000133334 per GB-second")
 # The requests of the workflow's states, by the resource in the history.
 REQUESTS: dict[str, tuple[str, Price]] = {
-    "dynamodb:putItem": ("DynamoDB, writes", Price(0.625 / 1e6, "DynamoDB pricing, on demand: $0.625 per million")),
-    "dynamodb:deleteItem": ("DynamoDB, writes", Price(0.625 / 1e6, "DynamoDB pricing, on demand: $0.625 per million")),
+    "dynamodb:updateItem": ("DynamoDB, writes", Price(0.625 / 1e6, "DynamoDB pricing, on demand: $0.625 per million")),
     "dynamodb:getItem": ("DynamoDB, reads", Price(0.125 / 1e6, "DynamoDB pricing, on demand: $0.125 per million")),
     "sns:publish": ("SNS, requests", Price(0.50 / 1e6, "SNS pricing: $0.50 per million requests")),
     "events:putEvents": (
@@ -69,7 +68,7 @@ def transitions(events: Sequence[Mapping[str, Any]]) -> int:
 
 
 def requests(events: Sequence[Mapping[str, Any]]) -> Counter[str]:
-    """The number of tasks of a history by their request: `lambda:invoke`, `dynamodb:putItem`."""
+    """The number of tasks of a history by their request: `lambda:invoke`, `dynamodb:updateItem`."""
     scheduled = [event["taskScheduledEventDetails"] for event in events if "taskScheduledEventDetails" in event]
     return Counter(str(details["resource"]).removeprefix("arn:aws:states:::") for details in scheduled)
 
@@ -119,7 +118,8 @@ def _bill(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) ->
         ("Step Functions, state transitions", transitions(events), TRANSITION),
         ("Lambda, invocations", len(invoked), INVOCATION),
         ("Lambda, GB-seconds", sum(each.gb_seconds for each in invoked), GB_SECOND),
-        ("DynamoDB, writes of `measure_gap`, at most", _writes(measuring), REQUESTS["dynamodb:putItem"][1]),
+        ("DynamoDB, writes of `measure_gap`, at most", _writes(measuring), REQUESTS["dynamodb:updateItem"][1]),
+        ("DynamoDB, reads of functions, at most", _reads(invoked), REQUESTS["dynamodb:getItem"][1]),
         *((f"{name} (`{each}`)", asked[each], price) for each, (name, price) in REQUESTS.items() if asked[each]),
     ]
     rows = {name: [f"{count:.3g}", f"${count * price.dollars:.7f}", price.source] for name, count, price in items}
@@ -132,10 +132,17 @@ def _writes(seconds: float) -> int:
     return math.ceil(seconds / SAVED_EVERY_SECONDS) + 1
 
 
+def _reads(invoked: Sequence[Invocation]) -> int:
+    """`describe_addresses` and `disassociate_address` read the item once, and a check reads it once a second."""
+    checking = sum(each.milliseconds for each in invoked if each.module == "health_check") / 1000
+    once = ("describe_addresses", "disassociate_address", "health_check")
+    return sum(each.module in once for each in invoked) + math.ceil(checking)
+
+
 def _gap(invoked: Sequence[Invocation]) -> str:
     """The cost of measuring, and its highest cost, for the full 10 s."""
     measuring = [each for each in invoked if each.module == "measure_gap"]
-    write = REQUESTS["dynamodb:putItem"][1].dollars
+    write = REQUESTS["dynamodb:updateItem"][1].dollars
 
     def dollars(seconds: float, gb_seconds: float) -> float:
         calls = TRANSITION.dollars + 2 * INVOCATION.dollars

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -35,18 +35,18 @@ def authorization(access_key: str) -> dict[str, str]:
     return {"Authorization": f"AWS4-HMAC-SHA256 Credential={access_key}/"}
 
 
-def refusal_of_web_pages(headers: Mapping[str, str], *, port: int) -> str | None:
-    """Why a request to this port is refused for every sender. The names of `headers` are in lower case."""
+def refusal_of_web_pages(headers: Mapping[str, str], *, ports: Collection[int]) -> str | None:
+    """Why a request to these ports is refused for every sender. The names of `headers` are in lower case."""
     if "origin" in headers:
         return "Refused: the local AWS does not answer web pages."
-    if headers.get("host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
+    if headers.get("host") not in [f"{host}:{port}" for host in (LOOPBACK, "localhost") for port in ports]:
         return "Refused: the Host of the request is not the local AWS."
     return None
 
 
-def refusal(headers: Mapping[str, str], *, port: int, admits: Callable[[str], bool]) -> str | None:
-    """Why a request to this port is refused; None if it is allowed. The names of `headers` are in lower case."""
-    if reason := refusal_of_web_pages(headers, port=port):
+def refusal(headers: Mapping[str, str], *, ports: Collection[int], admits: Callable[[str], bool]) -> str | None:
+    """Why a request to these ports is refused; None if it is allowed. The names of `headers` are in lower case."""
+    if reason := refusal_of_web_pages(headers, ports=ports):
         return reason
     credential = CREDENTIAL.match(headers.get("authorization", ""))
     if not credential or not admits(credential[1]):
@@ -54,7 +54,7 @@ def refusal(headers: Mapping[str, str], *, port: int, admits: Callable[[str], bo
     return None
 
 
-def guarded(app: Asgi, *, port: int, admits: Callable[[str], bool]) -> Asgi:
+def guarded(app: Asgi, *, ports: Collection[int], admits: Callable[[str], bool]) -> Asgi:
     """The ASGI application behind a check that refused requests do not pass."""
 
     async def guard(scope: Message, receive: Any, send: Any) -> None:
@@ -62,7 +62,7 @@ def guarded(app: Asgi, *, port: int, admits: Callable[[str], bool]) -> Asgi:
         for name, value in scope.get("headers", ()):
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        reason = refusal(headers, port=port, admits=admits)
+        reason = refusal(headers, ports=ports, admits=admits)
         if reason is None or scope["type"] == "lifespan":
             await app(scope, receive, send)
         elif scope["type"] == "http":
@@ -83,7 +83,7 @@ def guard_http_servers(secret: str) -> None:
         if not parse_request(handler):
             return False
         headers = {name.lower(): ", ".join(handler.headers.get_all(name)) for name in handler.headers}
-        reason = refusal_of_web_pages(headers, port=handler.server.server_address[1])
+        reason = refusal_of_web_pages(headers, ports=[handler.server.server_address[1]])
         if reason is None and compare_digest(handler.path.encode()[: len(secret) + 2], f"/{secret}/".encode()):
             return True
         handler.send_response(REFUSED)

@@ -67,16 +67,22 @@ class Move:
 class LocalAws:
     """Production on `bittybot`, staging on `tao`, both with release 1, and the workflow deployed.
 
-    `health_check` changes keys of the pair's health check; `app` is the CDK app to deploy; `time_scale` shortens the
-    waits and retry delays of the workflows. `seconds` says how long each part took to start; `moves` has every move of
-    an address so far.
+    `health_check` changes keys of the pair's health check, and `pair` keys of the pair; `app` is the CDK app to deploy;
+    `time_scale` shortens the waits and retry delays of the workflows. `seconds` says how long each part took to start;
+    `moves` has every move of an address so far.
     """
 
     def __init__(
-        self, *, health_check: Mapping[str, object] | None = None, app: Path | None = None, time_scale: float = 1
+        self,
+        *,
+        health_check: Mapping[str, object] | None = None,
+        pair: Mapping[str, object] | None = None,
+        app: Path | None = None,
+        time_scale: float = 1,
     ) -> None:
         self._time_scale = time_scale
         self._health_check = dict(health_check or {})
+        self._pair = dict(pair or {})
         self._app = app or deployment.ROOT / "app.py"
         self.seconds: dict[str, float] = {}
         self.moves: list[Move] = []
@@ -193,6 +199,7 @@ class LocalAws:
 
         Removes faults and delays.
         """
+        self.emulator.cloudwatch.behave("answers")
         self.ec2.faults.clear()
         self.ec2.latency_seconds = 0
         self._propagation.complete()
@@ -269,6 +276,7 @@ class LocalAws:
                 "staging": self.addresses["staging"].allocation_id,
                 "servers": dict(instances),
                 "healthCheck": HEALTH_CHECK | {"port": self.server_port} | self._health_check,
+                **self._pair,
             }
         }
 

@@ -153,7 +153,7 @@ class Ec2:
             for name, value in environ.items()
             if name.startswith("HTTP_")
         }
-        reason = refusal(headers, port=self._server.server_port, admits=partial(compare_digest, ACCESS_KEY))
+        reason = refusal(headers, ports=[self._server.server_port], admits=partial(compare_digest, ACCESS_KEY))
         if reason:
             start_response(f"{REFUSED} Forbidden", [("Content-Type", "text/plain")])
             return [reason.encode()]

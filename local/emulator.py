@@ -22,6 +22,7 @@ from botocore.config import Config
 from local import environment, pausable_ministack
 from local.access import LOOPBACK, authorization
 from local.child_process import ChildProcess
+from local.cloudwatch import CloudWatch
 from local.ec2 import ACCESS_KEY, REGION
 from local.pausable_ministack import Pause
 
@@ -33,12 +34,15 @@ PORTS_TRIED = 5
 class Emulator:
     """`with Emulator(...) as aws:` starts the emulator. Call `wait_until_ready` before the first call.
 
-    `time_scale` shortens the waits and retry delays of the workflows for tests: with 0.1, they take a tenth.
+    `time_scale` shortens the waits and retry delays of the workflows for tests: with 0.1, they take a tenth. Functions
+    reach CloudWatch through `cloudwatch`.
     """
 
     def __init__(self, *, ec2_endpoint: str, folder: Path, time_scale: float = 1) -> None:
         self._time_scale = time_scale
         self._ec2_endpoint = ec2_endpoint
+        self._port = 0  # until it starts
+        self.cloudwatch = CloudWatch(lambda: (LOOPBACK, self._port))
         self._log = folder / "ministack.log"
         self._temporary = folder / "tmp"
         self._temporary.mkdir(parents=True)
@@ -49,6 +53,7 @@ class Emulator:
         self._opener.addheaders = list(authorization(ACCESS_KEY).items())
 
     def __enter__(self) -> Self:
+        self.cloudwatch.start()
         self._start()
         return self
 
@@ -56,6 +61,7 @@ class Emulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.kill()
+        self.cloudwatch.stop()
 
     def wait_until_ready(self) -> None:
         """Return when the emulator answers. If another process took its port, start it again with another port."""
@@ -81,10 +87,12 @@ class Emulator:
         return Pause(self._pauses, workflow=workflow, state=state)
 
     def _start(self) -> None:
-        port = _free_port()
-        self.endpoint = f"http://{LOOPBACK}:{port}"
+        self._port = _free_port()
+        self.endpoint = f"http://{LOOPBACK}:{self._port}"
         variables = {
-            "GATEWAY_PORT": str(port),
+            "AWS_ENDPOINT_URL_CLOUDWATCH": f"http://{LOOPBACK}:{self.cloudwatch.port}",
+            "GATEWAY_PORT": str(self._port),
+            pausable_ministack.OTHER_PORT: str(self.cloudwatch.port),
             "BIND_HOST": LOOPBACK,
             "SFN_WAIT_SCALE": str(self._time_scale),
             "IOT_MTLS_ENABLED": "0",  # without this, a second port

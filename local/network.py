@@ -54,7 +54,7 @@ class Network:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
         self._reserved = _bind_all(ips)
-        self._listening: dict[str, asyncio.Task[None]] = {}
+        self._listening: dict[str, tuple[socket.socket, asyncio.Task[None]]] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._refreshing = asyncio.Lock()
         self._open = False
@@ -98,9 +98,14 @@ class Network:
             for ip in self._reserved:
                 if self._route(ip) and ip not in self._listening:
                     listening = _listen(ip, self.port)
-                    self._listening[ip] = asyncio.create_task(self._accept(ip, listening))
+                    self._listening[ip] = (listening, asyncio.create_task(self._accept(ip, listening)))
                 elif not self._route(ip) and ip in self._listening:
-                    await _cancel([self._listening.pop(ip)])
+                    await self._stop_listening(ip)
+
+    async def _stop_listening(self, ip: str) -> None:
+        listening, accepting = self._listening.pop(ip)
+        self._loop.remove_reader(listening)  # asyncio would still accept a connection that is waiting, and lose it
+        await _cancel([accepting])
 
     async def _accept(self, ip: str, listening: socket.socket) -> None:
         with listening:
@@ -137,7 +142,9 @@ class Network:
                     end.shutdown(socket.SHUT_RDWR)
 
     async def _close(self) -> None:
-        await _cancel([*self._listening.values(), *self._connections])
+        for ip in list(self._listening):
+            await self._stop_listening(ip)
+        await _cancel(list(self._connections))
         for bound in self._reserved.values():
             bound.close()
 

@@ -3,10 +3,11 @@
 A state that calls no function takes less than a millisecond here: too short for a test to stop it. A `Pause` is a file.
 The emulator checks for the file whenever an execution enters a state, and waits while the file exists.
 
-Run as a script, this file is the emulator: ministack with three changes. It has these pauses. It keeps the `Assign` of
-a Parallel state, which ministack loses. It does not wait for asynchronous calls of functions, as ministack does. Only
-requests with the access key of its start, or with the key of an assumed role, are answered (`local.access`). Functions
-get the key of its start. The runtime API of a function, which hands it its events, answers only the functions.
+Run as a script, this file is the emulator: ministack with four changes. It has these pauses. It keeps the `Assign` of
+a Parallel state, which ministack loses. It does not wait for asynchronous calls of functions, as ministack does. It
+begins an execution at once, and ministack 0.15 s after StartExecution. Only requests with the access key of its start,
+or with the key of an assumed role, are answered (`local.access`). Functions get the key of its start. The runtime API
+of a function, which hands it its events, answers only the functions.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import threading
 import time
 from hmac import compare_digest
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 FOLDER = "LOCAL_PAUSES"
 """The environment variable that names the folder of the pauses."""
 SECONDS_APART = 0.005
+OTHER_PORT = "LOCAL_OTHER_PORT"
+"""The environment variable with the port that also leads here (`local.cloudwatch`)."""
 RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
 
 
@@ -83,6 +86,7 @@ def main() -> None:
     folder = Path(os.environ[FOLDER])
     add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
     run_parallel, invoke = stepfunctions._run_parallel_branches, stepfunctions._invoke_resource
+    run_execution, beginning = stepfunctions._run_execution, threading.local()
     worker_environment, runtime_secret = lambda_svc._provided_worker_env, secrets.token_hex()
 
     def add_event_and_pause(execution: dict[str, Any], kind: str, details: Any = None) -> Any:
@@ -105,6 +109,16 @@ def main() -> None:
     def run_pausable_branch(states: Any, start_at: str, value: Any, execution: dict[str, Any], context: Any) -> Any:
         return run_sub_machine(PausableStates(states, execution), start_at, value, execution, context)
 
+    def run_execution_at_once(arn: str) -> None:
+        beginning.is_now = True
+        run_execution(arn)
+
+    def sleep_unless_beginning(seconds: float) -> None:
+        if getattr(beginning, "is_now", False):
+            beginning.is_now = False
+        else:
+            time.sleep(seconds)
+
     def run_parallel_and_assign(state: Any, value: Any, execution: dict[str, Any], context: Any) -> Any:
         output, following = run_parallel(state, value, execution, context)
         stepfunctions._apply_state_assign(state, value, context, result=output)
@@ -123,14 +137,17 @@ def main() -> None:
     def admits(key: str) -> bool:
         return compare_digest(key, access_key) or key in sts._sessions
 
-    app.app = guarded(app.app, port=int(os.environ["GATEWAY_PORT"]), admits=admits)
+    ports = [int(os.environ[variable]) for variable in ("GATEWAY_PORT", OTHER_PORT)]
+    app.app = guarded(app.app, ports=ports, admits=admits)
     guard_http_servers(runtime_secret)
     lambda_svc._provided_worker_env = worker_environment_with_secret
     lambda_svc.execution_credentials = lambda_runtime.execution_credentials = lambda _: credentials
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
+    stepfunctions._run_execution = run_execution_at_once
     stepfunctions._run_parallel_branches = run_parallel_and_assign
     stepfunctions._run_sub_machine = run_pausable_branch
+    stepfunctions.time = SimpleNamespace(**{**vars(time), "sleep": sleep_unless_beginning})
     app.main()
 
 

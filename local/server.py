@@ -17,9 +17,9 @@ from typing import Literal, Self
 from local import web_server
 from local.child_process import ChildProcess
 
-Behaviour = Literal["good", "unhealthy", "broken", "fails-as-production"]
-"""`unhealthy`: `/health` answers 500. `broken`: every path answers 500. `fails-as-production`: every path answers 500,
-but only through the production address."""
+Behaviour = Literal["good", "unhealthy", "broken", "broken-for-users", "fails-as-production"]
+"""`unhealthy`: `/health` answers 500. `broken`: every path answers 500. `broken-for-users`: every path but `/health`
+answers 500. `fails-as-production`: every path answers 500, but only through the production address."""
 
 
 class Server:

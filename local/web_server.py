@@ -44,7 +44,10 @@ class WebServer(ThreadingHTTPServer):
             return 500
         if self.behaviour == "fails-as-production" and host.partition(":")[0] == self.production_ip:
             return 500
-        if path.partition("?")[0] == "/health" and (self.behaviour == "unhealthy" or self.unhealthy.exists()):
+        is_health_check = path.partition("?")[0] == "/health"
+        if self.behaviour == "broken-for-users" and not is_health_check:
+            return 500
+        if is_health_check and (self.behaviour == "unhealthy" or self.unhealthy.exists()):
             return 500
         return 200
 

@@ -1,5 +1,6 @@
 """The instruments of `make bench` measure what really happens."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.colors import to_hex
@@ -22,10 +24,13 @@ from benchmarks import cost, pictures
 from benchmarks.cases import CASES
 from benchmarks.cost import transitions
 from benchmarks.methods import HERE, KILLED, METHODS, process
+from benchmarks.rollback import Rollback, least_of_a_check
 from benchmarks.shares import production_share, staging_unassociated
 from health.gap import SAVE_INTERVAL_SECONDS
 from local import environment
+from local.aws import Execution, Move
 from local.ec2 import Ec2
+from local.emergencies import EMERGENCIES, Ended
 from local.fault_layer import Call
 from local.load import REQUESTS_A_SECOND, Answer, Load
 from local.palette import DARK, LIGHT
@@ -297,3 +302,40 @@ def test_a_state_in_a_branch_and_a_retry_are_transitions_as_well() -> None:
 
 def test_the_highest_cost_of_measuring_is_for_its_longest_time() -> None:
     assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (measure_gap.LONGEST_SECONDS, SAVE_INTERVAL_SECONDS)
+
+
+def emergency_that_ended(calls: list[Call], moved: float, served: float) -> Ended:
+    execution = Execution("arn", "SUCCEEDED", {}, None, None)
+    moves = [Move(0.5, "staging", None), Move(moved, "production", "bittybot"), Move(served + 1, "production", "tao")]
+    return Ended(EMERGENCIES[0], 0.0, served, execution, None, calls, moves)
+
+
+def test_a_rollback_takes_at_least_the_check_and_the_calls_until_production_has_moved() -> None:
+    rollback = Rollback(
+        emergency_that_ended(
+            [
+                Call("DescribeAddresses", None, -0.25, 0.25),
+                Call("AssociateAddress (dry run)", None, 0.5, 1.0),
+                Call("DescribeInstanceStatus", None, 0.5, 1.0),
+                Call("AssociateAddress", "production", 4.0, 5.0),
+                Call("DescribeAddresses", None, 5.0, 6.0),
+            ],
+            moved=4.5,
+            served=5.5,
+        ),
+        check_seconds=2.0,
+    )
+    assert rollback.call_seconds == 0.25 + 0.5
+    assert rollback.times_least == 5.5 / 2.75
+
+
+def test_a_check_takes_at_least_its_intervals_and_its_last_probe() -> None:
+    probes = [{"status": 200, "milliseconds": milliseconds} for milliseconds in (900, 900, 30)]
+    results: list[dict[str, Any]] = [
+        {"changed": False},
+        {"address": "staging", "checks": [{"probes": probes}]},
+        {"address": "production", "checks": [{"probes": probes[:1]}]},
+    ]
+    outputs = [json.dumps({"StatusCode": 200, "Payload": result}) for result in results]
+    succeeded = [{"taskSucceededEventDetails": {"output": output}} for output in ['{"Attributes": {}}', *outputs]]
+    assert least_of_a_check([{"type": "ExecutionStarted"}, *succeeded]) == 2.03

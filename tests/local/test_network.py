@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -91,6 +92,26 @@ def test_an_address_on_no_server_refuses_connections_until_it_is_on_a_server_aga
         assert held.answering() == "tao"
 
 
+def test_no_connection_is_accepted_and_lost_while_the_address_leaves_its_server(
+    held: Held, caplog: pytest.LogCaptureFixture
+) -> None:
+    over = threading.Event()
+
+    def connect_again_and_again() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                held.connect().close()
+
+    with ThreadPoolExecutor() as pool:
+        for _ in range(4):
+            pool.submit(connect_again_and_again)
+        for _ in range(200):
+            held.by(None)
+            held.by("tao")
+        over.set()
+    assert not caplog.records, "asyncio logs a connection that it lost"
+
+
 def test_a_server_that_is_down_resets_connections_and_never_answers_empty(
     held: Held, servers: dict[str, Server]
 ) -> None:
@@ -166,7 +187,8 @@ def test_the_commands_for_a_shell_make_a_server_unhealthy_and_healthy_at_once(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "as_staging", "as_production"), [("unhealthy", 500, 500), ("fails-as-production", 200, 500)]
+    ("behaviour", "as_staging", "as_production"),
+    [("unhealthy", 500, 500), ("broken-for-users", 200, 200), ("fails-as-production", 200, 500)],
 )
 def test_a_bad_release_behaves_badly_after_the_restart(
     held: Held, servers: dict[str, Server], behaviour: str, as_staging: int, as_production: int
@@ -178,6 +200,7 @@ def test_a_bad_release_behaves_badly_after_the_restart(
         assert health(held, STAGING) == as_staging
         held.by("tao", PRODUCTION)
         assert health(held, PRODUCTION) == as_production
+        assert response(held).status == (200 if behaviour == "unhealthy" else 500)
     finally:
         server.deploy(release=1)
         server.restart()

@@ -85,16 +85,16 @@ def test_an_item_that_cannot_be_read_asks_for_nothing_and_is_read_again() -> Non
 
     with pytest.raises(RollbackRequested):
         RollbackRequest(LOCK, table).listen(wait)
-    assert waited == [2, 2]
+    assert waited == [1, 1]
     assert table.reads[0] == {"TableName": "Locks", "Key": {"pair": {"S": "web"}}, "ConsistentRead": True}
 
 
 @pytest.mark.usefixtures("named")
-def test_a_sleep_is_interrupted_by_a_request_every_2_s() -> None:
-    table: Any = FakeDynamoDB({}, {}, {}, REQUEST)
+def test_a_sleep_is_interrupted_by_a_request_every_second() -> None:
+    table: Any = FakeDynamoDB({}, {}, {}, {}, {}, REQUEST)
     slept: list[float] = []
     RollbackRequest(LOCK, table).sleep(5, slept.append)
-    assert slept == [2, 2, 1]
+    assert slept == [1, 1, 1, 1, 1]
     with pytest.raises(RollbackRequested):
         RollbackRequest(LOCK, table).sleep(5, slept.append)
     assert sum(slept) == 5
