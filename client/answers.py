@@ -41,10 +41,11 @@ def answers(
 ) -> list[list[Answer]]:
     """For each pair with its production address, the answers to its checks, in their order."""
     plans = [_checks(pair, production, longest_seconds) for pair, production in standing]
-    targets = [check for plan in plans for check in plan if isinstance(check, Check)]
-    probe = prober(targets)
+    probe = prober(check for plan in plans for check in plan if isinstance(check, Check))
 
-    def answer(check: Check) -> Answer:
+    def answer(check: Check | Answer) -> Answer:
+        if isinstance(check, Answer):
+            return check
         finding = judge(check, probe(check, Stop()), 0)
         error = finding.problem.text if finding.problem else None
         if finding.problem and finding.problem.kind == "status":
@@ -52,8 +53,7 @@ def answers(
         return Answer(check.short_url, finding.status, error, finding.is_good)
 
     with ThreadPoolExecutor(max_workers=256) as threads:
-        found = iter(list(threads.map(answer, targets)))
-    return [[next(found) if isinstance(check, Check) else check for check in plan] for plan in plans]
+        return [list(found) for found in [threads.map(answer, plan) for plan in plans]]
 
 
 def _checks(pair: Pair, production: Address | None, longest_seconds: float) -> Sequence[Check | Answer]:

@@ -84,7 +84,7 @@ def test_the_client_polls_every_half_second_at_first_and_every_two_seconds_later
     ("histories", "last_state", "pauses"),
     [
         ([HISTORY], "ReassociateProduction", 0),
-        ([HISTORY[:3], HISTORY[:3], HISTORY], "ReassociateProduction", 1),
+        ([HISTORY[:3], HISTORY], "ReassociateProduction", 1),
         ([HISTORY[:3]], "DescribeAddresses", 3),
     ],
     ids=["complete", "late", "never complete"],
