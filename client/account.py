@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import takewhile
 from typing import Any
 
@@ -17,13 +17,14 @@ from botocore.exceptions import ClientError
 
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
 from client.text import JsonObject, as_object, parsed, plain, program
-from domain.pair import Pair
+from domain.pair import Address, AddressName, Pair
 from domain.record import Record
 
 STACK = "EipCutover"
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_extra="eip-cutover-client")
 IDS_PER_CALL = 200  # values of one filter
+ROLES: tuple[AddressName, ...] = ("production", "staging")
 
 
 class Account:
@@ -146,13 +147,14 @@ class Account:
             pairs[name] = Pair.from_json(name, {"healthCheck": [], "bakeSeconds": 0, "alarms": [], **value})
         return dict(sorted(pairs.items()))
 
-    def addresses(self, pairs: Iterable[Pair]) -> dict[str, JsonObject]:
-        """The existing addresses of these pairs as DescribeAddresses shows them, by allocation id."""
-        ids = [allocation for pair in pairs for allocation in (pair.production, pair.staging)]
+    def addresses(self, pairs: Iterable[Pair]) -> dict[str, Address]:
+        """The existing addresses of these pairs, by allocation id."""
+        of = {getattr(pair, role): partial(pair.address, role) for pair in pairs for role in ROLES}
+        ids = list(of)
         # A filter, because a call by ids fails completely if one id does not exist.
-        batches = [ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL)]
-        addresses = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
-        return {address["AllocationId"]: address for address in addresses}
+        batches = (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
+        shown = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
+        return {address["AllocationId"]: of[address["AllocationId"]](address) for address in shown}
 
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""

@@ -26,8 +26,7 @@ Json = dict[str, Any]
 def standing(*executions: Json, record: Json | None = None, live: str | None = "bittybot", **shown: Any) -> Standing:
     """Of the pair web, with production on `live` and staging on the other server, or as `shown`."""
     table = lock_table(item(pair="web", **record)) if record else lock_table()
-    known = account(*executions, live=live, dynamodb=table, **shown)
-    (found,) = standings(known, [PAIR], known.records())
+    (found,) = standings(account(*executions, live=live, dynamodb=table, **shown), [PAIR])
     return found
 
 
