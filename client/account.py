@@ -92,10 +92,8 @@ class Account:
         return f"{self.workflow(repair=repair).replace(':stateMachine:', ':execution:', 1)}:{execution}"
 
     def start(self, name: str, request: JsonObject, *, repair: bool = False) -> bool:
-        """Start an execution. Returns False if an execution with this name and input has already ended.
-
-        If that execution still runs, StartExecution returns it as if it were new (API reference of StartExecution).
-        """
+        """Start an execution. Returns False if an execution with this name and input has already ended. If it still
+        runs, StartExecution returns it as if it were new (API reference of StartExecution)."""
         workflow = self.workflow(repair=repair)
         try:
             started = {"stateMachineArn": workflow, "name": name, "input": json.dumps(request)}

@@ -34,10 +34,8 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
 
 
 def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -> JsonObject:
-    """The keys of the pair in cdk.json that name servers, with this instance as the server of this name.
-
-    Raises Problem with everything that is wrong with the instance, as far as EC2 describes it.
-    """
+    """The keys of the pair in cdk.json that name servers, with this instance as the server of this name. Raises Problem
+    with everything that is wrong with the instance, as far as EC2 describes it."""
     server = server_named(pair, name)
     other = pair.other(server)
     found = account.instances([instance_id, other.instance_id])

@@ -1,9 +1,6 @@
 """What the history of a running execution shows: the running states, the results of health checks, the failures.
-
 This module knows no state by name, except for words about waits, so the client can also follow a workflow with a new
-state. The type of an event and the shape of its data say what it means. Events: API reference of Step Functions,
-HistoryEvent.
-"""
+state: an event's type and the shape of its data say what it means (API reference of Step Functions, HistoryEvent)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

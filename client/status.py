@@ -20,11 +20,9 @@ Rows = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of a pair now, and its record.
-
-    `holder_status` is the status of the execution that holds the lock: GONE if Step Functions does not know that
-    execution, NOT_KNOWN_YET if the lock is also so new that this may change, UNKNOWN if the lock names no execution.
-    """
+    """The state of a pair now, and its record. `holder_status` is the status of the execution that holds the lock: GONE
+    if Step Functions does not know that execution, NOT_KNOWN_YET if the lock is also so new that this may change,
+    UNKNOWN if the lock names no execution."""
 
     pair: Pair
     production: Address | None
@@ -104,12 +102,15 @@ class Standing:
         return live
 
     def _rollback_line(self) -> str:
-        target, lock = self.record.rollback_to, self.record.lock
+        back, lock = self.record.rollback_to, self.record.lock
         if lock and self.holder_status in AT_WORK:
             return "waits for the execution below" if lock.rollback else "the execution below is asked to roll back"
-        if target.server is None:
-            return f"no server: {target.why}"
-        return f"{target.server}, which is live already" if target.server == self.live else target.server
+        if back.server is None:
+            return f"no server: {back.why}"
+        now = self.pair.server_named(back.server)
+        if now is None or back.instance_id not in (None, now.instance_id):
+            return f"no server: {back.server}, which was {back.instance_id or 'live before'}, was replaced"
+        return f"{back.server}, which is live already" if back.server == self.live else back.server
 
     def _address_lines(self, command: Callable[..., str]) -> Rows:
         if self.is_sound:
