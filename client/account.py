@@ -63,18 +63,14 @@ class Account:
         except ClientError as error:
             if code_of(error) != "ValidationError":
                 raise
-            raise Problem(
-                f"There is no stack {plain(self.stack_name)} in {self.region}. Deploy it with `make deploy`, set "
-                "AWS_REGION to its Region, or name it with --stack or EIP_CUTOVER_STACK."
-            ) from None
+            advice = "Deploy it with `make deploy`, set AWS_REGION to its Region, or name it with --stack or EIP_CUTOVER_STACK."
+            raise Problem(f"There is no stack {plain(self.stack_name)} in {self.region}. {advice}") from None
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def output(self, key: str) -> str:
         if key not in self._outputs:
-            raise Problem(
-                f"The stack {plain(self.stack_name)} has no output {key}: the stack belongs to another project, or is "
-                "older than this client. Deploy it again with `make deploy`."
-            )
+            why = "belongs to another project, or is older than this client. Deploy it again with `make deploy`."
+            raise Problem(f"The stack {plain(self.stack_name)} has no output {key}: the stack {why}")
         return self._outputs[key]
 
     def _all(self, service: str, operation: str, result: str, **parameters: Any) -> Iterator[Any]:
@@ -94,9 +90,8 @@ class Account:
     def start(self, name: str, request: JsonObject, *, repair: bool = False) -> bool:
         """Start an execution. Returns False if an execution with this name and input has already ended. If it still
         runs, StartExecution returns it as if it were new (API reference of StartExecution)."""
-        workflow = self.workflow(repair=repair)
+        started = {"stateMachineArn": self.workflow(repair=repair), "name": name, "input": json.dumps(request)}
         try:
-            started = {"stateMachineArn": workflow, "name": name, "input": json.dumps(request)}
             self._call("stepfunctions", "start_execution", **started)
             return True
         except ClientError as error:
@@ -104,10 +99,9 @@ class Account:
                 raise
         existing = self.describe(self.arn_of(name, repair=repair))
         if parsed(existing.get("input")) != request:
-            raise Problem(
-                f"The execution {plain(name)} already exists, with the input {plain(existing.get('input'), 300)}. "
-                f"The input is now {json.dumps(request)}. Nothing was started. Choose another --name."
-            )
+            now = f"The input is now {started['input']}. Nothing was started. Choose another --name."
+            before = plain(existing.get("input"), 300)
+            raise Problem(f"The execution {plain(name)} already exists, with the input {before}. {now}")
         return False
 
     def describe(self, arn: str) -> JsonObject:
@@ -156,8 +150,8 @@ class Account:
 
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
-        filters = [{"Name": name, "Values": list(values)}]
-        return list(self._call("ec2", "describe_addresses", Filters=filters)["Addresses"])
+        found = self._call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
+        return list(found["Addresses"])
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
         """The existing instances as DescribeInstances shows them, by id."""
@@ -180,8 +174,7 @@ def _execution(arn: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        kept = "It keeps executions for 90 days after they end."
-        unknown = f"Step Functions does not know the execution {plain(arn)}. {kept}"
+        unknown = f"Step Functions does not know the execution {plain(arn)}, and keeps one for 90 days after its end."
         not_found = UnknownExecution(unknown, moment_of(error.response))
         raise {"InvalidArn": invalid, "ExecutionDoesNotExist": not_found}.get(code_of(error), error) from None
 
