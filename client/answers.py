@@ -1,8 +1,5 @@
-"""Whether production answers its health check now: one probe per check, sent from this machine.
-
-The probe and its rules are the workflow's own. A server is healthy after several probes, so this says what was
-answered, and not that the server is healthy.
-"""
+"""Whether production answers its health check now: one probe per check, sent from this machine. It is the workflow's
+own probe. A server is healthy after several, so this says what was answered, and not that the server is healthy."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +11,6 @@ from health.check import Check, CheckEvent, checks_of
 from health.deadline import Stop
 from health.probe import prober
 from health.verdict import judge
-
-LONGEST_PROBE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -36,9 +31,7 @@ class Answer:
         return f"{'no answer' if self.status is None else self.status} to {asked} {here}: {self.error}"
 
 
-def answers(
-    standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = LONGEST_PROBE_SECONDS
-) -> list[list[Answer]]:
+def answers(standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = 5) -> list[list[Answer]]:
     """For each pair with its production address, the answers to its checks, in their order."""
     plans = [_checks(pair, production, longest_seconds) for pair, production in standing]
     probe = prober(check for plan in plans for check in plan if isinstance(check, Check))

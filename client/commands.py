@@ -131,7 +131,7 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> int:
 
     It also shows where both addresses are. Without --pair, it shows all pairs.
     """
-    pairs = standings(account, chosen_pairs(account, pair), account.records())
+    pairs = standings(account, chosen_pairs(account, pair))
     if as_json:
         return _json({"pairs": [standing.to_json() for standing in pairs]})
     return _tables([standing.lines(account.command) for standing in pairs])

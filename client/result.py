@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -35,10 +36,8 @@ REPORTED = ("production", "staging", "previous", "plan", "gap")
 # After these errors, this execution has not moved production; it was last described on the server that was live before.
 NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed")
 UNMOVED = (*NOT_BEGUN, "RolledBack")
-STOPPED = (
-    "Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are repaired "
-    "automatically, within minutes. Check with `status`."
-)
+STOPPED = ("Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are "
+           "repaired automatically, within minutes. Check with `status`.")  # fmt: skip
 ADVICE = {
     "InvalidRequest": "Correct the options, or the pair's configuration, and start again.",
     "CutoverInProgress": "Wait until the other execution ends, then start again.",
@@ -48,24 +47,19 @@ ADVICE = {
     "RolledBack": "Fix the problem in the cause, on the idle server or in EC2, then start again.",
     "RollbackFailed": "Act now: run the commands in the cause, then check with `status`.",
     "RepairFailed": "Act now: do what the cause says, then check with `status`.",
-    "ABORTED": STOPPED,
-    "TIMED_OUT": STOPPED,
+    **dict.fromkeys(("ABORTED", "TIMED_OUT"), STOPPED),
 }
-# The section of docs/runbook.md for each error.
-RUNBOOK = {error: error.lower() for error in ADVICE}
-RUNBOOK["RollbackFailed"] = "rollbackfailed-eip-cutover-rollback-failed"
-RUNBOOK["RepairFailed"] = "repairfailed-eip-cutover-repair-failed"
-OTHER_ERROR = "any-other-error"
-RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repair-ran"
+# The sections of docs/runbook.md that are not called as the outcome in lower case.
+RUNBOOK = {"RollbackFailed": "rollbackfailed-eip-cutover-rollback-failed",
+           "RepairFailed": "repairfailed-eip-cutover-repair-failed",
+           **dict.fromkeys(("ABORTED", "TIMED_OUT"), "aborted-timed_out-eip-cutover-repair-ran")}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Result:
     """The state of an execution. `outcome` is the outcome of a success, the error of a failure, or the status.
-
     `execution` is its ARN; `holder` is the running execution whose lock `unlock` leaves alone. The JSON document has
-    the fields as keys, in camel case.
-    """
+    the fields as keys, in camel case."""
 
     execution: str
     name: str
@@ -94,11 +88,11 @@ class Result:
     def advice(self) -> str | None:
         if self.succeeded:
             return None
-        advice = f"{ADVICE.get(self.outcome, STOPPED)} More: docs/runbook.md#{RUNBOOK.get(self.outcome, OTHER_ERROR)}"
-        holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
-        if self.outcome == "CutoverInProgress" and holder:
-            return f"{advice}\n{shlex.join([program(), 'watch', holder[0]])}"
-        return advice
+        section = RUNBOOK.get(self.outcome, self.outcome.lower() if self.outcome in ADVICE else "any-other-error")
+        advice = f"{ADVICE.get(self.outcome, STOPPED)} More: docs/runbook.md#{section}"
+        in_progress = self.cause if self.outcome == "CutoverInProgress" else None
+        holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", in_progress or "")
+        return f"{advice}\n{shlex.join([program(), 'watch', holder[0]])}" if holder else advice
 
     def exit_code(self, *, detailed: bool = False) -> int:
         if self.holder:
@@ -111,21 +105,17 @@ class Result:
         names = [field.name for field in fields(self)] + ["advice"]
         return {re.sub("_(.)", lambda match: match[1].upper(), name): getattr(self, name) for name in names}
 
-    def _is_live(self) -> str | None:
-        if self.is_live is None:
-            return "unknown; check with `status`" if self.was_live else None
-        return f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
-
     def summary(self) -> list[tuple[str, str]]:
         """What a person reads at the end: labels and values. A row without a label is a command to copy."""
-        steps = as_object(self.plan).get("steps")
-        gap = as_object(self.gap)
+        steps, gap = as_object(self.plan).get("steps"), as_object(self.gap)
         failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
+        known = f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
+        unknown = "unknown; check with `status`" if self.was_live else None
         lines = [
             ("outcome", self.outcome),
             ("pair", self.pair),
             ("was live", self.was_live),
-            ("is live", self._is_live()),
+            ("is live", known if self.is_live else unknown),
             ("production", in_words(_address("production", self.production))),
             ("staging", in_words(_address("staging", self.staging))),
             *(("plan", step) for step in (steps if isinstance(steps, list) else [])),
@@ -179,10 +169,9 @@ def in_words(address: Address | None) -> str | None:
 
 def _address(role: AddressName, value: JsonObject | None) -> Address | None:
     """An address of an outcome; None if the outcome does not report it."""
-    try:
+    with suppress(KeyError):
         return Address.from_json(role, value or {})
-    except KeyError:
-        return None
+    return None
 
 
 def _with_commands(label: str, text: str | None) -> list[tuple[str, str]]:

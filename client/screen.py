@@ -1,8 +1,5 @@
-"""Writes lines and, on a terminal, a live line below them.
-
-Without a terminal, it writes no colours and no control characters, even if the environment asks for them. Text is
-never read as markup.
-"""
+"""Writes lines and, on a terminal, a live line below them. Without a terminal, it writes no colours and no control
+characters, even if the environment asks for them. Text is never read as markup."""
 
 import contextlib
 import errno
@@ -30,10 +27,8 @@ class _Console(Console):
 
 
 class Screen:
-    """Writes to one stream. A `style` is rich's, and has an effect only on a terminal.
-
-    Every method raises OutputClosed if the stream cannot be written.
-    """
+    """Writes to one stream. A `style` is rich's, and has an effect only on a terminal. Every method raises OutputClosed
+    if the stream cannot be written."""
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
@@ -50,11 +45,11 @@ class Screen:
         """Write labels and values in two columns, values without a label as commands, the first value in `style`."""
         widest = max((len(label) for label, _ in rows), default=0)
         for number, (label, value) in enumerate(rows):
-            if not label:
-                self.command(value)
-                continue
             styled = (plain(value), "" if number else style)
-            self._write(Text.assemble((f"{label.ljust(widest)}  ", "dim"), styled))
+            if label:
+                self._write(Text.assemble((f"{label.ljust(widest)}  ", "dim"), styled))
+            else:
+                self.command(value)
 
     @contextmanager
     def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Iterator[None]:

@@ -432,7 +432,7 @@ def test_status_says_who_holds_the_lock_and_whether_that_execution_runs(
 ) -> None:
     since = (parsedate_to_datetime(DATE["date"]) - timedelta(seconds=age)).isoformat()
     held = account(execution("x", status), dynamodb=lock_table(item(pair="web", execution=holder, since=since)))
-    (standing,) = standings(held, [PAIR], held.records())
+    (standing,) = standings(held, [PAIR])
     assert standing.holder_status == status
     rows = standing.lines(held.command)
     line = dict(rows)["lock"]

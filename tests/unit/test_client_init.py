@@ -106,7 +106,10 @@ def test_two_addresses_that_are_not_a_pair_are_refused_with_every_problem(
 
 
 NEW, OLD, KEPT = "i-000000aa", "i-a", "i-b"
-ADDRESSES = [{"AllocationId": each, "NetworkBorderGroup": "eu-west-1"} for each in ("eipalloc-a", "eipalloc-b")]
+ADDRESSES = [
+    {"AllocationId": each, "PublicIp": PRODUCTION, "NetworkBorderGroup": "eu-west-1"}
+    for each in ("eipalloc-a", "eipalloc-b")
+]
 
 
 def running(instance_id: str, *interfaces: str, state: str = "running", zone: str = "eu-west-1a") -> dict[str, Any]:

@@ -26,8 +26,7 @@ Json = dict[str, Any]
 def standing(*executions: Json, record: Json | None = None, live: str | None = "bittybot", **shown: Any) -> Standing:
     """Of the pair web, with production on `live` and staging on the other server, or as `shown`."""
     table = lock_table(item(pair="web", **record)) if record else lock_table()
-    known = account(*executions, live=live, dynamodb=table, **shown)
-    (found,) = standings(known, [PAIR], known.records())
+    (found,) = standings(account(*executions, live=live, dynamodb=table, **shown), [PAIR])
     return found
 
 
@@ -66,8 +65,13 @@ def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
          "bittybot, which is live already"),
         ({**RECORD, "rollbackTo": {"server": None, "why": "release-8 was deployed to tao"}},
          f"bittybot, since {AT}; before that, tao", "no server: release-8 was deployed to tao"),
+        ({**RECORD, "rollbackTo": {"server": "tao", "why": "x", "instanceId": "i-old"}},
+         f"bittybot, since {AT}; before that, tao", "no server: tao, which was i-old, was replaced"),
+        ({**RECORD, "rollbackTo": {"server": "mercury", "why": "x"}}, f"bittybot, since {AT}; before that, tao",
+         "no server: mercury, which was live before, was replaced"),
     ],
-    ids=["no record", "a rollback", "from nowhere", "moved by someone", "live already", "nothing to go back to"],
+    ids=["no record", "a rollback", "from nowhere", "moved by someone", "live already", "nothing to go back to",
+         "new instance", "renamed"],
 )  # fmt: skip
 def test_the_record_in_words(record: dict[str, Any], live: str, rollback: str) -> None:
     shown = rows(standing(record=record))
