@@ -135,7 +135,7 @@ class Standing:
         alive = {
             **dict.fromkeys(RUNNING, f"the execution is running{bakes}"),
             NOT_KNOWN_YET: "Step Functions does not know the execution yet. Run `status` again in a minute",
-            UNKNOWN: "the holder is not an execution, and `unlock` says what to do",
+            UNKNOWN: "the holder is not an execution: docs/runbook.md, a dead lock",
         }
         if self.holder_status in alive:
             return [("lock", f"{held}; {alive[self.holder_status]}")]
