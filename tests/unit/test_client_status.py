@@ -31,12 +31,7 @@ def standing(*executions: Json, record: Json | None = None, live: str | None = "
 
 
 def rows(found: Standing) -> dict[str, str]:
-    """The rows by label; commands below the label that they follow."""
-    by_label, last = dict[str, str](), ""
-    for label, value in found.lines(lambda *words: " ".join(words)):
-        last = label or last
-        by_label[last] = value if label else f"{by_label[last]} | {value}"
-    return by_label
+    return {label: value.replace("\n", " | ") for label, value in found.lines(lambda *words: " ".join(words))}
 
 
 def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
