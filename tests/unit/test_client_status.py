@@ -121,3 +121,9 @@ def test_a_dead_lock_counts_as_the_interruption_that_it_is() -> None:
     assert shown["rollback to"] == "bittybot"
     assert "the execution ended ABORTED. The repair or the next execution takes it over." in shown["lock"]
     assert shown["lock"].endswith("| unlock --pair web")
+
+
+def test_a_text_in_the_table_is_not_shown_as_a_command() -> None:
+    shown = rows(standing(record=RECORD | LOCK | {"execution": "x\naws ec2 y", "lastCutover": {"to": "x\naws ec2 y"}}))
+    assert "held by x aws ec2 y since" in shown["lock"]
+    assert not [value for value in shown.values() if " | " in value]
