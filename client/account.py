@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property, partial
@@ -63,7 +63,7 @@ class Account:
         except ClientError as error:
             if code_of(error) != "ValidationError":
                 raise
-            advice = "Deploy it with `make deploy`, set AWS_REGION to its Region, or name it with --stack or EIP_CUTOVER_STACK."
+            advice = "Deploy it (`make deploy`), set AWS_REGION to its Region, or set --stack or EIP_CUTOVER_STACK."
             raise Problem(f"There is no stack {plain(self.stack_name)} in {self.region}. {advice}") from None
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
@@ -118,11 +118,10 @@ class Account:
 
     def definition(self, arn: str) -> JsonObject:
         """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
-        try:
+        with suppress(*AWS_ERRORS):
             answer = self._call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
-        except AWS_ERRORS:
-            return {}
-        return as_object(parsed(answer.get("definition")))
+            return as_object(parsed(answer.get("definition")))
+        return {}
 
     def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
         """The executions of the workflow, newest first."""

@@ -25,7 +25,7 @@ from client.init import described_pair, replaced_server
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
-from client.text import PROGRAM, JsonObject, columns, plain, split
+from client.text import PROGRAM, JsonObject, Rows, columns, plain
 from domain.pair import NAME_PATTERN
 
 # StartExecution accepts other characters, but such an execution may not be logged: API reference of StartExecution.
@@ -127,10 +127,7 @@ def watch(*, account: Account, execution: str | None, **report: bool) -> int:
 @json_option
 @stack_option
 def status(*, account: Account, pair: str | None, as_json: bool) -> int:
-    """Show which server is live and which execution holds the lock.
-
-    It also shows where both addresses are. Without --pair, it shows all pairs.
-    """
+    """Show which server is live, where both addresses are, and which execution holds the lock, of all pairs."""
     pairs = standings(account, chosen_pairs(account, pair))
     if as_json:
         return _json({"pairs": [standing.to_json() for standing in pairs]})
@@ -143,10 +140,7 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> int:
 @json_option
 @stack_option
 def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> int:
-    """Show the last executions.
-
-    It shows the start, the outcome, both servers and the duration of each execution, and who started it.
-    """
+    """Show the start, the outcome, both servers and the duration of the last executions, and who started them."""
     if pair is not None:
         chosen_pairs(account, pair)
     executions, why_unknown = entries(account, pair=pair, limit=limit)
@@ -154,9 +148,8 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
         Screen(sys.stderr).line(why_unknown, "yellow")
     if as_json:
         return _json({"executions": [entry.to_json() for entry in executions]})
-    screen = Screen(sys.stdout)
     for line in columns(entry.row() for entry in executions) or ["No executions yet."]:
-        screen.line(line)
+        Screen(sys.stdout).line(line)
     return OK
 
 
@@ -170,8 +163,7 @@ def rollback(*, account: Account, pair: str | None, dryRun: bool, **report: bool
     The workflow decides what that is, skips the same checks as `start --emergency`, and makes a running execution of
     the pair roll back. Requested again, it changes nothing (ALREADY_LIVE).
     """
-    request = {"pair": pair, "dryRun": dryRun, "rollback": True}
-    return _started(account, _new_name("rollback-"), request, **report)
+    return _started(account, _new_name("rollback-"), {"pair": pair, "dryRun": dryRun, "rollback": True}, **report)
 
 
 @cli.command(epilog=CODES)
@@ -247,10 +239,12 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
-        return _failed(usage.getvalue(), error.exit_code)
+        with contextlib.suppress(OutputClosed):
+            for line in usage.getvalue().splitlines():
+                Screen(sys.stderr).line(line)
+        return error.exit_code
     except Problem as problem:
-        text, commands = split(problem)
-        return _failed(f"cutover.py: {text}", problem.exit_code, "red", commands)
+        return _failed(f"cutover.py: {problem}", problem.exit_code, "red")
     except AWS_ERRORS as error:
         return _failed(f"cutover.py: {sentence(error)}", CLIENT_FAILED, "red")
     except (OSError, SystemExit) as error:  # click exits after a broken pipe, and writes the help itself
@@ -264,13 +258,9 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
         signal.signal(signal.SIGTERM, before)
 
 
-def _failed(text: str, code: int, style: str = "", commands: Sequence[str] = ()) -> int:
-    screen = Screen(sys.stderr)
+def _failed(text: str, code: int, style: str = "") -> int:
     with contextlib.suppress(OutputClosed):
-        for line in text.splitlines():
-            screen.line(line, style)
-        for command in commands:
-            screen.command(command)
+        Screen(sys.stderr).line(text, style)
     return code
 
 
@@ -318,10 +308,9 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
         elif not isinstance(error, CannotFollow | OutputClosed) and not is_transient(error):
             raise
         notes.line(f"{state}: {arn}", "bold")
-        notes.line("To follow it:")
-        notes.command(account.command("watch", arn))
-        notes.line("To stop it (the repair then runs automatically, and production stays where it is):")
-        notes.command(f"aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}")
+        notes.line(f"To follow it:\n{account.command('watch', arn)}")
+        stop = f"aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}"
+        notes.line(f"To stop it (the repair then runs automatically, and production stays where it is):\n{stop}")
         raise
 
 
@@ -334,7 +323,7 @@ def _json(document: Any) -> int:
     return OK
 
 
-def _tables(tables: list[list[tuple[str, str]]]) -> int:
+def _tables(tables: list[Rows]) -> int:
     screen = Screen(sys.stdout)
     for number, rows in enumerate(tables):
         if number:

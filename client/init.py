@@ -81,7 +81,7 @@ def sanitized(name: str) -> str:
 
 def _refuse(problems: Iterable[str | None]) -> None:
     if messages := [problem for problem in problems if problem]:
-        raise Problem(" ".join(messages))
+        raise Problem("\n".join(messages))  # a message may end with a command, which has a line of its own
 
 
 def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[str, Any] | None) -> str | None:

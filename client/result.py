@@ -4,11 +4,11 @@ import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from client.progress import Progress
-from client.text import JsonObject, as_object, duration, parsed, plain, program, split
+from client.text import JsonObject, Rows, as_object, duration, parsed, plain, program
 from domain.pair import Address, AddressName
 
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
@@ -59,7 +59,7 @@ RUNBOOK = {"RollbackFailed": "rollbackfailed-eip-cutover-rollback-failed",
 class Result:
     """The state of an execution. `outcome` is the outcome of a success, the error of a failure, or the status.
     `execution` is its ARN; `holder` is the running execution whose lock `unlock` leaves alone. The JSON document has
-    the fields as keys, in camel case."""
+    the fields as keys, in camel case, and what the execution `reported`."""
 
     execution: str
     name: str
@@ -68,17 +68,10 @@ class Result:
     pair: str | None
     was_live: str | None
     is_live: str | None
-    production: JsonObject | None
-    staging: JsonObject | None
-    previous: JsonObject | None
-    plan: JsonObject | None
-    gap: JsonObject | None
-    warnings: list[Any]
     cause: str | None
     holder: str | None
     seconds: float | None
-    health_checks: list[JsonObject]
-    states: list[JsonObject]
+    reported: JsonObject
 
     @property
     def succeeded(self) -> bool:
@@ -102,12 +95,13 @@ class Result:
         return FAILURES.get(self.outcome, OTHER_FAILURE)
 
     def to_json(self) -> JsonObject:
-        names = [field.name for field in fields(self)] + ["advice"]
-        return {re.sub("_(.)", lambda match: match[1].upper(), name): getattr(self, name) for name in names}
+        own = {name: value for name, value in vars(self).items() if name != "reported"}
+        camel = {re.sub("_(.)", lambda match: match[1].upper(), name): value for name, value in own.items()}
+        return {**camel, **self.reported, "advice": self.advice}
 
-    def summary(self) -> list[tuple[str, str]]:
-        """What a person reads at the end: labels and values. A row without a label is a command to copy."""
-        steps, gap = as_object(self.plan).get("steps"), as_object(self.gap)
+    def summary(self) -> Rows:
+        """What a person reads at the end: labels and values. Only the cause and what to do may have several lines."""
+        steps, gap = as_object(self.reported["plan"]).get("steps"), as_object(self.reported["gap"])
         failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
         known = f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
         unknown = "unknown; check with `status`" if self.was_live else None
@@ -116,17 +110,18 @@ class Result:
             ("pair", self.pair),
             ("was live", self.was_live),
             ("is live", known if self.is_live else unknown),
-            ("production", in_words(_address("production", self.production))),
-            ("staging", in_words(_address("staging", self.staging))),
+            ("production", in_words(_address("production", self.reported))),
+            ("staging", in_words(_address("staging", self.reported))),
             *(("plan", step) for step in (steps if isinstance(steps, list) else [])),
-            *(("warning", warning) for warning in self.warnings),
+            *(("warning", warning) for warning in self.reported["warnings"]),
             ("gap", f"{failed}; longest time without a good answer {gap.get('longestMs')} ms" if gap else None),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
-            *_with_commands("cause", self.cause),
-            *_with_commands("what to do", self.advice),
         ]
-        return [(label, plain(value)) for label, value in lines if value]
+        texts = (("cause", self.cause), ("what to do", self.advice))
+        return [(label, plain(value)) for label, value in lines if value] + [
+            (label, text) for label, text in texts if text
+        ]
 
 
 def result_of(described: Mapping[str, Any], progress: Progress | None = None) -> Result:
@@ -142,7 +137,9 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
     error = str(described.get("error") or status) if status == "FAILED" else status
     # A redriven execution changes nothing, and does not know what it changed before.
     unmoved = error in UNMOVED and not described.get("redriveCount")
-    reported: Any = {key: as_object(output.get(key)) or None for key in REPORTED}
+    reported = {key: as_object(output.get(key)) or None for key in REPORTED}
+    warnings = output["warnings"] if isinstance(output.get("warnings"), list) else []
+    seen = {"healthChecks": progress.health_checks, "states": progress.states}
     stopped = described.get("stopDate")
     return Result(
         execution=described["executionArn"],
@@ -152,13 +149,10 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
         pair=next(filter(None, (_text(source.get("pair")) for source in sources)), None),
         was_live=was_live,
         is_live=_server(output) if output else was_live if unmoved else None,
-        **reported,
-        warnings=output["warnings"] if isinstance(output.get("warnings"), list) else [],
         cause=_text(output.get("cause")) or (None if succeeded else _text(described.get("cause"))),
         holder=_text(output.get("holder")),
         seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
-        health_checks=progress.health_checks,
-        states=progress.states,
+        reported={**reported, "warnings": warnings, **seen},
     )
 
 
@@ -167,17 +161,11 @@ def in_words(address: Address | None) -> str | None:
     return f"{address.public_ip} {address.place}" if address else None
 
 
-def _address(role: AddressName, value: JsonObject | None) -> Address | None:
+def _address(role: AddressName, reported: JsonObject) -> Address | None:
     """An address of an outcome; None if the outcome does not report it."""
     with suppress(KeyError):
-        return Address.from_json(role, value or {})
+        return Address.from_json(role, reported[role] or {})
     return None
-
-
-def _with_commands(label: str, text: str | None) -> list[tuple[str, str]]:
-    """A row with the text, and a row without a label for each command in it."""
-    sentence, commands = split(text or "")
-    return [(label, sentence), *(("", command) for command in commands)]
 
 
 def _text(value: object) -> str | None:

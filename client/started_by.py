@@ -12,8 +12,7 @@ from client.account import Account
 from client.errors import AWS_ERRORS, sentence
 from client.text import JsonObject, as_object, parsed, plain
 
-PAGES = 10
-SECONDS_APART = 0.5
+PAGES, SECONDS_APART = 10, 0.5
 EARLIER, LATER = timedelta(minutes=1), timedelta(minutes=5)
 
 

@@ -8,14 +8,13 @@ from client.account import Account
 from client.answers import Answer, answers
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, WrongName
 from client.result import RUNNING, in_words
-from client.text import JsonObject, plain
+from client.text import JsonObject, Rows, plain
 from domain.lock import Lock
 from domain.pair import Address, Pair, Server
 from domain.record import EMPTY, Record
 
 GONE, NOT_KNOWN_YET, UNKNOWN = "GONE", "NOT_KNOWN_YET", "UNKNOWN"
 AT_WORK = (*RUNNING, NOT_KNOWN_YET)
-Rows = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -53,42 +52,37 @@ class Standing:
 
     def to_json(self) -> JsonObject:
         lock, record = self.record.lock, self.record
+        held = lock and {
+            "execution": lock.execution, "since": lock.since, "server": lock.server,
+            "bakesUntil": lock.bakes_until or None, "status": self.holder_status,
+        }  # fmt: skip
         return {
-            "pair": self.pair.name,
-            "live": self.live,
-            "liveSince": self._cutover.get("at"),
-            "liveBefore": self._cutover.get("from"),
-            "idle": self.idle,
+            "pair": self.pair.name, "live": self.live, "idle": self.idle, "sound": self.is_sound,
+            "liveSince": self._cutover.get("at"), "liveBefore": self._cutover.get("from"),
             "rollbackTo": record.rollback_to.to_json(),
-            "sound": self.is_sound,
             "answers": [vars(answer) for answer in self.answers],
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
-            "lastCutover": record.last_cutover,
-            "lastOutcome": record.last_outcome,
-            "lock": lock and {
-                **{key: getattr(lock, key) for key in ("execution", "since", "server")},
-                "bakesUntil": lock.bakes_until or None,
-                "status": self.holder_status,
-            },
+            "lastCutover": record.last_cutover, "lastOutcome": record.last_outcome,
+            "lock": held,
         }  # fmt: skip
 
     def lines(self, command: Callable[..., str]) -> Rows:
-        """Labels and values. A row without a label is a command to copy; `command` makes it from its words."""
+        """Labels and values; `command` makes a command from its words."""
         missing = "{} is not an address of this account and Region"
-        rows = [
+        last = self.record.last_outcome
+        ended = last and plain(f"{last['outcome']} at {last['at']}, of {str(last['execution']).rsplit(':', 1)[-1]}")
+        return [
             ("pair", self.pair.name),
-            ("live", self._live_line()),
-            ("rollback to", self._rollback_line()),
+            ("live", plain(self._live_line())),
+            ("rollback to", plain(self._rollback_line())),
             ("production", in_words(self.production) or missing.format(self.pair.production)),
             ("staging", in_words(self.staging) or missing.format(self.pair.staging)),
-            *self._address_lines(command),
+            ("addresses", self._address_line(command)),
             *(("answers", str(answer)) for answer in self.answers),
+            *([("last outcome", ended)] if ended else []),
+            ("lock", self._lock_line(command)),
         ]
-        if last := self.record.last_outcome:
-            name = str(last["execution"]).rsplit(":", 1)[-1]
-            rows.append(("last outcome", f"{last['outcome']} at {last['at']}, of {name}"))
-        return [*rows, *self._lock_lines(command)]
 
     def _live_line(self) -> str:
         record, live = self.record, self.live or "no server of the pair"
@@ -112,37 +106,34 @@ class Standing:
             return f"no server: {back.server}, which was {back.instance_id or 'live before'}, was replaced"
         return f"{back.server}, which is live already" if back.server == self.live else back.server
 
-    def _address_lines(self, command: Callable[..., str]) -> Rows:
+    def _address_line(self, command: Callable[..., str]) -> str:
         if self.is_sound:
-            return [("addresses", "in place")]
+            return "in place"
         if self.holder_status in AT_WORK:
-            return [("addresses", "being moved by the execution below")]
+            return "being moved by the execution below"
         if self.production is None or self.staging is None:
-            return [("addresses", "not in place; correct the pair in cdk.json and deploy it")]
+            return "not in place; correct the pair in cdk.json and deploy it"
         if any(address.is_associated and address.server is None for address in (self.production, self.staging)):
-            return [("addresses", "not in place; an address is outside the pair: docs/runbook.md says what to do")]
-        start = ("start", "--pair", self.pair.name, "--server")
-        commands = [("", command(*start, server.name)) for server in self.pair.servers]
-        return [("addresses", "not in place; name the server that should be live:"), *commands]
+            return "not in place; an address is outside the pair: docs/runbook.md says what to do"
+        commands = [command("start", "--pair", self.pair.name, "--server", server.name) for server in self.pair.servers]
+        return "\n".join(["not in place; name the server that should be live:", *commands])
 
-    def _lock_lines(self, command: Callable[..., str]) -> Rows:
-        lock = self.record.lock
+    def _lock_line(self, command: Callable[..., str]) -> str:
+        lock, status = self.record.lock, self.holder_status
         if lock is None:
-            return [("lock", "free")]
+            return "free"
         purpose = f"roll back to {lock.server}" if lock.rollback else f"make {lock.server} live"
-        held = f"held by {lock.execution} since {lock.since} to {purpose}"
-        bakes = f", and bakes until {lock.bakes_until}" if lock.bakes_until else ""
-        alive = {
-            **dict.fromkeys(RUNNING, f"the execution is running{bakes}"),
-            NOT_KNOWN_YET: "Step Functions does not know the execution yet. Run `status` again in a minute",
-            UNKNOWN: "the holder is not an execution: docs/runbook.md, a dead lock",
-        }
-        if self.holder_status in alive:
-            return [("lock", f"{held}; {alive[self.holder_status]}")]
-        ended = "no longer exists" if self.holder_status == GONE else f"ended {self.holder_status}"
+        held = plain(f"held by {lock.execution} since {lock.since} to {purpose}")
+        if status in RUNNING:
+            bakes = f", and bakes until {plain(lock.bakes_until)}" if lock.bakes_until else ""
+            return f"{held}; the execution is running{bakes}"
+        if status == NOT_KNOWN_YET:
+            return f"{held}; Step Functions does not know the execution yet. Run `status` again in a minute"
+        if status == UNKNOWN:
+            return f"{held}; the holder is not an execution: docs/runbook.md, a dead lock"
+        ended = f"the execution {'no longer exists' if status == GONE else f'ended {status}'}"
         then = "The repair or the next execution takes it over. If neither does:"
-        unlock = command("unlock", "--pair", self.pair.name)
-        return [("lock", f"dead: {held}; the execution {ended}. {then}"), ("", unlock)]
+        return f"dead: {held}; {ended}. {then}\n{command('unlock', '--pair', self.pair.name)}"
 
 
 def chosen_pairs(account: Account, name: str | None) -> list[Pair]:

@@ -3,9 +3,10 @@
 from client.account import ROLES, Account
 from client.errors import Problem
 from client.result import in_words
-from client.text import JsonObject
+from client.text import JsonObject, Rows
 from domain.commands import foreign_address_at, place_on, ways_to
 from domain.pair import Address, Pair
+from domain.plan import as_lines
 
 QUERY = "--query 'Addresses[].[AllocationId,InstanceId]' --output text"
 
@@ -37,15 +38,14 @@ def document(account: Account, pair: Pair) -> JsonObject:
     }
 
 
-def rows(found: JsonObject) -> list[tuple[str, str]]:
-    """For people. A row without a label is a command to copy."""
+def rows(found: JsonObject) -> Rows:
+    """For people."""
     lines = [("pair", f"{found['pair']} in {found['region']}. Print this again after every change of a server")]
     addresses = [Address.from_json(role, found[role]) for role in ROLES]
     lines += [(each.name, f"{each.allocation_id}, {in_words(each)}") for each in addresses]
     lines += [("warning", each) for each in found["warnings"]]
-    lines += [("check first", "where both addresses are:"), ("", found["check"])]
+    lines += [("check first", f"where both addresses are:\n{found['check']}")]
     for way in (way for way in found["ways"] if way["commands"]):
         on = [f"{role} is on {' or '.join(name or 'no server' for name in way[role])}" for role in ROLES]
-        commands = " &&\n".join(way["commands"]).splitlines()
-        lines += [(f"{way['live']} live", f"if {' and '.join(on)}:"), *(("", command) for command in commands)]
+        lines += [(f"{way['live']} live", f"if {' and '.join(on)}:{as_lines(way['commands'])}")]
     return lines

@@ -31,12 +31,7 @@ def standing(*executions: Json, record: Json | None = None, live: str | None = "
 
 
 def rows(found: Standing) -> dict[str, str]:
-    """The rows by label; commands below the label that they follow."""
-    by_label, last = dict[str, str](), ""
-    for label, value in found.lines(lambda *words: " ".join(words)):
-        last = label or last
-        by_label[last] = value if label else f"{by_label[last]} | {value}"
-    return by_label
+    return {label: value.replace("\n", " | ") for label, value in found.lines(lambda *words: " ".join(words))}
 
 
 def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
@@ -126,3 +121,9 @@ def test_a_dead_lock_counts_as_the_interruption_that_it_is() -> None:
     assert shown["rollback to"] == "bittybot"
     assert "the execution ended ABORTED. The repair or the next execution takes it over." in shown["lock"]
     assert shown["lock"].endswith("| unlock --pair web")
+
+
+def test_a_text_in_the_table_is_not_shown_as_a_command() -> None:
+    shown = rows(standing(record=RECORD | LOCK | {"execution": "x\naws ec2 y", "lastCutover": {"to": "x\naws ec2 y"}}))
+    assert "held by x aws ec2 y since" in shown["lock"]
+    assert not [value for value in shown.values() if " | " in value]
