@@ -1,5 +1,3 @@
-"""The client, `cutover.py`: starts and follows executions, and shows the state of pairs.
-
-It reads no `cdk.json`: the outputs of the stack name the workflow, the lock table and the pairs. It changes nothing
-except by starting the workflow, or its repair. With the functions it shares `domain` and `health`.
-"""
+"""The client, `cutover.py`: starts and follows executions, and shows the state of pairs. It reads no `cdk.json`: the
+outputs of the stack name the workflow, the lock table and the pairs. It changes nothing except by starting the
+workflow, or its repair. With the functions it shares `domain` and `health`."""

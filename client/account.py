@@ -4,10 +4,10 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import takewhile
 from typing import Any
 
@@ -17,13 +17,14 @@ from botocore.exceptions import ClientError
 
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
 from client.text import JsonObject, as_object, parsed, plain, program
-from domain.pair import Pair
+from domain.pair import Address, AddressName, Pair
 from domain.record import Record
 
 STACK = "EipCutover"
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_extra="eip-cutover-client")
 IDS_PER_CALL = 200  # values of one filter
+ROLES: tuple[AddressName, ...] = ("production", "staging")
 
 
 class Account:
@@ -62,18 +63,14 @@ class Account:
         except ClientError as error:
             if code_of(error) != "ValidationError":
                 raise
-            raise Problem(
-                f"There is no stack {plain(self.stack_name)} in {self.region}. Deploy it with `make deploy`, set "
-                "AWS_REGION to its Region, or name it with --stack or EIP_CUTOVER_STACK."
-            ) from None
+            advice = "Deploy it (`make deploy`), set AWS_REGION to its Region, or set --stack or EIP_CUTOVER_STACK."
+            raise Problem(f"There is no stack {plain(self.stack_name)} in {self.region}. {advice}") from None
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def output(self, key: str) -> str:
         if key not in self._outputs:
-            raise Problem(
-                f"The stack {plain(self.stack_name)} has no output {key}: the stack belongs to another project, or is "
-                "older than this client. Deploy it again with `make deploy`."
-            )
+            why = "belongs to another project, or is older than this client. Deploy it again with `make deploy`."
+            raise Problem(f"The stack {plain(self.stack_name)} has no output {key}: the stack {why}")
         return self._outputs[key]
 
     def _all(self, service: str, operation: str, result: str, **parameters: Any) -> Iterator[Any]:
@@ -91,13 +88,10 @@ class Account:
         return f"{self.workflow(repair=repair).replace(':stateMachine:', ':execution:', 1)}:{execution}"
 
     def start(self, name: str, request: JsonObject, *, repair: bool = False) -> bool:
-        """Start an execution. Returns False if an execution with this name and input has already ended.
-
-        If that execution still runs, StartExecution returns it as if it were new (API reference of StartExecution).
-        """
-        workflow = self.workflow(repair=repair)
+        """Start an execution. Returns False if an execution with this name and input has already ended. If it still
+        runs, StartExecution returns it as if it were new (API reference of StartExecution)."""
+        started = {"stateMachineArn": self.workflow(repair=repair), "name": name, "input": json.dumps(request)}
         try:
-            started = {"stateMachineArn": workflow, "name": name, "input": json.dumps(request)}
             self._call("stepfunctions", "start_execution", **started)
             return True
         except ClientError as error:
@@ -105,10 +99,9 @@ class Account:
                 raise
         existing = self.describe(self.arn_of(name, repair=repair))
         if parsed(existing.get("input")) != request:
-            raise Problem(
-                f"The execution {plain(name)} already exists, with the input {plain(existing.get('input'), 300)}. "
-                f"The input is now {json.dumps(request)}. Nothing was started. Choose another --name."
-            )
+            now = f"The input is now {started['input']}. Nothing was started. Choose another --name."
+            before = plain(existing.get("input"), 300)
+            raise Problem(f"The execution {plain(name)} already exists, with the input {before}. {now}")
         return False
 
     def describe(self, arn: str) -> JsonObject:
@@ -125,11 +118,10 @@ class Account:
 
     def definition(self, arn: str) -> JsonObject:
         """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
-        try:
+        with suppress(*AWS_ERRORS):
             answer = self._call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
-        except AWS_ERRORS:
-            return {}
-        return as_object(parsed(answer.get("definition")))
+            return as_object(parsed(answer.get("definition")))
+        return {}
 
     def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
         """The executions of the workflow, newest first."""
@@ -146,18 +138,19 @@ class Account:
             pairs[name] = Pair.from_json(name, {"healthCheck": [], "bakeSeconds": 0, "alarms": [], **value})
         return dict(sorted(pairs.items()))
 
-    def addresses(self, pairs: Iterable[Pair]) -> dict[str, JsonObject]:
-        """The existing addresses of these pairs as DescribeAddresses shows them, by allocation id."""
-        ids = [allocation for pair in pairs for allocation in (pair.production, pair.staging)]
+    def addresses(self, pairs: Iterable[Pair]) -> dict[str, Address]:
+        """The existing addresses of these pairs, by allocation id."""
+        of = {getattr(pair, role): partial(pair.address, role) for pair in pairs for role in ROLES}
+        ids = list(of)
         # A filter, because a call by ids fails completely if one id does not exist.
-        batches = [ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL)]
-        addresses = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
-        return {address["AllocationId"]: address for address in addresses}
+        batches = (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
+        shown = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
+        return {address["AllocationId"]: of[address["AllocationId"]](address) for address in shown}
 
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
-        filters = [{"Name": name, "Values": list(values)}]
-        return list(self._call("ec2", "describe_addresses", Filters=filters)["Addresses"])
+        found = self._call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
+        return list(found["Addresses"])
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
         """The existing instances as DescribeInstances shows them, by id."""
@@ -180,8 +173,7 @@ def _execution(arn: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        kept = "It keeps executions for 90 days after they end."
-        unknown = f"Step Functions does not know the execution {plain(arn)}. {kept}"
+        unknown = f"Step Functions does not know the execution {plain(arn)}, and keeps one for 90 days after its end."
         not_found = UnknownExecution(unknown, moment_of(error.response))
         raise {"InvalidArn": invalid, "ExecutionDoesNotExist": not_found}.get(code_of(error), error) from None
 

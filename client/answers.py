@@ -1,8 +1,5 @@
-"""Whether production answers its health check now: one probe per check, sent from this machine.
-
-The probe and its rules are the workflow's own. A server is healthy after several probes, so this says what was
-answered, and not that the server is healthy.
-"""
+"""Whether production answers its health check now: one probe per check, sent from this machine. It is the workflow's
+own probe. A server is healthy after several, so this says what was answered, and not that the server is healthy."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +11,6 @@ from health.check import Check, CheckEvent, checks_of
 from health.deadline import Stop
 from health.probe import prober
 from health.verdict import judge
-
-LONGEST_PROBE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -36,15 +31,14 @@ class Answer:
         return f"{'no answer' if self.status is None else self.status} to {asked} {here}: {self.error}"
 
 
-def answers(
-    standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = LONGEST_PROBE_SECONDS
-) -> list[list[Answer]]:
+def answers(standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = 5) -> list[list[Answer]]:
     """For each pair with its production address, the answers to its checks, in their order."""
     plans = [_checks(pair, production, longest_seconds) for pair, production in standing]
-    targets = [check for plan in plans for check in plan if isinstance(check, Check)]
-    probe = prober(targets)
+    probe = prober(check for plan in plans for check in plan if isinstance(check, Check))
 
-    def answer(check: Check) -> Answer:
+    def answer(check: Check | Answer) -> Answer:
+        if isinstance(check, Answer):
+            return check
         finding = judge(check, probe(check, Stop()), 0)
         error = finding.problem.text if finding.problem else None
         if finding.problem and finding.problem.kind == "status":
@@ -52,8 +46,7 @@ def answers(
         return Answer(check.short_url, finding.status, error, finding.is_good)
 
     with ThreadPoolExecutor(max_workers=256) as threads:
-        found = iter(list(threads.map(answer, targets)))
-    return [[next(found) if isinstance(check, Check) else check for check in plan] for plan in plans]
+        return [list(found) for found in [threads.map(answer, plan) for plan in plans]]
 
 
 def _checks(pair: Pair, production: Address | None, longest_seconds: float) -> Sequence[Check | Answer]:

@@ -22,10 +22,10 @@ from client.errors import AWS_ERRORS, Problem, is_transient, sentence
 from client.follow import CannotFollow, Follower
 from client.history import entries
 from client.init import described_pair, replaced_server
-from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK, Result
+from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
-from client.text import PROGRAM, JsonObject, columns, plain, split
+from client.text import PROGRAM, JsonObject, Rows, columns, plain
 from domain.pair import NAME_PATTERN
 
 # StartExecution accepts other characters, but such an execution may not be logged: API reference of StartExecution.
@@ -54,6 +54,22 @@ def seconds_of(_context: click.Context, _option: click.Parameter, text: str | No
     return seconds
 
 
+def valid(rule: str, holds: Callable[[str], object]) -> Callable[..., str | None]:
+    """The callback of an option whose value must keep this rule; if not, `holds` returns None or raises ValueError."""
+
+    def callback(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        with contextlib.suppress(ValueError):
+            if value is None or holds(value):
+                return value
+        raise click.BadParameter(f"{plain(value)!r} is not {rule}")
+
+    return callback
+
+
+is_instance = valid("the id of an instance", re.compile("i-[0-9a-f]{8,17}").fullmatch)
+is_ipv4 = valid("an IPv4 address", ipaddress.IPv4Address)
+
+
 def report_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options of a command that follows an execution."""
     return json_option(detailed_option(stack_option(command)))
@@ -61,26 +77,6 @@ def report_options(command: Callable[..., int]) -> Callable[..., int]:
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: how CI cancels a job."""
-
-
-class Report:
-    """Reports an execution as the options --json and --detailed-exit-code say."""
-
-    def __init__(self, *, as_json: bool, detailed: bool) -> None:
-        self.as_json, self.detailed = as_json, detailed
-        self.progress = Screen(sys.stderr if as_json else sys.stdout)
-
-    def of(self, result: Result) -> int:
-        """Print the result. Returns the exit code."""
-        code = result.exit_code(detailed=self.detailed)
-        try:
-            if self.as_json:
-                _json({**result.to_json(), "exitCode": code})
-            else:
-                self.progress.table(result.summary(), "bold green" if result.succeeded else "bold red")
-        except OutputClosed:
-            return _failed(f"cutover.py: {plain(result.outcome)}; the rest could not be written.", code)
-        return code
 
 
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -100,21 +96,20 @@ def cli() -> None:
 @click.option("--emergency", is_flag=True, help="Skip the checks of the live server and the alarms that ring already.")
 @click.option("--wait", "waitSeconds", callback=seconds_of, metavar="DURATION", help="How long to wait for another "
               "execution of the pair, such as 15m or 90s; at most 1h.")  # fmt: skip
-@click.option("--name", help="Execution name, for example commit and attempt. Reusing a name follows the existing "
-              "execution instead of starting another.")  # fmt: skip
+@click.option("--name", callback=valid("a name: use 1 to 80 of the characters 0-9, A-Z, a-z, - and _",
+              re.compile(EXECUTION_NAME).fullmatch), help="Execution name, for example commit and attempt. Reusing a "
+              "name follows the existing execution instead of starting another.")  # fmt: skip
 @report_options
 def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: Any) -> int:
     """Start a cutover and follow it until it ends."""
-    if name is not None and not re.fullmatch(EXECUTION_NAME, name):
-        raise click.BadParameter("use 1 to 80 of the characters 0-9, A-Z, a-z, - and _", param_hint="--name")
     refuse_misspelt(account, pair=request["pair"], server=request["serverName"])
-    return _started(account, name or _new_name("cutover-"), request, Report(as_json=as_json, detailed=detailed))
+    return _started(account, name or _new_name("cutover-"), request, as_json=as_json, detailed=detailed)
 
 
 @cli.command(epilog=CODES)
 @click.argument("execution", required=False)
 @report_options
-def watch(*, account: Account, execution: str | None, as_json: bool, detailed: bool) -> int:
+def watch(*, account: Account, execution: str | None, **report: bool) -> int:
     """Follow an execution that was started elsewhere.
 
     EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs.
@@ -124,11 +119,7 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
         if newest is None:
             raise Problem(f"There is no execution yet. Start one with:\n{account.command('start')}")
         execution = newest["executionArn"]
-    arn = account.arn_of(execution)
-    report = Report(as_json=as_json, detailed=detailed)
-    # The execution may have started a moment ago, so that Step Functions does not know it yet.
-    name = Follower(account, arn, report.progress).described().get("name") or arn
-    return _followed(account, arn, report, f"{name}: {arn}")
+    return _followed(account, account.arn_of(execution), "", **report)
 
 
 @cli.command()
@@ -136,11 +127,8 @@ def watch(*, account: Account, execution: str | None, as_json: bool, detailed: b
 @json_option
 @stack_option
 def status(*, account: Account, pair: str | None, as_json: bool) -> int:
-    """Show which server is live and which execution holds the lock.
-
-    It also shows where both addresses are. Without --pair, it shows all pairs.
-    """
-    pairs = standings(account, chosen_pairs(account, pair), account.records())
+    """Show which server is live, where both addresses are, and which execution holds the lock, of all pairs."""
+    pairs = standings(account, chosen_pairs(account, pair))
     if as_json:
         return _json({"pairs": [standing.to_json() for standing in pairs]})
     return _tables([standing.lines(account.command) for standing in pairs])
@@ -152,10 +140,7 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> int:
 @json_option
 @stack_option
 def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> int:
-    """Show the last executions.
-
-    It shows the start, the outcome, both servers and the duration of each execution, and who started it.
-    """
+    """Show the start, the outcome, both servers and the duration of the last executions, and who started them."""
     if pair is not None:
         chosen_pairs(account, pair)
     executions, why_unknown = entries(account, pair=pair, limit=limit)
@@ -163,9 +148,8 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
         Screen(sys.stderr).line(why_unknown, "yellow")
     if as_json:
         return _json({"executions": [entry.to_json() for entry in executions]})
-    screen = Screen(sys.stdout)
     for line in columns(entry.row() for entry in executions) or ["No executions yet."]:
-        screen.line(line)
+        Screen(sys.stdout).line(line)
     return OK
 
 
@@ -173,28 +157,25 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
 @pair_option
 @dry_run_option
 @report_options
-def rollback(*, account: Account, as_json: bool, detailed: bool, **request: Any) -> int:
+def rollback(*, account: Account, pair: str | None, dryRun: bool, **report: bool) -> int:  # noqa: N803
     """Make the server live again that was live before the last cutover.
 
     The workflow decides what that is, skips the same checks as `start --emergency`, and makes a running execution of
     the pair roll back. Requested again, it changes nothing (ALREADY_LIVE).
     """
-    request |= {"rollback": True}
-    return _started(account, _new_name("rollback-"), request, Report(as_json=as_json, detailed=detailed))
+    return _started(account, _new_name("rollback-"), {"pair": pair, "dryRun": dryRun, "rollback": True}, **report)
 
 
 @cli.command(epilog=CODES)
 @pair_option
 @report_options
-def unlock(*, account: Account, pair: str | None, as_json: bool, detailed: bool) -> int:
+def unlock(*, account: Account, pair: str | None, **report: bool) -> int:
     """Repair the pair of a dead lock, and release the lock.
 
     A lock is dead if its execution has ended. The repair waits until that execution's last call is over, puts staging
     on the idle server, keeps production where it is, and releases the lock. It refuses a lock whose execution runs.
     """
-    report = Report(as_json=as_json, detailed=detailed)
-    request = {"pair": chosen_pair(account, pair).name}
-    return _started(account, _new_name("unlock-"), request, report, repair=True)
+    return _started(account, _new_name("unlock-"), {"pair": chosen_pair(account, pair).name}, repair=True, **report)
 
 
 @cli.command()
@@ -212,52 +193,37 @@ def commands(*, account: Account, pair: str | None, as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--production", metavar="IP", help="New pair: the public IP address that users connect to.")
-@click.option("--staging", metavar="IP", help="New pair: the public IP address of the idle server.")
-@click.option("--name", help="New pair: its name. The default is web.")
+@click.option("--production", metavar="IP", callback=is_ipv4, help="New pair: the public IP that users connect to.")
+@click.option("--staging", metavar="IP", callback=is_ipv4, help="New pair: the public IP of the idle server.")
+@click.option("--name", callback=valid("a name: use 1 to 64 letters, digits, -, _ and .; no -, _ or . first",
+              re.compile(NAME_PATTERN).fullmatch), help="New pair: its name. The default is web.")  # fmt: skip
 @click.option("--replace", metavar="SERVER", help="New server: the name of the server that it replaces.")
-@click.option("--instance", metavar="ID", help="New server: the id of its instance.")
+@click.option("--instance", metavar="ID", callback=is_instance, help="New server: the id of its instance.")
 @click.option("--pair", metavar="NAME", help="New server: the pair; needed only if there are several.")
 @json_option
 @stack_option
-def init(*, account: Account, as_json: bool, name: str | None, **options: str | None) -> int:  # noqa: ARG001 - it is always JSON
+def init(*, account: Account, as_json: bool, **options: Any) -> int:  # noqa: ARG001 - it is always JSON
     """Print what cdk.json needs for a new pair, or for a new server of a pair.
 
     With --production and --staging, it finds the servers that hold these Elastic IP addresses, and prints the value of
     the context key `pairs`. With --replace and --instance, it checks the instance, and prints the pair's new `servers`.
     """
-    given = {key for key, value in options.items() if value is not None}
-    if given == {"production", "staging"}:
-        return _new_pair(account, str(options["production"]), str(options["staging"]), "web" if name is None else name)
-    if {"replace", "instance"} <= given <= {"replace", "instance", "pair"} and name is None:
-        return _new_server(account, str(options["replace"]), str(options["instance"]), options["pair"])
-    raise click.UsageError("Use --production and --staging, for a new pair, or --replace and --instance.")
-
-
-def _new_server(account: Account, name: str, instance_id: str, pair: str | None) -> int:
-    if not re.fullmatch("i-[0-9a-f]{8,17}", instance_id):
-        raise click.BadParameter(f"{plain(instance_id)!r} is not the id of an instance", param_hint="--instance")
-    chosen = chosen_pair(account, pair)
-    found = replaced_server(account, chosen, name, instance_id)
-    Screen(sys.stderr).line(f"Put this into the pair {chosen.name} in cdk.json, then deploy: `make deploy`.")
-    return _json({chosen.name: found})
-
-
-def _new_pair(account: Account, production: str, staging: str, name: str) -> int:
-    for option, value in (("--production", production), ("--staging", staging)):
-        try:
-            ipaddress.IPv4Address(value)
-        except ValueError:
-            raise click.BadParameter(f"{plain(value)!r} is not an IPv4 address", param_hint=option) from None
-    if production == staging:
-        raise click.BadParameter("this is also the production address", param_hint="--staging")
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise click.BadParameter("use 1 to 64 letters, digits, -, _ and .; no -, _ or . first", param_hint="--name")
-    pair = described_pair(account, production=production, staging=staging)
+    given = {key: value for key, value in options.items() if value is not None}
     notes = Screen(sys.stderr)
-    notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")
-    notes.line("The health check is HTTP on port 80, path /. To change it, see `healthCheck` in docs/configuration.md.")
-    return _json({name: pair})
+    if given.keys() - {"name"} == {"production", "staging"}:
+        name = given.pop("name", "web")
+        if given["production"] == given["staging"]:
+            raise click.BadParameter("this is also the production address", param_hint="--staging")
+        found = described_pair(account, **given)
+        notes.line("Put this into cdk.json as the value of context.pairs, or add it to the pairs there.")
+        notes.line("The health check is HTTP on port 80, path /. To change it: `healthCheck` in docs/configuration.md.")
+    elif given.keys() - {"pair"} == {"replace", "instance"}:
+        pair = chosen_pair(account, given.get("pair"))
+        name, found = pair.name, replaced_server(account, pair, given["replace"], given["instance"])
+        notes.line(f"Put this into the pair {name} in cdk.json, then deploy: `make deploy`.")
+    else:
+        raise click.UsageError("Use --production and --staging, for a new pair, or --replace and --instance.")
+    return _json({name: found})
 
 
 def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = None) -> int:
@@ -273,10 +239,12 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
-        return _failed(usage.getvalue(), error.exit_code)
+        with contextlib.suppress(OutputClosed):
+            for line in usage.getvalue().splitlines():
+                Screen(sys.stderr).line(line)
+        return error.exit_code
     except Problem as problem:
-        text, commands = split(problem)
-        return _failed(f"cutover.py: {text}", problem.exit_code, "red", commands)
+        return _failed(f"cutover.py: {problem}", problem.exit_code, "red")
     except AWS_ERRORS as error:
         return _failed(f"cutover.py: {sentence(error)}", CLIENT_FAILED, "red")
     except (OSError, SystemExit) as error:  # click exits after a broken pipe, and writes the help itself
@@ -290,31 +258,40 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
         signal.signal(signal.SIGTERM, before)
 
 
-def _failed(text: str, code: int, style: str = "", commands: Sequence[str] = ()) -> int:
-    screen = Screen(sys.stderr)
+def _failed(text: str, code: int, style: str = "") -> int:
     with contextlib.suppress(OutputClosed):
-        for line in text.splitlines():
-            screen.line(line, style)
-        for command in commands:
-            screen.command(command)
+        Screen(sys.stderr).line(text, style)
     return code
 
 
-def _started(account: Account, name: str, request: JsonObject, report: Report, *, repair: bool = False) -> int:
+def _started(account: Account, name: str, request: JsonObject, *, repair: bool = False, **report: bool) -> int:
     # An unset variable in CI, which is an empty text, must not become the idle server: the workflow refuses it.
     request = {key: value for key, value in request.items() if value not in (None, False)}
     arn = account.arn_of(name, repair=repair)
     with _interruptible(account, arn, "It may have been started"):
         is_new = account.start(name, request, repair=repair)
     existing = "already exists with the same input, so nothing was started"
-    return _followed(account, arn, report, f"{name} {'started' if is_new else existing}: {arn}")
+    return _followed(account, arn, f"{name} {'started' if is_new else existing}: {arn}", **report)
 
 
-def _followed(account: Account, arn: str, report: Report, heading: str) -> int:
+def _followed(account: Account, arn: str, heading: str, *, as_json: bool, detailed: bool) -> int:
+    """Follow an execution and print its result. Returns the exit code."""
+    screen = Screen(sys.stderr if as_json else sys.stdout)
+    follower = Follower(account, arn, screen)
+    # Step Functions may not know yet an execution that someone else has just started.
+    heading = heading or f"{follower.described().get('name') or arn}: {arn}"
     with _interruptible(account, arn, "It continues"):
-        report.progress.line(heading, "bold")
-        result = Follower(account, arn, report.progress).result()
-    return report.of(result)
+        screen.line(heading, "bold")
+        result = follower.result()
+    code = result.exit_code(detailed=detailed)
+    try:
+        if as_json:
+            _json({**result.to_json(), "exitCode": code})
+        else:
+            screen.table(result.summary(), "bold green" if result.succeeded else "bold red")
+    except OutputClosed:
+        return _failed(f"cutover.py: {plain(result.outcome)}; the rest could not be written.", code)
+    return code
 
 
 @contextlib.contextmanager
@@ -331,10 +308,9 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
         elif not isinstance(error, CannotFollow | OutputClosed) and not is_transient(error):
             raise
         notes.line(f"{state}: {arn}", "bold")
-        notes.line("To follow it:")
-        notes.command(account.command("watch", arn))
-        notes.line("To stop it (the repair then runs automatically, and production stays where it is):")
-        notes.command(f"aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}")
+        notes.line(f"To follow it:\n{account.command('watch', arn)}")
+        stop = f"aws stepfunctions stop-execution --execution-arn {shlex.quote(arn)}"
+        notes.line(f"To stop it (the repair then runs automatically, and production stays where it is):\n{stop}")
         raise
 
 
@@ -347,7 +323,7 @@ def _json(document: Any) -> int:
     return OK
 
 
-def _tables(tables: list[list[tuple[str, str]]]) -> int:
+def _tables(tables: list[Rows]) -> int:
     screen = Screen(sys.stdout)
     for number, rows in enumerate(tables):
         if number:

@@ -21,8 +21,8 @@ AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, UnusableSettings)
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "UnrecognizedClientException", "AuthFailure",
            "InvalidClientTokenId", "SignatureDoesNotMatch")  # fmt: skip
-BUSY = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "ServiceUnavailable", "InternalError", "RequestTimeout",
-        "SlowDown", "ProvisionedThroughputExceeded", "InternalServerError")  # fmt: skip
+# AWS's other errors that may pass have the HTTP status 5xx.
+BUSY = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "RequestTimeout", "ProvisionedThroughputExceeded")
 
 
 class Problem(Exception):
@@ -38,10 +38,8 @@ class WrongName(Problem):
 
 
 class UnknownExecution(Problem):
-    """At this moment, by AWS's clock, Step Functions did not know the execution.
-
-    It has just started (DescribeExecution is eventually consistent), it never existed, or it ended 90 days ago.
-    """
+    """At this moment, by AWS's clock, Step Functions did not know the execution: it has just started
+    (DescribeExecution is eventually consistent), it never existed, or it ended 90 days ago."""
 
     def __init__(self, message: str, moment: datetime) -> None:
         super().__init__(message)
@@ -54,10 +52,8 @@ class NotAnExecution(Problem):
 
 @contextmanager
 def unusable_settings() -> Iterator[None]:
-    """Around every use of the SDK. An error that is not the SDK's own is about its settings or credentials.
-
-    For example a ValueError for an endpoint that is not a URL, an OSError for a token file or a program.
-    """
+    """Around every use of the SDK. An error that is not the SDK's own is about its settings or credentials: a
+    ValueError for an endpoint that is not a URL, an OSError for a token file or a program."""
     try:
         yield
     except AWS_ERRORS:

@@ -44,31 +44,26 @@ class Follower:
     def result(self) -> Result:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
         with self.screen.live(lambda: self._progress.now, self._elapsed):
-            described = self._until_ended()
+            pause, described = FIRST_SECONDS, self.described()
+            while described["status"] in RUNNING:
+                self._patiently(self._read_history)
+                self.sleep(pause)
+                pause, described = min(pause * GROWTH, LONGEST_SECONDS), self.described()
             for number in range(LAST_READS):
-                if self._progress.ended or self._history_denied:
-                    break
                 if number:
                     self.sleep(FIRST_SECONDS)
                 self._patiently(self._read_history)
+                if self._progress.ended or self._history_denied:
+                    break
         return result_of(described, self._progress)
 
     def described(self) -> JsonObject:
         """The execution as it is now. Raises CannotFollow if AWS does not answer or does not know the execution."""
-        return self._patiently(lambda: self.account.describe(self.arn))
-
-    def _until_ended(self) -> JsonObject:
-        pause = FIRST_SECONDS
-        while True:
-            described = self.described()
-            if self._began is None:
-                age = (moment_of(described) - described["startDate"]).total_seconds()
-                self._began = self.monotonic() - max(age, 0)
-            self._patiently(self._read_history)
-            if described["status"] not in RUNNING:
-                return described
-            self.sleep(pause)
-            pause = min(pause * GROWTH, LONGEST_SECONDS)
+        described = self._patiently(lambda: self.account.describe(self.arn))
+        if self._began is None:
+            age = (moment_of(described) - described["startDate"]).total_seconds()
+            self._began = self.monotonic() - max(age, 0)
+        return described
 
     def _elapsed(self) -> float:
         return 0 if self._began is None else self.monotonic() - self._began

@@ -30,7 +30,6 @@ class Entry:
 
     def row(self) -> dict[str, str]:
         result, before, now = self.result, self.result.was_live, self.result.is_live
-        # `?` if the new server is unknown.
         moved = f"{before} stays" if before == now else f"{before} → {now or '?'}"
         return {
             "when": f"{self.listed['startDate'].astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",

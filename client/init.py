@@ -34,10 +34,8 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
 
 
 def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -> JsonObject:
-    """The keys of the pair in cdk.json that name servers, with this instance as the server of this name.
-
-    Raises Problem with everything that is wrong with the instance, as far as EC2 describes it.
-    """
+    """The keys of the pair in cdk.json that name servers, with this instance as the server of this name. Raises Problem
+    with everything that is wrong with the instance, as far as EC2 describes it."""
     server = server_named(pair, name)
     other = pair.other(server)
     found = account.instances([instance_id, other.instance_id])
@@ -47,7 +45,7 @@ def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -
     kept = other.network_interface_id or _first_interface(found.get(other.instance_id, {}))
     interfaces = {each.name: _first_interface(new) if each == server else kept for each in pair.servers}
     named = other.network_interface_id or len(new.get("NetworkInterfaces", [])) > 1
-    groups = {each.get("NetworkBorderGroup", zone) for each in account.addresses([pair]).values()}
+    groups = {each.border_group or zone for each in account.addresses([pair]).values()}
     _refuse([
         f"{instance_id} is the other server, {other.name}." if instance_id == other.instance_id else None,
         f"{instance_id} is {server.name} already." if instance_id == server.instance_id else None,
@@ -83,7 +81,7 @@ def sanitized(name: str) -> str:
 
 def _refuse(problems: Iterable[str | None]) -> None:
     if messages := [problem for problem in problems if problem]:
-        raise Problem(" ".join(messages))
+        raise Problem("\n".join(messages))  # a message may end with a command, which has a line of its own
 
 
 def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[str, Any] | None) -> str | None:

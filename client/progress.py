@@ -1,11 +1,8 @@
 """What the history of a running execution shows: the running states, the results of health checks, the failures.
-
 This module knows no state by name, except for words about waits, so the client can also follow a workflow with a new
-state. The type of an event and the shape of its data say what it means. Events: API reference of Step Functions,
-HistoryEvent.
-"""
+state: an event's type and the shape of its data say what it means (API reference of Step Functions, HistoryEvent)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,10 +12,8 @@ from client.text import JsonObject, as_object, parsed, plain, split
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 FAILURE_CHARACTERS = 300
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
-WAITS = {
-    "WaitForLastCall": "waiting until the last call of the stopped execution is over",
-    "WaitForHolder": "waiting for the other execution",
-}
+WAITS = {"WaitForLastCall": "waiting until the last call of the stopped execution is over",
+         "WaitForHolder": "waiting for the other execution"}  # fmt: skip
 FAILED_TRY = ("TaskFailed", "TaskStartFailed", "TaskSubmitFailed", "TaskTimedOut")
 
 
@@ -61,13 +56,11 @@ class Progress:
         self.ended = self.ended or kind in ENDED
         alone = self.running[0] if len(self.running) == 1 else ""
         state = self._state_of.get(event.get("previousEventId", 0)) or alone
-        lines: list[Line] = []
+        lines: Iterable[Line] = ()
         if kind.endswith("StateEntered"):
             state = str(details.get("name", ""))
-            # A Choice takes no time, and the next state shows its result.
-            if kind != "ChoiceStateEntered":
-                self._enter(state, seconds, is_wait=kind == "WaitStateEntered")
-                lines = [] if self._repeats else [Line(seconds, plain(_with_words(state)))]
+            if kind != "ChoiceStateEntered":  # it takes no time, and the next state shows its result
+                lines = self._entered(seconds, state, is_wait=kind == "WaitStateEntered")
         elif kind.endswith("StateExited"):
             if (name := str(details.get("name", ""))) in self.running:
                 index = self.running.index(name)
@@ -86,11 +79,11 @@ class Progress:
                 lines = [Line(seconds, failed, good=False)]
             self._failed = failed
         elif kind == "TaskScheduled":
-            lines = list(self._scheduled(seconds, state, parsed(details.get("parameters"))))
+            lines = self._scheduled(seconds, state, parsed(details.get("parameters")))
         elif kind == "TaskSucceeded":
-            lines = list(self._succeeded(seconds, parsed(details.get("output"))))
+            lines = self._succeeded(seconds, parsed(details.get("output")))
         self._state_of[event["id"]] = state
-        return lines
+        return list(lines)
 
     @property
     def now(self) -> str:
@@ -99,7 +92,7 @@ class Progress:
         first, *others = (plain(_with_words(state, self.bakes_until)) for state in self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
 
-    def _enter(self, state: str, seconds: float, *, is_wait: bool) -> None:
+    def _entered(self, seconds: float, state: str, *, is_wait: bool) -> Iterator[Line]:
         """Keep a state. In a loop, which repeats a wait or the same state, only its first round is shown and kept."""
         repeats_itself = bool(self.states) and self.states[-1]["name"] == state
         self._repeats = state in self._seen and (self._repeats or is_wait or repeats_itself)
@@ -109,6 +102,7 @@ class Progress:
         self.running.append(state)
         if not self._repeats:
             self.states.append({"name": state, "seconds": round(seconds, 3)})
+            yield Line(seconds, plain(_with_words(state)))
 
     def _scheduled(self, seconds: float, state: str, parameters: object) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one."""
@@ -140,8 +134,13 @@ class Progress:
             checks = payload["checks"] if isinstance(payload.get("checks"), list) else []
             report = {**payload, "checks": [each for each in checks if isinstance(as_object(each).get("probes"), list)]}
             self.health_checks.append(report)
-            for text in _health(report):
-                yield Line(seconds, text, good=payload["healthy"] is True)
+            good = payload["healthy"] is True
+            through = " ".join(plain(report[key]) for key in ("address", "publicIp") if report.get(key))
+            health = f"is {'healthy' if good else 'not healthy'}{f' through {through}' if through else ''}"
+            yield Line(seconds, f"{plain(report.get('server') or 'the server')} {health}", good)
+            for check in report["checks"]:
+                probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
+                yield Line(seconds, f"{plain(check.get('check', 'probes'))}: {probes or 'none'}", good)
 
 
 def states_of(definition: object) -> JsonObject:
@@ -154,16 +153,6 @@ def states_of(definition: object) -> JsonObject:
 def _with_words(state: str, until: str | None = None) -> str:
     words = WAITS.get(state) or (f"until {until}" if until else "")
     return f"{state}: {words}".removesuffix(": ")
-
-
-def _health(report: Mapping[str, Any]) -> Iterator[str]:
-    """The server's health, and the probes of each check."""
-    health = "healthy" if report["healthy"] is True else "not healthy"
-    through = " ".join(plain(report[key]) for key in ("address", "publicIp") if report.get(key))
-    yield f"{plain(report.get('server') or 'the server')} is {health}{f' through {through}' if through else ''}"
-    for check in report["checks"]:
-        probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
-        yield f"{plain(check.get('check', 'probes'))}: {probes or 'none'}"
 
 
 def _probe(probe: Mapping[str, Any]) -> str:

@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from client.progress import Progress
-from client.text import JsonObject, as_object, duration, parsed, plain, program, split
+from client.text import JsonObject, Rows, as_object, duration, parsed, plain, program
 from domain.pair import Address, AddressName
 
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
@@ -35,10 +36,8 @@ REPORTED = ("production", "staging", "previous", "plan", "gap")
 # After these errors, this execution has not moved production; it was last described on the server that was live before.
 NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed")
 UNMOVED = (*NOT_BEGUN, "RolledBack")
-STOPPED = (
-    "Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are repaired "
-    "automatically, within minutes. Check with `status`."
-)
+STOPPED = ("Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are "
+           "repaired automatically, within minutes. Check with `status`.")  # fmt: skip
 ADVICE = {
     "InvalidRequest": "Correct the options, or the pair's configuration, and start again.",
     "CutoverInProgress": "Wait until the other execution ends, then start again.",
@@ -48,24 +47,19 @@ ADVICE = {
     "RolledBack": "Fix the problem in the cause, on the idle server or in EC2, then start again.",
     "RollbackFailed": "Act now: run the commands in the cause, then check with `status`.",
     "RepairFailed": "Act now: do what the cause says, then check with `status`.",
-    "ABORTED": STOPPED,
-    "TIMED_OUT": STOPPED,
+    **dict.fromkeys(("ABORTED", "TIMED_OUT"), STOPPED),
 }
-# The section of docs/runbook.md for each error.
-RUNBOOK = {error: error.lower() for error in ADVICE}
-RUNBOOK["RollbackFailed"] = "rollbackfailed-eip-cutover-rollback-failed"
-RUNBOOK["RepairFailed"] = "repairfailed-eip-cutover-repair-failed"
-OTHER_ERROR = "any-other-error"
-RUNBOOK["ABORTED"] = RUNBOOK["TIMED_OUT"] = "aborted-timed_out-eip-cutover-repair-ran"
+# The sections of docs/runbook.md that are not called as the outcome in lower case.
+RUNBOOK = {"RollbackFailed": "rollbackfailed-eip-cutover-rollback-failed",
+           "RepairFailed": "repairfailed-eip-cutover-repair-failed",
+           **dict.fromkeys(("ABORTED", "TIMED_OUT"), "aborted-timed_out-eip-cutover-repair-ran")}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Result:
     """The state of an execution. `outcome` is the outcome of a success, the error of a failure, or the status.
-
     `execution` is its ARN; `holder` is the running execution whose lock `unlock` leaves alone. The JSON document has
-    the fields as keys, in camel case.
-    """
+    the fields as keys, in camel case, and what the execution `reported`."""
 
     execution: str
     name: str
@@ -74,17 +68,10 @@ class Result:
     pair: str | None
     was_live: str | None
     is_live: str | None
-    production: JsonObject | None
-    staging: JsonObject | None
-    previous: JsonObject | None
-    plan: JsonObject | None
-    gap: JsonObject | None
-    warnings: list[Any]
     cause: str | None
     holder: str | None
     seconds: float | None
-    health_checks: list[JsonObject]
-    states: list[JsonObject]
+    reported: JsonObject
 
     @property
     def succeeded(self) -> bool:
@@ -94,11 +81,11 @@ class Result:
     def advice(self) -> str | None:
         if self.succeeded:
             return None
-        advice = f"{ADVICE.get(self.outcome, STOPPED)} More: docs/runbook.md#{RUNBOOK.get(self.outcome, OTHER_ERROR)}"
-        holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", self.cause or "")
-        if self.outcome == "CutoverInProgress" and holder:
-            return f"{advice}\n{shlex.join([program(), 'watch', holder[0]])}"
-        return advice
+        section = RUNBOOK.get(self.outcome, self.outcome.lower() if self.outcome in ADVICE else "any-other-error")
+        advice = f"{ADVICE.get(self.outcome, STOPPED)} More: docs/runbook.md#{section}"
+        in_progress = self.cause if self.outcome == "CutoverInProgress" else None
+        holder = re.search(r"arn:\S+:execution:\S+?(?=[,\s]|$)", in_progress or "")
+        return f"{advice}\n{shlex.join([program(), 'watch', holder[0]])}" if holder else advice
 
     def exit_code(self, *, detailed: bool = False) -> int:
         if self.holder:
@@ -108,35 +95,33 @@ class Result:
         return FAILURES.get(self.outcome, OTHER_FAILURE)
 
     def to_json(self) -> JsonObject:
-        names = [field.name for field in fields(self)] + ["advice"]
-        return {re.sub("_(.)", lambda match: match[1].upper(), name): getattr(self, name) for name in names}
+        own = {name: value for name, value in vars(self).items() if name != "reported"}
+        camel = {re.sub("_(.)", lambda match: match[1].upper(), name): value for name, value in own.items()}
+        return {**camel, **self.reported, "advice": self.advice}
 
-    def _is_live(self) -> str | None:
-        if self.is_live is None:
-            return "unknown; check with `status`" if self.was_live else None
-        return f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
-
-    def summary(self) -> list[tuple[str, str]]:
-        """What a person reads at the end: labels and values. A row without a label is a command to copy."""
-        steps = as_object(self.plan).get("steps")
-        gap = as_object(self.gap)
+    def summary(self) -> Rows:
+        """What a person reads at the end: labels and values. Only the cause and what to do may have several lines."""
+        steps, gap = as_object(self.reported["plan"]).get("steps"), as_object(self.reported["gap"])
         failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
+        known = f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
+        unknown = "unknown; check with `status`" if self.was_live else None
         lines = [
             ("outcome", self.outcome),
             ("pair", self.pair),
             ("was live", self.was_live),
-            ("is live", self._is_live()),
-            ("production", in_words(_address("production", self.production))),
-            ("staging", in_words(_address("staging", self.staging))),
+            ("is live", known if self.is_live else unknown),
+            ("production", in_words(_address("production", self.reported))),
+            ("staging", in_words(_address("staging", self.reported))),
             *(("plan", step) for step in (steps if isinstance(steps, list) else [])),
-            *(("warning", warning) for warning in self.warnings),
+            *(("warning", warning) for warning in self.reported["warnings"]),
             ("gap", f"{failed}; longest time without a good answer {gap.get('longestMs')} ms" if gap else None),
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
-            *_with_commands("cause", self.cause),
-            *_with_commands("what to do", self.advice),
         ]
-        return [(label, plain(value)) for label, value in lines if value]
+        texts = (("cause", self.cause), ("what to do", self.advice))
+        return [(label, plain(value)) for label, value in lines if value] + [
+            (label, text) for label, text in texts if text
+        ]
 
 
 def result_of(described: Mapping[str, Any], progress: Progress | None = None) -> Result:
@@ -152,7 +137,9 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
     error = str(described.get("error") or status) if status == "FAILED" else status
     # A redriven execution changes nothing, and does not know what it changed before.
     unmoved = error in UNMOVED and not described.get("redriveCount")
-    reported: Any = {key: as_object(output.get(key)) or None for key in REPORTED}
+    reported = {key: as_object(output.get(key)) or None for key in REPORTED}
+    warnings = output["warnings"] if isinstance(output.get("warnings"), list) else []
+    seen = {"healthChecks": progress.health_checks, "states": progress.states}
     stopped = described.get("stopDate")
     return Result(
         execution=described["executionArn"],
@@ -162,13 +149,10 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
         pair=next(filter(None, (_text(source.get("pair")) for source in sources)), None),
         was_live=was_live,
         is_live=_server(output) if output else was_live if unmoved else None,
-        **reported,
-        warnings=output["warnings"] if isinstance(output.get("warnings"), list) else [],
         cause=_text(output.get("cause")) or (None if succeeded else _text(described.get("cause"))),
         holder=_text(output.get("holder")),
         seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
-        health_checks=progress.health_checks,
-        states=progress.states,
+        reported={**reported, "warnings": warnings, **seen},
     )
 
 
@@ -177,18 +161,11 @@ def in_words(address: Address | None) -> str | None:
     return f"{address.public_ip} {address.place}" if address else None
 
 
-def _address(role: AddressName, value: JsonObject | None) -> Address | None:
+def _address(role: AddressName, reported: JsonObject) -> Address | None:
     """An address of an outcome; None if the outcome does not report it."""
-    try:
-        return Address.from_json(role, value or {})
-    except KeyError:
-        return None
-
-
-def _with_commands(label: str, text: str | None) -> list[tuple[str, str]]:
-    """A row with the text, and a row without a label for each command in it."""
-    sentence, commands = split(text or "")
-    return [(label, sentence), *(("", command) for command in commands)]
+    with suppress(KeyError):
+        return Address.from_json(role, reported[role] or {})
+    return None
 
 
 def _text(value: object) -> str | None:

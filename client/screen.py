@@ -1,8 +1,5 @@
-"""Writes lines and, on a terminal, a live line below them.
-
-Without a terminal, it writes no colours and no control characters, even if the environment asks for them. Text is
-never read as markup.
-"""
+"""Writes lines and, on a terminal, a live line below them. Without a terminal, it writes no colours and no control
+characters, even if the environment asks for them. Text is never read as markup."""
 
 import contextlib
 import errno
@@ -16,7 +13,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from client.text import duration, json_text, plain
+from client.text import Rows, duration, json_text, plain, split
 
 
 class OutputClosed(OSError):
@@ -30,31 +27,25 @@ class _Console(Console):
 
 
 class Screen:
-    """Writes to one stream. A `style` is rich's, and has an effect only on a terminal.
-
-    Every method raises OutputClosed if the stream cannot be written.
-    """
+    """Writes to one stream. A `style` is rich's, and has an effect only on a terminal. Every method raises OutputClosed
+    if the stream cannot be written."""
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
         self._stream, self._console = stream, _Console(file=stream, force_terminal=self.is_terminal)
 
-    def line(self, text: str, style: str = "") -> None:
-        self._write(Text(plain(text), style=style))
+    def line(self, text: str, style: str = "", label: str = "") -> None:
+        """Write a text, and below it each command to copy in it, on a line of its own, which is never broken."""
+        sentence, commands = split(text)
+        self._write(Text.assemble((label, "dim"), (sentence, style)))
+        for command in commands:
+            self._write(Text(f"  {command}"), soft_wrap=True)
 
-    def command(self, text: str) -> None:
-        """Write a command to copy: on a line of its own, which is never broken."""
-        self._write(Text(f"  {plain(text)}"), soft_wrap=True)
-
-    def table(self, rows: list[tuple[str, str]], style: str = "") -> None:
-        """Write labels and values in two columns, values without a label as commands, the first value in `style`."""
+    def table(self, rows: Rows, style: str = "") -> None:
+        """Write labels and values in two columns, the first value in `style`."""
         widest = max((len(label) for label, _ in rows), default=0)
         for number, (label, value) in enumerate(rows):
-            if not label:
-                self.command(value)
-                continue
-            styled = (plain(value), "" if number else style)
-            self._write(Text.assemble((f"{label.ljust(widest)}  ", "dim"), styled))
+            self.line(value, "" if number else style, f"{label.ljust(widest)}  ")
 
     @contextmanager
     def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Iterator[None]:

@@ -1,8 +1,6 @@
 """Who started an execution. Step Functions does not record this. CloudTrail's event history does, for 90 days.
-
 `LookupEvents` needs its own permission, shows an event some minutes after the call, allows two requests a second in an
-account and Region, and filters by at most one attribute. Source: API reference of CloudTrail, LookupEvents.
-"""
+account and Region, and filters by at most one attribute. Source: API reference of CloudTrail, LookupEvents."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,8 +12,7 @@ from client.account import Account
 from client.errors import AWS_ERRORS, sentence
 from client.text import JsonObject, as_object, parsed, plain
 
-PAGES = 10
-SECONDS_APART = 0.5
+PAGES, SECONDS_APART = 10, 0.5
 EARLIER, LATER = timedelta(minutes=1), timedelta(minutes=5)
 
 
@@ -28,10 +25,9 @@ def started_by(
         return names, None
     wanted = {execution["executionArn"] for execution in executions}
     moments = [execution["startDate"] for execution in executions]
+    calls = [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}]
+    looked_up = {"LookupAttributes": calls, "StartTime": min(moments) - EARLIER, "EndTime": max(moments) + LATER}
     try:
-        calls = [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}]
-        began, ended = min(moments) - EARLIER, max(moments) + LATER
-        looked_up = {"LookupAttributes": calls, "StartTime": began, "EndTime": ended}
         for page in islice(account.pages("cloudtrail", "lookup_events", **looked_up), PAGES):
             for event in (as_object(parsed(each.get("CloudTrailEvent"))) for each in page.get("Events", [])):
                 arn = as_object(event.get("responseElements")).get("executionArn")
@@ -48,9 +44,7 @@ def started_by(
 
 def caller(identity: Mapping[str, Any]) -> str | None:
     """`alice`, `Deployer/alice` for a role and its session, or `root`; and the AWS service that made the call for them.
-
-    Source: CloudTrail User Guide, userIdentity element.
-    """
+    Source: CloudTrail User Guide, userIdentity element."""
     arn, service = str(identity.get("arn", "")), identity.get("invokedBy")
     by_type = {"AssumedRole": arn.partition(":assumed-role/")[2], "Root": "root"}
     name = by_type.get(str(identity.get("type")), identity.get("userName") or arn.rpartition("/")[2])

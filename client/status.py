@@ -1,37 +1,34 @@
 """`status`: which server is live, where both addresses of each pair are, and which execution holds its lock."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from client.account import Account
 from client.answers import Answer, answers
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, WrongName
 from client.result import RUNNING, in_words
-from client.text import JsonObject, plain
+from client.text import JsonObject, Rows, plain
 from domain.lock import Lock
-from domain.pair import Address, AddressName, Pair, Server
-from domain.record import Record
+from domain.pair import Address, Pair, Server
+from domain.record import EMPTY, Record
 
 GONE, NOT_KNOWN_YET, UNKNOWN = "GONE", "NOT_KNOWN_YET", "UNKNOWN"
 AT_WORK = (*RUNNING, NOT_KNOWN_YET)
-Rows = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of a pair now, and its record.
-
-    `holder_status` is the status of the execution that holds the lock: GONE if Step Functions does not know that
-    execution, NOT_KNOWN_YET if the lock is also so new that this may change, UNKNOWN if the lock does not name an
-    execution.
-    """
+    """The state of a pair now, and its record. `holder_status` is the status of the execution that holds the lock: GONE
+    if Step Functions does not know that execution, NOT_KNOWN_YET if the lock is also so new that this may change,
+    UNKNOWN if the lock names no execution."""
 
     pair: Pair
     production: Address | None
     staging: Address | None
     record: Record
-    holder_status: str | None = None
-    answers: Sequence[Answer] = ()
+    holder_status: str | None
+    answers: Sequence[Answer]
 
     @property
     def live(self) -> str | None:
@@ -50,97 +47,93 @@ class Standing:
     @property
     def _cutover(self) -> JsonObject:
         """The cutover that made the live server live; empty if none is on record."""
-        last = self.record.last_cutover or {}
-        return last if self.live is not None and last.get("to") == self.live else {}
+        last = self.record.last_cutover
+        return last if last and self.live and last["to"] == self.live else {}
 
     def to_json(self) -> JsonObject:
         lock, record = self.record.lock, self.record
-        keys = ("execution", "since", "server")
-        held = lock and {**{key: getattr(lock, key) for key in keys}, "bakesUntil": lock.bakes_until or None}
+        held = lock and {
+            "execution": lock.execution, "since": lock.since, "server": lock.server,
+            "bakesUntil": lock.bakes_until or None, "status": self.holder_status,
+        }  # fmt: skip
         return {
-            "pair": self.pair.name,
-            "live": self.live,
-            "liveSince": self._cutover.get("at"),
-            "liveBefore": self._cutover.get("from"),
-            "idle": self.idle,
+            "pair": self.pair.name, "live": self.live, "idle": self.idle, "sound": self.is_sound,
+            "liveSince": self._cutover.get("at"), "liveBefore": self._cutover.get("from"),
             "rollbackTo": record.rollback_to.to_json(),
-            "sound": self.is_sound,
             "answers": [vars(answer) for answer in self.answers],
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
-            "lastCutover": record.last_cutover,
-            "lastOutcome": record.last_outcome,
-            "lock": held and {**held, "status": self.holder_status},
-        }
+            "lastCutover": record.last_cutover, "lastOutcome": record.last_outcome,
+            "lock": held,
+        }  # fmt: skip
 
     def lines(self, command: Callable[..., str]) -> Rows:
-        """Labels and values. A row without a label is a command to copy; `command` makes it from its words."""
+        """Labels and values; `command` makes a command from its words."""
         missing = "{} is not an address of this account and Region"
+        last = self.record.last_outcome
+        ended = last and plain(f"{last['outcome']} at {last['at']}, of {str(last['execution']).rsplit(':', 1)[-1]}")
         return [
             ("pair", self.pair.name),
-            ("live", self._live_line()),
-            ("rollback to", self._rollback_line()),
+            ("live", plain(self._live_line())),
+            ("rollback to", plain(self._rollback_line())),
             ("production", in_words(self.production) or missing.format(self.pair.production)),
             ("staging", in_words(self.staging) or missing.format(self.pair.staging)),
-            *self._address_lines(command),
+            ("addresses", self._address_line(command)),
             *(("answers", str(answer)) for answer in self.answers),
-            *((("last outcome", self._outcome_line()),) if self.record.last_outcome else ()),
-            *self._lock_lines(command),
+            *([("last outcome", ended)] if ended else []),
+            ("lock", self._lock_line(command)),
         ]
 
     def _live_line(self) -> str:
-        last, live = self.record.last_cutover, self.live or "no server of the pair"
+        record, live = self.record, self.live or "no server of the pair"
         if cutover := self._cutover:
-            since = cutover.get("at") or "an execution that was interrupted"
-            how = ", by a rollback" if cutover.get("rollback") else ""
-            return f"{live}, since {since}{how}; before that, {cutover.get('from') or 'no server'}"
+            since = cutover["at"] or "an execution that was interrupted"
+            how = ", by a rollback" if cutover["rollback"] else ""
+            return f"{live}, since {since}{how}; before that, {cutover['from'] or 'no server'}"
         # An execution that holds the lock, or was interrupted, may have moved production itself.
-        if last and self.record.lock is None and self.record.interrupted is None:
-            return f"{live}; the last cutover was to {last.get('to')}, at {last.get('at')}"
+        if (last := record.last_cutover) and record.lock is None and record.interrupted is None:
+            return f"{live}; the last cutover was to {last['to']}, at {last['at']}"
         return live
 
     def _rollback_line(self) -> str:
-        target, lock = self.record.rollback_to, self.record.lock
+        back, lock = self.record.rollback_to, self.record.lock
         if lock and self.holder_status in AT_WORK:
             return "waits for the execution below" if lock.rollback else "the execution below is asked to roll back"
-        if target.server is None:
-            return f"no server: {target.why}"
-        return f"{target.server}, which is live already" if target.server == self.live else target.server
+        if back.server is None:
+            return f"no server: {back.why}"
+        now = self.pair.server_named(back.server)
+        if now is None or back.instance_id not in (None, now.instance_id):
+            return f"no server: {back.server}, which was {back.instance_id or 'live before'}, was replaced"
+        return f"{back.server}, which is live already" if back.server == self.live else back.server
 
-    def _address_lines(self, command: Callable[..., str]) -> Rows:
+    def _address_line(self, command: Callable[..., str]) -> str:
         if self.is_sound:
-            return [("addresses", "in place")]
+            return "in place"
         if self.holder_status in AT_WORK:
-            return [("addresses", "being moved by the execution below")]
+            return "being moved by the execution below"
         if self.production is None or self.staging is None:
-            return [("addresses", "not in place; correct the pair in cdk.json and deploy it")]
+            return "not in place; correct the pair in cdk.json and deploy it"
         if any(address.is_associated and address.server is None for address in (self.production, self.staging)):
-            return [("addresses", "not in place; an address is outside the pair: docs/runbook.md says what to do")]
-        start = ("start", "--pair", self.pair.name, "--server")
-        commands = [("", command(*start, server.name)) for server in self.pair.servers]
-        return [("addresses", "not in place; name the server that should be live:"), *commands]
+            return "not in place; an address is outside the pair: docs/runbook.md says what to do"
+        commands = [command("start", "--pair", self.pair.name, "--server", server.name) for server in self.pair.servers]
+        return "\n".join(["not in place; name the server that should be live:", *commands])
 
-    def _outcome_line(self) -> str:
-        last = self.record.last_outcome or {}
-        return f"{last.get('outcome')} at {last.get('at')}, of {str(last.get('execution')).rsplit(':', 1)[-1]}"
-
-    def _lock_lines(self, command: Callable[..., str]) -> Rows:
-        lock = self.record.lock
+    def _lock_line(self, command: Callable[..., str]) -> str:
+        lock, status = self.record.lock, self.holder_status
         if lock is None:
-            return [("lock", "free")]
+            return "free"
         purpose = f"roll back to {lock.server}" if lock.rollback else f"make {lock.server} live"
-        held = f"held by {lock.execution} since {lock.since} to {purpose}"
-        if self.holder_status in RUNNING:
-            bakes = f", and bakes until {lock.bakes_until}" if lock.bakes_until else ""
-            return [("lock", f"{held}; the execution is running{bakes}")]
-        if self.holder_status == NOT_KNOWN_YET:
-            return [("lock", f"{held}; Step Functions does not know the execution yet. Run `status` again in a minute")]
-        if self.holder_status == UNKNOWN:
-            return [("lock", f"{held}; the holder is not an execution, and `unlock` says what to do")]
-        ended = "no longer exists" if self.holder_status == GONE else f"ended {self.holder_status}"
+        held = plain(f"held by {lock.execution} since {lock.since} to {purpose}")
+        if status in RUNNING:
+            bakes = f", and bakes until {plain(lock.bakes_until)}" if lock.bakes_until else ""
+            return f"{held}; the execution is running{bakes}"
+        if status == NOT_KNOWN_YET:
+            return f"{held}; Step Functions does not know the execution yet. Run `status` again in a minute"
+        if status == UNKNOWN:
+            return f"{held}; the holder is not an execution: docs/runbook.md, a dead lock"
+        ended = f"the execution {'no longer exists' if status == GONE else f'ended {status}'}"
         then = "The repair or the next execution takes it over. If neither does:"
-        dead = f"dead: {held}; the execution {ended}. {then}"
-        return [("lock", dead), ("", command("unlock", "--pair", self.pair.name))]
+        return f"dead: {held}; {ended}. {then}\n{command('unlock', '--pair', self.pair.name)}"
 
 
 def chosen_pairs(account: Account, name: str | None) -> list[Pair]:
@@ -164,14 +157,11 @@ def chosen_pair(account: Account, name: str | None) -> Pair:
 
 def refuse_misspelt(account: Account, *, pair: str | None, server: str | None) -> None:
     """Raises WrongName for an unknown pair or server. If the pairs cannot be read, the workflow refuses it later."""
-    try:
-        pairs = account.pairs if (pair, server) != (None, None) else {}
-    except AWS_ERRORS:
-        return
-    if pairs and (pair is not None or len(pairs) == 1) and server is not None:
-        server_named(chosen_pair(account, pair), server)
-    elif pairs:
-        chosen_pairs(account, pair)
+    with suppress(*AWS_ERRORS):
+        if (pair, server) != (None, None) and account.pairs:
+            chosen = chosen_pairs(account, pair)
+            if server is not None and len(chosen) == 1:
+                server_named(chosen[0], server)
 
 
 def server_named(pair: Pair, name: str) -> Server:
@@ -182,24 +172,18 @@ def server_named(pair: Pair, name: str) -> Server:
     raise WrongName(f"Pair {pair.name} has no server {plain(name)!r}; its servers are {pair.server_names}.")
 
 
-def standings(account: Account, pairs: list[Pair], records: Mapping[str, Record]) -> list[Standing]:
-    """The state of these pairs, with their records by pair, and what production answers."""
-    addresses = account.addresses(pairs)
+def standings(account: Account, pairs: Sequence[Pair]) -> list[Standing]:
+    """The state of these pairs, with their records, and what production answers."""
+    records, addresses = account.records(), account.addresses(pairs)
 
-    def address(role: AddressName, pair: Pair) -> Address | None:
-        shown = addresses.get(getattr(pair, role))
-        return pair.address(role, shown) if shown else None
-
-    def standing(pair: Pair) -> Standing:
-        record, production = records.get(pair.name, Record()), address("production", pair)
+    def standing(pair: Pair, answered: list[Answer]) -> Standing:
+        record, production = records.get(pair.name, EMPTY), addresses.get(pair.production)
         status = holder_status(account, record.lock) if record.lock else None
         if status not in AT_WORK:
             record = record.settled(production.server if production else None)
-        return Standing(pair, production, address("staging", pair), record, status)
+        return Standing(pair, production, addresses.get(pair.staging), record, status, answered)
 
-    found = [standing(pair) for pair in pairs]
-    answered = answers((each.pair, each.production) for each in found)
-    return [replace(each, answers=its) for each, its in zip(found, answered, strict=True)]
+    return list(map(standing, pairs, answers((pair, addresses.get(pair.production)) for pair in pairs)))
 
 
 def holder_status(account: Account, lock: Lock) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from domain.text import shortened
 
 JsonObject = dict[str, Any]
+Rows = list[tuple[str, str]]  # labels and values; a value may have commands, each on a line of its own
 PROGRAM = "cutover.py"
 # CI executes commands that it finds in a log: `##[…]` (GitHub) and `##vso[…]` (Azure) anywhere in a line, `::…::` at
 # the beginning or after spaces. A terminal may break a line before any word, and a long word anywhere.

@@ -15,6 +15,7 @@ from domain.text import capitalized
 
 # A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
 HOLDS_AN_ADDRESS = ("running", "stopped")
+MAY_START = ("pending", "stopping", "stopped")
 NOTHING_CHANGED = "Nothing was changed."
 
 
@@ -77,13 +78,11 @@ def _place(server: Server, interface: NetworkInterface, recorded: Mapping[Any, A
 
 
 def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
+    advice = "Start it." if state in MAY_START else "Replace it: docs/replacing-a-server.md says how."
     if becomes_live and state != "running":
-        raise PreflightFailed(f"{server} should become live, but is {state}, not running. {NOTHING_CHANGED} Start it.")
+        raise PreflightFailed(f"{server} should become live, but is {state}, not running. {NOTHING_CHANGED} {advice}")
     if state not in HOLDS_AN_ADDRESS:
-        raise PreflightFailed(
-            f"{server} is {state} and cannot hold an address. {NOTHING_CHANGED} Start it, or put the server that "
-            f"replaces it into cdk.json and deploy."
-        )
+        raise PreflightFailed(f"{server} is {state} and cannot hold an address. {NOTHING_CHANGED} {advice}")
 
 
 def _interface(server: Server, instance: Instance) -> NetworkInterface:

@@ -10,7 +10,7 @@ from constructs import Construct
 from stacks.configuration.names import Names
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow.ending import NOW, ONE, Ending, texts
-from stacks.workflow.expressions import EXECUTION, NONE, PREFLIGHT_FAILURE, condition, jsonata
+from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, NONE, condition, jsonata
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service, retry_unknown
 from stacks.workflow.state_machine import executions_of
@@ -212,7 +212,7 @@ def acquire_lock(
             (f"($plan.rollback or {left} > 0)", wait_for_holder, "running, and there is time", None),
             ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
-        failed=(ending.release_lock, PREFLIGHT_FAILURE),
+        failed=(ending.release_lock, FAILURE_AFTER_REPAIR),
         status=f'{status()}, "pause": {pause}',
         assign={"holderEnded": "{% $states.result.Status %}"},
         assign_forgotten={"holderEnded": "UNKNOWN"},
@@ -231,5 +231,5 @@ def acquire_lock(
     wait_for_holder.next(describe_lock)
     for task in (acquire, describe_lock, take_over, request_rollback):
         retry_service(task)
-        task.add_catch(ending.release_lock, assign=PREFLIGHT_FAILURE)
+        task.add_catch(ending.release_lock, assign=FAILURE_AFTER_REPAIR)
     return acquire

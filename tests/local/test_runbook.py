@@ -39,7 +39,7 @@ from tests.runbook import BLOCK, PAGES, PARTS, steps_of
 PROJECT = Path(__file__).parents[2]
 # Every service but EC2, at an address where nobody listens.
 EC2_ONLY = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-ALARM, BAKE_SECONDS = "web-5xx", 8
+ALARM, BAKE_SECONDS = "web-5xx", 6
 BAD_RELEASE = "Users get a bad release"
 
 

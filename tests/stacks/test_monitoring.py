@@ -59,7 +59,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
         report_outcome.report(event(), Executions({ARN: CUT_OVER}).client)
         with serving(answering(OK)) as server:
             for address in ("staging", "production"):
-                called(check_of(server), address=address, bakeSeconds=0.05 if address == "production" else 0)
+                called(check_of(server), address=address)
         environment.setenv("LOCK_TABLE", TABLE)
         report_locks.dynamodb_client.cache_clear()
         with mock_aws():
@@ -71,7 +71,8 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
                 BillingMode="PAY_PER_REQUEST",
             )
             report_locks.handler({}, CONTEXT)
-            dynamodb.put_item(TableName=TABLE, Item={"pair": {"S": "web"}, "since": {"S": "2026-01-02T03:04:05.678Z"}})
+            lock = {"pair": "web", "execution": "arn:1", "since": "2026-01-02T03:04:05.678Z"}
+            dynamodb.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in lock.items()})
             report_locks.handler({}, CONTEXT)
             dynamodb.delete_table(TableName=TABLE)
         report_locks.dynamodb_client.cache_clear()

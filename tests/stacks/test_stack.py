@@ -68,9 +68,14 @@ def test_every_function_logs_under_the_services_name(template: dict[str, Any]) -
         assert function["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "eip-cutover"
 
 
+def parameters_of_pairs(template: dict[str, Any]) -> list[dict[str, Any]]:
+    found = resources(template, "AWS::SSM::Parameter").values()
+    return [each for each in found if "/pairs/" in each["Properties"]["Name"]]
+
+
 def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(template: dict[str, Any]) -> None:
     assert {"StateMachineArn", "LockTableName", "PairsPath"} <= template["Outputs"].keys()
-    (parameter,) = resources(template, "AWS::SSM::Parameter").values()
+    (parameter,) = parameters_of_pairs(template)
     assert parameter["Properties"]["Name"] == template["Outputs"]["PairsPath"]["Value"] + "/web"
     assert parameter["Properties"]["Type"] == "String"
     pair = configured(CONTEXT.get).pairs["web"].as_json()
@@ -157,7 +162,7 @@ def test_more_pairs_than_fit_into_a_role_are_refused_with_the_number_that_fits(
         template_of(tmp_path / "one-too-many", {"pairs": fitting}, env=env)
     fitting.popitem()
     template = template_of(tmp_path / "most", {"pairs": fitting}, env=env)
-    assert len(resources(template, "AWS::SSM::Parameter")) == most
+    assert len(parameters_of_pairs(template)) == most
     assert_within_quotas(template, partition, region)
 
 

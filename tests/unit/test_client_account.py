@@ -46,7 +46,11 @@ def test_two_hundred_pairs_take_two_calls_to_ec2_even_if_an_address_does_not_exi
 
     def describe(*, Filters: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         assert len(Filters[0]["Values"]) <= 200
-        return {"Addresses": [{"AllocationId": value} for value in Filters[0]["Values"] if value != "eipalloc-s7"]}
+        return {
+            "Addresses": [
+                {"AllocationId": value, "PublicIp": "x"} for value in Filters[0]["Values"] if value != "eipalloc-s7"
+            ]
+        }
 
     ec2 = Service(describe_addresses=describe)
     assert len(account(ec2=ec2).addresses(pairs)) == 399

@@ -84,7 +84,7 @@ def test_the_client_polls_every_half_second_at_first_and_every_two_seconds_later
     ("histories", "last_state", "pauses"),
     [
         ([HISTORY], "ReassociateProduction", 0),
-        ([HISTORY[:3], HISTORY[:3], HISTORY], "ReassociateProduction", 1),
+        ([HISTORY[:3], HISTORY], "ReassociateProduction", 1),
         ([HISTORY[:3]], "DescribeAddresses", 3),
     ],
     ids=["complete", "late", "never complete"],
@@ -94,7 +94,7 @@ def test_an_ended_execution_is_reported_when_its_history_is_complete_or_after_so
 ) -> None:
     following = Following(describes=[ENDED], histories=histories)
     result = following.result()
-    assert (result.outcome, result.states[-1]["name"]) == ("CUT_OVER", last_state)
+    assert (result.outcome, result.reported["states"][-1]["name"]) == ("CUT_OVER", last_state)
     assert following.pauses == [0.5] * pauses
 
 
@@ -199,7 +199,7 @@ def test_the_time_shown_on_a_terminal_counts_from_the_start_by_the_clock_of_aws(
             self.seconds = seconds
             return super().live(now, seconds)
 
-        def line(self, text: str, style: str = "") -> None:
+        def line(self, text: str, style: str = "", label: str = "") -> None:
             shown.append(self.seconds())
 
     running = {**RUNNING, "startDate": BEGAN + timedelta(minutes=29)}  # a minute before the answer's Date

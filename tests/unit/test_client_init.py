@@ -86,6 +86,8 @@ def test_a_shortened_name_does_not_end_in_a_separator() -> None:
     ("addresses", "instances", "says"),
     [
         ([], [], ["production address 203.0.113.10 is not an Elastic IP of this account in eu-west-1", "staging addr"]),
+        ([address(ip, f"eipalloc-{ip}", None) for ip in (PRODUCTION, STAGING)], [],
+         [f"{PRODUCTION} --instance-id INSTANCE\nThe staging", f"{STAGING} --instance-id INSTANCE"]),
         ([ON_TWO[0], address(STAGING, "eipalloc-b", None)], [],
          ["staging address 203.0.113.11 (eipalloc-b) is not on a server", "\naws ec2 associate-address --"]),
         ([address(PRODUCTION, "eipalloc-a", "i-00000002"), ON_TWO[1]], [], ["on the same instance, i-00000002"]),
@@ -94,7 +96,7 @@ def test_a_shortened_name_does_not_end_in_a_separator() -> None:
          ["is on eni-0000000b, which does not belong to an instance"]),
         (ON_TWO, [instance(1)], ["i-00000002 is not in this account and Region"]),
     ],
-    ids=["unknown", "unassociated", "same instance", "service managed", "no instance", "no such"],
+    ids=["unknown", "both unassociated", "unassociated", "same instance", "service managed", "no instance", "no such"],
 )  # fmt: skip
 def test_two_addresses_that_are_not_a_pair_are_refused_with_every_problem(
     addresses: list[dict[str, Any]], instances: list[dict[str, Any]], says: list[str]
@@ -106,7 +108,10 @@ def test_two_addresses_that_are_not_a_pair_are_refused_with_every_problem(
 
 
 NEW, OLD, KEPT = "i-000000aa", "i-a", "i-b"
-ADDRESSES = [{"AllocationId": each, "NetworkBorderGroup": "eu-west-1"} for each in ("eipalloc-a", "eipalloc-b")]
+ADDRESSES = [
+    {"AllocationId": each, "PublicIp": PRODUCTION, "NetworkBorderGroup": "eu-west-1"}
+    for each in ("eipalloc-a", "eipalloc-b")
+]
 
 
 def running(instance_id: str, *interfaces: str, state: str = "running", zone: str = "eu-west-1a") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The result of an execution, and its exit code."""
 
+import io
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from client.progress import Progress
 from client.result import Result, result_of
+from client.screen import Screen
 from stacks.workflow.cutover import FAILURES, SUCCESSES
 from tests.unit.client_doubles import cut_over, execution, planned
 
@@ -16,6 +18,12 @@ def of(described: dict[str, Any], *events: dict[str, Any]) -> Result:
     for event in events:
         progress.read(event)
     return result_of(described, progress)
+
+
+def printed(result: Result) -> str:
+    out = io.StringIO()
+    Screen(out).table(result.summary())
+    return out.getvalue()
 
 
 def test_every_success_is_0_and_except_a_cutover_has_its_own_detailed_exit_code() -> None:
@@ -97,7 +105,7 @@ def test_every_check_that_was_skipped_is_a_warning_in_the_summary() -> None:
     assert [value for label, value in result.summary() if label == "warning"] == [
         "The alarm web-5xx rings .", "The live server was not checked.",
     ]  # fmt: skip
-    assert of(execution("x", output='{"warnings": 7}')).warnings == []
+    assert of(execution("x", output='{"warnings": 7}')).reported["warnings"] == []
 
 
 def test_the_json_has_exactly_the_documented_keys() -> None:
@@ -112,18 +120,14 @@ def test_the_other_execution_is_named_with_the_command_that_follows_it() -> None
     cause = f"Another execution is cutting over pair web to tao: {holder}, since 2026-02-01T09:30:00Z. Nothing ..."
     result = of(execution("x", "FAILED", error="CutoverInProgress", cause=cause))
     assert str(result.advice).endswith(f"docs/runbook.md#cutoverinprogress\ncutover.py watch {holder}")
-    assert result.summary()[-1] == ("", f"cutover.py watch {holder}")
+    assert result.summary()[-1] == ("what to do", result.advice)
 
 
-def test_the_commands_of_a_cause_are_rows_of_their_own_and_the_json_has_the_whole_cause() -> None:
+def test_the_commands_of_a_cause_have_lines_of_their_own_and_the_json_has_the_whole_cause() -> None:
     cause = "EC2 refused. Run:\naws ec2 associate-address --allocation-id a &&\naws ec2 associate-address"
     result = of(execution("x", "FAILED", error="RollbackFailed", cause=cause))
-    rows = result.summary()
-    at = rows.index(("cause", "EC2 refused. Run:"))
-    assert rows[at + 1 : at + 3] == [
-        ("", "aws ec2 associate-address --allocation-id a &&"),
-        ("", "aws ec2 associate-address"),
-    ]
+    command = "  aws ec2 associate-address"
+    assert f"cause       EC2 refused. Run:\n{command} --allocation-id a &&\n{command}\nwhat to do" in printed(result)
     assert result.to_json()["cause"] == cause
 
 
@@ -142,4 +146,4 @@ def test_a_success_with_an_unusable_output_is_still_a_success(output: str | None
 
 def test_each_value_of_the_summary_is_one_line_for_any_cause() -> None:
     result = of(execution("x", "FAILED", error="RolledBack", cause="a\nb\x1b[2J\r[red]c"))
-    assert dict(result.summary())["cause"] == "a b [2J [red]c"
+    assert "\ncause       a b [2J [red]c\n" in printed(result)

@@ -31,7 +31,7 @@ def test_a_log_gets_plain_lines_in_any_environment(monkeypatch: pytest.MonkeyPat
     with screen.live(lambda: "Preflight", lambda: 1):
         screen.line("a line " * 40, "red")
     screen.table([("outcome", "CUT_OVER"), ("pair", "we\x1b[31mb\n")], "bold")
-    assert out.getvalue() == "a line " * 40 + "\noutcome  CUT_OVER\npair     we [31mb \n"
+    assert out.getvalue() == "a line " * 40 + "\noutcome  CUT_OVER\npair     we [31mb\n"
 
 
 def test_a_dumb_terminal_is_treated_as_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_a_command_to_copy_is_one_line_on_any_terminal(monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", "40")
     out = Terminal()
     screen = Screen(out)
-    screen.table([("cause", "word " * 20), ("", f"{COMMAND} &&"), ("", COMMAND)])
+    screen.table([("cause", "word " * 20 + f"\n{COMMAND} &&\n{COMMAND}")])
     lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in out.getvalue().splitlines()]
     assert lines[-2:] == [f"  {COMMAND} &&", f"  {COMMAND}"]
     assert max(map(len, lines[:-2])) <= 40

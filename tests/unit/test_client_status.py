@@ -13,7 +13,7 @@ CUTOVER = {"from": "tao", "to": "bittybot", "at": AT, "execution": HOLDER, "roll
 RECORD = {
     "revision": 3,
     "lastCutover": CUTOVER,
-    "rollbackTo": {"server": "tao", "why": "it was live before release-7"},
+    "rollbackTo": {"server": "tao", "why": "it was live before release-7", "instanceId": "i-b"},
     "lastOutcome": {"outcome": "CUT_OVER", "execution": HOLDER, "at": AT},
 }
 LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollsBack": "false"}
@@ -26,18 +26,12 @@ Json = dict[str, Any]
 def standing(*executions: Json, record: Json | None = None, live: str | None = "bittybot", **shown: Any) -> Standing:
     """Of the pair web, with production on `live` and staging on the other server, or as `shown`."""
     table = lock_table(item(pair="web", **record)) if record else lock_table()
-    known = account(*executions, live=live, dynamodb=table, **shown)
-    (found,) = standings(known, [PAIR], known.records())
+    (found,) = standings(account(*executions, live=live, dynamodb=table, **shown), [PAIR])
     return found
 
 
 def rows(found: Standing) -> dict[str, str]:
-    """The rows by label; commands below the label that they follow."""
-    by_label, last = dict[str, str](), ""
-    for label, value in found.lines(lambda *words: " ".join(words)):
-        last = label or last
-        by_label[last] = value if label else f"{by_label[last]} | {value}"
-    return by_label
+    return {label: value.replace("\n", " | ") for label, value in found.lines(lambda *words: " ".join(words))}
 
 
 def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
@@ -66,8 +60,13 @@ def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
          "bittybot, which is live already"),
         ({**RECORD, "rollbackTo": {"server": None, "why": "release-8 was deployed to tao"}},
          f"bittybot, since {AT}; before that, tao", "no server: release-8 was deployed to tao"),
+        ({**RECORD, "rollbackTo": {"server": "tao", "why": "x", "instanceId": "i-old"}},
+         f"bittybot, since {AT}; before that, tao", "no server: tao, which was i-old, was replaced"),
+        ({**RECORD, "rollbackTo": {"server": "mercury", "why": "x"}}, f"bittybot, since {AT}; before that, tao",
+         "no server: mercury, which was live before, was replaced"),
     ],
-    ids=["no record", "a rollback", "from nowhere", "moved by someone", "live already", "nothing to go back to"],
+    ids=["no record", "a rollback", "from nowhere", "moved by someone", "live already", "nothing to go back to",
+         "new instance", "renamed"],
 )  # fmt: skip
 def test_the_record_in_words(record: dict[str, Any], live: str, rollback: str) -> None:
     shown = rows(standing(record=record))
@@ -122,3 +121,9 @@ def test_a_dead_lock_counts_as_the_interruption_that_it_is() -> None:
     assert shown["rollback to"] == "bittybot"
     assert "the execution ended ABORTED. The repair or the next execution takes it over." in shown["lock"]
     assert shown["lock"].endswith("| unlock --pair web")
+
+
+def test_a_text_in_the_table_is_not_shown_as_a_command() -> None:
+    shown = rows(standing(record=RECORD | LOCK | {"execution": "x\naws ec2 y", "lastCutover": {"to": "x\naws ec2 y"}}))
+    assert "held by x aws ec2 y since" in shown["lock"]
+    assert not [value for value in shown.values() if " | " in value]

@@ -104,7 +104,7 @@ def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: Any) -
     put(table, rollbackTo='{"server": "tao", "why": "it was live before"}', lastCutover='{"from": "tao"}')
     send(idle_server())
     assert record(table).rollback_to == RollbackTo(None, "release 8f2c6a9 was deployed to tao")
-    assert record(table).last_cutover == {"from": "tao"}
+    assert (record(table).last_cutover or {})["from"] == "tao"
     assert record(table).revision == 5
 
 

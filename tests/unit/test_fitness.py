@@ -100,7 +100,16 @@ def test_staging_goes_to_the_recorded_or_the_primary_private_address(recorded: d
 def test_an_instance_in_the_wrong_state_is_refused(plan: Plan, server: Server, state: str, message: str) -> None:
     refused = refusal(plan, picture(**{server.name: instance(interface(server), state=state)}))
     assert refused.startswith(message)
-    assert "Start it" in refused
+    assert refused.endswith(f" Nothing was changed. {advice(state)}")
+
+
+def advice(state: str) -> str:
+    """A server that was terminated cannot be started."""
+    return (
+        "Start it."
+        if state in ("pending", "stopped", "stopping")
+        else ("Replace it: docs/replacing-a-server.md says how.")
+    )
 
 
 @pytest.mark.parametrize(("plan", "server"), [(CUT_OVER, BITTYBOT), (REPAIR, TAO), (REPAIR, BITTYBOT)])
@@ -120,7 +129,7 @@ def test_a_server_that_cannot_hold_an_address_gets_no_staging_and_nothing_can_go
     assert (plan.idle, plan.staging_to, plan.can_roll_back, plan.urgent) == (place(TAO), None, False, True)
     assert plan.warnings == (
         f"Staging cannot go to bittybot, so it will be on no server. bittybot (i-0aaaaaaaa) is {state} and cannot hold "
-        f"an address. Start it, or put the server that replaces it into cdk.json and deploy.",
+        f"an address. {advice(state)}",
     )
     assert "with bittybot" not in " ".join(plan.steps)
 

@@ -73,7 +73,7 @@ def test_a_healthy_live_server_without_the_header_is_refused() -> None:
 @pytest.mark.parametrize(
     ("production", "reason"),
     [
-        (None, "no server holds the production address"),
+        (None, "the live server was not asked"),
         (live(DEAD, REFUSED), f"production is not healthy: {DEAD.reason}"),
         (live(DEAD, GOOD, REFUSED), f"production is not healthy: {DEAD.reason}"),
         (live(None, REFUSED), "production is not healthy: it gave no good answer"),
