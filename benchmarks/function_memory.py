@@ -7,6 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import boto3
+from botocore.config import Config
+
 from benchmarks.fresh_python import cost_of
 
 PAIRS = (1, 200)
@@ -29,12 +32,24 @@ def memory_by_pairs(asset: Path, folder: Path) -> Mapping[int, float]:
         servers = {name: ec2.launch(name) for name in ("bittybot", "tao")}
         for allocation_id, instance_id in ((production, servers["bittybot"]), (staging, servers["tao"])):
             ec2.client().associate_address(AllocationId=allocation_id, InstanceId=instance_id)
+        # moto's DynamoDB answers beside its EC2.
+        session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+        table: Any = session.client("dynamodb", endpoint_url=ec2.endpoint, config=Config(proxies={}))
+        key = {"AttributeName": "pair"}
+        table.create_table(
+            TableName="locks",
+            KeySchema=[{**key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{**key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         environment = {
             "PATH": os.environ["PATH"],
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL_EC2": ec2.endpoint,
+            "AWS_ENDPOINT_URL_DYNAMODB": ec2.endpoint,
+            "LOCK_TABLE": "locks",
             "NO_PROXY": "127.0.0.1",
             "PYTHONDONTWRITEBYTECODE": "1",  # or the asset, whose size is measured later, would contain it
             "POWERTOOLS_SERVICE_NAME": "eip-cutover",
