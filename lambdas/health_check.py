@@ -56,6 +56,7 @@ class HealthCheckEvent(CheckEvent):
     lock: dict[str, str] | None = None
     baking: bool = False
     until: str | None = None
+    urgent: bool = False
 
 
 # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
@@ -156,7 +157,9 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
 
 
 def _continues(event: HealthCheckEvent) -> bool:
-    """Whether another part of the bake follows this part."""
+    """Whether another part of the bake follows this part, or nothing that CloudWatch does not say may roll it back."""
+    if event.urgent:
+        return True
     left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
     return left > event.bake_seconds + 1
 

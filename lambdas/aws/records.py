@@ -32,6 +32,7 @@ def read_record(pair: str) -> Record:
 
 def nothing_to_roll_back_to(pair: str, why: str) -> bool:
     """Writes into the record that a rollback has no server to go back to, and why; not if an execution holds the lock.
+    Without `live`, what an interrupted execution moved does not count either.
 
     Returns whether it was written. Raises RecordUnavailable.
     """
@@ -40,7 +41,7 @@ def nothing_to_roll_back_to(pair: str, why: str) -> bool:
         client.update_item(
             TableName=os.environ["LOCK_TABLE"],
             Key={"pair": {"S": pair}},
-            UpdateExpression="SET rollbackTo = :none ADD revision :one",
+            UpdateExpression="SET rollbackTo = :none REMOVE live ADD revision :one",
             ConditionExpression="attribute_not_exists(execution)",
             ExpressionAttributeValues={
                 ":none": {"S": json.dumps(RollbackTo(None, why).to_json())},
