@@ -25,13 +25,6 @@ HOLDER = """
         "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true"
     } : null
 """
-# Computed here, because a Wait state has no Catch for a failure.
-STATUS = f"""
-    "status": $states.result.Status,
-    "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds()} + $toMillis(
-        $exists($states.result.StopDate) ? $states.result.StopDate : $now()
-    ))
-"""
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = """
     "Another execution " & ($holder.server = "-" ? "holds" : "is cutting over") & " pair " & $plan.pair
@@ -40,7 +33,7 @@ IN_PROGRESS = """
 """
 # An execution waits for another one for `waitSeconds`, but for a repair, which is short, at least for a minute. A
 # rollback waits for as long as it takes, because the other execution rolls back. A pause is a tenth of the time so far,
-# so that the history has room for a day.
+# so that the history has room for a day; for a repair, of the time that it has had the lock.
 REPAIR_PATIENCE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 120
 # The cutover that was asked to roll back; null if it makes no other server live.
 AWAITED = f"""
@@ -63,6 +56,19 @@ TAKE_OVER = """
 """
 
 
+def status(*, later_seconds: int = 0) -> str:
+    """JSONata for the members `status` and `lastCallOver`: when the last call of an execution is over, or later.
+
+    Computed before the Wait state, which has no Catch for a failure.
+    """
+    return f"""
+        "status": $states.result.Status,
+        "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds() + 1000 * later_seconds} + $toMillis(
+            $exists($states.result.StopDate) ? $states.result.StopDate : $now()
+        ))
+    """
+
+
 def one_line(expression: str) -> str:
     return " ".join(expression.split())
 
@@ -77,13 +83,13 @@ def describe_lock_holder(
     failed: tuple[sfn.IChainable, Variables],
     assign: Variables | None = None,
     assign_forgotten: Variables | None = None,
-    status: str = STATUS,
+    status: str,
 ) -> tasks.CallAwsService:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
 
     `execution` is JSONata for the holder's ARN. If the holder runs, the first state of `running` follows whose
-    condition holds. If it has ended, `take_over` follows `LAST_CALL` after its end. If Step Functions does not know it,
-    even after `LAST_CALL`, `take_over` follows, with the variables `assign_forgotten` instead of `assign`:
+    condition holds. If it has ended, `take_over` follows at `lastCallOver` of `status`. If Step Functions does not know
+    it, even after `LAST_CALL`, `take_over` follows, with the variables `assign_forgotten` instead of `assign`:
     DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun. After
     an error, `failed` follows: a state and the variables to assign. Returns the first state.
     """
@@ -199,7 +205,8 @@ def acquire_lock(
     asks = f'{rolls_back} and {cutover} and $holder.live != "{NONE}" and $not({has_asked})'
     # A cutover that began after the one that was asked is not this execution's.
     waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}))) or {left} > 0"
-    pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {waited} / 10, {rolls_back} ? 120 : {left}])]))"
+    so_far = f"({is_repair} ? ($millis() - $toMillis($holder.since)) / 1000 : {waited})"
+    pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {rolls_back} ? 120 : {left}])]))"
     describe_holder = describe_lock_holder(
         scope,
         resources.names,
@@ -211,7 +218,7 @@ def acquire_lock(
             ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
         failed=(ending.release_lock, FAILURE_AFTER_REPAIR),
-        status=f'{STATUS}, "pause": {pause}',
+        status=f'{status()}, "pause": {pause}',
         assign={"holderEnded": "{% $states.result.Status %}"},
         assign_forgotten={"holderEnded": "UNKNOWN"},
     )

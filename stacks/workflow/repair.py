@@ -35,7 +35,7 @@ from stacks.workflow.expressions import (
     jsonata,
     sentence,
 )
-from stacks.workflow.lock import describe_lock_holder
+from stacks.workflow.lock import describe_lock_holder, status
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
@@ -57,6 +57,8 @@ DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that i
 # An event said that the holder has ended. DescribeExecution, which is eventually consistent, is called again until it
 # agrees: so often, so far apart.
 MOST_WAITS, SECONDS_APART = 4, LAST_CALL
+# The repair takes a dead lock so much later than an execution that waits for it: a rollback must not wait for a repair.
+GIVES_WAY_SECONDS = 1
 # The record as it is, if the addresses cannot be described; the plan has it with what the dead execution did.
 RECORD = """{
     "pair": $lock.pair,
@@ -156,6 +158,7 @@ class Repair(Construct):
                 ("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
             ),
             failed=(ending.notify, FAILURE),
+            status=status(later_seconds=GIVES_WAY_SECONDS),
         )
         wait.next(describe_holder)
         describe_addresses = function_tasks.describe_addresses(

@@ -14,6 +14,8 @@ class LockTable:
         patch_client(rollback_request.dynamodb)  # made at import
         records.dynamodb_client.cache_clear()
         self.name, self.client = name, boto3.client("dynamodb")
+        if name in self.client.list_tables()["TableNames"]:  # of an earlier test, if a test of a workflow ran before it
+            self.client.delete_table(TableName=name)
         key: Any = {"AttributeName": "pair"}
         self.client.create_table(
             TableName=name,

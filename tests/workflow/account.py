@@ -365,6 +365,19 @@ class Aws:
         item = {"pair": pair, "execution": execution, "since": "2026-01-01T00:00:00Z", "server": server}
         self.dynamodb.put_item(TableName=self.table, Item={key: {"S": value} for key, value in item.items()})
 
+    def hold_lock(self, execution: str, *, since: str) -> None:
+        """From now on, an execution holds the lock of the pair `web`. Its record stays."""
+        self._update("SET execution = :execution, since = :since", {":execution": execution, ":since": since})
+
+    def delete_lock(self) -> None:
+        self._update("REMOVE execution, since", {})
+
+    def _update(self, expression: str, values: dict[str, str]) -> None:
+        given = {"ExpressionAttributeValues": {key: {"S": value} for key, value in values.items()}} if values else {}
+        self.dynamodb.update_item(
+            TableName=self.table, Key={"pair": {"S": "web"}}, UpdateExpression=expression, **given
+        )
+
     def put_record(self, *, rollback_to: str | None) -> None:
         """The record of the pair `web`, without a lock: the server to go back to."""
         target = json.dumps({"server": rollback_to, "why": "a test says so"})

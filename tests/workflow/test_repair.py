@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stacks.functions.functions import CHANGE_TIMEOUT, LAST_CALL
-from stacks.workflow.repair import MOST_WAITS
+from stacks.workflow.repair import GIVES_WAY_SECONDS, MOST_WAITS
 from tests.workflow import engine
 from tests.workflow.account import RELEASES, Aws
 from tests.workflow.ec2_calls import EC2Calls
@@ -52,6 +53,24 @@ def test_nothing_is_changed_before_the_last_call_of_the_dead_execution_is_over(a
     execution = aws.repair(dead("tao", None))
     assert execution.states.index("WaitForLastCall") < execution.states.index("RepairStaging")
     assert max(WAITS) > CHANGE_TIMEOUT.to_seconds()
+
+
+def waits_until(aws: Aws, arn: str) -> datetime:
+    """When an execution that waits for a dead lock takes it."""
+    events = aws.sfn.get_execution_history(executionArn=arn)["events"]
+    left = (event["stateExitedEventDetails"] for event in events if "stateExitedEventDetails" in event)
+    (output,) = (json.loads(details["output"]) for details in left if details["name"] == "DescribeLockHolder")
+    return datetime.fromisoformat(output["lastCallOver"])
+
+
+def test_an_execution_that_waits_for_a_dead_lock_takes_it_before_the_repair(aws: Aws) -> None:
+    dead = aws.execute({"dryRun": True}).arn
+    aws.put_lock(dead, server="tao")
+    execution = aws.execute({"dryRun": True})
+    aws.put_lock(dead, server="tao")
+    repair = aws.repair(dead)
+    assert (execution.outcome, repair.outcome) == ("DRY_RUN", "REPAIRED")
+    assert waits_until(aws, repair.arn) - waits_until(aws, execution.arn) == timedelta(seconds=GIVES_WAY_SECONDS)
 
 
 def test_an_execution_that_held_no_lock_needs_no_repair(aws: Aws, ec2_calls: EC2Calls) -> None:

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from aws.records import nothing_to_roll_back_to
+from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import stopping_before
+from tests.workflow.engine import WAITS, stopping_before
 from tests.workflow.web import Web, sick, sick_as_production
 
 ROLLBACK = {"rollback": True}
@@ -186,6 +189,22 @@ def test_after_the_repair_of_a_stopped_cutover_a_rollback_goes_back(aws: Aws, st
     assert (record.last_cutover["from"], record.last_cutover["to"]) == ("bittybot", "tao")
     assert record.last_cutover["execution"] == dead
     assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+@pytest.mark.parametrize(("held_seconds", "pause"), [(0, 1), (24.5, 3), (7200, 120)])
+def test_a_rollback_looks_again_after_a_tenth_of_the_time_that_a_repair_has_had_the_lock(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, held_seconds: float, pause: int
+) -> None:
+    aws.execute({})
+    repair = aws.repair(aws.execute({"dryRun": True}).arn).arn
+    since = datetime.now(UTC) - timedelta(seconds=held_seconds)
+    aws.hold_lock(repair, since=since.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+    monkeypatch.setattr(engine, "DURING_WAITS", [aws.delete_lock])
+    running = SimpleNamespace(status_code=200), {"status": "RUNNING", "ResponseMetadata": {"HTTPStatusCode": 200}}
+    with aws.just_before("stepfunctions", "DescribeExecution", lambda: running):
+        rollback = aws.execute(ROLLBACK)
+    assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+    assert [pause] == WAITS
 
 
 def test_a_cutover_that_was_stopped_before_it_moved_production_leaves_no_server_to_go_back_to(aws: Aws) -> None:
