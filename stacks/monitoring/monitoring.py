@@ -1,6 +1,7 @@
 """Metrics, alarms and the dashboard. No workflow waits for them, and they change nothing."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -54,8 +55,8 @@ def longest_cutover(functions: Functions) -> float:
     `tests/stacks/test_monitoring.py` finds the slowest path in the graph.
     """
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
-    checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
-    preflight = max(2 * longest(functions.associate_address), *(longest(function) for function in checks))
+    checks = filter(None, (functions.health_check, functions.check_servers, functions.in_vpc))
+    preflight = max(2 * longest(functions.associate_address), *map(longest, checks))
     services = MEASURE_GAP_SECONDS + 4 * SERVICE_TIMEOUT_SECONDS  # AcquireLock, ReleaseLock, Notify, PutEvent
     bake: float = functions.longest_bake_seconds
     if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
@@ -123,16 +124,9 @@ class Monitoring(Construct):
         self, code: lambda_.Code, lock_table: dynamodb.ITable, workflows: Sequence[StateMachine]
     ) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
-        outcome = python_function(
-            self,
-            "ReportOutcome",
-            "report_outcome",
-            names=self._names,
-            code=code,
-            timeout=Duration.minutes(1),
-            lost=LOST_EVENT,
-            environment={"WORKFLOWS": " ".join(workflow.state_machine_arn for workflow in workflows)},
-        )
+        make = partial(python_function, self, names=self._names, code=code)
+        outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1), lost=LOST_EVENT)
+        outcome.add_environment("WORKFLOWS", " ".join(workflow.state_machine_arn for workflow in workflows))
         executions = [executions_of(self, name) for name in self._names.workflows]
         outcome.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
         acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
@@ -144,16 +138,8 @@ class Monitoring(Construct):
             event_pattern=events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE]),
             targets=[targets.LambdaFunction(outcome)],
         )
-        locks = python_function(
-            self,
-            "ReportLocks",
-            "report_locks",
-            names=self._names,
-            code=code,
-            timeout=Duration.seconds(30),
-            lost=NEXT_REPORT,
-            environment={"LOCK_TABLE": lock_table.table_name},
-        )
+        locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30), lost=NEXT_REPORT)
+        locks.add_environment("LOCK_TABLE", lock_table.table_name)
         lock_table.grant(locks, "dynamodb:Scan")
         rule(
             self,

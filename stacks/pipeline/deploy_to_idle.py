@@ -1,5 +1,7 @@
 """The document that the pipeline runs on the idle server, and the function that finds the server."""
 
+from typing import Any
+
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -53,17 +55,9 @@ class DeployToIdle(Construct):
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
         table_name = ssm.StringParameter.value_for_string_parameter(self, names.lock_table_parameter)
         lock_table = dynamodb.Table.from_table_name(self, "Locks", table_name)
-        code, timeout = lambda_code(pairs), Duration.seconds(120)
-        self.function = python_function(
-            self,
-            "Function",
-            "deploy_to_idle",
-            names=names,
-            code=code,
-            timeout=timeout,
-            lost=SILENT_JOB,
-            environment={"LOCK_TABLE": table_name},
-        )
+        how: Any = {"code": lambda_code(pairs), "timeout": Duration.seconds(120), "lost": SILENT_JOB}
+        self.function = python_function(self, "Function", "deploy_to_idle", names=names, **how)
+        self.function.add_environment("LOCK_TABLE", table_name)
         lock_table.grant(self.function, "dynamodb:UpdateItem")
         # If Lambda repeated a call that died, it would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)
