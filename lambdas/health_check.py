@@ -134,14 +134,14 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
         loops.append(lambda stop: watching(stop.wait))
     ended = together(
         loops,
-        lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each.wrong),
+        lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each),
         meanwhile=_listening(event),
     )
     baked = [each for each in ended if isinstance(each, Polled)]
-    alarmed = [each for each in ended if not isinstance(each, Polled) and each.wrong]
-    _report(event, "bake finished", baked, bake_message, alarms=[each.wrong for each in alarmed])
-    for each in alarmed:
-        raise _error(event)(alarm_message(checks[0], str(each.wrong)))
+    alarmed = [each for each in ended if isinstance(each, str)]
+    _report(event, "bake finished", baked, bake_message, alarms=alarmed)
+    for wrong in alarmed:
+        raise _error(event)(alarm_message(checks[0], wrong))
     return baked
 
 

@@ -7,7 +7,6 @@ The workflow waits for neither EventBridge nor this function. EventBridge delive
 maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
 """
 
-import functools
 import json
 import os
 import re
@@ -41,6 +40,7 @@ SHOWN_CHARACTERS = 2000
 MILLISECOND = timedelta(milliseconds=1)
 
 logger = Logger()
+states: Any = boto3.client("stepfunctions", config=CONFIG)
 
 
 class Refused(Exception):
@@ -51,18 +51,13 @@ class NotConfirmed(Exception):
     """Step Functions does not yet say that the execution has ended."""
 
 
-@functools.cache
-def states_client() -> Any:
-    return boto3.client("stepfunctions", config=CONFIG)
-
-
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
 
     The environment variable WORKFLOWS has the ARNs of the two workflows, the repair last.
     """
-    return report(event, states_client())
+    return report(event, states)
 
 
 def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.text import capitalized
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
+Moved = type[AddressMoved | MovedMeanwhile]
 ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssociationID.NotFound"
 
 
@@ -66,7 +67,7 @@ class Addresses:
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
-        moved = _moved(first_try=first_try)
+        moved: Moved = AddressMoved if first_try else MovedMeanwhile
         _expect(production, coming_from, moved)
         with self._from_where_it_was("production", place, moved):
             production, _ = self._associate(production, place, reassociate=coming_from is not None)
@@ -81,7 +82,8 @@ class Addresses:
         if DescribeAddresses does not show it. Staging is never put where production is: EC2 would displace production.
         """
         production, staging = self.look()
-        moved, live = _moved(first_try=first_try), production_on and production_on.server
+        moved: Moved = AddressMoved if first_try else MovedMeanwhile
+        live = production_on and production_on.server
         if not first_try:
             self._undo_displacement(production, staging, place, production_on)
         _expect(production, live, moved)
@@ -100,9 +102,7 @@ class Addresses:
         return staging, True
 
     @contextmanager
-    def _from_where_it_was(
-        self, name: AddressName, place: Place, moved: type[AddressMoved] | type[MovedMeanwhile]
-    ) -> Iterator[None]:
+    def _from_where_it_was(self, name: AddressName, place: Place, moved: Moved) -> Iterator[None]:
         """If EC2 refuses an address that was on no server because it is on another by now, that is someone's move."""
         try:
             yield
@@ -265,11 +265,7 @@ def _target(place: Place) -> dict[str, Any]:
     return target | ({"PrivateIpAddress": place.private_ip} if place.private_ip else {})
 
 
-def _moved(*, first_try: bool) -> type[AddressMoved] | type[MovedMeanwhile]:
-    return AddressMoved if first_try else MovedMeanwhile
-
-
-def _expect(address: Address, planned: Place | Server | None, error: type[AddressMoved] | type[MovedMeanwhile]) -> None:
+def _expect(address: Address, planned: Place | Server | None, error: Moved) -> None:
     """Raises the error if the address is not at the planned place, anywhere on the server, or without it on none."""
     place = Place(planned) if isinstance(planned, Server) else planned
     if not (address.stands_at(place) if place else not address.is_associated):

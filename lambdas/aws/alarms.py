@@ -37,9 +37,8 @@ class Alarm:
     since: str
 
     def __str__(self) -> str:
-        return (
-            f'the alarm "{printable(self.name, NAME_CHARACTERS)}" has been in ALARM since {self.since}: {self.reason}'
-        )
+        name = printable(self.name, NAME_CHARACTERS)
+        return f'the alarm "{name}" has been in ALARM since {self.since}: {self.reason}'
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,6 @@ class AlarmStates:
 
     in_alarm: tuple[Alarm, ...] = ()
     missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Watched:
-    """How a watch ended: `wrong` says what is wrong with the alarms; None if nothing is."""
-
-    wrong: str | None
 
 
 def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "CloudWatchClient":
@@ -92,11 +84,10 @@ def watch(
     wait: Callable[[float], bool],
     *,
     tolerant: bool = False,
-) -> Watched:
-    """Reads the alarms at once, every 5 s, and at the end. If they cannot be read, it tries again, at the end three
-    times in all. If it is `tolerant`, that is not wrong: another watch follows. `wait` returns true if the watch should
-    stop, as the wait of a `threading.Event` does.
-    """
+) -> str | None:
+    """What is wrong with the alarms; None if nothing is. It reads them at once, every 5 s, and at the end. If they
+    cannot be read, it tries again, at the end three times in all; if it is `tolerant`, that is not wrong, because
+    another watch follows. `wait` returns true if the watch should stop, as the wait of a `threading.Event` does."""
     begin = clock()
     last_reads = 0
     while True:
@@ -105,12 +96,12 @@ def watch(
         last_reads += last
         wrong, unreadable = _wrong(read)
         if wrong or (unreadable and last_reads == LAST_READS):
-            return Watched(wrong or (None if tolerant else unreadable))
+            return wrong or (None if tolerant else unreadable)
         if unreadable:
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
         next_read = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
         if (last and not unreadable) or wait(LAST_READS_APART_SECONDS if last else max(next_read, 0)):
-            return Watched(None)
+            return None
 
 
 def named(names: Sequence[str]) -> str:
