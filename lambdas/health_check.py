@@ -1,7 +1,5 @@
-"""The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address?
-
-The checks run at the same time. Their results become what the state returns, or an error, and a metric.
-"""
+"""The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address? The checks run
+at the same time. Their results become what the state returns, or an error, and a metric."""
 
 import os
 import time

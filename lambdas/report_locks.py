@@ -18,10 +18,8 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Emits the age of every lock, and of the oldest, in seconds; returns `{"locks": how many}`.
-
-    The environment variable LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon.
-    """
+    """Emits the age of every lock, and of the oldest, in seconds; returns `{"locks": how many}`. The environment
+    variable LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon."""
     locks = held_locks(dynamodb_client(), os.environ["LOCK_TABLE"])
     emit(metrics_of(locks, datetime.now(UTC)))
     return {"locks": len(locks)}

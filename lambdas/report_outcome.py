@@ -4,8 +4,7 @@ Anyone with permission to put events can forge such an event, or put a genuine e
 execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end.
 
 The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
-maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
-"""
+maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events")."""
 
 import json
 import os
@@ -53,18 +52,14 @@ class NotConfirmed(Exception):
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
-
-    The environment variable WORKFLOWS has the ARNs of the two workflows, the repair last.
-    """
+    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`. The environment
+    variable WORKFLOWS has the ARNs of the two workflows, the repair last."""
     return report(event, states)
 
 
 def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """What the handler does. A refused event is only logged, because another try would refuse it too.
-
-    NotConfirmed and the other errors of Step Functions are raised, so that Lambda tries again.
-    """
+    """What the handler does. A refused event is only logged, because another try would refuse it too. NotConfirmed and
+    the other errors of Step Functions are raised, so that Lambda tries again."""
     try:
         metrics = metrics_of(event, states, sleep)
     except Refused as refused:
@@ -79,8 +74,7 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
 
     If the execution does not say which pair it was for, the metrics of a pair are left out. The time of the metrics is
     the arrival of the event, because an alarm does not evaluate data that arrives late. Only `Live` has the time at
-    which the execution ended, because events come in no order.
-    """
+    which the execution ended, because events come in no order."""
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise Refused("detail is not an object")

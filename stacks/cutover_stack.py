@@ -36,11 +36,9 @@ def published(pair: Pair, *, most_bytes: int) -> str:
 
 
 class CutoverStack(Stack):
-    """Everything that a cutover needs in one account and Region, under names that derive from `name`.
-
-    `emails` get a mail for every alarm, and for every outcome except those that concern only the person who started the
-    execution. With `ci_access`, there is a role for CI.
-    """
+    """Everything that a cutover needs in one account and Region, under names that derive from `name`. `emails` get a
+    mail for every alarm, and for every outcome except those that concern only the person who started the execution.
+    With `ci_access`, there is a role for CI."""
 
     def __init__(
         self,

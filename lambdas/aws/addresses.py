@@ -25,8 +25,7 @@ class Addresses:
     the same call may be tried again. A change returns the address as it is then, and whether it was changed.
 
     With a client that calls `ONCE`, no call ends more than `seconds` after the construction of this object: instead of
-    a call for which too little time is left, EC2Unavailable is raised. The next try finds what this try has changed.
-    """
+    a call for which too little time is left, EC2Unavailable is raised. The next try finds what this try has changed."""
 
     def __init__(
         self,
@@ -60,10 +59,8 @@ class Addresses:
 
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-
         If production is elsewhere, raises AddressMoved on the first try. On a later try it raises MovedMeanwhile, since
-        an earlier try may have moved production.
-        """
+        an earlier try may have moved production."""
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
@@ -119,8 +116,7 @@ class Addresses:
         `production_on`.
 
         EC2 is called even if the address seems to be there, since DescribeAddresses may show the state before the last
-        change. If someone else moved production out of the pair, it stays there, and MovedMeanwhile is raised.
-        """
+        change. If someone else moved production out of the pair, it stays there, and MovedMeanwhile is raised."""
         production, staging = self.look()
         if name == "staging":
             self._undo_displacement(production, staging, place, production_on)
@@ -238,10 +234,8 @@ class Addresses:
         raise EC2Unavailable(f"{accepted}, but DescribeAddresses has not shown it within the time of this try.")
 
     def rehearse_associate(self, name: AddressName, place: Place) -> None:
-        """Proves, without changing anything, that an address may be put on a server. Raises PreflightFailed.
-
-        It is one call: a rehearsal counts towards EC2's request limit like a move, so a success is not repeated.
-        """
+        """Proves, without changing anything, that an address may be put on a server. Raises PreflightFailed. It is one
+        call: a rehearsal counts towards EC2's request limit like a move, so a success is not repeated."""
         allocation_id = self._pair.production if name == "production" else self._pair.staging
         with rehearsed(f"AssociateAddress of {allocation_id} with {place}"):
             self._ec2.associate_address(

@@ -56,9 +56,8 @@ def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "Clou
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmStates:
-    """The current states of the metric and composite alarms with these names. Raises AlarmsUnreadable.
-
-    CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
+    """The current states of the metric and composite alarms with these names. Raises AlarmsUnreadable. CloudWatch omits
+    unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     alarms: dict[str, Any] = {}
     try:
         for start in range(0, len(names), NAMES_PER_CALL):

@@ -16,8 +16,7 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") 
 
     An address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
     elsewhere; its message ends with `failure`, the check's. If EC2 does not answer, the result has only `moved`, which
-    says so.
-    """
+    says so."""
     pair = deployed_pairs()[standing.pair]
     before = standing.production, standing.staging
 

@@ -31,10 +31,8 @@ def read_record(pair: str) -> Record:
 
 def nothing_to_roll_back_to(pair: str, why: str) -> bool:
     """Writes into the record that a rollback has no server to go back to, and why; not if an execution holds the lock.
-    Without `live`, what an interrupted execution moved does not count either.
-
-    Returns whether it was written. Raises RecordUnavailable.
-    """
+    Without `live`, what an interrupted execution moved does not count either. Returns whether it was written. Raises
+    RecordUnavailable."""
     client, none = dynamodb_client(), json.dumps(RollbackTo(None, why).to_json())
     try:
         client.update_item(

@@ -1,7 +1,5 @@
-"""Has someone asked this execution to roll back? Another execution writes its ARN into the item of the pair's lock.
-
-An execution that cannot read the item goes on: nothing was asked, as far as it knows.
-"""
+"""Has someone asked this execution to roll back? Another execution writes its ARN into the item of the pair's lock. An
+execution that cannot read the item goes on: nothing was asked, as far as it knows."""
 
 import os
 import time
@@ -27,10 +25,8 @@ dynamodb = boto3.client("dynamodb", config=CONFIG)
 
 
 class RollbackRequest:
-    """A request to the execution of `lock`, `{"pair", "execution"}`: the pair's name and the execution's ARN.
-
-    Without a lock, or without the lock table (`LOCK_TABLE`), as for a function in a VPC, nobody can ask.
-    """
+    """A request to the execution of `lock`, `{"pair", "execution"}`: the pair's name and the execution's ARN. Without a
+    lock, or without the lock table (`LOCK_TABLE`), as for a function in a VPC, nobody can ask."""
 
     def __init__(self, lock: Mapping[str, str] | None, client: Any = dynamodb) -> None:
         self._lock, self._table, self._client = lock, os.environ.get("LOCK_TABLE"), client

@@ -1,7 +1,5 @@
-"""The messages of a failed health check: what was checked, found and expected, and what to do.
-
-A message is printable text of fewer than 1,000 characters. The workflow adds what was changed before the check.
-"""
+"""The messages of a failed health check: what was checked, found and expected, and what to do. A message is printable
+text of fewer than 1,000 characters. The workflow adds what was changed before the check."""
 
 from domain.text import capitalized, shortened
 from health.check import Check

@@ -1,7 +1,5 @@
-"""The keys of a health check. A key with the name of an ELB target group's key has the same meaning.
-
-If one key limits another, the later key has the validator, so that it is checked even if a third key is wrong.
-"""
+"""The keys of a health check. A key with the name of an ELB target group's key has the same meaning. If one key limits
+another, the later key has the validator, so that it is checked even if a third key is wrong."""
 
 import ipaddress
 import re

@@ -121,9 +121,7 @@ class Pair(Section):
 
 class Vpc(Section):
     """The VPC in which checks with `via: "private"` run. The limits are the same as in Lambda's VpcConfig.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html
-    """
+    https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html"""
 
     subnetIds: Annotated[list[Annotated[str, SUBNET_ID]], list_of(1, 16, "subnet ids")]
     """Elsewhere: Lambda: SubnetIds"""

@@ -76,11 +76,8 @@ def longest_bake(pair: Pair) -> int:
 
 
 class Functions(Construct):
-    """The functions, from one asset, `code`.
-
-    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a pair has a bake,
-    and `longest_bake_seconds` how long the longest is.
-    """
+    """The functions, from one asset, `code`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
+    `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is."""
 
     def __init__(
         self,
@@ -139,10 +136,8 @@ class Functions(Construct):
 
     def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:
         """The same function in a VPC, by the ids of its subnets: the CDK's own construct would have to look up the VPC.
-
-        Lambda itself must create network interfaces there; the function's code may not. Source: Lambda
-        Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
-        """
+        Lambda itself must create network interfaces there; the function's code may not. Source: Lambda Developer Guide,
+        "Giving Lambda functions access to resources in an Amazon VPC"."""
         function = self._function("HealthCheckInVpc", "health_check", timeout=timeout)
         resource = cast(lambda_.CfnFunction, function.node.default_child)
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(

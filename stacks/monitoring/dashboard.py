@@ -28,9 +28,7 @@ def dashboard(
     functions: Sequence[lambda_.Function],
 ) -> cloudwatch.Dashboard:
     """It shows two weeks by default, since cutovers are rare. It has the same size for one pair and for 200.
-
-    `workflows` are the state machines, by their names on the dashboard.
-    """
+    `workflows` are the state machines, by their names on the dashboard."""
     executions: list[cloudwatch.IMetric] = []
     for workflow, machine in workflows.items():
         executions.append(machine.metric_failed(label=f"{workflow} failed", period=HOUR))

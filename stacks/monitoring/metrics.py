@@ -1,7 +1,5 @@
 """The metrics that the functions emit (`lambdas/aws/metrics.py`), for the alarms and the dashboard.
-
-`tests/stacks/test_monitoring.py` runs the functions and compares the names and dimensions.
-"""
+`tests/stacks/test_monitoring.py` runs the functions and compares the names and dimensions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,8 +42,7 @@ class Metrics:
 
         So 200 pairs take no more of the dashboard than one pair. At most 500 metrics are found, and only if they had
         data within the last two weeks. `where` has values of dimensions. With `fill`, a value lasts until the next.
-        Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference.
-        """
+        Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference."""
         terms = [f'MetricName="{name}"', *(f'{key}="{value}"' for key, value in (where or {}).items())]
         namespace = self.namespace if self.namespace.isalnum() else f'"{self.namespace}"'
         found = f"{{{','.join((namespace, *dimensions))}}} {' '.join(terms)}"

@@ -49,11 +49,8 @@ def alarm_names(names: Names) -> dict[str, str]:
 
 def longest_cutover(functions: Functions) -> float:
     """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest,
-    and with the longest bake.
-
-    An execution that holds its lock for longer is retrying, is rolling back, or has ended.
-    `tests/stacks/test_monitoring.py` finds the slowest path in the graph.
-    """
+    and with the longest bake. An execution that holds its lock for longer is retrying, is rolling back, or has ended.
+    `tests/stacks/test_monitoring.py` finds the slowest path in the graph."""
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = filter(None, (functions.health_check, functions.check_servers, functions.in_vpc))
     preflight = max(2 * longest(functions.associate_address), *map(longest, checks))

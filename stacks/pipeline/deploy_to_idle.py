@@ -22,11 +22,9 @@ SILENT_JOB = "CodePipeline itself fails a job that is silent for 20 minutes, and
 
 
 class DeployToIdle(Construct):
-    """The target is found by a function, because only at run time it is known which server is idle.
-
-    The function may run one document with one command, on the two servers of the pair. The document's parameter
-    accepts nothing that a shell could run. `asked` are the function's parameters, except the release.
-    """
+    """The target is found by a function, because only at run time it is known which server is idle. The function may
+    run one document with one command, on the two servers of the pair. The document's parameter accepts nothing that a
+    shell could run. `asked` are the function's parameters, except the release."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, names: Names, deploy: Deploy, pair: str, pairs: Pairs
