@@ -68,9 +68,8 @@ def work(job: Mapping[str, Any], asked: Mapping[str, Any], idle: "IdleServer", c
         finished = idle.finished(deployment)
     except NotDeployed as error:
         logger.warning("Not deployed", reason=str(error))
-        codepipeline.put_job_failure_result(
-            jobId=job["id"], failureDetails={"type": "JobFailed", "message": str(error)[:LONGEST_MESSAGE]}
-        )
+        failed = {"type": "JobFailed", "message": str(error)[:LONGEST_MESSAGE]}
+        codepipeline.put_job_failure_result(jobId=job["id"], failureDetails=failed)
         return
     variables = {"server": deployment.server, "instanceId": deployment.instance_id}
     goes_on = {"continuationToken": json.dumps(asdict(deployment))}

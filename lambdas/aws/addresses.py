@@ -92,9 +92,8 @@ class Addresses:
             raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
         with self._from_where_it_was("staging", place, moved):
-            staging, production = self._put_staging(
-                staging, place, production, production_on, reassociate=coming_from is not None
-            )
+            reassociate = coming_from is not None
+            staging, production = self._put_staging(staging, place, production, production_on, reassociate=reassociate)
         _expect(production, live, MovedMeanwhile)
         return staging, True
 
@@ -130,19 +129,13 @@ class Addresses:
         return self._associate(production, place)[0], True
 
     def _put_staging(
-        self,
-        staging: Address,
-        place: Place,
-        production: Address,
-        production_on: Place | None,
-        *,
-        reassociate: bool = True,
+        self, staging: Address, place: Place, production: Address, home: Place | None, *, reassociate: bool = True
     ) -> tuple[Address, Address]:
         """As `_associate`. If someone moves production to this place between our two calls, EC2 displaces production;
         no condition of the API prevents it. See `_undo_displacement`."""
         staging, now = self._associate(staging, place, reassociate=reassociate)
         if production.server is not None:
-            self._undo_displacement(now, staging, place, production_on)
+            self._undo_displacement(now, staging, place, home)
         return staging, now
 
     def _undo_displacement(self, production: Address, staging: Address, place: Place, home: Place | None) -> None:
@@ -172,9 +165,7 @@ class Addresses:
 
     def _call_associate(self, address: Address, place: Place, *, reassociate: bool) -> None:
         with self._call(f"AssociateAddress of {address} with {place}"):
-            self._ec2.associate_address(
-                AllocationId=address.allocation_id, AllowReassociation=reassociate, **_target(place)
-            )
+            self._ec2.associate_address(AllowReassociation=reassociate, **_target(address.allocation_id, place))
 
     def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
         """Calls EC2, then describes until the address is there. Returns the address as it is then, and production."""
@@ -238,9 +229,7 @@ class Addresses:
         call: a rehearsal counts towards EC2's request limit like a move, so a success is not repeated."""
         allocation_id = self._pair.production if name == "production" else self._pair.staging
         with rehearsed(f"AssociateAddress of {allocation_id} with {place}"):
-            self._ec2.associate_address(
-                AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(place)
-            )
+            self._ec2.associate_address(AllowReassociation=True, DryRun=True, **_target(allocation_id, place))
 
     def rehearse_disassociate(self, association_id: str) -> None:
         """Proves, without changing anything, that this association of staging may be ended. Raises PreflightFailed."""
@@ -252,11 +241,12 @@ def _named(name: AddressName, production: Address, staging: Address) -> Address:
     return production if name == "production" else staging
 
 
-def _target(place: Place) -> dict[str, Any]:
+def _target(allocation_id: str, place: Place) -> dict[str, Any]:
     """EC2 takes the instance, if it has one network interface, or the interface, with one of its private addresses."""
     interface_id = place.server.network_interface_id
     target = {"NetworkInterfaceId": interface_id} if interface_id else {"InstanceId": place.server.instance_id}
-    return target | ({"PrivateIpAddress": place.private_ip} if place.private_ip else {})
+    private_ip = {"PrivateIpAddress": place.private_ip} if place.private_ip else {}
+    return {"AllocationId": allocation_id, **target, **private_ip}
 
 
 def _expect(address: Address, planned: Place | Server | None, error: Moved) -> None:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, ONCE
+from aws.calls import CONFIG, HURRIED, ONCE
 from domain.text import printable
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ NAMES_PER_CALL = 100
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
 READS_APART_SECONDS, LAST_READS_APART_SECONDS = 5.0, 2.0
 LAST_READS = 3
-HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
 
 logger = Logger(child=True)
 

@@ -21,6 +21,8 @@ CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", 
 # One attempt within 5 s, for callers that repeat the call themselves and must not take long.
 ONE_CALL_SECONDS = 5
 ONCE = CONFIG.merge(Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1}))
+# One attempt within some 2 s: nobody waits for it, or it is soon tried again.
+HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
 # EC2 API Reference, "Error codes": these errors are temporary.
 OF_A_PENDING_INSTANCE = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound"}
 OF_A_FAILURE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}

@@ -22,8 +22,7 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") 
 
     def moved(addresses: tuple[Address, Address]) -> list[str | None]:
         return [
-            _moved(pair, address, server, strict=standing.strict)
-            for address, server in zip(addresses, before, strict=True)
+            _moved(pair, each, server, strict=standing.strict) for each, server in zip(addresses, before, strict=True)
         ]
 
     seen, problem = None, ""

@@ -8,20 +8,18 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws.calls import HURRIED, Sleep
 from domain.errors import RollbackRequested
 from domain.text import printable
 
 # Users wait for it. A bake of a day then reads the item 86,400 times, for 1 cent (DynamoDB pricing, on demand).
 READS_APART_SECONDS = 1.0
-# One attempt within 2 s: a change must not wait for it, and a loop reads again.
-CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 REASON_CHARACTERS = 200
 
 logger = Logger(child=True)
-dynamodb = boto3.client("dynamodb", config=CONFIG)
+dynamodb = boto3.client("dynamodb", config=HURRIED)  # a change must not wait for it, and a loop reads again
 
 
 class RollbackRequest:
@@ -51,7 +49,7 @@ class RollbackRequest:
         while not wait(READS_APART_SECONDS):
             self.refuse()
 
-    def sleep(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    def sleep(self, seconds: float, sleep: Sleep = time.sleep) -> None:
         """Sleeps, and asks before that and every second."""
         while seconds > 0:
             self.refuse()

@@ -64,11 +64,6 @@ def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
     return disassociated, [*disassociated, *servers, *(f"elastic-ip/{pair.production}" for pair in pairs)]
 
 
-def longest_check(pair: Pair) -> int:
-    """The seconds within which all checks of a pair have come to a verdict."""
-    return max(check.deadlineSeconds for check in pair.healthCheck)
-
-
 def longest_bake(pair: Pair) -> int:
     """The seconds of a call of a bake, with the probes after its end that decide whether the server is unhealthy."""
     bake = min(pair.bakeSeconds, BAKE_SHARE_SECONDS)
@@ -93,7 +88,8 @@ class Functions(Construct):
         self.code = lambda_code(pairs)
         make = partial(python_function, self, names=names, code=self.code)
         self._function = partial(make, lost=CALLED_BY_THE_WORKFLOW)
-        probing = max(longest_check(pair) for pair in pairs.values())
+        checks = [check for pair in pairs.values() for check in pair.healthCheck]
+        probing = max(check.deadlineSeconds for check in checks)  # all have come to a verdict by then
         checking_production = max(probing + MOVING_SECONDS, *(longest_bake(pair) for pair in pairs.values()))
         self.longest_bake_seconds = max(pair.bakeSeconds for pair in pairs.values())
         self.bakes = self.longest_bake_seconds > 0
@@ -111,11 +107,11 @@ class Functions(Construct):
         self.measure_gap = measuring("MeasureGap", "measure_gap", lost=NOT_MEASURED)
         self.measure_gap.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
-        private = any(check.via == "private" for pair in pairs.values() for check in pair.healthCheck)
+        private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
-        checks = (self.describe_addresses, self.check_servers, self.health_check)
-        alarmed = checks if any(pair.alarms for pair in pairs.values()) else ()
+        looking = (self.describe_addresses, self.check_servers, self.health_check)
+        alarmed = looking if any(pair.alarms for pair in pairs.values()) else ()
         allowed = [(self.describe_addresses, action) for action in PICTURE]
         allowed += [(self.check_servers, "ec2:DescribeInstanceStatus")]
         allowed += [(function, "cloudwatch:DescribeAlarms") for function in alarmed]
@@ -124,7 +120,7 @@ class Functions(Construct):
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
-        reading = [(function, "dynamodb:GetItem") for function in (*checks, self.disassociate_address)]
+        reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address)]
         for function, action in (*reading, (self.measure_gap, "dynamodb:UpdateItem")):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
             lock_table.grant(function, action)
