@@ -90,7 +90,9 @@ class IdleServer:
         served by what is on the idle server. Raises NotDeployed."""
         server = self._idle()
         try:
-            free = nothing_to_roll_back_to(self._pair.name, f"release {release} was deployed to {server.name}")
+            free = nothing_to_roll_back_to(
+                self._pair.name, f"the deployment of release {release} to {server.name} began"
+            )
         except CutoverError as error:
             raise NotDeployed(f"Nothing was deployed. {error}") from error
         if not free:
