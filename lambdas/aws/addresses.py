@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aws.calls import ONE_CALL_SECONDS, Ec2, Sleep, rehearsed, translated
+from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.text import capitalized
@@ -33,7 +33,7 @@ class Addresses:
         ec2: Ec2,
         *,
         sleep: Sleep = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
         seconds: float = math.inf,
     ) -> None:
         self._pair, self._ec2, self._sleep, self._clock = pair, ec2, sleep, clock
@@ -214,15 +214,13 @@ class Addresses:
             production, staging = self.look()
         return production, staging, as_it_should(production, staging)
 
-    def _wait_until(
-        self, name: AddressName, stands: Callable[[Address], bool], accepted: str
-    ) -> tuple[Address, Address]:
+    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
         """The address, as soon as it is described as it should be, and production."""
         if self._has_time():
             production, staging, seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))
             if seen:
                 return _named(name, production, staging), production
-        raise EC2Unavailable(f"{accepted}, but DescribeAddresses has not shown it within the time of this try.")
+        raise EC2Unavailable(f"{what}, but DescribeAddresses has not shown it within the time of this try.")
 
     def rehearse_associate(self, name: AddressName, place: Place) -> None:
         """Proves, without changing anything, that an address may be put on a server. Raises PreflightFailed. It is one

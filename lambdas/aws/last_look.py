@@ -21,9 +21,7 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") 
     before = standing.production, standing.staging
 
     def moved(addresses: tuple[Address, Address]) -> list[str | None]:
-        return [
-            _moved(pair, each, server, strict=standing.strict) for each, server in zip(addresses, before, strict=True)
-        ]
+        return [_moved(pair, each, was, strict=standing.strict) for each, was in zip(addresses, before, strict=True)]
 
     seen, problem = None, ""
     for pause in PAUSES:

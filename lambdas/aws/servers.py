@@ -1,11 +1,11 @@
 """The two servers of a pair, as EC2 shows them. This module changes nothing, and judges only status checks."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from aws.calls import Ec2, Sleep, translated
+from aws.calls import Clock, Ec2, Sleep, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable
 from domain.pair import Pair, Server
 from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
@@ -30,9 +30,7 @@ NEVER_OFFERED = ("InvalidAddressTransfer", "InvalidTransfer")
 class Servers:
     """The two servers of one pair, as EC2 shows them. Every method raises EC2Refused, EC2Throttled, EC2Unavailable."""
 
-    def __init__(
-        self, pair: Pair, ec2: Ec2, *, clock: Callable[[], float] = time.monotonic, sleep: Sleep = time.sleep
-    ) -> None:
+    def __init__(self, pair: Pair, ec2: Ec2, *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
         self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
     def picture(self, *, with_border_groups: bool, with_offers: bool) -> Picture:

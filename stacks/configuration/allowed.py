@@ -13,7 +13,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from domain.pair import NAME_PATTERN
 from stacks.configuration.problems import problem, shown
 
-LEFT_OUT: Any = object()  # the default of a key whose value follows from other keys
+LEFT_OUT: Any = object()
+# The default of a key whose value follows from other keys: its validator gets LEFT_OUT.
+FOLLOWS: Any = Field(default_factory=lambda: LEFT_OUT, validate_default=True)
 Place = tuple[str, ...]
 Broken = tuple[tuple[str | int, ...], PydanticCustomError]  # where a value breaks a rule, and how
 Rule = Callable[[Any], Iterable[Broken]]

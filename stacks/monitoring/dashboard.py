@@ -66,10 +66,8 @@ def dashboard(
                 _graph("Age of the oldest lock", metrics.oldest_lock().with_(label="oldest lock"), unit="s"),
             ],
             [
-                _graph(
-                    f"Health check of {address}: latency of good probes, 90th percentile, per server", p90, unit="ms"
-                )
-                for address, p90 in latencies
+                _graph(f"Health check of {name}: latency of good probes, 90th percentile, per server", p90, unit="ms")
+                for name, p90 in latencies
             ],
             [
                 _graph("Executions that did not succeed, per hour", *executions),

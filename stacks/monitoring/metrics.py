@@ -47,10 +47,9 @@ class Metrics:
         namespace = self.namespace if self.namespace.isalnum() else f'"{self.namespace}"'
         found = f"{{{','.join((namespace, *dimensions))}}} {' '.join(terms)}"
         search = f"SEARCH('{found}', '{statistic}', {period.to_seconds():.0f})"
+        expression = f"FILL({search}, REPEAT)" if fill else search
         label = " ".join(f"${{PROP('Dim.{dimension}')}}" for dimension in dimensions if dimension not in (where or {}))
-        return cloudwatch.SearchExpression(
-            expression=f"FILL({search}, REPEAT)" if fill else search, label=label, period=period
-        )
+        return cloudwatch.SearchExpression(expression=expression, label=label, period=period)
 
     def _metric(self, **options: Any) -> cloudwatch.Metric:
         return cloudwatch.Metric(namespace=self.namespace, period=EVERY_5_MINUTES, **options)

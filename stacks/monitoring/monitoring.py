@@ -6,7 +6,6 @@ from functools import partial
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -78,7 +77,7 @@ class Monitoring(Construct):
         functions, self._topics = resources.functions, topics
         self._names = names = resources.names
         metrics = Metrics(names.stack)
-        reports = self._reports(functions.code, resources.lock_table, [workflow, repair])
+        reports = self._reports(resources, [workflow, repair])
         alarms = [
             self._alarm(
                 "RollbackFailed",
@@ -117,11 +116,9 @@ class Monitoring(Construct):
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
         dashboard(self, names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
 
-    def _reports(
-        self, code: lambda_.Code, lock_table: dynamodb.ITable, workflows: Sequence[StateMachine]
-    ) -> list[lambda_.Function]:
+    def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
-        make = partial(python_function, self, names=self._names, code=code)
+        make = partial(python_function, self, names=self._names, code=resources.functions.code)
         outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1), lost=LOST_EVENT)
         outcome.add_environment("WORKFLOWS", " ".join(workflow.state_machine_arn for workflow in workflows))
         executions = [executions_of(self, name) for name in self._names.workflows]
@@ -136,8 +133,8 @@ class Monitoring(Construct):
             targets=[targets.LambdaFunction(outcome)],
         )
         locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30), lost=NEXT_REPORT)
-        locks.add_environment("LOCK_TABLE", lock_table.table_name)
-        lock_table.grant(locks, "dynamodb:Scan")
+        locks.add_environment("LOCK_TABLE", resources.lock_table.table_name)
+        resources.lock_table.grant(locks, "dynamodb:Scan")
         rule(
             self,
             "EveryFiveMinutes",

@@ -66,9 +66,8 @@ class OutcomesTopic(sns.Topic):
         stack = Stack.of(self)
         arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]
         ours = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnEquals": {"aws:SourceArn": arns}}
-        allowed = partial(
-            iam.PolicyStatement, principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")], conditions=ours
-        )
+        cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+        allowed = partial(iam.PolicyStatement, principals=[cloudwatch], conditions=ours)
         self._key.add_to_resource_policy(allowed(sid="AlarmsUseTheKey", actions=USE_KEY, resources=["*"]))
         for topic in self.for_alarms:
             publish = allowed(sid="AlarmsPublish", actions=["sns:Publish"], resources=[topic.topic_arn])

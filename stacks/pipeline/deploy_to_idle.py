@@ -11,7 +11,7 @@ from constructs import Construct
 from stacks.cdk_nag import acknowledge
 from stacks.configuration.names import Names
 from stacks.configuration.pairs import Pairs
-from stacks.configuration.pipeline import Deploy
+from stacks.configuration.pipeline import Pipeline
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
@@ -26,11 +26,9 @@ class DeployToIdle(Construct):
     run one document with one command, on the two servers of the pair. The document's parameter accepts nothing that a
     shell could run. `asked` are the function's parameters, except the release."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, deploy: Deploy, pair: str, pairs: Pairs
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline, pairs: Pairs) -> None:
         super().__init__(scope, construct_id)
-        stack = Stack.of(self)
+        stack, pair, deploy = Stack.of(self), pipeline.pair, pipeline.deploy
         run_command = {
             "timeoutSeconds": str(deploy.timeoutSeconds),
             "runCommand": ["set -eu", "export RELEASE='{{ Release }}'", deploy.command],

@@ -40,7 +40,7 @@ class Release(Construct):
         super().__init__(scope, construct_id)
         pair = pipeline.pair
         source, release = self._source(pipeline.source)
-        idle = DeployToIdle(self, "DeployToIdle", names=names, deploy=pipeline.deploy, pair=pair, pairs=pairs)
+        idle = DeployToIdle(self, "DeployToIdle", names=names, pipeline=pipeline, pairs=pairs)
         self._function = idle.function
         deploy = actions.LambdaInvokeAction(
             action_name="Deploy",
