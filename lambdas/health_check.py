@@ -35,14 +35,11 @@ logger = Logger()
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheckEvent(CheckEvent):
-    """What the states send.
-
-    For staging, `live` is the server that holds production. For production, `answered` is from the result for staging.
-    For `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
+    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered. For
+    `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
     before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
-    that ends at `until` (ISO 8601). With `standing`, both addresses are described once more at the end. With
-    `lock`, `{"pair", "execution"}`, the check ends when someone asks this execution to roll back (`RollbackRequest`).
-    """
+    that ends at `until` (ISO 8601). With `standing`, both addresses are described once more at the end. With `lock`,
+    `{"pair", "execution"}`, the check ends when someone asks this execution to roll back (`RollbackRequest`)."""
 
     expected_release: str | None = None
     live: LiveServer | None = None

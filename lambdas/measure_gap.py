@@ -23,7 +23,7 @@ dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeou
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureGapEvent(CheckEvent):
-    """What the state MeasureGap sends. `lock` is `{"pair", "execution"}`: the lock's key, and who must hold it.
+    """`lock` is `{"pair", "execution"}`: the lock's key, and who must hold it.
     `new_server` is what staging answered."""
 
     lock: dict[str, str]

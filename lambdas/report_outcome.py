@@ -31,8 +31,8 @@ ROLLBACKS = ("RolledBack", "RollbackFailed")
 # The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
 # Lambda calls the function twice more, one and two minutes later.
 SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
-# EventBridge tries for a day; such a late event is lost, as documented. Without this limit, anyone could put a genuine
-# event again, and raise its alarm again.
+# EventBridge tries for a day; such a late event is lost, as documented. Without a limit, a repeated event could raise
+# its alarm again.
 LONGEST_DELIVERY = timedelta(minutes=15)
 EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
