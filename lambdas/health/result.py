@@ -12,7 +12,7 @@ QUOTED_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Probe:
-    """`status` is the response's; None with TCP, or if the headers are incomplete. `milliseconds` is how long
+    """`status` is the response's code; None with TCP, or if the headers are incomplete. `milliseconds` is how long
     the whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, or with
     TCP the connection. Otherwise `error` is a short sentence for an operator, printable ASCII of at most 240
     characters, and `failure` is its kind. `headers` has the first value of each header by its name in lower case."""
