@@ -192,7 +192,7 @@ def test_after_the_repair_of_a_stopped_cutover_a_rollback_goes_back(aws: Aws, st
 
 
 @pytest.mark.parametrize(("held_seconds", "pause"), [(0, 1), (24.5, 3), (7200, 120)])
-def test_a_rollback_looks_again_after_a_tenth_of_the_time_that_a_repair_has_had_the_lock(
+def test_a_rollback_asks_again_after_a_tenth_of_the_time_that_a_repair_has_had_the_lock(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, held_seconds: float, pause: int
 ) -> None:
     aws.execute({})
