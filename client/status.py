@@ -177,11 +177,14 @@ def standings(account: Account, pairs: Sequence[Pair]) -> list[Standing]:
     records, addresses = account.records(), account.addresses(pairs)
 
     def standing(pair: Pair, answered: list[Answer]) -> Standing:
-        record, production = records.get(pair.name, EMPTY), addresses.get(pair.production)
+        record = records.get(pair.name, EMPTY)
+        production, staging = addresses.get(pair.production), addresses.get(pair.staging)
         status = holder_status(account, record.lock) if record.lock else None
         if status not in AT_WORK:
-            record = record.settled(production.server if production else None)
-        return Standing(pair, production, addresses.get(pair.staging), record, status, answered)
+            record = record.settled(
+                production.server if production else None, staging.association_id if staging else None
+            )
+        return Standing(pair, production, staging, record, status, answered)
 
     return list(map(standing, pairs, answers((pair, addresses.get(pair.production)) for pair in pairs)))
 

@@ -5,7 +5,7 @@ reference, PutJobSuccessResult."""
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.addresses import Addresses
-from aws.calls import CONFIG, Sleep, ec2_client
+from aws.calls import CONFIG, Clock, Sleep, ec2_client
 from aws.records import nothing_to_roll_back_to
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import CutoverError
@@ -68,9 +68,8 @@ def work(job: Mapping[str, Any], asked: Mapping[str, Any], idle: "IdleServer", c
         finished = idle.finished(deployment)
     except NotDeployed as error:
         logger.warning("Not deployed", reason=str(error))
-        codepipeline.put_job_failure_result(
-            jobId=job["id"], failureDetails={"type": "JobFailed", "message": str(error)[:LONGEST_MESSAGE]}
-        )
+        failed = {"type": "JobFailed", "message": str(error)[:LONGEST_MESSAGE]}
+        codepipeline.put_job_failure_result(jobId=job["id"], failureDetails=failed)
         return
     variables = {"server": deployment.server, "instanceId": deployment.instance_id}
     goes_on = {"continuationToken": json.dumps(asdict(deployment))}
@@ -80,9 +79,7 @@ def work(job: Mapping[str, Any], asked: Mapping[str, Any], idle: "IdleServer", c
 class IdleServer:
     """The idle server of a pair, and the command that runs on it. Only tests pass a clock."""
 
-    def __init__(
-        self, pair: Pair, *, ec2: Any, ssm: Any, clock: Callable[[], float] = time.time, sleep: Sleep = time.sleep
-    ) -> None:
+    def __init__(self, pair: Pair, *, ec2: Any, ssm: Any, clock: Clock = time.time, sleep: Sleep = time.sleep) -> None:
         self._pair, self._ssm, self._clock, self._sleep = pair, ssm, clock, sleep
         self._addresses = Addresses(pair, ec2)
 
@@ -90,8 +87,9 @@ class IdleServer:
         """Starts the document on the idle server. From then on, a rollback has no server to go back to: users were not
         served by what is on the idle server. Raises NotDeployed."""
         server = self._idle()
+        why = f"the deployment of release {release} to {server.name} began"
         try:
-            free = nothing_to_roll_back_to(self._pair.name, f"release {release} was deployed to {server.name}")
+            free = nothing_to_roll_back_to(self._pair.name, why)
         except CutoverError as error:
             raise NotDeployed(f"Nothing was deployed. {error}") from error
         if not free:

@@ -17,7 +17,7 @@ from domain.errors import PreflightFailed
 from domain.events import read
 from domain.fitness import NOTHING_CHANGED, complete
 from domain.pair import Address, Json
-from domain.plan import NoTarget, Plan, Refusal, plan
+from domain.plan import Awaited, NoTarget, Plan, Refusal, plan
 from domain.request import Request, read_request
 from domain.text import capitalized
 
@@ -27,12 +27,12 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
-    """`request` is the input of the execution, of any type. `awaited` is the ARN of a cutover that this execution asked
-    to roll back, and that has ended. With `keep_live`, the plan repairs the pair without moving production."""
+    """`request` is the input of the execution, of any type. `awaited` is a cutover that this execution asked to roll
+    back. With `keep_live`, the plan repairs the pair without moving production."""
 
     execution: str
     request: Any
-    awaited: str | None = None
+    awaited: Awaited | None = None
     keep_live: bool = False
 
 
@@ -54,7 +54,8 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
     found = read_record(request.pair.name)
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
-    record = found.settled(production.server) if event.keep_live or found.lock is None else found
+    settles = event.keep_live or found.lock is None
+    record = found.settled(production.server, staging.association_id) if settles else found
     private_ips = record.interrupted.private_ips if record.interrupted else {}
     error = PreflightFailed.__name__
     try:

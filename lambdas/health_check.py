@@ -1,7 +1,5 @@
-"""The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address?
-
-The checks run at the same time. Their results become what the state returns, or an error, and a metric.
-"""
+"""The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address? The checks run
+at the same time. Their results become what the state returns, or an error, and a metric."""
 
 import os
 import time
@@ -37,14 +35,11 @@ logger = Logger()
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheckEvent(CheckEvent):
-    """What the states send.
-
-    For staging, `live` is the server that holds production. For production, `answered` is from the result for staging.
-    For `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
+    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered. For
+    `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
     before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
-    that ends at `until` (ISO 8601). With `standing`, both addresses are described once more at the end. With
-    `lock`, `{"pair", "execution"}`, the check ends when someone asks this execution to roll back (`RollbackRequest`).
-    """
+    that ends at `until` (ISO 8601). With `standing`, both addresses are described once more at the end. With `lock`,
+    `{"pair", "execution"}`, the check ends when someone asks this execution to roll back (`RollbackRequest`)."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -56,6 +51,7 @@ class HealthCheckEvent(CheckEvent):
     lock: dict[str, str] | None = None
     baking: bool = False
     until: str | None = None
+    urgent: bool = False
 
 
 # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
@@ -133,14 +129,14 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
         loops.append(lambda stop: watching(stop.wait))
     ended = together(
         loops,
-        lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each.wrong),
+        lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each),
         meanwhile=_listening(event),
     )
     baked = [each for each in ended if isinstance(each, Polled)]
-    alarmed = [each for each in ended if not isinstance(each, Polled) and each.wrong]
-    _report(event, "bake finished", baked, bake_message, alarms=[each.wrong for each in alarmed])
-    for each in alarmed:
-        raise _error(event)(alarm_message(checks[0], str(each.wrong)))
+    alarmed = [each for each in ended if isinstance(each, str)]
+    _report(event, "bake finished", baked, bake_message, alarms=alarmed)
+    for wrong in alarmed:
+        raise _error(event)(alarm_message(checks[0], wrong))
     return baked
 
 
@@ -156,7 +152,9 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
 
 
 def _continues(event: HealthCheckEvent) -> bool:
-    """Whether another part of the bake follows this part."""
+    """Whether another part of the bake follows this part, or nothing that CloudWatch does not say may roll it back."""
+    if event.urgent:
+        return True
     left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
     return left > event.bake_seconds + 1
 

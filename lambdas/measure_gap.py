@@ -1,8 +1,6 @@
-"""The Task state MeasureGap: sends requests to the production address while the addresses move, for up to 10 s.
-
-It is called asynchronously, so that no cutover waits for it or fails with it. It saves what it measures in the item of
-the pair's lock, where the state ReleaseLock reads it.
-"""
+"""The Task state MeasureGap: sends requests to the production address while the addresses move, for up to 10 s. It is
+called asynchronously, so that no cutover waits for it or fails with it. It saves what it measures in the item of the
+pair's lock, where the state ReleaseLock reads it."""
 
 import os
 from dataclasses import dataclass
@@ -25,10 +23,8 @@ dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeou
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureGapEvent(CheckEvent):
-    """What the state MeasureGap sends.
-
-    `lock` is `{"pair", "execution"}`: the lock's key, and who must hold it. `new_server` is what staging answered.
-    """
+    """`lock` is `{"pair", "execution"}`: the lock's key, and who must hold it.
+    `new_server` is what staging answered."""
 
     lock: dict[str, str]
     new_server: Answered

@@ -1,34 +1,25 @@
 """Reports to CloudWatch, every few minutes, how long the locks have been held: a lock held too long blocks its pair."""
 
-import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
-from aws.calls import CONFIG
 from aws.metrics import Metric, emit
+from aws.records import dynamodb_client
 from domain.lock import Lock
 
 logger = Logger()
 
 
-@functools.cache
-def dynamodb_client() -> Any:
-    return boto3.client("dynamodb", config=CONFIG)
-
-
 @logger.inject_lambda_context
 def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Emits the age of every lock, and of the oldest, in seconds; returns `{"locks": how many}`.
-
-    The environment variable LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon.
-    """
+    """Emits the age of every lock, and of the oldest, in seconds; returns `{"locks": how many}`. The environment
+    variable LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon."""
     locks = held_locks(dynamodb_client(), os.environ["LOCK_TABLE"])
     emit(metrics_of(locks, datetime.now(UTC)))
     return {"locks": len(locks)}

@@ -4,10 +4,8 @@ Anyone with permission to put events can forge such an event, or put a genuine e
 execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end.
 
 The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
-maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events").
-"""
+maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events")."""
 
-import functools
 import json
 import os
 import re
@@ -33,14 +31,15 @@ ROLLBACKS = ("RolledBack", "RollbackFailed")
 # The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
 # Lambda calls the function twice more, one and two minutes later.
 SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
-# EventBridge tries for a day; such a late event is lost, as documented. Without this limit, anyone could put a genuine
-# event again, and raise its alarm again.
+# EventBridge tries for a day; such a late event is lost, as documented. Without a limit, a repeated event could raise
+# its alarm again.
 LONGEST_DELIVERY = timedelta(minutes=15)
 EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
 MILLISECOND = timedelta(milliseconds=1)
 
 logger = Logger()
+states: Any = boto3.client("stepfunctions", config=CONFIG)
 
 
 class Refused(Exception):
@@ -51,25 +50,16 @@ class NotConfirmed(Exception):
     """Step Functions does not yet say that the execution has ended."""
 
 
-@functools.cache
-def states_client() -> Any:
-    return boto3.client("stepfunctions", config=CONFIG)
-
-
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`.
-
-    The environment variable WORKFLOWS has the ARNs of the two workflows, the repair last.
-    """
-    return report(event, states_client())
+    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`. The environment
+    variable WORKFLOWS has the ARNs of the two workflows, the repair last."""
+    return report(event, states)
 
 
 def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """What the handler does. A refused event is only logged, because another try would refuse it too.
-
-    NotConfirmed and the other errors of Step Functions are raised, so that Lambda tries again.
-    """
+    """What the handler does. A refused event is only logged, because another try would refuse it too. NotConfirmed and
+    the other errors of Step Functions are raised, so that Lambda tries again."""
     try:
         metrics = metrics_of(event, states, sleep)
     except Refused as refused:
@@ -84,8 +74,7 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
 
     If the execution does not say which pair it was for, the metrics of a pair are left out. The time of the metrics is
     the arrival of the event, because an alarm does not evaluate data that arrives late. Only `Live` has the time at
-    which the execution ended, because events come in no order.
-    """
+    which the execution ended, because events come in no order."""
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise Refused("detail is not an object")

@@ -36,11 +36,9 @@ def published(pair: Pair, *, most_bytes: int) -> str:
 
 
 class CutoverStack(Stack):
-    """Everything that a cutover needs in one account and Region, under names that derive from `name`.
-
-    `emails` get a mail for every alarm, and for every outcome except those that concern only the person who started the
-    execution. With `ci_access`, there is a role for CI.
-    """
+    """Everything that a cutover needs in one account and Region, under names that derive from `name`. `emails` get a
+    mail for every alarm, and for every outcome except those that concern only the person who started the execution.
+    With `ci_access`, there is a role for CI."""
 
     def __init__(
         self,
@@ -57,28 +55,22 @@ class CutoverStack(Stack):
         super().__init__(scope, construct_id, **options)
         names = Names(name)
 
+        recovery = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
         lock_table = dynamodb.Table(
             self,
             "Locks",
             partition_key=dynamodb.Attribute(name="pair", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
+            point_in_time_recovery_specification=recovery,
             # The key alias/aws/dynamodb: users of the table need no permission for it, and CloudTrail shows its use.
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
         functions = Functions(self, "Functions", names=names, pairs=pairs, vpc=vpc, lock_table=lock_table)
-        topic = OutcomesTopic(
-            self,
-            "Outcomes",
-            name=name,
-            display_name="Elastic IP cutover",
-            alarms=[*alarm_names(names).values()],
-            emails=emails,
-        )
+        alarms = [*alarm_names(names).values()]
+        described = {"name": name, "display_name": "Elastic IP cutover"}
+        topic = OutcomesTopic(self, "Outcomes", alarms=alarms, emails=emails, **described)
         resources = Resources(names, functions, lock_table, topic)
         workflow = Workflow(self, "Workflow", resources).state_machine
         repair = Repair(self, "Repair", resources).state_machine
@@ -89,21 +81,14 @@ class CutoverStack(Stack):
             topic.allow_encrypting(machine.role)
             acknowledge_state_machine(machine, names, invokes=invokes)
 
-        ssm.StringParameter(
-            self,
-            "Lock table",
-            parameter_name=names.lock_table_parameter,
-            string_value=lock_table.table_name,
-            description=f"The lock table of {name}, for its pipeline.",
-        )
+        most_bytes = min(LONGEST_PARAMETER, ROOM_FOR_PARAMETERS // len(pairs))
+        parameters = {"Lock table": (names.lock_table_parameter, lock_table.table_name, "lock table", "pipeline")}
         for pair_name, pair in pairs.items():
-            ssm.StringParameter(
-                self,
-                f"Pair {pair_name}",
-                parameter_name=f"{names.pairs_path}/{pair_name}",
-                string_value=published(pair, most_bytes=min(LONGEST_PARAMETER, ROOM_FOR_PARAMETERS // len(pairs))),
-                description=f"The pair {pair_name} of {name}, for its client.",
-            )
+            value = published(pair, most_bytes=most_bytes)
+            parameters[f"Pair {pair_name}"] = (f"{names.pairs_path}/{pair_name}", value, f"pair {pair_name}", "client")
+        for each, (parameter_name, value, what, reader) in parameters.items():
+            is_for = f"The {what} of {name}, for its {reader}."
+            ssm.StringParameter(self, each, parameter_name=parameter_name, string_value=value, description=is_for)
         if ci_access:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
             CiAccess(self, "CiAccess", names=names, issuer=ci_access, **arns)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aws.calls import ONE_CALL_SECONDS, Ec2, Sleep, rehearsed, translated
+from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.text import capitalized
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
+Moved = type[AddressMoved | MovedMeanwhile]
 ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssociationID.NotFound"
 
 
@@ -24,8 +25,7 @@ class Addresses:
     the same call may be tried again. A change returns the address as it is then, and whether it was changed.
 
     With a client that calls `ONCE`, no call ends more than `seconds` after the construction of this object: instead of
-    a call for which too little time is left, EC2Unavailable is raised. The next try finds what this try has changed.
-    """
+    a call for which too little time is left, EC2Unavailable is raised. The next try finds what this try has changed."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Addresses:
         ec2: Ec2,
         *,
         sleep: Sleep = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
         seconds: float = math.inf,
     ) -> None:
         self._pair, self._ec2, self._sleep, self._clock = pair, ec2, sleep, clock
@@ -59,14 +59,12 @@ class Addresses:
 
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-
         If production is elsewhere, raises AddressMoved on the first try. On a later try it raises MovedMeanwhile, since
-        an earlier try may have moved production.
-        """
+        an earlier try may have moved production."""
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
-        moved = _moved(first_try=first_try)
+        moved: Moved = AddressMoved if first_try else MovedMeanwhile
         _expect(production, coming_from, moved)
         with self._from_where_it_was("production", place, moved):
             production, _ = self._associate(production, place, reassociate=coming_from is not None)
@@ -81,7 +79,8 @@ class Addresses:
         if DescribeAddresses does not show it. Staging is never put where production is: EC2 would displace production.
         """
         production, staging = self.look()
-        moved, live = _moved(first_try=first_try), production_on and production_on.server
+        moved: Moved = AddressMoved if first_try else MovedMeanwhile
+        live = production_on and production_on.server
         if not first_try:
             self._undo_displacement(production, staging, place, production_on)
         _expect(production, live, moved)
@@ -93,16 +92,13 @@ class Addresses:
             raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
         with self._from_where_it_was("staging", place, moved):
-            staging, production = self._put_staging(
-                staging, place, production, production_on, reassociate=coming_from is not None
-            )
+            reassociate = coming_from is not None
+            staging, production = self._put_staging(staging, place, production, production_on, reassociate=reassociate)
         _expect(production, live, MovedMeanwhile)
         return staging, True
 
     @contextmanager
-    def _from_where_it_was(
-        self, name: AddressName, place: Place, moved: type[AddressMoved] | type[MovedMeanwhile]
-    ) -> Iterator[None]:
+    def _from_where_it_was(self, name: AddressName, place: Place, moved: Moved) -> Iterator[None]:
         """If EC2 refuses an address that was on no server because it is on another by now, that is someone's move."""
         try:
             yield
@@ -119,8 +115,7 @@ class Addresses:
         `production_on`.
 
         EC2 is called even if the address seems to be there, since DescribeAddresses may show the state before the last
-        change. If someone else moved production out of the pair, it stays there, and MovedMeanwhile is raised.
-        """
+        change. If someone else moved production out of the pair, it stays there, and MovedMeanwhile is raised."""
         production, staging = self.look()
         if name == "staging":
             self._undo_displacement(production, staging, place, production_on)
@@ -134,19 +129,13 @@ class Addresses:
         return self._associate(production, place)[0], True
 
     def _put_staging(
-        self,
-        staging: Address,
-        place: Place,
-        production: Address,
-        production_on: Place | None,
-        *,
-        reassociate: bool = True,
+        self, staging: Address, place: Place, production: Address, home: Place | None, *, reassociate: bool = True
     ) -> tuple[Address, Address]:
         """As `_associate`. If someone moves production to this place between our two calls, EC2 displaces production;
         no condition of the API prevents it. See `_undo_displacement`."""
         staging, now = self._associate(staging, place, reassociate=reassociate)
         if production.server is not None:
-            self._undo_displacement(now, staging, place, production_on)
+            self._undo_displacement(now, staging, place, home)
         return staging, now
 
     def _undo_displacement(self, production: Address, staging: Address, place: Place, home: Place | None) -> None:
@@ -176,9 +165,7 @@ class Addresses:
 
     def _call_associate(self, address: Address, place: Place, *, reassociate: bool) -> None:
         with self._call(f"AssociateAddress of {address} with {place}"):
-            self._ec2.associate_address(
-                AllocationId=address.allocation_id, AllowReassociation=reassociate, **_target(place)
-            )
+            self._ec2.associate_address(AllowReassociation=reassociate, **_target(address.allocation_id, place))
 
     def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
         """Calls EC2, then describes until the address is there. Returns the address as it is then, and production."""
@@ -227,26 +214,20 @@ class Addresses:
             production, staging = self.look()
         return production, staging, as_it_should(production, staging)
 
-    def _wait_until(
-        self, name: AddressName, stands: Callable[[Address], bool], accepted: str
-    ) -> tuple[Address, Address]:
+    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
         """The address, as soon as it is described as it should be, and production."""
         if self._has_time():
             production, staging, seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))
             if seen:
                 return _named(name, production, staging), production
-        raise EC2Unavailable(f"{accepted}, but DescribeAddresses has not shown it within the time of this try.")
+        raise EC2Unavailable(f"{what}, but DescribeAddresses has not shown it within the time of this try.")
 
     def rehearse_associate(self, name: AddressName, place: Place) -> None:
-        """Proves, without changing anything, that an address may be put on a server. Raises PreflightFailed.
-
-        It is one call: a rehearsal counts towards EC2's request limit like a move, so a success is not repeated.
-        """
+        """Proves, without changing anything, that an address may be put on a server. Raises PreflightFailed. It is one
+        call: a rehearsal counts towards EC2's request limit like a move, so a success is not repeated."""
         allocation_id = self._pair.production if name == "production" else self._pair.staging
         with rehearsed(f"AssociateAddress of {allocation_id} with {place}"):
-            self._ec2.associate_address(
-                AllocationId=allocation_id, AllowReassociation=True, DryRun=True, **_target(place)
-            )
+            self._ec2.associate_address(AllowReassociation=True, DryRun=True, **_target(allocation_id, place))
 
     def rehearse_disassociate(self, association_id: str) -> None:
         """Proves, without changing anything, that this association of staging may be ended. Raises PreflightFailed."""
@@ -258,18 +239,15 @@ def _named(name: AddressName, production: Address, staging: Address) -> Address:
     return production if name == "production" else staging
 
 
-def _target(place: Place) -> dict[str, Any]:
+def _target(allocation_id: str, place: Place) -> dict[str, Any]:
     """EC2 takes the instance, if it has one network interface, or the interface, with one of its private addresses."""
     interface_id = place.server.network_interface_id
     target = {"NetworkInterfaceId": interface_id} if interface_id else {"InstanceId": place.server.instance_id}
-    return target | ({"PrivateIpAddress": place.private_ip} if place.private_ip else {})
+    private_ip = {"PrivateIpAddress": place.private_ip} if place.private_ip else {}
+    return {"AllocationId": allocation_id, **target, **private_ip}
 
 
-def _moved(*, first_try: bool) -> type[AddressMoved] | type[MovedMeanwhile]:
-    return AddressMoved if first_try else MovedMeanwhile
-
-
-def _expect(address: Address, planned: Place | Server | None, error: type[AddressMoved] | type[MovedMeanwhile]) -> None:
+def _expect(address: Address, planned: Place | Server | None, error: Moved) -> None:
     """Raises the error if the address is not at the planned place, anywhere on the server, or without it on none."""
     place = Place(planned) if isinstance(planned, Server) else planned
     if not (address.stands_at(place) if place else not address.is_associated):

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, ONCE
+from aws.calls import CONFIG, HURRIED, ONCE
 from domain.text import printable
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ NAMES_PER_CALL = 100
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
 READS_APART_SECONDS, LAST_READS_APART_SECONDS = 5.0, 2.0
 LAST_READS = 3
-HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
 
 logger = Logger(child=True)
 
@@ -37,9 +35,8 @@ class Alarm:
     since: str
 
     def __str__(self) -> str:
-        return (
-            f'the alarm "{printable(self.name, NAME_CHARACTERS)}" has been in ALARM since {self.since}: {self.reason}'
-        )
+        name = printable(self.name, NAME_CHARACTERS)
+        return f'the alarm "{name}" has been in ALARM since {self.since}: {self.reason}'
 
 
 @dataclass(frozen=True)
@@ -50,13 +47,6 @@ class AlarmStates:
     missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Watched:
-    """How a watch ended: `wrong` says what is wrong with the alarms; None if nothing is."""
-
-    wrong: str | None
-
-
 def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "CloudWatchClient":
     """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds.
     With `hurried`, it tries once, for some 1 s: in an emergency, nobody waits for CloudWatch."""
@@ -64,9 +54,8 @@ def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "Clou
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmStates:
-    """The current states of the metric and composite alarms with these names. Raises AlarmsUnreadable.
-
-    CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
+    """The current states of the metric and composite alarms with these names. Raises AlarmsUnreadable. CloudWatch omits
+    unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     alarms: dict[str, Any] = {}
     try:
         for start in range(0, len(names), NAMES_PER_CALL):
@@ -92,11 +81,10 @@ def watch(
     wait: Callable[[float], bool],
     *,
     tolerant: bool = False,
-) -> Watched:
-    """Reads the alarms at once, every 5 s, and at the end. If they cannot be read, it tries again, at the end three
-    times in all. If it is `tolerant`, that is not wrong: another watch follows. `wait` returns true if the watch should
-    stop, as the wait of a `threading.Event` does.
-    """
+) -> str | None:
+    """What is wrong with the alarms; None if nothing is. It reads them at once, every 5 s, and at the end. If they
+    cannot be read, it tries again, at the end three times in all; if it is `tolerant`, that is not wrong, because
+    another watch follows. `wait` returns true if the watch should stop, as the wait of a `threading.Event` does."""
     begin = clock()
     last_reads = 0
     while True:
@@ -105,12 +93,12 @@ def watch(
         last_reads += last
         wrong, unreadable = _wrong(read)
         if wrong or (unreadable and last_reads == LAST_READS):
-            return Watched(wrong or (None if tolerant else unreadable))
+            return wrong or (None if tolerant else unreadable)
         if unreadable:
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
         next_read = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
         if (last and not unreadable) or wait(LAST_READS_APART_SECONDS if last else max(next_read, 0)):
-            return Watched(None)
+            return None
 
 
 def named(names: Sequence[str]) -> str:

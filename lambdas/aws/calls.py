@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 Ec2: TypeAlias = "EC2Client"
 Sleep = Callable[[float], None]
+Clock = Callable[[], float]
 # The slowest call ends within some 25 s, well within the functions' 30 s: 3 attempts of at most 2 + 5 s.
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # One attempt within 5 s, for callers that repeat the call themselves and must not take long.
 ONE_CALL_SECONDS = 5
 ONCE = CONFIG.merge(Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1}))
+# One attempt within some 2 s: nobody waits for it, or it is soon tried again.
+HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
 # EC2 API Reference, "Error codes": these errors are temporary.
 OF_A_PENDING_INSTANCE = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound"}
 OF_A_FAILURE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}

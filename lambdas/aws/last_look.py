@@ -16,16 +16,12 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") 
 
     An address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
     elsewhere; its message ends with `failure`, the check's. If EC2 does not answer, the result has only `moved`, which
-    says so.
-    """
+    says so."""
     pair = deployed_pairs()[standing.pair]
     before = standing.production, standing.staging
 
     def moved(addresses: tuple[Address, Address]) -> list[str | None]:
-        return [
-            _moved(pair, address, server, strict=standing.strict)
-            for address, server in zip(addresses, before, strict=True)
-        ]
+        return [_moved(pair, each, was, strict=standing.strict) for each, was in zip(addresses, before, strict=True)]
 
     seen, problem = None, ""
     for pause in PAUSES:

@@ -1,7 +1,5 @@
 """Metrics as lines of the log, from which CloudWatch reads them. Reporting needs no call and no further permission.
-
-Source: CloudWatch User Guide, "Specification: Embedded metric format".
-"""
+Source: CloudWatch User Guide, "Specification: Embedded metric format"."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +14,7 @@ VALUES_PER_LINE = 99
 @dataclass(frozen=True)
 class Metric:
     """Values of a metric, which CloudWatch keeps under each of these sets of dimensions; only the first may be `{}`.
-
-    `at` is the time of the values; None for now.
-    """
+    `at` is the time of the values; None for now."""
 
     name: str
     unit: MetricUnit

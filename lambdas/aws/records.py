@@ -21,10 +21,9 @@ def dynamodb_client() -> Any:
 
 def read_record(pair: str) -> Record:
     """The record as it is now: the read is consistent. Raises RecordUnavailable."""
+    of_pair: Any = {"Key": {"pair": {"S": pair}}, "ConsistentRead": True}
     try:
-        answer = dynamodb_client().get_item(
-            TableName=os.environ["LOCK_TABLE"], Key={"pair": {"S": pair}}, ConsistentRead=True
-        )
+        answer = dynamodb_client().get_item(TableName=os.environ["LOCK_TABLE"], **of_pair)
     except (ClientError, BotoCoreError) as error:
         raise RecordUnavailable(f"The pair's record could not be read: {printable(str(error))}") from error
     return Record.from_item(answer.get("Item", {}))
@@ -32,20 +31,16 @@ def read_record(pair: str) -> Record:
 
 def nothing_to_roll_back_to(pair: str, why: str) -> bool:
     """Writes into the record that a rollback has no server to go back to, and why; not if an execution holds the lock.
-
-    Returns whether it was written. Raises RecordUnavailable.
-    """
-    client = dynamodb_client()
+    Without `live`, what an interrupted execution moved does not count either. Returns whether it was written. Raises
+    RecordUnavailable."""
+    client, none = dynamodb_client(), json.dumps(RollbackTo(None, why).to_json())
     try:
         client.update_item(
             TableName=os.environ["LOCK_TABLE"],
             Key={"pair": {"S": pair}},
-            UpdateExpression="SET rollbackTo = :none ADD revision :one",
+            UpdateExpression="SET rollbackTo = :none REMOVE live ADD revision :one",
             ConditionExpression="attribute_not_exists(execution)",
-            ExpressionAttributeValues={
-                ":none": {"S": json.dumps(RollbackTo(None, why).to_json())},
-                ":one": {"N": "1"},
-            },
+            ExpressionAttributeValues={":none": {"S": none}, ":one": {"N": "1"}},
         )
     except client.exceptions.ConditionalCheckFailedException:
         return False

@@ -1,7 +1,5 @@
-"""Has someone asked this execution to roll back? Another execution writes its ARN into the item of the pair's lock.
-
-An execution that cannot read the item goes on: nothing was asked, as far as it knows.
-"""
+"""Has someone asked this execution to roll back? Another execution writes its ARN into the item of the pair's lock. An
+execution that cannot read the item goes on: nothing was asked, as far as it knows."""
 
 import os
 import time
@@ -10,27 +8,23 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws.calls import HURRIED, Sleep
 from domain.errors import RollbackRequested
 from domain.text import printable
 
 # Users wait for it. A bake of a day then reads the item 86,400 times, for 1 cent (DynamoDB pricing, on demand).
 READS_APART_SECONDS = 1.0
-# One attempt within 2 s: a change must not wait for it, and a loop reads again.
-CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 REASON_CHARACTERS = 200
 
 logger = Logger(child=True)
-dynamodb = boto3.client("dynamodb", config=CONFIG)
+dynamodb = boto3.client("dynamodb", config=HURRIED)  # a change must not wait for it, and a loop reads again
 
 
 class RollbackRequest:
-    """A request to the execution of `lock`, `{"pair", "execution"}`: the pair's name and the execution's ARN.
-
-    Without a lock, or without the lock table (`LOCK_TABLE`), as for a function in a VPC, nobody can ask.
-    """
+    """A request to the execution of `lock`, `{"pair", "execution"}`: the pair's name and the execution's ARN. Without a
+    lock, or without the lock table (`LOCK_TABLE`), as for a function in a VPC, nobody can ask."""
 
     def __init__(self, lock: Mapping[str, str] | None, client: Any = dynamodb) -> None:
         self._lock, self._table, self._client = lock, os.environ.get("LOCK_TABLE"), client
@@ -55,7 +49,7 @@ class RollbackRequest:
         while not wait(READS_APART_SECONDS):
             self.refuse()
 
-    def sleep(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    def sleep(self, seconds: float, sleep: Sleep = time.sleep) -> None:
         """Sleeps, and asks before that and every second."""
         while seconds > 0:
             self.refuse()

@@ -1,11 +1,11 @@
 """The two servers of a pair, as EC2 shows them. This module changes nothing, and judges only status checks."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from aws.calls import Ec2, Sleep, translated
+from aws.calls import Clock, Ec2, Sleep, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable
 from domain.pair import Pair, Server
 from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
@@ -30,17 +30,13 @@ NEVER_OFFERED = ("InvalidAddressTransfer", "InvalidTransfer")
 class Servers:
     """The two servers of one pair, as EC2 shows them. Every method raises EC2Refused, EC2Throttled, EC2Unavailable."""
 
-    def __init__(
-        self, pair: Pair, ec2: Ec2, *, clock: Callable[[], float] = time.monotonic, sleep: Sleep = time.sleep
-    ) -> None:
+    def __init__(self, pair: Pair, ec2: Ec2, *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
         self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
     def picture(self, *, with_border_groups: bool, with_offers: bool) -> Picture:
-        """Both instances and their network interfaces. An instance that EC2 does not show has the state NOT_SHOWN.
-
-        The border groups of the interfaces' zones, and the accounts to which the addresses are offered, take another
-        call each. If such a call fails for another reason than a missing permission, the picture has a warning.
-        """
+        """Both instances and their network interfaces. An instance that EC2 does not show has the state NOT_SHOWN. The
+        border groups of the interfaces' zones, and the accounts to which the addresses are offered, take another call
+        each. If such a call fails for another reason than a missing permission, the picture has a warning."""
         warnings: list[str] = []
         ids = [server.instance_id for server in self._pair.servers]
         # With InstanceIds, EC2 refuses the whole call if it does not know one of them any longer.
@@ -81,10 +77,8 @@ class Servers:
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
         """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
-
         Raises EC2Refused if a check is impaired, or if the checks did not complete `within_seconds`. Raises
-        EC2Throttled for the first call only: a later call that is throttled is tried again after the usual pause.
-        """
+        EC2Throttled for the first call only: a later call that is throttled is tried again after the usual pause."""
         deadline = self._clock() + within_seconds
         status: dict[str, str] = {}
         while True:

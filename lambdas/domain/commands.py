@@ -26,10 +26,8 @@ class Way:
 
 
 def ways_to(live: Place, idle: Place, production: Address, staging: Address) -> list[Way]:
-    """The commands that put production at `live` and staging at `idle`, for every state that the pair can be in.
-
-    Each state is in one way; states with the same commands are together. The most commands come first.
-    """
+    """The commands that put production at `live` and staging at `idle`, for every state that the pair can be in. Each
+    state is in one way; states with the same commands are together. The most commands come first."""
     states = dict[tuple[str, ...], list[tuple[str | None, str | None]]]()
     servers = (live.server.name, idle.server.name, None)
     for production_on, staging_on in product(servers, servers):

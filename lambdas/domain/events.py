@@ -1,7 +1,5 @@
-"""Reads the events of the handlers. Each event is declared as a dataclass, so that a contract test knows its keys.
-
-A field is named after its key: `expected_release` holds `expectedRelease`. A field with a default is an optional key.
-"""
+"""Reads the events of the handlers. Each event is declared as a dataclass, so that a contract test knows its keys. A
+field is named after its key: `expected_release` holds `expectedRelease`. A field with a default is an optional key."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet

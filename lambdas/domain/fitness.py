@@ -16,6 +16,7 @@ from domain.text import capitalized
 # A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
 HOLDS_AN_ADDRESS = ("running", "stopped")
 MAY_START = ("pending", "stopping", "stopped")
+IS_TO_STAY = ("running", *MAY_START)
 NOTHING_CHANGED = "Nothing was changed."
 
 
@@ -25,9 +26,20 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     The idle place is where staging is. If staging is elsewhere, the idle place is the private address that
     `private_ips` has for the idle server (from the record of an interrupted execution). Without a record, it is the
     primary private address, as EC2 itself chooses. In a cutover, the state of the other server, which is live now, is
-    no obstacle: if it cannot hold staging, staging stays on no server, with a warning.
+    no obstacle: if it cannot hold staging, staging stays on no server, with a warning. If production is live where a
+    rollback or an emergency asks for it, and staging cannot be repaired, that is a warning, too.
     """
-    recorded, cuts_over = private_ips or {}, plan.decision == "CUT_OVER"
+    try:
+        return _completed(plan, picture, private_ips or {})
+    except PreflightFailed as problem:
+        if plan.decision != "REPAIR" or not plan.request.is_urgent:
+            raise
+        warning = f"Staging cannot go to {plan.idle.server.name}. {problem}".replace(f" {NOTHING_CHANGED}", "")
+        return replace(plan, decision="ALREADY_LIVE", warnings=(*plan.warnings, warning))
+
+
+def _completed(plan: Plan, picture: Picture, recorded: Mapping[str, str]) -> Plan:
+    cuts_over = plan.decision == "CUT_OVER"
     instance = picture.instances[plan.idle.server.instance_id]
     _refuse_state(plan.idle.server, instance.state, becomes_live=cuts_over)
     idle = _interface(plan.idle.server, instance)
@@ -55,9 +67,8 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
     cuts_over, server = plan.decision == "CUT_OVER", plan.other
     if cuts_over and plan.staging_to is None:
         return plan
-    holds = instance.state in HOLDS_AN_ADDRESS
-    urgent = plan.urgent or instance.state != "running"
-    plan = replace(plan, can_roll_back=plan.can_roll_back and holds, urgent=urgent)
+    urgent = plan.urgent or instance.state not in ("running", "pending")
+    plan = replace(plan, can_roll_back=plan.can_roll_back and instance.state in IS_TO_STAY, urgent=urgent)
     try:
         _refuse_state(server, instance.state, becomes_live=False)
         interface = _interface(server, instance)
@@ -65,7 +76,7 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
         _refuse_occupied(plan, place, interface)
         _refuse_border_group(plan, server, interface)
     except PreflightFailed as problem:
-        if not cuts_over or (holds and plan.live and not plan.urgent):
+        if not cuts_over or (plan.live and not plan.urgent):
             raise
         warning = f"Staging cannot go to {server.name}, so it will be on no server. {problem}"
         warnings = (*plan.warnings, warning.replace(f" {NOTHING_CHANGED}", ""))

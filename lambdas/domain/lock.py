@@ -15,10 +15,8 @@ LAST_CALL_SECONDS = COLD_START_SECONDS + CHANGE_SECONDS + RESERVE_SECONDS
 @dataclass(frozen=True)
 class Lock:
     """Which execution holds the pair (its ARN), since when (ISO 8601), which server it is making live, whether it rolls
-    back, and until when it bakes (ISO 8601; empty if it does not bake yet).
-
-    If the item lacks an attribute, for example because a person wrote it, the value is an empty string.
-    """
+    back, and until when it bakes (ISO 8601; empty if it does not bake yet). If the item lacks an attribute, for example
+    because a person wrote it, the value is an empty string."""
 
     pair: str
     execution: str

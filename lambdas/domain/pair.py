@@ -42,10 +42,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two servers and the allocation ids of the two addresses they share, as configured.
-
-    For `bake_seconds` after a cutover, production is still checked. No alarm of `alarms` may be in ALARM.
-    """
+    """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
+    cutover, production is still checked. No alarm of `alarms` may be in ALARM."""
 
     name: str
     production: str
@@ -93,11 +91,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`.
-
-    `server` is the name of the server that it is on, `None` also outside the pair. `service_managed` is the AWS service
-    that owns the association, if any. `border_group` is the set of zones in which it can be associated.
-    """
+    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`. `server` is the name of
+    the server that it is on, `None` also outside the pair. `service_managed` is the AWS service that owns the
+    association, if any. `border_group` is the set of zones in which it can be associated."""
 
     name: AddressName
     allocation_id: str

@@ -16,8 +16,14 @@ from domain.request import Request
 from domain.text import capitalized
 
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
-# After every other outcome of a cutover, production is on the server that it was on before.
-MAY_HAVE_MOVED = ("CUT_OVER", "RollbackFailed")
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A cutover that was asked to roll back and has ended, and the server that was live before it."""
+
+    execution: str
+    live: str
 
 
 class NoTarget(Exception):
@@ -153,6 +159,7 @@ class Refusal:
             "pair": self.request.pair.name,
             "decision": "REFUSED",
             "reason": self.reason,
+            "warnings": [],
             "error": self.error,
             "target": self.request.server.name if self.request.server else NO_SERVER,
             "privateIps": {},
@@ -178,16 +185,15 @@ def plan(
     *,
     record: Record = EMPTY,
     keep_live: bool = False,
-    awaited: str | None = None,
+    awaited: Awaited | None = None,
 ) -> Plan:
     """Decides what to do about a request, from the places of the two addresses and the pair's record.
 
     If the input names no server, it means the server that an interrupted execution was making live: so the same input,
     given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
     which repairs the pair of a stopped execution, production stays and only staging moves. A rollback means the server
-    to go back to, or the live server if `awaited`, the cutover that it asked to roll back, has moved nothing or has
-    rolled back. If production
-    is on no server, the server must be named, and gets production. A place without an address has no private address
+    to go back to, or the live server if `awaited`, which it asked to roll back, has left production there. Production
+    on no server: the server must be named, and gets it. A place without an address has no private address
     yet; `domain.fitness` adds it. Raises NoTarget, and PreflightFailed if no plan is safe: AWS manages an address, an
     address is outside the pair, or the pair is not sound and nothing says which server is meant."""
     pair = request.pair
@@ -230,20 +236,21 @@ def plan(
         live=Place(live, production.private_ip),
         idle=Place(idle, staging.private_ip if in_place else None),
         staging_to=Place(live, production.private_ip),
+        warnings=(f"{awaited.execution} was asked to roll back, and has ended.",) if awaited else (),
         urgent=request.is_urgent,
         record=record,
     )
 
 
-def _named(request: Request, live: Server | None, record: Record, awaited: str | None) -> tuple[Server | None, str]:
+def _named(request: Request, live: Server | None, record: Record, awaited: Awaited | None) -> tuple[Server | None, str]:
     """The server that the request asks for, by its name or as a rollback, and why; None if it asks for neither."""
     if request.server:
         return request.server, f"{request.server.name} was asked for"
     if not request.rollback:
         return None, ""
-    last, back = record.last_outcome or {}, record.rollback_to
-    if live and awaited and last.get("execution") == awaited and last.get("outcome") not in MAY_HAVE_MOVED:
-        return live, f"a rollback was asked for, and {awaited} has ended {last.get('outcome')}"
+    if live and awaited and awaited.live == live.name:
+        return live, f"a rollback was asked for, and production is where it was before {awaited.execution}"
+    back = record.rollback_to
     target, why = request.pair.server_named(back.server), back.why
     if target and back.instance_id in (None, target.instance_id):
         return target, f"a rollback was asked for, to {target.name}: {why}"

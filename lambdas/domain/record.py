@@ -21,14 +21,16 @@ NOTHING_RECORDED = "no cutover is on record"
 
 @dataclass(frozen=True)
 class RollbackTo:
-    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known."""
+    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known. `rejected` is
+    the server of a cutover that failed or was interrupted: nothing goes back there until a cutover to it succeeds."""
 
     server: str | None = None
     why: str = NOTHING_RECORDED
     instance_id: str | None = None
+    rejected: str | None = None
 
     def to_json(self) -> Json:
-        return {"server": self.server, "why": self.why, "instanceId": self.instance_id}
+        return {"server": self.server, "why": self.why, "instanceId": self.instance_id, "rejected": self.rejected}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Interrupted:
 
     `server` is the server that it was making live (None if it had finished), `live` the server that was live before
     (None if there was none, or if the item is of an older version), `private_ips`, by server, the private addresses
-    between which the two addresses change places, and `rollback` whether it was a rollback.
+    between which the two addresses change places, `rollback` whether it was a rollback, and `staging_association` the
+    association of staging then, if any.
     """
 
     server: str | None
@@ -46,6 +49,7 @@ class Interrupted:
     rollback: bool = False
     execution: str = ""
     since: str = ""
+    staging_association: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Record:
         that is too long is cut: a person may write into the table, and a plan must stay small.
         """
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
-        target, begun = _read(texts.get("rollbackTo"), "server", "why", "instanceId"), None
+        target, begun = _read(texts.get("rollbackTo"), "server", "why", "instanceId", "rejected"), None
         if "server" in texts or "interrupted" in texts:
             begun = Interrupted(
                 server=_server(texts.get("server")),
@@ -81,23 +85,30 @@ class Record:
                 rollback=texts.get("rollsBack") == "true",
                 execution=_cut(texts.get("interrupted") or texts.get("execution", "")),
                 since=_cut(texts.get("since", "")),
+                staging_association=_server(texts.get("stagingAssociation")),
             )
         return Record(
             revision=json.loads(item.get("revision", {}).get("N", "0")),
             lock=Lock.from_item(item) if "execution" in item else None,
             interrupted=begun,
-            rollback_to=RollbackTo(target["server"], printable(target["why"] or NOTHING_RECORDED), target["instanceId"])
+            rollback_to=RollbackTo(
+                target["server"],
+                printable(target["why"] or NOTHING_RECORDED),
+                target["instanceId"],
+                target["rejected"],
+            )
             if target
             else RollbackTo(),
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
         )
 
-    def settled(self, live: str | None) -> "Record":
-        """The record with what an interrupted execution did, given the server that is live now.
+    def settled(self, live: str | None, staging_association: str | None) -> "Record":
+        """The record with what an interrupted execution did, given the server that is live now, and staging's
+        association.
 
-        If production has moved to another server since it took the lock, that was its cutover. If not, the cutover was
-        begun and not finished: its server is nothing to go back to, unless it was a rollback.
+        If production has moved to another server since it took the lock, that was its cutover. If only staging has
+        moved, the cutover was begun and not finished: its server is nothing to go back to, unless it was a rollback.
         """
         begun = self.interrupted
         if begun is None:
@@ -106,13 +117,13 @@ class Record:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
             back = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
             why = f"{begun.execution}, which was interrupted, {back[1]}"
-            return replace(
-                self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=RollbackTo(back[0], why)
-            )
-        if begun.server in (live, None) or begun.rollback:
+            target = RollbackTo(back[0], why, rejected=None if begun.rollback else live)
+            return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=target)
+        unmoved = live is not None and begun.staging_association == staging_association
+        if begun.server in (live, None) or begun.rollback or unmoved:
             return self
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
-        return replace(self, rollback_to=RollbackTo(None, why))
+        return replace(self, rollback_to=RollbackTo(None, why, rejected=begun.server))
 
     def to_json(self) -> Json:
         """What a plan carries, and the states write back."""

@@ -85,8 +85,7 @@ class Check(CheckSettings, Target):
 
     `expected_release` and `expected_identity` are compared unless they are None; `expected_identity` is what staging
     answered before the cutover. For `moving_seconds`, the address may still lead to the server that it was on before,
-    or to no server; the deadline is later by as much.
-    """
+    or to no server; the deadline is later by as much."""
 
     server: str
     instance_id: str
@@ -109,10 +108,8 @@ def checks_of(
     moving_seconds: float = 0,
 ) -> list[Check]:
     """The checks of a server through an address. Checks of production use the public IP and have no start period.
-
     `answered` is what staging answered, in the order of the checks. Without `answered`, for example for a restored
-    server, identities are not compared. Raises PreflightFailed if EC2 shows no IP to check.
-    """
+    server, identities are not compared. Raises PreflightFailed if EC2 shows no IP to check."""
     settings = [replace(each, deadline_seconds=each.deadline_seconds + moving_seconds) for each in event.health_check]
     if event.address.name == "production":
         settings = [replace(each, via="public", start_period_seconds=0) for each in settings]

@@ -1,7 +1,5 @@
-"""What ends a probe early: its own deadline, or a stop from another thread. Both shut the connection down.
-
-The shutdown ends every wait. With a timeout for each read, a server that sends a byte a second could hold a probe.
-"""
+"""What ends a probe early: its own deadline, or a stop from another thread. Both shut the connection down. The shutdown
+ends every wait. With a timeout for each read, a server that sends a byte a second could hold a probe."""
 
 import contextlib
 import socket
@@ -30,10 +28,8 @@ class Stop(threading.Event):
 
     @contextlib.contextmanager
     def ends(self, connection: socket.socket) -> Iterator[None]:
-        """Shuts the connection down if the stop is set during the block.
-
-        It keeps a duplicate of the socket, because TLS takes the original's file descriptor away.
-        """
+        """Shuts the connection down if the stop is set during the block. It keeps a duplicate of the socket, because
+        TLS takes the original's file descriptor away."""
         with connection.dup() as duplicate:
             with self._lock:
                 self._connections.add(duplicate)

@@ -1,7 +1,5 @@
-"""The gap: how long users got no good answer from the production address while it moved, measured from outside.
-
-A request is sent every 50 ms on a new connection, without waiting for the others. So one slow request is not a gap.
-"""
+"""The gap: how long users got no good answer from the production address while it moved, measured from outside. A
+request is sent every 50 ms on a new connection, without waiting for the others. So one slow request is not a gap."""
 
 import threading
 import time
@@ -23,10 +21,8 @@ Gap = dict[str, Any]
 
 
 class GapRecord:
-    """The results of all requests, added by several threads. Times are on the monotonic clock.
-
-    `new_server` is what the new server answered on staging. `news` is set when it has answered on production.
-    """
+    """The results of all requests, added by several threads. Times are on the monotonic clock. `new_server` is what the
+    new server answered on staging. `news` is set when it has answered on production."""
 
     def __init__(self, *, began: float, new_server: Answered) -> None:
         self._began = self._last_good = began
@@ -64,8 +60,7 @@ class GapRecord:
 
         `longestMs` is the longest time without a good answer: between two of them, from the beginning to the first, or
         from the last until now. `newServerAt` is when the new server's first answer was complete. It is None before the
-        first answer, and if nothing distinguishes the two servers.
-        """
+        first answer, and if nothing distinguishes the two servers."""
         with self._lock:
             at = self._new_server_at
             return {
@@ -78,10 +73,8 @@ class GapRecord:
 
 
 def measured(check: Check, new_server: Answered, save: Callable[[Gap], bool], *, seconds: float) -> Gap:
-    """Sends requests until `save` returns False, or for so many seconds. Returns the gap that was saved last.
-
-    It saves once a second, and as soon as the new server has answered.
-    """
+    """Sends requests until `save` returns False, or for so many seconds. Returns the gap that was saved last. It saves
+    once a second, and as soon as the new server has answered."""
     began = time.monotonic()
     record, stop = GapRecord(began=began, new_server=new_server), Stop()
     sending = threading.Thread(target=_send_requests, args=(check, record, stop), name="gap", daemon=True)

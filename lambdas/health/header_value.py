@@ -1,7 +1,5 @@
-"""The value of a header as it is compared, returned and shown: printable ASCII of at most 256 characters.
-
-Values that differ stay different: unprintable characters are escaped, and a long value ends in its digest.
-"""
+"""The value of a header as it is compared, returned and shown: printable ASCII of at most 256 characters. Values that
+differ stay different: unprintable characters are escaped, and a long value ends in its digest."""
 
 import contextlib
 import hashlib

@@ -1,7 +1,5 @@
-"""The messages of a failed health check: what was checked, found and expected, and what to do.
-
-A message is printable text of fewer than 1,000 characters. The workflow adds what was changed before the check.
-"""
+"""The messages of a failed health check: what was checked, found and expected, and what to do. A message is printable
+text of fewer than 1,000 characters. The workflow adds what was changed before the check."""
 
 from domain.text import capitalized, shortened
 from health.check import Check
@@ -39,15 +37,21 @@ WHAT_TO_DO: dict[Kind, str] = {
 }
 
 
-def unhealthy_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
+def unhealthy_message(polled: Polled, *, failed: int = 1, checks: int = 1, is_unhealthy: str = "is not healthy") -> str:
     """For a failed check, when `failed` of so many `checks` failed."""
-    return _message(polled, f"is not healthy through the {polled.check.address} address", failed, checks)
+    check = polled.check
+    of_several = f", {failed} of {checks} checks," if checks > 1 else ","
+    through = f"{is_unhealthy} through the {check.address} address{of_several}"
+    before = f"{check.server} ({check.instance_id}) {through} at {check.short_url}: "
+    after = f" ({counted_probes(polled.probe_count)} in all). {_what_to_do(polled)}"
+    reason = polled.verdict.reason if isinstance(polled.verdict, Unhealthy) else ""
+    return f"{before}{shortened(reason, MESSAGE_CHARACTERS - len(before) - len(after))}{after}"
 
 
 def bake_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
     """For a check that passed, and then failed during the bake."""
-    became = f"became unhealthy during the bake through the {polled.check.address} address"
-    return _message(polled, became, failed, checks)
+    became = "became unhealthy during the bake"
+    return unhealthy_message(polled, failed=failed, checks=checks, is_unhealthy=became)
 
 
 def alarm_message(check: Check, wrong: str) -> str:
@@ -57,15 +61,6 @@ def alarm_message(check: Check, wrong: str) -> str:
         f"during the bake {wrong}. Check the alarm's history and its metric in CloudWatch.",
         MESSAGE_CHARACTERS,
     )
-
-
-def _message(polled: Polled, is_unhealthy: str, failed: int, checks: int) -> str:
-    check = polled.check
-    of_several = f", {failed} of {checks} checks," if checks > 1 else ","
-    before = f"{check.server} ({check.instance_id}) {is_unhealthy}{of_several} at {check.short_url}: "
-    after = f" ({counted_probes(polled.probe_count)} in all). {_what_to_do(polled)}"
-    reason = polled.verdict.reason if isinstance(polled.verdict, Unhealthy) else ""
-    return f"{before}{shortened(reason, MESSAGE_CHARACTERS - len(before) - len(after))}{after}"
 
 
 def _what_to_do(polled: Polled) -> str:
@@ -97,8 +92,7 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
         leads = f"{problem.detail}. Configure that path" if problem.detail else "configure the path that it leads to"
         return f"A redirect is not followed: {leads}, or let the matcher accept it."
     if status in (401, 403):
-        needs = "requires credentials: use a path that requires none"
-        return f"{capitalized(application)} {needs}."
+        return f"{capitalized(application)} requires credentials: use a path that requires none."
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:

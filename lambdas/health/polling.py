@@ -21,10 +21,8 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Polled:
-    """How a loop ended, after how many seconds and probes, and its findings, oldest first.
-
-    The verdict is None if the loop was stopped. A bake keeps the last 20 findings, or more if the verdict needs more.
-    """
+    """How a loop ended, after how many seconds and probes, and its findings, oldest first. The verdict is None if the
+    loop was stopped. A bake keeps the last 20 findings, or more if the verdict needs more."""
 
     check: Check
     verdict: Healthy | Unhealthy | None
@@ -53,11 +51,9 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 
 
 def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
-    """Keeps probing a healthy server for so many seconds: after one interval, then every interval, and at the end.
-
-    If the last probe is bad, the bake continues until a probe is good or the threshold is reached. The configuration
-    leaves time for that (`probes_after_a_bake`).
-    """
+    """Keeps probing a healthy server for so many seconds: after one interval, then every interval, and at the end. If
+    the last probe is bad, the bake continues until a probe is good or the threshold is reached. The configuration
+    leaves time for that (`probes_after_a_bake`)."""
 
     def verdict(findings: Sequence[Finding], now: float, _due: float) -> Healthy | Unhealthy | None:
         return Healthy() if now >= seconds and findings[-1].is_good else decide_bake(check, findings)
@@ -79,9 +75,7 @@ def _loop(
     last: float = math.inf,
 ) -> Polled:
     """A probe is due at `first`, and another at `last`. A probe that starts late does not delay the probes after it.
-
-    `verdict_after` gets the findings, the time, and when the next probe is due. Times count from the beginning.
-    """
+    `verdict_after` gets the findings, the time, and when the next probe is due. Times count from the beginning."""
     begin, due, probe_count = clock(), first, 0
     findings: deque[Finding] = deque(maxlen=kept)
     verdict: Healthy | Unhealthy | None = None
@@ -104,11 +98,9 @@ def together(
     ends_all: Callable[[Result], bool],
     meanwhile: Iterable[Callable[[Stop], None]] = (),
 ) -> list[Result]:
-    """Runs each loop in its own thread and returns their results in order. The loops in `meanwhile` run until then.
-
-    If a loop raises, or `ends_all` is true for its result, the others are stopped at once. The exception is raised,
-    first of all that of a loop in `meanwhile`.
-    """
+    """Runs each loop in its own thread and returns their results in order. The loops in `meanwhile` run until then. If
+    a loop raises, or `ends_all` is true for its result, the others are stopped at once. The exception is raised, first
+    of all that of a loop in `meanwhile`."""
     loops, meanwhile = list(loops), list(meanwhile)
     stop = Stop()
     with ThreadPoolExecutor(max_workers=len(loops) + len(meanwhile)) as threads:

@@ -22,10 +22,8 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a probe requests: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`.
-
-    The configuration has validated `path`, `host_header` (a host, maybe with a port) and `headers`.
-    """
+    """What a probe requests: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`. The
+    configuration has validated `path`, `host_header` (a host, maybe with a port) and `headers`."""
 
     protocol: Protocol
     ip: str
@@ -44,11 +42,8 @@ class Target:
 
     @property
     def tls_name(self) -> str | None:
-        """The name that TLS asks for; a verified certificate must be for this name.
-
-        Without a host name, it is the address, which is never sent (RFC 6066 allows no address in SNI, and no dot at
-        the end of a name).
-        """
+        """The name that TLS asks for; a verified certificate must be for this name. Without a host name, it is the
+        address, which is never sent (RFC 6066 allows no address in SNI, and no dot at the end of a name)."""
         if self.host_header:
             return re.sub(r":\d+$", "", self.host_header).strip("[]").removesuffix(".")
         return self.ip if self.verify_certificate else None

@@ -12,13 +12,10 @@ QUOTED_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Probe:
-    """The result of one probe.
-
-    `status` is the response's status code; None with TCP, or if the headers are incomplete. `milliseconds` is how long
+    """`status` is the response's code; None with TCP, or if the headers are incomplete. `milliseconds` is how long
     the whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, or with
     TCP the connection. Otherwise `error` is a short sentence for an operator, printable ASCII of at most 240
-    characters, and `failure` is its kind. `headers` has the first value of each header by its name in lower case.
-    """
+    characters, and `failure` is its kind. `headers` has the first value of each header by its name in lower case."""
 
     status: int | None
     milliseconds: int = 0
@@ -29,10 +26,8 @@ class Probe:
 
 
 class NoResponse(Exception):
-    """No complete response came. The message is a short sentence for an operator.
-
-    `failure` says how far the server got. `status` is the status code, if there was one.
-    """
+    """No complete response came. The message is a short sentence for an operator. `failure` says how far the server
+    got. `status` is the status code, if there was one."""
 
     def __init__(self, error: str, failure: Failure, status: int | None = None) -> None:
         super().__init__(error)

@@ -1,7 +1,5 @@
-"""Do staging and production share their data? Both are asked at once, and one header must have the same value.
-
-If each server has its own database or session store, users would miss data after a cutover.
-"""
+"""Do staging and production share their data? Both are asked at once, and one header must have the same value. If each
+server has its own database or session store, users would miss data after a cutover."""
 
 from typing import Any
 

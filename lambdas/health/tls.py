@@ -48,11 +48,9 @@ class WrongCertificate(NoResponse):
 
 
 def client_context(*, verified: bool) -> ssl.SSLContext:
-    """One context for many probes, because loading the system's CAs takes longer than a server may take to answer.
-
-    If not `verified`, any certificate is accepted, as by ELB: "The load balancer does not validate these certificates"
-    (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
-    """
+    """One context for many probes, because loading the system's CAs takes longer than a server may take to answer. If
+    not `verified`, any certificate is accepted, as by ELB: "The load balancer does not validate these certificates"
+    (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html)."""
     context = ssl.create_default_context() if verified else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verified:
         context.check_hostname = False
@@ -65,9 +63,7 @@ def client_context(*, verified: bool) -> ssl.SSLContext:
 
 def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None, deadline: Deadline) -> ssl.SSLSocket:
     """The connection under TLS. The server is asked for `name` (SNI); a context that verifies compares it as well.
-
-    Raises NoResponse, and WrongCertificate if a second handshake can say more.
-    """
+    Raises NoResponse, and WrongCertificate if a second handshake can say more."""
     try:
         return context.wrap_socket(connection, server_hostname=name)
     except ssl.SSLCertVerificationError as failure:

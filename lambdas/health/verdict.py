@@ -31,10 +31,8 @@ LATE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected.
-
-    `detail` says more about an unexpected status: where a redirect leads, or what kind of body came.
-    """
+    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected. `detail` says more
+    about an unexpected status: where a redirect leads, or what kind of body came."""
 
     kind: Kind
     text: str
@@ -63,10 +61,8 @@ class Healthy:
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found.
-
-    `kind` is the problem, if it is another problem than the last bad probe's.
-    """
+    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found. `kind` is the
+    problem, if it is another problem than the last bad probe's."""
 
     reason: str
     kind: Kind | None = None
@@ -74,9 +70,7 @@ class Unhealthy:
 
 def matches(matcher: str, status: int) -> bool:
     """Whether an ELB matcher accepts a status code: "200", "200-299", "200,301", "200,300-302".
-
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
-    """
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html"""
     ranges = (part.partition("-") for part in matcher.split(","))
     return any(int(first) <= status <= int(last or first) for first, _, last in ranges)
 
@@ -111,10 +105,8 @@ def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Proble
 
 
 def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | None:
-    """The verdict after these findings (at least one); None if there is no verdict yet.
-
-    Without a verdict, the server is unhealthy if a probe that starts at `next_seconds` could not end by the deadline.
-    """
+    """The verdict after these findings (at least one); None if there is no verdict yet. Without a verdict, the server
+    is unhealthy if a probe that starts at `next_seconds` could not end by the deadline."""
     streak = _streak(findings)
     if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
         return _varies(check, streak) or Healthy()
@@ -132,8 +124,7 @@ def _counts(check: Check, finding: Finding, *, has_started: bool) -> bool:
     A bad probe within the start period counts only after a good probe: "If a health check succeeds during the start
     period, the container is considered started and all consecutive failures will be counted"
     (https://docs.docker.com/reference/dockerfile/#healthcheck). While the address moves, a probe does not count if it
-    reached the former server or no server; an answer of the new server counts at once.
-    """
+    reached the former server or no server; an answer of the new server counts at once."""
     if finding.problem is None or not (has_started or finding.at_seconds >= check.start_period_seconds):
         return False
     identity = finding.answered.identity

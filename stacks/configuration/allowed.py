@@ -1,8 +1,6 @@
 """What a key of the configuration allows: in words, for messages and documents, and as constraints of pydantic.
-
 `port: Annotated[int, whole_number(1, 65535)] = 80` is a key with its type, what it allows and its default. The
-docstring below a key is for the documents. It may end with `Default: ...` and `Elsewhere: ...` (other tools' names).
-"""
+docstring below a key is for the documents. It may end with `Default: ...` and `Elsewhere: ...` (other tools' names)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, get_args, get_origin
@@ -15,17 +13,17 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from domain.pair import NAME_PATTERN
 from stacks.configuration.problems import problem, shown
 
-LEFT_OUT: Any = object()  # the default of a key whose value follows from other keys
+LEFT_OUT: Any = object()
+# The default of a key whose value follows from other keys: its validator gets LEFT_OUT.
+FOLLOWS: Any = Field(default_factory=lambda: LEFT_OUT, validate_default=True)
 Place = tuple[str, ...]
 Broken = tuple[tuple[str | int, ...], PydanticCustomError]  # where a value breaks a rule, and how
 Rule = Callable[[Any], Iterable[Broken]]
 
 
 class Section(BaseModel):
-    """An object of the configuration; its fields are its keys.
-
-    If a value may be one of several sections, their `kind` tells them apart: `only with protocol "HTTP"`.
-    """
+    """An object of the configuration; its fields are its keys. If a value may be one of several sections, their `kind`
+    tells them apart: `only with protocol "HTTP"`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
     kind: ClassVar[str] = ""
@@ -33,9 +31,7 @@ class Section(BaseModel):
 
 class Allowed(GroupedMetadata):
     """What a value must be: in words, as constraints of pydantic, and as a rule between its parts. It is never null.
-
-    The rule gets the value as it was written, so that it is checked even if a part is wrong.
-    """
+    The rule gets the value as it was written, so that it is checked even if a part is wrong."""
 
     def __init__(self, words: str, *constraints: Any, rule: Rule = lambda _: ()) -> None:
         self.words, self._constraints, self._rule = words, constraints, rule

@@ -1,8 +1,6 @@
 """The context value `ciAccess` of cdk.json: which jobs of which CI system may start the workflow, without stored keys.
-
 The role trusts tokens (OpenID Connect) of one issuer, for one audience, about one subject: a wildcard would admit other
-jobs. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`.
-"""
+jobs. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -47,11 +45,9 @@ def branch_or_environment(given: Mapping[str, Any]) -> Iterator[Broken]:
 
 
 class GitHub(Section):
-    """A repository's jobs on one branch, or in one environment, or both.
-
-    Repositories made or renamed since 15 July 2026 have ids in their subject. Sources: GitHub, OpenID Connect
-    reference; changelog of 23 April 2026, "Immutable subject claims for GitHub Actions OIDC tokens".
-    """
+    """A repository's jobs on one branch, or in one environment, or both. Repositories made or renamed since 15 July
+    2026 have ids in their subject. Sources: GitHub, OpenID Connect reference; changelog of 23 April 2026, "Immutable
+    subject claims for GitHub Actions OIDC tokens"."""
 
     url: ClassVar[str] = "https://token.actions.githubusercontent.com"
     repository: Annotated[str, REPOSITORY]

@@ -1,7 +1,5 @@
-"""The keys of a health check. A key with the name of an ELB target group's key has the same meaning.
-
-If one key limits another, the later key has the validator, so that it is checked even if a third key is wrong.
-"""
+"""The keys of a health check. A key with the name of an ELB target group's key has the same meaning. If one key limits
+another, the later key has the validator, so that it is checked even if a third key is wrong."""
 
 import ipaddress
 import re
@@ -13,7 +11,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, 
 from pydantic_core import PydanticKnownError
 
 from stacks.configuration import allowed
-from stacks.configuration.allowed import BOOLEAN, LEFT_OUT, Section, one_of, text, whole_number
+from stacks.configuration.allowed import BOOLEAN, FOLLOWS, LEFT_OUT, Section, one_of, text, whole_number
 from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem, shown
 
 LONGEST_CHECK_SECONDS = 840  # a Lambda function runs at most 900 seconds
@@ -133,7 +131,7 @@ class Check(Section):
     """Elsewhere: Docker: start_period; ECS: startPeriod"""
     deadlineSeconds: Annotated[
         int, whole_number(1, LONGEST_CHECK_SECONDS), WrapValidator(_leaves_time_for_a_verdict)
-    ] = Field(default_factory=lambda: LEFT_OUT, validate_default=True)
+    ] = FOLLOWS
     """The time limit for a verdict. A server that flaps for so long is unhealthy. The minimum is like the default, with
     the higher of the two counts in place of their sum. Default: `startPeriodSeconds + (healthyThresholdCount +
     unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)`"""

@@ -1,7 +1,5 @@
-"""The context value `name` of cdk.json, and every fixed name of a stack, which derives from it.
-
-Two stacks in one account and Region never share a name, so several teams or groups of pairs can each have a stack.
-"""
+"""The context value `name` of cdk.json, and every fixed name of a stack, which derives from it. Two stacks in one
+account and Region never share a name, so several teams or groups of pairs can each have a stack."""
 
 import re
 from dataclasses import dataclass
@@ -29,11 +27,9 @@ STACK_NAME = text(
 
 @dataclass(frozen=True)
 class Names:
-    """The names that derive from `cutover`, which is the `name` itself.
-
-    The workflow, the dashboard, the source of the events, the subject of the messages and the service in the functions'
-    logs are also called `cutover`; the names of alarms and pipelines begin with it.
-    """
+    """The names that derive from `cutover`, which is the `name` itself. The workflow, the dashboard, the source of the
+    events, the subject of the messages and the service in the functions' logs are also called `cutover`; the names of
+    alarms and pipelines begin with it."""
 
     cutover: str
 

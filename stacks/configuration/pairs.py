@@ -55,7 +55,7 @@ def _are_those_of_the_servers(interfaces: dict[str, str], info: ValidationInfo) 
     return interfaces
 
 
-def _can_fail_and_fits_into_its_calls(bake: int, info: ValidationInfo) -> int:
+def _can_fail_and_fits_its_calls(bake: int, info: ValidationInfo) -> int:
     """One call runs a share of the bake, and the probes that decide at its end. The checks set the limits."""
     checks = info.data.get("healthCheck")
     if not bake or not checks:
@@ -99,9 +99,7 @@ class Pair(Section):
         ),
     ] = Field(default_factory=lambda: list[HealthCheck]([HttpCheck()]))
     """Default: `{}`"""
-    bakeSeconds: Annotated[
-        int, whole_number(0, LONGEST_BAKE_SECONDS), AfterValidator(_can_fail_and_fits_into_its_calls)
-    ] = 0
+    bakeSeconds: Annotated[int, whole_number(0, LONGEST_BAKE_SECONDS), AfterValidator(_can_fail_and_fits_its_calls)] = 0
     """0, or long enough for the slowest check to fail. 0 if timeoutSeconds + (unhealthyThresholdCount - 1) *
     max(intervalSeconds, timeoutSeconds) of a check is more than 540. Elsewhere: ECS: bakeTimeInMinutes"""
     alarms: Annotated[list[Annotated[str, ALARM_NAME]], list_of(0, 100, "alarm names")] = Field(default_factory=list)
@@ -121,9 +119,7 @@ class Pair(Section):
 
 class Vpc(Section):
     """The VPC in which checks with `via: "private"` run. The limits are the same as in Lambda's VpcConfig.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html
-    """
+    https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html"""
 
     subnetIds: Annotated[list[Annotated[str, SUBNET_ID]], list_of(1, 16, "subnet ids")]
     """Elsewhere: Lambda: SubnetIds"""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, WrapValidator
 from pydantic_core import PydanticKnownError
 
-from stacks.configuration.allowed import BOOLEAN, LEFT_OUT, NAME, Section, section, text, whole_number
+from stacks.configuration.allowed import BOOLEAN, FOLLOWS, LEFT_OUT, NAME, Section, section, text, whole_number
 from stacks.configuration.ci_access import BRANCH, GROUP_AND_NAME
 from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem, shown
 
@@ -87,9 +87,7 @@ def _is_answered(expected: bool, info: ValidationInfo) -> bool:
 class Pipeline(Section):
     """The stages of a release: where it comes from, how it gets onto the idle server, which pair is cut over."""
 
-    pair: Annotated[str, NAME, WrapValidator(_is_configured)] = Field(
-        default_factory=lambda: LEFT_OUT, validate_default=True
-    )
+    pair: Annotated[str, NAME, WrapValidator(_is_configured)] = FOLLOWS
     """A configured pair. Default: the only configured pair"""
     source: Annotated[Source, section(Connection, Object)]
     deploy: Annotated[Deploy, section(Deploy)]

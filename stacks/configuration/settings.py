@@ -44,11 +44,9 @@ class Settings(Section):
 
 
 def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:
-    """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts.
-
-    A value is from cdk.json, or the text of `cdk --context name=team-b`, or the JSON text of `pairs='{...}'`.
-    `cdk_json` is the file itself: if a key is there twice, the CDK CLI passes only the last value.
-    """
+    """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts. A
+    value is from cdk.json, or the text of `cdk --context name=team-b`, or the JSON text of `pairs='{...}'`. `cdk_json`
+    is the file itself: if a key is there twice, the CDK CLI passes only the last value."""
     problems: list[str] = []
     document = {name: value for name in Settings.model_fields if (value := context(name)) is not None}
     if cdk_json and cdk_json.exists():

@@ -1,7 +1,5 @@
-"""Policies that allow a role one action on each of many resources: as few policies as IAM's quotas allow.
-
-Source: IAM User Guide, "IAM and AWS STS quotas". White space in a policy does not count.
-"""
+"""Policies that allow a role one action on each of many resources: as few policies as IAM's quotas allow. Source: IAM
+User Guide, "IAM and AWS STS quotas". White space in a policy does not count."""
 
 from collections.abc import Iterable
 from functools import partial

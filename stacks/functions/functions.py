@@ -1,6 +1,7 @@
 """The functions of the workflows, one per kind of step, each with a role that allows that step and nothing else."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from aws_cdk import Duration, Stack
@@ -63,11 +64,6 @@ def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
     return disassociated, [*disassociated, *servers, *(f"elastic-ip/{pair.production}" for pair in pairs)]
 
 
-def longest_check(pair: Pair) -> int:
-    """The seconds within which all checks of a pair have come to a verdict."""
-    return max(check.deadlineSeconds for check in pair.healthCheck)
-
-
 def longest_bake(pair: Pair) -> int:
     """The seconds of a call of a bake, with the probes after its end that decide whether the server is unhealthy."""
     bake = min(pair.bakeSeconds, BAKE_SHARE_SECONDS)
@@ -75,11 +71,8 @@ def longest_bake(pair: Pair) -> int:
 
 
 class Functions(Construct):
-    """The functions, from one asset, `code`.
-
-    `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a pair has a bake,
-    and `longest_bake_seconds` how long the longest is.
-    """
+    """The functions, from one asset, `code`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
+    `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is."""
 
     def __init__(
         self,
@@ -92,81 +85,56 @@ class Functions(Construct):
         vpc: Vpc | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._names = names
         self.code = lambda_code(pairs)
-        probing = max(longest_check(pair) for pair in pairs.values())
-        checking_production = max(
-            max(longest_check(each) + MOVING_SECONDS, longest_bake(each)) for each in pairs.values()
-        )
-
+        make = partial(python_function, self, names=names, code=self.code)
+        self._function = partial(make, lost=CALLED_BY_THE_WORKFLOW)
+        checks = [check for pair in pairs.values() for check in pair.healthCheck]
+        probing = max(check.deadlineSeconds for check in checks)  # all have come to a verdict by then
+        checking_production = max(probing + MOVING_SECONDS, *(longest_bake(pair) for pair in pairs.values()))
         self.longest_bake_seconds = max(pair.bakeSeconds for pair in pairs.values())
         self.bakes = self.longest_bake_seconds > 0
-        self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", DESCRIBE_TIMEOUT)
-        self.describe_restored = self._function("DescribeRestored", "describe_restored", DESCRIBE_TIMEOUT)
+        self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", timeout=DESCRIBE_TIMEOUT)
+        self.describe_restored = self._function("DescribeRestored", "describe_restored", timeout=DESCRIBE_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))
-        self.check_servers = self._function("CheckServers", "check_servers", checking)
-        self.health_check = self._function("HealthCheck", "health_check", Duration.seconds(checking_production + 50))
-        self.disassociate_address = self._function("DisassociateAddress", "disassociate_address", CHANGE_TIMEOUT)
-        self.associate_address = self._function("AssociateAddress", "associate_address", CHANGE_TIMEOUT)
-        self.measure_gap = self._measuring(lock_table)
-        private = any(check.via == "private" for pair in pairs.values() for check in pair.healthCheck)
+        self.check_servers = self._function("CheckServers", "check_servers", timeout=checking)
+        checking = Duration.seconds(checking_production + 50)
+        self.health_check = self._function("HealthCheck", "health_check", timeout=checking)
+        change = partial(self._function, timeout=CHANGE_TIMEOUT)
+        self.disassociate_address = change("DisassociateAddress", "disassociate_address")
+        self.associate_address = change("AssociateAddress", "associate_address")
+        # Called asynchronously, once. It saves its result in the item of the lock, and may write nothing else.
+        measuring = partial(make, timeout=MEASURE_GAP_TIMEOUT, memory_size=MEASURE_GAP_MEBIBYTES)
+        self.measure_gap = measuring("MeasureGap", "measure_gap", lost=NOT_MEASURED)
+        self.measure_gap.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
+        private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
 
-        describing = (self.describe_restored, self.disassociate_address, self.associate_address, self.health_check)
-        for function in describing:
-            self._allow(function, "ec2:DescribeAddresses")
-        for action in PICTURE:
-            self._allow(self.describe_addresses, action)
-        self._allow(self.check_servers, "ec2:DescribeInstanceStatus")
-        if any(pair.alarms for pair in pairs.values()):
-            for function in (self.describe_addresses, self.check_servers, self.health_check):
-                self._allow(function, "cloudwatch:DescribeAlarms")
+        looking = (self.describe_addresses, self.check_servers, self.health_check)
+        alarmed = looking if any(pair.alarms for pair in pairs.values()) else ()
+        allowed = [(self.describe_addresses, action) for action in PICTURE]
+        allowed += [(self.check_servers, "ec2:DescribeInstanceStatus")]
+        allowed += [(function, "cloudwatch:DescribeAlarms") for function in alarmed]
+        for function in (self.describe_restored, self.disassociate_address, self.associate_address, self.health_check):
+            allowed.append((function, "ec2:DescribeAddresses"))
+        for function, action in allowed:
+            function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
-        for function in (self.describe_addresses, self.check_servers, self.health_check, self.disassociate_address):
+        reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address)]
+        for function, action in (*reading, (self.measure_gap, "dynamodb:UpdateItem")):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
-            lock_table.grant(function, "dynamodb:GetItem")
+            lock_table.grant(function, action)
         self._allow_changes(pairs)
 
     @property
     def all(self) -> list[lambda_.Function]:
         return [child for child in self.node.children if isinstance(child, lambda_.Function)]
 
-    def _function(self, construct_id: str, module: str, timeout: Duration) -> lambda_.Function:
-        return python_function(
-            self,
-            construct_id,
-            module,
-            names=self._names,
-            code=self.code,
-            timeout=timeout,
-            lost=CALLED_BY_THE_WORKFLOW,
-        )
-
-    def _measuring(self, lock_table: dynamodb.ITable) -> lambda_.Function:
-        """Called asynchronously, once. It saves its result in the item of the lock, and may write nothing else."""
-        function = python_function(
-            self,
-            "MeasureGap",
-            "measure_gap",
-            names=self._names,
-            code=self.code,
-            timeout=MEASURE_GAP_TIMEOUT,
-            lost=NOT_MEASURED,
-            environment={"LOCK_TABLE": lock_table.table_name},
-            memory_size=MEASURE_GAP_MEBIBYTES,
-        )
-        function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
-        acknowledge(function, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
-        lock_table.grant(function, "dynamodb:UpdateItem")
-        return function
-
     def _health_check_in(self, vpc: Vpc, timeout: Duration) -> lambda_.Function:
         """The same function in a VPC, by the ids of its subnets: the CDK's own construct would have to look up the VPC.
-
-        Lambda itself must create network interfaces there; the function's code may not. Source: Lambda
-        Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
-        """
-        function = self._function("HealthCheckInVpc", "health_check", timeout)
+        Lambda itself must create network interfaces there; the function's code may not. Source: Lambda Developer Guide,
+        "Giving Lambda functions access to resources in an Amazon VPC"."""
+        function = self._function("HealthCheckInVpc", "health_check", timeout=timeout)
         resource = cast(lambda_.CfnFunction, function.node.default_child)
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
             subnet_ids=vpc.subnetIds, security_group_ids=vpc.securityGroupIds
@@ -178,9 +146,6 @@ class Functions(Construct):
             )
         return function
 
-    def _allow(self, function: lambda_.Function, action: str) -> None:
-        function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
-
     def _allow_changes(self, pairs: Pairs) -> None:
         """Raises InvalidConfiguration if the pairs do not fit into the policies of AssociateAddress's role."""
         each = list(pairs.values())
@@ -191,11 +156,9 @@ class Functions(Construct):
             fitting = next(n for n in counts if exact_policies.fit(self, changed_resources(each[:n])[1]))
             allowed = f"the first {fitting} of them, because the IAM policies of one role cannot name more"
             raise InvalidConfiguration([line("pairs", f"{len(each)} pairs", allowed)])
-        for function, action, resources in (
-            (self.disassociate_address, "ec2:DisassociateAddress", disassociated),
-            (self.associate_address, "ec2:AssociateAddress", associated),
-        ):
-            exact_policies.allow(function.role, action, resources)
-            if ANY_INTERFACE in resources:
-                arn = Stack.of(self).format_arn(service="ec2", resource=ANY_INTERFACE)
-                acknowledge_wildcards(function.role, {arn: INTERFACES})
+        arn = Stack.of(self).format_arn(service="ec2", resource=ANY_INTERFACE)
+        disassociating, associating = self.disassociate_address.role, self.associate_address.role
+        exact_policies.allow(disassociating, "ec2:DisassociateAddress", disassociated)
+        exact_policies.allow(associating, "ec2:AssociateAddress", associated)
+        for role in (disassociating, associating) if ANY_INTERFACE in disassociated else ():
+            acknowledge_wildcards(role, {arn: INTERFACES})

@@ -1,7 +1,5 @@
 """The functions of this project: all from one asset, each with its own role, log and traces."""
 
-from collections.abc import Mapping
-
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -28,7 +26,6 @@ def python_function(
     code: lambda_.Code,
     timeout: Duration,
     lost: str,
-    environment: Mapping[str, str] | None = None,
     memory_size: int = 512,
 ) -> lambda_.Function:
     """The function whose handler is in `module`. `lost` says why it has no queue for events that it did not handle."""
@@ -51,11 +48,7 @@ def python_function(
         # What Lambda itself logs, such as an uncaught exception, is one line of JSON too.
         logging_format=lambda_.LoggingFormat.JSON,
         tracing=lambda_.Tracing.ACTIVE,
-        environment={
-            "POWERTOOLS_SERVICE_NAME": names.cutover,
-            "POWERTOOLS_METRICS_NAMESPACE": names.stack,
-            **(environment or {}),
-        },
+        environment={"POWERTOOLS_SERVICE_NAME": names.cutover, "POWERTOOLS_METRICS_NAMESPACE": names.stack},
     )
     current = {"AwsSolutions::AwsSolutions-L1": RUNTIME, "Serverless::Serverless-LambdaLatestVersion": RUNTIME}
     acknowledge(function, current | {"Serverless::Serverless-LambdaDLQ": lost})

@@ -28,15 +28,24 @@ def dashboard(
     functions: Sequence[lambda_.Function],
 ) -> cloudwatch.Dashboard:
     """It shows two weeks by default, since cutovers are rare. It has the same size for one pair and for 200.
-
-    `workflows` are the state machines, by their names on the dashboard.
-    """
+    `workflows` are the state machines, by their names on the dashboard."""
     executions: list[cloudwatch.IMetric] = []
     for workflow, machine in workflows.items():
         executions.append(machine.metric_failed(label=f"{workflow} failed", period=HOUR))
         executions.append(machine.metric_timed_out(label=f"{workflow} timed out", period=HOUR))
         executions.append(machine.metric_aborted(label=f"{workflow} stopped", period=HOUR))
     errors = [function.metric_errors(label=function.node.id, period=HOUR) for function in functions]
+    each, cut_over = metrics.each, {"outcome": "CUT_OVER"}
+    who = "Who is live, per pair and server: 1 is live, 0 is idle, between: it changed in five minutes"
+    live = each("Live", "pair", "server", statistic="Average", fill=True)
+    outcomes = each("Outcomes", "outcome", statistic="Sum", period=HOUR)
+    durations = each("Duration", "pair", "outcome", statistic="Maximum", where=cut_over)
+    rollbacks = each("Rollbacks", "pair", statistic="Sum", period=DAY)
+    repairs = metrics.repairs().with_(label="repairs", period=DAY)
+    latencies = (
+        (address, each("HealthCheckLatency", "address", "server", statistic="p90", where={"address": address}))
+        for address in ("staging", "production")
+    )
     return cloudwatch.Dashboard(
         scope,
         "Dashboard",
@@ -46,40 +55,19 @@ def dashboard(
             [cloudwatch.TextWidget(markdown=READ_ME.format(namespace=metrics.namespace), width=WHOLE, height=2)],
             [
                 cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=THIRD, height=6),
-                cloudwatch.SingleValueWidget(
-                    title="Who is live, per pair and server: 1 is live, 0 is idle, between: it changed in five minutes",
-                    metrics=[metrics.each("Live", "pair", "server", statistic="Average", fill=True)],
-                    width=2 * THIRD,
-                    height=6,
-                ),
+                cloudwatch.SingleValueWidget(title=who, metrics=[live], width=2 * THIRD, height=6),
             ],
             [
-                _graph(
-                    "Cutovers by outcome, per hour", metrics.each("Outcomes", "outcome", statistic="Sum", period=HOUR)
-                ),
-                _graph(
-                    "Duration of cutovers, per pair",
-                    metrics.each("Duration", "pair", "outcome", statistic="Maximum", where={"outcome": "CUT_OVER"}),
-                    unit="ms",
-                ),
+                _graph("Cutovers by outcome, per hour", outcomes),
+                _graph("Duration of cutovers, per pair", durations, unit="ms"),
             ],
             [
-                _graph(
-                    "Rollbacks per day, per pair, and repairs",
-                    metrics.each("Rollbacks", "pair", statistic="Sum", period=DAY),
-                    metrics.repairs().with_(label="repairs", period=DAY),
-                ),
+                _graph("Rollbacks per day, per pair, and repairs", rollbacks, repairs),
                 _graph("Age of the oldest lock", metrics.oldest_lock().with_(label="oldest lock"), unit="s"),
             ],
             [
-                _graph(
-                    f"Health check of {address}: latency of good probes, 90th percentile, per server",
-                    metrics.each(
-                        "HealthCheckLatency", "address", "server", statistic="p90", where={"address": address}
-                    ),
-                    unit="ms",
-                )
-                for address in ("staging", "production")
+                _graph(f"Health check of {name}: latency of good probes, 90th percentile, per server", p90, unit="ms")
+                for name, p90 in latencies
             ],
             [
                 _graph("Executions that did not succeed, per hour", *executions),

@@ -1,7 +1,5 @@
 """The metrics that the functions emit (`lambdas/aws/metrics.py`), for the alarms and the dashboard.
-
-`tests/stacks/test_monitoring.py` runs the functions and compares the names and dimensions.
-"""
+`tests/stacks/test_monitoring.py` runs the functions and compares the names and dimensions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,16 +42,14 @@ class Metrics:
 
         So 200 pairs take no more of the dashboard than one pair. At most 500 metrics are found, and only if they had
         data within the last two weeks. `where` has values of dimensions. With `fill`, a value lasts until the next.
-        Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference.
-        """
+        Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference."""
         terms = [f'MetricName="{name}"', *(f'{key}="{value}"' for key, value in (where or {}).items())]
         namespace = self.namespace if self.namespace.isalnum() else f'"{self.namespace}"'
         found = f"{{{','.join((namespace, *dimensions))}}} {' '.join(terms)}"
         search = f"SEARCH('{found}', '{statistic}', {period.to_seconds():.0f})"
+        expression = f"FILL({search}, REPEAT)" if fill else search
         label = " ".join(f"${{PROP('Dim.{dimension}')}}" for dimension in dimensions if dimension not in (where or {}))
-        return cloudwatch.SearchExpression(
-            expression=f"FILL({search}, REPEAT)" if fill else search, label=label, period=period
-        )
+        return cloudwatch.SearchExpression(expression=expression, label=label, period=period)
 
     def _metric(self, **options: Any) -> cloudwatch.Metric:
         return cloudwatch.Metric(namespace=self.namespace, period=EVERY_5_MINUTES, **options)

@@ -1,11 +1,11 @@
 """Metrics, alarms and the dashboard. No workflow waits for them, and they change nothing."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -48,14 +48,11 @@ def alarm_names(names: Names) -> dict[str, str]:
 
 def longest_cutover(functions: Functions) -> float:
     """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest,
-    and with the longest bake.
-
-    An execution that holds its lock for longer is retrying, is rolling back, or has ended.
-    `tests/stacks/test_monitoring.py` finds the slowest path in the graph.
-    """
+    and with the longest bake. An execution that holds its lock for longer is retrying, is rolling back, or has ended.
+    `tests/stacks/test_monitoring.py` finds the slowest path in the graph."""
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
-    checks = [functions.health_check, functions.check_servers, *([functions.in_vpc] if functions.in_vpc else [])]
-    preflight = max(2 * longest(functions.associate_address), *(longest(function) for function in checks))
+    checks = filter(None, (functions.health_check, functions.check_servers, functions.in_vpc))
+    preflight = max(2 * longest(functions.associate_address), *map(longest, checks))
     services = MEASURE_GAP_SECONDS + 4 * SERVICE_TIMEOUT_SECONDS  # AcquireLock, ReleaseLock, Notify, PutEvent
     bake: float = functions.longest_bake_seconds
     if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
@@ -80,7 +77,7 @@ class Monitoring(Construct):
         functions, self._topics = resources.functions, topics
         self._names = names = resources.names
         metrics = Metrics(names.stack)
-        reports = self._reports(functions.code, resources.lock_table, [workflow, repair])
+        reports = self._reports(resources, [workflow, repair])
         alarms = [
             self._alarm(
                 "RollbackFailed",
@@ -119,20 +116,11 @@ class Monitoring(Construct):
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
         dashboard(self, names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
 
-    def _reports(
-        self, code: lambda_.Code, lock_table: dynamodb.ITable, workflows: Sequence[StateMachine]
-    ) -> list[lambda_.Function]:
+    def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
-        outcome = python_function(
-            self,
-            "ReportOutcome",
-            "report_outcome",
-            names=self._names,
-            code=code,
-            timeout=Duration.minutes(1),
-            lost=LOST_EVENT,
-            environment={"WORKFLOWS": " ".join(workflow.state_machine_arn for workflow in workflows)},
-        )
+        make = partial(python_function, self, names=self._names, code=resources.functions.code)
+        outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1), lost=LOST_EVENT)
+        outcome.add_environment("WORKFLOWS", " ".join(workflow.state_machine_arn for workflow in workflows))
         executions = [executions_of(self, name) for name in self._names.workflows]
         outcome.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
         acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
@@ -144,17 +132,9 @@ class Monitoring(Construct):
             event_pattern=events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE]),
             targets=[targets.LambdaFunction(outcome)],
         )
-        locks = python_function(
-            self,
-            "ReportLocks",
-            "report_locks",
-            names=self._names,
-            code=code,
-            timeout=Duration.seconds(30),
-            lost=NEXT_REPORT,
-            environment={"LOCK_TABLE": lock_table.table_name},
-        )
-        lock_table.grant(locks, "dynamodb:Scan")
+        locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30), lost=NEXT_REPORT)
+        locks.add_environment("LOCK_TABLE", resources.lock_table.table_name)
+        resources.lock_table.grant(locks, "dynamodb:Scan")
         rule(
             self,
             "EveryFiveMinutes",

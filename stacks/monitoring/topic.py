@@ -2,8 +2,7 @@
 
 A CloudWatch alarm publishes as the service CloudWatch. The policy of AWS's own key for SNS (`alias/aws/sns`) does not
 allow CloudWatch, and nobody can change that policy. So the topic has its own key, which publishers may have to use.
-Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources from AWS services.
-"""
+Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources from AWS services."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -34,8 +33,7 @@ class OutcomesTopic(sns.Topic):
 
     `for_alarms` are the topics that an alarm publishes to. Mails have a second topic for alarms: their filter policy
     drops every alarm, because CloudWatch's messages have no attributes, and `"exists": false` then matches nothing.
-    Source: SNS Developer Guide, "Key matching".
-    """
+    Source: SNS Developer Guide, "Key matching"."""
 
     def __init__(
         self,
@@ -68,9 +66,8 @@ class OutcomesTopic(sns.Topic):
         stack = Stack.of(self)
         arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]
         ours = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnEquals": {"aws:SourceArn": arns}}
-        allowed = partial(
-            iam.PolicyStatement, principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")], conditions=ours
-        )
+        cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+        allowed = partial(iam.PolicyStatement, principals=[cloudwatch], conditions=ours)
         self._key.add_to_resource_policy(allowed(sid="AlarmsUseTheKey", actions=USE_KEY, resources=["*"]))
         for topic in self.for_alarms:
             publish = allowed(sid="AlarmsPublish", actions=["sns:Publish"], resources=[topic.topic_arn])

@@ -1,5 +1,7 @@
 """The document that the pipeline runs on the idle server, and the function that finds the server."""
 
+from typing import Any
+
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -9,7 +11,7 @@ from constructs import Construct
 from stacks.cdk_nag import acknowledge
 from stacks.configuration.names import Names
 from stacks.configuration.pairs import Pairs
-from stacks.configuration.pipeline import Deploy
+from stacks.configuration.pipeline import Pipeline
 from stacks.functions.bundle import lambda_code
 from stacks.functions.python_function import python_function
 
@@ -20,17 +22,13 @@ SILENT_JOB = "CodePipeline itself fails a job that is silent for 20 minutes, and
 
 
 class DeployToIdle(Construct):
-    """The target is found by a function, because only at run time it is known which server is idle.
+    """The target is found by a function, because only at run time it is known which server is idle. The function may
+    run one document with one command, on the two servers of the pair. The document's parameter accepts nothing that a
+    shell could run. `asked` are the function's parameters, except the release."""
 
-    The function may run one document with one command, on the two servers of the pair. The document's parameter
-    accepts nothing that a shell could run. `asked` are the function's parameters, except the release.
-    """
-
-    def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, deploy: Deploy, pair: str, pairs: Pairs
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline, pairs: Pairs) -> None:
         super().__init__(scope, construct_id)
-        stack = Stack.of(self)
+        stack, pair, deploy = Stack.of(self), pipeline.pair, pipeline.deploy
         run_command = {
             "timeoutSeconds": str(deploy.timeoutSeconds),
             "runCommand": ["set -eu", "export RELEASE='{{ Release }}'", deploy.command],
@@ -53,17 +51,9 @@ class DeployToIdle(Construct):
         self.asked = {"pair": pair, "document": document.ref, "seconds": deploy.timeoutSeconds}
         table_name = ssm.StringParameter.value_for_string_parameter(self, names.lock_table_parameter)
         lock_table = dynamodb.Table.from_table_name(self, "Locks", table_name)
-        code, timeout = lambda_code(pairs), Duration.seconds(120)
-        self.function = python_function(
-            self,
-            "Function",
-            "deploy_to_idle",
-            names=names,
-            code=code,
-            timeout=timeout,
-            lost=SILENT_JOB,
-            environment={"LOCK_TABLE": table_name},
-        )
+        how: Any = {"code": lambda_code(pairs), "timeout": Duration.seconds(120), "lost": SILENT_JOB}
+        self.function = python_function(self, "Function", "deploy_to_idle", names=names, **how)
+        self.function.add_environment("LOCK_TABLE", table_name)
         lock_table.grant(self.function, "dynamodb:UpdateItem")
         # If Lambda repeated a call that died, it would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)

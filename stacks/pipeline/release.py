@@ -34,14 +34,13 @@ class Release(Construct):
     Deployment and cutover are one stage. A stage holds one execution at a time, so no release is put onto the idle
     server while the cutover of the previous release makes that server live. An action may use a variable of an earlier
     action in its stage; CDK Pipelines depends on this, too (`envFromCfnOutputs`). The workflow is found by its name, so
-    that the two stacks share no export that would have to be deleted first.
-    """
+    that the two stacks share no export that would have to be deleted first."""
 
     def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline, pairs: Pairs) -> None:
         super().__init__(scope, construct_id)
         pair = pipeline.pair
         source, release = self._source(pipeline.source)
-        idle = DeployToIdle(self, "DeployToIdle", names=names, deploy=pipeline.deploy, pair=pair, pairs=pairs)
+        idle = DeployToIdle(self, "DeployToIdle", names=names, pipeline=pipeline, pairs=pairs)
         self._function = idle.function
         deploy = actions.LambdaInvokeAction(
             action_name="Deploy",
@@ -106,8 +105,7 @@ class Release(Construct):
 
         The bucket must be configured to send events to EventBridge (S3 User Guide, "Enabling Amazon EventBridge").
         The permission for a connection is `codeconnections:UseConnection`; the CDK grants only the permission under the
-        service's former name (Developer Tools console User Guide, "Connections rename").
-        """
+        service's former name (Developer Tools console User Guide, "Connections rename")."""
         if isinstance(source, Connection):
             use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
             self._role("Source", "Source").add_to_principal_policy(use)

@@ -96,7 +96,7 @@ class Workflow(Construct):
             request=jsonata(REQUEST),
             retry=retry_before_changes,
             keep_live=False,
-            assign=INITIAL_VARIABLES,
+            assign={**INITIAL_VARIABLES, "warnings": "{% $states.result.Payload.warnings %}"},
         )
         acquire = acquire_lock(self, resources, ending=ending, start_over=describe_addresses)
         decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need next?")
@@ -108,9 +108,7 @@ class Workflow(Construct):
             more=EXPECTED_RELEASE,
             assign={"liveChecked": True},
         )
-        repair_staging = tasks.repair_staging(
-            retry=retry_before_changes, assign={"repaired": True, "warnings": "{% $plan.warnings %}"}
-        )
+        repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
         preflight = self._preflight(tasks)
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         describe_unchanged = tasks.describe_restored(
@@ -161,7 +159,7 @@ class Workflow(Construct):
             ('$plan.decision = "REFUSED"', release, "refused", REFUSED),
             (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
             (
-                f'$plan.decision = "ALREADY_LIVE" and {SOUND}',
+                '$plan.decision = "ALREADY_LIVE"',
                 release,
                 "both addresses are where they should be",
                 ALREADY_LIVE,

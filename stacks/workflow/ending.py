@@ -23,11 +23,15 @@ ROLLBACK_TO = f"""(
     $outcome = "CUT_OVER"
       ? ($plan.rollback
           ? {{"server": $plan.idle.name, "instanceId": $plan.idle.instanceId, "why": {ME} & " has rolled back to it"}}
-          : $plan.live != null
-              ? {{"server": $plan.live.name, "instanceId": $plan.live.instanceId, "why": "it was live before " & {ME}}}
-              : {{"server": null, "why": "production was on no server before " & {ME}}})
+          : $plan.live = null
+              ? {{"server": null, "why": "production was on no server before " & {ME}}}
+              : $plan.live.name = $plan.record.rollbackTo.rejected
+                  ? {{"server": null, "why": $plan.record.rollbackTo.why, "rejected": $plan.live.name}}
+                  : {{"server": $plan.live.name, "instanceId": $plan.live.instanceId,
+                      "why": "it was live before " & {ME}}})
       : $outcome in ["RolledBack", "RollbackFailed"]
-          ? {{"server": null, "why": "the cutover to " & $plan.idle.name & " ended " & $outcome & ": " & {ME}}}
+          ? {{"server": null, "why": "the cutover to " & $plan.idle.name & " ended " & $outcome & ": " & {ME},
+              "rejected": $plan.idle.name}}
           : $plan.record.rollbackTo
 )"""
 LAST_CUTOVER = f"""(
@@ -41,7 +45,7 @@ LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
 RELEASE = """
     "SET rollbackTo = :rollbackTo, lastCutover = :lastCutover, lastOutcome = :lastOutcome"
     & " REMOVE execution, gap, bakesUntil, rollbackRequestedBy"
-    & ($outcome = "RepairFailed" ? "" : ", since, server, privateIps, live, rollsBack, interrupted")
+    & ($outcome = "RepairFailed" ? "" : ", since, server, privateIps, live, stagingAssociation, rollsBack, interrupted")
     & " ADD revision :one"
 """
 

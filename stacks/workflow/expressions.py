@@ -14,8 +14,8 @@ The workflows' variables; before one is assigned, `$exists` is false for it (doc
 - `$alarms`: the alarms that count in the bake
 - `$bakesUntil`: when the bake ends; assigned when it begins
 - `$holder`: the lock's item, while another execution holds it; `$holderEnded`: how that execution ended
-- `$awaited`: the execution that this one has asked to roll back, and `$awaitedMoves`: whether it makes another server
-  live; assigned only then
+- `$asked`: the execution that this one has asked to roll back, and `$awaited`: `Awaited` in `lambdas/domain/plan.py`,
+  or null; assigned only then
 - `$waits`: how often the repair has waited for the end of an execution
 """
 

@@ -35,10 +35,15 @@ IN_PROGRESS = """
 # rollback waits for as long as it takes, because the other execution rolls back. A pause is a tenth of the time so far,
 # so that the history has room for a day; for a repair, of the time that it has had the lock.
 REPAIR_PATIENCE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 120
+# The cutover that was asked to roll back; null if it makes no other server live.
+AWAITED = f"""
+    $holder.server in ["{NONE}", $holder.live] ? null : {{"execution": $holder.execution, "live": $holder.live}}
+"""
 # The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails.
 ACQUIRE = """
     SET execution = :me, since = :since, server = :server, privateIps = :privateIps, live = :live,
-    rollsBack = :rollsBack, rollbackTo = :rollbackTo, lastCutover = :lastCutover
+    stagingAssociation = :stagingAssociation, rollsBack = :rollsBack, rollbackTo = :rollbackTo,
+    lastCutover = :lastCutover
     REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy
 """
 FREE_AND_AS_PLANNED = """
@@ -142,6 +147,7 @@ def acquire_lock(
         ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
         ":privateIps": "{% $string($plan.privateIps) %}",
         ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
+        ":stagingAssociation": jsonata(f'$plan.staging.associationId != null ? $plan.staging.associationId : "{NONE}"'),
         ":rollsBack": "{% $string($plan.rollback) %}",
         ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
         ":lastCutover": "{% $string($plan.record.lastCutover) %}",
@@ -181,10 +187,7 @@ def acquire_lock(
         update_expression="SET rollbackRequestedBy = :me",
         condition_expression="execution = :holder",
         expression_attribute_values=texts({":me": EXECUTION, ":holder": "{% $holder.execution %}"}),
-        assign={
-            "awaited": "{% $holder.execution %}",
-            "awaitedMoves": jsonata(f'$not($holder.server in ["{NONE}", $holder.live])'),
-        },
+        assign={"asked": "{% $holder.execution %}", "awaited": jsonata(AWAITED)},
         **of_the_pair,
     )
     wait_for_holder = sfn.Wait.jsonata(
@@ -196,12 +199,14 @@ def acquire_lock(
     is_repair = f'$contains($holder.execution, ":execution:{resources.names.repair}:")'
     waited = "($millis() - $toMillis($states.context.Execution.StartTime)) / 1000"
     left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
+    cutover = f"($not($holder.rollsBack) and $not({is_repair}))"
+    rolls_back = "($plan.rollback and $not($plan.dryRun))"
+    has_asked = "($asked = $holder.execution or ($exists($awaited) and $awaited != null))"
+    asks = f'{rolls_back} and {cutover} and $holder.live != "{NONE}" and $not({has_asked})'
+    # A cutover that began after the one that was asked is not this execution's.
+    waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}))) or {left} > 0"
     so_far = f"({is_repair} ? ($millis() - $toMillis($holder.since)) / 1000 : {waited})"
-    pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, $plan.rollback ? 120 : {left}])]))"
-    asks = f"""
-        $plan.rollback and $not($holder.rollsBack) and $not({is_repair}) and $holder.live != "{NONE}"
-        and $not($awaited = $holder.execution)
-    """
+    pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {rolls_back} ? 120 : {left}])]))"
     describe_holder = describe_lock_holder(
         scope,
         resources.names,
@@ -209,7 +214,7 @@ def acquire_lock(
         take_over=take_over,
         running=(
             (f"({asks})", request_rollback, "running, and it can roll back", None),
-            (f"($plan.rollback or {left} > 0)", wait_for_holder, "running, and there is time", None),
+            (f"({waits})", wait_for_holder, "running, and there is time", None),
             ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
         failed=(ending.release_lock, FAILURE_AFTER_REPAIR),

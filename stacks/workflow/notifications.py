@@ -11,6 +11,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.workflow.expressions import MEASURED, RESULT, jsonata, merged
+from stacks.workflow.expressions import WARNINGS as WARNED
 from stacks.workflow.retries import SERVICE_TIMEOUT
 
 # The event that every execution of both workflows puts on the account's default event bus when it ends.
@@ -24,7 +25,8 @@ EXECUTION = """{
     "startedAt": $states.context.Execution.StartTime, "endedAt": $states.context.State.EnteredTime
 }"""
 PAIR = '$plan.pair != "-" ? {"pair": $plan.pair} : {}'
-OUTCOME = f'$cause != "-" ? {{"outcome": $outcome, "cause": $cause}} : {RESULT}'
+FAILURE = merged('{"outcome": $outcome, "cause": $cause}', WARNED)
+OUTCOME = f'$cause != "-" ? {FAILURE} : {RESULT}'
 
 ON = """function($address) {
     "on " & ($address.server != null ? $address.server & " (" & $address.instanceId & ")" : "no server")

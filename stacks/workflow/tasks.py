@@ -58,7 +58,7 @@ class Tasks:
         self, comment: str, *, request: Any, retry: Retry, keep_live: bool, assign: Assign = None
     ) -> tasks.LambdaInvoke:
         """With `keep_live`, the plan repairs the pair without moving production."""
-        awaited = {} if keep_live else {"awaited": "{% $exists($awaited) and $awaitedMoves ? $awaited : null %}"}
+        awaited = {} if keep_live else {"awaited": "{% $exists($awaited) ? $awaited : null %}"}
         payload = {"request": request, **awaited, "keepLive": keep_live}
         described = {"plan": "{% $states.result.Payload %}", **DESCRIBED_ADDRESSES, **(assign or {})}
         function = self._functions.describe_addresses
@@ -117,6 +117,7 @@ class Tasks:
             "answered": "{% $answered %}",
             **EXPECTED_RELEASE,
             "baking": True,
+            "urgent": "{% $plan.urgent %}",
             "bakeSeconds": share,
             "until": "{% $bakesUntil %}",
             "alarms": "{% $alarms %}",

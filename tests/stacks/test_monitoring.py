@@ -18,6 +18,7 @@ from moto.sns.utils import FilterPolicyMatcher
 
 import report_locks
 import report_outcome
+from aws import records
 from stacks.workflow import cutover, repair
 from stacks.workflow.notifications import DETAIL_TYPE
 from tests.stacks.contexts import pair
@@ -61,7 +62,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
             for address in ("staging", "production"):
                 called(check_of(server), address=address)
         environment.setenv("LOCK_TABLE", TABLE)
-        report_locks.dynamodb_client.cache_clear()
+        records.dynamodb_client.cache_clear()
         with mock_aws():
             dynamodb: Any = boto3.client("dynamodb")
             dynamodb.create_table(
@@ -75,7 +76,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
             dynamodb.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in lock.items()})
             report_locks.handler({}, CONTEXT)
             dynamodb.delete_table(TableName=TABLE)
-        report_locks.dynamodb_client.cache_clear()
+        records.dynamodb_client.cache_clear()
     return points(printed.getvalue())
 
 

@@ -114,7 +114,7 @@ def watched(
         return seen
 
     ended = watch(look, seconds, passing.clock, passing.wait, tolerant=tolerant)
-    return Watched(ended.wrong, passing.now - 1000), at
+    return Watched(ended, passing.now - 1000), at
 
 
 @pytest.mark.parametrize(

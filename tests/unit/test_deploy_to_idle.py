@@ -103,9 +103,16 @@ def send(idle: IdleServer) -> Deployment:
 def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: Any) -> None:
     put(table, rollbackTo='{"server": "tao", "why": "it was live before"}', lastCutover='{"from": "tao"}')
     send(idle_server())
-    assert record(table).rollback_to == RollbackTo(None, "release 8f2c6a9 was deployed to tao")
+    assert record(table).rollback_to == RollbackTo(None, "the deployment of release 8f2c6a9 to tao began")
     assert (record(table).last_cutover or {})["from"] == "tao"
     assert record(table).revision == 5
+
+
+def test_a_rollback_never_goes_to_the_new_release_because_an_execution_was_interrupted(table: Any) -> None:
+    put(table, interrupted="arn:1", server="bittybot", live="tao")
+    assert record(table).settled("bittybot", None).rollback_to.server == "tao"
+    send(idle_server())
+    assert record(table).settled("bittybot", None).rollback_to.server is None
 
 
 def test_nothing_is_deployed_while_an_execution_holds_the_pair(table: Any) -> None:

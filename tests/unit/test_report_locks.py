@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 import report_locks
+from aws import records
 from domain.lock import Lock
 from report_locks import held_locks, metrics_of
 from tests.unit.emf import Capture, values
@@ -22,12 +23,12 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockTable]:
     monkeypatch.setenv("LOCK_TABLE", TABLE)
-    report_locks.dynamodb_client.cache_clear()
+    records.dynamodb_client.cache_clear()
     with mock_aws():
         table = LockTable(TABLE)
         yield table
         table.client.delete_table(TableName=TABLE)
-    report_locks.dynamodb_client.cache_clear()
+    records.dynamodb_client.cache_clear()
 
 
 def lock(table: LockTable, pair: str, *, seconds: float, **more: str) -> None:

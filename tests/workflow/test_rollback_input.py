@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aws.records import nothing_to_roll_back_to
 from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
@@ -191,7 +192,7 @@ def test_after_the_repair_of_a_stopped_cutover_a_rollback_goes_back(aws: Aws, st
 
 
 @pytest.mark.parametrize(("held_seconds", "pause"), [(0, 1), (24.5, 3), (7200, 120)])
-def test_a_rollback_looks_again_after_a_tenth_of_the_time_that_a_repair_has_had_the_lock(
+def test_a_rollback_asks_again_after_a_tenth_of_the_time_that_a_repair_has_had_the_lock(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, held_seconds: float, pause: int
 ) -> None:
     aws.execute({})
@@ -270,3 +271,95 @@ def test_no_plan_is_carried_out_with_a_record_that_has_changed_since(aws: Aws) -
     assert execution.outcome == "PreflightFailed"
     assert "There is no server to roll back to: release 42 was deployed to bittybot." in str(execution.cause)
     assert aws.places == ("tao", "bittybot")
+
+
+def test_a_server_whose_cutover_failed_is_not_gone_back_to_after_a_person_has_left_it(
+    aws: Aws, web: Web, ec2_calls: EC2Calls
+) -> None:
+    web.behaviour["tao"] = sick_as_production
+    ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3, times=100)
+    assert aws.execute({}).outcome == "RollbackFailed"
+    ec2_calls.faults.clear()
+    assert aws.places == ("tao", "bittybot")
+    assert aws.execute({"serverName": "bittybot"}).outcome == "CUT_OVER"
+    web.serve(aws)
+    refused = aws.execute(ROLLBACK)
+    assert refused.outcome == "PreflightFailed"
+    assert "the cutover to tao ended RollbackFailed" in str(refused.cause)
+    # Once a cutover to it has succeeded, it is a server like any other.
+    assert [aws.execute(value).outcome for value in ({}, {"serverName": "bittybot"}, ROLLBACK)] == ["CUT_OVER"] * 3
+    assert aws.places == ("tao", "bittybot")
+
+
+def test_a_server_whose_cutover_was_interrupted_unverified_is_not_gone_back_to(aws: Aws) -> None:
+    with stopping_before("HealthCheckProduction"):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert aws.repair(arn).outcome == "REPAIRED"
+    assert aws.execute({"serverName": "bittybot"}).outcome == "CUT_OVER"
+    assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_a_dry_run_of_a_rollback_asks_nobody(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
+    holder = held("staging")
+    assert aws.execute({**ROLLBACK, "dryRun": True}).outcome == "CutoverInProgress"
+    web.open_gates()
+    assert aws.wait(holder).outcome == "CUT_OVER"
+
+
+@pytest.mark.parametrize("state", ["Preflight", "MeasureGap", "DisassociateStaging"])
+def test_an_execution_that_was_stopped_before_its_first_change_leaves_the_record_as_it_was(
+    aws: Aws, state: str
+) -> None:
+    aws.execute({})
+    with stopping_before(state):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert aws.repair(arn).outcome == "REPAIRED"
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_several_rollbacks_of_one_bake_all_report_that_it_has_rolled_back(aws: Aws, web: Web) -> None:
+    aws.configure(port=web.port, pair={"bakeSeconds": 600})
+    bakes = aws.start({})
+    aws.wait_for(bakes, "Bake")
+    asking = [aws.start(ROLLBACK) for _ in range(3)]
+    assert aws.wait(bakes).outcome == "RolledBack"
+    ended = [aws.wait(arn) for arn in asking]
+    assert [each.outcome for each in ended] == ["ALREADY_LIVE"] * 3
+    for each in ended:
+        assert each.output["warnings"] == [f"{bakes} was asked to roll back, and has ended."]
+    assert aws.places == ("bittybot", "tao")
+
+
+def test_a_second_rollback_reports_even_if_the_other_server_is_gone(aws: Aws) -> None:
+    aws.execute({})
+    aws.ec2.terminate_instances(InstanceIds=[aws.servers["tao"]])
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", None))
+    again = aws.execute(ROLLBACK)
+    assert again.outcome == "ALREADY_LIVE"
+    assert "Staging cannot go to tao." in again.output["warnings"][0]
+
+
+def test_a_deployment_after_an_interrupted_cutover_erases_what_it_left(
+    aws: Aws, stopped: Callable[[], str], ec2_calls: EC2Calls
+) -> None:
+    dead = stopped()
+    ec2_calls.fail_from_now_on("DescribeAddresses", "UnauthorizedOperation")
+    assert aws.repair(dead).outcome == "RepairFailed"
+    ec2_calls.faults.clear()
+    assert nothing_to_roll_back_to("web", "release 42 was deployed to bittybot")
+    assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
+    assert aws.places == ("tao", "bittybot")
+
+
+def test_the_warnings_of_a_rollback_that_failed_are_in_its_notification_and_its_event(aws: Aws, web: Web) -> None:
+    aws.execute({})
+    aws.ec2.terminate_instances(InstanceIds=[aws.servers["tao"]])
+    web.behaviour["bittybot"] = sick
+    aws.forget_notices()
+    assert aws.execute(ROLLBACK).outcome == "StagingUnhealthy"
+    for told in (aws.notices[-1], aws.events[-1]["detail"]):
+        assert "Staging cannot go to tao" in told["warnings"][0]
+    assert "Staging cannot go to tao" in aws.messages[-1]["default"]
