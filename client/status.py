@@ -181,9 +181,8 @@ def standings(account: Account, pairs: Sequence[Pair]) -> list[Standing]:
         production, staging = addresses.get(pair.production), addresses.get(pair.staging)
         status = holder_status(account, record.lock) if record.lock else None
         if status not in AT_WORK:
-            record = record.settled(
-                production.server if production else None, staging.association_id if staging else None
-            )
+            live, association = production and production.server, staging and staging.association_id
+            record = record.settled(live or None, association or None)
         return Standing(pair, production, staging, record, status, answered)
 
     return list(map(standing, pairs, answers((pair, addresses.get(pair.production)) for pair in pairs)))

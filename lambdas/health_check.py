@@ -38,8 +38,9 @@ class HealthCheckEvent(CheckEvent):
     """For staging, `live` is the server that holds production. For production, `answered` is what staging answered. For
     `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
     before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
-    that ends at `until` (ISO 8601). With `standing`, both addresses are described once more at the end. With `lock`,
-    `{"pair", "execution"}`, the check ends when someone asks this execution to roll back (`RollbackRequest`)."""
+    that ends at `until` (ISO 8601). If it is `urgent`, alarms that cannot be read do not fail it. With `standing`,
+    both addresses are described once more at the end. With `lock`, `{"pair", "execution"}`, the check ends when someone
+    asks this execution to roll back (`RollbackRequest`)."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -125,7 +126,7 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
 
         read_alarms = partial(alarms_in_alarm, cloudwatch_client(watching=True), event.alarms)
-        watching = partial(watch, read_alarms, event.bake_seconds, time.monotonic, tolerant=_continues(event))
+        watching = partial(watch, read_alarms, event.bake_seconds, time.monotonic, tolerant=_tolerates(event))
         loops.append(lambda stop: watching(stop.wait))
     ended = together(
         loops,
@@ -151,8 +152,8 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
     return [listen] if event.lock and "LOCK_TABLE" in os.environ else []
 
 
-def _continues(event: HealthCheckEvent) -> bool:
-    """Whether another part of the bake follows this part, or nothing that CloudWatch does not say may roll it back."""
+def _tolerates(event: HealthCheckEvent) -> bool:
+    """Whether alarms that cannot be read do not fail this part of the bake: another part follows, or it is urgent."""
     if event.urgent:
         return True
     left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0

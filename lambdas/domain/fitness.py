@@ -35,7 +35,8 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
         if plan.decision != "REPAIR" or not plan.request.is_urgent:
             raise
         warning = f"Staging cannot go to {plan.idle.server.name}. {problem}".replace(f" {NOTHING_CHANGED}", "")
-        return replace(plan, decision="ALREADY_LIVE", warnings=(*plan.warnings, warning))
+        warnings = (*plan.warnings, *picture.warnings, warning)
+        return replace(plan, decision="ALREADY_LIVE", checks_staging=False, warnings=warnings)
 
 
 def _completed(plan: Plan, picture: Picture, recorded: Mapping[str, str]) -> Plan:

@@ -202,8 +202,10 @@ def plan(
     named, why = _named(request, live, record, awaited)
     if live is None and (named is None or keep_live):
         raise NoTarget(f"{capitalized(production)} is on no server, so no server is live.")
+    warnings = (f"{awaited.execution} was asked to roll back, and has ended.",) if awaited else ()
     if live is None and named is not None:
-        return _from_no_server(request, production, staging, record, idle=named, why=why)
+        intended = _from_no_server(request, production, staging, record, idle=named, why=why)
+        return replace(intended, warnings=(*warnings, *intended.warnings))
     live = pair.place(str(production.server)).server
     _refuse_foreign(pair, staging, production)
     idle = pair.other(live)
@@ -236,7 +238,7 @@ def plan(
         live=Place(live, production.private_ip),
         idle=Place(idle, staging.private_ip if in_place else None),
         staging_to=Place(live, production.private_ip),
-        warnings=(f"{awaited.execution} was asked to roll back, and has ended.",) if awaited else (),
+        warnings=warnings,
         urgent=request.is_urgent,
         record=record,
     )

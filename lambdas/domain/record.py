@@ -117,7 +117,8 @@ class Record:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
             back = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
             why = f"{begun.execution}, which was interrupted, {back[1]}"
-            target = RollbackTo(back[0], why, rejected=None if begun.rollback else live)
+            unfinished = live == begun.server and not begun.rollback
+            target = RollbackTo(back[0], why, rejected=live if unfinished else None)
             return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=target)
         unmoved = live is not None and begun.staging_association == staging_association
         if begun.server in (live, None) or begun.rollback or unmoved:

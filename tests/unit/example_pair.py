@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from domain.pair import Address, AddressName, Pair, Place, Server
-from domain.plan import Plan, plan
+from domain.plan import Awaited, Plan, plan
 from domain.record import EMPTY, Interrupted, Record
 from domain.request import Request
 
@@ -36,7 +36,7 @@ def planned(
     interrupted: Server | None = None,
     record: Record = EMPTY,
     keep_live: bool = False,
-    awaited: str | None = None,
+    awaited: Awaited | None = None,
     **request: Any,
 ) -> Plan:
     """The plan of pair `web` whose addresses are on these servers; `request` has more of the request."""

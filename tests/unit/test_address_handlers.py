@@ -105,7 +105,7 @@ def test_a_wrong_request_is_an_error_and_missing_addresses_fail_the_preflight(ec
 # A rollback, and the record of the pair.
 
 CUTOVER = {"from": "tao", "to": "bittybot", "at": "2026-02-01T09:30:00Z", "execution": "c-7", "rollback": False}
-TO_TAO = {"server": "tao", "why": "it was live before c-7", "instanceId": None}
+TO_TAO = {"server": "tao", "why": "it was live before c-7", "instanceId": None, "rejected": None}
 FROM_TAO = {"pair": "web", "rollbackTo": TO_TAO, "lastCutover": CUTOVER, "revision": 7}
 
 
@@ -136,7 +136,7 @@ def test_a_rollback_with_nothing_on_record_is_an_invalid_request_and_says_how_to
 def test_a_rollback_after_a_cutover_that_failed_is_refused_and_keeps_the_record(
     ec2: Ec2Account, table: LockTable
 ) -> None:
-    ended = {"server": None, "why": "the cutover to tao ended RolledBack: c-8", "instanceId": None}
+    ended = {"server": None, "why": "the cutover to tao ended RolledBack: c-8", "instanceId": None, "rejected": "tao"}
     table.put(**FROM_TAO | {"rollbackTo": ended})
     refusal = describe({"rollback": True})
     assert (refusal["decision"], refusal["error"]) == ("REFUSED", "PreflightFailed")
@@ -145,14 +145,37 @@ def test_a_rollback_after_a_cutover_that_failed_is_refused_and_keeps_the_record(
 
 
 @pytest.mark.parametrize(
-    ("outcome", "decision"), [("RolledBack", "ALREADY_LIVE"), ("RollbackFailed", "REFUSED")], ids=str
+    ("outcome", "live", "decision"),
+    [("RolledBack", "bittybot", "ALREADY_LIVE"), ("RollbackFailed", "tao", "REFUSED")],
+    ids=["", "it failed to"],
 )
-def test_a_rollback_that_asked_another_execution_depends_on_how_that_execution_ended(
-    ec2: Ec2Account, table: LockTable, outcome: str, decision: str
+def test_a_rollback_that_asked_another_execution_depends_on_where_that_execution_left_production(
+    ec2: Ec2Account, table: LockTable, outcome: str, live: str, decision: str
 ) -> None:
-    ended = {"server": None, "why": f"the cutover to tao ended {outcome}: c-8", "instanceId": None}
+    ended = {"server": None, "why": f"the cutover ended {outcome}: c-8"}
     table.put(**FROM_TAO | {"rollbackTo": ended, "lastOutcome": {"outcome": outcome, "execution": "c-8", "at": "now"}})
-    assert describe({"rollback": True}, awaited="c-8")["decision"] == decision
+    plan = describe({"rollback": True}, awaited={"execution": "c-8", "live": live})
+    if live == "bittybot":
+        assert (plan["decision"], plan["warnings"]) == (decision, ("c-8 was asked to roll back, and has ended.",))
+    else:  # production was on tao before, and is on bittybot
+        assert (plan["decision"], plan["error"], plan["warnings"]) == (decision, "PreflightFailed", [])
+        assert f"the cutover ended {outcome}: c-8" in plan["reason"]
+
+
+def test_in_a_rollback_staging_that_cannot_be_repaired_is_a_warning_where_production_is_already(
+    ec2: Ec2Account, table: LockTable, tmp_path: Path
+) -> None:
+    bittybot, tao, client = servers(ec2, tmp_path)
+    client.terminate_instances(InstanceIds=[tao.instance_id])
+    table.put(**FROM_TAO | {"rollbackTo": {"server": "bittybot", "why": "c-8 has rolled back to it"}})
+    for request in ({"rollback": True}, {"serverName": "bittybot", "emergency": True}):
+        plan = describe(request)
+        assert (plan["decision"], plan["target"], plan["steps"]) == ("ALREADY_LIVE", "bittybot", [])
+        (warning,) = plan["warnings"]
+        assert warning.startswith(f"Staging cannot go to tao. {tao} is terminated and cannot hold an address. Replace")
+    refusal = describe({"serverName": "bittybot"})
+    assert (refusal["decision"], refusal["warnings"]) == ("REFUSED", [])
+    assert ec2.holder("production") == bittybot.instance_id
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["taken over", "held"])
@@ -161,12 +184,30 @@ def test_what_an_interrupted_execution_did_is_in_the_record_once_it_has_lost_the
     ec2: Ec2Account, table: LockTable, held: bool, keep_live: bool
 ) -> None:
     begun = {"interrupted": "c-8", "since": "2026-02-01T10:00:00Z", "server": "bittybot", "live": "tao"}
+    begun["stagingAssociation"] = "eipassoc-before"
     table.put(**FROM_TAO | begun | ({"execution": "c-8"} if held else {}))
     settled = keep_live or not held
     record = describe({"pair": "web"}, keepLive=keep_live)["record"]
     assert record["lastCutover"]["execution"] == ("c-8" if settled else "c-7")
     assert record["rollbackTo"]["why"] == (
         "c-8, which was interrupted, moved production from it" if settled else TO_TAO["why"]
+    )
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["", "it had taken staging"])
+def test_what_an_interrupted_execution_had_begun_is_seen_by_the_association_of_staging(
+    ec2: Ec2Account, table: LockTable, moved: bool
+) -> None:
+    begun = {"interrupted": "c-8", "server": "tao", "live": "bittybot", "rollsBack": "false"}
+    table.put(**FROM_TAO | begun | {"stagingAssociation": describe({})["staging"]["associationId"]})
+    if moved:
+        ec2.take_off("staging")
+        ec2.move("staging", ec2.tao.instance_id)
+    plan = describe({"rollback": True})
+    assert plan["decision"] == ("REFUSED" if moved else "CUT_OVER")
+    assert plan["record"]["rollbackTo"]["rejected"] == ("tao" if moved else None)
+    assert plan["record"]["rollbackTo"]["why"] == (
+        "the cutover to tao was interrupted: c-8" if moved else TO_TAO["why"]
     )
 
 

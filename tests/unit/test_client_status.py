@@ -34,6 +34,16 @@ def rows(found: Standing) -> dict[str, str]:
     return {label: value.replace("\n", " | ") for label, value in found.lines(lambda *words: " ".join(words))}
 
 
+@pytest.mark.parametrize(
+    ("association", "rollback"),
+    [("eipassoc-x", "tao"), ("eipassoc-before", "no server: the cutover to tao was interrupted: release-8")],
+    ids=["nothing moved", "staging moved"],
+)
+def test_after_an_interruption_a_rollback_depends_on_what_has_moved(association: str, rollback: str) -> None:
+    begun = {"interrupted": "release-8", "server": "tao", "live": "bittybot", "stagingAssociation": association}
+    assert rows(standing(record={**RECORD, **begun}))["rollback to"] == rollback
+
+
 def test_who_was_live_before_since_when_and_what_a_rollback_does() -> None:
     found = standing(record=RECORD)
     shown = rows(found)

@@ -108,11 +108,15 @@ def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: Any) -
     assert record(table).revision == 5
 
 
-def test_a_rollback_never_goes_to_the_new_release_because_an_execution_was_interrupted(table: Any) -> None:
-    put(table, interrupted="arn:1", server="bittybot", live="tao")
-    assert record(table).settled("bittybot", None).rollback_to.server == "tao"
+def test_after_a_deployment_what_an_interrupted_execution_moved_does_not_bring_a_server_back(table: Any) -> None:
+    """It had moved production to bittybot: until then, tao was what a rollback goes back to."""
+    put(table, interrupted="arn:1", server="bittybot", live="tao", stagingAssociation="eipassoc-0")
+    assert record(table).settled("bittybot", "eipassoc-1").rollback_to.server == "tao"
     send(idle_server())
-    assert record(table).settled("bittybot", None).rollback_to.server is None
+    settled = record(table).settled("bittybot", "eipassoc-1")
+    assert settled.rollback_to == RollbackTo(None, "release 8f2c6a9 was deployed to tao")
+    assert settled.interrupted is not None, "its server and its private addresses stay"
+    assert (settled.interrupted.execution, settled.interrupted.server) == ("arn:1", "bittybot")
 
 
 def test_nothing_is_deployed_while_an_execution_holds_the_pair(table: Any) -> None:

@@ -172,7 +172,7 @@ def test_a_plan_in_json_has_exactly_what_the_states_read() -> None:
 
 
 # What the two servers are like: each in one of these states.
-STATES = ("running", "stopped", "stopping", "terminated")
+STATES = ("running", "stopped", "stopping", "pending", "terminated")
 PICTURES = [
     Picture({server.instance_id: instance(server, state) for server, state in zip(WEB.servers, states, strict=True)})
     for states in product(STATES, STATES)
@@ -180,25 +180,35 @@ PICTURES = [
 
 
 def completed() -> Iterator[tuple[Situation, Plan, Picture]]:
-    """Every plan for every picture that it is fit for. What it was asked by does not matter here."""
+    """Every plan, and the same in an emergency, for every picture that it is fit for. What it was asked by does not
+    matter here."""
     for situation, planned in PLANS:
         if situation.interrupted or situation.back_to:
             continue
-        for picture in PICTURES:
-            with suppress(PreflightFailed):
-                yield situation, complete(planned, picture), picture
+        for each in (planned, situation.plan(emergency=True)):
+            for picture in PICTURES:
+                with suppress(PreflightFailed):
+                    yield situation, complete(each, picture), picture
 
 
 def test_an_address_only_goes_to_a_server_that_can_hold_it_and_production_only_to_one_that_runs() -> None:
     for situation, fit, picture in completed():
         state = {server: picture.instances[server.instance_id].state for server in WEB.servers}
+        if fit.decision == "ALREADY_LIVE":
+            cannot_be_repaired = not fit.staging_in_place
+            assert (fit.steps, fit.live) == ([], situation.production), situation
+            assert len(fit.warnings) == cannot_be_repaired <= fit.request.emergency, situation
+            continue
         assert state[fit.idle.server] in HOLDS_AN_ADDRESS, situation
         if fit.decision != "CUT_OVER":
             continue
         assert state[fit.idle.server] == "running", situation
         assert fit.idle.private_ip, situation
-        assert fit.can_roll_back == (fit.live is not None and state[fit.live.server] in HOLDS_AN_ADDRESS), situation
-        assert fit.urgent == (state[fit.other] != "running" or fit.live is None), situation
+        assert fit.can_roll_back == (fit.live is not None and state[fit.live.server] != "terminated"), situation
+        assert fit.urgent == (
+            fit.request.emergency or fit.live is None or state[fit.other] not in ("running", "pending")
+        ), situation
+        assert fit.urgent or state[fit.other] == "running", situation
         if fit.staging_to is None:
             assert len(fit.warnings) == 1, situation
             assert not any(step.startswith("associate the staging") for step in fit.steps[1:]), situation
@@ -221,7 +231,7 @@ def test_the_commands_of_a_plan_finish_it_from_every_standing_and_displace_nothi
 
 def test_no_command_in_a_warning_displaces_production_after_the_cutover() -> None:
     for situation, fit, _ in completed():
-        after = replace(situation, production=fit.idle)
+        after = replace(situation, production=fit.idle if fit.decision == "CUT_OVER" else fit.live)
         for command in ASSOCIATE.finditer(" ".join(fit.warnings)):
             assert after.after(command[0]).production, situation
 

@@ -8,8 +8,8 @@ import pytest
 from domain.errors import PreflightFailed
 from domain.fitness import complete
 from domain.pair import Server
-from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
-from domain.plan import Plan, plan
+from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
+from domain.plan import Awaited, Plan, plan
 from domain.record import Record, RollbackTo
 from domain.request import Request
 from tests.unit.example_pair import BITTYBOT, PRIMARY, TAO, WEB, address, place, planned
@@ -120,18 +120,38 @@ def test_a_server_that_does_not_become_live_may_be_stopped(plan: Plan, server: S
 # The live server is no obstacle to making the other one live.
 
 
-@pytest.mark.parametrize("state", ["terminated", "shutting-down", "stopping", "pending"])
+@pytest.mark.parametrize(
+    ("state", "returns"),
+    [("terminated", False), ("shutting-down", False), (NOT_SHOWN, False), ("stopping", True), ("pending", True)],
+)
 @pytest.mark.parametrize("cutover", [CUT_OVER, REPAIR_AND_CUT_OVER, URGENT, FROM_NO_SERVER])
-def test_a_server_that_cannot_hold_an_address_gets_no_staging_and_nothing_can_go_back_to_it(
-    cutover: Plan, state: str
+def test_a_server_that_cannot_hold_an_address_gets_no_staging_and_production_goes_back_only_if_it_will_run_again(
+    cutover: Plan, state: str, returns: bool
 ) -> None:
+    if state == "pending" and not cutover.urgent:
+        cutover = replace(cutover, urgent=True)  # if it is not urgent, it is refused
     plan = complete(cutover, picture(instance(state=state)))
-    assert (plan.idle, plan.staging_to, plan.can_roll_back, plan.urgent) == (place(TAO), None, False, True)
+    assert (plan.idle, plan.staging_to, plan.urgent) == (place(TAO), None, True)
+    assert plan.can_roll_back == (returns and cutover.live is not None)
     assert plan.warnings == (
         f"Staging cannot go to bittybot, so it will be on no server. bittybot (i-0aaaaaaaa) is {state} and cannot hold "
         f"an address. {advice(state)}",
     )
     assert "with bittybot" not in " ".join(plan.steps)
+
+
+@pytest.mark.parametrize("plan", [CUT_OVER, REPAIR_AND_CUT_OVER], ids=["", "after a repair"])
+def test_a_live_server_that_is_starting_refuses_a_cutover_that_is_not_urgent(plan: Plan) -> None:
+    """In a moment it serves users again, and can hold staging."""
+    refused = refusal(plan, picture(instance(interface(BITTYBOT), state="pending")))
+    assert refused == f"{BITTYBOT} is pending and cannot hold an address. Nothing was changed. Start it."
+
+
+def test_the_commands_after_a_failure_lead_back_to_a_live_server_that_is_stopping() -> None:
+    plan = complete(CUT_OVER, picture(instance(state="stopping")))
+    first, second = plan.to_json()["restore"].strip().splitlines()
+    assert f"--allocation-id {WEB.production} --instance-id {BITTYBOT.instance_id} " in first
+    assert f"--allocation-id {WEB.staging} --instance-id {TAO.instance_id} " in second
 
 
 def test_a_stopped_live_server_gets_staging_and_its_alarms_and_answers_do_not_count() -> None:
@@ -160,7 +180,7 @@ def test_what_keeps_staging_from_the_live_server_refuses_a_cutover_and_only_warn
     def grouped(plan: Plan) -> Plan:
         return replace(plan, production=replace(plan.production, border_group="us-east-1"))
 
-    for cutover in (CUT_OVER, REPAIR_AND_CUT_OVER, REPAIR, replace(REPAIR, request=URGENT.request)):
+    for cutover in (CUT_OVER, REPAIR_AND_CUT_OVER, REPAIR):
         assert refusal(grouped(cutover), picture(bittybot)).startswith(f"{BITTYBOT} {found}")
     for urgent in (URGENT, planned(rollback=True, record=TO_TAO), FROM_NO_SERVER):
         plan = complete(grouped(urgent), picture(bittybot))
@@ -183,6 +203,45 @@ def test_the_checks_of_the_server_that_becomes_live_are_never_skipped(urgent: Pl
         assert found in refusal(grouped, picture(tao=tao))
     for allocation_id in (WEB.production, WEB.staging):
         assert "is offered to the account 2" in refusal(urgent, picture(offered_to={allocation_id: "210987654321"}))
+
+
+# Production is where an emergency or a rollback asks for it.
+
+TO_BITTYBOT = Record(rollback_to=RollbackTo("bittybot", "it was live before c-7"))
+URGENT_REPAIRS = [
+    planned(staging=None, asked=BITTYBOT, emergency=True),
+    planned(staging=None, rollback=True, record=TO_BITTYBOT),
+    planned(staging=None, rollback=True, awaited=Awaited("c-7", "bittybot")),
+]
+
+
+@pytest.mark.parametrize("urgent", URGENT_REPAIRS, ids=["emergency", "rollback", "after another execution"])
+@pytest.mark.parametrize(
+    ("servers", "found"),
+    [
+        ({"tao": instance(state="terminated")}, f"{TAO} is terminated and cannot hold an address."),
+        ({"tao": instance(interface(TAO, **OTHER_TEAM))}, f"{TAO} holds the Elastic IP address 203.0.113.7"),
+        ({"bittybot": instance()}, f"{BITTYBOT} has 0 network interfaces"),
+    ],
+    ids=["terminated", "another team's address", "the live server"],
+)
+def test_staging_that_cannot_be_repaired_is_only_a_warning_if_it_is_urgent(
+    urgent: Plan, servers: dict[str, Instance], found: str
+) -> None:
+    assert urgent.decision == "REPAIR"
+    in_picture = picture(**servers, warnings=("The border group is unknown.",))
+    plan = complete(urgent, in_picture)
+    assert (plan.decision, plan.steps, plan.to_json()["target"]) == ("ALREADY_LIVE", [], "bittybot")
+    assert plan.warnings[:-1] == (*urgent.warnings, "The border group is unknown.")
+    assert plan.warnings[-1].startswith(f"Staging cannot go to tao. {found}")
+    assert "Nothing was changed" not in plan.warnings[-1]
+    assert refusal(REPAIR, in_picture).startswith(found), "if it is not urgent"
+
+
+@pytest.mark.parametrize("urgent", URGENT_REPAIRS, ids=["emergency", "rollback", "after another execution"])
+def test_staging_that_can_be_repaired_is_repaired_in_an_emergency_and_a_rollback_too(urgent: Plan) -> None:
+    plan = complete(urgent, picture())
+    assert (plan.decision, plan.idle, plan.warnings) == ("REPAIR", place(TAO), urgent.warnings)
 
 
 # Production on no server.

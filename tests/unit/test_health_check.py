@@ -149,7 +149,7 @@ def test_an_unhealthy_server_is_logged_in_one_line_with_its_probes_and_without_t
 
 def test_a_null_key_counts_as_absent() -> None:
     settings = "hostHeader headers verifyCertificate bodyContains maxLatencyMs via identityHeader sharedHeader"
-    event = "expectedRelease live answered movingSeconds bakeSeconds baking until lock alarms"
+    event = "expectedRelease live answered movingSeconds bakeSeconds baking until urgent lock alarms"
     with serving(answering(OK)) as server:
         check = check_of(server, **dict.fromkeys(f"{settings} releaseHeader".split()))
         for address in ("staging", "production"):

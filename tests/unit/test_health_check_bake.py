@@ -33,12 +33,13 @@ def baked(
     *,
     alarms: list[str] | None = None,
     until: datetime | None = None,
+    urgent: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
     """The handler's result for one check of production and a bake of so many seconds."""
     with serving(behaviour) as server:
         check = check_of(server, **settings)
-        return bake(check, seconds=seconds, alarms=alarms, until=until and until.isoformat())
+        return bake(check, seconds=seconds, alarms=alarms, until=until and until.isoformat(), urgent=urgent)
 
 
 def dying_after(connections: int, death: Behaviour) -> Behaviour:
@@ -116,18 +117,30 @@ def test_an_alarm_ends_the_bake_at_once_and_is_named(cloudwatch: CloudWatchClien
     assert "Threshold Crossed: 7 > 1" in str(raised.value)
 
 
-@pytest.mark.parametrize("part", ["last", "first"])
-def test_alarms_that_cannot_be_read_fail_only_the_last_part_of_the_bake(
-    part: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("part", "urgent", "fails"),
+    [("last", False, True), ("first", False, False), ("last", True, False), ("first", True, False)],
+)
+def test_alarms_that_cannot_be_read_fail_only_the_last_part_of_the_bake_and_none_that_is_urgent(
+    part: str, urgent: bool, fails: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     until = datetime.now(UTC) + timedelta(seconds=0.1 if part == "last" else 600)
     with serving(answering(status(500))) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{endpoint.ip}:{endpoint.port}")
-        if part == "first":
-            assert baked(answering(OK), 0.1, alarms=["errors"], until=until)["healthy"]
-        else:
+        if fails:
             with pytest.raises(ProductionUnhealthy, match="its alarms cannot be read"):
-                baked(answering(OK), 0.1, alarms=["errors"], until=until)
+                baked(answering(OK), 0.1, alarms=["errors"], until=until, urgent=urgent)
+        else:
+            assert baked(answering(OK), 0.1, alarms=["errors"], until=until, urgent=urgent)["healthy"]
+        assert endpoint.requests, "they are read, all the same"
+
+
+def test_an_urgent_bake_still_fails_for_an_alarm_and_for_an_unhealthy_server(cloudwatch: CloudWatchClient) -> None:
+    put_alarm(cloudwatch, "errors", "ALARM")
+    with pytest.raises(ProductionUnhealthy, match='the alarm "errors" has been in ALARM'):
+        baked(answering(OK), 60, alarms=["errors"], urgent=True)
+    with pytest.raises(ProductionUnhealthy, match="3 probes in a row failed"):
+        baked(answering(status(500)), 60, urgent=True)
 
 
 def test_without_a_bake_no_alarms_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import PreflightFailed
 from domain.lock import Lock
 from domain.pair import Place, Server
-from domain.plan import NoTarget, Refusal, commands_to_restore, plan
+from domain.plan import Awaited, NoTarget, Refusal, commands_to_restore, plan
 from domain.record import EMPTY, Interrupted, Record, RollbackTo
 from domain.request import Request
 from tests.unit.example_pair import BITTYBOT, STRANGER, TAO, WEB, address, place, planned
@@ -131,6 +131,7 @@ def test_a_refusal_is_reported_like_a_plan_that_changes_nothing() -> None:
     refusal = Refusal(request, *addresses, "Because.", record=TO_BITTYBOT).to_json()
     assert refusal.items() >= {"pair": "web", "decision": "REFUSED", "reason": "Because.", "dryRun": True}.items()
     assert (refusal["target"], refusal["privateIps"], refusal["error"]) == ("tao", {}, "PreflightFailed")
+    assert refusal["warnings"] == []
     assert (refusal["rollback"], refusal["waitSeconds"], refusal["record"]) == (False, 60, TO_BITTYBOT.to_json())
     assert refusal["production"] == address("production", None).to_json()
     assert Refusal(Request(WEB), *addresses, "Because.", "InvalidRequest").to_json()["error"] == "InvalidRequest"
@@ -183,25 +184,38 @@ def test_a_rollback_without_a_server_to_go_back_to_is_refused_and_says_why(
     assert (refused.value.error, str(refused.value)) == (error, f"There is no server to roll back to: {why}")
 
 
-def test_if_the_execution_that_was_asked_has_rolled_back_there_is_nothing_left_to_do() -> None:
-    """Its record names no server to go back to, because its cutover failed."""
-    failed = RollbackTo(None, "the cutover to tao ended RolledBack: c-7")
-    record = Record(rollback_to=failed, last_outcome={"outcome": "RolledBack", "execution": "c-7", "at": ""})
-    done = planned(rollback=True, awaited="c-7", record=record)
-    assert done.decision == "ALREADY_LIVE"
-    assert done.reason.startswith("a rollback was asked for, and c-7 has ended RolledBack")
-    assert planned(staging=None, rollback=True, awaited="c-7", record=record).decision == "REPAIR"
-    for awaited, outcome in (("c-6", "RolledBack"), (None, "RolledBack"), ("c-7", "RollbackFailed")):
-        other = replace(record, last_outcome={"outcome": outcome, "execution": "c-7", "at": ""})
-        with pytest.raises(NoTarget, match="the cutover to tao ended RolledBack"):
-            planned(rollback=True, awaited=awaited, record=other)
-    with pytest.raises(NoTarget, match="There is no server to roll back to"):
-        planned(production=None, rollback=True, awaited="c-7", record=record)
+# The cutover to tao that was asked to roll back, and what its record says.
+C_7 = Awaited("c-7", live="bittybot")
+FAILED = Record(rollback_to=RollbackTo(None, "the cutover to tao ended RolledBack: c-7", rejected="tao"))
+ASKED_C_7 = "c-7 was asked to roll back, and has ended."
 
 
-def test_if_the_execution_that_was_asked_cut_over_first_the_rollback_undoes_it() -> None:
-    record = replace(TO_BITTYBOT, last_outcome={"outcome": "CUT_OVER", "execution": "c-7", "at": ""})
-    assert planned(production=TAO, staging=BITTYBOT, rollback=True, awaited="c-7", record=record).decision == "CUT_OVER"
+@pytest.mark.parametrize("record", [FAILED, EMPTY, TO_BITTYBOT, Record(rollback_to=RollbackTo("tao", "before c-6"))])
+def test_if_production_is_where_it_was_before_the_cutover_that_was_asked_there_is_nothing_left_to_do(
+    record: Record,
+) -> None:
+    """Whatever the record says, and however the cutover ended: it may have been interrupted."""
+    done = planned(rollback=True, awaited=C_7, record=record)
+    assert (done.decision, done.warnings) == ("ALREADY_LIVE", (ASKED_C_7,))
+    assert done.reason.startswith("a rollback was asked for, and production is where it was before c-7; production is")
+    assert planned(staging=None, rollback=True, awaited=C_7, record=record).decision == "REPAIR"
+
+
+@pytest.mark.parametrize("production", [TAO, None], ids=["left on its server", "on no server"])
+def test_if_the_cutover_that_was_asked_left_production_elsewhere_the_record_decides(production: Server | None) -> None:
+    staging = BITTYBOT if production else TAO
+    with pytest.raises(NoTarget, match="There is no server to roll back to: the cutover to tao ended RolledBack: c-7"):
+        planned(production=production, staging=staging, rollback=True, awaited=C_7, record=FAILED)
+    undone = planned(production=production, staging=staging, rollback=True, awaited=C_7, record=TO_BITTYBOT)
+    assert (undone.decision, undone.to_json()["target"]) == ("CUT_OVER", "bittybot")
+    assert undone.reason.startswith("a rollback was asked for, to bittybot: it was live before c-7")
+    assert undone.warnings == (ASKED_C_7,)
+
+
+def test_without_a_cutover_that_was_asked_the_record_decides_and_nothing_is_reported_of_one() -> None:
+    with pytest.raises(NoTarget, match="the cutover to tao ended RolledBack"):
+        planned(rollback=True, record=FAILED)
+    assert planned(rollback=True, record=TO_BITTYBOT).warnings == ()
 
 
 @pytest.mark.parametrize(

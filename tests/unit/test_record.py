@@ -33,11 +33,21 @@ def test_a_released_lock_is_a_record_of_the_last_cutover_and_no_lock() -> None:
     )
 
 
+def test_the_record_remembers_the_server_of_a_cutover_that_failed() -> None:
+    failed = RollbackTo(None, f"the cutover to tao ended RolledBack: {ARN}", rejected="tao")
+    record = Record.from_item(item(rollbackTo=failed.to_json()))
+    assert record.rollback_to == failed
+    assert record.to_json()["rollbackTo"]["rejected"] == "tao"
+    earlier = {"server": "tao", "why": "it was live before"}  # of a version that did not remember it
+    assert Record.from_item(item(rollbackTo=earlier)).rollback_to == RollbackTo("tao", "it was live before")
+
+
 def test_a_held_lock_is_a_lock_and_says_what_its_execution_does() -> None:
     held = {"execution": ARN, "since": SINCE, "server": "tao", "live": "bittybot", "rollsBack": "true"}
+    held["stagingAssociation"] = "eipassoc-1"
     record = Record.from_item(item(**held, privateIps={"tao": "10.0.0.21"}, bakesUntil="2026-02-01T10:00:00.000Z"))
     assert record.lock == Lock("web", ARN, SINCE, "tao", rollback=True, bakes_until="2026-02-01T10:00:00.000Z")
-    assert record.interrupted == Interrupted("tao", {"tao": "10.0.0.21"}, "bittybot", True, ARN, SINCE)
+    assert record.interrupted == Interrupted("tao", {"tao": "10.0.0.21"}, "bittybot", True, ARN, SINCE, "eipassoc-1")
 
 
 def test_an_item_of_an_older_version_is_a_lock_and_nothing_else() -> None:
@@ -50,7 +60,7 @@ def test_after_a_lock_was_taken_over_the_record_names_the_execution_that_was_int
     record = Record.from_item(item(interrupted=ARN, since=SINCE, server="tao", live="bittybot", rollsBack="false"))
     assert record.lock is None
     assert record.interrupted == Interrupted("tao", live="bittybot", execution=ARN, since=SINCE)
-    finished = Record.from_item(item(interrupted=ARN, live="-", rollsBack="false"))
+    finished = Record.from_item(item(interrupted=ARN, live="-", stagingAssociation="-", rollsBack="false"))
     assert finished.interrupted == Interrupted(None, execution=ARN)
     by_a_repair = Record.from_item(item(execution="the repair", interrupted=ARN, server="tao"))
     assert by_a_repair.interrupted == Interrupted("tao", execution=ARN)
@@ -61,7 +71,7 @@ def test_an_empty_item_is_an_empty_record(empty: dict[str, Any]) -> None:
     assert Record.from_item(empty) == EMPTY
     assert EMPTY.to_json() == {
         "revision": 0,
-        "rollbackTo": {"server": None, "why": NOTHING_RECORDED, "instanceId": None},
+        "rollbackTo": {"server": None, "why": NOTHING_RECORDED, "instanceId": None, "rejected": None},
         "lastCutover": None,
     }
 
@@ -80,7 +90,8 @@ def test_what_cannot_be_read_counts_as_absent(text: str) -> None:
 
 @pytest.mark.parametrize("value", [7, True, None, ["tao"], {"name": "tao"}, float("nan"), float("inf")], ids=str)
 def test_a_value_of_another_type_is_left_out(value: object) -> None:
-    record = Record.from_item(item(rollbackTo={"server": value, "why": value}, lastCutover={**CUTOVER, "from": value}))
+    target = {"server": value, "why": value, "rejected": value}
+    record = Record.from_item(item(rollbackTo=target, lastCutover={**CUTOVER, "from": value}))
     assert record.rollback_to == RollbackTo(None, NOTHING_RECORDED)
     assert record.last_cutover == {**CUTOVER, "from": None}
     assert Record.from_item(item(lastCutover={**CUTOVER, "rollback": "yes"})).last_cutover == CUTOVER
@@ -93,13 +104,14 @@ HOSTILE = "\x1b[31m<!channel>\ud800" + "x" * 390_000
 def test_a_record_stays_small_whatever_a_person_wrote_and_its_reason_is_printable() -> None:
     record = Record.from_item(
         item(
-            rollbackTo={"server": HOSTILE, "why": HOSTILE, "more": HOSTILE},
+            rollbackTo={"server": HOSTILE, "why": HOSTILE, "rejected": HOSTILE, "more": HOSTILE},
             lastCutover={**CUTOVER, "to": HOSTILE, "execution": HOSTILE, "more": {"nested": [HOSTILE]}},
             lastOutcome={"outcome": HOSTILE},
             interrupted=HOSTILE,
             server=HOSTILE,
             live=HOSTILE,
             since=HOSTILE,
+            stagingAssociation=HOSTILE,
         )
     )
     assert record.last_cutover is not None
@@ -127,16 +139,26 @@ def test_the_revision_is_the_number_that_the_item_has(number: str) -> None:
 BEFORE = RollbackTo("tao", "it was live before cutover-6")
 
 
-def settled(now: str | None, /, **begun: Any) -> Record:
+def settled(now: str | None, /, staging: str | None = None, **begun: Any) -> Record:
+    """Staging was on tao by this association, and is on no server, unless another association is named."""
     begun = {"server": "tao", "live": "bittybot", "execution": ARN, "since": SINCE, **begun}
-    return Record(interrupted=Interrupted(**begun), rollback_to=BEFORE).settled(now)
+    interrupted = Interrupted(**{"staging_association": "eipassoc-1", **begun})
+    return Record(interrupted=interrupted, rollback_to=BEFORE).settled(now, staging)
 
 
-@pytest.mark.parametrize("server", ["tao", None], ids=["interrupted", "finished, but its lock was not released"])
-def test_if_production_moved_that_was_its_cutover(server: str | None) -> None:
-    record = settled("tao", server=server)
+@pytest.mark.parametrize("staging", [None, "eipassoc-1", "eipassoc-2"])
+@pytest.mark.parametrize(
+    ("server", "rejected"),
+    [("tao", "tao"), (None, None), ("bittybot", None)],
+    ids=["interrupted", "finished, but its lock was not released", "a repair, and then a person moved it"],
+)
+def test_if_production_moved_that_was_its_cutover_and_nothing_goes_back_to_a_server_that_was_not_watched_to_the_end(
+    server: str | None, rejected: str | None, staging: str | None
+) -> None:
+    record = settled("tao", staging, server=server)
     assert record.last_cutover == CUTOVER
-    assert record.rollback_to == RollbackTo("bittybot", f"{ARN}, which was interrupted, moved production from it")
+    why = f"{ARN}, which was interrupted, moved production from it"
+    assert record.rollback_to == RollbackTo("bittybot", why, rejected=rejected)
 
 
 def test_if_a_rollback_moved_production_a_second_rollback_goes_no_further() -> None:
@@ -145,12 +167,30 @@ def test_if_a_rollback_moved_production_a_second_rollback_goes_no_further() -> N
     assert record.rollback_to == RollbackTo("tao", f"{ARN}, which was interrupted, rolled back to it")
 
 
-@pytest.mark.parametrize("live", ["bittybot", None], ids=["still there", "on no server by now"])
+@pytest.mark.parametrize(
+    ("live", "staging"),
+    [("bittybot", None), ("bittybot", "eipassoc-2"), (None, None), (None, "eipassoc-1")],
+    ids=["staging taken", "staging moved", "on no server by now", "only production taken"],
+)
 @pytest.mark.parametrize("before", ["bittybot", None], ids=["", "from no server or of an older version"])
-def test_if_production_did_not_move_its_server_is_nothing_to_go_back_to(live: str | None, before: str | None) -> None:
-    record = settled(live, live=before)
-    assert record.rollback_to == RollbackTo(None, f"the cutover to tao was interrupted: {ARN}")
+def test_if_only_staging_moved_its_server_is_nothing_to_go_back_to(
+    live: str | None, staging: str | None, before: str | None
+) -> None:
+    record = settled(live, staging, live=before)
+    why = f"the cutover to tao was interrupted: {ARN}"
+    assert record.rollback_to == RollbackTo(None, why, rejected="tao")
     assert record.last_cutover is None
+
+
+def test_an_interrupted_execution_of_an_older_version_is_taken_to_have_begun() -> None:
+    record = settled("bittybot", "eipassoc-1", live=None, staging_association=None)
+    assert record.rollback_to.rejected == "tao"
+
+
+@pytest.mark.parametrize("association", ["eipassoc-1", None], ids=["on tao", "on no server"])
+def test_if_nothing_moved_the_server_to_go_back_to_stays(association: str | None) -> None:
+    record = settled("bittybot", association, staging_association=association)
+    assert (record.rollback_to, record.last_cutover) == (BEFORE, None)
 
 
 @pytest.mark.parametrize(
@@ -173,4 +213,4 @@ def test_otherwise_the_server_to_go_back_to_stays(live: str | None, begun: dict[
 
 def test_a_record_without_an_interruption_is_settled() -> None:
     record = Record(rollback_to=BEFORE, last_cutover=CUTOVER)
-    assert record.settled("bittybot") is record.settled(None) is record
+    assert record.settled("bittybot", "eipassoc-1") is record.settled(None, None) is record

@@ -81,6 +81,19 @@ def test_people_receive_the_reason_of_a_failure(aws: Aws, web: Web) -> None:
     assert message["default"] == f"{execution.cause}\n\nExecution: {execution.arn}"
 
 
+def test_the_reason_of_a_failure_is_followed_by_what_could_not_be_checked(aws: Aws, web: Web) -> None:
+    web.behaviour["tao"] = sick
+    aws.ec2.terminate_instances(InstanceIds=[aws.servers["bittybot"]])
+    execution = aws.execute({"serverName": "tao"})
+    assert execution.outcome == "StagingUnhealthy"
+    for report in (aws.notices[0], aws.events[0]["detail"]):
+        (warning,) = report["warnings"]
+        assert report["cause"] == execution.cause
+        assert warning.startswith("Staging cannot go to bittybot, so it will be on no server.")
+    (message,) = aws.messages
+    assert message["default"] == f"{execution.cause}\n{warning}\n\nExecution: {execution.arn}"
+
+
 def test_chat_applications_get_a_custom_notification(aws: Aws) -> None:
     """The form that Amazon Q Developer in chat applications takes; it drops what is in no form that it knows."""
     execution = aws.execute({})
