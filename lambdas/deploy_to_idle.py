@@ -89,7 +89,7 @@ class IdleServer:
         server = self._idle()
         why = f"the deployment of release {release} to {server.name} began"
         try:
-            free = nothing_to_roll_back_to(self._pair.name, why)
+            free = nothing_to_roll_back_to(self._pair.name, server.name, why)
         except CutoverError as error:
             raise NotDeployed(f"Nothing was deployed. {error}") from error
         if not free:

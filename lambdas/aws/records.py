@@ -10,8 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.calls import CONFIG
 from domain.errors import RecordUnavailable
-from domain.record import Record, RollbackTo
+from domain.record import Record
 from domain.text import printable
+
+UNCHANGED = "(attribute_not_exists(revision) OR revision = :revision)"
 
 
 @cache
@@ -29,18 +31,23 @@ def read_record(pair: str) -> Record:
     return Record.from_item(answer.get("Item", {}))
 
 
-def nothing_to_roll_back_to(pair: str, why: str) -> bool:
-    """Writes into the record that a rollback has no server to go back to, and why; not if an execution holds the lock.
-    Without `live`, what an interrupted execution moved does not count either. Returns whether it was written. Raises
-    RecordUnavailable."""
-    client, none = dynamodb_client(), json.dumps(RollbackTo(None, why).to_json())
+def nothing_to_roll_back_to(pair: str, server: str, why: str) -> bool:
+    """Writes into the record that a rollback has no server to go back to after a deployment to this server, and why, if
+    no execution holds the lock. Without `live`, what an interrupted execution moved does not count either. Returns
+    whether it was written. Raises RecordUnavailable."""
+    record, client = read_record(pair), dynamodb_client()
+    none = json.dumps(record.deployed_to(server, why).to_json())
     try:
         client.update_item(
             TableName=os.environ["LOCK_TABLE"],
             Key={"pair": {"S": pair}},
             UpdateExpression="SET rollbackTo = :none REMOVE live ADD revision :one",
-            ConditionExpression="attribute_not_exists(execution)",
-            ExpressionAttributeValues={":none": {"S": none}, ":one": {"N": "1"}},
+            ConditionExpression=f"attribute_not_exists(execution) AND {UNCHANGED}",
+            ExpressionAttributeValues={
+                ":none": {"S": none},
+                ":one": {"N": "1"},
+                ":revision": {"N": str(record.revision)},
+            },
         )
     except client.exceptions.ConditionalCheckFailedException:
         return False

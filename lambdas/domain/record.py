@@ -21,8 +21,9 @@ NOTHING_RECORDED = "no cutover is on record"
 
 @dataclass(frozen=True)
 class RollbackTo:
-    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known. `rejected` is
-    the server of a cutover that failed or was interrupted: nothing goes back there until a cutover to it succeeds."""
+    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known. `rejected`
+    names the servers, with spaces between them, to which a cutover failed or was interrupted: nothing goes back to them
+    until a cutover to them succeeds."""
 
     server: str | None = None
     why: str = NOTHING_RECORDED
@@ -118,13 +119,26 @@ class Record:
             back = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
             why = f"{begun.execution}, which was interrupted, {back[1]}"
             unfinished = live == begun.server and not begun.rollback
-            target = RollbackTo(back[0], why, rejected=live if unfinished else None)
+            rejected = self._rejecting(live if unfinished else None)
+            server = None if back[0] in (rejected or "").split() else back[0]
+            target = RollbackTo(server, why, rejected=rejected)
             return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=target)
         unmoved = live is not None and begun.staging_association == staging_association
         if begun.server in (live, None) or begun.rollback or unmoved:
             return self
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
-        return replace(self, rollback_to=RollbackTo(None, why, rejected=begun.server))
+        return replace(self, rollback_to=RollbackTo(None, why, rejected=self._rejecting(begun.server)))
+
+    def _rejecting(self, server: str | None) -> str | None:
+        before = (self.rollback_to.rejected or "").split()
+        return " ".join(dict.fromkeys([*before, *([server] if server else [])])) or None
+
+    def deployed_to(self, server: str, why: str) -> RollbackTo:
+        """What a rollback goes back to after a deployment to the idle server: nothing. The live server stays rejected,
+        also if an interrupted execution was making it live."""
+        begun = self.interrupted
+        rejected = self._rejecting(begun.server if begun and not begun.rollback else None) or ""
+        return RollbackTo(None, why, rejected=" ".join(name for name in rejected.split() if name != server) or None)
 
     def to_json(self) -> Json:
         """What a plan carries, and the states write back."""

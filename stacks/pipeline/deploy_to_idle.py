@@ -54,7 +54,7 @@ class DeployToIdle(Construct):
         how: Any = {"code": lambda_code(pairs), "timeout": Duration.seconds(120), "lost": SILENT_JOB}
         self.function = python_function(self, "Function", "deploy_to_idle", names=names, **how)
         self.function.add_environment("LOCK_TABLE", table_name)
-        lock_table.grant(self.function, "dynamodb:UpdateItem")
+        lock_table.grant(self.function, "dynamodb:GetItem", "dynamodb:UpdateItem")
         # If Lambda repeated a call that died, it would send a second command.
         self.function.configure_async_invoke(retry_attempts=0)
         acknowledge(self.function, {"Serverless::Serverless-LambdaAsyncFailureDestination": SILENT_JOB})

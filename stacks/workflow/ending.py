@@ -20,18 +20,23 @@ ME = "$states.context.Execution.Id"
 # What the pair's record says from now on (`lambdas/domain/record.py`). A rollback goes back only to a server that users
 # were served well by, and asked twice, it goes back once.
 ROLLBACK_TO = f"""(
+    $before := $plan.record.rollbackTo.rejected;
+    $others := $filter($split($before ? $before : "", " "), function($name) {{
+        $name != "" and $name != $plan.idle.name
+    }});
+    $rejected := {{"rejected": $join($others, " ")}};
     $outcome = "CUT_OVER"
-      ? ($plan.rollback
+      ? $merge([$rejected, $plan.rollback
           ? {{"server": $plan.idle.name, "instanceId": $plan.idle.instanceId, "why": {ME} & " has rolled back to it"}}
           : $plan.live = null
               ? {{"server": null, "why": "production was on no server before " & {ME}}}
-              : $plan.live.name = $plan.record.rollbackTo.rejected
-                  ? {{"server": null, "why": $plan.record.rollbackTo.why, "rejected": $plan.live.name}}
+              : $plan.live.name in $others
+                  ? {{"server": null, "why": "a cutover to " & $plan.live.name & " had failed or was interrupted"}}
                   : {{"server": $plan.live.name, "instanceId": $plan.live.instanceId,
-                      "why": "it was live before " & {ME}}})
+                      "why": "it was live before " & {ME}}}])
       : $outcome in ["RolledBack", "RollbackFailed"]
           ? {{"server": null, "why": "the cutover to " & $plan.idle.name & " ended " & $outcome & ": " & {ME},
-              "rejected": $plan.idle.name}}
+              "rejected": $join($append($others, $plan.idle.name), " ")}}
           : $plan.record.rollbackTo
 )"""
 LAST_CUTOVER = f"""(

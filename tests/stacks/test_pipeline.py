@@ -135,7 +135,7 @@ def test_the_function_may_run_only_its_document_on_only_the_two_servers(branch: 
     assert {found[0] for found in granted} == {
         "ssm:SendCommand", "ssm:GetCommandInvocation", "ec2:DescribeAddresses",
         "codepipeline:PutJobSuccessResult", "codepipeline:PutJobFailureResult",
-        "dynamodb:UpdateItem", "logs:CreateLogStream", "logs:PutLogEvents",
+        "dynamodb:GetItem", "dynamodb:UpdateItem", "logs:CreateLogStream", "logs:PutLogEvents",
         "xray:PutTraceSegments", "xray:PutTelemetryRecords",
     }  # fmt: skip
 

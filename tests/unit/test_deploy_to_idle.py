@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from aws import records
 from deploy_to_idle import DELIVERY_SECONDS, MARGIN_SECONDS, Deployment, IdleServer, NotDeployed, work
 from domain.pair import Pair
 from domain.record import Record, RollbackTo
+from tests.unit.lock_table import LockTable
 from tests.unit.test_servers import Clock
 
 IDS = {"production": "eipalloc-0aaaaaaaaaaaaaaaa", "staging": "eipalloc-0bbbbbbbbbbbbbbbb"}
@@ -68,27 +69,20 @@ class Ssm:
 
 
 @pytest.fixture(autouse=True)
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The lock table, empty."""
-    monkeypatch.setenv("LOCK_TABLE", "locks")
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockTable]:
     with mock_aws():
-        client: Any = boto3.client("dynamodb", "us-east-1")
-        client.create_table(
-            TableName="locks",
-            KeySchema=[{"AttributeName": "pair", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pair", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield client
+        table = LockTable("locks-of-deployments")
+        monkeypatch.setenv("LOCK_TABLE", table.name)
+        yield table
+    records.dynamodb_client.cache_clear()
 
 
-def put(table: Any, **texts: str) -> None:
-    item = {key: {"S": value} for key, value in {"pair": "web", **texts}.items()}
-    table.put_item(TableName="locks", Item={**item, "revision": {"N": "4"}})
+def put(table: LockTable, **attributes: Any) -> None:
+    table.put(pair="web", revision=4, **attributes)
 
 
-def record(table: Any) -> Record:
-    return Record.from_item(table.get_item(TableName="locks", Key={"pair": {"S": "web"}}).get("Item", {}))
+def record(_table: LockTable) -> Record:
+    return records.read_record("web")
 
 
 def idle_server(ec2: Ec2 | None = None, ssm: Ssm | None = None, clock: Clock | None = None) -> IdleServer:
@@ -100,7 +94,7 @@ def send(idle: IdleServer) -> Deployment:
     return idle.send("Deploy-1a2b", release="8f2c6a9", seconds=600)
 
 
-def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: Any) -> None:
+def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: LockTable) -> None:
     put(table, rollbackTo='{"server": "tao", "why": "it was live before"}', lastCutover='{"from": "tao"}')
     send(idle_server())
     assert record(table).rollback_to == RollbackTo(None, "the deployment of release 8f2c6a9 to tao began")
@@ -108,18 +102,19 @@ def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: Any) -
     assert record(table).revision == 5
 
 
-def test_after_a_deployment_what_an_interrupted_execution_moved_does_not_bring_a_server_back(table: Any) -> None:
+def test_after_a_deployment_what_an_interrupted_execution_moved_does_not_bring_a_server_back(table: LockTable) -> None:
     """It had moved production to bittybot: until then, tao was what a rollback goes back to."""
     put(table, interrupted="arn:1", server="bittybot", live="tao", stagingAssociation="eipassoc-0")
     assert record(table).settled("bittybot", "eipassoc-1").rollback_to.server == "tao"
     send(idle_server())
     settled = record(table).settled("bittybot", "eipassoc-1")
-    assert settled.rollback_to == RollbackTo(None, "release 8f2c6a9 was deployed to tao")
+    why = "the deployment of release 8f2c6a9 to tao began"
+    assert settled.rollback_to == RollbackTo(None, why, rejected="bittybot")
     assert settled.interrupted is not None, "its server and its private addresses stay"
     assert (settled.interrupted.execution, settled.interrupted.server) == ("arn:1", "bittybot")
 
 
-def test_nothing_is_deployed_while_an_execution_holds_the_pair(table: Any) -> None:
+def test_nothing_is_deployed_while_an_execution_holds_the_pair(table: LockTable) -> None:
     put(table, execution="arn:1", rollbackTo='{"server": "tao", "why": "it was live before"}')
     ssm = Ssm()
     with pytest.raises(NotDeployed, match="An execution holds the lock of pair web"):
@@ -128,10 +123,10 @@ def test_nothing_is_deployed_while_an_execution_holds_the_pair(table: Any) -> No
     assert record(table).rollback_to.server == "tao"
 
 
-def test_nothing_is_deployed_if_the_record_cannot_be_written(table: Any) -> None:
-    table.delete_table(TableName="locks")
+def test_nothing_is_deployed_if_the_record_cannot_be_read(table: LockTable) -> None:
+    table.client.delete_table(TableName=table.name)
     ssm = Ssm()
-    with pytest.raises(NotDeployed, match=r"Nothing was deployed\. The pair's record could not be written: "):
+    with pytest.raises(NotDeployed, match=r"Nothing was deployed\. The pair's record could not be read: "):
         send(idle_server(ssm=ssm))
     assert ssm.sent == []
 

@@ -169,6 +169,9 @@ def _cut_over(run: Run, now: Any, before: Any) -> Iterator[str]:
     warned = "Someone else moved it." in str(run.execution.output.get("warnings"))
     if run.fault and run.fault.kind == "stale" and run.fault.times is None and warned:
         return  # EC2 shows what was before, until the end
+    nowhere = "so it will be on no server." in str(run.execution.output.get("warnings"))
+    if nowhere and now == (idle, None) and not (run.aws.runs(live) or _stopped(run, live)):
+        return  # the other server cannot hold staging
     if now != (idle, live) and not (now[0] == idle and run.calls.struck and warned):
         yield f"CUT_OVER, and the addresses stand {now}, not {(idle, live)}"
         return

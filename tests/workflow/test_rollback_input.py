@@ -285,7 +285,7 @@ def test_a_server_whose_cutover_failed_is_not_gone_back_to_after_a_person_has_le
     web.serve(aws)
     refused = aws.execute(ROLLBACK)
     assert refused.outcome == "PreflightFailed"
-    assert "the cutover to tao ended RollbackFailed" in str(refused.cause)
+    assert "a cutover to tao had failed or was interrupted" in str(refused.cause)
     # Once a cutover to it has succeeded, it is a server like any other.
     assert [aws.execute(value).outcome for value in ({}, {"serverName": "bittybot"}, ROLLBACK)] == ["CUT_OVER"] * 3
     assert aws.places == ("tao", "bittybot")
@@ -349,7 +349,7 @@ def test_a_deployment_after_an_interrupted_cutover_erases_what_it_left(
     ec2_calls.fail_from_now_on("DescribeAddresses", "UnauthorizedOperation")
     assert aws.repair(dead).outcome == "RepairFailed"
     ec2_calls.faults.clear()
-    assert nothing_to_roll_back_to("web", "release 42 was deployed to bittybot")
+    assert nothing_to_roll_back_to("web", "bittybot", "release 42 was deployed to bittybot")
     assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
     assert aws.places == ("tao", "bittybot")
 
@@ -363,3 +363,17 @@ def test_the_warnings_of_a_rollback_that_failed_are_in_its_notification_and_its_
     for told in (aws.notices[-1], aws.events[-1]["detail"]):
         assert "Staging cannot go to tao" in told["warnings"][0]
     assert "Staging cannot go to tao" in aws.messages[-1]["default"]
+
+
+def test_a_second_failure_does_not_forget_the_first(aws: Aws, web: Web, ec2_calls: EC2Calls) -> None:
+    web.behaviour["tao"] = sick_as_production
+    ec2_calls.fail("AssociateAddress", "OperationNotPermitted", nth=3, times=100)
+    assert aws.execute({}).outcome == "RollbackFailed"
+    ec2_calls.faults.clear()
+    web.serve(aws)
+    web.behaviour["bittybot"] = sick_as_production
+    assert (aws.execute({"serverName": "bittybot"}).outcome, aws.places[0]) == ("RolledBack", "tao")
+    web.serve(aws)
+    assert nothing_to_roll_back_to("web", "bittybot", "release 42 was deployed to bittybot")
+    assert (aws.execute({"serverName": "bittybot"}).outcome, aws.places[0]) == ("CUT_OVER", "bittybot")
+    assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
