@@ -15,8 +15,8 @@ from domain.text import capitalized
 
 # A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
 HOLDS_AN_ADDRESS = ("running", "stopped")
-MAY_START = ("pending", "stopping", "stopped")
-IS_TO_STAY = ("running", *MAY_START)
+ADVICE = {"pending": "Wait until it runs.", "stopping": "Start it.", "stopped": "Start it."}
+IS_TO_STAY = ("running", *ADVICE)
 NOTHING_CHANGED = "Nothing was changed."
 
 
@@ -68,7 +68,7 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
     cuts_over, server = plan.decision == "CUT_OVER", plan.other
     if cuts_over and plan.staging_to is None:
         return plan
-    urgent = plan.urgent or instance.state not in ("running", "pending")
+    urgent = plan.urgent or instance.state != "running"
     plan = replace(plan, can_roll_back=plan.can_roll_back and instance.state in IS_TO_STAY, urgent=urgent)
     try:
         _refuse_state(server, instance.state, becomes_live=False)
@@ -90,7 +90,7 @@ def _place(server: Server, interface: NetworkInterface, recorded: Mapping[Any, A
 
 
 def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
-    advice = "Start it." if state in MAY_START else "Replace it: docs/replacing-a-server.md says how."
+    advice = ADVICE.get(state, "Replace it: docs/replacing-a-server.md says how.")
     if becomes_live and state != "running":
         raise PreflightFailed(f"{server} should become live, but is {state}, not running. {NOTHING_CHANGED} {advice}")
     if state not in HOLDS_AN_ADDRESS:

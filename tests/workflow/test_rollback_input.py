@@ -377,3 +377,52 @@ def test_a_second_failure_does_not_forget_the_first(aws: Aws, web: Web, ec2_call
     assert nothing_to_roll_back_to("web", "bittybot", "release 42 was deployed to bittybot")
     assert (aws.execute({"serverName": "bittybot"}).outcome, aws.places[0]) == ("CUT_OVER", "bittybot")
     assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
+
+
+def test_a_rollback_that_takes_over_an_unfinished_cutover_repairs_the_pair(aws: Aws) -> None:
+    with stopping_before("ReassociateProduction"):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("REPAIRED", ("bittybot", "tao"))
+
+
+def test_an_interrupted_cutover_from_no_server_is_never_gone_back_to(aws: Aws) -> None:
+    aws.disassociate(aws.production)
+    with stopping_before("HealthCheckProduction"):
+        arn = aws.start({"serverName": "tao"})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert aws.repair(arn).outcome == "REPAIRED"
+    assert aws.execute({"serverName": "bittybot"}).outcome == "CUT_OVER"
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("PreflightFailed", ("bittybot", "tao"))
+
+
+@pytest.mark.parametrize("state", ["Preflight", "DisassociateStaging"])
+def test_with_production_on_no_server_a_stopped_execution_does_not_disarm_a_rollback(aws: Aws, state: str) -> None:
+    aws.execute({})
+    aws.disassociate(aws.production)
+    with stopping_before(state):
+        arn = aws.start({"serverName": "tao"})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    aws.repair(arn)
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_a_rollback_asks_again_if_the_cutover_that_it_asked_was_stopped_before_it_rolled_back(
+    aws: Aws, web: Web
+) -> None:
+    aws.configure(port=web.port, pair={"bakeSeconds": 600})
+    bakes = aws.start({})
+    aws.wait_for(bakes, "Bake")
+    with stopping_before("RestoreProduction"):
+        asks = aws.start(ROLLBACK)
+        aws.until(lambda: aws.status(bakes) == "ABORTED")
+    aws.configure(port=web.port)
+    assert (aws.wait(asks).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+
+
+def test_the_instance_that_an_interrupted_cutover_left_is_on_record(aws: Aws, web: Web) -> None:
+    with stopping_before("HealthCheckProduction"):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    assert aws.repair(arn).outcome == "REPAIRED"
+    assert aws.record.rollback_to.instance_id == aws.servers["bittybot"]
