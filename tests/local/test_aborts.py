@@ -27,7 +27,7 @@ def repair_of(aws: LocalAws, arn: str) -> Any:
         repairs = states.list_executions(stateMachineArn=aws.state_machine_arn + "-repair")["executions"]
         for repair in {each["executionArn"] for each in repairs} - others:
             described = states.describe_execution(executionArn=repair)
-            if json.loads(described["input"])["execution"] != arn:
+            if json.loads(described["input"]).get("execution") != arn:
                 others.add(repair)
             elif described["status"] != "RUNNING":
                 return described

@@ -58,11 +58,11 @@ class Stack:
     def repairs_of(self, execution: str) -> list[dict[str, Any]]:
         listed = self._states.list_executions(stateMachineArn=f"{self.machine}-repair")["executions"]
         repairs = [self._states.describe_execution(executionArn=each["executionArn"]) for each in listed]
-        return [repair for repair in repairs if json.loads(repair["input"])["execution"] == execution]
+        return [repair for repair in repairs if json.loads(repair["input"]).get("execution") == execution]
 
     def holders(self) -> list[str]:
         items = self.aws.client("dynamodb").scan(TableName=self.outputs["LockTableName"])["Items"]
-        return [item["execution"]["S"] for item in items]
+        return [item["execution"]["S"] for item in items if "execution" in item]
 
     @property
     def _states(self) -> Any:
