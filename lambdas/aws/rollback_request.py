@@ -4,6 +4,7 @@ execution that cannot read the item goes on: nothing was asked, as far as it kno
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import boto3
@@ -19,14 +20,18 @@ READS_APART_SECONDS = 1.0
 REASON_CHARACTERS = 200
 
 logger = Logger(child=True)
-dynamodb = boto3.client("dynamodb", config=HURRIED)  # a change must not wait for it, and a loop reads again
+
+
+@cache
+def dynamodb_client() -> Any:
+    return boto3.client("dynamodb", config=HURRIED)  # a change must not wait for it, and a loop reads again
 
 
 class RollbackRequest:
     """A request to the execution of `lock`, `{"pair", "execution"}`: the pair's name and the execution's ARN. Without a
     lock, or without the lock table (`LOCK_TABLE`), as for a function in a VPC, nobody can ask."""
 
-    def __init__(self, lock: Mapping[str, str] | None, client: Any = dynamodb) -> None:
+    def __init__(self, lock: Mapping[str, str] | None, client: Any = None) -> None:
         self._lock, self._table, self._client = lock, os.environ.get("LOCK_TABLE"), client
 
     def refuse(self) -> None:
@@ -35,7 +40,8 @@ class RollbackRequest:
             return
         key = {"pair": {"S": self._lock["pair"]}}
         try:
-            item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+            client = self._client or dynamodb_client()
+            item = client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
         except (ClientError, BotoCoreError) as failure:
             logger.warning("lock not read", extra={"reason": printable(str(failure), REASON_CHARACTERS)})
             return

@@ -4,14 +4,13 @@ import json
 from typing import Any
 
 import boto3
-from moto.core import patch_client
 
 from aws import records, rollback_request
 
 
 class LockTable:
     def __init__(self, name: str = "Locks") -> None:
-        patch_client(rollback_request.dynamodb)  # made at import
+        rollback_request.dynamodb_client.cache_clear()
         records.dynamodb_client.cache_clear()
         self.name, self.client = name, boto3.client("dynamodb")
         if name in self.client.list_tables()["TableNames"]:  # of an earlier test, if a test of a workflow ran before it

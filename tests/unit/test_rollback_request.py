@@ -101,7 +101,7 @@ def test_a_sleep_is_interrupted_by_a_request_every_second() -> None:
 
 
 def test_a_read_of_the_lock_table_is_tried_once_within_2_s() -> None:
-    config: Any = rollback_request.dynamodb.meta.config
+    config: Any = rollback_request.dynamodb_client().meta.config
     assert config.connect_timeout + config.read_timeout == 2
     assert config.retries == {"mode": "standard", "total_max_attempts": 1}
 
