@@ -36,7 +36,7 @@ def nothing_to_roll_back_to(pair: str, server: str, why: str) -> bool:
     no execution holds the lock. Without `live`, what an interrupted execution moved does not count either. Returns
     whether it was written. Raises RecordUnavailable."""
     record, client = read_record(pair), dynamodb_client()
-    none = json.dumps(record.deployed_to(server, why).to_json())
+    none = json.dumps(record.after_deployment(server, why).to_json())
     try:
         client.update_item(
             TableName=os.environ["LOCK_TABLE"],

@@ -110,6 +110,10 @@ class Plan:
             "checksStaging": self.checks_staging,
             "canRollBack": self.can_roll_back,
             "privateIps": {place.server.name: place.private_ip for place in places},
+            "afterCutover": self.record.after_cutover(
+                self.idle.server, live=self.live.server if self.live else None, rollback=self.request.rollback
+            ).to_json(),
+            "afterFailure": self.record.after_failure(self.idle.server).to_json(),
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
             "expectedRelease": self.request.expected_release,
@@ -192,9 +196,9 @@ def plan(
     If the input names no server, it means the server that an interrupted execution was making live: so the same input,
     given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
     which repairs the pair of a stopped execution, production stays and only staging moves. A rollback means the server
-    to go back to, or the live server if `awaited`, which it asked to roll back, has left production there. Production
-    on no server: the server must be named, and gets it. A place without an address has no private address
-    yet; `domain.fitness` adds it. Raises NoTarget, and PreflightFailed if no plan is safe: AWS manages an address, an
+    to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
+    production is on no server, a server must be named. A place without an address has no private address yet;
+    `domain.fitness` adds it. Raises NoTarget, and PreflightFailed if no plan is safe: AWS manages an address, an
     address is outside the pair, or the pair is not sound and nothing says which server is meant."""
     pair = request.pair
     _refuse_foreign(pair, production, staging)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from domain.lock import Lock
-from domain.pair import Json
+from domain.pair import Json, Server
 from domain.text import printable
 
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
@@ -21,17 +21,18 @@ NOTHING_RECORDED = "no cutover is on record"
 
 @dataclass(frozen=True)
 class RollbackTo:
-    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known. `rejected`
-    names the servers, with spaces between them, to which a cutover failed or was interrupted: nothing goes back to them
-    until a cutover to them succeeds."""
+    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known. `rejected` are
+    the names of the servers to which a cutover failed or was interrupted: nothing goes back to them until a cutover to
+    them succeeds."""
 
     server: str | None = None
     why: str = NOTHING_RECORDED
     instance_id: str | None = None
-    rejected: str | None = None
+    rejected: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
-        return {"server": self.server, "why": self.why, "instanceId": self.instance_id, "rejected": self.rejected}
+        names = {"rejected": list(self.rejected)}
+        return {"server": self.server, "why": self.why, "instanceId": self.instance_id, **names}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Record:
         that is too long is cut: a person may write into the table, and a plan must stay small.
         """
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
-        target, begun = _read(texts.get("rollbackTo"), "server", "why", "instanceId", "rejected"), None
+        target, begun = _read(texts.get("rollbackTo"), "server", "why", "instanceId"), None
         if "server" in texts or "interrupted" in texts:
             begun = Interrupted(
                 server=_server(texts.get("server")),
@@ -98,7 +99,7 @@ class Record:
                 target["server"],
                 printable(target["why"] or NOTHING_RECORDED),
                 target["instanceId"],
-                target["rejected"],
+                _names(_object(texts.get("rollbackTo")).get("rejected")),
             )
             if target
             else RollbackTo(),
@@ -121,7 +122,7 @@ class Record:
             target = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
             why = f"{begun.execution}, which was interrupted, {target[1]}"
             rejected = self._rejecting(live if live == begun.server and not begun.rollback else None)
-            server = None if target[0] in (rejected or "").split() else target[0]
+            server = None if target[0] in rejected else target[0]
             instance_id = None if begun.rollback else begun.live_instance_id
             back = RollbackTo(server, why, instance_id, rejected)
             return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=back)
@@ -134,16 +135,31 @@ class Record:
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
         return replace(self, rollback_to=RollbackTo(None, why, rejected=rejected))
 
-    def _rejecting(self, server: str | None) -> str | None:
-        before = (self.rollback_to.rejected or "").split()
-        return " ".join(dict.fromkeys([*before, *([server] if server else [])])) or None
+    def after_cutover(self, idle: Server, *, live: Server | None, rollback: bool) -> RollbackTo:
+        """What a rollback goes back to once a cutover from `live` to `idle` has succeeded. An execution's ARN follows
+        `why`."""
+        rejected = tuple(name for name in self.rollback_to.rejected if name != idle.name)
+        if rollback:
+            return RollbackTo(idle.name, "a rollback made it live again:", idle.instance_id, rejected)
+        if live is None:
+            return RollbackTo(None, "production was on no server before", rejected=rejected)
+        if live.name in rejected:
+            return RollbackTo(None, f"a cutover to {live.name} failed or was interrupted before", rejected=rejected)
+        return RollbackTo(live.name, "it was live before", live.instance_id, rejected)
 
-    def deployed_to(self, server: str, why: str) -> RollbackTo:
-        """What a rollback goes back to after a deployment to the idle server: nothing. The live server stays rejected,
-        also if an interrupted execution was making it live."""
+    def after_failure(self, idle: Server) -> RollbackTo:
+        """The same once a cutover to `idle` has failed. The outcome and the execution's ARN follow `why`."""
+        return RollbackTo(None, f"the cutover to {idle.name} ended", rejected=self._rejecting(idle.name))
+
+    def after_deployment(self, server: str, why: str) -> RollbackTo:
+        """The same after a deployment to the idle server. The live server stays rejected, also if an interrupted
+        execution was making it live."""
         begun = self.interrupted
-        rejected = self._rejecting(begun.server if begun and not begun.rollback else None) or ""
-        return RollbackTo(None, why, rejected=" ".join(name for name in rejected.split() if name != server) or None)
+        rejected = self._rejecting(begun.server if begun and not begun.rollback else None)
+        return RollbackTo(None, why, rejected=tuple(name for name in rejected if name != server))
+
+    def _rejecting(self, server: str | None) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.rollback_to.rejected, *([server] if server else [])]))
 
     def to_json(self) -> Json:
         """What a plan carries, and the states write back."""
@@ -169,6 +185,11 @@ def _read(text: str | None, *keys: str) -> Json | None:
         return None
     texts = {key: _cut(value) for key, value in found.items() if isinstance(value, str)}
     return {key: found.get(key) is True if key == "rollback" else texts.get(key) for key in keys}
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """At most as many names as a pair has servers."""
+    return tuple(_cut(name) for name in value if isinstance(name, str))[:2] if isinstance(value, list) else ()
 
 
 def _cut(text: str) -> str:

@@ -11,32 +11,16 @@ from stacks.workflow.notifications import notify, put_event
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service
 
-ONE = tasks.DynamoAttributeValue.number_from_string("1")
 Successes = Mapping[str, tuple[str, str, str]]
-
-
+ONE = tasks.DynamoAttributeValue.number_from_string("1")
 NOW = "$states.context.State.EnteredTime"
 ME = "$states.context.Execution.Id"
-# What the pair's record says from now on (`lambdas/domain/record.py`). A rollback goes back only to a server that users
-# were served well by, and asked twice, it goes back once.
+# What the pair's record says from now on; the plan has it (`lambdas/domain/record.py`), except this execution.
 ROLLBACK_TO = f"""(
-    $before := $plan.record.rollbackTo.rejected;
-    $others := $filter($split($before ? $before : "", " "), function($name) {{
-        $name != "" and $name != $plan.idle.name
-    }});
-    $rejected := {{"rejected": $join($others, " ")}};
     $outcome = "CUT_OVER"
-      ? $merge([$rejected, $plan.rollback
-          ? {{"server": $plan.idle.name, "instanceId": $plan.idle.instanceId, "why": {ME} & " has rolled back to it"}}
-          : $plan.live = null
-              ? {{"server": null, "why": "production was on no server before " & {ME}}}
-              : $plan.live.name in $others
-                  ? {{"server": null, "why": "a cutover to " & $plan.live.name & " had failed or was interrupted"}}
-                  : {{"server": $plan.live.name, "instanceId": $plan.live.instanceId,
-                      "why": "it was live before " & {ME}}}])
+      ? $merge([$plan.afterCutover, {{"why": $plan.afterCutover.why & " " & {ME}}}])
       : $outcome in ["RolledBack", "RollbackFailed"]
-          ? {{"server": null, "why": "the cutover to " & $plan.idle.name & " ended " & $outcome & ": " & {ME},
-              "rejected": $join($append($others, $plan.idle.name), " ")}}
+          ? $merge([$plan.afterFailure, {{"why": $plan.afterFailure.why & " " & $outcome & ": " & {ME}}}])
           : $plan.record.rollbackTo
 )"""
 LAST_CUTOVER = f"""(

@@ -105,7 +105,7 @@ def test_a_wrong_request_is_an_error_and_missing_addresses_fail_the_preflight(ec
 # A rollback, and the record of the pair.
 
 CUTOVER = {"from": "tao", "to": "bittybot", "at": "2026-02-01T09:30:00Z", "execution": "c-7", "rollback": False}
-TO_TAO = {"server": "tao", "why": "it was live before c-7", "instanceId": None, "rejected": None}
+TO_TAO: dict[str, Any] = {"server": "tao", "why": "it was live before c-7", "instanceId": None, "rejected": []}
 FROM_TAO = {"pair": "web", "rollbackTo": TO_TAO, "lastCutover": CUTOVER, "revision": 7}
 
 
@@ -136,7 +136,7 @@ def test_a_rollback_with_nothing_on_record_is_an_invalid_request_and_says_how_to
 def test_a_rollback_after_a_cutover_that_failed_is_refused_and_keeps_the_record(
     ec2: Ec2Account, table: LockTable
 ) -> None:
-    ended = {"server": None, "why": "the cutover to tao ended RolledBack: c-8", "instanceId": None, "rejected": "tao"}
+    ended = {"server": None, "why": "the cutover to tao ended RolledBack: c-8", "instanceId": None, "rejected": ["tao"]}
     table.put(**FROM_TAO | {"rollbackTo": ended})
     refusal = describe({"rollback": True})
     assert (refusal["decision"], refusal["error"]) == ("REFUSED", "PreflightFailed")
@@ -205,7 +205,7 @@ def test_what_an_interrupted_execution_had_begun_is_seen_by_the_association_of_s
         ec2.move("staging", ec2.tao.instance_id)
     plan = describe({"rollback": True})
     assert plan["decision"] == ("ALREADY_LIVE" if moved else "CUT_OVER")
-    assert plan["record"]["rollbackTo"]["rejected"] == ("tao" if moved else None)
+    assert plan["record"]["rollbackTo"]["rejected"] == (["tao"] if moved else [])
     assert plan["record"]["rollbackTo"]["why"] == (
         "the cutover to tao was interrupted: c-8" if moved else TO_TAO["why"]
     )

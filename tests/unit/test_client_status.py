@@ -13,7 +13,7 @@ CUTOVER = {"from": "tao", "to": "bittybot", "at": AT, "execution": HOLDER, "roll
 RECORD = {
     "revision": 3,
     "lastCutover": CUTOVER,
-    "rollbackTo": {"server": "tao", "why": "it was live before release-7", "instanceId": "i-b", "rejected": None},
+    "rollbackTo": {"server": "tao", "why": "it was live before release-7", "instanceId": "i-b", "rejected": []},
     "lastOutcome": {"outcome": "CUT_OVER", "execution": HOLDER, "at": AT},
 }
 LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollsBack": "false"}

@@ -109,7 +109,7 @@ def test_after_a_deployment_what_an_interrupted_execution_moved_does_not_bring_a
     send(idle_server())
     settled = record(table).settled("bittybot", "eipassoc-1")
     why = "the deployment of release 8f2c6a9 to tao began"
-    assert settled.rollback_to == RollbackTo(None, why, rejected="bittybot")
+    assert settled.rollback_to == RollbackTo(None, why, rejected=("bittybot",))
     assert settled.interrupted is not None, "its server and its private addresses stay"
     assert (settled.interrupted.execution, settled.interrupted.server) == ("arn:1", "bittybot")
 

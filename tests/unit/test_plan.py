@@ -186,7 +186,7 @@ def test_a_rollback_without_a_server_to_go_back_to_is_refused_and_says_why(
 
 # The cutover to tao that was asked to roll back, and what its record says.
 C_7 = Awaited("c-7", live="bittybot")
-FAILED = Record(rollback_to=RollbackTo(None, "the cutover to tao ended RolledBack: c-7", rejected="tao"))
+FAILED = Record(rollback_to=RollbackTo(None, "the cutover to tao ended RolledBack: c-7", rejected=("tao",)))
 ASKED_C_7 = "c-7 was asked to roll back, and has ended."
 
 

@@ -34,10 +34,10 @@ def test_a_released_lock_is_a_record_of_the_last_cutover_and_no_lock() -> None:
 
 
 def test_the_record_remembers_the_server_of_a_cutover_that_failed() -> None:
-    failed = RollbackTo(None, f"the cutover to tao ended RolledBack: {ARN}", rejected="tao")
+    failed = RollbackTo(None, f"the cutover to tao ended RolledBack: {ARN}", rejected=("tao",))
     record = Record.from_item(item(rollbackTo=failed.to_json()))
     assert record.rollback_to == failed
-    assert record.to_json()["rollbackTo"]["rejected"] == "tao"
+    assert record.to_json()["rollbackTo"]["rejected"] == ["tao"]
     earlier = {"server": "tao", "why": "it was live before"}  # of a version that did not remember it
     assert Record.from_item(item(rollbackTo=earlier)).rollback_to == RollbackTo("tao", "it was live before")
 
@@ -71,7 +71,7 @@ def test_an_empty_item_is_an_empty_record(empty: dict[str, Any]) -> None:
     assert Record.from_item(empty) == EMPTY
     assert EMPTY.to_json() == {
         "revision": 0,
-        "rollbackTo": {"server": None, "why": NOTHING_RECORDED, "instanceId": None, "rejected": None},
+        "rollbackTo": {"server": None, "why": NOTHING_RECORDED, "instanceId": None, "rejected": []},
         "lastCutover": None,
     }
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_counts_as_absent(text: str) -> None:
 
 @pytest.mark.parametrize("value", [7, True, None, ["tao"], {"name": "tao"}, float("nan"), float("inf")], ids=str)
 def test_a_value_of_another_type_is_left_out(value: object) -> None:
-    target = {"server": value, "why": value, "rejected": value}
+    target = {"server": value, "why": value, "rejected": [value]}
     record = Record.from_item(item(rollbackTo=target, lastCutover={**CUTOVER, "from": value}))
     assert record.rollback_to == RollbackTo(None, NOTHING_RECORDED)
     assert record.last_cutover == {**CUTOVER, "from": None}
@@ -158,7 +158,7 @@ def test_if_production_moved_that_was_its_cutover_and_nothing_goes_back_to_a_ser
     record = settled("tao", staging, server=server)
     assert record.last_cutover == CUTOVER
     why = f"{ARN}, which was interrupted, moved production from it"
-    assert record.rollback_to == RollbackTo("bittybot", why, rejected=rejected)
+    assert record.rollback_to == RollbackTo("bittybot", why, rejected=(rejected,) if rejected else ())
 
 
 def test_if_a_rollback_moved_production_a_second_rollback_goes_no_further() -> None:
@@ -180,13 +180,13 @@ def test_if_only_staging_moved_its_server_is_nothing_to_go_back_to(
         return  # production was on no server before, and nothing moved
     record = settled(live, staging, live=before)
     why = f"the cutover to tao was interrupted: {ARN}"
-    assert record.rollback_to == RollbackTo(None, why, rejected="tao")
+    assert record.rollback_to == RollbackTo(None, why, rejected=("tao",))
     assert record.last_cutover is None
 
 
 def test_an_interrupted_execution_of_an_older_version_is_taken_to_have_begun() -> None:
     record = settled("bittybot", "eipassoc-1", live=None, staging_association=None)
-    assert record.rollback_to.rejected == "tao"
+    assert record.rollback_to.rejected == ("tao",)
 
 
 @pytest.mark.parametrize("association", ["eipassoc-1", None], ids=["on tao", "on no server"])
@@ -217,7 +217,7 @@ def test_otherwise_the_server_to_go_back_to_stays(live: str | None, begun: dict[
 )
 def test_an_interrupted_cutover_from_no_server_was_not_watched_to_its_end(server: str, back: str | None) -> None:
     record = settled(server, "eipassoc-2", server=server, live=None)
-    assert (record.rollback_to.server, record.rollback_to.rejected) == (back, server)
+    assert (record.rollback_to.server, record.rollback_to.rejected) == (back, (server,))
 
 
 def test_a_record_without_an_interruption_is_settled() -> None:

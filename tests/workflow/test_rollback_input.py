@@ -285,7 +285,7 @@ def test_a_server_whose_cutover_failed_is_not_gone_back_to_after_a_person_has_le
     web.serve(aws)
     refused = aws.execute(ROLLBACK)
     assert refused.outcome == "PreflightFailed"
-    assert "a cutover to tao had failed or was interrupted" in str(refused.cause)
+    assert "a cutover to tao failed or was interrupted before" in str(refused.cause)
     # Once a cutover to it has succeeded, it is a server like any other.
     assert [aws.execute(value).outcome for value in ({}, {"serverName": "bittybot"}, ROLLBACK)] == ["CUT_OVER"] * 3
     assert aws.places == ("tao", "bittybot")
