@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -18,6 +18,7 @@ from domain.events import read
 from domain.fitness import NOTHING_CHANGED, complete
 from domain.pair import Address, Json
 from domain.plan import Awaited, NoTarget, Plan, Refusal, plan
+from domain.record import Record
 from domain.request import Request, read_request
 from domain.text import capitalized
 
@@ -75,7 +76,17 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         error, reason = nothing.error, f"{nothing} {_who_could_be_named(request, production, staging, ec2)}"
     except PreflightFailed as failure:
         reason = str(failure) if NOTHING_CHANGED in str(failure) else f"{failure} {NOTHING_CHANGED}"
-    return Refusal(request, production, staging, reason, error, record)
+    repair = None if event.keep_live else _repair(event, request.pair.name, record, ec2)
+    return Refusal(request, production, staging, reason, error, record, repair)
+
+
+def _repair(event: DescribeAddressesEvent, pair: str, record: Record, ec2: Ec2) -> Plan | None:
+    """The plan that repairs what an interrupted execution left, whose lock this one has taken over; None if there is
+    nothing to repair, or if it cannot be."""
+    if record.interrupted is None or record.lock:
+        return None
+    kept = planned(replace(event, request={"pair": pair}, keep_live=True), ec2)
+    return kept if isinstance(kept, Plan) and kept.decision == "REPAIR" else None
 
 
 def _who_could_be_named(request: Request, production: Address, staging: Address, ec2: Ec2) -> str:

@@ -46,7 +46,7 @@ def nothing_to_roll_back_to(pair: str, server: str, why: str) -> bool:
             ExpressionAttributeValues={
                 ":none": {"S": none},
                 ":one": {"N": "1"},
-                ":revision": {"N": str(record.revision)},
+                ":revision": {"N": record.revision},
             },
         )
     except client.exceptions.ConditionalCheckFailedException:

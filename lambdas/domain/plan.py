@@ -149,7 +149,8 @@ class Standing:
 @dataclass(frozen=True)
 class Refusal:
     """A request that is refused, and why; `error` is an error of the contract. The workflow ends with it only if it
-    holds the lock: before that, another execution may have been moving the addresses."""
+    holds the lock: before that, another execution may have been moving the addresses. `repair` is the plan that first
+    repairs what an interrupted execution left, if it left the pair unsound."""
 
     request: Request
     production: Address
@@ -157,16 +158,18 @@ class Refusal:
     reason: str
     error: str = PreflightFailed.__name__
     record: Record = EMPTY
+    repair: Plan | None = None
 
     def to_json(self) -> Json:
         return {
+            "target": self.request.server.name if self.request.server else NO_SERVER,
+            "privateIps": {},
+            **(self.repair.to_json() if self.repair else {}),
             "pair": self.request.pair.name,
             "decision": "REFUSED",
             "reason": self.reason,
             "warnings": [],
             "error": self.error,
-            "target": self.request.server.name if self.request.server else NO_SERVER,
-            "privateIps": {},
             **_asked(self.request, self.record),
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
@@ -264,9 +267,6 @@ def _named(request: Request, live: Server | None, record: Record, awaited: Await
         why = f"{target.name} was {back.instance_id} when users were served by it, and is {target.instance_id} now"
     elif back.server:
         why = f"the record names {back.server}, which is not a server of pair {request.pair.name} any more"
-    begun = record.interrupted if record.lock is None else None
-    if begun and live and begun.live == live.name:  # this execution has taken over its lock
-        return live, f"there is no server to roll back to: {why}; production is where it was before"
     nothing = record.last_cutover is None and record.rollback_to == EMPTY.rollback_to
     raise NoTarget(
         f"There is no server to roll back to: {why}.", InvalidRequest.__name__ if nothing else PreflightFailed.__name__

@@ -62,9 +62,10 @@ class Record:
     `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the servers' names (`from` is null if production
     was on no server), when it ended (ISO 8601), its execution's ARN, and whether it was a rollback. `last_outcome` is
     `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
+    `revision` is a number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
     """
 
-    revision: int = 0
+    revision: str = "0"
     lock: Lock | None = None
     interrupted: Interrupted | None = None
     rollback_to: RollbackTo = RollbackTo()
@@ -92,7 +93,7 @@ class Record:
                 live_instance_id=_server(texts.get("liveInstanceId")),
             )
         return Record(
-            revision=json.loads(item.get("revision", {}).get("N", "0")),
+            revision=str(item.get("revision", {}).get("N", "0")),
             lock=Lock.from_item(item) if "execution" in item else None,
             interrupted=begun,
             rollback_to=RollbackTo(

@@ -23,6 +23,7 @@ from stacks.workflow.expressions import (
     MESSAGE,
     NONE,
     PREFLIGHT_FAILURE,
+    REPAIRED_OR_NOTHING,
     REQUEST,
     RESULT,
     UNKNOWN_PAIR,
@@ -57,7 +58,10 @@ FAILURES = {
 }
 INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE", "REPAIRED", "DRY_RUN"))
-REFUSED = {"outcome": "{% $plan.error %}", "cause": "{% $plan.reason %}"}
+REASON = (
+    f'$repaired ? $replace($plan.reason, "Nothing was changed.", $substring({REPAIRED_OR_NOTHING}, 1)) : $plan.reason'
+)
+REFUSED = {"outcome": "{% $plan.error %}", "cause": jsonata(REASON)}
 UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
 MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{MESSAGE} & " Nothing was changed."')}
 MOVED_DURING_THE_CHECKS = f"""
@@ -72,7 +76,10 @@ UNSEEN = f'"The addresses could not be described after the checks. " & {sentence
 NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
 CHECKABLE = f"({SOUND} or $not($plan.checksStaging))"
-UNKNOWN_RELEASE = '$plan.decision != "CUT_OVER" and $plan.expectedRelease != null and $not($exists($liveChecked))'
+TO_REPAIR = f"$exists($plan.idle) and $not($plan.dryRun) and $not({SOUND})"
+UNKNOWN_RELEASE = (
+    '$plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null and $not($exists($liveChecked))'
+)
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
     & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
@@ -156,7 +163,7 @@ class Workflow(Construct):
         # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
 
         for state_of_plan, following, comment, assign in (
-            ('$plan.decision = "REFUSED"', release, "refused", REFUSED),
+            (f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
             (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
             (
                 '$plan.decision = "ALREADY_LIVE"',

@@ -25,11 +25,16 @@ HOLDER = """
         "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true"
     } : null
 """
+RUNNING = '$states.input.status = "RUNNING"'
+# A dry run changes nothing, so it leaves what a dead holder has begun, and its lock, to the repair.
+HELD = f'({RUNNING} or ($plan.dryRun and $states.input.status != "SUCCEEDED"))'
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = """
     "Another execution " & ($holder.server = "-" ? "holds" : "is cutting over") & " pair " & $plan.pair
     & ($holder.server = "-" ? "" : " to " & $holder.server) & ": " & $holder.execution
-    & ", since " & $holder.since & ". Nothing was changed. Wait until it ends, or stop it, then start again."
+    & ", since " & $holder.since & ". Nothing was changed. " & ($states.input.status = "RUNNING"
+        ? "Wait until it ends, or stop it, then start again."
+        : "It has ended, and its pair is being repaired. Start again in a minute.")
 """
 # An execution waits for another one for `waitSeconds`, but for a repair, which is short, at least for a minute. A
 # rollback waits for as long as it takes, because the other execution rolls back. A pause is a tenth of the time so far,
@@ -39,15 +44,17 @@ REPAIR_PATIENCE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 120
 AWAITED = f"""
     $holder.server in ["{NONE}", $holder.live] ? null : {{"execution": $holder.execution, "live": $holder.live}}
 """
-# The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails.
+# The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails. A
+# revision that is not a number, because a person wrote it, is replaced.
 ACQUIRE = """
     SET execution = :me, since = :since, server = :server, privateIps = :privateIps, live = :live,
     liveInstanceId = :liveInstanceId, stagingAssociation = :stagingAssociation, rollsBack = :rollsBack,
-    rollbackTo = :rollbackTo, lastCutover = :lastCutover
+    rollbackTo = :rollbackTo, lastCutover = :lastCutover, revision = :revision
     REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy
 """
 FREE_AND_AS_PLANNED = """
-    (attribute_not_exists(execution) OR execution = :me) AND (attribute_not_exists(revision) OR revision = :revision)
+    (attribute_not_exists(execution) OR execution = :me)
+    AND (attribute_not_exists(revision) OR revision = :revision OR NOT attribute_type(revision, :number))
 """
 # If the dead holder had finished, it has begun nothing that is left to do.
 TAKE_OVER = """
@@ -79,6 +86,7 @@ def describe_lock_holder(
     *,
     execution: str,
     take_over: sfn.IChainable,
+    held: str = RUNNING,
     running: Sequence[tuple[str, sfn.IChainable, str, Variables | None]],
     failed: tuple[sfn.IChainable, Variables],
     assign: Variables | None = None,
@@ -87,11 +95,11 @@ def describe_lock_holder(
 ) -> tasks.CallAwsService:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
 
-    `execution` is JSONata for the holder's ARN. If the holder runs, the first state of `running` follows whose
-    condition holds. If it has ended, `take_over` follows at `lastCallOver` of `status`. If Step Functions does not know
-    it, even after `LAST_CALL`, `take_over` follows, with the variables `assign_forgotten` instead of `assign`:
-    DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun. After
-    an error, `failed` follows: a state and the variables to assign. Returns the first state.
+    `execution` is JSONata for the holder's ARN. If the holder runs, or `held` otherwise, the first state of `running`
+    follows whose condition holds. If it has ended, `take_over` follows at `lastCallOver` of `status`. If Step Functions
+    does not know it, even after `LAST_CALL`, `take_over` follows, with the variables `assign_forgotten` instead of
+    `assign`: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just
+    begun. After an error, `failed` follows: a state and the variables to assign. Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
@@ -120,8 +128,7 @@ def describe_lock_holder(
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign=assign_forgotten)
     describe_holder.add_catch(failed[0], assign=failed[1])
     for also, following, comment, variables in running:
-        still_runs = condition(f'$states.input.status = "RUNNING" and {also}')
-        holder_running.when(still_runs, following, comment=comment, assign=variables)
+        holder_running.when(condition(f"{held} and {also}"), following, comment=comment, assign=variables)
     holder_running.otherwise(wait_for_last_call)
     wait_for_last_call.next(take_over)
     return describe_holder
@@ -152,8 +159,9 @@ def acquire_lock(
         ":rollsBack": "{% $string($plan.rollback) %}",
         ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
         ":lastCutover": "{% $string($plan.record.lastCutover) %}",
+        ":number": "N",
     }
-    revision = tasks.DynamoAttributeValue.number_from_string("{% $string($plan.record.revision) %}")
+    revision = tasks.DynamoAttributeValue.number_from_string("{% $plan.record.revision %}")
     acquire = tasks.DynamoUpdateItem.jsonata(
         scope,
         "AcquireLock",
@@ -211,12 +219,14 @@ def acquire_lock(
     # A cutover that began after the one that was asked is not this execution's.
     waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}) or {moves_nothing})) or {left} > 0"
     so_far = f"({is_repair} ? ($millis() - $toMillis($holder.since)) / 1000 : {waited})"
-    pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {rolls_back} ? 120 : {left}])]))"
+    most = f"({rolls_back} ? {LONGEST_PAUSE_SECONDS} : {left})"
+    pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {most}])]))"
     describe_holder = describe_lock_holder(
         scope,
         resources.names,
         execution="$holder.execution",
         take_over=take_over,
+        held=HELD,
         running=(
             (f"({asks})", request_rollback, "running, and it can roll back", None),
             (f"({waits})", wait_for_holder, "running, and there is time", None),

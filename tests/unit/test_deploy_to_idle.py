@@ -99,7 +99,7 @@ def test_after_a_deployment_a_rollback_has_no_server_to_go_back_to(table: LockTa
     send(idle_server())
     assert record(table).rollback_to == RollbackTo(None, "the deployment of release 8f2c6a9 to tao began")
     assert (record(table).last_cutover or {})["from"] == "tao"
-    assert record(table).revision == 5
+    assert record(table).revision == "5"
 
 
 def test_after_a_deployment_what_an_interrupted_execution_moved_does_not_bring_a_server_back(table: LockTable) -> None:

@@ -379,11 +379,34 @@ def test_a_second_failure_does_not_forget_the_first(aws: Aws, web: Web, ec2_call
     assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
 
 
-def test_a_rollback_that_takes_over_an_unfinished_cutover_repairs_the_pair(aws: Aws) -> None:
+def test_a_rollback_that_is_refused_repairs_the_unfinished_cutover_that_it_took_over(aws: Aws) -> None:
     with stopping_before("ReassociateProduction"):
         arn = aws.start({})
         aws.until(lambda: aws.status(arn) == "ABORTED")
-    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("REPAIRED", ("bittybot", "tao"))
+    refused = aws.execute(ROLLBACK)
+    assert (refused.outcome, aws.places) == ("PreflightFailed", ("bittybot", "tao"))
+    assert "Production was not touched. Staging was not on the idle server, and was put on tao." in str(refused.cause)
+    assert "Nothing was changed" not in str(refused.cause)
+    assert aws.record.interrupted is None
+
+
+def test_a_refused_cutover_that_takes_over_an_unfinished_cutover_repairs_the_pair(aws: Aws, web: Web) -> None:
+    with stopping_before("ReassociateProduction"):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    aws.configure(port=web.port, pair={"alarms": ["there is none"]})
+    assert (aws.execute({}).outcome, aws.places) == ("PreflightFailed", ("bittybot", "tao"))
+
+
+def test_a_dry_run_leaves_what_a_dead_execution_has_begun_to_the_repair(aws: Aws) -> None:
+    with stopping_before("ReassociateProduction"):
+        arn = aws.start({})
+        aws.until(lambda: aws.status(arn) == "ABORTED")
+    refused = aws.execute({"dryRun": True})
+    assert refused.outcome == "CutoverInProgress"
+    assert str(refused.cause).endswith("It has ended, and its pair is being repaired. Start again in a minute.")
+    assert aws.repair(arn).outcome == "REPAIRED"
+    assert aws.places == ("bittybot", "tao")
 
 
 def test_an_interrupted_cutover_from_no_server_is_never_gone_back_to(aws: Aws) -> None:
@@ -426,3 +449,12 @@ def test_the_instance_that_an_interrupted_cutover_left_is_on_record(aws: Aws, we
         aws.until(lambda: aws.status(arn) == "ABORTED")
     assert aws.repair(arn).outcome == "REPAIRED"
     assert aws.record.rollback_to.instance_id == aws.servers["bittybot"]
+
+
+@pytest.mark.parametrize("revision", [{"S": "seven"}, {"N": "123456789012345678901234567890"}], ids=str)
+def test_a_revision_that_a_person_wrote_does_not_keep_an_execution_from_the_lock(
+    aws: Aws, revision: dict[str, str]
+) -> None:
+    aws.dynamodb.put_item(TableName=aws.table, Item={"pair": {"S": "web"}, "revision": revision})
+    assert aws.execute({}).outcome == "CUT_OVER"
+    assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
