@@ -58,7 +58,7 @@ def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
     for key in ("serverName", "expectedRelease") if rollback else ():
         if key in value:
             raise _invalid(
-                f"rollback and {key}", "a rollback goes back to the server that was live before: leave one out"
+                f"rollback and {key}", "leave one out, because a rollback goes back to the server that was live before"
             )
     if not 0 <= wait <= LONGEST_WAIT_SECONDS:
         raise _invalid(f"waitSeconds = {shown(wait)}", f"waitSeconds must be 0 to {LONGEST_WAIT_SECONDS}")

@@ -1,4 +1,5 @@
-"""The emulated EC2 in both of its forms, with two addresses and an instance; and an empty CloudWatch."""
+"""The emulated EC2 in both of its forms, with two addresses and an instance; an account with a pair; and an empty
+CloudWatch."""
 
 from collections.abc import Iterator
 
@@ -11,7 +12,20 @@ from mypy_boto3_ec2 import EC2Client
 from local.address_semantics import restore_address_semantics
 from local.ec2 import REGION, Ec2
 from local.missing_actions import add_missing_actions
+from tests.unit.ec2_account import Ec2Account
 from tests.unit.emulated_ec2 import PRODUCTION, STAGING, launch
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Ec2Account]:
+    with mock_aws():
+        yield Ec2Account()
+
+
+@pytest.fixture
+def ec2(account: Ec2Account) -> Ec2Account:
+    account.reset()
+    return account
 
 
 @pytest.fixture(params=("over HTTP", "in process"), scope="module")

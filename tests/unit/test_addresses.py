@@ -1,11 +1,9 @@
 """The calls for EC2's addresses: every change describes before and after, and undoes nothing that someone else did."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from moto import mock_aws
 
 from aws.addresses import PAUSES, Addresses
 from domain.errors import AddressMoved, EC2Refused, EC2Unavailable, MovedMeanwhile, PreflightFailed
@@ -13,19 +11,6 @@ from domain.pair import Address, AddressName, Place
 from domain.plan import plan
 from domain.request import Request
 from tests.unit.ec2_account import Ec2Account
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[Ec2Account]:
-    with mock_aws():
-        yield Ec2Account()
-
-
-@pytest.fixture
-def ec2(account: Ec2Account) -> Ec2Account:
-    account.reset()
-    return account
-
 
 FIRST_AND_LATER_TRIES = pytest.mark.parametrize(
     ("first_try", "error"), [(True, AddressMoved), (False, MovedMeanwhile)], ids=["first try", "later try"]

@@ -122,7 +122,7 @@ def test_with_hundreds_of_pairs_or_control_characters_the_message_stays_short_an
 
 
 def test_a_rollback_cannot_name_a_release() -> None:
-    with pytest.raises(InvalidRequest, match=r"rollback and expectedRelease: .* leave one out"):
+    with pytest.raises(InvalidRequest, match=r"rollback and expectedRelease: leave one out"):
         read_request({"rollback": True, "expectedRelease": "2"}, {"web": WEB_WITH_RELEASES})
 
 

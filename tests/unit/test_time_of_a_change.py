@@ -1,11 +1,10 @@
 """A function that changes an address ends in time, however slow EC2 is, and the next try finishes what it began."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 import associate_address
 import disassociate_address
@@ -17,18 +16,6 @@ from tests.unit.ec2_account import Ec2Account
 
 # From quick to as slow as a call may be, and some between that leave little time at other places.
 SECONDS_PER_CALL = (0.2, 1, 1.7, 2.3, 2.9, 3.4, 4, 5)
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[Ec2Account]:
-    with mock_aws():
-        yield Ec2Account()
-
-
-@pytest.fixture
-def ec2(account: Ec2Account) -> Ec2Account:
-    account.reset()
-    return account
 
 
 class SlowEc2:

@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from aws.records import nothing_to_roll_back_to
-from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import WAITS, stopping_before
+from tests.workflow.engine import stopping_before
 from tests.workflow.web import Web, sick, sick_as_production
 
 ROLLBACK = {"rollback": True}
@@ -95,49 +92,6 @@ def test_a_rollback_whose_old_server_is_unhealthy_changes_nothing_and_can_be_tri
     assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
 
 
-def test_a_running_execution_that_bakes_rolls_back_when_another_asks_for_it(aws: Aws, web: Web) -> None:
-    aws.configure(port=web.port, pair={"bakeSeconds": 600})
-    bakes = aws.start({})
-    aws.wait_for(bakes, "Bake")
-    assert aws.record.lock is not None
-    assert aws.record.lock.bakes_until
-    asks = aws.execute(ROLLBACK)
-    baked = aws.wait(bakes)
-    assert (baked.outcome, asks.outcome) == ("RolledBack", "ALREADY_LIVE")
-    assert f"Bake failed with RollbackRequested: The execution {asks.arn} asked for a rollback." in str(baked.cause)
-    assert aws.places == ("bittybot", "tao")
-    assert aws.locks == []
-    assert asks.output["production"]["server"] == "bittybot"
-    # The release on tao was rejected.
-    assert aws.execute(ROLLBACK).outcome == "PreflightFailed"
-
-
-def test_a_running_execution_that_has_changed_nothing_ends_without_a_change(
-    aws: Aws, web: Web, ec2_calls: EC2Calls, held: Callable[[str], str]
-) -> None:
-    runs = held("staging")
-    asks = aws.start(ROLLBACK)
-    asked = aws.wait(runs)
-    web.open_gates()
-    assert asked.outcome == "PreflightFailed"
-    assert f"{asks} asked for a rollback. Nothing was changed." in str(asked.cause)
-    assert ec2_calls.changes == []
-    assert aws.wait(asks).outcome == "ALREADY_LIVE"
-    assert aws.places == ("bittybot", "tao")
-
-
-def test_a_dry_run_that_is_asked_to_end_is_not_what_a_rollback_is_about(aws: Aws, web: Web) -> None:
-    aws.execute({})
-    aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
-    web.gates["staging"].clear()
-    dry_run = aws.start({"dryRun": True})
-    aws.until(lambda: web.waiting["staging"] > 0)
-    asks = aws.start(ROLLBACK)
-    assert aws.wait(dry_run).outcome == "PreflightFailed"
-    web.open_gates()
-    assert (aws.wait(asks).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-
-
 def test_a_stopped_dry_run_has_begun_nothing(aws: Aws) -> None:
     aws.execute({})
     with stopping_before("MeasureGap"), stopping_before("DryRun?"):
@@ -153,19 +107,6 @@ def test_a_server_that_was_replaced_is_not_what_users_were_served_by(aws: Aws, w
     refused = aws.execute(ROLLBACK)
     assert refused.outcome == "PreflightFailed"
     assert "when users were served by it, and is" in str(refused.cause)
-
-
-def test_a_second_rollback_does_not_roll_back_the_first(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
-    aws.execute({})
-    aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
-    web.gates["staging"].clear()
-    first = aws.start(ROLLBACK)
-    aws.until(lambda: web.waiting["staging"] > 0)
-    second = aws.start(ROLLBACK)
-    aws.wait_for(second, "WaitForHolder")
-    web.open_gates()
-    assert (aws.wait(first).outcome, aws.wait(second).outcome) == ("CUT_OVER", "ALREADY_LIVE")
-    assert aws.places == ("bittybot", "tao")
 
 
 def test_a_cutover_that_was_stopped_after_it_moved_production_is_what_a_rollback_goes_back_from(
@@ -189,22 +130,6 @@ def test_after_the_repair_of_a_stopped_cutover_a_rollback_goes_back(aws: Aws, st
     assert (record.last_cutover["from"], record.last_cutover["to"]) == ("bittybot", "tao")
     assert record.last_cutover["execution"] == dead
     assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-
-
-@pytest.mark.parametrize(("held_seconds", "pause"), [(0, 1), (24.5, 3), (7200, 120)])
-def test_a_rollback_asks_again_after_a_tenth_of_the_time_that_a_repair_has_had_the_lock(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, held_seconds: float, pause: int
-) -> None:
-    aws.execute({})
-    repair = aws.repair(aws.execute({"dryRun": True}).arn).arn
-    since = datetime.now(UTC) - timedelta(seconds=held_seconds)
-    aws.hold_lock(repair, since=since.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
-    monkeypatch.setattr(engine, "DURING_WAITS", [aws.delete_lock])
-    running = SimpleNamespace(status_code=200), {"status": "RUNNING", "ResponseMetadata": {"HTTPStatusCode": 200}}
-    with aws.just_before("stepfunctions", "DescribeExecution", lambda: running):
-        rollback = aws.execute(ROLLBACK)
-    assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-    assert [pause] == WAITS
 
 
 def test_a_cutover_that_was_stopped_before_it_moved_production_leaves_no_server_to_go_back_to(aws: Aws) -> None:
@@ -301,13 +226,6 @@ def test_a_server_whose_cutover_was_interrupted_unverified_is_not_gone_back_to(a
     assert aws.places == ("bittybot", "tao")
 
 
-def test_a_dry_run_of_a_rollback_asks_nobody(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
-    holder = held("staging")
-    assert aws.execute({**ROLLBACK, "dryRun": True}).outcome == "CutoverInProgress"
-    web.open_gates()
-    assert aws.wait(holder).outcome == "CUT_OVER"
-
-
 @pytest.mark.parametrize("state", ["Preflight", "MeasureGap", "DisassociateStaging"])
 def test_an_execution_that_was_stopped_before_its_first_change_leaves_the_record_as_it_was(
     aws: Aws, state: str
@@ -318,19 +236,6 @@ def test_an_execution_that_was_stopped_before_its_first_change_leaves_the_record
         aws.until(lambda: aws.status(arn) == "ABORTED")
     assert aws.repair(arn).outcome == "REPAIRED"
     assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-
-
-def test_several_rollbacks_of_one_bake_all_report_that_it_has_rolled_back(aws: Aws, web: Web) -> None:
-    aws.configure(port=web.port, pair={"bakeSeconds": 600})
-    bakes = aws.start({})
-    aws.wait_for(bakes, "Bake")
-    asking = [aws.start(ROLLBACK) for _ in range(3)]
-    assert aws.wait(bakes).outcome == "RolledBack"
-    ended = [aws.wait(arn) for arn in asking]
-    assert [each.outcome for each in ended] == ["ALREADY_LIVE"] * 3
-    for each in ended:
-        assert each.output["warnings"] == [f"{bakes} was asked to roll back, and has ended."]
-    assert aws.places == ("bittybot", "tao")
 
 
 def test_a_second_rollback_reports_even_if_the_other_server_is_gone(aws: Aws) -> None:
@@ -428,19 +333,6 @@ def test_with_production_on_no_server_a_stopped_execution_does_not_disarm_a_roll
         aws.until(lambda: aws.status(arn) == "ABORTED")
     aws.repair(arn)
     assert (aws.execute(ROLLBACK).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-
-
-def test_a_rollback_asks_again_if_the_cutover_that_it_asked_was_stopped_before_it_rolled_back(
-    aws: Aws, web: Web
-) -> None:
-    aws.configure(port=web.port, pair={"bakeSeconds": 600})
-    bakes = aws.start({})
-    aws.wait_for(bakes, "Bake")
-    with stopping_before("RestoreProduction"):
-        asks = aws.start(ROLLBACK)
-        aws.until(lambda: aws.status(bakes) == "ABORTED")
-    aws.configure(port=web.port)
-    assert (aws.wait(asks).outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
 
 
 def test_the_instance_that_an_interrupted_cutover_left_is_on_record(aws: Aws, web: Web) -> None:
