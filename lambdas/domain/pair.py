@@ -1,7 +1,7 @@
 """A pair: its two servers, its two addresses, and the places on the servers where an address can stand. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 AddressName = Literal["production", "staging"]
@@ -43,7 +43,8 @@ class Place:
 @dataclass(frozen=True)
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
-    cutover, production is still checked. No alarm of `alarms` may be in ALARM."""
+    cutover, production is still checked. No alarm of `alarms` may be in ALARM. `deploy`, `hooks` and `approval_minutes`
+    are those of a release; None and empty if there are none."""
 
     name: str
     production: str
@@ -52,6 +53,9 @@ class Pair:
     health_check: Sequence[Json]
     bake_seconds: int = 0
     alarms: Sequence[str] = ()
+    deploy: Json | None = None
+    hooks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    approval_minutes: int | None = None
 
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
@@ -60,7 +64,16 @@ class Pair:
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
         keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
         production, staging, *checked = (configured[key] for key in keys)
-        return Pair(name, production, staging, (first, second), *checked)
+        return Pair(
+            name,
+            production,
+            staging,
+            (first, second),
+            *checked,
+            deploy=configured.get("deploy"),
+            hooks=configured.get("hooks", {}),
+            approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
+        )
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)

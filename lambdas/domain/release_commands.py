@@ -1,0 +1,107 @@
+"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure.
+
+The stack makes the document, and the function that sends commands names it. Both compute it from the pair, so the
+version and the hash that a command is sent with are those of the document that was deployed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from shlex import quote
+from typing import Literal
+
+from domain.pair import NAME_PATTERN, Json, Pair
+
+Moment = Literal["deploy", "beforeCutover", "afterCutover", "afterRollback"]
+HOOKS: tuple[Moment, ...] = ("beforeCutover", "afterCutover", "afterRollback")
+# No character of these has a meaning for a shell: Systems Manager puts the parameters into the script as they are.
+RELEASE_PATTERN = "[A-Za-z0-9._+/=-]{1,128}"
+PARAMETERS = {
+    "Pair": NAME_PATTERN,
+    "Server": NAME_PATTERN,
+    "Release": f"(?:{RELEASE_PATTERN})?",
+    "Execution": "[A-Za-z0-9:/_.@+=-]{1,512}",
+    "TimeoutSeconds": "[0-9]{1,3}",
+}
+LAST_LINES = 20
+# The output goes to a file, so that a daemon that the command starts does not keep the script waiting. Of a longer
+# output, Systems Manager would only keep the beginning. Source: API reference of GetCommandInvocation.
+SCRIPT_BEGIN = """
+export PAIR='{{ Pair }}' SERVER='{{ Server }}' RELEASE='{{ Release }}' EXECUTION='{{ Execution }}'
+output=$(mktemp) || exit 1
+case '{{ Step }}' in
+"""
+SCRIPT_END = f"""
+esac >"$output" 2>&1 </dev/null
+code=$?
+tail -n {LAST_LINES} "$output"
+rm -f "$output"
+exit "$code"
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command on a server (`command`), or a call of a function (`function`, its ARN). `server` is a role. With the
+    `on_failure` CONTINUE, a failure is only a warning."""
+
+    name: str
+    server: Literal["idle", "live"]
+    timeout_seconds: int
+    command: str | None = None
+    function: str | None = None
+    on_failure: Literal["FAIL", "CONTINUE"] = "FAIL"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document of Systems Manager. Its name begins with a prefix of the stack's, and ends with `key`."""
+
+    content: str
+
+    @property
+    def hash(self) -> str:
+        return sha256(self.content.encode()).hexdigest()
+
+    @property
+    def key(self) -> str:
+        return self.hash[:16]
+
+
+def steps(pair: Pair, moment: Moment) -> list[Step]:
+    """What the pair runs at this moment, in order."""
+    if moment == "deploy":
+        return [Step("deploy", "idle", pair.deploy["timeoutSeconds"], pair.deploy["command"])] if pair.deploy else []
+    return [_hook(f"{moment}{index}", hook) for index, hook in enumerate(pair.hooks.get(moment, ()))]
+
+
+def _hook(name: str, hook: Json) -> Step:
+    what = hook.get("command"), hook.get("function")
+    return Step(name, hook["server"], hook["timeoutSeconds"], *what, on_failure=hook["onFailure"])
+
+
+def document(pair: Pair) -> Document | None:
+    """The document with the pair's commands; None if it has none. Pairs with the same commands share one."""
+    commands = {
+        step.name: step.command for moment in ("deploy", *HOOKS) for step in steps(pair, moment) if step.command
+    }
+    return Document(json.dumps(_content(commands), indent=1)) if commands else None
+
+
+def _content(commands: Mapping[str, str]) -> Json:
+    # Each in a shell of its own, so that a command that is no shell at all fails alone.
+    cases = [f"{name}) /bin/sh -c {quote(command)} ;;" for name, command in commands.items()]
+    script = [*SCRIPT_BEGIN.strip().splitlines(), *cases, *SCRIPT_END.strip().splitlines()]
+    patterns = {
+        name: {"type": "String", "allowedPattern": f"^{pattern}$", "description": f"${name.upper()}"}
+        for name, pattern in PARAMETERS.items()
+    }
+    step = {"type": "String", "allowedValues": list(commands), "description": "Which command to run."}
+    inputs = {"timeoutSeconds": "{{ TimeoutSeconds }}", "runCommand": script}
+    return {
+        "schemaVersion": "2.2",
+        "description": "Runs a command of a release on a server of a pair.",
+        "parameters": {"Step": step, **patterns},
+        "mainSteps": [{"action": "aws:runShellScript", "name": "run", "inputs": inputs}],
+    }
