@@ -62,14 +62,14 @@ class Pair:
         interfaces = configured.get("networkInterfaces", {})
         servers = configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
-        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
-        production, staging, *checked = (configured[key] for key in keys)
         return Pair(
             name,
-            production,
-            staging,
+            configured["production"],
+            configured["staging"],
             (first, second),
-            *checked,
+            configured["healthCheck"],
+            configured["bakeSeconds"],
+            configured["alarms"],
             deploy=configured.get("deploy"),
             hooks=configured.get("hooks", {}),
             approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
