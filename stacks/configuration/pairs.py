@@ -12,6 +12,7 @@ from stacks.configuration import allowed
 from stacks.configuration.allowed import Allowed, Broken, Place, Section, list_of, section, text, whole_number
 from stacks.configuration.health_check import LONGEST_CHECK_SECONDS, HealthCheck, HttpCheck, HttpsCheck
 from stacks.configuration.problems import path_of, problem, shown
+from stacks.configuration.release import Approval, Deploy, Hooks
 
 # A plan carries its pair from state to state, sometimes twice; Step Functions takes 262,144 bytes.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -72,6 +73,14 @@ def _can_fail_and_fits_its_calls(bake: int, info: ValidationInfo) -> int:
     return bake
 
 
+def _is_of_a_release(approval: Approval, info: ValidationInfo) -> Approval:
+    if info.data.get("deploy", approval) is None:
+        raise problem(
+            "only with `deploy`, because only an execution with a release waits", "an approval, but no deploy"
+        )
+    return approval
+
+
 class Pair(Section):
     """Two addresses, by allocation id, and the two servers, by name, between which they change places."""
 
@@ -104,6 +113,9 @@ class Pair(Section):
     max(intervalSeconds, timeoutSeconds) of a check is more than 540. Elsewhere: ECS: bakeTimeInMinutes"""
     alarms: Annotated[list[Annotated[str, ALARM_NAME]], list_of(0, 100, "alarm names")] = Field(default_factory=list)
     """Alarms of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
+    deploy: Annotated[Deploy | None, section(Deploy)] = None
+    hooks: Annotated[Hooks | None, section(Hooks)] = None
+    approval: Annotated[Approval | None, section(Approval), AfterValidator(_is_of_a_release)] = None
 
     def as_json(self) -> dict[str, Any]:
         """What the functions read: every default filled in, and no key without a value."""
@@ -112,7 +124,7 @@ class Pair(Section):
     @model_validator(mode="after")
     def _fits_into_a_plan(self) -> Self:
         if (length := len(json.dumps(self.as_json()))) > LONGEST_PAIR_BYTES:
-            allowed = f"at most {LONGEST_PAIR_BYTES}; use fewer checks or alarms, or shorter headers"
+            allowed = f"at most {LONGEST_PAIR_BYTES}; use fewer checks, alarms or hooks, or shorter headers"
             raise problem(allowed, f"{length} bytes of JSON, its defaults included")
         return self
 
