@@ -20,8 +20,8 @@ HELD = "execution = :me AND attribute_not_exists(commandsOver)"
 
 @dataclass
 class LockItem:
-    """The item of the lock of `pair`, which the execution of this ARN should hold. Every method raises RecordUnavailable,
-    and LockLost if it does not hold the lock, or if its commands are over (`end_commands`)."""
+    """The item of the lock of `pair`, which the execution of this ARN should hold. Every method raises
+    RecordUnavailable, and LockLost if it does not hold the lock, or if its commands are over (`end_commands`)."""
 
     pair: str
     execution: str

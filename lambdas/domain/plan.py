@@ -228,9 +228,9 @@ def plan(
 
     If the input names no server, it means the server that an interrupted execution was making live: so the same input,
     given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
-    which repairs the pair of a stopped execution, production stays and only staging moves. A release is deployed to the
-    idle server; unless an interrupted execution has made the server live that this release was deployed to. A rollback means the server
-    to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
+    which repairs the pair of a stopped execution, production stays and only staging moves. A release goes to the idle
+    server, unless an interrupted execution has made the server live that it was deployed to. A rollback means the
+    server to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
     production is on no server, a server must be named. A place without an address has no private address yet;
     `domain.fitness` adds it. Raises NoTarget, InvalidRequest if a release is asked for on the live server, and
     PreflightFailed if no plan is safe: AWS manages an address, an
@@ -256,8 +256,8 @@ def plan(
         target, why = live, f"production stays on {live.name}"
     elif named == live and release:
         raise InvalidRequest(
-            f"The input has release and serverName = {live.name}: {live.name} is live, and a release is deployed to the "
-            f"idle server, which is {idle.name}. Nothing was changed. Leave serverName out, or name {idle.name}."
+            f"The input has release and serverName = {live.name}, which is live. A release is deployed to the idle "
+            f"server, which is {idle.name}. Nothing was changed. Leave serverName out, or name {idle.name}."
         )
     elif named:
         target = named

@@ -64,7 +64,8 @@ class Record:
     `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
     `releases` is, by server, `{"release", "at", "execution", "deployed"}` of the last deployment to it: which release,
     when, by which execution, and whether the deployment has succeeded.
-    `revision` is a number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
+    `undo` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is a
+    number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
     """
 
     revision: str = "0"
@@ -74,6 +75,7 @@ class Record:
     last_cutover: Json | None = None
     last_outcome: Json | None = None
     releases: Mapping[str, Json] = field(default_factory=dict)
+    undo: bool = False
 
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
@@ -110,6 +112,7 @@ class Record:
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
             releases=_releases(texts.get("releases")),
+            undo=texts.get("undo") == "true",
         )
 
     def settled(self, live: str | None, staging_association: str | None) -> "Record":
@@ -130,7 +133,8 @@ class Record:
             server = None if target[0] in rejected else target[0]
             instance_id = None if begun.rollback else begun.live_instance_id
             back = RollbackTo(server, why, instance_id, rejected)
-            return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=back)
+            moved = {**cutover, "rollback": begun.rollback}
+            return replace(self, last_cutover=moved, rollback_to=back, undo=False)
         untouched = begun.live == live and begun.staging_association == staging_association
         if begun.server in (begun.live, None) or begun.rollback or untouched:
             return self
@@ -157,11 +161,9 @@ class Record:
         return RollbackTo(None, f"the cutover to {idle.name} ended", rejected=self._rejecting(idle.name))
 
     def after_deployment(self, server: str, why: str) -> RollbackTo:
-        """The same after a deployment to the idle server. The live server stays rejected, also if an interrupted
-        execution was making it live."""
-        begun = self.interrupted
-        rejected = self._rejecting(begun.server if begun and not begun.rollback else None)
-        return RollbackTo(None, why, rejected=tuple(name for name in rejected if name != server))
+        """The same from the begin of a deployment to `server`, which then holds something else than what failed."""
+        rejected = tuple(name for name in self.rollback_to.rejected if name != server)
+        return RollbackTo(None, why, rejected=rejected)
 
     def _rejecting(self, server: str | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*self.rollback_to.rejected, *([server] if server else [])]))

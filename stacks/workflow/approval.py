@@ -44,8 +44,8 @@ NOT_APPROVED = f"""
 def wait_for_approval(
     scope: Construct, resources: Resources, *, approved: sfn.IChainable, refused: sfn.IChainable
 ) -> sfn.IChainable:
-    """Returns the first state; `$approvesUntil` must have been assigned (`UNTIL`). `approved` follows with `$approvedBy`,
-    `refused` with the outcome NotApproved."""
+    """Returns the first state; `$approvesUntil` must have been assigned (`UNTIL`). `approved` follows with
+    `$approvedBy`, `refused` with the outcome NotApproved."""
     name = resources.names.cutover
     notify = publish(
         scope,

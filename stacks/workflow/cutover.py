@@ -96,6 +96,10 @@ REPAIR_FAILURE = f"""
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
+# A condition, the state that follows if it holds, the condition in words, and variables to assign.
+Following = tuple[str, sfn.IChainable, str, dict[str, str] | None]
+
+
 class Workflow(Construct):
     """The Standard state machine that cuts one pair over per execution."""
 
@@ -103,7 +107,7 @@ class Workflow(Construct):
         super().__init__(scope, construct_id)
         tasks = Tasks(self, resources.functions)
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about="{}")
-        release, functions = ending.release, resources.functions
+        release = ending.release
         rollback = roll_back(self, resources, ending=ending)
 
         describe_addresses = tasks.describe_addresses(
@@ -172,8 +176,6 @@ class Workflow(Construct):
         acquire.next(decision)
 
         begin = self._begin(resources, tasks, preflight=preflight, measure_gap=measure_gap, failed=release)
-        deploying = [deploy_release(tasks, deployed=preflight, failed=release)] if functions.run_commands else []
-
         # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
 
         for state_of_plan, following, comment, assign in (
@@ -185,7 +187,7 @@ class Workflow(Construct):
                 "both addresses are where they should be",
                 ALREADY_LIVE,
             ),
-            *((f"$plan.deploys and {CUTS_OVER}", each, "a release is to be deployed", None) for each in deploying),
+            *self._deploy(resources, tasks, deployed=preflight, failed=release),
             (CUTS_OVER, preflight, "staging is on the idle server", None),
             (SOUND, release, "staging was repaired, and production stays", REPAIRED),
             ("$plan.dryRun", release, "dry run", DRY_RUN),
@@ -228,10 +230,7 @@ class Workflow(Construct):
         reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
         reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        good = after_cutover(self, tasks, done=release, failed=rollback) if functions.run_commands else release
-        health_check_production.next(
-            bake(self, resources, done=good, failed=rollback) if functions.bakes else good
-        )
+        health_check_production.next(self._watch(resources, tasks, done=release, failed=rollback))
         health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(
@@ -239,8 +238,8 @@ class Workflow(Construct):
             name=resources.names.cutover,
             comment=(
                 'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
-                '"dryRun": true, "release": "42", "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, each key '
-                'optional. To go back: {"pair": "web", "rollback": true}.'
+                '"dryRun": true, "release": "42", "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, '
+                'each key optional. To go back: {"pair": "web", "rollback": true}.'
             ),
             start=describe_addresses,
             timeout=TIMEOUT,
@@ -277,7 +276,13 @@ class Workflow(Construct):
         )
 
     def _begin(
-        self, resources: Resources, tasks: Tasks, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable
+        self,
+        resources: Resources,
+        tasks: Tasks,
+        *,
+        preflight: sfn.State,
+        measure_gap: sfn.State,
+        failed: sfn.IChainable,
     ) -> list[tuple[str, sfn.IChainable, str, dict[str, str] | None]]:
         """What comes between the checks and the first change: the approval, then hooks; each with its condition."""
         begin: list[tuple[str, sfn.IChainable, str, dict[str, str] | None]] = []

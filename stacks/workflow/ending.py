@@ -34,13 +34,14 @@ LAST_CUTOVER = f"""(
 )"""
 # What the item has only while an execution holds the lock, beside what the next execution must know if it is dead.
 OF_A_HOLDER = (
-    "execution", "gap", "bakesUntil", "rollbackRequestedBy", "approvalToken", "approvesUntil", "command", "commandsOver",
+    "execution", "gap", "bakesUntil", "rollbackRequestedBy", "approvalToken", "approvesUntil", "command",
+    "commandsOver",
 )  # fmt: skip
 LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
 # The next execution needs to know what a repair that failed could not finish.
 RELEASE = f"""
     "SET rollbackTo = " & ({KEEPS_ROLLBACK_TO} ? "if_not_exists(rollbackTo, :rollbackTo)" : ":rollbackTo")
-    & ", lastCutover = :lastCutover, lastOutcome = :lastOutcome REMOVE {', '.join(OF_A_HOLDER)}"
+    & ", lastCutover = :lastCutover, lastOutcome = :lastOutcome REMOVE {", ".join(OF_A_HOLDER)}"
     & ($outcome = "RepairFailed" ? "" :
         ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted, undo")
     & " ADD revision :one"
@@ -117,8 +118,7 @@ class Ending:
 
     def _end_command(self, of_release: Tasks) -> None:
         comment = "Cancels a command that may still run, and waits for its end."
-        of_this = {"pair": "$plan.pair", "execution": "$states.context.Execution.Id", "retry": retry_rollback}
-        end = of_release.end_command("EndCommand", comment, **of_this)
+        end = of_release.end_command("EndCommand", comment, pair="$plan.pair", execution=ME, retry=retry_rollback)
         end.next(self.release_lock)
         end.add_catch(self.notify, outputs="{% $states.input %}")
         self.release_lock.add_catch(end, errors=[CONDITION_FAILED], outputs="{% $states.input %}")

@@ -32,9 +32,7 @@ IN_VAIN = {
 WARNED = {"warnings": jsonata(f"$append($warnings, {sentence(FAILED_STATE)})")}
 
 
-def before_cutover(
-    scope: Construct, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable
-) -> sfn.IChainable:
+def before_cutover(scope: Construct, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     """In an emergency and a rollback, hooks that fail do not prevent the cutover."""
     hooks = tasks.run_commands(
         "BeforeCutover",
@@ -52,9 +50,7 @@ def before_cutover(
     return hooks
 
 
-def after_cutover(
-    scope: Construct, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable
-) -> sfn.Choice:
+def after_cutover(scope: Construct, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
     """After a rollback, hooks that fail do not lead back."""
     has_hooks = sfn.Choice.jsonata(scope, "AfterCutover?", comment="Are there hooks after the cutover?")
     hooks = tasks.run_commands(
@@ -77,7 +73,10 @@ def after_cutover(
 
 def deploy_release(tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     deploy = tasks.run_commands(
-        "DeployRelease", "Runs the pair's deploy command on the idle server.", moment="deploy", retry=retry_before_changes
+        "DeployRelease",
+        "Runs the pair's deploy command on the idle server.",
+        moment="deploy",
+        retry=retry_before_changes,
     )
     deploy.next(deployed)
     deploy.add_catch(failed, errors=["LockLost"], assign=PREFLIGHT_FAILURE)
