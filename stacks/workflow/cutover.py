@@ -175,7 +175,6 @@ class Workflow(Construct):
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST)
         acquire.next(decision)
 
-        begin = self._begin(resources, tasks, preflight=preflight, measure_gap=measure_gap, failed=release)
         # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
 
         for state_of_plan, following, comment, assign in (
@@ -208,9 +207,7 @@ class Workflow(Construct):
         preflight.next(dry_run)
         preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
         dry_run.when(condition("$plan.dryRun"), describe_unchanged, comment="dry run", assign=DRY_RUN)
-        for may, following, comment, assign in begin:
-            dry_run.when(condition(may), following, comment=comment, assign=assign)
-        dry_run.otherwise(measure_gap)
+        self._begin(resources, tasks, dry_run, preflight=preflight, measure_gap=measure_gap, failed=release)
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
@@ -275,25 +272,42 @@ class Workflow(Construct):
             rehearse_associate_production.next(rehearse_associate_staging),
         )
 
+    def _deploy(
+        self, resources: Resources, tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable
+    ) -> list[Following]:
+        if not resources.functions.run_commands:
+            return []
+        deploy = deploy_release(tasks, deployed=deployed, failed=failed)
+        return [(f"$plan.deploys and {CUTS_OVER}", deploy, "a release is to be deployed", None)]
+
+    def _watch(
+        self, resources: Resources, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable
+    ) -> sfn.IChainable:
+        """What follows a good check of the new live server: the bake, then hooks."""
+        good = after_cutover(self, tasks, done=done, failed=failed) if resources.functions.run_commands else done
+        return bake(self, resources, done=good, failed=failed) if resources.functions.bakes else good
+
     def _begin(
         self,
         resources: Resources,
         tasks: Tasks,
+        dry_run: sfn.Choice,
         *,
         preflight: sfn.State,
         measure_gap: sfn.State,
         failed: sfn.IChainable,
-    ) -> list[tuple[str, sfn.IChainable, str, dict[str, str] | None]]:
-        """What comes between the checks and the first change: the approval, then hooks; each with its condition."""
-        begin: list[tuple[str, sfn.IChainable, str, dict[str, str] | None]] = []
+    ) -> None:
+        """What comes between the checks and the first change: the approval, then hooks."""
         if resources.functions.approves:
             waits = wait_for_approval(self, resources, approved=preflight, refused=failed)
-            awaits = "$plan.approvalMinutes != null and $not($exists($approvedBy))"
-            begin.append((awaits, waits, "a person is to approve it", {"approvesUntil": jsonata(UNTIL)}))
+            awaits = condition("$plan.approvalMinutes != null and $not($exists($approvedBy))")
+            until = {"approvesUntil": jsonata(UNTIL)}
+            dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
         if resources.functions.run_commands:
             hooks = before_cutover(self, tasks, done=measure_gap, failed=failed)
-            begin.append(('$plan.hooks[$ = "beforeCutover"]', hooks, "there are hooks before the cutover", None))
-        return begin
+            has_hooks = condition('$plan.hooks[$ = "beforeCutover"]')
+            dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")
+        dry_run.otherwise(measure_gap)
 
     def _warm(self, resources: Resources) -> None:
         """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""
