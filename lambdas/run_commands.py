@@ -194,7 +194,7 @@ class Runner:
     def _begun(self, *, deployed: bool = False) -> dict[str, str]:
         """What the record says from the beginning of a deployment, or of the hooks before a cutover."""
         if self.asked.moment != "deploy":
-            return {"undo": "true"} if self.asked.moment == "beforeCutover" else {}
+            return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
         record, server, release = self.item.record, self.asked.idle, self.asked.release
         at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
         execution = {"execution": self.asked.lock["execution"]}

@@ -115,7 +115,7 @@ class Plan:
             "approvalMinutes": self.pair.approval_minutes if self.request.release and not urgent else None,
             "hooks": [moment for moment in HOOKS if steps(self.pair, moment)],
             "tolerant": urgent,
-            "undo": self.record.undo,
+            "undo": self.record.hooks_began,
         }
 
     def to_json(self) -> Json:

@@ -64,7 +64,7 @@ class Record:
     `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
     `releases` is, by server, `{"release", "at", "execution", "deployed"}` of the last deployment to it: which release,
     when, by which execution, and whether the deployment has succeeded.
-    `undo` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is a
+    `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is a
     number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
     """
 
@@ -75,7 +75,7 @@ class Record:
     last_cutover: Json | None = None
     last_outcome: Json | None = None
     releases: Mapping[str, Json] = field(default_factory=dict)
-    undo: bool = False
+    hooks_began: bool = False
 
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
@@ -112,7 +112,7 @@ class Record:
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
             releases=_releases(texts.get("releases")),
-            undo=texts.get("undo") == "true",
+            hooks_began=texts.get("hooksBegan") == "true",
         )
 
     def settled(self, live: str | None, staging_association: str | None) -> "Record":
@@ -134,7 +134,7 @@ class Record:
             instance_id = None if begun.rollback else begun.live_instance_id
             back = RollbackTo(server, why, instance_id, rejected)
             moved = {**cutover, "rollback": begun.rollback}
-            return replace(self, last_cutover=moved, rollback_to=back, undo=False)
+            return replace(self, last_cutover=moved, rollback_to=back, hooks_began=False)
         untouched = begun.live == live and begun.staging_association == staging_association
         if begun.server in (begun.live, None) or begun.rollback or untouched:
             return self

@@ -1,8 +1,8 @@
 """The approval: an execution with a release waits for a person after its checks, and asks for it on the topic and by an
 event. It is answered with the task token, which the lock's item has while it waits."""
 
+from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.workflow.expressions import CAUGHT, EXECUTION, MESSAGE, jsonata, merged, sentence
@@ -58,29 +58,29 @@ def wait_for_approval(
         outcome=f'"{OUTCOME}"',
     )
     event = put_event(scope, name, state="PutApprovalEvent", detail_type=DETAIL_TYPE, detail=DETAIL)
-    wait = tasks.CallAwsService.jsonata(
+    # The CDK's own state cannot have a timeout in JSONata. The role may update the table's items for `AcquireLock`.
+    wait = sfn.CustomState(
         scope,
         "WaitForApproval",
-        comment="Writes the task token into the lock's item, and waits until someone answers with it.",
-        service="dynamodb",
-        action="updateItem",
-        integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
-        parameters={
-            "TableName": resources.lock_table.table_name,
-            "Key": {"pair": {"S": "{% $plan.pair %}"}},
-            "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
-            # Another execution may have asked for a rollback just before.
-            "ConditionExpression": "execution = :me AND attribute_not_exists(rollbackRequestedBy)",
-            "ExpressionAttributeValues": {
-                ":token": {"S": "{% $states.context.Task.Token %}"},
-                ":until": {"S": "{% $approvesUntil %}"},
-                ":me": {"S": EXECUTION},
+        state_json={
+            "Type": "Task",
+            "Comment": "Writes the task token into the lock's item, and waits until someone answers with it.",
+            "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
+            "Arguments": {
+                "TableName": resources.lock_table.table_name,
+                "Key": {"pair": {"S": "{% $plan.pair %}"}},
+                "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
+                # Another execution may have asked for a rollback just before.
+                "ConditionExpression": "execution = :me AND attribute_not_exists(rollbackRequestedBy)",
+                "ExpressionAttributeValues": {
+                    ":token": {"S": "{% $states.context.Task.Token %}"},
+                    ":until": {"S": "{% $approvesUntil %}"},
+                    ":me": {"S": EXECUTION},
+                },
             },
+            "TimeoutSeconds": jsonata(LEFT),
+            "Assign": {"approvedBy": jsonata(APPROVED_BY)},
         },
-        iam_action="dynamodb:UpdateItem",
-        iam_resources=[resources.lock_table.table_arn],
-        task_timeout=sfn.Timeout.at(jsonata(LEFT)),
-        assign={"approvedBy": jsonata(APPROVED_BY)},
     )
 
     for task, following in ((notify, event), (event, wait)):

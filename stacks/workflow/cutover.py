@@ -305,7 +305,7 @@ class Workflow(Construct):
             dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
         if resources.functions.run_commands:
             hooks = before_cutover(self, tasks, done=measure_gap, failed=failed)
-            has_hooks = condition('$plan.hooks[$ = "beforeCutover"]')
+            has_hooks = condition('"beforeCutover" in $plan.hooks')
             dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")
         dry_run.otherwise(measure_gap)
 

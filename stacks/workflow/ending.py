@@ -43,7 +43,7 @@ RELEASE = f"""
     "SET rollbackTo = " & ({KEEPS_ROLLBACK_TO} ? "if_not_exists(rollbackTo, :rollbackTo)" : ":rollbackTo")
     & ", lastCutover = :lastCutover, lastOutcome = :lastOutcome REMOVE {", ".join(OF_A_HOLDER)}"
     & ($outcome = "RepairFailed" ? "" :
-        ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted, undo")
+        ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted, hooksBegan")
     & " ADD revision :one"
 """
 
@@ -54,8 +54,8 @@ def texts(values: Mapping[str, str]) -> dict[str, tasks.DynamoAttributeValue]:
 
 # If a cutover does not happen, what the hooks before it did is undone. A dry run leaves it to the next execution.
 UNDOES = """
-    $plan.hooks[$ = "afterRollback"] and ($outcome in ["RolledBack", "RollbackFailed"]
-        or ($outcome != "CUT_OVER" and $not($plan.dryRun) and (($exists($drained) and $drained) or $plan.undo)))
+    "afterRollback" in $plan.hooks and ($outcome in ["RolledBack", "RollbackFailed"]
+        or ($outcome != "CUT_OVER" and $not($plan.dryRun) and (($exists($hooksBegan) and $hooksBegan) or $plan.undo)))
 """
 NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(FAILED_STATE)})")}
 

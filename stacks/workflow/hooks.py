@@ -25,7 +25,7 @@ NOT_DEPLOYED = f"""
 """
 HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {MESSAGE} : {CAUGHT}')
 IN_VAIN = {
-    "drained": True,
+    "hooksBegan": True,
     "outcome": "PreflightFailed",
     "cause": jsonata(f'{HOOK_FAILURE} & " Production was not touched."'),
 }
@@ -61,7 +61,7 @@ def after_cutover(scope: Construct, tasks: Tasks, *, done: sfn.IChainable, faile
         after=True,
     )
     matters = sfn.Choice.jsonata(scope, "AfterCutoverFailed?", comment="Is the cutover rolled back for its hooks?")
-    has_hooks.when(condition('$plan.hooks[$ = "afterCutover"]'), hooks, comment="yes")
+    has_hooks.when(condition('"afterCutover" in $plan.hooks'), hooks, comment="yes")
     has_hooks.otherwise(done)
     hooks.next(done)
     hooks.add_catch(failed, errors=ENDS, assign=FIRST_FAILURE)

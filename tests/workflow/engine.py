@@ -73,6 +73,7 @@ MODULES = (
     "check_servers",
     "disassociate_address",
     "associate_address",
+    "run_commands",
 )
 MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
@@ -81,8 +82,15 @@ MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker
 TIME_SCALE = 0.01
 WAITS: list[float] = []
 DURING_WAITS: list[Callable[[], None]] = []
+BEGAN = time.time()
 
-SYSTEMS_MANAGER = GivenCommands(REGION)
+
+def scaled_time() -> float:
+    """The time for what waits a hundredth of its time: a second of it passes in a hundredth of a second."""
+    return BEGAN + (time.time() - BEGAN) / TIME_SCALE
+
+
+SYSTEMS_MANAGER = GivenCommands(REGION, scaled_time)
 
 
 @contextmanager
@@ -250,7 +258,8 @@ def _handler(module: str) -> Any:
     handlers = importlib.import_module(module)
     if "sleep" not in signature(handlers.handler).parameters:
         return handlers.handler
-    return partial(handlers.handler, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE))
+    clock = {"clock": scaled_time} if module == "run_commands" else {}
+    return partial(handlers.handler, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE), **clock)
 
 
 # What runs a handler, given the name of the state and the handler's call; a test that disturbs functions adds its own.
