@@ -10,9 +10,9 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from stacks.pipeline.deploy_to_idle import RELEASE
 
 from stacks.configuration.settings import Settings, configured
-from stacks.pipeline.deploy_to_idle import RELEASE
 from stacks.pipeline.pipeline_stack import PipelineStack
 from stacks.pipeline.release import EXECUTION_NAME_PREFIX
 from tests.stacks.contexts import BRANCH, CONNECTION, DEPLOY, OBJECT, OTHER_PAIR
