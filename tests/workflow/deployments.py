@@ -25,7 +25,7 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "after it was sent": {"moment": f"after-call.{SEND}"},
     "before its id is written": {"moment": f"before-call.{WRITE}", "nth": 2},
     "before Systems Manager shows it": {"moment": f"before-call.{SEE}"},
-    "while it runs": {"moment": f"before-call.{SEE}", "nth": 3},
+    "while it runs": {"moment": f"before-call.{SEE}", "nth": 2},
     "before its end is written": {"moment": f"before-call.{WRITE}", "containing": '"ended": true'},
     "after its end was written": {"moment": f"after-call.{WRITE}", "containing": '"ended": true'},
 }
