@@ -40,7 +40,7 @@ def ran(tmp_path: Path, pair: Pair, step: str = "deploy", **values: str) -> subp
     return subprocess.run(
         ["/bin/sh", "-c", str(file)],
         env=environment,
-        input="not for it",
+        input="not for it!",
         capture_output=True,
         text=True,
         timeout=10,
