@@ -19,9 +19,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from local.systems_manager_agents import Agents, Command
+from local.systems_manager_agents import Agents, Command, Runner
 from local.systems_manager_requests import Document, Refused, Request, check_request
-from local.systems_manager_runs import GivenRun, Result, Runner
+from local.systems_manager_runs import GivenRun, Result
 
 ACTIONS = ("SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands")
 MOST_OUTPUT, MOST_ERRORS = 24_000, 8_000

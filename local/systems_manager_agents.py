@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from local.systems_manager_runs import Result, Run, Runner
+from local.systems_manager_runs import Result, Run
 
 Agent = Literal["online", "missing", "silent", "lost", "down", "deaf"]
 """`missing`: not registered. `silent`: fetches no commands. `lost`: Systems Manager has lost the connection. `down`: it
@@ -54,6 +54,10 @@ class Command:
     asked: int = 0
     cancelled: float | None = None
     run: Run | None = None
+
+
+Runner = Callable[[Command, float], Run]
+"""Runs a command that the agent fetched at that time."""
 
 
 class Agents:

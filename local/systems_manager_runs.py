@@ -11,15 +11,12 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from local.child_process import ChildProcess
-
-if TYPE_CHECKING:
-    from local.systems_manager_agents import Command
 
 # Stays after the command, so that its daemons live on, and end with this process (`local.child_process`).
 WRAPPER = """
@@ -51,10 +48,6 @@ class Run(Protocol):
 
     def kill(self) -> None:
         """End it with everything that it has started. Calling it again has no effect."""
-
-
-Runner = Callable[["Command", float], Run]
-"""Runs a command that the agent fetched at that time."""
 
 
 class GivenRun:
