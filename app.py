@@ -41,8 +41,7 @@ if settings.pipeline:
         names.pipeline_stack,
         name=settings.name,
         pipeline=settings.pipeline,
-        pairs=settings.pairs,
-        description="Elastic IP cutover: deploys releases to the idle server, then cuts over.",
+        description="Elastic IP cutover: starts the workflow with each release.",
         env=env,
     ).add_dependency(cutover)
 app.synth()

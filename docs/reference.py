@@ -34,26 +34,29 @@ def generated() -> dict[Path, str]:
 
 def table(names: list[str]) -> str:
     """The table of the context values of these names."""
-    places: dict[str, list[type[Section]]] = {}
+    at_place: dict[str, list[type[Section]]] = {}
     for place, section in sections_in(Settings):
         if place and place[0] in names:
-            places.setdefault(".".join(place).replace("*", "<name>"), []).append(section)
+            at_place.setdefault(".".join(place).replace("*", "<name>"), []).append(section)
     fields = {name: key for name, key in Settings.model_fields.items() if name in names}
     texts = [_row(name, {"": key}) for name, key in fields.items() if key.annotation is str]
-    rows = texts + [row for place, choice in places.items() for row in _rows(place, choice)]
+    alike: dict[tuple[type[Section], ...], list[str]] = {}  # the places with the same keys
+    for place, choice in at_place.items():
+        alike.setdefault(tuple(choice), []).append(f"`{place}`")
+    rows = texts + [row for choice, at in alike.items() for row in _rows(", ".join(at), list(choice))]
     columns = len(HEAD) if any(row[-1] for row in rows) else len(HEAD) - 1
     return "".join(f"| {' | '.join(row[:columns])} |\n" for row in [HEAD, ["---"] * len(HEAD), *rows])
 
 
-def _rows(place: str, choice: list[type[Section]]) -> Iterator[list[str]]:
-    """The keys of the sections that may be at a place. The keys that all sections have come first."""
+def _rows(places: str, choice: list[type[Section]]) -> Iterator[list[str]]:
+    """The keys of the sections that may be at these places. The keys that all sections have come first."""
 
     def having(name: str) -> list[type[Section]]:
         return [section for section in choice if name in section.model_fields]
 
     for owners, names in groupby(dict.fromkeys(name for each in choice for name in each.model_fields), having):
         only = "" if owners == choice else f", with {' or '.join(owner.kind for owner in owners)}"
-        yield [f"**`{place}`**{only}", "", "", ""]
+        yield [f"**{places}**{only}", "", "", ""]
         for name in names:
             yield _row(name, {owner.kind: owner.model_fields[name] for owner in owners})
 

@@ -82,13 +82,14 @@ class CutoverStack(Stack):
             acknowledge_state_machine(machine, names, invokes=invokes)
 
         most_bytes = min(LONGEST_PARAMETER, ROOM_FOR_PARAMETERS // len(pairs))
-        parameters = {"Lock table": (names.lock_table_parameter, lock_table.table_name, "lock table", "pipeline")}
         for pair_name, pair in pairs.items():
-            value = published(pair, most_bytes=most_bytes)
-            parameters[f"Pair {pair_name}"] = (f"{names.pairs_path}/{pair_name}", value, f"pair {pair_name}", "client")
-        for each, (parameter_name, value, what, reader) in parameters.items():
-            is_for = f"The {what} of {name}, for its {reader}."
-            ssm.StringParameter(self, each, parameter_name=parameter_name, string_value=value, description=is_for)
+            ssm.StringParameter(
+                self,
+                f"Pair {pair_name}",
+                parameter_name=f"{names.pairs_path}/{pair_name}",
+                string_value=published(pair, most_bytes=most_bytes),
+                description=f"The pair {pair_name} of {name}, for its client.",
+            )
         if ci_access:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
             CiAccess(self, "CiAccess", names=names, issuer=ci_access, **arns)

@@ -23,10 +23,11 @@ Rule = Callable[[Any], Iterable[Broken]]
 
 class Section(BaseModel):
     """An object of the configuration; its fields are its keys. If a value may be one of several sections, their `kind`
-    tells them apart: `only with protocol "HTTP"`."""
+    tells them apart: `only with protocol "HTTP"`. `former` says what to do with a key of an earlier version."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
     kind: ClassVar[str] = ""
+    former: ClassVar[Mapping[str, str]] = {}
 
 
 class Allowed(GroupedMetadata):

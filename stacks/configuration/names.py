@@ -55,9 +55,9 @@ class Names:
         return f"{self.cutover}{'-' if self.cutover == DEFAULT_NAME else '@'}{pair}"
 
     @property
-    def lock_table_parameter(self) -> str:
-        """Where the pipeline's stack finds the name of the lock table: an export would tie the two stacks together."""
-        return f"/{self.cutover}/lock-table"
+    def documents(self) -> str:
+        """How the names of the documents with commands begin. No other stack's begin like this: no name has a "."."""
+        return f"{self.cutover}."
 
     @property
     def pairs_path(self) -> str:

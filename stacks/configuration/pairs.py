@@ -8,14 +8,20 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from domain.pair import Pair as ReadPair
+from domain.release_commands import document
 from stacks.configuration import allowed
 from stacks.configuration.allowed import Allowed, Broken, Place, Section, list_of, section, text, whole_number
 from stacks.configuration.health_check import LONGEST_CHECK_SECONDS, HealthCheck, HttpCheck, HttpsCheck
 from stacks.configuration.problems import path_of, problem, shown
+from stacks.configuration.release import Approval, Deploy, Hooks
 
 # A plan carries its pair from state to state, sometimes twice; Step Functions takes 262,144 bytes.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 LONGEST_PAIR_BYTES = 65_536
+# Systems Manager takes 64 KB with the parameters of a command, which have fewer than 1,536 bytes.
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/documents-creating-content.html
+LONGEST_DOCUMENT_BYTES = 64_000
 MOST_CHECKS = 10
 LONGEST_BAKE_SECONDS = 86_400
 # A bake is a loop of calls of the health check, each of at most so many seconds.
@@ -72,6 +78,14 @@ def _can_fail_and_fits_its_calls(bake: int, info: ValidationInfo) -> int:
     return bake
 
 
+def _is_of_a_release(approval: Approval, info: ValidationInfo) -> Approval:
+    if info.data.get("deploy", approval) is None:
+        raise problem(
+            "only with `deploy`, because only an execution with a release waits", "an approval, but no deploy"
+        )
+    return approval
+
+
 class Pair(Section):
     """Two addresses, by allocation id, and the two servers, by name, between which they change places."""
 
@@ -104,16 +118,27 @@ class Pair(Section):
     max(intervalSeconds, timeoutSeconds) of a check is more than 540. Elsewhere: ECS: bakeTimeInMinutes"""
     alarms: Annotated[list[Annotated[str, ALARM_NAME]], list_of(0, 100, "alarm names")] = Field(default_factory=list)
     """Alarms of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
+    deploy: Annotated[Deploy | None, section(Deploy)] = None
+    hooks: Annotated[Hooks | None, section(Hooks)] = None
+    approval: Annotated[Approval | None, section(Approval), AfterValidator(_is_of_a_release)] = None
 
     def as_json(self) -> dict[str, Any]:
         """What the functions read: every default filled in, and no key without a value."""
         return self.model_dump(exclude_none=True)
 
+    def as_read(self, name: str) -> ReadPair:
+        """The pair of this name, as the functions read it."""
+        return ReadPair.from_json(name, self.as_json())
+
     @model_validator(mode="after")
-    def _fits_into_a_plan(self) -> Self:
+    def _fits_into_a_plan_and_a_document(self) -> Self:
         if (length := len(json.dumps(self.as_json()))) > LONGEST_PAIR_BYTES:
-            allowed = f"at most {LONGEST_PAIR_BYTES}; use fewer checks or alarms, or shorter headers"
+            allowed = f"at most {LONGEST_PAIR_BYTES}; use fewer checks, alarms or hooks, or shorter headers"
             raise problem(allowed, f"{length} bytes of JSON, its defaults included")
+        made = document(self.as_read(""))
+        if made and (length := len(made.content)) > LONGEST_DOCUMENT_BYTES:
+            allowed = f"at most {LONGEST_DOCUMENT_BYTES}; put long commands into a script on the servers"
+            raise problem(allowed, f"commands that make a document of {length} bytes")
         return self
 
 

@@ -1,12 +1,12 @@
-"""The context value `pipeline` of cdk.json: a CodePipeline that deploys to the idle server and then cuts over."""
+"""The context value `pipeline` of cdk.json: a CodePipeline that starts the workflow with each release."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, WrapValidator
+from pydantic import Discriminator, Tag, ValidationInfo, WrapValidator
 from pydantic_core import PydanticKnownError
 
-from stacks.configuration.allowed import BOOLEAN, FOLLOWS, LEFT_OUT, NAME, Section, section, text, whole_number
+from stacks.configuration.allowed import FOLLOWS, LEFT_OUT, NAME, Section, section, text
 from stacks.configuration.ci_access import BRANCH, GROUP_AND_NAME
 from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem, shown
 
@@ -19,11 +19,6 @@ BUCKET = text(
     "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 )
 KEY = text("an object's key: 1 to 1024 letters, digits and characters of !_.'()/-", "[A-Za-z0-9!_.'()/-]{1,1024}")
-COMMAND = text(
-    'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would replace',
-    r"(?:\{?[ -z|}~])*\{?",
-    Field(min_length=1, max_length=1000),
-)
 
 
 class Connection(Section):
@@ -56,14 +51,6 @@ Source = Annotated[
 ]
 
 
-class Deploy(Section):
-    """How a release gets onto the idle server."""
-
-    command: Annotated[str, COMMAND]
-    """The command runs as root, with the commit or the object's version in `$RELEASE`."""
-    timeoutSeconds: Annotated[int, whole_number(30, 1800)] = 600
-
-
 def _is_configured(given: Any, validate: Any, info: ValidationInfo) -> str:
     pair = "" if given is LEFT_OUT else str(validate(given))
     if not (pairs := (info.context or {}).get("pairs")):
@@ -73,23 +60,19 @@ def _is_configured(given: Any, validate: Any, info: ValidationInfo) -> str:
         raise problem(f"a configured pair: {names}")
     if not pair and len(pairs) > 1:
         raise problem(f"{names}: more than one pair is configured", "nothing")
-    return pair or str(*pairs)
-
-
-def _is_answered(expected: bool, info: ValidationInfo) -> bool:
-    checks = (info.context or {})["pairs"][info.data["pair"]].healthCheck if "pair" in info.data else []
-    if expected and checks and not any(getattr(check, "releaseHeader", None) for check in checks):
-        instead = "true only if the servers answer the commit or the object's version in the releaseHeader of a check"
-        raise problem(instead, "true, but no check of the pair has a releaseHeader")
-    return expected
+    pair = pair or str(*pairs)
+    if pairs[pair].deploy is None:
+        raise problem("a pair with `deploy`, because every release is deployed", f"{shown(pair)}, without `deploy`")
+    return pair
 
 
 class Pipeline(Section):
-    """The stages of a release: where it comes from, how it gets onto the idle server, which pair is cut over."""
+    """Where a release comes from, and the pair that the workflow is started for."""
 
+    former: ClassVar[Mapping[str, str]] = {
+        "deploy": "not here any more: put it into the pair, which the workflow deploys",
+        "expectRelease": "not any more: with a releaseHeader in a check of the pair, its release is always expected",
+    }
     pair: Annotated[str, NAME, WrapValidator(_is_configured)] = FOLLOWS
-    """A configured pair. Default: the only configured pair"""
+    """A configured pair that has `deploy`. Default: the only configured pair"""
     source: Annotated[Source, section(Connection, Object)]
-    deploy: Annotated[Deploy, section(Deploy)]
-    expectRelease: Annotated[bool, BOOLEAN, AfterValidator(_is_answered)] = False
-    """If true, the server must answer `$RELEASE` in the releaseHeader of a check."""

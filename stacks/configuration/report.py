@@ -52,6 +52,8 @@ class Report:
         key, choice = place[-1], self._choice(place)
         if kinds := [section.kind for section in choice.values() if key in section.model_fields]:
             return f"{shown(value)} with {kind}", f"only with {' or '.join(kinds)}"
+        if instead := choice[kind].former.get(key):
+            return "a key of an earlier version", instead
         known = choice[kind].model_fields
         homes = [(*at, key) for at, section in self._sections if key in section.model_fields]
         if near := [home for home in homes if home[0] == place[0]]:

@@ -1,7 +1,7 @@
 """Policies that allow a role one action on each of many resources: as few policies as IAM's quotas allow. Source: IAM
 User Guide, "IAM and AWS STS quotas". White space in a policy does not count."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from aws_cdk import Stack, Token
@@ -11,6 +11,7 @@ from constructs import Construct
 MOST_MANAGED_POLICIES = 10  # per role, unless AWS has raised the quota of the account
 MANAGED_CHARACTERS = 6_144
 INLINE_CHARACTERS = 8_000  # of 10,240 for all inline policies of a role; the rest is for what every function may do
+FUNCTIONS_OF_A_POLICY = 23  # the longest ARN of a function with an alias has 253 characters, and two quotes and a comma
 AROUND_THE_RESOURCES = 120  # {"Version": …, "Statement": [{"Action": …, "Effect": …, "Resource": […]}]}
 # The longest values of a partition, a Region and an account, used if they are not known before the deployment.
 LONGEST = ("aws-us-gov", "us-isof-south-1", "123456789012")
@@ -46,3 +47,12 @@ def allow(role: iam.IRole | None, action: str, resources: Iterable[str]) -> None
             iam.ManagedPolicy(role, f"Addresses{number}", statements=[statement], roles=[role])
         else:
             iam.Policy(role, "Addresses", statements=[statement], roles=[role])
+
+
+def allow_invoking(role: iam.IRole | None, functions: Sequence[str]) -> None:
+    """The functions by their ARNs. Always by managed policies, because the inline policies may be full."""
+    assert isinstance(role, iam.Role)  # noqa: S101  # all roles are of this stack
+    for first in range(0, len(functions), FUNCTIONS_OF_A_POLICY):
+        called = functions[first : first + FUNCTIONS_OF_A_POLICY]
+        statement = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=called)
+        iam.ManagedPolicy(role, f"Functions{first}", statements=[statement], roles=[role])

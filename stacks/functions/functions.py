@@ -11,12 +11,15 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from domain.lock import CHANGE_SECONDS, LAST_CALL_SECONDS
+from domain.pair import Pair as ReadPair
+from domain.release_commands import HOOKS, document, steps
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.names import Names
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
 from stacks.configuration.problems import InvalidConfiguration, line
 from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
+from stacks.functions.documents import Documents
 from stacks.functions.python_function import python_function
 
 # One call to EC2 ends within 21 s (`CONFIG` in `lambdas/aws/calls.py`), a step that describes has a few quick ones.
@@ -25,7 +28,10 @@ DESCRIBE_TIMEOUT = Duration.seconds(30)
 CHANGE_TIMEOUT = Duration.seconds(CHANGE_SECONDS)
 # It measures for 10 s (`lambdas/measure_gap.py`), and needs some more to save the result.
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
-MEASURE_GAP_MEBIBYTES = 256  # half as much as the other functions, because it mostly waits
+# These functions mostly wait, so they get half as much as the other functions.
+WAITING_MEBIBYTES = 256
+# Systems Manager has so long to deliver a command, before the time that the command may take.
+DELIVERY_SECONDS = 60
 # How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
 LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
@@ -46,6 +52,12 @@ INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
+COMMANDS = [
+    "ssm:CancelCommand",
+    "ssm:GetCommandInvocation",
+    "ssm:ListCommands",
+]  # they accept no other resource than "*"
+DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
 ANY_INTERFACE = "network-interface/*"
 INTERFACES = (
     "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
@@ -72,7 +84,8 @@ def longest_bake(pair: Pair) -> int:
 
 class Functions(Construct):
     """The functions, from one asset, `code`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
-    `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is."""
+    `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
+    if no pair has `deploy` or hooks."""
 
     def __init__(
         self,
@@ -103,12 +116,13 @@ class Functions(Construct):
         self.disassociate_address = change("DisassociateAddress", "disassociate_address")
         self.associate_address = change("AssociateAddress", "associate_address")
         # Called asynchronously, once. It saves its result in the item of the lock, and may write nothing else.
-        measuring = partial(make, timeout=MEASURE_GAP_TIMEOUT, memory_size=MEASURE_GAP_MEBIBYTES)
+        measuring = partial(make, timeout=MEASURE_GAP_TIMEOUT, memory_size=WAITING_MEBIBYTES)
         self.measure_gap = measuring("MeasureGap", "measure_gap", lost=NOT_MEASURED)
         self.measure_gap.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
+        self.run_commands = self._run_commands(names, [pair.as_read(name) for name, pair in pairs.items()])
 
         looking = (self.describe_addresses, self.check_servers, self.health_check)
         alarmed = looking if any(pair.alarms for pair in pairs.values()) else ()
@@ -121,7 +135,11 @@ class Functions(Construct):
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
         reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address)]
-        for function, action in (*reading, (self.measure_gap, "dynamodb:UpdateItem")):
+        writing = [(self.measure_gap, "dynamodb:UpdateItem")]
+        if self.run_commands:
+            reading.append((self.run_commands, "dynamodb:GetItem"))
+            writing.append((self.run_commands, "dynamodb:UpdateItem"))
+        for function, action in (*reading, *writing):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
             lock_table.grant(function, action)
         self._allow_changes(pairs)
@@ -144,6 +162,30 @@ class Functions(Construct):
             function.add_to_role_policy(
                 iam.PolicyStatement(effect=effect, actions=INTERFACES_OF_LAMBDA, resources=["*"], conditions=conditions)
             )
+        return function
+
+    def _run_commands(self, names: Names, pairs: Sequence[ReadPair]) -> lambda_.Function | None:
+        """It may send the commands of this stack's documents to the servers of the pairs that have commands, and call
+        the functions of their hooks. It does not run before the documents are there."""
+        moments = [steps(pair, moment) for pair in pairs for moment in ("deploy", *HOOKS)]
+        longest = max(sum(step.timeout_seconds for step in moment) for moment in moments)
+        if not longest:
+            return None
+        timeout = Duration.seconds(longest + DELIVERY_SECONDS)
+        function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=WAITING_MEBIBYTES)
+        function.add_environment("DOCUMENTS", names.documents)
+        called = sorted({step.function for moment in moments for step in moment if step.function})
+        exact_policies.allow_invoking(function.role, called)
+        if with_commands := [pair for pair in pairs if document(pair)]:
+            function.node.add_dependency(Documents(self, "Documents", names=names, pairs=with_commands))
+            documents = Stack.of(self).format_arn(
+                service="ssm", resource="document", resource_name=f"{names.documents}*"
+            )
+            acknowledge_wildcards(function.role, {documents: DOCUMENTS})
+            for actions, resource in ((["ssm:SendCommand"], documents), (COMMANDS, "*")):
+                function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+            servers = [f"instance/{server.instance_id}" for pair in with_commands for server in pair.servers]
+            exact_policies.allow(function.role, "ssm:SendCommand", servers)
         return function
 
     def _allow_changes(self, pairs: Pairs) -> None:

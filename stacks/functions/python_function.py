@@ -11,9 +11,9 @@ from stacks.configuration.names import Names
 
 RUNTIME = "Python 3.13 is a current runtime of Lambda. A newer runtime follows when the handlers are tested with it."
 EVERYTHING = (
-    "xray:Put*, ec2:Describe*, the actions by which Lambda puts a function into a VPC, and the pipeline's actions "
-    "ssm:GetCommandInvocation and codepipeline:PutJob*Result accept no other resource. cloudwatch:DescribeAlarms shows "
-    "composite alarms only if the permission is for all alarms (CloudWatch API Reference)."
+    "xray:Put*, ec2:Describe*, the actions by which Lambda puts a function into a VPC, and the actions of Systems "
+    "Manager on a command that was sent accept no other resource. cloudwatch:DescribeAlarms shows composite alarms "
+    "only if the permission is for all alarms (CloudWatch API Reference)."
 )
 
 

@@ -1,1 +1,1 @@
-"""The optional CodePipeline that deploys a release to the idle server and then cuts over to it."""
+"""The optional CodePipeline that starts the workflow with each release."""

@@ -1,4 +1,4 @@
-"""An optional second stack: a CodePipeline that deploys a release to the idle server and then cuts over to it."""
+"""An optional second stack: a CodePipeline that starts the workflow with each release."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from stacks.configuration.names import DEFAULT_NAME, Names
-from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Pipeline
 from stacks.pipeline.release import Release
 
@@ -21,9 +20,8 @@ class PipelineStack(Stack):
         *,
         name: str = DEFAULT_NAME,
         pipeline: Pipeline,
-        pairs: Pairs,
         **options: Any,
     ) -> None:
         super().__init__(scope, construct_id, **options)
-        release = Release(self, "Release", names=Names(name), pipeline=pipeline, pairs=pairs)
+        release = Release(self, "Release", names=Names(name), pipeline=pipeline)
         CfnOutput(self, "PipelineName", value=release.pipeline.pipeline_name)

@@ -1,4 +1,4 @@
-"""The pipeline of a release: from its source onto the idle server, and then the cutover to that server."""
+"""The pipeline of a release: its source, and the workflow that deploys it and cuts over to it."""
 
 from typing import Any, cast
 
@@ -14,9 +14,7 @@ from constructs import Construct
 
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
 from stacks.configuration.names import Names
-from stacks.configuration.pairs import Pairs
 from stacks.configuration.pipeline import Connection, Object, Pipeline
-from stacks.pipeline.deploy_to_idle import DeployToIdle
 from stacks.workflow.state_machine import states_arn
 
 # An execution is called `<prefix>-<id of the action's execution>`. The id has 36 characters; a name may have 80.
@@ -29,39 +27,23 @@ ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the C
 
 
 class Release(Construct):
-    """One release at a time, in the order in which they arrive: first the source, then deployment and cutover.
+    """One release at a time, in the order in which they arrive: the workflow deploys each and cuts over to it.
 
-    Deployment and cutover are one stage. A stage holds one execution at a time, so no release is put onto the idle
-    server while the cutover of the previous release makes that server live. An action may use a variable of an earlier
-    action in its stage; CDK Pipelines depends on this, too (`envFromCfnOutputs`). The workflow is found by its name, so
-    that the two stacks share no export that would have to be deleted first."""
+    The workflow is found by its name, so that the two stacks share no export that would have to be deleted first."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline, pairs: Pairs) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline) -> None:
         super().__init__(scope, construct_id)
-        pair = pipeline.pair
         source, release = self._source(pipeline.source)
-        idle = DeployToIdle(self, "DeployToIdle", names=names, pipeline=pipeline, pairs=pairs)
-        self._function = idle.function
-        deploy = actions.LambdaInvokeAction(
-            action_name="Deploy",
-            run_order=1,
-            lambda_=idle.function,
-            user_parameters=idle.asked | {"release": release},
-            variables_namespace="Deploy",
-        )
-        request = {"pair": pair, "serverName": deploy.variable("server")}
-        request |= {"expectedRelease": release} if pipeline.expectRelease else {}
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
-            run_order=2,
             state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", names.cutover),
-            state_machine_input=actions.StateMachineInput.literal(request),
+            state_machine_input=actions.StateMachineInput.literal({"pair": pipeline.pair, "release": release}),
             execution_name_prefix=EXECUTION_NAME_PREFIX,
         )
         self.pipeline = codepipeline.Pipeline(
             self,
             "Pipeline",
-            pipeline_name=names.pipeline(pair),
+            pipeline_name=names.pipeline(pipeline.pair),
             pipeline_type=codepipeline.PipelineType.V2,
             # By default, a newer release replaces a release that waits.
             execution_mode=codepipeline.ExecutionMode.QUEUED,
@@ -69,7 +51,7 @@ class Release(Construct):
             artifact_bucket=self._artifacts(),
         )
         self.pipeline.add_stage(stage_name="Source", actions=[source])
-        self.pipeline.add_stage(stage_name="Release", actions=[deploy, cutover])
+        self.pipeline.add_stage(stage_name="Release", actions=[cutover])
         self._start_or_connect(pipeline.source)
         self._acknowledge(names)
 
@@ -129,13 +111,6 @@ class Release(Construct):
         for role in (self.pipeline.role, self._role("Source", "Source")):
             acknowledge(role, own)
             acknowledge_wildcards(role, objects)
-        acknowledge_wildcards(
-            self._role("Release", "Deploy"),
-            {
-                "*": "CodePipeline's Lambda action needs lambda:ListFunctions, which accepts no other resource.",
-                f"{self._function.function_arn}:*": "Versions of this one function, which has no versions.",
-            },
-        )
         executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
         reason = "The executions that this action starts, by their prefix; CodePipeline generates the rest of the name."
         acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

@@ -21,6 +21,14 @@ CONNECTION = "arn:aws:codeconnections:eu-central-1:123456789012:connection/01234
 BRANCH = {"connectionArn": CONNECTION, "repository": "octo-org/octo-repo", "branch": "main"}
 OBJECT = {"bucket": "releases-of-octo", "key": "web/release.zip"}
 DEPLOY = {"command": '/opt/web/deploy "$RELEASE"'}
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:drain:live"
+HOOK = {"server": "live", "timeoutSeconds": 30, "onFailure": "CONTINUE"}
+HOOKS = {
+    "beforeCutover": [HOOK | {"command": "/opt/web/drain"}, HOOK | {"function": FUNCTION}],
+    "afterCutover": [HOOK | {"command": "/opt/web/jobs start"}, HOOK | {"function": FUNCTION}],
+    "afterRollback": [HOOK | {"command": "/opt/web/undrain"}, HOOK | {"function": FUNCTION}],
+}
+RELEASES = {"deploy": DEPLOY | {"timeoutSeconds": 60}, "hooks": HOOKS, "approval": {"timeoutMinutes": 30}}
 TCP = {"protocol": "TCP", "port": 22}
 HTTPS = {"protocol": "HTTPS", "hostHeader": "www.example.com"}
 
@@ -43,7 +51,9 @@ EVERY_CHECK: list[dict[str, Any]] = [
     {"protocol": "HTTPS", "port": 443, "verifyCertificate": True} | TIMES | OF_A_RESPONSE,
     TCP | TIMES,
 ]
-EVERY_PAIR_KEY = pair(networkInterfaces=INTERFACES, healthCheck=EVERY_CHECK, bakeSeconds=60, alarms=["web-5xx"])
+EVERY_PAIR_KEY = (
+    pair(networkInterfaces=INTERFACES, healthCheck=EVERY_CHECK, bakeSeconds=60, alarms=["web-5xx"]) | RELEASES
+)
 # No context has every key: there is one CI system, one kind of source.
 COMPLETE: list[dict[str, Any]] = [
     {
@@ -52,14 +62,12 @@ COMPLETE: list[dict[str, Any]] = [
         "vpc": VPC,
         "notifications": {"emails": ["ops@example.com"]},
         "ciAccess": {"github": GITHUB | {"audience": "sts.amazonaws.com", "provider": "create"}},
-        "pipeline": {
-            "pair": "web", "source": BRANCH, "deploy": DEPLOY | {"timeoutSeconds": 60}, "expectRelease": False,
-        },
+        "pipeline": {"pair": "web", "source": BRANCH},
     },
     {
-        "pairs": {"web": pair()},
+        "pairs": {"web": pair(deploy=DEPLOY)},
         "ciAccess": {"gitlab": GITLAB | {"url": "https://gitlab.example.com", "audience": "x", "provider": "existing"}},
-        "pipeline": {"source": OBJECT, "deploy": DEPLOY},
+        "pipeline": {"source": OBJECT},
     },
     {"pairs": {"web": pair()}, "ciAccess": {"oidc": OIDC | {"provider": "existing"}}},
     {

@@ -16,6 +16,7 @@ from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import Settings, configured
 from tests.stacks.contexts import (
     COMPLETE,
+    FUNCTION,
     HTTPS,
     OBJECT,
     PRODUCTION,
@@ -49,6 +50,22 @@ def test_everything_but_the_ids_and_names_has_a_default() -> None:
     assert settings.pairs["web"].as_json() == pair(healthCheck=[DEFAULT_CHECK], bakeSeconds=0, alarms=[])
     assert settings.name == "eip-cutover"
     assert (settings.vpc, settings.notifications, settings.ciAccess, settings.pipeline) == (None, None, None, None)
+
+
+def test_the_keys_of_a_release_have_defaults_too() -> None:
+    given = pair(deploy={"command": "x"}, hooks={"afterCutover": [{"function": FUNCTION}]}, approval={})
+    assert configured({"pairs": {"web": given}}.get).pairs["web"].as_json() == pair(
+        healthCheck=[DEFAULT_CHECK],
+        bakeSeconds=0,
+        alarms=[],
+        deploy={"command": "x", "timeoutSeconds": 600},
+        hooks={
+            "beforeCutover": [],
+            "afterCutover": [{"server": "idle", "function": FUNCTION, "timeoutSeconds": 60, "onFailure": "FAIL"}],
+            "afterRollback": [],
+        },
+        approval={"timeoutMinutes": 60},
+    )
 
 
 def test_a_check_has_only_the_keys_of_its_protocol() -> None:
@@ -166,7 +183,7 @@ def test_all_problems_of_all_parts_are_reported_at_once() -> None:
         "pairs": {"web": bad_pair, "a b": pair(production=PRODUCTION, servers={"tao": "i-1"})},
         "notifications": {"emails": []},
         "ciAccess": {},
-        "pipeline": {"source": OBJECT, "deploy": {"command": "{{"}, "pair": "web"},
+        "pipeline": {"source": OBJECT, "deploy": {}, "pair": "web"},
     }
     assert sorted(paths_of(context)) == sorted(
         [
@@ -177,7 +194,7 @@ def test_all_problems_of_all_parts_are_reported_at_once() -> None:
             "pairs.web.healthCheck[1].deadlineSeconds", "pairs.web.healthCheck[2].alarms",
             "pairs.web.healthCheck[2].port", "pairs.web.healthCheck[2].path", "pairs.web.healthCheck[2].via",
             "pairs.web.healthCheck[2].via", 'pairs["a b"]', 'pairs["a b"].servers.tao',
-            'pairs["a b"].production', "notifications.emails", "ciAccess", "pipeline.deploy.command",
+            'pairs["a b"].production', "notifications.emails", "ciAccess", "pipeline.deploy",
         ]
     )  # fmt: skip
 

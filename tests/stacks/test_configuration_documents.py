@@ -35,6 +35,15 @@ def test_a_row_has_the_default_the_words_and_the_names_elsewhere() -> None:
     assert rows[path - 1].startswith('| **`pairs.<name>.healthCheck`**, with protocol "HTTP" or protocol "HTTPS" |')
 
 
+def test_keys_that_are_at_several_places_are_in_the_table_once() -> None:
+    text = (PROJECT / "docs" / "configuration.md").read_text()
+    places = ", ".join(
+        f"`pairs.<name>.hooks.{moment}`" for moment in ("beforeCutover", "afterCutover", "afterRollback")
+    )
+    assert f"| **{places}** |" in text
+    assert text.count("| `onFailure` |") == 1
+
+
 def is_valid(context: dict[str, Any]) -> bool:
     return bool(jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).is_valid({"context": context}))
 
@@ -53,7 +62,8 @@ def test_editors_accept_what_the_app_accepts() -> None:
         changed("pairs.web.healthCheck[0].port", 0), changed("pairs.web.healthCheck[0].port", None),
         changed("pairs.web.healthCheck[2].path", "/"), changed("pairs.web.healthCheck[0].protocol", "UDP"),
         changed("pairs.web.production", "203.0.113.7"), changed("pairs.web.alarms", None),
-        changed("pairs.web.colour", "blue"), changed("vpc.subnetIds", []), changed("pipeline.deploy.command", "{{"),
+        changed("pairs.web.colour", "blue"), changed("vpc.subnetIds", []), changed("pairs.web.deploy.command", "{{"),
+        changed("pairs.web.hooks.beforeTraffic", []), changed("pairs.web.hooks.afterCutover[0].server", "blue"),
         changed("pipeline.source.branch", "*"), without("pairs.web.staging"), without("pairs"),
     ],
 )  # fmt: skip

@@ -7,12 +7,13 @@ import pytest
 
 from domain.events import read
 from domain.pair import Pair
+from domain.release_commands import Moment, steps
 from health.check import CheckEvent, checks_of
 from stacks.configuration import pairs
 from stacks.configuration.allowed import Section
 from stacks.configuration.health_check import HttpCheck, HttpsCheck, TcpCheck
 from stacks.configuration.settings import configured
-from tests.stacks.contexts import COMPLETE, EVERY_CHECK, INTERFACES, SERVERS
+from tests.stacks.contexts import COMPLETE, EVERY_CHECK, FUNCTION, INTERFACES, RELEASES, SERVERS
 
 # Another valid value of each key, beside those of the complete context.
 OTHER_VALUES: dict[str, Any] = {
@@ -24,6 +25,7 @@ OTHER_VALUES: dict[str, Any] = {
     "deadlineSeconds": 61, "path": "/ready", "matcher": "204", "bodyContains": "ready",
     "hostHeader": "api.example.com", "headers": {"X-Probe": "2"}, "identityHeader": "X-Host",
     "releaseHeader": "X-Version", "sharedHeader": "X-Store", "verifyCertificate": False,
+    "deploy": {"command": "/opt/web/install"}, "hooks": {}, "approval": {"timeoutMinutes": 31},
 }  # fmt: skip
 ADDRESS = {"name": "staging", "publicIp": "203.0.113.11", "privateIp": "10.0.0.11"}
 SERVER = {"name": "tao", "instanceId": SERVERS["tao"]}
@@ -48,6 +50,26 @@ def as_checks(check: dict[str, Any]) -> str:
 @pytest.mark.parametrize("key", pairs.Pair.model_fields)
 def test_every_key_of_a_pair_is_read(key: str) -> None:
     assert as_pair(**{key: OTHER_VALUES[key]}) != as_pair()
+
+
+# The keys of a release, and another valid value of each.
+OF_A_RELEASE: dict[tuple[Moment, str], Any] = {
+    ("deploy", "command"): "/opt/web/install", ("deploy", "timeoutSeconds"): 61,
+    ("beforeCutover", "server"): "idle", ("beforeCutover", "command"): "/opt/web/wait",
+    ("afterCutover", "timeoutSeconds"): 31, ("afterRollback", "onFailure"): "FAIL",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("moment", "key"), OF_A_RELEASE, ids=map(" ".join, OF_A_RELEASE))
+def test_every_key_of_a_command_is_read(moment: Moment, key: str) -> None:
+    given = json.loads(json.dumps(RELEASES))
+    changed = given["deploy"] if moment == "deploy" else given["hooks"][moment][0]
+    changed[key] = OF_A_RELEASE[moment, key]
+    assert steps(as_pair(**given), moment) != steps(as_pair(), moment)
+
+
+def test_the_function_of_a_hook_is_read() -> None:
+    assert [step.function for step in steps(as_pair(), "afterRollback")] == [None, FUNCTION]
 
 
 SECTIONS: dict[str, type[Section]] = dict(zip(("HTTP", "HTTPS", "TCP"), (HttpCheck, HttpsCheck, TcpCheck), strict=True))

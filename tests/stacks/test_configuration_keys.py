@@ -12,6 +12,7 @@ from stacks.configuration.settings import Settings, configured
 from tests.stacks.contexts import (
     BITTYBOT,
     COMPLETE,
+    FUNCTION,
     INTERFACES,
     OBJECT,
     OF_A_RESPONSE,
@@ -52,7 +53,15 @@ ALLOWED: dict[str, list[object]] = {
     ],
     "vpc.subnetIds": [[f"subnet-{number:017x}" for number in range(16)]],
     "ciAccess.github.branch": ["release/1.x"],
-    "pipeline.deploy.command": ["echo {a} {", "x" * 1000],
+    "pairs.web.deploy.command": ["echo {a} {", "x" * 1000],
+    "pairs.web.deploy.timeoutSeconds": [30, 840],
+    "pairs.web.hooks": [{}, {"beforeCutover": []}, {"afterCutover": [{"command": "x", "timeoutSeconds": 84}] * 10}],
+    "pairs.web.hooks.afterRollback[0].timeoutSeconds": [5, 810],
+    "pairs.web.hooks.beforeCutover[1].function": [
+        f"{FUNCTION.removesuffix(':live')}{qualifier}" for qualifier in ("", ":$LATEST", ":7", ":blue-green_2")
+    ] + [FUNCTION.replace("arn:aws:", f"arn:{partition}:") for partition in ("aws-cn", "aws-us-gov", "aws-iso-b")],
+    "pairs.web.approval": [{}],
+    "pairs.web.approval.timeoutMinutes": [1, 10_080],
 }  # fmt: skip
 REFUSED: dict[str, tuple[str, list[object]]] = {
     "name": (
@@ -129,10 +138,28 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
     "pipeline.source": (
         "an object with the keys connectionArn, repository, branch or the keys bucket, key", ["s3://x/y", []],
     ),
-    "pipeline.deploy.command": (
+    "pairs.web.deploy.command": (
         'one line of shell, 1 to 1000 printable ASCII characters, no "{{"',
-        ["", "a\nb", "docker ps --format '{{.ID}}'", "{{", "x" * 1001],
+        ["", "a\nb", "a\n", "docker ps --format '{{.ID}}'", "{{", "x" * 1001, "d\u00e9ploy", ["x"]],
     ),
+    "pairs.web.deploy.timeoutSeconds": ("a whole number from 30 to 840", [29, 841, "600", True]),
+    "pairs.web.hooks": ("the keys beforeCutover, afterCutover, afterRollback", [[], "x"]),
+    "pairs.web.hooks.beforeCutover": ("a list of 0 to 10 hooks", ["x", {"command": "x"}, [{"command": "x"}] * 11]),
+    "pairs.web.hooks.beforeCutover[0]": ("an object with the keys server, command, function", ["/opt/web/drain"]),
+    "pairs.web.hooks.beforeCutover[0].command": ('no "{{", which Systems Manager would replace', ["a\nb", "{{ x }}"]),
+    "pairs.web.hooks.beforeCutover[0].server": ('"idle" or "live"', ["blue", "Idle", "tao"]),
+    "pairs.web.hooks.beforeCutover[0].onFailure": ('"FAIL" or "CONTINUE"', ["fail", "IGNORE", False]),
+    "pairs.web.hooks.beforeCutover[0].timeoutSeconds": ("a whole number from 5 to 840", [4, 841, 6.0]),
+    "pairs.web.hooks.beforeCutover[1].function": (
+        "the ARN of a Lambda function, with or without a version or an alias",
+        [
+            "", "drain", "arn:aws:lambda:eu-central-1:123456789012:layer:drain:1", f"{FUNCTION}:1", f"{FUNCTION}\n",
+            "arn:aws:states:eu-central-1:123456789012:stateMachine:drain", FUNCTION.replace("drain", "*"),
+            FUNCTION.replace(":live", ":*"), FUNCTION.replace("123456789012", "12345678901"),
+        ],
+    ),
+    "pairs.web.approval": ("an object with the keys timeoutMinutes", [60, True]),
+    "pairs.web.approval.timeoutMinutes": ("a whole number from 1 to 10080", [0, 10_081, -1, "60", 1.0]),
 }  # fmt: skip
 
 
@@ -190,7 +217,7 @@ REQUIRED = [
     "vpc.subnetIds", "vpc.securityGroupIds", "notifications.emails", "ciAccess.github.repository",
     "ciAccess.gitlab.project", "ciAccess.gitlab.branch", "ciAccess.oidc.url", "ciAccess.oidc.audience",
     "ciAccess.oidc.subject", "pipeline.source", "pipeline.source.connectionArn", "pipeline.source.repository",
-    "pipeline.source.branch", "pipeline.deploy", "pipeline.deploy.command",
+    "pipeline.source.branch", "pairs.web.deploy.command",
 ]  # fmt: skip
 
 
@@ -230,8 +257,8 @@ def test_a_header_with_another_name_is_refused(name: str) -> None:
 
 
 UNKNOWN = {
-    "pairs.web.ttl": "production, staging, servers, networkInterfaces, healthCheck, bakeSeconds, alarms",
-    "pairs.web.healthcheck": 'alarms; did you mean "healthCheck"?',
+    "pairs.web.ttl": "networkInterfaces, healthCheck, bakeSeconds, alarms, deploy, hooks, approval",
+    "pairs.web.healthcheck": 'approval; did you mean "healthCheck"?',
     "pairs.web.healthCheck[0].HealthCheckPath": '; did you mean "path"?',
     "pairs.web.healthCheck[0].PORT": '; did you mean "port"?',
     "pairs.web.path": "; it belongs to pairs.web.healthCheck.path",
@@ -243,7 +270,11 @@ UNKNOWN = {
     "ciAccess.project": "; it belongs to ciAccess.gitlab.project",
     "ciAccess.branch": "; it belongs to ciAccess.github.branch or ciAccess.gitlab.branch",
     "ciAccess.github.Repository": 'did you mean "repository"?',
-    "pipeline.timeoutSeconds": "; it belongs to pipeline.deploy.timeoutSeconds",
+    "pairs.web.timeoutMinutes": "; it belongs to pairs.web.approval.timeoutMinutes",
+    "pairs.web.hooks.beforeTraffic": "beforeCutover, afterCutover, afterRollback",
+    "pairs.web.hooks.BeforeCutover": 'afterRollback; did you mean "beforeCutover"?',
+    "pairs.web.afterCutover": "; it belongs to pairs.web.hooks.afterCutover",
+    "pipeline.branch": "; it belongs to pipeline.source.branch",
 }
 
 

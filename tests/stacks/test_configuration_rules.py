@@ -9,6 +9,7 @@ from stacks.configuration.settings import configured
 from tests.stacks.contexts import (
     BRANCH,
     DEPLOY,
+    FUNCTION,
     GITHUB,
     GITLAB,
     HTTPS,
@@ -55,8 +56,11 @@ def twice(path: str, value: str, other_path: str, **keys: object) -> Broken:
 
 
 def pipeline(**keys: object) -> dict[str, Any]:
-    api = OTHER_PAIR | {"healthCheck": {"releaseHeader": "X-Release"}}
-    return {"pairs": {"web": pair(), "api": api}, "pipeline": {"source": BRANCH, "deploy": DEPLOY} | keys}
+    return {"pairs": {"web": pair(deploy=DEPLOY), "api": OTHER_PAIR}, "pipeline": {"source": BRANCH} | keys}
+
+
+def hooks(*given: dict[str, Any]) -> dict[str, Any]:
+    return web(hooks={"beforeCutover": list(given)})
 
 
 BROKEN: dict[str, Broken] = {
@@ -131,7 +135,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "a pair that is too long for a plan": (
         checks(*[{"headers": {f"X-{key}": '"' * 1024 for key in range(4)}}] * 8), "pairs.web",
-        " bytes of JSON, its defaults included", "at most 65536; use fewer checks or alarms, or shorter headers",
+        " bytes of JSON, its defaults included", "at most 65536; use fewer checks, alarms or hooks, or shorter headers",
     ),
     "one address for production and staging": (
         web(staging=PRODUCTION), "pairs.web.staging", f'"{PRODUCTION}", which is also pairs.web.production', "each id",
@@ -162,9 +166,37 @@ BROKEN: dict[str, Broken] = {
     "a pipeline of one of two pairs": (
         pipeline(), "pipeline.pair", "nothing", '"web" or "api": more than one pair is configured',
     ),
-    "an expected release that no server says": (
-        pipeline(pair="web", expectRelease=True), "pipeline.expectRelease",
-        "true, but no check of the pair has a releaseHeader", "true only if the servers answer the commit",
+    "a pipeline of a pair without a deployment": (
+        pipeline(pair="api"), "pipeline.pair", '"api", without `deploy`',
+        "a pair with `deploy`, because every release is deployed",
+    ),
+    "a pipeline of the only pair, without a deployment": (
+        web() | {"pipeline": {"source": BRANCH}}, "pipeline.pair", '"web", without `deploy`', "a pair with `deploy`",
+    ),
+    "a pipeline that still says how to deploy": (
+        pipeline(pair="web", deploy=DEPLOY), "pipeline.deploy", "a key of an earlier version",
+        "not here any more: put it into the pair, which the workflow deploys",
+    ),
+    "a pipeline that still says whether it expects its release": (
+        pipeline(pair="web", expectRelease=False), "pipeline.expectRelease", "a key of an earlier version",
+        "not any more: with a releaseHeader in a check of the pair, its release is always expected",
+    ),
+    "a hook that is a command and a function": (
+        hooks({"command": "x", "function": FUNCTION}), "pairs.web.hooks.beforeCutover[0]",
+        '"command" and "function"', "exactly one of command, function",
+    ),
+    "a hook that is neither": (
+        hooks({"command": "x"}, {"server": "live"}), "pairs.web.hooks.beforeCutover[1]", "none of them",
+        "exactly one of command, function",
+    ),
+    "hooks of a moment that do not fit into one call": (
+        hooks({"command": "x", "timeoutSeconds": 781}, {"function": FUNCTION}), "pairs.web.hooks.beforeCutover",
+        "hooks with 841 seconds together",
+        "timeoutSeconds that are together at most 840: one call of a function runs them",
+    ),
+    "an approval of executions that never wait": (
+        web(approval={}), "pairs.web.approval", "an approval, but no deploy",
+        "only with `deploy`, because only an execution with a release waits",
     ),
 }  # fmt: skip
 
@@ -185,7 +217,8 @@ FITTING = [
     check(timeoutSeconds=120, unhealthyThresholdCount=4),
     {"pairs": {"web": pair(), "api": OTHER_PAIR | {"servers": {"Tao": THIRD, "bittybot": "i-5e6f7a8b"}}}},
     {"pairs": {"web": pair(), "api": OTHER_PAIR | {"healthCheck": {"via": "private"}}}, "vpc": VPC},
-    pipeline(pair="api", expectRelease=True),
+    web(deploy=DEPLOY, approval={}),
+    hooks({"command": "x", "timeoutSeconds": 780}, {"function": FUNCTION}),
 ]  # fmt: skip
 
 
@@ -242,8 +275,9 @@ def test_a_pair_may_have_as_many_bytes_as_fit_into_a_plan_and_not_one_more() -> 
         (web(bakeSeconds=60, healthCheck={"startPeriodSeconds": 835}), "pairs.web.healthCheck.deadlineSeconds"),
         (web(servers={"tao": TAO}, networkInterfaces=INTERFACES), "pairs.web.servers"),
         (check(via="private") | {"vpc": {**VPC, "subnetIds": []}}, "vpc.subnetIds"),
-        (pipeline(pair="wbe", expectRelease=True), "pipeline.pair"),
-        ({"pairs": {"web": pair(staging="x")}, "pipeline": {"source": BRANCH, "deploy": DEPLOY}}, "pairs.web.staging"),
+        ({"pairs": {"web": pair(staging="x")}, "pipeline": {"source": BRANCH}}, "pairs.web.staging"),
+        (web(deploy={"command": ""}, approval={}), "pairs.web.deploy.command"),
+        (hooks({"command": "{{", "timeoutSeconds": 840}), "pairs.web.hooks.beforeCutover[0].command"),
         ({"pairs": {"web": pair()}, "ciAccess": {"gitlab": GITLAB | {"url": "x"}}}, "ciAccess.gitlab.url"),
     ],
 )

@@ -15,7 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 import report_outcome
 from client.account import STACK
+from domain.release_commands import Document, document
 from stacks.configuration.names import DEFAULT_NAME, LONGEST, STACK_NAME, Names
+from stacks.configuration.settings import configured
 from stacks.monitoring.metrics import Metrics
 from stacks.monitoring.monitoring import alarm_names
 from stacks.workflow.notifications import subject_of
@@ -26,8 +28,8 @@ Templates = dict[str, dict[str, Any]]
 # What a name is chosen for that CloudFormation would choose otherwise, by type.
 PHYSICAL_NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName", "AWS::CloudWatch::Dashboard": "DashboardName",
-    "AWS::CodePipeline::Pipeline": "Name", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SSM::Parameter": "Name",
-    "AWS::StepFunctions::StateMachine": "StateMachineName",
+    "AWS::CodePipeline::Pipeline": "Name", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SSM::Document": "Name",
+    "AWS::SSM::Parameter": "Name", "AWS::StepFunctions::StateMachine": "StateMachineName",
 }  # fmt: skip
 ALLOWED = TypeAdapter[str](Annotated[str, STACK_NAME])
 TEAM_B = "team-b-by-the-longest-name-there-is"
@@ -54,6 +56,12 @@ def team_b(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     return app_of(tmp_path_factory.mktemp("team-b"), TEAM_B, LONGEST_PAIR)
 
 
+def document_of_web() -> Document:
+    made = document(configured(COMPLETE[0].get).pairs["web"].as_read("web"))
+    assert made
+    return made
+
+
 def physical_names(templates: Templates) -> set[tuple[str, str]]:
     return {
         (resource["Type"], name)
@@ -72,7 +80,7 @@ def test_the_names_of_the_default_stack_never_change(default: Templates) -> None
         *(("AWS::CloudWatch::Alarm", f"eip-cutover-{alarm}") for alarm in alarms),
         ("AWS::CloudWatch::Dashboard", "eip-cutover"),
         ("AWS::CodePipeline::Pipeline", "eip-cutover-web"),
-        ("AWS::SSM::Parameter", "/eip-cutover/lock-table"),
+        ("AWS::SSM::Document", f"eip-cutover.{document_of_web().key}"),
         ("AWS::SSM::Parameter", "/eip-cutover/pairs/web"),
         *(("AWS::StepFunctions::StateMachine", workflow) for workflow in workflows),
         *(("AWS::Logs::LogGroup", f"/aws/vendedlogs/states/{workflow}") for workflow in workflows),
@@ -104,7 +112,8 @@ def test_no_name_is_longer_than_aws_allows(team_b: Templates) -> None:
     assert len(TEAM_B) == LONGEST
     allowed = {
         "AWS::CloudWatch::Alarm": 255, "AWS::CloudWatch::Dashboard": 255, "AWS::CodePipeline::Pipeline": 100,
-        "AWS::Logs::LogGroup": 512, "AWS::SSM::Parameter": 900, "AWS::StepFunctions::StateMachine": 80,
+        "AWS::Logs::LogGroup": 512, "AWS::SSM::Document": 128, "AWS::SSM::Parameter": 900,
+        "AWS::StepFunctions::StateMachine": 80,
     }  # fmt: skip
     assert all(len(name) <= allowed[kind] for kind, name in physical_names(team_b))
     assert all(len(stack) <= 128 for stack in team_b)
@@ -136,11 +145,14 @@ def test_two_names_never_give_the_same_name_of_a_stack_a_workflow_or_a_pipeline(
     candidates = [name + end for name in short for end in ("", "-repair", "-pipeline")]
     chosen = [name for name in candidates if valid(name)]
     assert {"a", "a1", "a-1", "ab", "a-b", "a-b1", "a-b-1"} < {*chosen}
-    for kinds in (("cutover", "repair"), ("stack", "pipeline_stack"), ("pairs_path",)):
+    for kinds in (("cutover", "repair"), ("stack", "pipeline_stack"), ("pairs_path",), ("documents",)):
         every = [getattr(Names(name), kind) for name in chosen for kind in kinds]
         assert len({*every}) == len(every)
     every = [alarm for name in chosen for alarm in alarm_names(Names(name)).values()]
     assert len({*every}) == len(every)
+    # The names of one stack's documents never begin like those of another stack's.
+    prefixes = sorted(Names(name).documents for name in chosen)
+    assert not any(later.startswith(prefix) for prefix, later in itertools.pairwise(prefixes))
     pairs = ("web", "a-web", "a", "a-a", "a.a", "a-a.a", "a--a", "a-b", "b-web", "b.web", "b--web", "b_web")
     names = [*chosen, DEFAULT_NAME, f"{DEFAULT_NAME}-a", f"{DEFAULT_NAME}-b"]
     pipelines = {Names(name).pipeline(pair) for name in names for pair in pairs}

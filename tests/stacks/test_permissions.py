@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stacks.configuration.settings import configured
+from tests.stacks.contexts import FUNCTION, RELEASES
 from tests.stacks.policies import ACCOUNT, REGION, in_account, listed, statements_of
 from tests.stacks.synthesis import CONTEXT, PROJECT, many_pairs, resources, template_of
 from tests.stacks.test_stack import FUNCTIONS, REPORTS
@@ -65,6 +66,14 @@ class Deployed:
                 yield name, statement
 
     @property
+    def functions(self) -> set[str]:
+        return FUNCTIONS | REPORTS | ({"run_commands"} if self.has_releases else set())
+
+    @property
+    def has_releases(self) -> bool:
+        return any(pair.deploy for pair in self.pairs.values())
+
+    @property
     def permissions(self) -> set[Permission]:
         return {
             Permission(role, as_documented(action), resource)
@@ -111,9 +120,15 @@ def table_in_the_readme() -> Iterator[tuple[str, list[str], list[str]]]:
         yield role, re.findall(r"`(ec2:\w+)`", may), [words for words in on.split(", ") if words]
 
 
-@pytest.fixture(scope="module", params=["as shipped", "60 pairs"])
+HOOKED = {"hooks": {"afterCutover": [{"function": FUNCTION}]}}
+
+
+@pytest.fixture(scope="module", params=["as shipped", "60 pairs with releases"])
 def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
-    pairs = CONTEXT["pairs"] if request.param == "as shipped" else many_pairs(60)  # more than one policy holds
+    pairs = CONTEXT["pairs"]
+    if request.param != "as shipped":  # more than one policy holds; the last pair has no command
+        pairs = {name: pair | RELEASES for name, pair in many_pairs(60).items()}
+        pairs["pair-59"] = many_pairs(60)["pair-59"] | HOOKED
     return Deployed(pairs, tmp_path_factory.mktemp("permissions"))
 
 
@@ -125,17 +140,18 @@ def test_the_table_in_the_document_says_what_each_role_may_do_in_ec2_and_on_what
         for resource in {found for part in words for found in deployed.configured(part)}
     }
     assert {found for found in deployed.permissions if found.action.startswith("ec2:")} == said
-    assert {role for role, _, _ in table_in_the_readme()} == set(deployed.roles.values())
+    only_with_releases = set() if deployed.has_releases else {"run_commands"}
+    assert {role for role, _, _ in table_in_the_readme()} - only_with_releases == set(deployed.roles.values())
 
 
 def test_every_role_belongs_to_one_function_workflow_or_rule_and_only_its_service_may_assume_it(
     deployed: Deployed,
 ) -> None:
-    assert sorted(deployed.roles.values()) == sorted([*FUNCTIONS, *REPORTS, *WORKFLOWS, RULE])
+    assert sorted(deployed.roles.values()) == sorted([*deployed.functions, *WORKFLOWS, RULE])
     roles = {name: found for name, found in deployed.resources.items() if found["Type"] == "AWS::IAM::Role"}
     assert set(roles) == set(deployed.roles)
     services = {
-        "lambda.amazonaws.com": FUNCTIONS | REPORTS,
+        "lambda.amazonaws.com": deployed.functions,
         "states.amazonaws.com": WORKFLOWS,
         "events.amazonaws.com": {RULE},
     }
@@ -158,7 +174,10 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
     workflow = {"lambda:InvokeFunction", "sns:Publish", "events:PutEvents", "dynamodb:UpdateItem"}
     workflow |= LOG_DELIVERY | TRACES | SAMPLING | USE_KEY
-    assert may == {
+    commands = {"SendCommand", "CancelCommand", "GetCommandInvocation", "ListCommands"}
+    releases = own_log | TRACES | {"dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"}
+    releases |= {f"ssm:{action}" for action in commands}
+    assert may == ({"run_commands": releases} if deployed.has_releases else {}) | {
         "describe_addresses": own_log
         | TRACES
         | {
@@ -217,18 +236,35 @@ def test_each_function_may_write_only_to_its_own_log_group(deployed: Deployed) -
         for function in deployed.of("AWS::Lambda::Function")
     }
     for found in deployed.permissions:
-        if found.action.startswith("logs:") and found.role in FUNCTIONS | REPORTS:
+        if found.action.startswith("logs:") and found.role in deployed.functions:
             assert found.resource == logs[found.role]
 
 
-def test_only_the_lock_table_and_the_topic_of_the_stack_may_be_used(deployed: Deployed) -> None:
-    for found in deployed.permissions:
+def test_only_the_lock_table_the_topic_and_the_functions_of_the_stack_and_of_its_hooks_may_be_used(
+    deployed: Deployed,
+) -> None:
+    called = {Permission("run_commands", "lambda:InvokeFunction", FUNCTION)} if deployed.has_releases else set()
+    assert called <= deployed.permissions
+    for found in deployed.permissions - called:
         service = found.action.partition(":")[0]
         if service in ("dynamodb", "sns", "lambda"):
             kind = {"dynamodb": "DynamoDB::Table", "sns": "SNS::Topic", "lambda": "Lambda::Function"}[service]
             named = re.fullmatch(r"arn:\S+[:/](\w+)(?::\*)?", found.resource)
             assert named, found
             assert deployed.resources[named[1]]["Type"] == f"AWS::{kind}", found
+
+
+def test_commands_may_be_sent_only_by_the_documents_of_the_stack_and_only_to_servers_of_pairs_with_commands(
+    deployed: Deployed,
+) -> None:
+    may = {found.resource for found in deployed.permissions if found.action == "ssm:SendCommand"}
+    documents = [document["Name"] for document in deployed.of("AWS::SSM::Document")]
+    with_commands = [pair for pair in deployed.pairs.values() if pair.deploy]
+    assert len(documents) == (1 if with_commands else 0)  # the pairs have the same commands
+    servers = {f"{HERE}instance/{server}" for pair in with_commands for server in pair.servers.values()}
+    document_arns = {HERE.replace(":ec2:", ":ssm:") + "document/eip-cutover.*"} if with_commands else set()
+    assert may == document_arns | servers
+    assert all(name.startswith("eip-cutover.") for name in documents)
 
 
 def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Deployed) -> None:
