@@ -71,6 +71,11 @@ class SystemsManager:
         self._documents[name] = Document(content)
 
     @property
+    def documents(self) -> dict[str, str]:
+        """The contents of the documents, by their names."""
+        return {name: document.content for name, document in self._documents.items()}
+
+    @property
     def commands(self) -> list[Command]:
         """All commands so far, in the order in which they were sent."""
         self.settle()

@@ -53,6 +53,7 @@ class Command:
     starts: int = 0
     asked: int = 0
     cancelled: float | None = None
+    reboots: float | None = None
     run: Run | None = None
 
 
@@ -78,7 +79,7 @@ class Agents:
     ) -> None:
         self._state_of, self._runner, self._rebooted = state_of, runner, rebooted
         self.now, self.time_scale = now, time_scale
-        self.fetch_seconds, self.cancel_seconds = 0.1, 0.5
+        self.fetch_seconds, self.cancel_seconds, self.reboot_seconds = 0.1, 0.5, 5
         self.manner: dict[str, Agent] = {}
 
     def has(self, instance_id: str) -> bool:
@@ -113,6 +114,8 @@ class Agents:
         """It has not been fetched, or its server went down."""
         agent = self._agent(command.instance_id)
         delivered_by = command.sent + command.delivery_seconds * self.time_scale
+        if command.reboots is not None:
+            return [(command.reboots, lambda at: self._begin(command, at))]
         if command.began is not None:
             expires = delivered_by + command.timeout_seconds * self.time_scale
             steps = [(expires, lambda at: self._over(command, at, "TimedOut", "DeliveryTimedOut"))]
@@ -144,7 +147,7 @@ class Agents:
         return steps
 
     def _begin(self, command: Command, at: float) -> None:
-        command.began = command.began or at
+        command.began, command.reboots = command.began or at, None
         command.starts += 1
         command.status, command.details = "InProgress", "InProgress"
         command.run = self._runner(command, at)
@@ -158,7 +161,7 @@ class Agents:
         if result.exit_code == REBOOTS:
             self._interrupt(command)
             self._rebooted(command.instance_id)
-            self._begin(command, at)
+            command.reboots = at + self.reboot_seconds * self.time_scale
             return
         status = "Success" if result.exit_code == 0 else "Failed"
         if result.exit_code:

@@ -102,8 +102,3 @@ class ProcessRun:
         """Whether the wrapper is the only process that is left of the command."""
         shown = subprocess.run(["ps", "-A", "-o", "pgid="], capture_output=True, text=True, check=False)
         return shown.stdout.split().count(self._text("group").strip()) <= 1
-
-
-def environment_of_agent(instance_id: str, region: str) -> dict[str, str]:
-    """What the agent adds to the environment of a script."""
-    return {"AWS_SSM_INSTANCE_ID": instance_id, "AWS_SSM_REGION_NAME": region}
