@@ -64,8 +64,8 @@ class Record:
     `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
     `releases` is, by server, `{"release", "at", "execution", "deployed"}` of the last deployment to it: which release,
     when, by which execution, and whether the deployment has succeeded.
-    `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is a
-    number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
+    `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is
+    a number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
     """
 
     revision: str = "0"
