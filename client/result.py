@@ -122,8 +122,8 @@ class Result:
             ("execution", self.name),
         ]
         # The output of a server's command has no command to copy.
-        lines_of_cause = self.outcome == "DeployFailed" and (self.cause or "").splitlines()
-        cause, *output = lines_of_cause or [self.cause]
+        lines_of: list[str | None] = [*(self.cause or "").splitlines()] if self.outcome == "DeployFailed" else []
+        cause, *output = lines_of or [self.cause]
         texts = (("cause", cause), *(("", f"| {each}") for each in output), ("what to do", self.advice))
         return [(label, plain(value)) for label, value in lines if value] + [
             (label, text) for label, text in texts if text

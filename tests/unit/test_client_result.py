@@ -141,7 +141,7 @@ def test_the_output_of_a_deployment_has_lines_of_their_own_and_no_line_is_a_comm
     result = of(execution("x", "FAILED", error="DeployFailed", cause=cause))
     (said, *output), indent = printed(result).partition("cause       ")[2].splitlines()[:-1], " " * 12
     assert said == "deploy on tao ended Failed. Its output:"
-    assert output == [f"{indent}| {line}" for line in ("aws ec2 x", "cutover.py start", ": :error::  [2J", "aws ec2 y")]
+    assert output == [f"{indent}| {line}" for line in ("aws ec2 x", "cutover.py start", ": :error:: [2J", "aws ec2 y")]
     assert result.to_json()["cause"] == cause
     assert "cause" not in dict(of(execution("x", "FAILED", error="DeployFailed")).summary())
 
