@@ -3,8 +3,8 @@
 The position of a dot is when its request was sent and how long it took (milliseconds, on a logarithmic scale); its
 colour is that of the server that answered. A red cross is a request that failed. Each state is a bar in a row of its
 own, with its name beside it, so that names never overlap, however short the states are. The bars of states that run
-the commands of a release are filled, and the wait for approval is a dashed frame. A dashed line is a move of
-production. A shaded end with an arrow is what did not end with the observation.
+the commands of a release have a stronger colour, and the wait for approval is a dashed frame. A dashed line is a move
+of production. A shaded end with an arrow is what did not end with the observation.
 
 matplotlib takes a second to load, so it is imported only when something is drawn: at the end of `make demo`.
 """

@@ -73,8 +73,8 @@ def locks(aws: LocalAws) -> list[Lock]:
     return [Lock.from_item(item) for item in _items(aws) if "execution" in item]
 
 
-def put_lock(aws: LocalAws, execution: str, **more: str) -> None:
-    item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": "tao", **more}
+def put_lock(aws: LocalAws, execution: str) -> None:
+    item = {"pair": "web", "execution": execution, "since": "2026-01-01T00:00:00Z", "server": "tao"}
     text = {key: {"S": value} for key, value in item.items()}
     aws.client("dynamodb").put_item(TableName=lock_table(aws), Item=text)
 

@@ -54,7 +54,7 @@ def test_an_approval_ends_the_wait_with_the_name_of_the_caller_and_says_how_to_f
     ((_, read),) = done.table.calls
     assert read == {"TableName": "locks", "Key": {"pair": {"S": "web"}}, "ConsistentRead": True}
     assert capsys.readouterr().out == (
-        f"approved      pair web, tao, release 7, by {ALICE}\nto follow it  \n  cutover.py watch {HOLDER}\n"
+        f"approved   pair web, tao, release 7, by {ALICE}\nto follow  run:\n  cutover.py watch {HOLDER}\n"
     )
 
 

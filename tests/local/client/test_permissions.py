@@ -77,14 +77,6 @@ def test_a_new_server_of_a_pair_needs_what_the_table_says(aws: LocalAws) -> None
     assert called_by(*words) == documented()["init --replace"]
 
 
-@pytest.mark.parametrize("word", ["approve", "reject"])
-def test_an_answer_needs_what_the_table_says(aws: LocalAws, word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    ended = aws.execute({"dryRun": True})
-    put_lock(aws, ended.arn, approvalToken="of a wait that has ended")
-    assert called_by(word, code=1) == documented()[word]
-    assert f"The wait of {ended.arn} has just ended" in capsys.readouterr().err
-
-
 def test_every_command_is_in_the_table() -> None:
     commands = {"start", "watch", "status", "history", "rollback", "approve", "reject", "unlock", "commands", "init",
                 "init --replace"}  # fmt: skip
