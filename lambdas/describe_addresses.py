@@ -13,7 +13,7 @@ from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
-from domain.errors import PreflightFailed
+from domain.errors import InvalidRequest, PreflightFailed
 from domain.events import read
 from domain.fitness import NOTHING_CHANGED, complete
 from domain.pair import Address, Json
@@ -72,6 +72,8 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         if fit.decision == "CUT_OVER" and fit.pair.alarms and not fit.urgent:
             refuse_alarms(fit.pair.alarms)
         return fit
+    except InvalidRequest as wrong:
+        error, reason = InvalidRequest.__name__, str(wrong)
     except NoTarget as nothing:
         error, reason = nothing.error, f"{nothing} {_who_could_be_named(request, production, staging, ec2)}"
     except PreflightFailed as failure:

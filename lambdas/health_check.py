@@ -39,8 +39,9 @@ class HealthCheckEvent(CheckEvent):
     `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
     before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
     that ends at `until` (ISO 8601). If it is `urgent`, alarms that cannot be read do not fail it. With `standing`,
-    both addresses are described once more at the end. With `lock`, `{"pair", "execution"}`, the check ends when someone
-    asks this execution to roll back (`RollbackRequest`)."""
+    both addresses are described once more at the end. If it `asks`, each check with a releaseHeader sends one probe,
+    and a bad one is no error: is the expected release there? With `lock`, `{"pair", "execution"}`, the check ends when
+    someone asks this execution to roll back (`RollbackRequest`)."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -53,6 +54,7 @@ class HealthCheckEvent(CheckEvent):
     baking: bool = False
     until: str | None = None
     urgent: bool = False
+    asks: bool = False
 
 
 # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
@@ -101,6 +103,14 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     checks = checks_of(
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
+    if asked.asks:
+        checks = [
+            replace(check, healthy_threshold_count=1, unhealthy_threshold_count=1)
+            for check in checks
+            if check.release_header
+        ]
+        probe = prober(checks)
+        return _result(asked, together([partial(poll, check, probe) for check in checks], lambda _: False))
     if asked.baking:
         return _result(asked, _baked(asked, checks, prober(checks)))
     live = live_checks(asked.health_check, asked.live)

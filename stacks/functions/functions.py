@@ -85,7 +85,8 @@ def longest_bake(pair: Pair) -> int:
 class Functions(Construct):
     """The functions, from one asset, `code`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
     `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
-    if no pair has `deploy` or hooks."""
+    if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, `undoes` whether one has hooks
+    after a rollback."""
 
     def __init__(
         self,
@@ -122,6 +123,8 @@ class Functions(Construct):
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
+        self.approves = any(pair.approval for pair in pairs.values())
+        self.undoes = any(pair.hooks and pair.hooks.afterRollback for pair in pairs.values())
         self.run_commands = self._run_commands(names, [pair.as_read(name) for name, pair in pairs.items()])
 
         looking = (self.describe_addresses, self.check_servers, self.health_check)

@@ -1,5 +1,6 @@
 """The Task states that call our functions, each built from a function and the values of the plan."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from domain.release_commands import Moment
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS
 from stacks.functions.functions import Functions
 from stacks.workflow.expressions import EXECUTION, EXECUTION_NAME, condition, jsonata
@@ -188,6 +190,35 @@ class Tasks:
         payload = {"pair": PAIR, "rehearse": True, "associationId": association_id}
         return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_before_changes)
 
+    def run_commands(
+        self, name: str, comment: str, *, moment: Moment, retry: Retry, after: bool = False, tolerant: str = "false"
+    ) -> tasks.LambdaInvoke:
+        """Runs what a pair has configured for this moment of a release. `after` is after the cutover, when the servers
+        have changed their roles. `tolerant` is JSONata: whether a hook that fails is only a warning."""
+        now_idle, now_live = ("live", "idle") if after else ("idle", "live")
+        payload = {
+            "pair": PAIR,
+            "lock": LOCK,
+            "moment": moment,
+            "idle": _name_of(now_idle, "-"),
+            "live": _name_of(now_live, None),
+            "release": "{% $plan.release %}",
+            "hurried": jsonata(f"$plan.rollback and {json.dumps(moment != 'deploy')}"),
+            "tolerant": jsonata(tolerant),
+        }
+        assign = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
+        return self._invoke(name, comment, self._running(), payload, retry, assign=assign)
+
+    def end_command(self, name: str, comment: str, *, pair: str, execution: str, retry: Retry) -> tasks.LambdaInvoke:
+        """Of the execution that holds the lock: JSONata for the pair's name, and for the execution's ARN."""
+        payload = {"pair": jsonata(pair), "lock": {"pair": jsonata(pair), "execution": jsonata(execution)}, "end": True}
+        return self._invoke(name, comment, self._running(), payload, retry)
+
+    def _running(self) -> lambda_.Function:
+        if self._functions.run_commands is None:
+            raise ValueError("no pair has a command")
+        return self._functions.run_commands
+
     def measure_gap(self, name: str, comment: str) -> tasks.LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""
         payload = {
@@ -232,6 +263,10 @@ def _check(address: AddressName, server: Role) -> dict[str, Any]:
         "server": f"{{% $plan.{server} %}}",
         "healthCheck": "{% $plan.healthCheck %}",
     }
+
+
+def _name_of(role: str, none: str | None) -> str:
+    return jsonata(f"$plan.{role} != null ? $plan.{role}.name : {json.dumps(none)}")
 
 
 def _reached(address: AddressName) -> str:

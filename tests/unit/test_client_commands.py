@@ -404,7 +404,7 @@ def test_status_shows_every_pair_with_its_own_addresses_and_lock(capsys: Capture
     assert (web["pair"], web["live"], web["idle"], web["sound"], web["lock"]) == ("web", "b", "a", False, None)
     assert (shop["pair"], shop["live"], shop["sound"], shop["staging"]) == ("shop", None, False, None)
     held = {key: lock[key] for key in ("execution", "since", "server")}
-    assert shop["lock"] == {**held, "bakesUntil": None, "status": "RUNNING"}
+    assert shop["lock"] == {**held, "bakesUntil": None, "approvesUntil": None, "command": None, "status": "RUNNING"}
     assert web["production"] == {
         "publicIp": "203.0.113.1", "allocationId": "eipalloc-web-p", "associationId": "x",
         "server": "b", "instanceId": "i-web-b", "privateIp": None,

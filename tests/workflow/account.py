@@ -21,13 +21,16 @@ from moto.sns.models import sns_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
+from domain.pair import Pair
 from domain.record import Record
+from domain.release_commands import document
 from local.address_semantics import descriptions, holder
 from stacks.workflow.retries import THROTTLED_TRIES
-from tests.workflow.engine import BINDINGS, REGION, WAITS, service_client
+from tests.workflow.engine import BINDINGS, REGION, SYSTEMS_MANAGER, WAITS, service_client
 
 PAIR = ("bittybot", "tao")
 ACQUIRES, RELEASES = "SET execution", "SET rollbackTo"  # in the requests of the two states
+DOCUMENTS = "eip-cutover."  # the names of the documents begin so
 ARCHIVE = "of-all-events"
 FEWER_THROTTLED_TRIES = 60  # as many as there are take long here, too
 ERROR = {"Code": "InternalServerError", "Message": "A test says so."}
@@ -112,12 +115,16 @@ class Aws:
         self.pairs_file = folder / "pairs.json"
         environment.setenv("PAIRS_FILE", str(self.pairs_file))
         environment.setenv("LOCK_TABLE", self.table)
+        environment.setenv("DOCUMENTS", DOCUMENTS)
+        self.systems_manager = SYSTEMS_MANAGER
+        self.systems_manager.begin_anew()
         self._forget()
 
     def _forget(self) -> None:
         for item in self._items:
             self.dynamodb.delete_item(TableName=self.table, Key={"pair": item["pair"]})
         self.forget_notices()
+        self.systems_manager.forget_commands()
         WAITS.clear()
 
     def configure(self, *, port: int, pair: Mapping[str, Any] | None = None, **health_check: Any) -> None:
@@ -135,7 +142,7 @@ class Aws:
             "servers": {name: self.servers[name] for name in PAIR}, "healthCheck": [check], "bakeSeconds": 0,
             "alarms": [], **(pair or {}),
         }  # fmt: skip
-        self.pairs_file.write_text(json.dumps({"web": configured}))
+        self._deploy({"web": configured})
 
     def configure_many(self, count: int, *, port: int, **health_check: Any) -> dict[str, Any]:
         """Configures so many pairs in place of `web`, each with servers and addresses of its own, live on `one`."""
@@ -149,8 +156,15 @@ class Aws:
                 self.ec2.associate_address(AllocationId=allocation_id, InstanceId=instance_id)
             production, staging = addresses
             pairs[f"pair-{number}"] = {**web, "production": production, "staging": staging, "servers": servers}
-        self.pairs_file.write_text(json.dumps(pairs))
+        self._deploy(pairs)
         return pairs
+
+    def _deploy(self, pairs: dict[str, Any]) -> None:
+        """What the stack deploys of pairs: a file for the functions, and the documents with their commands."""
+        self.pairs_file.write_text(json.dumps(pairs))
+        for name, configured in pairs.items():
+            if runs := document(Pair.from_json(name, configured)):
+                self.systems_manager.register(f"{DOCUMENTS}{runs.key}", runs.content)
 
     def launch(self, *, zone: str | None = None) -> str:
         """Launches an instance, if a zone is given in a new subnet there: the instance id."""

@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 import jsonata
 import pytest
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from jsonata.jexception import JException
@@ -29,6 +30,7 @@ from jsonpath_ng.ext.parser import parse as jsonpath_parse
 from moto import mock_aws
 from moto.core import responses
 from moto.dynamodb.models import DynamoDBBackend
+from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -59,7 +61,9 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
+from local.systems_manager import ACTIONS
 from tests.workflow.cheap_calls import A_FUNCTION, make_calls_cheap
+from tests.workflow.given_commands import GivenCommands, answering
 
 REGION = "us-east-1"
 MODULES = (
@@ -69,6 +73,7 @@ MODULES = (
     "check_servers",
     "disassociate_address",
     "associate_address",
+    "run_commands",
 )
 MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
@@ -77,6 +82,15 @@ MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker
 TIME_SCALE = 0.01
 WAITS: list[float] = []
 DURING_WAITS: list[Callable[[], None]] = []
+BEGAN = time.time()
+
+
+def scaled_time() -> float:
+    """The time for what waits a hundredth of its time: a second of it passes in a hundredth of a second."""
+    return BEGAN + (time.time() - BEGAN) / TIME_SCALE
+
+
+SYSTEMS_MANAGER = GivenCommands(REGION, scaled_time)
 
 
 @contextmanager
@@ -96,6 +110,9 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(ExecutionWorker, "start", _start)
         moto.setattr(execute_state, "Thread", _InPlace)
         moto.setattr(BranchWorker, "_thread_routine", _branch)
+        for action in ACTIONS:
+            name = xform_name(action)
+            moto.setattr(SimpleSystemManagerResponse, name, answering(SYSTEMS_MANAGER, action), raising=False)
         moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
         for write in ("put_item", "update_item", "delete_item"):
             moto.setattr(DynamoDBBackend, write, _atomic(getattr(DynamoDBBackend, write)))
@@ -241,7 +258,8 @@ def _handler(module: str) -> Any:
     handlers = importlib.import_module(module)
     if "sleep" not in signature(handlers.handler).parameters:
         return handlers.handler
-    return partial(handlers.handler, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE))
+    clock = {"clock": scaled_time} if module == "run_commands" else {}
+    return partial(handlers.handler, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE), **clock)
 
 
 # What runs a handler, given the name of the state and the handler's call; a test that disturbs functions adds its own.

@@ -1,0 +1,266 @@
+"""DeployRelease, BeforeCutover, AfterCutover, AfterRollback: runs what a pair has configured for a moment of a release.
+EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end.
+
+Systems Manager runs each command once: it is written into the item of the lock before it is sent, and a call of this
+function that follows one that died goes on with it. Two commands of a pair never run at the same time."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from aws_lambda_powertools import Logger
+
+from aws.calls import Sleep
+from aws.hook_function import answered
+from aws.lock_item import LockItem
+from aws.rollback_request import RollbackRequest
+from aws.run_command import NotSent, RunCommand, Seen
+from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
+from domain.deployed_pairs import deployed_pairs
+from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
+from domain.events import read
+from domain.pair import Json, Pair, Server
+from domain.release_commands import Moment, Step, steps
+
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
+HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
+CANCELLING_SECONDS = 10  # how long a rollback waits for the end of a command that it has cancelled
+NOT_ENDED = "did not end in time, and was cancelled."
+
+logger = Logger()
+
+
+@dataclass(frozen=True)
+class RunCommandsEvent:
+    """`moment` says what to run. `idle` and `live` are the servers with these roles at that moment; `live` is null if
+    production is on no server. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
+    warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
+
+    execution: str
+    pair: str
+    lock: dict[str, str]
+    moment: Moment
+    idle: str
+    live: str | None
+    release: str | None = None
+    hurried: bool = False
+    tolerant: bool = False
+
+
+@dataclass(frozen=True)
+class EndCommandEvent:
+    """`end` is true. `lock` names the execution whose command is to end."""
+
+    execution: str
+    pair: str
+    lock: dict[str, str]
+    end: bool
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+def handler(
+    event: Json, _context: object, *, sleep: Sleep = time.sleep, clock: Callable[[], float] = time.time
+) -> Json:
+    """Returns `{"moment", "commands", "warnings"}`: what each command came to (`step`, `server`, `status`, `line`), and
+    in words what has failed and is tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has
+    cancelled the command), LockLost, CommandUnavailable, RecordUnavailable.
+
+    With `end`, it returns `{}` when no command of the execution runs any more, or can be running by its timeout."""
+    if "end" in event:
+        ending = read(EndCommandEvent, event)
+        item = LockItem(ending.lock["pair"], ending.lock["execution"])
+        end(item, deployed_pairs()[ending.pair], sleep, clock)
+        return {}
+    asked = read(RunCommandsEvent, event)
+    return Runner(asked, deployed_pairs()[asked.pair], sleep, clock).run()
+
+
+def end(item: LockItem, pair: Pair, sleep: Sleep, clock: Callable[[], float]) -> None:
+    """Returns when the command of the execution that holds the lock is over; the execution begins no other one."""
+    item.end_commands()
+    item.read()
+    if item.command and item.runs:
+        name = item.execution.rpartition(":")[2]
+        item.write_end(ended(RunCommand(pair, name), item.command, sleep, clock))
+
+
+def ended(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
+    """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up."""
+    command = found(commands, command, sleep, clock)
+    if command.id is None:
+        return command.ends("Cancelled", "was not sent.")
+    commands.cancel(command)
+    pause, seen = FIRST_PAUSE, commands.look(command)
+    while seen.goes_on and clock() < command.until:
+        sleep(pause)
+        pause, seen = min(pause * GROWTH, LONGEST_PAUSE), commands.look(command)
+    return command.ends(seen.status, seen.failure or "did not end in time.", seen.line)
+
+
+def found(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
+    """The command with its id, if it was sent: the call that should send it may have died, or still be at work."""
+    while command.id is None:
+        late = clock() - command.sent > SENT_WITHIN_SECONDS
+        command = replace(command, id=commands.find(command))
+        if late:
+            break
+        if command.id is None:
+            sleep(1)
+    return command
+
+
+@dataclass
+class Runner:
+    """Runs the steps of one moment, in order."""
+
+    asked: RunCommandsEvent
+    pair: Pair
+    sleep: Sleep
+    clock: Callable[[], float]
+    item: LockItem = field(init=False)
+    commands: RunCommand = field(init=False)
+    limit: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.item = LockItem(self.asked.lock["pair"], self.asked.lock["execution"])
+        self.commands = RunCommand(self.pair, self.asked.execution)
+        self.limit = self.clock() + (HURRIED_SECONDS if self.asked.hurried else 1e9)
+        # A rollback, and what undoes a cutover that has failed, cannot be asked to roll back.
+        listens = not (self.asked.hurried or self.asked.moment == "afterRollback")
+        self.listener = RollbackRequest(self.asked.lock if listens else None)
+
+    def run(self) -> Json:
+        self.item.read()
+        of_moment = steps(self.pair, self.asked.moment)
+        names = [step.name for step in of_moment]
+        last = self.item.command
+        if last and last.step not in names:
+            if self.item.runs:
+                self.item.write(ended(self.commands, last, self.sleep, self.clock), runs=False)
+            last = None
+        for step in of_moment[names.index(last.step) if last else 0 :]:
+            resumed = last if last and last.step == step.name else None
+            last = self._tolerated(step, resumed if resumed and resumed.ended else self._run(step, resumed, last))
+            if self.item.runs:  # no other command may run beside it
+                break
+        done = [*last.done, last.result] if last else []
+        return {"moment": self.asked.moment, "commands": done, "warnings": list(last.warnings) if last else []}
+
+    def _tolerated(self, step: Step, command: Command) -> Command:
+        """The command, with a warning if it has failed and that is tolerated."""
+        if command.failure is None:
+            return command
+        where = f" on {command.server} ({command.instance_id})" if command.instance_id else ""
+        failure = f"{step.name}{where} {command.failure}"
+        if self.asked.moment == "deploy":
+            raise DeployFailed(f"Production was not touched. {failure}")
+        if self.asked.tolerant or self.asked.hurried or step.on_failure == "CONTINUE":
+            return replace(command, failure=None, warnings=(*command.warnings, f"The hook {failure}"))
+        raise HookFailed(f"The hook {failure}")
+
+    def _run(self, step: Step, resumed: Command | None, last: Command | None) -> Command:
+        """Runs a step to its end, or goes on with it, and writes how it ended."""
+        now, server = self.clock(), self._server(step)
+        command = resumed or Command(
+            step.name,
+            server.name if server else "-",
+            server.instance_id if server and step.command else None,
+            sent=now,
+            until=now + step.timeout_seconds + (DELIVERY_SECONDS + MARGIN_SECONDS if step.command else 0),
+            done=(*last.done, last.result) if last else (),
+            warnings=last.warnings if last else (),
+        )
+        if server is None:
+            command = command.ends("Failed", "was not run, because no server is live.")
+        elif now > self.limit:
+            command = command.ends("Cancelled", "was not run, because a rollback waits only some seconds for hooks.")
+        elif step.command:
+            command = self._sent(step, command, resumed=resumed is not None)
+            command = command if command.ended else self._watched(command)
+        else:
+            command = self._called(step, command)
+        command = replace(command, seconds=round(self.clock() - command.sent, 1))
+        logger.info("step ended", extra={**command.result, "failure": command.failure})
+        deployed = self.asked.moment == "deploy" and command.failure is None
+        self.item.write(command, runs=not command.ended, more=self._begun(deployed=deployed))
+        return command
+
+    def _server(self, step: Step) -> Server | None:
+        return self.pair.server_named(self.asked.live if step.server == "live" else self.asked.idle)
+
+    def _begun(self, *, deployed: bool = False) -> dict[str, str]:
+        """What the record says from the beginning of a deployment, or of the hooks before a cutover."""
+        if self.asked.moment != "deploy":
+            return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
+        record, server, release = self.item.record, self.asked.idle, self.asked.release
+        at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+        execution = {"execution": self.asked.lock["execution"]}
+        releases = {**record.releases, server: {"release": release, "at": at, **execution, "deployed": deployed}}
+        none = record.after_deployment(server, f"the deployment of release {release} to {server} began")
+        return {"releases": json.dumps(releases), "rollbackTo": json.dumps(none.to_json())}
+
+    def _sent(self, step: Step, command: Command, *, resumed: bool) -> Command:
+        """The command with its id, sent now unless it was sent before."""
+        if resumed:
+            command = found(self.commands, command, self.sleep, self.clock)
+        if command.id is None:
+            command = replace(command, until=command.until + self.clock() - command.sent, sent=self.clock())
+            self.item.write(command, runs=True, more=self._begun())
+            arn, seconds = self.asked.lock["execution"], step.timeout_seconds
+            try:
+                sent = self.commands.send(
+                    command, release=self.asked.release, execution_arn=arn, timeout_seconds=seconds
+                )
+            except NotSent as refusal:
+                return command.ends("Failed", f"was not sent. {refusal}")
+            command = replace(command, id=sent)
+        self.item.write(command, runs=True)
+        return command
+
+    def _watched(self, command: Command) -> Command:
+        """The command when it has ended. One that does not end by itself is cancelled, and waited for some seconds."""
+        pause, cancelled_at, by_rollback = FIRST_PAUSE, 0.0, None
+        while (seen := self.commands.look(command)).goes_on:
+            command = self._shown(command, seen)
+            try:
+                self.listener.refuse()
+            except RollbackRequested as request:
+                by_rollback = by_rollback or request
+            if not cancelled_at and (by_rollback or self.clock() > min(command.until, self.limit)):
+                cancelled_at = self.clock()
+                self.commands.cancel(command)
+            if cancelled_at and self.clock() > cancelled_at + CANCELLING_SECONDS:
+                break
+            self.sleep(pause)
+            pause = min(pause * GROWTH, LONGEST_PAUSE)
+        over = not seen.goes_on or self.clock() > command.until
+        failure = seen.failure if not cancelled_at or seen.status == "Success" else NOT_ENDED
+        command = replace(command.ends(seen.status, failure, seen.line), ended=over)
+        if by_rollback:
+            self.item.write(command, runs=not over)
+            raise by_rollback
+        return command
+
+    def _shown(self, command: Command, seen: Seen) -> Command:
+        """Writes what has changed, for people who watch."""
+        shown = replace(command, status=seen.status, line=seen.line or command.line)
+        if shown != command:
+            try:
+                self.item.write(shown, runs=True)
+            except RecordUnavailable as problem:
+                logger.warning(str(problem))
+        return shown
+
+    def _called(self, step: Step, command: Command) -> Command:
+        """A hook's function, called again while it answers IN_PROGRESS."""
+        self.item.write(command, runs=False, more=self._begun())
+        event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
+        event |= {"execution": self.asked.lock["execution"], "hook": self.asked.moment}
+        wait = partial(self.listener.sleep, sleep=self.sleep)
+        status, failure = answered(
+            str(step.function), event, until=min(command.until, self.limit), wait=wait, clock=self.clock
+        )
+        return command.ends(status, failure)
