@@ -25,7 +25,8 @@ from domain.deployed_pairs import deployed_pairs
 # `tests/stacks/test_monitoring.py` compares them with the workflows.
 OUTCOMES = {
     "CUT_OVER", "ALREADY_LIVE", "REPAIRED", "DRY_RUN", "NOTHING_TO_REPAIR", "InvalidRequest", "CutoverInProgress",
-    "StagingUnhealthy", "PreflightFailed", "AddressMoved", "RolledBack", "RollbackFailed", "RepairFailed",
+    "StagingUnhealthy", "PreflightFailed", "AddressMoved", "DeployFailed", "NotApproved", "RolledBack",
+    "RollbackFailed", "RepairFailed",
 }  # fmt: skip
 ROLLBACKS = ("RolledBack", "RollbackFailed")
 # The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
