@@ -205,6 +205,7 @@ class Tasks:
             "release": "{% $plan.release %}",
             "hurried": jsonata(f"$plan.rollback and {json.dumps(moment != 'deploy')}"),
             "tolerant": jsonata(tolerant),
+            "redriven": REDRIVEN,
         }
         assign = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
         return self._invoke(name, comment, self._running(), payload, retry, assign=assign)
