@@ -125,6 +125,8 @@ class Record:
         begun, back = self.interrupted, self.rollback_to
         if begun is None:
             return self
+        if live and live != begun.live:  # its cutover has happened, so nothing of it is undone
+            self = replace(self, hooks_began=False)
         if begun.live and live and live != begun.live:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
             target = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
@@ -134,7 +136,7 @@ class Record:
             instance_id = None if begun.rollback else begun.live_instance_id
             back = RollbackTo(server, why, instance_id, rejected)
             moved = {**cutover, "rollback": begun.rollback}
-            return replace(self, last_cutover=moved, rollback_to=back, hooks_began=False)
+            return replace(self, last_cutover=moved, rollback_to=back)
         untouched = begun.live == live and begun.staging_association == staging_association
         if begun.server in (begun.live, None) or begun.rollback or untouched:
             return self
