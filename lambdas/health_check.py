@@ -40,7 +40,7 @@ class HealthCheckEvent(CheckEvent):
     before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
     that ends at `until` (ISO 8601). If it is `urgent`, alarms that cannot be read do not fail it. With `standing`,
     both addresses are described once more at the end. If it `asks`, each check with a releaseHeader sends one probe,
-    and a bad one is no error: is the expected release there? `lock` is as in `RollbackRequest`."""
+    and a bad one does not fail it: is the expected release there? `lock` is as in `RollbackRequest`."""
 
     expected_release: str | None = None
     live: LiveServer | None = None

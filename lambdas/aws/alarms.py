@@ -9,15 +9,14 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG
+from aws.calls import CONFIG, Clock
 from domain.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
-READS_APART_SECONDS, LAST_READS_APART_SECONDS = 5.0, 2.0
-LAST_READS = 3
+READS_APART_SECONDS, LAST_READS_APART_SECONDS, LAST_READS = 5.0, 2.0, 3
 
 logger = Logger(child=True)
 
@@ -72,7 +71,7 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmSt
 def watch(
     read: Callable[[], AlarmStates],
     seconds: float,
-    clock: Callable[[], float],
+    clock: Clock,
     wait: Callable[[float], bool],
     *,
     tolerant: bool = False,
@@ -111,15 +110,11 @@ def _wrong(read: Callable[[], AlarmStates]) -> tuple[str | None, str | None]:
     if states.in_alarm:
         others = len(states.in_alarm) - 1
         return f"{states.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
-    if states.missing:
-        return None, f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
-    return None, None
+    unreadable = f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
+    return None, unreadable if states.missing else None
 
 
 def _alarm(shown: Mapping[str, Any]) -> Alarm:
     since = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
-    return Alarm(
-        name=shown["AlarmName"],
-        reason=printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS),
-        since=since.isoformat(timespec="seconds") if since else "an unknown time",
-    )
+    reason = printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS)
+    return Alarm(shown["AlarmName"], reason, since.isoformat(timespec="seconds") if since else "an unknown time")
