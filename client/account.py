@@ -163,6 +163,20 @@ class Account:
         items = self._all("dynamodb", "scan", "Items", TableName=self.output("LockTableName"), ConsistentRead=True)
         return {item["pair"]["S"]: Record.from_item(item) for item in items}
 
+    def record(self, pair: str) -> Record:
+        """The record of this pair; empty if the table has none."""
+        found = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}, "ConsistentRead": True}
+        return Record.from_item(self._call("dynamodb", "get_item", **found).get("Item", {}))
+
+    def answer(self, token: str, *, approves: bool, reason: str) -> str:
+        """Approve or reject by this task token. Returns the ARN of the caller, which the answer has."""
+        by = str(self._call("sts", "get_caller_identity")["Arn"])
+        # On one line, so that no line of it is a command to copy for those who read the cause.
+        cause = f"rejected by {by}: {plain(reason, 500)}".removesuffix(": ")
+        answer = {"output": json.dumps({"approvedBy": by})} if approves else {"error": "Rejected", "cause": cause}
+        self._call("stepfunctions", f"send_task_{'success' if approves else 'failure'}", taskToken=token, **answer)
+        return by
+
 
 @contextmanager
 def _execution(arn: str) -> Iterator[None]:

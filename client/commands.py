@@ -22,15 +22,17 @@ from client.errors import AWS_ERRORS, Problem, is_transient, sentence
 from client.follow import CannotFollow, Follower
 from client.history import entries
 from client.init import described_pair, replaced_server
+from client.release import answered
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
 from client.text import PROGRAM, JsonObject, Rows, columns, plain
 from domain.pair import NAME_PATTERN
+from domain.release_commands import RELEASE_PATTERN
 
 # StartExecution accepts other characters, but such an execution may not be logged: API reference of StartExecution.
 EXECUTION_NAME = "[0-9A-Za-z_-]{1,80}"
-CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in sorted(MEANINGS.items()))
 
 pair_option = click.option("--pair", metavar="NAME", help="The pair; needed only if there are several.")
 one_pair_option = click.option("--pair", metavar="NAME", help="Show only this pair.")
@@ -91,6 +93,9 @@ def cli() -> None:
 @cli.command(epilog=CODES)
 @pair_option
 @click.option("--server", "serverName", metavar="NAME", help="Server to make live; else the idle server. Set it in CI.")
+@click.option("--release", metavar="RELEASE", callback=valid("a release: use 1 to 128 letters, digits, -, _, ., +, / "
+              "and =", re.compile(RELEASE_PATTERN).fullmatch), help="Deploy this release to the idle server first, by "
+              "the pair's `deploy`.")  # fmt: skip
 @dry_run_option
 @click.option("--expected-release", "expectedRelease", metavar="RELEASE", help="Refuse to switch to another release.")
 @click.option("--emergency", is_flag=True, help="Skip the checks of the live server and the alarms that ring already.")
@@ -164,6 +169,25 @@ def rollback(*, account: Account, pair: str | None, dryRun: bool, **report: bool
     the pair roll back. Requested again, it changes nothing (ALREADY_LIVE).
     """
     return _started(account, _new_name("rollback-"), {"pair": pair, "dryRun": dryRun, "rollback": True}, **report)
+
+
+@cli.command()
+@pair_option
+@json_option
+@stack_option
+def approve(*, account: Account, pair: str | None, as_json: bool) -> int:
+    """Let the execution that waits for approval continue. Your name is recorded."""
+    return _answered(account, pair, approves=True, as_json=as_json)
+
+
+@cli.command()
+@pair_option
+@click.option("--reason", metavar="TEXT", help="Why, for those who read the outcome.")
+@json_option
+@stack_option
+def reject(*, account: Account, pair: str | None, reason: str | None, as_json: bool) -> int:
+    """End the execution that waits for approval. Production stays where it is. Your name is recorded."""
+    return _answered(account, pair, approves=False, reason=reason, as_json=as_json)
 
 
 @cli.command(epilog=CODES)
@@ -262,6 +286,13 @@ def _failed(text: str, code: int, style: str = "") -> int:
     with contextlib.suppress(OutputClosed):
         Screen(sys.stderr).line(text, style)
     return code
+
+
+def _answered(account: Account, pair: str | None, *, as_json: bool, **answer: Any) -> int:
+    done = answered(account, chosen_pair(account, pair).name, **answer)
+    what = f"pair {done['pair']}, {done['server']}, release {done['release'] or 'unknown'}, by {done['by']}"
+    follow = account.command("watch", done["execution"])
+    return _json(done) if as_json else _tables([[(done["answer"], what), ("to follow", f"run:\n{follow}")]])
 
 
 def _started(account: Account, name: str, request: JsonObject, *, repair: bool = False, **report: bool) -> int:

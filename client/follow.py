@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -10,9 +11,10 @@ from botocore.exceptions import ClientError
 from client.account import Account, moment_of
 from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_transient, sentence
 from client.progress import FAILED_TRY, Progress, states_of
+from client.release import APPROVAL, STEPS, doing
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
-from client.text import JsonObject, duration
+from client.text import JsonObject, as_object, duration, split
 
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
@@ -40,6 +42,8 @@ class Follower:
     _progress: Progress = field(default_factory=Progress, init=False)
     _history_denied: bool = field(default=False, init=False)
     _began: float | None = field(default=None, init=False)
+    _next_read: float = field(default=0, init=False)
+    _shown: str = field(default="", init=False)
 
     def result(self) -> Result:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
@@ -47,6 +51,7 @@ class Follower:
             pause, described = FIRST_SECONDS, self.described()
             while described["status"] in RUNNING:
                 self._patiently(self._read_history)
+                self._show_holder()
                 self.sleep(pause)
                 pause, described = min(pause * GROWTH, LONGEST_SECONDS), self.described()
             for number in range(LAST_READS):
@@ -85,6 +90,20 @@ class Follower:
             self._progress.definition = states_of(self.account.definition(self.arn))
         for line in (line for event in events for line in self._progress.read(event)):
             self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])
+
+    def _show_holder(self) -> None:
+        """While a command runs, or the execution waits for approval: what the item of its lock says about that."""
+        progress, pair = self._progress, as_object(self._progress.plan).get("pair")
+        state = next((each for each in progress.running if each in (*STEPS, APPROVAL)), None)
+        if state is None or not isinstance(pair, str) or self.monotonic() < self._next_read:
+            return
+        self._next_read, lock = self.monotonic() + LONGEST_SECONDS, None
+        with suppress(Problem, *AWS_ERRORS):  # then only the steps are shown
+            lock = self.account.record(pair).lock
+        text = doing(state, lock, self.account.command) if lock and lock.execution == self.arn else ""
+        if text and text != self._shown:
+            self._shown, progress.doing = text, split(text)[0]
+            self.screen.line(f"{self._elapsed():8.2f} s  {text}")
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes. Repeat it for 20 s if

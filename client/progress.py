@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from client.text import JsonObject, as_object, parsed, plain, split
+from client.text import JsonObject, as_object, duration, parsed, plain, split
 
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 FAILURE_CHARACTERS = 300
@@ -38,7 +38,7 @@ class Progress:
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject | None = None
     definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    bakes_until: str | None = None
+    doing: str = ""  # words about the running state
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _repeats: bool = False
@@ -89,7 +89,7 @@ class Progress:
     def now(self) -> str:
         """The states that run now, as one text, with an outer state before its inner states."""
         idle = "between two states" if self.states else "starting"
-        first, *others = (plain(_with_words(state, self.bakes_until)) for state in self.running or [idle])
+        first, *others = (plain(_with_words(state, self.doing)) for state in self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
 
     def _entered(self, seconds: float, state: str, *, is_wait: bool) -> Iterator[Line]:
@@ -98,7 +98,7 @@ class Progress:
         self._repeats = state in self._seen and (self._repeats or is_wait or repeats_itself)
         self._seen.add(state)
         self._failures.pop(state, None)
-        self._failed, self.bakes_until = "", None
+        self._failed = self.doing = ""
         self.running.append(state)
         if not self._repeats:
             self.states.append({"name": state, "seconds": round(seconds, 3)})
@@ -112,9 +112,9 @@ class Progress:
             yield Line(seconds, f"{plain(state)}: trying again, {of}", good=False)
         until = as_object(as_object(parameters).get("Payload")).get("until")
         if isinstance(until, str):
-            self.bakes_until = plain(until, 40)
+            self.doing = f"until {plain(until, 40)}"
             if not self._repeats:
-                yield Line(seconds, f"{plain(state)}: until {self.bakes_until}")
+                yield Line(seconds, f"{plain(state)}: {self.doing}")
 
     def _tries(self, state: str, error: str) -> int | None:
         """How often the state is tried after this error, by the definition; None if that is unknown."""
@@ -130,6 +130,10 @@ class Progress:
             before, self.plan = self.plan, payload
             if (reason := payload.get("reason")) and reason != (before or {}).get("reason"):
                 yield Line(seconds, f"plan: {plain(reason)}")
+        if "moment" in payload and isinstance(payload.get("commands"), list):
+            for command in filter(as_object, payload["commands"]):
+                good = str(command.get("status")).upper() in ("SUCCESS", "SUCCEEDED")
+                yield Line(seconds, command_in_words(command), good)
         if "healthy" in payload and not self._repeats:
             checks = payload["checks"] if isinstance(payload.get("checks"), list) else []
             report = {**payload, "checks": [each for each in checks if isinstance(as_object(each).get("probes"), list)]}
@@ -143,6 +147,14 @@ class Progress:
                 yield Line(seconds, f"{plain(check.get('check', 'probes'))}: {probes or 'none'}", good)
 
 
+def command_in_words(command: JsonObject) -> str:
+    """`deploy on tao: Success after 41.0 s | Release 7 is up`. What the server wrote is behind the bar, on one line."""
+    step, server, status = (plain(command.get(key) or "unknown", 64) for key in ("step", "server", "status"))
+    seconds, line = command.get("seconds"), plain(command.get("line") or "", 200)
+    took = f" after {duration(seconds)}" if isinstance(seconds, int | float) and 0 <= seconds < 1e6 else ""
+    return f"{step} on {server}: {status}{took}{f' | {line}' if line else ''}"
+
+
 def states_of(definition: object) -> JsonObject:
     """The states of a definition by name, with those in branches."""
     states = as_object(as_object(definition).get("States"))
@@ -150,9 +162,8 @@ def states_of(definition: object) -> JsonObject:
     return {name: state for each in branches for name, state in states_of(each).items()} | states
 
 
-def _with_words(state: str, until: str | None = None) -> str:
-    words = WAITS.get(state) or (f"until {until}" if until else "")
-    return f"{state}: {words}".removesuffix(": ")
+def _with_words(state: str, doing: str = "") -> str:
+    return f"{state}: {WAITS.get(state) or doing}".removesuffix(": ")
 
 
 def _probe(probe: Mapping[str, Any]) -> str:

@@ -15,7 +15,8 @@ OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
 # The exit codes of successes with --detailed-exit-code. 3 is: nothing was done.
 DETAILED = {"ALREADY_LIVE": 3, "NOTHING_TO_REPAIR": 3, "REPAIRED": 4, "DRY_RUN": 5}
 FAILURES = {"InvalidRequest": 10, "CutoverInProgress": 11, "StagingUnhealthy": 12, "PreflightFailed": 13,
-            "AddressMoved": 14, "RolledBack": 15, "RollbackFailed": 16, "ABORTED": 17, "TIMED_OUT": 18}  # fmt: skip
+            "AddressMoved": 14, "RolledBack": 15, "RollbackFailed": 16, "ABORTED": 17, "TIMED_OUT": 18,
+            "DeployFailed": 21, "NotApproved": 22}  # fmt: skip
 OTHER_FAILURE = 19
 # Each exit code, for --help and docs/client.md. A test compares the two.
 MEANINGS = {
@@ -34,7 +35,7 @@ MEANINGS = {
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
 REPORTED = ("production", "staging", "previous", "plan", "gap")
 # After these errors, this execution has not moved production; it was last described on the server that was live before.
-NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed")
+NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed", "DeployFailed", "NotApproved")
 UNMOVED = (*NOT_BEGUN, "RolledBack")
 STOPPED = ("Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are "
            "repaired automatically, within minutes. Check with `status`.")  # fmt: skip
@@ -46,6 +47,8 @@ ADVICE = {
     "AddressMoved": "Find out who moves the addresses of this pair, check with `status`, and start again.",
     "RolledBack": "Fix the problem in the cause, on the idle server or in EC2, then start again.",
     "RollbackFailed": "Act now: run the commands in the cause, then check with `status`.",
+    "DeployFailed": "Fix what the cause shows, in the command of `deploy` or on the idle server, and start again.",
+    "NotApproved": "If the release should go live, start again, and run `approve` in time.",
     "RepairFailed": "Act now: do what the cause says, then check with `status`.",
     **dict.fromkeys(("ABORTED", "TIMED_OUT"), STOPPED),
 }
@@ -118,7 +121,10 @@ class Result:
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
         ]
-        texts = (("cause", self.cause), ("what to do", self.advice))
+        # The output of a server's command has no command to copy.
+        lines_of: list[str | None] = [*(self.cause or "").splitlines()] if self.outcome == "DeployFailed" else []
+        cause, *output = lines_of or [self.cause]
+        texts = (("cause", cause), *(("", f"| {each}") for each in output), ("what to do", self.advice))
         return [(label, plain(value)) for label, value in lines if value] + [
             (label, text) for label, text in texts if text
         ]

@@ -1,12 +1,14 @@
 """`status`: which server is live, where both addresses of each pair are, and which execution holds its lock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from client.account import Account
 from client.answers import Answer, answers
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, WrongName
+from client.progress import command_in_words
+from client.release import approval_in_words
 from client.result import RUNNING, in_words
 from client.text import JsonObject, Rows, plain
 from domain.lock import Lock
@@ -54,12 +56,13 @@ class Standing:
         lock, record = self.record.lock, self.record
         held = lock and {
             "execution": lock.execution, "since": lock.since, "server": lock.server,
-            "bakesUntil": lock.bakes_until or None, "status": self.holder_status,
+            "bakesUntil": lock.bakes_until or None, "approvesUntil": lock.approves_until or None,
+            "command": lock.command, "status": self.holder_status,
         }  # fmt: skip
         return {
             "pair": self.pair.name, "live": self.live, "idle": self.idle, "sound": self.is_sound,
             "liveSince": self._cutover.get("at"), "liveBefore": self._cutover.get("from"),
-            "rollbackTo": record.rollback_to.to_json(),
+            "rollbackTo": record.rollback_to.to_json(), "releases": record.releases,
             "answers": [vars(answer) for answer in self.answers],
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
@@ -70,7 +73,9 @@ class Standing:
     def lines(self, command: Callable[..., str]) -> Rows:
         """Labels and values; `command` makes a command from its words."""
         missing = "{} is not an address of this account and Region"
-        last = self.record.last_outcome
+        last, lock = self.record.last_outcome, self.record.lock
+        # A command may outlive its execution.
+        ran, waits = (lock and lock.command), lock and lock.approval_token and self.holder_status in RUNNING
         ended = last and plain(f"{last['outcome']} at {last['at']}, of {str(last['execution']).rsplit(':', 1)[-1]}")
         return [
             ("pair", self.pair.name),
@@ -80,9 +85,17 @@ class Standing:
             ("staging", in_words(self.staging) or missing.format(self.pair.staging)),
             ("addresses", self._address_line(command)),
             *(("answers", str(answer)) for answer in self.answers),
+            *(("release", plain(release)) for release in self._releases()),
             *([("last outcome", ended)] if ended else []),
             ("lock", self._lock_line(command)),
+            *([("command", f"sent at {plain(ran.get('sent'), 40)}: {command_in_words(ran)}")] if ran else []),
+            *([("approval", approval_in_words(lock, command))] if lock and waits else []),
         ]
+
+    def _releases(self) -> Iterator[str]:
+        for server, found in self.record.releases.items():
+            how = "deployed" if found["deployed"] else "not deployed completely, begun"
+            yield f"{found['release']} on {server}, {how} at {found['at']} by {found['execution'].rsplit(':', 1)[-1]}"
 
     def _live_line(self) -> str:
         record, live = self.record, self.live or "no server of the pair"

@@ -13,7 +13,7 @@ from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
-from domain.errors import PreflightFailed
+from domain.errors import InvalidRequest, PreflightFailed
 from domain.events import read
 from domain.fitness import NOTHING_CHANGED, complete
 from domain.pair import Address, Json
@@ -39,11 +39,8 @@ class DescribeAddressesEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
-    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`).
-
-    Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled, EC2Unavailable and
-    RecordUnavailable.
-    """
+    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`). Raises
+    InvalidRequest, EC2Throttled, EC2Unavailable, RecordUnavailable; PreflightFailed if EC2 hides the addresses."""
     outcome = planned(read(DescribeAddressesEvent, event), ec2)
     logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
     return outcome.to_json()
@@ -72,6 +69,8 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         if fit.decision == "CUT_OVER" and fit.pair.alarms and not fit.urgent:
             refuse_alarms(fit.pair.alarms)
         return fit
+    except InvalidRequest as wrong:
+        error, reason = InvalidRequest.__name__, str(wrong)
     except NoTarget as nothing:
         error, reason = nothing.error, f"{nothing} {_who_could_be_named(request, production, staging, ec2)}"
     except PreflightFailed as failure:

@@ -41,6 +41,22 @@ class RollbackRequested(CutoverError):
     """Another execution asked this one to roll back, by the item of the lock. This step changed nothing."""
 
 
+class DeployFailed(CutoverError):
+    """The release is not on the idle server; production was not touched. The message has the last lines of output."""
+
+
+class HookFailed(CutoverError):
+    """A hook has failed, or did not end in time."""
+
+
+class LockLost(CutoverError):
+    """This execution does not hold the pair's lock any more; this step ran nothing."""
+
+
+class CommandUnavailable(CutoverError):
+    """Systems Manager or a hook's function did not answer; the same step may be tried again."""
+
+
 class EC2Refused(CutoverError):
     """EC2 refused a call, with this error code, and trying again would not help."""
 

@@ -12,6 +12,7 @@ from domain.commands import associate_command
 from domain.errors import InvalidRequest, PreflightFailed, Redriven
 from domain.pair import Address, Json, Pair, Place, Server
 from domain.record import EMPTY, NO_SERVER, Record
+from domain.release_commands import HOOKS, steps
 from domain.request import Request
 from domain.text import capitalized
 
@@ -84,10 +85,35 @@ class Plan:
         move = f"in one move from {self.live.server.name}" if self.live else "from no server"
         return [
             *repair,
+            *([f"deploy release {self.request.release} to {idle}"] if self.request.release else []),
             *([f"disassociate {self.staging} from {idle}"] if self.checks_staging else []),
             f"associate {self.production} with {idle}, {move}",
             *([f"associate {self.staging} with {self.staging_to.server.name}"] if self.staging_to else []),
         ]
+
+    @property
+    def deploys(self) -> bool:
+        return self.decision == "CUT_OVER" and self.request.release is not None
+
+    @property
+    def expected_release(self) -> str | None:
+        """What the releaseHeader of a check must answer. A dry run deploys nothing, so it expects no release of it."""
+        checked = any("releaseHeader" in check for check in self.pair.health_check)
+        deployed = self.request.release if checked and not self.request.dry_run else None
+        return self.request.expected_release or deployed
+
+    def _of_a_release(self) -> Json:
+        """What the states of a release read: `asksLive` says whether the live server may answer with the release
+        already, and `approvalMinutes` how long to wait for approval (null: not at all). With `tolerant`, no hook
+        before the cutover prevents it."""
+        asks = self.deploys and self.live is not None and any("releaseHeader" in it for it in self.pair.health_check)
+        minutes = self.pair.approval_minutes
+        return {
+            "deploys": self.deploys and not self.request.dry_run,
+            "asksLive": asks,
+            "approvalMinutes": minutes if self.request.release and not self.request.is_urgent else None,
+            "tolerant": self.urgent,
+        }
 
     def to_json(self) -> Json:
         """What the states read. `restore` has the AWS CLI commands that make the pair sound again, with production
@@ -116,7 +142,8 @@ class Plan:
             "afterFailure": self.record.after_failure(self.idle.server).to_json(),
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
-            "expectedRelease": self.request.expected_release,
+            "expectedRelease": self.expected_release,
+            **self._of_a_release(),
             "healthCheck": self.pair.health_check,
             "bakeSeconds": self.pair.bake_seconds,
             "alarms": self.pair.alarms,
@@ -177,7 +204,12 @@ class Refusal:
 
 
 def _asked(request: Request, record: Record) -> Json:
+    """Also of a refusal: `hooks` are the moments that have hooks, and `undo` says that an interrupted execution ran
+    those before its cutover, which did not happen."""
     return {
+        "release": request.release,
+        "hooks": [moment for moment in HOOKS if steps(request.pair, moment)],
+        "undo": record.hooks_began,
         "dryRun": request.dry_run,
         "rollback": request.rollback,
         "waitSeconds": request.wait_seconds,
@@ -198,10 +230,12 @@ def plan(
 
     If the input names no server, it means the server that an interrupted execution was making live: so the same input,
     given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
-    which repairs the pair of a stopped execution, production stays and only staging moves. A rollback means the server
-    to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
+    which repairs the pair of a stopped execution, production stays and only staging moves. A release goes to the idle
+    server, unless an interrupted execution has made the server live that it was deployed to. A rollback means the
+    server to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
     production is on no server, a server must be named. A place without an address has no private address yet;
-    `domain.fitness` adds it. Raises NoTarget, and PreflightFailed if no plan is safe: AWS manages an address, an
+    `domain.fitness` adds it. Raises NoTarget, InvalidRequest if a release is asked for on the live server, and
+    PreflightFailed if no plan is safe: AWS manages an address, an
     address is outside the pair, or the pair is not sound and nothing says which server is meant."""
     pair = request.pair
     _refuse_foreign(pair, production, staging)
@@ -219,10 +253,22 @@ def plan(
     in_place = staging.server == idle.name
     interrupted = record.interrupted if record.lock is None else None
 
+    release = request.release
     if keep_live:
         target, why = live, f"production stays on {live.name}"
+    elif named == live and release:
+        raise InvalidRequest(
+            f"The input has release and serverName = {live.name}, which is live. A release is deployed to the idle "
+            f"server, which is {idle.name}. Nothing was changed. Leave serverName out, or name {idle.name}."
+        )
     elif named:
         target = named
+    elif release and (in_place or interrupted):
+        was_made_live = interrupted is not None and interrupted.server == live.name
+        if was_made_live and record.releases.get(live.name, {}).get("release") == release:
+            target, why = live, f"an interrupted execution has made {live.name} live with release {release}"
+        else:
+            target, why = idle, f"release {release} was asked for, and {idle.name} is idle"
     elif interrupted and (begun := pair.server_named(interrupted.server)):
         target, why = begun, f"an interrupted execution was making {begun.name} live"
     elif in_place:

@@ -5,17 +5,17 @@ cutover and the server that a rollback makes live. The workflow writes it (`stac
 how often a lock was released or taken over, or a deployment changed it, so that no plan is made from an old record.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from domain.lock import Lock
+from domain.lock import Lock, object_of
 from domain.pair import Json, Server
 from domain.text import printable
 
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
 LONGEST_TEXT = 512  # an ARN of an execution is not longer
+RELEASE_TEXTS = ("release", "at", "execution")
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -62,7 +62,10 @@ class Record:
     `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the servers' names (`from` is null if production
     was on no server), when it ended (ISO 8601), its execution's ARN, and whether it was a rollback. `last_outcome` is
     `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
-    `revision` is a number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
+    `releases` is, by server, `{"release", "at", "execution", "deployed"}` of the last deployment to it: which release,
+    when, by which execution, and whether the deployment has succeeded.
+    `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is
+    a number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
     """
 
     revision: str = "0"
@@ -71,6 +74,8 @@ class Record:
     rollback_to: RollbackTo = RollbackTo()
     last_cutover: Json | None = None
     last_outcome: Json | None = None
+    releases: Mapping[str, Json] = field(default_factory=dict)
+    hooks_began: bool = False
 
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
@@ -84,7 +89,7 @@ class Record:
         if "server" in texts or "interrupted" in texts:
             begun = Interrupted(
                 server=_server(texts.get("server")),
-                private_ips=_object(texts.get("privateIps")),
+                private_ips=object_of(texts.get("privateIps")),
                 live=_server(texts.get("live")),
                 rollback=texts.get("rollsBack") == "true",
                 execution=_cut(texts.get("interrupted") or texts.get("execution", "")),
@@ -100,12 +105,14 @@ class Record:
                 target["server"],
                 printable(target["why"] or NOTHING_RECORDED),
                 target["instanceId"],
-                _names(_object(texts.get("rollbackTo")).get("rejected")),
+                _names(object_of(texts.get("rollbackTo")).get("rejected")),
             )
             if target
             else RollbackTo(),
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
+            releases=_releases(texts.get("releases")),
+            hooks_began=texts.get("hooksBegan") == "true",
         )
 
     def settled(self, live: str | None, staging_association: str | None) -> "Record":
@@ -118,6 +125,8 @@ class Record:
         begun, back = self.interrupted, self.rollback_to
         if begun is None:
             return self
+        happened = live not in (None, begun.live)  # then nothing of its cutover is undone
+        record = replace(self, hooks_began=self.hooks_began and not happened)
         if begun.live and live and live != begun.live:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
             target = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
@@ -126,15 +135,16 @@ class Record:
             server = None if target[0] in rejected else target[0]
             instance_id = None if begun.rollback else begun.live_instance_id
             back = RollbackTo(server, why, instance_id, rejected)
-            return replace(self, last_cutover={**cutover, "rollback": begun.rollback}, rollback_to=back)
+            moved = {**cutover, "rollback": begun.rollback}
+            return replace(record, last_cutover=moved, rollback_to=back)
         untouched = begun.live == live and begun.staging_association == staging_association
         if begun.server in (begun.live, None) or begun.rollback or untouched:
-            return self
+            return record
         rejected = self._rejecting(begun.server)
         if begun.live is None and back.server != begun.server:  # production was on no server, or goes on to be
-            return replace(self, rollback_to=replace(back, rejected=rejected))
+            return replace(record, rollback_to=replace(back, rejected=rejected))
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
-        return replace(self, rollback_to=RollbackTo(None, why, rejected=rejected))
+        return replace(record, rollback_to=RollbackTo(None, why, rejected=rejected))
 
     def after_cutover(self, idle: Server, *, live: Server | None, rollback: bool) -> RollbackTo:
         """What a rollback goes back to once a cutover from `live` to `idle` has succeeded. An execution's ARN follows
@@ -153,11 +163,9 @@ class Record:
         return RollbackTo(None, f"the cutover to {idle.name} ended", rejected=self._rejecting(idle.name))
 
     def after_deployment(self, server: str, why: str) -> RollbackTo:
-        """The same after a deployment to the idle server. The live server stays rejected, also if an interrupted
-        execution was making it live."""
-        begun = self.interrupted
-        rejected = self._rejecting(begun.server if begun and not begun.rollback else None)
-        return RollbackTo(None, why, rejected=tuple(name for name in rejected if name != server))
+        """The same from the begin of a deployment to `server`, which then holds something else than what failed."""
+        rejected = tuple(name for name in self.rollback_to.rejected if name != server)
+        return RollbackTo(None, why, rejected=rejected)
 
     def _rejecting(self, server: str | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*self.rollback_to.rejected, *([server] if server else [])]))
@@ -170,22 +178,23 @@ class Record:
 EMPTY = Record()
 
 
-def _object(text: str | None) -> Json:
-    """The JSON object of this text; an empty object if the text is anything else."""
-    try:
-        value = json.loads(text) if text else None
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _read(text: str | None, *keys: str) -> Json | None:
     """These keys of the JSON object of this text, null for a value of another type. None if it has none of the keys."""
-    found = _object(text)
+    found = object_of(text)
     if not found.keys() & keys:
         return None
     texts = {key: _cut(value) for key, value in found.items() if isinstance(value, str)}
     return {key: found.get(key) is True if key == "rollback" else texts.get(key) for key in keys}
+
+
+def _releases(text: str | None) -> dict[str, Json]:
+    """By server; without a server whose release is not a text."""
+    return {
+        _cut(server): {key: _cut(text) if isinstance(text := found.get(key), str) else "" for key in RELEASE_TEXTS}
+        | {"deployed": found.get("deployed") is True}
+        for server, found in object_of(text).items()
+        if isinstance(found, dict) and isinstance(found.get("release"), str)
+    }
 
 
 def _names(value: object) -> tuple[str, ...]:

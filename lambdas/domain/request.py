@@ -1,16 +1,18 @@
 """Reads an execution's input. Everything that is wrong is named, and shown in a form that is safe to print."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.errors import InvalidRequest
 from domain.pair import Pair, Server
+from domain.release_commands import RELEASE_PATTERN
 from domain.text import printable
 
 STRING, BOOLEAN, INTEGER = (str, "a string"), (bool, "a boolean"), (int, "an integer")
 REQUEST_KEYS = {
     "pair": STRING, "serverName": STRING, "dryRun": BOOLEAN, "expectedRelease": STRING, "rollback": BOOLEAN,
-    "emergency": BOOLEAN, "waitSeconds": INTEGER,
+    "emergency": BOOLEAN, "waitSeconds": INTEGER, "release": STRING,
 }  # fmt: skip
 LONGEST_RELEASE = 256
 LONGEST_WAIT_SECONDS = 3600
@@ -19,7 +21,8 @@ SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True)
 class Request:
-    """An execution's input. `server` is `None` for the idle server, `expected_release` is `None` for any release."""
+    """An execution's input. `server` is `None` for the idle server, `expected_release` is `None` for any release, and
+    `release` is None if nothing is deployed."""
 
     pair: Pair
     server: Server | None = None
@@ -28,6 +31,7 @@ class Request:
     rollback: bool = False
     emergency: bool = False
     wait_seconds: int = 0
+    release: str | None = None
 
     @property
     def is_urgent(self) -> bool:
@@ -55,21 +59,26 @@ def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
     pair = _pair_named(value.get("pair"), pairs)
     server = _server_named(value.get("serverName"), pair)
     rollback, wait = value.get("rollback", False), value.get("waitSeconds", 0)
-    for key in ("serverName", "expectedRelease") if rollback else ():
+    for key in ("serverName", "expectedRelease", "release") if rollback else ():
         if key in value:
             raise _invalid(
                 f"rollback and {key}", "leave one out, because a rollback goes back to the server that was live before"
             )
     if not 0 <= wait <= LONGEST_WAIT_SECONDS:
         raise _invalid(f"waitSeconds = {shown(wait)}", f"waitSeconds must be 0 to {LONGEST_WAIT_SECONDS}")
+    if "release" in value and "expectedRelease" in value:
+        raise _invalid(
+            "release and expectedRelease", "leave expectedRelease out, because the release must be what answers"
+        )
     return Request(
         pair,
         server,
         value.get("dryRun", False),
-        _release(value.get("expectedRelease"), pair),
+        _expected(value.get("expectedRelease"), pair),
         rollback,
         value.get("emergency", False),
         wait,
+        _release(value.get("release"), pair),
     )
 
 
@@ -95,7 +104,19 @@ def _server_named(name: str | None, pair: Pair) -> Server | None:
     raise _invalid(f"serverName = {shown(name)}", f"the servers of pair {pair.name} are {pair.server_names}")
 
 
-def _release(expected: str | None, pair: Pair) -> str | None:
+def _release(release: str | None, pair: Pair) -> str | None:
+    if release is None:
+        return None
+    if not re.fullmatch(RELEASE_PATTERN, release):
+        wrong = "it must have 1 to 128 letters, digits and characters of . _ + / = -"
+    elif not pair.deploy:
+        wrong = f"pair {pair.name} has no deploy in cdk.json, so no release can be deployed"
+    else:
+        return release
+    raise _invalid(f"release = {shown(release)}", wrong)
+
+
+def _expected(expected: str | None, pair: Pair) -> str | None:
     if expected is None:
         return None
     if not (expected.strip() == expected and expected.isascii() and expected.isprintable()):

@@ -30,8 +30,8 @@ CHANGE_TIMEOUT = Duration.seconds(CHANGE_SECONDS)
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
 # These functions mostly wait, so they get half as much as the other functions.
 WAITING_MEBIBYTES = 256
-# Systems Manager has so long to deliver a command, before the time that the command may take.
-DELIVERY_SECONDS = 60
+# The delivery of a command takes at most 60 s. A command that does not end is cancelled, and waited for.
+COMMAND_RESERVE_SECONDS = 90
 # How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
 LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
@@ -85,7 +85,8 @@ def longest_bake(pair: Pair) -> int:
 class Functions(Construct):
     """The functions, from one asset, `code`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
     `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
-    if no pair has `deploy` or hooks."""
+    if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, `undoes` whether one has hooks
+    after a rollback."""
 
     def __init__(
         self,
@@ -122,6 +123,8 @@ class Functions(Construct):
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
+        self.approves = any(pair.approval for pair in pairs.values())
+        self.undoes = any(pair.hooks and pair.hooks.afterRollback for pair in pairs.values())
         self.run_commands = self._run_commands(names, [pair.as_read(name) for name, pair in pairs.items()])
 
         looking = (self.describe_addresses, self.check_servers, self.health_check)
@@ -171,7 +174,7 @@ class Functions(Construct):
         longest = max(sum(step.timeout_seconds for step in moment) for moment in moments)
         if not longest:
             return None
-        timeout = Duration.seconds(longest + DELIVERY_SECONDS)
+        timeout = Duration.seconds(min(longest + COMMAND_RESERVE_SECONDS, LONGEST_SECONDS))
         function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=WAITING_MEBIBYTES)
         function.add_environment("DOCUMENTS", names.documents)
         called = sorted({step.function for moment in moments for step in moment if step.function})

@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import MOVING_SECONDS
+from stacks.workflow.approval import UNTIL, wait_for_approval
 from stacks.workflow.bake import bake
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import (
@@ -31,6 +32,7 @@ from stacks.workflow.expressions import (
     jsonata,
     sentence,
 )
+from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import retry_before_changes, retry_change
@@ -39,7 +41,7 @@ from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import EXPECTED_RELEASE, LOCK, Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
-TIMEOUT = Duration.hours(72)
+TIMEOUT = Duration.hours(300)
 # The contract: how an execution ends (docs/input-and-outcome.md).
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live, and the former live server is now idle.", RESULT),
@@ -53,11 +55,14 @@ FAILURES = {
     "StagingUnhealthy": "The idle server failed its health check; the cause says how. Production was not touched.",
     "PreflightFailed": "A check before the first change failed; the cause says which. Production was not touched.",
     "AddressMoved": "Someone else moved an address after it was described. Nothing was changed.",
+    "DeployFailed": "The release is not on the idle server; the cause says why. Production was not touched.",
+    "NotApproved": "The release was not approved in time, or rejected. Production was not touched.",
     "RolledBack": "The cutover failed; production is on its former server, staging on the other. The cause says why.",
     "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
 INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
-ALREADY_LIVE, REPAIRED, DRY_RUN = ({"outcome": name} for name in ("ALREADY_LIVE", "REPAIRED", "DRY_RUN"))
+REPAIRED, DRY_RUN = ({"outcome": name} for name in ("REPAIRED", "DRY_RUN"))
+ALREADY_LIVE = {"outcome": jsonata('$repaired ? "REPAIRED" : "ALREADY_LIVE"')}
 REASON = (
     f'$repaired ? $replace($plan.reason, "Nothing was changed.", $substring({REPAIRED_OR_NOTHING}, 1)) : $plan.reason'
 )
@@ -77,15 +82,22 @@ NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
 CHECKABLE = f"({SOUND} or $not($plan.checksStaging))"
 TO_REPAIR = f"$exists($plan.idle) and $not($plan.dryRun) and $not({SOUND})"
-UNKNOWN_RELEASE = (
-    '$plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null and $not($exists($liveChecked))'
-)
+UNKNOWN_RELEASE = """
+    $not($exists($liveChecked)) and ($plan.asksLive
+        or ($plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null))
+"""
+HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
+CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
     & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
+
+
+# A condition, the state that follows if it holds, the condition in words, and variables to assign.
+Following = tuple[str, sfn.IChainable, str, dict[str, str] | None]
 
 
 class Workflow(Construct):
@@ -95,7 +107,7 @@ class Workflow(Construct):
         super().__init__(scope, construct_id)
         tasks = Tasks(self, resources.functions)
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about="{}")
-        release = ending.release_lock
+        release = ending.release
         rollback = roll_back(self, resources, ending=ending)
 
         describe_addresses = tasks.describe_addresses(
@@ -112,8 +124,11 @@ class Workflow(Construct):
             "Does the live server already answer with the expected release?",
             server="live",
             retry=retry_before_changes,
-            more=EXPECTED_RELEASE,
-            assign={"liveChecked": True},
+            more={
+                "expectedRelease": "{% $plan.asksLive ? $plan.release : $plan.expectedRelease %}",
+                "asks": "{% $plan.asksLive %}",
+            },
+            assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.healthy %}"},
         )
         repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
         preflight = self._preflight(tasks)
@@ -166,12 +181,13 @@ class Workflow(Construct):
             (f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
             (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
             (
-                '$plan.decision = "ALREADY_LIVE"',
+                f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})',
                 release,
                 "both addresses are where they should be",
                 ALREADY_LIVE,
             ),
-            (f'$plan.decision = "CUT_OVER" and {CHECKABLE}', preflight, "staging is on the idle server", None),
+            *self._deploy(resources, tasks, deployed=preflight, failed=release),
+            (CUTS_OVER, preflight, "staging is on the idle server", None),
             (SOUND, release, "staging was repaired, and production stays", REPAIRED),
             ("$plan.dryRun", release, "dry run", DRY_RUN),
         ):
@@ -191,7 +207,7 @@ class Workflow(Construct):
         preflight.next(dry_run)
         preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
         dry_run.when(condition("$plan.dryRun"), describe_unchanged, comment="dry run", assign=DRY_RUN)
-        dry_run.otherwise(measure_gap)
+        self._begin(resources, tasks, dry_run, preflight=preflight, measure_gap=measure_gap, failed=release)
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
@@ -211,9 +227,7 @@ class Workflow(Construct):
         reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
         reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        health_check_production.next(
-            bake(self, resources, done=release, failed=rollback) if resources.functions.bakes else release
-        )
+        health_check_production.next(self._watch(resources, tasks, done=release, failed=rollback))
         health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(
@@ -221,8 +235,8 @@ class Workflow(Construct):
             name=resources.names.cutover,
             comment=(
                 'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
-                '"dryRun": true, "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, each key optional. '
-                'To go back: {"pair": "web", "rollback": true}.'
+                '"dryRun": true, "release": "42", "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, '
+                'each key optional. To go back: {"pair": "web", "rollback": true}.'
             ),
             start=describe_addresses,
             timeout=TIMEOUT,
@@ -257,6 +271,43 @@ class Workflow(Construct):
             tasks.rehearse_disassociate("RehearseDisassociate", dry_run),
             rehearse_associate_production.next(rehearse_associate_staging),
         )
+
+    def _deploy(
+        self, resources: Resources, tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable
+    ) -> list[Following]:
+        if not resources.functions.run_commands:
+            return []
+        deploy = deploy_release(tasks, deployed=deployed, failed=failed)
+        return [(f"$plan.deploys and {CUTS_OVER}", deploy, "a release is to be deployed", None)]
+
+    def _watch(
+        self, resources: Resources, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable
+    ) -> sfn.IChainable:
+        """What follows a good check of the new live server: the bake, then hooks."""
+        good = after_cutover(self, tasks, done=done, failed=failed) if resources.functions.run_commands else done
+        return bake(self, resources, done=good, failed=failed) if resources.functions.bakes else good
+
+    def _begin(
+        self,
+        resources: Resources,
+        tasks: Tasks,
+        dry_run: sfn.Choice,
+        *,
+        preflight: sfn.State,
+        measure_gap: sfn.State,
+        failed: sfn.IChainable,
+    ) -> None:
+        """What comes between the checks and the first change: the approval, then hooks."""
+        if resources.functions.approves:
+            waits = wait_for_approval(self, resources, approved=preflight, refused=failed)
+            awaits = condition("$plan.approvalMinutes != null and $not($exists($approvedBy))")
+            until = {"approvesUntil": jsonata(UNTIL)}
+            dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
+        if resources.functions.run_commands:
+            hooks = before_cutover(self, tasks, done=measure_gap, failed=failed)
+            has_hooks = condition('"beforeCutover" in $plan.hooks')
+            dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")
+        dry_run.otherwise(measure_gap)
 
     def _warm(self, resources: Resources) -> None:
         """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""

@@ -1,34 +1,31 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.configuration.names import Names
-from stacks.functions.functions import LAST_CALL
-from stacks.workflow.ending import NOW, ONE, Ending, texts
+from stacks.workflow.ending import NOW, OF_A_HOLDER, ONE, Ending, texts
 from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, NONE, condition, jsonata
+from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, once_no_command_runs, status
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service, retry_unknown
-from stacks.workflow.state_machine import executions_of
+from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
+from stacks.workflow.state_machine import states_arn
 
-Variables = Mapping[str, Any]
 # The lock, from its item as DynamoDB returns it in $states.result; null if the item is only a record.
 HOLDER = """
     $exists($states.result.Item.execution) ? {
-        "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
+        "pair": $plan.pair, "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
         "server": $states.result.Item.server.S,
         "live": $states.result.Item.live.S,
-        "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true"
+        "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true",
+        "commandRuns": $exists($states.result.Item.commandRuns)
     } : null
 """
-RUNNING = '$states.input.status = "RUNNING"'
+APPROVAL = "Attributes.approvalToken.S"
 # A dry run changes nothing, so it leaves what a dead holder has begun, and its lock, to the repair.
 HELD = f'({RUNNING} or ($plan.dryRun and $states.input.status != "SUCCEEDED"))'
-NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 IN_PROGRESS = """
     "Another execution " & ($holder.server = "-" ? "holds" : "is cutting over") & " pair " & $plan.pair
     & ($holder.server = "-" ? "" : " to " & $holder.server) & ": " & $holder.execution
@@ -49,89 +46,50 @@ AWAITED = f"""
 ACQUIRE = """
     SET execution = :me, since = :since, server = :server, privateIps = :privateIps, live = :live,
     liveInstanceId = :liveInstanceId, stagingAssociation = :stagingAssociation, rollsBack = :rollsBack,
-    rollbackTo = :rollbackTo, lastCutover = :lastCutover, revision = :revision
-    REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy
+    rollbackTo = :rollbackTo, lastCutover = :lastCutover, hooksBegan = :hooksBegan, revision = :revision
+    REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver
 """
 FREE_AND_AS_PLANNED = """
     (attribute_not_exists(execution) OR execution = :me)
     AND (attribute_not_exists(revision) OR revision = :revision OR NOT attribute_type(revision, :number))
 """
 # If the dead holder had finished, it has begun nothing that is left to do.
-TAKE_OVER = """
-    "SET interrupted = :holder REMOVE execution, gap, bakesUntil, rollbackRequestedBy"
+TAKE_OVER = f"""
+    "SET interrupted = :holder REMOVE {", ".join(OF_A_HOLDER)}"
     & ($holderEnded = "SUCCEEDED" ? ", server" : "") & " ADD revision :one"
 """
-
-
-def status(*, later_seconds: int = 0) -> str:
-    """JSONata for the members `status` and `lastCallOver`: when the last call of an execution is over, or later.
-
-    Computed before the Wait state, which has no Catch for a failure.
-    """
-    return f"""
-        "status": $states.result.Status,
-        "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds() + 1000 * later_seconds} + $toMillis(
-            $exists($states.result.StopDate) ? $states.result.StopDate : $now()
-        ))
-    """
 
 
 def one_line(expression: str) -> str:
     return " ".join(expression.split())
 
 
-def describe_lock_holder(
-    scope: Construct,
-    names: Names,
-    *,
-    execution: str,
-    take_over: sfn.IChainable,
-    held: str = RUNNING,
-    running: Sequence[tuple[str, sfn.IChainable, str, Variables | None]],
-    failed: tuple[sfn.IChainable, Variables],
-    assign: Variables | None = None,
-    assign_forgotten: Variables | None = None,
-    status: str,
-) -> tasks.CallAwsService:
-    """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
-
-    `execution` is JSONata for the holder's ARN. If the holder runs, or `held` otherwise, the first state of `running`
-    follows whose condition holds. If it has ended, `take_over` follows at `lastCallOver` of `status`. If Step Functions
-    does not know it, even after `LAST_CALL`, `take_over` follows, with the variables `assign_forgotten` instead of
-    `assign`: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just
-    begun. After an error, `failed` follows: a state and the variables to assign. Returns the first state.
-    """
-    describe_holder = tasks.CallAwsService.jsonata(
+def _end_approval(scope: Construct, resources: Resources, following: sfn.IChainable) -> sfn.IChainable:
+    """Ends the approval that the holder waits for, by its task token, and leads to `following`."""
+    if not resources.functions.approves:
+        return following
+    awaits = sfn.Choice.jsonata(scope, "AwaitsApproval?", comment="Does the other execution wait for approval?")
+    by = '"The execution " & $states.context.Execution.Id & " asked for a rollback."'
+    end = tasks.CallAwsService.jsonata(
         scope,
-        "DescribeLockHolder",
-        comment="Is the execution that holds the lock still running?",
+        "EndApproval",
+        comment="Ends that wait.",
         service="sfn",
-        action="describeExecution",
-        parameters={"ExecutionArn": jsonata(execution)},
-        iam_action="states:DescribeExecution",
-        iam_resources=[executions_of(scope, workflow) for workflow in names.workflows],
+        action="sendTaskFailure",
+        parameters={
+            "TaskToken": jsonata(f"$states.input.{APPROVAL}"),
+            "Error": "RollbackRequested",
+            "Cause": jsonata(by),
+        },
+        iam_action="states:SendTaskFailure",
+        iam_resources=[states_arn(scope, "stateMachine", resources.names.cutover)],
         task_timeout=SERVICE_TIMEOUT,
-        assign=assign,
-        outputs=jsonata(f"{{{status}}}"),
     )
-    holder_running = sfn.Choice.jsonata(scope, "HolderRunning?")
-    wait_for_last_call = sfn.Wait.jsonata(
-        scope,
-        "WaitForLastCall",
-        comment="Waits until no function that the dead holder called can still be running.",
-        time=sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
-    )
-
-    retry_unknown(describe_holder, NO_EXECUTION)
-    retry_service(describe_holder)
-    describe_holder.next(holder_running)
-    describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign=assign_forgotten)
-    describe_holder.add_catch(failed[0], assign=failed[1])
-    for also, following, comment, variables in running:
-        holder_running.when(condition(f"{held} and {also}"), following, comment=comment, assign=variables)
-    holder_running.otherwise(wait_for_last_call)
-    wait_for_last_call.next(take_over)
-    return describe_holder
+    awaits.when(condition(f"$exists($states.input.{APPROVAL})"), end, comment="yes")
+    retry_service(end)
+    end.next(following)
+    end.add_catch(following)  # it has been answered meanwhile, or its time was up
+    return awaits.otherwise(following)
 
 
 def acquire_lock(
@@ -159,6 +117,7 @@ def acquire_lock(
         ":rollsBack": "{% $string($plan.rollback) %}",
         ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
         ":lastCutover": "{% $string($plan.record.lastCutover) %}",
+        ":hooksBegan": "{% $string($plan.undo) %}",
         ":number": "N",
     }
     revision = tasks.DynamoAttributeValue.number_from_string("{% $plan.record.revision %}")
@@ -185,7 +144,7 @@ def acquire_lock(
         "TakeOverLock",
         comment="Takes the lock from the dead holder. The execution then plans again.",
         update_expression=jsonata(TAKE_OVER),
-        condition_expression="execution = :holder",
+        condition_expression="execution = :holder AND attribute_not_exists(commandRuns)",
         expression_attribute_values={**texts({":holder": "{% $holder.execution %}"}), ":one": ONE},
         **of_the_pair,
     )
@@ -196,6 +155,7 @@ def acquire_lock(
         update_expression="SET rollbackRequestedBy = :me",
         condition_expression="execution = :holder",
         expression_attribute_values=texts({":me": EXECUTION, ":holder": "{% $holder.execution %}"}),
+        return_values=tasks.DynamoReturnValues.ALL_NEW,
         assign={"asked": "{% $holder.execution %}", "awaited": jsonata(AWAITED)},
         **of_the_pair,
     )
@@ -205,6 +165,7 @@ def acquire_lock(
         comment="Waits for the execution that holds the lock.",
         time=sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}"),
     )
+    failed = (ending.release_lock, FAILURE_AFTER_REPAIR)
     is_repair = f'$contains($holder.execution, ":execution:{resources.names.repair}:")'
     waited = "($millis() - $toMillis($states.context.Execution.StartTime)) / 1000"
     left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
@@ -225,14 +186,14 @@ def acquire_lock(
         scope,
         resources.names,
         execution="$holder.execution",
-        take_over=take_over,
+        take_over=once_no_command_runs(scope, resources, lock="$holder", take_over=take_over, failed=failed),
         held=HELD,
         running=(
             (f"({asks})", request_rollback, "running, and it can roll back", None),
             (f"({waits})", wait_for_holder, "running, and there is time", None),
             ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
-        failed=(ending.release_lock, FAILURE_AFTER_REPAIR),
+        failed=failed,
         status=f'{status()}, "pause": {pause}',
         assign={"holderEnded": "{% $states.result.Status %}"},
         assign_forgotten={"holderEnded": "UNKNOWN"},
@@ -246,7 +207,7 @@ def acquire_lock(
     lock_held.otherwise(describe_holder)
     take_over.next(start_over)
     take_over.add_catch(start_over, errors=[CONDITION_FAILED])
-    request_rollback.next(wait_for_holder)
+    request_rollback.next(_end_approval(scope, resources, wait_for_holder))
     request_rollback.add_catch(describe_lock, errors=[CONDITION_FAILED])
     wait_for_holder.next(describe_lock)
     for task in (acquire, describe_lock, take_over, request_rollback):

@@ -20,10 +20,11 @@ FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
 # SNS accepts a subject of fewer than 100 characters. The longest outcome has 17, the longest name of a pair 64.
 SUBJECT_CHARACTERS, OUTCOME_CHARACTERS, PAIR_CHARACTERS = 99, 17, 64
-EXECUTION = """{
+STARTED = """{
     "execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,
-    "startedAt": $states.context.Execution.StartTime, "endedAt": $states.context.State.EnteredTime
+    "startedAt": $states.context.Execution.StartTime
 }"""
+ENDED = '{"endedAt": $states.context.State.EnteredTime}'
 PAIR = '$plan.pair != "-" ? {"pair": $plan.pair} : {}'
 FAILURE = merged('{"outcome": $outcome, "cause": $cause}', WARNED)
 OUTCOME = f'$cause != "-" ? {FAILURE} : {RESULT}'
@@ -51,43 +52,60 @@ CHAT = """{
     "version": "1.0", "source": "custom",
     "content": {"textType": "client-markdown", "title": $subject, "description": $text},
     "metadata": {
-        "summary": $subject, "eventType": $outcome, "relatedResources": [$states.context.Execution.Id],
-        "additionalContext": {"outcome": $outcome, "pair": $plan.pair, "execution": $states.context.Execution.Id}
+        "summary": $subject, "eventType": $about, "relatedResources": [$states.context.Execution.Id],
+        "additionalContext": {"outcome": $about, "pair": $plan.pair, "execution": $states.context.Execution.Id}
     }
 }"""
 
 
 def detail_of(about: str) -> str:
     """JSONata for what programs receive. `about` is JSONata for an object with more keys."""
-    return merged(EXECUTION, about, PAIR, OUTCOME, MEASURED)
+    return merged(STARTED, ENDED, about, PAIR, OUTCOME, MEASURED)
 
 
-def subject_of(name: str) -> str:
+def subject_of(name: str, outcome: str = "$outcome") -> str:
     """JSONata for a message's subject. If the stack's name is long, a long pair is cut off, since SNS limits a subject.
 
     The pair of an invalid request is unknown: it is "-".
     """
     room = SUBJECT_CHARACTERS - len(f"{name}:  ") - OUTCOME_CHARACTERS
     pair = "$plan.pair" if room >= PAIR_CHARACTERS else f"$substring($plan.pair, 0, {room})"
-    return f'"{name}: " & ($plan.pair != "-" ? {pair} & " " : "") & $outcome'
+    return f'"{name}: " & ($plan.pair != "-" ? {pair} & " " : "") & {outcome}'
 
 
 def notify(scope: Construct, name: str, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
-    """The state `Notify`: one message, with a form for each kind of subscriber."""
+    """The state `Notify`: how the execution ended."""
+    comment = "Publishes the outcome to the topic's subscribers."
+    return publish(scope, "Notify", comment, name=name, topic=topic, text=TEXT, detail=detail_of(about))
+
+
+def publish(
+    scope: Construct,
+    state: str,
+    comment: str,
+    *,
+    name: str,
+    topic: sns.ITopic,
+    text: str,
+    detail: str,
+    outcome: str = "$outcome",
+) -> tasks.SnsPublish:
+    """A state that publishes one message, with a form for each kind of subscriber. `text`, `detail` (for programs) and
+    `outcome` are JSONata."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
-    subject = subject_of(name)
-    values = f"$on := {ON}; $subject := {subject}; $text := {TEXT}; $detail := $string({detail_of(about)})"
+    subject = subject_of(name, outcome)
+    values = f"$on := {ON}; $about := {outcome}; $subject := {subject}; $text := {text}; $detail := $string({detail})"
     message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
     return tasks.SnsPublish.jsonata(
         scope,
-        "Notify",
-        comment="Publishes the outcome to the topic's subscribers.",
+        state,
+        comment=comment,
         topic=topic,
         subject=jsonata(subject),
         message=sfn.TaskInput.from_text(jsonata(message)),
         message_per_subscription_type=True,
         message_attributes={
-            "outcome": tasks.MessageAttribute(value=jsonata("$outcome")),
+            "outcome": tasks.MessageAttribute(value=jsonata(outcome)),
             "pair": tasks.MessageAttribute(value=jsonata("$plan.pair")),
         },
         task_timeout=SERVICE_TIMEOUT,
@@ -95,14 +113,16 @@ def notify(scope: Construct, name: str, *, topic: sns.ITopic, about: str) -> tas
     )
 
 
-def put_event(scope: Construct, name: str, *, about: str) -> tasks.EventBridgePutEvents:
-    """The state `PutEvent`: one event on the default bus, for the rules there."""
-    detail = sfn.TaskInput.from_text(jsonata(detail_of(about)))
+def put_event(
+    scope: Construct, name: str, *, detail: str, state: str = "PutEvent", detail_type: str = DETAIL_TYPE
+) -> tasks.EventBridgePutEvents:
+    """A state that puts one event on the default bus, for the rules there. `detail` is JSONata."""
+    text = sfn.TaskInput.from_text(jsonata(detail))
     return tasks.EventBridgePutEvents.jsonata(
         scope,
-        "PutEvent",
+        state,
         comment="Puts an event on the default bus, for rules and programs.",
-        entries=[tasks.EventBridgePutEventsEntry(source=name, detail_type=DETAIL_TYPE, detail=detail)],
+        entries=[tasks.EventBridgePutEventsEntry(source=name, detail_type=detail_type, detail=text)],
         task_timeout=SERVICE_TIMEOUT,
         outputs="{% $states.input %}",
     )

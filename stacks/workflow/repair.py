@@ -35,14 +35,15 @@ from stacks.workflow.expressions import (
     jsonata,
     sentence,
 )
-from stacks.workflow.lock import describe_lock_holder, status
+from stacks.workflow.lock import one_line
+from stacks.workflow.lock_holder import describe_lock_holder, once_no_command_runs, status
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
-TIMEOUT = Duration.hours(7)
+TIMEOUT = Duration.hours(18)
 # Neither an ARN nor a status nor a pair's name is longer.
 ASKED, STATUS, PAIR = (
     bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status", "pair")
@@ -51,7 +52,8 @@ BY_A_PERSON = "$exists($states.context.Execution.Input.pair)"
 # The lock, and the execution that holds it; the one that ended, if it holds none.
 LOCK = """
     $count($states.result.Items) > 0
-      ? {"pair": $states.result.Items[0].pair.S, "execution": $states.result.Items[0].execution.S} : null
+      ? {"pair": $states.result.Items[0].pair.S, "execution": $states.result.Items[0].execution.S,
+         "commandRuns": $exists($states.result.Items[0].commandRuns)} : null
 """
 DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that is asked for")'
 # An event said that the holder has ended. DescribeExecution, which is eventually consistent, is called again until it
@@ -59,6 +61,10 @@ DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that i
 MOST_WAITS, SECONDS_APART = 4, LAST_CALL
 # The repair takes a dead lock so much later than an execution that waits for it: a rollback must not wait for a repair.
 GIVES_WAY_SECONDS = 1
+TAKE_OVER = """
+    SET execution = :me, since = :since, interrupted = if_not_exists(interrupted, :dead)
+    REMOVE approvalToken, approvesUntil, command, commandsOver
+"""
 # The record as it is, if the addresses cannot be described; the plan has it with what the dead execution did.
 RECORD = """{
     "pair": $lock.pair,
@@ -100,7 +106,7 @@ class Repair(Construct):
         names, function_tasks = resources.names, Tasks(self, resources.functions)
         about = f'{{"repairs": {DEAD}}}'
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
-        release = ending.release_lock
+        release, failed = ending.release, (ending.notify, FAILURE)
 
         find_lock = tasks.CallAwsService.jsonata(
             self,
@@ -128,8 +134,8 @@ class Repair(Construct):
             comment="Takes the lock from the execution that ended, unless another execution has taken it.",
             table=resources.lock_table,
             key=texts({"pair": "{% $lock.pair %}"}),
-            update_expression="SET execution = :me, since = :since, interrupted = if_not_exists(interrupted, :dead)",
-            condition_expression="execution = :dead OR execution = :me",
+            update_expression=one_line(TAKE_OVER),
+            condition_expression="(execution = :dead AND attribute_not_exists(commandRuns)) OR execution = :me",
             expression_attribute_values=texts(
                 {
                     ":me": EXECUTION,
@@ -151,13 +157,13 @@ class Repair(Construct):
             self,
             names,
             execution="$lock.execution",
-            take_over=take_over,
+            take_over=once_no_command_runs(self, resources, lock="$lock", take_over=take_over, failed=failed),
             running=(
                 (BY_A_PERSON, ending.outcome, "running", {"outcome": "NOTHING_TO_REPAIR", "cause": STILL_RUNS}),
                 (f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),
                 ("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
             ),
-            failed=(ending.notify, FAILURE),
+            failed=failed,
             status=status(later_seconds=GIVES_WAY_SECONDS),
         )
         wait.next(describe_holder)

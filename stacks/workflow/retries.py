@@ -11,7 +11,8 @@ LAMBDA_FAILURES = [
     "Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException",
     "Lambda.ServiceException", TOO_MANY, "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout",
 ]  # fmt: skip
-TRANSIENT = ["EC2Unavailable", "RecordUnavailable", *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
+UNAVAILABLE = ["CommandUnavailable", "EC2Unavailable", "RecordUnavailable"]
+TRANSIENT = [*UNAVAILABLE, *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
 # A function in a VPC that was not called for weeks is inactive. Its first call fails, and makes Lambda create its
 # network interfaces again, which takes minutes. Step Functions puts "Lambda." before the names of Lambda's errors. AWS
 # does not document the capitals: its API and its SDK for Java 2 differ, so both are here (not verified on AWS).

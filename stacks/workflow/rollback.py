@@ -65,7 +65,7 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     # The order of the states. If production could not be restored, staging stays, because its server may still hold
     # production; unless someone else moved production. After every error, both addresses are described in the end.
 
-    release = ending.release_lock
+    release = ending.release
     also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
     nowhere = condition("$not($plan.canRollBack)")
     production_moved.when(nowhere, describe_restored, comment="there is no server to roll back to")

@@ -1,5 +1,6 @@
 """The Task states that call our functions, each built from a function and the values of the plan."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from domain.release_commands import Moment
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS
 from stacks.functions.functions import Functions
 from stacks.workflow.expressions import EXECUTION, EXECUTION_NAME, condition, jsonata
@@ -187,6 +189,43 @@ class Tasks:
         association_id = "{% $plan.checksStaging ? $staging.associationId : null %}"
         payload = {"pair": PAIR, "rehearse": True, "associationId": association_id}
         return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_before_changes)
+
+    def run_commands(
+        self,
+        name: str,
+        comment: str,
+        *,
+        moment: Moment,
+        retry: Retry,
+        live: str = "$plan.live.name",
+        tolerant: str = "false",
+        assign: Assign = None,
+    ) -> tasks.LambdaInvoke:
+        """Runs what a pair has configured for this moment of a release. `live` is JSONata for the name of the server
+        that is live then, if any. `tolerant` is JSONata: whether a hook that fails is only a warning."""
+        payload = {
+            "pair": PAIR,
+            "lock": LOCK,
+            "moment": moment,
+            "idle": "{% $exists($plan.idle) ? $plan.idle.name : null %}",
+            "live": jsonata(f"$exists({live}) ? {live} : null"),
+            "release": "{% $plan.release %}",
+            "hurried": jsonata(f"$plan.rollback and {json.dumps(moment != 'deploy')}"),
+            "tolerant": jsonata(tolerant),
+            "redriven": REDRIVEN,
+        }
+        warned = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}", **(assign or {})}
+        return self._invoke(name, comment, self._running(), payload, retry, assign=warned)
+
+    def end_command(self, name: str, comment: str, *, pair: str, execution: str, retry: Retry) -> tasks.LambdaInvoke:
+        """Of the execution that holds the lock: JSONata for the pair's name, and for the execution's ARN."""
+        payload = {"pair": jsonata(pair), "lock": {"pair": jsonata(pair), "execution": jsonata(execution)}, "end": True}
+        return self._invoke(name, comment, self._running(), payload, retry)
+
+    def _running(self) -> lambda_.Function:
+        if self._functions.run_commands is None:
+            raise ValueError("no pair has a command")
+        return self._functions.run_commands
 
     def measure_gap(self, name: str, comment: str) -> tasks.LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""

@@ -19,13 +19,22 @@ from domain.lock import Lock
          Lock("web", "arn", "x", "tao", rollback=True, bakes_until="2026-02-01T10:00:00.000Z")),
         ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "rollsBack": "false"},
          Lock("web", "arn", "x", "tao")),
+        ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "approvesUntil": "2026-02-01T10:00:00Z",
+          "approvalToken": "AAAA", "command": '{"step": "deploy", "id": null}'},
+         Lock("web", "arn", "x", "tao", approves_until="2026-02-01T10:00:00Z", approval_token="AAAA",  # noqa: S106
+              command={"step": "deploy", "id": None})),
         ({"pair": "web", "comment": "by hand"}, Lock("web", "", "", "")),
     ],
-    ids=["held", "with a gap", "rolls back and bakes", "no rollback", "by hand"],
+    ids=["held", "with a gap", "rolls back and bakes", "no rollback", "waits", "by hand"],
 )  # fmt: skip
 def test_an_item_is_a_lock_even_if_attributes_are_missing_or_wrong(attributes: dict[str, str], lock: Lock) -> None:
     item = {key: {"S": value} for key, value in attributes.items()}
     assert Lock.from_item({"since": {"N": "7"}} | item) == lock
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "7", "[]", "null", "[" * 100_000])
+def test_a_command_that_cannot_be_read_counts_as_absent(text: str) -> None:
+    assert Lock.from_item({"execution": {"S": "arn"}, "command": {"S": text}}).command is None
 
 
 MOMENT = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)

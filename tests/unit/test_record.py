@@ -83,6 +83,7 @@ def test_an_empty_item_is_an_empty_record(empty: dict[str, Any]) -> None:
 )
 def test_what_cannot_be_read_counts_as_absent(text: str) -> None:
     assert Record.from_item(item(rollbackTo=text, lastCutover=text, lastOutcome=text)) == EMPTY
+    assert Record.from_item(item(releases=text)).releases == {}
     assert Record.from_item({"pair": {"S": "web"}, "rollbackTo": {"M": {}}, "lastCutover": {"NULL": True}}) == EMPTY
     private_ips = Record.from_item(item(server="tao", privateIps=text)).interrupted
     assert private_ips in (Interrupted("tao"), Interrupted("tao", {"Server": "tao"}))
@@ -96,6 +97,21 @@ def test_a_value_of_another_type_is_left_out(value: object) -> None:
     assert record.last_cutover == {**CUTOVER, "from": None}
     assert Record.from_item(item(lastCutover={**CUTOVER, "rollback": "yes"})).last_cutover == CUTOVER
     json.dumps(record.to_json(), allow_nan=False)
+
+
+def test_the_record_knows_the_release_on_each_server_and_whether_its_deployment_succeeded() -> None:
+    done = {"release": "7", "at": SINCE, "execution": ARN, "deployed": True}
+    begun = {**done, "release": "8", "deployed": False}
+    assert Record.from_item(item(releases={"tao": done, "bittybot": begun})).releases == {
+        "tao": done,
+        "bittybot": begun,
+    }
+    by_hand = {"tao": {"release": "7", "at": 7, "deployed": "yes", "more": []}, "a": {"release": 7}, "b": 7}
+    assert Record.from_item(item(releases=by_hand)).releases == {
+        "tao": {"release": "7", "at": "", "execution": "", "deployed": False}
+    }
+    (long,) = Record.from_item(item(releases={"x" * 600: {"release": "x" * 600}})).releases.items()
+    assert (len(long[0]), len(long[1]["release"])) == (512, 512)
 
 
 HOSTILE = "\x1b[31m<!channel>\ud800" + "x" * 390_000

@@ -26,7 +26,6 @@ from domain.record import Record
 from domain.release_commands import document
 from local.address_semantics import descriptions, holder
 from stacks.workflow.retries import THROTTLED_TRIES
-from tests.workflow import engine
 from tests.workflow.engine import BINDINGS, REGION, SYSTEMS_MANAGER, WAITS, service_client
 
 PAIR = ("bittybot", "tao")
@@ -118,7 +117,7 @@ class Aws:
         environment.setenv("LOCK_TABLE", self.table)
         environment.setenv("DOCUMENTS", DOCUMENTS)
         self.systems_manager = SYSTEMS_MANAGER
-        self.systems_manager.begin_anew(time_scale=engine.TIME_SCALE)
+        self.systems_manager.begin_anew()
         self._forget()
 
     def _forget(self) -> None:

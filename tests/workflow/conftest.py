@@ -14,6 +14,11 @@ from tests.workflow.ec2_calls import EC2Calls, watched
 from tests.workflow.engine import BINDINGS, REGION, corrected_engine
 from tests.workflow.web import Web
 
+HOOK = {"command": "a hook"}
+OF_A_RELEASE = {
+    "deploy": {"command": "deploy"}, "approval": {},
+    "hooks": {"beforeCutover": [HOOK], "afterCutover": [HOOK], "afterRollback": [HOOK]},
+}  # fmt: skip
 # What is to be told of the fault matrix.
 MATRIX = pytest.StashKey[str]()
 
@@ -42,8 +47,8 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """With the states of a bake, which the shipped configuration does not have."""
-    pairs = {name: {**pair, "bakeSeconds": 60} for name, pair in CONTEXT["pairs"].items()}
+    """With the states of a bake and of a release, which the shipped configuration does not have."""
+    pairs = {name: {**pair, "bakeSeconds": 60, **OF_A_RELEASE} for name, pair in CONTEXT["pairs"].items()}
     return template_of(tmp_path_factory.mktemp("cdk.out"), {"pairs": pairs})
 
 

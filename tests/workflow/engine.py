@@ -84,6 +84,7 @@ MODULES = (
     "check_servers",
     "disassociate_address",
     "associate_address",
+    "run_commands",
 )
 MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 
@@ -93,8 +94,15 @@ TIME_SCALE = 0.01
 SECONDS_APART = 0.005
 WAITS: list[float] = []
 DURING_WAITS: list[Callable[[], None]] = []
+BEGAN = time.time()
 
-SYSTEMS_MANAGER = GivenCommands(REGION)
+
+def scaled_time() -> float:
+    """The time for commands: a second of it passes in a hundredth of a second, however short the waits are."""
+    return BEGAN + (time.time() - BEGAN) * 100
+
+
+SYSTEMS_MANAGER = GivenCommands(REGION, scaled_time)
 
 
 @contextmanager
@@ -318,7 +326,8 @@ def _handler(module: str) -> Any:
     handlers = importlib.import_module(module)
     if "sleep" not in signature(handlers.handler).parameters:
         return handlers.handler
-    return partial(handlers.handler, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE))
+    clock = {"clock": scaled_time} if module == "run_commands" else {}
+    return partial(handlers.handler, sleep=lambda seconds: time.sleep(seconds * TIME_SCALE), **clock)
 
 
 # What runs a handler, given the name of the state and the handler's call; a test that disturbs functions adds its own.

@@ -22,21 +22,20 @@ Behaviour = Result | Callable[[Command], Result]
 class GivenCommands(SystemsManager):
     """Every command succeeds at once and without output, unless the test says otherwise."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, now: Callable[[], float]) -> None:
         self._behaviours: dict[str | None, Behaviour] = {}
         self._region = region
-        super().__init__(self._state_of_instance, self._run, account=DEFAULT_ACCOUNT_ID)
+        super().__init__(self._state_of_instance, self._run, account=DEFAULT_ACCOUNT_ID, now=now)
 
     def runs(self, behaviour: Behaviour, *, step: str | None = None) -> None:
         """From now on, commands, or those of this step, do this. Its seconds are shorter by `TIME_SCALE`."""
         self._behaviours[step] = behaviour
 
-    def begin_anew(self, *, time_scale: float) -> None:
+    def begin_anew(self) -> None:
         """For the next test: as at the beginning."""
         self.forget()
         self._behaviours.clear()
         self.agents.manner.clear()
-        self.agents.time_scale = time_scale
         self.hidden_calls, self.hidden_seconds = 1, 0.0
 
     def _run(self, command: Command, began: float) -> GivenRun:

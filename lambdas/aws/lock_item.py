@@ -1,0 +1,111 @@
+"""The item of a pair's lock, for the function that runs commands: the command is written into it before it is sent, so
+that whoever finds the lock dead knows what may still run on a server."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from aws.calls import ONCE
+from domain.command import Command
+from domain.errors import LockLost, RecordUnavailable
+from domain.record import Record
+from domain.text import printable
+
+MINE = "execution = :me"
+# The execution holds the lock, and nobody is about to take it over.
+HELD = f"{MINE} AND attribute_not_exists(commandsOver)"
+
+
+@cache
+def dynamodb_client() -> Any:
+    return boto3.client("dynamodb", config=ONCE)  # whoever waits for a command to be sent must know for how long
+
+
+@dataclass
+class LockItem:
+    """The item of the lock of `pair`, which the execution of this ARN should hold. Every method raises
+    RecordUnavailable, and LockLost if it does not hold the lock, or if its commands are over (`end_commands`)."""
+
+    pair: str
+    execution: str
+    record: Record = field(default_factory=Record, init=False)
+    command: Command | None = field(default=None, init=False)
+    runs: bool = field(default=False, init=False)
+    _text: str | None = field(default=None, init=False)
+
+    def read(self) -> None:
+        """Reads the record, and the last command of this execution. `runs` says whether that command may still be
+        running."""
+        key: Any = {"Key": {"pair": {"S": self.pair}}, "ConsistentRead": True}
+        item = self._call("get_item", "read", **key).get("Item", {})
+        if item.get("execution", {}).get("S") != self.execution or "commandsOver" in item:
+            raise self._lost()
+        self._found(item)
+
+    def write(self, command: Command, *, runs: bool, more: Mapping[str, str] | None = None) -> None:
+        """Writes a command, and whether it may still be running; and `more` attributes.
+
+        Lambda may still run a call that Step Functions has given up: if another call has begun a command since this one
+        has read the item, this raises RecordUnavailable, and the call begins none."""
+        attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
+        if self.command and self.command.mark == command.mark:
+            unchanged, before = "contains(command, :before)", command.mark
+        else:
+            unchanged, before = ("command = :before" if self._text else "attribute_not_exists(command)"), self._text
+        try:
+            self._update(
+                attributes, remove="" if runs else "commandRuns", condition=f"{HELD} AND {unchanged}", before=before
+            )
+        except LockLost as lost:
+            self.read()
+            raise RecordUnavailable(f"Another call has begun a command for pair {self.pair}.") from lost
+        self.command, self.runs, self._text = command, runs, attributes["command"]
+
+    def end_commands(self) -> None:
+        """From now on, this execution begins no command: `write` fails. Reads the item, as `read`."""
+        self._found(self._update({"commandsOver": "true"}, condition=MINE)["Attributes"])
+
+    def write_end(self, command: Command | None) -> None:
+        """None runs any more."""
+        self._update({"command": command.to_text()} if command else {}, remove="commandRuns", condition=MINE)
+
+    def _found(self, item: Mapping[str, Any]) -> None:
+        self.record = Record.from_item(item)
+        self._text = item.get("command", {}).get("S")
+        self.command = Command.from_text(self._text) if self._text else None
+        self.runs = "commandRuns" in item
+
+    def _update(
+        self, attributes: Mapping[str, str], *, condition: str, remove: str = "", before: str | None = None
+    ) -> Any:
+        given = {**attributes, "me": self.execution, **({"before": before} if before else {})}
+        assigned = ", ".join(f"{name} = :{name}" for name in attributes)
+        try:
+            return self._call(
+                "update_item",
+                "written",
+                Key={"pair": {"S": self.pair}},
+                UpdateExpression=f"{f'SET {assigned}' if assigned else ''} {f'REMOVE {remove}' if remove else ''}",
+                ConditionExpression=condition,
+                ExpressionAttributeValues={f":{name}": {"S": text} for name, text in given.items()},
+                ReturnValues="ALL_NEW",
+            )
+        except dynamodb_client().exceptions.ConditionalCheckFailedException as error:
+            raise self._lost() from error
+
+    def _call(self, operation: str, what: str, **parameters: Any) -> Any:
+        client = dynamodb_client()
+        try:
+            return getattr(client, operation)(TableName=os.environ["LOCK_TABLE"], **parameters)
+        except client.exceptions.ConditionalCheckFailedException:
+            raise
+        except (ClientError, BotoCoreError) as error:
+            raise RecordUnavailable(f"The pair's record could not be {what}: {printable(str(error))}") from error
+
+    def _lost(self) -> LockLost:
+        return LockLost(f"The execution does not hold the lock of pair {self.pair} any more, so it runs no command.")

@@ -1,0 +1,151 @@
+"""Systems Manager's Run Command: sends a command to one server, looks at it, cancels it. SendCommand has no client
+token, so a command whose answer was lost is found by its comment. Source: Systems Manager API Reference."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+
+from aws.calls import ONCE, THROTTLED_CODES
+from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
+from domain.errors import CommandUnavailable
+from domain.pair import Pair
+from domain.release_commands import document
+from domain.text import printable
+
+# The output of a command that has not ended is empty, and GetCommandInvocation does not know one that was just sent.
+NOT_YET = "InvocationDoesNotExist"
+OF_A_FAILURE = ("InternalServerError", "ServiceUnavailable")
+ADVICE = {
+    "InvalidInstanceId": "Check that its agent runs, and that its instance profile has AmazonSSMManagedInstanceCore.",
+    "Undeliverable": "Check that its agent runs and reaches Systems Manager.",
+    "DeliveryTimedOut": "Check that its agent runs and reaches Systems Manager.",
+    "ExecutionTimedOut": "Raise timeoutSeconds in cdk.json if it needs more time.",
+}
+
+logger = Logger(child=True)
+
+
+class NotSent(Exception):
+    """Systems Manager refused the command; the message is for a person."""
+
+
+@cache
+def ssm_client() -> Any:
+    return boto3.client("ssm", config=ONCE)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What Systems Manager shows of a command: its status, its last line, and if it has failed, why."""
+
+    status: str
+    line: str = ""
+    failure: str | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        return self.status in GOING_ON or self.status == UNKNOWN
+
+
+class RunCommand:
+    """The commands that an execution of this name sends for a pair."""
+
+    def __init__(self, pair: Pair, execution: str, client: Any = None) -> None:
+        self._pair, self._execution, self._ssm = pair, execution, client or ssm_client()
+
+    def _comment(self, command: Command) -> str:
+        return f"{command.step} {self._execution}"[:100]
+
+    def send(self, command: Command, *, release: str | None, execution_arn: str, timeout_seconds: int) -> str:
+        """The id of the command that was sent. Raises NotSent, and CommandUnavailable: then it may have been sent."""
+        of_pair = document(self._pair)
+        assert of_pair  # noqa: S101  # the step of a command belongs to a document
+        parameters = {
+            "Step": command.step,
+            "Pair": self._pair.name,
+            "Server": command.server,
+            "Release": release or "",
+            "Execution": parameter(execution_arn),
+            "TimeoutSeconds": str(timeout_seconds),
+        }
+        try:
+            sent = self._ssm.send_command(
+                DocumentName=os.environ["DOCUMENTS"] + of_pair.key,
+                DocumentVersion="1",
+                DocumentHash=of_pair.hash,
+                DocumentHashType="Sha256",
+                InstanceIds=[command.instance_id],
+                Parameters={name: [value] for name, value in parameters.items()},
+                TimeoutSeconds=DELIVERY_SECONDS,
+                Comment=self._comment(command),
+            )
+        except (ClientError, BotoCoreError) as error:
+            code, message = _told(error)
+            if _may_be_tried_again(error):
+                raise CommandUnavailable(f"SendCommand: {message}") from error
+            raise NotSent(
+                f"Systems Manager did not accept the command {command.step} for {command.server} "
+                f"({command.instance_id}): {message}. {ADVICE.get(code, '')}".rstrip()
+            ) from error
+        return str(sent["Command"]["CommandId"])
+
+    def find(self, command: Command) -> str | None:
+        """The id of a command that may have been sent. Raises CommandUnavailable."""
+        since = datetime.fromtimestamp(int(command.sent) - DELIVERY_SECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        after = {"key": "InvokedAfter", "value": since}
+        try:
+            pages = self._ssm.get_paginator("list_commands").paginate(InstanceId=command.instance_id, Filters=[after])
+            sent = [
+                each for page in pages for each in page["Commands"] if each.get("Comment") == self._comment(command)
+            ]
+        except (ClientError, BotoCoreError) as error:
+            raise CommandUnavailable(f"ListCommands: {_told(error)[1]}") from error
+        return max(sent, key=lambda each: each["RequestedDateTime"])["CommandId"] if sent else None
+
+    def look(self, command: Command) -> Seen:
+        """The command as it is now; its status is UNKNOWN if Systems Manager does not say."""
+        try:
+            shown = self._ssm.get_command_invocation(CommandId=command.id, InstanceId=command.instance_id)
+        except (ClientError, BotoCoreError) as error:
+            code, message = _told(error)
+            if code == NOT_YET:
+                return Seen(command.status)
+            logger.warning("command not seen", extra={"reason": message})
+            return Seen(UNKNOWN)
+        output = shown.get("StandardOutputContent") or shown.get("StandardErrorContent") or ""
+        seen = Seen(str(shown["Status"]), last_line(output))
+        if seen.goes_on or seen.status == "Success":
+            return seen
+        details = str(shown.get("StatusDetails") or seen.status)
+        code = f" with exit code {shown['ResponseCode']}" if shown.get("ResponseCode", -1) > 0 else ""
+        advice = f" {ADVICE[details]}" if details in ADVICE else ""
+        return Seen(seen.status, seen.line, f"ended {details}{code}.{advice} Its last lines:{quoted(output)}")
+
+    def cancel(self, command: Command) -> None:
+        """Asks for the end of the command, which Systems Manager does not promise. To ask again has no other effect.
+        Raises nothing."""
+        try:
+            self._ssm.cancel_command(CommandId=command.id, InstanceIds=[command.instance_id])
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("command not cancelled", extra={"reason": _told(error)[1]})
+
+
+def _told(error: ClientError | BotoCoreError) -> tuple[str, str]:
+    """The error's code, and a text that is safe to print."""
+    if not isinstance(error, ClientError):
+        return "", printable(str(error))
+    code = error.response["Error"]["Code"]
+    return code, f"{code}: {printable(error.response['Error'].get('Message', 'no message'))}"
+
+
+def _may_be_tried_again(error: ClientError | BotoCoreError) -> bool:
+    if not isinstance(error, ClientError):
+        return True
+    code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode", 400)
+    return code in THROTTLED_CODES or code in OF_A_FAILURE or status >= 500

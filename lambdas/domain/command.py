@@ -1,0 +1,94 @@
+"""A command that an execution runs on a server: how it is written into the item of the pair's lock. Pure."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.pair import Json
+from domain.text import printable, shortened
+
+# The states of a command that has not ended. Source: Systems Manager User Guide, "Understanding command statuses".
+GOING_ON = ("Pending", "InProgress", "Delayed", "Cancelling")
+UNKNOWN = "Unknown"
+# How long the agent has to fetch a command; the least that SendCommand takes. Source: API reference of SendCommand.
+DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20
+# A command that was written into the item has been sent after this time, or never will be: the write and SendCommand
+# are tried once each, and take at most 5 s (`ONCE` in lambdas/aws/calls.py).
+SENT_WITHIN_SECONDS = 15
+LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, or a call of a hook's function, which has no `instance_id`. `id` is Systems Manager's, None until
+    SendCommand has answered. `sent` and `until` are seconds since 1970: when it was written into the item before it was
+    sent, and when it has ended in any case. `failure` says why it failed; None unless it has. `done` are the commands
+    of the same moment that ended before it, and `warnings` what they left, in words."""
+
+    step: str
+    server: str
+    instance_id: str | None
+    sent: float
+    until: float
+    id: str | None = None
+    status: str = "Pending"
+    line: str = ""
+    ended: bool = False
+    seconds: float = 0
+    failure: str | None = None
+    done: tuple[Json, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """What its text has, and the text of no other command."""
+        return f'"sent": "{_moment(self.sent)}"'
+
+    @property
+    def result(self) -> Json:
+        """What the state returns about it."""
+        shown = {"step": self.step, "server": self.server, "status": self.status}
+        return {**shown, "seconds": self.seconds, "line": self.line}
+
+    def ends(self, status: str, failure: str | None = None, line: str = "") -> "Command":
+        return replace(self, status=status, failure=failure, line=line or self.line, ended=True)
+
+    def to_text(self) -> str:
+        return json.dumps({**asdict(self), "sent": _moment(self.sent), "until": _moment(self.until)})
+
+    @staticmethod
+    def from_text(text: str) -> "Command | None":
+        """None for a text that is no command: another version or a person wrote it."""
+        try:
+            value: dict[str, Any] = json.loads(text)
+            seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
+            lists = {key: tuple(value[key]) for key in ("done", "warnings")}
+            return Command(**{**value, **seconds, **lists})
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+def last_line(output: str) -> str:
+    """The last line that is not empty, safe to print."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    return printable(lines[-1].strip(), LONGEST_LINE) if lines else ""
+
+
+def quoted(output: str) -> str:
+    """The lines of an output, each after "| ", so that no line of it is taken for a command to copy; the last ones if
+    they are too many."""
+    lines = [f"| {printable(line.rstrip(), LONGEST_LINE)}" for line in output.splitlines() if line.strip()]
+    text = "\n".join(lines)
+    shown = text if len(text) <= LONGEST_OUTPUT else "..." + text[-LONGEST_OUTPUT:]
+    return f"\n{shown}\nThe output ends here." if lines else " (nothing)."
+
+
+def parameter(text: str) -> str:
+    """A text as a parameter of the document: what a shell could take for more than a word is replaced."""
+    return shortened(re.sub("[^A-Za-z0-9:/_.@+=-]", "_", text), 512)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

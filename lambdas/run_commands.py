@@ -1,0 +1,288 @@
+"""DeployRelease, BeforeCutover, AfterCutover, AfterRollback: runs what a pair has configured for a moment of a release.
+EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end.
+
+Systems Manager runs each command once: it is written into the item of the lock before it is sent, and a call of this
+function that follows one that died goes on with it. Two commands of a pair never run at the same time."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from aws_lambda_powertools import Logger
+
+from aws.calls import Sleep
+from aws.hook_function import answered
+from aws.lock_item import LockItem
+from aws.rollback_request import RollbackRequest
+from aws.run_command import NotSent, RunCommand, Seen
+from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
+from domain.deployed_pairs import deployed_pairs
+from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
+from domain.events import read
+from domain.pair import Json, Pair, Server
+from domain.plan import refuse_redriven
+from domain.release_commands import Moment, Step, steps
+
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
+HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
+CANCELLING_SECONDS = 10  # for the end of a command that was cancelled because its time was up; a rollback does not wait
+NOT_ENDED = "did not end in time, and was cancelled."
+
+logger = Logger()
+
+
+@dataclass(frozen=True)
+class RunCommandsEvent:
+    """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
+    `idle` is the idle one then, and otherwise the other server is. With `hurried`, all hooks together get 10 s. With
+    `tolerant`, a hook that fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven`
+    execution runs nothing."""
+
+    execution: str
+    pair: str
+    lock: dict[str, str]
+    moment: Moment
+    idle: str | None
+    live: str | None
+    release: str | None = None
+    hurried: bool = False
+    tolerant: bool = False
+    redriven: bool = False
+
+
+@dataclass(frozen=True)
+class EndCommandEvent:
+    """`end` is true. `lock` names the execution whose command is to end."""
+
+    execution: str
+    pair: str
+    lock: dict[str, str]
+    end: bool
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+def handler(
+    event: Json, _context: object, *, sleep: Sleep = time.sleep, clock: Callable[[], float] = time.time
+) -> Json:
+    """Returns `{"moment", "commands", "warnings"}`: what each command came to (`step`, `server`, `status`, `line`), and
+    in words what has failed and is tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has
+    cancelled the command), LockLost, Redriven, CommandUnavailable, RecordUnavailable.
+
+    With `end`, it returns `{}` when no command of the execution runs any more, or can be running by its timeout."""
+    if "end" in event:
+        ending = read(EndCommandEvent, event)
+        item = LockItem(ending.lock["pair"], ending.lock["execution"])
+        end(item, deployed_pairs()[ending.pair], sleep, clock)
+        return {}
+    asked = read(RunCommandsEvent, event)
+    refuse_redriven(redriven=asked.redriven)
+    return Runner(asked, deployed_pairs()[asked.pair], sleep, clock).run()
+
+
+def end(item: LockItem, pair: Pair, sleep: Sleep, clock: Callable[[], float]) -> None:
+    """Returns when the command of the execution that holds the lock is over; the execution begins no other one."""
+    item.end_commands()
+    if item.runs:
+        commands = RunCommand(pair, item.execution.rpartition(":")[2])
+        item.write_end(item.command and ended(commands, item.command, sleep, clock))
+
+
+def ended(
+    commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float], *, limit: float = math.inf
+) -> Command:
+    """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
+    returns a command that has not ended."""
+    pause, seen = FIRST_PAUSE, Seen(command.status)
+    while clock() < min(command.until, limit):
+        command = found(commands, command, sleep, clock)
+        if command.id is None:
+            return command.ends("Cancelled", "was not sent.")
+        seen = commands.look(command)
+        if not seen.goes_on:
+            return command.ends(seen.status, seen.failure, seen.line)
+        commands.cancel(command)
+        sleep(pause)
+        pause = min(pause * GROWTH, LONGEST_PAUSE)
+    return replace(command.ends(seen.status, "did not end in time.", seen.line), ended=clock() >= command.until)
+
+
+def found(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
+    """The command with its id, if it was sent: the call that should send it may have died, or still be at work."""
+    while command.id is None:
+        late = clock() - command.sent > SENT_WITHIN_SECONDS
+        command = replace(command, id=commands.find(command))
+        if late:
+            break
+        if command.id is None:
+            sleep(1)
+    return command
+
+
+@dataclass
+class Runner:
+    """Runs the steps of one moment, in order."""
+
+    asked: RunCommandsEvent
+    pair: Pair
+    sleep: Sleep
+    clock: Callable[[], float]
+    item: LockItem = field(init=False)
+    commands: RunCommand = field(init=False)
+    limit: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.item = LockItem(self.asked.lock["pair"], self.asked.lock["execution"])
+        self.commands = RunCommand(self.pair, self.asked.execution)
+        self.limit = self.clock() + (HURRIED_SECONDS if self.asked.hurried else math.inf)
+        # A rollback, and what undoes a cutover that has failed, cannot be asked to roll back.
+        listens = not (self.asked.hurried or self.asked.moment == "afterRollback")
+        self.listener = RollbackRequest(self.asked.lock if listens else None)
+
+    def run(self) -> Json:
+        self.item.read()
+        of_moment = steps(self.pair, self.asked.moment)
+        names = [step.name for step in of_moment]
+        last = self.item.command
+        if last and last.step not in names:
+            if self.item.runs:
+                last = ended(self.commands, last, self.sleep, self.clock, limit=self.limit)
+                self.item.write(last, runs=not last.ended)
+            if self.item.runs:  # no other command may run beside it
+                warning = f"No hook of {self.asked.moment} was run, because {last.step} may still run on {last.server}."
+                return {"moment": self.asked.moment, "commands": [], "warnings": [warning]}
+            last = None
+        for step in of_moment[names.index(last.step) if last else 0 :]:
+            resumed = last if last and last.step == step.name else None
+            last = self._tolerated(step, resumed if resumed and resumed.ended else self._run(step, resumed, last))
+            if self.item.runs:
+                break
+        done = [*last.done, last.result] if last else []
+        return {"moment": self.asked.moment, "commands": done, "warnings": list(last.warnings) if last else []}
+
+    def _tolerated(self, step: Step, command: Command) -> Command:
+        """The command, with a warning if it has failed and that is tolerated."""
+        if command.failure is None:
+            return command
+        where = f" on {command.server} ({command.instance_id})" if command.instance_id else ""
+        failure = f"{step.name}{where} {command.failure}"
+        if self.asked.moment == "deploy":
+            raise DeployFailed(f"Production was not touched. {failure}")
+        if self.asked.tolerant or self.asked.hurried or step.on_failure == "CONTINUE":
+            return replace(command, failure=None, warnings=(*command.warnings, f"The hook {failure}"))
+        raise HookFailed(f"The hook {failure}")
+
+    def _run(self, step: Step, resumed: Command | None, last: Command | None) -> Command:
+        """Runs a step to its end, or goes on with it, and writes how it ended."""
+        now, server = self.clock(), self._server(step)
+        command = resumed or Command(
+            step.name,
+            server.name if server else "-",
+            server.instance_id if server and step.command else None,
+            sent=now,
+            until=now + step.timeout_seconds + (DELIVERY_SECONDS + MARGIN_SECONDS if step.command else 0),
+            done=(*last.done, last.result) if last else (),
+            warnings=last.warnings if last else (),
+        )
+        if server is None:
+            command = command.ends("Failed", "was not run, because no server is live.")
+        elif now > self.limit:
+            command = command.ends("Cancelled", "was not run, because a rollback waits only some seconds for hooks.")
+        elif step.command:
+            command = self._sent(step, command, resumed=resumed is not None)
+            command = command if command.ended else self._watched(command)
+        else:
+            command = self._called(step, command)
+        command = replace(command, seconds=round(self.clock() - command.sent, 1))
+        logger.info("step ended", extra={**command.result, "failure": command.failure})
+        self.item.write(command, runs=not command.ended, more=self._begun(command))
+        return command
+
+    def _server(self, step: Step) -> Server | None:
+        live = self.pair.server_named(self.asked.live)
+        if step.server == "live":
+            return live
+        return self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
+
+    def _begun(self, command: Command) -> dict[str, str]:
+        """What the record says from the beginning of a deployment, or of the hooks before a cutover; as before, if the
+        deployment was not sent."""
+        if self.asked.moment != "deploy":
+            return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
+        record, server, release = self.item.record, self.asked.idle, self.asked.release
+        releases, back = record.releases, record.rollback_to
+        if command.id or not command.ended:
+            at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+            deployed = {"deployed": command.ended and command.failure is None}
+            of_server = {"release": release, "at": at, "execution": self.asked.lock["execution"], **deployed}
+            releases = {**releases, server: of_server}
+            back = record.after_deployment(server, f"the deployment of release {release} to {server} began")
+        return {"releases": json.dumps(dict(releases)), "rollbackTo": json.dumps(back.to_json())}
+
+    def _sent(self, step: Step, command: Command, *, resumed: bool) -> Command:
+        """The command with its id, sent now unless it was sent before."""
+        if resumed:
+            command = found(self.commands, command, self.sleep, self.clock)
+        if command.id is None:
+            self.listener.refuse()
+            now = self.clock()
+            command = replace(command, until=command.until + now - command.sent, sent=now)
+            self.item.write(command, runs=True, more=self._begun(command))
+            arn, seconds = self.asked.lock["execution"], step.timeout_seconds
+            try:
+                sent = self.commands.send(
+                    command, release=self.asked.release, execution_arn=arn, timeout_seconds=seconds
+                )
+            except NotSent as refusal:
+                return command.ends("Failed", f"was not sent. {refusal}")
+            command = replace(command, id=sent)
+        self.item.write(command, runs=True)
+        return command
+
+    def _watched(self, command: Command) -> Command:
+        """The command when it has ended. One that does not end by itself is cancelled, and waited for some seconds."""
+        pause, cancelled_at = FIRST_PAUSE, 0.0
+        while (seen := self.commands.look(command)).goes_on:
+            command = self._shown(command, seen)
+            try:
+                self.listener.refuse()
+            except RollbackRequested:  # the rollback does not wait for its end; nobody releases the lock before
+                self.commands.cancel(command)
+                raise
+            if self.clock() > min(command.until, self.limit):
+                cancelled_at = cancelled_at or self.clock()
+                self.commands.cancel(command)
+            if cancelled_at and self.clock() > cancelled_at + (0 if self.asked.hurried else CANCELLING_SECONDS):
+                break
+            self.sleep(pause)
+            pause = min(pause * GROWTH, LONGEST_PAUSE)
+        over = not seen.goes_on or self.clock() > command.until
+        failure = seen.failure if not cancelled_at or seen.status == "Success" else NOT_ENDED
+        return replace(command.ends(seen.status, failure, seen.line), ended=over)
+
+    def _shown(self, command: Command, seen: Seen) -> Command:
+        """Writes what has changed, for people who watch."""
+        shown = replace(command, status=seen.status, line=seen.line or command.line)
+        if shown != command:
+            try:
+                self.item.write(shown, runs=True)
+            except RecordUnavailable as problem:
+                logger.warning(str(problem))
+        return shown
+
+    def _called(self, step: Step, command: Command) -> Command:
+        """A hook's function, called again while it answers IN_PROGRESS."""
+        self.item.write(command, runs=False, more=self._begun(command))
+        event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
+        event |= {"execution": self.asked.lock["execution"], "hook": self.asked.moment}
+        status, failure = answered(
+            str(step.function),
+            event,
+            until=min(command.until, self.limit),
+            listener=self.listener,
+            sleep=self.sleep,
+            clock=self.clock,
+        )
+        return command.ends(status, failure)

@@ -1,0 +1,92 @@
+"""The approval: an execution with a release waits for a person after its checks, and asks for it on the topic and by an
+event. It is answered with the task token, which the lock's item has while it waits."""
+
+from aws_cdk import Aws
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.workflow.expressions import CAUGHT, EXECUTION, MESSAGE, jsonata, merged, sentence
+from stacks.workflow.notifications import PAIR, STARTED, publish, put_event
+from stacks.workflow.resources import Resources
+from stacks.workflow.retries import retry_service
+
+DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
+UNTIL = "$fromMillis($toMillis($states.context.State.EnteredTime) + 60000 * $plan.approvalMinutes)"
+LEFT = "$max([1, $ceil(($toMillis($approvesUntil) - $millis()) / 1000)])"
+APPROVED_BY = '$exists($states.result.approvedBy) ? $string($states.result.approvedBy) : "someone"'
+# The first check at the staging address: what a person looks at before the answer.
+URL = """(
+    $check := $plan.healthCheck[0]; $at := $staging.publicIp & ":" & $string($check.port);
+    $check.protocol = "TCP" ? "tcp://" & $at : $lowercase($check.protocol) & "://" & $at & $check.path
+)"""
+DETAIL = merged(
+    STARTED,
+    PAIR,
+    f"""{{
+        "outcome": "{OUTCOME}", "release": $plan.release, "server": $plan.idle.name, "stagingUrl": {URL},
+        "approvesUntil": $approvesUntil, "production": $production, "staging": $staging
+    }}""",
+)
+TEXT = f"""
+    "Release " & $plan.release & " is on " & $plan.idle.name & " and has passed its checks: " & {URL}
+    & "\\nIt becomes live if it is approved until " & $approvesUntil & ". To answer:\\n./cutover.py approve --pair "
+    & $plan.pair & "\\n./cutover.py reject --pair " & $plan.pair & "\\n\\nExecution: " & $states.context.Execution.Id
+"""
+NOT_APPROVED = f"""
+    ($states.errorOutput.Error = "States.Timeout"
+        ? "Nobody approved release " & $plan.release & " until " & $approvesUntil & "."
+        : $states.errorOutput.Error in ["Rejected", "RollbackRequested"]
+        ? "Release " & $plan.release & " was not approved: " & {sentence(MESSAGE)}
+        : {sentence(CAUGHT)}) & " Production was not touched."
+"""
+
+
+def wait_for_approval(
+    scope: Construct, resources: Resources, *, approved: sfn.IChainable, refused: sfn.IChainable
+) -> sfn.IChainable:
+    """Returns the first state; `$approvesUntil` must have been assigned (`UNTIL`). `approved` follows with
+    `$approvedBy`, `refused` with the outcome NotApproved."""
+    name = resources.names.cutover
+    notify = publish(
+        scope,
+        "NotifyApproval",
+        "Publishes that a release waits for approval, until when, and how to answer.",
+        name=name,
+        topic=resources.topic,
+        text=TEXT,
+        detail=DETAIL,
+        outcome=f'"{OUTCOME}"',
+    )
+    event = put_event(scope, name, state="PutApprovalEvent", detail_type=DETAIL_TYPE, detail=DETAIL)
+    # The CDK's own state cannot have a timeout in JSONata. The role may update the table's items for `AcquireLock`.
+    wait = sfn.CustomState(
+        scope,
+        "WaitForApproval",
+        state_json={
+            "Type": "Task",
+            "Comment": "Writes the task token into the lock's item, and waits until someone answers with it.",
+            "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
+            "Arguments": {
+                "TableName": resources.lock_table.table_name,
+                "Key": {"pair": {"S": "{% $plan.pair %}"}},
+                "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
+                # Another execution may have asked for a rollback just before.
+                "ConditionExpression": "execution = :me AND attribute_not_exists(rollbackRequestedBy)",
+                "ExpressionAttributeValues": {
+                    ":token": {"S": "{% $states.context.Task.Token %}"},
+                    ":until": {"S": "{% $approvesUntil %}"},
+                    ":me": {"S": EXECUTION},
+                },
+            },
+            "TimeoutSeconds": jsonata(LEFT),
+            "Assign": {"approvedBy": jsonata(APPROVED_BY)},
+        },
+    )
+
+    for task, following in ((notify, event), (event, wait)):
+        retry_service(task)
+        task.next(following)
+        task.add_catch(following, outputs="{% $states.input %}")
+    wait.next(approved)
+    wait.add_catch(refused, assign={"outcome": "NotApproved", "cause": jsonata(NOT_APPROVED)})
+    return notify
