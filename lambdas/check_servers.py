@@ -8,7 +8,7 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
-from aws.calls import Ec2, Sleep, ec2_client, refused_as_preflight
+from aws.calls import HURRIED, Ec2, Sleep, ec2_client, refused_as_preflight
 from aws.rollback_request import RollbackRequest
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
@@ -53,11 +53,11 @@ def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the alarms that are not in ALARM; none if they cannot be read within about a second. And why, in words.
     CodeDeploy's `overrideAlarmConfiguration` and ECS leave such alarms out, too: they tell of the release that users
     have now."""
-    # Imported here, because most requests are not urgent and need no client for it.
+    # Imported here, because most requests are not urgent.
     from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 
     try:
-        states = alarms_in_alarm(cloudwatch_client(hurried=True), names)
+        states = alarms_in_alarm(cloudwatch_client(HURRIED), names)
     except AlarmsUnreadable as error:
         return [], [f"The pair's alarms do not count, because they cannot be read: {error}."]
     warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm]

@@ -5,11 +5,11 @@ Systems Manager runs each command once: it is written into the item of the lock 
 function that follows one that died goes on with it. Two commands of a pair never run at the same time."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -23,11 +23,12 @@ from domain.deployed_pairs import deployed_pairs
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import read
 from domain.pair import Json, Pair, Server
+from domain.plan import refuse_redriven
 from domain.release_commands import Moment, Step, steps
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
 HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
-CANCELLING_SECONDS = 10  # how long a rollback waits for the end of a command that it has cancelled
+CANCELLING_SECONDS = 10  # for the end of a command that was cancelled because its time was up; a rollback does not wait
 NOT_ENDED = "did not end in time, and was cancelled."
 
 logger = Logger()
@@ -35,19 +36,21 @@ logger = Logger()
 
 @dataclass(frozen=True)
 class RunCommandsEvent:
-    """`moment` says what to run. `idle` and `live` are the servers with these roles at that moment; `live` is null if
-    production is on no server. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
-    warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
+    """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
+    `idle` is the idle one then, and otherwise the other server is. With `hurried`, all hooks together get 10 s. With
+    `tolerant`, a hook that fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven`
+    execution runs nothing."""
 
     execution: str
     pair: str
     lock: dict[str, str]
     moment: Moment
-    idle: str
+    idle: str | None
     live: str | None
     release: str | None = None
     hurried: bool = False
     tolerant: bool = False
+    redriven: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def handler(
 ) -> Json:
     """Returns `{"moment", "commands", "warnings"}`: what each command came to (`step`, `server`, `status`, `line`), and
     in words what has failed and is tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has
-    cancelled the command), LockLost, CommandUnavailable, RecordUnavailable.
+    cancelled the command), LockLost, Redriven, CommandUnavailable, RecordUnavailable.
 
     With `end`, it returns `{}` when no command of the execution runs any more, or can be running by its timeout."""
     if "end" in event:
@@ -75,29 +78,35 @@ def handler(
         end(item, deployed_pairs()[ending.pair], sleep, clock)
         return {}
     asked = read(RunCommandsEvent, event)
+    refuse_redriven(redriven=asked.redriven)
     return Runner(asked, deployed_pairs()[asked.pair], sleep, clock).run()
 
 
 def end(item: LockItem, pair: Pair, sleep: Sleep, clock: Callable[[], float]) -> None:
     """Returns when the command of the execution that holds the lock is over; the execution begins no other one."""
     item.end_commands()
-    item.read()
-    if item.command and item.runs:
-        name = item.execution.rpartition(":")[2]
-        item.write_end(ended(RunCommand(pair, name), item.command, sleep, clock))
+    if item.runs:
+        commands = RunCommand(pair, item.execution.rpartition(":")[2])
+        item.write_end(item.command and ended(commands, item.command, sleep, clock))
 
 
-def ended(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
-    """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up."""
-    command = found(commands, command, sleep, clock)
-    if command.id is None:
-        return command.ends("Cancelled", "was not sent.")
-    commands.cancel(command)
-    pause, seen = FIRST_PAUSE, commands.look(command)
-    while seen.goes_on and clock() < command.until:
+def ended(
+    commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float], *, limit: float = math.inf
+) -> Command:
+    """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
+    returns a command that has not ended."""
+    pause, seen = FIRST_PAUSE, Seen(command.status)
+    while clock() < min(command.until, limit):
+        command = found(commands, command, sleep, clock)
+        if command.id is None:
+            return command.ends("Cancelled", "was not sent.")
+        seen = commands.look(command)
+        if not seen.goes_on:
+            return command.ends(seen.status, seen.failure, seen.line)
+        commands.cancel(command)
         sleep(pause)
-        pause, seen = min(pause * GROWTH, LONGEST_PAUSE), commands.look(command)
-    return command.ends(seen.status, seen.failure or "did not end in time.", seen.line)
+        pause = min(pause * GROWTH, LONGEST_PAUSE)
+    return replace(command.ends(seen.status, "did not end in time.", seen.line), ended=clock() >= command.until)
 
 
 def found(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
@@ -127,7 +136,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.item = LockItem(self.asked.lock["pair"], self.asked.lock["execution"])
         self.commands = RunCommand(self.pair, self.asked.execution)
-        self.limit = self.clock() + (HURRIED_SECONDS if self.asked.hurried else 1e9)
+        self.limit = self.clock() + (HURRIED_SECONDS if self.asked.hurried else math.inf)
         # A rollback, and what undoes a cutover that has failed, cannot be asked to roll back.
         listens = not (self.asked.hurried or self.asked.moment == "afterRollback")
         self.listener = RollbackRequest(self.asked.lock if listens else None)
@@ -139,12 +148,16 @@ class Runner:
         last = self.item.command
         if last and last.step not in names:
             if self.item.runs:
-                self.item.write(ended(self.commands, last, self.sleep, self.clock), runs=False)
+                last = ended(self.commands, last, self.sleep, self.clock, limit=self.limit)
+                self.item.write(last, runs=not last.ended)
+            if self.item.runs:  # no other command may run beside it
+                warning = f"No hook of {self.asked.moment} was run, because {last.step} may still run on {last.server}."
+                return {"moment": self.asked.moment, "commands": [], "warnings": [warning]}
             last = None
         for step in of_moment[names.index(last.step) if last else 0 :]:
             resumed = last if last and last.step == step.name else None
             last = self._tolerated(step, resumed if resumed and resumed.ended else self._run(step, resumed, last))
-            if self.item.runs:  # no other command may run beside it
+            if self.item.runs:
                 break
         done = [*last.done, last.result] if last else []
         return {"moment": self.asked.moment, "commands": done, "warnings": list(last.warnings) if last else []}
@@ -184,31 +197,39 @@ class Runner:
             command = self._called(step, command)
         command = replace(command, seconds=round(self.clock() - command.sent, 1))
         logger.info("step ended", extra={**command.result, "failure": command.failure})
-        deployed = self.asked.moment == "deploy" and command.failure is None
-        self.item.write(command, runs=not command.ended, more=self._begun(deployed=deployed))
+        self.item.write(command, runs=not command.ended, more=self._begun(command))
         return command
 
     def _server(self, step: Step) -> Server | None:
-        return self.pair.server_named(self.asked.live if step.server == "live" else self.asked.idle)
+        live = self.pair.server_named(self.asked.live)
+        if step.server == "live":
+            return live
+        return self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
 
-    def _begun(self, *, deployed: bool = False) -> dict[str, str]:
-        """What the record says from the beginning of a deployment, or of the hooks before a cutover."""
+    def _begun(self, command: Command) -> dict[str, str]:
+        """What the record says from the beginning of a deployment, or of the hooks before a cutover; as before, if the
+        deployment was not sent."""
         if self.asked.moment != "deploy":
             return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
         record, server, release = self.item.record, self.asked.idle, self.asked.release
-        at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
-        execution = {"execution": self.asked.lock["execution"]}
-        releases = {**record.releases, server: {"release": release, "at": at, **execution, "deployed": deployed}}
-        none = record.after_deployment(server, f"the deployment of release {release} to {server} began")
-        return {"releases": json.dumps(releases), "rollbackTo": json.dumps(none.to_json())}
+        releases, back = record.releases, record.rollback_to
+        if command.id or not command.ended:
+            at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+            deployed = {"deployed": command.ended and command.failure is None}
+            of_server = {"release": release, "at": at, "execution": self.asked.lock["execution"], **deployed}
+            releases = {**releases, server: of_server}
+            back = record.after_deployment(server, f"the deployment of release {release} to {server} began")
+        return {"releases": json.dumps(dict(releases)), "rollbackTo": json.dumps(back.to_json())}
 
     def _sent(self, step: Step, command: Command, *, resumed: bool) -> Command:
         """The command with its id, sent now unless it was sent before."""
         if resumed:
             command = found(self.commands, command, self.sleep, self.clock)
         if command.id is None:
-            command = replace(command, until=command.until + self.clock() - command.sent, sent=self.clock())
-            self.item.write(command, runs=True, more=self._begun())
+            self.listener.refuse()
+            now = self.clock()
+            command = replace(command, until=command.until + now - command.sent, sent=now)
+            self.item.write(command, runs=True, more=self._begun(command))
             arn, seconds = self.asked.lock["execution"], step.timeout_seconds
             try:
                 sent = self.commands.send(
@@ -222,27 +243,24 @@ class Runner:
 
     def _watched(self, command: Command) -> Command:
         """The command when it has ended. One that does not end by itself is cancelled, and waited for some seconds."""
-        pause, cancelled_at, by_rollback = FIRST_PAUSE, 0.0, None
+        pause, cancelled_at = FIRST_PAUSE, 0.0
         while (seen := self.commands.look(command)).goes_on:
             command = self._shown(command, seen)
             try:
                 self.listener.refuse()
-            except RollbackRequested as request:
-                by_rollback = by_rollback or request
-            if not cancelled_at and (by_rollback or self.clock() > min(command.until, self.limit)):
-                cancelled_at = self.clock()
+            except RollbackRequested:  # the rollback does not wait for its end; nobody releases the lock before
                 self.commands.cancel(command)
-            if cancelled_at and self.clock() > cancelled_at + CANCELLING_SECONDS:
+                raise
+            if self.clock() > min(command.until, self.limit):
+                cancelled_at = cancelled_at or self.clock()
+                self.commands.cancel(command)
+            if cancelled_at and self.clock() > cancelled_at + (0 if self.asked.hurried else CANCELLING_SECONDS):
                 break
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
         over = not seen.goes_on or self.clock() > command.until
         failure = seen.failure if not cancelled_at or seen.status == "Success" else NOT_ENDED
-        command = replace(command.ends(seen.status, failure, seen.line), ended=over)
-        if by_rollback:
-            self.item.write(command, runs=not over)
-            raise by_rollback
-        return command
+        return replace(command.ends(seen.status, failure, seen.line), ended=over)
 
     def _shown(self, command: Command, seen: Seen) -> Command:
         """Writes what has changed, for people who watch."""
@@ -256,11 +274,15 @@ class Runner:
 
     def _called(self, step: Step, command: Command) -> Command:
         """A hook's function, called again while it answers IN_PROGRESS."""
-        self.item.write(command, runs=False, more=self._begun())
+        self.item.write(command, runs=False, more=self._begun(command))
         event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
         event |= {"execution": self.asked.lock["execution"], "hook": self.asked.moment}
-        wait = partial(self.listener.sleep, sleep=self.sleep)
         status, failure = answered(
-            str(step.function), event, until=min(command.until, self.limit), wait=wait, clock=self.clock
+            str(step.function),
+            event,
+            until=min(command.until, self.limit),
+            listener=self.listener,
+            sleep=self.sleep,
+            clock=self.clock,
         )
         return command.ends(status, failure)

@@ -66,10 +66,9 @@ def refused_as_preflight() -> Iterator[None]:
 @contextmanager
 def rehearsed(call: str) -> Iterator[None]:
     """A call with DryRun=True is permitted if EC2 answers with the error DryRunOperation. Raises PreflightFailed."""
-    with refused_as_preflight():
-        try:
-            with translated(call):
-                yield
-        except EC2Refused as error:
-            if error.code != "DryRunOperation":
-                raise
+    try:
+        with translated(call):
+            yield
+    except EC2Refused as error:
+        if error.code != "DryRunOperation":
+            raise PreflightFailed(str(error)) from error

@@ -12,11 +12,9 @@ PAUSES = (1, 3, 6, 0)
 
 
 def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") -> Json:
-    """Returns `{"production", "staging", "moved"}`: the addresses as they are now, and what someone moved, in words.
-
-    An address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
-    elsewhere; its message ends with `failure`, the check's. If EC2 does not answer, the result has only `moved`, which
-    says so."""
+    """Returns `{"production", "staging", "moved"}`: the addresses as they are now, and what someone moved, in words. An
+    address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
+    elsewhere; its message ends with `failure`, the check's. If EC2 does not answer, the result has only `moved`."""
     pair = deployed_pairs()[standing.pair]
     before = standing.production, standing.staging
 

@@ -81,11 +81,9 @@ class Answered:
 
 @dataclass(frozen=True, kw_only=True)
 class Check(CheckSettings, Target):
-    """The settings, applied to one address of one server: a target of probes.
-
-    `expected_release` and `expected_identity` are compared unless they are None; `expected_identity` is what staging
-    answered before the cutover. For `moving_seconds`, the address may still lead to the server that it was on before,
-    or to no server; the deadline is later by as much."""
+    """The settings, applied to one address of one server. `expected_release` and `expected_identity`, which is what
+    staging answered before the cutover, are compared unless they are None. For `moving_seconds`, the address may still
+    lead to the server that it was on before, or to no server; the deadline is later by as much."""
 
     server: str
     instance_id: str

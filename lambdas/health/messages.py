@@ -1,6 +1,8 @@
 """The messages of a failed health check: what was checked, found and expected, and what to do. A message is printable
 text of fewer than 1,000 characters. The workflow adds what was changed before the check."""
 
+from functools import partial
+
 from domain.text import capitalized, shortened
 from health.check import Check
 from health.polling import Polled
@@ -40,18 +42,14 @@ WHAT_TO_DO: dict[Kind, str] = {
 def unhealthy_message(polled: Polled, *, failed: int = 1, checks: int = 1, is_unhealthy: str = "is not healthy") -> str:
     """For a failed check, when `failed` of so many `checks` failed."""
     check = polled.check
-    of_several = f", {failed} of {checks} checks," if checks > 1 else ","
-    through = f"{is_unhealthy} through the {check.address} address{of_several}"
-    before = f"{check.server} ({check.instance_id}) {through} at {check.short_url}: "
+    through = f"through the {check.address} address,{f' {failed} of {checks} checks,' if checks > 1 else ''}"
+    before = f"{check.server} ({check.instance_id}) {is_unhealthy} {through} at {check.short_url}: "
     after = f" ({counted_probes(polled.probe_count)} in all). {_what_to_do(polled)}"
     reason = polled.verdict.reason if isinstance(polled.verdict, Unhealthy) else ""
     return f"{before}{shortened(reason, MESSAGE_CHARACTERS - len(before) - len(after))}{after}"
 
 
-def bake_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
-    """For a check that passed, and then failed during the bake."""
-    became = "became unhealthy during the bake"
-    return unhealthy_message(polled, failed=failed, checks=checks, is_unhealthy=became)
+bake_message = partial(unhealthy_message, is_unhealthy="became unhealthy during the bake")
 
 
 def alarm_message(check: Check, wrong: str) -> str:
@@ -74,16 +72,11 @@ def _what_to_do(polled: Polled) -> str:
     if bad.problem.kind == "status":
         advice = _what_to_do_about_status(check, bad.status or 0, bad.problem)
     else:
-        advice = WHAT_TO_DO[bad.problem.kind].format(
-            server=check.server,
-            port=check.port,
-            protocol=check.protocol,
-            name=shortened(str(check.tls_name), HOST_NAME_CHARACTERS),
-            source="this function's subnets" if check.via == "private" else "the internet",
-        )
-    if check.start_period_seconds and not any_good(polled.findings):
-        return f"{advice} If it needs longer to start, raise startPeriodSeconds."
-    return advice
+        name = shortened(str(check.tls_name), HOST_NAME_CHARACTERS)
+        source = "this function's subnets" if check.via == "private" else "the internet"
+        advice = WHAT_TO_DO[bad.problem.kind].format_map({**vars(check), "name": name, "source": source})
+    starts = check.start_period_seconds and not any_good(polled.findings)
+    return f"{advice} If it needs longer to start, raise startPeriodSeconds." if starts else advice
 
 
 def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str:
@@ -96,8 +89,7 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
-        host = shortened(check.host, HOST_NAME_CHARACTERS)
         hint = "" if check.host_header else "; if it needs a name, configure hostHeader"
-        accepts = f"accepts a request whose Host header is {host}{hint}"
+        accepts = f"accepts a request whose Host header is {shortened(check.host, HOST_NAME_CHARACTERS)}{hint}"
         return f"Check whether {application} knows this path, and {accepts}. {problem.detail}".rstrip()
     return f"Check the log of {application}."

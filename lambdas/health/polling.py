@@ -14,7 +14,6 @@ from health.probe import Prober
 from health.verdict import Finding, Healthy, Unhealthy, decide, decide_bake, judge
 
 KEPT_FINDINGS = 20
-
 Clock = Callable[[], float]
 Result = TypeVar("Result")
 
@@ -51,9 +50,8 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 
 
 def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
-    """Keeps probing a healthy server for so many seconds: after one interval, then every interval, and at the end. If
-    the last probe is bad, the bake continues until a probe is good or the threshold is reached. The configuration
-    leaves time for that (`probes_after_a_bake`)."""
+    """Keeps probing a healthy server for so many seconds: after one interval, every interval, and at the end. After a bad
+    last probe, until a probe is good or the threshold is reached (`probes_after_a_bake` leaves time for that)."""
 
     def verdict(findings: Sequence[Finding], now: float, _due: float) -> Healthy | Unhealthy | None:
         return Healthy() if now >= seconds and findings[-1].is_good else decide_bake(check, findings)

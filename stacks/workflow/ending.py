@@ -43,7 +43,8 @@ RELEASE = f"""
     "SET rollbackTo = " & ({KEEPS_ROLLBACK_TO} ? "if_not_exists(rollbackTo, :rollbackTo)" : ":rollbackTo")
     & ", lastCutover = :lastCutover, lastOutcome = :lastOutcome REMOVE {", ".join(OF_A_HOLDER)}"
     & ($outcome = "RepairFailed" ? "" :
-        ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted, hooksBegan")
+        ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted"
+        & ($plan.dryRun and $plan.undo ? "" : ", hooksBegan"))
     & " ADD revision :one"
 """
 
@@ -127,7 +128,12 @@ class Ending:
         choice = sfn.Choice.jsonata(scope, "Undo?", comment="Did hooks before the cutover run in vain?")
         comment = "Runs the hooks that undo what the hooks before the cutover did."
         after = of_release.run_commands(
-            "AfterRollback", comment, moment="afterRollback", retry=retry_rollback, tolerant="true"
+            "AfterRollback",
+            comment,
+            moment="afterRollback",
+            retry=retry_rollback,
+            live="$production.server",
+            tolerant="true",
         )
         after.next(self.release_lock)
         after.add_catch(self.release_lock, assign=NOT_UNDONE)

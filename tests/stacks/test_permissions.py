@@ -254,19 +254,6 @@ def test_only_the_lock_table_the_topic_and_the_functions_of_the_stack_and_of_its
             assert deployed.resources[named[1]]["Type"] == f"AWS::{kind}", found
 
 
-def test_commands_may_be_sent_only_by_the_documents_of_the_stack_and_only_to_servers_of_pairs_with_commands(
-    deployed: Deployed,
-) -> None:
-    may = {found.resource for found in deployed.permissions if found.action == "ssm:SendCommand"}
-    documents = [document["Name"] for document in deployed.of("AWS::SSM::Document")]
-    with_commands = [pair for pair in deployed.pairs.values() if pair.deploy]
-    assert len(documents) == (1 if with_commands else 0)  # the pairs have the same commands
-    servers = {f"{HERE}instance/{server}" for pair in with_commands for server in pair.servers.values()}
-    document_arns = {HERE.replace(":ec2:", ":ssm:") + "document/eip-cutover.*"} if with_commands else set()
-    assert may == document_arns | servers
-    assert all(name.startswith("eip-cutover.") for name in documents)
-
-
 def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Deployed) -> None:
     asked = {
         (found.role, found.resource) for found in deployed.permissions if found.action == "states:DescribeExecution"

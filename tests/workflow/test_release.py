@@ -1,11 +1,9 @@
 """A release in one execution: it is deployed to the idle server, checked, and cut over to."""
 
-from typing import Any
-
 import pytest
 
 from local.systems_manager_agents import Command
-from local.systems_manager_runs import HANGS, Result
+from local.systems_manager_runs import Result
 from tests.workflow.account import Aws
 from tests.workflow.web import Web
 
