@@ -50,8 +50,8 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 
 
 def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
-    """Keeps probing a healthy server for so many seconds: after one interval, every interval, and at the end. After a bad
-    last probe, until a probe is good or the threshold is reached (`probes_after_a_bake` leaves time for that)."""
+    """Keeps probing a healthy server for so many seconds: after one interval, every interval, and at the end. After
+    a bad last probe, until a probe is good or the threshold is reached (`probes_after_a_bake` leaves time for that)."""
 
     def verdict(findings: Sequence[Finding], now: float, _due: float) -> Healthy | Unhealthy | None:
         return Healthy() if now >= seconds and findings[-1].is_good else decide_bake(check, findings)
