@@ -204,8 +204,8 @@ class Refusal:
 
 
 def _asked(request: Request, record: Record) -> Json:
-    """Also of a refusal: `hooks` are the moments that have hooks, and `undo` says that an interrupted execution ran those
-    before its cutover, which did not happen."""
+    """Also of a refusal: `hooks` are the moments that have hooks, and `undo` says that an interrupted execution ran
+    those before its cutover, which did not happen."""
     return {
         "release": request.release,
         "hooks": [moment for moment in HOOKS if steps(request.pair, moment)],

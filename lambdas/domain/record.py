@@ -64,8 +64,8 @@ class Record:
     `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
     `releases` is, by server, `{"release", "at", "execution", "deployed"}` of the last deployment to it: which release,
     when, by which execution, and whether the deployment has succeeded.
-    `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is a
-    number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
+    `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is
+    a number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
     """
 
     revision: str = "0"
@@ -125,8 +125,8 @@ class Record:
         begun, back = self.interrupted, self.rollback_to
         if begun is None:
             return self
-        if live and live != begun.live:  # its cutover has happened, so nothing of it is undone
-            self = replace(self, hooks_began=False)
+        if self.hooks_began and live and live != begun.live:  # its cutover has happened, so nothing is undone
+            return replace(self, hooks_began=False).settled(live, staging_association)
         if begun.live and live and live != begun.live:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
             target = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
