@@ -3,7 +3,6 @@
 import inspect
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,10 @@ from domain import errors
 from domain.events import keys
 from health_check import HealthCheckEvent
 from measure_gap import MeasureGapEvent
+from run_commands import EndCommandEvent, RunCommandsEvent
 from stacks.workflow.expressions import REFUSALS
 from stacks.workflow.retries import LAMBDA_FAILURES
-from tests.stacks.contexts import pair
+from tests.stacks.contexts import RELEASES, pair
 from tests.stacks.synthesis import WORKFLOWS, template_of, workflow_of
 
 OURS = {
@@ -30,8 +30,10 @@ OURS = {
 # The contract of a failed execution (docs/input-and-outcome.md).
 FAILURES = {
     "InvalidRequest", "CutoverInProgress", "StagingUnhealthy", "PreflightFailed", "AddressMoved", "RolledBack",
-    "RollbackFailed",
+    "RollbackFailed", "DeployFailed", "NotApproved",
 }  # fmt: skip
+# They come before the lock is released or taken over.
+INSISTING = ("AfterRollback", "EndCommand", "EndCommandOfHolder")
 CHANGING = ("associate_address", "disassociate_address")
 # What each state sends to its handler.
 EVENTS: dict[str, Any] = {
@@ -54,6 +56,12 @@ EVENTS: dict[str, Any] = {
     "Bake": HealthCheckEvent,
     "HealthCheckRestored": HealthCheckEvent,
     "MeasureGap": MeasureGapEvent,
+    "DeployRelease": RunCommandsEvent,
+    "BeforeCutover": RunCommandsEvent,
+    "AfterCutover": RunCommandsEvent,
+    "AfterRollback": RunCommandsEvent,
+    "EndCommand": EndCommandEvent,
+    "EndCommandOfHolder": EndCommandEvent,
 }
 SUCCESSES = {"CUT_OVER": "CutOver", "ALREADY_LIVE": "AlreadyLive", "REPAIRED": "Repaired", "DRY_RUN": "DryRun"}
 # Documented by AWS: Step Functions' own names, its Lambda, DynamoDB and SDK integrations, Lambda's runtime.
@@ -62,14 +70,23 @@ OF_AWS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def with_everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The template of a pair that has a bake and everything that a release can have."""
+    return template_of(tmp_path_factory.mktemp("everything"), {"pairs": {"web": pair(bakeSeconds=60, **RELEASES)}})
+
+
 @pytest.fixture(scope="session")
 def workflow(template: dict[str, Any]) -> dict[str, Any]:
     return workflow_of(template)
 
 
-@pytest.fixture(params=WORKFLOWS)
-def each_workflow(request: pytest.FixtureRequest, template: dict[str, Any]) -> dict[str, Any]:
-    return workflow_of(template, request.param)
+@pytest.fixture(params=[(name, each) for name in WORKFLOWS for each in ("shipped", "with everything")], ids=" ".join)
+def each_workflow(
+    request: pytest.FixtureRequest, template: dict[str, Any], with_everything: dict[str, Any]
+) -> dict[str, Any]:
+    name, which = request.param
+    return workflow_of(template if which == "shipped" else with_everything, name)
 
 
 def states_of(workflow: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -94,9 +111,10 @@ def test_every_error_name_in_the_workflow_is_one_of_our_classes_or_an_error_of_a
     assert named_in(each_workflow) <= OURS | OF_AWS
 
 
-def test_every_error_class_is_retried_caught_by_name_kept_or_part_of_a_cause(workflow: dict[str, Any]) -> None:
-    told_in_a_cause = {"EC2Refused", "ProductionUnhealthy"}  # they only occur where every failure leads to the rollback
-    assert named_in(workflow) | set(REFUSALS) | told_in_a_cause >= OURS
+def test_every_error_class_is_retried_caught_by_name_kept_or_part_of_a_cause(with_everything: dict[str, Any]) -> None:
+    # The first two only occur where every failure leads to the rollback, the others where a failure has one outcome.
+    told_in_a_cause = {"EC2Refused", "ProductionUnhealthy", "DeployFailed", "HookFailed"}
+    assert named_in(workflow_of(with_everything)) | set(REFUSALS) | told_in_a_cause >= OURS
 
 
 def test_every_task_and_parallel_state_catches_every_error(each_workflow: dict[str, Any]) -> None:
@@ -106,8 +124,10 @@ def test_every_task_and_parallel_state_catches_every_error(each_workflow: dict[s
 
 
 def is_waited_for(state: dict[str, Any]) -> bool:
-    """Not so a function that is called asynchronously: it measures, and is nothing to wait for or to try again."""
-    return bool(state["Arguments"].get("InvocationType") != "Event")
+    """Not so a function that is called asynchronously: it measures, and is nothing to wait for or to try again. Nor a
+    person who is to approve a release: an answer is not asked for again."""
+    asks_a_person = state["Resource"].endswith(".waitForTaskToken")
+    return bool(state["Arguments"].get("InvocationType") != "Event") and not asks_a_person
 
 
 def test_the_measurement_can_neither_fail_nor_delay_a_cutover(workflow: dict[str, Any]) -> None:
@@ -147,7 +167,7 @@ def test_rollback_and_repair_are_retried_for_three_minutes_and_other_states_for_
     for name, state in states_of(each_workflow):
         if state["Type"] == "Task" and is_waited_for(state):
             calls_a_function = state["Resource"].endswith("lambda:invoke")
-            insists = calls_a_function and (repairs or "Restore" in name)
+            insists = calls_a_function and (repairs or "Restore" in name or name in INSISTING)
             assert patience(state) == ((10, 181) if insists else (4, 12)), name
             assert ("EC2Refused" in state["Retry"][-1]["ErrorEquals"]) == insists, name
 
@@ -156,7 +176,8 @@ def test_throttled_calls_are_retried_for_minutes_and_soonest_while_staging_is_on
     each_workflow: dict[str, Any],
 ) -> None:
     repairs = "FindLock" in each_workflow["States"]
-    changes = ("DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction")
+    changes = ("DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "Bake")
+    changes += ("AfterCutover", *INSISTING)
     for name, state in states_of(each_workflow):
         if state.get("Resource", "").endswith("lambda:invoke") and is_waited_for(state):
             throttled = state["Retry"][0]
@@ -168,7 +189,7 @@ def test_throttled_calls_are_retried_for_minutes_and_soonest_while_staging_is_on
 
 def test_a_failed_condition_of_the_lock_table_is_not_retried(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
-        if "ConditionExpression" in state.get("Arguments", {}):
+        if "ConditionExpression" in state.get("Arguments", {}) and is_waited_for(state):
             expected = {"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"], "MaxAttempts": 0}
             assert state["Retry"][0] == expected, name
 
@@ -219,11 +240,10 @@ def test_a_state_sends_the_keys_that_its_handler_reads(each_workflow: dict[str, 
         assert required <= set(payload) <= required | optional, name
 
 
-def test_every_key_that_a_handler_reads_is_sent_by_a_state(tmp_path: Path) -> None:
-    template = template_of(tmp_path, {"pairs": {"web": pair(bakeSeconds=60)}})
+def test_every_key_that_a_handler_reads_is_sent_by_a_state(with_everything: dict[str, Any]) -> None:
     sent: dict[Any, set[str]] = {event: set() for event in EVENTS.values()}
     for name in WORKFLOWS:
-        for state, payload in payloads_of(workflow_of(template, name)).items():
+        for state, payload in payloads_of(workflow_of(with_everything, name)).items():
             sent[EVENTS[state]] |= set(payload)
     for event, of_states in sent.items():
         assert frozenset.union(*keys(event)) == of_states, event.__name__
