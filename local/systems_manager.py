@@ -1,9 +1,8 @@
 """Systems Manager's Run Command: documents, and commands that servers run, with AWS's states and errors.
 
 One core for both emulated AWSs. On the local AWS a command is a process; in the tests in this process it is a result
-that the test gives, at a time of its own (`now`). A command is sent to one server. Nothing
-here waits: what has happened until now is found out at each call, in the order in which it happened, and by
-`settle`.
+that the test gives, at a time of its own (`now`). A command is sent to one server. Nothing here waits: what should have
+happened by now happens at each call, in its order, and by `settle`.
 
 Sources: API references of SendCommand, GetCommandInvocation, CancelCommand and ListCommands; Systems Manager User
 Guide, "Understanding command statuses" and "Handling reboots when running commands"; the source code of the agent.
