@@ -75,3 +75,54 @@ def test_users_get_a_baked_release_without_a_failed_request(aws: LocalAws) -> No
     assert (aws.servers["bittybot"].folder / "drained").exists()
     assert aws.execute({"release": "7"}).output["outcome"] == "ALREADY_LIVE"
     assert places(aws) == SWAPPED
+
+
+@pytest.mark.parametrize(("release", "outcome"), [("broken-7", "DeployFailed"), ("reboots-7", "CUT_OVER")])
+def test_a_deployment_that_fails_or_restarts_its_server_is_not_noticed_by_users(
+    aws: LocalAws, release: str, outcome: str
+) -> None:
+    with Load(aws.production_ip, aws.server_port) as load:
+        arn = aws.start({"release": release})
+        if outcome == "CUT_OVER":
+            approved(aws, arn)
+        ended = aws.wait(arn)
+    assert (ended.output or {}).get("outcome", ended.error) == outcome
+    assert [answer for answer in load.answers if not answer.good] == []
+    if outcome == "DeployFailed":
+        assert places(aws) == AS_BEFORE
+        assert "| no space left" in str(ended.cause)
+        assert {answer.who for answer in load.answers} == {"bittybot, release 6"}
+
+
+def test_two_commands_never_run_on_one_server(aws: LocalAws) -> None:
+    """The execution is stopped while its deployment hangs, and another one is started at once."""
+    hanging = aws.servers["tao"].folder / "hangs"
+    first = aws.start({"release": "hangs-7"})
+    until(hanging.exists)
+    aws.client("stepfunctions").stop_execution(executionArn=first)
+    second = aws.start({"release": "8", "waitSeconds": 60})
+    approved(aws, second)
+    assert aws.wait(second).output["outcome"] == "CUT_OVER"
+    core = aws.systems_manager.core
+    assert core.overlaps() == []
+    of_deploy = [command for command in core.commands if command.parameters["Step"] == "deploy"]
+    assert [command.status for command in of_deploy] == ["Cancelled", "Success"]
+
+
+def test_a_rejected_release_is_not_approved(aws: LocalAws) -> None:
+    arn = aws.start({"release": "7"})
+    token, cause = waits(aws, arn), "rejected by a test: not on a Friday"
+    aws.client("stepfunctions").send_task_failure(taskToken=token, error="Rejected", cause=cause)
+    ended = aws.wait(arn)
+    assert (ended.error, places(aws)) == ("NotApproved", AS_BEFORE)
+    assert cause in str(ended.cause)
+
+
+def test_a_rollback_ends_the_wait_for_approval(aws: LocalAws) -> None:
+    arn = aws.start({"release": "7"})
+    waits(aws, arn)
+    rollback = aws.execute({"rollback": True})
+    ended = aws.wait(arn)
+    assert (ended.error, places(aws)) == ("NotApproved", AS_BEFORE)
+    assert rollback.arn in str(ended.cause)
+    assert "asked to roll back" in str(rollback.cause or rollback.output)
