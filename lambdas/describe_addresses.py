@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
+from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named
 from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
@@ -112,9 +113,6 @@ def _who_could_be_named(request: Request, production: Address, staging: Address,
 
 def refuse_alarms(names: Sequence[str]) -> None:
     """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
-    # Imported here, because most pairs have no alarms.
-    from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
-
     try:
         states = alarms_in_alarm(cloudwatch_client(), names)
     except AlarmsUnreadable as error:
@@ -123,8 +121,6 @@ def refuse_alarms(names: Sequence[str]) -> None:
         missing = f"CloudWatch has no alarm named {named(states.missing)}."
         raise PreflightFailed(f"{missing} {NOTHING_CHANGED} Correct alarms in cdk.json and deploy.")
     if states.in_alarm:
-        raise PreflightFailed(
-            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
-            f"{NOTHING_CHANGED} Fix what the alarm reports. If the live release raised it, roll back, or start again "
-            f'with "emergency": true.'
-        )
+        rule = "A cutover does not begin while one of the pair's alarms is in ALARM."
+        fix = "Fix what the alarm reports. If the live release raised it, roll back, or start again with"
+        raise PreflightFailed(f'{capitalized(states.in_alarm[0])}. {rule} {NOTHING_CHANGED} {fix} "emergency": true.')

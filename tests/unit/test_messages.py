@@ -94,7 +94,7 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
         (check(identityHeader="X-Id"), GOOD, "send this header, or remove identityHeader from cdk.json."),
         (check(sharedHeader="X-Store"), GOOD, "send this header, or remove sharedHeader from cdk.json."),
         (production(identity_header="X-Id", expected_identity="tao"), answer(X_Id="kai"),
-         "Check for a cache or proxy in front of the application on tao"),
+         "Check for a cache or proxy in front of tao"),
         (check(startPeriodSeconds=5), REFUSED, "If it needs longer to start, raise startPeriodSeconds."),
     ],
 )  # fmt: skip
