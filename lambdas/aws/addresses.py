@@ -50,7 +50,7 @@ class Addresses:
 
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-        Elsewhere, raises AddressMoved; on a later try MovedMeanwhile, since an earlier try may have moved it."""
+        If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it."""
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
