@@ -23,6 +23,7 @@ from domain.deployed_pairs import deployed_pairs
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import read
 from domain.pair import Json, Pair, Server
+from domain.plan import refuse_redriven
 from domain.release_commands import Moment, Step, steps
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
@@ -38,7 +39,8 @@ logger = Logger()
 class RunCommandsEvent:
     """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
     the idle one is the other, or `idle` then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that
-    fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
+    fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven` execution runs nothing,
+    except what undoes its hooks if it still holds the lock."""
 
     execution: str
     pair: str
@@ -49,6 +51,7 @@ class RunCommandsEvent:
     release: str | None = None
     hurried: bool = False
     tolerant: bool = False
+    redriven: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def handler(
 ) -> Json:
     """Returns `{"moment", "commands", "warnings"}`: what each command came to (`step`, `server`, `status`, `line`), and
     in words what has failed and is tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has
-    cancelled the command), LockLost, CommandUnavailable, RecordUnavailable.
+    cancelled the command), LockLost, Redriven, CommandUnavailable, RecordUnavailable.
 
     With `end`, it returns `{}` when no command of the execution runs any more, or can be running by its timeout."""
     if "end" in event:
@@ -76,33 +79,35 @@ def handler(
         end(item, deployed_pairs()[ending.pair], sleep, clock)
         return {}
     asked = read(RunCommandsEvent, event)
+    refuse_redriven(redriven=asked.redriven and asked.moment != "afterRollback")
     return Runner(asked, deployed_pairs()[asked.pair], sleep, clock).run()
 
 
 def end(item: LockItem, pair: Pair, sleep: Sleep, clock: Callable[[], float]) -> None:
     """Returns when the command of the execution that holds the lock is over; the execution begins no other one."""
     item.end_commands()
-    item.read()
-    if item.command and item.runs:
-        name = item.execution.rpartition(":")[2]
-        item.write_end(ended(RunCommand(pair, name), item.command, sleep, clock))
+    if item.runs:
+        commands = RunCommand(pair, item.execution.rpartition(":")[2])
+        item.write_end(item.command and ended(commands, item.command, sleep, clock))
 
 
 def ended(
     commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float], *, limit: float = math.inf
 ) -> Command:
     """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
-    returns the command as it is."""
-    command = found(commands, command, sleep, clock)
-    if command.id is None:
-        return command.ends("Cancelled", "was not sent.")
-    commands.cancel(command)
-    pause, seen = FIRST_PAUSE, commands.look(command)
-    while seen.goes_on and clock() < min(command.until, limit):
+    returns a command that has not ended."""
+    pause, seen = FIRST_PAUSE, Seen(command.status)
+    while clock() < min(command.until, limit):
+        command = found(commands, command, sleep, clock)
+        if command.id is None:
+            return command.ends("Cancelled", "was not sent.")
+        seen = commands.look(command)
+        if not seen.goes_on:
+            return command.ends(seen.status, seen.failure, seen.line)
+        commands.cancel(command)
         sleep(pause)
-        pause, seen = min(pause * GROWTH, LONGEST_PAUSE), commands.look(command)
-    over = not seen.goes_on or clock() >= command.until
-    return replace(command.ends(seen.status, seen.failure or "did not end in time.", seen.line), ended=over)
+        pause = min(pause * GROWTH, LONGEST_PAUSE)
+    return replace(command.ends(seen.status, "did not end in time.", seen.line), ended=clock() >= command.until)
 
 
 def found(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
@@ -194,8 +199,7 @@ class Runner:
             command = self._called(step, command)
         command = replace(command, seconds=round(self.clock() - command.sent, 1))
         logger.info("step ended", extra={**command.result, "failure": command.failure})
-        deployed = self.asked.moment == "deploy" and command.failure is None
-        self.item.write(command, runs=not command.ended, more=self._begun(deployed=deployed))
+        self.item.write(command, runs=not command.ended, more=self._begun(command))
         return command
 
     def _server(self, step: Step) -> Server | None:
@@ -204,24 +208,30 @@ class Runner:
             return live
         return self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
 
-    def _begun(self, *, deployed: bool = False) -> dict[str, str]:
-        """What the record says from the beginning of a deployment, or of the hooks before a cutover."""
+    def _begun(self, command: Command) -> dict[str, str]:
+        """What the record says from the beginning of a deployment, or of the hooks before a cutover; as before, if the
+        deployment was not sent."""
         if self.asked.moment != "deploy":
             return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
         record, server, release = self.item.record, self.asked.idle, self.asked.release
-        at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
-        execution = {"execution": self.asked.lock["execution"]}
-        releases = {**record.releases, server: {"release": release, "at": at, **execution, "deployed": deployed}}
-        none = record.after_deployment(server, f"the deployment of release {release} to {server} began")
-        return {"releases": json.dumps(releases), "rollbackTo": json.dumps(none.to_json())}
+        releases, back = record.releases, record.rollback_to
+        if command.id or not command.ended:
+            at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+            deployed = {"deployed": command.ended and command.failure is None}
+            of_server = {"release": release, "at": at, "execution": self.asked.lock["execution"], **deployed}
+            releases = {**releases, server: of_server}
+            back = record.after_deployment(server, f"the deployment of release {release} to {server} began")
+        return {"releases": json.dumps(dict(releases)), "rollbackTo": json.dumps(back.to_json())}
 
     def _sent(self, step: Step, command: Command, *, resumed: bool) -> Command:
         """The command with its id, sent now unless it was sent before."""
         if resumed:
             command = found(self.commands, command, self.sleep, self.clock)
         if command.id is None:
-            command = replace(command, until=command.until + self.clock() - command.sent, sent=self.clock())
-            self.item.write(command, runs=True, more=self._begun())
+            self.listener.refuse()
+            now = self.clock()
+            command = replace(command, until=command.until + now - command.sent, sent=now)
+            self.item.write(command, runs=True, more=self._begun(command))
             arn, seconds = self.asked.lock["execution"], step.timeout_seconds
             try:
                 sent = self.commands.send(
@@ -266,7 +276,7 @@ class Runner:
 
     def _called(self, step: Step, command: Command) -> Command:
         """A hook's function, called again while it answers IN_PROGRESS."""
-        self.item.write(command, runs=False, more=self._begun())
+        self.item.write(command, runs=False, more=self._begun(command))
         event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
         event |= {"execution": self.asked.lock["execution"], "hook": self.asked.moment}
         status, failure = answered(

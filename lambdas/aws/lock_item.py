@@ -4,18 +4,26 @@ that whoever finds the lock dead knows what may still run on a server."""
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.records import dynamodb_client
+from aws.calls import ONCE
 from domain.command import Command
 from domain.errors import LockLost, RecordUnavailable
 from domain.record import Record
 from domain.text import printable
 
+MINE = "execution = :me"
 # The execution holds the lock, and nobody is about to take it over.
-HELD = "execution = :me AND attribute_not_exists(commandsOver)"
+HELD = f"{MINE} AND attribute_not_exists(commandsOver)"
+
+
+@cache
+def dynamodb_client() -> Any:
+    return boto3.client("dynamodb", config=ONCE)  # whoever waits for a command to be sent must know for how long
 
 
 @dataclass
@@ -28,42 +36,64 @@ class LockItem:
     record: Record = field(default_factory=Record, init=False)
     command: Command | None = field(default=None, init=False)
     runs: bool = field(default=False, init=False)
+    _text: str | None = field(default=None, init=False)
 
     def read(self) -> None:
-        """Reads the record, and the last command of this execution or of the one whose lock it has taken over. `runs`
-        says whether that command may still be running."""
+        """Reads the record, and the last command of this execution. `runs` says whether that command may still be
+        running."""
         key: Any = {"Key": {"pair": {"S": self.pair}}, "ConsistentRead": True}
         item = self._call("get_item", "read", **key).get("Item", {})
-        if item.get("execution", {}).get("S") != self.execution:
+        if item.get("execution", {}).get("S") != self.execution or "commandsOver" in item:
             raise self._lost()
-        self.record = Record.from_item(item)
-        self.command = Command.from_text(item["command"]["S"]) if "command" in item else None
-        self.runs = "commandRuns" in item
+        self._found(item)
 
     def write(self, command: Command, *, runs: bool, more: Mapping[str, str] | None = None) -> None:
-        """Writes a command, and whether it may still be running; and `more` attributes."""
+        """Writes a command, and whether it may still be running; and `more` attributes.
+
+        Lambda may still run a call that Step Functions has given up: if another call has begun a command since this one
+        has read the item, this raises RecordUnavailable, and the call begins none."""
         attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
-        self._update(attributes, remove="" if runs else "commandRuns", condition=HELD)
-        self.command, self.runs = command, runs
+        if self.command and self.command.mark == command.mark:
+            unchanged, before = "contains(command, :before)", command.mark
+        else:
+            unchanged, before = ("command = :before" if self._text else "attribute_not_exists(command)"), self._text
+        try:
+            self._update(
+                attributes, remove="" if runs else "commandRuns", condition=f"{HELD} AND {unchanged}", before=before
+            )
+        except LockLost as lost:
+            self.read()
+            raise RecordUnavailable(f"Another call has begun a command for pair {self.pair}.") from lost
+        self.command, self.runs, self._text = command, runs, attributes["command"]
 
     def end_commands(self) -> None:
-        """From now on, this execution begins no command. A call of it that still runs would fail to `write`."""
-        self._update({"commandsOver": "true"}, condition="execution = :me")
+        """From now on, this execution begins no command: `write` fails. Reads the item, as `read`."""
+        self._found(self._update({"commandsOver": "true"}, condition=MINE)["Attributes"])
 
-    def write_end(self, command: Command) -> None:
-        self._update({"command": command.to_text()}, remove="commandRuns", condition="execution = :me")
+    def write_end(self, command: Command | None) -> None:
+        """None runs any more."""
+        self._update({"command": command.to_text()} if command else {}, remove="commandRuns", condition=MINE)
 
-    def _update(self, attributes: Mapping[str, str], *, condition: str, remove: str = "") -> None:
+    def _found(self, item: Mapping[str, Any]) -> None:
+        self.record = Record.from_item(item)
+        self._text = item.get("command", {}).get("S")
+        self.command = Command.from_text(self._text) if self._text else None
+        self.runs = "commandRuns" in item
+
+    def _update(
+        self, attributes: Mapping[str, str], *, condition: str, remove: str = "", before: str | None = None
+    ) -> Any:
+        given = {**attributes, "me": self.execution, **({"before": before} if before else {})}
         assigned = ", ".join(f"{name} = :{name}" for name in attributes)
-        values = {f":{name}": {"S": text} for name, text in {**attributes, "me": self.execution}.items()}
         try:
-            self._call(
+            return self._call(
                 "update_item",
                 "written",
                 Key={"pair": {"S": self.pair}},
-                UpdateExpression=f"SET {assigned}" + (f" REMOVE {remove}" if remove else ""),
+                UpdateExpression=f"{f'SET {assigned}' if assigned else ''} {f'REMOVE {remove}' if remove else ''}",
                 ConditionExpression=condition,
-                ExpressionAttributeValues=values,
+                ExpressionAttributeValues={f":{name}": {"S": text} for name, text in given.items()},
+                ReturnValues="ALL_NEW",
             )
         except dynamodb_client().exceptions.ConditionalCheckFailedException as error:
             raise self._lost() from error

@@ -13,9 +13,10 @@ from domain.text import printable, shortened
 GOING_ON = ("Pending", "InProgress", "Delayed", "Cancelling")
 UNKNOWN = "Unknown"
 # How long the agent has to fetch a command; the least that SendCommand takes. Source: API reference of SendCommand.
-DELIVERY_SECONDS, MARGIN_SECONDS = 60, 10
-# SendCommand is called at most once within this time after the command was written into the item.
-SENT_WITHIN_SECONDS = 12
+DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20
+# A command that was written into the item has been sent after this time, or never will be: the write and SendCommand
+# are tried once each, and take at most 5 s (`ONCE` in lambdas/aws/calls.py).
+SENT_WITHIN_SECONDS = 15
 LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000
 
 
@@ -41,6 +42,11 @@ class Command:
     warnings: tuple[str, ...] = ()
 
     @property
+    def mark(self) -> str:
+        """What its text has, and the text of no other command."""
+        return f'"sent": "{_moment(self.sent)}"'
+
+    @property
     def result(self) -> Json:
         """What the state returns about it."""
         shown = {"step": self.step, "server": self.server, "status": self.status}
@@ -53,11 +59,15 @@ class Command:
         return json.dumps({**asdict(self), "sent": _moment(self.sent), "until": _moment(self.until)})
 
     @staticmethod
-    def from_text(text: str) -> "Command":
-        value: dict[str, Any] = json.loads(text)
-        seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
-        lists = {key: tuple(value[key]) for key in ("done", "warnings")}
-        return Command(**{**value, **seconds, **lists})
+    def from_text(text: str) -> "Command | None":
+        """None for a text that is no command: another version or a person wrote it."""
+        try:
+            value: dict[str, Any] = json.loads(text)
+            seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
+            lists = {key: tuple(value[key]) for key in ("done", "warnings")}
+            return Command(**{**value, **seconds, **lists})
+        except (ValueError, TypeError, KeyError):
+            return None
 
 
 def last_line(output: str) -> str:
@@ -81,4 +91,4 @@ def parameter(text: str) -> str:
 
 
 def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

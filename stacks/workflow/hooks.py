@@ -18,7 +18,7 @@ from stacks.workflow.retries import retry_before_changes, retry_change
 from stacks.workflow.tasks import Tasks
 
 # The execution holds its lock no longer, or was asked to roll back: the cutover must not happen then.
-ENDS = ["LockLost", "RollbackRequested"]
+ENDS = ["LockLost", "Redriven", "RollbackRequested"]
 NOT_DEPLOYED = f"""
     ($states.errorOutput.Error = "DeployFailed" ? {MESSAGE}
         : "Production was not touched. The release is not on " & $plan.idle.name & ": " & {sentence(CAUGHT)})
@@ -81,6 +81,6 @@ def deploy_release(tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChain
         retry=retry_before_changes,
     )
     deploy.next(deployed)
-    deploy.add_catch(failed, errors=["LockLost"], assign=PREFLIGHT_FAILURE)
+    deploy.add_catch(failed, errors=["LockLost", "Redriven"], assign=PREFLIGHT_FAILURE)
     deploy.add_catch(failed, assign={"outcome": "DeployFailed", "cause": jsonata(NOT_DEPLOYED)})
     return deploy

@@ -212,6 +212,7 @@ class Tasks:
             "release": "{% $plan.release %}",
             "hurried": jsonata(f"$plan.rollback and {json.dumps(moment != 'deploy')}"),
             "tolerant": jsonata(tolerant),
+            "redriven": REDRIVEN,
         }
         warned = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}", **(assign or {})}
         return self._invoke(name, comment, self._running(), payload, retry, assign=warned)
