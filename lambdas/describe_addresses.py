@@ -1,7 +1,6 @@
 """DescribeAddresses: describes a pair completely, reads its record, and plans from that."""
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,6 @@ from domain.pair import Address, Json
 from domain.plan import Awaited, NoTarget, Plan, Refusal, plan
 from domain.record import Record
 from domain.request import Request, read_request
-from domain.text import capitalized
 
 logger = Logger()
 ec2 = ec2_client()
@@ -70,6 +68,9 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
             )
         fit = complete(intended, picture, private_ips=private_ips)
         if fit.decision == "CUT_OVER" and fit.pair.alarms and not fit.urgent:
+            # Imported here, because most pairs have no alarms and need no client for them.
+            from aws.alarms import refuse_alarms  # noqa: PLC0415
+
             refuse_alarms(fit.pair.alarms)
         return fit
     except InvalidRequest as wrong:
@@ -112,25 +113,3 @@ def _who_could_be_named(request: Request, production: Address, staging: Address,
     nothing = f"No {'other ' if urgent else ''}server can be made live: see the runbook."
     start = f"Start again with {' or '.join(inputs)}." if inputs else nothing
     return f"{' '.join(known)} {NOTHING_CHANGED} {start}"
-
-
-def refuse_alarms(names: Sequence[str]) -> None:
-    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
-    # Imported here, because most pairs have no alarms and need no client for them.
-    from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
-
-    try:
-        states = alarms_in_alarm(cloudwatch_client(), names)
-    except AlarmsUnreadable as error:
-        raise PreflightFailed(f"The pair's alarms cannot be read: {error}. {NOTHING_CHANGED}") from error
-    if states.missing:
-        raise PreflightFailed(
-            f"CloudWatch has no alarm named {named(states.missing)}. {NOTHING_CHANGED} Correct alarms in cdk.json and "
-            f"deploy."
-        )
-    if states.in_alarm:
-        raise PreflightFailed(
-            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
-            f"{NOTHING_CHANGED} Fix what the alarm reports. If the live release raised it, roll back, or start again "
-            f'with "emergency": true.'
-        )
