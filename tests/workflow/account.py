@@ -415,11 +415,10 @@ class Aws:
 
 
 def quick(workflow: str, throttled_tries: int) -> str:
-    """The workflow that believes an address to be moving for half a second, and not for ten, that waits for an approval
-    a hundredth of the time, and that gives up after so many throttled tries."""
+    """The workflow that believes an address to be moving for half a second, and not for ten, and that gives up after
+    so many throttled tries."""
     seen = re.sub(r'"movingSeconds":10\b', '"movingSeconds":0.5', workflow)
     seen = seen.replace("{% $moved ? 10 : 0 %}", "{% $moved ? 0.5 : 0 %}")
-    seen = seen.replace("60000 * $plan.approvalMinutes", "600 * $plan.approvalMinutes")
     assert seen != workflow or "movingSeconds" not in workflow
     patient = f'"MaxAttempts":{THROTTLED_TRIES}'
     assert patient in workflow
