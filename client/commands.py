@@ -292,7 +292,7 @@ def _answered(account: Account, pair: str | None, *, as_json: bool, **answer: An
     done = answered(account, chosen_pair(account, pair).name, **answer)
     what = f"pair {done['pair']}, {done['server']}, release {done['release'] or 'unknown'}, by {done['by']}"
     follow = account.command("watch", done["execution"])
-    return _json(done) if as_json else _tables([[(done["answer"], what), ("to follow it", follow)]])
+    return _json(done) if as_json else _tables([[(done["answer"], what), ("to follow", f"run:\n{follow}")]])
 
 
 def _started(account: Account, name: str, request: JsonObject, *, repair: bool = False, **report: bool) -> int:

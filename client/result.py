@@ -121,9 +121,10 @@ class Result:
             ("took", None if self.seconds is None else duration(self.seconds)),
             ("execution", self.name),
         ]
-        cause, *output = (self.cause or "").split("\n") if self.outcome == "DeployFailed" else [self.cause]
-        # What a server wrote has no command to copy.
-        texts = (("cause", cause), *(("", f"| {plain(each)}") for each in output), ("what to do", self.advice))
+        # The output of a server's command has no command to copy.
+        lines_of: list[str | None] = [*(self.cause or "").splitlines()] if self.outcome == "DeployFailed" else []
+        cause, *output = lines_of or [self.cause]
+        texts = (("cause", cause), *(("", f"| {each}") for each in output), ("what to do", self.advice))
         return [(label, plain(value)) for label, value in lines if value] + [
             (label, text) for label, text in texts if text
         ]

@@ -8,7 +8,7 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
-from aws.calls import Ec2, Sleep, ec2_client, refused_as_preflight
+from aws.calls import HURRIED, Ec2, Sleep, ec2_client, refused_as_preflight
 from aws.rollback_request import RollbackRequest
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
@@ -37,9 +37,8 @@ class CheckServersEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Waits for status checks for as long as the longest `deadlineSeconds` of the pair's checks. Returns
-    `{"passed": true, "alarms", "warnings"}`: the alarms that count in the bake, and in words why others do not. Raises
-    PreflightFailed, RollbackRequested, EC2Throttled and EC2Unavailable."""
+    """Waits at most the longest `deadlineSeconds`. Returns `{"passed": true, "alarms", "warnings"}`: which alarms count
+    in the bake, and why others do not. Raises PreflightFailed, RollbackRequested, EC2Throttled, EC2Unavailable."""
     asked = read(CheckServersEvent, event)
     pair = deployed_pairs()[asked.pair]
     longest = max(check["deadlineSeconds"] for check in pair.health_check)
@@ -57,13 +56,12 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
 
 def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the alarms that are not in ALARM; none if they cannot be read within about a second. And why, in words.
-    CodeDeploy's `overrideAlarmConfiguration` and ECS leave such alarms out, too: they tell of the release that users
-    have now."""
-    # Imported here, because most requests are not urgent and need no client for it.
+    CodeDeploy's `overrideAlarmConfiguration` and ECS leave them out, too: they tell of the release that users have."""
+    # Imported here, because most requests are not urgent.
     from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 
     try:
-        states = alarms_in_alarm(cloudwatch_client(hurried=True), names)
+        states = alarms_in_alarm(cloudwatch_client(HURRIED), names)
     except AlarmsUnreadable as error:
         return [], [f"The pair's alarms do not count, because they cannot be read: {error}."]
     warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm]

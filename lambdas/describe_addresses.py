@@ -37,11 +37,8 @@ class DescribeAddressesEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
-    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`).
-
-    Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled, EC2Unavailable and
-    RecordUnavailable.
-    """
+    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`). Raises
+    InvalidRequest, EC2Throttled, EC2Unavailable, RecordUnavailable; PreflightFailed if EC2 hides the addresses."""
     outcome = planned(read(DescribeAddressesEvent, event), ec2)
     logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
     return outcome.to_json()
@@ -84,8 +81,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
 
 
 def _repair(event: DescribeAddressesEvent, pair: str, record: Record, ec2: Ec2) -> Plan | None:
-    """The plan that repairs what an interrupted execution left, whose lock this one has taken over; None if there is
-    nothing to repair, or if it cannot be."""
+    """The plan that repairs what an interrupted execution left, whose lock this one has taken over; None without."""
     if record.interrupted is None or record.lock:
         return None
     kept = planned(replace(event, request={"pair": pair}, keep_live=True), ec2)

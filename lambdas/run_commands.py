@@ -253,8 +253,8 @@ class Runner:
             except RollbackRequested:  # the rollback does not wait for its end; nobody releases the lock before
                 self.commands.cancel(command)
                 raise
-            if not cancelled_at and self.clock() > min(command.until, self.limit):
-                cancelled_at = self.clock()
+            if self.clock() > min(command.until, self.limit):
+                cancelled_at = cancelled_at or self.clock()
                 self.commands.cancel(command)
             if cancelled_at and self.clock() > cancelled_at + (0 if self.asked.hurried else CANCELLING_SECONDS):
                 break

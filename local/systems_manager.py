@@ -19,9 +19,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from local.systems_manager_agents import Agents, Command
+from local.systems_manager_agents import Agents, Command, Runner
 from local.systems_manager_requests import Document, Refused, Request, check_request
-from local.systems_manager_runs import GivenRun, Result, Runner
+from local.systems_manager_runs import GivenRun, Result
 
 ACTIONS = ("SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands")
 MOST_OUTPUT, MOST_ERRORS = 24_000, 8_000
@@ -69,6 +69,11 @@ class SystemsManager:
     def register(self, name: str, content: str) -> None:
         """Have a document. Raises Refused for a content that cannot run here."""
         self._documents[name] = Document(content)
+
+    @property
+    def documents(self) -> dict[str, str]:
+        """The contents of the documents, by their names."""
+        return {name: document.content for name, document in self._documents.items()}
 
     @property
     def commands(self) -> list[Command]:

@@ -1,6 +1,6 @@
 """The agents on the servers: they fetch the commands, run them, and end them.
 
-Nothing here waits: what should have happened to a command by now happens, in its order, when somebody asks (`settle`).
+Nothing here waits: what should have happened to a command by now happens, in its order, when someone asks (`settle`).
 
 Sources: Systems Manager User Guide, "Understanding command statuses" and "Handling reboots when running commands"; the
 source code of the agent (amazon-ssm-agent).
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from local.systems_manager_runs import Result, Run, Runner
+from local.systems_manager_runs import Result, Run
 
 Agent = Literal["online", "missing", "silent", "lost", "down", "deaf"]
 """`missing`: not registered. `silent`: fetches no commands. `lost`: Systems Manager has lost the connection. `down`: it
@@ -53,7 +53,12 @@ class Command:
     starts: int = 0
     asked: int = 0
     cancelled: float | None = None
+    reboots: float | None = None
     run: Run | None = None
+
+
+Runner = Callable[[Command, float], Run]
+"""Runs a command that the agent fetched at that time."""
 
 
 class Agents:
@@ -74,7 +79,7 @@ class Agents:
     ) -> None:
         self._state_of, self._runner, self._rebooted = state_of, runner, rebooted
         self.now, self.time_scale = now, time_scale
-        self.fetch_seconds, self.cancel_seconds = 0.1, 0.5
+        self.fetch_seconds, self.cancel_seconds, self.reboot_seconds = 0.1, 0.5, 5
         self.manner: dict[str, Agent] = {}
 
     def has(self, instance_id: str) -> bool:
@@ -109,6 +114,8 @@ class Agents:
         """It has not been fetched, or its server went down."""
         agent = self._agent(command.instance_id)
         delivered_by = command.sent + command.delivery_seconds * self.time_scale
+        if command.reboots is not None:
+            return [(command.reboots, lambda at: self._begin(command, at))]
         if command.began is not None:
             expires = delivered_by + command.timeout_seconds * self.time_scale
             steps = [(expires, lambda at: self._over(command, at, "TimedOut", "DeliveryTimedOut"))]
@@ -140,7 +147,7 @@ class Agents:
         return steps
 
     def _begin(self, command: Command, at: float) -> None:
-        command.began = command.began or at
+        command.began, command.reboots = command.began or at, None
         command.starts += 1
         command.status, command.details = "InProgress", "InProgress"
         command.run = self._runner(command, at)
@@ -154,7 +161,7 @@ class Agents:
         if result.exit_code == REBOOTS:
             self._interrupt(command)
             self._rebooted(command.instance_id)
-            self._begin(command, at)
+            command.reboots = at + self.reboot_seconds * self.time_scale
             return
         status = "Success" if result.exit_code == 0 else "Failed"
         if result.exit_code:

@@ -11,15 +11,12 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from local.child_process import ChildProcess
-
-if TYPE_CHECKING:
-    from local.systems_manager_agents import Command
 
 # Stays after the command, so that its daemons live on, and end with this process (`local.child_process`).
 WRAPPER = """
@@ -51,10 +48,6 @@ class Run(Protocol):
 
     def kill(self) -> None:
         """End it with everything that it has started. Calling it again has no effect."""
-
-
-Runner = Callable[["Command", float], Run]
-"""Runs a command that the agent fetched at that time."""
 
 
 class GivenRun:
@@ -109,8 +102,3 @@ class ProcessRun:
         """Whether the wrapper is the only process that is left of the command."""
         shown = subprocess.run(["ps", "-A", "-o", "pgid="], capture_output=True, text=True, check=False)
         return shown.stdout.split().count(self._text("group").strip()) <= 1
-
-
-def environment_of_agent(instance_id: str, region: str) -> dict[str, str]:
-    """What the agent adds to the environment of a script."""
-    return {"AWS_SSM_INSTANCE_ID": instance_id, "AWS_SSM_REGION_NAME": region}

@@ -5,15 +5,13 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 
-HEADER_VALUE_CHARACTERS = 256
-DIGEST_CHARACTERS = 16
+HEADER_VALUE_CHARACTERS, DIGEST_CHARACTERS = 256, 16
 
 
 def header_value(headers: Mapping[str, str], name: str | None) -> str | None:
     """The value of this header, None if it is missing or empty; `headers` by lower-case name."""
     value = headers.get(name.lower(), "") if name else ""
-    with contextlib.suppress(UnicodeError):
-        # `http.client` reads every byte as one character; people configure UTF-8.
+    with contextlib.suppress(UnicodeError):  # `http.client` reads every byte as one character; people configure UTF-8
         value = value.encode("latin-1").decode()
     return normalised(value.strip()) or None
 

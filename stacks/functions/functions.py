@@ -30,8 +30,8 @@ CHANGE_TIMEOUT = Duration.seconds(CHANGE_SECONDS)
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
 # These functions mostly wait, so they get half as much as the other functions.
 WAITING_MEBIBYTES = 256
-# Systems Manager has so long to deliver a command, before the time that the command may take.
-DELIVERY_SECONDS = 60
+# The delivery of a command takes at most 60 s. A command that does not end is cancelled, and waited for.
+COMMAND_RESERVE_SECONDS = 90
 # How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
 LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
@@ -174,7 +174,7 @@ class Functions(Construct):
         longest = max(sum(step.timeout_seconds for step in moment) for moment in moments)
         if not longest:
             return None
-        timeout = Duration.seconds(longest + DELIVERY_SECONDS)
+        timeout = Duration.seconds(min(longest + COMMAND_RESERVE_SECONDS, LONGEST_SECONDS))
         function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=WAITING_MEBIBYTES)
         function.add_environment("DOCUMENTS", names.documents)
         called = sorted({step.function for moment in moments for step in moment if step.function})

@@ -41,7 +41,7 @@ from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import EXPECTED_RELEASE, LOCK, Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
-TIMEOUT = Duration.hours(72)
+TIMEOUT = Duration.hours(300)
 # The contract: how an execution ends (docs/input-and-outcome.md).
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live, and the former live server is now idle.", RESULT),

@@ -7,11 +7,9 @@ from typing import Any
 import boto3
 import pytest
 
-from local.systems_manager_agents import Command
-from local.systems_manager_runs import Result
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import REGION, stopping_before
+from tests.workflow.engine import REGION
 from tests.workflow.given_approval import DEPLOY, ERIN, RELEASE, Configured, Waiting
 from tests.workflow.given_hooks import hook, steps_of
 from tests.workflow.test_health_checks import ALARM, put_alarm

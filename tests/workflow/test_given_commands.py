@@ -1,5 +1,6 @@
 """How tests of this folder give the commands of Systems Manager. Its states: tests/unit/test_systems_manager.py."""
 
+import time
 from hashlib import sha256
 from typing import Any
 
