@@ -1,7 +1,6 @@
 """DescribeAddresses: describes a pair completely, reads its record, and plans from that."""
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named
+from aws.alarms import refuse_alarms
 from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
@@ -21,7 +20,6 @@ from domain.pair import Address, Json
 from domain.plan import Awaited, NoTarget, Plan, Refusal, plan
 from domain.record import Record
 from domain.request import Request, read_request
-from domain.text import capitalized
 
 logger = Logger()
 ec2 = ec2_client()
@@ -109,18 +107,3 @@ def _who_could_be_named(request: Request, production: Address, staging: Address,
     nothing = f"No {'other ' if urgent else ''}server can be made live: see the runbook."
     start = f"Start again with {' or '.join(inputs)}." if inputs else nothing
     return f"{' '.join(known)} {NOTHING_CHANGED} {start}"
-
-
-def refuse_alarms(names: Sequence[str]) -> None:
-    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
-    try:
-        states = alarms_in_alarm(cloudwatch_client(), names)
-    except AlarmsUnreadable as error:
-        raise PreflightFailed(f"The pair's alarms cannot be read: {error}. {NOTHING_CHANGED}") from error
-    if states.missing:
-        missing = f"CloudWatch has no alarm named {named(states.missing)}."
-        raise PreflightFailed(f"{missing} {NOTHING_CHANGED} Correct alarms in cdk.json and deploy.")
-    if states.in_alarm:
-        rule = "A cutover does not begin while one of the pair's alarms is in ALARM."
-        fix = "Fix what the alarm reports. If the live release raised it, roll back, or start again with"
-        raise PreflightFailed(f'{capitalized(states.in_alarm[0])}. {rule} {NOTHING_CHANGED} {fix} "emergency": true.')
