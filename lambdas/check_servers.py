@@ -35,9 +35,8 @@ class CheckServersEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Waits for status checks for as long as the longest `deadlineSeconds` of the pair's checks. Returns
-    `{"passed": true, "alarms", "warnings"}`: the alarms that count in the bake, and in words why others do not. Raises
-    PreflightFailed, RollbackRequested, EC2Throttled and EC2Unavailable."""
+    """Waits at most the longest `deadlineSeconds`. Returns `{"passed": true, "alarms", "warnings"}`: which alarms count
+    in the bake, and why others do not. Raises PreflightFailed, RollbackRequested, EC2Throttled, EC2Unavailable."""
     asked = read(CheckServersEvent, event)
     pair = deployed_pairs()[asked.pair]
     longest = max(check["deadlineSeconds"] for check in pair.health_check)
@@ -51,8 +50,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
 
 def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the alarms that are not in ALARM; none if they cannot be read within about a second. And why, in words.
-    CodeDeploy's `overrideAlarmConfiguration` and ECS leave such alarms out, too: they tell of the release that users
-    have now."""
+    CodeDeploy's `overrideAlarmConfiguration` and ECS leave them out, too: they tell of the release that users have."""
     # Imported here, because most requests are not urgent.
     from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 

@@ -80,8 +80,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
 
 
 def _repair(event: DescribeAddressesEvent, pair: str, record: Record, ec2: Ec2) -> Plan | None:
-    """The plan that repairs what an interrupted execution left, whose lock this one has taken over; None if there is
-    nothing to repair, or if it cannot be."""
+    """The plan that repairs what an interrupted execution left, whose lock this one has taken over; None without."""
     if record.interrupted is None or record.lock:
         return None
     kept = planned(replace(event, request={"pair": pair}, keep_live=True), ec2)
@@ -113,7 +112,7 @@ def _who_could_be_named(request: Request, production: Address, staging: Address,
 
 def refuse_alarms(names: Sequence[str]) -> None:
     """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
-    # Imported here, because most pairs have no alarms and need no client for them.
+    # Imported here, because most pairs have no alarms.
     from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
 
     try:
@@ -121,10 +120,8 @@ def refuse_alarms(names: Sequence[str]) -> None:
     except AlarmsUnreadable as error:
         raise PreflightFailed(f"The pair's alarms cannot be read: {error}. {NOTHING_CHANGED}") from error
     if states.missing:
-        raise PreflightFailed(
-            f"CloudWatch has no alarm named {named(states.missing)}. {NOTHING_CHANGED} Correct alarms in cdk.json and "
-            f"deploy."
-        )
+        missing = f"CloudWatch has no alarm named {named(states.missing)}."
+        raise PreflightFailed(f"{missing} {NOTHING_CHANGED} Correct alarms in cdk.json and deploy.")
     if states.in_alarm:
         raise PreflightFailed(
             f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "

@@ -23,24 +23,23 @@ from health.messages import alarm_message, bake_message, unhealthy_message
 from health.polling import Polled, bake, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
+from health.verdict import Finding
 
 if TYPE_CHECKING:
     from aws.calls import Ec2
 
-RESULT_ERROR_CHARACTERS = 160
-FAILURE_CHARACTERS = 400
+RESULT_ERROR_CHARACTERS, FAILURE_CHARACTERS = 160, 400
 
 logger = Logger()
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheckEvent(CheckEvent):
-    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered. For
-    `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
-    before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
-    that ends at `until` (ISO 8601). If it is `urgent`, alarms that cannot be read do not fail it. With `standing`,
-    both addresses are described once more at the end. If it `asks`, each check with a releaseHeader sends one probe,
-    and a bad one does not fail it: is the expected release there? `lock` is as in `RollbackRequest`."""
+    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered;
+    `moving_seconds` is as in `Check`. With `baking`, a healthy server and `alarms`, names of CloudWatch alarms, are
+    watched for `bake_seconds`, a part of the bake that ends at `until` (ISO 8601). An `urgent` bake does not fail if
+    alarms cannot be read. With `standing`, both addresses are described once more at the end. If it `asks`, each check
+    with a releaseHeader sends one probe, and a bad one does not fail it. `lock` is as in `RollbackRequest`."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -127,7 +126,10 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
         from aws.calls import ONCE  # noqa: PLC0415
 
         read_alarms = partial(alarms_in_alarm, cloudwatch_client(ONCE), event.alarms)
-        watching = partial(watch, read_alarms, event.bake_seconds, time.monotonic, tolerant=_tolerates(event))
+        # Alarms that cannot be read do not fail this part of the bake if another part follows, or if it is urgent.
+        left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
+        tolerant = event.urgent or left > event.bake_seconds + 1
+        watching = partial(watch, read_alarms, event.bake_seconds, time.monotonic, tolerant=tolerant)
         loops.append(lambda stop: watching(stop.wait))
     ended = together(
         loops, lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each), meanwhile=_listening(event)
@@ -151,14 +153,8 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
     return [listen] if event.lock and "LOCK_TABLE" in os.environ else []
 
 
-def _tolerates(event: HealthCheckEvent) -> bool:
-    """Whether alarms that cannot be read do not fail this part of the bake: another part follows, or it is urgent."""
-    left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
-    return event.urgent or left > event.bake_seconds + 1
-
-
 def _report(
-    event: HealthCheckEvent, title: str, polled: Sequence[Polled], message: Callable[..., str], **more: Any
+    event: HealthCheckEvent, title: str, polled: list[Polled], message: Callable[..., str], **more: Any
 ) -> None:
     """Logs the results and publishes the latency of good probes. Raises the error of the first check that failed."""
     logger.info(title, extra=_result(event, polled) | more)
@@ -175,16 +171,24 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
 
 
 def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
-    """`checks` and `answered` are in the order of the event's checks; `warnings` say what could not be checked. `check`
-    is the URL; `identity`, `release` and `shared` of `answered` are values of headers, or null. `shared` of a check is
-    null, `{"compared": true, "value"}` or `{"compared": false, "reason"}`. The result is far below the 256 KiB of a
-    state's output, whatever the servers sent."""
+    """`checks` and `answered`, the values of headers or null, are in the order of the event's checks; `warnings` say
+    what could not be checked. `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false,
+    "reason"}`. The result is far below the 256 KiB of a state's output, whatever the servers sent."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
         "address": event.address.name,
         "publicIp": event.address.public_ip,
         "server": event.server.name,
-        "checks": [_check_result(each) for each in polled],
+        "checks": [
+            {
+                "check": each.check.url,
+                "probes": [_probe(finding) for finding in each.last_findings],
+                "probeCount": each.probe_count,
+                **asdict(each.answered),
+                "shared": each.shared,
+            }
+            for each in polled
+        ],
         "answered": [asdict(each.answered) for each in polled],
         "warnings": [
             f"{each.check.shared_header} of {each.check.server} was not compared: {each.shared['reason']}."
@@ -194,18 +198,6 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
     }
 
 
-def _check_result(polled: Polled) -> dict[str, Any]:
-    return {
-        "check": polled.check.url,
-        "probes": [
-            {
-                "status": each.status,
-                "milliseconds": each.milliseconds,
-                "error": each.problem and shortened(each.problem.text, RESULT_ERROR_CHARACTERS),
-            }
-            for each in polled.last_findings
-        ],
-        "probeCount": polled.probe_count,
-        **asdict(polled.answered),
-        "shared": polled.shared,
-    }
+def _probe(finding: Finding) -> dict[str, Any]:
+    error = finding.problem and shortened(finding.problem.text, RESULT_ERROR_CHARACTERS)
+    return {"status": finding.status, "milliseconds": finding.milliseconds, "error": error}

@@ -1,6 +1,5 @@
-"""The Task state MeasureGap: sends requests to the production address while the addresses move, for up to 10 s. It is
-called asynchronously, so that no cutover waits for it or fails with it. It saves what it measures in the item of the
-pair's lock, where the state ReleaseLock reads it."""
+"""MeasureGap: sends requests to the production address while the addresses move, for up to 10 s. Called asynchronously:
+no cutover waits for it or fails with it. It saves the gap in the item of the lock, where ReleaseLock reads it."""
 
 import os
 from dataclasses import dataclass

@@ -34,7 +34,6 @@ SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
 LONGEST_DELIVERY = timedelta(minutes=15)
 EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
-MILLISECOND = timedelta(milliseconds=1)
 
 logger = Logger()
 states: Any = boto3.client("stepfunctions", config=CONFIG)
@@ -56,8 +55,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """What the handler does. A refused event is only logged; NotConfirmed and the errors of Step Functions are raised,
-    so that Lambda tries again."""
+    """A refused event is only logged. NotConfirmed and Step Functions' errors are raised: Lambda then tries again."""
     try:
         metrics = metrics_of(event, states, sleep)
     except Refused as refused:
@@ -95,7 +93,9 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     pair = {"pair": name}
     return [
         Metric("Outcomes", MetricUnit.Count, (1,), (pair | by_outcome, by_outcome)),
-        Metric("Duration", MetricUnit.Milliseconds, ((ended - started) / MILLISECOND,), (pair | by_outcome,)),
+        Metric(
+            "Duration", MetricUnit.Milliseconds, ((ended - started) / timedelta(milliseconds=1),), (pair | by_outcome,)
+        ),
         Metric("Rollbacks", MetricUnit.Count, (int(outcome in ("RolledBack", "RollbackFailed")),), (pair,)),
         *([Metric("Repairs", MetricUnit.Count, (1,))] if is_repair and outcome == "REPAIRED" else []),
         *(

@@ -7,7 +7,7 @@ function that follows one that died goes on with it. Two commands of a pair neve
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -28,7 +28,8 @@ from domain.release_commands import Moment, Step, steps
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
 HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
-CANCELLING_SECONDS = 10  # for the end of a command that was cancelled because its time was up; a rollback does not wait
+# For the end of a command that was cancelled because its time was up. A rollback does not wait for it.
+CANCELLING_SECONDS = 10
 NOT_ENDED = "did not end in time, and was cancelled."
 
 logger = Logger()
@@ -150,14 +151,15 @@ class Runner:
             if self.item.runs:
                 last = ended(self.commands, last, self.sleep, self.clock, limit=self.limit)
                 self.item.write(last, runs=not last.ended)
-            if self.item.runs:  # no other command may run beside it
-                warning = f"No hook of {self.asked.moment} was run, because {last.step} may still run on {last.server}."
-                return {"moment": self.asked.moment, "commands": [], "warnings": [warning]}
+            if self.item.runs:
+                return {"moment": self.asked.moment, "commands": [], "warnings": _not_run(names, last)}
             last = None
         for step in of_moment[names.index(last.step) if last else 0 :]:
             resumed = last if last and last.step == step.name else None
             last = self._tolerated(step, resumed if resumed and resumed.ended else self._run(step, resumed, last))
             if self.item.runs:
+                not_run = _not_run(names[names.index(step.name) + 1 :], last)
+                last = replace(last, warnings=(*last.warnings, *not_run))
                 break
         done = [*last.done, last.result] if last else []
         return {"moment": self.asked.moment, "commands": done, "warnings": list(last.warnings) if last else []}
@@ -286,3 +288,9 @@ class Runner:
             clock=self.clock,
         )
         return command.ends(status, failure)
+
+
+def _not_run(names: Sequence[str], beside: Command) -> list[str]:
+    """The warning that these steps were not run beside a command that may still run."""
+    which = ", ".join(names)
+    return [f"Not run: {which}, because {beside.step} may still run on {beside.server}."] if names else []

@@ -1,6 +1,6 @@
 """The agents on the servers: they fetch the commands, run them, and end them.
 
-Nothing here waits: what should have happened to a command by now happens, in its order, when somebody asks (`settle`).
+Nothing here waits: what should have happened to a command by now happens, in its order, when someone asks (`settle`).
 
 Sources: Systems Manager User Guide, "Understanding command statuses" and "Handling reboots when running commands"; the
 source code of the agent (amazon-ssm-agent).

@@ -51,8 +51,7 @@ class Addresses:
 
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-        If production is elsewhere, raises AddressMoved on the first try. On a later try it raises MovedMeanwhile, since
-        an earlier try may have moved production."""
+        Elsewhere, raises AddressMoved; on a later try MovedMeanwhile, since an earlier try may have moved it."""
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
@@ -103,7 +102,7 @@ class Addresses:
     def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
         """Puts an address back: staging from anywhere, while production is on `production_on`; production from anywhere
         on the pair. EC2 is called even if the address seems to be there, since DescribeAddresses may show the state
-        before the last change. If someone else moved production out of the pair, MovedMeanwhile is raised."""
+        before the last change. If someone else moved production out of the pair, it stays there (MovedMeanwhile)."""
         production, staging = self.look()
         if name == "staging":
             self._undo_displacement(production, staging, place, production_on)
@@ -190,8 +189,7 @@ class Addresses:
         return self._wait_until("staging", lambda now: not now.is_associated, accepted)[0], True
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
-        """Describes both for some 10 s, or as long as there is time, until they are as they should be. Returns them,
-        and whether they are so."""
+        """Describes both for some 10 s, or as long as there is time, until they are as they should be; and are they?"""
         production, staging = self.look()
         for pause in PAUSES:
             if as_it_should(production, staging) or not self._has_time(pause):

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, Clock
+from aws.calls import CONFIG, Clock, Wait
 from domain.text import printable
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class AlarmStates:
 
 
 def cloudwatch_client(config: Config = CONFIG) -> "CloudWatchClient":
-    """A client like EC2's. A watch tries `ONCE`: three such reads fit into the function's last seconds. An emergency is
-    `HURRIED`: nobody waits for CloudWatch."""
+    """A watch tries `ONCE`: three such reads fit into the function's last seconds. An emergency is `HURRIED`."""
     return boto3.client("cloudwatch", config=config)
 
 
@@ -69,16 +68,10 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmSt
 
 
 def watch(
-    read: Callable[[], AlarmStates],
-    seconds: float,
-    clock: Clock,
-    wait: Callable[[float], bool],
-    *,
-    tolerant: bool = False,
+    read: Callable[[], AlarmStates], seconds: float, clock: Clock, wait: Wait, *, tolerant: bool = False
 ) -> str | None:
     """What is wrong with the alarms; None if nothing is. It reads them at once, every 5 s, and at the end. If they
-    cannot be read, it tries again, at the end three times in all; if it is `tolerant`, that is not wrong, because
-    another watch follows. `wait` returns true if the watch should stop, as the wait of a `threading.Event` does."""
+    cannot be read, it tries again, at the end three times in all; that is not wrong if it is `tolerant`."""
     begin = clock()
     last_reads = 0
     while True:

@@ -123,7 +123,9 @@ class RunCommand:
         if seen.goes_on or seen.status == "Success":
             return seen
         details = str(shown.get("StatusDetails") or seen.status)
-        code = f" with exit code {shown['ResponseCode']}" if shown.get("ResponseCode", -1) > 0 else ""
+        code = (
+            f" with exit code {shown['ResponseCode']}" if seen.status == "Failed" and shown["ResponseCode"] > 0 else ""
+        )
         advice = f" {ADVICE[details]}" if details in ADVICE else ""
         return Seen(seen.status, seen.line, f"ended {details}{code}.{advice} Its last lines:{quoted(output)}")
 

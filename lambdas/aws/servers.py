@@ -108,8 +108,7 @@ class Servers:
 
 @contextmanager
 def _or_warning(unknown: str, warnings: list[str]) -> Iterator[None]:
-    """If EC2 does not answer a question that the cutover does not depend on, that is a warning, also if it throttles. A
-    missing permission is raised as EC2Refused."""
+    """No answer to a question that the cutover does not depend on is a warning. Raises EC2Refused if not permitted."""
     try:
         yield
     except (EC2Refused, EC2Throttled, EC2Unavailable) as error:

@@ -22,10 +22,9 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     """The plan with its places known, if it can be carried out. Raises PreflightFailed.
 
     The idle place is where staging is. If staging is elsewhere, it is the private address that `private_ips` has for
-    the idle server (from the record of an interrupted execution), or the primary one, as EC2 itself chooses. In a
-    cutover, the live server's state is no obstacle: if it cannot hold staging, staging stays on no server, with a
-    warning. If production is live where an urgent request asks for it, and staging cannot be repaired, that is a
-    warning, too."""
+    the idle server (from the record of an interrupted execution), or the primary one, as EC2 itself chooses. If the
+    live server cannot hold staging after a cutover, staging stays on no server, with a warning. If production is where
+    an urgent request asks for it, and staging cannot be repaired, that is a warning, too."""
     try:
         return _completed(plan, picture, private_ips or {})
     except PreflightFailed as problem:

@@ -55,9 +55,8 @@ class GapRecord:
         return release == answered.release and release is not None and self._former_release not in (None, release)
 
     def until(self, now: float) -> Gap:
-        """What was measured so far, as an outcome reports it. `longestMs` is the longest time without a good answer,
-        also before the first and since the last. `newServerAt` is when the new server's first answer was complete: None
-        before that, and if nothing distinguishes the two servers."""
+        """What was measured so far. `longestMs` is the longest time without a good answer, also before the first and
+        since the last. `newServerAt` is when the new server's first answer was complete; None if none is known."""
         with self._lock:
             at = self._new_server_at
             return {

@@ -8,8 +8,7 @@ from health.check import Check
 from health.polling import Polled
 from health.verdict import Kind, Problem, Unhealthy, any_good, counted_probes
 
-MESSAGE_CHARACTERS = 999
-HOST_NAME_CHARACTERS = 40
+MESSAGE_CHARACTERS, HOST_NAME_CHARACTERS = 999, 40
 WHAT_TO_DO: dict[Kind, str] = {
     "refused": "{server} was reached, but nothing accepts connections on its port {port}: check that the application "
     "runs, and that it listens on all addresses of the server, not only on 127.0.0.1.",
@@ -26,16 +25,14 @@ WHAT_TO_DO: dict[Kind, str] = {
     "listens there, and whether its application hangs.",
     "incomplete": "Check the application on {server}: it begins its answers and does not finish them.",
     "slow": "Check the load of {server} and what its application waits for, or raise maxLatencyMs.",
-    "body": "Check what the application on {server} answers at this path; bodyContains is searched for in the first "
-    "5,120 bytes.",
+    "body": "Check what {server} answers at this path; bodyContains is searched for in the first 5,120 bytes.",
     "release": "The release was not deployed to {server}, or its application was not restarted afterwards.",
-    "no identity": "Make the application on {server} send this header, or remove identityHeader from the "
-    "configuration.",
+    "no identity": "Make the application on {server} send this header, or remove identityHeader from cdk.json.",
     "identity": "Check for a cache or proxy in front of the application on {server}, and whether this header names the "
     "server, not the request.",
     "identities": "Check whether this header names the request instead of the server, and whether there is a load "
     "balancer behind the address.",
-    "no shared": "Make the application on {server} send this header, or remove sharedHeader from the configuration.",
+    "no shared": "Make the application on {server} send this header, or remove sharedHeader from cdk.json.",
 }
 
 
@@ -54,11 +51,9 @@ bake_message = partial(unhealthy_message, is_unhealthy="became unhealthy during 
 
 def alarm_message(check: Check, wrong: str) -> str:
     """For an alarm during the bake of a healthy server; `wrong` says what is wrong with the alarms."""
-    return shortened(
-        f"{check.server} ({check.instance_id}) is healthy through the {check.address} address, at {check.ip}, but "
-        f"during the bake {wrong}. Check the alarm's history and its metric in CloudWatch.",
-        MESSAGE_CHARACTERS,
-    )
+    healthy = f"{check.server} ({check.instance_id}) is healthy through the {check.address} address, at {check.ip}"
+    advice = "Check the alarm's history and its metric in CloudWatch."
+    return shortened(f"{healthy}, but during the bake {wrong}. {advice}", MESSAGE_CHARACTERS)
 
 
 def _what_to_do(polled: Polled) -> str:

@@ -5,6 +5,7 @@ from constructs import Construct
 
 from stacks.workflow.expressions import (
     CAUGHT,
+    FAILED_STATE,
     FIRST_FAILURE,
     MESSAGE,
     NONE,
@@ -23,7 +24,7 @@ NOT_DEPLOYED = f"""
         : "Production was not touched. The release is not on " & $plan.idle.name & ": " & {sentence(CAUGHT)})
 """
 UNTOUCHED = "Production was not touched. "
-HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {MESSAGE} : {CAUGHT}')
+HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {MESSAGE} : {FAILED_STATE}')
 IN_VAIN = {
     "hooksBegan": True,
     "outcome": "PreflightFailed",

@@ -177,6 +177,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
     commands = {"SendCommand", "CancelCommand", "GetCommandInvocation", "ListCommands"}
     releases = own_log | TRACES | {"dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"}
     releases |= {f"ssm:{action}" for action in commands}
+    ends_approvals = {"states:SendTaskFailure"} if deployed.has_releases else set()
     assert may == ({"run_commands": releases} if deployed.has_releases else {}) | {
         "describe_addresses": own_log
         | TRACES
@@ -198,7 +199,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         "measure_gap": own_log | TRACES | {"dynamodb:UpdateItem"},
         "report_outcome": own_log | TRACES | {"states:DescribeExecution"},
         "report_locks": own_log | TRACES | {"dynamodb:Scan"},
-        "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"},
+        "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"} | ends_approvals,
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
         RULE: {"states:StartExecution"},
     }
@@ -261,6 +262,12 @@ def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Dep
     states = HERE.replace(":ec2:", ":states:")
     asking = WORKFLOWS | {"report_outcome"}
     assert asked == {(role, f"{states}execution:{asked_for}:*") for role in asking for asked_for in WORKFLOWS}
+
+
+def test_only_approvals_of_the_cutover_workflow_may_be_ended(deployed: Deployed) -> None:
+    ended = {(found.role, found.resource) for found in deployed.permissions if found.action == "states:SendTaskFailure"}
+    own = ("eip-cutover", HERE.replace(":ec2:", ":states:") + "stateMachine:eip-cutover")
+    assert ended == ({own} if deployed.has_releases else set())
 
 
 def test_every_execution_that_may_have_ended_early_is_repaired_but_no_failed_repair(deployed: Deployed) -> None:

@@ -105,3 +105,13 @@ def stopped(aws: Aws, web: Web, held: Callable[[str], str]) -> Callable[[], str]
         return arn
 
     return stop
+
+
+@pytest.fixture
+def hooks(aws: Aws, web: Web) -> Callable[..., None]:
+    """Configures the hooks of the pair `web`, and more keys of it."""
+
+    def configure(hooks: dict[str, list[dict[str, Any]]], **pair: Any) -> None:
+        aws.configure(port=web.port, pair={"hooks": hooks, **pair})
+
+    return configure

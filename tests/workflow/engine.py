@@ -207,7 +207,7 @@ def _unless_stopped(set_error: Callable[..., None]) -> Callable[..., None]:
     return set_error_unless_stopped
 
 
-class TaskTimedOut(AWSError):
+class TaskTimedOut(AWSError):  # type: ignore[misc]  # moto has no types
     TYPE = "TaskTimedOut"
 
 

@@ -1,6 +1,6 @@
 """The hooks of a pair: when each runs, on which server, and what follows if one fails or does not end."""
 
-from collections.abc import Callable
+import threading
 from typing import Any
 
 import pytest
@@ -8,35 +8,21 @@ import pytest
 from local.systems_manager_agents import Command
 from local.systems_manager_runs import HANGS, Result
 from tests.workflow.account import Aws
+from tests.workflow.given_hooks import (
+    AFTER,
+    BEFORE,
+    FAILS,
+    MOMENTS,
+    UNDO,
+    Configured,
+    each,
+    function,
+    functions,
+    hook,
+    ran,
+    steps_of,
+)
 from tests.workflow.web import Web, sick, sick_as_production
-
-BEFORE, AFTER, UNDO = MOMENTS = "beforeCutover", "afterCutover", "afterRollback"
-FAILS = Result(3, output="cannot drain\n")
-Configured = Callable[..., None]
-
-
-def hook(server: str = "idle", **more: Any) -> dict[str, Any]:
-    return {"server": server, "command": "/opt/web/hook", "timeoutSeconds": 60, "onFailure": "FAIL", **more}
-
-
-def each(**more: Any) -> dict[str, list[dict[str, Any]]]:
-    """One hook for each moment."""
-    return {moment: [hook(**more)] for moment in MOMENTS}
-
-
-@pytest.fixture
-def hooks(aws: Aws, web: Web) -> Configured:
-    """Configures the hooks of the pair `web`, and more keys of it."""
-
-    def configure(hooks: dict[str, list[dict[str, Any]]], **pair: Any) -> None:
-        aws.configure(port=web.port, pair={"hooks": hooks, **pair})
-
-    return configure
-
-
-def ran(aws: Aws) -> list[tuple[str, str]]:
-    """What was sent to which server, in order."""
-    return [(command.parameters["Step"], command.parameters["Server"]) for command in aws.systems_manager.commands]
 
 
 def test_the_hooks_of_each_moment_run_in_order_on_the_server_with_that_role_then(aws: Aws, hooks: Configured) -> None:
@@ -52,8 +38,8 @@ def test_the_hooks_of_each_moment_run_in_order_on_the_server_with_that_role_then
     ended = aws.execute({})
     assert ended.outcome == "CUT_OVER"
     assert ran(aws) == [
-        ("beforeCutover0", "bittybot"), ("beforeCutover1", "tao"),
-        ("afterCutover0", "tao"), ("afterCutover1", "bittybot"),
+        ("beforeCutover0", "bittybot"), ("beforeCutover1", "tao"), ("afterCutover0", "tao"),
+        ("afterCutover1", "bittybot"),
     ]  # fmt: skip
     assert [command.instance_id for command in aws.systems_manager.commands[:2]] == [
         aws.servers["bittybot"], aws.servers["tao"]
@@ -103,7 +89,7 @@ def test_a_hook_that_may_fail_is_a_warning(aws: Aws, hooks: Configured, step: st
     assert ended.outcome == "CUT_OVER"
     (warning,) = ended.output["warnings"]
     assert warning.startswith(f"The hook {step} on ")
-    assert [step for step, _server in ran(aws)] == [
+    assert steps_of(aws) == [
         "beforeCutover0", "beforeCutover1", "afterCutover0", "afterCutover1"
     ]  # fmt: skip
 
@@ -134,7 +120,7 @@ def test_hooks_after_a_rollback_do_not_change_the_outcome(aws: Aws, web: Web, ho
     aws.systems_manager.runs(FAILS)
     ended = aws.execute({})
     assert ended.outcome == "RolledBack"
-    assert [step for step, _server in ran(aws)] == ["afterRollback0", "afterRollback1"]
+    assert steps_of(aws) == ["afterRollback0", "afterRollback1"]
     assert [warning[:25] for warning in aws.notices[0]["warnings"]] == [
         "The hook afterRollback0 o", "The hook afterRollback1 o"
     ]  # fmt: skip
@@ -145,13 +131,13 @@ def test_hooks_after_a_rollback_do_not_change_the_outcome(aws: Aws, web: Web, ho
 def test_an_execution_that_does_not_begin_a_cutover_runs_no_hook(
     aws: Aws, hooks: Configured, value: dict[str, object]
 ) -> None:
-    hooks(each())
+    hooks(each(hook()))
     aws.execute(value)
     assert ran(aws) == []
 
 
 def test_an_execution_that_fails_its_checks_runs_no_hook(aws: Aws, web: Web, hooks: Configured) -> None:
-    hooks(each())
+    hooks(each(hook()))
     web.behaviour["tao"] = sick
     assert aws.execute({}).outcome == "StagingUnhealthy"
     assert ran(aws) == []
@@ -160,7 +146,7 @@ def test_an_execution_that_fails_its_checks_runs_no_hook(aws: Aws, web: Web, hoo
 def test_hooks_that_drained_are_undone_if_someone_moves_an_address_before_the_first_change(
     aws: Aws, hooks: Configured
 ) -> None:
-    hooks(each())
+    hooks(each(hook()))
 
     def disturb(_command: Command) -> Result:
         aws.disassociate(aws.staging)
@@ -169,7 +155,7 @@ def test_hooks_that_drained_are_undone_if_someone_moves_an_address_before_the_fi
     aws.systems_manager.runs(disturb, step="beforeCutover0")
     ended = aws.execute({})
     assert ended.outcome == "AddressMoved"
-    assert [step for step, _server in ran(aws)] == ["beforeCutover0", "afterRollback0"]
+    assert steps_of(aws) == ["beforeCutover0", "afterRollback0"]
     assert (aws.locks, aws.record.hooks_began) == ([], False)
 
 
@@ -181,3 +167,53 @@ def test_a_hook_that_hangs_is_cancelled_when_its_time_is_up(aws: Aws, hooks: Con
     assert "The hook beforeCutover0 on tao" in str(ended.cause)
     assert "ended ExecutionTimedOut" in str(ended.cause)
     assert aws.locks == []
+
+
+def test_the_hooks_of_a_pair_can_all_be_functions(aws: Aws, hooks: Configured) -> None:
+    hooks({BEFORE: [function("live")], AFTER: [function()], UNDO: [function()]})
+    later = [{"hookStatus": "IN_PROGRESS", "callBackDelay": 5}]
+    with functions(lambda _event: later.pop() if later else {"hookStatus": "SUCCEEDED"}) as asked:
+        ended = aws.execute({})
+    assert (ended.outcome, aws.systems_manager.commands) == ("CUT_OVER", [])
+    event = {"pair": "web", "server": "bittybot", "release": "", "execution": ended.arn, "hook": BEFORE}
+    assert asked == [event, event, {**event, "hook": AFTER}]
+    assert (aws.locks, aws.record.hooks_began) == ([], False)
+
+
+@pytest.mark.parametrize("moment", [BEFORE, AFTER])
+@pytest.mark.parametrize("answer", [{"hookStatus": "FAILED"}, {"ok": True}, {"hookStatus": "IN_PROGRESS"}])
+def test_a_function_that_fails_is_a_hook_that_fails(
+    aws: Aws, hooks: Configured, moment: str, answer: dict[str, Any]
+) -> None:
+    hooks({moment: [function(timeoutSeconds=20), hook()], UNDO: [function("live")]})
+    with functions(lambda event: {"hookStatus": "SUCCEEDED"} if event["hook"] == UNDO else answer) as asked:
+        ended = aws.execute({})
+    assert ended.outcome == ("PreflightFailed" if moment == BEFORE else "RolledBack")
+    assert f"The hook {moment}0 " in str(ended.cause)
+    assert (aws.places, steps_of(aws)) == (("bittybot", "tao"), [])
+    assert [(event["hook"], event["server"]) for event in asked] == [
+        (moment, "tao" if moment == BEFORE else "bittybot"), (UNDO, "bittybot")
+    ]  # fmt: skip
+
+
+def test_a_rollback_does_not_wait_for_a_function_that_does_not_answer(aws: Aws, hooks: Configured) -> None:
+    hooks({})
+    aws.execute({})
+    hooks({BEFORE: [function("live", timeoutSeconds=840)]})
+    gate = threading.Event()
+    with functions(lambda _event: {"hookStatus": "SUCCEEDED"} if gate.wait(20) else {}):
+        rollback = aws.execute({"rollback": True})
+        gate.set()
+    assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
+    assert rollback.output["warnings"] == ["The hook beforeCutover0 did not answer in time. It may still run."]
+
+
+def test_a_rollback_that_is_asked_for_does_not_wait_for_a_function(aws: Aws, hooks: Configured) -> None:
+    hooks({AFTER: [function(timeoutSeconds=840)]})
+    gate = threading.Event()
+    with functions(lambda _event: {"hookStatus": "SUCCEEDED"} if gate.wait(20) else {}) as asked:
+        cutover = aws.start({})
+        aws.until(lambda: bool(asked))
+        asks = aws.start({"rollback": True})
+        assert (aws.wait(cutover).outcome, aws.wait(asks).outcome) == ("RolledBack", "ALREADY_LIVE")
+        gate.set()
