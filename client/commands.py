@@ -73,8 +73,8 @@ START = [
     DRY_RUN,
     option("--expected-release expectedRelease", "RELEASE", "Refuse to switch to another release."),
     option("--emergency", None, "Skip the checks of the live server and the alarms that ring already."),
-    option("--wait waitSeconds", "TIME", "How long to wait for another execution of the pair, such as 15m, 1h at most.",
-           "a duration of at most 1h, such as 15m, 90s or 900", seconds_of),
+    option("--wait waitSeconds", "DURATION", "How long to wait for another execution of the pair, such as 15m or 90s; "
+           "at most 1h.", "a duration of at most 1h, such as 15m, 90s or 900", seconds_of),
     option("--name", "NAME", "Execution name, for example commit and attempt. Reusing a name follows the existing "
            "execution instead of starting another.", "a name: use 1 to 80 of the characters 0-9, A-Z, a-z, - and _",
            EXECUTION_NAME),
@@ -110,10 +110,10 @@ def cli() -> None:
 
 
 @cli.command(epilog=CODES, params=[PAIR, *START, *REPORT])
-def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: Any) -> int:
+def start(*, account: Account, as_json: bool, detailed: bool, **request: Any) -> int:
     """Start a cutover and follow it until it ends."""
     refuse_misspelt(account, pair=request["pair"], server=request["serverName"])
-    return _started(account, "cutover", request, name=name, as_json=as_json, detailed=detailed)
+    return _started(account, "cutover", request, as_json=as_json, detailed=detailed)
 
 
 @cli.command(epilog=CODES, params=[click.Argument(["execution"], required=False), *REPORT])
@@ -123,7 +123,8 @@ def watch(*, account: Account, execution: str | None, **report: bool) -> int:
     EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs.
     """
     if execution is None:
-        newest = next(account.executions(running=True, page=1), None) or next(account.executions(page=1), None)
+        running = account.executions(statusFilter="RUNNING", maxResults=1)
+        newest = next(running, None) or next(account.executions(maxResults=1), None)
         if newest is None:
             raise Problem(f"There is no execution yet. Start one with:\n{account.command('start')}")
         execution = newest["executionArn"]
@@ -146,11 +147,8 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
     executions, why_unknown = entries(account, pair=pair, limit=limit)
     if why_unknown:
         Screen(sys.stderr).line(why_unknown, "yellow")
-    if as_json:
-        Screen(sys.stdout).json({"executions": executions})
-        return
-    for line in columns(map(row, executions)) or ["No executions yet."]:
-        Screen(sys.stdout).line(line)
+    lines = columns(map(row, executions)) or ["No executions yet."]
+    _show({"executions": executions}, [[("", line) for line in lines]], as_json=as_json)
 
 
 @cli.command(epilog=CODES, params=[PAIR, DRY_RUN, *REPORT])
@@ -262,17 +260,10 @@ def _answer(*, account: Account, pair: str | None, as_json: bool, **answer: Any)
     _show(done, [[(done["answer"], what), ("to follow", f"run:\n{follow}")]], as_json=as_json)
 
 
-def _started(
-    account: Account,
-    command: str,
-    request: JsonObject,
-    *,
-    name: str | None = None,
-    repair: bool = False,
-    **report: bool,
-) -> int:
+def _started(account: Account, command: str, request: JsonObject, *, repair: bool = False, **report: Any) -> int:
+    """Start an execution with this input, and the name that is in it or a new one, and follow it."""
     # Unique: if the SDK sends StartExecution twice, the second call starts nothing.
-    name = name or f"{command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    name = request.pop("name", None) or f"{command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     # An unset variable in CI, which is an empty text, must not become the idle server: the workflow refuses it.
     request = {key: value for key, value in request.items() if value not in (None, False)}
     arn = account.arn_of(name, repair=repair)
