@@ -18,10 +18,9 @@ import click
 from client import ways
 from client.account import STACK, Account
 from client.errors import AWS_ERRORS, Problem, is_transient, sentence
-from client.follow import CannotFollow, Follower
+from client.follow import CannotFollow, Follower, answered
 from client.history import entries, row
 from client.init import described_pair, replaced_server
-from client.release import answered
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings

@@ -1,4 +1,5 @@
-"""Follows an execution until it ends: polls slowly, and prints each step as soon as the history shows it."""
+"""Follows an execution until it ends: polls slowly, and prints each step as soon as the history shows it. And answers
+an execution that waits for approval."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +11,10 @@ from botocore.exceptions import ClientError
 
 from client.account import Account, moment_of
 from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_transient, sentence
-from client.progress import FAILED_TRY, Progress, states_of
-from client.release import APPROVAL, STEPS, doing
+from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
-from client.text import JsonObject, as_object, duration, split
+from client.text import JsonObject, as_object, duration, plain, split
 
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
@@ -120,3 +120,29 @@ class Follower:
                 self.screen.line(f"{problem} Trying again ...", "yellow")
                 announced = True
             self.sleep(LONGEST_SECONDS)
+
+
+def answered(account: Account, pair: str, *, approves: bool, reason: str | None = None) -> JsonObject:
+    """Approve or reject, and return what was done. Raises Problem if nothing waits for an answer."""
+    record = account.record(pair)
+    if (lock := record.lock) is None:
+        raise Problem(f"No execution holds pair {pair}, so nothing waits for approval.")
+    execution = plain(lock.execution)
+    follow = f"To follow it:\n{account.command('watch', execution)}"
+    if not lock.approval_token:
+        progress = Progress()
+        with suppress(Problem, *AWS_ERRORS):
+            for event in account.events(lock.execution):
+                progress.read(event)
+        now = "it has ended" if progress.ended else progress.now if progress.last else "what it does is unknown"
+        raise Problem(f"The execution {execution} does not wait for approval now: {now}. {follow}")
+    try:
+        by = account.answer(lock.approval_token, approves=approves, reason=reason or "")
+    except ClientError as error:
+        if code_of(error) not in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
+            raise
+        why = "it was answered, its time is over, or it was asked to roll back"
+        raise Problem(f"The wait of {execution} has just ended: {why}. {follow}") from None
+    release = record.releases.get(lock.server, {}).get("release")
+    done = {"answer": "approved" if approves else "rejected", "pair": pair, "server": lock.server}
+    return {**done, "release": release, "execution": execution, "by": by, "reason": reason}

@@ -3,7 +3,7 @@ who did. CloudTrail's event history does, for 90 days: LookupEvents needs its ow
 minutes after the call, allows two requests a second, and filters by at most one attribute (API reference)."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from client.account import Account
 from client.errors import AWS_ERRORS, sentence
 from client.progress import Progress
-from client.result import Result, result_of
+from client.result import result_of
 from client.text import JsonObject, as_object, duration, parsed, plain
 
 # Step Functions does not list executions by pair, so each execution is described.
@@ -22,12 +22,24 @@ EARLIER, LATER = timedelta(minutes=1), timedelta(minutes=5)
 
 
 def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[JsonObject], str | None]:
-    """The last executions of the pair, or of all pairs, newest first. And if their starters are unknown, the reason."""
-    chosen = list(islice(_results(account, pair), limit))
+    """The last executions of the pair, or of all pairs, newest first. And if their starters are unknown, the reason. If
+    the stack has only one pair, an execution whose input, plan and output do not name a pair belongs to that pair."""
+    only_pair = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
+    chosen: list[tuple[JsonObject, JsonObject]] = []
+    for listed in islice(account.executions(), MOST_EXECUTIONS):
+        described, progress = account.describe(listed["executionArn"]), Progress()
+        # If the execution did not succeed, its history has the plan: the pair, and which server was live.
+        for event in account.events(listed["executionArn"]) if described["status"] != "SUCCEEDED" else ():
+            progress.read(event)
+        result = result_of(described, progress)
+        if pair is None or (result.pair or only_pair) == pair:
+            chosen.append((listed, result.to_json()))
+        if len(chosen) == limit:
+            break
     by, why_unknown = started_by(account, [listed for listed, _ in chosen])
     return [
-        {key: result.to_json()[key] for key in KEYS}
-        | {"began": listed["startDate"].isoformat(), "by": by.get(result.execution)}
+        {key: result[key] for key in KEYS}
+        | {"began": listed["startDate"].isoformat(), "by": by.get(result["execution"])}
         for listed, result in chosen
     ], why_unknown
 
@@ -45,20 +57,6 @@ def row(entry: JsonObject) -> dict[str, str]:
         "by": plain(entry["by"] or "unknown", 100),
         "execution": entry["name"],
     }
-
-
-def _results(account: Account, pair: str | None) -> Iterator[tuple[JsonObject, Result]]:
-    """The executions, each as ListExecutions shows it and its result. If the stack has only one pair, an execution
-    whose input, plan and output do not name a pair belongs to that pair."""
-    only_pair = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
-    for listed in islice(account.executions(), MOST_EXECUTIONS):
-        described, progress = account.describe(listed["executionArn"]), Progress()
-        # If the execution did not succeed, its history has the plan: the pair, and which server was live.
-        for event in account.events(listed["executionArn"]) if described["status"] != "SUCCEEDED" else ():
-            progress.read(event)
-        result = result_of(described, progress)
-        if pair is None or (result.pair or only_pair) == pair:
-            yield listed, result
 
 
 def started_by(
