@@ -133,11 +133,7 @@ def _items(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -
         ("Step Functions, state transitions", transitions(events), TRANSITION),
         ("Lambda, invocations", len(invoked), INVOCATION),
         ("Lambda, GB-seconds", sum(each.gb_seconds for each in invoked), GB_SECOND),
-        (
-            "DynamoDB, writes of functions, at most",
-            _writes(measuring) + _written(invoked),
-            REQUESTS["dynamodb:updateItem"][1],
-        ),
+        ("DynamoDB, writes of functions, at most", written, REQUESTS["dynamodb:updateItem"][1]),
         ("DynamoDB, reads of functions, at most", _reads(invoked), REQUESTS["dynamodb:getItem"][1]),
         *((f"{name} (`{each}`)", asked[each], price) for each, (name, price) in REQUESTS.items() if asked[each]),
     ]
