@@ -1,5 +1,5 @@
 """The item of a pair's lock, for the function that runs commands: the command is written into it before it is sent, so
-that whoever finds the lock dead knows what may still run on a server."""
+that anyone who finds the lock dead knows what may still run on a server."""
 
 import os
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ HELD = f"{MINE} AND attribute_not_exists(commandsOver)"
 
 @cache
 def dynamodb_client() -> Any:
-    return boto3.client("dynamodb", config=ONCE)  # whoever waits for a command to be sent must know for how long
+    return boto3.client("dynamodb", config=ONCE)  # one try, so that it is known when a command is sent at the latest
 
 
 @dataclass
