@@ -111,8 +111,8 @@ class Account:
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
-        options = {"executionArn": arn, "reverseOrder": True, "maxResults": 100}
-        newest_first = self._all("stepfunctions", "get_execution_history", "events", **options)
+        asked = {"executionArn": arn, "reverseOrder": True}
+        newest_first = self._all("stepfunctions", "get_execution_history", "events", **asked)
         with _execution(arn):
             return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
@@ -123,11 +123,9 @@ class Account:
             return as_object(parsed(answer.get("definition")))
         return {}
 
-    def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
-        """The executions of the workflow, newest first."""
-        asked = {"stateMachineArn": self.workflow(), "maxResults": page}
-        status = {"statusFilter": "RUNNING"} if running else {}
-        return self._all("stepfunctions", "list_executions", "executions", **asked, **status)
+    def executions(self, **asked: Any) -> Iterator[JsonObject]:
+        """The executions of the workflow, newest first; `asked` are parameters of ListExecutions."""
+        return self._all("stepfunctions", "list_executions", "executions", stateMachineArn=self.workflow(), **asked)
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from client.account import Account
 from client.answers import Answer, answers
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, WrongName
-from client.progress import command_in_words
-from client.release import approval_in_words
+from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
 from client.text import JsonObject, Rows, plain
 from domain.lock import Lock

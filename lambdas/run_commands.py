@@ -38,9 +38,9 @@ logger = Logger()
 @dataclass(frozen=True)
 class RunCommandsEvent:
     """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
-    `idle` is the idle one then, and otherwise the other server is. With `hurried`, all hooks together get 10 s. With
-    `tolerant`, a hook that fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven`
-    execution runs nothing."""
+    the idle one is the other, or `idle` then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that
+    fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven` execution runs nothing,
+    except what undoes its hooks if it still holds the lock."""
 
     execution: str
     pair: str
@@ -79,7 +79,7 @@ def handler(
         end(item, deployed_pairs()[ending.pair], sleep, clock)
         return {}
     asked = read(RunCommandsEvent, event)
-    refuse_redriven(redriven=asked.redriven)
+    refuse_redriven(redriven=asked.redriven and asked.moment != "afterRollback")
     return Runner(asked, deployed_pairs()[asked.pair], sleep, clock).run()
 
 

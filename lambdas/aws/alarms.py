@@ -10,7 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.calls import CONFIG, Clock, Wait
-from domain.text import printable
+from domain.errors import PreflightFailed
+from domain.text import capitalized, printable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -67,13 +68,30 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmSt
     )
 
 
+def refuse_alarms(names: Sequence[str]) -> None:
+    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
+    try:
+        states = alarms_in_alarm(cloudwatch_client(), names)
+    except AlarmsUnreadable as error:
+        raise PreflightFailed(f"The pair's alarms cannot be read: {error}.") from error
+    if states.missing:
+        raise PreflightFailed(
+            f"CloudWatch has no alarm named {named(states.missing)}. Correct alarms in cdk.json and deploy."
+        )
+    if states.in_alarm:
+        raise PreflightFailed(
+            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
+            f"Fix what the alarm reports. If the live release raised it, roll back, or start again "
+            f'with "emergency": true.'
+        )
+
+
 def watch(
     read: Callable[[], AlarmStates], seconds: float, clock: Clock, wait: Wait, *, tolerant: bool = False
 ) -> str | None:
     """What is wrong with the alarms; None if nothing is. It reads them at once, every 5 s, and at the end. If they
     cannot be read, it tries again, at the end three times in all; that is not wrong if it is `tolerant`."""
-    begin = clock()
-    last_reads = 0
+    begin, last_reads = clock(), 0
     while True:
         began = clock() - begin
         last = began >= seconds

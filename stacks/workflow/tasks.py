@@ -76,12 +76,14 @@ class Tasks:
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
     def check_servers(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake?"""
+        """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake? Again, after an
+        approval: is one in ALARM?"""
         payload = {
             "pair": PAIR,
             "server": "{% $plan.idle.name %}",
             "alarms": "{% $plan.alarms %}",
             "urgent": "{% $plan.urgent %}",
+            "again": "{% $exists($approvedBy) %}",
             "lock": LOCK,
         }
         return self._invoke(name, comment, self._functions.check_servers, payload, retry_before_changes)

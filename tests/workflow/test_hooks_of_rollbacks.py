@@ -22,13 +22,14 @@ def cut_over(aws: Aws, hooks: Configured) -> Aws:
     return aws
 
 
-@pytest.mark.parametrize("step", ["beforeCutover0", "afterCutover0"])
+@pytest.mark.parametrize("moment", [BEFORE, AFTER])
 @pytest.mark.parametrize("does", [FAILS, HANGS])
 def test_a_rollback_does_not_wait_long_for_a_hook_and_goes_on_without_it(
-    cut_over: Aws, step: str, does: Result
+    cut_over: Aws, hooks: Configured, moment: str, does: Result
 ) -> None:
-    aws = cut_over
-    aws.systems_manager.runs(does, step=step)
+    aws, step = cut_over, f"{moment}0"
+    hooks({moment: [hook()]})
+    aws.systems_manager.runs(does)
     rollback = aws.execute(ROLLBACK)
     assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
     (warning,) = rollback.output["warnings"]
