@@ -125,7 +125,9 @@ class Functions(Construct):
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
-        self.approves = any(pair.approval for pair in pairs.values())
+        minutes = [pair.approval.timeoutMinutes for pair in pairs.values() if pair.approval]
+        self.longest_approval_seconds = 60 * max(minutes, default=0)
+        self.approves = bool(minutes)
         read = [pair.as_read(name) for name, pair in pairs.items()]
         self.moments = {moment for pair in read for moment in ("deploy", *HOOKS) if steps(pair, moment)}
         self.run_commands = self._run_commands(names, read)
