@@ -193,8 +193,6 @@ def _execution(arn: str) -> Iterator[None]:
 
 def moment_of(answer: Mapping[str, Any]) -> datetime:
     """The time at which AWS answered, by AWS's clock: this machine's clock may be wrong."""
-    stamp = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    try:
-        return parsedate_to_datetime(stamp).astimezone(UTC)
-    except (TypeError, ValueError):
-        return datetime.now(UTC)
+    with suppress(KeyError, TypeError, ValueError):
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
+    return datetime.now(UTC)

@@ -34,18 +34,15 @@ class Progress:
     """Reads events in order, and keeps what they show."""
 
     began: datetime | None = None
-    last: int = 0
-    ended: bool = False
+    last, ended, doing = 0, False, ""  # `doing` has words about the running state
     running: list[str] = field(default_factory=list)
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject | None = None
     definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    doing: str = ""  # words about the running state
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
-    _repeats: bool = False
-    _failed: str = ""
+    _repeats, _failed = False, ""
     _failures: dict[str, list[str]] = field(default_factory=dict)
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:

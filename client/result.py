@@ -38,7 +38,6 @@ ROLES: tuple[AddressName, ...] = ("production", "staging")
 REPORTED = (*ROLES, "previous", "plan", "gap")
 # After these errors, this execution has not moved production; it was last described on the server that was live before.
 NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed", "DeployFailed", "NotApproved")
-UNMOVED = (*NOT_BEGUN, "RolledBack")
 STOPPED = ("Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are "
            "repaired automatically, within minutes. Check with `status`.")  # fmt: skip
 ADVICE = {
@@ -145,7 +144,7 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
     was_live = _server(output.get("previous")) or _text(as_object(plan.get("live")).get("name"))
     error = str(described.get("error") or status) if status == "FAILED" else status
     # A redriven execution changes nothing, and does not know what it changed before.
-    unmoved = error in UNMOVED and not described.get("redriveCount")
+    unmoved = error in (*NOT_BEGUN, "RolledBack") and not described.get("redriveCount")
     reported = {key: as_object(output.get(key)) or None for key in REPORTED}
     warnings = output["warnings"] if isinstance(output.get("warnings"), list) else []
     stopped = described.get("stopDate")
