@@ -1,6 +1,5 @@
 """The commands, their options and their exit codes."""
 
-import contextlib
 import io
 import ipaddress
 import re
@@ -9,6 +8,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -23,7 +23,7 @@ from client.history import entries, row
 from client.init import described_pair, replaced_server
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
-from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
+from client.status import chosen_pair, chosen_pairs, server_named, standings
 from client.text import PROGRAM, JsonObject, Rows, columns, plain
 from domain.pair import NAME_PATTERN
 from domain.release_commands import RELEASE_PATTERN
@@ -45,7 +45,7 @@ def option(names: str, metavar: str | None, text: str, rule: str = "", read: Any
     returns None or raises ValueError, the value does not keep the rule."""
 
     def value_of(given: str) -> Any:
-        with contextlib.suppress(ValueError):
+        with suppress(ValueError):
             value = (re.fullmatch(read, given) and given) if isinstance(read, str) else read(given)
             if value is not None:
                 return value
@@ -91,12 +91,9 @@ INIT = [
 ]  # fmt: skip
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: how CI cancels a job."""
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """Of SIGTERM: how CI cancels a job."""
+    raise KeyboardInterrupt(number)
 
 
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -111,7 +108,12 @@ def cli() -> None:
 @cli.command(epilog=CODES, params=[PAIR, *START, *REPORT])
 def start(*, account: Account, as_json: bool, detailed: bool, **request: Any) -> int:
     """Start a cutover and follow it until it ends."""
-    refuse_misspelt(account, pair=request["pair"], server=request["serverName"])
+    pair, server = request["pair"], request["serverName"]
+    with suppress(*AWS_ERRORS):  # if the pairs cannot be read, the workflow refuses a misspelt name later
+        if (pair, server) != (None, None) and account.pairs:
+            chosen = chosen_pairs(account, pair)
+            if server is not None and len(chosen) == 1:
+                server_named(chosen[0], server)
     return _started(account, "cutover", request, as_json=as_json, detailed=detailed)
 
 
@@ -223,7 +225,7 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     # Python has no stream if the file is closed (`>&-`).
     sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):
+        with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -240,13 +242,13 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
         return _failed(INTERRUPTED, f"cutover.py: The output could not be written: {reason}.")
     except (KeyboardInterrupt, click.Abort) as error:
         # click raises Abort from the exception that interrupted it.
-        return 128 + signal.SIGTERM if isinstance(error.__cause__ or error, Terminated) else INTERRUPTED
+        return 128 + signal.SIGTERM if (error.__cause__ or error).args == (signal.SIGTERM,) else INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _failed(code: int, *lines: str, style: str = "") -> int:
-    with contextlib.suppress(OutputClosed):
+    with suppress(OutputClosed):
         for line in lines:
             Screen(sys.stderr).line(line, style)
     return code
@@ -281,18 +283,15 @@ def _followed(account: Account, arn: str, heading: str, *, as_json: bool, detail
     with _interruptible(account, arn, "It continues"):
         screen.line(heading, "bold")
         result = follower.result()
-    code = result.exit_code(detailed=detailed)
+    code, style = result.exit_code(detailed=detailed), "bold green" if result.succeeded else "bold red"
     try:
-        if as_json:
-            Screen(sys.stdout).json({**result.to_json(), "exitCode": code})
-        else:
-            screen.table(result.summary(), "bold green" if result.succeeded else "bold red")
+        _show({**result.to_json(), "exitCode": code}, [result.summary()], as_json=as_json, style=style)
     except OutputClosed:
         return _failed(code, f"cutover.py: {plain(result.outcome)}; the rest could not be written.")
     return code
 
 
-@contextlib.contextmanager
+@contextmanager
 def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
     """If interrupted, or if the execution cannot be followed: stops nothing, and prints how to follow and stop it."""
     try:
@@ -312,7 +311,7 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
         raise
 
 
-def _show(document: JsonObject, tables: Iterable[Rows], *, as_json: bool) -> None:
+def _show(document: JsonObject, tables: Iterable[Rows], *, as_json: bool, style: str = "bold") -> None:
     screen = Screen(sys.stdout)
     if as_json:
         screen.json(document)
@@ -320,4 +319,4 @@ def _show(document: JsonObject, tables: Iterable[Rows], *, as_json: bool) -> Non
     for number, rows in enumerate(tables):
         if number:
             screen.line("")
-        screen.table(rows, "bold")
+        screen.table(rows, style)

@@ -52,8 +52,7 @@ class NotAnExecution(Problem):
 
 @contextmanager
 def unusable_settings() -> Iterator[None]:
-    """Around every use of the SDK. An error that is not the SDK's own is about its settings or credentials: a
-    ValueError for an endpoint that is not a URL, an OSError for a token file or a program."""
+    """Around every use of the SDK, whose settings or credentials cause every error that is not its own."""
     try:
         yield
     except AWS_ERRORS:

@@ -1,5 +1,4 @@
-"""Follows an execution until it ends: polls slowly, and prints each step as soon as the history shows it. And answers
-an execution that waits for approval."""
+"""Follows an execution until it ends: prints each step as soon as the history shows it. And answers its approval."""
 
 import time
 from collections.abc import Callable
@@ -38,10 +37,7 @@ class Follower:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     _progress: Progress = field(default_factory=Progress, init=False)
-    _history_denied: bool = field(default=False, init=False)
-    _began: float = field(default=0, init=False)
-    _next_read: float = field(default=0, init=False)
-    _shown: str = field(default="", init=False)
+    _history_denied, _began, _next_read, _shown = False, 0.0, 0.0, ""
 
     def result(self) -> Result:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""

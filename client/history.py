@@ -12,7 +12,8 @@ from client.account import Account
 from client.errors import AWS_ERRORS, sentence
 from client.progress import Progress
 from client.result import result_of
-from client.text import JsonObject, as_object, duration, parsed, plain
+from client.text import JsonObject, as_object, duration, plain
+from domain.lock import object_of
 
 # Step Functions does not list executions by pair, so each execution is described.
 MOST_EXECUTIONS = 500
@@ -66,18 +67,17 @@ def started_by(
     names: dict[str, str] = {}
     if not executions:
         return names, None
-    wanted = {execution["executionArn"] for execution in executions}
-    moments = [execution["startDate"] for execution in executions]
-    calls = [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}]
-    looked_up = {"LookupAttributes": calls, "StartTime": min(moments) - EARLIER, "EndTime": max(moments) + LATER}
+    wanted = {execution["executionArn"]: execution["startDate"] for execution in executions}
+    times = {"StartTime": min(wanted.values()) - EARLIER, "EndTime": max(wanted.values()) + LATER}
+    looked_up = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}], **times}
     try:
         for page in islice(account.pages("cloudtrail", "lookup_events", **looked_up), PAGES):
-            for event in (as_object(parsed(each.get("CloudTrailEvent"))) for each in page.get("Events", [])):
+            for event in (object_of(each.get("CloudTrailEvent")) for each in page.get("Events", [])):
                 arn = as_object(event.get("responseElements")).get("executionArn")
                 name = caller(as_object(event.get("userIdentity")))
                 if event.get("eventSource") == "states.amazonaws.com" and arn in wanted and name:
                     names[str(arn)] = name
-            if names.keys() == wanted or not page.get("NextToken"):
+            if names.keys() == wanted.keys() or not page.get("NextToken"):
                 break
             sleep(SECONDS_APART)
     except AWS_ERRORS as error:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from client.text import JsonObject, as_object, duration, parsed, plain, split
-from domain.lock import Lock
+from client.text import JsonObject, as_object, duration, plain, split
+from domain.lock import Lock, object_of
 
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 WAITS = {"WaitForLastCall": "waiting until the last call of the stopped execution is over",
@@ -34,18 +34,15 @@ class Progress:
     """Reads events in order, and keeps what they show."""
 
     began: datetime | None = None
-    last: int = 0
-    ended: bool = False
+    last, ended, doing = 0, False, ""  # `doing` has words about the running state
     running: list[str] = field(default_factory=list)
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject | None = None
     definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    doing: str = ""  # words about the running state
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
-    _repeats: bool = False
-    _failed: str = ""
+    _repeats, _failed = False, ""
     _failures: dict[str, list[str]] = field(default_factory=dict)
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
@@ -70,7 +67,7 @@ class Progress:
             state = ""
         elif "error" in details and not kind.startswith("Execution"):
             error, cause = str(details["error"]), details.get("cause", "")
-            message = as_object(parsed(cause)).get("errorMessage", cause)
+            message = object_of(cause).get("errorMessage", cause)
             failed = (
                 f"{plain(state) or 'a step'} failed: {plain(split(f'{error}: {message}'.removesuffix(': '))[0], 300)}"
             )
@@ -81,9 +78,9 @@ class Progress:
                 lines = [Line(seconds, failed, good=False)]
             self._failed = failed
         elif kind == "TaskScheduled":
-            lines = self._scheduled(seconds, state, parsed(details.get("parameters")))
+            lines = self._scheduled(seconds, state, as_object(object_of(details.get("parameters")).get("Payload")))
         elif kind == "TaskSucceeded":
-            lines = self._succeeded(seconds, parsed(details.get("output")))
+            lines = self._succeeded(seconds, as_object(object_of(details.get("output")).get("Payload")))
         self._state_of[event["id"]] = state
         return list(lines)
 
@@ -106,7 +103,7 @@ class Progress:
             self.states.append({"name": state, "seconds": round(seconds, 3)})
             yield Line(seconds, plain(_with_words(state)))
 
-    def _scheduled(self, seconds: float, state: str, parameters: object) -> Iterator[Line]:
+    def _scheduled(self, seconds: float, state: str, payload: JsonObject) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one; of how many, if the definition says that."""
         if state and (failures := self._failures.get(state)):
             error, number = failures[-1], failures.count(failures[-1]) + 1
@@ -115,14 +112,12 @@ class Progress:
             # 3 is the default in Amazon States Language.
             of = f"try {number}" if retry is None else f"{number} of {int(retry.get('MaxAttempts', 3)) + 1}"
             yield Line(seconds, f"{plain(state)}: trying again, {of}", good=False)
-        until = as_object(as_object(parameters).get("Payload")).get("until")
-        if isinstance(until, str):
+        if isinstance(until := payload.get("until"), str):
             self.doing = f"until {plain(until, 40)}"
             if not self._repeats:
                 yield Line(seconds, f"{plain(state)}: {self.doing}")
 
-    def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
-        payload = as_object(as_object(output).get("Payload"))
+    def _succeeded(self, seconds: float, payload: JsonObject) -> Iterator[Line]:
         # Of a pair whose production is on no server, `live` is null.
         if "live" in payload and all(isinstance(payload.get(key), dict) for key in ("idle", "production", "staging")):
             before, self.plan = self.plan, payload
