@@ -59,8 +59,8 @@ def longest_cutover(functions: Functions) -> float:
     if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
         bake += SERVICE_TIMEOUT_SECONDS + longest(functions.health_check)
     release: float = 0
-    if functions.run_commands:  # deploy, beforeCutover, afterCutover, and maybe afterRollback
-        release += (3 + functions.undoes) * longest(functions.run_commands)
+    if functions.run_commands:
+        release += len(functions.moments) * longest(functions.run_commands)
     if functions.approves:  # NotifyApproval, PutApprovalEvent
         release += functions.longest_approval_seconds + 2 * SERVICE_TIMEOUT_SECONDS + preflight
     return 4 * move + preflight + 2 * longest(functions.health_check) + bake + release + services
