@@ -41,8 +41,8 @@ def table(names: list[str]) -> str:
     fields = {name: key for name, key in Settings.model_fields.items() if name in names}
     texts = [_row(name, {"": key}) for name, key in fields.items() if key.annotation is str]
     alike: dict[tuple[type[Section], ...], list[str]] = {}  # the places with the same keys
-    for place, choice in at_place.items():
-        alike.setdefault(tuple(choice), []).append(f"`{place}`")
+    for name, sections in at_place.items():
+        alike.setdefault(tuple(sections), []).append(f"`{name}`")
     rows = texts + [row for choice, at in alike.items() for row in _rows(", ".join(at), list(choice))]
     columns = len(HEAD) if any(row[-1] for row in rows) else len(HEAD) - 1
     return "".join(f"| {' | '.join(row[:columns])} |\n" for row in [HEAD, ["---"] * len(HEAD), *rows])

@@ -2,13 +2,12 @@
 and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import ONCE, Ec2, Sleep, ec2_client
+from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
 from domain.lock import CHANGE_SECONDS
@@ -55,32 +54,21 @@ class MoveProductionEvent(AssociateEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoveStagingEvent(AssociateEvent):
+class MoveStagingEvent(MoveProductionEvent):
     """`action` is "move staging": move staging there, while production is on `production_on`, or null: on no server.
-
-    `coming_from` is the server that staging is on. Without this key, staging must be on no server.
-    """
+    Without the key `coming_from`, staging must be on no server."""
 
     production_on: PlannedPlace | None
-    first_try: bool
-    redriven: bool
     coming_from: str | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(
-    event: Json,
-    _context: object,
-    *,
-    ec2: Ec2 = ec2,
-    sleep: Sleep = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
 ) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
-
     Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
-    AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
-    """
+    AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable."""
     pair = deployed_pairs()[event["pair"]]
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     if event["server"] is None:

@@ -8,7 +8,8 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
-from aws.calls import Ec2, Sleep, ec2_client, refused_as_preflight
+from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named, refuse_alarms
+from aws.calls import HURRIED, Ec2, Sleep, ec2_client, refused_as_preflight
 from aws.rollback_request import RollbackRequest
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
@@ -23,27 +24,30 @@ ec2 = ec2_client()
 @dataclass(frozen=True)
 class CheckServersEvent:
     """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request goes on
-    although one is in ALARM. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`."""
+    although one is in ALARM. `again` is after an approval: by then, one may be in ALARM. `lock` is
+    `{"pair", "execution"}`, as in `RollbackRequest`."""
 
     execution: str
     pair: str
     server: str
     alarms: list[str] = field(default_factory=list)
     urgent: bool = False
+    again: bool = False
     lock: dict[str, str] | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Waits for status checks for as long as the longest `deadlineSeconds` of the pair's checks. Returns
-    `{"passed": true, "alarms", "warnings"}`: the alarms that count in the bake, and in words why others do not. Raises
-    PreflightFailed, RollbackRequested, EC2Throttled and EC2Unavailable."""
+    """Waits at most the longest `deadlineSeconds`. Returns `{"passed": true, "alarms", "warnings"}`: which alarms count
+    in the bake, and why others do not. Raises PreflightFailed, RollbackRequested, EC2Throttled, EC2Unavailable."""
     asked = read(CheckServersEvent, event)
     pair = deployed_pairs()[asked.pair]
     longest = max(check["deadlineSeconds"] for check in pair.health_check)
     listening = partial(RollbackRequest(asked.lock).sleep, sleep=sleep)
     with refused_as_preflight():
         Servers(pair, ec2, sleep=listening).wait_for_status_checks(pair.place(asked.server).server, longest)
+    if asked.again and asked.alarms:
+        refuse_alarms(asked.alarms)
     logger.info("Status checks passed", pair=pair.name, server=asked.server)
     alarms, warnings = counting(asked.alarms) if asked.urgent and asked.alarms else (asked.alarms, [])
     return {"passed": True, "alarms": alarms, "warnings": warnings}
@@ -51,13 +55,9 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
 
 def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the alarms that are not in ALARM; none if they cannot be read within about a second. And why, in words.
-    CodeDeploy's `overrideAlarmConfiguration` and ECS leave such alarms out, too: they tell of the release that users
-    have now."""
-    # Imported here, because most requests are not urgent and need no client for it.
-    from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
-
+    CodeDeploy's `overrideAlarmConfiguration` and ECS leave them out, too: they tell of the release that users have."""
     try:
-        states = alarms_in_alarm(cloudwatch_client(hurried=True), names)
+        states = alarms_in_alarm(cloudwatch_client(HURRIED), names)
     except AlarmsUnreadable as error:
         return [], [f"The pair's alarms do not count, because they cannot be read: {error}."]
     warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm]

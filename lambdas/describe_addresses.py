@@ -1,7 +1,6 @@
 """DescribeAddresses: describes a pair completely, reads its record, and plans from that."""
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
+from aws.alarms import refuse_alarms
 from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
@@ -20,7 +20,6 @@ from domain.pair import Address, Json
 from domain.plan import Awaited, NoTarget, Plan, Refusal, plan
 from domain.record import Record
 from domain.request import Request, read_request
-from domain.text import capitalized
 
 logger = Logger()
 ec2 = ec2_client()
@@ -39,11 +38,8 @@ class DescribeAddressesEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
-    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`).
-
-    Raises InvalidRequest; PreflightFailed if EC2 refuses to show the addresses; EC2Throttled, EC2Unavailable and
-    RecordUnavailable.
-    """
+    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`). Raises
+    InvalidRequest, EC2Throttled, EC2Unavailable, RecordUnavailable; PreflightFailed if EC2 refuses a call."""
     outcome = planned(read(DescribeAddressesEvent, event), ec2)
     logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
     return outcome.to_json()
@@ -83,8 +79,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
 
 
 def _repair(event: DescribeAddressesEvent, pair: str, record: Record, ec2: Ec2) -> Plan | None:
-    """The plan that repairs what an interrupted execution left, whose lock this one has taken over; None if there is
-    nothing to repair, or if it cannot be."""
+    """Repairs what an interrupted execution, whose lock this one took over, left; None if it is nothing, or cannot."""
     if record.interrupted is None or record.lock:
         return None
     kept = planned(replace(event, request={"pair": pair}, keep_live=True), ec2)
@@ -112,25 +107,3 @@ def _who_could_be_named(request: Request, production: Address, staging: Address,
     nothing = f"No {'other ' if urgent else ''}server can be made live: see the runbook."
     start = f"Start again with {' or '.join(inputs)}." if inputs else nothing
     return f"{' '.join(known)} {NOTHING_CHANGED} {start}"
-
-
-def refuse_alarms(names: Sequence[str]) -> None:
-    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
-    # Imported here, because most pairs have no alarms and need no client for them.
-    from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
-
-    try:
-        states = alarms_in_alarm(cloudwatch_client(), names)
-    except AlarmsUnreadable as error:
-        raise PreflightFailed(f"The pair's alarms cannot be read: {error}. {NOTHING_CHANGED}") from error
-    if states.missing:
-        raise PreflightFailed(
-            f"CloudWatch has no alarm named {named(states.missing)}. {NOTHING_CHANGED} Correct alarms in cdk.json and "
-            f"deploy."
-        )
-    if states.in_alarm:
-        raise PreflightFailed(
-            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
-            f"{NOTHING_CHANGED} Fix what the alarm reports. If the live release raised it, roll back, or start again "
-            f'with "emergency": true.'
-        )

@@ -1,13 +1,12 @@
 """RehearseDisassociate and DisassociateStaging: disassociate the staging address from the idle server."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
-from aws.calls import ONCE, Ec2, Sleep, ec2_client
+from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
 from aws.rollback_request import RollbackRequest
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
@@ -46,21 +45,11 @@ class DisassociateStagingEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(
-    event: Json,
-    _context: object,
-    *,
-    ec2: Ec2 = ec2,
-    sleep: Sleep = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
 ) -> Json:
-    """Disassociates the staging address, or with `rehearse` only proves that this is permitted.
-
-    On the first try, nothing is changed if someone has asked for a rollback (RollbackRequested): this is the first
-    change of an execution. On a later try, an earlier one may have changed something, so the execution goes on.
-
-    Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
-    AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable.
-    """
+    """Disassociates the staging address, or with `rehearse` only proves that this is permitted. It returns and raises
+    what `associate_address.handler` does. On the first try, nothing is changed if someone has asked for a rollback
+    (RollbackRequested): this is the first change of an execution. On a later try, the execution goes on."""
     if "rehearse" in event:
         rehearsal = read(RehearseDisassociateEvent, event)
         if rehearsal.association_id:

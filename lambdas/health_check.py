@@ -23,25 +23,23 @@ from health.messages import alarm_message, bake_message, unhealthy_message
 from health.polling import Polled, bake, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
+from health.verdict import Finding
 
 if TYPE_CHECKING:
     from aws.calls import Ec2
 
-RESULT_ERROR_CHARACTERS = 160
-FAILURE_CHARACTERS = 400
+RESULT_ERROR_CHARACTERS, FAILURE_CHARACTERS = 160, 400
 
 logger = Logger()
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheckEvent(CheckEvent):
-    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered. For
-    `moving_seconds`, a moved address may still lead to another server. With `baking`, the server was found healthy
-    before; it and `alarms`, names of CloudWatch alarms, are watched for `bake_seconds`, which is a part of the bake
-    that ends at `until` (ISO 8601). If it is `urgent`, alarms that cannot be read do not fail it. With `standing`,
-    both addresses are described once more at the end. If it `asks`, each check with a releaseHeader sends one probe,
-    and a bad one is not an error: is the expected release there? With `lock`, `{"pair", "execution"}`, the check ends
-    when someone asks this execution to roll back (`RollbackRequest`)."""
+    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered;
+    `moving_seconds` is as in `Check`. With `baking`, a healthy server and `alarms`, names of CloudWatch alarms, are
+    watched for `bake_seconds`, a part of the bake that ends at `until` (ISO 8601). An `urgent` bake does not fail if
+    alarms cannot be read. With `standing`, both addresses are described once more at the end. If it `asks`, each check
+    with a releaseHeader sends one probe, and a bad one does not fail it. `lock` is as in `RollbackRequest`."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -67,26 +65,19 @@ def ec2() -> "Ec2":
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`.
-
-    Returns `{"healthy": true, "address", "publicIp", "server", "checks", "answered", "warnings"}`. `checks` and
-    `answered` are in the order of the event's checks; `warnings` say what could not be checked. A check has `check`
-    (its URL), `probes` (the last 20, each `status`, `milliseconds`, `error`), `probeCount`, `identity`, `release` and
-    `shared`: null, or `{"compared": true, "value"}`, or `{"compared": false, "reason"}`. An item of `answered` has
-    `identity`, `release` and `shared`, each the value of a header or null. With `standing`, the result also has what
-    `last_look` returns. Raises StagingUnhealthy or ProductionUnhealthy, depending on the address, and PreflightFailed;
-    instead of these, with `standing`, MovedMeanwhile: the failed server may not be the one that was meant. Raises
-    RollbackRequested at once, without another description."""
+    """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`. Returns
+    what `_result` does and, with `standing`, also what `last_look` does. Raises StagingUnhealthy, ProductionUnhealthy
+    or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not be the one that was
+    meant. Raises RollbackRequested at once, without another description."""
     if event["address"] is None:
         nothing = asdict(Answered())
         return {"healthy": True, "checks": [], "answered": [nothing] * len(event["healthCheck"]), "warnings": []}
     asked = read(HealthCheckEvent, event)
     try:
         result = _checked(asked)
-    except RollbackRequested:
-        raise
     except CutoverError as error:
-        _last_look(asked, sleep, failure=f"The check failed, too: {shortened(str(error), FAILURE_CHARACTERS)}")
+        if not isinstance(error, RollbackRequested):
+            _last_look(asked, sleep, failure=f"The check failed, too: {shortened(str(error), FAILURE_CHARACTERS)}")
         raise
     return result | _last_look(asked, sleep)
 
@@ -104,11 +95,8 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
     if asked.asks:
-        checks = [
-            replace(check, healthy_threshold_count=1, unhealthy_threshold_count=1)
-            for check in checks
-            if check.release_header
-        ]
+        once: Any = {"healthy_threshold_count": 1, "unhealthy_threshold_count": 1}
+        checks = [replace(check, **once) for check in checks if check.release_header]
         probe = prober(checks)
         return _result(asked, together([partial(poll, check, probe) for check in checks], lambda _: False))
     if asked.baking:
@@ -134,14 +122,16 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
     loops: list[Callable[[Stop], Any]] = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
         from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
+        from aws.calls import ONCE  # noqa: PLC0415
 
-        read_alarms = partial(alarms_in_alarm, cloudwatch_client(watching=True), event.alarms)
-        watching = partial(watch, read_alarms, event.bake_seconds, time.monotonic, tolerant=_tolerates(event))
+        read_alarms = partial(alarms_in_alarm, cloudwatch_client(ONCE), event.alarms)
+        # Alarms that cannot be read do not fail this part of the bake if another part follows, or if it is urgent.
+        left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
+        tolerant = event.urgent or left > event.bake_seconds + 1
+        watching = partial(watch, read_alarms, event.bake_seconds, time.monotonic, tolerant=tolerant)
         loops.append(lambda stop: watching(stop.wait))
     ended = together(
-        loops,
-        lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each),
-        meanwhile=_listening(event),
+        loops, lambda each: each.is_unhealthy if isinstance(each, Polled) else bool(each), meanwhile=_listening(event)
     )
     baked = [each for each in ended if isinstance(each, Polled)]
     alarmed = [each for each in ended if isinstance(each, str)]
@@ -162,21 +152,12 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
     return [listen] if event.lock and "LOCK_TABLE" in os.environ else []
 
 
-def _tolerates(event: HealthCheckEvent) -> bool:
-    """Whether alarms that cannot be read do not fail this part of the bake: another part follows, or it is urgent."""
-    if event.urgent:
-        return True
-    left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
-    return left > event.bake_seconds + 1
-
-
 def _report(
-    event: HealthCheckEvent, title: str, polled: Sequence[Polled], message: Callable[..., str], **more: Any
+    event: HealthCheckEvent, title: str, polled: list[Polled], message: Callable[..., str], **more: Any
 ) -> None:
     """Logs the results and publishes the latency of good probes. Raises the error of the first check that failed."""
     logger.info(title, extra=_result(event, polled) | more)
-    findings = [finding for each in polled for finding in each.last_findings]
-    latency = tuple(finding.milliseconds for finding in findings if finding.is_good)
+    latency = tuple(finding.milliseconds for each in polled for finding in each.last_findings if finding.is_good)
     dimensions = {"address": event.address.name, "server": event.server.name}
     emit([Metric("HealthCheckLatency", MetricUnit.Milliseconds, latency, (dimensions,))])
     if failed := [each for each in polled if each.is_unhealthy]:
@@ -188,13 +169,24 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
 
 
 def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
-    """The result is far below the 256 KiB of a state's output, whatever the servers sent."""
+    """`checks` and `answered`, the values of headers or null, are in the order of the event's checks; `warnings` say
+    what could not be checked. `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false,
+    "reason"}`. The result is far below the 256 KiB of a state's output, whatever the servers sent."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
         "address": event.address.name,
         "publicIp": event.address.public_ip,
         "server": event.server.name,
-        "checks": [_check_result(each) for each in polled],
+        "checks": [
+            {
+                "check": each.check.url,
+                "probes": [_probe(finding) for finding in each.last_findings],
+                "probeCount": each.probe_count,
+                **asdict(each.answered),
+                "shared": each.shared,
+            }
+            for each in polled
+        ],
         "answered": [asdict(each.answered) for each in polled],
         "warnings": [
             f"{each.check.shared_header} of {each.check.server} was not compared: {each.shared['reason']}."
@@ -204,18 +196,6 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
     }
 
 
-def _check_result(polled: Polled) -> dict[str, Any]:
-    return {
-        "check": polled.check.url,
-        "probes": [
-            {
-                "status": finding.status,
-                "milliseconds": finding.milliseconds,
-                "error": finding.problem and shortened(finding.problem.text, RESULT_ERROR_CHARACTERS),
-            }
-            for finding in polled.last_findings
-        ],
-        "probeCount": polled.probe_count,
-        **asdict(polled.answered),
-        "shared": polled.shared,
-    }
+def _probe(finding: Finding) -> dict[str, Any]:
+    error = finding.problem and shortened(finding.problem.text, RESULT_ERROR_CHARACTERS)
+    return {"status": finding.status, "milliseconds": finding.milliseconds, "error": error}

@@ -1,6 +1,5 @@
-"""The Task state MeasureGap: sends requests to the production address while the addresses move, for up to 10 s. It is
-called asynchronously, so that no cutover waits for it or fails with it. It saves what it measures in the item of the
-pair's lock, where the state ReleaseLock reads it."""
+"""MeasureGap: sends requests to the production address while the addresses move, for up to 10 s. Called asynchronously:
+no cutover waits for it or fails with it. It saves the gap in the item of the lock, where ReleaseLock reads it."""
 
 import os
 from dataclasses import dataclass
@@ -23,26 +22,16 @@ dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeou
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureGapEvent(CheckEvent):
-    """`lock` is `{"pair", "execution"}`: the lock's key, and who must hold it.
-    `new_server` is what staging answered."""
+    """`lock` is `{"pair", "execution"}`: its key, and who must hold it. `new_server` is what staging answered."""
 
     lock: dict[str, str]
     new_server: Answered
 
 
-@dataclass(frozen=True, kw_only=True)
-class RehearsalEvent:
-    """What the rule sends to warm the function when an execution begins."""
-
-    execution: str
-    dry_run: bool
-
-
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Returns what it saved last (`GapRecord.until`). A rehearsal measures nothing and returns `{}`."""
+    """Returns what it saved last (`GapRecord.until`), or `{}` for `dryRun`, which only warms the function."""
     if "dryRun" in event:
-        read(RehearsalEvent, event)
         return {}
     gap = measure(read(MeasureGapEvent, event), dynamodb, os.environ["LOCK_TABLE"], seconds=LONGEST_SECONDS)
     logger.info("gap measured", extra=gap)

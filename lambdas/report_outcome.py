@@ -2,11 +2,9 @@
 
 Anyone with permission to put events can forge such an event, or put a genuine event again. So an event only names the
 execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end.
+EventBridge delivers an event at least once, in no order, maybe late: an event that comes twice is counted twice (User
+Guide, "How EventBridge retries delivering events")."""
 
-The workflow waits for neither EventBridge nor this function. EventBridge delivers an event at least once, in no order,
-maybe late: an event that comes twice is counted twice (User Guide, "How EventBridge retries delivering events")."""
-
-import json
 import os
 import re
 import time
@@ -21,22 +19,21 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.calls import CONFIG, Sleep
 from aws.metrics import Metric, emit
 from domain.deployed_pairs import deployed_pairs
+from domain.lock import object_of
 
 # `tests/stacks/test_monitoring.py` compares them with the workflows.
 OUTCOMES = {
     "CUT_OVER", "ALREADY_LIVE", "REPAIRED", "DRY_RUN", "NOTHING_TO_REPAIR", "InvalidRequest", "CutoverInProgress",
-    "StagingUnhealthy", "PreflightFailed", "AddressMoved", "RolledBack", "RollbackFailed", "RepairFailed",
+    "StagingUnhealthy", "PreflightFailed", "AddressMoved", "DeployFailed", "NotApproved", "RolledBack",
+    "RollbackFailed", "RepairFailed",
 }  # fmt: skip
-ROLLBACKS = ("RolledBack", "RollbackFailed")
 # The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
 # Lambda calls the function twice more, one and two minutes later.
 SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
-# EventBridge tries for a day; such a late event is lost, as documented. Without a limit, a repeated event could raise
-# its alarm again.
+# EventBridge tries for a day; so late an event is lost. Without a limit, a repeated event could raise its alarm again.
 LONGEST_DELIVERY = timedelta(minutes=15)
 EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
-MILLISECOND = timedelta(milliseconds=1)
 
 logger = Logger()
 states: Any = boto3.client("stepfunctions", config=CONFIG)
@@ -58,8 +55,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """What the handler does. A refused event is only logged, because another try would refuse it too. NotConfirmed and
-    the other errors of Step Functions are raised, so that Lambda tries again."""
+    """A refused event is only logged. NotConfirmed and Step Functions' errors are raised: Lambda then tries again."""
     try:
         metrics = metrics_of(event, states, sleep)
     except Refused as refused:
@@ -70,44 +66,37 @@ def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> 
 
 
 def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metric]:
-    """The metrics of one execution, from EventBridge's envelope. Raises Refused and NotConfirmed.
-
-    If the execution does not say which pair it was for, the metrics of a pair are left out. The time of the metrics is
-    the arrival of the event, because an alarm does not evaluate data that arrives late. Only `Live` has the time at
-    which the execution ended, because events come in no order."""
+    """The metrics of one execution, from EventBridge's envelope; those of a pair only if the execution says which pair
+    it was for. Their time is the arrival of the event, because an alarm does not evaluate data that arrives late. Only
+    `Live` has the time at which the execution ended, because events come in no order."""
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise Refused("detail is not an object")
-    outcome, name = _one_of(OUTCOMES, detail, "outcome"), None
-    if detail.get("pair") is not None:
-        name = _one_of(deployed_pairs(), detail, "pair")
+    outcome = _one_of(OUTCOMES, detail, "outcome")
+    name = None if detail.get("pair") is None else _one_of(deployed_pairs(), detail, "pair")
     arn, is_repair = _execution_of(event, detail)
     execution = _ended(states, arn, sleep)
-    output = json.loads(execution["output"]) if execution["status"] == "SUCCEEDED" else {}
+    output = object_of(execution.get("output"))
     actual = output.get("outcome", execution.get("error"))
     if actual != outcome:
         raise Refused(f"outcome is {outcome}, and the execution has {actual!r:.80}")
-    asked = output.get("pair") or _pair_asked_for(execution)
+    asked = output.get("pair") or object_of(execution.get("input")).get("pair")  # of any type
     if name and asked not in (None, name):
         raise Refused(f"pair is {name}, and the execution has {asked!r:.80}")
-    if asked is None and len(deployed_pairs()) > 1:
-        name = None
     started, ended = execution["startDate"], execution["stopDate"]
     if datetime.now(UTC) - ended > LONGEST_DELIVERY:
         raise Refused(f"the execution ended at {ended}")
     by_outcome = {"outcome": outcome}
-    if not name:
+    if not name or (asked is None and len(deployed_pairs()) > 1):
         return [Metric("Outcomes", MetricUnit.Count, (1,), (by_outcome,))]
-    pair = {"pair": name}
+    pair, count, servers = {"pair": name}, MetricUnit.Count, sorted(_servers(output).items())
+    milliseconds = (ended - started) / timedelta(milliseconds=1)
     return [
-        Metric("Outcomes", MetricUnit.Count, (1,), (pair | by_outcome, by_outcome)),
-        Metric("Duration", MetricUnit.Milliseconds, ((ended - started) / MILLISECOND,), (pair | by_outcome,)),
-        Metric("Rollbacks", MetricUnit.Count, (int(outcome in ROLLBACKS),), (pair,)),
-        *([Metric("Repairs", MetricUnit.Count, (1,))] if is_repair and outcome == "REPAIRED" else []),
-        *(
-            Metric("Live", MetricUnit.Count, (int(is_live),), (pair | {"server": server},), ended)
-            for server, is_live in sorted(_servers(output).items())
-        ),
+        Metric("Outcomes", count, (1,), (pair | by_outcome, by_outcome)),
+        Metric("Duration", MetricUnit.Milliseconds, (milliseconds,), (pair | by_outcome,)),
+        Metric("Rollbacks", count, (int(outcome in ("RolledBack", "RollbackFailed")),), (pair,)),
+        *([Metric("Repairs", count, (1,))] if is_repair and outcome == "REPAIRED" else []),
+        *(Metric("Live", count, (int(is_live),), (pair | {"server": each},), ended) for each, is_live in servers),
     ]
 
 
@@ -119,8 +108,7 @@ def _one_of(allowed: Any, detail: Mapping[str, Any], key: str) -> str:
 
 
 def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, bool]:
-    """The ARN of the execution, and whether it is a repair. Raises Refused if the execution, or the account that put
-    the event, is not this stack's."""
+    """The ARN of the execution, and whether it is a repair. The account that put the event must be this stack's."""
     arn = detail.get("execution")
     *_, repair = workflows = os.environ["WORKFLOWS"].split()
     for workflow in workflows:
@@ -149,15 +137,6 @@ def _ended(states: Any, arn: str, sleep: Sleep) -> dict[str, Any]:
         if seconds:
             sleep(seconds)
     raise NotConfirmed(f"DescribeExecution returns {status} for {arn}, whose event says that it has ended")
-
-
-def _pair_asked_for(execution: Mapping[str, Any]) -> Any:
-    """The value of `pair` in the execution's input, of any type; None if there is none."""
-    try:
-        request = json.loads(execution["input"])
-    except (RecursionError, ValueError):  # nested too deeply, or a number with too many digits
-        return None
-    return request.get("pair") if isinstance(request, Mapping) else None
 
 
 def _servers(output: Mapping[str, Any]) -> dict[str, bool]:

@@ -5,11 +5,11 @@ Systems Manager runs each command once: it is written into the item of the lock 
 function that follows one that died goes on with it. Two commands of a pair never run at the same time."""
 
 import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -28,7 +28,8 @@ from domain.release_commands import Moment, Step, steps
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
 HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
-CANCELLING_SECONDS = 10  # how long a rollback waits for the end of a command that it has cancelled
+# For the end of a command that was cancelled because its time was up. A rollback does not wait for it.
+CANCELLING_SECONDS = 10
 NOT_ENDED = "did not end in time, and was cancelled."
 
 logger = Logger()
@@ -36,15 +37,16 @@ logger = Logger()
 
 @dataclass(frozen=True)
 class RunCommandsEvent:
-    """`moment` says what to run. `idle` and `live` are the servers with these roles at that moment; `live` is null if
-    production is on no server. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
-    warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven` execution runs nothing."""
+    """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
+    the idle one is the other, or `idle` then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that
+    fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven` execution runs nothing,
+    except what undoes its hooks if it still holds the lock."""
 
     execution: str
     pair: str
     lock: dict[str, str]
     moment: Moment
-    idle: str
+    idle: str | None
     live: str | None
     release: str | None = None
     hurried: bool = False
@@ -77,7 +79,7 @@ def handler(
         end(item, deployed_pairs()[ending.pair], sleep, clock)
         return {}
     asked = read(RunCommandsEvent, event)
-    refuse_redriven(redriven=asked.redriven)
+    refuse_redriven(redriven=asked.redriven and asked.moment != "afterRollback")
     return Runner(asked, deployed_pairs()[asked.pair], sleep, clock).run()
 
 
@@ -89,10 +91,13 @@ def end(item: LockItem, pair: Pair, sleep: Sleep, clock: Callable[[], float]) ->
         item.write_end(item.command and ended(commands, item.command, sleep, clock))
 
 
-def ended(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
-    """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up."""
+def ended(
+    commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float], *, limit: float = math.inf
+) -> Command:
+    """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
+    returns a command that has not ended."""
     pause, seen = FIRST_PAUSE, Seen(command.status)
-    while clock() < command.until:
+    while clock() < min(command.until, limit):
         command = found(commands, command, sleep, clock)
         if command.id is None:
             return command.ends("Cancelled", "was not sent.")
@@ -102,7 +107,7 @@ def ended(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[
         commands.cancel(command)
         sleep(pause)
         pause = min(pause * GROWTH, LONGEST_PAUSE)
-    return command.ends(seen.status, "did not end in time.", seen.line)
+    return replace(command.ends(seen.status, "did not end in time.", seen.line), ended=clock() >= command.until)
 
 
 def found(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
@@ -132,7 +137,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.item = LockItem(self.asked.lock["pair"], self.asked.lock["execution"])
         self.commands = RunCommand(self.pair, self.asked.execution)
-        self.limit = self.clock() + (HURRIED_SECONDS if self.asked.hurried else 1e9)
+        self.limit = self.clock() + (HURRIED_SECONDS if self.asked.hurried else math.inf)
         # A rollback, and what undoes a cutover that has failed, cannot be asked to roll back.
         listens = not (self.asked.hurried or self.asked.moment == "afterRollback")
         self.listener = RollbackRequest(self.asked.lock if listens else None)
@@ -144,12 +149,17 @@ class Runner:
         last = self.item.command
         if last and last.step not in names:
             if self.item.runs:
-                self.item.write(ended(self.commands, last, self.sleep, self.clock), runs=False)
+                last = ended(self.commands, last, self.sleep, self.clock, limit=self.limit)
+                self.item.write(last, runs=not last.ended)
+            if self.item.runs:
+                return {"moment": self.asked.moment, "commands": [], "warnings": _not_run(names, last)}
             last = None
         for step in of_moment[names.index(last.step) if last else 0 :]:
             resumed = last if last and last.step == step.name else None
             last = self._tolerated(step, resumed if resumed and resumed.ended else self._run(step, resumed, last))
-            if self.item.runs:  # no other command may run beside it
+            if self.item.runs:
+                not_run = _not_run(names[names.index(step.name) + 1 :], last)
+                last = replace(last, warnings=(*last.warnings, *not_run))
                 break
         done = [*last.done, last.result] if last else []
         return {"moment": self.asked.moment, "commands": done, "warnings": list(last.warnings) if last else []}
@@ -193,14 +203,17 @@ class Runner:
         return command
 
     def _server(self, step: Step) -> Server | None:
-        return self.pair.server_named(self.asked.live if step.server == "live" else self.asked.idle)
+        live = self.pair.server_named(self.asked.live)
+        if step.server == "live":
+            return live
+        return self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
 
     def _begun(self, command: Command) -> dict[str, str]:
         """What the record says from the beginning of a deployment, or of the hooks before a cutover; as before, if the
         deployment was not sent."""
         if self.asked.moment != "deploy":
             return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
-        record, server, release = self.item.record, self.asked.idle, self.asked.release
+        record, server, release = self.item.record, command.server, self.asked.release
         releases, back = record.releases, record.rollback_to
         if command.id or not command.ended:
             at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
@@ -232,27 +245,24 @@ class Runner:
 
     def _watched(self, command: Command) -> Command:
         """The command when it has ended. One that does not end by itself is cancelled, and waited for some seconds."""
-        pause, cancelled_at, by_rollback = FIRST_PAUSE, 0.0, None
+        pause, cancelled_at = FIRST_PAUSE, 0.0
         while (seen := self.commands.look(command)).goes_on:
             command = self._shown(command, seen)
             try:
                 self.listener.refuse()
-            except RollbackRequested as request:
-                by_rollback = by_rollback or request
-            if by_rollback or self.clock() > min(command.until, self.limit):
+            except RollbackRequested:  # the rollback does not wait for its end; nobody releases the lock before
+                self.commands.cancel(command)
+                raise
+            if self.clock() > min(command.until, self.limit):
                 cancelled_at = cancelled_at or self.clock()
                 self.commands.cancel(command)
-            if cancelled_at and self.clock() > cancelled_at + CANCELLING_SECONDS:
+            if cancelled_at and self.clock() > cancelled_at + (0 if self.asked.hurried else CANCELLING_SECONDS):
                 break
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
         over = not seen.goes_on or self.clock() > command.until
         failure = seen.failure if not cancelled_at or seen.status == "Success" else NOT_ENDED
-        command = replace(command.ends(seen.status, failure, seen.line), ended=over)
-        if by_rollback:
-            self.item.write(command, runs=not over)
-            raise by_rollback
-        return command
+        return replace(command.ends(seen.status, failure, seen.line), ended=over)
 
     def _shown(self, command: Command, seen: Seen) -> Command:
         """Writes what has changed, for people who watch."""
@@ -269,8 +279,18 @@ class Runner:
         self.item.write(command, runs=False, more=self._begun(command))
         event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
         event |= {"execution": self.asked.lock["execution"], "hook": self.asked.moment}
-        wait = partial(self.listener.sleep, sleep=self.sleep)
         status, failure = answered(
-            str(step.function), event, until=min(command.until, self.limit), wait=wait, clock=self.clock
+            str(step.function),
+            event,
+            until=min(command.until, self.limit),
+            listener=self.listener,
+            sleep=self.sleep,
+            clock=self.clock,
         )
         return command.ends(status, failure)
+
+
+def _not_run(names: Sequence[str], beside: Command) -> list[str]:
+    """The warning that these steps were not run beside a command that may still run."""
+    which = ", ".join(names)
+    return [f"Not run: {which}, because {beside.step} may still run on {beside.server}."] if names else []

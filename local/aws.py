@@ -20,7 +20,8 @@ from local.emulator import Emulator
 from local.network import Endpoint, Network, require_addresses
 from local.propagation import Propagation
 from local.run_folder import run_folder
-from local.server import Server
+from local.server import DEPLOY_FILE, Server
+from local.systems_manager_server import SystemsManagerServer
 
 PAIR = "web"
 STACK = "EipCutover"
@@ -39,6 +40,8 @@ HEALTH_CHECK = {
     "identityHeader": "X-Server",
     "releaseHeader": "X-Release",
 }
+
+DEPLOY = {"command": f'./{DEPLOY_FILE} "$RELEASE"', "timeoutSeconds": 60}
 
 Role = Literal["production", "staging"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -107,9 +110,23 @@ class LocalAws:
         self._network = Network([PRODUCTION_IP, STAGING_IP], self._route)
         self.server_port = self._network.port
         self.ec2 = stack.enter_context(Ec2())
-        self.emulator = stack.enter_context(
-            Emulator(ec2_endpoint=self.ec2.endpoint, folder=self.folder, time_scale=self._time_scale)
+        self.servers: dict[str, Server] = {}
+        self.systems_manager = SystemsManagerServer(
+            state_of=self.ec2.state_of,
+            servers=self.servers,
+            environment=lambda: self.environment,
+            folder=self.folder,
+            other=lambda: self.emulator.address,
         )
+        self.emulator = stack.enter_context(
+            Emulator(
+                ec2_endpoint=self.ec2.endpoint,
+                ssm_endpoint=self.systems_manager.endpoint,
+                folder=self.folder,
+                time_scale=self._time_scale,
+            )
+        )
+        stack.enter_context(self.systems_manager)
         self.addresses: dict[Role, Address] = {
             "production": self.ec2.allocate(PRODUCTION_IP),
             "staging": self.ec2.allocate(STAGING_IP),
@@ -118,18 +135,12 @@ class LocalAws:
         self.pairs = self._pairs(instances)
         synthesis = deployment.Synthesis({"pairs": self.pairs}, folder=self.folder, app=self._app)
         stack.enter_context(synthesis.process)
-        self.servers = {
-            name: stack.enter_context(
-                Server(
-                    name,
-                    instance_id=instances[name],
-                    address=address,
-                    production_ip=PRODUCTION_IP,
-                    folder=self.folder / name,
-                )
+        for name, address in SERVER_ADDRESSES.items():
+            folder = self.folder / name
+            server = Server(
+                name, instance_id=instances[name], address=address, production_ip=PRODUCTION_IP, folder=folder
             )
-            for name, address in SERVER_ADDRESSES.items()
-        }
+            self.servers[name] = stack.enter_context(server)
         stack.enter_context(self._network)
         self.ec2.on_change(self._changed)
         self.place(**STARTING_PLACES)
@@ -158,7 +169,8 @@ class LocalAws:
             return self._deploy(synthesis.finish(), stack)
 
     def _deploy(self, assembly: Path, stack: str) -> dict[str, str]:
-        deployment.make_runnable(assembly)
+        for name, content in deployment.make_runnable(assembly).items():
+            self.systems_manager.core.register(name, content)
         deploying = deployment.Deployment(
             assembly, stack=stack, client_environment=self.environment, folder=assembly.parent
         )
@@ -200,6 +212,8 @@ class LocalAws:
         Removes faults and delays.
         """
         self.emulator.cloudwatch.behave("answers")
+        self.systems_manager.core.forget_commands()
+        self.systems_manager.core.agents.manner.clear()
         self.ec2.faults.clear()
         self.ec2.latency_seconds = 0
         self._propagation.complete()
@@ -223,11 +237,15 @@ class LocalAws:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that make an AWS client, such as the AWS CLI, talk to this AWS."""
-        return environment.of_a_client(endpoint=self.emulator.endpoint, ec2_endpoint=self.ec2.endpoint)
+        return environment.of_a_client(
+            endpoint=self.emulator.endpoint, ec2_endpoint=self.ec2.endpoint, ssm_endpoint=self.systems_manager.endpoint
+        )
 
     def client(self, service: str) -> Any:
         """A boto3 client of any service of this AWS."""
-        return self.ec2.client() if service == "ec2" else self.emulator.client(service)
+        if service == "ec2":
+            return self.ec2.client()
+        return self.emulator.client(service, self.systems_manager.endpoint if service == "ssm" else None)
 
     def start(self, request: object, **more: str) -> str:
         """Start an execution of the workflow with this input. Returns its ARN. `more` goes to StartExecution."""
@@ -276,6 +294,7 @@ class LocalAws:
                 "staging": self.addresses["staging"].allocation_id,
                 "servers": dict(instances),
                 "healthCheck": HEALTH_CHECK | {"port": self.server_port} | self._health_check,
+                "deploy": DEPLOY,
                 **self._pair,
             }
         }

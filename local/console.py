@@ -114,6 +114,8 @@ In another terminal, in this folder:
   curl http://$PRODUCTION_IP:$SERVER_PORT/                # who is live?
   python cutover.py status                                # the client: also start, history, rollback and more
   python cutover.py start --server tao                    # a second start changes nothing, because it names the server
+  python cutover.py start --release 7                     # deploys release 7 to the idle server, and makes it live
+  aws ssm list-commands                                   # the commands that have run on the servers
   aws stepfunctions start-execution --state-machine-arn $STATE_MACHINE_ARN --input '{{"serverName": "tao"}}'
   aws stepfunctions list-executions --state-machine-arn $STATE_MACHINE_ARN
   aws ec2 describe-addresses

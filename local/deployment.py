@@ -66,16 +66,20 @@ class Synthesis:
         return self.assembly
 
 
-def make_runnable(assembly: Path) -> None:
+def make_runnable(assembly: Path) -> dict[str, str]:
     """Correct the assembly where ministack differs from AWS (`docs/emulators.md`).
 
     Its Python runtime reports every exception as `Runtime.HandlerError`, so Retry and Catch by name would never match.
     A custom runtime keeps the names and stays warm. It runs the same client as AWS's Python runtime.
 
     ministack's Succeed state ignores `Output`. A Pass state that ends the execution means the same and keeps it.
+
+    Its CloudFormation has no documents of Systems Manager. They are taken out; returns their contents, by their names.
     """
+    documents: dict[str, str] = {}
     for path in assembly.glob("*.template.json"):
         template = json.loads(path.read_text().replace(*SUCCEED_AS_PASS))
+        documents |= _take_documents(template)
         for resource in template.get("Resources", {}).values():
             properties = resource.get("Properties", {})
             if resource["Type"] == "AWS::Lambda::Function" and properties["Runtime"].startswith("python"):
@@ -87,6 +91,18 @@ def make_runnable(assembly: Path) -> None:
                 runtime = assembly / file["source"]["path"] / "bootstrap"
                 runtime.write_text(RUNTIME_BOOTSTRAP)
                 runtime.chmod(0o755)
+    return documents
+
+
+def _take_documents(template: dict[str, Any]) -> dict[str, str]:
+    resources = template.get("Resources", {})
+    taken = {key for key, resource in resources.items() if resource["Type"] == "AWS::SSM::Document"}
+    documents = [resources.pop(key)["Properties"] for key in taken]
+    for resource in resources.values():
+        if "DependsOn" in resource:
+            needed = [resource["DependsOn"]] if isinstance(resource["DependsOn"], str) else resource["DependsOn"]
+            resource["DependsOn"] = [key for key in needed if key not in taken]
+    return {document["Name"]: document["Content"] for document in documents}
 
 
 def bootstrap(aws: Emulator) -> None:

@@ -115,6 +115,11 @@ class Ec2:
         """The id of the instance that holds the address now; None if no instance does."""
         return holder(self._backend, allocation_id)
 
+    def state_of(self, instance_id: str) -> str | None:
+        """The state of an instance, without a call; None if there is no such instance."""
+        instances = self._backend.all_instances()
+        return next((str(each._state.name) for each in instances if each.id == instance_id), None)
+
     def set_state(self, instance_id: str, state: InstanceState) -> None:
         """Put an instance into a state that it would otherwise leave at once, such as `pending`."""
         instance = self._backend.get_instance(instance_id)

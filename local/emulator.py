@@ -1,7 +1,8 @@
-"""All of AWS except EC2: ministack, in its own process, bound to loopback.
+"""All of AWS except EC2 and Run Command: ministack, in its own process, bound to loopback.
 
-The Lambda functions run as ministack's children and inherit its environment, so their EC2 calls reach `local.ec2`.
-ministack is always killed: it keeps no state, and its temporary files are removed with its folder.
+The Lambda functions run as ministack's children and inherit its environment, so their calls of EC2 reach `local.ec2`,
+and those of Systems Manager `local.systems_manager_server`. ministack is always killed: it keeps no state, and its
+temporary files are removed with its folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from local.access import LOOPBACK, authorization
 from local.child_process import ChildProcess
 from local.cloudwatch import CloudWatch
 from local.ec2 import ACCESS_KEY, REGION
+from local.network import Endpoint
 from local.pausable_ministack import Pause
 
 ACCOUNT = "000000000000"
@@ -38,11 +40,13 @@ class Emulator:
     reach CloudWatch through `cloudwatch`.
     """
 
-    def __init__(self, *, ec2_endpoint: str, folder: Path, time_scale: float = 1) -> None:
+    def __init__(
+        self, *, ec2_endpoint: str, folder: Path, ssm_endpoint: str | None = None, time_scale: float = 1
+    ) -> None:
         self._time_scale = time_scale
-        self._ec2_endpoint = ec2_endpoint
+        self._ec2_endpoint, self._ssm_endpoint = ec2_endpoint, ssm_endpoint
         self._port = 0  # until it starts
-        self.cloudwatch = CloudWatch(lambda: (LOOPBACK, self._port))
+        self.cloudwatch = CloudWatch(lambda: self.address)
         self._log = folder / "ministack.log"
         self._temporary = folder / "tmp"
         self._temporary.mkdir(parents=True)
@@ -63,6 +67,11 @@ class Emulator:
         self._process.kill()
         self.cloudwatch.stop()
 
+    @property
+    def address(self) -> Endpoint:
+        """Where it listens. It may be another port until it is ready."""
+        return LOOPBACK, self._port
+
     def wait_until_ready(self) -> None:
         """Return when the emulator answers. If another process took its port, start it again with another port."""
         deadline = time.monotonic() + READY_SECONDS
@@ -77,10 +86,11 @@ class Emulator:
                 raise TimeoutError(f"ministack is not ready after {READY_SECONDS:.0f} s; its log is {self._log}")
             time.sleep(0.02)
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of any service of this AWS. Ignores the endpoints and proxies of the environment."""
+    def client(self, service: str, endpoint: str | None = None) -> Any:
+        """A boto3 client of any service of this AWS, or of another endpoint. Ignores the endpoints and proxies of the
+        environment."""
         clients: Any = self._session
-        return clients.client(service, endpoint_url=self.endpoint, config=Config(proxies={}))
+        return clients.client(service, endpoint_url=endpoint or self.endpoint, config=Config(proxies={}))
 
     def pause(self, state: str, *, workflow: str) -> Pause:
         """Within `with aws.pause(...)`, executions of this workflow stay in the state when they enter it."""
@@ -101,7 +111,9 @@ class Emulator:
             "TMPDIR": str(self._temporary),
             pausable_ministack.FOLDER: str(self._pauses),
         }
-        clients = environment.of_a_client(endpoint=self.endpoint, ec2_endpoint=self._ec2_endpoint)
+        clients = environment.of_a_client(
+            endpoint=self.endpoint, ec2_endpoint=self._ec2_endpoint, ssm_endpoint=self._ssm_endpoint
+        )
         with self._log.open("ab") as log:
             self._process = ChildProcess(
                 [sys.executable, "-P", pausable_ministack.__file__],

@@ -26,9 +26,10 @@ def of_this_machine() -> dict[str, str]:
     return {name: value for name, value in with_users_proxy().items() if name.upper() not in PROXIES}
 
 
-def of_a_client(*, endpoint: str, ec2_endpoint: str) -> dict[str, str]:
+def of_a_client(*, endpoint: str, ec2_endpoint: str, ssm_endpoint: str | None = None) -> dict[str, str]:
     """The variables that make an AWS client use the local AWS, and nothing else."""
     return {
+        **({"AWS_ENDPOINT_URL_SSM": ssm_endpoint} if ssm_endpoint else {}),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ENDPOINT_URL_EC2": ec2_endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

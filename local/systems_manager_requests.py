@@ -77,7 +77,7 @@ class Document:
     VERSION = "1"
 
     def __init__(self, content: str) -> None:
-        self._content = content
+        self.content = content
         parsed = json.loads(content)
         steps = parsed.get("mainSteps", [])
         if parsed.get("schemaVersion") != "2.2" or [step["action"] for step in steps] != ["aws:runShellScript"]:
@@ -100,7 +100,7 @@ class Document:
 
     @property
     def _hash(self) -> str:
-        return sha256(self._content.encode()).hexdigest()
+        return sha256(self.content.encode()).hexdigest()
 
     def values(self, given: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """The value of each parameter. Raises Refused for a parameter that is missing, unknown or not allowed."""

@@ -11,15 +11,12 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from local.child_process import ChildProcess
-
-if TYPE_CHECKING:
-    from local.systems_manager_agents import Command
 
 # Stays after the command, so that its daemons live on, and end with this process (`local.child_process`).
 WRAPPER = """
@@ -53,16 +50,12 @@ class Run(Protocol):
         """End it with everything that it has started. Calling it again has no effect."""
 
 
-Runner = Callable[["Command", float], Run]
-"""Runs a command that the agent fetched at that time."""
-
-
 class GivenRun:
     """A command that only has a result."""
 
-    def __init__(self, result: Result, *, began: float, time_scale: float) -> None:
+    def __init__(self, result: Result, *, began: float) -> None:
         self._result = result
-        self._ends = None if result.seconds is None else began + result.seconds * time_scale
+        self._ends = None if result.seconds is None else began + result.seconds
 
     def end(self) -> tuple[float, Result] | None:
         return None if self._ends is None else (self._ends, self._result)
@@ -109,8 +102,3 @@ class ProcessRun:
         """Whether the wrapper is the only process that is left of the command."""
         shown = subprocess.run(["ps", "-A", "-o", "pgid="], capture_output=True, text=True, check=False)
         return shown.stdout.split().count(self._text("group").strip()) <= 1
-
-
-def environment_of_agent(instance_id: str, region: str) -> dict[str, str]:
-    """What the agent adds to the environment of a script."""
-    return {"AWS_SSM_INSTANCE_ID": instance_id, "AWS_SSM_REGION_NAME": region}

@@ -2,8 +2,9 @@
 
 The position of a dot is when its request was sent and how long it took (milliseconds, on a logarithmic scale); its
 colour is that of the server that answered. A red cross is a request that failed. Each state is a bar in a row of its
-own, with its name beside it, so that names never overlap, however short the states are. A dashed line is a move of
-production. A shaded end with an arrow is what did not end with the observation.
+own, with its name beside it, so that names never overlap, however short the states are. The bars of states that run
+the commands of a release have a stronger colour, and the wait for approval is a dashed frame. A dashed line is a move
+of production. A shaded end with an arrow is what did not end with the observation.
 
 matplotlib takes a second to load, so it is imported only when something is drawn: at the end of `make demo`.
 """
@@ -33,6 +34,8 @@ TOO_SHORT = 0.003  # of the time axis: less than a pixel in a README
 HEADROOM = 1.6  # above the slowest and below the fastest request, as a factor
 TEXT_ROW = 13  # points
 MOVE_LINE: dict[str, Any] = {"linewidth": 1, "linestyle": (0, (4, 2)), "zorder": 2}
+# The states that run the team's own commands, and the state in which nothing runs until a person answers.
+COMMANDS, APPROVAL = ("DeployRelease", "BeforeCutover", "AfterCutover", "AfterRollback"), "WaitForApproval"
 OPEN_END = 0.2  # of the time axis, at least
 
 
@@ -187,9 +190,10 @@ def _draw_bands(
     for row, band in enumerate(bands):
         began = band.began - panel.start
         ended = max(band.ended - panel.start, began + shortest)
+        colour = palette.edge if band.name in COMMANDS else palette.band
         axes.barh(
-            row, ended - began, left=began, height=0.62,
-            color=palette.band, edgecolor=palette.edge, linewidth=1, zorder=3,
+            row, ended - began, left=began, height=0.62, facecolor="none" if band.name == APPROVAL else colour,
+            linestyle="--" if band.name == APPROVAL else "-", edgecolor=palette.edge, linewidth=1, zorder=3,
         )  # fmt: skip
         label = axes.annotate(
             band.name, (ended, row), xytext=(5, 0), textcoords="offset points", va="center_baseline", ha="left",

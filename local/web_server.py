@@ -4,12 +4,17 @@
 server is restarted. A file called `unhealthy` next to the release makes `/health` fail at once. The commands in
 `.local/env` use this file, and a restart removes it.
 
+SIGHUP restarts it on the same port, as the command `deploy` on the server does: the file `pid` says what to send the
+signal to, and the file `running` is there while it accepts connections.
+
 It imports only the standard library and nothing else of `local`, so that it starts quickly.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,21 +22,23 @@ from pathlib import Path
 
 RELEASE_FILE = "release.json"
 UNHEALTHY_FILE = "unhealthy"
+PID_FILE = "pid"
+RUNNING_FILE = "running"
 
 
 class WebServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, name: str, address: str, production_ip: str, folder: Path) -> None:
+    def __init__(self, name: str, address: str, production_ip: str, folder: Path, port: int = 0) -> None:
         release = json.loads((folder / RELEASE_FILE).read_text())
         self.name = name
         self.production_ip = production_ip
-        self.release: int = release["release"]
+        self.release: str = release["release"]
         self.behaviour: str = release["behaviour"]
         self.unhealthy = folder / UNHEALTHY_FILE
         self.unhealthy.unlink(missing_ok=True)
-        super().__init__((address, 0), Answer)
+        super().__init__((address, port), Answer)
 
     def server_bind(self) -> None:
         """Bind without looking up the host's name, which takes seconds on a machine without a name server."""
@@ -67,7 +74,7 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Server", self.server.name)
-        self.send_header("X-Release", str(self.server.release))
+        self.send_header("X-Release", self.server.release)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body.encode())
@@ -79,9 +86,17 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Arguments: NAME ADDRESS PRODUCTION_IP FOLDER. Prints its port as the first line."""
-    name, address, production_ip, folder = sys.argv[1:]
-    with WebServer(name, address, production_ip, Path(folder)) as server:
+    """Arguments: NAME ADDRESS PRODUCTION_IP FOLDER [PORT]. Prints its port as the first line."""
+    name, address, production_ip, folder, *port = sys.argv[1:]
+    with WebServer(name, address, production_ip, Path(folder), *map(int, port)) as server:
+
+        def restart(*_: object) -> None:
+            same = [*sys.argv[:5], str(server.server_address[1])]
+            os.execv(sys.executable, [sys.executable, "-I", "-S", *same])  # noqa: S606  # the command of this process
+
+        signal.signal(signal.SIGHUP, restart)
+        Path(folder, PID_FILE).write_text(str(os.getpid()))
+        Path(folder, RUNNING_FILE).touch()
         print(server.server_address[1], flush=True)
         server.serve_forever()
 

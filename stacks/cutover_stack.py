@@ -77,6 +77,7 @@ class CutoverStack(Stack):
         Monitoring(self, "Monitoring", resources, workflow=workflow, repair=repair, topics=topic.for_alarms)
 
         repair_invokes = [functions.describe_addresses, functions.associate_address]
+        repair_invokes += [functions.run_commands] if functions.run_commands else []
         for machine, invokes in ((workflow, functions.all), (repair, repair_invokes)):
             topic.allow_encrypting(machine.role)
             acknowledge_state_machine(machine, names, invokes=invokes)

@@ -4,12 +4,14 @@
 #   0 done                 10 InvalidRequest     14 AddressMoved      17 stopped
 #   1 this script failed   11 CutoverInProgress  15 RolledBack        18 timed out
 #   2 a value is wrong     12 StagingUnhealthy   16 RollbackFailed    19 failed with another error
-#                          13 PreflightFailed                        130, 143 interrupted; the execution continues
+#                          13 PreflightFailed   21 DeployFailed      130, 143 interrupted; the execution continues
+#                                               22 NotApproved
 #
 # Its environment variables say what to do:
 #
 #   STATE_MACHINE_ARN  the stack's output StateMachineArn
-#   SERVER             the server to make live, so that a job that runs again never switches back
+#   RELEASE            the release to deploy to the idle server and to make live; the pair needs `deploy`
+#   SERVER             without a release, the server to make live, so that a job that runs again never switches back
 #   NAME               execution name, for example commit and attempt; reusing it follows the existing execution
 #   PAIR               the pair; needed only if there are several
 #   EXPECTED_RELEASE   refuse to switch to another release; optional
@@ -67,7 +69,8 @@ member() {
 }
 
 [ -n "${STATE_MACHINE_ARN:-}" ] || wrong "STATE_MACHINE_ARN is not set. Set it to the stack's output StateMachineArn."
-[ -n "${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] || wrong "SERVER is not set. Without it, a job that runs again switches back."
+[ -n "${RELEASE:-}${SERVER:-}" ] || [ "${DRY_RUN:-}" = true ] ||
+  wrong "Neither RELEASE nor SERVER is set. Without them, a job that runs again switches back."
 [ -n "${NAME:-}" ] || wrong "NAME is not set. Set it to, for example, commit and attempt."
 # If a value began with file://, the AWS CLI would read that file.
 matches "$STATE_MACHINE_ARN" 'arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+' ||
@@ -79,13 +82,13 @@ true) dry_run=',"dryRun":true' ;;
 false) dry_run= ;;
 *) wrong "DRY_RUN must be true or false." ;;
 esac
-for value in "${PAIR:-}" "${SERVER:-}" "${EXPECTED_RELEASE:-}"; do
+for value in "${PAIR:-}" "${RELEASE:-}" "${SERVER:-}" "${EXPECTED_RELEASE:-}"; do
   if has_control_characters "$value"; then
-    wrong "PAIR, SERVER and EXPECTED_RELEASE must be one line each, without control characters."
+    wrong "PAIR, RELEASE, SERVER and EXPECTED_RELEASE must be one line each, without control characters."
   fi
 done
 
-members=$(member pair "${PAIR:-}")$(member serverName "${SERVER:-}")
+members=$(member pair "${PAIR:-}")$(member release "${RELEASE:-}")$(member serverName "${SERVER:-}")
 members=$members$(member expectedRelease "${EXPECTED_RELEASE:-}")$dry_run
 input="{${members#,}}"
 # Use the Region of the state machine. The AWS CLI v1 does not read AWS_REGION.
@@ -164,6 +167,8 @@ PreflightFailed) exit 13 ;;
 AddressMoved) exit 14 ;;
 RolledBack) exit 15 ;;
 RollbackFailed) exit 16 ;;
+DeployFailed) exit 21 ;;
+NotApproved) exit 22 ;;
 ABORTED) exit 17 ;;
 TIMED_OUT) exit 18 ;;
 *) exit 19 ;;

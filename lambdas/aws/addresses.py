@@ -2,10 +2,10 @@
 remap may be charged, and a repeated call may fail. A change counts only when `DescribeAddresses` shows it. Source: EC2
 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
@@ -19,22 +19,13 @@ ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssoc
 
 
 class Addresses:
-    """The two addresses of one pair, as EC2 shows them.
-
-    Every method raises EC2Refused if EC2 refuses and trying again would not help, and EC2Throttled or EC2Unavailable if
-    the same call may be tried again. A change returns the address as it is then, and whether it was changed.
-
-    With a client that calls `ONCE`, no call ends more than `seconds` after the construction of this object: instead of
-    a call for which too little time is left, EC2Unavailable is raised. The next try finds what this try has changed."""
+    """The two addresses of one pair, as EC2 shows them. Methods raise the errors of `translated`. A change returns the
+    address as it is then, and whether it was changed. With a client that calls `ONCE`, no call ends more than `seconds`
+    after the construction of this object: instead of a call for which too little time is left, EC2Unavailable is
+    raised. The next try finds what this try has changed."""
 
     def __init__(
-        self,
-        pair: Pair,
-        ec2: Ec2,
-        *,
-        sleep: Sleep = time.sleep,
-        clock: Clock = time.monotonic,
-        seconds: float = math.inf,
+        self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep, clock: Clock = time.monotonic, seconds: float = inf
     ) -> None:
         self._pair, self._ec2, self._sleep, self._clock = pair, ec2, sleep, clock
         self._end = clock() + seconds
@@ -53,14 +44,13 @@ class Addresses:
         """Describes production and staging as they are now, in one DescribeAddresses call."""
         ids = [self._pair.production, self._pair.staging]
         with self._call(f"DescribeAddresses of {' and '.join(ids)}"):
-            addresses = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
-        by_id = {address["AllocationId"]: address for address in addresses}
+            shown = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
+        by_id = {address["AllocationId"]: address for address in shown}
         return self._pair.address("production", by_id[ids[0]]), self._pair.address("staging", by_id[ids[1]])
 
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-        If production is elsewhere, raises AddressMoved on the first try. On a later try it raises MovedMeanwhile, since
-        an earlier try may have moved production."""
+        If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it."""
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
@@ -74,10 +64,8 @@ class Addresses:
         self, place: Place, *, coming_from: Server | None, production_on: Place | None, first_try: bool
     ) -> tuple[Address, bool]:
         """As `move_production`, for staging, while production is on the server of `production_on`, or on no server.
-
-        Without `coming_from`, staging must be on no server: EC2 itself refuses the call if staging is elsewhere, even
-        if DescribeAddresses does not show it. Staging is never put where production is: EC2 would displace production.
-        """
+        Without `coming_from`, EC2 itself refuses the call if staging is on a server, even if DescribeAddresses does not
+        show it. Staging is never put where production is: EC2 would displace production."""
         production, staging = self.look()
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
         live = production_on and production_on.server
@@ -92,8 +80,8 @@ class Addresses:
             raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
         with self._from_where_it_was("staging", place, moved):
-            reassociate = coming_from is not None
-            staging, production = self._put_staging(staging, place, production, production_on, reassociate=reassociate)
+            moves = coming_from is not None
+            staging, production = self._put_staging(staging, place, production, production_on, reassociate=moves)
         _expect(production, live, MovedMeanwhile)
         return staging, True
 
@@ -111,21 +99,17 @@ class Addresses:
             raise moved(_elsewhere(address, "no server")) from error
 
     def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
-        """Puts an address back: production from anywhere on the pair, staging from anywhere, while production is on
-        `production_on`.
-
-        EC2 is called even if the address seems to be there, since DescribeAddresses may show the state before the last
-        change. If someone else moved production out of the pair, it stays there, and MovedMeanwhile is raised."""
+        """Puts an address back: staging from anywhere, while production is on `production_on`; production from anywhere
+        on the pair. EC2 is called even if the address seems to be there, since DescribeAddresses may show the state
+        before the last change. If someone else moved production out of the pair, it stays there (MovedMeanwhile)."""
         production, staging = self.look()
         if name == "staging":
             self._undo_displacement(production, staging, place, production_on)
             _refuse_to_displace(production, staging, place)
             return self._put_staging(staging, place, production, production_on)[0], True
         if production.is_associated and production.server is None:
-            raise MovedMeanwhile(
-                f"{capitalized(production)} is {production.place}. Someone else moved it there during this execution, "
-                f"and it stays there."
-            )
+            what = "Someone else moved it there during this execution, and it stays there."
+            raise MovedMeanwhile(f"{capitalized(production)} is {production.place}. {what}")
         return self._associate(production, place)[0], True
 
     def _put_staging(
@@ -204,8 +188,7 @@ class Addresses:
         return self._wait_until("staging", lambda now: not now.is_associated, accepted)[0], True
 
     def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
-        """Describes both for some 10 s, or as long as there is time, until they are as they should be. Returns them,
-        and whether they are so."""
+        """Describes both for some 10 s, or as long as there is time, until they are as they should be; and are they?"""
         production, staging = self.look()
         for pause in PAUSES:
             if as_it_should(production, staging) or not self._has_time(pause):
@@ -255,14 +238,11 @@ def _expect(address: Address, planned: Place | Server | None, error: Moved) -> N
 
 
 def _elsewhere(address: Address, planned: str) -> str:
-    return (
-        f"{capitalized(address)} is {address.place}; the plan expects it on {planned}. Someone else moved it. Find "
-        f"out who, then start again: the next execution makes a new plan."
-    )
+    found = f"{capitalized(address)} is {address.place}; the plan expects it on {planned}."
+    return f"{found} Someone else moved it. Find out who, then start again: the next execution makes a new plan."
 
 
 def _refuse_to_displace(production: Address, staging: Address, place: Place) -> None:
-    if production.stands_at(place):
-        raise EC2Unavailable(  # not refused: DescribeAddresses may show the state before production moved away
-            f"{capitalized(production)} is on {place.server.name}; associating {staging} there would displace it."
-        )
+    if production.stands_at(place):  # not refused: DescribeAddresses may show the state before production moved away
+        what = f"associating {staging} there would displace it."
+        raise EC2Unavailable(f"{capitalized(production)} is on {place.server.name}; {what}")

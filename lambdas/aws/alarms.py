@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, HURRIED, ONCE
-from domain.text import printable
+from aws.calls import CONFIG, Clock, Wait
+from domain.errors import PreflightFailed
+from domain.text import capitalized, printable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-NAMES_PER_CALL = 100
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
-READS_APART_SECONDS, LAST_READS_APART_SECONDS = 5.0, 2.0
-LAST_READS = 3
+READS_APART_SECONDS, LAST_READS_APART_SECONDS, LAST_READS = 5.0, 2.0, 3
 
 logger = Logger(child=True)
 
@@ -47,46 +47,51 @@ class AlarmStates:
     missing: tuple[str, ...] = ()
 
 
-def cloudwatch_client(*, watching: bool = False, hurried: bool = False) -> "CloudWatchClient":
-    """A client like EC2's. With `watching`, it tries `ONCE`: three such reads fit into the function's last seconds.
-    With `hurried`, it tries once, for some 1 s: in an emergency, nobody waits for CloudWatch."""
-    return boto3.client("cloudwatch", config=HURRIED if hurried else ONCE if watching else CONFIG)
+def cloudwatch_client(config: Config = CONFIG) -> "CloudWatchClient":
+    """A watch tries `ONCE`: three such reads fit into the function's last seconds. An emergency is `HURRIED`."""
+    return boto3.client("cloudwatch", config=config)
 
 
 def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmStates:
-    """The current states of the metric and composite alarms with these names. Raises AlarmsUnreadable. CloudWatch omits
-    unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
-    alarms: dict[str, Any] = {}
+    """The current states of the metric and composite alarms with these names, at most 100. Raises AlarmsUnreadable.
+    CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
+    both: Any = {"AlarmNames": names, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
     try:
-        for start in range(0, len(names), NAMES_PER_CALL):
-            for page in client.get_paginator("describe_alarms").paginate(
-                AlarmNames=names[start : start + NAMES_PER_CALL],
-                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-                PaginationConfig={"PageSize": NAMES_PER_CALL},
-            ):
-                for alarm in (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", [])):
-                    alarms[alarm["AlarmName"]] = alarm
+        pages = client.get_paginator("describe_alarms").paginate(**both, PaginationConfig={"PageSize": 100})
+        found: Any = pages.build_full_result()
     except (ClientError, BotoCoreError) as failure:
         raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
+    alarms = {each["AlarmName"]: each for kind in ("MetricAlarms", "CompositeAlarms") for each in found.get(kind, [])}
     return AlarmStates(
         in_alarm=tuple(_alarm(alarms[name]) for name in names if alarms.get(name, {}).get("StateValue") == "ALARM"),
         missing=tuple(name for name in names if name not in alarms),
     )
 
 
+def refuse_alarms(names: Sequence[str]) -> None:
+    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
+    try:
+        states = alarms_in_alarm(cloudwatch_client(), names)
+    except AlarmsUnreadable as error:
+        raise PreflightFailed(f"The pair's alarms cannot be read: {error}.") from error
+    if states.missing:
+        raise PreflightFailed(
+            f"CloudWatch has no alarm named {named(states.missing)}. Correct alarms in cdk.json and deploy."
+        )
+    if states.in_alarm:
+        raise PreflightFailed(
+            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
+            f"Fix what the alarm reports. If the live release raised it, roll back, or start again "
+            f'with "emergency": true.'
+        )
+
+
 def watch(
-    read: Callable[[], AlarmStates],
-    seconds: float,
-    clock: Callable[[], float],
-    wait: Callable[[float], bool],
-    *,
-    tolerant: bool = False,
+    read: Callable[[], AlarmStates], seconds: float, clock: Clock, wait: Wait, *, tolerant: bool = False
 ) -> str | None:
     """What is wrong with the alarms; None if nothing is. It reads them at once, every 5 s, and at the end. If they
-    cannot be read, it tries again, at the end three times in all; if it is `tolerant`, that is not wrong, because
-    another watch follows. `wait` returns true if the watch should stop, as the wait of a `threading.Event` does."""
-    begin = clock()
-    last_reads = 0
+    cannot be read, it tries again, at the end three times in all; that is not wrong if it is `tolerant`."""
+    begin, last_reads = clock(), 0
     while True:
         began = clock() - begin
         last = began >= seconds
@@ -116,15 +121,11 @@ def _wrong(read: Callable[[], AlarmStates]) -> tuple[str | None, str | None]:
     if states.in_alarm:
         others = len(states.in_alarm) - 1
         return f"{states.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
-    if states.missing:
-        return None, f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
-    return None, None
+    unreadable = f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
+    return None, unreadable if states.missing else None
 
 
 def _alarm(shown: Mapping[str, Any]) -> Alarm:
     since = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
-    return Alarm(
-        name=shown["AlarmName"],
-        reason=printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS),
-        since=since.isoformat(timespec="seconds") if since else "an unknown time",
-    )
+    reason = printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS)
+    return Alarm(shown["AlarmName"], reason, since.isoformat(timespec="seconds") if since else "an unknown time")

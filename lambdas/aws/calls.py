@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Ec2: TypeAlias = "EC2Client"
 Sleep = Callable[[float], None]
 Clock = Callable[[], float]
+Wait = Callable[[float], bool]  # returns true if the caller should stop, as the wait of a `threading.Event` does
 # The slowest call ends within some 25 s, well within the functions' 30 s: 3 attempts of at most 2 + 5 s.
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # One attempt within 5 s, for callers that repeat the call themselves and must not take long.
@@ -66,10 +67,9 @@ def refused_as_preflight() -> Iterator[None]:
 @contextmanager
 def rehearsed(call: str) -> Iterator[None]:
     """A call with DryRun=True is permitted if EC2 answers with the error DryRunOperation. Raises PreflightFailed."""
-    with refused_as_preflight():
-        try:
-            with translated(call):
-                yield
-        except EC2Refused as error:
-            if error.code != "DryRunOperation":
-                raise
+    try:
+        with translated(call):
+            yield
+    except EC2Refused as error:
+        if error.code != "DryRunOperation":
+            raise PreflightFailed(str(error)) from error

@@ -2,6 +2,7 @@
 Source: ECS Developer Guide, "Lifecycle hooks for Amazon ECS service deployments"."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -10,12 +11,16 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, THROTTLED_CODES
+from aws.calls import CONFIG, THROTTLED_CODES, Sleep
+from aws.rollback_request import RollbackRequest
 from domain.text import printable
 
 ANSWERS = 'it must answer {"hookStatus": "SUCCEEDED", "FAILED" or "IN_PROGRESS"}'
 DELAY_SECONDS, LONGEST_DELAY_SECONDS, SHOWN_CHARACTERS = 30, 840, 500
-THROTTLED = {*THROTTLED_CODES, "TooManyRequestsException"}
+# ResourceConflictException: the function is being created or updated. Source: Lambda API Reference, "Invoke".
+PASSING = {*THROTTLED_CODES, "TooManyRequestsException", "ResourceConflictException"}
+# The last `hookStatus`, why the hook has failed (if it has not another time), and the seconds until that, 0 for never.
+Answer = tuple[str, str | None, float]
 
 
 @cache
@@ -29,38 +34,69 @@ def answered(
     event: Mapping[str, str],
     *,
     until: float,
-    wait: Callable[[float], object],
+    listener: RollbackRequest,
+    sleep: Sleep,
     clock: Callable[[], float],
     client: Any = None,
 ) -> tuple[str, str | None]:
-    """The last `hookStatus`, and if the hook has failed, why. It fails if it has not ended at `until` (the clock's)."""
+    """The last `hookStatus`, and if the hook has failed, why. It fails if it has not ended at `until` (the clock's).
+    Raises RollbackRequested, about a second after it was asked for. A function that runs then goes on: Lambda cannot
+    stop it."""
     client = client or lambda_client()
     while True:
-        status, failure, delay = _called(client, function, event)
-        if failure or status == "SUCCEEDED":
+        status, failure, delay = _waited_for(lambda: _called(client, function, event), until, listener, clock)
+        if not delay or clock() + delay > until:
             return status, failure
-        if clock() + delay > until:
-            return status, f"was {status} when its time was up."
-        wait(delay)
+        listener.sleep(delay, sleep)
 
 
-def _called(client: Any, function: str, event: Mapping[str, str]) -> tuple[str, str | None, float]:
+def _waited_for(
+    call: Callable[[], Answer], until: float, listener: RollbackRequest, clock: Callable[[], float]
+) -> Answer:
+    """The answer of a call; at `until`, that there is none."""
+    answers: list[Answer] = []
+    over = threading.Event()
+
+    def run() -> None:
+        try:
+            answers.append(call())
+        finally:
+            over.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    listener.listen(lambda seconds: over.wait(max(min(seconds, until - clock()), 0)) or clock() >= until)
+    return answers[0] if answers else ("IN_PROGRESS", "did not answer in time. It may still run.", 0)
+
+
+def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
     try:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         text = answer["Payload"].read().decode(errors="replace")
     except (ClientError, BotoCoreError) as error:
-        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-        why = printable(str(error), SHOWN_CHARACTERS)
-        return ("THROTTLED", None, 1.0) if code in THROTTLED else ("FAILED", f"could not be called: {why}.", 0)
+        return "UNAVAILABLE", f"could not be called: {_shown(str(error))}.", 1 if _passes(error) else 0
     if "FunctionError" in answer:
-        return "FAILED", f"raised an error: {printable(text, SHOWN_CHARACTERS)}.", 0
+        return "FAILED", f"raised an error: {_shown(text)}.", 0
     try:
         answered = json.loads(text)
         status, delay = answered["hookStatus"], float(answered.get("callBackDelay", DELAY_SECONDS))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         status, delay = None, 0.0
+    if status == "SUCCEEDED":
+        return status, None, 0
+    if status == "IN_PROGRESS":  # a delay that is no number becomes 1
+        return status, "was still IN_PROGRESS when its time was up.", min(max(1, delay), LONGEST_DELAY_SECONDS)
     if status == "FAILED":
-        return status, f"answered FAILED: {printable(text, SHOWN_CHARACTERS)}.", 0
-    if status not in ("SUCCEEDED", "IN_PROGRESS"):
-        return "FAILED", f"answered {printable(text, SHOWN_CHARACTERS)}; {ANSWERS}.", 0
-    return status, None, min(max(delay, 1.0), LONGEST_DELAY_SECONDS)
+        return status, f"answered FAILED: {_shown(text)}.", 0
+    return "FAILED", f"answered {_shown(text)}; {ANSWERS}.", 0
+
+
+def _passes(error: ClientError | BotoCoreError) -> bool:
+    """Whether the function may be called a little later."""
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    return error.response["Error"]["Code"] in PASSING or status >= 500
+
+
+def _shown(text: str) -> str:
+    return printable(text, SHOWN_CHARACTERS).removesuffix(".")

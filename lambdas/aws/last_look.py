@@ -1,5 +1,7 @@
 """Describes both addresses after a check: the check may have taken minutes, and an address may have moved meanwhile."""
 
+from collections.abc import Iterator
+
 from aws.addresses import Addresses
 from aws.calls import Ec2, Sleep
 from domain.deployed_pairs import deployed_pairs
@@ -12,17 +14,10 @@ PAUSES = (1, 3, 6, 0)
 
 
 def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") -> Json:
-    """Returns `{"production", "staging", "moved"}`: the addresses as they are now, and what someone moved, in words.
-
-    An address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
-    elsewhere; its message ends with `failure`, the check's. If EC2 does not answer, the result has only `moved`, which
-    says so."""
+    """Returns `{"production", "staging", "moved"}`: the addresses as they are now, and what someone moved, in words. An
+    address on its server counts as not moved, whatever its private address. Raises MovedMeanwhile if production is
+    elsewhere; its message ends with `failure`, the check's. If EC2 does not answer, the result has only `moved`."""
     pair = deployed_pairs()[standing.pair]
-    before = standing.production, standing.staging
-
-    def moved(addresses: tuple[Address, Address]) -> list[str | None]:
-        return [_moved(pair, each, was, strict=standing.strict) for each, was in zip(addresses, before, strict=True)]
-
     seen, problem = None, ""
     for pause in PAUSES:
         try:
@@ -30,21 +25,22 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") 
         except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
             problem = str(error)
         else:
-            if not any(moved(seen)):
+            if not any(_moved(pair, standing, *seen)):
                 break
         sleep(pause)
     if seen is None:
         return {"moved": [f"The addresses could not be described after the check. {problem}"]}
-    production, staging = moved(seen)
+    production, staging = _moved(pair, standing, *seen)
     if production or (staging and standing.strict):
         raise MovedMeanwhile(" ".join(filter(None, (production, staging, failure))))
     return {"production": seen[0].to_json(), "staging": seen[1].to_json(), "moved": [staging] if staging else []}
 
 
-def _moved(pair: Pair, address: Address, before: str | None, *, strict: bool) -> str | None:
+def _moved(pair: Pair, standing: Standing, *addresses: Address) -> Iterator[str | None]:
     """Unless it is `strict`, an address that was outside the pair before and is there now has not moved: the check
     before this one, of the same bake, has said so."""
-    if address.server == before and (before or not address.is_associated or not strict):
-        return None
-    server = pair.place(before).server if before else "no server"
-    return f"EC2 shows {address} {address.place}; before the check it was on {server}. Someone else moved it."
+    for address, before in zip(addresses, (standing.production, standing.staging), strict=True):
+        stays = address.server == before and (before or not address.is_associated or not standing.strict)
+        was_on = pair.place(before).server if before else "no server"
+        what = f"EC2 shows {address} {address.place}; before the check it was on {was_on}. Someone else moved it."
+        yield None if stays else what

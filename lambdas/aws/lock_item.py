@@ -53,7 +53,8 @@ class LockItem:
         Lambda may still run a call that Step Functions has given up: if another call has begun a command since this one
         has read the item, this raises RecordUnavailable, and the call begins none."""
         attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
-        unchanged, before = ("command = :before" if self._text else "attribute_not_exists(command)"), self._text
+        before = self._text
+        unchanged = "command = :before" if before else "attribute_not_exists(command)"
         if self.command and self.command.mark == command.mark:
             unchanged, before = "contains(command, :before)", command.mark
         try:

@@ -3,7 +3,7 @@ execution that cannot read the item goes on: nothing was asked, as far as it kno
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -11,13 +11,12 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import HURRIED, Sleep
+from aws.calls import HURRIED, Sleep, Wait
 from domain.errors import RollbackRequested
 from domain.text import printable
 
 # Users wait for it. A bake of a day then reads the item 86,400 times, for 1 cent (DynamoDB pricing, on demand).
 READS_APART_SECONDS = 1.0
-REASON_CHARACTERS = 200
 
 logger = Logger(child=True)
 
@@ -43,14 +42,14 @@ class RollbackRequest:
             client = self._client or dynamodb_client()
             item = client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
         except (ClientError, BotoCoreError) as failure:
-            logger.warning("lock not read", extra={"reason": printable(str(failure), REASON_CHARACTERS)})
+            logger.warning("lock not read", extra={"reason": printable(str(failure), 200)})
             return
         asked_by = item.get("rollbackRequestedBy", {}).get("S")
         if asked_by and item.get("execution", {}).get("S") == self._lock["execution"]:
             raise RollbackRequested(f"The execution {printable(asked_by)} asked for a rollback.")
 
-    def listen(self, wait: Callable[[float], bool]) -> None:
-        """Asks at once and then every second. `wait` returns true if it should stop, as that of a `threading.Event`."""
+    def listen(self, wait: Wait) -> None:
+        """Asks at once and then every second, until `wait` is true."""
         self.refuse()
         while not wait(READS_APART_SECONDS):
             self.refuse()

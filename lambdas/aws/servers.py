@@ -1,6 +1,7 @@
 """The two servers of a pair, as EC2 shows them. This module changes nothing, and judges only status checks."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,14 +13,9 @@ from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, Priva
 
 DUAL_STACK = "public-dual-stack-dns-name"
 # EC2 User Guide, "View status checks for Amazon EC2 instances": the checks and their names.
-STATUS_CHECKS = {
-    "SystemStatus": "system status",
-    "InstanceStatus": "instance status",
-    "AttachedEbsStatus": "attached EBS status",
-}
+EBS_CHECK = "attached EBS status"  # it may stay without data, and does not say whether the server runs
+STATUS_CHECKS = {"SystemStatus": "system status", "InstanceStatus": "instance status", "AttachedEbsStatus": EBS_CHECK}
 NOT_KNOWN_YET = ("initializing", "insufficient-data")
-# The workflow waits for the other checks. This check may stay without data, and does not say whether the server runs.
-ONLY_IF_IMPAIRED = "attached EBS status"
 SECONDS_BETWEEN_CHECKS = 5.0
 # EC2 API Reference, "Common client error codes".
 NOT_PERMITTED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
@@ -49,11 +45,10 @@ class Servers:
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
         zones = {each["AvailabilityZone"] for each in interfaces}
         groups = self._border_groups(zones, warnings) if with_border_groups and zones else {}
-        attached_to: dict[str, dict[str, NetworkInterface]] = {instance_id: {} for instance_id in ids}
+        attached_to: dict[str, dict[str, NetworkInterface]] = defaultdict(dict)
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
-            of_instance = attached_to.setdefault(each["Attachment"].get("InstanceId", ""), {})
-            of_instance[interface.network_interface_id] = interface
+            attached_to[each["Attachment"].get("InstanceId", "")][interface.network_interface_id] = interface
         instances = {each: Instance(states.get(each, NOT_SHOWN), attached_to[each]) for each in ids}
         offered_to = self._offered_to(warnings) if with_offers else {}
         return Picture(instances, offered_to, tuple(warnings))
@@ -89,11 +84,9 @@ class Servers:
                     raise
             not_ok = ", ".join(f"{check}: {value}" for check, value in status.items() if value not in ("ok", ""))
             if "impaired" in status.values():
-                raise EC2Refused(
-                    f"EC2's status checks of {server} have failed ({not_ok}). See Status checks in the EC2 console. To "
-                    f"move the server to other hardware, stop and start it."
-                )
-            if not any(value in NOT_KNOWN_YET for check, value in status.items() if check != ONLY_IF_IMPAIRED):
+                do = "See Status checks in the EC2 console. To move the server to other hardware, stop and start it."
+                raise EC2Refused(f"EC2's status checks of {server} have failed ({not_ok}). {do}")
+            if not any(value in NOT_KNOWN_YET for check, value in status.items() if check != EBS_CHECK):
                 return
             if self._clock() + SECONDS_BETWEEN_CHECKS > deadline:
                 raise EC2Refused(
@@ -113,8 +106,7 @@ class Servers:
 
 @contextmanager
 def _or_warning(unknown: str, warnings: list[str]) -> Iterator[None]:
-    """If EC2 does not answer a question that the cutover does not depend on, that is a warning. A missing permission is
-    raised as EC2Refused. Throttling is not waited for, beyond botocore's own tries."""
+    """No answer to a question that the cutover does not depend on is a warning. Raises EC2Refused if not permitted."""
     try:
         yield
     except (EC2Refused, EC2Throttled, EC2Unavailable) as error:

@@ -81,7 +81,8 @@ def quoted(output: str) -> str:
     they are too many."""
     lines = [f"| {printable(line.rstrip(), LONGEST_LINE)}" for line in output.splitlines() if line.strip()]
     text = "\n".join(lines)
-    return f"\n{text if len(text) <= LONGEST_OUTPUT else '...' + text[-LONGEST_OUTPUT:]}" if lines else " (nothing)"
+    shown = text if len(text) <= LONGEST_OUTPUT else "..." + text[-LONGEST_OUTPUT:]
+    return f"\n{shown}\nThe output ends here." if lines else " (nothing)."
 
 
 def parameter(text: str) -> str:

@@ -48,10 +48,8 @@ def place_on(server: Server, addresses: Iterable[Address], instance: Mapping[str
     for address in addresses:
         if address.server == server.name:
             return Place(server, address.private_ip)
-    configured = server.network_interface_id
-    interfaces = [
-        each for each in instance.get("NetworkInterfaces", []) if configured in (None, each.get("NetworkInterfaceId"))
-    ]
+    attached, configured = instance.get("NetworkInterfaces", []), server.network_interface_id
+    interfaces = [each for each in attached if configured in (None, each.get("NetworkInterfaceId"))]
     return Place(server, interfaces[0].get("PrivateIpAddress") if len(interfaces) == 1 else None)
 
 

@@ -24,20 +24,18 @@ def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
     """The event as an instance of its dataclass. An optional key that is null counts as absent. Raises InvalidEvent for
     a missing required key and for an unknown key. Inside a field that is a dataclass (maybe `| None`) or a list of
     dataclasses, unknown keys are ignored, because the value may be part of something larger."""
-    required, optional = keys(event_type)
-    if unknown := event.keys() - required - optional:
-        raise InvalidEvent(f"{event_type.__name__} has no key {_listed(unknown)}; {_known_keys(event_type)}.")
+    if unknown := event.keys() - frozenset.union(*keys(event_type)):
+        raise _disagreement(event_type, "has no", unknown)
     return _instance(event_type, event)
 
 
 def _instance(event_type: type[Event], event: Mapping[str, Any]) -> Event:
     required, _ = keys(event_type)
     if missing := required - event.keys():
-        raise InvalidEvent(f"{event_type.__name__} lacks the key {_listed(missing)}; {_known_keys(event_type)}.")
+        raise _disagreement(event_type, "lacks the", missing)
     values = {}
     for name, kind in get_type_hints(event_type).items():
-        key = _key(name)
-        if event.get(key) is not None or key in required:
+        if event.get(key := _key(name)) is not None or key in required:
             values[name] = _value(kind, event[key])
     return event_type(**values)
 
@@ -56,10 +54,6 @@ def _key(name: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def _known_keys(event_type: type[Any]) -> str:
-    required, optional = keys(event_type)
-    return f"required: {_listed(required)}; optional: {_listed(optional)}"
-
-
-def _listed(names: AbstractSet[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _disagreement(event_type: type[Any], verb: str, names: AbstractSet[str]) -> InvalidEvent:
+    key, required, optional = (", ".join(sorted(each)) or "none" for each in (names, *keys(event_type)))
+    return InvalidEvent(f"{event_type.__name__} {verb} key {key}; required: {required}; optional: {optional}.")

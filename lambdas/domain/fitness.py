@@ -1,7 +1,5 @@
 """Can a plan be carried out? Pure: everything that can be checked without a change is checked here, before any change.
-
-Every refusal is a PreflightFailed that says what was found, what is true now, and what to do.
-"""
+Every refusal is a PreflightFailed."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,12 +21,10 @@ NOTHING_CHANGED = "Nothing was changed."
 def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
     """The plan with its places known, if it can be carried out. Raises PreflightFailed.
 
-    The idle place is where staging is. If staging is elsewhere, the idle place is the private address that
-    `private_ips` has for the idle server (from the record of an interrupted execution). Without a record, it is the
-    primary private address, as EC2 itself chooses. In a cutover, the state of the other server, which is live now, is
-    no obstacle: if it cannot hold staging, staging stays on no server, with a warning. If production is live where a
-    rollback or an emergency asks for it, and staging cannot be repaired, that is a warning, too.
-    """
+    The idle place is where staging is. If staging is elsewhere, it is the private address that `private_ips` has for
+    the idle server (from the record of an interrupted execution), or the primary one, as EC2 itself chooses. If the
+    live server cannot hold staging after a cutover, staging stays on no server, with a warning. If production is where
+    an urgent request asks for it, and staging cannot be repaired, that is a warning, too."""
     try:
         return _completed(plan, picture, private_ips or {})
     except PreflightFailed as problem:
@@ -99,8 +95,7 @@ def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
 
 def _interface(server: Server, instance: Instance) -> NetworkInterface:
     """The network interface that the server's addresses belong on."""
-    interfaces = instance.interfaces
-    configured = server.network_interface_id
+    interfaces, configured = instance.interfaces, server.network_interface_id
     if configured in interfaces or (configured is None and len(interfaces) == 1):
         return interfaces[configured or next(iter(interfaces))]
     attached = ", ".join(interfaces) or "none"

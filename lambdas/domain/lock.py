@@ -19,7 +19,7 @@ LAST_CALL_SECONDS = COLD_START_SECONDS + CHANGE_SECONDS + RESERVE_SECONDS
 class Lock:
     """Which execution holds the pair (its ARN), since when (ISO 8601), which server it is making live, whether it rolls
     back, until when it bakes (ISO 8601; empty if it does not bake yet), until when it waits for approval, and the token
-    of that wait (empty if it does not wait). `command` is its last command on a server, None if there was none. If the
+    of that wait (empty if it does not wait). `command` is its last command on a server, None before the first. If the
     item lacks an attribute, for example because a person wrote it, the value is an empty string."""
 
     pair: str

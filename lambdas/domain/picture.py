@@ -48,8 +48,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Picture:
-    """Both instances by id, the account that each address is offered to, by allocation id, and `warnings`: what could
-    not be described, in words."""
+    """Both instances by id, the accounts that addresses are offered to, by allocation id, and what EC2 did not tell."""
 
     instances: Mapping[str, Instance]
     offered_to: Mapping[str, str] = field(default_factory=dict)

@@ -104,18 +104,15 @@ class Plan:
 
     def _of_a_release(self) -> Json:
         """What the states of a release read: `asksLive` says whether the live server may answer with the release
-        already, `approvalMinutes` how long to wait for approval (null: not at all), `hooks` the moments that have
-        hooks, and `undo` that an interrupted execution ran those before its cutover, which did not happen."""
-        urgent = self.request.is_urgent
+        already, and `approvalMinutes` how long to wait for approval (null: not at all). With `tolerant`, no hook
+        before the cutover prevents it."""
         asks = self.deploys and self.live is not None and any("releaseHeader" in it for it in self.pair.health_check)
+        minutes = self.pair.approval_minutes
         return {
-            "release": self.request.release,
             "deploys": self.deploys and not self.request.dry_run,
             "asksLive": asks,
-            "approvalMinutes": self.pair.approval_minutes if self.request.release and not urgent else None,
-            "hooks": [moment for moment in HOOKS if steps(self.pair, moment)],
-            "tolerant": urgent,
-            "undo": self.record.hooks_began,
+            "approvalMinutes": minutes if self.request.release and not self.request.is_urgent else None,
+            "tolerant": self.urgent,
         }
 
     def to_json(self) -> Json:
@@ -207,7 +204,12 @@ class Refusal:
 
 
 def _asked(request: Request, record: Record) -> Json:
+    """Also of a refusal: `hooks` are the moments that have hooks, and `undo` says that an interrupted execution ran
+    those before its cutover, which did not happen."""
     return {
+        "release": request.release,
+        "hooks": [moment for moment in HOOKS if steps(request.pair, moment)],
+        "undo": record.hooks_began,
         "dryRun": request.dry_run,
         "rollback": request.rollback,
         "waitSeconds": request.wait_seconds,

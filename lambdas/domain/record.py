@@ -125,6 +125,8 @@ class Record:
         begun, back = self.interrupted, self.rollback_to
         if begun is None:
             return self
+        happened = live not in (None, begun.live)  # then nothing of its cutover is undone
+        record = replace(self, hooks_began=self.hooks_began and not happened)
         if begun.live and live and live != begun.live:
             cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
             target = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
@@ -134,15 +136,15 @@ class Record:
             instance_id = None if begun.rollback else begun.live_instance_id
             back = RollbackTo(server, why, instance_id, rejected)
             moved = {**cutover, "rollback": begun.rollback}
-            return replace(self, last_cutover=moved, rollback_to=back, hooks_began=False)
+            return replace(record, last_cutover=moved, rollback_to=back)
         untouched = begun.live == live and begun.staging_association == staging_association
         if begun.server in (begun.live, None) or begun.rollback or untouched:
-            return self
+            return record
         rejected = self._rejecting(begun.server)
         if begun.live is None and back.server != begun.server:  # production was on no server, or goes on to be
-            return replace(self, rollback_to=replace(back, rejected=rejected))
+            return replace(record, rollback_to=replace(back, rejected=rejected))
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
-        return replace(self, rollback_to=RollbackTo(None, why, rejected=rejected))
+        return replace(record, rollback_to=RollbackTo(None, why, rejected=rejected))
 
     def after_cutover(self, idle: Server, *, live: Server | None, rollback: bool) -> RollbackTo:
         """What a rollback goes back to once a cutover from `live` to `idle` has succeeded. An execution's ARN follows

@@ -1,32 +1,25 @@
 """One check of a server: its settings, the address it goes through, and what is expected there."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from domain.errors import PreflightFailed
 from domain.pair import AddressName
-from health.probe import Protocol, Target
+from health.probe import Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckSettings:
+class CheckSettings(Target):
     """One health check as configured, with all defaults. None: the key is left out, or the protocol has no such key."""
 
-    protocol: Protocol
-    port: int
     interval_seconds: float
-    timeout_seconds: float
     healthy_threshold_count: int
     unhealthy_threshold_count: int
     start_period_seconds: float
     deadline_seconds: float
     via: Literal["public", "private"] | None = None
-    path: str | None = None
     matcher: str | None = None
-    host_header: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    verify_certificate: bool = True  # always there with HTTPS
     body_contains: str | None = None
     max_latency_ms: float | None = None
     release_header: str | None = None
@@ -80,12 +73,10 @@ class Answered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check(CheckSettings, Target):
-    """The settings, applied to one address of one server: a target of probes.
-
-    `expected_release` and `expected_identity` are compared unless they are None; `expected_identity` is what staging
-    answered before the cutover. For `moving_seconds`, the address may still lead to the server that it was on before,
-    or to no server; the deadline is later by as much."""
+class Check(CheckSettings):
+    """The settings, applied to one address of one server. `expected_release` and `expected_identity`, which is what
+    staging answered before the cutover, are compared unless they are None. For `moving_seconds`, the address may still
+    lead to the server that it was on before, or to no server; the deadline is later by as much."""
 
     server: str
     instance_id: str
@@ -108,8 +99,8 @@ def checks_of(
     moving_seconds: float = 0,
 ) -> list[Check]:
     """The checks of a server through an address. Checks of production use the public IP and have no start period.
-    `answered` is what staging answered, in the order of the checks. Without `answered`, for example for a restored
-    server, identities are not compared. Raises PreflightFailed if EC2 shows no IP to check."""
+    `answered` is what staging answered, in the order of the checks; without it, for example for a restored server,
+    identities are not compared. Raises PreflightFailed if EC2 shows no IP to check."""
     settings = [replace(each, deadline_seconds=each.deadline_seconds + moving_seconds) for each in event.health_check]
     if event.address.name == "production":
         settings = [replace(each, via="public", start_period_seconds=0) for each in settings]
@@ -139,5 +130,5 @@ def _check(settings: CheckSettings, server: CheckedServer, address: CheckedAddre
             f"The health check of {server.name} ({server.instance_id}) goes to the {address.name} address, but EC2 "
             f"shows no {settings.via} IP for it. Check whether the address is associated with a running instance."
         )
-    values = {**vars(settings), **expected}
-    return Check(server=server.name, instance_id=server.instance_id, address=address.name, ip=ip, **values)
+    values = {**vars(settings), "ip": ip, **expected}
+    return Check(server=server.name, instance_id=server.instance_id, address=address.name, **values)

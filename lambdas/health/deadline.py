@@ -1,5 +1,5 @@
-"""What ends a probe early: its own deadline, or a stop from another thread. Both shut the connection down. The shutdown
-ends every wait. With a timeout for each read, a server that sends a byte a second could hold a probe."""
+"""What ends a probe early: its own deadline, or a stop from another thread. Both shut the connection down, which ends
+every wait. With a timeout for each read, a server that sends a byte a second could hold a probe."""
 
 import contextlib
 import socket

@@ -13,8 +13,7 @@ from health.deadline import ProbeStopped, Stop
 from health.probe import prober
 from health.verdict import Finding, judge
 
-INTERVAL_SECONDS = 0.05
-SAVE_INTERVAL_SECONDS = 1.0
+INTERVAL_SECONDS, SAVE_INTERVAL_SECONDS = 0.05, 1.0
 MAX_IN_FLIGHT = 40  # requests that wait for their response; no more are sent meanwhile
 
 Gap = dict[str, Any]
@@ -50,17 +49,14 @@ class GapRecord:
 
     def _is_new(self, answered: Answered) -> bool:
         """An identity belongs to one server, but both servers may have the same release."""
-        if self._new_server.identity is not None:
-            return answered.identity == self._new_server.identity
-        release = self._new_server.release
+        identity, release = self._new_server.identity, self._new_server.release
+        if identity is not None:
+            return answered.identity == identity
         return release == answered.release and release is not None and self._former_release not in (None, release)
 
     def until(self, now: float) -> Gap:
-        """What was measured so far, as an outcome reports it.
-
-        `longestMs` is the longest time without a good answer: between two of them, from the beginning to the first, or
-        from the last until now. `newServerAt` is when the new server's first answer was complete. It is None before the
-        first answer, and if nothing distinguishes the two servers."""
+        """What was measured so far. `longestMs` is the longest time without a good answer, also before the first and
+        since the last. `newServerAt` is when the new server's first answer was complete; None if none is known."""
         with self._lock:
             at = self._new_server_at
             return {
@@ -73,8 +69,8 @@ class GapRecord:
 
 
 def measured(check: Check, new_server: Answered, save: Callable[[Gap], bool], *, seconds: float) -> Gap:
-    """Sends requests until `save` returns False, or for so many seconds. Returns the gap that was saved last. It saves
-    once a second, and as soon as the new server has answered."""
+    """Sends requests until `save` returns False, or for so many seconds. It saves once a second, and as soon as the new
+    server has answered. Returns the gap that was saved last."""
     began = time.monotonic()
     record, stop = GapRecord(began=began, new_server=new_server), Stop()
     sending = threading.Thread(target=_send_requests, args=(check, record, stop), name="gap", daemon=True)

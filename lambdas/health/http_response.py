@@ -28,9 +28,7 @@ class _Source(io.RawIOBase):
     """The first 64 KiB that a connection delivers. `http.client` reads it as it would read a socket."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.received = 0
-        self.ended = False
+        self._connection, self.received, self.ended = connection, 0, False
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)

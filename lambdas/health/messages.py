@@ -1,13 +1,14 @@
 """The messages of a failed health check: what was checked, found and expected, and what to do. A message is printable
 text of fewer than 1,000 characters. The workflow adds what was changed before the check."""
 
+from functools import partial
+
 from domain.text import capitalized, shortened
 from health.check import Check
 from health.polling import Polled
 from health.verdict import Kind, Problem, Unhealthy, any_good, counted_probes
 
-MESSAGE_CHARACTERS = 999
-HOST_NAME_CHARACTERS = 40
+MESSAGE_CHARACTERS, HOST_NAME_CHARACTERS = 999, 40
 WHAT_TO_DO: dict[Kind, str] = {
     "refused": "{server} was reached, but nothing accepts connections on its port {port}: check that the application "
     "runs, and that it listens on all addresses of the server, not only on 127.0.0.1.",
@@ -24,43 +25,34 @@ WHAT_TO_DO: dict[Kind, str] = {
     "listens there, and whether its application hangs.",
     "incomplete": "Check the application on {server}: it begins its answers and does not finish them.",
     "slow": "Check the load of {server} and what its application waits for, or raise maxLatencyMs.",
-    "body": "Check what the application on {server} answers at this path; bodyContains is searched for in the first "
-    "5,120 bytes.",
+    "body": "Check what {server} answers at this path; bodyContains is searched for in the first 5,120 bytes.",
     "release": "The release was not deployed to {server}, or its application was not restarted afterwards.",
-    "no identity": "Make the application on {server} send this header, or remove identityHeader from the "
-    "configuration.",
-    "identity": "Check for a cache or proxy in front of the application on {server}, and whether this header names the "
-    "server, not the request.",
+    "no identity": "Make the application on {server} send this header, or remove identityHeader from cdk.json.",
+    "identity": "Check for a cache or proxy in front of {server}. The header must name the server, not the request.",
     "identities": "Check whether this header names the request instead of the server, and whether there is a load "
     "balancer behind the address.",
-    "no shared": "Make the application on {server} send this header, or remove sharedHeader from the configuration.",
+    "no shared": "Make the application on {server} send this header, or remove sharedHeader from cdk.json.",
 }
 
 
 def unhealthy_message(polled: Polled, *, failed: int = 1, checks: int = 1, is_unhealthy: str = "is not healthy") -> str:
     """For a failed check, when `failed` of so many `checks` failed."""
     check = polled.check
-    of_several = f", {failed} of {checks} checks," if checks > 1 else ","
-    through = f"{is_unhealthy} through the {check.address} address{of_several}"
-    before = f"{check.server} ({check.instance_id}) {through} at {check.short_url}: "
+    through = f"through the {check.address} address,{f' {failed} of {checks} checks,' if checks > 1 else ''}"
+    before = f"{check.server} ({check.instance_id}) {is_unhealthy} {through} at {check.short_url}: "
     after = f" ({counted_probes(polled.probe_count)} in all). {_what_to_do(polled)}"
     reason = polled.verdict.reason if isinstance(polled.verdict, Unhealthy) else ""
     return f"{before}{shortened(reason, MESSAGE_CHARACTERS - len(before) - len(after))}{after}"
 
 
-def bake_message(polled: Polled, *, failed: int = 1, checks: int = 1) -> str:
-    """For a check that passed, and then failed during the bake."""
-    became = "became unhealthy during the bake"
-    return unhealthy_message(polled, failed=failed, checks=checks, is_unhealthy=became)
+bake_message = partial(unhealthy_message, is_unhealthy="became unhealthy during the bake")
 
 
 def alarm_message(check: Check, wrong: str) -> str:
     """For an alarm during the bake of a healthy server; `wrong` says what is wrong with the alarms."""
-    return shortened(
-        f"{check.server} ({check.instance_id}) is healthy through the {check.address} address, at {check.ip}, but "
-        f"during the bake {wrong}. Check the alarm's history and its metric in CloudWatch.",
-        MESSAGE_CHARACTERS,
-    )
+    healthy = f"{check.server} ({check.instance_id}) is healthy through the {check.address} address, at {check.ip}"
+    advice = "Check the alarm's history and its metric in CloudWatch."
+    return shortened(f"{healthy}, but during the bake {wrong}. {advice}", MESSAGE_CHARACTERS)
 
 
 def _what_to_do(polled: Polled) -> str:
@@ -74,16 +66,11 @@ def _what_to_do(polled: Polled) -> str:
     if bad.problem.kind == "status":
         advice = _what_to_do_about_status(check, bad.status or 0, bad.problem)
     else:
-        advice = WHAT_TO_DO[bad.problem.kind].format(
-            server=check.server,
-            port=check.port,
-            protocol=check.protocol,
-            name=shortened(str(check.tls_name), HOST_NAME_CHARACTERS),
-            source="this function's subnets" if check.via == "private" else "the internet",
-        )
-    if check.start_period_seconds and not any_good(polled.findings):
-        return f"{advice} If it needs longer to start, raise startPeriodSeconds."
-    return advice
+        name = shortened(str(check.tls_name), HOST_NAME_CHARACTERS)
+        source = "this function's subnets" if check.via == "private" else "the internet"
+        advice = WHAT_TO_DO[bad.problem.kind].format_map({**vars(check), "name": name, "source": source})
+    starts = check.start_period_seconds and not any_good(polled.findings)
+    return f"{advice} If it needs longer to start, raise startPeriodSeconds." if starts else advice
 
 
 def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str:
@@ -96,8 +83,7 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
     if status == 429:
         return f"{check.server} limits the rate of requests: raise intervalSeconds, or exempt the health check."
     if 400 <= status < 500:
-        host = shortened(check.host, HOST_NAME_CHARACTERS)
         hint = "" if check.host_header else "; if it needs a name, configure hostHeader"
-        accepts = f"accepts a request whose Host header is {host}{hint}"
+        accepts = f"accepts a request whose Host header is {shortened(check.host, HOST_NAME_CHARACTERS)}{hint}"
         return f"Check whether {application} knows this path, and {accepts}. {problem.detail}".rstrip()
     return f"Check the log of {application}."

@@ -1,6 +1,5 @@
 """The loops of the health check, which apply the rules of `verdict`, and the function that runs them in parallel."""
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,21 +13,21 @@ from health.probe import Prober
 from health.verdict import Finding, Healthy, Unhealthy, decide, decide_bake, judge
 
 KEPT_FINDINGS = 20
-
 Clock = Callable[[], float]
+Verdict = Healthy | Unhealthy | None
+Rule = Callable[[Sequence[Finding], float, float], Verdict]
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Polled:
-    """How a loop ended, after how many seconds and probes, and its findings, oldest first. The verdict is None if the
-    loop was stopped. A bake keeps the last 20 findings, or more if the verdict needs more."""
+    """How a loop ended, after how many probes, and its findings, oldest first. The verdict is None if the loop was
+    stopped. A bake keeps the last 20 findings, or more if the verdict needs more."""
 
     check: Check
-    verdict: Healthy | Unhealthy | None
+    verdict: Verdict
     findings: list[Finding]
     probe_count: int
-    seconds: float
     shared: Mapping[str, Any] | None = None
 
     @property
@@ -51,34 +50,24 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 
 
 def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
-    """Keeps probing a healthy server for so many seconds: after one interval, then every interval, and at the end. If
-    the last probe is bad, the bake continues until a probe is good or the threshold is reached. The configuration
-    leaves time for that (`probes_after_a_bake`)."""
+    """Probes a healthy server for so many seconds: after one interval, then every interval, and at the end. If the last
+    probe is bad, until a probe is good or the threshold is reached (`probes_after_a_bake` leaves time for that)."""
 
-    def verdict(findings: Sequence[Finding], now: float, _due: float) -> Healthy | Unhealthy | None:
+    def verdict(findings: Sequence[Finding], now: float, _due: float) -> Verdict:
         return Healthy() if now >= seconds and findings[-1].is_good else decide_bake(check, findings)
 
-    kept = max(KEPT_FINDINGS, check.unhealthy_threshold_count)
-    first = min(check.interval_seconds, seconds)
-    return _loop(check, probe, stop, clock, verdict, kept=kept, first=first, last=seconds)
+    return _loop(check, probe, stop, clock, verdict, last=seconds)
 
 
 def _loop(
-    check: Check,
-    probe: Prober,
-    stop: Stop,
-    clock: Clock,
-    verdict_after: Callable[[Sequence[Finding], float, float], Healthy | Unhealthy | None],
-    *,
-    kept: int | None = None,
-    first: float = 0,
-    last: float = math.inf,
+    check: Check, probe: Prober, stop: Stop, clock: Clock, verdict_after: Rule, *, last: float | None = None
 ) -> Polled:
-    """A probe is due at `first`, and another at `last`. A probe that starts late does not delay the probes after it.
-    `verdict_after` gets the findings, the time, and when the next probe is due. Times count from the beginning."""
-    begin, due, probe_count = clock(), first, 0
+    """In a bake, the first probe is due after an interval, and one at `last`. A late probe does not delay those after
+    it. `verdict_after` gets the findings, the time since the beginning, and when the next probe is due."""
+    begin, due, probe_count = clock(), 0 if last is None else min(check.interval_seconds, last), 0
+    kept = None if last is None else max(KEPT_FINDINGS, check.unhealthy_threshold_count)
     findings: deque[Finding] = deque(maxlen=kept)
-    verdict: Healthy | Unhealthy | None = None
+    verdict: Verdict = None
     while verdict is None and not stop.wait(max(begin + due - clock(), 0)):
         started = clock() - begin
         try:
@@ -88,9 +77,9 @@ def _loop(
         probe_count += 1
         now = clock() - begin
         due = max(due + check.interval_seconds, now)
-        due = min(due, last) if now < last else due
+        due = min(due, last) if last is not None and now < last else due
         verdict = verdict_after(list(findings), now, due)
-    return Polled(check, verdict, list(findings), probe_count, clock() - begin)
+    return Polled(check, verdict, list(findings), probe_count)
 
 
 def together(
@@ -98,9 +87,8 @@ def together(
     ends_all: Callable[[Result], bool],
     meanwhile: Iterable[Callable[[Stop], None]] = (),
 ) -> list[Result]:
-    """Runs each loop in its own thread and returns their results in order. The loops in `meanwhile` run until then. If
-    a loop raises, or `ends_all` is true for its result, the others are stopped at once. The exception is raised, first
-    of all that of a loop in `meanwhile`."""
+    """Runs each loop in its own thread and returns their results in order; those in `meanwhile` run until then. If one
+    raises, or `ends_all` is true for its result, all stop at once. An exception in `meanwhile` is raised first."""
     loops, meanwhile = list(loops), list(meanwhile)
     stop = Stop()
     with ThreadPoolExecutor(max_workers=len(loops) + len(meanwhile)) as threads:

@@ -22,17 +22,17 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a probe requests: a GET of `path` at an IPv4 address and port, finished within `timeout_seconds`. The
-    configuration has validated `path`, `host_header` (a host, maybe with a port) and `headers`."""
+    """What a probe requests: a GET of `path` at an IPv4 address (empty in settings, which are for any) and port, within
+    `timeout_seconds`. The configuration has validated `path`, `host_header` (maybe with a port) and `headers`."""
 
     protocol: Protocol
-    ip: str
+    ip: str = ""
     port: int
     timeout_seconds: float
     path: str | None = None
     host_header: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    verify_certificate: bool = True
+    verify_certificate: bool = True  # always there with HTTPS
 
     @property
     def host(self) -> str:

@@ -12,10 +12,10 @@ QUOTED_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Probe:
-    """`status` is the response's code; None with TCP, or if the headers are incomplete. `milliseconds` is how long
-    the whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, or with
-    TCP the connection. Otherwise `error` is a short sentence for an operator, printable ASCII of at most 240
-    characters, and `failure` is its kind. `headers` has the first value of each header by its name in lower case."""
+    """`status` is the response's code; None with TCP, or if the headers are incomplete. `milliseconds` is how long the
+    whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, or with TCP
+    the connection. Otherwise it is printable ASCII of at most 240 characters, and `failure` is its kind. `headers` has
+    the first value of each header by its name in lower case."""
 
     status: int | None
     milliseconds: int = 0
@@ -31,8 +31,7 @@ class NoResponse(Exception):
 
     def __init__(self, error: str, failure: Failure, status: int | None = None) -> None:
         super().__init__(error)
-        self.failure = failure
-        self.status = status
+        self.failure, self.status = failure, status
 
 
 def in_words(failure: OSError) -> str:

@@ -15,11 +15,10 @@ DANGER = (
 
 
 def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
-    """Compares the shared header of a healthy staging server with the live server's; None for other checks.
-
-    Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: an
-    unhealthy production does not block a cutover. Raises PreflightFailed if the header differs in one response, even in
-    a response that is bad otherwise, or if the live server is healthy and does not send the header."""
+    """Compares the shared header of a healthy staging server with the live server's; None for other checks. Returns
+    `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: an unhealthy
+    production does not block a cutover. Raises PreflightFailed if the header differs in one response, even in a bad
+    one, or if the live server is healthy and does not send the header."""
     check = polled.check
     if not (check.shared_header and check.requires_headers):
         return None

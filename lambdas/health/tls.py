@@ -76,7 +76,6 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
     except ValueError as failure:
         raise NoResponse(f"TLS: {quoted(name)} cannot be the name of a server", "tls") from failure
     except OSError as failure:
-        reason = str(getattr(failure, "reason", ""))
         lack = lacking(failure)
         if deadline.is_set():
             error = f"no handshake within {deadline} (connected; does this port expect the PROXY protocol?)"
@@ -84,24 +83,21 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
             closed = "closed the connection during the handshake"
             error = f"{closed} (does this port expect the PROXY protocol, or offer no TLS 1.2?)"
         else:
-            wanted = name is None and reason.endswith(NAME_WANTED)
+            wanted = name is None and str(getattr(failure, "reason", "")).endswith(NAME_WANTED)
             shown = lack or tls_error(failure).removeprefix("TLS: ")
             error = f"{shown}{' (if it needs a name, configure hostHeader)' if wanted else ''}"
         raise NoResponse(f"TLS: {error}", "old tls" if lack else "tls") from failure
 
 
 def seen_again(failure: WrongCertificate, connection: socket.socket, name: str | None) -> NoResponse:
-    """For which names the certificate is, if not for `name`; or which certificate is out of date: the server's or one
-    above it. Python does not show a certificate that it has refused, so a second handshake accepts it. Raises OSError.
-    """
-    context = ssl.create_default_context()
-    if failure.code in OTHER_NAMES_CODES:
-        context.check_hostname = False
-    else:
-        context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
+    """For which names the certificate is, if not for `name`; or whether it is out of date, or one above it. Python does
+    not show a certificate that it has refused, so a second handshake accepts it. Raises OSError."""
+    context, is_for_others = ssl.create_default_context(), failure.code in OTHER_NAMES_CODES
+    context.check_hostname = not is_for_others
+    context.verify_flags |= ssl.VerifyFlags(0 if is_for_others else NO_CHECK_TIME)
     with context.wrap_socket(connection, server_hostname=name) as trusted:
         certificate: dict[str, Any] = trusted.getpeercert() or {}
-    if failure.code in OTHER_NAMES_CODES:
+    if is_for_others:
         return NoResponse(f"{failure} but for {_names(certificate)}", "certificate")
     begins, ends = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
     now = time.time()
@@ -112,7 +108,6 @@ def seen_again(failure: WrongCertificate, connection: socket.socket, name: str |
 
 
 def _names(certificate: dict[str, Any]) -> str:
-    """The names that it is for, in words."""
     names = [quoted(value[1]) for value in certificate.get("subjectAltName", ()) if len(value) == 2]
     shown = ", ".join(names[:SHOWN_CERTIFICATE_NAMES]) or "no name at all"
     more = len(names) - SHOWN_CERTIFICATE_NAMES

@@ -13,26 +13,20 @@ from health.http_response import BODY_BYTES
 from health.result import Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
-SHOWN_FINDINGS = 10
-SHOWN_IDENTITIES = 3
-MATCHER_CHARACTERS = 40
-LOCATION_CHARACTERS = 90
-MEDIA_TYPE_CHARACTERS = 40
+SHOWN_FINDINGS, SHOWN_IDENTITIES = 10, 3
+MATCHER_CHARACTERS, LOCATION_CHARACTERS, MEDIA_TYPE_CHARACTERS = 40, 90, 40
 # The address of a redirect, as a browser reads it: what comes before the authority, the authority, and the rest.
-ADDRESS = re.compile(
-    r"((?:https?:|[a-z][\w+.-]*:(?=[/\\]{2}))[/\\]*|[/\\]{2,}|)([^/\\?#]*)(.*)", re.IGNORECASE | re.DOTALL
-)
+ADDRESS = re.compile(r"(?is)((?:https?:|[a-z][\w+.-]*:(?=[/\\]{2}))[/\\]*|[/\\]{2,}|)([^/\\?#]*)(.*)")
 HOST = re.compile(r"(?:[\w.~-]*|\[[\da-f:.]+\])(?::\d*)?", re.IGNORECASE)
 # What a value may follow, also encoded, or encoded twice.
 BEFORE_A_VALUE = re.compile("[?#;&=]|%(?:25)*(?:3f|23|3b|26|3d)", re.IGNORECASE)
-# A probe may end this much after its timeout, because threads do not wake up in time.
-LATE_SECONDS = 0.05
+LATE_SECONDS = 0.05  # a probe may end this much after its timeout, because threads do not wake up in time
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a probe is bad: its kind, and a sentence that says what was found and what was expected. `detail` says more
-    about an unexpected status: where a redirect leads, or what kind of body came."""
+    """Why a probe is bad: its kind, and what was found and expected. `detail` says more about an unexpected status:
+    where a redirect leads, or what kind of body came."""
 
     kind: Kind
     text: str
@@ -113,18 +107,15 @@ def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> He
     counted = [finding for finding in streak if _counts(check, finding, has_started=len(streak) < len(findings))]
     if unhealthy := _failed(check, counted, _after_start(check, findings)):
         return unhealthy
-    if next_seconds + check.timeout_seconds <= check.deadline_seconds + LATE_SECONDS:
-        return None
-    return Unhealthy(_time_is_up(check, findings))
+    has_time = next_seconds + check.timeout_seconds <= check.deadline_seconds + LATE_SECONDS
+    return None if has_time else Unhealthy(_time_is_up(check, findings))
 
 
 def _counts(check: Check, finding: Finding, *, has_started: bool) -> bool:
-    """Whether a bad probe counts towards the unhealthy threshold.
-
-    A bad probe within the start period counts only after a good probe: "If a health check succeeds during the start
-    period, the container is considered started and all consecutive failures will be counted"
-    (https://docs.docker.com/reference/dockerfile/#healthcheck). While the address moves, a probe does not count if it
-    reached the former server or no server; an answer of the new server counts at once."""
+    """Whether a bad probe counts towards the unhealthy threshold: within the start period, only after a good probe. "If
+    a health check succeeds during the start period, the container is considered started and all consecutive failures
+    will be counted" (https://docs.docker.com/reference/dockerfile/#healthcheck). While the address moves, a probe does
+    not count if it reached the former server or no server; an answer of the new server counts at once."""
     if finding.problem is None or not (has_started or finding.at_seconds >= check.start_period_seconds):
         return False
     identity = finding.answered.identity
@@ -189,9 +180,8 @@ def _streak(findings: Sequence[Finding]) -> Sequence[Finding]:
 
 
 def _after_start(check: Check, findings: Sequence[Finding]) -> str:
-    if any_good(findings) or not check.start_period_seconds:
-        return ""
-    return f" (its start period of {check.start_period_seconds:g} s is over)"
+    over = check.start_period_seconds and not any_good(findings)
+    return f" (its start period of {check.start_period_seconds:g} s is over)" if over else ""
 
 
 def _differs(header: str, value: str | None, expected: str | None) -> str:
@@ -224,9 +214,7 @@ def _size_and_kind(probe: Probe) -> str:
 
 
 def _lacks(text: str, probe: Probe) -> str:
-    lacks = f"the body lacks {quoted(text)}"
+    found = _size_and_kind(probe) if probe.body else "empty"
     if coding := header_value(probe.headers, "Content-Encoding"):
-        return f"{lacks}: it is encoded ({quoted(coding)}), although the probe asked for no encoding"
-    if not probe.body:
-        return f"{lacks}: it is empty"
-    return f"{lacks}: it is {_size_and_kind(probe)}"
+        found = f"encoded ({quoted(coding)}), although the probe asked for no encoding"
+    return f"the body lacks {quoted(text)}: it is {found}"

@@ -5,15 +5,24 @@ from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.workflow.expressions import CAUGHT, EXECUTION, MESSAGE, jsonata, merged, sentence
+from stacks.workflow.expressions import EXECUTION, jsonata, merged, sentence
 from stacks.workflow.notifications import PAIR, STARTED, publish, put_event
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import retry_service
+from stacks.workflow.retries import retry_service, retry_write
 
 DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
+
+
+def plain(expression: str, characters: int) -> str:
+    """A text of someone who answers: short, on one line, and nothing that chat applications would act on."""
+    return f'$substring($replace({expression}, /[^ -;=?-Z^-~]/, "?"), 0, {characters})'
+
+
 UNTIL = "$fromMillis($toMillis($states.context.State.EnteredTime) + 60000 * $plan.approvalMinutes)"
 LEFT = "$max([1, $ceil(($toMillis($approvesUntil) - $millis()) / 1000)])"
-APPROVED_BY = '$exists($states.result.approvedBy) ? $string($states.result.approvedBy) : "someone"'
+APPROVED_BY = f"""(
+    $by := $states.result.approvedBy; $type($by) = "string" and $by != "" ? {plain("$by", 256)} : "someone"
+)"""
 # The first check at the staging address: what a person looks at before the answer.
 URL = """(
     $check := $plan.healthCheck[0]; $at := $staging.publicIp & ":" & $string($check.port);
@@ -32,12 +41,19 @@ TEXT = f"""
     & "\\nIt becomes live if it is approved until " & $approvesUntil & ". To answer:\\n./cutover.py approve --pair "
     & $plan.pair & "\\n./cutover.py reject --pair " & $plan.pair & "\\n\\nExecution: " & $states.context.Execution.Id
 """
+LOCK_CHANGED = "DynamoDb.ConditionalCheckFailedException"
+GIVEN = """(
+    $error := $states.errorOutput.Error;
+    ($error in ["Rejected", "RollbackRequested"] ? "" : $error & ": ")
+    & ($states.errorOutput.Cause ? $states.errorOutput.Cause : "no reason was given")
+)"""
 NOT_APPROVED = f"""
     ($states.errorOutput.Error = "States.Timeout"
         ? "Nobody approved release " & $plan.release & " until " & $approvesUntil & "."
-        : $states.errorOutput.Error in ["Rejected", "RollbackRequested"]
-        ? "Release " & $plan.release & " was not approved: " & {sentence(MESSAGE)}
-        : {sentence(CAUGHT)}) & " Production was not touched."
+        : "Release " & $plan.release & " was not approved: " & ($states.errorOutput.Error = "{LOCK_CHANGED}"
+        ? "another execution asked for a rollback, or has taken the lock of pair " & $plan.pair & "."
+        : {sentence(plain(GIVEN, 1024))}))
+    & " Production was not touched."
 """
 
 
@@ -80,6 +96,7 @@ def wait_for_approval(
             },
             "TimeoutSeconds": jsonata(LEFT),
             "Assign": {"approvedBy": jsonata(APPROVED_BY)},
+            "Output": "{% $states.input %}",
         },
     )
 
@@ -87,6 +104,7 @@ def wait_for_approval(
         retry_service(task)
         task.next(following)
         task.add_catch(following, outputs="{% $states.input %}")
+    retry_write(wait)
     wait.next(approved)
     wait.add_catch(refused, assign={"outcome": "NotApproved", "cause": jsonata(NOT_APPROVED)})
     return notify

@@ -43,7 +43,8 @@ RELEASE = f"""
     "SET rollbackTo = " & ({KEEPS_ROLLBACK_TO} ? "if_not_exists(rollbackTo, :rollbackTo)" : ":rollbackTo")
     & ", lastCutover = :lastCutover, lastOutcome = :lastOutcome REMOVE {", ".join(OF_A_HOLDER)}"
     & ($outcome = "RepairFailed" ? "" :
-        ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted, hooksBegan")
+        ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted"
+        & ($plan.dryRun and $plan.undo ? "" : ", hooksBegan"))
     & " ADD revision :one"
 """
 
@@ -114,7 +115,8 @@ class Ending:
         if functions.run_commands:
             self._end_command(of_release)
         self.release_lock.add_catch(self.notify, outputs="{% $states.input %}")
-        self.release: sfn.IChainable = self._undo(scope, of_release) if functions.undoes else self.release_lock
+        undoes = "afterRollback" in functions.moments
+        self.release: sfn.IChainable = self._undo(scope, of_release) if undoes else self.release_lock
 
     def _end_command(self, of_release: Tasks) -> None:
         comment = "Cancels a command that may still run, and waits for its end."
@@ -127,7 +129,12 @@ class Ending:
         choice = sfn.Choice.jsonata(scope, "Undo?", comment="Did hooks before the cutover run in vain?")
         comment = "Runs the hooks that undo what the hooks before the cutover did."
         after = of_release.run_commands(
-            "AfterRollback", comment, moment="afterRollback", retry=retry_rollback, tolerant="true"
+            "AfterRollback",
+            comment,
+            moment="afterRollback",
+            retry=retry_rollback,
+            live="$production.server",
+            tolerant="true",
         )
         after.next(self.release_lock)
         after.add_catch(self.release_lock, assign=NOT_UNDONE)

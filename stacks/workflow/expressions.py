@@ -12,6 +12,8 @@ The workflows' variables; before one is assigned, `$exists` is false for it (doc
 - `$moved`: whether it has begun to move production
 - `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract, and an error's cause or "-"
 - `$alarms`: the alarms that count in the bake
+- `$approvesUntil`: when the wait for approval ends, and `$approvedBy`: who approved; assigned only then
+- `$hooksBegan`: true once the hooks before the cutover have begun; assigned only then
 - `$bakesUntil`: when the bake ends; assigned when it begins
 - `$holder`: the lock's item, while another execution holds it; `$holderEnded`: how that execution ended
 - `$asked`: the execution that this one has asked to roll back, and `$awaited`: `Awaited` in `lambdas/domain/plan.py`,
@@ -87,7 +89,7 @@ REFUSED_OUTCOME_AFTER_REPAIR = f"""
 REPAIRED_OR_NOTHING = """(
     $repaired
       ? " Production was not touched. Staging was not on the idle server, and was put on " & $plan.idle.name & "."
-      : " Nothing was changed."
+      : $plan.deploys ? " Production was not touched." : " Nothing was changed."
 )"""
 
 # Variables for a failure before the first change: our errors keep their names, every other error is PreflightFailed.
@@ -108,7 +110,8 @@ STANDING = """{
     "outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,
     "previous": {"production": $plan.production, "staging": $plan.staging}
 }"""
-WARNINGS = '$count($warnings) > 0 ? {"warnings": $warnings} : {}'
+APPROVED = '$exists($approvedBy) ? {"approvedBy": $approvedBy} : {}'
+WARNINGS = merged('$count($warnings) > 0 ? {"warnings": $warnings} : {}', APPROVED)
 MEASURED = '$gap != null ? {"gap": $gap} : {}'
 PLAN = '{"plan": {"reason": $plan.reason, "steps": $plan.steps, "checked": $staging.server = $plan.idle.name}}'
 RESULT = merged(STANDING, WARNINGS, MEASURED)

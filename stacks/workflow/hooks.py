@@ -17,19 +17,21 @@ from stacks.workflow.expressions import (
 from stacks.workflow.retries import retry_before_changes, retry_change
 from stacks.workflow.tasks import Tasks
 
-# The execution holds its lock no longer, or was asked to roll back: no hook may be skipped then.
+# The execution holds its lock no longer, or was asked to roll back: the cutover must not happen then.
 ENDS = ["LockLost", "Redriven", "RollbackRequested"]
 NOT_DEPLOYED = f"""
     ($states.errorOutput.Error = "DeployFailed" ? {MESSAGE}
         : "Production was not touched. The release is not on " & $plan.idle.name & ": " & {sentence(CAUGHT)})
 """
-HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {MESSAGE} : {CAUGHT}')
+UNTOUCHED = "Production was not touched. "
+HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {MESSAGE} : {FAILED_STATE}')
 IN_VAIN = {
     "hooksBegan": True,
     "outcome": "PreflightFailed",
-    "cause": jsonata(f'{HOOK_FAILURE} & " Production was not touched."'),
+    "cause": jsonata(f'"{UNTOUCHED}" & {HOOK_FAILURE}'),
 }
-WARNED = {"warnings": jsonata(f"$append($warnings, {sentence(FAILED_STATE)})")}
+# The failure is only a warning, and the execution goes on.
+WARNED = {"warnings": jsonata(f'$append($warnings, $replace($cause, "{UNTOUCHED}", ""))'), "cause": NONE}
 
 
 def before_cutover(scope: Construct, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
@@ -40,12 +42,13 @@ def before_cutover(scope: Construct, tasks: Tasks, *, done: sfn.IChainable, fail
         moment="beforeCutover",
         retry=retry_before_changes,
         tolerant="$plan.tolerant",
+        assign={"hooksBegan": True},
     )
     matters = sfn.Choice.jsonata(scope, "BeforeCutoverFailed?", comment="Does the cutover wait for its hooks?")
     hooks.next(done)
     hooks.add_catch(failed, errors=ENDS, assign=IN_VAIN)
-    hooks.add_catch(matters, assign=IN_VAIN | WARNED)
-    matters.when(condition("$plan.tolerant"), done, comment="no: it is urgent", assign={"cause": NONE})
+    hooks.add_catch(matters, assign=IN_VAIN)
+    matters.when(condition("$plan.tolerant"), done, comment="no: it is urgent", assign=WARNED)
     matters.otherwise(failed)
     return hooks
 
@@ -58,15 +61,14 @@ def after_cutover(scope: Construct, tasks: Tasks, *, done: sfn.IChainable, faile
         "Runs the hooks after the cutover, for example to move workers.",
         moment="afterCutover",
         retry=retry_change,
-        after=True,
+        live="$plan.idle.name",
     )
     matters = sfn.Choice.jsonata(scope, "AfterCutoverFailed?", comment="Is the cutover rolled back for its hooks?")
     has_hooks.when(condition('"afterCutover" in $plan.hooks'), hooks, comment="yes")
     has_hooks.otherwise(done)
     hooks.next(done)
-    hooks.add_catch(failed, errors=ENDS, assign=FIRST_FAILURE)
-    hooks.add_catch(matters, assign=FIRST_FAILURE | WARNED)
-    matters.when(condition("$plan.rollback"), done, comment="no: it is a rollback", assign={"cause": NONE})
+    hooks.add_catch(matters, assign=FIRST_FAILURE)
+    matters.when(condition("$plan.rollback"), done, comment="no: it is a rollback", assign=WARNED)
     matters.otherwise(failed)
     return has_hooks
 

@@ -46,7 +46,7 @@ AWAITED = f"""
 ACQUIRE = """
     SET execution = :me, since = :since, server = :server, privateIps = :privateIps, live = :live,
     liveInstanceId = :liveInstanceId, stagingAssociation = :stagingAssociation, rollsBack = :rollsBack,
-    rollbackTo = :rollbackTo, lastCutover = :lastCutover, revision = :revision
+    rollbackTo = :rollbackTo, lastCutover = :lastCutover, hooksBegan = :hooksBegan, revision = :revision
     REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver
 """
 FREE_AND_AS_PLANNED = """
@@ -117,6 +117,7 @@ def acquire_lock(
         ":rollsBack": "{% $string($plan.rollback) %}",
         ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
         ":lastCutover": "{% $string($plan.record.lastCutover) %}",
+        ":hooksBegan": "{% $string($plan.undo) %}",
         ":number": "N",
     }
     revision = tasks.DynamoAttributeValue.number_from_string("{% $plan.record.revision %}")

@@ -38,6 +38,7 @@ PLACES = """
     & "\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."
 """
 WARNINGS = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
+APPROVED = '($exists($approvedBy) ? "\\nApproved by " & $approvedBy & "." : "")'
 GAP = """(
     $gap != null
       ? "\\nWhile the addresses changed, " & $string($gap.requests) & " requests were sent to production: "
@@ -46,7 +47,8 @@ GAP = """(
       : ""
 )"""
 TEXT = f"""
-    ($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {GAP} & "\\n\\nExecution: " & $states.context.Execution.Id
+    ($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {APPROVED} & {GAP}
+    & "\\n\\nExecution: " & $states.context.Execution.Id
 """
 CHAT = """{
     "version": "1.0", "source": "custom",

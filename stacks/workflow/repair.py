@@ -43,7 +43,7 @@ from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
-TIMEOUT = Duration.hours(7)
+TIMEOUT = Duration.hours(18)
 # Neither an ARN nor a status nor a pair's name is longer.
 ASKED, STATUS, PAIR = (
     bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status", "pair")

@@ -30,6 +30,15 @@ THROTTLED = ["EC2Throttled", TOO_MANY]
 THROTTLED_TRIES = 400
 SERVICE_TIMEOUT_SECONDS = 30
 SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
+# An SDK integration names a service's errors so; `SdkClientException` if there was no answer. Source: Step Functions
+# Developer Guide, "Learning to use AWS service SDK integrations".
+DYNAMODB_FAILURES = [
+    f"DynamoDb.{failure}Exception"
+    for failure in (
+        "InternalServerError", "DynamoDb", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "SdkClient",
+        "Throttling",
+    )
+]  # fmt: skip
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 
@@ -72,13 +81,19 @@ def retry_service(task: sfn.TaskStateBase) -> None:
     _retry(task, ["States.ALL"], max_attempts=4, max_delay=5)
 
 
+def retry_write(task: sfn.TaskStateBase | sfn.CustomState) -> None:
+    """For a call to DynamoDB after which the state waits for an answer. The answer may be an error, too, so only
+    DynamoDB's own failures are tried again."""
+    _retry(task, DYNAMODB_FAILURES, max_attempts=4, max_delay=5)
+
+
 def retry_unknown(task: sfn.TaskStateBase, error: str) -> None:
     """For something that a service does not know yet: 5 more tries within 25 s."""
     _retry(task, [error], max_attempts=5, max_delay=10, jitter=sfn.JitterType.NONE)
 
 
 def _retry(
-    task: sfn.TaskStateBase,
+    task: sfn.TaskStateBase | sfn.CustomState,
     errors: list[str],
     *,
     max_attempts: int,

@@ -76,12 +76,14 @@ class Tasks:
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
     def check_servers(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake?"""
+        """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake? Again, after an
+        approval: is one in ALARM?"""
         payload = {
             "pair": PAIR,
             "server": "{% $plan.idle.name %}",
             "alarms": "{% $plan.alarms %}",
             "urgent": "{% $plan.urgent %}",
+            "again": "{% $exists($approvedBy) %}",
             "lock": LOCK,
         }
         return self._invoke(name, comment, self._functions.check_servers, payload, retry_before_changes)
@@ -191,24 +193,31 @@ class Tasks:
         return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_before_changes)
 
     def run_commands(
-        self, name: str, comment: str, *, moment: Moment, retry: Retry, after: bool = False, tolerant: str = "false"
+        self,
+        name: str,
+        comment: str,
+        *,
+        moment: Moment,
+        retry: Retry,
+        live: str = "$plan.live.name",
+        tolerant: str = "false",
+        assign: Assign = None,
     ) -> tasks.LambdaInvoke:
-        """Runs what a pair has configured for this moment of a release. `after` is after the cutover, when the servers
-        have changed their roles. `tolerant` is JSONata: whether a hook that fails is only a warning."""
-        now_idle, now_live = ("live", "idle") if after else ("idle", "live")
+        """Runs what a pair has configured for this moment of a release. `live` is JSONata for the name of the server
+        that is live then, if any. `tolerant` is JSONata: whether a hook that fails is only a warning."""
         payload = {
             "pair": PAIR,
             "lock": LOCK,
             "moment": moment,
-            "idle": _name_of(now_idle, "-"),
-            "live": _name_of(now_live, None),
+            "idle": "{% $exists($plan.idle) ? $plan.idle.name : null %}",
+            "live": jsonata(f"$exists({live}) ? {live} : null"),
             "release": "{% $plan.release %}",
             "hurried": jsonata(f"$plan.rollback and {json.dumps(moment != 'deploy')}"),
             "tolerant": jsonata(tolerant),
             "redriven": REDRIVEN,
         }
-        assign = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
-        return self._invoke(name, comment, self._running(), payload, retry, assign=assign)
+        warned = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}", **(assign or {})}
+        return self._invoke(name, comment, self._running(), payload, retry, assign=warned)
 
     def end_command(self, name: str, comment: str, *, pair: str, execution: str, retry: Retry) -> tasks.LambdaInvoke:
         """Of the execution that holds the lock: JSONata for the pair's name, and for the execution's ARN."""
@@ -264,10 +273,6 @@ def _check(address: AddressName, server: Role) -> dict[str, Any]:
         "server": f"{{% $plan.{server} %}}",
         "healthCheck": "{% $plan.healthCheck %}",
     }
-
-
-def _name_of(role: str, none: str | None) -> str:
-    return jsonata(f"$plan.{role} != null ? $plan.{role}.name : {json.dumps(none)}")
 
 
 def _reached(address: AddressName) -> str:

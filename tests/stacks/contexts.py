@@ -54,6 +54,8 @@ EVERY_CHECK: list[dict[str, Any]] = [
 EVERY_PAIR_KEY = (
     pair(networkInterfaces=INTERFACES, healthCheck=EVERY_CHECK, bakeSeconds=60, alarms=["web-5xx"]) | RELEASES
 )
+# With a bake, a deployment, hooks and an approval: its workflows have every state, except those of a check in a VPC.
+WITH_RELEASES: dict[str, Any] = {"pairs": {"web": pair(bakeSeconds=60) | RELEASES}}
 # No context has every key: there is one CI system, one kind of source.
 COMPLETE: list[dict[str, Any]] = [
     {

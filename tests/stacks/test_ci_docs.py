@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stacks.configuration.settings import configured
-from tests.stacks.contexts import pair
+from tests.stacks.contexts import DEPLOY, pair
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
 from tests.stacks.synthesis import PROJECT
 from tests.stacks.test_ci_access import EXECUTION, MACHINE, STACK, role_in, synthesized
@@ -97,7 +97,7 @@ def test_the_documented_policy_for_codepipeline_is_the_policy_of_the_pipelines_a
 
 
 def test_the_documented_pipeline_is_valid() -> None:
-    settings = configured({"pairs": {"web": pair()}, "pipeline": example("pipeline")}.get)
+    settings = configured({"pairs": {"web": pair(deploy=DEPLOY)}, "pipeline": example("pipeline")}.get)
     assert settings.pipeline == FROM_BRANCH.pipeline
 
 

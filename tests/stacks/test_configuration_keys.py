@@ -58,8 +58,9 @@ ALLOWED: dict[str, list[object]] = {
     "pairs.web.hooks": [{}, {"beforeCutover": []}, {"afterCutover": [{"command": "x", "timeoutSeconds": 84}] * 10}],
     "pairs.web.hooks.afterRollback[0].timeoutSeconds": [5, 810],
     "pairs.web.hooks.beforeCutover[1].function": [
-        f"{FUNCTION.removesuffix(':live')}{qualifier}" for qualifier in ("", ":$LATEST", ":7", ":blue-green_2")
-    ] + [FUNCTION.replace("arn:aws:", f"arn:{partition}:") for partition in ("aws-cn", "aws-us-gov", "aws-iso-b")],
+        *(f"{FUNCTION.removesuffix(':live')}{qualifier}" for qualifier in ("", ":$LATEST", ":7", ":blue-green_2")),
+        *(FUNCTION.replace("arn:aws:", f"arn:{partition}:") for partition in ("aws-cn", "aws-us-gov", "aws-iso-b")),
+    ],
     "pairs.web.approval": [{}],
     "pairs.web.approval.timeoutMinutes": [1, 10_080],
 }  # fmt: skip

@@ -194,6 +194,10 @@ BROKEN: dict[str, Broken] = {
         "hooks with 841 seconds together",
         "timeoutSeconds that are together at most 840: one call of a function runs them",
     ),
+    "commands that are too long for a document": (
+        hooks(*[{"command": "'" * 1000}] * 10), "pairs.web", "commands that make a document of ",
+        "at most 64000; put long commands into a script on the servers",
+    ),
     "an approval of executions that never wait": (
         web(approval={}), "pairs.web.approval", "an approval, but no deploy",
         "only with `deploy`, because only an execution with a release waits",

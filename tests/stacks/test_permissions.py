@@ -177,6 +177,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
     commands = {"SendCommand", "CancelCommand", "GetCommandInvocation", "ListCommands"}
     releases = own_log | TRACES | {"dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"}
     releases |= {f"ssm:{action}" for action in commands}
+    ends_approvals = {"states:SendTaskFailure"} if deployed.has_releases else set()
     assert may == ({"run_commands": releases} if deployed.has_releases else {}) | {
         "describe_addresses": own_log
         | TRACES
@@ -198,7 +199,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         "measure_gap": own_log | TRACES | {"dynamodb:UpdateItem"},
         "report_outcome": own_log | TRACES | {"states:DescribeExecution"},
         "report_locks": own_log | TRACES | {"dynamodb:Scan"},
-        "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"},
+        "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"} | ends_approvals,
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
         RULE: {"states:StartExecution"},
     }
@@ -254,19 +255,6 @@ def test_only_the_lock_table_the_topic_and_the_functions_of_the_stack_and_of_its
             assert deployed.resources[named[1]]["Type"] == f"AWS::{kind}", found
 
 
-def test_commands_may_be_sent_only_by_the_documents_of_the_stack_and_only_to_servers_of_pairs_with_commands(
-    deployed: Deployed,
-) -> None:
-    may = {found.resource for found in deployed.permissions if found.action == "ssm:SendCommand"}
-    documents = [document["Name"] for document in deployed.of("AWS::SSM::Document")]
-    with_commands = [pair for pair in deployed.pairs.values() if pair.deploy]
-    assert len(documents) == (1 if with_commands else 0)  # the pairs have the same commands
-    servers = {f"{HERE}instance/{server}" for pair in with_commands for server in pair.servers.values()}
-    document_arns = {HERE.replace(":ec2:", ":ssm:") + "document/eip-cutover.*"} if with_commands else set()
-    assert may == document_arns | servers
-    assert all(name.startswith("eip-cutover.") for name in documents)
-
-
 def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Deployed) -> None:
     asked = {
         (found.role, found.resource) for found in deployed.permissions if found.action == "states:DescribeExecution"
@@ -274,6 +262,12 @@ def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Dep
     states = HERE.replace(":ec2:", ":states:")
     asking = WORKFLOWS | {"report_outcome"}
     assert asked == {(role, f"{states}execution:{asked_for}:*") for role in asking for asked_for in WORKFLOWS}
+
+
+def test_only_approvals_of_the_cutover_workflow_may_be_ended(deployed: Deployed) -> None:
+    ended = {(found.role, found.resource) for found in deployed.permissions if found.action == "states:SendTaskFailure"}
+    own = ("eip-cutover", HERE.replace(":ec2:", ":states:") + "stateMachine:eip-cutover")
+    assert ended == ({own} if deployed.has_releases else set())
 
 
 def test_every_execution_that_may_have_ended_early_is_repaired_but_no_failed_repair(deployed: Deployed) -> None:

@@ -14,12 +14,11 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Annotations, Match
 
-from domain.release_commands import document
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack, published
-from tests.stacks.contexts import COMPLETE, DEPLOY, EVERY_PAIR_KEY, FUNCTION, INTERFACES, VPC, pair
-from tests.stacks.policies import grants, in_account, statements_of
+from tests.stacks.contexts import EVERY_PAIR_KEY, INTERFACES, VPC
+from tests.stacks.policies import in_account
 from tests.stacks.synthesis import CONTEXT, PROJECT, WORKFLOWS, many_pairs, resources, template_of
 from tests.workflow.account import definition
 
@@ -28,17 +27,6 @@ FUNCTIONS = {
     "associate_address",
 }  # fmt: skip
 REPORTS = {"report_outcome", "report_locks"}
-QUICK = {"command": "x", "timeoutSeconds": 30}
-
-
-def function_of(template: Mapping[str, Any], handler: str) -> dict[str, Any]:
-    found = resources(template, "AWS::Lambda::Function").values()
-    (function,) = (each for each in found if each["Properties"]["Handler"] == f"{handler}.handler")
-    return function
-
-
-def role_of(template: Mapping[str, Any], handler: str) -> str:
-    return str(function_of(template, handler)["Properties"]["Role"]["Fn::GetAtt"][0])
 
 
 def test_nine_functions_share_one_asset_for_python_3_13_on_arm64(template: dict[str, Any]) -> None:
@@ -167,57 +155,6 @@ def test_more_pairs_than_fit_into_a_role_are_refused_with_the_number_that_fits(
     template = template_of(tmp_path / "most", {"pairs": fitting}, env=env)
     assert len(parameters_of_pairs(template)) == most
     assert_within_quotas(template, partition, region)
-
-
-def test_two_hundred_pairs_with_the_same_commands_fit_and_share_one_document(tmp_path: Path) -> None:
-    functions = [{"function": f"{FUNCTION[:-5]}-{number}:{'live' * 20}"} for number in range(30)]
-    hooks = {"beforeCutover": [{"command": "x"}], "afterCutover": functions[:10], "afterRollback": functions[10:20]}
-    pairs = {name: pair | {"deploy": DEPLOY, "hooks": hooks} for name, pair in many_pairs(200).items()}
-    pairs["pair-0"]["hooks"] = hooks | {"afterRollback": functions[20:]}
-    template = template_of(tmp_path, {"pairs": pairs})
-    assert_within_quotas(template, "aws", "ap-southeast-2")
-    assert len(resources(template, "AWS::SSM::Document")) == 1
-    granted = grants(statements_of(template, role_of(template, "run_commands")))
-    assert {on for may, on in granted if may == "lambda:InvokeFunction"} == {each["function"] for each in functions}
-
-
-def test_a_document_has_the_text_whose_hash_a_command_is_sent_with(tmp_path: Path) -> None:
-    template = template_of(tmp_path, COMPLETE[0])
-    (found,) = resources(template, "AWS::SSM::Document").values()
-    made = document(configured(COMPLETE[0].get).pairs["web"].as_read("web"))
-    assert made
-    assert found["Properties"] == {
-        "Name": f"team-b.{made.key}", "Content": made.content, "DocumentFormat": "JSON", "DocumentType": "Command",
-        "TargetType": "/AWS::EC2::Instance", "UpdateMethod": "Replace",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("keys", "seconds"),
-    [
-        ({"deploy": DEPLOY}, 660),
-        ({"deploy": DEPLOY | {"timeoutSeconds": 840}}, 900),
-        ({"hooks": {"afterRollback": [{"command": "x", "timeoutSeconds": 50}] * 2}, "deploy": QUICK}, 160),
-        ({"hooks": {"afterCutover": [{"function": FUNCTION}]}}, 120),
-    ],
-)
-def test_the_function_that_runs_commands_has_the_time_of_the_longest_moment_and_of_the_delivery(
-    tmp_path: Path, keys: dict[str, Any], seconds: int
-) -> None:
-    template = template_of(tmp_path, {"pairs": many_pairs(1) | {"web": pair(**keys)}})
-    function = function_of(template, "run_commands")
-    assert function["Properties"]["Timeout"] == seconds
-    assert function["Properties"]["MemorySize"] == 256
-    assert function["Properties"]["Environment"]["Variables"].keys() >= {"LOCK_TABLE", "DOCUMENTS"}
-    assert function["Properties"]["Environment"]["Variables"]["DOCUMENTS"] == "eip-cutover."
-    assert {*resources(template, "AWS::SSM::Document")} <= {*function["DependsOn"]}
-
-
-def test_without_commands_no_permission_of_systems_manager_exists(tmp_path: Path) -> None:
-    hooks = {"afterCutover": [{"function": FUNCTION}]}
-    template = template_of(tmp_path, {"pairs": {"web": pair(hooks=hooks)}})
-    assert resources(template, "AWS::SSM::Document") == {}
-    assert not [may for may, _ in grants(statements_of(template, role_of(template, "run_commands"))) if "ssm:" in may]
 
 
 def test_the_template_passes_cfn_lint(template_folder: Path) -> None:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
+from botocore.config import Config
 from botocore.stub import Stubber
 from mypy_boto3_cloudwatch import CloudWatchClient
 
 from aws.alarms import Alarm, AlarmStates, AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, watch
+from aws.calls import CONFIG, HURRIED, ONCE
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_polling import Time
 
@@ -52,36 +54,35 @@ def test_a_composite_alarm_is_an_alarm_with_the_age_of_its_state() -> None:
     assert look == AlarmStates(in_alarm=(Alarm("all", "no reason given", "2026-01-02T03:04:05+00:00"),))
 
 
-def test_a_read_asks_for_metric_and_composite_alarms_with_a_hundred_names_a_call(cloudwatch: CloudWatchClient) -> None:
+def test_a_read_asks_for_metric_and_composite_alarms_in_one_call(cloudwatch: CloudWatchClient) -> None:
     asked: list[dict[str, Any]] = []
     cloudwatch.meta.events.register("before-parameter-build.cloudwatch.*", lambda params, **_: asked.append(params))
-    alarms_in_alarm(cloudwatch, [f"alarm-{n}" for n in range(150)])
-    assert [len(params["AlarmNames"]) for params in asked] == [100, 50]
+    alarms_in_alarm(cloudwatch, [f"alarm-{n}" for n in range(100)])
+    assert [len(params["AlarmNames"]) for params in asked] == [100], "as many as a pair may have"
     assert {params.get("MaxRecords") for params in asked} == {100}, "as many as the names: one page"
     assert {tuple(params["AlarmTypes"]) for params in asked} == {("MetricAlarm", "CompositeAlarm")}
 
 
 @pytest.mark.parametrize(
-    ("status", "how", "requests"),
+    ("status", "config", "requests"),
     [
-        ("403 Forbidden", {}, 1), ("500 Broken", {}, 3), ("500 Broken", {"watching": True}, 1),
-        ("500 Broken", {"hurried": True}, 1),
+        ("403 Forbidden", CONFIG, 1), ("500 Broken", CONFIG, 3), ("500 Broken", ONCE, 1), ("500 Broken", HURRIED, 1),
     ],
 )  # fmt: skip
 def test_a_server_error_is_tried_three_times_or_once_in_a_watch_or_a_hurry_and_any_other_error_once(
-    status: str, how: dict[str, bool], requests: int, monkeypatch: pytest.MonkeyPatch
+    status: str, config: Config, requests: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(answering(saying(b"denied").replace(b"200 OK", status.encode()))) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{server.ip}:{server.port}")
         with pytest.raises(AlarmsUnreadable, match=rf"^DescribeAlarms failed: [ -~]*{status[:3]}"):
-            alarms_in_alarm(cloudwatch_client(**how), ["errors"])
+            alarms_in_alarm(cloudwatch_client(config), ["errors"])
     assert len(server.requests) == requests
 
 
-@pytest.mark.parametrize(("how", "seconds"), [({"watching": True}, (2, 3)), ({}, (2, 5)), ({"hurried": True}, (1, 1))])
-def test_the_client_gives_up_after_seconds(how: dict[str, bool], seconds: tuple[int, int]) -> None:
-    config: Any = cloudwatch_client(**how).meta.config
-    assert (config.connect_timeout, config.read_timeout) == seconds
+@pytest.mark.parametrize(("config", "seconds"), [(ONCE, (2, 3)), (CONFIG, (2, 5)), (HURRIED, (1, 1))])
+def test_the_client_gives_up_after_seconds(config: Config, seconds: tuple[int, int]) -> None:
+    used: Any = cloudwatch_client(config).meta.config
+    assert (used.connect_timeout, used.read_timeout) == seconds
 
 
 # The watch

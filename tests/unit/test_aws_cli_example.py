@@ -91,8 +91,14 @@ def test_a_cutover_prints_its_output_and_nothing_else(run: Any, shell: str) -> N
     assert ran.inputs == [{"pair": "web", "serverName": "tao", "expectedRelease": "2"}]
 
 
-def test_a_dry_run_needs_no_server(run: Any) -> None:
+def test_a_release_and_a_dry_run_need_no_server(run: Any) -> None:
+    assert run(DONE, SERVER="", RELEASE="42", PAIR="web").inputs == [{"pair": "web", "release": "42"}]
     assert run(DONE, SERVER="", DRY_RUN="true").inputs == [{"dryRun": True}]
+
+
+@pytest.mark.parametrize(("error", "code"), [("DeployFailed", 21), ("NotApproved", 22)])
+def test_a_release_that_did_not_go_live_has_a_code_of_its_own(run: Any, error: str, code: int) -> None:
+    assert run(RUNNING, {"status": "FAILED", "error": error, "cause": "x"}, RELEASE="42").code == code
 
 
 HOSTILE = ['"', "\\", '\\"', "'", "$(touch run)", "`touch run`", "; touch run", '","dryRun":true,"x":"', "é",
@@ -102,13 +108,13 @@ HOSTILE = ['"', "\\", '\\"', "'", "$(touch run)", "`touch run`", "; touch run", 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_value_breaks_out_of_its_quotes(run: Any, tmp_path: Path, value: str, shell: str) -> None:
-    ran = run(shell=shell, PAIR=value, SERVER=value, EXPECTED_RELEASE=value)
-    assert ran.inputs == [{"pair": value, "serverName": value, "expectedRelease": value}]
+    ran = run(shell=shell, PAIR=value, RELEASE=value, SERVER=value, EXPECTED_RELEASE=value)
+    assert ran.inputs == [{"pair": value, "release": value, "serverName": value, "expectedRelease": value}]
     assert not (tmp_path / "run").exists()
 
 
 CONTROLS = ("a\nb", "\x1b[2J", "a\tb", "\x7f", "\u009b2J", "a\u0085")
-UNPRINTABLE = [{key: value} for key in ("PAIR", "SERVER", "EXPECTED_RELEASE") for value in CONTROLS]
+UNPRINTABLE = [{key: value} for key in ("PAIR", "RELEASE", "SERVER", "EXPECTED_RELEASE") for value in CONTROLS]
 WRONG = [
     *({"STATE_MACHINE_ARN": arn} for arn in ("", "file:///etc/passwd", f"{MACHINE}\nx")), {"SERVER": ""},
     *({"NAME": name} for name in ("", "file:///etc/passwd", "a b", "v1.2", "release-é", "x" * 81, "ok\n$(date)")),

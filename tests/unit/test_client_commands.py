@@ -70,6 +70,19 @@ def test_the_input_has_only_the_given_options() -> None:
     assert second["name"].startswith("cutover-")
 
 
+@pytest.mark.parametrize("release", ["42", "v1.2.3+build_7/x=-", "a" * 128])
+def test_a_release_is_an_input_of_the_workflow(release: str) -> None:
+    assert started("--release", release) == (0, {"release": release})
+
+
+@pytest.mark.parametrize("release", ["", "a b", "7;reboot", "$(x)", "x\n", "straße", "a" * 129])
+def test_a_release_that_a_shell_could_execute_is_refused_before_any_call_to_aws(release: str, capsys: Capture) -> None:
+    assert main(["start", f"--release={release}"], session=session()) == 2
+    assert "is not a release: use 1 to 128 letters, digits, -, _, ., +, / and =" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
 def test_after_a_start_without_an_answer_the_client_says_how_to_check(capsys: Capture) -> None:
     service = states(execution("x"), start_execution=ReadTimeoutError(endpoint_url="https://states"))
     words = ["start", "--name", "release-7-1", "--stack", "Other", "--json"]

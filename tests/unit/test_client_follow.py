@@ -20,6 +20,7 @@ from tests.unit.client_doubles import (
     event,
     execution,
     in_turn,
+    item,
     planned,
     refusal,
     session,
@@ -39,7 +40,13 @@ class Following:
     """One follower, its clock, and what it wrote. Both calls are answered in turn."""
 
     def __init__(
-        self, *, describes: list[Any], histories: list[Any], screen: type[Screen] = Screen, definition: object = None
+        self,
+        *,
+        describes: list[Any],
+        histories: list[Any],
+        screen: type[Screen] = Screen,
+        definition: object = None,
+        locks: list[Any] | None = None,
     ) -> None:
         pages = [each if isinstance(each, Exception) else {"events": each[::-1]} for each in histories]
         self.states = Service(
@@ -50,8 +57,14 @@ class Following:
         self.pauses: list[float] = []
         self._out = io.StringIO()
         self.screen = screen(self._out)
-        account = Account(session(stepfunctions=self.states))
+        self.table = Service(get_item=in_turn(*(locks or [{}])))
+        account = Account(session(stepfunctions=self.states, dynamodb=self.table))
         self.result = Follower(account, ARN, self.screen, self.pauses.append, lambda: sum(self.pauses)).result
+
+    @property
+    def shown(self) -> list[str]:
+        """What was printed after the time of the state that is the last in the history."""
+        return [line.partition(" s  ")[2] or line.strip() for line in self.lines[3:]]
 
     @property
     def lines(self) -> list[str]:
@@ -205,3 +218,94 @@ def test_the_time_shown_on_a_terminal_counts_from_the_start_by_the_clock_of_aws(
     running = {**RUNNING, "startDate": BEGAN + timedelta(minutes=29)}  # a minute before the answer's Date
     Following(describes=[running, ENDED], histories=[HISTORY], screen=Terminal).result()
     assert shown[0] == 60
+
+
+def held(execution: str = ARN, **attributes: Any) -> dict[str, Any]:
+    """The answer of GetItem for the lock of this execution."""
+    return {"Item": item(pair="web", execution=execution, since="2026-02-01T09:30:00Z", server="tao", **attributes)}
+
+
+def ran(status: str, line: str = "", step: str = "deploy") -> dict[str, Any]:
+    command = {"step": step, "server": "tao", "status": status, "line": line}
+    return held(command=command)
+
+
+def during(state: str, *locks: Any, polls: int = 30) -> Following:
+    """Followed for some polls while an execution is in this state, and the lock's item is this in turn."""
+    entered = [*planned("bittybot"), event(4, "TaskStateExited", name="DescribeAddresses"),
+               event(5, "TaskStateEntered", name=state)]  # fmt: skip
+    left = [*entered, event(6, "TaskStateExited", name=state), event(7, "ExecutionSucceeded")]
+    following = Following(
+        describes=[*[RUNNING] * polls, ENDED], histories=[*[entered] * polls, left], locks=list(locks)
+    )
+    assert following.result().outcome == "CUT_OVER"
+    return following
+
+
+@pytest.mark.parametrize("state", ["DeployRelease", "BeforeCutover", "AfterCutover", "AfterRollback", "EndCommand"])
+def test_a_command_has_a_line_for_each_change_of_its_status_and_its_last_line(state: str) -> None:
+    step = "deploy" if state in ("DeployRelease", "EndCommand") else f"{state[0].lower()}{state[1:]}0"
+    steps = [("Pending", ""), ("InProgress", ""), ("InProgress", ""), ("InProgress", "Unpacking release 7\x1b[2J"),
+             ("InProgress", "Unpacking release 7\x1b[2J"), ("Success", "aws ec2 x")]  # fmt: skip
+    following = during(state, {}, *(ran(*each, step) for each in steps))
+    assert following.shown == [
+        f"{step} on tao: Pending",
+        f"{step} on tao: InProgress",
+        f"{step} on tao: InProgress | Unpacking release 7 [2J",
+        f"{step} on tao: Success | aws ec2 x",
+    ]
+
+
+def test_the_lock_is_read_at_most_every_two_seconds_and_only_while_it_says_more() -> None:
+    following = during("DeployRelease", ran("InProgress"))
+    assert len(following.table.calls) <= sum(following.pauses) / 2 + 1
+    assert during("Bake").table.calls == []
+    first = Following(
+        describes=[RUNNING, RUNNING, ENDED], histories=[[event(1, "TaskStateEntered", name="EndCommand")]]
+    )
+    first.result()
+    assert first.table.calls == [], "the pair is not known yet"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal("AccessDeniedException", operation="GetItem"),
+        ReadTimeoutError(endpoint_url="https://dynamodb"),
+        {},
+        held(f"{EXECUTION}:another", command={"step": "deploy", "server": "tao", "status": "InProgress"}),
+        held(command="{"),
+        held(command={"step": "beforeCutover0", "server": "tao", "status": "Success"}),
+    ],
+    ids=["denied", "no answer", "no item", "of another execution", "by hand", "of an earlier state"],
+)
+def test_a_lock_that_does_not_say_what_runs_is_skipped_silently(answer: Any) -> None:
+    assert during("DeployRelease", answer).shown == []
+
+
+def test_the_wait_for_approval_says_once_until_when_and_how_to_answer() -> None:
+    waits = held(approvalToken="AAAA", approvesUntil="2026-02-01T10:30:00Z")
+    shown = during("WaitForApproval", held(), waits).shown
+    assert shown == [
+        "waits for approval until 2026-02-01T10:30:00Z",
+        "cutover.py approve --pair web",
+        "cutover.py reject --pair web",
+    ]
+
+
+def test_on_a_terminal_the_live_line_has_the_last_line_of_the_command() -> None:
+    seen: list[str] = []
+
+    class Terminal(Screen):
+        def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Any:
+            self.now = now
+            return super().live(now, seconds)
+
+        def line(self, text: str, style: str = "", label: str = "") -> None:
+            seen.append(self.now())
+
+    entered = [*planned("bittybot"), event(4, "TaskStateExited", name="DescribeAddresses"),
+               event(5, "TaskStateEntered", name="DeployRelease")]  # fmt: skip
+    locks = [ran("InProgress", "Unpacking")]
+    Following(describes=[RUNNING, ENDED], histories=[entered], screen=Terminal, locks=locks).result()
+    assert seen[-1] == "DeployRelease: deploy on tao: InProgress | Unpacking"

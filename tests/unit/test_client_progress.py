@@ -199,6 +199,25 @@ def test_a_bake_shows_until_when_it_takes_and_its_rounds_are_not_repeated() -> N
     assert progress.now == "ReleaseLock"
 
 
+def test_the_commands_of_a_state_are_shown_with_their_durations_when_it_ends() -> None:
+    commands = [
+        {"step": "deploy", "server": "tao", "status": "Success", "seconds": 41.04, "line": "Release 7 is up"},
+        {"step": "beforeCutover0", "server": "live", "status": "SUCCEEDED", "seconds": 75, "line": None},
+        {"step": "beforeCutover1", "server": "tao", "status": "TimedOut", "seconds": 60, "line": "a\naws ec2 x\x1b[2J"},
+        7,
+        {"seconds": float("nan"), "line": ""},
+    ]
+    payload = {"moment": "deploy", "commands": commands, "warnings": []}
+    lines = Progress().read(succeeded(payload))
+    assert [(line.text, line.good) for line in lines] == [
+        ("deploy on tao: Success after 41.0 s | Release 7 is up", True),
+        ("beforeCutover0 on live: SUCCEEDED after 1 min 15 s", True),
+        ("beforeCutover1 on tao: TimedOut after 1 min 00 s | a aws ec2 x [2J", False),
+        ("unknown on unknown: unknown", False),
+    ]
+    assert texts(succeeded({"moment": "deploy", "commands": 7}), succeeded({"commands": commands})) == []
+
+
 def test_a_hostile_text_is_one_short_line() -> None:
     (line,) = texts(event(1, "TaskFailed", error="E", cause="a\nb\x1b[31m\u202e" + "x" * 5_000))
     assert line.startswith("a step failed: E: a b [31m ")

@@ -12,6 +12,8 @@ from client.screen import Screen
 from stacks.workflow.cutover import FAILURES, SUCCESSES
 from tests.unit.client_doubles import cut_over, execution, planned
 
+BEFORE_RELEASES = [error for error in FAILURES if error not in ("DeployFailed", "NotApproved")]
+
 
 def of(described: dict[str, Any], *events: dict[str, Any]) -> Result:
     progress = Progress()
@@ -37,7 +39,8 @@ def test_every_success_is_0_and_except_a_cutover_has_its_own_detailed_exit_code(
 @pytest.mark.parametrize(
     ("status", "error", "code"),
     [
-        *(("FAILED", error, code) for code, error in enumerate(FAILURES, start=10)),
+        *(("FAILED", error, code) for code, error in enumerate(BEFORE_RELEASES, start=10)),
+        ("FAILED", "DeployFailed", 21), ("FAILED", "NotApproved", 22),
         ("ABORTED", None, 17), ("TIMED_OUT", None, 18), ("TIMED_OUT", "States.Timeout", 18),
         ("ABORTED", "RolledBack", 17), ("FAILED", "States.Runtime", 19), ("FAILED", None, 19),
         ("FAILED", "CUT_OVER", 19),
@@ -65,6 +68,8 @@ def test_a_cutover_reports_who_was_live_who_is_live_and_how_long_it_took() -> No
     [
         ("StagingUnhealthy", "tao, when last described"),
         ("PreflightFailed", "tao, when last described"),
+        ("DeployFailed", "tao, when last described"),
+        ("NotApproved", "tao, when last described"),
         ("RolledBack", "tao"),
     ],
 )
@@ -129,6 +134,16 @@ def test_the_commands_of_a_cause_have_lines_of_their_own_and_the_json_has_the_wh
     command = "  aws ec2 associate-address"
     assert f"cause       EC2 refused. Run:\n{command} --allocation-id a &&\n{command}\nwhat to do" in printed(result)
     assert result.to_json()["cause"] == cause
+
+
+def test_the_output_of_a_deployment_has_lines_of_their_own_and_no_line_is_a_command() -> None:
+    cause = "deploy on tao ended Failed. Its output:\naws ec2 x\ncutover.py start\n::error::\x1b[2J\x0baws ec2 y\n"
+    result = of(execution("x", "FAILED", error="DeployFailed", cause=cause))
+    (said, *output), indent = printed(result).partition("cause       ")[2].splitlines()[:-1], " " * 12
+    assert said == "deploy on tao ended Failed. Its output:"
+    assert output == [f"{indent}| {line}" for line in ("aws ec2 x", "cutover.py start", ": :error:: [2J", "aws ec2 y")]
+    assert result.to_json()["cause"] == cause
+    assert "cause" not in dict(of(execution("x", "FAILED", error="DeployFailed")).summary())
 
 
 def test_the_output_of_a_failed_execution_is_not_its_outcome() -> None:

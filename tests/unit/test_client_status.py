@@ -137,3 +137,50 @@ def test_a_text_in_the_table_is_not_shown_as_a_command() -> None:
     shown = rows(standing(record=RECORD | LOCK | {"execution": "x\naws ec2 y", "lastCutover": {"to": "x\naws ec2 y"}}))
     assert "held by x aws ec2 y since" in shown["lock"]
     assert not [value for value in shown.values() if " | " in value]
+
+
+def test_the_release_on_each_server_comes_from_the_record() -> None:
+    begun = {
+        "release": "8\x1b[2J",
+        "at": "2026-02-02T09:30:00Z",
+        "execution": f"{EXECUTION}:release-8",
+        "deployed": False,
+    }
+    done = {"release": "7", "at": AT, "execution": HOLDER, "deployed": True}
+    found = standing(record={**RECORD, "releases": {"bittybot": done, "tao": begun}})
+    shown = [value for label, value in found.lines(lambda *words: " ".join(words)) if label == "release"]
+    assert shown == [
+        f"7 on bittybot, deployed at {AT} by release-7",
+        "8 [2J on tao, not deployed completely, begun at 2026-02-02T09:30:00Z by release-8",
+    ]
+    assert found.to_json()["releases"] == {"bittybot": done, "tao": begun}
+    assert "release" not in rows(standing(record=RECORD))
+
+
+def test_the_command_of_the_holder_says_which_step_where_and_since_when() -> None:
+    command = {
+        "step": "deploy",
+        "server": "tao",
+        "status": "InProgress",
+        "sent": AT,
+        "line": "x\naws ec2 y",
+        "id": None,
+    }
+    says = f"sent at {AT}: deploy on tao: InProgress | x aws ec2 y"
+    for holder in (RUNNING, execution("release-7", "ABORTED")):
+        found = standing(holder, record=RECORD | LOCK | {"command": command})
+        assert rows(found)["command"] == says, "it may outlive its execution"
+        assert found.to_json()["lock"]["command"] == command
+    assert "command" not in rows(standing(RUNNING, record=RECORD | LOCK))
+
+
+def test_a_holder_that_waits_for_approval_says_until_when_and_how_to_answer() -> None:
+    waits = RECORD | LOCK | {"approvalToken": "AAAA", "approvesUntil": "2026-02-01T10:30:00Z"}
+    found = standing(RUNNING, record=waits)
+    assert rows(found)["approval"] == (
+        "waits for approval until 2026-02-01T10:30:00Z | approve --pair web | reject --pair web"
+    )
+    assert found.to_json()["lock"]["approvesUntil"] == "2026-02-01T10:30:00Z"
+    assert "AAAA" not in str((found.to_json(), rows(found))), "who has the token may answer"
+    assert "approval" not in rows(standing(execution("release-7", "ABORTED"), record=waits))
+    assert "approval" not in rows(standing(RUNNING, record=RECORD | LOCK))

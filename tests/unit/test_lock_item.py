@@ -33,7 +33,7 @@ def test_an_item_is_a_lock_even_if_attributes_are_missing_or_wrong(attributes: d
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "7", "[]", "null", "[" * 100_000])
-def test_a_command_that_cannot_be_read_is_none(text: str) -> None:
+def test_a_command_that_cannot_be_read_counts_as_absent(text: str) -> None:
     assert Lock.from_item({"execution": {"S": "arn"}, "command": {"S": text}}).command is None
 
 

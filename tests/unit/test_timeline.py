@@ -21,7 +21,7 @@ from matplotlib.text import Annotation
 from local import timeline
 from local.deployment import ROOT
 from local.load import Answer
-from local.palette import DARK, LIGHT
+from local.palette import DARK, LIGHT, Palette
 from local.panel import Band, Mark, Panel, bands, groups, long_enough
 from local.run_folder import LOCAL
 
@@ -73,6 +73,23 @@ def test_with_every_band_even_the_shortest_is_visible() -> None:
     figure = timeline.draw([Panel("", bands=calls, every_band=True)])
     widths = [bar.get_extents().width for axes in figure.axes for bar in axes.patches]  # in pixels
     assert min(widths) > 2
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_the_commands_of_a_release_have_a_colour_of_their_own_and_the_wait_for_approval_is_a_dashed_frame(
+    palette: Palette,
+) -> None:
+    states = ["DeployRelease", "Preflight", "WaitForApproval", "BeforeCutover", "Bake", "AfterCutover", "AfterRollback"]
+    moments = enumerate(states)
+    panel = Panel("Run", [good(at) for at in range(8)], [Band(name, began, began + 1) for began, name in moments])
+    figure = timeline.draw([panel], palette=palette)
+    bars = [bar for axes in figure.axes for bar in axes.patches]
+    colours = {name: to_hex(bar.get_facecolor(), keep_alpha=True) for name, bar in zip(states, bars, strict=True)}
+    commands, others = ["DeployRelease", "BeforeCutover", "AfterCutover", "AfterRollback"], ["Preflight", "Bake"]
+    assert {colours[name] for name in commands} == {f"{palette.edge}ff"}
+    assert {colours[name] for name in others} == {f"{palette.band}ff"}
+    assert colours["WaitForApproval"].endswith("00"), "nothing is in the frame"
+    assert [name for name, bar in zip(states, bars, strict=True) if bar.get_linestyle() == "--"] == ["WaitForApproval"]
 
 
 @pytest.mark.parametrize("width", [3.75, timeline.WIDTH, 8.6])

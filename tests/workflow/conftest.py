@@ -105,3 +105,25 @@ def stopped(aws: Aws, web: Web, held: Callable[[str], str]) -> Callable[[], str]
         return arn
 
     return stop
+
+
+@pytest.fixture
+def hooks(aws: Aws, web: Web) -> Callable[..., None]:
+    """Configures the hooks of the pair `web`, and more keys of it."""
+
+    def configure(hooks: dict[str, list[dict[str, Any]]], **pair: Any) -> None:
+        aws.configure(port=web.port, pair={"hooks": hooks, **pair})
+
+    return configure
+
+
+@pytest.fixture
+def approval(aws: Aws, web: Web) -> Callable[..., None]:
+    """The pair `web` has a deploy command and waits for approval; so many minutes, and more keys of it."""
+
+    def configure(minutes: int = 60, **pair: Any) -> None:
+        deploy, approval = {"command": "/opt/web/deploy", "timeoutSeconds": 60}, {"timeoutMinutes": minutes}
+        aws.configure(port=web.port, pair={"deploy": deploy, "approval": approval, **pair})
+
+    configure()
+    return configure

@@ -285,9 +285,12 @@ def watched(production: str, staging: str) -> Iterator[EC2Calls]:
         listeners.append((events, "before-parameter-build.ec2", calls._parameters))
         listeners.append((events, "before-call.ec2", calls._called))
         listeners.append((events, "after-call.ec2", calls._answered))
-    records = importlib.import_module("aws.records").dynamodb_client().meta.events
-    reads = partial(calls._service_called, "dynamodb", by_a_function=True)
-    listeners.append((records, "before-call.dynamodb", reads))
+    of_functions = (("dynamodb", "aws.records", "dynamodb_client"), ("ssm", "aws.run_command", "ssm_client"))
+    for service, module, client in of_functions:
+        events = getattr(importlib.import_module(module), client)().meta.events
+        called = partial(calls._service_called, service, by_a_function=True)
+        listeners.append((events, f"before-call.{service}", called))
+        listeners.append((events, f"after-call.{service}", calls._service_answered))
     for service in SERVICES:
         events = service_client(service).meta.events
         listeners.append((events, f"before-call.{service}", partial(calls._service_called, service)))

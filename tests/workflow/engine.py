@@ -29,8 +29,12 @@ from jsonata.utils import Utils
 from jsonpath_ng.ext.parser import parse as jsonpath_parse
 from moto import mock_aws
 from moto.core import responses
+from moto.core.exceptions import AWSError
+from moto.core.responses import ActionResult
 from moto.dynamodb.models import DynamoDBBackend
 from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.stepfunctions.exceptions import InvalidToken
+from moto.stepfunctions.parser import api
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -47,17 +51,24 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
     _SUPPORTED_API_PARAM_BINDINGS as PARAMETERS,
 )
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval import states, variable_store
+from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeTimedOut
+from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.jsonata import jsonata as engine_jsonata
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.responses import StepFunctionResponse
 
 from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
@@ -80,14 +91,15 @@ MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker
 
 # Retries and waits take a hundredth of their time; how long the Wait states were asked to wait is kept.
 TIME_SCALE = 0.01
+SECONDS_APART = 0.005
 WAITS: list[float] = []
 DURING_WAITS: list[Callable[[], None]] = []
 BEGAN = time.time()
 
 
 def scaled_time() -> float:
-    """The time for what waits a hundredth of its time: a second of it passes in a hundredth of a second."""
-    return BEGAN + (time.time() - BEGAN) / TIME_SCALE
+    """The time for commands: a second of it passes in a hundredth of a second, however short the waits are."""
+    return BEGAN + (time.time() - BEGAN) * 100
 
 
 SYSTEMS_MANAGER = GivenCommands(REGION, scaled_time)
@@ -124,6 +136,10 @@ def corrected_engine() -> Iterator[None]:
         )
         moto.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * TIME_SCALE)))
         moto.setattr(WaitFunction, "_wait_interval", _wait)
+        moto.setattr(StepFunctionResponse, "send_task_success", _send_task_success)
+        moto.setattr(StepFunctionResponse, "send_task_failure", _send_task_failure)
+        moto.setattr(Environment, "set_error", _unless_stopped(Environment.set_error))
+        moto.setattr(StateTaskServiceCallback, "_eval_wait_for_task_token", _wait_for_token)
         make_calls_cheap(moto)
         yield
 
@@ -167,6 +183,58 @@ def _wait(_self: object, env: Any, wait_seconds: float) -> None:
     for act in DURING_WAITS:
         act()
     env.program_state_event.wait(max(wait_seconds, 0) * TIME_SCALE)
+
+
+def _wait_for_token(
+    _self: object, env: Any, timeout_seconds: float, callback_endpoint: Any, heartbeat_endpoint: Any
+) -> Any:
+    """moto waits on when the execution has been stopped."""
+    deadline = time.monotonic() + timeout_seconds * TIME_SCALE
+    outcome = None
+    while outcome is None and env.is_running() and time.monotonic() < deadline:
+        outcome = callback_endpoint.wait(timeout=SECONDS_APART)
+    CLOSED_TOKENS.add(callback_endpoint.callback_id)
+    return outcome or CallbackOutcomeTimedOut(callback_id=callback_endpoint.callback_id)
+
+
+def _unless_stopped(set_error: Callable[..., None]) -> Callable[..., None]:
+    """A stopped execution stays ABORTED, also if its state then fails."""
+
+    def set_error_unless_stopped(env: Any, error: Any) -> None:
+        if not isinstance(env.program_state(), ProgramStopped):
+            set_error(env, error)
+
+    return set_error_unless_stopped
+
+
+class TaskTimedOut(AWSError):  # type: ignore[misc]  # moto has no types
+    TYPE = "TaskTimedOut"
+
+
+# Of the tasks that have ended.
+CLOSED_TOKENS: set[str] = set()
+
+
+def _send_task_success(call: Any) -> ActionResult:
+    _send(call.stepfunction_backend.send_task_success, call._get_param("taskToken"), call._get_param("output"))
+    return ActionResult({})
+
+
+def _send_task_failure(call: Any) -> ActionResult:
+    """With its cause, which moto loses."""
+    token, error, cause = (call._get_param(name) for name in ("taskToken", "error", "cause"))
+    _send(call.stepfunction_backend.send_task_failure, token, error, cause)
+    return ActionResult({})
+
+
+def _send(send: Callable[..., object], token: str, *answer: object) -> None:
+    """moto knows no token of an execution that has ended, and takes one of a task that has."""
+    if token in CLOSED_TOKENS:
+        raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
+    try:
+        send(token, *answer)
+    except api.InvalidToken as error:
+        raise InvalidToken("'Invalid token'") from error
 
 
 # moto writes all variables into each expression as text, which breaks on quotes and takes most of a run to parse. Here

@@ -16,6 +16,7 @@ from tests.workflow.web import Behaviour, sick_as_production, well
 RECORDED = Path(__file__).with_name("recorded_calls.json")
 ROLLBACK_BEGINS = ("RestoreProduction", "RestoreStaging")
 LIVE = ("bittybot", "tao")
+OF_A_RELEASE = ("HealthCheckLive", "DeployRelease", "BeforeCutover", "AfterCutover", "AfterRollback")
 CHANGES = ("AssociateAddress", "DisassociateAddress")
 
 
@@ -29,6 +30,7 @@ class Way:
     new_release: Behaviour = well
     staging_on_a_server: bool = True
     asked: str | None = None
+    deploys: bool = False
 
     @property
     def rolls_back(self) -> bool:
@@ -47,6 +49,8 @@ WAYS = (
     Way("cutover"),
     Way("rollback", asked="rollback"),
     Way("emergency", asked="emergency"),
+    Way("release", deploys=True),
+    Way("sick-release-deployed", new_release=sick_as_production, deploys=True),
     Way("repair", staging_on_a_server=False),
     Way("sick-release", new_release=sick_as_production),
     Way("sick-release-after-repair", new_release=sick_as_production, staging_on_a_server=False),
@@ -127,7 +131,9 @@ def cases() -> Iterator[Case]:
 
 def under_test(way: Way, calls: list[Call]) -> list[Call]:
     """The calls that only this path has. A rollback: from its first call on. A repair: up to its last call, because a
-    cutover follows. A cutover: all calls."""
+    cutover follows. A release: those of the states that only it has. A cutover: all calls."""
+    if way.deploys:
+        return [call for call in calls if call.state in OF_A_RELEASE]
     if way.rolls_back:
         return calls[next(index for index, call in enumerate(calls) if call.state in ROLLBACK_BEGINS) :]
     if not way.staging_on_a_server:
@@ -145,7 +151,7 @@ def faults_of(call: Call, way: Way) -> list[Fault]:
     if action.startswith("function "):
         kinds = ["throttled", "crashed-before", "crashed-after", "timed-out-after"]
         for_ever = ["crashed-before", "crashed-after"]
-    elif action.startswith(("dynamodb", "sns", "events")):
+    elif action.startswith(("dynamodb", "sns", "events", "ssm")):
         kinds, for_ever = ["throttled", "answer-lost"], ["throttled"]
     elif action in CHANGES:
         kinds = ["throttled", "internal-error", "denied", "refused", "reset", "answer-lost", "slow"]

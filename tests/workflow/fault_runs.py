@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 import pytest
 
 from local.faults import Fault
+from local.systems_manager_agents import Command
+from local.systems_manager_runs import Result as CommandResult
 from tests.workflow import engine
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import Call, EC2Calls, watched
@@ -30,6 +33,12 @@ from tests.workflow.oracle import Run, broken
 from tests.workflow.web import Web, sick
 
 CASES_AT_A_TIME = 8
+RELEASE = "7"
+OF_A_HOOK = {"server": "idle", "command": "a hook", "timeoutSeconds": 60, "onFailure": "FAIL"}
+OF_A_RELEASE = {
+    "deploy": {"command": "deploy", "timeoutSeconds": 60},
+    "hooks": {moment: [OF_A_HOOK] for moment in ("beforeCutover", "afterCutover", "afterRollback")},
+}
 FEWEST_THROTTLED_TRIES = 9  # as many as there are take minutes of a matrix; `test_throttling.py` has cases with more
 
 
@@ -58,8 +67,12 @@ class Matrix:
         """The pair as it stands before the way is taken."""
         aws, web, idle = self.aws, self.web, other(live)
         aws.renew()
+        aws.systems_manager.begin_anew()
         aws.place(production=live, staging=idle if way.staging_on_a_server else None)
-        aws.configure(port=web.port, **{"timeoutSeconds": 10, **health_check})
+        release = OF_A_RELEASE if way.deploys else {}
+        header = {"releaseHeader": "X-Release"} if way.deploys else {}
+        aws.configure(port=web.port, pair=release, **{"timeoutSeconds": 10, **header, **health_check})
+        aws.systems_manager.runs(partial(deploy, web), step="deploy")
         web.serve(aws)
         web.behaviour[idle] = way.new_release
         aws.put_record(rollback_to=idle)
@@ -110,9 +123,14 @@ class Matrix:
         )
 
 
+def deploy(web: Web, command: Command) -> CommandResult:
+    web.headers[command.parameters["Server"]]["X-Release"] = command.parameters["Release"]
+    return CommandResult(output="deployed\n")
+
+
 def request_of(way: Way, live: str) -> dict[str, Any]:
     """In a pair that is not sound, the input must say which server becomes live."""
-    asked = {way.asked: True} if way.asked else {}
+    asked: dict[str, Any] = {way.asked: True} if way.asked else {"release": RELEASE} if way.deploys else {}
     return asked if way.staging_on_a_server else {**asked, "serverName": other(live)}
 
 

@@ -28,7 +28,7 @@ from local.faults import Fault
 from tests.workflow.account import PAIR, Aws, Execution
 from tests.workflow.ec2_calls import Change, EC2Calls, Sight
 
-NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved")
+NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved", "DeployFailed")
 OUTCOMES = ("CUT_OVER", "REPAIRED", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)
 COMMAND = re.compile(r"aws ec2 associate-address(?: --[a-z-]+(?: (?!--)[\w.-]*[\w-])?)+")
 
@@ -58,7 +58,26 @@ def broken(run: Run) -> list[str]:
         *_notices(run),
         *_the_outcome_is_true(run),
         *_the_record_is_true(run),
+        *_commands_on_servers(run),
     ]
+
+
+def _commands_on_servers(run: Run) -> Iterator[str]:
+    """One at a time, each at most once, none when the lock is free; and hooks before a cutover are undone."""
+    sent, outcome = run.aws.systems_manager.commands, run.execution.outcome
+    steps = [command.parameters["Step"] for command in sent]
+    if overlaps := run.aws.systems_manager.overlaps():
+        yield f"commands ran at once: {overlaps}"
+    if len(set(steps)) != len(steps):
+        yield f"commands ran twice: {steps}"
+    if not run.aws.locks and (running := [command for command in sent if command.ended is None]):
+        yield f"{running} may still run, and the lock is free"
+    if outcome == "CUT_OVER" and steps not in ([], ["deploy", "beforeCutover0", "afterCutover0"]):
+        yield f"CUT_OVER after {steps}"
+    in_vain = "beforeCutover0" in steps and outcome != "CUT_OVER"
+    warned = "AfterRollback" in str(run.aws.notices) or "afterRollback0" in str(run.aws.notices)
+    if in_vain and "afterRollback0" not in steps and not warned:
+        yield f"{outcome} after {steps}, and nothing was undone"
 
 
 def _the_record_is_true(run: Run) -> Iterator[str]:
@@ -66,7 +85,7 @@ def _the_record_is_true(run: Run) -> Iterator[str]:
     record, outcome = run.aws.record, run.execution.outcome
     if run.aws.locks or outcome not in OUTCOMES:
         return
-    expected = run.rollback_to
+    expected = None if record.releases else run.rollback_to
     if outcome in ("RolledBack", "RollbackFailed"):
         expected = None
     elif outcome == "CUT_OVER":

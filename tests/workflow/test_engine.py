@@ -104,6 +104,70 @@ def test_an_expression_that_throws_fails_its_state_and_can_be_caught(aws: Aws, e
     assert run(aws, catching).states == ["First", "Caught"]
 
 
+def waiting_for_token(aws: Aws, seconds: str = "{% 30 * 60 %}") -> tuple[str, str]:
+    """Starts an execution that writes its token into an item, and waits: its ARN, and the token."""
+    pair = f"test-{uuid.uuid4()}"
+    arguments = {
+        "TableName": aws.table, "Key": {"pair": {"S": pair}}, "UpdateExpression": "SET approvalToken = :token",
+        "ExpressionAttributeValues": {":token": {"S": "{% $states.context.Task.Token %}"}},
+    }  # fmt: skip
+    wait = {
+        "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
+        "Arguments": arguments, "TimeoutSeconds": seconds, "Output": "{% $states.result %}", "End": True,
+        "Catch": [{"ErrorEquals": ["Rejected"], "Next": "Caught", "Output": "{% $states.errorOutput %}"}],
+    }  # fmt: skip
+    definition = {
+        "QueryLanguage": "JSONata",
+        "StartAt": "Wait",
+        "States": {"Wait": wait, "Caught": {"Type": "Succeed"}},
+    }
+    machine = aws.sfn.create_state_machine(
+        name=pair, definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/workflow"
+    )["stateMachineArn"]
+    arn = aws.start_text("{}", machine)
+    found: dict[str, Any] = {}
+
+    def is_written() -> bool:
+        found.update(aws.dynamodb.get_item(TableName=aws.table, Key={"pair": {"S": pair}}).get("Item", {}))
+        return "approvalToken" in found
+
+    aws.until(is_written)
+    return arn, found["approvalToken"]["S"]
+
+
+def test_a_task_that_waits_for_its_token_has_the_result_that_is_sent(aws: Aws) -> None:
+    arn, token = waiting_for_token(aws)
+    assert aws.status(arn) == "RUNNING"
+    aws.sfn.send_task_success(taskToken=token, output='{"approvedBy": "kim"}')
+    assert aws.wait(arn).output == {"approvedBy": "kim"}
+    with pytest.raises(aws.sfn.exceptions.TaskTimedOut):
+        aws.sfn.send_task_failure(taskToken=token, error="Rejected")
+    with pytest.raises(aws.sfn.exceptions.InvalidToken):
+        aws.sfn.send_task_success(taskToken="of no task", output="{}")
+
+
+def test_a_failure_that_is_sent_is_caught_by_its_error(aws: Aws) -> None:
+    arn, token = waiting_for_token(aws)
+    aws.sfn.send_task_failure(taskToken=token, error="Rejected", cause="rejected by kim")
+    assert aws.wait(arn).output == {"Error": "Rejected", "Cause": "rejected by kim"}
+
+
+def test_a_task_that_waits_for_its_token_times_out_in_a_hundredth_of_its_time(aws: Aws) -> None:
+    began = time.monotonic()
+    arn, _ = waiting_for_token(aws, "{% 1 * 60 %}")
+    execution = aws.wait(arn)
+    assert (execution.status, execution.error) == ("FAILED", "States.Timeout")
+    assert time.monotonic() - began < 10
+
+
+def test_a_task_that_waits_for_its_token_ends_with_its_execution(aws: Aws) -> None:
+    arn, token = waiting_for_token(aws)
+    aws.sfn.stop_execution(executionArn=arn)
+    assert aws.wait(arn).status == "ABORTED"
+    with pytest.raises(aws.sfn.exceptions.TaskTimedOut):
+        aws.sfn.send_task_success(taskToken=token, output="{}")
+
+
 def test_a_function_is_not_a_result(aws: Aws) -> None:
     execution = run(aws, {"Type": "Pass", "Output": "{% function($x) { $x } %}", "End": True})
     assert (execution.status, execution.error) == ("FAILED", "States.QueryEvaluationError")

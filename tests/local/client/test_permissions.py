@@ -78,7 +78,8 @@ def test_a_new_server_of_a_pair_needs_what_the_table_says(aws: LocalAws) -> None
 
 
 def test_every_command_is_in_the_table() -> None:
-    commands = {"start", "watch", "status", "history", "rollback", "unlock", "commands", "init", "init --replace"}
+    commands = {"start", "watch", "status", "history", "rollback", "approve", "reject", "unlock", "commands", "init",
+                "init --replace"}  # fmt: skip
     assert set(documented()) == commands
 
 
