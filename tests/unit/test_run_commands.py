@@ -120,13 +120,13 @@ def test_a_command_goes_on_until_systems_manager_says_that_it_has_ended(
 @pytest.mark.parametrize(
     ("shown", "failure"),
     [({"Status": "TimedOut", "StatusDetails": "ExecutionTimedOut", "ResponseCode": 137},
-      "ended ExecutionTimedOut. Raise timeoutSeconds in cdk.json if it needs more time. Its last lines: (nothing)"),
+      "ended ExecutionTimedOut. Raise timeoutSeconds in cdk.json if it needs more time. Its last lines: (nothing)."),
      ({"Status": "Failed", "StatusDetails": "Undeliverable", "ResponseCode": -1},
-      "ended Undeliverable. Check that its agent runs and reaches Systems Manager. Its last lines: (nothing)"),
+      "ended Undeliverable. Check that its agent runs and reaches Systems Manager. Its last lines: (nothing)."),
      ({"Status": "Failed", "StatusDetails": "Failed", "ResponseCode": 2, "StandardErrorContent": "no\n"},
-      "ended Failed with exit code 2. Its last lines:\n| no"),
+      "ended Failed with exit code 2. Its last lines:\n| no\nThe output ends here."),
      ({"Status": "Cancelled", "ResponseCode": -1, "StandardOutputContent": "half\n"},
-      "ended Cancelled. Its last lines:\n| half")],
+      "ended Cancelled. Its last lines:\n| half\nThe output ends here.")],
 )  # fmt: skip
 def test_the_failure_of_a_command_says_how_it_ended(shown: dict[str, Any], failure: str) -> None:
     assert commands(shown).look(SENT).failure == failure
