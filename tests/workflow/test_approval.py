@@ -43,7 +43,7 @@ def test_the_lock_has_the_token_and_until_when_it_counts(aws: Aws) -> None:
 
 
 @pytest.mark.usefixtures("approval")
-def test_topic_and_event_say_what_to_look_at_until_when_and_how_to_answer(aws: Aws, web: Web) -> None:
+def test_topic_and_event_say_what_to_open_until_when_and_how_to_answer(aws: Aws, web: Web) -> None:
     waits = Waiting(aws)
     url, until = f"http://127.0.0.11:{web.port}/health", (waits.lock or {})["approvesUntil"]
     (message,), (notice,), (event,) = aws.messages, aws.notices, aws.events
@@ -72,7 +72,7 @@ def test_topic_and_event_say_what_to_look_at_until_when_and_how_to_answer(aws: A
     waits.approve()
 
 
-def test_the_address_to_look_at_is_that_of_the_first_check(aws: Aws, web: Web) -> None:
+def test_the_staging_url_is_that_of_the_first_check(aws: Aws, web: Web) -> None:
     pair = {"deploy": DEPLOY, "approval": {"timeoutMinutes": 60}}
     aws.configure(port=web.port, pair=pair, protocol="TCP")
     waits = Waiting(aws)
