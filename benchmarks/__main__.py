@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import cost, functions, growth, pictures, report, rollback, traffic
+from benchmarks import cost, functions, growth, pictures, release, report, rollback, traffic
 from benchmarks.cases import GOOD
 from benchmarks.methods import WORKFLOW
 from benchmarks.synthesized import synthesized
@@ -33,6 +33,8 @@ def main() -> None:
             sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
         say("Rolling back in an emergency ...")
         sections.append(rollback.measured(say))
+        say("Releasing ...")
+        sections.append(release.measured(say))
         with tempfile.TemporaryDirectory() as folder:
             assembly = Path(folder)
             synthesized(assembly)

@@ -111,20 +111,32 @@ def measured(aws: LocalAws, run: Run) -> Section:
     )
 
 
+def dollars(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> float:
+    """The cost of an execution in all."""
+    return sum(count * price.dollars for _, count, price in _items(events, invoked))
+
+
 def _bill(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> str:
+    rows = {
+        name: [f"{count:.3g}", f"${count * price.dollars:.7f}", price.source]
+        for name, count, price in _items(events, invoked)
+    }
+    total = f"**${dollars(events, invoked):.5f}**"
+    return table(["", "count", "dollars", "price"], rows | {"**in all**": ["", total, ""]})
+
+
+def _items(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> list[tuple[str, float, Price]]:
     asked = requests(events)
     measuring = sum(each.milliseconds for each in invoked if each.module == "measure_gap") / 1000
-    items: list[tuple[str, float, Price]] = [
+    written = _writes(measuring) + _written(invoked)
+    return [
         ("Step Functions, state transitions", transitions(events), TRANSITION),
         ("Lambda, invocations", len(invoked), INVOCATION),
         ("Lambda, GB-seconds", sum(each.gb_seconds for each in invoked), GB_SECOND),
-        ("DynamoDB, writes of `measure_gap`, at most", _writes(measuring), REQUESTS["dynamodb:updateItem"][1]),
+        ("DynamoDB, writes of functions, at most", written, REQUESTS["dynamodb:updateItem"][1]),
         ("DynamoDB, reads of functions, at most", _reads(invoked), REQUESTS["dynamodb:getItem"][1]),
         *((f"{name} (`{each}`)", asked[each], price) for each, (name, price) in REQUESTS.items() if asked[each]),
     ]
-    rows = {name: [f"{count:.3g}", f"${count * price.dollars:.7f}", price.source] for name, count, price in items}
-    dollars = sum(count * price.dollars for _, count, price in items)
-    return table(["", "count", "dollars", "price"], rows | {"**in all**": ["", f"**${dollars:.5f}**", ""]})
 
 
 def _writes(seconds: float) -> int:
@@ -132,10 +144,16 @@ def _writes(seconds: float) -> int:
     return math.ceil(seconds / SAVED_EVERY_SECONDS) + 1
 
 
+def _written(invoked: Sequence[Invocation]) -> int:
+    """A command is written before it is sent, after it, at each change of its state, and at its end."""
+    return 6 * sum(each.module == "run_commands" for each in invoked)
+
+
 def _reads(invoked: Sequence[Invocation]) -> int:
-    """`describe_addresses` and `disassociate_address` read the item once, and a check reads it once a second."""
-    checking = sum(each.milliseconds for each in invoked if each.module == "health_check") / 1000
-    once = ("describe_addresses", "disassociate_address", "health_check")
+    """`describe_addresses` and `disassociate_address` read the item once; a check and a command, once a second."""
+    waits = ("health_check", "run_commands")
+    checking = sum(each.milliseconds for each in invoked if each.module in waits) / 1000
+    once = ("describe_addresses", "disassociate_address", *waits)
     return sum(each.module in once for each in invoked) + math.ceil(checking)
 
 
@@ -144,14 +162,14 @@ def _gap(invoked: Sequence[Invocation]) -> str:
     measuring = [each for each in invoked if each.module == "measure_gap"]
     write = REQUESTS["dynamodb:updateItem"][1].dollars
 
-    def dollars(seconds: float, gb_seconds: float) -> float:
+    def dollars_of(seconds: float, gb_seconds: float) -> float:
         calls = TRANSITION.dollars + 2 * INVOCATION.dollars
         return calls + gb_seconds * GB_SECOND.dollars + _writes(seconds) * write
 
     seconds = sum(each.milliseconds for each in measuring) / 1000
     longest = LONGEST_SECONDS + COLD_START_SECONDS
-    most = dollars(longest, longest * max(each.megabytes for each in measuring) / MB_PER_GB)
-    here = dollars(seconds, sum(each.gb_seconds for each in measuring))
+    most = dollars_of(longest, longest * max(each.megabytes for each in measuring) / MB_PER_GB)
+    here = dollars_of(seconds, sum(each.gb_seconds for each in measuring))
     return (
         f"Of it, the measured gap (a transition, two invocations, a write a second): **${here:.5f}**, and at most "
         f"${most:.5f}, with {LONGEST_SECONDS:.0f} s of measuring and a cold start of {COLD_START_SECONDS:g} s."

@@ -16,15 +16,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
-from client.text import JsonObject, as_object, parsed, plain, program
-from domain.pair import Address, AddressName, Pair
+from client.result import ROLES
+from client.text import JsonObject, plain, program
+from domain.lock import object_of
+from domain.pair import Address, Pair
 from domain.record import Record
 
 STACK = "EipCutover"
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_extra="eip-cutover-client")
 IDS_PER_CALL = 200  # values of one filter
-ROLES: tuple[AddressName, ...] = ("production", "staging")
 
 
 class Account:
@@ -98,7 +99,7 @@ class Account:
             if code_of(error) != "ExecutionAlreadyExists":
                 raise
         existing = self.describe(self.arn_of(name, repair=repair))
-        if parsed(existing.get("input")) != request:
+        if object_of(existing.get("input")) != request:
             now = f"The input is now {started['input']}. Nothing was started. Choose another --name."
             before = plain(existing.get("input"), 300)
             raise Problem(f"The execution {plain(name)} already exists, with the input {before}. {now}")
@@ -111,8 +112,8 @@ class Account:
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
-        options = {"executionArn": arn, "reverseOrder": True, "maxResults": 100}
-        newest_first = self._all("stepfunctions", "get_execution_history", "events", **options)
+        asked = {"executionArn": arn, "reverseOrder": True}
+        newest_first = self._all("stepfunctions", "get_execution_history", "events", **asked)
         with _execution(arn):
             return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
@@ -120,14 +121,12 @@ class Account:
         """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
         with suppress(*AWS_ERRORS):
             answer = self._call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
-            return as_object(parsed(answer.get("definition")))
+            return object_of(answer.get("definition"))
         return {}
 
-    def executions(self, *, running: bool = False, page: int = 100) -> Iterator[JsonObject]:
-        """The executions of the workflow, newest first."""
-        asked = {"stateMachineArn": self.workflow(), "maxResults": page}
-        status = {"statusFilter": "RUNNING"} if running else {}
-        return self._all("stepfunctions", "list_executions", "executions", **asked, **status)
+    def executions(self, **asked: Any) -> Iterator[JsonObject]:
+        """The executions of the workflow, newest first; `asked` are parameters of ListExecutions."""
+        return self._all("stepfunctions", "list_executions", "executions", stateMachineArn=self.workflow(), **asked)
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
@@ -194,8 +193,6 @@ def _execution(arn: str) -> Iterator[None]:
 
 def moment_of(answer: Mapping[str, Any]) -> datetime:
     """The time at which AWS answered, by AWS's clock: this machine's clock may be wrong."""
-    stamp = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    try:
-        return parsedate_to_datetime(stamp).astimezone(UTC)
-    except (TypeError, ValueError):
-        return datetime.now(UTC)
+    with suppress(KeyError, TypeError, ValueError):
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
+    return datetime.now(UTC)

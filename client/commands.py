@@ -1,6 +1,5 @@
 """The commands, their options and their exit codes."""
 
-import contextlib
 import io
 import ipaddress
 import re
@@ -8,9 +7,9 @@ import shlex
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any, NoReturn
 
 import boto3
@@ -19,13 +18,12 @@ import click
 from client import ways
 from client.account import STACK, Account
 from client.errors import AWS_ERRORS, Problem, is_transient, sentence
-from client.follow import CannotFollow, Follower
-from client.history import entries
+from client.follow import CannotFollow, Follower, answered
+from client.history import entries, row
 from client.init import described_pair, replaced_server
-from client.release import answered
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
-from client.status import chosen_pair, chosen_pairs, refuse_misspelt, standings
+from client.status import chosen_pair, chosen_pairs, server_named, standings
 from client.text import PROGRAM, JsonObject, Rows, columns, plain
 from domain.pair import NAME_PATTERN
 from domain.release_commands import RELEASE_PATTERN
@@ -34,51 +32,68 @@ from domain.release_commands import RELEASE_PATTERN
 EXECUTION_NAME = "[0-9A-Za-z_-]{1,80}"
 CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in sorted(MEANINGS.items()))
 
-pair_option = click.option("--pair", metavar="NAME", help="The pair; needed only if there are several.")
-one_pair_option = click.option("--pair", metavar="NAME", help="Show only this pair.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-detailed_option = click.option(
-    "--detailed-exit-code", "detailed", is_flag=True, help="Exit with 3, 4 or 5 instead of 0: see below."
-)
-stack_option = click.option(
-    "--stack", "account", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True, show_envvar=True,
-    callback=lambda context, _parameter, name: Account(context.obj, stack=name), help="The stack's name.",
-)  # fmt: skip
-dry_run_option = click.option("--dry-run", "dryRun", is_flag=True, help="Check everything, but change nothing.")
 
-
-def seconds_of(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    """Of `15m`, `90s`, `1h` or seconds; at most as long as the workflow waits."""
-    number = re.fullmatch("([0-9]{1,6})([smh]?)", text or "0" * (text is None))
+def seconds_of(text: str) -> int | None:
+    """Of `15m`, `90s`, `1h` or seconds; None if that is longer than the workflow waits."""
+    number = re.fullmatch("([0-9]{1,6})([smh]?)", text)
     seconds = int(number[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[number[2]] if number else -1
-    if not 0 <= seconds <= 3600:
-        raise click.BadParameter(f"{plain(text)!r} is not a duration of at most 1h, such as 15m, 90s or 900")
-    return seconds
+    return seconds if 0 <= seconds <= 3600 else None
 
 
-def valid(rule: str, holds: Callable[[str], object]) -> Callable[..., str | None]:
-    """The callback of an option whose value must keep this rule; if not, `holds` returns None or raises ValueError."""
+def option(names: str, metavar: str | None, text: str, rule: str = "", read: Any = str, **more: Any) -> click.Option:
+    """An option; without `metavar`, a flag. Its value is what `read` returns, or must match the pattern `read`. If that
+    returns None or raises ValueError, the value does not keep the rule."""
 
-    def callback(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-        with contextlib.suppress(ValueError):
-            if value is None or holds(value):
+    def value_of(given: str) -> Any:
+        with suppress(ValueError):
+            value = (re.fullmatch(read, given) and given) if isinstance(read, str) else read(given)
+            if value is not None:
                 return value
-        raise click.BadParameter(f"{plain(value)!r} is not {rule}")
+        raise click.BadParameter(f"{plain(given)!r} is not {rule}")
 
-    return callback
-
-
-is_instance = valid("the id of an instance", re.compile("i-[0-9a-f]{8,17}").fullmatch)
-is_ipv4 = valid("an IPv4 address", ipaddress.IPv4Address)
+    kind: Any = {"type": value_of} if metavar else {"is_flag": True}
+    return click.Option(names.split(), metavar=metavar, help=text, **{**kind, **more})
 
 
-def report_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options of a command that follows an execution."""
-    return json_option(detailed_option(stack_option(command)))
+PAIR = option("--pair", "NAME", "The pair; needed only if there are several.")
+ONE_PAIR = option("--pair", "NAME", "Show only this pair.")
+DRY_RUN = option("--dry-run dryRun", None, "Check everything, but change nothing.")
+JSON = option("--json as_json", None, "Print one JSON document on standard output.")
+DETAILED = option("--detailed-exit-code detailed", None, "Exit with 3, 4 or 5 instead of 0: see below.")
+STACK_NAME = option(
+    "--stack account", "NAME", "The stack's name.", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True,
+    show_envvar=True, callback=lambda context, _option, name: Account(context.obj, stack=name),
+)  # fmt: skip
+COMMON, REPORT = [JSON, STACK_NAME], [JSON, DETAILED, STACK_NAME]
+START = [
+    option("--server serverName", "NAME", "Server to make live; else the idle server. Set it in CI."),
+    option("--release", "RELEASE", "Deploy this release to the idle server first, by the pair's `deploy`.",
+           "a release: use 1 to 128 letters, digits, -, _, ., +, / and =", RELEASE_PATTERN),
+    DRY_RUN,
+    option("--expected-release expectedRelease", "RELEASE", "Refuse to switch to another release."),
+    option("--emergency", None, "Skip the checks of the live server and the alarms that ring already."),
+    option("--wait waitSeconds", "DURATION", "How long to wait for another execution of the pair, such as 15m or 90s; "
+           "at most 1h.", "a duration of at most 1h, such as 15m, 90s or 900", seconds_of),
+    option("--name", "NAME", "Execution name, for example commit and attempt. Reusing a name follows the existing "
+           "execution instead of starting another.", "a name: use 1 to 80 of the characters 0-9, A-Z, a-z, - and _",
+           EXECUTION_NAME),
+]  # fmt: skip
+LIMIT: Any = {"type": click.IntRange(1, 100), "default": 10, "show_default": True}
+IPV4: Any = "an IPv4 address", lambda text: str(ipaddress.IPv4Address(text))
+INIT = [
+    option("--production", "IP", "New pair: the public IP that users connect to.", *IPV4),
+    option("--staging", "IP", "New pair: the public IP of the idle server.", *IPV4),
+    option("--name", "NAME", "New pair: its name. The default is web.",
+           "a name: use 1 to 64 letters, digits, -, _ and .; no -, _ or . first", NAME_PATTERN),
+    option("--replace", "SERVER", "New server: the name of the server that it replaces."),
+    option("--instance", "ID", "New server: the id of its instance.", "the id of an instance", "i-[0-9a-f]{8,17}"),
+    option("--pair", "NAME", "New server: the pair; needed only if there are several."),
+]  # fmt: skip
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: how CI cancels a job."""
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """Of SIGTERM: how CI cancels a job."""
+    raise KeyboardInterrupt(number)
 
 
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -90,143 +105,98 @@ def cli() -> None:
     """
 
 
-@cli.command(epilog=CODES)
-@pair_option
-@click.option("--server", "serverName", metavar="NAME", help="Server to make live; else the idle server. Set it in CI.")
-@click.option("--release", metavar="RELEASE", callback=valid("a release: use 1 to 128 letters, digits, -, _, ., +, / "
-              "and =", re.compile(RELEASE_PATTERN).fullmatch), help="Deploy this release to the idle server first, by "
-              "the pair's `deploy`.")  # fmt: skip
-@dry_run_option
-@click.option("--expected-release", "expectedRelease", metavar="RELEASE", help="Refuse to switch to another release.")
-@click.option("--emergency", is_flag=True, help="Skip the checks of the live server and the alarms that ring already.")
-@click.option("--wait", "waitSeconds", callback=seconds_of, metavar="DURATION", help="How long to wait for another "
-              "execution of the pair, such as 15m or 90s; at most 1h.")  # fmt: skip
-@click.option("--name", callback=valid("a name: use 1 to 80 of the characters 0-9, A-Z, a-z, - and _",
-              re.compile(EXECUTION_NAME).fullmatch), help="Execution name, for example commit and attempt. Reusing a "
-              "name follows the existing execution instead of starting another.")  # fmt: skip
-@report_options
-def start(*, account: Account, name: str | None, as_json: bool, detailed: bool, **request: Any) -> int:
+@cli.command(epilog=CODES, params=[PAIR, *START, *REPORT])
+def start(*, account: Account, as_json: bool, detailed: bool, **request: Any) -> int:
     """Start a cutover and follow it until it ends."""
-    refuse_misspelt(account, pair=request["pair"], server=request["serverName"])
-    return _started(account, name or _new_name("cutover-"), request, as_json=as_json, detailed=detailed)
+    pair, server = request["pair"], request["serverName"]
+    with suppress(*AWS_ERRORS):  # if the pairs cannot be read, the workflow refuses a misspelt name later
+        if (pair, server) != (None, None) and account.pairs:
+            chosen = chosen_pairs(account, pair)
+            if server is not None and len(chosen) == 1:
+                server_named(chosen[0], server)
+    return _started(account, "cutover", request, as_json=as_json, detailed=detailed)
 
 
-@cli.command(epilog=CODES)
-@click.argument("execution", required=False)
-@report_options
+@cli.command(epilog=CODES, params=[click.Argument(["execution"], required=False), *REPORT])
 def watch(*, account: Account, execution: str | None, **report: bool) -> int:
     """Follow an execution that was started elsewhere.
 
     EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs.
     """
     if execution is None:
-        newest = next(account.executions(running=True, page=1), None) or next(account.executions(page=1), None)
+        running = account.executions(statusFilter="RUNNING", maxResults=1)
+        newest = next(running, None) or next(account.executions(maxResults=1), None)
         if newest is None:
             raise Problem(f"There is no execution yet. Start one with:\n{account.command('start')}")
         execution = newest["executionArn"]
     return _followed(account, account.arn_of(execution), "", **report)
 
 
-@cli.command()
-@one_pair_option
-@json_option
-@stack_option
-def status(*, account: Account, pair: str | None, as_json: bool) -> int:
+@cli.command(params=[ONE_PAIR, *COMMON])
+def status(*, account: Account, pair: str | None, as_json: bool) -> None:
     """Show which server is live, where both addresses are, and which execution holds the lock, of all pairs."""
     pairs = standings(account, chosen_pairs(account, pair))
-    if as_json:
-        return _json({"pairs": [standing.to_json() for standing in pairs]})
-    return _tables([standing.lines(account.command) for standing in pairs])
+    document = {"pairs": [standing.to_json() for standing in pairs]}
+    _show(document, (standing.lines(account.command) for standing in pairs), as_json=as_json)
 
 
-@cli.command()
-@one_pair_option
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Number of executions.")
-@json_option
-@stack_option
-def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> int:
+@cli.command(params=[ONE_PAIR, option("--limit", "NUMBER", "Number of executions.", **LIMIT), *COMMON])
+def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> None:
     """Show the start, the outcome, both servers and the duration of the last executions, and who started them."""
     if pair is not None:
         chosen_pairs(account, pair)
     executions, why_unknown = entries(account, pair=pair, limit=limit)
     if why_unknown:
         Screen(sys.stderr).line(why_unknown, "yellow")
-    if as_json:
-        return _json({"executions": [entry.to_json() for entry in executions]})
-    for line in columns(entry.row() for entry in executions) or ["No executions yet."]:
-        Screen(sys.stdout).line(line)
-    return OK
+    lines = columns(map(row, executions)) or ["No executions yet."]
+    _show({"executions": executions}, [[("", line) for line in lines]], as_json=as_json)
 
 
-@cli.command(epilog=CODES)
-@pair_option
-@dry_run_option
-@report_options
-def rollback(*, account: Account, pair: str | None, dryRun: bool, **report: bool) -> int:  # noqa: N803
+@cli.command(epilog=CODES, params=[PAIR, DRY_RUN, *REPORT])
+def rollback(*, account: Account, pair: str | None, dryRun: bool, **report: Any) -> int:  # noqa: N803
     """Make the server live again that was live before the last cutover.
 
     The workflow decides what that is, skips the same checks as `start --emergency`, and makes a running execution of
     the pair roll back. Requested again, it changes nothing (ALREADY_LIVE).
     """
-    return _started(account, _new_name("rollback-"), {"pair": pair, "dryRun": dryRun, "rollback": True}, **report)
+    return _started(account, "rollback", {"pair": pair, "dryRun": dryRun, "rollback": True}, **report)
 
 
-@cli.command()
-@pair_option
-@json_option
-@stack_option
-def approve(*, account: Account, pair: str | None, as_json: bool) -> int:
+@cli.command(params=[PAIR, *COMMON])
+def approve(**options: Any) -> None:
     """Let the execution that waits for approval continue. Your name is recorded."""
-    return _answered(account, pair, approves=True, as_json=as_json)
+    _answer(approves=True, **options)
 
 
-@cli.command()
-@pair_option
-@click.option("--reason", metavar="TEXT", help="Why, for those who read the outcome.")
-@json_option
-@stack_option
-def reject(*, account: Account, pair: str | None, reason: str | None, as_json: bool) -> int:
+@cli.command(params=[PAIR, option("--reason", "TEXT", "Why, for those who read the outcome."), *COMMON])
+def reject(**options: Any) -> None:
     """End the execution that waits for approval. Production stays where it is. Your name is recorded."""
-    return _answered(account, pair, approves=False, reason=reason, as_json=as_json)
+    _answer(approves=False, **options)
 
 
-@cli.command(epilog=CODES)
-@pair_option
-@report_options
-def unlock(*, account: Account, pair: str | None, **report: bool) -> int:
+@cli.command(epilog=CODES, params=[PAIR, *REPORT])
+def unlock(*, account: Account, pair: str | None, **report: Any) -> int:
     """Repair the pair of a dead lock, and release the lock.
 
     A lock is dead if its execution has ended. The repair waits until that execution's last call is over, puts staging
     on the idle server, keeps production where it is, and releases the lock. It refuses a lock whose execution runs.
     """
-    return _started(account, _new_name("unlock-"), {"pair": chosen_pair(account, pair).name}, repair=True, **report)
+    return _started(account, "unlock", {"pair": chosen_pair(account, pair).name}, repair=True, **report)
 
 
-@cli.command()
-@pair_option
-@json_option
-@stack_option
-def commands(*, account: Account, pair: str | None, as_json: bool) -> int:
+@cli.command(params=[PAIR, *COMMON])
+def commands(*, account: Account, pair: str | None, as_json: bool) -> None:
     """Print the `aws ec2` commands that make either server live.
 
     They need EC2 only, and are for every state that a pair can be in. Keep them where you can read them when this
     client, Step Functions or the console does not answer.
     """
     found = ways.document(account, chosen_pair(account, pair))
-    return _json(found) if as_json else _tables([ways.rows(found)])
+    _show(found, map(ways.rows, [found]), as_json=as_json)
 
 
-@cli.command()
-@click.option("--production", metavar="IP", callback=is_ipv4, help="New pair: the public IP that users connect to.")
-@click.option("--staging", metavar="IP", callback=is_ipv4, help="New pair: the public IP of the idle server.")
-@click.option("--name", callback=valid("a name: use 1 to 64 letters, digits, -, _ and .; no -, _ or . first",
-              re.compile(NAME_PATTERN).fullmatch), help="New pair: its name. The default is web.")  # fmt: skip
-@click.option("--replace", metavar="SERVER", help="New server: the name of the server that it replaces.")
-@click.option("--instance", metavar="ID", callback=is_instance, help="New server: the id of its instance.")
-@click.option("--pair", metavar="NAME", help="New server: the pair; needed only if there are several.")
-@json_option
-@stack_option
-def init(*, account: Account, as_json: bool, **options: Any) -> int:  # noqa: ARG001 - it is always JSON
+@cli.command(params=[*INIT, *COMMON])
+def init(*, account: Account, as_json: bool, **options: Any) -> None:  # noqa: ARG001 - it is always JSON
     """Print what cdk.json needs for a new pair, or for a new server of a pair.
 
     With --production and --staging, it finds the servers that hold these Elastic IP addresses, and prints the value of
@@ -247,7 +217,7 @@ def init(*, account: Account, as_json: bool, **options: Any) -> int:  # noqa: AR
         notes.line(f"Put this into the pair {name} in cdk.json, then deploy: `make deploy`.")
     else:
         raise click.UsageError("Use --production and --staging, for a new pair, or --replace and --instance.")
-    return _json({name: found})
+    Screen(sys.stdout).json({name: found})
 
 
 def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = None) -> int:
@@ -255,7 +225,7 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     # Python has no stream if the file is closed (`>&-`).
     sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):
+        with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -263,39 +233,38 @@ def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = 
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
-        with contextlib.suppress(OutputClosed):
-            for line in usage.getvalue().splitlines():
-                Screen(sys.stderr).line(line)
-        return error.exit_code
-    except Problem as problem:
-        return _failed(f"cutover.py: {problem}", problem.exit_code, "red")
-    except AWS_ERRORS as error:
-        return _failed(f"cutover.py: {sentence(error)}", CLIENT_FAILED, "red")
+        return _failed(error.exit_code, *usage.getvalue().splitlines())
+    except (Problem, *AWS_ERRORS) as error:
+        return _failed(getattr(error, "exit_code", CLIENT_FAILED), f"cutover.py: {sentence(error)}", style="red")
     except (OSError, SystemExit) as error:  # click exits after a broken pipe, and writes the help itself
         silence(sys.stdout)
         reason = getattr(error, "strerror", None) or "Broken pipe"
-        return _failed(f"cutover.py: The output could not be written: {reason}.", INTERRUPTED)
+        return _failed(INTERRUPTED, f"cutover.py: The output could not be written: {reason}.")
     except (KeyboardInterrupt, click.Abort) as error:
         # click raises Abort from the exception that interrupted it.
-        return 128 + signal.SIGTERM if isinstance(error.__cause__ or error, Terminated) else INTERRUPTED
+        return 128 + signal.SIGTERM if (error.__cause__ or error).args == (signal.SIGTERM,) else INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _failed(text: str, code: int, style: str = "") -> int:
-    with contextlib.suppress(OutputClosed):
-        Screen(sys.stderr).line(text, style)
+def _failed(code: int, *lines: str, style: str = "") -> int:
+    with suppress(OutputClosed):
+        for line in lines:
+            Screen(sys.stderr).line(line, style)
     return code
 
 
-def _answered(account: Account, pair: str | None, *, as_json: bool, **answer: Any) -> int:
+def _answer(*, account: Account, pair: str | None, as_json: bool, **answer: Any) -> None:
     done = answered(account, chosen_pair(account, pair).name, **answer)
     what = f"pair {done['pair']}, {done['server']}, release {done['release'] or 'unknown'}, by {done['by']}"
     follow = account.command("watch", done["execution"])
-    return _json(done) if as_json else _tables([[(done["answer"], what), ("to follow", f"run:\n{follow}")]])
+    _show(done, [[(done["answer"], what), ("to follow", f"run:\n{follow}")]], as_json=as_json)
 
 
-def _started(account: Account, name: str, request: JsonObject, *, repair: bool = False, **report: bool) -> int:
+def _started(account: Account, command: str, request: JsonObject, *, repair: bool = False, **report: Any) -> int:
+    """Start an execution with this input, and the name that is in it or a new one, and follow it."""
+    # Unique: if the SDK sends StartExecution twice, the second call starts nothing.
+    name = request.pop("name", None) or f"{command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     # An unset variable in CI, which is an empty text, must not become the idle server: the workflow refuses it.
     request = {key: value for key, value in request.items() if value not in (None, False)}
     arn = account.arn_of(name, repair=repair)
@@ -314,18 +283,15 @@ def _followed(account: Account, arn: str, heading: str, *, as_json: bool, detail
     with _interruptible(account, arn, "It continues"):
         screen.line(heading, "bold")
         result = follower.result()
-    code = result.exit_code(detailed=detailed)
+    code, style = result.exit_code(detailed=detailed), "bold green" if result.succeeded else "bold red"
     try:
-        if as_json:
-            _json({**result.to_json(), "exitCode": code})
-        else:
-            screen.table(result.summary(), "bold green" if result.succeeded else "bold red")
+        _show({**result.to_json(), "exitCode": code}, [result.summary()], as_json=as_json, style=style)
     except OutputClosed:
-        return _failed(f"cutover.py: {plain(result.outcome)}; the rest could not be written.", code)
+        return _failed(code, f"cutover.py: {plain(result.outcome)}; the rest could not be written.")
     return code
 
 
-@contextlib.contextmanager
+@contextmanager
 def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
     """If interrupted, or if the execution cannot be followed: stops nothing, and prints how to follow and stop it."""
     try:
@@ -345,24 +311,12 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
         raise
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
-
-
-def _json(document: Any) -> int:
-    Screen(sys.stdout).json(document)
-    return OK
-
-
-def _tables(tables: list[Rows]) -> int:
+def _show(document: JsonObject, tables: Iterable[Rows], *, as_json: bool, style: str = "bold") -> None:
     screen = Screen(sys.stdout)
+    if as_json:
+        screen.json(document)
+        return
     for number, rows in enumerate(tables):
         if number:
             screen.line("")
-        screen.table(rows, "bold")
-    return OK
-
-
-def _new_name(prefix: str) -> str:
-    """A unique name: if the SDK sends StartExecution twice, the second call starts nothing."""
-    return f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        screen.table(rows, style)

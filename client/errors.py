@@ -52,8 +52,7 @@ class NotAnExecution(Problem):
 
 @contextmanager
 def unusable_settings() -> Iterator[None]:
-    """Around every use of the SDK. An error that is not the SDK's own is about its settings or credentials: a
-    ValueError for an endpoint that is not a URL, an OSError for a token file or a program."""
+    """Around every use of the SDK, whose settings or credentials cause every error that is not its own."""
     try:
         yield
     except AWS_ERRORS:
@@ -76,29 +75,27 @@ def is_transient(error: Exception) -> bool:
 
 
 def sentence(error: Exception) -> str:
-    """What went wrong in AWS or its SDK, and what to do, on one line."""
-    if not isinstance(error, ClientError):
-        return _without_an_answer(error)
-    action, code = error.operation_name, plain(code_of(error), 80)
-    message = plain(error.response.get("Error", {}).get("Message", ""), 400)
-    if code in DENIED:
-        return f"{action} is not permitted; docs/client.md lists the permissions of each command. AWS: {message}"
-    if code in EXPIRED:
-        return f"AWS does not accept these credentials ({code}). Renew them, or use other credentials. AWS: {message}"
-    return f"{action} failed with {code}: {message}"
-
-
-def _without_an_answer(error: Exception) -> str:
+    """What went wrong, here or in AWS or its SDK, and what to do. If in AWS or its SDK, on one line."""
     match error:
+        case Problem():
+            said = str(error)
+        case ClientError(operation_name=action):
+            code, message = plain(code_of(error), 80), plain(error.response.get("Error", {}).get("Message", ""), 400)
+            said = f"{action} failed with {code}: {message}"
+            if code in DENIED:
+                said = f"{action} is not permitted; docs/client.md lists the permissions. AWS: {message}"
+            elif code in EXPIRED:
+                said = f"AWS does not accept these credentials ({code}). Renew them, or use others. AWS: {message}"
         case exceptions.NoCredentialsError():
-            return "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        case exceptions.PartialCredentialsError():
-            provider, missing = (plain(error.kwargs.get(key)) for key in ("provider", "cred_var"))
-            place = "environment" if provider == "env" else f"profile (AWS_PROFILE, else default; {provider})"
-            return f"The AWS credentials are incomplete. The {place} lacks {missing}."
+            said = "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        case exceptions.PartialCredentialsError(kwargs={"provider": provider, "cred_var": missing}):
+            place = "environment" if provider == "env" else f"profile (AWS_PROFILE, else default; {plain(provider)})"
+            said = f"The AWS credentials are incomplete. The {place} lacks {plain(missing)}."
         case exceptions.NoRegionError():
-            return "No Region is set. Set AWS_REGION to the Region of the stack."
+            said = "No Region is set. Set AWS_REGION to the Region of the stack."
         case UnusableSettings():
             places = "the AWS variables (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and the profile"
-            return f"The AWS SDK cannot use its settings. Check {places}: {plain(error, 400)}"
-    return f"The call to AWS failed: {plain(error, 600)}"
+            said = f"The AWS SDK cannot use its settings. Check {places}: {plain(error, 400)}"
+        case _:
+            said = f"The call to AWS failed: {plain(error, 600)}"
+    return said

@@ -1,20 +1,19 @@
-"""Follows an execution until it ends: polls slowly, and prints each step as soon as the history shows it."""
+"""Follows an execution until it ends: prints each step as soon as the history shows it. And answers its approval."""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from client.account import Account, moment_of
 from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_transient, sentence
-from client.progress import FAILED_TRY, Progress, states_of
-from client.release import APPROVAL, STEPS, doing
+from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
-from client.text import JsonObject, as_object, duration, split
+from client.text import JsonObject, as_object, duration, plain, split
 
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
@@ -22,8 +21,6 @@ UNSEEN_SECONDS = 20.0
 LAST_READS = 4
 PATIENCE_SECONDS = 300.0
 STYLES = {None: "", True: "green", False: "yellow"}
-
-T = TypeVar("T")
 
 
 class CannotFollow(Problem):
@@ -40,15 +37,13 @@ class Follower:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     _progress: Progress = field(default_factory=Progress, init=False)
-    _history_denied: bool = field(default=False, init=False)
-    _began: float | None = field(default=None, init=False)
-    _next_read: float = field(default=0, init=False)
-    _shown: str = field(default="", init=False)
+    _history_denied, _began, _next_read, _shown = False, 0.0, 0.0, ""
 
     def result(self) -> Result:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
+        pause, described = FIRST_SECONDS, self.described()
+        self._began = self.monotonic() - max((moment_of(described) - described["startDate"]).total_seconds(), 0)
         with self.screen.live(lambda: self._progress.now, self._elapsed):
-            pause, described = FIRST_SECONDS, self.described()
             while described["status"] in RUNNING:
                 self._patiently(self._read_history)
                 self._show_holder()
@@ -64,14 +59,10 @@ class Follower:
 
     def described(self) -> JsonObject:
         """The execution as it is now. Raises CannotFollow if AWS does not answer or does not know the execution."""
-        described = self._patiently(lambda: self.account.describe(self.arn))
-        if self._began is None:
-            age = (moment_of(described) - described["startDate"]).total_seconds()
-            self._began = self.monotonic() - max(age, 0)
-        return described
+        return dict(self._patiently(lambda: self.account.describe(self.arn)))
 
     def _elapsed(self) -> float:
-        return 0 if self._began is None else self.monotonic() - self._began
+        return self.monotonic() - self._began
 
     def _read_history(self) -> None:
         if self._history_denied:
@@ -85,10 +76,11 @@ class Follower:
             self._history_denied = True
             self.screen.line("The steps cannot be shown: GetExecutionHistory is not permitted.", "yellow")
             return
+        progress = self._progress
         # The number of tries matters only after a failure.
-        if self._progress.definition is None and any(event["type"] in FAILED_TRY for event in events):
-            self._progress.definition = states_of(self.account.definition(self.arn))
-        for line in (line for event in events for line in self._progress.read(event)):
+        if progress.definition is None and any(event["type"] in FAILED_TRY for event in events):
+            progress.definition = states_of(self.account.definition(self.arn))
+        for line in (line for event in events for line in progress.read(event)):
             self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])
 
     def _show_holder(self) -> None:
@@ -105,7 +97,7 @@ class Follower:
             self._shown, progress.doing = text, split(text)[0]
             self.screen.line(f"{self._elapsed():8.2f} s  {text}")
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def _patiently(self, call: Callable[[], Any]) -> Any:
         """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes. Repeat it for 20 s if
         AWS does not know the execution, which may have just started."""
         began, announced = self.monotonic(), False
@@ -122,5 +114,31 @@ class Follower:
                 raise CannotFollow(f"{problem} Gave up after {duration(patience)}.")
             if not announced:
                 self.screen.line(f"{problem} Trying again ...", "yellow")
-            announced = True
+                announced = True
             self.sleep(LONGEST_SECONDS)
+
+
+def answered(account: Account, pair: str, *, approves: bool, reason: str | None = None) -> JsonObject:
+    """Approve or reject, and return what was done. Raises Problem if nothing waits for an answer."""
+    record = account.record(pair)
+    if (lock := record.lock) is None:
+        raise Problem(f"No execution holds pair {pair}, so nothing waits for approval.")
+    execution = plain(lock.execution)
+    follow = f"To follow it:\n{account.command('watch', execution)}"
+    if not lock.approval_token:
+        progress = Progress()
+        with suppress(Problem, *AWS_ERRORS):
+            for event in account.events(lock.execution):
+                progress.read(event)
+        now = "it has ended" if progress.ended else progress.now if progress.last else "what it does is unknown"
+        raise Problem(f"The execution {execution} does not wait for approval now: {now}. {follow}")
+    try:
+        by = account.answer(lock.approval_token, approves=approves, reason=reason or "")
+    except ClientError as error:
+        if code_of(error) not in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
+            raise
+        why = "it was answered, its time is over, or it was asked to roll back"
+        raise Problem(f"The wait of {execution} has just ended: {why}. {follow}") from None
+    release = record.releases.get(lock.server, {}).get("release")
+    done = {"answer": "approved" if approves else "rejected", "pair": pair, "server": lock.server}
+    return {**done, "release": release, "execution": execution, "by": by, "reason": reason}

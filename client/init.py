@@ -36,8 +36,7 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
 def replaced_server(account: Account, pair: Pair, name: str, instance_id: str) -> JsonObject:
     """The keys of the pair in cdk.json that name servers, with this instance as the server of this name. Raises Problem
     with everything that is wrong with the instance, as far as EC2 describes it."""
-    server = server_named(pair, name)
-    other = pair.other(server)
+    other = pair.other(server := server_named(pair, name))
     found = account.instances([instance_id, other.instance_id])
     _refuse([] if instance_id in found else [MISSING.format(instance_id)])
     new = found[instance_id]
@@ -68,15 +67,11 @@ def server_names(instances: Sequence[Mapping[str, Any]]) -> list[str]:
     """The instances' names, from their tags Name. The id if a tag has no valid name; both ids if they are equal."""
     ids = [str(instance["InstanceId"]) for instance in instances]
     tags = [{tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])} for instance in instances]
-    names = [sanitized(each.get("Name", "")) or instance_id for each, instance_id in zip(tags, ids, strict=True)]
+    # Without the characters that NAME_PATTERN forbids.
+    valid = [re.search(NAME_PATTERN, re.sub("[^A-Za-z0-9._-]+", "-", each.get("Name", ""))) for each in tags]
+    names = [name[0].rstrip("-._") if name else instance for name, instance in zip(valid, ids, strict=True)]
     # The input of an execution ignores case, so the names must differ in more than case.
     return names if len({name.lower() for name in names}) == len(names) else ids
-
-
-def sanitized(name: str) -> str:
-    """The text without the characters that `NAME_PATTERN` forbids; may be empty."""
-    valid = re.search(NAME_PATTERN, re.sub("[^A-Za-z0-9._-]+", "-", name))
-    return valid[0].rstrip("-._") if valid else ""
 
 
 def _refuse(problems: Iterable[str | None]) -> None:

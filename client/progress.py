@@ -1,20 +1,23 @@
-"""What the history of a running execution shows: the running states, the results of health checks, the failures.
-This module knows no state by name, except for words about waits, so the client can also follow a workflow with a new
-state: an event's type and the shape of its data say what it means (API reference of Step Functions, HistoryEvent)."""
+"""What the history of a running execution shows: the running states, the results of health checks, the failures; and
+what the item of its lock adds: the command that runs, the approval. An event's type and the shape of its data say what
+it means, not its state's name, so a workflow may have new states (API reference of Step Functions, HistoryEvent)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from client.text import JsonObject, as_object, duration, parsed, plain, split
+from client.text import JsonObject, as_object, duration, plain, split
+from domain.lock import Lock, object_of
 
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
-FAILURE_CHARACTERS = 300
-CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 WAITS = {"WaitForLastCall": "waiting until the last call of the stopped execution is over",
          "WaitForHolder": "waiting for the other execution"}  # fmt: skip
 FAILED_TRY = ("TaskFailed", "TaskStartFailed", "TaskSubmitFailed", "TaskTimedOut")
+APPROVAL = "WaitForApproval"
+# The states that run commands, and how the names of their steps begin.
+STEPS = {"DeployRelease": "deploy", "BeforeCutover": "beforeCutover", "AfterCutover": "afterCutover",
+         "AfterRollback": "afterRollback", "EndCommand": ""}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,25 +34,20 @@ class Progress:
     """Reads events in order, and keeps what they show."""
 
     began: datetime | None = None
-    last: int = 0
-    ended: bool = False
+    last, ended, doing = 0, False, ""  # `doing` has words about the running state
     running: list[str] = field(default_factory=list)
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject | None = None
     definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    doing: str = ""  # words about the running state
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
-    _repeats: bool = False
-    _failed: str = ""
+    _repeats, _failed = False, ""
     _failures: dict[str, list[str]] = field(default_factory=dict)
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         """Take the next event. Returns the lines to print about it."""
-        self.began = self.began or event["timestamp"]
-        self.last = event["id"]
-        kind = str(event["type"])
+        self.began, self.last, kind = self.began or event["timestamp"], event["id"], str(event["type"])
         # Each type of event has its own key for its details.
         details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
         seconds = (event["timestamp"] - self.began).total_seconds()
@@ -68,20 +66,21 @@ class Progress:
                 del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
             state = ""
         elif "error" in details and not kind.startswith("Execution"):
-            cause = details.get("cause", "")
-            message = as_object(parsed(cause)).get("errorMessage", cause)
-            sentences, _ = split(f"{details['error']}: {message}" if message else details["error"])
-            failed = f"{plain(state) or 'a step'} failed: {plain(sentences, FAILURE_CHARACTERS)}"
-            self._failures.setdefault(state, []).append(str(details["error"]))
-            if details["error"] == CONDITION_FAILED:
+            error, cause = str(details["error"]), details.get("cause", "")
+            message = object_of(cause).get("errorMessage", cause)
+            failed = (
+                f"{plain(state) or 'a step'} failed: {plain(split(f'{error}: {message}'.removesuffix(': '))[0], 300)}"
+            )
+            self._failures.setdefault(state, []).append(error)
+            if error == "DynamoDB.ConditionalCheckFailedException":
                 lines = [Line(seconds, f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
             elif failed != self._failed:  # the same failure again is only another try
                 lines = [Line(seconds, failed, good=False)]
             self._failed = failed
         elif kind == "TaskScheduled":
-            lines = self._scheduled(seconds, state, parsed(details.get("parameters")))
+            lines = self._scheduled(seconds, state, as_object(object_of(details.get("parameters")).get("Payload")))
         elif kind == "TaskSucceeded":
-            lines = self._succeeded(seconds, parsed(details.get("output")))
+            lines = self._succeeded(seconds, as_object(object_of(details.get("output")).get("Payload")))
         self._state_of[event["id"]] = state
         return list(lines)
 
@@ -104,27 +103,21 @@ class Progress:
             self.states.append({"name": state, "seconds": round(seconds, 3)})
             yield Line(seconds, plain(_with_words(state)))
 
-    def _scheduled(self, seconds: float, state: str, parameters: object) -> Iterator[Line]:
-        """A try, and if it is not the state's first, which one."""
+    def _scheduled(self, seconds: float, state: str, payload: JsonObject) -> Iterator[Line]:
+        """A try, and if it is not the state's first, which one; of how many, if the definition says that."""
         if state and (failures := self._failures.get(state)):
-            number, tries = failures.count(failures[-1]) + 1, self._tries(state, failures[-1])
-            of = f"{number} of {tries}" if tries else f"try {number}"
+            error, number = failures[-1], failures.count(failures[-1]) + 1
+            retries = as_object((self.definition or {}).get(state)).get("Retry", [])
+            retry = next((each for each in retries if {error, "States.ALL"} & set(each.get("ErrorEquals", []))), None)
+            # 3 is the default in Amazon States Language.
+            of = f"try {number}" if retry is None else f"{number} of {int(retry.get('MaxAttempts', 3)) + 1}"
             yield Line(seconds, f"{plain(state)}: trying again, {of}", good=False)
-        until = as_object(as_object(parameters).get("Payload")).get("until")
-        if isinstance(until, str):
+        if isinstance(until := payload.get("until"), str):
             self.doing = f"until {plain(until, 40)}"
             if not self._repeats:
                 yield Line(seconds, f"{plain(state)}: {self.doing}")
 
-    def _tries(self, state: str, error: str) -> int | None:
-        """How often the state is tried after this error, by the definition; None if that is unknown."""
-        for retry in as_object((self.definition or {}).get(state)).get("Retry", []):
-            if {error, "States.ALL"} & set(retry.get("ErrorEquals", [])):
-                return int(retry.get("MaxAttempts", 3)) + 1  # 3 is the default in Amazon States Language
-        return None
-
-    def _succeeded(self, seconds: float, output: object) -> Iterator[Line]:
-        payload = as_object(as_object(output).get("Payload"))
+    def _succeeded(self, seconds: float, payload: JsonObject) -> Iterator[Line]:
         # Of a pair whose production is on no server, `live` is null.
         if "live" in payload and all(isinstance(payload.get(key), dict) for key in ("idle", "production", "staging")):
             before, self.plan = self.plan, payload
@@ -153,6 +146,20 @@ def command_in_words(command: JsonObject) -> str:
     seconds, line = command.get("seconds"), plain(command.get("line") or "", 200)
     took = f" after {duration(seconds)}" if isinstance(seconds, int | float) and 0 <= seconds < 1e6 else ""
     return f"{step} on {server}: {status}{took}{f' | {line}' if line else ''}"
+
+
+def approval_in_words(lock: Lock, command: Callable[..., str]) -> str:
+    """Until when it waits, and the two commands that answer; `command` makes a command from its words."""
+    answers = [command(answer, "--pair", plain(lock.pair)) for answer in ("approve", "reject")]
+    return "\n".join([f"waits for approval until {plain(lock.approves_until, 40)}", *answers])
+
+
+def doing(state: str, lock: Lock, command: Callable[..., str]) -> str:
+    """What the holder of the lock does in this state; empty if the item does not say it yet."""
+    if state == APPROVAL:
+        return approval_in_words(lock, command) if lock.approval_token else ""
+    ran = lock.command or {}
+    return command_in_words(ran) if ran and str(ran.get("step")).startswith(STEPS[state]) else ""
 
 
 def states_of(definition: object) -> JsonObject:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from client.progress import Progress
-from client.text import JsonObject, Rows, as_object, duration, parsed, plain, program
+from client.text import JsonObject, Rows, as_object, duration, plain, program
+from domain.lock import object_of
 from domain.pair import Address, AddressName
 
 OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
@@ -33,10 +34,10 @@ MEANINGS = {
     INTERRUPTED: "interrupted (143 by SIGTERM), or the output could not be written; the execution continues",
 }
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
-REPORTED = ("production", "staging", "previous", "plan", "gap")
+ROLES: tuple[AddressName, ...] = ("production", "staging")
+REPORTED = (*ROLES, "previous", "plan", "gap")
 # After these errors, this execution has not moved production; it was last described on the server that was live before.
 NOT_BEGUN = ("StagingUnhealthy", "PreflightFailed", "DeployFailed", "NotApproved")
-UNMOVED = (*NOT_BEGUN, "RolledBack")
 STOPPED = ("Production stays where it was at the end, perhaps on the new server, unchecked. Staging and the lock are "
            "repaired automatically, within minutes. Check with `status`.")  # fmt: skip
 ADVICE = {
@@ -108,13 +109,12 @@ class Result:
         failed = f"{gap.get('failed')} of {gap.get('requests')} requests failed"
         known = f"{self.is_live}, when last described" if self.outcome in NOT_BEGUN else self.is_live
         unknown = "unknown; check with `status`" if self.was_live else None
-        lines = [
+        facts = [
             ("outcome", self.outcome),
             ("pair", self.pair),
             ("was live", self.was_live),
             ("is live", known if self.is_live else unknown),
-            ("production", in_words(_address("production", self.reported))),
-            ("staging", in_words(_address("staging", self.reported))),
+            *((role, self._place(role)) for role in ROLES),
             *(("plan", step) for step in (steps if isinstance(steps, list) else [])),
             *(("warning", warning) for warning in self.reported["warnings"]),
             ("gap", f"{failed}; longest time without a good answer {gap.get('longestMs')} ms" if gap else None),
@@ -122,30 +122,31 @@ class Result:
             ("execution", self.name),
         ]
         # The output of a server's command has no command to copy.
-        lines_of: list[str | None] = [*(self.cause or "").splitlines()] if self.outcome == "DeployFailed" else []
-        cause, *output = lines_of or [self.cause]
-        texts = (("cause", cause), *(("", f"| {each}") for each in output), ("what to do", self.advice))
-        return [(label, plain(value)) for label, value in lines if value] + [
-            (label, text) for label, text in texts if text
-        ]
+        all_of_it = self.cause or ""
+        cause, *output = (all_of_it.splitlines() if self.outcome == "DeployFailed" else [all_of_it]) or [""]
+        texts = (("cause", cause), *(("", f"| {each}") for each in output), ("what to do", self.advice or ""))
+        return [(label, plain(value)) for label, value in facts if value] + [row for row in texts if row[1]]
+
+    def _place(self, role: AddressName) -> str | None:
+        with suppress(KeyError):  # the outcome does not report this address
+            return in_words(Address.from_json(role, self.reported[role] or {}))
+        return None
 
 
 def result_of(described: Mapping[str, Any], progress: Progress | None = None) -> Result:
     """The result, from the answer of DescribeExecution and the history that was read, if any."""
     progress = progress or Progress()
-    status = str(described["status"])
-    succeeded = status == "SUCCEEDED"
-    output = as_object(parsed(described.get("output"))) if succeeded else {}
+    succeeded = (status := str(described["status"])) == "SUCCEEDED"
+    output = object_of(described.get("output")) if succeeded else {}
     # The plan matters for an execution that runs or failed. The output of a success has the same and more.
     plan = progress.plan or {}
-    sources = (output, plan, as_object(parsed(described.get("input"))))
+    sources = (output, plan, object_of(described.get("input")))
     was_live = _server(output.get("previous")) or _text(as_object(plan.get("live")).get("name"))
     error = str(described.get("error") or status) if status == "FAILED" else status
     # A redriven execution changes nothing, and does not know what it changed before.
-    unmoved = error in UNMOVED and not described.get("redriveCount")
+    unmoved = error in (*NOT_BEGUN, "RolledBack") and not described.get("redriveCount")
     reported = {key: as_object(output.get(key)) or None for key in REPORTED}
     warnings = output["warnings"] if isinstance(output.get("warnings"), list) else []
-    seen = {"healthChecks": progress.health_checks, "states": progress.states}
     stopped = described.get("stopDate")
     return Result(
         execution=described["executionArn"],
@@ -158,20 +159,13 @@ def result_of(described: Mapping[str, Any], progress: Progress | None = None) ->
         cause=_text(output.get("cause")) or (None if succeeded else _text(described.get("cause"))),
         holder=_text(output.get("holder")),
         seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
-        reported={**reported, "warnings": warnings, **seen},
+        reported={**reported, "warnings": warnings, "healthChecks": progress.health_checks, "states": progress.states},
     )
 
 
 def in_words(address: Address | None) -> str | None:
     """`203.0.113.10 on tao (i-0b…)`."""
     return f"{address.public_ip} {address.place}" if address else None
-
-
-def _address(role: AddressName, reported: JsonObject) -> Address | None:
-    """An address of an outcome; None if the outcome does not report it."""
-    with suppress(KeyError):
-        return Address.from_json(role, reported[role] or {})
-    return None
 
 
 def _text(value: object) -> str | None:

@@ -1,11 +1,10 @@
 """Writes lines and, on a terminal, a live line below them. Without a terminal, it writes no colours and no control
 characters, even if the environment asks for them. Text is never read as markup."""
 
-import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console
@@ -27,8 +26,7 @@ class _Console(Console):
 
 
 class Screen:
-    """Writes to one stream. A `style` is rich's, and has an effect only on a terminal. Every method raises OutputClosed
-    if the stream cannot be written."""
+    """Writes to one stream; raises OutputClosed if that fails. A `style` is rich's, and has an effect on a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self.is_terminal = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
@@ -42,10 +40,10 @@ class Screen:
             self._write(Text(f"  {command}"), soft_wrap=True)
 
     def table(self, rows: Rows, style: str = "") -> None:
-        """Write labels and values in two columns, the first value in `style`."""
+        """Write labels and values in two columns, the first value in `style`. One column if no value has a label."""
         widest = max((len(label) for label, _ in rows), default=0)
         for number, (label, value) in enumerate(rows):
-            self.line(value, "" if number else style, f"{label.ljust(widest)}  ")
+            self.line(value, "" if number else style, f"{label.ljust(widest)}  " if widest else "")
 
     @contextmanager
     def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Iterator[None]:
@@ -63,17 +61,11 @@ class Screen:
             yield
 
     def json(self, document: object) -> None:
-        with self._closing():
-            print(json_text(document), file=self._stream, flush=True)
+        self._write(Text(json_text(document)), soft_wrap=True)
 
     def _write(self, text: Text, *, soft_wrap: bool = False) -> None:
-        with self._closing():
-            self._console.print(text, soft_wrap=soft_wrap or not self.is_terminal)
-
-    @contextmanager
-    def _closing(self) -> Iterator[None]:
         try:
-            yield
+            self._console.print(text, soft_wrap=soft_wrap or not self.is_terminal)
             self._stream.flush()
         except OSError as error:
             silence(self._stream)
@@ -82,5 +74,5 @@ class Screen:
 
 def silence(stream: TextIO) -> None:
     """Let nothing more be written: Python flushes the stream's buffer when it ends, and the null device takes it."""
-    with contextlib.suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

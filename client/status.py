@@ -1,14 +1,12 @@
 """`status`: which server is live, where both addresses of each pair are, and which execution holds its lock."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from client.account import Account
 from client.answers import Answer, answers
-from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, WrongName
-from client.progress import command_in_words
-from client.release import approval_in_words
+from client.errors import NotAnExecution, Problem, UnknownExecution, WrongName
+from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
 from client.text import JsonObject, Rows, plain
 from domain.lock import Lock
@@ -166,15 +164,6 @@ def chosen_pair(account: Account, name: str | None) -> Pair:
     if len(pairs) > 1:
         raise Problem(f"Choose a pair with --pair. The stack has {', '.join(pair.name for pair in pairs)}.")
     return pairs[0]
-
-
-def refuse_misspelt(account: Account, *, pair: str | None, server: str | None) -> None:
-    """Raises WrongName for an unknown pair or server. If the pairs cannot be read, the workflow refuses it later."""
-    with suppress(*AWS_ERRORS):
-        if (pair, server) != (None, None) and account.pairs:
-            chosen = chosen_pairs(account, pair)
-            if server is not None and len(chosen) == 1:
-                server_named(chosen[0], server)
 
 
 def server_named(pair: Pair, name: str) -> Server:

@@ -44,14 +44,6 @@ def json_text(document: object) -> str:
     return COLON_COMMAND.sub(lambda colons: colons[0].replace(":", r"\u003a"), text)
 
 
-def parsed(text: object) -> Any:
-    """The value of a JSON text; None if the text is not JSON."""
-    try:
-        return json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return None
-
-
 def as_object(value: object) -> JsonObject:
     """The value if it is a JSON object, otherwise an empty object."""
     return value if isinstance(value, dict) else {}

@@ -1,8 +1,8 @@
 """`commands`: the `aws ec2` commands that make either server live, from each state of the pair. They need EC2 only."""
 
-from client.account import ROLES, Account
+from client.account import Account
 from client.errors import Problem
-from client.result import in_words
+from client.result import ROLES, in_words
 from client.text import JsonObject, Rows
 from domain.commands import foreign_address_at, place_on, ways_to
 from domain.pair import Address, Pair

@@ -8,6 +8,7 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
+from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named, refuse_alarms
 from aws.calls import HURRIED, Ec2, Sleep, ec2_client, refused_as_preflight
 from aws.rollback_request import RollbackRequest
 from aws.servers import Servers
@@ -46,8 +47,6 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     with refused_as_preflight():
         Servers(pair, ec2, sleep=listening).wait_for_status_checks(pair.place(asked.server).server, longest)
     if asked.again and asked.alarms:
-        from aws.alarms import refuse_alarms  # noqa: PLC0415  # as in `counting`
-
         refuse_alarms(asked.alarms)
     logger.info("Status checks passed", pair=pair.name, server=asked.server)
     alarms, warnings = counting(asked.alarms) if asked.urgent and asked.alarms else (asked.alarms, [])
@@ -57,9 +56,6 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
 def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the alarms that are not in ALARM; none if they cannot be read within about a second. And why, in words.
     CodeDeploy's `overrideAlarmConfiguration` and ECS leave them out, too: they tell of the release that users have."""
-    # Imported here, because most requests are not urgent.
-    from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named  # noqa: PLC0415
-
     try:
         states = alarms_in_alarm(cloudwatch_client(HURRIED), names)
     except AlarmsUnreadable as error:

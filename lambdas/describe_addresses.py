@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
+from aws.alarms import refuse_alarms
 from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
@@ -38,7 +39,7 @@ class DescribeAddressesEvent:
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
     """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`). Raises
-    InvalidRequest, EC2Throttled, EC2Unavailable, RecordUnavailable; PreflightFailed if EC2 hides the addresses."""
+    InvalidRequest, EC2Throttled, EC2Unavailable, RecordUnavailable; PreflightFailed if EC2 refuses a call."""
     outcome = planned(read(DescribeAddressesEvent, event), ec2)
     logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
     return outcome.to_json()
@@ -65,9 +66,6 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
             )
         fit = complete(intended, picture, private_ips=private_ips)
         if fit.decision == "CUT_OVER" and fit.pair.alarms and not fit.urgent:
-            # Imported here, because most pairs have no alarms and need no client for them.
-            from aws.alarms import refuse_alarms  # noqa: PLC0415
-
             refuse_alarms(fit.pair.alarms)
         return fit
     except InvalidRequest as wrong:
@@ -81,7 +79,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
 
 
 def _repair(event: DescribeAddressesEvent, pair: str, record: Record, ec2: Ec2) -> Plan | None:
-    """The plan that repairs what an interrupted execution left, whose lock this one has taken over; None without."""
+    """Repairs what an interrupted execution, whose lock this one took over, left; None if it is nothing, or cannot."""
     if record.interrupted is None or record.lock:
         return None
     kept = planned(replace(event, request={"pair": pair}, keep_live=True), ec2)

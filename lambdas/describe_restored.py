@@ -31,10 +31,9 @@ class DescribeRestoredEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Returns `{"production", "staging"}` as they are, if production is on `live` and staging on `idle`.
-
-    Otherwise raises RollbackFailed, with the commands that finish the rollback. If production cannot be restored, it
-    always raises RollbackFailed, with those that finish the cutover. Raises EC2Throttled, EC2Unavailable."""
+    """Returns `{"production", "staging"}` as they are, if production is on `live` and staging on `idle`. Otherwise
+    raises RollbackFailed, with the commands that finish the rollback; if production cannot be restored, always, with
+    those that finish the cutover. Raises EC2Throttled, EC2Unavailable."""
     asked = read(DescribeRestoredEvent, event)
     pair = deployed_pairs()[asked.pair]
     addresses = Addresses(pair, ec2, sleep=sleep)

@@ -65,11 +65,10 @@ def ec2() -> "Ec2":
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`.
-
-    Returns what `_result` does and, with `standing`, also what `last_look` does. Raises StagingUnhealthy or
-    ProductionUnhealthy, depending on the address, and PreflightFailed; instead of these, with `standing`,
-    MovedMeanwhile: the failed server may not be the one that was meant. Raises RollbackRequested at once."""
+    """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`. Returns
+    what `_result` does and, with `standing`, also what `last_look` does. Raises StagingUnhealthy, ProductionUnhealthy
+    or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not be the one that was
+    meant. Raises RollbackRequested at once, without another description."""
     if event["address"] is None:
         nothing = asdict(Answered())
         return {"healthy": True, "checks": [], "answered": [nothing] * len(event["healthCheck"]), "warnings": []}
@@ -158,8 +157,7 @@ def _report(
 ) -> None:
     """Logs the results and publishes the latency of good probes. Raises the error of the first check that failed."""
     logger.info(title, extra=_result(event, polled) | more)
-    findings = [finding for each in polled for finding in each.last_findings]
-    latency = tuple(finding.milliseconds for finding in findings if finding.is_good)
+    latency = tuple(finding.milliseconds for each in polled for finding in each.last_findings if finding.is_good)
     dimensions = {"address": event.address.name, "server": event.server.name}
     emit([Metric("HealthCheckLatency", MetricUnit.Milliseconds, latency, (dimensions,))])
     if failed := [each for each in polled if each.is_unhealthy]:

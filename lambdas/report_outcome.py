@@ -72,9 +72,8 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise Refused("detail is not an object")
-    outcome, name = _one_of(OUTCOMES, detail, "outcome"), None
-    if detail.get("pair") is not None:
-        name = _one_of(deployed_pairs(), detail, "pair")
+    outcome = _one_of(OUTCOMES, detail, "outcome")
+    name = None if detail.get("pair") is None else _one_of(deployed_pairs(), detail, "pair")
     arn, is_repair = _execution_of(event, detail)
     execution = _ended(states, arn, sleep)
     output = object_of(execution.get("output"))
@@ -90,18 +89,14 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     by_outcome = {"outcome": outcome}
     if not name or (asked is None and len(deployed_pairs()) > 1):
         return [Metric("Outcomes", MetricUnit.Count, (1,), (by_outcome,))]
-    pair = {"pair": name}
+    pair, count, servers = {"pair": name}, MetricUnit.Count, sorted(_servers(output).items())
+    milliseconds = (ended - started) / timedelta(milliseconds=1)
     return [
-        Metric("Outcomes", MetricUnit.Count, (1,), (pair | by_outcome, by_outcome)),
-        Metric(
-            "Duration", MetricUnit.Milliseconds, ((ended - started) / timedelta(milliseconds=1),), (pair | by_outcome,)
-        ),
-        Metric("Rollbacks", MetricUnit.Count, (int(outcome in ("RolledBack", "RollbackFailed")),), (pair,)),
-        *([Metric("Repairs", MetricUnit.Count, (1,))] if is_repair and outcome == "REPAIRED" else []),
-        *(
-            Metric("Live", MetricUnit.Count, (int(is_live),), (pair | {"server": server},), ended)
-            for server, is_live in sorted(_servers(output).items())
-        ),
+        Metric("Outcomes", count, (1,), (pair | by_outcome, by_outcome)),
+        Metric("Duration", MetricUnit.Milliseconds, (milliseconds,), (pair | by_outcome,)),
+        Metric("Rollbacks", count, (int(outcome in ("RolledBack", "RollbackFailed")),), (pair,)),
+        *([Metric("Repairs", count, (1,))] if is_repair and outcome == "REPAIRED" else []),
+        *(Metric("Live", count, (int(is_live),), (pair | {"server": each},), ended) for each, is_live in servers),
     ]
 
 

@@ -213,7 +213,7 @@ class Runner:
         deployment was not sent."""
         if self.asked.moment != "deploy":
             return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
-        record, server, release = self.item.record, self.asked.idle, self.asked.release
+        record, server, release = self.item.record, command.server, self.asked.release
         releases, back = record.releases, record.rollback_to
         if command.id or not command.ended:
             at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")

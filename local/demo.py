@@ -28,10 +28,10 @@ SECONDS_BEFORE = SECONDS_AFTER = 0.5  # of load, around an execution
 
 @dataclass(frozen=True)
 class Scene:
-    """One release, deployed to the idle server, and the expected result."""
+    """One release, which the workflow deploys to the idle server, and the expected result."""
 
     title: str
-    release: int
+    release: str
     behaviour: Behaviour
     outcome: str
     moves: bool
@@ -39,11 +39,11 @@ class Scene:
 
 
 SCENES = (
-    Scene("A good release", 2, "good", "CUT_OVER", moves=True, answers_all=True),
-    Scene("An unhealthy release", 3, "unhealthy", "StagingUnhealthy", moves=False, answers_all=True),
+    Scene("A good release", "2", "good", "CUT_OVER", moves=True, answers_all=True),
+    Scene("An unhealthy release", "3", "unhealthy", "StagingUnhealthy", moves=False, answers_all=True),
     Scene(
         "A release that passes as staging and fails as production",
-        4,
+        "4",
         "fails-as-production",
         "RolledBack",
         moves=False,
@@ -89,13 +89,12 @@ def play(out: Terminal, aws: LocalAws, number: int, scene: Scene) -> tuple[list[
     out.say(f"{number}. ", scene.title)
     out.say("   ", story)
     out.say()
-    aws.servers[idle].deploy(release=scene.release, behaviour=scene.behaviour)
-    aws.servers[idle].restart()
+    aws.servers[idle].expect(scene.behaviour)
 
     first = len(aws.moves)
     with Load(aws.production_ip, aws.server_port) as load:
         time.sleep(SECONDS_BEFORE)
-        execution = watch(out, aws, load)
+        execution = watch(out, aws, load, {"release": scene.release})
         time.sleep(SECONDS_AFTER)
     summary, moves = summarized(load.answers), aws.moves[first:]
     states = bands(aws.history(execution.arn), ahead=time.time() - time.monotonic())
@@ -113,11 +112,11 @@ def play(out: Terminal, aws: LocalAws, number: int, scene: Scene) -> tuple[list[
     return list(problems_of(aws, scene, run, summary, live=live, idle=idle)), run
 
 
-def watch(out: Terminal, aws: LocalAws, load: Load) -> Execution:
+def watch(out: Terminal, aws: LocalAws, load: Load, request: object) -> Execution:
     """Start an execution, and print its states and who answers until it has ended."""
     began = time.monotonic()
     out.say("   seconds  state                   production is answered by")
-    arn = aws.start({})
+    arn = aws.start(request)
     printed = 0
     last: str | None = None
     while True:

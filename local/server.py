@@ -23,12 +23,15 @@ Behaviour = Literal["good", "unhealthy", "broken", "broken-for-users", "fails-as
 answers 500. `fails-as-production`: every path answers 500, but only through the production address."""
 
 DEPLOY_FILE = "deploy"
+BEHAVIOUR_FILE = "behaviour"
 DEPLOY = """#!/bin/sh
 # Deploys a release to this server and restarts the web server, on its port: ./deploy RELEASE [BEHAVIOUR]
 set -e
 cd "$(dirname "$0")"
 [ -e pid ] || { echo "the web server does not run"; exit 1; }
-printf '{"release": "%s", "behaviour": "%s"}' "$1" "${2:-good}" >release.json
+behaviour=${2:-$(cat behaviour 2>/dev/null || echo good)}
+rm -f behaviour
+printf '{"release": "%s", "behaviour": "%s"}' "$1" "$behaviour" >release.json
 rm -f running
 kill -HUP "$(cat pid)"
 until [ -e running ]; do sleep 0.02; done
@@ -65,6 +68,10 @@ class Server:
         """Put a release on the server. The former release runs until `restart`. A release is a text; 7 is "7"."""
         deployed = {"release": str(release), "behaviour": behaviour}
         (self.folder / web_server.RELEASE_FILE).write_text(json.dumps(deployed))
+
+    def expect(self, behaviour: Behaviour) -> None:
+        """Let the next release that the script `deploy` deploys behave so."""
+        (self.folder / BEHAVIOUR_FILE).write_text(behaviour)
 
     def start(self) -> None:
         """Run the deployed release. The server accepts connections when this returns."""

@@ -1,9 +1,8 @@
 """Systems Manager's Run Command: documents, and commands that servers run, with AWS's states and errors.
 
 One core for both emulated AWSs. On the local AWS a command is a process; in the tests in this process it is a result
-that the test gives (`runs`), and seconds are shorter there (`time_scale`). A command is sent to one server. Nothing
-here waits: what has happened until now is found out at each call, in the order in which it happened, and by
-`settle`.
+that the test gives, at a time of its own (`now`). A command is sent to one server. Nothing here waits: what should have
+happened by now happens at each call, in its order, and by `settle`.
 
 Sources: API references of SendCommand, GetCommandInvocation, CancelCommand and ListCommands; Systems Manager User
 Guide, "Understanding command statuses" and "Handling reboots when running commands"; the source code of the agent.
@@ -34,7 +33,7 @@ class SystemsManager:
     `rebooted` is called when a command reboots it. `agents` are the agents on the servers.
 
     `hidden_calls` calls of GetCommandInvocation after SendCommand, and all within `hidden_seconds`, are answered
-    InvocationDoesNotExist. `time_scale` shortens all seconds that are given.
+    InvocationDoesNotExist.
     """
 
     def __init__(
@@ -43,12 +42,11 @@ class SystemsManager:
         runner: Runner,
         *,
         account: str,
-        time_scale: float = 1,
         now: Callable[[], float] = time.time,
         rebooted: Callable[[str], None] = lambda _instance: None,
     ) -> None:
         self._account, self._now = account, now
-        self.agents = Agents(state_of, runner, now=now, time_scale=time_scale, rebooted=rebooted)
+        self.agents = Agents(state_of, runner, now=now, rebooted=rebooted)
         self.hidden_calls, self.hidden_seconds = 1, 0.0
         self._lock = threading.RLock()
         self._documents: dict[str, Document] = {}
@@ -156,7 +154,7 @@ class SystemsManager:
             raise Refused("InvalidPluginName")
         command.asked += 1
         since = self._now() - command.sent
-        if command.asked <= self.hidden_calls or since < self.hidden_seconds * self.agents.time_scale:
+        if command.asked <= self.hidden_calls or since < self.hidden_seconds:
             raise Refused("InvocationDoesNotExist")
         is_over, result = command.ended is not None, command.result
         return {
@@ -211,7 +209,7 @@ class SystemsManager:
 
     def _described(self, command: Command) -> dict[str, Any]:
         is_over = command.ended is not None
-        expires = command.sent + (command.delivery_seconds + command.timeout_seconds) * self.agents.time_scale
+        expires = command.sent + (command.delivery_seconds + command.timeout_seconds)
         return {
             "CommandId": command.id,
             "DocumentName": command.document_name,

@@ -65,7 +65,7 @@ class Agents:
     """`state_of` says the state of an instance, None if there is none; `runner` runs a command on its server.
 
     An agent fetches a command after `fetch_seconds`, and kills a cancelled one after `cancel_seconds`. `manner` says
-    what the agent on an instance does. All seconds that are given are shorter by `time_scale`.
+    what the agent on an instance does.
     """
 
     def __init__(
@@ -74,11 +74,10 @@ class Agents:
         runner: Runner,
         *,
         now: Callable[[], float],
-        time_scale: float,
         rebooted: Callable[[str], None],
     ) -> None:
         self._state_of, self._runner, self._rebooted = state_of, runner, rebooted
-        self.now, self.time_scale = now, time_scale
+        self.now = now
         self.fetch_seconds, self.cancel_seconds, self.reboot_seconds = 0.1, 0.5, 5
         self.manner: dict[str, Agent] = {}
 
@@ -113,18 +112,18 @@ class Agents:
     def _steps_of_waiting(self, command: Command) -> list[Step]:
         """It has not been fetched, or its server went down."""
         agent = self._agent(command.instance_id)
-        delivered_by = command.sent + command.delivery_seconds * self.time_scale
+        delivered_by = command.sent + command.delivery_seconds
         if command.reboots is not None:
             return [(command.reboots, lambda at: self._begin(command, at))]
         if command.began is not None:
-            expires = delivered_by + command.timeout_seconds * self.time_scale
+            expires = delivered_by + command.timeout_seconds
             steps = [(expires, lambda at: self._over(command, at, "TimedOut", "DeliveryTimedOut"))]
             if agent in ("online", "deaf"):
                 gone = Result(1, errors=PROCESS_GONE)
                 steps.append((self.now(), lambda at: self._over(command, at, "Failed", "Failed", gone)))
             return steps
         steps = [(delivered_by, lambda at: self._over(command, at, "TimedOut", "DeliveryTimedOut"))]
-        fetched = command.sent + self.fetch_seconds * self.time_scale
+        fetched = command.sent + self.fetch_seconds
         if agent in ("online", "deaf"):
             steps.append((fetched, lambda at: self._begin(command, at)))
         elif agent == "lost" or self._state_of(command.instance_id) in ("shutting-down", "terminated", None):
@@ -137,12 +136,12 @@ class Agents:
         agent, killed = self._agent(command.instance_id), Result(KILLED)
         if agent == "down":
             return [(self.now(), lambda _at: self._interrupt(command))]
-        last = command.began + command.timeout_seconds * self.time_scale
+        last = command.began + command.timeout_seconds
         steps = [(last, lambda at: self._over(command, at, "TimedOut", "ExecutionTimedOut", killed))]
         if end := command.run.end():
             steps.append((end[0], lambda at: self._ends(command, at, end[1])))
         if command.cancelled is not None and agent != "deaf":
-            stopped = command.cancelled + self.cancel_seconds * self.time_scale
+            stopped = command.cancelled + self.cancel_seconds
             steps.append((stopped, lambda at: self._over(command, at, "Cancelled", "Cancelled", killed)))
         return steps
 
@@ -161,7 +160,7 @@ class Agents:
         if result.exit_code == REBOOTS:
             self._interrupt(command)
             self._rebooted(command.instance_id)
-            command.reboots = at + self.reboot_seconds * self.time_scale
+            command.reboots = at + self.reboot_seconds
             return
         status = "Success" if result.exit_code == 0 else "Failed"
         if result.exit_code:

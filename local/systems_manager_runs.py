@@ -53,9 +53,9 @@ class Run(Protocol):
 class GivenRun:
     """A command that only has a result."""
 
-    def __init__(self, result: Result, *, began: float, time_scale: float) -> None:
+    def __init__(self, result: Result, *, began: float) -> None:
         self._result = result
-        self._ends = None if result.seconds is None else began + result.seconds * time_scale
+        self._ends = None if result.seconds is None else began + result.seconds
 
     def end(self) -> tuple[float, Result] | None:
         return None if self._ends is None else (self._ends, self._result)

@@ -20,10 +20,9 @@ ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssoc
 
 class Addresses:
     """The two addresses of one pair, as EC2 shows them. Methods raise the errors of `translated`. A change returns the
-    address as it is then, and whether it was changed.
-
-    With a client that calls `ONCE`, no call ends more than `seconds` after the construction of this object: instead of
-    a call for which too little time is left, EC2Unavailable is raised. The next try finds what this try has changed."""
+    address as it is then, and whether it was changed. With a client that calls `ONCE`, no call ends more than `seconds`
+    after the construction of this object: instead of a call for which too little time is left, EC2Unavailable is
+    raised. The next try finds what this try has changed."""
 
     def __init__(
         self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep, clock: Clock = time.monotonic, seconds: float = inf
@@ -45,13 +44,13 @@ class Addresses:
         """Describes production and staging as they are now, in one DescribeAddresses call."""
         ids = [self._pair.production, self._pair.staging]
         with self._call(f"DescribeAddresses of {' and '.join(ids)}"):
-            addresses = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
-        by_id = {address["AllocationId"]: address for address in addresses}
+            shown = self._ec2.describe_addresses(AllocationIds=ids)["Addresses"]
+        by_id = {address["AllocationId"]: address for address in shown}
         return self._pair.address("production", by_id[ids[0]]), self._pair.address("staging", by_id[ids[1]])
 
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-        Elsewhere, raises AddressMoved; on a later try MovedMeanwhile, since an earlier try may have moved it."""
+        If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it."""
         production, _ = self.look()
         if production.stands_at(place):
             return production, False
@@ -244,7 +243,6 @@ def _elsewhere(address: Address, planned: str) -> str:
 
 
 def _refuse_to_displace(production: Address, staging: Address, place: Place) -> None:
-    if production.stands_at(place):
-        raise EC2Unavailable(  # not refused: DescribeAddresses may show the state before production moved away
-            f"{capitalized(production)} is on {place.server.name}; associating {staging} there would displace it."
-        )
+    if production.stands_at(place):  # not refused: DescribeAddresses may show the state before production moved away
+        what = f"associating {staging} there would displace it."
+        raise EC2Unavailable(f"{capitalized(production)} is on {place.server.name}; {what}")

@@ -91,8 +91,7 @@ def watch(
 ) -> str | None:
     """What is wrong with the alarms; None if nothing is. It reads them at once, every 5 s, and at the end. If they
     cannot be read, it tries again, at the end three times in all; that is not wrong if it is `tolerant`."""
-    begin = clock()
-    last_reads = 0
+    begin, last_reads = clock(), 0
     while True:
         began = clock() - begin
         last = began >= seconds

@@ -1,5 +1,5 @@
 """The item of a pair's lock, for the function that runs commands: the command is written into it before it is sent, so
-that whoever finds the lock dead knows what may still run on a server."""
+that anyone who finds the lock dead knows what may still run on a server."""
 
 import os
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ HELD = f"{MINE} AND attribute_not_exists(commandsOver)"
 
 @cache
 def dynamodb_client() -> Any:
-    return boto3.client("dynamodb", config=ONCE)  # whoever waits for a command to be sent must know for how long
+    return boto3.client("dynamodb", config=ONCE)  # one try, so that it is known when a command is sent at the latest
 
 
 @dataclass
@@ -53,10 +53,10 @@ class LockItem:
         Lambda may still run a call that Step Functions has given up: if another call has begun a command since this one
         has read the item, this raises RecordUnavailable, and the call begins none."""
         attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
+        before = self._text
+        unchanged = "command = :before" if before else "attribute_not_exists(command)"
         if self.command and self.command.mark == command.mark:
             unchanged, before = "contains(command, :before)", command.mark
-        else:
-            unchanged, before = ("command = :before" if self._text else "attribute_not_exists(command)"), self._text
         try:
             self._update(
                 attributes, remove="" if runs else "commandRuns", condition=f"{HELD} AND {unchanged}", before=before

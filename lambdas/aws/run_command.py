@@ -1,4 +1,4 @@
-"""Systems Manager's Run Command: sends a command to one server, looks at it, cancels it. SendCommand has no client
+"""Systems Manager's Run Command: sends a command to one server, describes it, cancels it. SendCommand has no client
 token, so a command whose answer was lost is found by its comment. Source: Systems Manager API Reference."""
 
 import os

@@ -84,10 +84,8 @@ class Servers:
                     raise
             not_ok = ", ".join(f"{check}: {value}" for check, value in status.items() if value not in ("ok", ""))
             if "impaired" in status.values():
-                raise EC2Refused(
-                    f"EC2's status checks of {server} have failed ({not_ok}). See Status checks in the EC2 console. To "
-                    f"move the server to other hardware, stop and start it."
-                )
+                do = "See Status checks in the EC2 console. To move the server to other hardware, stop and start it."
+                raise EC2Refused(f"EC2's status checks of {server} have failed ({not_ok}). {do}")
             if not any(value in NOT_KNOWN_YET for check, value in status.items() if check != EBS_CHECK):
                 return
             if self._clock() + SECONDS_BETWEEN_CHECKS > deadline:

@@ -60,7 +60,7 @@ class Command:
 
     @staticmethod
     def from_text(text: str) -> "Command | None":
-        """None for a text that is no command: another version or a person wrote it."""
+        """None for any other text: another version or a person wrote it."""
         try:
             value: dict[str, Any] = json.loads(text)
             seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}

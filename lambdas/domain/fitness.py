@@ -95,8 +95,7 @@ def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:
 
 def _interface(server: Server, instance: Instance) -> NetworkInterface:
     """The network interface that the server's addresses belong on."""
-    interfaces = instance.interfaces
-    configured = server.network_interface_id
+    interfaces, configured = instance.interfaces, server.network_interface_id
     if configured in interfaces or (configured is None and len(interfaces) == 1):
         return interfaces[configured or next(iter(interfaces))]
     attached = ", ".join(interfaces) or "none"

@@ -24,9 +24,9 @@ PARAMETERS = {
     "Execution": "[A-Za-z0-9:/_.@+=-]{1,512}",
     "TimeoutSeconds": "[0-9]{1,3}",
 }
-LAST_LINES = 20
-# The output goes to a file, so that a daemon that the command starts does not keep the script waiting. Of a longer
-# output, Systems Manager would only keep the beginning. Source: API reference of GetCommandInvocation.
+LAST_LINES, LAST_BYTES = 20, 20_000
+# The output goes to a file, so that a daemon that the command starts does not keep the script waiting. Of more than
+# 24,000 characters, Systems Manager keeps only the beginning. Source: API reference of GetCommandInvocation.
 SCRIPT_BEGIN = """
 export PAIR='{{ Pair }}' SERVER='{{ Server }}' RELEASE='{{ Release }}' EXECUTION='{{ Execution }}'
 output=$(mktemp) || exit 1
@@ -35,7 +35,7 @@ case '{{ Step }}' in
 SCRIPT_END = f"""
 esac >"$output" 2>&1 </dev/null
 code=$?
-tail -n {LAST_LINES} "$output"
+tail -n {LAST_LINES} "$output" | tail -c {LAST_BYTES}
 rm -f "$output"
 exit "$code"
 """
@@ -90,7 +90,7 @@ def document(pair: Pair) -> Document | None:
 
 
 def _content(commands: Mapping[str, str]) -> Json:
-    # Each in a shell of its own, so that a command that is no shell at all fails alone.
+    # Each in a shell of its own, so that a command with a syntax error fails alone.
     cases = [f"{name}) /bin/sh -c {quote(command)} ;;" for name, command in commands.items()]
     script = [*SCRIPT_BEGIN.strip().splitlines(), *cases, *SCRIPT_END.strip().splitlines()]
     patterns = {

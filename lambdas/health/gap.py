@@ -49,9 +49,9 @@ class GapRecord:
 
     def _is_new(self, answered: Answered) -> bool:
         """An identity belongs to one server, but both servers may have the same release."""
-        if self._new_server.identity is not None:
-            return answered.identity == self._new_server.identity
-        release = self._new_server.release
+        identity, release = self._new_server.identity, self._new_server.release
+        if identity is not None:
+            return answered.identity == identity
         return release == answered.release and release is not None and self._former_release not in (None, release)
 
     def until(self, now: float) -> Gap:

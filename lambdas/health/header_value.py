@@ -9,17 +9,13 @@ HEADER_VALUE_CHARACTERS, DIGEST_CHARACTERS = 256, 16
 
 
 def header_value(headers: Mapping[str, str], name: str | None) -> str | None:
-    """The value of this header, None if it is missing or empty; `headers` by lower-case name."""
+    """The value of this header, None if it is missing or empty; `headers` by lower-case name. A value that was already
+    normalised stays the same."""
     value = headers.get(name.lower(), "") if name else ""
     with contextlib.suppress(UnicodeError):  # `http.client` reads every byte as one character; people configure UTF-8
         value = value.encode("latin-1").decode()
-    return normalised(value.strip()) or None
-
-
-def normalised(text: str) -> str:
-    """A value that is already normalised stays the same."""
-    escaped = "".join(each if " " <= each <= "~" else each.encode("unicode_escape").decode() for each in text)
+    escaped = "".join(each if " " <= each <= "~" else each.encode("unicode_escape").decode() for each in value.strip())
     if len(escaped) <= HEADER_VALUE_CHARACTERS:
-        return escaped
+        return escaped or None
     digest = hashlib.sha256(escaped.encode()).hexdigest()[:DIGEST_CHARACTERS]
     return f"{escaped[: HEADER_VALUE_CHARACTERS - DIGEST_CHARACTERS - 4]}...#{digest}"

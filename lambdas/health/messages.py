@@ -28,8 +28,7 @@ WHAT_TO_DO: dict[Kind, str] = {
     "body": "Check what {server} answers at this path; bodyContains is searched for in the first 5,120 bytes.",
     "release": "The release was not deployed to {server}, or its application was not restarted afterwards.",
     "no identity": "Make the application on {server} send this header, or remove identityHeader from cdk.json.",
-    "identity": "Check for a cache or proxy in front of the application on {server}, and whether this header names the "
-    "server, not the request.",
+    "identity": "Check for a cache or proxy in front of {server}. The header must name the server, not the request.",
     "identities": "Check whether this header names the request instead of the server, and whether there is a load "
     "balancer behind the address.",
     "no shared": "Make the application on {server} send this header, or remove sharedHeader from cdk.json.",

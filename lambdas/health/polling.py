@@ -21,14 +21,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Polled:
-    """How a loop ended, after how many seconds and probes, and its findings, oldest first. The verdict is None if the
-    loop was stopped. A bake keeps the last 20 findings, or more if the verdict needs more."""
+    """How a loop ended, after how many probes, and its findings, oldest first. The verdict is None if the loop was
+    stopped. A bake keeps the last 20 findings, or more if the verdict needs more."""
 
     check: Check
     verdict: Verdict
     findings: list[Finding]
     probe_count: int
-    seconds: float
     shared: Mapping[str, Any] | None = None
 
     @property
@@ -80,7 +79,7 @@ def _loop(
         due = max(due + check.interval_seconds, now)
         due = min(due, last) if last is not None and now < last else due
         verdict = verdict_after(list(findings), now, due)
-    return Polled(check, verdict, list(findings), probe_count, clock() - begin)
+    return Polled(check, verdict, list(findings), probe_count)
 
 
 def together(

@@ -76,7 +76,6 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
     except ValueError as failure:
         raise NoResponse(f"TLS: {quoted(name)} cannot be the name of a server", "tls") from failure
     except OSError as failure:
-        reason = str(getattr(failure, "reason", ""))
         lack = lacking(failure)
         if deadline.is_set():
             error = f"no handshake within {deadline} (connected; does this port expect the PROXY protocol?)"
@@ -84,7 +83,7 @@ def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None
             closed = "closed the connection during the handshake"
             error = f"{closed} (does this port expect the PROXY protocol, or offer no TLS 1.2?)"
         else:
-            wanted = name is None and reason.endswith(NAME_WANTED)
+            wanted = name is None and str(getattr(failure, "reason", "")).endswith(NAME_WANTED)
             shown = lack or tls_error(failure).removeprefix("TLS: ")
             error = f"{shown}{' (if it needs a name, configure hostHeader)' if wanted else ''}"
         raise NoResponse(f"TLS: {error}", "old tls" if lack else "tls") from failure

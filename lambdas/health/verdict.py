@@ -16,14 +16,11 @@ Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "id
 SHOWN_FINDINGS, SHOWN_IDENTITIES = 10, 3
 MATCHER_CHARACTERS, LOCATION_CHARACTERS, MEDIA_TYPE_CHARACTERS = 40, 90, 40
 # The address of a redirect, as a browser reads it: what comes before the authority, the authority, and the rest.
-ADDRESS = re.compile(
-    r"((?:https?:|[a-z][\w+.-]*:(?=[/\\]{2}))[/\\]*|[/\\]{2,}|)([^/\\?#]*)(.*)", re.IGNORECASE | re.DOTALL
-)
+ADDRESS = re.compile(r"(?is)((?:https?:|[a-z][\w+.-]*:(?=[/\\]{2}))[/\\]*|[/\\]{2,}|)([^/\\?#]*)(.*)")
 HOST = re.compile(r"(?:[\w.~-]*|\[[\da-f:.]+\])(?::\d*)?", re.IGNORECASE)
 # What a value may follow, also encoded, or encoded twice.
 BEFORE_A_VALUE = re.compile("[?#;&=]|%(?:25)*(?:3f|23|3b|26|3d)", re.IGNORECASE)
-# A probe may end this much after its timeout, because threads do not wake up in time.
-LATE_SECONDS = 0.05
+LATE_SECONDS = 0.05  # a probe may end this much after its timeout, because threads do not wake up in time
 
 
 @dataclass(frozen=True)

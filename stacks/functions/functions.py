@@ -28,8 +28,10 @@ DESCRIBE_TIMEOUT = Duration.seconds(30)
 CHANGE_TIMEOUT = Duration.seconds(CHANGE_SECONDS)
 # It measures for 10 s (`lambdas/measure_gap.py`), and needs some more to save the result.
 MEASURE_GAP_TIMEOUT = Duration.seconds(30)
-# These functions mostly wait, so they get half as much as the other functions.
+# This function mostly waits, so it gets half as much as the other functions.
 WAITING_MEBIBYTES = 256
+# Even a deployment that takes as long as it may then costs less than a third of a cent.
+COMMANDS_MEBIBYTES = 192
 # The delivery of a command takes at most 60 s. A command that does not end is cancelled, and waited for.
 COMMAND_RESERVE_SECONDS = 90
 # How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
@@ -85,8 +87,8 @@ def longest_bake(pair: Pair) -> int:
 class Functions(Construct):
     """The functions, from one asset, `code`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
     `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
-    if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, `undoes` whether one has hooks
-    after a rollback."""
+    if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, and `moments` which
+    moments of a release have something to run in some pair."""
 
     def __init__(
         self,
@@ -123,9 +125,12 @@ class Functions(Construct):
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
-        self.approves = any(pair.approval for pair in pairs.values())
-        self.undoes = any(pair.hooks and pair.hooks.afterRollback for pair in pairs.values())
-        self.run_commands = self._run_commands(names, [pair.as_read(name) for name, pair in pairs.items()])
+        minutes = [pair.approval.timeoutMinutes for pair in pairs.values() if pair.approval]
+        self.longest_approval_seconds = 60 * max(minutes, default=0)
+        self.approves = bool(minutes)
+        read = [pair.as_read(name) for name, pair in pairs.items()]
+        self.moments = {moment for pair in read for moment in ("deploy", *HOOKS) if steps(pair, moment)}
+        self.run_commands = self._run_commands(names, read)
 
         looking = (self.describe_addresses, self.check_servers, self.health_check)
         alarmed = looking if any(pair.alarms for pair in pairs.values()) else ()
@@ -175,7 +180,7 @@ class Functions(Construct):
         if not longest:
             return None
         timeout = Duration.seconds(min(longest + COMMAND_RESERVE_SECONDS, LONGEST_SECONDS))
-        function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=WAITING_MEBIBYTES)
+        function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=COMMANDS_MEBIBYTES)
         function.add_environment("DOCUMENTS", names.documents)
         called = sorted({step.function for moment in moments for step in moment if step.function})
         exact_policies.allow_invoking(function.role, called)

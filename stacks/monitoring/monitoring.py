@@ -48,8 +48,9 @@ def alarm_names(names: Names) -> dict[str, str]:
 
 def longest_cutover(functions: Functions) -> float:
     """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest,
-    and with the longest bake. An execution that holds its lock for longer is retrying, is rolling back, or has ended.
-    `tests/stacks/test_monitoring.py` finds the slowest path in the graph."""
+    and with the longest bake and the longest wait for approval, after which it checks again. An execution that holds
+    its lock for longer is retrying, is rolling back, or has ended. `tests/stacks/test_monitoring.py` finds the slowest
+    path in the graph."""
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = filter(None, (functions.health_check, functions.check_servers, functions.in_vpc))
     preflight = max(2 * longest(functions.associate_address), *map(longest, checks))
@@ -57,7 +58,12 @@ def longest_cutover(functions: Functions) -> float:
     bake: float = functions.longest_bake_seconds
     if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
         bake += SERVICE_TIMEOUT_SECONDS + longest(functions.health_check)
-    return 4 * move + preflight + 2 * longest(functions.health_check) + bake + services
+    release: float = 0
+    if functions.run_commands:
+        release += len(functions.moments) * longest(functions.run_commands)
+    if functions.approves:  # NotifyApproval, PutApprovalEvent
+        release += functions.longest_approval_seconds + 2 * SERVICE_TIMEOUT_SECONDS + preflight
+    return 4 * move + preflight + 2 * longest(functions.health_check) + bake + release + services
 
 
 class Monitoring(Construct):

@@ -275,7 +275,7 @@ class Workflow(Construct):
     def _deploy(
         self, resources: Resources, tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable
     ) -> list[Following]:
-        if not resources.functions.run_commands:
+        if "deploy" not in resources.functions.moments:
             return []
         deploy = deploy_release(tasks, deployed=deployed, failed=failed)
         return [(f"$plan.deploys and {CUTS_OVER}", deploy, "a release is to be deployed", None)]
@@ -284,7 +284,8 @@ class Workflow(Construct):
         self, resources: Resources, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable
     ) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""
-        good = after_cutover(self, tasks, done=done, failed=failed) if resources.functions.run_commands else done
+        has_hooks = "afterCutover" in resources.functions.moments
+        good = after_cutover(self, tasks, done=done, failed=failed) if has_hooks else done
         return bake(self, resources, done=good, failed=failed) if resources.functions.bakes else good
 
     def _begin(
@@ -303,7 +304,7 @@ class Workflow(Construct):
             awaits = condition("$plan.approvalMinutes != null and $not($exists($approvedBy))")
             until = {"approvesUntil": jsonata(UNTIL)}
             dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
-        if resources.functions.run_commands:
+        if "beforeCutover" in resources.functions.moments:
             hooks = before_cutover(self, tasks, done=measure_gap, failed=failed)
             has_hooks = condition('"beforeCutover" in $plan.hooks')
             dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")

@@ -115,7 +115,8 @@ class Ending:
         if functions.run_commands:
             self._end_command(of_release)
         self.release_lock.add_catch(self.notify, outputs="{% $states.input %}")
-        self.release: sfn.IChainable = self._undo(scope, of_release) if functions.undoes else self.release_lock
+        undoes = "afterRollback" in functions.moments
+        self.release: sfn.IChainable = self._undo(scope, of_release) if undoes else self.release_lock
 
     def _end_command(self, of_release: Tasks) -> None:
         comment = "Cancels a command that may still run, and waits for its end."

@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from client.result import FAILURES
 from local.aws import PAIR, STACK, LocalAws
 from local.environment import of_this_machine
 from local.faults import Fault
+from local.server import DEPLOY_FILE
 from stacks.configuration.names import DEFAULT_NAME
 from tests.local.conftest import TIME_SCALE
 from tests.local.situation import (
@@ -44,12 +46,12 @@ BAD_RELEASE = "Users get a bad release"
 
 
 class Alarmed(LocalAws):
-    """The local AWS, with an alarm and a bake for its pair."""
+    """The local AWS, with an alarm, a bake and an approval for its pair."""
 
     def _pairs(self, instances: Mapping[str, str]) -> dict[str, object]:
         pair = super()._pairs(instances)[PAIR]
         assert isinstance(pair, dict)
-        return {PAIR: pair | {"alarms": [ALARM], "bakeSeconds": BAKE_SECONDS}}
+        return {PAIR: pair | {"alarms": [ALARM], "bakeSeconds": BAKE_SECONDS, "approval": {"timeoutMinutes": 60}}}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,7 @@ class Section:
             "EXECUTION": self.execution,
             "STATE_MACHINE_ARN": aws.state_machine_arn,
             "LOCK_TABLE": lock_table(aws),
+            "RELEASE": "7",
             **self.more,
         }
 
@@ -206,6 +209,51 @@ def address_moved(aws: LocalAws, section: Section) -> None:
     assert re.search(r"^addresses +not in place", section.run("Where are the addresses"), re.MULTILINE)
     section.run("Name the server")
     assert places(aws) == SWAPPED
+
+
+def deploy_failed(aws: LocalAws, section: Section) -> None:
+    script = aws.servers["tao"].folder / DEPLOY_FILE
+    good = script.read_text()
+    try:
+        script.write_text("#!/bin/sh\necho unpacking\necho no space left on device\nexit 3\n")
+        failed = aws.execute({"release": "7"})
+        assert (failed.error, places(aws)) == ("DeployFailed", AS_BEFORE)
+        assert "no space left on device" in str(failed.cause)
+        shown = section.run("The last command").splitlines()
+        assert shown[1:] == ["Failed\tunpacking", "no space left on device", ""]
+
+        script.write_text("#!/bin/sh\nsleep 50\n")
+        hangs = aws.start({"release": "7"})
+        until(lambda: len(aws.systems_manager.core.commands) == 2)
+        command = section.run("The last command").splitlines()[0]
+        assert command != shown[0]
+        section.more = {"COMMAND_ID": command}
+        section.run("If it hangs")
+        assert aws.wait(hangs).error == "DeployFailed"
+    finally:
+        script.write_text(good)
+    section.run("When the cause is fixed")
+    assert places(aws) == SWAPPED
+
+
+def not_approved(alarmed: LocalAws, section: Section) -> None:
+    waits = alarmed.start({"release": "7"})
+
+    def token() -> bool:
+        return any(lock.approval_token for lock in locks(alarmed))
+
+    until(token)
+    Section(alarmed, "").shell('./cutover.py reject --pair "$PAIR" --reason "not on a Friday"')
+    rejected = alarmed.wait(waits)
+    assert (rejected.error, places(alarmed)) == ("NotApproved", AS_BEFORE)
+    assert "not on a Friday" in str(rejected.cause)
+    assert re.search(r"^release +7 on tao", section.run("Which release"), re.MULTILINE)
+    with ThreadPoolExecutor(1) as other_terminal:
+        starts = other_terminal.submit(section.run, "If it should go live")
+        until(token)
+        section.run("In a second terminal")
+        assert "CUT_OVER" in starts.result()
+    assert places(alarmed) == SWAPPED
 
 
 def rolled_back(aws: LocalAws, section: Section) -> None:
@@ -505,6 +553,8 @@ SITUATIONS: dict[str, Situation] = {
     "StagingUnhealthy": staging_unhealthy,
     "PreflightFailed": preflight_failed,
     "AddressMoved": address_moved,
+    "DeployFailed": deploy_failed,
+    "NotApproved": not_approved,
     "RolledBack": rolled_back,
     "RollbackFailed, eip-cutover-rollback-failed": rollback_failed,
     "RepairFailed, eip-cutover-repair-failed": repair_failed,

@@ -21,10 +21,10 @@ import report_outcome
 from aws import records
 from stacks.workflow import cutover, repair
 from stacks.workflow.notifications import DETAIL_TYPE
-from tests.stacks.contexts import pair
+from tests.stacks.contexts import DEPLOY, RELEASES, pair
 from tests.stacks.policies import in_account
 from tests.stacks.synthesis import many_pairs, resources, template_of, workflow_of
-from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of
+from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of, waits_for_a_person
 from tests.stacks.test_deadline import synthesized
 from tests.unit.emf import Identity, Point, points
 from tests.unit.executions_double import ARN, WORKFLOWS, Executions, failed, succeeded
@@ -212,7 +212,7 @@ def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[
     """From a state to the end, by the graph: each Task once, no failure, a Parallel as long as its slowest branch."""
     state = states[name]
     own: float = max(
-        [state.get("TimeoutSeconds", 0)]
+        [0 if waits_for_a_person(state) else state.get("TimeoutSeconds", 0)]
         + [
             sum(inner.get("TimeoutSeconds", 0) for _, inner in states_of(branch))
             for branch in state.get("Branches", ())
@@ -224,15 +224,28 @@ def seconds_of_slowest_way(states: dict[str, Any], name: str, passed: frozenset[
     return own + max(ways, default=0)
 
 
-@pytest.mark.parametrize(("deadline", "bake"), [(6, 0), (300, 200), (6, 86_400)])
-def test_a_lock_is_held_too_long_if_it_is_older_than_every_state_of_a_cutover_once_and_its_bake(
-    tmp_path: Path, deadline: int, bake: int
+RELEASED = {"deploy": DEPLOY, "hooks": {"beforeCutover": [{"command": "x"}]}}
+
+
+@pytest.mark.parametrize(
+    ("deadline", "bake", "release", "approval"),
+    [
+        (6, 0, {}, 0),
+        (300, 200, {}, 0),
+        (6, 86_400, {}, 0),
+        (6, 0, RELEASED, 0),
+        (300, 200, RELEASES, 1_800),
+        (6, 0, {"approval": {}, "deploy": DEPLOY}, 3_600),
+    ],
+)
+def test_a_lock_is_held_too_long_if_it_is_older_than_every_state_of_a_cutover_once_and_its_waits(
+    tmp_path: Path, deadline: int, bake: int, release: dict[str, Any], approval: int
 ) -> None:
-    web = pair(healthCheck={"deadlineSeconds": deadline}, bakeSeconds=bake)
+    web = pair(healthCheck={"deadlineSeconds": deadline}, bakeSeconds=bake) | release
     template = synthesized(tmp_path, {"web": web})
     slowest = seconds_of_slowest_way(workflow_of(template)["States"], "AcquireLock", frozenset())
     found = {one["Properties"]["AlarmName"]: one for one in resources(template, "AWS::CloudWatch::Alarm").values()}
-    assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest + bake
+    assert found["eip-cutover-lock-held-too-long"]["Properties"]["Threshold"] == slowest + bake + approval
 
 
 def test_the_topic_and_its_key_admit_these_alarms_and_no_others(

@@ -1,18 +1,25 @@
 """`docs/architecture.md` has every state of both workflows in its tables, and no other."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stacks.contexts import VPC, pair
+from tests.stacks.contexts import RELEASES, VPC, pair
 from tests.stacks.synthesis import CONTEXT, PROJECT, template_of, workflow_of
 from tests.stacks.test_contract import states_of
 
 # States that only a pair with such a key has.
 WITH_A_BAKE = {"Bake?", "RecordBake", "Bake"}
 IN_A_VPC = {"StagingVia?", "HealthCheckStagingInVpc"}
+WITH_COMMANDS = {"CommandRuns?", "EndCommandOfHolder", "Undo?", "AfterRollback", "EndCommand"}
+OF_A_RELEASE = WITH_COMMANDS | {
+    "AwaitsApproval?", "EndApproval", "DeployRelease", "NotifyApproval", "PutApprovalEvent", "WaitForApproval",
+    "BeforeCutover", "BeforeCutoverFailed?", "AfterCutover?", "AfterCutover", "AfterCutoverFailed?",
+}  # fmt: skip
 PRIVATE = {"protocol": "HTTP", "port": 80, "via": "private"}
 
 
@@ -31,16 +38,31 @@ def deployed(template: dict[str, Any], workflow: str) -> set[str]:
     return {name for name, state in states if state["Type"] not in ("Succeed", "Fail")}
 
 
-@pytest.mark.parametrize("key", ["as shipped", "bake and VPC"])
-def test_the_tables_have_the_states_of_the_cutover(template: dict[str, Any], tmp_path: Path, key: str) -> None:
-    if key == "as shipped":
-        assert deployed(template, "eip-cutover") == documented("eip-cutover") - WITH_A_BAKE - IN_A_VPC
-        return
-    pairs = {"web": pair(healthCheck=PRIVATE, bakeSeconds=60)}
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The template of a stack whose workflows have every state."""
+    pairs = {"web": pair(healthCheck=PRIVATE, bakeSeconds=60) | RELEASES}
     context = {"name": CONTEXT.get("name", "eip-cutover"), "pairs": pairs, "vpc": VPC}
-    assert deployed(template_of(tmp_path, context), "eip-cutover") == documented("eip-cutover")
+    return template_of(tmp_path_factory.mktemp("complete"), context)
 
 
-def test_the_tables_have_the_states_of_the_repair(template: dict[str, Any]) -> None:
-    ending = {"ReleaseLock", "Notify", "PutEvent", "Outcome?"}
-    assert deployed(template, "eip-cutover-repair") == documented("eip-cutover-repair") | ending
+def test_the_tables_have_the_states_of_the_cutover(template: dict[str, Any], complete: dict[str, Any]) -> None:
+    optional = WITH_A_BAKE | IN_A_VPC | OF_A_RELEASE
+    assert deployed(template, "eip-cutover") == documented("eip-cutover") - optional
+    assert deployed(complete, "eip-cutover") == documented("eip-cutover") >= optional
+
+
+def test_the_tables_have_the_states_of_the_repair(template: dict[str, Any], complete: dict[str, Any]) -> None:
+    ending, states = {"ReleaseLock", "Notify", "PutEvent", "Outcome?"}, documented("eip-cutover-repair")
+    assert deployed(template, "eip-cutover-repair") == (states - WITH_COMMANDS) | ending
+    assert deployed(complete, "eip-cutover-repair") == states | ending
+
+
+def test_the_picture_of_a_release_has_the_states_of_one(tmp_path: Path) -> None:
+    """Drawn from a stack with a bake, a deployment, hooks and an approval, as `make picture` does."""
+    context = {"pairs": json.loads((PROJECT / "docs" / "release-picture.json").read_text())}
+    (tmp_path / "EipCutover.template.json").write_text(json.dumps(template_of(tmp_path / "cdk.out", context)))
+    draw: list[str | Path] = ["node", PROJECT / "docs/picture.mjs", tmp_path / "EipCutover.template.json"]
+    subprocess.run([*draw, tmp_path / "release.svg", "eip-cutover"], check=True)
+    drawn = (tmp_path / "release.svg").read_text()
+    assert drawn == (PROJECT / "docs" / "release.svg").read_text(), "run `make picture`"

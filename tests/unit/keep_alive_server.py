@@ -6,7 +6,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,9 +86,9 @@ class Client:
         self.socket.close()
 
 
-def until(holds: object, seconds: float = 10) -> None:
+def until(holds: Callable[[], object], seconds: float = 10) -> None:
     """Waits until the function returns something true."""
     deadline = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
+    while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -30,7 +30,7 @@ def account(**services: Service) -> Account:
 def test_only_the_pages_of_a_history_with_new_events_are_read(after: int, pages: int) -> None:
     events = [event(number, "TaskScheduled") for number in range(250, 0, -1)]
 
-    def page(*, reverseOrder: bool, maxResults: int, nextToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803
+    def page(*, reverseOrder: bool, maxResults: int = 100, nextToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803
         assert reverseOrder
         end = int(nextToken) + maxResults
         return {"events": events[int(nextToken) : end], "nextToken": str(end) if end < len(events) else None}

@@ -8,7 +8,7 @@ import pytest
 
 from client.account import Account
 from client.errors import Problem, WrongName
-from client.init import described_pair, replaced_server, sanitized, server_names
+from client.init import described_pair, replaced_server, server_names
 from domain.pair import Pair
 from stacks.configuration.settings import configured
 from tests.unit.client_doubles import PAIR, Service, session
@@ -78,7 +78,7 @@ def test_the_pair_names_the_interfaces_with_the_addresses_if_a_server_has_severa
 
 
 def test_a_shortened_name_does_not_end_in_a_separator() -> None:
-    assert sanitized("x" * 63 + " y") == "x" * 63
+    assert server_names([instance(1, "x" * 63 + " y"), instance(2, "b")]) == ["x" * 63, "b"]
     assert server_names([instance(1, "a b"), instance(2, "a-b")]) == ["i-00000001", "i-00000002"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from client.account import Account
 from client.commands import main
-from client.release import doing
+from client.progress import doing
 from domain.lock import Lock
 from tests.unit.client_doubles import (
     EXECUTION,

@@ -20,7 +20,7 @@ def ended(checked: Check, *probes: Probe, reason: str | None = None, next_second
     seen = findings(checked, list(probes))
     verdict = Unhealthy(reason or findings_in_words(checked, seen))
     decided = verdict if next_seconds is None else decide(checked, seen, next_seconds)
-    return Polled(checked, decided, seen, len(seen), 12.2)
+    return Polled(checked, decided, seen, len(seen))
 
 
 def message(checked: Check, *probes: Probe, next_seconds: float | None = None) -> str:
@@ -94,7 +94,7 @@ TO_LONG_LOCATION = Probe(302, 5, headers={"location": "https://www.example.com/"
         (check(identityHeader="X-Id"), GOOD, "send this header, or remove identityHeader from cdk.json."),
         (check(sharedHeader="X-Store"), GOOD, "send this header, or remove sharedHeader from cdk.json."),
         (production(identity_header="X-Id", expected_identity="tao"), answer(X_Id="kai"),
-         "Check for a cache or proxy in front of the application on tao"),
+         "Check for a cache or proxy in front of tao"),
         (check(startPeriodSeconds=5), REFUSED, "If it needs longer to start, raise startPeriodSeconds."),
     ],
 )  # fmt: skip
@@ -213,7 +213,7 @@ LONGEST = replace(
 def test_a_message_is_below_1000_characters_and_whole_at_its_end_with_the_longest_of_everything(probe: Probe) -> None:
     polled = ended(LONGEST, *[probe] * 10, next_seconds=99)
     for checked in (LONGEST, replace(LONGEST, address="production")):
-        longest = replace(polled, check=checked, probe_count=99_999, seconds=99_999)
+        longest = replace(polled, check=checked, probe_count=99_999)
         for text in (unhealthy_message(longest, failed=10, checks=10), bake_message(longest, failed=10, checks=10)):
             assert len(text) < 1000
             assert text.endswith("raise startPeriodSeconds.")

@@ -70,7 +70,7 @@ def test_a_rollback_and_an_emergency_skip_what_only_the_live_server_may_fail(ask
         ({"pair": "web", "expectedRelease": " 2"}, ["without a space at either end"]),
         ({"pair": "web", "rollback": True, "serverName": "tao"}, ["rollback and serverName", "leave one out"]),
         ({"pair": "web", "rollback": True, "serverName": "bittybot", "dryRun": True}, ["rollback and serverName"]),
-        ({"pair": "web", "rollback": True, "release": "2"}, ["the key 'release'"]),
+        ({"pair": "web", "rollback": True, "release": "2"}, ["rollback and release: leave one out"]),
         ({"pair": "web", "rollback": "true"}, ["rollback = 'true'", "rollback must be a boolean"]),
         ({"pair": "web", "rollback": 1}, ["rollback = 1 (int)", "rollback must be a boolean"]),
         ({"pair": "web", "rollback": None}, ["rollback = None (NoneType)", "rollback must be a boolean"]),
@@ -130,4 +130,29 @@ def test_the_message_for_an_unknown_key_names_every_key() -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_request({"dryrun": True}, {"web": WEB})
     assert f"only the keys {', '.join(REQUEST_KEYS)} are allowed" in str(refused.value)
-    assert len(REQUEST_KEYS) == 7
+    assert len(REQUEST_KEYS) == 8
+
+
+DEPLOYED = replace(WEB_WITH_RELEASES, deploy={"command": "deploy", "timeoutSeconds": 60})
+
+
+@pytest.mark.parametrize("release", ["7", "v1.2.3-rc.1", "feature/x+y=z_0", "a" * 128])
+def test_a_release_has_the_characters_of_versions_tags_and_commits(release: str) -> None:
+    assert read_request({"release": release}, {"web": DEPLOYED}) == Request(DEPLOYED, release=release)
+
+
+@pytest.mark.parametrize(
+    "release",
+    ["", " ", "a b", "7\n", "7;reboot", "$(reboot)", "`id`", "a'b", 'a"b', "a\\b", "\u0661", "a" * 129, "{{a}}"],
+)
+def test_a_release_that_could_mean_something_to_a_shell_is_refused(release: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"it must have 1 to 128 letters, digits and characters of \. _ "):
+        read_request({"release": release}, {"web": DEPLOYED})
+
+
+def test_a_release_needs_a_pair_that_deploys_and_excludes_an_expected_release() -> None:
+    with pytest.raises(InvalidRequest, match=r"pair web has no deploy in cdk\.json"):
+        read_request({"release": "7"}, {"web": WEB})
+    for release in ("7", "8"):
+        with pytest.raises(InvalidRequest, match="release and expectedRelease: leave expectedRelease out"):
+            read_request({"release": "7", "expectedRelease": release}, {"web": DEPLOYED})

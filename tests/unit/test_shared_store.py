@@ -18,7 +18,7 @@ LIVE = live_checks([settings(sharedHeader="X-Store")], KAI)[0]
 
 
 def polled(check: Check, verdict: Healthy | Unhealthy | None, *probes: Probe) -> Polled:
-    return Polled(check, verdict, findings(check, list(probes)), len(probes), 2)
+    return Polled(check, verdict, findings(check, list(probes)), len(probes))
 
 
 def live(verdict: Healthy | Unhealthy | None, *probes: Probe) -> Polled:

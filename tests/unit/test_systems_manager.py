@@ -47,7 +47,7 @@ class Account:
         self.core.register(NAME, CONTENT)
 
     def _run(self, _command: Command, began: float) -> GivenRun:
-        return GivenRun(self.result, began=began, time_scale=1)
+        return GivenRun(self.result, began=began)
 
     def send(self, parameters: Mapping[str, str] | None = None, **request: Any) -> str:
         values = {name: [value] for name, value in {"Step": "deploy", **(parameters or {})}.items()}

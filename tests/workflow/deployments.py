@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aws.lock_item import dynamodb_client
 from aws.run_command import ssm_client
+from domain.errors import CutoverError
 from local.systems_manager_agents import Command
 from local.systems_manager_runs import Result
 from tests.workflow.account import Aws
@@ -16,7 +17,18 @@ from tests.workflow.web import Web
 DEPLOY = {"command": '/opt/web/deploy "$RELEASE"', "timeoutSeconds": 60}
 OUTPUT = "Unpacking\nrelease 7 runs\n"
 DEPLOYED = Result(output=OUTPUT, seconds=5)
-BEGINS, ASKS = '"id": null', "commandsOver = "  # in the calls of DynamoDB that begin and that end a command
+WRITE, SEND, SEE = "dynamodb.UpdateItem", "ssm.SendCommand", "ssm.GetCommandInvocation"
+# When something happens, in the order of a deployment.
+MOMENTS: dict[str, dict[str, Any]] = {
+    "before the command is written": {"moment": f"before-call.{WRITE}", "containing": '"id": null'},
+    "before it is sent": {"moment": f"before-call.{SEND}"},
+    "after it was sent": {"moment": f"after-call.{SEND}"},
+    "before its id is written": {"moment": f"before-call.{WRITE}", "nth": 2},
+    "before Systems Manager shows it": {"moment": f"before-call.{SEE}"},
+    "while it runs": {"moment": f"before-call.{SEE}", "nth": 3},
+    "before its end is written": {"moment": f"before-call.{WRITE}", "containing": '"ended": true'},
+    "after its end was written": {"moment": f"after-call.{WRITE}", "containing": '"ended": true'},
+}
 
 
 def configure(aws: Aws, web: Web, *, header: bool = True, **pair: Any) -> None:
@@ -46,21 +58,22 @@ def one_after_the_other(aws: Aws) -> bool:
 
 @contextmanager
 def at(
-    moment: str, act: Callable[[], object], *, nth: int | None = 1, containing: str = "", answer: Any = None
+    moment: str, act: Callable[..., object], *, nth: int | None = 1, containing: str = "", answer: Any = None
 ) -> Iterator[None]:
     """Something happens at the nth call of the function (None: at each), for example `before-call.ssm.SendCommand`.
 
-    Only calls count whose request contains a text. An `answer` is what the call is answered in its place."""
+    Only calls count that contain a text, in the request or, after the call, in the answer. An `answer` is what the
+    call is answered in its place."""
     client = {"ssm": ssm_client, "dynamodb": dynamodb_client}[moment.split(".")[1]]()
     counting, seen = threading.Lock(), [0]
 
-    def happen(params: Mapping[str, Any] | None = None, **_: Any) -> Any:
-        if params is not None and containing not in str(params["body"]).replace("\\", ""):
+    def happen(params: Mapping[str, Any] | None = None, parsed: Any = None, **others: Any) -> Any:
+        if containing not in str(params["body"] if params else parsed).replace("\\", ""):
             return None
         with counting:
             seen[0] += 1
         if nth in (None, seen[0]):
-            act()
+            act(**({"parsed": parsed, **others} if params is None else {}))
             return answer
         return None
 
@@ -69,6 +82,19 @@ def at(
         yield
     finally:
         client.meta.events.unregister(moment, unique_id=happen)
+    assert seen[0] >= (nth or 1)
+
+
+@contextmanager
+def losing_its_answer(action: str) -> Iterator[None]:
+    """The function's first call of an action takes effect, and is answered with an internal error."""
+
+    def lose(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+        http_response.status_code = 500
+        parsed |= {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+
+    with at(f"after-call.{action}", lose):
+        yield
 
 
 @contextmanager
@@ -82,7 +108,7 @@ def refused(action: str, code: str, message: str = "A test says so.", *, nth: in
         yield
 
 
-def dies() -> None:
+def dies(**_: Any) -> None:
     """The function ends without an answer, as one that Lambda has timed out."""
     raise FunctionEnded("Sandbox.Timedout")
 
@@ -103,3 +129,13 @@ def around(state: str, act: Callable[[int, Callable[[], Any]], Any]) -> Iterator
         yield
     finally:
         AROUND_HANDLERS.remove(call)
+
+
+def quietly(run: Callable[[], Any]) -> Callable[[], None]:
+    """A call whose answer nobody waits for."""
+
+    def call() -> None:
+        with suppress(CutoverError, FunctionEnded):
+            run()
+
+    return call

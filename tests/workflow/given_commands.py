@@ -28,7 +28,7 @@ class GivenCommands(SystemsManager):
         super().__init__(self._state_of_instance, self._run, account=DEFAULT_ACCOUNT_ID, now=now)
 
     def runs(self, behaviour: Behaviour, *, step: str | None = None) -> None:
-        """From now on, commands, or those of this step, do this. Its seconds are shorter by `TIME_SCALE`."""
+        """From now on, commands, or those of this step, do this. A second takes a hundredth of a second."""
         self._behaviours[step] = behaviour
 
     def begin_anew(self) -> None:
@@ -42,7 +42,7 @@ class GivenCommands(SystemsManager):
         step = command.parameters.get("Step")
         behaviour = self._behaviours.get(step, self._behaviours.get(None, Result()))
         result = behaviour if isinstance(behaviour, Result) else behaviour(command)
-        return GivenRun(result, began=began, time_scale=self.agents.time_scale)
+        return GivenRun(result, began=began)
 
     def _state_of_instance(self, instance_id: str) -> str | None:
         instances = ec2_backends[DEFAULT_ACCOUNT_ID][self._region].all_instances()

@@ -121,7 +121,7 @@ def test_after_a_rollback_the_same_input_deploys_again(aws: Aws, servers: Web) -
     assert aws.record.rollback_to.server == "bittybot"
 
 
-def test_a_release_that_does_not_answer_is_no_target_of_a_rollback(aws: Aws, servers: Web) -> None:
+def test_a_rollback_does_not_lead_to_a_release_that_did_not_answer(aws: Aws, servers: Web) -> None:
     assert aws.execute(SEVEN).outcome == "CUT_OVER"
     aws.systems_manager.runs(Result(), step="deploy")  # it says that it has deployed, and has not
     ended = aws.execute({"release": "8"})

@@ -1,44 +1,38 @@
 """A deployment that is interrupted anywhere: its command runs once, and no other runs on its server meanwhile."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from local.systems_manager_runs import HANGS, Result
-from tests.workflow.account import Aws, Execution
-from tests.workflow.deployments import BEGINS, around, at, configure, deploying, dies, one_after_the_other, refused
+from local.systems_manager_runs import HANGS
+from tests.workflow.account import Aws
+from tests.workflow.deployments import (
+    DEPLOY,
+    MOMENTS,
+    SEE,
+    SEND,
+    WRITE,
+    around,
+    at,
+    configure,
+    dies,
+    losing_its_answer,
+    one_after_the_other,
+    quietly,
+    refused,
+)
 from tests.workflow.engine import FunctionEnded
 from tests.workflow.web import Web
 
 SEVEN = {"release": "7"}
-WRITE, SEND, SEE = "dynamodb.UpdateItem", "ssm.SendCommand", "ssm.GetCommandInvocation"
-# When something happens, in the order of a deployment.
-MOMENTS: dict[str, dict[str, Any]] = {
-    "before the command is written": {"moment": f"before-call.{WRITE}", "containing": BEGINS},
-    "before it is sent": {"moment": f"before-call.{SEND}"},
-    "after it was sent": {"moment": f"after-call.{SEND}"},
-    "before its id is written": {"moment": f"before-call.{WRITE}", "nth": 2},
-    "before Systems Manager shows it": {"moment": f"before-call.{SEE}"},
-    "while it runs": {"moment": f"before-call.{SEE}", "nth": 3},
-    "before its end is written": {"moment": f"before-call.{WRITE}", "containing": '"ended": true'},
-    "after its end was written": {"moment": f"after-call.{WRITE}", "nth": 5},
-}
 
 
 @pytest.fixture(autouse=True)
 def servers(aws: Aws, web: Web) -> Web:
     configure(aws, web)
     return web
-
-
-@pytest.fixture
-def taken_over(aws: Aws) -> Iterator[list[bool]]:
-    """At each takeover of the lock: whether no command ran and none was on its way."""
-    seen: list[bool] = []
-    with aws.just_before(*WRITE.split("."), lambda: seen.append(one_after_the_other(aws)), containing="interrupted = "):
-        yield seen
 
 
 # The function dies.
@@ -53,7 +47,8 @@ def test_a_function_that_dies_is_followed_by_one_that_goes_on_with_its_command(a
     assert (aws.locks, aws.record.releases["tao"]["deployed"]) == ([], True)
 
 
-def test_a_function_that_dies_again_and_again_leaves_no_command_and_no_lock(aws: Aws) -> None:
+def test_a_function_that_dies_again_and_again_leaves_no_command_and_no_lock(aws: Aws, web: Web) -> None:
+    configure(aws, web, deploy={**DEPLOY, "timeoutSeconds": 800})
     aws.systems_manager.runs(HANGS, step="deploy")
     with around("DeployRelease", lambda _count, run: dies()):
         never = aws.execute(SEVEN)
@@ -77,7 +72,7 @@ def test_two_calls_of_the_function_at_once_send_one_command(aws: Aws) -> None:
     def lose(count: int, run: Callable[[], Any]) -> Any:
         if count:
             return run()
-        zombies.append(threading.Thread(target=run))
+        zombies.append(threading.Thread(target=quietly(run)))
         zombies[0].start()
         raise FunctionEnded("Lambda.SdkClientException")
 
@@ -98,7 +93,7 @@ def test_a_call_that_was_slow_sends_nothing_after_another_has(aws: Aws, moment: 
     def lose(count: int, run: Callable[[], Any]) -> Any:
         if count:
             return run()
-        zombies.append(threading.Thread(target=run))
+        zombies.append(threading.Thread(target=quietly(run)))
         zombies[0].start()
         raise FunctionEnded("Lambda.SdkClientException")
 
@@ -114,17 +109,8 @@ def test_a_call_that_was_slow_sends_nothing_after_another_has(aws: Aws, moment: 
 
 
 def test_a_command_whose_id_was_lost_is_found_by_its_comment(aws: Aws) -> None:
-    def lose(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
-        http_response.status_code = 500
-        parsed |= {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
-
-    from aws.run_command import ssm_client  # noqa: PLC0415
-
-    ssm_client().meta.events.register("after-call.ssm.SendCommand", lose, unique_id="lost")
-    try:
+    with losing_its_answer(SEND):
         ended = aws.execute(SEVEN)
-    finally:
-        ssm_client().meta.events.unregister("after-call.ssm.SendCommand", unique_id="lost")
     assert ended.outcome == "CUT_OVER"
     assert len(aws.systems_manager.commands) == 1
 
@@ -142,15 +128,6 @@ def test_a_command_that_nobody_can_see_is_over_when_its_time_is_up(aws: Aws, cod
     assert one_after_the_other(aws)
 
 
-def test_a_command_that_cannot_be_cancelled_at_once_is_cancelled_later(aws: Aws) -> None:
-    aws.systems_manager.runs(HANGS, step="deploy")
-    with refused("ssm.CancelCommand", "ThrottlingException", nth=1):
-        arn = _stopped(aws, "while it runs")
-        assert aws.repair(arn).outcome == "REPAIRED"
-    (command,) = aws.systems_manager.commands
-    assert command.status == "Cancelled"
-
-
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_dynamodb_that_fails_delays_a_deployment_and_runs_it_once(aws: Aws, times: int) -> None:
     with refused(WRITE, "InternalServerError", nth=times):
@@ -163,44 +140,3 @@ def test_a_deployment_that_cannot_be_written_down_is_not_sent(aws: Aws) -> None:
         ended = aws.execute(SEVEN)
     assert (ended.outcome, aws.systems_manager.commands, aws.locks) == ("DeployFailed", [], [])
     assert "RecordUnavailable" in str(ended.cause)
-
-
-# Someone stops it.
-
-
-def _stopped(aws: Aws, moment: str) -> str:
-    """An execution that is stopped at a moment of its deployment, while its function goes on: its ARN."""
-    arn = ""
-
-    def stop() -> None:
-        aws.until(lambda: bool(arn))
-        aws.sfn.stop_execution(executionArn=arn)
-
-    with at(act=stop, **MOMENTS[moment]):
-        arn = aws.start(SEVEN)
-        aws.until(lambda: aws.status(arn) == "ABORTED")
-    return arn
-
-
-NEXT: dict[str, Callable[[Aws, str], Execution]] = {
-    "another": lambda aws, _arn: aws.execute(SEVEN),
-    "the repair": lambda aws, arn: aws.repair(arn),
-    "a rollback": lambda aws, _arn: aws.execute({"rollback": True}),
-}
-OUTCOMES = {"another": "CUT_OVER", "the repair": "REPAIRED", "a rollback": "PreflightFailed"}
-
-
-@pytest.mark.parametrize("following", NEXT)
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_what_follows_a_stopped_execution_waits_for_the_end_of_its_command(
-    aws: Aws, servers: Web, taken_over: list[bool], moment: str, following: str
-) -> None:
-    aws.systems_manager.runs(deploying(servers, Result(seconds=40)), step="deploy")
-    arn = _stopped(aws, moment)
-    ended = NEXT[following](aws, arn)
-    assert ended.outcome == OUTCOMES[following], ended
-    assert taken_over == [True]
-    assert one_after_the_other(aws)
-    assert len(aws.systems_manager.commands) <= 2
-    assert aws.places == (("tao", "bittybot") if following == "another" else ("bittybot", "tao"))
-    assert aws.locks == []
