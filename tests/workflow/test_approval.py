@@ -6,12 +6,13 @@ from datetime import datetime
 import boto3
 import pytest
 
+from tests.unit.test_alarms import put_alarm
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import REGION
 from tests.workflow.given_approval import DEPLOY, ERIN, RELEASE, Configured, Waiting
 from tests.workflow.given_hooks import hook, steps_of
-from tests.workflow.test_health_checks import ALARM, put_alarm
+from tests.workflow.test_health_checks import ALARM
 from tests.workflow.web import Web, sick
 
 UNTOUCHED = "Production was not touched."
