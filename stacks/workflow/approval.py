@@ -96,7 +96,6 @@ def wait_for_approval(
             },
             "TimeoutSeconds": jsonata(LEFT),
             "Assign": {"approvedBy": jsonata(APPROVED_BY)},
-            "Output": "{% $states.input %}",
         },
     )
 
