@@ -83,7 +83,7 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
         status, delay = None, 0.0
     if status == "SUCCEEDED":
         return status, None, 0
-    if status == "IN_PROGRESS":  # a delay that is no number becomes 1
+    if status == "IN_PROGRESS":  # NaN becomes 1
         return status, "was still IN_PROGRESS when its time was up.", min(max(1, delay), LONGEST_DELAY_SECONDS)
     if status == "FAILED":
         return status, f"answered FAILED: {_shown(text)}.", 0

@@ -23,7 +23,7 @@ LEFT = "$max([1, $ceil(($toMillis($approvesUntil) - $millis()) / 1000)])"
 APPROVED_BY = f"""(
     $by := $states.result.approvedBy; $type($by) = "string" and $by != "" ? {plain("$by", 256)} : "someone"
 )"""
-# The first check at the staging address: what a person looks at before the answer.
+# The first check at the staging address: what a person opens before the answer.
 URL = """(
     $check := $plan.healthCheck[0]; $at := $staging.publicIp & ":" & $string($check.port);
     $check.protocol = "TCP" ? "tcp://" & $at : $lowercase($check.protocol) & "://" & $at & $check.path
@@ -96,7 +96,6 @@ def wait_for_approval(
             },
             "TimeoutSeconds": jsonata(LEFT),
             "Assign": {"approvedBy": jsonata(APPROVED_BY)},
-            "Output": "{% $states.input %}",
         },
     )
 

@@ -18,7 +18,7 @@ from health_check import HealthCheckEvent
 from measure_gap import MeasureGapEvent
 from run_commands import EndCommandEvent, RunCommandsEvent
 from stacks.workflow.expressions import REFUSALS
-from stacks.workflow.retries import LAMBDA_FAILURES
+from stacks.workflow.retries import DYNAMODB_FAILURES, LAMBDA_FAILURES
 from tests.stacks.contexts import WITH_RELEASES
 from tests.stacks.synthesis import WORKFLOWS, template_of, workflow_of
 
@@ -66,7 +66,8 @@ EVENTS: dict[str, Any] = {
 SUCCESSES = {"CUT_OVER": "CutOver", "ALREADY_LIVE": "AlreadyLive", "REPAIRED": "Repaired", "DRY_RUN": "DryRun"}
 # Documented by AWS: Step Functions' own names, its Lambda, DynamoDB and SDK integrations, Lambda's runtime.
 OF_AWS = {
-    *LAMBDA_FAILURES, "States.ALL", "DynamoDB.ConditionalCheckFailedException", "Sfn.ExecutionDoesNotExistException",
+    *DYNAMODB_FAILURES, *LAMBDA_FAILURES, "States.ALL",
+    "DynamoDB.ConditionalCheckFailedException", "Sfn.ExecutionDoesNotExistException",
 }  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def test_every_task_and_parallel_state_catches_every_error(each_workflow: dict[s
 
 
 def waits_for_a_person(state: dict[str, Any]) -> bool:
-    """Its end is an answer, or that nobody has answered in time: not a failure to try again."""
+    """Only its call to DynamoDB is tried again, by DynamoDB's own errors: an answer may be an error, too."""
     return bool(state.get("Resource", "").endswith(".waitForTaskToken"))
 
 
@@ -159,7 +160,7 @@ def test_only_the_wait_for_approval_waits_for_a_task_token(complete: dict[str, A
 
 def test_every_task_retries_transient_errors(each_workflow: dict[str, Any]) -> None:
     for name, state in states_of(each_workflow):
-        if state["Type"] == "Task" and is_waited_for(state) and not waits_for_a_person(state):
+        if state["Type"] == "Task" and is_waited_for(state):
             assert state["Retry"], name
             assert state["Retry"][-1]["JitterStrategy"] == "FULL", name
             if state["Resource"].endswith("lambda:invoke"):
@@ -179,7 +180,7 @@ def test_rollback_and_repair_are_retried_for_three_minutes_and_other_states_for_
 ) -> None:
     repairs = "FindLock" in each_workflow["States"]
     for name, state in states_of(each_workflow):
-        if state["Type"] == "Task" and is_waited_for(state) and not waits_for_a_person(state):
+        if state["Type"] == "Task" and is_waited_for(state):
             calls_a_function = state["Resource"].endswith("lambda:invoke")
             insists = calls_a_function and (repairs or "Restore" in name or name in UNDOING)
             assert patience(state) == ((10, 181) if insists else (4, 12)), name

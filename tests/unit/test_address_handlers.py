@@ -328,7 +328,7 @@ def test_an_alarm_in_alarm_refuses_a_cutover_but_not_a_repair(ec2: Ec2Account, t
     refusal = describe({})
     assert refusal["decision"] == "REFUSED"
     assert refusal["reason"].startswith('The alarm "latency" has been in ALARM')
-    assert "Nothing was changed. Fix what the alarm reports" in refusal["reason"]
+    assert 'start again with "emergency": true. Nothing was changed.' in refusal["reason"]
     ec2.take_off("staging")
     assert describe({"serverName": "bittybot"})["decision"] == "REPAIR"
 

@@ -6,12 +6,13 @@ from datetime import datetime
 import boto3
 import pytest
 
+from tests.unit.test_alarms import put_alarm
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import REGION
 from tests.workflow.given_approval import DEPLOY, ERIN, RELEASE, Configured, Waiting
 from tests.workflow.given_hooks import hook, steps_of
-from tests.workflow.test_health_checks import ALARM, put_alarm
+from tests.workflow.test_health_checks import ALARM
 from tests.workflow.web import Web, sick
 
 UNTOUCHED = "Production was not touched."
@@ -43,7 +44,7 @@ def test_the_lock_has_the_token_and_until_when_it_counts(aws: Aws) -> None:
 
 
 @pytest.mark.usefixtures("approval")
-def test_topic_and_event_say_what_to_look_at_until_when_and_how_to_answer(aws: Aws, web: Web) -> None:
+def test_topic_and_event_say_what_to_open_until_when_and_how_to_answer(aws: Aws, web: Web) -> None:
     waits = Waiting(aws)
     url, until = f"http://127.0.0.11:{web.port}/health", (waits.lock or {})["approvesUntil"]
     (message,), (notice,), (event,) = aws.messages, aws.notices, aws.events
@@ -72,7 +73,7 @@ def test_topic_and_event_say_what_to_look_at_until_when_and_how_to_answer(aws: A
     waits.approve()
 
 
-def test_the_address_to_look_at_is_that_of_the_first_check(aws: Aws, web: Web) -> None:
+def test_the_staging_url_is_that_of_the_first_check(aws: Aws, web: Web) -> None:
     pair = {"deploy": DEPLOY, "approval": {"timeoutMinutes": 60}}
     aws.configure(port=web.port, pair=pair, protocol="TCP")
     waits = Waiting(aws)

@@ -77,6 +77,17 @@ def test_an_execution_that_is_stopped_while_it_waits_is_repaired(aws: Aws) -> No
     assert again.approve().outcome == "CUT_OVER"
 
 
+def test_nothing_waits_for_an_answer_while_the_repair_works(aws: Aws) -> None:
+    waits = Waiting(aws)
+    aws.sfn.stop_execution(executionArn=waits.arn)
+    aws.until(lambda: aws.status(waits.arn) == "ABORTED")
+    with stopping_before("DescribeAddresses"):
+        repair = aws.start_text(json.dumps({"execution": waits.arn, "status": "ABORTED"}), aws.repair_machine)
+        aws.until(lambda: aws.status(repair) == "ABORTED")
+    assert ([lock["execution"]["S"] for lock in aws.locks], waits.lock) == ([repair], None)
+    assert aws.repair(repair).outcome == "REPAIRED"
+
+
 def test_the_next_execution_takes_over_the_lock_of_one_that_was_stopped_while_it_waited(aws: Aws) -> None:
     waits = Waiting(aws)
     aws.sfn.stop_execution(executionArn=waits.arn)

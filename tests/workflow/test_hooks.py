@@ -1,13 +1,16 @@
 """The hooks of a pair: when each runs, on which server, and what follows if one fails or does not end."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from local.systems_manager_agents import Command
 from local.systems_manager_runs import HANGS, Result
+from tests.workflow import engine
 from tests.workflow.account import Aws
+from tests.workflow.engine import FunctionEnded
 from tests.workflow.given_hooks import (
     AFTER,
     BEFORE,
@@ -125,6 +128,22 @@ def test_hooks_after_a_rollback_do_not_change_the_outcome(aws: Aws, web: Web, ho
         "The hook afterRollback0 o", "The hook afterRollback1 o"
     ]  # fmt: skip
     assert aws.locks == []
+
+
+def test_a_function_that_always_fails_after_a_rollback_does_not_change_the_outcome(
+    aws: Aws, web: Web, hooks: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(state: str, run: Callable[[], Any]) -> Any:
+        if state == "AfterRollback":
+            raise FunctionEnded("Some.Error")
+        return run()
+
+    hooks({UNDO: [hook()]})
+    web.behaviour["tao"] = sick_as_production
+    monkeypatch.setattr(engine, "AROUND_HANDLERS", [fail])
+    ended = aws.execute({})
+    assert (ended.outcome, aws.locks) == ("RolledBack", [])
+    assert aws.notices[0]["warnings"] == ["AfterRollback failed with Some.Error: RequestId: 0 Error: Some.Error."]
 
 
 @pytest.mark.parametrize("value", [{"dryRun": True}, {"serverName": "bittybot"}, {"serverName": "nobody"}])

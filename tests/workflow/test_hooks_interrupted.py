@@ -13,7 +13,7 @@ from tests.workflow.engine import redriven, stopping_before
 from tests.workflow.given_hooks import AFTER, BEFORE, UNDO, Configured, each, hook, ran, steps_of
 from tests.workflow.web import Web, sick, sick_as_production
 
-STAYS, CHANGES = {"serverName": "bittybot"}, {}
+STAYS = {"serverName": "bittybot"}
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_the_next_execution_undoes_it_if_it_does_not_cut_over(
 
 def test_the_next_execution_does_not_undo_it_if_it_cuts_over(aws: Aws, dead: Callable[[str], str]) -> None:
     dead("MeasureGap")
-    assert aws.execute(CHANGES).outcome == "CUT_OVER"
+    assert aws.execute({}).outcome == "CUT_OVER"
     assert steps_of(aws) == ["beforeCutover0", "afterCutover0"]
     assert (aws.locks, aws.record.hooks_began) == ([], False)
 
