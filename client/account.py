@@ -48,7 +48,7 @@ class Account:
         with unusable_settings():
             return str(self._client("stepfunctions").meta.region_name)
 
-    def _call(self, service: str, operation: str, **parameters: Any) -> Any:
+    def call(self, service: str, operation: str, **parameters: Any) -> Any:
         with unusable_settings():
             return getattr(self._client(service), operation)(**parameters)
 
@@ -60,7 +60,7 @@ class Account:
     @cached_property
     def _outputs(self) -> dict[str, str]:
         try:
-            (stack,) = self._call("cloudformation", "describe_stacks", StackName=self.stack_name)["Stacks"]
+            (stack,) = self.call("cloudformation", "describe_stacks", StackName=self.stack_name)["Stacks"]
         except ClientError as error:
             if code_of(error) != "ValidationError":
                 raise
@@ -93,7 +93,7 @@ class Account:
         runs, StartExecution returns it as if it were new (API reference of StartExecution)."""
         started = {"stateMachineArn": self.workflow(repair=repair), "name": name, "input": json.dumps(request)}
         try:
-            self._call("stepfunctions", "start_execution", **started)
+            self.call("stepfunctions", "start_execution", **started)
             return True
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
@@ -108,7 +108,7 @@ class Account:
     def describe(self, arn: str) -> JsonObject:
         """The answer of DescribeExecution. Raises UnknownExecution and NotAnExecution."""
         with _execution(arn):
-            return dict(self._call("stepfunctions", "describe_execution", executionArn=arn))
+            return dict(self.call("stepfunctions", "describe_execution", executionArn=arn))
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
@@ -120,7 +120,7 @@ class Account:
     def definition(self, arn: str) -> JsonObject:
         """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
         with suppress(*AWS_ERRORS):
-            answer = self._call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
+            answer = self.call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
             return object_of(answer.get("definition"))
         return {}
 
@@ -148,7 +148,7 @@ class Account:
 
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
-        found = self._call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
+        found = self.call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
         return list(found["Addresses"])
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
@@ -165,16 +165,7 @@ class Account:
     def record(self, pair: str) -> Record:
         """The record of this pair; empty if the table has none."""
         found = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}, "ConsistentRead": True}
-        return Record.from_item(self._call("dynamodb", "get_item", **found).get("Item", {}))
-
-    def answer(self, token: str, *, approves: bool, reason: str) -> str:
-        """Approve or reject by this task token. Returns the ARN of the caller, which the answer has."""
-        by = str(self._call("sts", "get_caller_identity")["Arn"])
-        # On one line, so that no line of it is a command to copy for those who read the cause.
-        cause = f"rejected by {by}: {plain(reason, 500)}".removesuffix(": ")
-        answer = {"output": json.dumps({"approvedBy": by})} if approves else {"error": "Rejected", "cause": cause}
-        self._call("stepfunctions", f"send_task_{'success' if approves else 'failure'}", taskToken=token, **answer)
-        return by
+        return Record.from_item(self.call("dynamodb", "get_item", **found).get("Item", {}))
 
 
 @contextmanager

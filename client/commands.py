@@ -78,7 +78,7 @@ START = [
            "execution instead of starting another.", "a name: use 1 to 80 of the characters 0-9, A-Z, a-z, - and _",
            EXECUTION_NAME),
 ]  # fmt: skip
-LIMIT: Any = {"type": click.IntRange(1, 100), "default": 10, "show_default": True}
+LIMIT = option("--limit", "NUMBER", "Number of executions.", type=click.IntRange(1, 100), default=10, show_default=True)
 IPV4: Any = "an IPv4 address", lambda text: str(ipaddress.IPv4Address(text))
 INIT = [
     option("--production", "IP", "New pair: the public IP that users connect to.", *IPV4),
@@ -140,7 +140,7 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> None:
     _show(document, (standing.lines(account.command) for standing in pairs), as_json=as_json)
 
 
-@cli.command(params=[ONE_PAIR, option("--limit", "NUMBER", "Number of executions.", **LIMIT), *COMMON])
+@cli.command(params=[ONE_PAIR, LIMIT, *COMMON])
 def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> None:
     """Show the start, the outcome, both servers and the duration of the last executions, and who started them."""
     if pair is not None:
@@ -148,7 +148,7 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
     executions, why_unknown = entries(account, pair=pair, limit=limit)
     if why_unknown:
         Screen(sys.stderr).line(why_unknown, "yellow")
-    lines = columns(map(row, executions)) or ["No executions yet."]
+    lines = columns([row(each) for each in executions]) or ["No executions yet."]
     _show({"executions": executions}, [[("", line) for line in lines]], as_json=as_json)
 
 

@@ -1,5 +1,6 @@
 """Follows an execution until it ends: prints each step as soon as the history shows it. And answers its approval."""
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,9 +18,7 @@ from client.text import JsonObject, as_object, duration, plain, split
 
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
-UNSEEN_SECONDS = 20.0
-LAST_READS = 4
-PATIENCE_SECONDS = 300.0
+UNSEEN_SECONDS, PATIENCE_SECONDS, LAST_READS = 20.0, 300.0, 4
 STYLES = {None: "", True: "green", False: "yellow"}
 
 
@@ -107,9 +106,9 @@ class Follower:
             except UnknownExecution as error:
                 problem, patience = str(error), UNSEEN_SECONDS
             except AWS_ERRORS as error:
-                if not is_transient(error):
-                    raise CannotFollow(sentence(error)) from None
                 problem, patience = sentence(error), PATIENCE_SECONDS
+                if not is_transient(error):
+                    raise CannotFollow(problem) from None
             if self.monotonic() - began > patience:
                 raise CannotFollow(f"{problem} Gave up after {duration(patience)}.")
             if not announced:
@@ -119,7 +118,7 @@ class Follower:
 
 
 def answered(account: Account, pair: str, *, approves: bool, reason: str | None = None) -> JsonObject:
-    """Approve or reject, and return what was done. Raises Problem if nothing waits for an answer."""
+    """Approve or reject in the caller's name, and return what was done. Raises Problem if nothing waits for that."""
     record = account.record(pair)
     if (lock := record.lock) is None:
         raise Problem(f"No execution holds pair {pair}, so nothing waits for approval.")
@@ -132,8 +131,13 @@ def answered(account: Account, pair: str, *, approves: bool, reason: str | None 
                 progress.read(event)
         now = "it has ended" if progress.ended else progress.now if progress.last else "what it does is unknown"
         raise Problem(f"The execution {execution} does not wait for approval now: {now}. {follow}")
+    by = str(account.call("sts", "get_caller_identity")["Arn"])
+    # On one line, so that no line of it is a command to copy for those who read the cause.
+    cause = f"rejected by {by}: {plain(reason or '', 500)}".removesuffix(": ")
+    answer = {"output": json.dumps({"approvedBy": by})} if approves else {"error": "Rejected", "cause": cause}
+    operation = "send_task_success" if approves else "send_task_failure"
     try:
-        by = account.answer(lock.approval_token, approves=approves, reason=reason or "")
+        account.call("stepfunctions", operation, taskToken=lock.approval_token, **answer)
     except ClientError as error:
         if code_of(error) not in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
             raise

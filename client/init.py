@@ -24,8 +24,8 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
     instances = account.instances(ids)
     _refuse(MISSING.format(instance) for instance in ids if instance not in instances)
     names = server_names([instances[instance] for instance in ids])
-    allocations = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
-    pair: JsonObject = {**allocations, "servers": dict(zip(names, ids, strict=True))}
+    pair: JsonObject = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
+    pair["servers"] = dict(zip(names, ids, strict=True))
     # EC2 moves an address by instance id only if the instance has one interface.
     if any(len(instances[instance].get("NetworkInterfaces", [])) > 1 for instance in ids):
         interfaces = [by_ip[ip]["NetworkInterfaceId"] for ip in ips.values()]

@@ -68,9 +68,8 @@ class Progress:
         elif "error" in details and not kind.startswith("Execution"):
             error, cause = str(details["error"]), details.get("cause", "")
             message = object_of(cause).get("errorMessage", cause)
-            failed = (
-                f"{plain(state) or 'a step'} failed: {plain(split(f'{error}: {message}'.removesuffix(': '))[0], 300)}"
-            )
+            sentences, _ = split(f"{error}: {message}".removesuffix(": "))
+            failed = f"{plain(state) or 'a step'} failed: {plain(sentences, 300)}"
             self._failures.setdefault(state, []).append(error)
             if error == "DynamoDB.ConditionalCheckFailedException":
                 lines = [Line(seconds, f"{plain(state)}: another execution holds the pair")] * (not self._repeats)

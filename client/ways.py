@@ -39,7 +39,6 @@ def document(account: Account, pair: Pair) -> JsonObject:
 
 
 def rows(found: JsonObject) -> Rows:
-    """For people."""
     lines = [("pair", f"{found['pair']} in {found['region']}. Print this again after every change of a server")]
     addresses = [Address.from_json(role, found[role]) for role in ROLES]
     lines += [(each.name, f"{each.allocation_id}, {in_words(each)}") for each in addresses]
