@@ -18,8 +18,7 @@ import click
 from client import ways
 from client.account import STACK, Account
 from client.errors import AWS_ERRORS, Problem, is_transient, sentence
-from client.follow import CannotFollow, Follower, answered
-from client.history import entries, row
+from client.executions import CannotFollow, Follower, answered, entries, row
 from client.init import described_pair, replaced_server
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
