@@ -15,11 +15,10 @@ from typing import Any, NoReturn
 import boto3
 import click
 
-from client import ways
 from client.account import STACK, Account
 from client.errors import AWS_ERRORS, Problem, is_transient, sentence
 from client.executions import CannotFollow, Follower, answered, entries, row
-from client.init import described_pair, replaced_server
+from client.printed import described_pair, replaced_server, rows_of, ways
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, server_named, standings
@@ -190,8 +189,8 @@ def commands(*, account: Account, pair: str | None, as_json: bool) -> None:
     They need EC2 only, and are for every state that a pair can be in. Keep them where you can read them when this
     client, Step Functions or the console does not answer.
     """
-    found = ways.document(account, chosen_pair(account, pair))
-    _show(found, map(ways.rows, [found]), as_json=as_json)
+    found = ways(account, chosen_pair(account, pair))
+    _show(found, [rows_of(found)], as_json=as_json)
 
 
 @cli.command(params=[*INIT, *COMMON])
