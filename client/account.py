@@ -1,4 +1,5 @@
-"""All calls to AWS. The outputs of the stack name the workflow, the lock table and the pairs."""
+"""All calls to AWS, and the errors that end a command. Each has a message that says what to do: the client never prints
+a traceback. The outputs of the stack name the workflow, the lock table and the pairs."""
 
 import json
 import os
@@ -12,11 +13,12 @@ from itertools import takewhile
 from typing import Any
 
 import boto3
+from botocore import exceptions
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
-from client.result import ROLES
+from client.result import CLIENT_FAILED, ROLES, USAGE
 from client.text import JsonObject, plain, program
 from domain.lock import object_of
 from domain.pair import Address, Pair
@@ -26,6 +28,55 @@ STACK = "EipCutover"
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_extra="eip-cutover-client")
 IDS_PER_CALL = 200  # values of one filter
+
+
+class UnusableSettings(Exception):
+    """The SDK cannot use its settings: a file is missing, a program does not run, a value is not a URL."""
+
+
+# What a call may raise: an error of the SDK, an error that AWS answers with, an answer that is not from AWS.
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, UnusableSettings)
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "UnrecognizedClientException", "AuthFailure",
+           "InvalidClientTokenId", "SignatureDoesNotMatch")  # fmt: skip
+# AWS's other errors that may pass have the HTTP status 5xx.
+BUSY = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "RequestTimeout", "ProvisionedThroughputExceeded")
+
+
+class Problem(Exception):
+    """The client cannot do what it was asked to do; the message is for a person."""
+
+    exit_code = CLIENT_FAILED
+
+
+class WrongName(Problem):
+    """The stack has no such pair, or the pair no such server."""
+
+    exit_code = USAGE
+
+
+class UnknownExecution(Problem):
+    """At this moment, by AWS's clock, Step Functions did not know the execution: it has just started
+    (DescribeExecution is eventually consistent), it never existed, or it ended 90 days ago."""
+
+    def __init__(self, message: str, moment: datetime) -> None:
+        super().__init__(message)
+        self.moment = moment
+
+
+class NotAnExecution(Problem):
+    """The text is not the ARN of an execution."""
+
+
+@contextmanager
+def unusable_settings() -> Iterator[None]:
+    """Around every use of the SDK, whose settings or credentials cause every error that is not its own."""
+    try:
+        yield
+    except AWS_ERRORS:
+        raise
+    except Exception as error:
+        raise UnusableSettings(f"{type(error).__name__}: {error}") from error
 
 
 class Account:
@@ -187,3 +238,43 @@ def moment_of(answer: Mapping[str, Any]) -> datetime:
     with suppress(KeyError, TypeError, ValueError):
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
     return datetime.now(UTC)
+
+
+def code_of(error: Exception) -> str:
+    """The error code in AWS's answer; empty for any other error."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def passes(error: Exception) -> bool:
+    """Whether the same call may succeed soon: AWS did not answer, throttled the call, or failed itself."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or any(word in code_of(error) for word in BUSY)
+    return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError | ResponseParserError)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, here or in AWS or its SDK, and what to do. If in AWS or its SDK, on one line."""
+    match error:
+        case Problem():
+            said = str(error)
+        case ClientError(operation_name=action):
+            code, message = plain(code_of(error), 80), plain(error.response.get("Error", {}).get("Message", ""), 400)
+            said = f"{action} failed with {code}: {message}"
+            if code in DENIED:
+                said = f"{action} is not permitted; docs/client.md lists the permissions. AWS: {message}"
+            elif code in EXPIRED:
+                said = f"AWS does not accept these credentials ({code}). Renew them, or use others. AWS: {message}"
+        case exceptions.NoCredentialsError():
+            said = "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        case exceptions.PartialCredentialsError(kwargs={"provider": provider, "cred_var": missing}):
+            place = "environment" if provider == "env" else f"profile (AWS_PROFILE, else default; {plain(provider)})"
+            said = f"The AWS credentials are incomplete. The {place} lacks {plain(missing)}."
+        case exceptions.NoRegionError():
+            said = "No Region is set. Set AWS_REGION to the Region of the stack."
+        case UnusableSettings():
+            places = "the AWS variables (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and the profile"
+            said = f"The AWS SDK cannot use its settings. Check {places}: {plain(error, 400)}"
+        case _:
+            said = f"The call to AWS failed: {plain(error, 600)}"
+    return said

@@ -11,8 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.account import Account, moment_of
-from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_transient, sentence
+from client.account import AWS_ERRORS, DENIED, Account, Problem, UnknownExecution, code_of, moment_of, passes, sentence
 from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
@@ -50,7 +49,7 @@ class Follower:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
         pause, described = FIRST_SECONDS, self.described()
         self._began = self.monotonic() - max((moment_of(described) - described["startDate"]).total_seconds(), 0)
-        with self.screen.live(lambda: self._progress.now, self._elapsed):
+        with self.screen.live(lambda: self._progress.now, lambda: self.monotonic() - self._began):
             while described["status"] in RUNNING:
                 self._patiently(self._read_history)
                 self._show_holder()
@@ -67,9 +66,6 @@ class Follower:
     def described(self) -> JsonObject:
         """The execution as it is now. Raises CannotFollow if AWS does not answer or does not know the execution."""
         return dict(self._patiently(lambda: self.account.describe(self.arn)))
-
-    def _elapsed(self) -> float:
-        return self.monotonic() - self._began
 
     def _read_history(self) -> None:
         if self._history_denied:
@@ -102,7 +98,7 @@ class Follower:
         text = doing(state, lock, self.account.command) if lock and lock.execution == self.arn else ""
         if text and text != self._shown:
             self._shown, progress.doing = text, split(text)[0]
-            self.screen.line(f"{self._elapsed():8.2f} s  {text}")
+            self.screen.line(f"{self.monotonic() - self._began:8.2f} s  {text}")
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes. Repeat it for 20 s if
@@ -115,7 +111,7 @@ class Follower:
                 problem, patience = str(error), UNSEEN_SECONDS
             except AWS_ERRORS as error:
                 problem, patience = sentence(error), PATIENCE_SECONDS
-                if not is_transient(error):
+                if not passes(error):
                     raise CannotFollow(problem) from None
             if self.monotonic() - began > patience:
                 raise CannotFollow(f"{problem} Gave up after {duration(patience)}.")
@@ -198,9 +194,8 @@ def started_by(
     account: Account, executions: list[JsonObject], *, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[dict[str, str], str | None]:
     """Who started these executions, by ARN. And if CloudTrail refused, the reason why names are missing. Step Functions
-    does not record it. CloudTrail's event history does, for 90 days: LookupEvents needs its own permission, shows an
-    event some minutes after the call, allows two requests a second, and filters by at most one attribute (API reference
-    of LookupEvents)."""
+    does not record it, CloudTrail does, for 90 days. LookupEvents needs its own permission, shows an event some minutes
+    after the call, allows two requests a second, and filters by at most one attribute (API reference)."""
     names: dict[str, str] = {}
     if not executions:
         return names, None

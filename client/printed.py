@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from client.account import Account
-from client.errors import Problem
+from client.account import Account, Problem
 from client.result import ROLES, in_words
 from client.status import server_named
 from client.text import JsonObject, Rows, plain

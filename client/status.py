@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from client.account import Account
-from client.errors import NotAnExecution, Problem, UnknownExecution, WrongName
+from client.account import Account, NotAnExecution, Problem, UnknownExecution, WrongName
 from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
 from client.text import JsonObject, Rows, plain
@@ -76,11 +75,6 @@ class Standing:
 
     def to_json(self) -> JsonObject:
         lock, record = self.record.lock, self.record
-        held = lock and {
-            "execution": lock.execution, "since": lock.since, "server": lock.server,
-            "bakesUntil": lock.bakes_until or None, "approvesUntil": lock.approves_until or None,
-            "command": lock.command, "status": self.holder_status,
-        }  # fmt: skip
         return {
             "pair": self.pair.name, "live": self.live, "idle": self.idle, "sound": self.is_sound,
             "liveSince": self._cutover.get("at"), "liveBefore": self._cutover.get("from"),
@@ -89,7 +83,11 @@ class Standing:
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
             "lastCutover": record.last_cutover, "lastOutcome": record.last_outcome,
-            "lock": held,
+            "lock": lock and {
+                "execution": lock.execution, "since": lock.since, "server": lock.server,
+                "bakesUntil": lock.bakes_until or None, "approvesUntil": lock.approves_until or None,
+                "command": lock.command, "status": self.holder_status,
+            },
         }  # fmt: skip
 
     def lines(self, command: Callable[..., str]) -> Rows:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.account import Account
-from client.errors import Problem, WrongName
+from client.account import Account, Problem, WrongName
 from client.printed import described_pair, replaced_server, server_names
 from domain.pair import Pair
 from stacks.configuration.settings import configured
