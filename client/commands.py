@@ -55,13 +55,12 @@ def option(names: str, metavar: str | None, text: str, rule: str = "", read: Any
 PAIR = option("--pair", "NAME", "The pair; needed only if there are several.")
 ONE_PAIR = option("--pair", "NAME", "Show only this pair.")
 DRY_RUN = option("--dry-run dryRun", None, "Check everything, but change nothing.")
-JSON = option("--json as_json", None, "Print one JSON document on standard output.")
-DETAILED = option("--detailed-exit-code detailed", None, "Exit with 3, 4 or 5 instead of 0: see below.")
-STACK_NAME = option(
-    "--stack account", "NAME", "The stack's name.", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True,
-    show_envvar=True, callback=lambda context, _option, name: Account(context.obj, stack=name),
-)  # fmt: skip
-COMMON, REPORT = [JSON, STACK_NAME], [JSON, DETAILED, STACK_NAME]
+COMMON = [
+    option("--json as_json", None, "Print one JSON document on standard output."),
+    option("--stack account", "NAME", "The stack's name.", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True,
+           show_envvar=True, callback=lambda context, _option, name: Account(context.obj, stack=name)),
+]  # fmt: skip
+REPORT = [option("--detailed-exit-code detailed", None, "Exit with 3, 4 or 5 instead of 0: see below."), *COMMON]
 START = [
     option("--server serverName", "NAME", "Server to make live; else the idle server. Set it in CI."),
     option("--release", "RELEASE", "Deploy this release to the idle server first, by the pair's `deploy`.",
@@ -121,8 +120,7 @@ def watch(*, account: Account, execution: str | None, **report: bool) -> int:
     EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs.
     """
     if execution is None:
-        running = account.executions(statusFilter="RUNNING", maxResults=1)
-        newest = next(running, None) or next(account.executions(maxResults=1), None)
+        newest = next(account.executions(statusFilter="RUNNING"), None) or next(account.executions(), None)
         if newest is None:
             raise Problem(f"There is no execution yet. Start one with:\n{account.command('start')}")
         execution = newest["executionArn"]

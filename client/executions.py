@@ -24,9 +24,8 @@ UNSEEN_SECONDS, PATIENCE_SECONDS, LAST_READS = 20.0, 300.0, 4
 STYLES = {None: "", True: "green", False: "yellow"}
 # Step Functions does not list executions by pair, so each execution is described.
 MOST_EXECUTIONS = 500
-KEYS = ("execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "seconds")
-PAGES, SECONDS_APART = 10, 0.5
-EARLIER, LATER = timedelta(minutes=1), timedelta(minutes=5)
+KEYS = ("execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "seconds", "began")
+PAGES, SECONDS_APART, EARLIER, LATER = 10, 0.5, timedelta(minutes=1), timedelta(minutes=5)
 
 
 class CannotFollow(Problem):
@@ -156,7 +155,7 @@ def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Jso
     """The last executions of the pair, or of all pairs, newest first. And if their starters are unknown, the reason. If
     the stack has only one pair, an execution whose input, plan and output do not name a pair belongs to that pair."""
     only_pair = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
-    chosen: list[tuple[JsonObject, JsonObject]] = []
+    chosen: list[JsonObject] = []
     for listed in islice(account.executions(), MOST_EXECUTIONS):
         described, progress = account.describe(listed["executionArn"]), Progress()
         # If the execution did not succeed, its history has the plan: the pair, and which server was live.
@@ -164,15 +163,11 @@ def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Jso
             progress.read(event)
         result = result_of(described, progress)
         if pair is None or (result.pair or only_pair) == pair:
-            chosen.append((listed, result.to_json()))
+            chosen.append({**listed, **result.to_json(), "began": listed["startDate"].isoformat()})
         if len(chosen) == limit:
             break
-    by, why_unknown = started_by(account, [listed for listed, _ in chosen])
-    return [
-        {key: result[key] for key in KEYS}
-        | {"began": listed["startDate"].isoformat(), "by": by.get(result["execution"])}
-        for listed, result in chosen
-    ], why_unknown
+    by, why_unknown = started_by(account, chosen)
+    return [{key: each[key] for key in KEYS} | {"by": by.get(each["execution"])} for each in chosen], why_unknown
 
 
 def row(entry: JsonObject) -> dict[str, str]:

@@ -24,9 +24,8 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
     _refuse(_problem_of_address(account, role, ip, by_ip.get(ip)) for role, ip in ips.items())
     ids = [str(by_ip[ip]["InstanceId"]) for ip in ips.values()]
     same = f"Both addresses are on the same instance, {ids[0]}. A pair has two servers: move {staging} to the other."
-    _refuse([same] if ids[0] == ids[1] else [])
     instances = account.instances(ids)
-    _refuse(MISSING.format(instance) for instance in ids if instance not in instances)
+    _refuse([same] if ids[0] == ids[1] else [MISSING.format(each) for each in ids if each not in instances])
     names = server_names([instances[instance] for instance in ids])
     pair: JsonObject = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
     pair["servers"] = dict(zip(names, ids, strict=True))
