@@ -68,9 +68,7 @@ class CutoverStack(Stack):
             removal_policy=RemovalPolicy.RETAIN,
         )
         functions = Functions(self, "Functions", names=names, pairs=pairs, vpc=vpc, lock_table=lock_table)
-        alarms = [*alarm_names(names).values()]
-        described = {"name": name, "display_name": "Elastic IP cutover"}
-        topic = OutcomesTopic(self, "Outcomes", alarms=alarms, emails=emails, **described)
+        topic = OutcomesTopic(self, "Outcomes", name=names.cutover, alarms=alarm_names(names), emails=emails)
         resources = Resources(names, functions, lock_table, topic)
         workflow = Workflow(self, "Workflow", resources).state_machine
         repair = Repair(self, "Repair", resources).state_machine
