@@ -28,15 +28,16 @@ from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
 
 # What the alarms say, by their names after the stack's name. Fixed: the policies of the topic and its key name them.
 ALARMS = {
-    "rollback-failed": "A cutover failed, and so did its rollback. Production may be on the wrong server, and staging on "
-    "no server. A person must act now. The cause of the failed execution of {names.cutover} says what was found, and "
-    "has the aws ec2 commands that finish the rollback. Read docs/runbook.md#rollbackfailed-eip-cutover-rollback-failed",
+    "rollback-failed": "A cutover failed, and so did its rollback. Production may be on the wrong server, and staging "
+    "on no server. A person must act now. The cause of the failed execution of {names.cutover} says what was found, "
+    "and has the aws ec2 commands that finish the rollback. "
+    "Read docs/runbook.md#rollbackfailed-eip-cutover-rollback-failed",
     "repair-failed": "An execution was interrupted, and the repair failed. The repair did not move production; staging "
     "may be in the wrong place. A person must act: the cause of the failed execution of {names.repair} says what was "
     "found. Read docs/runbook.md#repairfailed-eip-cutover-repair-failed",
-    "repair-ran": "An execution was stopped, timed out or was failed by Step Functions, and {names.repair} has repaired "
-    "the pair. Production stayed where it was then, perhaps on the new server with its checks incomplete. Check the "
-    "outcome of the repair, and which release production answers with. "
+    "repair-ran": "An execution was stopped, timed out or was failed by Step Functions, and {names.repair} has "
+    "repaired the pair. Production stayed where it was then, perhaps on the new server with its checks incomplete. "
+    "Check the outcome of the repair, and which release production answers with. "
     "Read docs/runbook.md#aborted-timed_out-eip-cutover-repair-ran",
     "lock-held-too-long": "A lock has been held for longer than a cutover of the slowest pair takes, and no other "
     "cutover of that pair can start. If the execution that the lock names still runs, it is retrying or rolling back: "
