@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 
 from aws.calls import Sleep
 from aws.hook_function import answered
-from aws.lock_item import LockItem
+from aws.records import LockItem
 from aws.rollback_request import RollbackRequest
 from aws.run_command import NotSent, RunCommand, Seen
 from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
