@@ -61,7 +61,7 @@ def documents(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sent(answer: Any) -> str:
-    return commands(answer).send(COMMAND, release="7", execution_arn=ME, timeout_seconds=60)
+    return commands(answer).send(COMMAND, "7", ME, 60)
 
 
 UNAVAILABLE = [
