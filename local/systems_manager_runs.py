@@ -38,6 +38,7 @@ class Result:
 
 
 HANGS = Result(seconds=None)
+KILLED = 137
 
 
 class Run(Protocol):
@@ -90,6 +91,8 @@ class ProcessRun:
             self._ended = time.time(), Result(int(self._text("code")), output, errors)
             if self._is_alone():
                 self._process.kill()
+        elif not self._ended and self._process.returncode is not None:  # the script has killed its process group
+            self._ended = time.time(), Result(KILLED, self._text("stdout"), self._text("stderr"))
         return self._ended
 
     def kill(self) -> None:

@@ -25,18 +25,28 @@ PARAMETERS = {
     "TimeoutSeconds": "[0-9]{1,3}",
 }
 LAST_LINES, LAST_BYTES = 20, 20_000
+LAST = f'tail -n {LAST_LINES} "$output" | tail -c {LAST_BYTES}; rm -f "$output"'
 # The output goes to a file, so that a daemon that the command starts does not keep the script waiting. Of more than
-# 24,000 characters, Systems Manager keeps only the beginning. Source: API reference of GetCommandInvocation.
-SCRIPT_BEGIN = """
-export PAIR='{{ Pair }}' SERVER='{{ Server }}' RELEASE='{{ Release }}' EXECUTION='{{ Execution }}'
+# 24,000 characters, Systems Manager keeps only the beginning, and of a command that it has to kill, nothing: so the
+# script kills itself, with all that it started, just before. Source: API reference of GetCommandInvocation.
+SCRIPT_BEGIN = f"""
+export PAIR='{{{{ Pair }}}}' SERVER='{{{{ Server }}}}' RELEASE='{{{{ Release }}}}' EXECUTION='{{{{ Execution }}}}'
 output=$(mktemp) || exit 1
-case '{{ Step }}' in
+(
+sleep $(({{{{ TimeoutSeconds }}}} - 2)) >/dev/null 2>&1
+{LAST}
+echo "(killed after {{{{ TimeoutSeconds }}}} s, its timeoutSeconds)"
+sleep 1 >/dev/null 2>&1
+kill -KILL 0
+) &
+deadline=$!
+case '{{{{ Step }}}}' in
 """
 SCRIPT_END = f"""
 esac >"$output" 2>&1 </dev/null
 code=$?
-tail -n {LAST_LINES} "$output" | tail -c {LAST_BYTES}
-rm -f "$output"
+kill "$deadline"
+{LAST}
 exit "$code"
 """
 

@@ -45,6 +45,7 @@ def ran(tmp_path: Path, pair: Pair, step: str = "deploy", **values: str) -> subp
         text=True,
         timeout=10,
         check=False,
+        start_new_session=True,  # the agent gives it a process group of its own
     )
 
 
@@ -136,3 +137,13 @@ def test_a_pair_that_runs_nothing_has_no_document() -> None:
     (step,) = steps(only_functions, "afterCutover")
     assert (step.name, step.function, step.server, step.on_failure) == ("afterCutover0", "arn:f", "live", "CONTINUE")
     assert [steps(WEB, "deploy"), steps(WEB, "beforeCutover")] == [[], []]
+
+
+def test_a_command_that_hangs_is_killed_with_all_that_it_started_after_its_last_lines(tmp_path: Path) -> None:
+    hangs = of(f"echo step 1; (sleep 60; touch {tmp_path}/late) & echo $! >{tmp_path}/child; sleep 60")
+    result = ran(tmp_path, hangs, TimeoutSeconds="3")
+    assert result.returncode == -9
+    assert result.stdout == "step 1\n(killed after 3 s, its timeoutSeconds)\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "child").read_text()), 0)
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith("tmp")] == []

@@ -357,3 +357,8 @@ def test_a_daemon_that_has_an_output_open_keeps_its_command_running(tmp_path: Pa
         assert process.end() is None
     finally:
         process.kill()
+
+
+def test_a_script_that_kills_its_process_group_has_failed_with_what_it_has_printed(tmp_path: Path) -> None:
+    process = run("#!/bin/sh\necho so far; sleep 0.2; kill -KILL 0\n", tmp_path)
+    assert ended(process) == Result(137, "so far\n")
