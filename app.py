@@ -11,37 +11,22 @@ import aws_cdk as cdk
 
 sys.path.append(str(Path(__file__).parent / "lambdas"))  # for `domain`, which stacks and functions share
 
-from stacks.configuration.names import Names
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
-from stacks.pipeline.pipeline_stack import PipelineStack
+from stacks.pipeline import PipelineStack
 
 app = cdk.App()
 try:
     settings = configured(app.node.try_get_context, Path(__file__).with_name("cdk.json"))
     env = cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION"))
-    names = Names(settings.name)
-    cutover = CutoverStack(
-        app,
-        names.stack,
-        name=settings.name,
-        pairs=settings.pairs,
-        vpc=settings.vpc,
-        emails=settings.notifications.emails if settings.notifications else (),
-        ci_access=settings.ciAccess.issuer if settings.ciAccess else None,
-        description="Elastic IP cutover: switches a pair's production address to its idle server, with health checks.",
-        env=env,
-    )
+    does = "switches a pair's production address to its idle server, with health checks."
+    cutover = CutoverStack(app, settings.names.stack, settings, description=f"Elastic IP cutover: {does}", env=env)
 except InvalidConfiguration as error:
     sys.exit(str(error))
 if settings.pipeline:
-    PipelineStack(
-        app,
-        names.pipeline_stack,
-        name=settings.name,
-        pipeline=settings.pipeline,
-        description="Elastic IP cutover: starts the workflow with each release.",
-        env=env,
-    ).add_dependency(cutover)
+    does = "Elastic IP cutover: starts the workflow with each release."
+    names = settings.names
+    pipeline = PipelineStack(app, names.pipeline_stack, names, settings.pipeline, description=does, env=env)
+    pipeline.add_dependency(cutover)
 app.synth()

@@ -20,8 +20,6 @@ if __name__ == "__main__":
     except ModuleNotFoundError as error:
         if INSTALLED.exists() and Path(sys.prefix) != INSTALLED.parent.parent:
             os.execv(INSTALLED, [str(INSTALLED), "-I", *sys.argv])  # noqa: S606 - in place of this one
-        sys.exit(
-            str(error.name) + " is not installed. The client needs boto3, click and rich. Install them with "
-            "`make setup`, or in your own environment with: pip install -r client/requirements.txt"
-        )
+        how = "Install them with `make setup`, or in your own environment with: pip install -r client/requirements.txt"
+        sys.exit(str(error.name) + " is not installed. The client needs boto3, click and rich. " + how)
     sys.exit(main())

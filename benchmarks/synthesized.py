@@ -20,7 +20,7 @@ def synthesized(folder: Path) -> None:
 
     context = json.loads(CONFIGURATION.read_text())["context"]
     app = cdk.App(context=context, outdir=str(folder))
-    CutoverStack(app, "EipCutover", pairs=configured(context.get).pairs)
+    CutoverStack(app, "EipCutover", configured(context.get))
     app.synth()
 
 

@@ -1,4 +1,5 @@
-"""All calls to AWS. The outputs of the stack name the workflow, the lock table and the pairs."""
+"""All calls to AWS, and the errors that end a command. Each has a message that says what to do: the client never prints
+a traceback. The outputs of the stack name the workflow, the lock table and the pairs."""
 
 import json
 import os
@@ -12,11 +13,12 @@ from itertools import takewhile
 from typing import Any
 
 import boto3
+from botocore import exceptions
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from client.errors import AWS_ERRORS, NotAnExecution, Problem, UnknownExecution, code_of, unusable_settings
-from client.result import ROLES
+from client.result import CLIENT_FAILED, ROLES, USAGE
 from client.text import JsonObject, plain, program
 from domain.lock import object_of
 from domain.pair import Address, Pair
@@ -26,6 +28,55 @@ STACK = "EipCutover"
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_extra="eip-cutover-client")
 IDS_PER_CALL = 200  # values of one filter
+
+
+class UnusableSettings(Exception):
+    """The SDK cannot use its settings: a file is missing, a program does not run, a value is not a URL."""
+
+
+# What a call may raise: an error of the SDK, an error that AWS answers with, an answer that is not from AWS.
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, UnusableSettings)
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "UnrecognizedClientException", "AuthFailure",
+           "InvalidClientTokenId", "SignatureDoesNotMatch")  # fmt: skip
+# AWS's other errors that may pass have the HTTP status 5xx.
+BUSY = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "RequestTimeout", "ProvisionedThroughputExceeded")
+
+
+class Problem(Exception):
+    """The client cannot do what it was asked to do; the message is for a person."""
+
+    exit_code = CLIENT_FAILED
+
+
+class WrongName(Problem):
+    """The stack has no such pair, or the pair no such server."""
+
+    exit_code = USAGE
+
+
+class UnknownExecution(Problem):
+    """At this moment, by AWS's clock, Step Functions did not know the execution: it has just started
+    (DescribeExecution is eventually consistent), it never existed, or it ended 90 days ago."""
+
+    def __init__(self, message: str, moment: datetime) -> None:
+        super().__init__(message)
+        self.moment = moment
+
+
+class NotAnExecution(Problem):
+    """The text is not the ARN of an execution."""
+
+
+@contextmanager
+def unusable_settings() -> Iterator[None]:
+    """Around every use of the SDK, whose settings or credentials cause every error that is not its own."""
+    try:
+        yield
+    except AWS_ERRORS:
+        raise
+    except Exception as error:
+        raise UnusableSettings(f"{type(error).__name__}: {error}") from error
 
 
 class Account:
@@ -48,7 +99,7 @@ class Account:
         with unusable_settings():
             return str(self._client("stepfunctions").meta.region_name)
 
-    def _call(self, service: str, operation: str, **parameters: Any) -> Any:
+    def call(self, service: str, operation: str, **parameters: Any) -> Any:
         with unusable_settings():
             return getattr(self._client(service), operation)(**parameters)
 
@@ -60,7 +111,7 @@ class Account:
     @cached_property
     def _outputs(self) -> dict[str, str]:
         try:
-            (stack,) = self._call("cloudformation", "describe_stacks", StackName=self.stack_name)["Stacks"]
+            (stack,) = self.call("cloudformation", "describe_stacks", StackName=self.stack_name)["Stacks"]
         except ClientError as error:
             if code_of(error) != "ValidationError":
                 raise
@@ -93,7 +144,7 @@ class Account:
         runs, StartExecution returns it as if it were new (API reference of StartExecution)."""
         started = {"stateMachineArn": self.workflow(repair=repair), "name": name, "input": json.dumps(request)}
         try:
-            self._call("stepfunctions", "start_execution", **started)
+            self.call("stepfunctions", "start_execution", **started)
             return True
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
@@ -108,7 +159,7 @@ class Account:
     def describe(self, arn: str) -> JsonObject:
         """The answer of DescribeExecution. Raises UnknownExecution and NotAnExecution."""
         with _execution(arn):
-            return dict(self._call("stepfunctions", "describe_execution", executionArn=arn))
+            return dict(self.call("stepfunctions", "describe_execution", executionArn=arn))
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
@@ -120,7 +171,7 @@ class Account:
     def definition(self, arn: str) -> JsonObject:
         """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
         with suppress(*AWS_ERRORS):
-            answer = self._call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
+            answer = self.call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
             return object_of(answer.get("definition"))
         return {}
 
@@ -148,7 +199,7 @@ class Account:
 
     def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
-        found = self._call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
+        found = self.call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
         return list(found["Addresses"])
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
@@ -165,16 +216,7 @@ class Account:
     def record(self, pair: str) -> Record:
         """The record of this pair; empty if the table has none."""
         found = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}, "ConsistentRead": True}
-        return Record.from_item(self._call("dynamodb", "get_item", **found).get("Item", {}))
-
-    def answer(self, token: str, *, approves: bool, reason: str) -> str:
-        """Approve or reject by this task token. Returns the ARN of the caller, which the answer has."""
-        by = str(self._call("sts", "get_caller_identity")["Arn"])
-        # On one line, so that no line of it is a command to copy for those who read the cause.
-        cause = f"rejected by {by}: {plain(reason, 500)}".removesuffix(": ")
-        answer = {"output": json.dumps({"approvedBy": by})} if approves else {"error": "Rejected", "cause": cause}
-        self._call("stepfunctions", f"send_task_{'success' if approves else 'failure'}", taskToken=token, **answer)
-        return by
+        return Record.from_item(self.call("dynamodb", "get_item", **found).get("Item", {}))
 
 
 @contextmanager
@@ -196,3 +238,43 @@ def moment_of(answer: Mapping[str, Any]) -> datetime:
     with suppress(KeyError, TypeError, ValueError):
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
     return datetime.now(UTC)
+
+
+def code_of(error: Exception) -> str:
+    """The error code in AWS's answer; empty for any other error."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def passes(error: Exception) -> bool:
+    """Whether the same call may succeed soon: AWS did not answer, throttled the call, or failed itself."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or any(word in code_of(error) for word in BUSY)
+    return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError | ResponseParserError)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, here or in AWS or its SDK, and what to do. If in AWS or its SDK, on one line."""
+    match error:
+        case Problem():
+            said = str(error)
+        case ClientError(operation_name=action):
+            code, message = plain(code_of(error), 80), plain(error.response.get("Error", {}).get("Message", ""), 400)
+            said = f"{action} failed with {code}: {message}"
+            if code in DENIED:
+                said = f"{action} is not permitted; docs/client.md lists the permissions. AWS: {message}"
+            elif code in EXPIRED:
+                said = f"AWS does not accept these credentials ({code}). Renew them, or use others. AWS: {message}"
+        case exceptions.NoCredentialsError():
+            said = "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        case exceptions.PartialCredentialsError(kwargs={"provider": provider, "cred_var": missing}):
+            place = "environment" if provider == "env" else f"profile (AWS_PROFILE, else default; {plain(provider)})"
+            said = f"The AWS credentials are incomplete. The {place} lacks {plain(missing)}."
+        case exceptions.NoRegionError():
+            said = "No Region is set. Set AWS_REGION to the Region of the stack."
+        case UnusableSettings():
+            places = "the AWS variables (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and the profile"
+            said = f"The AWS SDK cannot use its settings. Check {places}: {plain(error, 400)}"
+        case _:
+            said = f"The call to AWS failed: {plain(error, 600)}"
+    return said

@@ -15,12 +15,9 @@ from typing import Any, NoReturn
 import boto3
 import click
 
-from client import ways
-from client.account import STACK, Account
-from client.errors import AWS_ERRORS, Problem, is_transient, sentence
-from client.follow import CannotFollow, Follower, answered
-from client.history import entries, row
-from client.init import described_pair, replaced_server
+from client.account import AWS_ERRORS, STACK, Account, Problem, passes, sentence
+from client.executions import CannotFollow, Follower, answered, entries, row
+from client.printed import described_pair, replaced_server, rows_of, ways
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, server_named, standings
@@ -58,13 +55,12 @@ def option(names: str, metavar: str | None, text: str, rule: str = "", read: Any
 PAIR = option("--pair", "NAME", "The pair; needed only if there are several.")
 ONE_PAIR = option("--pair", "NAME", "Show only this pair.")
 DRY_RUN = option("--dry-run dryRun", None, "Check everything, but change nothing.")
-JSON = option("--json as_json", None, "Print one JSON document on standard output.")
-DETAILED = option("--detailed-exit-code detailed", None, "Exit with 3, 4 or 5 instead of 0: see below.")
-STACK_NAME = option(
-    "--stack account", "NAME", "The stack's name.", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True,
-    show_envvar=True, callback=lambda context, _option, name: Account(context.obj, stack=name),
-)  # fmt: skip
-COMMON, REPORT = [JSON, STACK_NAME], [JSON, DETAILED, STACK_NAME]
+COMMON = [
+    option("--json as_json", None, "Print one JSON document on standard output."),
+    option("--stack account", "NAME", "The stack's name.", envvar="EIP_CUTOVER_STACK", default=STACK, show_default=True,
+           show_envvar=True, callback=lambda context, _option, name: Account(context.obj, stack=name)),
+]  # fmt: skip
+REPORT = [option("--detailed-exit-code detailed", None, "Exit with 3, 4 or 5 instead of 0: see below."), *COMMON]
 START = [
     option("--server serverName", "NAME", "Server to make live; else the idle server. Set it in CI."),
     option("--release", "RELEASE", "Deploy this release to the idle server first, by the pair's `deploy`.",
@@ -78,7 +74,7 @@ START = [
            "execution instead of starting another.", "a name: use 1 to 80 of the characters 0-9, A-Z, a-z, - and _",
            EXECUTION_NAME),
 ]  # fmt: skip
-LIMIT: Any = {"type": click.IntRange(1, 100), "default": 10, "show_default": True}
+LIMIT = option("--limit", "NUMBER", "Number of executions.", type=click.IntRange(1, 100), default=10, show_default=True)
 IPV4: Any = "an IPv4 address", lambda text: str(ipaddress.IPv4Address(text))
 INIT = [
     option("--production", "IP", "New pair: the public IP that users connect to.", *IPV4),
@@ -124,8 +120,7 @@ def watch(*, account: Account, execution: str | None, **report: bool) -> int:
     EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs.
     """
     if execution is None:
-        running = account.executions(statusFilter="RUNNING", maxResults=1)
-        newest = next(running, None) or next(account.executions(maxResults=1), None)
+        newest = next(account.executions(statusFilter="RUNNING"), None) or next(account.executions(), None)
         if newest is None:
             raise Problem(f"There is no execution yet. Start one with:\n{account.command('start')}")
         execution = newest["executionArn"]
@@ -140,7 +135,7 @@ def status(*, account: Account, pair: str | None, as_json: bool) -> None:
     _show(document, (standing.lines(account.command) for standing in pairs), as_json=as_json)
 
 
-@cli.command(params=[ONE_PAIR, option("--limit", "NUMBER", "Number of executions.", **LIMIT), *COMMON])
+@cli.command(params=[ONE_PAIR, LIMIT, *COMMON])
 def history(*, account: Account, pair: str | None, limit: int, as_json: bool) -> None:
     """Show the start, the outcome, both servers and the duration of the last executions, and who started them."""
     if pair is not None:
@@ -148,7 +143,7 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
     executions, why_unknown = entries(account, pair=pair, limit=limit)
     if why_unknown:
         Screen(sys.stderr).line(why_unknown, "yellow")
-    lines = columns(map(row, executions)) or ["No executions yet."]
+    lines = columns([row(each) for each in executions]) or ["No executions yet."]
     _show({"executions": executions}, [[("", line) for line in lines]], as_json=as_json)
 
 
@@ -191,8 +186,8 @@ def commands(*, account: Account, pair: str | None, as_json: bool) -> None:
     They need EC2 only, and are for every state that a pair can be in. Keep them where you can read them when this
     client, Step Functions or the console does not answer.
     """
-    found = ways.document(account, chosen_pair(account, pair))
-    _show(found, map(ways.rows, [found]), as_json=as_json)
+    found = ways(account, chosen_pair(account, pair))
+    _show(found, [rows_of(found)], as_json=as_json)
 
 
 @cli.command(params=[*INIT, *COMMON])
@@ -302,7 +297,7 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
             notes.line("")
             notes.line("Interrupted. Nothing was stopped.", "yellow")
         # A call without an answer may have had an effect.
-        elif not isinstance(error, CannotFollow | OutputClosed) and not is_transient(error):
+        elif not isinstance(error, CannotFollow | OutputClosed) and not passes(error):
             raise
         notes.line(f"{state}: {arn}", "bold")
         notes.line(f"To follow it:\n{account.command('watch', arn)}")

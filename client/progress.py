@@ -68,9 +68,8 @@ class Progress:
         elif "error" in details and not kind.startswith("Execution"):
             error, cause = str(details["error"]), details.get("cause", "")
             message = object_of(cause).get("errorMessage", cause)
-            failed = (
-                f"{plain(state) or 'a step'} failed: {plain(split(f'{error}: {message}'.removesuffix(': '))[0], 300)}"
-            )
+            sentences, _ = split(f"{error}: {message}".removesuffix(": "))
+            failed = f"{plain(state) or 'a step'} failed: {plain(sentences, 300)}"
             self._failures.setdefault(state, []).append(error)
             if error == "DynamoDB.ConditionalCheckFailedException":
                 lines = [Line(seconds, f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
@@ -88,7 +87,7 @@ class Progress:
     def now(self) -> str:
         """The states that run now, as one text, with an outer state before its inner states."""
         idle = "between two states" if self.states else "starting"
-        first, *others = (plain(_with_words(state, self.doing)) for state in self.running or [idle])
+        first, *others = (plain(f"{state}: {self.doing}".removesuffix(": ")) for state in self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
 
     def _entered(self, seconds: float, state: str, *, is_wait: bool) -> Iterator[Line]:
@@ -97,11 +96,11 @@ class Progress:
         self._repeats = state in self._seen and (self._repeats or is_wait or repeats_itself)
         self._seen.add(state)
         self._failures.pop(state, None)
-        self._failed = self.doing = ""
+        self._failed, self.doing = "", WAITS.get(state, "")
         self.running.append(state)
         if not self._repeats:
             self.states.append({"name": state, "seconds": round(seconds, 3)})
-            yield Line(seconds, plain(_with_words(state)))
+            yield Line(seconds, plain(f"{state}: {self.doing}".removesuffix(": ")))
 
     def _scheduled(self, seconds: float, state: str, payload: JsonObject) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one; of how many, if the definition says that."""
@@ -167,10 +166,6 @@ def states_of(definition: object) -> JsonObject:
     states = as_object(as_object(definition).get("States"))
     branches = [branch for state in states.values() for branch in as_object(state).get("Branches", [])]
     return {name: state for each in branches for name, state in states_of(each).items()} | states
-
-
-def _with_words(state: str, doing: str = "") -> str:
-    return f"{state}: {WAITS.get(state) or doing}".removesuffix(": ")
 
 
 def _probe(probe: Mapping[str, Any]) -> str:

@@ -12,13 +12,12 @@ from client.text import JsonObject, Rows, as_object, duration, plain, program
 from domain.lock import object_of
 from domain.pair import Address, AddressName
 
-OK, CLIENT_FAILED, USAGE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 20, 130
+OK, CLIENT_FAILED, USAGE, OTHER_FAILURE, UNLOCK_REFUSED, INTERRUPTED = 0, 1, 2, 19, 20, 130
 # The exit codes of successes with --detailed-exit-code. 3 is: nothing was done.
 DETAILED = {"ALREADY_LIVE": 3, "NOTHING_TO_REPAIR": 3, "REPAIRED": 4, "DRY_RUN": 5}
 FAILURES = {"InvalidRequest": 10, "CutoverInProgress": 11, "StagingUnhealthy": 12, "PreflightFailed": 13,
             "AddressMoved": 14, "RolledBack": 15, "RollbackFailed": 16, "ABORTED": 17, "TIMED_OUT": 18,
             "DeployFailed": 21, "NotApproved": 22}  # fmt: skip
-OTHER_FAILURE = 19
 # Each exit code, for --help and docs/client.md. A test compares the two.
 MEANINGS = {
     OK: "CUT_OVER, ALREADY_LIVE, REPAIRED or DRY_RUN; or another command succeeded",

@@ -1,5 +1,5 @@
-"""Writes lines and, on a terminal, a live line below them. Without a terminal, it writes no colours and no control
-characters, even if the environment asks for them. Text is never read as markup."""
+"""Writes lines and, on a terminal, a live line below them. Elsewhere, it writes no colours and no control characters,
+even if the environment asks for them. Text is never read as markup."""
 
 import errno
 import os

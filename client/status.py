@@ -1,20 +1,43 @@
-"""`status`: which server is live, where both addresses of each pair are, and which execution holds its lock."""
+"""`status`: which server is live, where both addresses of each pair are, which execution holds its lock, and what
+production answers to its health check: one of the workflow's own probes per check, sent from this machine. A server is
+healthy after several, so this does not say that the server is healthy."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
-from client.account import Account
-from client.answers import Answer, answers
-from client.errors import NotAnExecution, Problem, UnknownExecution, WrongName
+from client.account import Account, NotAnExecution, Problem, UnknownExecution, WrongName
 from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
 from client.text import JsonObject, Rows, plain
+from domain.events import InvalidEvent, read
 from domain.lock import Lock
 from domain.pair import Address, Pair, Server
 from domain.record import EMPTY, Record
+from health.check import Check, CheckEvent, checks_of
+from health.deadline import Stop
+from health.probe import prober
+from health.verdict import judge
 
 GONE, NOT_KNOWN_YET, UNKNOWN = "GONE", "NOT_KNOWN_YET", "UNKNOWN"
 AT_WORK = (*RUNNING, NOT_KNOWN_YET)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a check of production found. `good` is None if nothing was sent; `error` then says why."""
+
+    url: str | None
+    status: int | None = None
+    error: str | None = None
+    good: bool | None = None
+
+    def __str__(self) -> str:
+        if self.good is None:
+            return f"not checked: {self.error}"
+        asked = self.url if str(self.url).startswith("tcp:") else f"GET {self.url}"
+        answer = f"{self.status or ('a connection' if self.good else 'no answer')} to {asked} from this machine"
+        return answer if self.good else f"{answer}: {self.error}"
 
 
 @dataclass(frozen=True)
@@ -52,11 +75,6 @@ class Standing:
 
     def to_json(self) -> JsonObject:
         lock, record = self.record.lock, self.record
-        held = lock and {
-            "execution": lock.execution, "since": lock.since, "server": lock.server,
-            "bakesUntil": lock.bakes_until or None, "approvesUntil": lock.approves_until or None,
-            "command": lock.command, "status": self.holder_status,
-        }  # fmt: skip
         return {
             "pair": self.pair.name, "live": self.live, "idle": self.idle, "sound": self.is_sound,
             "liveSince": self._cutover.get("at"), "liveBefore": self._cutover.get("from"),
@@ -65,7 +83,11 @@ class Standing:
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
             "lastCutover": record.last_cutover, "lastOutcome": record.last_outcome,
-            "lock": held,
+            "lock": lock and {
+                "execution": lock.execution, "since": lock.since, "server": lock.server,
+                "bakesUntil": lock.bakes_until or None, "approvesUntil": lock.approves_until or None,
+                "command": lock.command, "status": self.holder_status,
+            },
         }  # fmt: skip
 
     def lines(self, command: Callable[..., str]) -> Rows:
@@ -151,11 +173,9 @@ def chosen_pairs(account: Account, name: str | None) -> list[Pair]:
     """The pair of this name, or all pairs. Raises WrongName if there is no such pair."""
     if not account.pairs:
         raise Problem(f"The stack {account.stack_name} publishes no pairs under {account.output('PairsPath')}.")
-    if name is None:
-        return list(account.pairs.values())
-    if name not in account.pairs:
+    if name not in (None, *account.pairs):
         raise WrongName(f"There is no pair {plain(name)!r}; the stack has {', '.join(account.pairs)}.")
-    return [account.pairs[name]]
+    return [pair for pair in account.pairs.values() if name in (None, pair.name)]
 
 
 def chosen_pair(account: Account, name: str | None) -> Pair:
@@ -176,18 +196,17 @@ def server_named(pair: Pair, name: str) -> Server:
 
 def standings(account: Account, pairs: Sequence[Pair]) -> list[Standing]:
     """The state of these pairs, with their records, and what production answers."""
-    records, addresses = account.records(), account.addresses(pairs)
-
-    def standing(pair: Pair, answered: list[Answer]) -> Standing:
+    records, addresses, found = account.records(), account.addresses(pairs), []
+    answered = answers((pair, addresses.get(pair.production)) for pair in pairs)
+    for pair, its_answers in zip(pairs, answered, strict=True):
         record = records.get(pair.name, EMPTY)
         production, staging = addresses.get(pair.production), addresses.get(pair.staging)
         status = holder_status(account, record.lock) if record.lock else None
         if status not in AT_WORK:
             live, association = production and production.server, staging and staging.association_id
             record = record.settled(live or None, association or None)
-        return Standing(pair, production, staging, record, status, answered)
-
-    return list(map(standing, pairs, answers((pair, addresses.get(pair.production)) for pair in pairs)))
+        found.append(Standing(pair, production, staging, record, status, its_answers))
+    return found
 
 
 def holder_status(account: Account, lock: Lock) -> str:
@@ -197,3 +216,41 @@ def holder_status(account: Account, lock: Lock) -> str:
         return NOT_KNOWN_YET if lock.may_be_new(error.moment) else GONE
     except NotAnExecution:
         return UNKNOWN
+
+
+def answers(standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = 5) -> list[list[Answer]]:
+    """For each pair with its production address, the answers to its checks, in their order."""
+    plans = [_checks(pair, production, longest_seconds) for pair, production in standing]
+    probe = prober(check for plan in plans for check in plan if isinstance(check, Check))
+
+    def answer(check: Check | Answer) -> Answer:
+        if isinstance(check, Answer):
+            return check
+        finding = judge(check, probe(check, Stop()), 0)
+        problem = finding.problem
+        error = (f"expected {check.matcher}" if problem.kind == "status" else problem.text) if problem else None
+        return Answer(check.short_url, finding.status, error, finding.is_good)
+
+    with ThreadPoolExecutor(max_workers=256) as threads:
+        return [list(found) for found in [threads.map(answer, plan) for plan in plans]]
+
+
+def _checks(pair: Pair, production: Address | None, longest_seconds: float) -> Sequence[Check | Answer]:
+    """The checks of production, and in place of those that cannot be sent, why."""
+    if not pair.health_check:
+        return [Answer(None, error="the stack publishes no health check of this pair")]
+    if production is None or not production.is_associated:
+        return [Answer(None, error="production is on no server")]
+    server = {"name": production.server, "instanceId": production.instance_id}
+    address = {"name": "production", "publicIp": production.public_ip}
+    asked = {"execution": "", "server": server, "address": address, "healthCheck": list(pair.health_check)}
+    try:
+        checks = checks_of(read(CheckEvent, asked))
+    except InvalidEvent:
+        return [Answer(None, error="the health check was published by another version of the stack")]
+    return [
+        Answer(None, error=f"{check.protocol} on port {check.port} is checked from inside the VPC")
+        if configured.get("via") == "private"
+        else replace(check, timeout_seconds=min(check.timeout_seconds, longest_seconds))
+        for configured, check in zip(pair.health_check, checks, strict=True)
+    ]

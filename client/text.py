@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,8 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {left:02} s"
 
 
-def columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
+def columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """The lines of a table, from rows with the same keys. The keys are the heading."""
-    table = [{key: plain(value) for key, value in row.items()} for row in rows]
-    if not table:
-        return []
-    table.insert(0, {key: key for key in table[0]})
-    widths = {key: max(len(row[key]) for row in table) for key in table[0]}
-    return ["  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in table]
+    table = [*map(list, rows[:1]), *([plain(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]

@@ -7,15 +7,15 @@ function that follows one that died goes on with it. Two commands of a pair neve
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from aws_lambda_powertools import Logger
 
-from aws.calls import Sleep
+from aws.calls import Clock, Sleep
 from aws.hook_function import answered
-from aws.lock_item import LockItem
+from aws.records import LockItem
 from aws.rollback_request import RollbackRequest
 from aws.run_command import NotSent, RunCommand, Seen
 from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
@@ -65,9 +65,7 @@ class EndCommandEvent:
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(
-    event: Json, _context: object, *, sleep: Sleep = time.sleep, clock: Callable[[], float] = time.time
-) -> Json:
+def handler(event: Json, _context: object, *, sleep: Sleep = time.sleep, clock: Clock = time.time) -> Json:
     """Returns `{"moment", "commands", "warnings"}`: what each command came to (`step`, `server`, `status`, `line`), and
     in words what has failed and is tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has
     cancelled the command), LockLost, Redriven, CommandUnavailable, RecordUnavailable.
@@ -75,81 +73,73 @@ def handler(
     With `end`, it returns `{}` when no command of the execution runs any more, or can be running by its timeout."""
     if "end" in event:
         ending = read(EndCommandEvent, event)
-        item = LockItem(ending.lock["pair"], ending.lock["execution"])
-        end(item, deployed_pairs()[ending.pair], sleep, clock)
+        Commands(ending.lock, deployed_pairs()[ending.pair], sleep, clock).end()
         return {}
     asked = read(RunCommandsEvent, event)
     refuse_redriven(redriven=asked.redriven and asked.moment != "afterRollback")
     return Runner(asked, deployed_pairs()[asked.pair], sleep, clock).run()
 
 
-def end(item: LockItem, pair: Pair, sleep: Sleep, clock: Callable[[], float]) -> None:
-    """Returns when the command of the execution that holds the lock is over; the execution begins no other one."""
-    item.end_commands()
-    if item.runs:
-        commands = RunCommand(pair, item.execution.rpartition(":")[2])
-        item.write_end(item.command and ended(commands, item.command, sleep, clock))
+class Commands:
+    """The commands of the execution that holds the lock."""
+
+    def __init__(self, lock: dict[str, str], pair: Pair, sleep: Sleep, clock: Clock) -> None:
+        self.pair, self.sleep, self.clock = pair, sleep, clock
+        self.item = LockItem(lock["pair"], lock["execution"])
+        self.commands = RunCommand(pair, lock["execution"].rpartition(":")[2])
+
+    def end(self) -> None:
+        """Returns when the last one is over; the execution begins no other one."""
+        self.item.end_commands()
+        if self.item.runs:
+            self.item.write_end(self.item.command and self.ended(self.item.command))
+
+    def ended(self, command: Command, *, limit: float = math.inf) -> Command:
+        """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
+        returns a command that has not ended."""
+        pause, seen = FIRST_PAUSE, Seen(command.status)
+        while self.clock() < min(command.until, limit):
+            command = self.found(command)
+            if command.id is None:
+                return command.ends("Cancelled", "was not sent.")
+            seen = self.commands.look(command)
+            if not seen.goes_on:
+                return command.ends(seen.status, seen.failure, seen.line)
+            self.commands.cancel(command)
+            self.sleep(pause)
+            pause = min(pause * GROWTH, LONGEST_PAUSE)
+        over = self.clock() >= command.until
+        return replace(command.ends(seen.status, "did not end in time.", seen.line), ended=over)
+
+    def found(self, command: Command) -> Command:
+        """With its id, if it was sent: the call that should send it may have died, or still be at work."""
+        while command.id is None:
+            late = self.clock() - command.sent > SENT_WITHIN_SECONDS
+            command = replace(command, id=self.commands.find(command))
+            if late:
+                break
+            if command.id is None:
+                self.sleep(1)
+        return command
 
 
-def ended(
-    commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float], *, limit: float = math.inf
-) -> Command:
-    """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
-    returns a command that has not ended."""
-    pause, seen = FIRST_PAUSE, Seen(command.status)
-    while clock() < min(command.until, limit):
-        command = found(commands, command, sleep, clock)
-        if command.id is None:
-            return command.ends("Cancelled", "was not sent.")
-        seen = commands.look(command)
-        if not seen.goes_on:
-            return command.ends(seen.status, seen.failure, seen.line)
-        commands.cancel(command)
-        sleep(pause)
-        pause = min(pause * GROWTH, LONGEST_PAUSE)
-    return replace(command.ends(seen.status, "did not end in time.", seen.line), ended=clock() >= command.until)
-
-
-def found(commands: RunCommand, command: Command, sleep: Sleep, clock: Callable[[], float]) -> Command:
-    """The command with its id, if it was sent: the call that should send it may have died, or still be at work."""
-    while command.id is None:
-        late = clock() - command.sent > SENT_WITHIN_SECONDS
-        command = replace(command, id=commands.find(command))
-        if late:
-            break
-        if command.id is None:
-            sleep(1)
-    return command
-
-
-@dataclass
-class Runner:
+class Runner(Commands):
     """Runs the steps of one moment, in order."""
 
-    asked: RunCommandsEvent
-    pair: Pair
-    sleep: Sleep
-    clock: Callable[[], float]
-    item: LockItem = field(init=False)
-    commands: RunCommand = field(init=False)
-    limit: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.item = LockItem(self.asked.lock["pair"], self.asked.lock["execution"])
-        self.commands = RunCommand(self.pair, self.asked.execution)
-        self.limit = self.clock() + (HURRIED_SECONDS if self.asked.hurried else math.inf)
+    def __init__(self, asked: RunCommandsEvent, pair: Pair, sleep: Sleep, clock: Clock) -> None:
+        super().__init__(asked.lock, pair, sleep, clock)
+        self.asked, self.limit = asked, clock() + (HURRIED_SECONDS if asked.hurried else math.inf)
         # A rollback, and what undoes a cutover that has failed, cannot be asked to roll back.
-        listens = not (self.asked.hurried or self.asked.moment == "afterRollback")
-        self.listener = RollbackRequest(self.asked.lock if listens else None)
+        listens = not (asked.hurried or asked.moment == "afterRollback")
+        self.listener = RollbackRequest(asked.lock if listens else None)
 
     def run(self) -> Json:
         self.item.read()
-        of_moment = steps(self.pair, self.asked.moment)
+        of_moment, last = steps(self.pair, self.asked.moment), self.item.command
         names = [step.name for step in of_moment]
-        last = self.item.command
         if last and last.step not in names:
             if self.item.runs:
-                last = ended(self.commands, last, self.sleep, self.clock, limit=self.limit)
+                last = self.ended(last, limit=self.limit)
                 self.item.write(last, runs=not last.ended)
             if self.item.runs:
                 return {"moment": self.asked.moment, "commands": [], "warnings": _not_run(names, last)}
@@ -161,8 +151,8 @@ class Runner:
                 not_run = _not_run(names[names.index(step.name) + 1 :], last)
                 last = replace(last, warnings=(*last.warnings, *not_run))
                 break
-        done = [*last.done, last.result] if last else []
-        return {"moment": self.asked.moment, "commands": done, "warnings": list(last.warnings) if last else []}
+        commands, warnings = ([*last.done, last.result], [*last.warnings]) if last else ([], [])
+        return {"moment": self.asked.moment, "commands": commands, "warnings": warnings}
 
     def _tolerated(self, step: Step, command: Command) -> Command:
         """The command, with a warning if it has failed and that is tolerated."""
@@ -217,8 +207,8 @@ class Runner:
         releases, back = record.releases, record.rollback_to
         if command.id or not command.ended:
             at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
-            deployed = {"deployed": command.ended and command.failure is None}
-            of_server = {"release": release, "at": at, "execution": self.asked.lock["execution"], **deployed}
+            deployed = command.ended and command.failure is None
+            of_server = {"release": release, "at": at, "execution": self.item.execution, "deployed": deployed}
             releases = {**releases, server: of_server}
             back = record.after_deployment(server, f"the deployment of release {release} to {server} began")
         return {"releases": json.dumps(dict(releases)), "rollbackTo": json.dumps(back.to_json())}
@@ -226,17 +216,14 @@ class Runner:
     def _sent(self, step: Step, command: Command, *, resumed: bool) -> Command:
         """The command with its id, sent now unless it was sent before."""
         if resumed:
-            command = found(self.commands, command, self.sleep, self.clock)
+            command = self.found(command)
         if command.id is None:
             self.listener.refuse()
             now = self.clock()
             command = replace(command, until=command.until + now - command.sent, sent=now)
             self.item.write(command, runs=True, more=self._begun(command))
-            arn, seconds = self.asked.lock["execution"], step.timeout_seconds
             try:
-                sent = self.commands.send(
-                    command, release=self.asked.release, execution_arn=arn, timeout_seconds=seconds
-                )
+                sent = self.commands.send(command, self.asked.release, self.item.execution, step.timeout_seconds)
             except NotSent as refusal:
                 return command.ends("Failed", f"was not sent. {refusal}")
             command = replace(command, id=sent)
@@ -278,19 +265,13 @@ class Runner:
         """A hook's function, called again while it answers IN_PROGRESS."""
         self.item.write(command, runs=False, more=self._begun(command))
         event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
-        event |= {"execution": self.asked.lock["execution"], "hook": self.asked.moment}
-        status, failure = answered(
-            str(step.function),
-            event,
-            until=min(command.until, self.limit),
-            listener=self.listener,
-            sleep=self.sleep,
-            clock=self.clock,
+        event |= {"execution": self.item.execution, "hook": self.asked.moment}
+        until, listener = min(command.until, self.limit), self.listener
+        return command.ends(
+            *answered(str(step.function), event, until=until, listener=listener, sleep=self.sleep, clock=self.clock)
         )
-        return command.ends(status, failure)
 
 
 def _not_run(names: Sequence[str], beside: Command) -> list[str]:
-    """The warning that these steps were not run beside a command that may still run."""
-    which = ", ".join(names)
-    return [f"Not run: {which}, because {beside.step} may still run on {beside.server}."] if names else []
+    why = f"because {beside.step} may still run on {beside.server}."
+    return [f"Not run: {', '.join(names)}, {why}"] if names else []

@@ -1,8 +1,5 @@
-"""Acknowledges what cdk-nag finds in this stack: each finding by its own id, with the reason, where it arises.
-
-Deploying does not need cdk-nag: the acknowledgements are the CDK's own. `tests/stacks/test_nag.py` runs cdk-nag. It
-fails for a finding that is not acknowledged, and for an acknowledgement that no finding needs.
-"""
+"""Acknowledges what cdk-nag finds in this stack, by the CDK's own means: deploying does not need cdk-nag. The test
+`tests/stacks/test_nag.py` runs it. It fails for a finding or an acknowledgement without the other."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +12,7 @@ from constructs import Construct, IConstruct
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
     """Acknowledges findings on a construct, or below it, by id (`Pack::Rule`), each with its reason."""
-    acknowledged = [Acknowledgment(id=finding, reason=reason) for finding, reason in reasons.items()]
-    Validations.of(construct).acknowledge(*acknowledged)
+    Validations.of(construct).acknowledge(*(Acknowledgment(id=each, reason=reason) for each, reason in reasons.items()))
 
 
 def acknowledge_wildcards(role: iam.IRole | None, reasons: Mapping[str, str]) -> None:

@@ -26,20 +26,13 @@ class CiAccess(Construct):
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
         name = issuer.url.removeprefix("https://")  # IAM's name of the provider, and of the keys of its conditions
-        claims = {"aud": issuer.audience, "sub": issuer.subject}
-        if isinstance(issuer, GitHub):
-            claims |= issuer.claims
-        self.role = iam.Role(
-            self,
-            "Role",
-            description=f"CI starts and follows executions of {names.cutover}.",
-            # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals has no
-            # wildcards. Without the subject, anyone's job could assume the role.
-            assumed_by=iam.WebIdentityPrincipal(
-                self._provider(issuer, name),
-                {"StringEquals": {f"{name}:{claim}": value for claim, value in claims.items()}},
-            ),
-        )
+        claims = {"aud": issuer.audience, "sub": issuer.subject} | (issuer.claims if isinstance(issuer, GitHub) else {})
+        # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals has no
+        # wildcards. Without the subject, anyone's job could assume the role.
+        conditions = {"StringEquals": {f"{name}:{claim}": value for claim, value in claims.items()}}
+        trusted = iam.WebIdentityPrincipal(self._provider(issuer, name), conditions)
+        description = f"CI starts and follows executions of {names.cutover}."
+        role = iam.Role(self, "Role", description=description, assumed_by=trusted)
         executions, repairs = (executions_of(self, workflow) for workflow in names.workflows)
         either = [executions, repairs]
         described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
@@ -54,11 +47,10 @@ class CiAccess(Construct):
             (["dynamodb:Scan"], [table_arn]),
             (["ec2:DescribeAddresses"], ["*"]),
         ):
-            self.role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
-        acknowledge_wildcards(
-            self.role, {"*": ANY_ADDRESS, **dict.fromkeys(either, EXECUTIONS), described: ANY_ID, f"{path}/*": ANY_PAIR}
-        )
-        CfnOutput(stack, "CiRoleArn", value=self.role.role_arn)
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        reasons = {"*": ANY_ADDRESS, **dict.fromkeys(either, EXECUTIONS), described: ANY_ID, f"{path}/*": ANY_PAIR}
+        acknowledge_wildcards(role, reasons)
+        CfnOutput(stack, "CiRoleArn", value=role.role_arn)
 
     def _provider(self, issuer: Issuer, name: str) -> str:
         """The ARN of the provider. If it is created here, it stays when the stack is deleted: others may use it."""

@@ -1,7 +1,6 @@
 """The stack: one workflow for all configured pairs, its functions, its lock table, its topic and its monitoring."""
 
-import json
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
@@ -10,9 +9,8 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from stacks.ci_access import CiAccess
-from stacks.configuration.ci_access import Issuer
-from stacks.configuration.names import DEFAULT_NAME, Names
-from stacks.configuration.pairs import Pair, Pairs, Vpc, placeholder_ids
+from stacks.configuration.pairs import Pair, placeholder_ids
+from stacks.configuration.settings import Settings
 from stacks.functions.functions import Functions
 from stacks.monitoring.monitoring import Monitoring, alarm_names
 from stacks.monitoring.topic import OutcomesTopic
@@ -25,36 +23,22 @@ from stacks.workflow.state_machine import acknowledge_state_machine
 LONGEST_PARAMETER, ROOM_FOR_PARAMETERS = 4096, 300_000
 
 
-def published(pair: Pair, *, most_bytes: int) -> str:
+def published(pair: Pair, most_bytes: int) -> str:
     """What the client reads of a pair; without its health check if that does not fit."""
-    keys = ("production", "staging", "servers", "networkInterfaces", "healthCheck")
-    known = {key: value for key, value in pair.as_json().items() if key in keys}
-    text = json.dumps(known, separators=(",", ":"))
-    if len(text) > most_bytes:
-        del known["healthCheck"]
-    return json.dumps(known, separators=(",", ":"))
+    keys = {"production", "staging", "servers", "networkInterfaces"}
+    as_text = partial(pair.model_dump_json, exclude_none=True, ensure_ascii=True)
+    complete = as_text(include=keys | {"healthCheck"})
+    return complete if len(complete) <= most_bytes else as_text(include=keys)
 
 
 class CutoverStack(Stack):
-    """Everything that a cutover needs in one account and Region, under names that derive from `name`. `emails` get a
-    mail for every alarm, and for every outcome except those that concern only the person who started the execution.
-    With `ci_access`, there is a role for CI."""
+    """Everything that a cutover needs in one account and Region. The addresses in `notifications` get a mail for every
+    alarm, and for every outcome except those that concern only the person who started the execution."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        name: str = DEFAULT_NAME,
-        pairs: Pairs,
-        vpc: Vpc | None = None,
-        emails: Sequence[str] = (),
-        ci_access: Issuer | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, settings: Settings, **options: Any) -> None:
         super().__init__(scope, construct_id, **options)
-        names = Names(name)
-
+        names, pairs = settings.names, settings.pairs
+        emails = settings.notifications.emails if settings.notifications else []
         recovery = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
         lock_table = dynamodb.Table(
             self,
@@ -67,10 +51,8 @@ class CutoverStack(Stack):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        functions = Functions(self, "Functions", names=names, pairs=pairs, vpc=vpc, lock_table=lock_table)
-        alarms = [*alarm_names(names).values()]
-        described = {"name": name, "display_name": "Elastic IP cutover"}
-        topic = OutcomesTopic(self, "Outcomes", alarms=alarms, emails=emails, **described)
+        functions = Functions(self, "Functions", names=names, pairs=pairs, vpc=settings.vpc, lock_table=lock_table)
+        topic = OutcomesTopic(self, "Outcomes", name=names.cutover, alarms=alarm_names(names), emails=emails)
         resources = Resources(names, functions, lock_table, topic)
         workflow = Workflow(self, "Workflow", resources).state_machine
         repair = Repair(self, "Repair", resources).state_machine
@@ -83,17 +65,13 @@ class CutoverStack(Stack):
             acknowledge_state_machine(machine, names, invokes=invokes)
 
         most_bytes = min(LONGEST_PARAMETER, ROOM_FOR_PARAMETERS // len(pairs))
-        for pair_name, pair in pairs.items():
-            ssm.StringParameter(
-                self,
-                f"Pair {pair_name}",
-                parameter_name=f"{names.pairs_path}/{pair_name}",
-                string_value=published(pair, most_bytes=most_bytes),
-                description=f"The pair {pair_name} of {name}, for its client.",
-            )
-        if ci_access:
+        for name, pair in pairs.items():
+            path, value = f"{names.pairs_path}/{name}", published(pair, most_bytes)
+            about = f"The pair {name} of {names.cutover}, for its client."
+            ssm.StringParameter(self, f"Pair {name}", parameter_name=path, string_value=value, description=about)
+        if settings.ciAccess:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
-            CiAccess(self, "CiAccess", names=names, issuer=ci_access, **arns)
+            CiAccess(self, "CiAccess", names=names, issuer=settings.ciAccess.issuer, **arns)
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
@@ -103,5 +81,5 @@ class CutoverStack(Stack):
         if placeholders := placeholder_ids(pairs):
             Annotations.of(self).add_error(  # the CDK CLI then deploys nothing
                 f"cdk.json still has the placeholder ids it was shipped with, at {', '.join(placeholders)}. "
-                "Put your own ids there: ./cutover.py init prints them.",
+                "Put your own ids there: ./cutover.py init prints them."
             )

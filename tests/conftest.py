@@ -33,7 +33,7 @@ def template_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cdk.out")
     context = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())["context"]
     app = cdk.App(context=context, outdir=str(folder))
-    CutoverStack(app, "EipCutover", pairs=configured(context.get).pairs)
+    CutoverStack(app, "EipCutover", configured(context.get))
     app.synth()
     return folder
 

@@ -37,22 +37,27 @@ def ec2_client(config: Config = CONFIG) -> Ec2:
     return boto3.client("ec2", config=config)
 
 
+def told(error: ClientError | BotoCoreError) -> tuple[str, str, int]:
+    """The error's code, a text that is safe to print, and the HTTP status; "" and 503 if there was no answer."""
+    if not isinstance(error, ClientError):
+        return "", printable(str(error)), 503
+    code, status = error.response["Error"]["Code"], error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return code, f"{code}: {printable(error.response['Error'].get('Message', 'no message'))}", status or 400
+
+
 @contextmanager
 def translated(call: str) -> Iterator[None]:
     """Turns botocore's errors into ours: EC2Throttled and EC2Unavailable may be tried again, EC2Refused may not."""
     try:
         yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        message = f"{call} failed with {code}: {printable(error.response['Error'].get('Message', 'no message'))}"
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    except (ClientError, BotoCoreError) as error:
+        code, text, status = told(error)
+        message = f"{call} {'failed with' if code else 'got no answer:'} {text}"
         if code in THROTTLED_CODES:
             raise EC2Throttled(message) from error
         if code in TRANSIENT_CODES or status >= 500:
             raise EC2Unavailable(message) from error
         raise EC2Refused(message, code) from error
-    except BotoCoreError as error:
-        raise EC2Unavailable(f"{call} got no answer: {printable(str(error))}") from error
 
 
 @contextmanager

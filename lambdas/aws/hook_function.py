@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, THROTTLED_CODES, Sleep
+from aws.calls import CONFIG, THROTTLED_CODES, Clock, Sleep, told
 from aws.rollback_request import RollbackRequest
 from domain.text import printable
 
@@ -36,7 +36,7 @@ def answered(
     until: float,
     listener: RollbackRequest,
     sleep: Sleep,
-    clock: Callable[[], float],
+    clock: Clock,
     client: Any = None,
 ) -> tuple[str, str | None]:
     """The last `hookStatus`, and if the hook has failed, why. It fails if it has not ended at `until` (the clock's).
@@ -50,9 +50,7 @@ def answered(
         listener.sleep(delay, sleep)
 
 
-def _waited_for(
-    call: Callable[[], Answer], until: float, listener: RollbackRequest, clock: Callable[[], float]
-) -> Answer:
+def _waited_for(call: Callable[[], Answer], until: float, listener: RollbackRequest, clock: Clock) -> Answer:
     """The answer of a call; at `until`, that there is none."""
     answers: list[Answer] = []
     over = threading.Event()
@@ -73,7 +71,9 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         text = answer["Payload"].read().decode(errors="replace")
     except (ClientError, BotoCoreError) as error:
-        return "UNAVAILABLE", f"could not be called: {_shown(str(error))}.", 1 if _passes(error) else 0
+        code, _, status = told(error)
+        seconds = 1 if code in PASSING or status >= 500 else 0
+        return "UNAVAILABLE", f"could not be called: {_shown(str(error))}.", seconds
     if "FunctionError" in answer:
         return "FAILED", f"raised an error: {_shown(text)}.", 0
     try:
@@ -88,14 +88,6 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
     if status == "FAILED":
         return status, f"answered FAILED: {_shown(text)}.", 0
     return "FAILED", f"answered {_shown(text)}; {ANSWERS}.", 0
-
-
-def _passes(error: ClientError | BotoCoreError) -> bool:
-    """Whether the function may be called a little later."""
-    if not isinstance(error, ClientError):
-        return True
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    return error.response["Error"]["Code"] in PASSING or status >= 500
 
 
 def _shown(text: str) -> str:

@@ -4,14 +4,13 @@ execution that cannot read the item goes on: nothing was asked, as far as it kno
 import os
 import time
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.calls import HURRIED, Sleep, Wait
+from aws.records import dynamodb_client
 from domain.errors import RollbackRequested
 from domain.text import printable
 
@@ -19,11 +18,6 @@ from domain.text import printable
 READS_APART_SECONDS = 1.0
 
 logger = Logger(child=True)
-
-
-@cache
-def dynamodb_client() -> Any:
-    return boto3.client("dynamodb", config=HURRIED)  # a change must not wait for it, and a loop reads again
 
 
 class RollbackRequest:
@@ -39,7 +33,7 @@ class RollbackRequest:
             return
         key = {"pair": {"S": self._lock["pair"]}}
         try:
-            client = self._client or dynamodb_client()
+            client = self._client or dynamodb_client(HURRIED)  # a change must not wait, and a loop reads again
             item = client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
         except (ClientError, BotoCoreError) as failure:
             logger.warning("lock not read", extra={"reason": printable(str(failure), 200)})

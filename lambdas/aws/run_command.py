@@ -11,12 +11,11 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import ONCE, THROTTLED_CODES
+from aws.calls import ONCE, THROTTLED_CODES, told
 from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
 from domain.release_commands import document
-from domain.text import printable
 
 # The output of a command that has not ended is empty, and GetCommandInvocation does not know one that was just sent.
 NOT_YET = "InvocationDoesNotExist"
@@ -62,18 +61,14 @@ class RunCommand:
     def _comment(self, command: Command) -> str:
         return f"{command.step} {self._execution}"[:100]
 
-    def send(self, command: Command, *, release: str | None, execution_arn: str, timeout_seconds: int) -> str:
+    def send(self, command: Command, release: str | None, execution: str, timeout_seconds: int) -> str:
         """The id of the command that was sent. Raises NotSent, and CommandUnavailable: then it may have been sent."""
         of_pair = document(self._pair)
         assert of_pair  # noqa: S101  # the step of a command belongs to a document
         parameters = {
-            "Step": command.step,
-            "Pair": self._pair.name,
-            "Server": command.server,
-            "Release": release or "",
-            "Execution": parameter(execution_arn),
-            "TimeoutSeconds": str(timeout_seconds),
-        }
+            "Step": command.step, "Pair": self._pair.name, "Server": command.server, "Release": release or "",
+            "Execution": parameter(execution), "TimeoutSeconds": str(timeout_seconds),
+        }  # fmt: skip
         try:
             sent = self._ssm.send_command(
                 DocumentName=os.environ["DOCUMENTS"] + of_pair.key,
@@ -86,8 +81,8 @@ class RunCommand:
                 Comment=self._comment(command),
             )
         except (ClientError, BotoCoreError) as error:
-            code, message = _told(error)
-            if _may_be_tried_again(error):
+            code, message, status = told(error)
+            if code in THROTTLED_CODES or code in OF_A_FAILURE or status >= 500:
                 raise CommandUnavailable(f"SendCommand: {message}") from error
             raise NotSent(
                 f"Systems Manager did not accept the command {command.step} for {command.server} "
@@ -101,11 +96,10 @@ class RunCommand:
         after = {"key": "InvokedAfter", "value": since}
         try:
             pages = self._ssm.get_paginator("list_commands").paginate(InstanceId=command.instance_id, Filters=[after])
-            sent = [
-                each for page in pages for each in page["Commands"] if each.get("Comment") == self._comment(command)
-            ]
+            comment = self._comment(command)
+            sent = [each for page in pages for each in page["Commands"] if each.get("Comment") == comment]
         except (ClientError, BotoCoreError) as error:
-            raise CommandUnavailable(f"ListCommands: {_told(error)[1]}") from error
+            raise CommandUnavailable(f"ListCommands: {told(error)[1]}") from error
         return max(sent, key=lambda each: each["RequestedDateTime"])["CommandId"] if sent else None
 
     def look(self, command: Command) -> Seen:
@@ -113,7 +107,7 @@ class RunCommand:
         try:
             shown = self._ssm.get_command_invocation(CommandId=command.id, InstanceId=command.instance_id)
         except (ClientError, BotoCoreError) as error:
-            code, message = _told(error)
+            code, message, _ = told(error)
             if code == NOT_YET:
                 return Seen(command.status)
             logger.warning("command not seen", extra={"reason": message})
@@ -123,9 +117,8 @@ class RunCommand:
         if seen.goes_on or seen.status == "Success":
             return seen
         details = str(shown.get("StatusDetails") or seen.status)
-        code = (
-            f" with exit code {shown['ResponseCode']}" if seen.status == "Failed" and shown["ResponseCode"] > 0 else ""
-        )
+        exited = seen.status == "Failed" and shown["ResponseCode"] > 0
+        code = f" with exit code {shown['ResponseCode']}" if exited else ""
         advice = f" {ADVICE[details]}" if details in ADVICE else ""
         return Seen(seen.status, seen.line, f"ended {details}{code}.{advice} Its last lines:{quoted(output)}")
 
@@ -135,19 +128,4 @@ class RunCommand:
         try:
             self._ssm.cancel_command(CommandId=command.id, InstanceIds=[command.instance_id])
         except (ClientError, BotoCoreError) as error:
-            logger.warning("command not cancelled", extra={"reason": _told(error)[1]})
-
-
-def _told(error: ClientError | BotoCoreError) -> tuple[str, str]:
-    """The error's code, and a text that is safe to print."""
-    if not isinstance(error, ClientError):
-        return "", printable(str(error))
-    code = error.response["Error"]["Code"]
-    return code, f"{code}: {printable(error.response['Error'].get('Message', 'no message'))}"
-
-
-def _may_be_tried_again(error: ClientError | BotoCoreError) -> bool:
-    if not isinstance(error, ClientError):
-        return True
-    code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode", 400)
-    return code in THROTTLED_CODES or code in OF_A_FAILURE or status >= 500
+            logger.warning("command not cancelled", extra={"reason": told(error)[1]})

@@ -92,35 +92,23 @@ class Plan:
         ]
 
     @property
-    def deploys(self) -> bool:
-        return self.decision == "CUT_OVER" and self.request.release is not None
-
-    @property
     def expected_release(self) -> str | None:
         """What the releaseHeader of a check must answer. A dry run deploys nothing, so it expects no release of it."""
         checked = any("releaseHeader" in check for check in self.pair.health_check)
         deployed = self.request.release if checked and not self.request.dry_run else None
         return self.request.expected_release or deployed
 
-    def _of_a_release(self) -> Json:
-        """What the states of a release read: `asksLive` says whether the live server may answer with the release
-        already, and `approvalMinutes` how long to wait for approval (null: not at all). With `tolerant`, no hook
-        before the cutover prevents it."""
-        asks = self.deploys and self.live is not None and any("releaseHeader" in it for it in self.pair.health_check)
-        minutes = self.pair.approval_minutes
-        return {
-            "deploys": self.deploys and not self.request.dry_run,
-            "asksLive": asks,
-            "approvalMinutes": minutes if self.request.release and not self.request.is_urgent else None,
-            "tolerant": self.urgent,
-        }
-
     def to_json(self) -> Json:
         """What the states read. `restore` has the AWS CLI commands that make the pair sound again, with production
-        where it is now, or, if it cannot go back there, where it should go. They work wherever the addresses are."""
+        where it is now, or, if it cannot go back there, where it should go. They work wherever the addresses are.
+        `asksLive` says whether the live server may answer with the release already, and `approvalMinutes` how long to
+        wait for approval (null: not at all). With `tolerant`, no hook before the cutover prevents it."""
+        release = self.request.release if self.decision == "CUT_OVER" else None
+        asks = release and self.live and any("releaseHeader" in check for check in self.pair.health_check)
+        approved = self.request.release and not self.request.is_urgent
         places = [place for place in (self.live, self.idle, self.staging_to) if place and place.private_ip]
         homes = (self.live, self.idle) if self.live and self.can_roll_back else (self.idle, self.staging_to)
-        addresses = (self.production, self.staging)
+        addresses, live = (self.production, self.staging), self.live.server if self.live else None
         restore = [associate_command(address, home) for address, home in zip(addresses, homes, strict=True) if home]
         return {
             "pair": self.pair.name,
@@ -136,14 +124,15 @@ class Plan:
             "checksStaging": self.checks_staging,
             "canRollBack": self.can_roll_back,
             "privateIps": {place.server.name: place.private_ip for place in places},
-            "afterCutover": self.record.after_cutover(
-                self.idle.server, live=self.live.server if self.live else None, rollback=self.request.rollback
-            ).to_json(),
+            "afterCutover": self.record.after_cutover(self.idle.server, live, self.request.rollback).to_json(),
             "afterFailure": self.record.after_failure(self.idle.server).to_json(),
             "production": self.production.to_json(),
             "staging": self.staging.to_json(),
             "expectedRelease": self.expected_release,
-            **self._of_a_release(),
+            "deploys": release is not None and not self.request.dry_run,
+            "asksLive": bool(asks),
+            "approvalMinutes": self.pair.approval_minutes if approved else None,
+            "tolerant": self.urgent,
             "healthCheck": self.pair.health_check,
             "bakeSeconds": self.pair.bake_seconds,
             "alarms": self.pair.alarms,
@@ -235,25 +224,23 @@ def plan(
     server to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
     production is on no server, a server must be named. A place without an address has no private address yet;
     `domain.fitness` adds it. Raises NoTarget, InvalidRequest if a release is asked for on the live server, and
-    PreflightFailed if no plan is safe: AWS manages an address, an
-    address is outside the pair, or the pair is not sound and nothing says which server is meant."""
-    pair = request.pair
+    PreflightFailed if no plan is safe: AWS manages an address, an address is outside the pair, or the pair is not sound
+    and nothing says which server is meant."""
+    pair, release = request.pair, request.release
     _refuse_foreign(pair, production, staging)
     live = pair.server_named(production.server)
     named, why = _named(request, live, record, awaited)
-    if live is None and (named is None or keep_live):
-        raise NoTarget(f"{capitalized(production)} is on no server, so no server is live.")
     warnings = (f"{awaited.execution} was asked to roll back, and has ended.",) if awaited else ()
-    if live is None and named is not None:
+    if live is None:
+        if named is None or keep_live:
+            raise NoTarget(f"{capitalized(production)} is on no server, so no server is live.")
         intended = _from_no_server(request, production, staging, record, idle=named, why=why)
         return replace(intended, warnings=(*warnings, *intended.warnings))
-    live = pair.place(str(production.server)).server
     _refuse_foreign(pair, staging, production)
     idle = pair.other(live)
     in_place = staging.server == idle.name
     interrupted = record.interrupted if record.lock is None else None
 
-    release = request.release
     if keep_live:
         target, why = live, f"production stays on {live.name}"
     elif named == live and release:
@@ -277,9 +264,9 @@ def plan(
         raise PreflightFailed(
             f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but "
             f"{staging} is {staging.place} instead of on {idle.name}, and there is no record of an interrupted "
-            f"execution. Nothing was changed. Start again "
-            f'with {{"pair": "{pair.name}", "serverName": "{live.name}"}} to keep {live.name} live, or with '
-            f'{{"pair": "{pair.name}", "serverName": "{idle.name}"}} to make {idle.name} live.'
+            f'execution. Nothing was changed. Start again with {{"pair": "{pair.name}", "serverName": "{live.name}"}} '
+            f'to keep {live.name} live, or with {{"pair": "{pair.name}", "serverName": "{idle.name}"}} to make '
+            f"{idle.name} live."
         )
 
     return Plan(
@@ -314,9 +301,8 @@ def _named(request: Request, live: Server | None, record: Record, awaited: Await
     elif back.server:
         why = f"the record names {back.server}, which is not a server of pair {request.pair.name} any more"
     nothing = record.last_cutover is None and record.rollback_to == EMPTY.rollback_to
-    raise NoTarget(
-        f"There is no server to roll back to: {why}.", InvalidRequest.__name__ if nothing else PreflightFailed.__name__
-    )
+    error = InvalidRequest if nothing else PreflightFailed
+    raise NoTarget(f"There is no server to roll back to: {why}.", error.__name__)
 
 
 def _from_no_server(
@@ -385,8 +371,6 @@ def as_lines(commands: Sequence[str]) -> str:
 
 def commands_to_restore(live: Place, idle: Place, production: Address, staging: Address) -> list[str]:
     """The commands that make the pair sound, with production at `live` and staging at `idle`; empty if it is sound.
-
-    They are in the order to run them: production first, which displaces staging if staging is at `live`.
-    """
+    They are in the order to run them: production first, which displaces staging if staging is at `live`."""
     standing = ((production, live), (staging, idle))
     return [associate_command(address, place) for address, place in standing if not address.stands_at(place)]

@@ -31,19 +31,16 @@ class RollbackTo:
     rejected: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
-        names = {"rejected": list(self.rejected)}
-        return {"server": self.server, "why": self.why, "instanceId": self.instance_id, **names}
+        to = {"server": self.server, "why": self.why, "instanceId": self.instance_id}
+        return {**to, "rejected": list(self.rejected)}
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """What an execution had begun that ended before it released its lock.
-
-    `server` is the server that it was making live (None if it had finished), `live` the server that was live before
-    (None if there was none, or if the item is of an older version), `private_ips`, by server, the private addresses
-    between which the two addresses change places, `rollback` whether it was a rollback, and `staging_association` the
-    association of staging then, if any.
-    """
+    """What an execution had begun that ended before it released its lock. `server` is the server that it was making
+    live (None if it had finished), `live` the server that was live before (None if there was none, or if the item is of
+    an older version), `private_ips`, by server, the private addresses between which the two addresses change places,
+    `rollback` whether it was a rollback, and `staging_association` the association of staging then, if any."""
 
     server: str | None
     private_ips: Mapping[str, str] = field(default_factory=dict)
@@ -57,16 +54,13 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Record:
-    """The record of a pair as it is in the table.
-
-    `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the servers' names (`from` is null if production
-    was on no server), when it ended (ISO 8601), its execution's ARN, and whether it was a rollback. `last_outcome` is
-    `{"outcome", "execution", "at"}` of the last execution that held the lock. Each is None if nothing is recorded.
-    `releases` is, by server, `{"release", "at", "execution", "deployed"}` of the last deployment to it: which release,
-    when, by which execution, and whether the deployment has succeeded.
+    """The record of a pair as the table has it. `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the
+    servers' names (`from` is null if production was on no server), when it ended (ISO 8601), its execution's ARN, and
+    whether it was a rollback. `last_outcome` is `{"outcome", "execution", "at"}` of the last execution that held the
+    lock. Each is None if nothing is recorded. `releases` is, by server, `{"release", "at", "execution", "deployed"}` of
+    the last deployment to it: which release, when, by which execution, and whether the deployment has succeeded.
     `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is
-    a number as DynamoDB writes it, which may have more digits than JSON's numbers keep.
-    """
+    a number as DynamoDB writes it, which may have more digits than JSON's numbers keep."""
 
     revision: str = "0"
     lock: Lock | None = None
@@ -79,13 +73,14 @@ class Record:
 
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
-        """The record, from an item as DynamoDB's API shows it; an empty item is an empty record.
-
-        An item of an older version is a lock and nothing else. A value that cannot be read counts as absent, and a text
-        that is too long is cut: a person may write into the table, and a plan must stay small.
-        """
+        """The record, from an item as DynamoDB's API shows it; an empty item is an empty record. An item of an older
+        version is a lock and nothing else. A value that cannot be read counts as absent, and a text that is too long is
+        cut: a person may write into the table, and a plan must stay small."""
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
-        target, begun = _read(texts.get("rollbackTo"), "server", "why", "instanceId"), None
+        begun, back = None, RollbackTo()
+        if target := _read(texts.get("rollbackTo"), "server", "why", "instanceId"):
+            why, rejected = printable(target["why"] or NOTHING_RECORDED), object_of(texts["rollbackTo"]).get("rejected")
+            back = RollbackTo(target["server"], why, target["instanceId"], _names(rejected))
         if "server" in texts or "interrupted" in texts:
             begun = Interrupted(
                 server=_server(texts.get("server")),
@@ -101,14 +96,7 @@ class Record:
             revision=str(item.get("revision", {}).get("N", "0")),
             lock=Lock.from_item(item) if "execution" in item else None,
             interrupted=begun,
-            rollback_to=RollbackTo(
-                target["server"],
-                printable(target["why"] or NOTHING_RECORDED),
-                target["instanceId"],
-                _names(object_of(texts.get("rollbackTo")).get("rejected")),
-            )
-            if target
-            else RollbackTo(),
+            rollback_to=back,
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
             releases=_releases(texts.get("releases")),
@@ -117,26 +105,22 @@ class Record:
 
     def settled(self, live: str | None, staging_association: str | None) -> "Record":
         """The record with what an interrupted execution did, given the server that is live now, and staging's
-        association.
-
-        If production has moved to another server since it took the lock, that was its cutover. If only staging has
-        moved, the cutover was begun and not finished: its server is nothing to go back to, unless it was a rollback.
-        """
+        association. If production has moved to another server since it took the lock, that was its cutover. If only
+        staging has moved, the cutover was begun and not finished: its server is nothing to go back to, unless it was a
+        rollback."""
         begun, back = self.interrupted, self.rollback_to
         if begun is None:
             return self
         happened = live not in (None, begun.live)  # then nothing of its cutover is undone
         record = replace(self, hooks_began=self.hooks_began and not happened)
-        if begun.live and live and live != begun.live:
-            cutover = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
-            target = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
-            why = f"{begun.execution}, which was interrupted, {target[1]}"
+        if begun.live and live and happened:
+            moved = {"from": begun.live, "to": live, "at": begun.since, "execution": begun.execution}
+            target, did = (live, "rolled back to it") if begun.rollback else (begun.live, "moved production from it")
+            why = f"{begun.execution}, which was interrupted, {did}"
             rejected = self._rejecting(live if live == begun.server and not begun.rollback else None)
-            server = None if target[0] in rejected else target[0]
             instance_id = None if begun.rollback else begun.live_instance_id
-            back = RollbackTo(server, why, instance_id, rejected)
-            moved = {**cutover, "rollback": begun.rollback}
-            return replace(record, last_cutover=moved, rollback_to=back)
+            back = RollbackTo(None if target in rejected else target, why, instance_id, rejected)
+            return replace(record, last_cutover={**moved, "rollback": begun.rollback}, rollback_to=back)
         untouched = begun.live == live and begun.staging_association == staging_association
         if begun.server in (begun.live, None) or begun.rollback or untouched:
             return record
@@ -146,7 +130,7 @@ class Record:
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"
         return replace(record, rollback_to=RollbackTo(None, why, rejected=rejected))
 
-    def after_cutover(self, idle: Server, *, live: Server | None, rollback: bool) -> RollbackTo:
+    def after_cutover(self, idle: Server, live: Server | None, rollback: bool) -> RollbackTo:
         """What a rollback goes back to once a cutover from `live` to `idle` has succeeded. An execution's ARN follows
         `why`."""
         rejected = tuple(name for name in self.rollback_to.rejected if name != idle.name)
@@ -164,8 +148,7 @@ class Record:
 
     def after_deployment(self, server: str, why: str) -> RollbackTo:
         """The same from the begin of a deployment to `server`, which then holds something else than what failed."""
-        rejected = tuple(name for name in self.rollback_to.rejected if name != server)
-        return RollbackTo(None, why, rejected=rejected)
+        return RollbackTo(None, why, rejected=tuple(name for name in self.rollback_to.rejected if name != server))
 
     def _rejecting(self, server: str | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*self.rollback_to.rejected, *([server] if server else [])]))

@@ -40,10 +40,8 @@ class Request:
 
 
 def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
-    """Reads an execution's input: the `REQUEST_KEYS`, each of them optional.
-
-    Raises InvalidRequest naming the key, the value found and what is allowed.
-    """
+    """Reads an execution's input: the `REQUEST_KEYS`, each of them optional. Raises InvalidRequest naming the key, the
+    value found and what is allowed."""
     if not isinstance(value, dict):
         raise InvalidRequest(
             f"The input of the execution is {shown(value)}; it must be a JSON object such as {{}} or "
@@ -61,15 +59,13 @@ def read_request(value: object, pairs: Mapping[str, Pair]) -> Request:
     rollback, wait = value.get("rollback", False), value.get("waitSeconds", 0)
     for key in ("serverName", "expectedRelease", "release") if rollback else ():
         if key in value:
-            raise _invalid(
-                f"rollback and {key}", "leave one out, because a rollback goes back to the server that was live before"
-            )
+            why = "because a rollback goes back to the server that was live before"
+            raise _invalid(f"rollback and {key}", f"leave one out, {why}")
     if not 0 <= wait <= LONGEST_WAIT_SECONDS:
         raise _invalid(f"waitSeconds = {shown(wait)}", f"waitSeconds must be 0 to {LONGEST_WAIT_SECONDS}")
     if "release" in value and "expectedRelease" in value:
-        raise _invalid(
-            "release and expectedRelease", "leave expectedRelease out, because the release must be what answers"
-        )
+        advice = "leave expectedRelease out, because the release must be what answers"
+        raise _invalid("release and expectedRelease", advice)
     return Request(
         pair,
         server,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, get_args, get_origin
 
 from annotated_types import GroupedMetadata, Predicate
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, WrapValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -119,6 +119,11 @@ def section(*sections: type[Section], rule: Rule = lambda _: ()) -> Allowed:
 
 BOOLEAN = Allowed("true or false")
 NAME = text('a name of 1 to 64 letters, digits, "-", "_" and ".", the first a letter or a digit', NAME_PATTERN)
+
+
+def by_kind(kind: Callable[[Mapping[str, Any]], str]) -> Discriminator:
+    """Chooses one of several sections for a value: by its keys, or as what it is already."""
+    return Discriminator(lambda value: kind(value) if isinstance(value, Mapping) else getattr(value, "kind", None))
 
 
 def sections_in(annotation: Any, place: Place = ()) -> Iterator[tuple[Place, type[Section]]]:

@@ -1,6 +1,5 @@
-"""The context value `ciAccess` of cdk.json: which jobs of which CI system may start the workflow, without stored keys.
-The role trusts tokens (OpenID Connect) of one issuer, for one audience, about one subject: a wildcard would admit other
-jobs. To add a CI system, add a section with `url`, `audience`, `subject` and `provider`, and a key in `CiAccess`."""
+"""The context value `ciAccess` of cdk.json: which jobs of which CI system may start the workflow. Its role trusts
+tokens (OpenID Connect) of one issuer, for one audience, about one subject: a wildcard would admit other jobs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -65,24 +64,16 @@ class GitHub(Section):
 
     @property
     def subject(self) -> str:
-        job = f"environment:{self.environment}" if self.environment else f"ref:{self._ref}"
+        job = f"environment:{self.environment}" if self.environment else f"ref:refs/heads/{self.branch}"
         return f"repo:{self.repository}:{job}"
 
     @property
     def claims(self) -> dict[str, str]:
-        """The claims that are checked besides audience and subject. For a job with an environment, the subject names no
-        branch. Source: IAM User Guide, "Available keys for AWS OIDC federation"; STS evaluates them since January 2026.
-        """
-        claims = {
-            "ref": self._ref if self.branch and self.environment else None,
-            "repository_id": self.repositoryId,
-            "workflow": self.workflow,
-        }
+        """The claims that are checked besides audience and subject, which has no branch if the job has an environment.
+        Source: IAM User Guide, "Available keys for AWS OIDC federation"; STS evaluates them since January 2026."""
+        ref = f"refs/heads/{self.branch}" if self.branch and self.environment else None
+        claims = {"ref": ref, "repository_id": self.repositoryId, "workflow": self.workflow}
         return {claim: value for claim, value in claims.items() if value}
-
-    @property
-    def _ref(self) -> str:
-        return f"refs/heads/{self.branch}"
 
 
 class GitLab(Section):

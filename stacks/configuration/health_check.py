@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Predicate
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, WrapValidator
+from pydantic import AfterValidator, Field, Tag, ValidationInfo, WrapValidator
 from pydantic_core import PydanticKnownError
 
 from stacks.configuration import allowed
@@ -89,7 +89,7 @@ def _ends_before_the_timeout(latency: int, info: ValidationInfo) -> int:
     return latency
 
 
-def _leaves_time_for_a_verdict(given: Any, validate: Any, info: ValidationInfo) -> int:
+def _allows_a_verdict(given: Any, validate: Any, info: ValidationInfo) -> int:
     deadline: int = 0 if given is LEFT_OUT else validate(given)
     if not all(key in info.data for key in TIMES):
         raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
@@ -129,9 +129,7 @@ class Check(Section):
     Elsewhere: ELB: UnhealthyThresholdCount; Route 53: FailureThreshold; Docker, ECS: retries"""
     startPeriodSeconds: Annotated[int, whole_number(0, LONGEST_CHECK_SECONDS)] = 0
     """Elsewhere: Docker: start_period; ECS: startPeriod"""
-    deadlineSeconds: Annotated[
-        int, whole_number(1, LONGEST_CHECK_SECONDS), WrapValidator(_leaves_time_for_a_verdict)
-    ] = FOLLOWS
+    deadlineSeconds: Annotated[int, whole_number(1, LONGEST_CHECK_SECONDS), WrapValidator(_allows_a_verdict)] = FOLLOWS
     """The time limit for a verdict. A server that flaps for so long is unhealthy. The minimum is like the default, with
     the higher of the two counts in place of their sum. Default: `startPeriodSeconds + (healthyThresholdCount +
     unhealthyThresholdCount) * max(intervalSeconds, timeoutSeconds)`"""
@@ -193,10 +191,8 @@ class HttpsCheck(WebCheck):
     """If true, `hostHeader` must be a DNS name. Elsewhere: ELB never verifies"""
 
 
-def _kind(check: object) -> str | None:
+def _kind(check: Mapping[str, Any]) -> str:
     """A check with a wrong protocol is read like an HTTPS check, which has every key."""
-    if not isinstance(check, Mapping):
-        return getattr(check, "kind", None)
     kind = f'protocol "{check.get("protocol", "HTTP")}"'
     return kind if kind in (HttpCheck.kind, TcpCheck.kind) else HttpsCheck.kind
 
@@ -205,6 +201,6 @@ HealthCheck = Annotated[
     Annotated[TcpCheck, Tag(TcpCheck.kind)]
     | Annotated[HttpCheck, Tag(HttpCheck.kind)]
     | Annotated[HttpsCheck, Tag(HttpsCheck.kind)],
-    Discriminator(_kind),
+    allowed.by_kind(_kind),
     allowed.section(HttpsCheck),
 ]

@@ -2,7 +2,6 @@
 account and Region never share a name, so several teams or groups of pairs can each have a stack."""
 
 import re
-from dataclasses import dataclass
 
 from annotated_types import Predicate
 from pydantic import Field
@@ -25,41 +24,20 @@ STACK_NAME = text(
 )
 
 
-@dataclass(frozen=True)
 class Names:
     """The names that derive from `cutover`, which is the `name` itself. The workflow, the dashboard, the source of the
     events, the subject of the messages and the service in the functions' logs are also called `cutover`; the names of
-    alarms and pipelines begin with it."""
+    alarms and pipelines begin with it. Names of documents with commands begin with `documents`."""
 
-    cutover: str
-
-    @property
-    def repair(self) -> str:
-        return f"{self.cutover}-repair"
-
-    @property
-    def workflows(self) -> tuple[str, str]:
-        return self.cutover, self.repair
-
-    @property
-    def stack(self) -> str:
-        """The stack's id in CloudFormation, and the namespace of its metrics: `EipCutover`, or `Team-2` of `team-2`."""
-        return re.sub("(?:^|-)([a-z])", lambda begin: begin[1].upper(), self.cutover)
-
-    @property
-    def pipeline_stack(self) -> str:
-        return f"{self.stack}Pipeline"
+    def __init__(self, cutover: str) -> None:
+        self.cutover, self.repair = cutover, f"{cutover}-repair"
+        self.workflows = self.cutover, self.repair
+        # The stack's id in CloudFormation, and the namespace of its metrics: `EipCutover`, or `Team-2` of `team-2`.
+        self.stack = re.sub("(?:^|-)([a-z])", lambda begin: begin[1].upper(), cutover)
+        self.pipeline_stack = f"{self.stack}Pipeline"
+        self.documents = f"{cutover}."  # no name has a ".", so no other stack's documents begin like this
+        self.pairs_path = f"/{cutover}/pairs"  # for the client (docs/decisions/0012-pairs-for-the-client.md)
 
     def pipeline(self, pair: str) -> str:
         """The name of a pair's pipeline. With "@", which no other name may have, no two stacks share it."""
         return f"{self.cutover}{'-' if self.cutover == DEFAULT_NAME else '@'}{pair}"
-
-    @property
-    def documents(self) -> str:
-        """How the names of the documents with commands begin. No other stack's begin like this: no name has a "."."""
-        return f"{self.cutover}."
-
-    @property
-    def pairs_path(self) -> str:
-        """Where the client reads the pairs (docs/decisions/0012-pairs-for-the-client.md)."""
-        return f"/{self.cutover}/pairs"

@@ -36,9 +36,11 @@ def resource_id(called: str, prefix: str) -> Allowed:
 
 
 ALLOCATION_ID, INSTANCE_ID = resource_id("an allocation id", "eipalloc"), resource_id("an instance id", "i")
-ALARM_NAME = allowed.printable("an alarm's name", 255)
 INTERFACE_ID = resource_id("the id of a network interface", "eni")
+ALARM_NAME = allowed.printable("an alarm's name", 255)
 SUBNET_ID, GROUP_ID = resource_id("a subnet's id", "subnet"), resource_id("a security group's id", "sg")
+SERVERS = allowed.object_by_name("an object of exactly two servers, instance id by name", 2, 2)
+INTERFACES = allowed.object_by_name("an object of the two servers' network interfaces, id by server name", 2, 2)
 
 
 def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
@@ -48,6 +50,10 @@ def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
         if way in ("public", "private") and way != first:
             both = f"{shown(way)}, and healthCheck[{ways.index(first)}].via is {shown(first)}"
             yield (index, "via"), problem("the same for every check of a pair, because one function runs them", both)
+
+
+def _as_list(checks: Any) -> Any:
+    return [checks] if isinstance(checks, Mapping) else checks
 
 
 CHECKS_WORDS = f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {', '.join(HttpsCheck.model_fields)}"
@@ -80,9 +86,7 @@ def _can_fail_and_fits_its_calls(bake: int, info: ValidationInfo) -> int:
 
 def _is_of_a_release(approval: Approval, info: ValidationInfo) -> Approval:
     if info.data.get("deploy", approval) is None:
-        raise problem(
-            "only with `deploy`, because only an execution with a release waits", "an approval, but no deploy"
-        )
+        raise problem("only with `deploy`: only an execution with a release waits", "an approval, but no deploy")
     return approval
 
 
@@ -93,24 +97,14 @@ class Pair(Section):
     """Elsewhere: EC2: AllocationId"""
     staging: Annotated[str, ALLOCATION_ID]
     """Elsewhere: EC2: AllocationId"""
-    servers: Annotated[
-        dict[Annotated[str, allowed.NAME], Annotated[str, INSTANCE_ID]],
-        allowed.object_by_name("an object of exactly two servers, instance id by name", 2, 2),
-    ]
+    servers: Annotated[dict[Annotated[str, allowed.NAME], Annotated[str, INSTANCE_ID]], SERVERS]
     """Elsewhere: EC2: InstanceId"""
     networkInterfaces: Annotated[
-        dict[str, Annotated[str, INTERFACE_ID]] | None,
-        allowed.object_by_name("an object of the two servers' network interfaces, id by server name", 2, 2),
-        AfterValidator(_are_those_of_the_servers),
+        dict[str, Annotated[str, INTERFACE_ID]] | None, INTERFACES, AfterValidator(_are_those_of_the_servers)
     ] = None
     """With it, the permissions name these interfaces only. Elsewhere: EC2: NetworkInterfaceId"""
     healthCheck: Annotated[
-        list[HealthCheck],
-        CHECKS,
-        BeforeValidator(
-            lambda checks: [checks] if isinstance(checks, Mapping) else checks,
-            json_schema_input_type=HealthCheck | list[HealthCheck],
-        ),
+        list[HealthCheck], CHECKS, BeforeValidator(_as_list, json_schema_input_type=HealthCheck | list[HealthCheck])
     ] = Field(default_factory=lambda: list[HealthCheck]([HttpCheck()]))
     """Default: `{}`"""
     bakeSeconds: Annotated[int, whole_number(0, LONGEST_BAKE_SECONDS), AfterValidator(_can_fail_and_fits_its_calls)] = 0

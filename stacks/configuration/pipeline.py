@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Discriminator, Tag, ValidationInfo, WrapValidator
+from pydantic import Tag, ValidationInfo, WrapValidator
 from pydantic_core import PydanticKnownError
 
-from stacks.configuration.allowed import FOLLOWS, LEFT_OUT, NAME, Section, section, text
+from stacks.configuration.allowed import FOLLOWS, LEFT_OUT, NAME, Section, by_kind, section, text
 from stacks.configuration.ci_access import BRANCH, GROUP_AND_NAME
 from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem, shown
 
@@ -15,9 +15,8 @@ CONNECTION_ARN = text(
     "arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}",
 )
 REPOSITORY = text('"owner/name", with subgroups if there are any', GROUP_AND_NAME)
-BUCKET = text(
-    "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens", "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-)
+BUCKET_WORDS = "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
+BUCKET = text(BUCKET_WORDS, "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 KEY = text("an object's key: 1 to 1024 letters, digits and characters of !_.'()/-", "[A-Za-z0-9!_.'()/-]{1,1024}")
 
 
@@ -40,14 +39,9 @@ class Object(Section):
     key: Annotated[str, KEY]
 
 
-def _kind(source: object) -> str | None:
-    if not isinstance(source, Mapping):
-        return getattr(source, "kind", None)
-    return Object.kind if "bucket" in source else Connection.kind
-
-
 Source = Annotated[
-    Annotated[Connection, Tag(Connection.kind)] | Annotated[Object, Tag(Object.kind)], Discriminator(_kind)
+    Annotated[Connection, Tag(Connection.kind)] | Annotated[Object, Tag(Object.kind)],
+    by_kind(lambda source: Object.kind if "bucket" in source else Connection.kind),
 ]
 
 

@@ -48,10 +48,8 @@ class Hook(Section):
 
 def _fit_into_one_call(hooks: Sequence[Hook]) -> Sequence[Hook]:
     if (seconds := sum(hook.timeoutSeconds for hook in hooks)) > LONGEST_MOMENT_SECONDS:
-        together = (
-            f"timeoutSeconds that are together at most {LONGEST_MOMENT_SECONDS}: one call of a function runs them"
-        )
-        raise problem(together, f"hooks with {seconds} seconds together")
+        most = f"timeoutSeconds that are together at most {LONGEST_MOMENT_SECONDS}: one call of a function runs them"
+        raise problem(most, f"hooks with {seconds} seconds together")
     return hooks
 
 

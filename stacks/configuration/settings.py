@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ValidationError, ValidationInfo
 
 from stacks.configuration.allowed import Section, exactly_one, list_of, section, text
 from stacks.configuration.ci_access import CiAccess
-from stacks.configuration.names import DEFAULT_NAME, STACK_NAME
+from stacks.configuration.names import DEFAULT_NAME, STACK_NAME, Names
 from stacks.configuration.pairs import Pairs, Vpc
 from stacks.configuration.pipeline import Pipeline
 from stacks.configuration.problems import InvalidConfiguration, line, path_of, shown
@@ -41,6 +41,10 @@ class Settings(Section):
     notifications: Annotated[Notifications | None, section(Notifications)] = None
     ciAccess: Annotated[CiAccess | None, section(CiAccess, rule=exactly_one(*CiAccess.model_fields))] = None
     pipeline: Annotated[Pipeline | None, section(Pipeline)] = None
+
+    @property
+    def names(self) -> Names:
+        return Names(self.name)
 
 
 def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:

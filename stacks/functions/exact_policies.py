@@ -22,8 +22,7 @@ def portions(scope: Construct, resources: Iterable[str]) -> list[list[str]]:
     stack = Stack.of(scope)
     where = zip((stack.partition, stack.region, stack.account), LONGEST, strict=True)
     around = len('arn::ec2:::"",') + sum(len(longest if Token.is_unresolved(it) else it) for it, longest in where)
-    divided: list[list[str]] = []
-    room = 0
+    divided, room = list[list[str]](), 0
     for resource in resources:
         length = around + len(resource)
         if length > room:
@@ -43,10 +42,8 @@ def allow(role: iam.IRole | None, action: str, resources: Iterable[str]) -> None
     arn = partial(Stack.of(role).format_arn, service="ec2")
     for number, portion in enumerate(portions(role, resources)):
         statement = iam.PolicyStatement(actions=[action], resources=[arn(resource=resource) for resource in portion])
-        if number:
-            iam.ManagedPolicy(role, f"Addresses{number}", statements=[statement], roles=[role])
-        else:
-            iam.Policy(role, "Addresses", statements=[statement], roles=[role])
+        kind = iam.ManagedPolicy if number else iam.Policy
+        kind(role, f"Addresses{number or ''}", statements=[statement], roles=[role])
 
 
 def allow_invoking(role: iam.IRole | None, functions: Sequence[str]) -> None:

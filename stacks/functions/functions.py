@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from aws_cdk import Duration, Stack
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk.aws_dynamodb import ITable
 from constructs import Construct
 
 from domain.lock import CHANGE_SECONDS, LAST_CALL_SECONDS
@@ -26,12 +26,9 @@ from stacks.functions.python_function import python_function
 DESCRIBE_TIMEOUT = Duration.seconds(30)
 # A step that changes something tries each call once, and gives up early: the workflow tries the step again.
 CHANGE_TIMEOUT = Duration.seconds(CHANGE_SECONDS)
-# It measures for 10 s (`lambdas/measure_gap.py`), and needs some more to save the result.
-MEASURE_GAP_TIMEOUT = Duration.seconds(30)
-# This function mostly waits, so it gets half as much as the other functions.
-WAITING_MEBIBYTES = 256
-# Even a deployment that takes as long as it may then costs less than a third of a cent.
-COMMANDS_MEBIBYTES = 192
+MEASURE_GAP_TIMEOUT = Duration.seconds(30)  # it measures for 10 s (`lambdas/measure_gap.py`), then saves the result
+MEASURE_GAP_MEBIBYTES = 256  # half as much as the other functions, because it mostly waits
+COMMANDS_MEBIBYTES = 192  # even the longest deployment then costs less than a third of a cent
 # The delivery of a command takes at most 60 s. A command that does not end is cancelled, and waited for.
 COMMAND_RESERVE_SECONDS = 90
 # How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
@@ -54,11 +51,8 @@ INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
-COMMANDS = [
-    "ssm:CancelCommand",
-    "ssm:GetCommandInvocation",
-    "ssm:ListCommands",
-]  # they accept no other resource than "*"
+# Like these, which describe and cancel commands.
+COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]
 DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
 ANY_INTERFACE = "network-interface/*"
 INTERFACES = (
@@ -69,11 +63,10 @@ INTERFACES = (
 
 def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
     """The resources that may be disassociated, and those that may be associated, as the ends of EC2's ARNs."""
-    # Only the configured interfaces, or any interface if a pair has no networkInterfaces.
     by_server = [pair.networkInterfaces or {} for pair in pairs]
     configured = [f"network-interface/{interface}" for each in by_server for interface in each.values()]
-    disassociated = [f"elastic-ip/{pair.staging}" for pair in pairs]
-    disassociated += configured if all(by_server) else [ANY_INTERFACE]
+    interfaces = configured if all(by_server) else [ANY_INTERFACE]  # any if a pair has no networkInterfaces
+    disassociated = [*(f"elastic-ip/{pair.staging}" for pair in pairs), *interfaces]
     servers = [f"instance/{server}" for pair in pairs for server in pair.servers.values()]
     return disassociated, [*disassociated, *servers, *(f"elastic-ip/{pair.production}" for pair in pairs)]
 
@@ -91,14 +84,7 @@ class Functions(Construct):
     moments of a release have something to run in some pair."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        names: Names,
-        pairs: Pairs,
-        lock_table: dynamodb.ITable,
-        vpc: Vpc | None,
+        self, scope: Construct, construct_id: str, *, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None
     ) -> None:
         super().__init__(scope, construct_id)
         self.code = lambda_code(pairs)
@@ -119,7 +105,7 @@ class Functions(Construct):
         self.disassociate_address = change("DisassociateAddress", "disassociate_address")
         self.associate_address = change("AssociateAddress", "associate_address")
         # Called asynchronously, once. It saves its result in the item of the lock, and may write nothing else.
-        measuring = partial(make, timeout=MEASURE_GAP_TIMEOUT, memory_size=WAITING_MEBIBYTES)
+        measuring = partial(make, timeout=MEASURE_GAP_TIMEOUT, memory_size=MEASURE_GAP_MEBIBYTES)
         self.measure_gap = measuring("MeasureGap", "measure_gap", lost=NOT_MEASURED)
         self.measure_gap.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
@@ -142,11 +128,9 @@ class Functions(Construct):
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
-        reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address)]
-        writing = [(self.measure_gap, "dynamodb:UpdateItem")]
-        if self.run_commands:
-            reading.append((self.run_commands, "dynamodb:GetItem"))
-            writing.append((self.run_commands, "dynamodb:UpdateItem"))
+        commands = [self.run_commands] if self.run_commands else []
+        reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address, *commands)]
+        writing = [(function, "dynamodb:UpdateItem") for function in (self.measure_gap, *commands)]
         for function, action in (*reading, *writing):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
             lock_table.grant(function, action)
@@ -161,15 +145,12 @@ class Functions(Construct):
         Lambda itself must create network interfaces there; the function's code may not. Source: Lambda Developer Guide,
         "Giving Lambda functions access to resources in an Amazon VPC"."""
         function = self._function("HealthCheckInVpc", "health_check", timeout=timeout)
-        resource = cast(lambda_.CfnFunction, function.node.default_child)
-        resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
-            subnet_ids=vpc.subnetIds, security_group_ids=vpc.securityGroupIds
-        )
+        ids: dict[str, Any] = {"subnet_ids": vpc.subnetIds, "security_group_ids": vpc.securityGroupIds}
+        cast(lambda_.CfnFunction, function.node.default_child).vpc_config = lambda_.CfnFunction.VpcConfigProperty(**ids)
+        statement = partial(iam.PolicyStatement, actions=INTERFACES_OF_LAMBDA, resources=["*"])
         by_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
-        for effect, conditions in ((iam.Effect.ALLOW, {}), (iam.Effect.DENY, by_code)):
-            function.add_to_role_policy(
-                iam.PolicyStatement(effect=effect, actions=INTERFACES_OF_LAMBDA, resources=["*"], conditions=conditions)
-            )
+        function.add_to_role_policy(statement())
+        function.add_to_role_policy(statement(effect=iam.Effect.DENY, conditions=by_code))
         return function
 
     def _run_commands(self, names: Names, pairs: Sequence[ReadPair]) -> lambda_.Function | None:
@@ -186,9 +167,8 @@ class Functions(Construct):
         exact_policies.allow_invoking(function.role, called)
         if with_commands := [pair for pair in pairs if document(pair)]:
             function.node.add_dependency(Documents(self, "Documents", names=names, pairs=with_commands))
-            documents = Stack.of(self).format_arn(
-                service="ssm", resource="document", resource_name=f"{names.documents}*"
-            )
+            any_of_ours = f"{names.documents}*"
+            documents = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=any_of_ours)
             acknowledge_wildcards(function.role, {documents: DOCUMENTS})
             for actions, resource in ((["ssm:SendCommand"], documents), (COMMANDS, "*")):
                 function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))

@@ -42,38 +42,30 @@ def dashboard(
     durations = each("Duration", "pair", "outcome", statistic="Maximum", where=cut_over)
     rollbacks = each("Rollbacks", "pair", statistic="Sum", period=DAY)
     repairs = metrics.repairs().with_(label="repairs", period=DAY)
-    latencies = (
-        (address, each("HealthCheckLatency", "address", "server", statistic="p90", where={"address": address}))
-        for address in ("staging", "production")
-    )
+    # The dashboard begins a new row when a row is full.
+    widgets: list[cloudwatch.IWidget] = [
+        cloudwatch.TextWidget(markdown=READ_ME.format(namespace=metrics.namespace), width=WHOLE, height=2),
+        cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=THIRD, height=6),
+        cloudwatch.SingleValueWidget(title=who, metrics=[live], width=2 * THIRD, height=6),
+        _graph("Cutovers by outcome, per hour", outcomes),
+        _graph("Duration of cutovers, per pair", durations, unit="ms"),
+        _graph("Rollbacks per day, per pair, and repairs", rollbacks, repairs),
+        _graph("Age of the oldest lock", metrics.oldest_lock().with_(label="oldest lock"), unit="s"),
+    ]
+    for address in ("staging", "production"):
+        title = f"Health check of {address}: latency of good probes, 90th percentile, per server"
+        latency = each("HealthCheckLatency", "address", "server", statistic="p90", where={"address": address})
+        widgets.append(_graph(title, latency, unit="ms"))
+    widgets += [
+        _graph("Executions that did not succeed, per hour", *executions),
+        _graph("Function calls that ended in an error, per hour (failed health checks included)", *errors),
+    ]
     return cloudwatch.Dashboard(
         scope,
         "Dashboard",
         dashboard_name=name,
         default_interval=Duration.days(14),
-        widgets=[
-            [cloudwatch.TextWidget(markdown=READ_ME.format(namespace=metrics.namespace), width=WHOLE, height=2)],
-            [
-                cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=THIRD, height=6),
-                cloudwatch.SingleValueWidget(title=who, metrics=[live], width=2 * THIRD, height=6),
-            ],
-            [
-                _graph("Cutovers by outcome, per hour", outcomes),
-                _graph("Duration of cutovers, per pair", durations, unit="ms"),
-            ],
-            [
-                _graph("Rollbacks per day, per pair, and repairs", rollbacks, repairs),
-                _graph("Age of the oldest lock", metrics.oldest_lock().with_(label="oldest lock"), unit="s"),
-            ],
-            [
-                _graph(f"Health check of {name}: latency of good probes, 90th percentile, per server", p90, unit="ms")
-                for name, p90 in latencies
-            ],
-            [
-                _graph("Executions that did not succeed, per hour", *executions),
-                _graph("Function calls that ended in an error, per hour (failed health checks included)", *errors),
-            ],
-        ],
+        widgets=[widgets],
     )
 
 

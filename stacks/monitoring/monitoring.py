@@ -26,12 +26,23 @@ from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
 
-# The alarms' names after the stack's name, by construct id. Fixed: the policies of the topic and its key name them.
+# What the alarms say, by their names after the stack's name. Fixed: the policies of the topic and its key name them.
 ALARMS = {
-    "RollbackFailed": "rollback-failed",
-    "RepairFailed": "repair-failed",
-    "RepairRan": "repair-ran",
-    "LockHeldTooLong": "lock-held-too-long",
+    "rollback-failed": "A cutover failed, and so did its rollback. Production may be on the wrong server, and staging "
+    "on no server. A person must act now. The cause of the failed execution of {names.cutover} says what was found, "
+    "and has the aws ec2 commands that finish the rollback. "
+    "Read docs/runbook.md#rollbackfailed-eip-cutover-rollback-failed",
+    "repair-failed": "An execution was interrupted, and the repair failed. The repair did not move production; staging "
+    "may be in the wrong place. A person must act: the cause of the failed execution of {names.repair} says what was "
+    "found. Read docs/runbook.md#repairfailed-eip-cutover-repair-failed",
+    "repair-ran": "An execution was stopped, timed out or was failed by Step Functions, and {names.repair} has "
+    "repaired the pair. Production stayed where it was then, perhaps on the new server with its checks incomplete. "
+    "Check the outcome of the repair, and which release production answers with. "
+    "Read docs/runbook.md#aborted-timed_out-eip-cutover-repair-ran",
+    "lock-held-too-long": "A lock has been held for longer than a cutover of the slowest pair takes, and no other "
+    "cutover of that pair can start. If the execution that the lock names still runs, it is retrying or rolling back: "
+    "check which state it is in. If it has ended, start a cutover: the cutover takes over the lock. "
+    "Read docs/runbook.md#eip-cutover-lock-held-too-long-a-dead-lock",
 }
 LOST_EVENT = (
     "If an event is lost, a point is missing in a graph. The outcome is still in the execution and in the workflow's "
@@ -41,9 +52,8 @@ ANY_EXECUTION = "The executions of this one state machine, under any name."
 NEXT_REPORT = "The next call, five minutes later, reports the same locks."
 
 
-def alarm_names(names: Names) -> dict[str, str]:
-    """The names of the alarms by the ids of their constructs."""
-    return {construct_id: f"{names.cutover}-{alarm}" for construct_id, alarm in ALARMS.items()}
+def alarm_names(names: Names) -> list[str]:
+    return [f"{names.cutover}-{alarm}" for alarm in ALARMS]
 
 
 def longest_cutover(functions: Functions) -> float:
@@ -80,47 +90,17 @@ class Monitoring(Construct):
         topics: Sequence[sns.ITopic],
     ) -> None:
         super().__init__(scope, construct_id)
-        functions, self._topics = resources.functions, topics
-        self._names = names = resources.names
-        metrics = Metrics(names.stack)
+        functions, self._names, self._topics = resources.functions, resources.names, topics
+        metrics = Metrics(self._names.stack)
         reports = self._reports(resources, [workflow, repair])
         alarms = [
-            self._alarm(
-                "RollbackFailed",
-                metrics.outcomes("RollbackFailed"),
-                "A cutover failed, and so did its rollback. Production may be on the wrong server, and staging on no "
-                f"server. A person must act now. The cause of the failed execution of {names.cutover} says what was "
-                "found, and has the aws ec2 commands that finish the rollback.",
-                section="rollbackfailed-eip-cutover-rollback-failed",
-            ),
-            self._alarm(
-                "RepairFailed",
-                repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum"),
-                "An execution was interrupted, and the repair failed. The repair did not move production; staging may "
-                f"be in the wrong place. A person must act: the cause of the failed execution of {names.repair} says "
-                "what was found.",
-                section="repairfailed-eip-cutover-repair-failed",
-            ),
-            self._alarm(
-                "RepairRan",
-                metrics.repairs(),
-                f"An execution was stopped, timed out or was failed by Step Functions, and {names.repair} has repaired "
-                "the pair. Production stayed where it was then, perhaps on the new server with its checks incomplete. "
-                "Check the outcome of the repair, and which release production answers with.",
-                section="aborted-timed_out-eip-cutover-repair-ran",
-            ),
-            self._alarm(
-                "LockHeldTooLong",
-                metrics.oldest_lock(),
-                "A lock has been held for longer than a cutover of the slowest pair takes, and no other cutover of "
-                "that pair can start. If the execution that the lock names still runs, it is retrying or rolling back: "
-                "check which state it is in. If it has ended, start a cutover: the cutover takes over the lock.",
-                section="eip-cutover-lock-held-too-long-a-dead-lock",
-                longer_than=longest_cutover(functions),
-            ),
+            self._alarm("rollback-failed", metrics.outcomes("RollbackFailed")),
+            self._alarm("repair-failed", repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum")),
+            self._alarm("repair-ran", metrics.repairs()),
+            self._alarm("lock-held-too-long", metrics.oldest_lock(), longer_than=longest_cutover(functions)),
         ]
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
-        dashboard(self, names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
+        dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
 
     def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
@@ -130,36 +110,25 @@ class Monitoring(Construct):
         executions = [executions_of(self, name) for name in self._names.workflows]
         outcome.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
         acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
-        rule(
-            self,
-            "Ended",
-            lost=LOST_EVENT,
-            description="Reports how executions of the cutover and its repair ended.",
-            event_pattern=events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE]),
-            targets=[targets.LambdaFunction(outcome)],
-        )
+        description = "Reports how executions of the cutover and its repair ended."
+        ended = events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE])
+        calls = [targets.LambdaFunction(outcome)]
+        rule(self, "Ended", lost=LOST_EVENT, description=description, event_pattern=ended, targets=calls)
         locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30), lost=NEXT_REPORT)
         locks.add_environment("LOCK_TABLE", resources.lock_table.table_name)
         resources.lock_table.grant(locks, "dynamodb:Scan")
-        rule(
-            self,
-            "EveryFiveMinutes",
-            lost=NEXT_REPORT,
-            description="Reports how long the locks of the cutover have been held.",
-            schedule=events.Schedule.rate(EVERY_5_MINUTES),
-            targets=[targets.LambdaFunction(locks)],
-        )
+        description = "Reports how long the locks of the cutover have been held."
+        often, calls = events.Schedule.rate(EVERY_5_MINUTES), [targets.LambdaFunction(locks)]
+        rule(self, "EveryFiveMinutes", lost=NEXT_REPORT, description=description, schedule=often, targets=calls)
         return [outcome, locks]
 
-    def _alarm(
-        self, construct_id: str, metric: cloudwatch.Metric, description: str, *, section: str, longer_than: float = 0
-    ) -> cloudwatch.Alarm:
+    def _alarm(self, name: str, metric: cloudwatch.Metric, *, longer_than: float = 0) -> cloudwatch.Alarm:
         """One period of five minutes above the threshold is enough for ALARM. A period without data is not."""
         alarm = cloudwatch.Alarm(
             self,
-            construct_id,
-            alarm_name=alarm_names(self._names)[construct_id],
-            alarm_description=f"{description} Read docs/runbook.md#{section}",
+            name.title().replace("-", ""),
+            alarm_name=f"{self._names.cutover}-{name}",
+            alarm_description=ALARMS[name].format(names=self._names),
             metric=metric,
             threshold=longer_than,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

@@ -36,28 +36,18 @@ class OutcomesTopic(sns.Topic):
     Source: SNS Developer Guide, "Key matching"."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        name: str,
-        alarms: Sequence[str],
-        emails: Sequence[str],
-        **options: Any,
+        self, scope: Construct, construct_id: str, *, name: str, alarms: Sequence[str], emails: Sequence[str]
     ) -> None:
         # Everything that is encrypted with the key is deleted with the topic, so the key is deleted too.
+        use = f"Encrypts what {name} publishes to its topic."
         self._key = kms.Key(
-            scope,
-            f"{construct_id}Key",
-            description=f"Encrypts what {name} publishes to its topic.",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.DESTROY,
+            scope, f"{construct_id}Key", description=use, enable_key_rotation=True, removal_policy=RemovalPolicy.DESTROY
         )
-        super().__init__(scope, construct_id, enforce_ssl=True, master_key=self._key, **options)
+        options: dict[str, Any] = {"display_name": "Elastic IP cutover", "enforce_ssl": True, "master_key": self._key}
+        super().__init__(scope, construct_id, **options)
         self.for_alarms: list[sns.Topic] = [self]
         if emails:
-            mailed = sns.Topic(scope, f"{construct_id}MailedAlarms", enforce_ssl=True, master_key=self._key, **options)
-            self.for_alarms.append(mailed)
+            self.for_alarms.append(mailed := sns.Topic(scope, f"{construct_id}MailedAlarms", **options))
             outcomes = {"outcome": sns.SubscriptionFilter.string_filter(denylist=NOT_MAILED)}
             for email in emails:
                 for topic, only in ((self, outcomes), (mailed, None)):

@@ -159,12 +159,7 @@ class Workflow(Construct):
             "Does the new live server answer through the production address?",
             server="idle",
             retry=retry_change,
-            more={
-                "answered": "{% $answered %}",
-                "movingSeconds": MOVING_SECONDS,
-                **EXPECTED_RELEASE,
-                "lock": LOCK,
-            },
+            more={"answered": "{% $answered %}", "movingSeconds": MOVING_SECONDS, **EXPECTED_RELEASE, "lock": LOCK},
             assign={"outcome": "CUT_OVER"},
             strict=False,
         )

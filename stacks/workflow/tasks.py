@@ -160,15 +160,7 @@ class Tasks:
         return self._associate(name, comment, "restore", to, retry_rollback, assign=assign, **keys)
 
     def _associate(
-        self,
-        name: str,
-        comment: str,
-        action: str,
-        to: To,
-        retry: Retry,
-        *,
-        assign: Assign = None,
-        **keys: str,
+        self, name: str, comment: str, action: str, to: To, retry: Retry, *, assign: Assign = None, **keys: str
     ) -> tasks.LambdaInvoke:
         """`to` is the place of the plan; null where staging can go nowhere."""
         keys_of_place = {"server": "name", "privateIp": "privateIp"}

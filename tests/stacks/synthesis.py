@@ -7,7 +7,6 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from stacks.configuration.names import Names
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from tests.workflow.account import definition
@@ -18,12 +17,10 @@ WORKFLOWS = ("eip-cutover", "eip-cutover-repair")
 
 
 def template_of(folder: Path, context: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """The template of the stack for the name, the pairs and the VPC of a context."""
+    """The template of the stack of a context."""
     app = cdk.App(outdir=str(folder), context=CONTEXT)
     settings = configured(context.get)
-    stack = CutoverStack(
-        app, Names(settings.name).stack, name=settings.name, pairs=settings.pairs, vpc=settings.vpc, **options
-    )
+    stack = CutoverStack(app, settings.names.stack, settings, **options)
     template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
     return template
 

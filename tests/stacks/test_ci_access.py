@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from stacks.configuration.ci_access import GitHub, GitLab, Issuer
+from stacks.configuration.ci_access import GitHub
 from stacks.configuration.settings import configured
 from tests.stacks.contexts import OIDC
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
 from tests.stacks.synthesis import CONTEXT, resources, template_of
 
 GITHUB = "token.actions.githubusercontent.com"
-EXISTING = GitHub(
-    repository="octo-org/octo-repo", branch="main", environment="production", repositoryId="456789", workflow="Release"
-)
-CREATED = GitLab(project="o/w", branch="main", provider="create")
+ON_MAIN = {"repository": "octo-org/octo-repo", "branch": "main"}
+EXISTING = {"github": ON_MAIN | {"environment": "production", "repositoryId": "456789", "workflow": "Release"}}
+CREATED = {"gitlab": {"project": "o/w", "branch": "main", "provider": "create"}}
 HERE = f"{REGION}:{ACCOUNT}"
 MACHINE = f"arn:aws:states:{HERE}:stateMachine:eip-cutover"
 EXECUTION = f"arn:aws:states:{HERE}:execution:eip-cutover:release-1"
@@ -24,8 +23,8 @@ STACK = f"arn:aws:cloudformation:{HERE}:stack/EipCutover/0a1b"
 PAIRS = f"arn:aws:ssm:{HERE}:parameter/eip-cutover/pairs"
 
 
-def synthesized(folder: Path, issuer: Issuer | None) -> dict[str, Any]:
-    return template_of(folder, CONTEXT, ci_access=issuer)
+def synthesized(folder: Path, access: dict[str, Any]) -> dict[str, Any]:
+    return template_of(folder, CONTEXT | {"ciAccess": access})
 
 
 @pytest.mark.parametrize(
@@ -59,9 +58,6 @@ def test_the_trust_is_written_as_the_ci_system_writes_its_tokens(
     issuer = configured_access.issuer
     assert (issuer.url, issuer.audience, issuer.subject) == (url, audience, subject)
     assert issuer.provider == next(iter(access.values())).get("provider", "existing")
-
-
-ON_MAIN = {"repository": "octo-org/octo-repo", "branch": "main"}
 
 
 @pytest.mark.parametrize(

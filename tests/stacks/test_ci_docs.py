@@ -37,9 +37,7 @@ def example(key: str) -> Any:
 
 @pytest.fixture(scope="module")
 def with_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    access = configured({"pairs": {"web": pair()}, "ciAccess": example("ciAccess")}.get).ciAccess
-    assert access
-    return synthesized(tmp_path_factory.mktemp("ci"), access.issuer)
+    return synthesized(tmp_path_factory.mktemp("ci"), example("ciAccess"))
 
 
 def test_the_documented_trust_policy_follows_from_the_documented_configuration(with_access: dict[str, Any]) -> None:

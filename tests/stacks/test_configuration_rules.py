@@ -200,7 +200,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "an approval of executions that never wait": (
         web(approval={}), "pairs.web.approval", "an approval, but no deploy",
-        "only with `deploy`, because only an execution with a release waits",
+        "only with `deploy`: only an execution with a release waits",
     ),
 }  # fmt: skip
 

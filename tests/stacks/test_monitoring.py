@@ -182,7 +182,7 @@ def test_every_alarm_notifies_the_topic_with_its_meaning_and_a_link(
 
 def test_alarms_and_outcomes_are_mailed_except_outcomes_that_concern_only_the_starter(tmp_path: Path) -> None:
     emails = ["ops@example.com", "sms@example.com"]
-    template = template_of(tmp_path, {"pairs": {"web": pair()}}, emails=emails)
+    template = template_of(tmp_path, {"pairs": {"web": pair()}, "notifications": {"emails": emails}})
     policies: dict[str, dict[str, Any]] = {}  # by topic and address
     for subscription in (found["Properties"] for found in resources(template, "AWS::SNS::Subscription").values()):
         assert subscription["Protocol"] == "email"

@@ -13,7 +13,7 @@ from constructs import IConstruct
 
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
-from stacks.pipeline.pipeline_stack import PipelineStack
+from stacks.pipeline import PipelineStack
 from tests.stacks.contexts import RELEASES, pair
 from tests.stacks.synthesis import CONTEXT, PROJECT
 from tests.stacks.test_ci_access import CREATED, EXISTING
@@ -66,15 +66,19 @@ def acknowledgements(stack: IConstruct) -> dict[Finding, str]:
     }
 
 
-SHIPPED: Any = {"pairs": configured(CONTEXT.get).pairs}
-WITH_RELEASES: Any = {"pairs": configured({"pairs": {"web": pair(**RELEASES)}}.get).pairs}
+def settings(**keys: Any) -> Any:
+    return {"settings": configured((CONTEXT | keys).get)}
+
+
+SHIPPED = settings()
+WITH_RELEASES = settings(pairs={"web": pair(**RELEASES)})
 OPTIONAL: dict[str, tuple[Any, dict[str, Any]]] = {
     "as shipped": (CutoverStack, SHIPPED),
-    "with mails": (CutoverStack, SHIPPED | {"emails": ["ops@example.com"]}),
-    "with a role for CI": (CutoverStack, SHIPPED | {"ci_access": EXISTING}),
-    "with a role for CI and its provider": (CutoverStack, SHIPPED | {"ci_access": CREATED}),
-    "the pipeline of a branch": (PipelineStack, {"pipeline": FROM_BRANCH.pipeline}),
-    "the pipeline of an object": (PipelineStack, {"pipeline": FROM_OBJECT.pipeline}),
+    "with mails": (CutoverStack, settings(notifications={"emails": ["ops@example.com"]})),
+    "with a role for CI": (CutoverStack, settings(ciAccess=EXISTING)),
+    "with a role for CI and its provider": (CutoverStack, settings(ciAccess=CREATED)),
+    "the pipeline of a branch": (PipelineStack, {"names": FROM_BRANCH.names, "pipeline": FROM_BRANCH.pipeline}),
+    "the pipeline of an object": (PipelineStack, {"names": FROM_OBJECT.names, "pipeline": FROM_OBJECT.pipeline}),
 }
 
 

@@ -148,7 +148,7 @@ def test_two_names_never_give_the_same_name_of_a_stack_a_workflow_or_a_pipeline(
     for kinds in (("cutover", "repair"), ("stack", "pipeline_stack"), ("pairs_path",), ("documents",)):
         every = [getattr(Names(name), kind) for name in chosen for kind in kinds]
         assert len({*every}) == len(every)
-    every = [alarm for name in chosen for alarm in alarm_names(Names(name)).values()]
+    every = [alarm for name in chosen for alarm in alarm_names(Names(name))]
     assert len({*every}) == len(every)
     # The names of one stack's documents never begin like those of another stack's.
     prefixes = sorted(Names(name).documents for name in chosen)

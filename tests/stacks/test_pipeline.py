@@ -13,8 +13,7 @@ import pytest
 
 from domain.release_commands import RELEASE_PATTERN
 from stacks.configuration.settings import Settings, configured
-from stacks.pipeline.pipeline_stack import PipelineStack
-from stacks.pipeline.release import EXECUTION_NAME_PREFIX
+from stacks.pipeline import EXECUTION_NAME_PREFIX, PipelineStack
 from tests.stacks.contexts import BRANCH, CONNECTION, DEPLOY, OBJECT, OTHER_PAIR
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of
 from tests.stacks.synthesis import CONTEXT, PROJECT, resources
@@ -33,7 +32,7 @@ FROM_BRANCH, FROM_OBJECT = settings(), settings(source=OBJECT)
 def synthesized(folder: Path, settings: Settings) -> dict[str, Any]:
     assert settings.pipeline
     app = cdk.App(context=CONTEXT, outdir=str(folder))
-    stack = PipelineStack(app, "EipCutoverPipeline", pipeline=settings.pipeline)
+    stack = PipelineStack(app, "EipCutoverPipeline", settings.names, settings.pipeline)
     template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
     return template
 

@@ -31,7 +31,7 @@ def test_every_error_every_alarm_and_every_fail_state_has_a_section(template: di
         if state["Type"] == "Fail"
     }
     alarms = {alarm["Properties"]["AlarmName"] for alarm in resources(template, "AWS::CloudWatch::Alarm").values()}
-    assert alarms == {*alarm_names(Names(DEFAULT_NAME)).values()}
+    assert alarms == {*alarm_names(Names(DEFAULT_NAME))}
     assert fail_states | alarms | set(FAILURES) | set(REPAIR_FAILURES) <= names_in_headings()
 
 

@@ -76,17 +76,17 @@ def test_the_client_finds_the_workflow_the_lock_and_the_pairs_in_the_outputs(tem
 
 def test_a_pair_is_published_with_its_interfaces_and_as_much_of_its_checks_as_fits() -> None:
     pair = configured({"pairs": {"web": EVERY_PAIR_KEY}, "vpc": VPC}.get).pairs["web"]
-    everything = published(pair, most_bytes=4096)
+    everything = published(pair, 4096)
     read = json.loads(everything)
     assert read["networkInterfaces"] == INTERFACES
     assert read["healthCheck"] == json.loads(json.dumps(pair.as_json()["healthCheck"]))
-    without = json.loads(published(pair, most_bytes=len(everything) - 1))
+    without = json.loads(published(pair, len(everything) - 1))
     assert without.keys() == {"production", "staging", "servers", "networkInterfaces"}
 
 
 def synthesized(folder: Path, pairs: dict[str, Any]) -> cdk.Stack:
     app = cdk.App(outdir=str(folder), context=CONTEXT)
-    return CutoverStack(app, "EipCutover", pairs=configured({"pairs": pairs}.get).pairs)
+    return CutoverStack(app, "EipCutover", configured({"pairs": pairs}.get))
 
 
 def test_the_shipped_placeholders_are_refused_and_real_ids_are_not(tmp_path: Path) -> None:

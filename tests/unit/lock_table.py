@@ -5,12 +5,11 @@ from typing import Any
 
 import boto3
 
-from aws import records, rollback_request
+from aws import records
 
 
 class LockTable:
     def __init__(self, name: str = "Locks") -> None:
-        rollback_request.dynamodb_client.cache_clear()
         records.dynamodb_client.cache_clear()
         self.name, self.client = name, boto3.client("dynamodb")
         if name in self.client.list_tables()["TableNames"]:  # of an earlier test, if a test of a workflow ran before it

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.account import Account, moment_of
-from client.errors import NotAnExecution, Problem, sentence
+from client.account import Account, NotAnExecution, Problem, moment_of, sentence
 from tests.unit.client_doubles import (
     EXECUTION,
     INSTANCES,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from client.answers import answers
 from client.commands import main
+from client.status import answers
 from stacks.configuration.settings import configured
 from tests.stacks.contexts import VPC, pair
 from tests.unit.client_doubles import PAIR, Service, lock_table, parameter_store, session

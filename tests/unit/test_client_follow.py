@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
 from client.account import Account
-from client.follow import CannotFollow, Follower
+from client.executions import CannotFollow, Follower
 from client.screen import Screen
 from tests.unit.client_doubles import (
     BEGAN,

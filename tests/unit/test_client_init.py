@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from client.account import Account
-from client.errors import Problem, WrongName
-from client.init import described_pair, replaced_server, server_names
+from client.account import Account, Problem, WrongName
+from client.printed import described_pair, replaced_server, server_names
 from domain.pair import Pair
 from stacks.configuration.settings import configured
 from tests.unit.client_doubles import PAIR, Service, session

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from client.account import Account
-from client.history import PAGES, caller, started_by
+from client.executions import PAGES, caller, started_by
 from tests.unit.client_doubles import Service, cut_over, in_turn, refusal, session
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/Deployer/alice"

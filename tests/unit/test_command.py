@@ -42,7 +42,8 @@ def test_the_last_line_is_the_last_one_with_a_text(output: str, line: str) -> No
 
 def test_no_line_of_an_output_can_be_taken_for_a_command_or_for_a_line_of_a_log() -> None:
     hostile = "aws ec2 release-address\r::set-output::\u2028aws iam\x85./cutover.py\x0baws s3\x00\x1b]0;\x07"
-    lines = quoted(hostile).splitlines()[1:]
+    *lines, end = quoted(hostile).splitlines()[1:]
+    assert end == "The output ends here."
     assert len(lines) == 5
     for line in lines:
         assert line.startswith("| ")
@@ -52,10 +53,10 @@ def test_no_line_of_an_output_can_be_taken_for_a_command_or_for_a_line_of_a_log(
 
 def test_of_a_long_output_the_end_is_shown() -> None:
     shown = quoted("".join(f"{number} {'y' * 190}\n" for number in range(20)))
-    assert len(shown) < 2_010
+    assert len(shown) < 2_030
     assert shown.startswith("\n...")
     assert f"| 19 {'y' * 190}" in shown
-    assert quoted(" \n") == " (nothing)"
+    assert quoted(" \n") == " (nothing)."
 
 
 @pytest.mark.parametrize(

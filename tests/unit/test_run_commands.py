@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
-from aws import lock_item
-from aws.lock_item import LockItem
+from aws.calls import ONCE
+from aws.records import LockItem, dynamodb_client
 from aws.run_command import NotSent, RunCommand
 from domain.command import Command
 from domain.errors import CommandUnavailable, LockLost, RecordUnavailable
@@ -61,7 +61,7 @@ def documents(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sent(answer: Any) -> str:
-    return commands(answer).send(COMMAND, release="7", execution_arn=ME, timeout_seconds=60)
+    return commands(answer).send(COMMAND, "7", ME, 60)
 
 
 UNAVAILABLE = [
@@ -120,13 +120,13 @@ def test_a_command_goes_on_until_systems_manager_says_that_it_has_ended(
 @pytest.mark.parametrize(
     ("shown", "failure"),
     [({"Status": "TimedOut", "StatusDetails": "ExecutionTimedOut", "ResponseCode": 137},
-      "ended ExecutionTimedOut. Raise timeoutSeconds in cdk.json if it needs more time. Its last lines: (nothing)"),
+      "ended ExecutionTimedOut. Raise timeoutSeconds in cdk.json if it needs more time. Its last lines: (nothing)."),
      ({"Status": "Failed", "StatusDetails": "Undeliverable", "ResponseCode": -1},
-      "ended Undeliverable. Check that its agent runs and reaches Systems Manager. Its last lines: (nothing)"),
+      "ended Undeliverable. Check that its agent runs and reaches Systems Manager. Its last lines: (nothing)."),
      ({"Status": "Failed", "StatusDetails": "Failed", "ResponseCode": 2, "StandardErrorContent": "no\n"},
-      "ended Failed with exit code 2. Its last lines:\n| no"),
+      "ended Failed with exit code 2. Its last lines:\n| no\nThe output ends here."),
      ({"Status": "Cancelled", "ResponseCode": -1, "StandardOutputContent": "half\n"},
-      "ended Cancelled. Its last lines:\n| half")],
+      "ended Cancelled. Its last lines:\n| half\nThe output ends here.")],
 )  # fmt: skip
 def test_the_failure_of_a_command_says_how_it_ended(shown: dict[str, Any], failure: str) -> None:
     assert commands(shown).look(SENT).failure == failure
@@ -142,12 +142,12 @@ def test_a_cancellation_that_fails_raises_nothing() -> None:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockTable]:
     with mock_aws():
-        lock_item.dynamodb_client.cache_clear()
+        dynamodb_client.cache_clear()
         table = LockTable()
         monkeypatch.setenv("LOCK_TABLE", table.name)
         table.put(pair="web", execution=ME, rollbackTo={"server": "tao", "why": "it was live before"})
         yield table
-    lock_item.dynamodb_client.cache_clear()
+    dynamodb_client.cache_clear()
 
 
 def item() -> LockItem:
@@ -219,7 +219,7 @@ def test_a_table_that_does_not_answer_may_be_asked_again(table: LockTable) -> No
 
 
 def test_what_keeps_the_lock_is_tried_once_so_that_the_time_of_sending_is_known(table: LockTable) -> None:
-    config = lock_item.dynamodb_client().meta.config
+    config = dynamodb_client(ONCE).meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.connect_timeout + config.read_timeout <= 5
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from aws.lock_item import dynamodb_client
+from aws.calls import ONCE
+from aws.records import dynamodb_client
 from aws.run_command import ssm_client
 from domain.errors import CutoverError
 from local.systems_manager_agents import Command
@@ -25,7 +26,7 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "after it was sent": {"moment": f"after-call.{SEND}"},
     "before its id is written": {"moment": f"before-call.{WRITE}", "nth": 2},
     "before Systems Manager shows it": {"moment": f"before-call.{SEE}"},
-    "while it runs": {"moment": f"before-call.{SEE}", "nth": 3},
+    "while it runs": {"moment": f"before-call.{SEE}", "nth": 2},
     "before its end is written": {"moment": f"before-call.{WRITE}", "containing": '"ended": true'},
     "after its end was written": {"moment": f"after-call.{WRITE}", "containing": '"ended": true'},
 }
@@ -64,7 +65,7 @@ def at(
 
     Only calls count that contain a text, in the request or, after the call, in the answer. An `answer` is what the
     call is answered in its place."""
-    client = {"ssm": ssm_client, "dynamodb": dynamodb_client}[moment.split(".")[1]]()
+    client = ssm_client() if moment.split(".")[1] == "ssm" else dynamodb_client(ONCE)
     counting, seen = threading.Lock(), [0]
 
     def happen(params: Mapping[str, Any] | None = None, parsed: Any = None, **others: Any) -> Any:

@@ -1,16 +1,20 @@
-"""`init`: the pair for cdk.json, from two public addresses, or its servers, from an instance that replaces one."""
+"""What a person copies: for cdk.json a pair or its servers (`init`), and for a shell the `aws ec2` commands that make
+either server live, from each state of the pair (`commands`). They need EC2 only."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from client.account import Account
-from client.errors import Problem
+from client.account import Account, Problem
+from client.result import ROLES, in_words
 from client.status import server_named
-from client.text import JsonObject, plain
-from domain.pair import NAME_PATTERN, Pair
+from client.text import JsonObject, Rows, plain
+from domain.commands import foreign_address_at, place_on, ways_to
+from domain.pair import NAME_PATTERN, Address, Pair
+from domain.plan import as_lines
 
 MISSING = "The instance {} is not in this account and Region."
+QUERY = "--query 'Addresses[].[AllocationId,InstanceId]' --output text"
 
 
 def described_pair(account: Account, *, production: str, staging: str) -> JsonObject:
@@ -20,12 +24,11 @@ def described_pair(account: Account, *, production: str, staging: str) -> JsonOb
     _refuse(_problem_of_address(account, role, ip, by_ip.get(ip)) for role, ip in ips.items())
     ids = [str(by_ip[ip]["InstanceId"]) for ip in ips.values()]
     same = f"Both addresses are on the same instance, {ids[0]}. A pair has two servers: move {staging} to the other."
-    _refuse([same] if ids[0] == ids[1] else [])
     instances = account.instances(ids)
-    _refuse(MISSING.format(instance) for instance in ids if instance not in instances)
+    _refuse([same] if ids[0] == ids[1] else [MISSING.format(each) for each in ids if each not in instances])
     names = server_names([instances[instance] for instance in ids])
-    allocations = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
-    pair: JsonObject = {**allocations, "servers": dict(zip(names, ids, strict=True))}
+    pair: JsonObject = {role: by_ip[ip]["AllocationId"] for role, ip in ips.items()}
+    pair["servers"] = dict(zip(names, ids, strict=True))
     # EC2 moves an address by instance id only if the instance has one interface.
     if any(len(instances[instance].get("NetworkInterfaces", [])) > 1 for instance in ids):
         interfaces = [by_ip[ip]["NetworkInterfaceId"] for ip in ips.values()]
@@ -92,3 +95,42 @@ def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[s
     if not address.get("InstanceId"):
         return f"{subject} is on {address.get('NetworkInterfaceId')}, which does not belong to an instance."
     return None
+
+
+def ways(account: Account, pair: Pair) -> JsonObject:
+    """The addresses as they are now, and the commands. Raises Problem if an address does not exist."""
+    shown, ids = account.addresses([pair]), (pair.production, pair.staging)
+    if missing := [each for each in ids if each not in shown]:
+        raise Problem(f"{' and '.join(missing)} is not an address of this account and Region. Correct cdk.json.")
+    production, staging = addresses = [shown[each] for each in ids]
+    instances = account.instances(server.instance_id for server in pair.servers)
+    one, other = (place_on(each, addresses, instances.get(each.instance_id, {})) for each in pair.servers)
+    region = f"--region {account.region}"
+    return {
+        "pair": pair.name,
+        "region": account.region,
+        **{each.name: each.to_json() for each in addresses},
+        "warnings": [
+            f"{foreign} is at {place}, and a command to that place takes it away"
+            for place in (one, other)
+            if (foreign := foreign_address_at(place, addresses, instances.get(place.server.instance_id, {})))
+        ],
+        "check": f"aws ec2 describe-addresses --allocation-ids {pair.production} {pair.staging} {region} {QUERY}",
+        "ways": [
+            {"live": live.server.name, **vars(way), "commands": [f"{command} {region}" for command in way.commands]}
+            for live, idle in ((one, other), (other, one))
+            for way in ways_to(live, idle, production, staging)
+        ],
+    }
+
+
+def rows_of(found: JsonObject) -> Rows:
+    lines = [("pair", f"{found['pair']} in {found['region']}. Print this again after every change of a server")]
+    addresses = [Address.from_json(role, found[role]) for role in ROLES]
+    lines += [(each.name, f"{each.allocation_id}, {in_words(each)}") for each in addresses]
+    lines += [("warning", each) for each in found["warnings"]]
+    lines += [("check first", f"where both addresses are:\n{found['check']}")]
+    for way in (way for way in found["ways"] if way["commands"]):
+        on = [f"{role} is on {' or '.join(name or 'no server' for name in way[role])}" for role in ROLES]
+        lines += [(f"{way['live']} live", f"if {' and '.join(on)}:{as_lines(way['commands'])}")]
+    return lines

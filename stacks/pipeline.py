@@ -1,8 +1,8 @@
-"""The pipeline of a release: its source, and the workflow that deploys it and cuts over to it."""
+"""An optional second stack: a CodePipeline that starts the workflow with each release."""
 
 from typing import Any, cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_events as events
@@ -26,22 +26,23 @@ LOST_START = "If a start is lost, a person can start the pipeline again, and the
 ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the CDK grants an action on them."
 
 
-class Release(Construct):
+class PipelineStack(Stack):
     """One release at a time, in the order in which they arrive: the workflow deploys each and cuts over to it.
 
     The workflow is found by its name, so that the two stacks share no export that would have to be deleted first."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, names: Names, pipeline: Pipeline) -> None:
-        super().__init__(scope, construct_id)
+    def __init__(self, scope: Construct, construct_id: str, names: Names, pipeline: Pipeline, **options: Any) -> None:
+        super().__init__(scope, construct_id, **options)
+        self._release = Construct(self, "Release")
         source, release = self._source(pipeline.source)
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
-            state_machine=sfn.StateMachine.from_state_machine_name(self, "Workflow", names.cutover),
+            state_machine=sfn.StateMachine.from_state_machine_name(self._release, "Workflow", names.cutover),
             state_machine_input=actions.StateMachineInput.literal({"pair": pipeline.pair, "release": release}),
             execution_name_prefix=EXECUTION_NAME_PREFIX,
         )
-        self.pipeline = codepipeline.Pipeline(
-            self,
+        self._pipeline = codepipeline.Pipeline(
+            self._release,
             "Pipeline",
             pipeline_name=names.pipeline(pipeline.pair),
             pipeline_type=codepipeline.PipelineType.V2,
@@ -50,17 +51,21 @@ class Release(Construct):
             cross_account_keys=False,
             artifact_bucket=self._artifacts(),
         )
-        self.pipeline.add_stage(stage_name="Source", actions=[source])
-        self.pipeline.add_stage(stage_name="Release", actions=[cutover])
+        self._pipeline.add_stage(stage_name="Source", actions=[source])
+        self._pipeline.add_stage(stage_name="Release", actions=[cutover])
         self._start_or_connect(pipeline.source)
         self._acknowledge(names)
+        CfnOutput(self, "PipelineName", value=self._pipeline.pipeline_name)
 
     def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
         """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
         output = codepipeline.Artifact("Source")
         named: dict[str, Any] = {"action_name": "Source", "output": output, "variables_namespace": "Source"}
         if isinstance(source, Object):
-            bucket, trigger = s3.Bucket.from_bucket_name(self, "SourceBucket", source.bucket), actions.S3Trigger.NONE
+            bucket, trigger = (
+                s3.Bucket.from_bucket_name(self._release, "SourceBucket", source.bucket),
+                actions.S3Trigger.NONE,
+            )
             from_bucket = actions.S3SourceAction(bucket=bucket, bucket_key=source.key, trigger=trigger, **named)
             return from_bucket, from_bucket.variables.version_id
         owner, _, repository = source.repository.rpartition("/")
@@ -71,7 +76,7 @@ class Release(Construct):
 
     def _artifacts(self) -> s3.Bucket:
         bucket = s3.Bucket(
-            self,
+            self._release,
             "Artifacts",
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
@@ -92,23 +97,20 @@ class Release(Construct):
             use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
             self._role("Source", "Source").add_to_principal_policy(use)
             return
-        created = events.EventPattern(
-            source=["aws.s3"],
-            detail_type=["Object Created"],
-            detail={"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}},
-        )
-        started = targets.CodePipeline(self.pipeline)
-        rule(self, "NewObject", lost=LOST_START, event_pattern=created, targets=[started])
+        detail = {"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}}
+        created = events.EventPattern(source=["aws.s3"], detail_type=["Object Created"], detail=detail)
+        started = targets.CodePipeline(self._pipeline)
+        rule(self._release, "NewObject", lost=LOST_START, event_pattern=created, targets=[started])
 
     def _role(self, stage: str, action: str) -> iam.Role:
         """The role of an action, which the CDK makes."""
-        role = self.pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
+        role = self._pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
         return cast(iam.Role, role)
 
     def _acknowledge(self, names: Names) -> None:
         own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
-        objects = {self.pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
-        for role in (self.pipeline.role, self._role("Source", "Source")):
+        objects = {self._pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
+        for role in (self._pipeline.role, self._role("Source", "Source")):
             acknowledge(role, own)
             acknowledge_wildcards(role, objects)
         executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")

@@ -1,26 +1,31 @@
-"""Follows an execution until it ends: prints each step as soon as the history shows it. And answers its approval."""
+"""The executions of the workflow: follows one until it ends, answers one that waits for approval, lists the last."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.account import Account, moment_of
-from client.errors import AWS_ERRORS, DENIED, Problem, UnknownExecution, code_of, is_transient, sentence
+from client.account import AWS_ERRORS, DENIED, Account, Problem, UnknownExecution, code_of, moment_of, passes, sentence
 from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
 from client.text import JsonObject, as_object, duration, plain, split
+from domain.lock import object_of
 
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
-UNSEEN_SECONDS = 20.0
-LAST_READS = 4
-PATIENCE_SECONDS = 300.0
+UNSEEN_SECONDS, PATIENCE_SECONDS, LAST_READS = 20.0, 300.0, 4
 STYLES = {None: "", True: "green", False: "yellow"}
+# Step Functions does not list executions by pair, so each execution is described.
+MOST_EXECUTIONS = 500
+KEYS = ("execution", "name", "status", "outcome", "pair", "wasLive", "isLive", "seconds", "began")
+PAGES, SECONDS_APART, EARLIER, LATER = 10, 0.5, timedelta(minutes=1), timedelta(minutes=5)
 
 
 class CannotFollow(Problem):
@@ -43,7 +48,7 @@ class Follower:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
         pause, described = FIRST_SECONDS, self.described()
         self._began = self.monotonic() - max((moment_of(described) - described["startDate"]).total_seconds(), 0)
-        with self.screen.live(lambda: self._progress.now, self._elapsed):
+        with self.screen.live(lambda: self._progress.now, lambda: self.monotonic() - self._began):
             while described["status"] in RUNNING:
                 self._patiently(self._read_history)
                 self._show_holder()
@@ -60,9 +65,6 @@ class Follower:
     def described(self) -> JsonObject:
         """The execution as it is now. Raises CannotFollow if AWS does not answer or does not know the execution."""
         return dict(self._patiently(lambda: self.account.describe(self.arn)))
-
-    def _elapsed(self) -> float:
-        return self.monotonic() - self._began
 
     def _read_history(self) -> None:
         if self._history_denied:
@@ -95,7 +97,7 @@ class Follower:
         text = doing(state, lock, self.account.command) if lock and lock.execution == self.arn else ""
         if text and text != self._shown:
             self._shown, progress.doing = text, split(text)[0]
-            self.screen.line(f"{self._elapsed():8.2f} s  {text}")
+            self.screen.line(f"{self.monotonic() - self._began:8.2f} s  {text}")
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes. Repeat it for 20 s if
@@ -107,9 +109,9 @@ class Follower:
             except UnknownExecution as error:
                 problem, patience = str(error), UNSEEN_SECONDS
             except AWS_ERRORS as error:
-                if not is_transient(error):
-                    raise CannotFollow(sentence(error)) from None
                 problem, patience = sentence(error), PATIENCE_SECONDS
+                if not passes(error):
+                    raise CannotFollow(problem) from None
             if self.monotonic() - began > patience:
                 raise CannotFollow(f"{problem} Gave up after {duration(patience)}.")
             if not announced:
@@ -119,7 +121,7 @@ class Follower:
 
 
 def answered(account: Account, pair: str, *, approves: bool, reason: str | None = None) -> JsonObject:
-    """Approve or reject, and return what was done. Raises Problem if nothing waits for an answer."""
+    """Approve or reject in the caller's name, and return what was done. Raises Problem if nothing waits for that."""
     record = account.record(pair)
     if (lock := record.lock) is None:
         raise Problem(f"No execution holds pair {pair}, so nothing waits for approval.")
@@ -132,8 +134,13 @@ def answered(account: Account, pair: str, *, approves: bool, reason: str | None 
                 progress.read(event)
         now = "it has ended" if progress.ended else progress.now if progress.last else "what it does is unknown"
         raise Problem(f"The execution {execution} does not wait for approval now: {now}. {follow}")
+    by = str(account.call("sts", "get_caller_identity")["Arn"])
+    # On one line, so that no line of it is a command to copy for those who read the cause.
+    cause = f"rejected by {by}: {plain(reason or '', 500)}".removesuffix(": ")
+    answer = {"output": json.dumps({"approvedBy": by})} if approves else {"error": "Rejected", "cause": cause}
+    operation = "send_task_success" if approves else "send_task_failure"
     try:
-        by = account.answer(lock.approval_token, approves=approves, reason=reason or "")
+        account.call("stepfunctions", operation, taskToken=lock.approval_token, **answer)
     except ClientError as error:
         if code_of(error) not in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
             raise
@@ -142,3 +149,75 @@ def answered(account: Account, pair: str, *, approves: bool, reason: str | None 
     release = record.releases.get(lock.server, {}).get("release")
     done = {"answer": "approved" if approves else "rejected", "pair": pair, "server": lock.server}
     return {**done, "release": release, "execution": execution, "by": by, "reason": reason}
+
+
+def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[JsonObject], str | None]:
+    """The last executions of the pair, or of all pairs, newest first. And if their starters are unknown, the reason. If
+    the stack has only one pair, an execution whose input, plan and output do not name a pair belongs to that pair."""
+    only_pair = next(iter(account.pairs)) if pair is not None and len(account.pairs) == 1 else None
+    chosen: list[JsonObject] = []
+    for listed in islice(account.executions(), MOST_EXECUTIONS):
+        described, progress = account.describe(listed["executionArn"]), Progress()
+        # If the execution did not succeed, its history has the plan: the pair, and which server was live.
+        for event in account.events(listed["executionArn"]) if described["status"] != "SUCCEEDED" else ():
+            progress.read(event)
+        result = result_of(described, progress)
+        if pair is None or (result.pair or only_pair) == pair:
+            chosen.append({**listed, **result.to_json(), "began": listed["startDate"].isoformat()})
+        if len(chosen) == limit:
+            break
+    by, why_unknown = started_by(account, chosen)
+    return [{key: each[key] for key in KEYS} | {"by": by.get(each["execution"])} for each in chosen], why_unknown
+
+
+def row(entry: JsonObject) -> dict[str, str]:
+    """An execution for people."""
+    before, now, seconds = entry["wasLive"], entry["isLive"], entry["seconds"]
+    moved = f"{before} stays" if before == now else f"{before} → {now or '?'}"
+    return {
+        "when": f"{datetime.fromisoformat(entry['began']).astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
+        "outcome": plain(entry["outcome"], 40),
+        "pair": plain(entry["pair"] or "", 64),
+        "from → to": plain(moved if before else "", 140),
+        "took": "" if seconds is None else duration(seconds),
+        "by": plain(entry["by"] or "unknown", 100),
+        "execution": entry["name"],
+    }
+
+
+def started_by(
+    account: Account, executions: list[JsonObject], *, sleep: Callable[[float], None] = time.sleep
+) -> tuple[dict[str, str], str | None]:
+    """Who started these executions, by ARN. And if CloudTrail refused, the reason why names are missing. Step Functions
+    does not record it, CloudTrail does, for 90 days. LookupEvents needs its own permission, shows an event some minutes
+    after the call, allows two requests a second, and filters by at most one attribute (API reference)."""
+    names: dict[str, str] = {}
+    if not executions:
+        return names, None
+    wanted = {execution["executionArn"]: execution["startDate"] for execution in executions}
+    times = {"StartTime": min(wanted.values()) - EARLIER, "EndTime": max(wanted.values()) + LATER}
+    looked_up = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}], **times}
+    try:
+        for page in islice(account.pages("cloudtrail", "lookup_events", **looked_up), PAGES):
+            for event in (object_of(each.get("CloudTrailEvent")) for each in page.get("Events", [])):
+                arn = as_object(event.get("responseElements")).get("executionArn")
+                name = caller(as_object(event.get("userIdentity")))
+                if event.get("eventSource") == "states.amazonaws.com" and arn in wanted and name:
+                    names[str(arn)] = name
+            if names.keys() == wanted.keys() or not page.get("NextToken"):
+                break
+            sleep(SECONDS_APART)
+    except AWS_ERRORS as error:
+        return names, f"It is unknown who started the executions. {sentence(error)}"
+    return names, None
+
+
+def caller(identity: Mapping[str, Any]) -> str | None:
+    """`alice`, `Deployer/alice` for a role and its session, or `root`; and the AWS service that made the call for them.
+    Source: CloudTrail User Guide, userIdentity element."""
+    arn, service = str(identity.get("arn", "")), identity.get("invokedBy")
+    by_type = {"AssumedRole": arn.partition(":assumed-role/")[2], "Root": "root"}
+    name = by_type.get(str(identity.get("type")), identity.get("userName") or arn.rpartition("/")[2])
+    name = name or identity.get("principalId")
+    text = f"{name} ({service})" if name and service else name or service
+    return plain(text, 200) if text else None

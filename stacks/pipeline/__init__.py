@@ -1,1 +1,0 @@
-"""The optional CodePipeline that starts the workflow with each release."""
