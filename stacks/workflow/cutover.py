@@ -60,6 +60,7 @@ FAILURES = {
     "RolledBack": "The cutover failed; production is on its former server, staging on the other. The cause says why.",
     "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
+NOTHING_CHANGED = ["AddressMoved", "RollbackRequested"]  # errors of DisassociateStaging
 INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 REPAIRED, DRY_RUN = ({"outcome": name} for name in ("REPAIRED", "DRY_RUN"))
 ALREADY_LIVE = {"outcome": jsonata('$repaired ? "REPAIRED" : "ALREADY_LIVE"')}
@@ -87,6 +88,7 @@ UNKNOWN_RELEASE = """
         or ($plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null))
 """
 HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
+IS_LIVE = f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})'
 CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
 REPAIR_FAILURE = f"""
     {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
@@ -96,19 +98,14 @@ REPAIR_FAILURE = f"""
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
-# A condition, the state that follows if it holds, the condition in words, and variables to assign.
-Following = tuple[str, sfn.IChainable, str, dict[str, str] | None]
-
-
 class Workflow(Construct):
     """The Standard state machine that cuts one pair over per execution."""
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        tasks = Tasks(self, resources.functions)
+        tasks, moments = Tasks(self, resources.functions), resources.functions.moments
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about="{}")
-        release = ending.release
-        rollback = roll_back(self, resources, ending=ending)
+        release, rollback = ending.release, roll_back(self, resources, release=ending.release)
 
         describe_addresses = tasks.describe_addresses(
             "Reads the request, describes both addresses and both servers, and plans.",
@@ -140,20 +137,9 @@ class Workflow(Construct):
             restoring=False,
             assign={},
         )
-        measure_gap = tasks.measure_gap(
-            "MeasureGap", "Starts to measure how the production address answers. The workflow does not wait for it."
-        )
-        disassociate_staging = tasks.disassociate_staging(
-            "DisassociateStaging", "Checks that both addresses are still where planned, then frees the idle server."
-        )
-        reassociate_production = tasks.move_production(
-            "ReassociateProduction",
-            "The one call that users notice: the production address moves to the idle server.",
-            assign={"moved": True},
-        )
-        reassociate_staging = tasks.move_staging(
-            "ReassociateStaging", "The other server gets the staging address and stays ready for a rollback."
-        )
+        measure_gap = tasks.measure_gap()
+        disassociate_staging = tasks.disassociate_staging()
+        reassociate_production, reassociate_staging = tasks.move_production(), tasks.move_staging()
         health_check_production = tasks.health_check_production(
             "HealthCheckProduction",
             "Does the new live server answer through the production address?",
@@ -172,16 +158,12 @@ class Workflow(Construct):
 
         # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
 
+        deploys = [deploy_release(tasks, deployed=preflight, failed=release)] if "deploy" in moments else []
         for state_of_plan, following, comment, assign in (
             (f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
             (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
-            (
-                f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})',
-                release,
-                "both addresses are where they should be",
-                ALREADY_LIVE,
-            ),
-            *self._deploy(resources, tasks, deployed=preflight, failed=release),
+            (IS_LIVE, release, "both addresses are where they should be", ALREADY_LIVE),
+            *((f"$plan.deploys and {CUTS_OVER}", each, "a release is to be deployed", None) for each in deploys),
             (CUTS_OVER, preflight, "staging is on the idle server", None),
             (SOUND, release, "staging was repaired, and production stays", REPAIRED),
             ("$plan.dryRun", release, "dry run", DRY_RUN),
@@ -213,9 +195,7 @@ class Workflow(Construct):
         disassociate_staging.next(reassociate_production)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
-        disassociate_staging.add_catch(
-            release, errors=["AddressMoved", "RollbackRequested"], assign=FAILURE_AFTER_REPAIR
-        )
+        disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=FAILURE_AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
         reassociate_production.next(reassociate_staging)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=FIRST_FAILURE)
@@ -241,10 +221,10 @@ class Workflow(Construct):
     def _preflight(self, tasks: Tasks) -> sfn.Parallel:
         """The checks that change nothing, in parallel."""
         dry_run = "Dry run: proves the permission, and warms the function."
-        rehearse_associate_production = tasks.rehearse_associate(
+        of_production = tasks.rehearse_associate(
             "RehearseAssociateProduction", dry_run, address="production", to="idle"
         )
-        rehearse_associate_staging = tasks.rehearse_associate(
+        of_staging = tasks.rehearse_associate(
             "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
         )
         return sfn.Parallel.jsonata(
@@ -259,21 +239,11 @@ class Workflow(Construct):
                 ),
             },
         ).branch(
-            tasks.health_check_staging(
-                "HealthCheckStaging", "Does the idle server answer through the staging address?"
-            ),
-            tasks.check_servers("CheckServers", "Have EC2's status checks of the idle server passed?"),
-            tasks.rehearse_disassociate("RehearseDisassociate", dry_run),
-            rehearse_associate_production.next(rehearse_associate_staging),
+            tasks.health_check_staging(),
+            tasks.check_servers(),
+            tasks.rehearse_disassociate(dry_run),
+            of_production.next(of_staging),
         )
-
-    def _deploy(
-        self, resources: Resources, tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable
-    ) -> list[Following]:
-        if "deploy" not in resources.functions.moments:
-            return []
-        deploy = deploy_release(tasks, deployed=deployed, failed=failed)
-        return [(f"$plan.deploys and {CUTS_OVER}", deploy, "a release is to be deployed", None)]
 
     def _watch(
         self, resources: Resources, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from stacks.workflow.ending import NOW, OF_A_HOLDER, ONE, Ending, texts
 from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, NONE, condition, jsonata
-from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, once_no_command_runs, status
+from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
 from stacks.workflow.state_machine import states_arn
@@ -184,9 +184,9 @@ def acquire_lock(
     pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {most}])]))"
     describe_holder = describe_lock_holder(
         scope,
-        resources.names,
-        execution="$holder.execution",
-        take_over=once_no_command_runs(scope, resources, lock="$holder", take_over=take_over, failed=failed),
+        resources,
+        lock="$holder",
+        take_over=take_over,
         held=HELD,
         running=(
             (f"({asks})", request_rollback, "running, and it can roll back", None),
@@ -195,8 +195,6 @@ def acquire_lock(
         ),
         failed=failed,
         status=f'{status()}, "pause": {pause}',
-        assign={"holderEnded": "{% $states.result.Status %}"},
-        assign_forgotten={"holderEnded": "UNKNOWN"},
     )
 
     # The order of the states.

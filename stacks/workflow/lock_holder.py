@@ -7,7 +7,6 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.configuration.names import Names
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow.expressions import condition, jsonata
 from stacks.workflow.resources import Resources
@@ -35,24 +34,22 @@ def status(*, later_seconds: int = 0) -> str:
 
 def describe_lock_holder(
     scope: Construct,
-    names: Names,
+    resources: Resources,
     *,
-    execution: str,
+    lock: str,
     take_over: sfn.IChainable,
     held: str = RUNNING,
     running: Sequence[tuple[str, sfn.IChainable, str, Variables | None]],
     failed: tuple[sfn.IChainable, Variables],
-    assign: Variables | None = None,
-    assign_forgotten: Variables | None = None,
     status: str,
 ) -> tasks.CallAwsService:
-    """The states that find out whether the holder of a lock is dead, and wait for the end of its last call.
+    """The states that find out whether the holder of a lock is dead, and wait for the end of its last call and command.
 
-    `execution` is JSONata for the holder's ARN. If the holder runs, or `held` otherwise, the first state of `running`
-    follows whose condition holds. If it has ended, `take_over` follows at `lastCallOver` of `status`. If Step Functions
-    does not know it, even after `LAST_CALL`, `take_over` follows, with the variables `assign_forgotten` instead of
-    `assign`: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just
-    begun. After an error, `failed` follows: a state and the variables to assign. Returns the first state.
+    `lock` is a variable with the keys `pair`, `execution` and `commandRuns`. If the holder runs, or `held` otherwise,
+    the first state of `running` follows whose condition holds. If it has ended, `take_over` follows at `lastCallOver`
+    of `status`, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over` follows,
+    too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun.
+    After an error, `failed` follows: a state and the variables to assign. Returns the first state.
     """
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
@@ -60,11 +57,11 @@ def describe_lock_holder(
         comment="Is the execution that holds the lock still running?",
         service="sfn",
         action="describeExecution",
-        parameters={"ExecutionArn": jsonata(execution)},
+        parameters={"ExecutionArn": jsonata(f"{lock}.execution")},
         iam_action="states:DescribeExecution",
-        iam_resources=[executions_of(scope, workflow) for workflow in names.workflows],
+        iam_resources=[executions_of(scope, workflow) for workflow in resources.names.workflows],
         task_timeout=SERVICE_TIMEOUT,
-        assign=assign,
+        assign={"holderEnded": "{% $states.result.Status %}"},
         outputs=jsonata(f"{{{status}}}"),
     )
     holder_running = sfn.Choice.jsonata(scope, "HolderRunning?")
@@ -74,11 +71,13 @@ def describe_lock_holder(
         comment="Waits until no function that the dead holder called can still be running.",
         time=sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}"),
     )
+    if resources.functions.run_commands:
+        take_over = _once_no_command_runs(scope, resources, lock=lock, take_over=take_over, failed=failed)
 
     retry_unknown(describe_holder, NO_EXECUTION)
     retry_service(describe_holder)
     describe_holder.next(holder_running)
-    describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign=assign_forgotten)
+    describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign={"holderEnded": "UNKNOWN"})
     describe_holder.add_catch(failed[0], assign=failed[1])
     for also, following, comment, variables in running:
         holder_running.when(condition(f"{held} and {also}"), following, comment=comment, assign=variables)
@@ -87,7 +86,7 @@ def describe_lock_holder(
     return describe_holder
 
 
-def once_no_command_runs(
+def _once_no_command_runs(
     scope: Construct,
     resources: Resources,
     *,
@@ -95,19 +94,11 @@ def once_no_command_runs(
     take_over: sfn.IChainable,
     failed: tuple[sfn.IChainable, Variables],
 ) -> sfn.IChainable:
-    """Leads to `take_over`, but first to the end of a command that the dead holder of a lock may have left running.
-
-    `lock` is a variable with the keys `pair`, `execution` and `commandRuns`. If no pair has a command, it is
-    `take_over` itself."""
-    if resources.functions.run_commands is None:
-        return take_over
+    """Leads to `take_over`, but first to the end of a command that the dead holder may have left running."""
     command_runs = sfn.Choice.jsonata(scope, "CommandRuns?", comment="May a command of the dead holder still run?")
+    name, comment = "EndCommandOfHolder", "Cancels the command that the dead holder has left, and waits for its end."
     end_command = Tasks(scope, resources.functions).end_command(
-        "EndCommandOfHolder",
-        "Cancels the command that the dead holder has left, and waits for its end.",
-        pair=f"{lock}.pair",
-        execution=f"{lock}.execution",
-        retry=retry_rollback,
+        name, comment, pair=f"{lock}.pair", execution=f"{lock}.execution", retry=retry_rollback
     )
     command_runs.when(condition(f"{lock}.commandRuns"), end_command, comment="yes")
     end_command.next(take_over)

@@ -36,7 +36,7 @@ from stacks.workflow.expressions import (
     sentence,
 )
 from stacks.workflow.lock import one_line
-from stacks.workflow.lock_holder import describe_lock_holder, once_no_command_runs, status
+from stacks.workflow.lock_holder import describe_lock_holder, status
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
@@ -155,9 +155,9 @@ class Repair(Construct):
         )
         describe_holder = describe_lock_holder(
             self,
-            names,
-            execution="$lock.execution",
-            take_over=once_no_command_runs(self, resources, lock="$lock", take_over=take_over, failed=failed),
+            resources,
+            lock="$lock",
+            take_over=take_over,
             running=(
                 (BY_A_PERSON, ending.outcome, "running", {"outcome": "NOTHING_TO_REPAIR", "cause": STILL_RUNS}),
                 (f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),

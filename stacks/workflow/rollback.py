@@ -8,44 +8,35 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.functions.functions import MOVING_SECONDS
-from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import CAUGHT, FAILED_STATE, MESSAGE, PREFLIGHT_FAILURE, condition, jsonata, sentence
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import retry_rollback
 from stacks.workflow.tasks import Tasks
 
+FAILED = {"outcome": "RollbackFailed"}
 RESTORED = """
     $cause & " Rolled back: production " & $states.result.Payload.production.publicIp & " is on " & $plan.live.name
     & ", staging " & $states.result.Payload.staging.publicIp & " is on " & $plan.idle.name & "."
 """
+ACT = '" A person must act. To put both addresses where they belong, run:" & $plan.restore'
 NOT_DESCRIBED = f"""
-    $cause & " The rollback was tried, but the addresses could not be described after it: " & {sentence(CAUGHT)}
-    & " A person must act. To put both addresses where they belong, run:" & $plan.restore
+    $cause & " The rollback was tried, but the addresses could not be described after it: " & {sentence(CAUGHT)} & {ACT}
 """
 UNFINISHED = f'$cause & " The rollback did not finish. " & {MESSAGE}'
-MOVED = (
-    f'$cause & " " & {MESSAGE} & " A person must act. To put both addresses where they belong, run:" & $plan.restore'
-)
+MOVED = f'$cause & " " & {MESSAGE} & {ACT}'
 HEALTHY = '$cause & " " & $plan.live.name & " answers its health check as production."'
 UNHEALTHY = f'$cause & " But " & $plan.live.name & " fails its health check as production: " & {CAUGHT}'
 
 
-def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.Choice:
+def roll_back(scope: Construct, resources: Resources, *, release: sfn.IChainable) -> sfn.Choice:
     """Returns the first state. The rollback ends `RolledBack` only if both addresses were described in their places."""
     tasks = Tasks(scope, resources.functions)
-
-    production_moved = sfn.Choice.jsonata(
-        scope, "ProductionMoved?", comment="Can production go back, and has this execution begun to move it?"
-    )
-    restore_production = tasks.restore(
-        "RestoreProduction",
-        "Moves the production address back to the server that was live, in one atomic call.",
-        address="production",
-        to="live",
-    )
-    restore_staging = tasks.restore(
-        "RestoreStaging", "Moves staging to the other server, where it belongs.", address="staging", to="idle"
-    )
+    comment = "Can production go back, and has this execution begun to move it?"
+    production_moved = sfn.Choice.jsonata(scope, "ProductionMoved?", comment=comment)
+    comment = "Moves the production address back to the server that was live, in one atomic call."
+    restore_production = tasks.restore("RestoreProduction", comment, address="production", to="live")
+    comment = "Moves staging to the other server, where it belongs."
+    restore_staging = tasks.restore("RestoreStaging", comment, address="staging", to="idle")
     describe_restored = tasks.describe_restored(
         "DescribeRestored",
         "Is production on the server it was on, and staging on the other?",
@@ -65,7 +56,6 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     # The order of the states. If production could not be restored, staging stays, because its server may still hold
     # production; unless someone else moved production. After every error, both addresses are described in the end.
 
-    release = ending.release
     also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
     nowhere = condition("$not($plan.canRollBack)")
     production_moved.when(nowhere, describe_restored, comment="there is no server to roll back to")
@@ -79,13 +69,9 @@ def roll_back(scope: Construct, resources: Resources, *, ending: Ending) -> sfn.
     restore_staging.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
     restore_staging.add_catch(describe_restored, assign=also_failed)
     describe_restored.next(health_check_restored)
-    describe_restored.add_catch(
-        release, errors=["RollbackFailed"], assign={"outcome": "RollbackFailed", "cause": jsonata(UNFINISHED)}
-    )
-    describe_restored.add_catch(release, assign={"outcome": "RollbackFailed", "cause": jsonata(NOT_DESCRIBED)})
+    describe_restored.add_catch(release, errors=["RollbackFailed"], assign=FAILED | {"cause": jsonata(UNFINISHED)})
+    describe_restored.add_catch(release, assign=FAILED | {"cause": jsonata(NOT_DESCRIBED)})
     health_check_restored.next(release)
-    health_check_restored.add_catch(
-        release, errors=["MovedMeanwhile"], assign={"outcome": "RollbackFailed", "cause": jsonata(MOVED)}
-    )
+    health_check_restored.add_catch(release, errors=["MovedMeanwhile"], assign=FAILED | {"cause": jsonata(MOVED)})
     health_check_restored.add_catch(release, assign={"outcome": "RolledBack", "cause": jsonata(UNHEALTHY)})
     return production_moved

@@ -75,21 +75,17 @@ class Tasks:
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
-    def check_servers(self, name: str, comment: str) -> tasks.LambdaInvoke:
+    def check_servers(self) -> tasks.LambdaInvoke:
         """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake? Again, after an
         approval: is one in ALARM?"""
-        payload = {
-            "pair": PAIR,
-            "server": "{% $plan.idle.name %}",
-            "alarms": "{% $plan.alarms %}",
-            "urgent": "{% $plan.urgent %}",
-            "again": "{% $exists($approvedBy) %}",
-            "lock": LOCK,
-        }
-        return self._invoke(name, comment, self._functions.check_servers, payload, retry_before_changes)
+        server, alarms = "{% $plan.idle.name %}", {"alarms": "{% $plan.alarms %}", "urgent": "{% $plan.urgent %}"}
+        payload = {"pair": PAIR, "server": server, **alarms, "again": "{% $exists($approvedBy) %}", "lock": LOCK}
+        comment = "Have EC2's status checks of the idle server passed?"
+        return self._invoke("CheckServers", comment, self._functions.check_servers, payload, retry_before_changes)
 
-    def health_check_staging(self, name: str, comment: str) -> sfn.IChainable:
+    def health_check_staging(self) -> sfn.IChainable:
         """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
+        name, comment = "HealthCheckStaging", "Does the idle server answer through the staging address?"
         check, reached = _check("staging", "idle"), f"$merge([$plan.live, {_reached('production')}])"
         check["address"] = jsonata(f"$plan.checksStaging ? {check['address'][2:-2]} : null")
         live = jsonata(f"$plan.compared ? {reached} : null")
@@ -118,15 +114,9 @@ class Tasks:
         left = "$ceil(($toMillis($bakesUntil) - $millis()) / 1000)"
         share = jsonata(f"$max([1, $min([{BAKE_SHARE_SECONDS}, {left}])])")
         more = {
-            "answered": "{% $answered %}",
-            **EXPECTED_RELEASE,
-            "baking": True,
-            "urgent": "{% $plan.urgent %}",
-            "bakeSeconds": share,
-            "until": "{% $bakesUntil %}",
-            "alarms": "{% $alarms %}",
-            "lock": LOCK,
-        }
+            "baking": True, "bakeSeconds": share, "until": "{% $bakesUntil %}", "alarms": "{% $alarms %}",
+            "urgent": "{% $plan.urgent %}", "answered": "{% $answered %}", **EXPECTED_RELEASE, "lock": LOCK,
+        }  # fmt: skip
         comment = "Does the new live server stay healthy, without an alarm? Called again until the bake is over."
         return self.health_check_production(
             "Bake", comment, server="idle", retry=retry_change, more=more, assign={}, strict=False
@@ -135,15 +125,17 @@ class Tasks:
     def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: To) -> tasks.LambdaInvoke:
         return self._associate(name, comment, "rehearse", to, retry_before_changes, address=address)
 
-    def move_production(self, name: str, comment: str, *, assign: Keys) -> tasks.LambdaInvoke:
+    def move_production(self) -> tasks.LambdaInvoke:
         """From the live to the idle place."""
-        assign = {"production": CHANGED_ADDRESS, **assign}
-        source = {"comingFrom": "{% $plan.production.server %}", **TRY}
-        return self._associate(name, comment, "move production", "idle", retry_change, assign=assign, **source)
+        comment = "The one call that users notice: the production address moves to the idle server."
+        assign = {"production": CHANGED_ADDRESS, "moved": True}
+        keys, name = {"comingFrom": "{% $plan.production.server %}", **TRY}, "ReassociateProduction"
+        return self._associate(name, comment, "move production", "idle", retry_change, assign=assign, **keys)
 
-    def move_staging(self, name: str, comment: str) -> tasks.LambdaInvoke:
+    def move_staging(self) -> tasks.LambdaInvoke:
         """From no server to the place that production has left, if there is one that can hold it."""
-        keys = {"productionOn": ROLES["idle"], **TRY}
+        comment = "The other server gets the staging address and stays ready for a rollback."
+        keys, name = {"productionOn": ROLES["idle"], **TRY}, "ReassociateStaging"
         assign = {"staging": CHANGED_ADDRESS}
         return self._associate(name, comment, "move staging", "stagingTo", retry_change, assign=assign, **keys)
 
@@ -163,26 +155,22 @@ class Tasks:
         self, name: str, comment: str, action: str, to: To, retry: Retry, *, assign: Assign = None, **keys: str
     ) -> tasks.LambdaInvoke:
         """`to` is the place of the plan; null where staging can go nowhere."""
-        keys_of_place = {"server": "name", "privateIp": "privateIp"}
-        place = {
-            key: f"{{% $plan.{to} != null ? $plan.{to}.{of} : null %}}"
-            if to == "stagingTo"
-            else f"{{% $plan.{to}.{of} %}}"
-            for key, of in keys_of_place.items()
-        }
+        of_plan = f"$plan.{to} != null ? $plan.{to}.%s : null" if to == "stagingTo" else f"$plan.{to}.%s"
+        place = {"server": jsonata(of_plan % "name"), "privateIp": jsonata(of_plan % "privateIp")}
         payload = {"action": action, "pair": PAIR, **place, **keys}
         return self._invoke(name, comment, self._functions.associate_address, payload, retry, assign=assign)
 
-    def disassociate_staging(self, name: str, comment: str) -> tasks.LambdaInvoke:
-        """Both addresses must still be as planned before staging is disassociated."""
+    def disassociate_staging(self) -> tasks.LambdaInvoke:
+        comment = "Checks that both addresses are still where planned, then frees the idle server."
         payload = {"pair": PAIR, "needed": "{% $plan.checksStaging %}", **ROLES, **TRY, "lock": LOCK}
-        assign = {"staging": CHANGED_ADDRESS}
-        return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_change, assign=assign)
+        function, assign = self._functions.disassociate_address, {"staging": CHANGED_ADDRESS}
+        return self._invoke("DisassociateStaging", comment, function, payload, retry_change, assign=assign)
 
-    def rehearse_disassociate(self, name: str, comment: str) -> tasks.LambdaInvoke:
+    def rehearse_disassociate(self, comment: str) -> tasks.LambdaInvoke:
         association_id = "{% $plan.checksStaging ? $staging.associationId : null %}"
         payload = {"pair": PAIR, "rehearse": True, "associationId": association_id}
-        return self._invoke(name, comment, self._functions.disassociate_address, payload, retry_before_changes)
+        function = self._functions.disassociate_address
+        return self._invoke("RehearseDisassociate", comment, function, payload, retry_before_changes)
 
     def run_commands(
         self,
@@ -221,18 +209,14 @@ class Tasks:
             raise ValueError("no pair has a command")
         return self._functions.run_commands
 
-    def measure_gap(self, name: str, comment: str) -> tasks.LambdaInvoke:
+    def measure_gap(self) -> tasks.LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""
-        payload = {
-            "execution": EXECUTION_NAME,
-            "lock": LOCK,
-            "newServer": "{% $answered[0] %}",
-            **_check("production", "idle"),
-        }
+        new_server, check = {"newServer": "{% $answered[0] %}"}, _check("production", "idle")
+        payload = {"execution": EXECUTION_NAME, "lock": LOCK, **new_server, **check}
         return tasks.LambdaInvoke.jsonata(
             self._scope,
-            name,
-            comment=comment,
+            "MeasureGap",
+            comment="Starts to measure how the production address answers. The workflow does not wait for it.",
             lambda_function=self._functions.measure_gap,
             invocation_type=tasks.LambdaInvocationType.EVENT,
             payload=sfn.TaskInput.from_object(payload),
