@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import boto3
 import click
 
-from client.account import AWS_ERRORS, STACK, Account, Problem, passes, sentence
+from client.account import AWS_ERRORS, STACK, Account, Problem, is_transient, sentence
 from client.executions import CannotFollow, Follower, answered, entries, row
 from client.printed import described_pair, replaced_server, rows_of, ways
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
@@ -297,7 +297,7 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
             notes.line("")
             notes.line("Interrupted. Nothing was stopped.", "yellow")
         # A call without an answer may have had an effect.
-        elif not isinstance(error, CannotFollow | OutputClosed) and not passes(error):
+        elif not isinstance(error, CannotFollow | OutputClosed) and not is_transient(error):
             raise
         notes.line(f"{state}: {arn}", "bold")
         notes.line(f"To follow it:\n{account.command('watch', arn)}")

@@ -11,7 +11,17 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.account import AWS_ERRORS, DENIED, Account, Problem, UnknownExecution, code_of, moment_of, passes, sentence
+from client.account import (
+    AWS_ERRORS,
+    DENIED,
+    Account,
+    Problem,
+    UnknownExecution,
+    code_of,
+    is_transient,
+    moment_of,
+    sentence,
+)
 from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
@@ -110,7 +120,7 @@ class Follower:
                 problem, patience = str(error), UNSEEN_SECONDS
             except AWS_ERRORS as error:
                 problem, patience = sentence(error), PATIENCE_SECONDS
-                if not passes(error):
+                if not is_transient(error):
                     raise CannotFollow(problem) from None
             if self.monotonic() - began > patience:
                 raise CannotFollow(f"{problem} Gave up after {duration(patience)}.")
