@@ -94,7 +94,7 @@ class Oidc(Section):
     provider: Provider = "existing"
 
 
-Issuer = GitHub | GitLab | Oidc
+Issuer = GitHub | GitLab | Oidc  # another needs `url`, `audience`, `subject`, `provider`, and a key in `CiAccess`
 
 
 class CiAccess(Section):

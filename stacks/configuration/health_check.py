@@ -51,6 +51,7 @@ def _is_not_sent_anyway(name: str) -> str:
     return name
 
 
+Via = Literal["public", "private"]
 PROTOCOL, PORT = one_of("HTTP", "HTTPS", "TCP"), whole_number(1, 65535)
 PATH = text('one "/" and then at most 1023 printable ASCII characters, no spaces', "/(?:[!-.0-~][!-~]{0,1022})?")
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
@@ -107,9 +108,7 @@ class Check(Section):
     protocol: Annotated[str, PROTOCOL]
     port: Annotated[int, PORT]
     """Elsewhere: ELB: HealthCheckPort; Route 53: Port"""
-    via: Annotated[Literal["public", "private"], one_of("public", "private"), AfterValidator(_private_has_a_vpc)] = (
-        "public"
-    )
+    via: Annotated[Via, one_of("public", "private"), AfterValidator(_private_has_a_vpc)] = "public"
     """Every check of a pair must have the same value. "private" needs a `vpc`."""
     intervalSeconds: Annotated[int, whole_number(1, 300)] = 1
     """From the start of one probe to the start of the next.

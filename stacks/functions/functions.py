@@ -50,7 +50,7 @@ INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
-# Like these, which describe and cancel commands.
+# These, too, accept no other resource than "*".
 COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]
 DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
 ANY_INTERFACE = "network-interface/*"

@@ -1,6 +1,7 @@
-"""The topic of every outcome and every alarm, its key, and who gets which of them by mail. The policy of AWS's own key
-for SNS (`alias/aws/sns`) does not allow CloudWatch, as which an alarm publishes, and nobody can change it. So the topic
-has its own key. Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources."""
+"""The topic of every outcome and every alarm, its key, and who gets which of them by mail. An alarm publishes as the
+service CloudWatch, which the policy of AWS's own key for SNS (`alias/aws/sns`) does not allow; nobody can change that
+policy. So the topic has its own key, which publishers may have to use. Source: SNS Developer Guide, "Managing Amazon
+SNS encryption keys and costs", on event sources from AWS services."""
 
 from collections.abc import Sequence
 from functools import partial
