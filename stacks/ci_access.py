@@ -16,9 +16,8 @@ ANY_PAIR = "The pairs that this stack publishes under a path of its own: ids and
 
 
 class CiAccess(Construct):
-    """A role for the jobs of `issuer`. Its ARN is the stack's output `CiRoleArn`. It may call what `cutover.py start`,
-    `watch` and `status` call, and the AWS CLI in `examples/aws-cli`. It cannot stop an execution or delete a lock, and
-    it can move an address only through the workflow."""
+    """A role for the jobs of `issuer`. It may call what `cutover.py start`, `watch` and `status`, and the AWS CLI in
+    `examples/aws-cli` call. It cannot stop an execution or delete a lock, and moves addresses only by the workflow."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, names: Names, issuer: Issuer, machine_arn: str, table_arn: str

@@ -77,7 +77,6 @@ class CutoverStack(Stack):
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "LockTableName", value=lock_table.table_name)
         CfnOutput(self, "PairsPath", value=names.pairs_path)
-
         if placeholders := placeholder_ids(pairs):
             Annotations.of(self).add_error(  # the CDK CLI then deploys nothing
                 f"cdk.json still has the placeholder ids it was shipped with, at {', '.join(placeholders)}. "

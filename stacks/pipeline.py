@@ -27,14 +27,23 @@ ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the C
 
 
 class PipelineStack(Stack):
-    """One release at a time, in the order in which they arrive: the workflow deploys each and cuts over to it.
-
-    The workflow is found by its name, so that the two stacks share no export that would have to be deleted first."""
+    """One release at a time, in the order in which they arrive: the workflow deploys each and cuts over to it. It is
+    found by its name, so that the two stacks share no export that would have to be deleted first."""
 
     def __init__(self, scope: Construct, construct_id: str, names: Names, pipeline: Pipeline, **options: Any) -> None:
         super().__init__(scope, construct_id, **options)
         self._release = Construct(self, "Release")
         source, release = self._source(pipeline.source)
+        artifacts = s3.Bucket(
+            self._release,
+            "Artifacts",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(30))],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        acknowledge(artifacts, {"AwsSolutions::AwsSolutions-S1": NO_ACCESS_LOG})
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
             state_machine=sfn.StateMachine.from_state_machine_name(self._release, "Workflow", names.cutover),
@@ -49,7 +58,7 @@ class PipelineStack(Stack):
             # By default, a newer release replaces a release that waits.
             execution_mode=codepipeline.ExecutionMode.QUEUED,
             cross_account_keys=False,
-            artifact_bucket=self._artifacts(),
+            artifact_bucket=artifacts,
         )
         self._pipeline.add_stage(stage_name="Source", actions=[source])
         self._pipeline.add_stage(stage_name="Release", actions=[cutover])
@@ -62,11 +71,9 @@ class PipelineStack(Stack):
         output = codepipeline.Artifact("Source")
         named: dict[str, Any] = {"action_name": "Source", "output": output, "variables_namespace": "Source"}
         if isinstance(source, Object):
-            bucket, trigger = (
-                s3.Bucket.from_bucket_name(self._release, "SourceBucket", source.bucket),
-                actions.S3Trigger.NONE,
-            )
-            from_bucket = actions.S3SourceAction(bucket=bucket, bucket_key=source.key, trigger=trigger, **named)
+            bucket = s3.Bucket.from_bucket_name(self._release, "SourceBucket", source.bucket)
+            named["trigger"] = actions.S3Trigger.NONE
+            from_bucket = actions.S3SourceAction(bucket=bucket, bucket_key=source.key, **named)
             return from_bucket, from_bucket.variables.version_id
         owner, _, repository = source.repository.rpartition("/")
         from_branch = actions.CodeStarConnectionsSourceAction(
@@ -74,33 +81,18 @@ class PipelineStack(Stack):
         )
         return from_branch, from_branch.variables.commit_id
 
-    def _artifacts(self) -> s3.Bucket:
-        bucket = s3.Bucket(
-            self._release,
-            "Artifacts",
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            enforce_ssl=True,
-            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(30))],
-            removal_policy=RemovalPolicy.RETAIN,
-        )
-        acknowledge(bucket, {"AwsSolutions::AwsSolutions-S1": NO_ACCESS_LOG})
-        return bucket
-
     def _start_or_connect(self, source: Connection | Object) -> None:
-        """What the CDK leaves out: a rule that starts the pipeline, and the permission's new name.
-
-        The bucket must be configured to send events to EventBridge (S3 User Guide, "Enabling Amazon EventBridge").
-        The permission for a connection is `codeconnections:UseConnection`; the CDK grants only the permission under the
-        service's former name (Developer Tools console User Guide, "Connections rename")."""
+        """What the CDK leaves out: a rule that starts the pipeline, for a bucket that sends events to EventBridge (S3
+        User Guide, "Enabling Amazon EventBridge"), or the permission `codeconnections:UseConnection`. The CDK grants it
+        only under the service's former name (Developer Tools console User Guide, "Connections rename")."""
         if isinstance(source, Connection):
             use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
             self._role("Source", "Source").add_to_principal_policy(use)
             return
         detail = {"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}}
         created = events.EventPattern(source=["aws.s3"], detail_type=["Object Created"], detail=detail)
-        started = targets.CodePipeline(self._pipeline)
-        rule(self._release, "NewObject", lost=LOST_START, event_pattern=created, targets=[started])
+        started = [targets.CodePipeline(self._pipeline)]
+        rule(self._release, "NewObject", lost=LOST_START, event_pattern=created, targets=started)
 
     def _role(self, stage: str, action: str) -> iam.Role:
         """The role of an action, which the CDK makes."""

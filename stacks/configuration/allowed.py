@@ -102,12 +102,14 @@ def object_by_name(words: str, lowest: int, highest: int) -> Allowed:
     return Allowed(words, Field(min_length=lowest, max_length=highest), rule=names_differ)
 
 
-def exactly_one(*names: str) -> Rule:
+def some_of(*names: str, most: int = 1) -> Rule:
+    """At least one of these keys must be given, and at most so many."""
+
     def rule(given: Mapping[str, Any]) -> Iterator[Broken]:
         present = [name for name in names if name in given]
-        if len(present) != 1:
-            found = " and ".join(map(shown, present)) or "none of them"
-            yield (), problem(f"exactly one of {', '.join(names)}", found)
+        if not 1 <= len(present) <= most:
+            words = f"exactly one of {', '.join(names)}" if most == 1 else f"{', '.join(names)} or both"
+            yield (), problem(words, " and ".join(map(shown, present)) or "none of them")
 
     return rule
 

@@ -1,13 +1,11 @@
 """The context value `ciAccess` of cdk.json: which jobs of which CI system may start the workflow. Its role trusts
 tokens (OpenID Connect) of one issuer, for one audience, about one subject: a wildcard would admit other jobs."""
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from stacks.configuration.allowed import Allowed, Broken, Section, section, text
-from stacks.configuration.problems import problem
+from stacks.configuration.allowed import Allowed, Section, section, some_of, text
 
 OWNER, REPOSITORY_NAME, ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "[A-Za-z0-9._-]{1,100}", "@[0-9]{1,20}"
 GROUP_AND_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){1,20}"
@@ -36,11 +34,6 @@ WORKFLOW = text('one workflow: 1 to 255 printable ASCII characters, no "*", "?" 
 PROJECT = text('"group/name", with subgroups if there are any; no "*"', GROUP_AND_NAME)
 PROVIDER = Allowed('"existing" if the account already has a provider of this URL (it can have only one), or "create"')
 Provider = Annotated[Literal["existing", "create"], PROVIDER]
-
-
-def branch_or_environment(given: Mapping[str, Any]) -> Iterator[Broken]:
-    if given.keys().isdisjoint(("branch", "environment")):
-        yield (), problem("branch, environment or both", "none of them")
 
 
 class GitHub(Section):
@@ -101,13 +94,13 @@ class Oidc(Section):
     provider: Provider = "existing"
 
 
-Issuer = GitHub | GitLab | Oidc
+Issuer = GitHub | GitLab | Oidc  # another needs `url`, `audience`, `subject`, `provider`, and a key in `CiAccess`
 
 
 class CiAccess(Section):
     """Exactly one CI system."""
 
-    github: Annotated[GitHub | None, section(GitHub, rule=branch_or_environment)] = None
+    github: Annotated[GitHub | None, section(GitHub, rule=some_of("branch", "environment", most=2))] = None
     gitlab: Annotated[GitLab | None, section(GitLab)] = None
     oidc: Annotated[Oidc | None, section(Oidc)] = None
 

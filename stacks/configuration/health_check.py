@@ -57,20 +57,16 @@ PATH = text('one "/" and then at most 1023 printable ASCII characters, no spaces
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
 CODES_WORDS = 'status codes from 200 to 499 as in "200", "200,301" or "200-299"'
 MATCHER = text(CODES_WORDS, f"{CODES}(?:,{CODES})*", Predicate(_is_ascending))
-HOST = text(
+HOST_WORDS = (
     'a name of at most 253 characters, in labels of letters, digits, "-", "_" and "~", or an IP address, IPv6 in "[]"; '
-    'optionally with ":" and a port from 1 to 65535',
-    HTTP_HOST,
-    Predicate(_is_host),
+    'optionally with ":" and a port from 1 to 65535'
 )
+HOST = text(HOST_WORDS, HTTP_HOST, Predicate(_is_host))
 # A token (RFC 9110, section 5.6.2), and a value that cannot end its line.
-HEADER_NAME = text(
-    "a header's name: 1 to 64 letters, digits and characters of !#$%&'*+-.^_`|~", "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}"
-)
-HEADER_VALUE = text(
-    "a header's value: at most 1024 printable ASCII characters, no space at either end",
-    "(?:[!-~](?:[ -~]{0,1022}[!-~])?)?",
-)
+NAME_WORDS = "a header's name: 1 to 64 letters, digits and characters of !#$%&'*+-.^_`|~"
+VALUE_WORDS = "a header's value: at most 1024 printable ASCII characters, no space at either end"
+HEADER_NAME = text(NAME_WORDS, "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+HEADER_VALUE = text(VALUE_WORDS, "(?:[!-~](?:[ -~]{0,1022}[!-~])?)?")
 HEADERS = allowed.object_by_name("an object of 1 to 20 headers, value by name", 1, 20)
 Headers = dict[Annotated[str, HEADER_NAME, AfterValidator(_is_not_sent_anyway)], Annotated[str, HEADER_VALUE]]
 

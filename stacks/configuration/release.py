@@ -5,18 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from stacks.configuration.allowed import Section, exactly_one, list_of, one_of, section, text, whole_number
+from stacks.configuration.allowed import Section, list_of, one_of, section, some_of, text, whole_number
 from stacks.configuration.problems import problem
 
 # One call of a function runs all commands of a moment. Lambda lets it run for 900 seconds, and the delivery of a
 # command may take 60 of them.
 LONGEST_MOMENT_SECONDS = 840
 MINUTES_OF_A_WEEK = 10_080
-COMMAND = text(
-    'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would replace',
-    r"(?:\{?[ -z|}~])*\{?",
-    Field(min_length=1, max_length=1000),
-)
+COMMAND_WORDS = 'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would replace'
+COMMAND = text(COMMAND_WORDS, r"(?:\{?[ -z|}~])*\{?", Field(min_length=1, max_length=1000))
 # Source: Lambda API reference, Invoke.
 FUNCTION_ARN = text(
     "the ARN of a Lambda function, with or without a version or an alias",
@@ -53,7 +50,7 @@ def _fit_into_one_call(hooks: Sequence[Hook]) -> Sequence[Hook]:
     return hooks
 
 
-HOOK, HOOKS = section(Hook, rule=exactly_one("command", "function")), list_of(0, 10, "hooks")
+HOOK, HOOKS = section(Hook, rule=some_of("command", "function")), list_of(0, 10, "hooks")
 HooksOfAMoment = Annotated[list[Annotated[Hook, HOOK]], AfterValidator(_fit_into_one_call)]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ValidationError, ValidationInfo
 
-from stacks.configuration.allowed import Section, exactly_one, list_of, section, text
+from stacks.configuration.allowed import Section, list_of, section, some_of, text
 from stacks.configuration.ci_access import CiAccess
 from stacks.configuration.names import DEFAULT_NAME, STACK_NAME, Names
 from stacks.configuration.pairs import Pairs, Vpc
@@ -39,7 +39,7 @@ class Settings(Section):
     pairs: Annotated[Pairs, AfterValidator(_are_known_to_the_pipeline)]
     vpc: Annotated[Vpc | None, section(Vpc)] = None
     notifications: Annotated[Notifications | None, section(Notifications)] = None
-    ciAccess: Annotated[CiAccess | None, section(CiAccess, rule=exactly_one(*CiAccess.model_fields))] = None
+    ciAccess: Annotated[CiAccess | None, section(CiAccess, rule=some_of(*CiAccess.model_fields))] = None
     pipeline: Annotated[Pipeline | None, section(Pipeline)] = None
 
     @property

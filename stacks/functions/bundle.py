@@ -36,17 +36,14 @@ UNUSED = (
 def lambda_code(pairs: Mapping[str, Pair]) -> lambda_.Code:
     """The asset, bundled without Docker, and bundled again only if something in it has changed."""
     configuration = json.dumps({name: pair.as_json() for name, pair in pairs.items()}, indent=1)
-    content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in [*_modules(), REQUIREMENTS])]
+    files = [*sorted(SOURCE.rglob("*.py")), REQUIREMENTS]
+    content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in files)]
     return lambda_.Code.from_asset(
         str(SOURCE),
         asset_hash_type=AssetHashType.CUSTOM,
         asset_hash=hashlib.sha256("\0".join(content).encode()).hexdigest(),
         bundling=BundlingOptions(image=DockerImage.from_registry("never-used"), local=_Bundling(configuration)),
     )
-
-
-def _modules() -> list[Path]:
-    return sorted(SOURCE.rglob("*.py"))
 
 
 @jsii.implements(ILocalBundling)
@@ -58,7 +55,7 @@ class _Bundling:
         """Fills the asset; True means that the CDK needs no Docker. A failure is raised, never passed to Docker."""
         output = Path(output_dir)
         shutil.copytree(dependencies(), output, dirs_exist_ok=True)
-        for module in _modules():
+        for module in SOURCE.rglob("*.py"):
             copied = output / module.relative_to(SOURCE)
             copied.parent.mkdir(exist_ok=True)
             shutil.copy(module, copied)
@@ -77,8 +74,8 @@ def install_for_lambda(target: Path, requirements: Path = REQUIREMENTS) -> None:
 
 def dependencies(kept: Path = DEPENDENCIES, install: Callable[[Path], object] = install_for_lambda) -> Path:
     """The installed requirements of the functions without UNUSED, kept from one synthesis to the next."""
-    how = repr((FOR_LAMBDA, UNUSED)).encode()
-    folder = kept / hashlib.sha256(REQUIREMENTS.read_bytes() + how).hexdigest()[:16]
+    needed = REQUIREMENTS.read_bytes() + repr((FOR_LAMBDA, UNUSED)).encode()
+    folder = kept / hashlib.sha256(needed).hexdigest()[:16]
     if not folder.exists():
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept) as temporary:

@@ -19,7 +19,7 @@ from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
 from stacks.configuration.problems import InvalidConfiguration, line
 from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
-from stacks.functions.documents import Documents
+from stacks.functions.documents import documents
 from stacks.functions.python_function import python_function
 
 # One call to EC2 ends within 21 s (`CONFIG` in `lambdas/aws/calls.py`), a step that describes has a few quick ones.
@@ -51,7 +51,7 @@ INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
-# Like these, which describe and cancel commands.
+# These, too, accept no other resource than "*".
 COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]
 DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
 ANY_INTERFACE = "network-interface/*"
@@ -92,15 +92,14 @@ class Functions(Construct):
         self._function = partial(make, lost=CALLED_BY_THE_WORKFLOW)
         checks = [check for pair in pairs.values() for check in pair.healthCheck]
         probing = max(check.deadlineSeconds for check in checks)  # all have come to a verdict by then
-        checking_production = max(probing + MOVING_SECONDS, *(longest_bake(pair) for pair in pairs.values()))
+        production = max(probing + MOVING_SECONDS, *(longest_bake(pair) for pair in pairs.values()))
         self.longest_bake_seconds = max(pair.bakeSeconds for pair in pairs.values())
         self.bakes = self.longest_bake_seconds > 0
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", timeout=DESCRIBE_TIMEOUT)
         self.describe_restored = self._function("DescribeRestored", "describe_restored", timeout=DESCRIBE_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))
         self.check_servers = self._function("CheckServers", "check_servers", timeout=checking)
-        checking = Duration.seconds(checking_production + 50)
-        self.health_check = self._function("HealthCheck", "health_check", timeout=checking)
+        self.health_check = self._function("HealthCheck", "health_check", timeout=Duration.seconds(production + 50))
         change = partial(self._function, timeout=CHANGE_TIMEOUT)
         self.disassociate_address = change("DisassociateAddress", "disassociate_address")
         self.associate_address = change("AssociateAddress", "associate_address")
@@ -166,11 +165,11 @@ class Functions(Construct):
         called = sorted({step.function for moment in moments for step in moment if step.function})
         exact_policies.allow_invoking(function.role, called)
         if with_commands := [pair for pair in pairs if document(pair)]:
-            function.node.add_dependency(Documents(self, "Documents", names=names, pairs=with_commands))
+            function.node.add_dependency(documents(self, names, with_commands))
             any_of_ours = f"{names.documents}*"
-            documents = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=any_of_ours)
-            acknowledge_wildcards(function.role, {documents: DOCUMENTS})
-            for actions, resource in ((["ssm:SendCommand"], documents), (COMMANDS, "*")):
+            arn = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=any_of_ours)
+            acknowledge_wildcards(function.role, {arn: DOCUMENTS})
+            for actions, resource in ((["ssm:SendCommand"], arn), (COMMANDS, "*")):
                 function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
             servers = [f"instance/{server.instance_id}" for pair in with_commands for server in pair.servers]
             exact_policies.allow(function.role, "ssm:SendCommand", servers)

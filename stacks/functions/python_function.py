@@ -29,9 +29,8 @@ def python_function(
     memory_size: int = 512,
 ) -> lambda_.Function:
     """The function whose handler is in `module`. `lost` says why it has no queue for events that it did not handle."""
-    log_group = logs.LogGroup(
-        scope, f"{construct_id}Logs", retention=logs.RetentionDays.SIX_MONTHS, removal_policy=RemovalPolicy.DESTROY
-    )
+    kept = logs.RetentionDays.SIX_MONTHS
+    log_group = logs.LogGroup(scope, f"{construct_id}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
     role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)
     function = lambda_.Function(

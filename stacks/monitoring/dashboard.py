@@ -35,13 +35,13 @@ def dashboard(
         executions.append(machine.metric_timed_out(label=f"{workflow} timed out", period=HOUR))
         executions.append(machine.metric_aborted(label=f"{workflow} stopped", period=HOUR))
     errors = [function.metric_errors(label=function.node.id, period=HOUR) for function in functions]
-    each, cut_over = metrics.each, {"outcome": "CUT_OVER"}
+    each = metrics.each
     who = "Who is live, per pair and server: 1 is live, 0 is idle, between: it changed in five minutes"
     live = each("Live", "pair", "server", statistic="Average", fill=True)
     outcomes = each("Outcomes", "outcome", statistic="Sum", period=HOUR)
-    durations = each("Duration", "pair", "outcome", statistic="Maximum", where=cut_over)
+    durations = each("Duration", "pair", "outcome", statistic="Maximum", where={"outcome": "CUT_OVER"})
     rollbacks = each("Rollbacks", "pair", statistic="Sum", period=DAY)
-    repairs = metrics.repairs().with_(label="repairs", period=DAY)
+    repairs = metrics.repairs.with_(label="repairs", period=DAY)
     # The dashboard begins a new row when a row is full.
     widgets: list[cloudwatch.IWidget] = [
         cloudwatch.TextWidget(markdown=READ_ME.format(namespace=metrics.namespace), width=WHOLE, height=2),
@@ -50,7 +50,7 @@ def dashboard(
         _graph("Cutovers by outcome, per hour", outcomes),
         _graph("Duration of cutovers, per pair", durations, unit="ms"),
         _graph("Rollbacks per day, per pair, and repairs", rollbacks, repairs),
-        _graph("Age of the oldest lock", metrics.oldest_lock().with_(label="oldest lock"), unit="s"),
+        _graph("Age of the oldest lock", metrics.oldest_lock.with_(label="oldest lock"), unit="s"),
     ]
     for address in ("staging", "production"):
         title = f"Health check of {address}: latency of good probes, 90th percentile, per server"
@@ -61,11 +61,7 @@ def dashboard(
         _graph("Function calls that ended in an error, per hour (failed health checks included)", *errors),
     ]
     return cloudwatch.Dashboard(
-        scope,
-        "Dashboard",
-        dashboard_name=name,
-        default_interval=Duration.days(14),
-        widgets=[widgets],
+        scope, "Dashboard", dashboard_name=name, default_interval=Duration.days(14), widgets=[widgets]
     )
 
 

@@ -94,10 +94,10 @@ class Monitoring(Construct):
         metrics = Metrics(self._names.stack)
         reports = self._reports(resources, [workflow, repair])
         alarms = [
-            self._alarm("rollback-failed", metrics.outcomes("RollbackFailed")),
+            self._alarm("rollback-failed", metrics.failed_rollbacks),
             self._alarm("repair-failed", repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum")),
-            self._alarm("repair-ran", metrics.repairs()),
-            self._alarm("lock-held-too-long", metrics.oldest_lock(), longer_than=longest_cutover(functions)),
+            self._alarm("repair-ran", metrics.repairs),
+            self._alarm("lock-held-too-long", metrics.oldest_lock, longer_than=longest_cutover(functions)),
         ]
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
         dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)

@@ -1,8 +1,7 @@
-"""The topic of every outcome and every alarm, its key, and who gets which of them by mail.
-
-A CloudWatch alarm publishes as the service CloudWatch. The policy of AWS's own key for SNS (`alias/aws/sns`) does not
-allow CloudWatch, and nobody can change that policy. So the topic has its own key, which publishers may have to use.
-Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources from AWS services."""
+"""The topic of every outcome and every alarm, its key, and who gets which of them by mail. An alarm publishes as the
+service CloudWatch, which the policy of AWS's own key for SNS (`alias/aws/sns`) does not allow; nobody can change that
+policy. So the topic has its own key, which publishers may have to use. Source: SNS Developer Guide, "Managing Amazon
+SNS encryption keys and costs", on event sources from AWS services."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -29,11 +28,9 @@ LOST_MAIL = "The execution or the alarm has the same information as the mail; no
 
 
 class OutcomesTopic(sns.Topic):
-    """An encrypted topic that accepts only TLS. Only the alarms with these names may publish to it.
-
-    `for_alarms` are the topics that an alarm publishes to. Mails have a second topic for alarms: their filter policy
-    drops every alarm, because CloudWatch's messages have no attributes, and `"exists": false` then matches nothing.
-    Source: SNS Developer Guide, "Key matching"."""
+    """An encrypted topic that accepts only TLS. Only the alarms with these names may publish, to each of `for_alarms`.
+    Mails have a second topic for alarms: their filter policy drops every alarm, because CloudWatch's messages have no
+    attributes, and `"exists": false` then matches nothing. Source: SNS Developer Guide, "Key matching"."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, name: str, alarms: Sequence[str], emails: Sequence[str]
