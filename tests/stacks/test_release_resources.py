@@ -71,7 +71,7 @@ def test_the_function_that_runs_commands_has_the_time_of_the_longest_moment_and_
     template = template_of(tmp_path, {"pairs": many_pairs(1) | {"web": pair(**keys)}})
     function = function_of(template)
     assert function["Properties"]["Timeout"] == seconds
-    assert function["Properties"]["MemorySize"] == 256
+    assert function["Properties"]["MemorySize"] == 192
     assert function["Properties"]["Environment"]["Variables"].keys() >= {"LOCK_TABLE", "DOCUMENTS"}
     assert function["Properties"]["Environment"]["Variables"]["DOCUMENTS"] == "eip-cutover."
     assert {*resources(template, "AWS::SSM::Document")} <= {*function["DependsOn"]}
