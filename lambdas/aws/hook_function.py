@@ -71,8 +71,8 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         text = answer["Payload"].read().decode(errors="replace")
     except (ClientError, BotoCoreError) as error:
-        code, _, status = told(error)
-        seconds = 1 if code in PASSING or status >= 500 else 0
+        code, _, http_status = told(error)
+        seconds = 1 if code in PASSING or http_status >= 500 else 0
         return "UNAVAILABLE", f"could not be called: {_shown(str(error))}.", seconds
     if "FunctionError" in answer:
         return "FAILED", f"raised an error: {_shown(text)}.", 0
