@@ -37,7 +37,7 @@ def ec2_client(config: Config = CONFIG) -> Ec2:
     return boto3.client("ec2", config=config)
 
 
-def told(error: ClientError | BotoCoreError) -> tuple[str, str, int]:
+def read_error(error: ClientError | BotoCoreError) -> tuple[str, str, int]:
     """The error's code, a text that is safe to print, and the HTTP status; "" and 503 if there was no answer."""
     if not isinstance(error, ClientError):
         return "", printable(str(error)), 503
@@ -51,7 +51,7 @@ def translated(call: str) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        code, text, status = told(error)
+        code, text, status = read_error(error)
         message = f"{call} {'failed with' if code else 'got no answer:'} {text}"
         if code in THROTTLED_CODES:
             raise EC2Throttled(message) from error

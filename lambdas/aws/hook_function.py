@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, THROTTLED_CODES, Clock, Sleep, told
+from aws.calls import CONFIG, THROTTLED_CODES, Clock, Sleep, read_error
 from aws.rollback_request import RollbackRequest
 from domain.text import printable
 
@@ -71,7 +71,7 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         text = answer["Payload"].read().decode(errors="replace")
     except (ClientError, BotoCoreError) as error:
-        code, _, http_status = told(error)
+        code, _, http_status = read_error(error)
         seconds = 1 if code in PASSING or http_status >= 500 else 0
         return "UNAVAILABLE", f"could not be called: {_shown(str(error))}.", seconds
     if "FunctionError" in answer:
@@ -83,7 +83,7 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
         status, delay = None, 0.0
     if status == "SUCCEEDED":
         return status, None, 0
-    if status == "IN_PROGRESS":  # NaN becomes 1
+    if status == "IN_PROGRESS":  # a delay that is not a number becomes 1
         return status, "was still IN_PROGRESS when its time was up.", min(max(1, delay), LONGEST_DELAY_SECONDS)
     if status == "FAILED":
         return status, f"answered FAILED: {_shown(text)}.", 0

@@ -11,7 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import ONCE, THROTTLED_CODES, told
+from aws.calls import ONCE, THROTTLED_CODES, read_error
 from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
@@ -81,7 +81,7 @@ class RunCommand:
                 Comment=self._comment(command),
             )
         except (ClientError, BotoCoreError) as error:
-            code, message, status = told(error)
+            code, message, status = read_error(error)
             if code in THROTTLED_CODES or code in OF_A_FAILURE or status >= 500:
                 raise CommandUnavailable(f"SendCommand: {message}") from error
             raise NotSent(
@@ -99,7 +99,7 @@ class RunCommand:
             comment = self._comment(command)
             sent = [each for page in pages for each in page["Commands"] if each.get("Comment") == comment]
         except (ClientError, BotoCoreError) as error:
-            raise CommandUnavailable(f"ListCommands: {told(error)[1]}") from error
+            raise CommandUnavailable(f"ListCommands: {read_error(error)[1]}") from error
         return max(sent, key=lambda each: each["RequestedDateTime"])["CommandId"] if sent else None
 
     def look(self, command: Command) -> Seen:
@@ -107,7 +107,7 @@ class RunCommand:
         try:
             shown = self._ssm.get_command_invocation(CommandId=command.id, InstanceId=command.instance_id)
         except (ClientError, BotoCoreError) as error:
-            code, message, _ = told(error)
+            code, message, _ = read_error(error)
             if code == NOT_YET:
                 return Seen(command.status)
             logger.warning("command not seen", extra={"reason": message})
@@ -128,4 +128,4 @@ class RunCommand:
         try:
             self._ssm.cancel_command(CommandId=command.id, InstanceIds=[command.instance_id])
         except (ClientError, BotoCoreError) as error:
-            logger.warning("command not cancelled", extra={"reason": told(error)[1]})
+            logger.warning("command not cancelled", extra={"reason": read_error(error)[1]})

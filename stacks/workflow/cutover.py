@@ -1,7 +1,5 @@
-"""The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run.
-
-The picture in docs/architecture.md is drawn from this file.
-"""
+"""The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run. The picture in
+docs/architecture.md is drawn from this file."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
@@ -9,6 +7,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from domain.release_commands import Moment
 from stacks.cdk_nag import rule
 from stacks.functions.functions import MOVING_SECONDS
 from stacks.workflow.approval import UNTIL, wait_for_approval
@@ -87,6 +86,7 @@ UNKNOWN_RELEASE = """
     $not($exists($liveChecked)) and ($plan.asksLive
         or ($plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null))
 """
+EXPECTED_OF_LIVE = "$plan.asksLive ? $plan.release : $plan.expectedRelease"
 HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
 IS_LIVE = f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})'
 CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
@@ -103,7 +103,8 @@ class Workflow(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        tasks, moments = Tasks(self, resources.functions), resources.functions.moments
+        self._resources = resources
+        self._tasks = tasks = Tasks(self, resources.functions)
         ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about="{}")
         release, rollback = ending.release, roll_back(self, resources, release=ending.release)
 
@@ -121,14 +122,11 @@ class Workflow(Construct):
             "Does the live server already answer with the expected release?",
             server="live",
             retry=retry_before_changes,
-            more={
-                "expectedRelease": "{% $plan.asksLive ? $plan.release : $plan.expectedRelease %}",
-                "asks": "{% $plan.asksLive %}",
-            },
+            more={"expectedRelease": jsonata(EXPECTED_OF_LIVE), "asks": "{% $plan.asksLive %}"},
             assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.healthy %}"},
         )
         repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
-        preflight = self._preflight(tasks)
+        preflight = self._preflight()
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         describe_unchanged = tasks.describe_restored(
             "DescribeUnchanged",
@@ -158,7 +156,7 @@ class Workflow(Construct):
 
         # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
 
-        deploys = [deploy_release(tasks, deployed=preflight, failed=release)] if "deploy" in moments else []
+        deploys = [deploy_release(tasks, deployed=preflight, failed=release)] if self._at("deploy") else []
         for state_of_plan, following, comment, assign in (
             (f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
             (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
@@ -184,7 +182,7 @@ class Workflow(Construct):
         preflight.next(dry_run)
         preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
         dry_run.when(condition("$plan.dryRun"), describe_unchanged, comment="dry run", assign=DRY_RUN)
-        self._begin(resources, tasks, dry_run, preflight=preflight, measure_gap=measure_gap, failed=release)
+        self._begin(dry_run, preflight=preflight, measure_gap=measure_gap, failed=release)
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
@@ -202,7 +200,7 @@ class Workflow(Construct):
         reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
         reassociate_staging.next(health_check_production)
         reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        health_check_production.next(self._watch(resources, tasks, done=release, failed=rollback))
+        health_check_production.next(self._watch(done=release, failed=rollback))
         health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
 
         self.state_machine = standard_state_machine(
@@ -216,11 +214,14 @@ class Workflow(Construct):
             start=describe_addresses,
             timeout=TIMEOUT,
         )
-        self._warm(resources)
+        self._warm()
 
-    def _preflight(self, tasks: Tasks) -> sfn.Parallel:
+    def _at(self, moment: Moment) -> bool:
+        return moment in self._resources.functions.moments
+
+    def _preflight(self) -> sfn.Parallel:
         """The checks that change nothing, in parallel."""
-        dry_run = "Dry run: proves the permission, and warms the function."
+        tasks, dry_run = self._tasks, "Dry run: proves the permission, and warms the function."
         of_production = tasks.rehearse_associate(
             "RehearseAssociateProduction", dry_run, address="production", to="idle"
         )
@@ -245,37 +246,29 @@ class Workflow(Construct):
             of_production.next(of_staging),
         )
 
-    def _watch(
-        self, resources: Resources, tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable
-    ) -> sfn.IChainable:
+    def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""
-        has_hooks = "afterCutover" in resources.functions.moments
-        good = after_cutover(self, tasks, done=done, failed=failed) if has_hooks else done
+        resources = self._resources
+        good = after_cutover(self, self._tasks, done=done, failed=failed) if self._at("afterCutover") else done
         return bake(self, resources, done=good, failed=failed) if resources.functions.bakes else good
 
     def _begin(
-        self,
-        resources: Resources,
-        tasks: Tasks,
-        dry_run: sfn.Choice,
-        *,
-        preflight: sfn.State,
-        measure_gap: sfn.State,
-        failed: sfn.IChainable,
+        self, dry_run: sfn.Choice, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable
     ) -> None:
         """What comes between the checks and the first change: the approval, then hooks."""
+        resources = self._resources
         if resources.functions.approves:
             waits = wait_for_approval(self, resources, approved=preflight, refused=failed)
             awaits = condition("$plan.approvalMinutes != null and $not($exists($approvedBy))")
             until = {"approvesUntil": jsonata(UNTIL)}
             dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
-        if "beforeCutover" in resources.functions.moments:
-            hooks = before_cutover(self, tasks, done=measure_gap, failed=failed)
+        if self._at("beforeCutover"):
+            hooks = before_cutover(self, self._tasks, done=measure_gap, failed=failed)
             has_hooks = condition('"beforeCutover" in $plan.hooks')
             dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")
         dry_run.otherwise(measure_gap)
 
-    def _warm(self, resources: Resources) -> None:
+    def _warm(self) -> None:
         """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""
         warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
         rule(
@@ -283,6 +276,6 @@ class Workflow(Construct):
             "Begun",
             lost=WARM_UP,
             description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [resources.names.cutover], ["RUNNING"]),
-            targets=[targets.LambdaFunction(resources.functions.measure_gap, event=warm_up, retry_attempts=0)],
+            event_pattern=status_change(self, [self._resources.names.cutover], ["RUNNING"]),
+            targets=[targets.LambdaFunction(self._resources.functions.measure_gap, event=warm_up, retry_attempts=0)],
         )

@@ -7,7 +7,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.workflow.expressions import EXECUTION, FAILED_STATE, GAP, condition, jsonata, sentence
-from stacks.workflow.notifications import detail_of, notify, put_event
+from stacks.workflow.notifications import TEXT, detail_of, publish, put_event
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
 from stacks.workflow.tasks import Tasks
@@ -32,16 +32,13 @@ LAST_CUTOVER = f"""(
           "rollback": $plan.rollback}}
       : $plan.record.lastCutover
 )"""
-# What the item has only while an execution holds the lock, beside what the next execution must know if it is dead.
-OF_A_HOLDER = (
-    "execution", "gap", "bakesUntil", "rollbackRequestedBy", "approvalToken", "approvesUntil", "command",
-    "commandsOver",
-)  # fmt: skip
+# What the item has only while `execution` holds the lock, beside what the next execution must know if it is dead.
+OF_A_HOLDER = "gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver"
 LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
 # The next execution needs to know what a repair that failed could not finish.
 RELEASE = f"""
     "SET rollbackTo = " & ({KEEPS_ROLLBACK_TO} ? "if_not_exists(rollbackTo, :rollbackTo)" : ":rollbackTo")
-    & ", lastCutover = :lastCutover, lastOutcome = :lastOutcome REMOVE {", ".join(OF_A_HOLDER)}"
+    & ", lastCutover = :lastCutover, lastOutcome = :lastOutcome REMOVE execution, {OF_A_HOLDER}"
     & ($outcome = "RepairFailed" ? "" :
         ", since, server, privateIps, live, liveInstanceId, stagingAssociation, rollsBack, interrupted"
         & ($plan.dryRun and $plan.undo ? "" : ", hooksBegan"))
@@ -64,13 +61,11 @@ NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(FAILED_STATE)})
 class Ending:
     """`ReleaseLock`, for executions that may hold the lock, which writes the pair's record; then `Notify` and
     `PutEvent`; then the outcome. Before it, from `release`: the hooks that undo what the hooks before the cutover did.
-    The lock is not released while a command may still run: `EndCommand` then ends it.
-
-    An execution that is not announced goes directly to `outcome`.
+    The lock is not released while a command may still run: `EndCommand` then ends it. An execution that is not
+    announced goes directly to `outcome`.
 
     `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
-    the Fail states by their error, with their comment. `about` is JSONata for an object of more keys for programs.
-    """
+    the Fail states by their error, with their comment. `about` is JSONata for an object of more keys for programs."""
 
     def __init__(
         self, scope: Construct, resources: Resources, *, successes: Successes, failures: Mapping[str, str], about: str
@@ -95,9 +90,10 @@ class Ending:
             assign={"gap": jsonata(GAP)},
             outputs="{% $states.input %}",
         )
-        name = resources.names.cutover
-        self.notify = notify(scope, name, topic=resources.topic, about=about)
-        event = put_event(scope, name, detail=detail_of(about))
+        name, detail = resources.names.cutover, detail_of(about)
+        comment = "Publishes the outcome to the topic's subscribers."
+        self.notify = publish(scope, "Notify", comment, name=name, topic=resources.topic, text=TEXT, detail=detail)
+        event = put_event(scope, name, detail=detail)
         self.outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The next state has the outcome's name.")
 
         for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, self.outcome)):
@@ -127,10 +123,9 @@ class Ending:
 
     def _undo(self, scope: Construct, of_release: Tasks) -> sfn.Choice:
         choice = sfn.Choice.jsonata(scope, "Undo?", comment="Did hooks before the cutover run in vain?")
-        comment = "Runs the hooks that undo what the hooks before the cutover did."
         after = of_release.run_commands(
             "AfterRollback",
-            comment,
+            "Runs the hooks that undo what the hooks before the cutover did.",
             moment="afterRollback",
             retry=retry_rollback,
             live="$production.server",

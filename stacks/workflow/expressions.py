@@ -33,10 +33,8 @@ NONE = "-"
 
 
 def bounded(value: str, characters: int) -> str:
-    """The value; if it is too long to be valid, only its size, so that no state and no log repeats it.
-
-    An input may have 256 KiB, the limit of a function's whole event.
-    """
+    """The value; if it is too long to be valid, only its size, so that no state and no log repeats it: an input may
+    have 256 KiB, the limit of a function's whole event."""
     length = f"$length($string({value}))"
     return f'({length} > {characters} ? "an input of " & $string({length}) & " characters" : {value})'
 
@@ -83,9 +81,9 @@ IS_REFUSAL = f"$states.errorOutput.Error in [{', '.join(json.dumps(name) for nam
 REFUSED_OUTCOME = f'{IS_REFUSAL} ? $states.errorOutput.Error : "PreflightFailed"'
 REFUSED_CAUSE = sentence(f"{IS_REFUSAL} ? {MESSAGE} : {CAUGHT}")
 # AddressMoved says that nothing was changed.
-REFUSED_OUTCOME_AFTER_REPAIR = f"""
-    $repaired and $states.errorOutput.Error = "AddressMoved" ? "PreflightFailed" : {REFUSED_OUTCOME}
-"""
+REFUSED_AFTER_REPAIR = (
+    f'$repaired and $states.errorOutput.Error = "AddressMoved" ? "PreflightFailed" : {REFUSED_OUTCOME}'
+)
 REPAIRED_OR_NOTHING = """(
     $repaired
       ? " Production was not touched. Staging was not on the idle server, and was put on " & $plan.idle.name & "."
@@ -96,7 +94,7 @@ REPAIRED_OR_NOTHING = """(
 PREFLIGHT_FAILURE = {"outcome": jsonata(REFUSED_OUTCOME), "cause": jsonata(REFUSED_CAUSE)}
 # Before the cutover, but after a possible repair of staging: the cause says what is true.
 FAILURE_AFTER_REPAIR = {
-    "outcome": jsonata(REFUSED_OUTCOME_AFTER_REPAIR),
+    "outcome": jsonata(REFUSED_AFTER_REPAIR),
     "cause": jsonata(f"{REFUSED_CAUSE} & {REPAIRED_OR_NOTHING}"),
 }
 # After a change began: the beginning of the cause that the rollback completes.

@@ -6,7 +6,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from stacks.workflow.ending import NOW, OF_A_HOLDER, ONE, Ending, texts
+from stacks.workflow.ending import ME, NOW, OF_A_HOLDER, ONE, Ending, texts
 from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, NONE, condition, jsonata
 from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
 from stacks.workflow.resources import Resources
@@ -17,8 +17,7 @@ from stacks.workflow.state_machine import states_arn
 HOLDER = """
     $exists($states.result.Item.execution) ? {
         "pair": $plan.pair, "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
-        "server": $states.result.Item.server.S,
-        "live": $states.result.Item.live.S,
+        "server": $states.result.Item.server.S, "live": $states.result.Item.live.S,
         "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true",
         "commandRuns": $exists($states.result.Item.commandRuns)
     } : null
@@ -43,11 +42,11 @@ AWAITED = f"""
 """
 # The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails. A
 # revision that is not a number, because a person wrote it, is replaced.
-ACQUIRE = """
+ACQUIRE = f"""
     SET execution = :me, since = :since, server = :server, privateIps = :privateIps, live = :live,
     liveInstanceId = :liveInstanceId, stagingAssociation = :stagingAssociation, rollsBack = :rollsBack,
     rollbackTo = :rollbackTo, lastCutover = :lastCutover, hooksBegan = :hooksBegan, revision = :revision
-    REMOVE interrupted, gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver
+    REMOVE interrupted, {OF_A_HOLDER}
 """
 FREE_AND_AS_PLANNED = """
     (attribute_not_exists(execution) OR execution = :me)
@@ -55,7 +54,7 @@ FREE_AND_AS_PLANNED = """
 """
 # If the dead holder had finished, it has begun nothing that is left to do.
 TAKE_OVER = f"""
-    "SET interrupted = :holder REMOVE {", ".join(OF_A_HOLDER)}"
+    "SET interrupted = :holder REMOVE execution, {OF_A_HOLDER}"
     & ($holderEnded = "SUCCEEDED" ? ", server" : "") & " ADD revision :one"
 """
 
@@ -69,23 +68,19 @@ def _end_approval(scope: Construct, resources: Resources, following: sfn.IChaina
     if not resources.functions.approves:
         return following
     awaits = sfn.Choice.jsonata(scope, "AwaitsApproval?", comment="Does the other execution wait for approval?")
-    by = '"The execution " & $states.context.Execution.Id & " asked for a rollback."'
+    token, by = f"$states.input.{APPROVAL}", f'"The execution " & {ME} & " asked for a rollback."'
     end = tasks.CallAwsService.jsonata(
         scope,
         "EndApproval",
         comment="Ends that wait.",
         service="sfn",
         action="sendTaskFailure",
-        parameters={
-            "TaskToken": jsonata(f"$states.input.{APPROVAL}"),
-            "Error": "RollbackRequested",
-            "Cause": jsonata(by),
-        },
+        parameters={"TaskToken": jsonata(token), "Error": "RollbackRequested", "Cause": jsonata(by)},
         iam_action="states:SendTaskFailure",
         iam_resources=[states_arn(scope, "stateMachine", resources.names.cutover)],
         task_timeout=SERVICE_TIMEOUT,
     )
-    awaits.when(condition(f"$exists($states.input.{APPROVAL})"), end, comment="yes")
+    awaits.when(condition(f"$exists({token})"), end, comment="yes")
     retry_service(end)
     end.next(following)
     end.add_catch(following)  # it has been answered meanwhile, or its time was up
@@ -95,17 +90,12 @@ def _end_approval(scope: Construct, resources: Resources, following: sfn.IChaina
 def acquire_lock(
     scope: Construct, resources: Resources, *, ending: Ending, start_over: sfn.IChainable
 ) -> tasks.DynamoUpdateItem:
-    """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock.
-
-    The lock is an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item
-    stays, as the pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at
-    `start_over` before it tries again, because its plan is from before.
-    """
-    of_the_pair: dict[str, Any] = {
-        "table": resources.lock_table,
-        "key": texts({"pair": "{% $plan.pair %}"}),
-        "task_timeout": SERVICE_TIMEOUT,
-    }
+    """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock. The lock is
+    an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item stays, as the
+    pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at `start_over`
+    before it tries again, because its plan is from before."""
+    key = texts({"pair": "{% $plan.pair %}"})
+    of_the_pair: dict[str, Any] = {"table": resources.lock_table, "key": key, "task_timeout": SERVICE_TIMEOUT}
     lock = {
         ":me": EXECUTION,
         ":since": jsonata(NOW),
@@ -174,7 +164,7 @@ def acquire_lock(
     moves_nothing = f'$holder.server in ["{NONE}", $holder.live]'
     # If the one that was asked has left production on the other server, the next cutover is asked, too.
     has_asked = (
-        "($asked = $holder.execution or ($exists($awaited) and $awaited != null and $awaited.live = $holder.live))"
+        "$asked = $holder.execution or ($exists($awaited) and $awaited != null and $awaited.live = $holder.live)"
     )
     asks = f'{rolls_back} and {cutover} and $holder.live != "{NONE}" and $not({has_asked})'
     # A cutover that began after the one that was asked is not this execution's.

@@ -21,9 +21,7 @@ NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 
 def status(*, later_seconds: int = 0) -> str:
     """JSONata for the members `status` and `lastCallOver`: when the last call of an execution is over, or later.
-
-    Computed before the Wait state, which has no Catch for a failure.
-    """
+    Computed before the Wait state, which has no Catch for a failure."""
     return f"""
         "status": $states.result.Status,
         "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds() + 1000 * later_seconds} + $toMillis(
@@ -49,8 +47,7 @@ def describe_lock_holder(
     the first state of `running` follows whose condition holds. If it has ended, `take_over` follows at `lastCallOver`
     of `status`, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over` follows,
     too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun.
-    After an error, `failed` follows: a state and the variables to assign. Returns the first state.
-    """
+    After an error, `failed` follows: a state and the variables to assign. Returns the first state."""
     describe_holder = tasks.CallAwsService.jsonata(
         scope,
         "DescribeLockHolder",

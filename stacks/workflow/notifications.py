@@ -33,18 +33,16 @@ ON = """function($address) {
     "on " & ($address.server != null ? $address.server & " (" & $address.instanceId & ")" : "no server")
 }"""
 PLACES = """
-    "Production " & $production.publicIp & " is " & $on($production)
-    & ", staging " & $staging.publicIp & " is " & $on($staging) & "."
-    & "\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."
+    "Production " & $production.publicIp & " is " & $on($production) & ", staging " & $staging.publicIp & " is "
+    & $on($staging) & ".\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."
 """
 WARNINGS = '($count($warnings) > 0 ? "\\n" & $join($warnings, "\\n") : "")'
 APPROVED = '($exists($approvedBy) ? "\\nApproved by " & $approvedBy & "." : "")'
 GAP = """(
     $gap != null
       ? "\\nWhile the addresses changed, " & $string($gap.requests) & " requests were sent to production: "
-        & $string($gap.failed) & " failed, and the longest time without a good answer was "
-        & $string($gap.longestMs) & " ms."
-      : ""
+        & $string($gap.failed) & " failed, and the longest time without a good answer was " & $string($gap.longestMs)
+        & " ms." : ""
 )"""
 TEXT = f"""
     ($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {APPROVED} & {GAP}
@@ -67,18 +65,10 @@ def detail_of(about: str) -> str:
 
 def subject_of(name: str, outcome: str = "$outcome") -> str:
     """JSONata for a message's subject. If the stack's name is long, a long pair is cut off, since SNS limits a subject.
-
-    The pair of an invalid request is unknown: it is "-".
-    """
+    The pair of an invalid request is unknown: it is "-"."""
     room = SUBJECT_CHARACTERS - len(f"{name}:  ") - OUTCOME_CHARACTERS
     pair = "$plan.pair" if room >= PAIR_CHARACTERS else f"$substring($plan.pair, 0, {room})"
     return f'"{name}: " & ($plan.pair != "-" ? {pair} & " " : "") & {outcome}'
-
-
-def notify(scope: Construct, name: str, *, topic: sns.ITopic, about: str) -> tasks.SnsPublish:
-    """The state `Notify`: how the execution ended."""
-    comment = "Publishes the outcome to the topic's subscribers."
-    return publish(scope, "Notify", comment, name=name, topic=topic, text=TEXT, detail=detail_of(about))
 
 
 def publish(

@@ -24,17 +24,8 @@ from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow.ending import Ending, texts
-from stacks.workflow.expressions import (
-    EXECUTION,
-    FAILED_STATE,
-    RESULT,
-    UNKNOWN_PAIR,
-    bounded,
-    condition,
-    jsonata,
-    sentence,
-)
+from stacks.workflow.ending import ME, NOW, Ending, texts
+from stacks.workflow.expressions import FAILED_STATE, RESULT, UNKNOWN_PAIR, bounded, condition, jsonata, sentence
 from stacks.workflow.lock import one_line
 from stacks.workflow.lock_holder import describe_lock_holder, status
 from stacks.workflow.resources import Resources
@@ -55,6 +46,7 @@ LOCK = """
       ? {"pair": $states.result.Items[0].pair.S, "execution": $states.result.Items[0].execution.S,
          "commandRuns": $exists($states.result.Items[0].commandRuns)} : null
 """
+OF_THE_ASKED = f'{BY_A_PERSON} ? "pair = :asked AND attribute_exists(execution)" : "execution = :asked"'
 DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that is asked for")'
 # An event said that the holder has ended. DescribeExecution, which is eventually consistent, is called again until it
 # agrees: so often, so far apart.
@@ -118,9 +110,7 @@ class Repair(Construct):
             parameters={
                 "TableName": resources.lock_table.table_name,
                 "ConsistentRead": True,
-                "FilterExpression": jsonata(
-                    f'{BY_A_PERSON} ? "pair = :asked AND attribute_exists(execution)" : "execution = :asked"'
-                ),
+                "FilterExpression": jsonata(OF_THE_ASKED),
                 "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
             },
             iam_resources=[resources.lock_table.table_arn],
@@ -137,11 +127,7 @@ class Repair(Construct):
             update_expression=one_line(TAKE_OVER),
             condition_expression="(execution = :dead AND attribute_not_exists(commandRuns)) OR execution = :me",
             expression_attribute_values=texts(
-                {
-                    ":me": EXECUTION,
-                    ":dead": "{% $lock.execution %}",
-                    ":since": "{% $states.context.State.EnteredTime %}",
-                }
+                {":me": jsonata(ME), ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)}
             ),
             return_values=tasks.DynamoReturnValues.ALL_NEW,
             task_timeout=SERVICE_TIMEOUT,
@@ -173,9 +159,8 @@ class Repair(Construct):
             retry=retry_rollback,
             keep_live=True,
         )
-        decision = sfn.Choice.jsonata(
-            self, "Decision?", comment="Is staging on the idle server? If not, may it move there?"
-        )
+        comment = "Is staging on the idle server? If not, may it move there?"
+        decision = sfn.Choice.jsonata(self, "Decision?", comment=comment)
         with_warnings = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
         repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign=with_warnings)
 

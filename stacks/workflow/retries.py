@@ -43,29 +43,23 @@ CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 
 def retry_before_changes(task: sfn.TaskStateBase) -> None:
-    """Before the changes: up to 4 more tries within about 10 s, because giving up costs nothing here.
-
-    While throttled, up to 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to the executions
-    that are in the middle of their changes.
-    """
+    """Before the changes: up to 4 more tries within about 10 s, because giving up costs nothing here. While throttled,
+    up to 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to the executions that are in the
+    middle of their changes."""
     _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=5)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
 def retry_change(task: sfn.TaskStateBase) -> None:
     """For a change: up to 4 more tries within about 10 s. It can give up, because the rollback is always possible.
-
-    While throttled, up to 400 more, up to 2 s apart: some 7 minutes. A rollback takes as many calls as going on.
-    """
+    While throttled, up to 400 more, up to 2 s apart: some 7 minutes. A rollback takes as many calls as going on."""
     _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
     _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
 
 
 def retry_rollback(task: sfn.TaskStateBase) -> None:
     """For the rollback: up to 10 more tries within about 3 minutes, even if EC2 refuses. After it, a person must act.
-
-    While throttled, as `retry_change`.
-    """
+    While throttled, as `retry_change`."""
     _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
     _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
 

@@ -1,8 +1,7 @@
 """The rollback: first production, then staging. Then both addresses are described, and the live server is checked.
 
 Its target is the sound pair: production on the server it was on, staging on the other. Only an execution that has begun
-to move production moves it back: if someone else moved production, this is reported and not undone.
-"""
+to move production moves it back: if someone else moved production, this is reported and not undone."""
 
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct

@@ -18,15 +18,13 @@ def states_arn(scope: IConstruct, resource: str, name: str) -> str:
 
 
 def executions_of(scope: IConstruct, name: str) -> str:
-    """The ARN of all executions of the state machine of this name, in the scope's account and Region."""
+    """All executions of the state machine of this name, in the scope's account and Region."""
     return states_arn(scope, "execution", f"{name}:*")
 
 
 def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[str]) -> events.EventPattern:
-    """The events of Step Functions for executions of these state machines that get one of these statuses.
-
-    Source: Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge".
-    """
+    """The events of Step Functions for executions of these state machines that get one of these statuses. Source: Step
+    Functions Developer Guide, "Automating Step Functions event delivery with EventBridge"."""
     machines = [states_arn(scope, "stateMachine", name) for name in names]
     return events.EventPattern(
         source=["aws.states"],
