@@ -13,7 +13,7 @@ from tests.workflow.web import Web, sick
         ([], "[] (list)"),
         (
             {"server": "tao"},
-            "only the keys pair, serverName, dryRun, expectedRelease, rollback, emergency, waitSeconds are allowed",
+            "only the keys pair, serverName, dryRun, expectedRelease, rollback, emergency, waitSeconds, release are",
         ),
         ({"expectedRelease": "2"}, "no check of pair web has a releaseHeader"),
     ],

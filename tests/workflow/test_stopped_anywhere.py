@@ -8,13 +8,17 @@ from collections.abc import Callable
 import pytest
 
 from local.faults import Fault
+from local.systems_manager_runs import Result
 from tests.stacks.synthesis import workflow_of
 from tests.stacks.test_contract import states_of
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.engine import stopping_before
-from tests.workflow.web import Web, sick, sick_as_production
+from tests.workflow.fault_runs import OF_A_RELEASE
+from tests.workflow.web import Behaviour, Web, sick, sick_as_production, well
 
+SEVEN = {"release": "7"}
+APPROVED = {"approval": {"timeoutMinutes": 1}}
 # What leads an execution to the states below, with the ARN of an execution that runs meanwhile, if any; and its input.
 LEADS: dict[str, tuple[Callable[[Aws, Web, EC2Calls], object], object]] = {
     "a cutover": (lambda aws, web, calls: None, {}),
@@ -35,6 +39,18 @@ LEADS: dict[str, tuple[Callable[[Aws, Web, EC2Calls], object], object]] = {
         lambda aws, web, calls: aws.configure(port=web.port, releaseHeader="X-Release"),
         {"serverName": "bittybot", "expectedRelease": "1"}),
     "a dry run": (lambda aws, web, calls: None, {"dryRun": True}),
+    "a release": (lambda aws, web, calls: _release(aws, web), SEVEN),
+    "a release that fails as production": (lambda aws, web, calls: _release(aws, web, sick_as_production), SEVEN),
+    "a deployment that fails": (lambda aws, web, calls: _release(aws, web, fails="deploy"), SEVEN),
+    "a hook that fails": (lambda aws, web, calls: _release(aws, web, fails="beforeCutover0"), SEVEN),
+    "a hook that fails after the cutover": (lambda aws, web, calls: _release(aws, web, fails="afterCutover0"), SEVEN),
+    "a release that nobody approves": (lambda aws, web, calls: _release(aws, web, **APPROVED), SEVEN),
+    "a rollback and a holder that waits for approval": (
+        lambda aws, web, calls: _awaits_approval(aws, web), {"rollback": True}),
+    "a dead holder of a command": (
+        lambda aws, web, calls: (aws.put_lock(aws.execute({"dryRun": True}).arn, server="tao"), _runs(aws)), {}),
+    "a command that still runs": (
+        lambda aws, web, calls: web.behaviour.update(tao=lambda _address: _runs(aws) or 500), {}),
     "a wrong input": (lambda aws, web, calls: None, {"server": "tao"}),
 }  # fmt: skip
 STATES = {
@@ -42,8 +58,7 @@ STATES = {
         "DescribeAddresses", "AcquireLock", "Decision?", "Preflight", "HealthCheckStaging", "CheckServers",
         "RehearseDisassociate", "RehearseAssociateProduction", "RehearseAssociateStaging", "DryRun?", "MeasureGap",
         "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "Bake?",
-        "ReleaseLock",
-        "Notify", "PutEvent", "Outcome?", "CutOver",
+        "AfterCutover?", "Undo?", "ReleaseLock", "Notify", "PutEvent", "Outcome?", "CutOver",
     ),
     "a bad release": (
         "ProductionMoved?", "RestoreProduction", "RestoreStaging", "DescribeRestored", "HealthCheckRestored",
@@ -53,10 +68,11 @@ STATES = {
     "staging on no server": ("RepairStaging",),
     "only staging to put right": ("Repaired",),
     "a dead holder": (
-        "DescribeLock", "LockHeld?", "DescribeLockHolder", "HolderRunning?", "WaitForLastCall", "TakeOverLock",
+        "DescribeLock", "LockHeld?", "DescribeLockHolder", "HolderRunning?", "WaitForLastCall", "CommandRuns?",
+        "TakeOverLock",
     ),
     "a running holder": ("CutoverInProgress",),
-    "a rollback and a running holder": ("RequestRollback", "WaitForHolder"),
+    "a rollback and a running holder": ("RequestRollback", "AwaitsApproval?", "WaitForHolder"),
     "a bake": ("RecordBake", "Bake"),
     "a sick idle server": ("StagingUnhealthy",),
     "a permission that is missing": ("PreflightFailed",),
@@ -65,6 +81,15 @@ STATES = {
     "a live release to expect": ("HealthCheckLive",),
     "a dry run": ("DescribeUnchanged", "DryRun"),
     "a wrong input": ("InvalidRequest",),
+    "a release": ("DeployRelease", "BeforeCutover", "AfterCutover"),
+    "a release that fails as production": ("AfterRollback",),
+    "a deployment that fails": ("DeployFailed",),
+    "a hook that fails": ("BeforeCutoverFailed?",),
+    "a hook that fails after the cutover": ("AfterCutoverFailed?",),
+    "a release that nobody approves": ("NotifyApproval", "PutApprovalEvent", "WaitForApproval", "NotApproved"),
+    "a rollback and a holder that waits for approval": ("EndApproval",),
+    "a dead holder of a command": ("EndCommandOfHolder",),
+    "a command that still runs": ("EndCommand",),
 }  # fmt: skip
 CASES = [pytest.param(lead, state, id=state) for lead, states in STATES.items() for state in states]
 
@@ -72,6 +97,25 @@ CASES = [pytest.param(lead, state, id=state) for lead, states in STATES.items() 
 def _no_description(web: Web, calls: EC2Calls) -> None:
     web.behaviour["tao"] = sick_as_production
     calls.inject(Fault(action="function DescribeRestored", kind="crashed-before", times=None))
+
+
+def _release(aws: Aws, web: Web, behaviour: Behaviour = well, *, fails: str = "", **more: object) -> None:
+    aws.configure(port=web.port, pair={**OF_A_RELEASE, **more})
+    web.behaviour["tao"] = behaviour
+    if fails:
+        aws.systems_manager.runs(Result(exit_code=1), step=fails)
+
+
+def _awaits_approval(aws: Aws, web: Web) -> str:
+    _release(aws, web, **APPROVED)
+    holder = aws.start(SEVEN)
+    aws.until(lambda: any("approvalToken" in lock for lock in aws.locks))
+    return holder
+
+
+def _runs(aws: Aws) -> None:
+    """As far as the item of the lock says, a command may still run."""
+    aws._update("SET commandRuns = :true", {":true": "true"})
 
 
 def _running_holder(aws: Aws, web: Web) -> str:
@@ -118,6 +162,7 @@ def test_an_execution_that_ends_before_any_state_is_repaired(
     assert len(aws.notices) == (1 if held_the_lock or status == "ABORTED" else 0)
     assert not {arn, repair.arn} & {*_holders(aws)}
     web.serve(aws)
+    aws.configure(port=web.port)
     following = aws.execute({"serverName": idle})
     assert following.outcome == "CUT_OVER", following.cause
     assert (aws.places, aws.locks) == ((idle, production), [])
