@@ -4,6 +4,7 @@ The next execution works.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -44,13 +45,13 @@ LEADS: dict[str, tuple[Callable[[Aws, Web, EC2Calls], object], object]] = {
     "a deployment that fails": (lambda aws, web, calls: _release(aws, web, fails="deploy"), SEVEN),
     "a hook that fails": (lambda aws, web, calls: _release(aws, web, fails="beforeCutover0"), SEVEN),
     "a hook that fails after the cutover": (lambda aws, web, calls: _release(aws, web, fails="afterCutover0"), SEVEN),
-    "a release that nobody approves": (lambda aws, web, calls: _release(aws, web, **APPROVED), SEVEN),
+    "a release that nobody approves": (lambda aws, web, calls: _release(aws, web, more=APPROVED), SEVEN),
     "a rollback and a holder that waits for approval": (
         lambda aws, web, calls: _awaits_approval(aws, web), {"rollback": True}),
     "a dead holder of a command": (
         lambda aws, web, calls: (aws.put_lock(aws.execute({"dryRun": True}).arn, server="tao"), _runs(aws)), {}),
     "a command that still runs": (
-        lambda aws, web, calls: web.behaviour.update(tao=lambda _address: _runs(aws) or 500), {}),
+        lambda aws, web, calls: web.behaviour.update(tao=lambda _address: _sick_while_it_runs(aws)), {}),
     "a wrong input": (lambda aws, web, calls: None, {"server": "tao"}),
 }  # fmt: skip
 STATES = {
@@ -99,18 +100,23 @@ def _no_description(web: Web, calls: EC2Calls) -> None:
     calls.inject(Fault(action="function DescribeRestored", kind="crashed-before", times=None))
 
 
-def _release(aws: Aws, web: Web, behaviour: Behaviour = well, *, fails: str = "", **more: object) -> None:
-    aws.configure(port=web.port, pair={**OF_A_RELEASE, **more})
+def _release(aws: Aws, web: Web, behaviour: Behaviour = well, *, fails: str = "", more: Any = None) -> None:
+    aws.configure(port=web.port, pair={**OF_A_RELEASE, **(more or {})})
     web.behaviour["tao"] = behaviour
     if fails:
         aws.systems_manager.runs(Result(exit_code=1), step=fails)
 
 
 def _awaits_approval(aws: Aws, web: Web) -> str:
-    _release(aws, web, **APPROVED)
+    _release(aws, web, more=APPROVED)
     holder = aws.start(SEVEN)
     aws.until(lambda: any("approvalToken" in lock for lock in aws.locks))
     return holder
+
+
+def _sick_while_it_runs(aws: Aws) -> int:
+    _runs(aws)
+    return 500
 
 
 def _runs(aws: Aws) -> None:
