@@ -25,11 +25,14 @@ from domain.events import read
 from domain.pair import Json, Pair, Server
 from domain.plan import refuse_redriven
 from domain.release_commands import Moment, Step, steps
+from domain.text import shortened
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
 HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
 # For the end of a command that was cancelled because its time was up. A rollback does not wait for it.
 CANCELLING_SECONDS = 10
+THROTTLED_SECONDS = 60  # a throttled command is sent again for so long
+LONGEST_WARNING = 600  # of as many hooks as there may be, several times in a message of at most 256 KiB
 NOT_ENDED = "did not end in time, and was cancelled."
 
 logger = Logger()
@@ -163,7 +166,8 @@ class Runner(Commands):
         if self.asked.moment == "deploy":
             raise DeployFailed(f"Production was not touched. {failure}")
         if self.asked.tolerant or self.asked.hurried or step.on_failure == "CONTINUE":
-            return replace(command, failure=None, warnings=(*command.warnings, f"The hook {failure}"))
+            warning = shortened(f"The hook {failure}", LONGEST_WARNING)
+            return replace(command, failure=None, warnings=(*command.warnings, warning))
         raise HookFailed(f"The hook {failure}")
 
     def _run(self, step: Step, resumed: Command | None, last: Command | None) -> Command:
@@ -217,16 +221,19 @@ class Runner(Commands):
         """The command with its id, sent now unless it was sent before."""
         if resumed:
             command = self.found(command)
-        if command.id is None:
+        patience = min(self.clock() + THROTTLED_SECONDS, self.limit)
+        while command.id is None:
             self.listener.refuse()
             now = self.clock()
             command = replace(command, until=command.until + now - command.sent, sent=now)
             self.item.write(command, runs=True, more=self._begun(command))
             try:
                 sent = self.commands.send(command, self.asked.release, self.item.execution, step.timeout_seconds)
+                command = replace(command, id=sent)
             except NotSent as refusal:
-                return command.ends("Failed", f"was not sent. {refusal}")
-            command = replace(command, id=sent)
+                if not refusal.throttled or self.clock() > patience:
+                    return command.ends("Failed", f"was not sent. {refusal}")
+                self.sleep(LONGEST_PAUSE)
         self.item.write(command, runs=True)
         return command
 

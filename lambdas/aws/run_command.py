@@ -31,7 +31,11 @@ logger = Logger(child=True)
 
 
 class NotSent(Exception):
-    """Systems Manager refused the command; the message is for a person."""
+    """Systems Manager refused the command, maybe because it throttles; the message is for a person."""
+
+    def __init__(self, message: str, *, throttled: bool) -> None:
+        super().__init__(message)
+        self.throttled = throttled
 
 
 @cache
@@ -82,12 +86,11 @@ class RunCommand:
             )
         except (ClientError, BotoCoreError) as error:
             code, message, status = read_error(error)
-            if code in THROTTLED_CODES or code in OF_A_FAILURE or status >= 500:
+            if code in OF_A_FAILURE or status >= 500:
                 raise CommandUnavailable(f"SendCommand: {message}") from error
-            raise NotSent(
-                f"Systems Manager did not accept the command {command.step} for {command.server} "
-                f"({command.instance_id}): {message}. {ADVICE.get(code, '')}".rstrip()
-            ) from error
+            refused = f"Systems Manager did not accept the command {command.step} for {command.server}"
+            why = f"{refused} ({command.instance_id}): {message}. {ADVICE.get(code, '')}".rstrip()
+            raise NotSent(why, throttled=code in THROTTLED_CODES) from error
         return str(sent["Command"]["CommandId"])
 
     def find(self, command: Command) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,13 +60,14 @@ class Command:
 
     @staticmethod
     def from_text(text: str) -> "Command | None":
-        """None for any other text: another version or a person wrote it."""
+        """None for any other text: a person wrote it. Another version of this class may have more keys."""
         try:
-            value: dict[str, Any] = json.loads(text)
+            known = {each.name for each in fields(Command)}
+            value: dict[str, Any] = {key: each for key, each in json.loads(text).items() if key in known}
             seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
             lists = {key: tuple(value[key]) for key in ("done", "warnings")}
             return Command(**{**value, **seconds, **lists})
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 

@@ -105,7 +105,7 @@ class Plan:
         wait for approval (null: not at all). With `tolerant`, no hook before the cutover prevents it."""
         release = self.request.release if self.decision == "CUT_OVER" else None
         asks = release and self.live and any("releaseHeader" in check for check in self.pair.health_check)
-        approved = self.request.release and not self.request.is_urgent
+        approved = self.request.release and not self.urgent
         places = [place for place in (self.live, self.idle, self.staging_to) if place and place.private_ip]
         homes = (self.live, self.idle) if self.live and self.can_roll_back else (self.idle, self.staging_to)
         addresses, live = (self.production, self.staging), self.live.server if self.live else None
@@ -239,7 +239,10 @@ def plan(
     _refuse_foreign(pair, staging, production)
     idle = pair.other(live)
     in_place = staging.server == idle.name
-    interrupted = record.interrupted if record.lock is None else None
+    interrupted = record.interrupted if keep_live or record.lock is None else None
+    if interrupted and interrupted.live != live.name and any(pair.hooks.values()):
+        left = f"{interrupted.execution} was interrupted when it had made {live.name} live. Its hooks after the cutover"
+        warnings = (*warnings, f"{left} may not have run, and nothing has undone those before it: check both servers.")
 
     if keep_live:
         target, why = live, f"production stays on {live.name}"
@@ -251,8 +254,9 @@ def plan(
     elif named:
         target = named
     elif release and (in_place or interrupted):
-        was_made_live = interrupted is not None and interrupted.server == live.name
-        if was_made_live and record.releases.get(live.name, {}).get("release") == release:
+        made = (release, interrupted.execution, True) if interrupted and interrupted.server == live.name else None
+        deployed = record.releases.get(live.name, {})
+        if made and made == tuple(deployed.get(key) for key in ("release", "execution", "deployed")):
             target, why = live, f"an interrupted execution has made {live.name} live with release {release}"
         else:
             target, why = idle, f"release {release} was asked for, and {idle.name} is idle"

@@ -124,7 +124,7 @@ class Record:
         untouched = begun.live == live and begun.staging_association == staging_association
         if begun.server in (begun.live, None) or begun.rollback or untouched:
             return record
-        rejected = self._rejecting(begun.server)
+        record, rejected = replace(record, hooks_began=True), self._rejecting(begun.server)
         if begun.live is None and back.server != begun.server:  # production was on no server, or goes on to be
             return replace(record, rollback_to=replace(back, rejected=rejected))
         why = f"the cutover to {begun.server} was interrupted: {begun.execution}"

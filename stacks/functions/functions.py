@@ -116,6 +116,8 @@ class Functions(Construct):
         read = [pair.as_read(name) for name, pair in pairs.items()]
         self.moments = {moment for pair in read for moment in ("deploy", *HOOKS) if steps(pair, moment)}
         self.run_commands = self._run_commands(names, read)
+        # Without the function, nobody could end a command of an earlier version of the stack.
+        self.no_command_runs = " AND attribute_not_exists(commandRuns)" if self.run_commands else ""
 
         looking = (self.describe_addresses, self.check_servers, self.health_check)
         alarmed = looking if any(pair.alarms for pair in pairs.values()) else ()

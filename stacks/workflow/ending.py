@@ -33,7 +33,7 @@ LAST_CUTOVER = f"""(
       : $plan.record.lastCutover
 )"""
 # What the item has only while `execution` holds the lock, beside what the next execution must know if it is dead.
-OF_A_HOLDER = "gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver"
+OF_A_HOLDER = "gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver, commandRuns"
 LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
 # The next execution needs to know what a repair that failed could not finish.
 RELEASE = f"""
@@ -83,7 +83,7 @@ class Ending:
             table=resources.lock_table,
             key=texts({"pair": "{% $plan.pair %}"}),
             update_expression=jsonata(RELEASE),
-            condition_expression="execution = :me AND attribute_not_exists(commandRuns)",
+            condition_expression=f"execution = :me{resources.functions.no_command_runs}",
             expression_attribute_values={**texts(record), ":one": ONE},
             return_values=tasks.DynamoReturnValues.ALL_OLD,
             task_timeout=SERVICE_TIMEOUT,

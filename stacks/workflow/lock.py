@@ -134,7 +134,7 @@ def acquire_lock(
         "TakeOverLock",
         comment="Takes the lock from the dead holder. The execution then plans again.",
         update_expression=jsonata(TAKE_OVER),
-        condition_expression="execution = :holder AND attribute_not_exists(commandRuns)",
+        condition_expression=f"execution = :holder{resources.functions.no_command_runs}",
         expression_attribute_values={**texts({":holder": "{% $holder.execution %}"}), ":one": ONE},
         **of_the_pair,
     )

@@ -55,7 +55,7 @@ MOST_WAITS, SECONDS_APART = 4, LAST_CALL
 GIVES_WAY_SECONDS = 1
 TAKE_OVER = """
     SET execution = :me, since = :since, interrupted = if_not_exists(interrupted, :dead)
-    REMOVE approvalToken, approvesUntil, command, commandsOver
+    REMOVE approvalToken, approvesUntil, command, commandsOver, commandRuns
 """
 # The record as it is, if the addresses cannot be described; the plan has it with what the dead execution did.
 RECORD = """{
@@ -125,7 +125,7 @@ class Repair(Construct):
             table=resources.lock_table,
             key=texts({"pair": "{% $lock.pair %}"}),
             update_expression=one_line(TAKE_OVER),
-            condition_expression="(execution = :dead AND attribute_not_exists(commandRuns)) OR execution = :me",
+            condition_expression=f"(execution = :dead{resources.functions.no_command_runs}) OR execution = :me",
             expression_attribute_values=texts(
                 {":me": jsonata(ME), ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)}
             ),
@@ -180,8 +180,8 @@ class Repair(Construct):
         describe_addresses.next(decision)
         describe_addresses.add_catch(release, assign=FAILURE)
         decision.when(condition('$plan.decision = "REFUSED"'), release, comment="refused", assign=REFUSED)
-        already_live, repaired = condition('$plan.decision = "ALREADY_LIVE"'), {"outcome": "REPAIRED"}
-        decision.when(already_live, release, comment="on the idle server", assign=repaired)
+        already_live = condition('$plan.decision = "ALREADY_LIVE"')
+        decision.when(already_live, release, comment="on the idle server", assign=with_warnings)
         decision.otherwise(repair_staging)
         repair_staging.next(release)
         repair_staging.add_catch(release, assign=FAILURE)

@@ -97,3 +97,13 @@ def test_for_hooks_that_are_functions_there_is_no_document_and_no_permission_of_
     template = template_of(tmp_path, {"pairs": {"web": pair(hooks=HOOKED)}})
     assert resources(template, "AWS::SSM::Document") == {}
     assert not [may for may, _ in granted_to_it(template) if may.startswith("ssm:")]
+
+
+@pytest.mark.parametrize(("with_commands", "times"), [(True, 3), (False, 0)])
+def test_only_a_stack_that_can_end_a_command_keeps_the_lock_for_it(
+    template: dict[str, Any], tmp_path: Path, with_commands: bool, times: int
+) -> None:
+    """Without the function, the states would wait for ever for a command of an earlier version of the stack."""
+    deployed = template_of(tmp_path, {"pairs": {"web": pair(deploy=QUICK)}}) if with_commands else template
+    definitions = str(resources(deployed, "AWS::StepFunctions::StateMachine"))
+    assert definitions.count("attribute_not_exists(commandRuns)") == times + with_commands  # both workflows release it

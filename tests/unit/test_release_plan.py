@@ -57,7 +57,7 @@ def test_after_an_interruption_a_release_stays_where_it_was_made_live(
     deployed: str | None, begun: Server, decision: str, idle: Server
 ) -> None:
     """Production is on tao; the interrupted execution was making `begun` live."""
-    releases = {"tao": {"release": deployed, "deployed": True}} if deployed else {}
-    record = Record(interrupted=Interrupted(begun.name), releases=releases)
+    releases = {"tao": {"release": deployed, "execution": "arn", "deployed": True}} if deployed else {}
+    record = Record(interrupted=Interrupted(begun.name, execution="arn"), releases=releases)
     result = released(on=TAO, record=record)
     assert (result.decision, result.idle.server) == (decision, idle)

@@ -65,8 +65,7 @@ def sent(answer: Any) -> str:
 
 
 UNAVAILABLE = [
-    error("ThrottlingException"), error("RequestLimitExceeded"), error("InternalServerError"),
-    error("AnyOther", 503), ReadTimeoutError(endpoint_url="https://ssm"),
+    error("InternalServerError"), error("AnyOther", 503), ReadTimeoutError(endpoint_url="https://ssm"),
 ]  # fmt: skip
 
 
@@ -78,9 +77,17 @@ def test_a_command_that_may_have_been_sent_is_not_taken_for_refused(answer: Exce
         commands(answer).find(COMMAND)
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "RequestLimitExceeded"])
+def test_a_throttled_command_was_not_sent_and_may_be_sent_again(code: str) -> None:
+    with pytest.raises(NotSent, match=code) as refused:
+        sent(error(code))
+    assert refused.value.throttled
+
+
 def test_a_refused_command_says_where_why_and_what_to_do() -> None:
     with pytest.raises(NotSent) as refused:
         sent(error("InvalidInstanceId"))
+    assert not refused.value.throttled
     assert str(refused.value) == (
         "Systems Manager did not accept the command deploy for tao (i-0bbbbbbbb): InvalidInstanceId: says? so. "
         "Check that its agent runs, and that its instance profile has AmazonSSMManagedInstanceCore."
