@@ -49,7 +49,7 @@ LEADS: dict[str, tuple[Callable[[Aws, Web, EC2Calls], object], object]] = {
     "a rollback and a holder that waits for approval": (
         lambda aws, web, calls: _awaits_approval(aws, web), {"rollback": True}),
     "a dead holder of a command": (
-        lambda aws, web, calls: (aws.put_lock(aws.execute({"dryRun": True}).arn, server="tao"), _runs(aws)), {}),
+        lambda aws, web, calls: _dead_holder_of_a_command(aws), {}),
     "a command that still runs": (
         lambda aws, web, calls: web.behaviour.update(tao=lambda _address: _sick_while_it_runs(aws)), {}),
     "a wrong input": (lambda aws, web, calls: None, {"server": "tao"}),
@@ -112,6 +112,11 @@ def _awaits_approval(aws: Aws, web: Web) -> str:
     holder = aws.start(SEVEN)
     aws.until(lambda: any("approvalToken" in lock for lock in aws.locks))
     return holder
+
+
+def _dead_holder_of_a_command(aws: Aws) -> None:
+    aws.put_lock(aws.execute({"dryRun": True}).arn, server="tao")
+    _runs(aws)
 
 
 def _sick_while_it_runs(aws: Aws) -> int:
