@@ -89,7 +89,7 @@ class RunCommand:
             if code in OF_A_FAILURE or status >= 500:
                 raise CommandUnavailable(f"SendCommand: {message}") from error
             refused = f"Systems Manager did not accept the command {command.step} for {command.server}"
-            why = f"{refused} ({command.instance_id}): {message}. {ADVICE.get(code, '')}".rstrip()
+            why = f"{refused} ({command.instance_id}): {message.removesuffix('.')}. {ADVICE.get(code, '')}".rstrip()
             raise NotSent(why, throttled=code in THROTTLED_CODES) from error
         return str(sent["Command"]["CommandId"])
 

@@ -212,7 +212,7 @@ def test_a_deployment_that_cannot_be_sent_for_long_fails_and_releases_the_lock(
     with refused("ssm.SendCommand", code):
         ended = aws.execute(SEVEN)
     assert (ended.outcome, aws.places, aws.locks) == ("DeployFailed", ("bittybot", "tao"), [])
-    assert f"CommandUnavailable: SendCommand: {code}" in str(ended.cause)
+    assert code in str(ended.cause)
     assert aws.execute(SEVEN).outcome == "CUT_OVER"
 
 

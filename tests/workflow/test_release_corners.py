@@ -59,7 +59,9 @@ def test_a_deployment_that_was_throttled_and_never_sent_changes_no_record(aws: A
 
 
 @pytest.mark.parametrize("state", ["HealthCheckProduction", "Bake?"])
-def test_hooks_that_an_interrupted_cutover_has_left_are_in_the_warnings_of_the_repair(aws: Aws, web: Web, state: str) -> None:
+def test_hooks_that_an_interrupted_cutover_has_left_are_in_the_warnings_of_the_repair(
+    aws: Aws, web: Web, state: str
+) -> None:
     configure(aws, web, hooks={"beforeCutover": [hook("live")], "afterCutover": [hook("idle")], "afterRollback": []})
     arn = stopped_before(aws, state, {})
     (warning,) = aws.repair(arn).output["warnings"]
