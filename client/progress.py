@@ -126,6 +126,9 @@ class Progress:
             for command in filter(as_object, payload["commands"]):
                 good = str(command.get("status")).upper() in ("SUCCESS", "SUCCEEDED")
                 yield Line(seconds, command_in_words(command), good)
+        if "hasRelease" in payload:
+            says = f"has release {plain(payload['release'])}" if payload.get("release") else "does not say its release"
+            yield Line(seconds, f"{plain(payload.get('server') or 'the server')} {says}")
         if "healthy" in payload and not self._repeats:
             checks = payload["checks"] if isinstance(payload.get("checks"), list) else []
             report = {**payload, "checks": [each for each in checks if isinstance(as_object(each).get("probes"), list)]}
