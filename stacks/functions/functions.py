@@ -171,8 +171,8 @@ class Functions(Construct):
         exact_policies.check(self, pairs, used_by_commands)
         servers, called = used_by_commands(pairs)
         exact_policies.allow_invoking(function.role, called)
-        if with_commands := [pair for pair in pairs if document(pair)]:
-            function.node.add_dependency(documents(self, names, with_commands))
+        if servers:
+            function.node.add_dependency(documents(self, names, pairs))
             any_of_ours = f"{names.documents}*"
             arn = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=any_of_ours)
             acknowledge_wildcards(function.role, {arn: DOCUMENTS})

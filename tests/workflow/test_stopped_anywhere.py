@@ -110,13 +110,6 @@ def _release(aws: Aws, web: Web, behaviour: Behaviour = well, *, fails: str = ""
         aws.systems_manager.runs(Result(exit_code=1), step=fails)
 
 
-def _awaits_approval(aws: Aws, web: Web) -> str:
-    _release(aws, web, more=APPROVED)
-    holder = aws.start(SEVEN)
-    aws.until(lambda: any("approvalToken" in lock for lock in aws.locks))
-    return holder
-
-
 def _is_approved(aws: Aws, web: Web) -> None:
     _release(aws, web, more=APPROVED)
 
@@ -125,6 +118,13 @@ def _is_approved(aws: Aws, web: Web) -> None:
         aws.sfn.send_task_success(taskToken=aws.locks[0]["approvalToken"]["S"], output="{}")
 
     threading.Thread(target=approve).start()
+
+
+def _awaits_approval(aws: Aws, web: Web) -> str:
+    _release(aws, web, more=APPROVED)
+    holder = aws.start(SEVEN)
+    aws.until(lambda: any("approvalToken" in lock for lock in aws.locks))
+    return holder
 
 
 def _sick_while_it_runs(aws: Aws) -> int:
