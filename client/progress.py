@@ -126,6 +126,9 @@ class Progress:
             for command in filter(as_object, payload["commands"]):
                 good = str(command.get("status")).upper() in ("SUCCESS", "SUCCEEDED")
                 yield Line(seconds, command_in_words(command), good)
+        if "hasRelease" in payload:
+            says = f"has release {plain(payload['release'])}" if payload.get("release") else "does not say its release"
+            yield Line(seconds, f"{plain(payload.get('server') or 'the server')} {says}")
         if "healthy" in payload and not self._repeats:
             checks = payload["checks"] if isinstance(payload.get("checks"), list) else []
             report = {**payload, "checks": [each for each in checks if isinstance(as_object(each).get("probes"), list)]}
@@ -142,7 +145,8 @@ class Progress:
 def command_in_words(command: JsonObject) -> str:
     """`deploy on tao: Success after 41.0 s | Release 7 is up`. What the server wrote is behind the bar, on one line."""
     step, server, status = (plain(command.get(key) or "unknown", 64) for key in ("step", "server", "status"))
-    seconds, line = command.get("seconds"), plain(command.get("line") or "", 200)
+    seconds = command.get("seconds") if command.get("ended", True) else None
+    line = plain(command.get("line") or "", 200)
     took = f" after {duration(seconds)}" if isinstance(seconds, int | float) and 0 <= seconds < 1e6 else ""
     return f"{step} on {server}: {status}{took}{f' | {line}' if line else ''}"
 

@@ -20,7 +20,7 @@ from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
 from health.deadline import Stop
 from health.messages import alarm_message, bake_message, unhealthy_message
-from health.polling import Polled, bake, poll, together
+from health.polling import Polled, ask, bake, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
 from health.verdict import Finding
@@ -38,8 +38,8 @@ class HealthCheckEvent(CheckEvent):
     """For staging, `live` is the server that holds production. For production, `answered` is what staging answered;
     `moving_seconds` is as in `Check`. With `baking`, a healthy server and `alarms`, names of CloudWatch alarms, are
     watched for `bake_seconds`, a part of the bake that ends at `until` (ISO 8601). An `urgent` bake does not fail if
-    alarms cannot be read. With `standing`, both addresses are described once more at the end. If it `asks`, each check
-    with a releaseHeader sends one probe, and a bad one does not fail it. `lock` is as in `RollbackRequest`."""
+    alarms cannot be read. With `standing`, both addresses are described once more at the end. If it `asks`, only the
+    releaseHeader of each check that has one counts. `lock` is as in `RollbackRequest`."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -66,9 +66,9 @@ def ec2() -> "Ec2":
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`. Returns
-    what `_result` does and, with `standing`, also what `last_look` does. Raises StagingUnhealthy, ProductionUnhealthy
-    or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not be the one that was
-    meant. Raises RollbackRequested at once, without another description."""
+    what `_result` or `_release` does and, with `standing`, also what `last_look` does. Raises StagingUnhealthy,
+    ProductionUnhealthy or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not
+    be the one that was meant. Raises RollbackRequested at once, without another description."""
     if event["address"] is None:
         nothing = asdict(Answered())
         return {"healthy": True, "checks": [], "answered": [nothing] * len(event["healthCheck"]), "warnings": []}
@@ -95,10 +95,7 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
         asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
     )
     if asked.asks:
-        once: Any = {"healthy_threshold_count": 1, "unhealthy_threshold_count": 1}
-        checks = [replace(check, **once) for check in checks if check.release_header]
-        probe = prober(checks)
-        return _result(asked, together([partial(poll, check, probe) for check in checks], lambda _: False))
+        return _release(asked, [check for check in checks if check.release_header])
     if asked.baking:
         return _result(asked, _baked(asked, checks, prober(checks)))
     live = live_checks(asked.health_check, asked.live)
@@ -115,6 +112,15 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     for warning in result["warnings"]:
         logger.warning(warning)
     return result
+
+
+def _release(event: HealthCheckEvent, checks: Sequence[Check]) -> dict[str, Any]:
+    """Whether every check is answered with the expected release; `release` is what was answered, or null."""
+    probe, expected = prober(checks), event.expected_release
+    answers = together([partial(ask, check, probe) for check in checks], lambda answer: answer != expected)
+    others = [answer for answer in answers if answer != expected]
+    release = next(filter(None, others), None) if others else expected
+    return {"hasRelease": not others, "release": release, **_about(event)}
 
 
 def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> list[Polled]:
@@ -174,9 +180,7 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
     "reason"}`. The result is far below the 256 KiB of a state's output, whatever the servers sent."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
-        "address": event.address.name,
-        "publicIp": event.address.public_ip,
-        "server": event.server.name,
+        **_about(event),
         "checks": [
             {
                 "check": each.check.url,
@@ -194,6 +198,10 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
             if each.shared and not each.shared["compared"]
         ],
     }
+
+
+def _about(event: HealthCheckEvent) -> dict[str, Any]:
+    return {"address": event.address.name, "publicIp": event.address.public_ip, "server": event.server.name}
 
 
 def _probe(finding: Finding) -> dict[str, Any]:

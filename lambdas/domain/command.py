@@ -73,14 +73,14 @@ class Command:
 
 def last_line(output: str) -> str:
     """The last line that is not empty, safe to print."""
-    lines = [line for line in output.splitlines() if line.strip()]
+    lines = [line for line in output.split("\n") if line.strip()]
     return printable(lines[-1].strip(), LONGEST_LINE) if lines else ""
 
 
 def quoted(output: str) -> str:
     """The lines of an output, each after "| ", so that no line of it is taken for a command to copy; the last ones if
     they are too many."""
-    lines = [f"| {printable(line.rstrip(), LONGEST_LINE)}" for line in output.splitlines() if line.strip()]
+    lines = [f"| {printable(line.rstrip(), LONGEST_LINE)}" for line in output.split("\n") if line.strip()]
     text = "\n".join(lines)
     shown = text if len(text) <= LONGEST_OUTPUT else "..." + text[-LONGEST_OUTPUT:]
     return f"\n{shown}\nThe output ends here." if lines else " (nothing)."

@@ -49,6 +49,17 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
     return _loop(check, probe, stop, clock, lambda findings, _now, due: decide(check, findings, due))
 
 
+def ask(check: Check, probe: Prober, stop: Stop) -> str | None:
+    """The release that a server answers with, whatever else is wrong: None if it was stopped, or after as many probes
+    without a release as make a server unhealthy."""
+
+    def verdict(findings: Sequence[Finding], _now: float, _due: float) -> Verdict:
+        return Healthy() if findings[-1].answered.release or len(findings) >= check.unhealthy_threshold_count else None
+
+    findings = _loop(check, probe, stop, time.monotonic, verdict).findings
+    return findings[-1].answered.release if findings else None
+
+
 def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock = time.monotonic) -> Polled:
     """Probes a healthy server for so many seconds: after one interval, then every interval, and at the end. If the last
     probe is bad, until a probe is good or the threshold is reached (`probes_after_a_bake` leaves time for that)."""

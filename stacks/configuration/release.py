@@ -13,7 +13,7 @@ from stacks.configuration.problems import problem
 LONGEST_MOMENT_SECONDS = 840
 MINUTES_OF_A_WEEK = 10_080
 COMMAND_WORDS = 'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would replace'
-COMMAND = text(COMMAND_WORDS, r"(?:\{?[ -z|}~])*\{?", Field(min_length=1, max_length=1000))
+COMMAND = text(COMMAND_WORDS, r"(?:\{?[ -z|}~])*(?:\{|\{?[!-z|}~]) *", Field(min_length=1, max_length=1000))
 # Source: Lambda API reference, Invoke.
 FUNCTION_ARN = text(
     "the ARN of a Lambda function, with or without a version or an alias",

@@ -1,13 +1,18 @@
 """Policies that allow a role one action on each of many resources: as few policies as IAM's quotas allow. Source: IAM
 User Guide, "IAM and AWS STS quotas". White space in a policy does not count."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import ceil
+from typing import TypeVar
 
 from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.configuration.problems import InvalidConfiguration, line
+
+T = TypeVar("T")
 MOST_MANAGED_POLICIES = 10  # per role, unless AWS has raised the quota of the account
 MANAGED_CHARACTERS = 6_144
 INLINE_CHARACTERS = 8_000  # of 10,240 for all inline policies of a role; the rest is for what every function may do
@@ -33,8 +38,21 @@ def portions(scope: Construct, resources: Iterable[str]) -> list[list[str]]:
     return divided
 
 
-def fit(scope: Construct, resources: Iterable[str]) -> bool:
-    return len(portions(scope, resources)) <= 1 + MOST_MANAGED_POLICIES
+def check(scope: Construct, pairs: Sequence[T], named: Callable[[Sequence[T]], tuple[list[str], list[str]]]) -> None:
+    """Raises InvalidConfiguration if what the pairs need does not fit into the policies of one role: the resources and
+    the functions that `named` says."""
+
+    def fit(count: int) -> bool:
+        resources, functions = named(pairs[:count])
+        invoking = ceil(len(functions) / FUNCTIONS_OF_A_POLICY)
+        return max(len(portions(scope, resources)) - 1, 0) + invoking <= MOST_MANAGED_POLICIES
+
+    # Not the first number that is too many: a later pair without networkInterfaces replaces all interfaces.
+    if (fitting := next(filter(fit, range(len(pairs), 0, -1)))) < len(pairs):
+        functions = len(named(pairs)[1])
+        found = f"{len(pairs)} pairs{f' with {functions} functions of hooks' if functions else ''}"
+        allowed = f"the first {fitting} of them, because the IAM policies of one role cannot name more"
+        raise InvalidConfiguration([line("pairs", found, allowed)])
 
 
 def allow(role: iam.IRole | None, action: str, resources: Iterable[str]) -> None:

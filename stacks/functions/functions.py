@@ -16,7 +16,6 @@ from domain.release_commands import HOOKS, document, steps
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.names import Names
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
-from stacks.configuration.problems import InvalidConfiguration, line
 from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
 from stacks.functions.documents import documents
@@ -69,6 +68,13 @@ def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
     disassociated = [*(f"elastic-ip/{pair.staging}" for pair in pairs), *interfaces]
     servers = [f"instance/{server}" for pair in pairs for server in pair.servers.values()]
     return disassociated, [*disassociated, *servers, *(f"elastic-ip/{pair.production}" for pair in pairs)]
+
+
+def used_by_commands(pairs: Sequence[ReadPair]) -> tuple[list[str], list[str]]:
+    """The servers that get commands, as the ends of EC2's ARNs, and the functions of hooks, by their ARNs."""
+    servers = [f"instance/{server.instance_id}" for pair in pairs if document(pair) for server in pair.servers]
+    each = (step.function for pair in pairs for moment in HOOKS for step in steps(pair, moment))
+    return servers, sorted({function for function in each if function})
 
 
 def longest_bake(pair: Pair) -> int:
@@ -164,29 +170,23 @@ class Functions(Construct):
         timeout = Duration.seconds(min(longest + COMMAND_RESERVE_SECONDS, LONGEST_SECONDS))
         function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=COMMANDS_MEBIBYTES)
         function.add_environment("DOCUMENTS", names.documents)
-        called = sorted({step.function for moment in moments for step in moment if step.function})
+        exact_policies.check(self, pairs, used_by_commands)
+        servers, called = used_by_commands(pairs)
         exact_policies.allow_invoking(function.role, called)
-        if with_commands := [pair for pair in pairs if document(pair)]:
-            function.node.add_dependency(documents(self, names, with_commands))
+        if servers:
+            function.node.add_dependency(documents(self, names, pairs))
             any_of_ours = f"{names.documents}*"
             arn = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=any_of_ours)
             acknowledge_wildcards(function.role, {arn: DOCUMENTS})
             for actions, resource in ((["ssm:SendCommand"], arn), (COMMANDS, "*")):
                 function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
-            servers = [f"instance/{server.instance_id}" for pair in with_commands for server in pair.servers]
             exact_policies.allow(function.role, "ssm:SendCommand", servers)
         return function
 
     def _allow_changes(self, pairs: Pairs) -> None:
-        """Raises InvalidConfiguration if the pairs do not fit into the policies of AssociateAddress's role."""
         each = list(pairs.values())
+        exact_policies.check(self, each, lambda first: (changed_resources(first)[1], []))
         disassociated, associated = changed_resources(each)
-        if not exact_policies.fit(self, associated):
-            # Not the first number that is too many: a later pair without networkInterfaces replaces all interfaces.
-            counts = range(len(each), 0, -1)
-            fitting = next(n for n in counts if exact_policies.fit(self, changed_resources(each[:n])[1]))
-            allowed = f"the first {fitting} of them, because the IAM policies of one role cannot name more"
-            raise InvalidConfiguration([line("pairs", f"{len(each)} pairs", allowed)])
         arn = Stack.of(self).format_arn(service="ec2", resource=ANY_INTERFACE)
         disassociating, associating = self.disassociate_address.role, self.associate_address.role
         exact_policies.allow(disassociating, "ec2:DisassociateAddress", disassociated)

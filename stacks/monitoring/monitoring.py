@@ -71,8 +71,8 @@ def longest_cutover(functions: Functions) -> float:
     release: float = 0
     if functions.run_commands:
         release += len(functions.moments) * longest(functions.run_commands)
-    if functions.approves:  # NotifyApproval, PutApprovalEvent
-        release += functions.longest_approval_seconds + 2 * SERVICE_TIMEOUT_SECONDS + preflight
+    if functions.approves:  # NotifyApproval, PutApprovalEvent, RecordApproval
+        release += functions.longest_approval_seconds + 3 * SERVICE_TIMEOUT_SECONDS + preflight
     return 4 * move + preflight + 2 * longest(functions.health_check) + bake + release + services
 
 

@@ -3,12 +3,14 @@ event. It is answered with the task token, which the lock's item has while it wa
 
 from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from stacks.workflow.ending import texts
 from stacks.workflow.expressions import EXECUTION, jsonata, merged, sentence
 from stacks.workflow.notifications import PAIR, STARTED, publish, put_event
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import retry_service, retry_write
+from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service, retry_write
 
 DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
 
@@ -98,12 +100,23 @@ def wait_for_approval(
             "Assign": {"approvedBy": jsonata(APPROVED_BY)},
         },
     )
-
-    for task, following in ((notify, event), (event, wait)):
+    record = tasks.DynamoUpdateItem.jsonata(
+        scope,
+        "RecordApproval",
+        comment="Removes the task token from the lock's item: it waits no longer.",
+        table=resources.lock_table,
+        key=texts({"pair": "{% $plan.pair %}"}),
+        update_expression="REMOVE approvalToken, approvesUntil",
+        condition_expression="execution = :me",
+        expression_attribute_values=texts({":me": EXECUTION}),
+        task_timeout=SERVICE_TIMEOUT,
+        outputs="{% $states.input %}",
+    )
+    for task, following in ((notify, event), (event, wait), (record, approved)):
         retry_service(task)
         task.next(following)
         task.add_catch(following, outputs="{% $states.input %}")
     retry_write(wait)
-    wait.next(approved)
+    wait.next(record)
     wait.add_catch(refused, assign={"outcome": "NotApproved", "cause": jsonata(NOT_APPROVED)})
     return notify

@@ -123,7 +123,7 @@ class Workflow(Construct):
             server="live",
             retry=retry_before_changes,
             more={"expectedRelease": jsonata(EXPECTED_OF_LIVE), "asks": "{% $plan.asksLive %}"},
-            assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.healthy %}"},
+            assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"},
         )
         repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
         preflight = self._preflight()

@@ -53,7 +53,7 @@ ALLOWED: dict[str, list[object]] = {
     ],
     "vpc.subnetIds": [[f"subnet-{number:017x}" for number in range(16)]],
     "ciAccess.github.branch": ["release/1.x"],
-    "pairs.web.deploy.command": ["echo {a} {", "x" * 1000],
+    "pairs.web.deploy.command": ["echo {a} {", "x" * 1000, " { x; } ", "{", " }"],
     "pairs.web.deploy.timeoutSeconds": [30, 840],
     "pairs.web.hooks": [{}, {"beforeCutover": []}, {"afterCutover": [{"command": "x", "timeoutSeconds": 84}] * 10}],
     "pairs.web.hooks.afterRollback[0].timeoutSeconds": [5, 810],
@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
     ),
     "pairs.web.deploy.command": (
         'one line of shell, 1 to 1000 printable ASCII characters, no "{{"',
-        ["", "a\nb", "a\n", "docker ps --format '{{.ID}}'", "{{", "x" * 1001, "d\u00e9ploy", ["x"]],
+        ["", " ", "a\nb", "a\n", "docker ps --format '{{.ID}}'", "{{", "x {{", "x" * 1001, "d\u00e9ploy", ["x"]],
     ),
     "pairs.web.deploy.timeoutSeconds": ("a whole number from 30 to 840", [29, 841, "600", True]),
     "pairs.web.hooks": ("the keys beforeCutover, afterCutover, afterRollback", [[], "x"]),

@@ -1,12 +1,14 @@
 """What the stack has for the commands and the hooks of its pairs: documents, and the function that runs them."""
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domain.release_commands import document
+from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
 from tests.stacks.contexts import COMPLETE, DEPLOY, FUNCTION, pair
 from tests.stacks.policies import ACCOUNT, REGION, grants, statements_of
@@ -43,6 +45,29 @@ def test_two_hundred_pairs_with_the_same_commands_fit_and_share_one_document(tmp
     assert len(resources(template, "AWS::SSM::Document")) == 1
     invoked = {on for may, on in granted_to_it(template) if may == "lambda:InvokeFunction"}
     assert invoked == {each["function"] for each in functions}
+
+
+@pytest.mark.parametrize(("pairs", "with_functions", "most"), [(9, 9, 7), (200, 7, 56)])
+def test_more_functions_of_hooks_than_a_role_can_name_are_refused_with_the_number_of_pairs_that_fit(
+    tmp_path: Path, pairs: int, with_functions: int, most: int
+) -> None:
+    """With 200 pairs, the servers need policies of the role, too."""
+    made = many_pairs(pairs)
+    for number, name in enumerate(made):
+        functions = [{"function": f"{FUNCTION}-{number}-{each}", "timeoutSeconds": 5} for each in range(30)]
+        moments = ("beforeCutover", "afterCutover", "afterRollback")
+        hooks = {moment: functions[index * 10 : index * 10 + 10] for index, moment in enumerate(moments)}
+        made[name] |= {"hooks": hooks} if number < with_functions else {"deploy": DEPLOY}
+    with pytest.raises(InvalidConfiguration) as refused:
+        template_of(tmp_path / "too-many", {"pairs": made})
+    assert refused.value.problems == (
+        f"pairs: found {pairs} pairs with {30 * with_functions} functions of hooks; allowed: the first {most} of them, "
+        "because the IAM policies of one role cannot name more",
+    )
+    template = template_of(tmp_path / "most", {"pairs": dict(islice(made.items(), most))})
+    assert_within_quotas(template, "aws", "ap-southeast-2")
+    invoked = [on for may, on in granted_to_it(template) if may == "lambda:InvokeFunction"]
+    assert len(invoked) == 30 * min(most, with_functions)
 
 
 def test_a_document_has_the_text_whose_hash_a_command_is_sent_with(tmp_path: Path) -> None:

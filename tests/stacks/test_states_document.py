@@ -18,7 +18,7 @@ IN_A_VPC = {"StagingVia?", "HealthCheckStagingInVpc"}
 WITH_COMMANDS = {"CommandRuns?", "EndCommandOfHolder", "Undo?", "AfterRollback", "EndCommand"}
 OF_A_RELEASE = WITH_COMMANDS | {
     "AwaitsApproval?", "EndApproval", "DeployRelease", "NotifyApproval", "PutApprovalEvent", "WaitForApproval",
-    "BeforeCutover", "BeforeCutoverFailed?", "AfterCutover?", "AfterCutover", "AfterCutoverFailed?",
+    "RecordApproval", "BeforeCutover", "BeforeCutoverFailed?", "AfterCutover?", "AfterCutover", "AfterCutoverFailed?",
 }  # fmt: skip
 PRIVATE = {"protocol": "HTTP", "port": 80, "via": "private"}
 

@@ -73,6 +73,13 @@ def test_a_health_check_without_probes_is_shown_without_them(more: dict[str, Any
     assert texts(succeeded(health(**more))) == ["tao is healthy through staging 203.0.113.11"]
 
 
+@pytest.mark.parametrize(("release", "says"), [("6\x1b[2J", "has release 6 [2J"), (None, "does not say its release")])
+def test_a_server_that_was_asked_for_its_release_is_neither_healthy_nor_not(release: str | None, says: str) -> None:
+    progress, payload = Progress(), {"hasRelease": False, "release": release, "server": "bittybot"}
+    (line,) = progress.read(succeeded(payload))
+    assert (line.text, line.good, progress.health_checks) == (f"bittybot {says}", None, [])
+
+
 @pytest.mark.parametrize(
     "output", [None, "", "{", "[]", '"x"', '{"Payload": null}', '{"Payload": [1]}', '{"a": 1}', "[" * 10**5]
 )

@@ -1,10 +1,13 @@
 """What `status` says about the addresses of a pair, its record and its lock."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from client.status import Standing, standings
+from domain.command import Command
 from tests.unit.client_doubles import EXECUTION, PAIR, account, execution, item, lock_table
 
 AT = "2026-02-01T09:31:00Z"
@@ -158,19 +161,14 @@ def test_the_release_on_each_server_comes_from_the_record() -> None:
 
 
 def test_the_command_of_the_holder_says_which_step_where_and_since_when() -> None:
-    command = {
-        "step": "deploy",
-        "server": "tao",
-        "status": "InProgress",
-        "sent": AT,
-        "line": "x\naws ec2 y",
-        "id": None,
-    }
-    says = f"sent at {AT}: deploy on tao: InProgress | x aws ec2 y"
-    for holder in (RUNNING, execution("release-7", "ABORTED")):
-        found = standing(holder, record=RECORD | LOCK | {"command": command})
-        assert rows(found)["command"] == says, "it may outlive its execution"
-        assert found.to_json()["lock"]["command"] == command
+    runs = Command("deploy", "tao", None, 0, 600, status="InProgress", line="x\naws ec2 y")
+    over = replace(runs.ends("Success"), seconds=41.04)
+    for command, says in ((runs, "InProgress | x aws ec2 y"), (over, "Success after 41.0 s | x aws ec2 y")):
+        written = json.loads(command.to_text()) | {"sent": AT}
+        for holder in (RUNNING, execution("release-7", "ABORTED")):
+            found = standing(holder, record=RECORD | LOCK | {"command": written})
+            assert rows(found)["command"] == f"sent at {AT}: deploy on tao: {says}", "it may outlive its execution"
+            assert found.to_json()["lock"]["command"] == written
     assert "command" not in rows(standing(RUNNING, record=RECORD | LOCK))
 
 

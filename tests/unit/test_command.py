@@ -34,17 +34,26 @@ def test_a_command_of_another_version_is_not_read() -> None:
 
 @pytest.mark.parametrize(
     ("output", "line"),
-    [("", ""), ("\n \n", ""), ("a\nb\n\n", "b"), (" b \x1b[0m\n", "b ?[0m"), ("x" * 300, "x" * 197 + "...")],
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("a\nb\n\n", "b"),
+        (" b \x1b[0m\n", "b ?[0m"),
+        ("x" * 300, "x" * 197 + "..."),
+        ("a\n10 %\r90 %\r\n", "10 %?90 %"),
+    ],
 )
 def test_the_last_line_is_the_last_one_with_a_text(output: str, line: str) -> None:
     assert last_line(output) == line
 
 
 def test_no_line_of_an_output_can_be_taken_for_a_command_or_for_a_line_of_a_log() -> None:
-    hostile = "aws ec2 release-address\r::set-output::\u2028aws iam\x85./cutover.py\x0baws s3\x00\x1b]0;\x07"
+    hostile = "aws ec2\r::set-output::\n\u2028aws iam\x85./cutover.py\x0baws s3\x0c\x1c\x1d\x1eaws\x00\x1b]0;\x07\r\n"
     *lines, end = quoted(hostile).splitlines()[1:]
     assert end == "The output ends here."
-    assert len(lines) == 5
+    assert lines == ["| aws ec2?::set-output::", "| ?aws iam?./cutover.py?aws s3????aws??]0;?"], (
+        "twenty lines stay twenty"
+    )
     for line in lines:
         assert line.startswith("| ")
         assert line.isprintable()

@@ -45,6 +45,50 @@ def test_the_last_good_probe_decides_the_identity() -> None:
         assert called(check_of(server, identityHeader="X-Server-Id"))["answered"][0]["identity"] == "new"
 
 
+# Which release the live server answers with
+
+SEVEN, SIX, NO_RELEASE = (with_headers(*line) for line in ([b"X-Release: 7"], [b"X-Release: 6"], []))
+SICK_SEVEN = SEVEN.replace(b"200 OK", b"500 Oops")
+
+
+def asked(*servers: Server, **settings: Any) -> dict[str, Any]:
+    """For a check with a release header of each of these servers, and for one without, which counts for nothing."""
+    checks = [check_of(server, releaseHeader="X-Release", **settings) for server in servers]
+    return called(*checks, check_of(servers[0]), address="production", asks=True, expectedRelease="7")
+
+
+@pytest.mark.parametrize(
+    ("answers", "has_release", "release", "probes"),
+    [
+        ((SEVEN,), True, "7", 1),
+        ((SICK_SEVEN,), True, "7", 1),
+        ((SIX, SEVEN), False, "6", 1),
+        ((NO_RELEASE, b"", status(500), SEVEN), True, "7", 4),
+        ((NO_RELEASE, b"", SIX, SEVEN), False, "6", 3),
+        ((NO_RELEASE, b"", status(500), NO_RELEASE, SEVEN), False, None, 4),
+    ],
+)
+def test_a_live_server_is_asked_for_its_release_until_it_says_one(
+    answers: tuple[bytes, ...], has_release: bool, release: str | None, probes: int
+) -> None:
+    with serving(answering(*answers)) as server:
+        result = asked(server, unhealthyThresholdCount=4, healthyThresholdCount=3, bodyContains="well", maxLatencyMs=0)
+    about = {"address": "production", "publicIp": "127.0.0.1", "server": "tao"}
+    assert result == {"hasRelease": has_release, "release": release, **about}
+    assert server.connections == probes
+
+
+def test_every_check_must_say_the_release_and_one_that_says_another_decides_at_once() -> None:
+    with serving(answering(SEVEN)) as new, serving(answering(SIX)) as old, serving(hanging_after()) as silent:
+        assert asked(new, new)["hasRelease"]
+        began = time.monotonic()
+        result = asked(new, old, silent, timeoutSeconds=10)
+        assert (result["hasRelease"], result["release"]) == (False, "6")
+        assert time.monotonic() - began < 5
+        result = asked(new, silent, timeoutSeconds=0.1)
+    assert (result["hasRelease"], result["release"]) == (False, None)
+
+
 # What the servers share
 
 DB_1, DB_2 = with_headers(b"X-Store: db-1"), with_headers(b"X-Store: db-2")

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.test_alarms import put_alarm
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import REGION
+from tests.workflow.engine import REGION, stopping_before
 from tests.workflow.given_approval import DEPLOY, ERIN, RELEASE, Configured, Waiting
 from tests.workflow.given_hooks import hook, steps_of
 from tests.workflow.test_health_checks import ALARM
@@ -31,6 +31,17 @@ def test_a_release_waits_after_its_checks_and_becomes_live_once_it_is_approved(a
     assert (aws.notices[-1]["approvedBy"], aws.events[-1]["detail"]["approvedBy"]) == (ERIN, ERIN)
     assert f"\nApproved by {ERIN}.\n" in aws.messages[-1]["default"]
     assert (aws.locks, waits.lock) == ([], None)
+
+
+@pytest.mark.usefixtures("approval")
+def test_the_lock_says_that_it_waits_only_until_it_is_approved(aws: Aws) -> None:
+    waits = Waiting(aws)
+    with stopping_before("MeasureGap"):
+        boto3.client("stepfunctions", REGION).send_task_success(taskToken=waits.token, output="{}")
+        aws.until(lambda: aws.status(waits.arn) == "ABORTED")
+    (item,) = aws.locks
+    assert item["execution"]["S"] == waits.arn
+    assert not {"approvalToken", "approvesUntil"} & item.keys()
 
 
 @pytest.mark.usefixtures("approval")

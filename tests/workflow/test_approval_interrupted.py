@@ -177,6 +177,29 @@ def test_a_call_to_dynamodb_that_fails_is_tried_again(aws: Aws) -> None:
     assert len(failures) == 3
 
 
+def test_an_approval_counts_although_dynamodb_does_not_record_it(aws: Aws) -> None:
+    with aws.failing("dynamodb", "UpdateItem", containing="REMOVE approvalToken"):
+        ended = Waiting(aws).approve()
+    assert (ended.outcome, ended.output["approvedBy"], aws.places) == ("CUT_OVER", ERIN, ("tao", "bittybot"))
+
+
+def test_an_approval_does_not_remove_the_token_of_an_execution_that_has_taken_the_lock(aws: Aws) -> None:
+    waits = Waiting(aws)
+    holder = f"{waits.arn}-of-another"
+
+    def take() -> None:
+        aws._update("SET execution = :other", {":other": holder})
+
+    with (
+        stopping_before("CheckServers"),
+        aws.just_before("dynamodb", "UpdateItem", take, containing="REMOVE approvalToken"),
+    ):
+        aws.sfn.send_task_success(taskToken=waits.token, output="{}")
+        aws.until(lambda: aws.status(waits.arn) == "ABORTED")
+    assert waits.lock
+    assert (waits.lock["execution"], waits.lock["approvalToken"]) == (holder, waits.token)
+
+
 def test_a_release_does_not_become_live_if_dynamodb_does_not_take_the_token(aws: Aws) -> None:
     with aws.failing("dynamodb", "UpdateItem", containing="approvalToken = "):
         ended = aws.execute(RELEASE)

@@ -11,7 +11,7 @@ from domain.release_commands import document
 from local.systems_manager_agents import Agent
 from local.systems_manager_runs import HANGS, Result
 from tests.workflow.account import DOCUMENTS, Aws
-from tests.workflow.deployments import OUTPUT, configure, deploying, one_after_the_other, refused
+from tests.workflow.deployments import DEPLOY, OUTPUT, configure, deploying, one_after_the_other, refused
 from tests.workflow.engine import redriven
 from tests.workflow.web import Web, sick, sick_as_production
 
@@ -101,6 +101,22 @@ def test_a_live_server_that_does_not_answer_gets_a_new_release_beside_it(aws: Aw
     servers.behaviour["bittybot"] = sick
     assert aws.execute({**SEVEN, "emergency": True}).outcome == "CUT_OVER"
     assert len(aws.systems_manager.commands) == 1
+
+
+def test_one_bad_probe_of_a_live_server_does_not_deploy_its_release_again(aws: Aws, web: Web) -> None:
+    check = {"unhealthyThresholdCount": 3, "healthyThresholdCount": 1, "releaseHeader": "X-Release"}
+    aws.configure(port=web.port, pair={"deploy": DEPLOY}, **check)
+    release = {"X-Release": "7"}
+    web.headers["bittybot"], statuses = {}, iter([200])
+
+    def late(_address: str) -> int:
+        """It says its release from its second answer on, and is sick."""
+        status = next(statuses, 500)
+        web.headers["bittybot"] = release if status == 500 else {}
+        return status
+
+    web.behaviour["bittybot"] = late
+    assert (aws.execute(SEVEN).outcome, aws.systems_manager.commands) == ("ALREADY_LIVE", [])
 
 
 def test_a_dry_run_says_what_it_would_deploy_and_deploys_nothing(aws: Aws, servers: Web) -> None:
