@@ -1,4 +1,4 @@
-"""What an independent judge found in releases: each was wrong once."""
+"""Corners of a release, each of which was wrong once."""
 
 import json
 from typing import Any
