@@ -113,9 +113,12 @@ class Standing:
         ]
 
     def _releases(self) -> Iterator[str]:
+        instances = {server.name: server.instance_id for server in self.pair.servers}
         for server, found in self.record.releases.items():
             how = "deployed" if found["deployed"] else "not deployed completely, begun"
-            yield f"{found['release']} on {server}, {how} at {found['at']} by {found['execution'].rsplit(':', 1)[-1]}"
+            by = f"at {found['at']} by {found['execution'].rsplit(':', 1)[-1]}"
+            if found["instanceId"] in ("", instances.get(server)):  # if not, another instance has replaced it
+                yield f"{found['release']} on {server}, {how} {by}"
 
     def _live_line(self) -> str:
         record, live = self.record, self.live or "no server of the pair"

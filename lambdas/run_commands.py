@@ -212,8 +212,8 @@ class Runner(Commands):
         if command.id or not command.ended:
             at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
             deployed = command.ended and command.failure is None
-            of_server = {"release": release, "at": at, "execution": self.item.execution, "deployed": deployed}
-            releases = {**releases, server: of_server}
+            by, on = {"at": at, "execution": self.item.execution}, {"instanceId": command.instance_id}
+            releases = {**releases, server: {"release": release, **by, **on, "deployed": deployed}}
             back = record.after_deployment(server, f"the deployment of release {release} to {server} began")
         return {"releases": json.dumps(dict(releases)), "rollbackTo": json.dumps(back.to_json())}
 

@@ -15,7 +15,7 @@ from domain.text import printable
 
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
 LONGEST_TEXT = 512  # an ARN of an execution is not longer
-RELEASE_TEXTS = ("release", "at", "execution")
+RELEASE_TEXTS = ("release", "at", "execution", "instanceId")
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -57,10 +57,9 @@ class Record:
     """The record of a pair as the table has it. `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the
     servers' names (`from` is null if production was on no server), when it ended (ISO 8601), its execution's ARN, and
     whether it was a rollback. `last_outcome` is `{"outcome", "execution", "at"}` of the last execution that held the
-    lock. Each is None if nothing is recorded. `releases` is, by server, `{"release", "at", "execution", "deployed"}` of
-    the last deployment to it: which release, when, by which execution, and whether the deployment has succeeded.
-    `hooks_began` says that an execution which has not released its lock ran the hooks before its cutover. `revision` is
-    a number as DynamoDB writes it, which may have more digits than JSON's numbers keep."""
+    lock. Each is None if nothing is recorded. `releases` is, by server, the last deployment to it: `{"release", "at",
+    "execution", "instanceId", "deployed"}`: `deployed` if it has succeeded. `hooks_began`: an execution that has its
+    lock still ran the hooks before its cutover. `revision` may have more digits than JSON's numbers keep."""
 
     revision: str = "0"
     lock: Lock | None = None

@@ -147,9 +147,10 @@ def test_the_release_on_each_server_comes_from_the_record() -> None:
         "release": "8\x1b[2J",
         "at": "2026-02-02T09:30:00Z",
         "execution": f"{EXECUTION}:release-8",
+        "instanceId": "",
         "deployed": False,
     }
-    done = {"release": "7", "at": AT, "execution": HOLDER, "deployed": True}
+    done = {"release": "7", "at": AT, "execution": HOLDER, "instanceId": "", "deployed": True}
     found = standing(record={**RECORD, "releases": {"bittybot": done, "tao": begun}})
     shown = [value for label, value in found.lines(lambda *words: " ".join(words)) if label == "release"]
     assert shown == [
@@ -158,6 +159,13 @@ def test_the_release_on_each_server_comes_from_the_record() -> None:
     ]
     assert found.to_json()["releases"] == {"bittybot": done, "tao": begun}
     assert "release" not in rows(standing(record=RECORD))
+
+
+def test_a_server_that_was_replaced_does_not_have_the_release_of_its_predecessor() -> None:
+    there = {"release": "7", "at": AT, "execution": HOLDER, "instanceId": PAIR.servers[0].instance_id, "deployed": True}
+    assert "release" in rows(standing(record={**RECORD, "releases": {PAIR.servers[0].name: there}}))
+    gone = {**there, "instanceId": "i-0replaced"}
+    assert "release" not in rows(standing(record={**RECORD, "releases": {PAIR.servers[0].name: gone}}))
 
 
 def test_the_command_of_the_holder_says_which_step_where_and_since_when() -> None:

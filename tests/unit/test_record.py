@@ -100,7 +100,7 @@ def test_a_value_of_another_type_is_left_out(value: object) -> None:
 
 
 def test_the_record_knows_the_release_on_each_server_and_whether_its_deployment_succeeded() -> None:
-    done = {"release": "7", "at": SINCE, "execution": ARN, "deployed": True}
+    done = {"release": "7", "at": SINCE, "execution": ARN, "instanceId": "i-0a", "deployed": True}
     begun = {**done, "release": "8", "deployed": False}
     assert Record.from_item(item(releases={"tao": done, "bittybot": begun})).releases == {
         "tao": done,
@@ -108,7 +108,7 @@ def test_the_record_knows_the_release_on_each_server_and_whether_its_deployment_
     }
     by_hand = {"tao": {"release": "7", "at": 7, "deployed": "yes", "more": []}, "a": {"release": 7}, "b": 7}
     assert Record.from_item(item(releases=by_hand)).releases == {
-        "tao": {"release": "7", "at": "", "execution": "", "deployed": False}
+        "tao": {"release": "7", "at": "", "execution": "", "instanceId": "", "deployed": False}
     }
     (long,) = Record.from_item(item(releases={"x" * 600: {"release": "x" * 600}})).releases.items()
     assert (len(long[0]), len(long[1]["release"])) == (512, 512)

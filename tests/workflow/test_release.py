@@ -32,7 +32,8 @@ def test_a_release_is_deployed_and_becomes_live(aws: Aws, servers: Web) -> None:
     (command,) = aws.systems_manager.commands
     assert command.status == "Success"
     deployed = aws.record.releases["tao"]
-    assert deployed | {"at": ""} == {"release": "7", "at": "", "execution": ended.arn, "deployed": True}
+    of_execution = {"execution": ended.arn, "instanceId": aws.servers["tao"]}
+    assert deployed | {"at": ""} == {"release": "7", "at": "", **of_execution, "deployed": True}
     assert aws.record.rollback_to.server == "bittybot"
     (item,) = aws._items
     assert not {"execution", "command", "commandRuns", "commandsOver"} & item.keys()
