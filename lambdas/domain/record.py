@@ -16,6 +16,7 @@ from domain.text import printable
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
 LONGEST_TEXT = 512  # an ARN of an execution is not longer
 RELEASE_TEXTS = ("release", "at", "execution", "instanceId")
+READINESS_TEXTS, MOST_SENTENCES = ("since", "checkedAt", "execution"), 20
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -69,6 +70,7 @@ class Record:
     last_outcome: Json | None = None
     releases: Mapping[str, Json] = field(default_factory=dict)
     hooks_began: bool = False
+    readiness: Json | None = None
 
     @staticmethod
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
@@ -100,6 +102,7 @@ class Record:
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
             releases=_releases(texts.get("releases")),
             hooks_began=texts.get("hooksBegan") == "true",
+            readiness=_readiness(texts.get("readiness")),
         )
 
     def settled(self, live: str | None, staging_association: str | None) -> "Record":
@@ -176,6 +179,22 @@ def _releases(text: str | None) -> dict[str, Json]:
         | {"deployed": found.get("deployed") is True}
         for server, found in object_of(text).items()
         if isinstance(found, dict) and isinstance(found.get("release"), str)
+    }
+
+
+def _readiness(text: str | None) -> Json | None:
+    """None if it does not say whether the pair is ready."""
+    found = object_of(text)
+    if not isinstance(found.get("ready"), bool):
+        return None
+    texts = {key: each if isinstance(each := found.get(key), list) else [] for key in ("reasons", "warnings")}
+    return {
+        "ready": found["ready"],
+        **{key: _cut(text) if isinstance(text := found.get(key), str) else "" for key in READINESS_TEXTS},
+        **{
+            key: [printable(" ".join(each.split())) for each in of_key[:MOST_SENTENCES] if isinstance(each, str)]
+            for key, of_key in texts.items()
+        },
     }
 
 

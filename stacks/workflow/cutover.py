@@ -221,13 +221,6 @@ class Workflow(Construct):
 
     def _preflight(self) -> sfn.Parallel:
         """The checks that change nothing, in parallel."""
-        tasks, dry_run = self._tasks, "Dry run: proves the permission, and warms the function."
-        of_production = tasks.rehearse_associate(
-            "RehearseAssociateProduction", dry_run, address="production", to="idle"
-        )
-        of_staging = tasks.rehearse_associate(
-            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
-        )
         return sfn.Parallel.jsonata(
             self,
             "Preflight",
@@ -239,12 +232,7 @@ class Workflow(Construct):
                     "$append($append($plan.warnings, $states.result[0].warnings), $states.result[1].warnings)"
                 ),
             },
-        ).branch(
-            tasks.health_check_staging(),
-            tasks.check_servers(),
-            tasks.rehearse_disassociate(dry_run),
-            of_production.next(of_staging),
-        )
+        ).branch(*self._tasks.preflight())
 
     def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""

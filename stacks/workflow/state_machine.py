@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
@@ -34,8 +35,15 @@ def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[st
 
 
 def standard_state_machine(
-    scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration
+    scope: Construct,
+    *,
+    name: str,
+    comment: str,
+    start: sfn.IChainable,
+    timeout: Duration,
+    role: iam.IRole | None = None,
 ) -> sfn.StateMachine:
+    """With a role of its own, unless one is given."""
     log_group = logs.LogGroup(
         scope,
         "Logs",
@@ -53,6 +61,7 @@ def standard_state_machine(
         comment=comment,
         definition_body=sfn.DefinitionBody.from_chainable(start),
         timeout=timeout,
+        role=role,
         tracing_enabled=True,
         logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
     )

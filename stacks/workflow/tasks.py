@@ -75,7 +75,23 @@ class Tasks:
         described = {**DESCRIBED_ADDRESSES, **assign}
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
-    def check_servers(self) -> tasks.LambdaInvoke:
+    def preflight(self) -> tuple[sfn.IChainable, ...]:
+        """The branches of what is checked before the first change, which change nothing themselves."""
+        dry_run = "Dry run: proves the permission, and warms the function."
+        of_production = self._rehearse_associate(
+            "RehearseAssociateProduction", dry_run, address="production", to="idle"
+        )
+        of_staging = self._rehearse_associate(
+            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
+        )
+        return (
+            self._health_check_staging(),
+            self._check_servers(),
+            self._rehearse_disassociate(dry_run),
+            of_production.next(of_staging),
+        )
+
+    def _check_servers(self) -> tasks.LambdaInvoke:
         """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake? Again, after an
         approval: is one in ALARM?"""
         server, alarms = "{% $plan.idle.name %}", {"alarms": "{% $plan.alarms %}", "urgent": "{% $plan.urgent %}"}
@@ -83,7 +99,7 @@ class Tasks:
         comment = "Have EC2's status checks of the idle server passed?"
         return self._invoke("CheckServers", comment, self._functions.check_servers, payload, retry_before_changes)
 
-    def health_check_staging(self) -> sfn.IChainable:
+    def _health_check_staging(self) -> sfn.IChainable:
         """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
         name, comment = "HealthCheckStaging", "Does the idle server answer through the staging address?"
         check, reached = _check("staging", "idle"), f"$merge([$plan.live, {_reached('production')}])"
@@ -122,7 +138,7 @@ class Tasks:
             "Bake", comment, server="idle", retry=retry_change, more=more, assign={}, strict=False
         )
 
-    def rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: To) -> tasks.LambdaInvoke:
+    def _rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: To) -> tasks.LambdaInvoke:
         return self._associate(name, comment, "rehearse", to, retry_before_changes, address=address)
 
     def move_production(self) -> tasks.LambdaInvoke:
@@ -166,7 +182,7 @@ class Tasks:
         function, assign = self._functions.disassociate_address, {"staging": CHANGED_ADDRESS}
         return self._invoke("DisassociateStaging", comment, function, payload, retry_change, assign=assign)
 
-    def rehearse_disassociate(self, comment: str) -> tasks.LambdaInvoke:
+    def _rehearse_disassociate(self, comment: str) -> tasks.LambdaInvoke:
         association_id = "{% $plan.checksStaging ? $staging.associationId : null %}"
         payload = {"pair": PAIR, "rehearse": True, "associationId": association_id}
         function = self._functions.disassociate_address
