@@ -16,7 +16,7 @@ from domain.text import printable
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
 LONGEST_TEXT = 512  # an ARN of an execution is not longer
 RELEASE_TEXTS = ("release", "at", "execution", "instanceId")
-READINESS_TEXTS, MOST_SENTENCES = ("since", "checkedAt", "execution"), 20
+READINESS_TEXTS = ("since", "checkedAt", "execution")
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -185,17 +185,12 @@ def _releases(text: str | None) -> dict[str, Json]:
 def _readiness(text: str | None) -> Json | None:
     """None if it does not say whether the pair is ready."""
     found = object_of(text)
-    if not isinstance(found.get("ready"), bool):
+    if not isinstance(ready := found.get("ready"), bool):
         return None
-    texts = {key: each if isinstance(each := found.get(key), list) else [] for key in ("reasons", "warnings")}
-    return {
-        "ready": found["ready"],
-        **{key: _cut(text) if isinstance(text := found.get(key), str) else "" for key in READINESS_TEXTS},
-        **{
-            key: [printable(" ".join(each.split())) for each in of_key[:MOST_SENTENCES] if isinstance(each, str)]
-            for key, of_key in texts.items()
-        },
-    }
+    texts = {key: _cut(text) if isinstance(text := found.get(key), str) else "" for key in READINESS_TEXTS}
+    lists = {key: each if isinstance(each := found.get(key), list) else [] for key in ("reasons", "warnings")}
+    sentences = {key: [printable(" ".join(str(text).split())) for text in each[:20]] for key, each in lists.items()}
+    return {"ready": ready, **texts, **sentences}
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -95,6 +95,11 @@ REPAIR_FAILURE = f"""
     & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
+CHECKED = {
+    "answered": "{% $states.result[0].answered %}",
+    "alarms": "{% $states.result[1].alarms %}",
+    "warnings": "{% $append($append($plan.warnings, $states.result[0].warnings), $states.result[1].warnings) %}",
+}
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
@@ -126,7 +131,8 @@ class Workflow(Construct):
             assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"},
         )
         repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
-        preflight = self._preflight()
+        comment = "Is the idle server healthy, have its status checks passed, and is every move permitted?"
+        preflight = sfn.Parallel.jsonata(self, "Preflight", comment=comment, assign=CHECKED).branch(*tasks.preflight())
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         describe_unchanged = tasks.describe_restored(
             "DescribeUnchanged",
@@ -218,21 +224,6 @@ class Workflow(Construct):
 
     def _at(self, moment: Moment) -> bool:
         return moment in self._resources.functions.moments
-
-    def _preflight(self) -> sfn.Parallel:
-        """The checks that change nothing, in parallel."""
-        return sfn.Parallel.jsonata(
-            self,
-            "Preflight",
-            comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
-            assign={
-                "answered": "{% $states.result[0].answered %}",
-                "alarms": "{% $states.result[1].alarms %}",
-                "warnings": jsonata(
-                    "$append($append($plan.warnings, $states.result[0].warnings), $states.result[1].warnings)"
-                ),
-            },
-        ).branch(*self._tasks.preflight())
 
     def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.aws_iam import IRole
 from constructs import Construct, IConstruct
 
 from stacks.cdk_nag import acknowledge_wildcards
@@ -35,15 +35,8 @@ def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[st
 
 
 def standard_state_machine(
-    scope: Construct,
-    *,
-    name: str,
-    comment: str,
-    start: sfn.IChainable,
-    timeout: Duration,
-    role: iam.IRole | None = None,
+    scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration, role: IRole | None = None
 ) -> sfn.StateMachine:
-    """With a role of its own, unless one is given."""
     log_group = logs.LogGroup(
         scope,
         "Logs",

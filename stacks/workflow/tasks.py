@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from aws_cdk import Duration
@@ -76,20 +77,16 @@ class Tasks:
         return self._invoke(name, comment, self._functions.describe_restored, payload, retry, assign=described)
 
     def preflight(self) -> tuple[sfn.IChainable, ...]:
-        """The branches of what is checked before the first change, which change nothing themselves."""
-        dry_run = "Dry run: proves the permission, and warms the function."
-        of_production = self._rehearse_associate(
-            "RehearseAssociateProduction", dry_run, address="production", to="idle"
-        )
-        of_staging = self._rehearse_associate(
-            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
-        )
-        return (
-            self._health_check_staging(),
-            self._check_servers(),
-            self._rehearse_disassociate(dry_run),
-            of_production.next(of_staging),
-        )
+        """The branches of the checks before the first change. They change nothing."""
+        rehearse = partial(self._associate, action="rehearse", retry=retry_before_changes)
+        dry_run, more = "Dry run: proves the permission.", "Dry run: proves the permission, and warms the function."
+        production = rehearse("RehearseAssociateProduction", more, address="production", to="idle")
+        staging = rehearse("RehearseAssociateStaging", dry_run, address="staging", to="stagingTo")
+        association_id = "{% $plan.checksStaging ? $staging.associationId : null %}"
+        payload = {"pair": PAIR, "rehearse": True, "associationId": association_id}
+        function = self._functions.disassociate_address
+        freed = self._invoke("RehearseDisassociate", more, function, payload, retry_before_changes)
+        return self._health_check_staging(), self._check_servers(), freed, production.next(staging)
 
     def _check_servers(self) -> tasks.LambdaInvoke:
         """If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake? Again, after an
@@ -138,9 +135,6 @@ class Tasks:
             "Bake", comment, server="idle", retry=retry_change, more=more, assign={}, strict=False
         )
 
-    def _rehearse_associate(self, name: str, comment: str, *, address: AddressName, to: To) -> tasks.LambdaInvoke:
-        return self._associate(name, comment, "rehearse", to, retry_before_changes, address=address)
-
     def move_production(self) -> tasks.LambdaInvoke:
         """From the live to the idle place."""
         comment = "The one call that users notice: the production address moves to the idle server."
@@ -181,12 +175,6 @@ class Tasks:
         payload = {"pair": PAIR, "needed": "{% $plan.checksStaging %}", **ROLES, **TRY, "lock": LOCK}
         function, assign = self._functions.disassociate_address, {"staging": CHANGED_ADDRESS}
         return self._invoke("DisassociateStaging", comment, function, payload, retry_change, assign=assign)
-
-    def _rehearse_disassociate(self, comment: str) -> tasks.LambdaInvoke:
-        association_id = "{% $plan.checksStaging ? $staging.associationId : null %}"
-        payload = {"pair": PAIR, "rehearse": True, "associationId": association_id}
-        function = self._functions.disassociate_address
-        return self._invoke("RehearseDisassociate", comment, function, payload, retry_before_changes)
 
     def run_commands(
         self,
