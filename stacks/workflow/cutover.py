@@ -95,6 +95,7 @@ REPAIR_FAILURE = f"""
     & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
     & $plan.staging.allocationId
 """
+CHECKS = "Is the idle server healthy, have its status checks passed, and is every move permitted?"
 CHECKED = {
     "answered": "{% $states.result[0].answered %}",
     "alarms": "{% $states.result[1].alarms %}",
@@ -131,8 +132,7 @@ class Workflow(Construct):
             assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"},
         )
         repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
-        comment = "Is the idle server healthy, have its status checks passed, and is every move permitted?"
-        preflight = sfn.Parallel.jsonata(self, "Preflight", comment=comment, assign=CHECKED).branch(*tasks.preflight())
+        preflight = sfn.Parallel.jsonata(self, "Preflight", comment=CHECKS, assign=CHECKED).branch(*tasks.preflight())
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
         describe_unchanged = tasks.describe_restored(
             "DescribeUnchanged",
