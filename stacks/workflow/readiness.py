@@ -62,6 +62,7 @@ BEFORE = {
     "before": jsonata('($text := $states.result.Item.readiness.S; $exists($text) ? $text : "-")'),
     "tries": jsonata(f"$exists($states.result.Item.execution) ? {MOST_TRIES} : $exists($tries) ? $tries + 1 : 0"),
 }
+SKIPPED = '{"pair": $plan.pair, "outcome": "SKIPPED"}'
 UNFIT = '{"reason": ($plan.decision = "REFUSED" ? "" : "Staging is not on the idle server: ") & $plan.reason}'
 CAUGHT = jsonata(f'{{"reason": {REFUSED_CAUSE}}}')
 FAILURE = {"cause": jsonata(sentence(FAILED_STATE))}
@@ -81,12 +82,13 @@ class Readiness(Construct):
         describe_addresses = of_functions.describe_addresses(
             comment, request=request, retry=retry_before_changes, keep_live=False
         )
-        comment = "What would fail now, and what will soon? Each branch ends with its reason, so that all are found."
+        comment = "What would fail now, and what will soon? A branch that fails does not end the others."
         checks = sfn.Parallel.jsonata(self, "Checks", comment=comment)
         for branch in of_functions.preflight():
             for state in sfn.State.find_reachable_states(branch.start_state):
                 if isinstance(state, sfn.TaskStateBase):
-                    state.add_catch(sfn.Succeed.jsonata(self, f"{state.state_id}Failed"), outputs=CAUGHT)
+                    end = sfn.Pass.jsonata(self, f"{state.state_id}Failed", comment="Ends the branch with its reason.")
+                    state.add_catch(end, outputs=CAUGHT)
             checks.branch(branch)
         revision = tasks.DynamoAttributeValue.number_from_string("{% $revision %}")
         record = tasks.DynamoUpdateItem.jsonata(
@@ -101,31 +103,33 @@ class Readiness(Construct):
         event = put_event(self, name, detail_type=DETAIL_TYPE, detail=DETAIL)
         choices = (sfn.Choice.jsonata(self, state) for state in ("Begin?", "Decision?", "Changed?", "Outcome?"))
         begin, decision, changed, outcome = choices
-        ends = [sfn.Succeed.jsonata(self, state, outputs=jsonata(DETAIL)) for state in ("Ready", "NotReady")]
-        skipped = sfn.Succeed.jsonata(self, "Skipped", comment="A cutover is at work. The last result stays.")
-        failed = sfn.Fail.jsonata(self, "EvaluationFailed", error="EvaluationFailed", cause="{% $cause %}")
+        options: dict[str, Any] = {"comment": "The output has the result.", "outputs": jsonata(DETAIL)}
+        ready, not_ready = (sfn.Succeed.jsonata(self, state, **options) for state in ("Ready", "NotReady"))
+        options = {"comment": "A cutover is at work. The last result stays.", "outputs": jsonata(SKIPPED)}
+        skipped = sfn.Succeed.jsonata(self, "Skipped", **options)
+        options = {"comment": "There is no result. The last one stays.", "cause": "{% $cause %}"}
+        failed = sfn.Fail.jsonata(self, "EvaluationFailed", error="EvaluationFailed", **options)
 
         # The order of the states.
 
-        describe_record.next(begin)
-        begin.when(condition(f"$tries >= {MOST_TRIES}"), skipped, comment="no").otherwise(describe_addresses)
+        record.add_catch(describe_record, errors=[CONDITION_FAILED])
+        services = (describe_record, begin, failed), (record, changed, failed), (notify, event, event)
+        for task, following, after_a_failure in (*services, (event, outcome, outcome)):
+            retry_service(task)
+            task.next(following)
+            task.add_catch(after_a_failure, assign=FAILURE)
+        begin.when(condition(f"$tries >= {MOST_TRIES}"), skipped, comment="locked, or begun 3 times")
+        begin.otherwise(describe_addresses)
         describe_addresses.next(decision)
         describe_addresses.add_catch(failed, errors=["InvalidRequest"], assign=FAILURE)
         describe_addresses.add_catch(record, outputs=CAUGHT)
         unfit = condition(f'$plan.decision = "REFUSED" or $not({SOUND})')
         decision.when(unfit, record, comment="no cutover could begin", outputs=jsonata(UNFIT)).otherwise(checks)
-        checks.next(record).next(changed)
-        record.add_catch(describe_record, errors=[CONDITION_FAILED])
+        checks.next(record)
+        checks.add_catch(failed, assign=FAILURE)
         differs = condition(f"$result.ready != {WAS_READY} or ({WAS_READY} and $count({DRIFT}) > 0)")
-        changed.when(differs, notify, comment="yes").otherwise(outcome)
-        outcome.when(condition("$result.ready"), ends[0], comment="ready").otherwise(ends[1])
-        for announcement, following in ((notify, event), (event, outcome)):
-            announcement.next(following)
-            announcement.add_catch(following, outputs="{% $states.input %}")
-        for state in (describe_record, checks, record):
-            state.add_catch(failed, assign=FAILURE)
-        for task in (describe_record, record, notify, event):
-            retry_service(task)
+        changed.when(differs, notify, comment="another result, or drift").otherwise(outcome)
+        outcome.when(condition("$result.ready"), ready, comment="ready").otherwise(not_ready)
         comment = f'Would a cutover by {name} work now? Input: {{"pair": "web"}}. It changes no address.'
-        options: dict[str, Any] = {"start": describe_record, "timeout": TIMEOUT, "role": role, "comment": comment}
+        options = {"start": describe_record, "timeout": TIMEOUT, "role": role, "comment": comment}
         self.state_machine = standard_state_machine(self, name=resources.names.readiness, **options)
