@@ -32,7 +32,7 @@ from tests.stacks.contexts import (
 
 # Values that a key allows although they look odd, and values that it does not, by path.
 ALLOWED: dict[str, list[object]] = {
-    "name": ["a", "a" * 35, "team-2", "a-b-c", "a1-2b", "awe", "pipeline", "repair", "my-aws", "a-repairs"],
+    "name": ["a", "a" * 35, "team-2", "a-b-c", "a1-2b", "awe", "pipeline", "repair", "readiness", "my-aws"],
     "pairs.web.alarms": [[], ["a", "w" * 255, 'Fehlerquote (über 1 %) "web"'], [str(number) for number in range(100)]],
     "pairs.web.networkInterfaces": [dict(reversed(INTERFACES.items()))],
     "pairs.web.healthCheck": [{}, [{}] * 10],
@@ -70,7 +70,7 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
         [
             "", "a" * 36, "Team-b", "TEAM", "team b", " team", "team_b", "team.b", "team/b", "team-", "-team", "a--b",
             "2-team", "42", "téam", "team\n", "aws", "aws-x", "awsome", "ssm-x", "ssmx", "amazon-x", "amzn", 'te"am',
-            "a-repair", "a-pipeline", "${name}", 42, True, ["team-b"], {"team": "b"},
+            "a-repair", "a-readiness", "a-pipeline", "${name}", 42, True, ["team-b"], {"team": "b"},
         ],
     ),
     "pairs.web.production": (

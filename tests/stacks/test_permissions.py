@@ -16,6 +16,8 @@ from tests.stacks.test_stack import FUNCTIONS, REPORTS
 
 HERE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:"
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
+STATE_MACHINE = "AWS::StepFunctions::StateMachine"
+READINESS = "eip-cutover-readiness"
 RULE = "the rules that start the repair"
 LOG_DELIVERY = {
     "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
@@ -46,7 +48,9 @@ class Deployed:
         return [found["Properties"] for found in self.resources.values() if found["Type"] in kinds]
 
     def _with_roles(self) -> Iterator[dict[str, Any]]:
-        yield from self.of("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine")
+        machines = self.of(STATE_MACHINE)
+        yield from self.of("AWS::Lambda::Function")
+        yield from (machine for machine in machines if machine["StateMachineName"] != READINESS)  # it has no own role
         # A rule that calls a function has no role: the function's own policy lets it.
         yield from (rule for rule in self.of("AWS::Events::Rule") if "RoleArn" in rule["Targets"][0])
 
@@ -203,6 +207,11 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
         RULE: {"states:StartExecution"},
     }
+
+
+def test_an_evaluation_has_the_role_of_the_cutover_and_so_finds_what_a_cutover_lacks(deployed: Deployed) -> None:
+    roles = {machine["StateMachineName"]: machine["RoleArn"] for machine in deployed.of(STATE_MACHINE)}
+    assert roles[READINESS] == roles["eip-cutover"] != roles["eip-cutover-repair"]
 
 
 def test_every_statement_allows_named_actions_and_no_statement_is_negated(deployed: Deployed) -> None:
