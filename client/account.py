@@ -4,7 +4,7 @@ a traceback. The outputs of the stack name the workflow, the lock table and the 
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -129,43 +129,40 @@ class Account:
         for page in self.pages(service, operation, **parameters):
             yield from page[result]
 
-    def workflow(self, *, repair: bool = False) -> str:
-        """The ARN of the workflow, or of the workflow that repairs what an interrupted execution left."""
-        return self.output("StateMachineArn") + ("-repair" if repair else "")
-
     def arn_of(self, execution: str, *, repair: bool = False) -> str:
-        """The ARN of an execution of the workflow, or of the repair, from its name; an ARN is returned unchanged."""
+        """The ARN of an execution of the workflow, or of the workflow that repairs what an interrupted execution left,
+        from its name; an ARN is returned unchanged."""
         if execution.startswith("arn:"):
             return execution
-        return f"{self.workflow(repair=repair).replace(':stateMachine:', ':execution:', 1)}:{execution}"
+        workflow = self.output("StateMachineArn").replace(":stateMachine:", ":execution:", 1)
+        return f"{workflow}{'-repair' if repair else ''}:{execution}"
 
-    def start(self, name: str, request: JsonObject, *, repair: bool = False) -> bool:
-        """Start an execution. Returns False if an execution with this name and input has already ended. If it still
+    def start(self, arn: str, request: JsonObject) -> bool:
+        """Start an execution. Returns False if an execution with this ARN and input has already ended. If it still
         runs, StartExecution returns it as if it were new (API reference of StartExecution)."""
-        started = {"stateMachineArn": self.workflow(repair=repair), "name": name, "input": json.dumps(request)}
+        (workflow, _, name), text = arn.replace(":execution:", ":stateMachine:", 1).rpartition(":"), json.dumps(request)
         try:
-            self.call("stepfunctions", "start_execution", **started)
+            self.call("stepfunctions", "start_execution", stateMachineArn=workflow, name=name, input=text)
             return True
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
                 raise
-        existing = self.describe(self.arn_of(name, repair=repair))
-        if object_of(existing.get("input")) != request:
-            now = f"The input is now {started['input']}. Nothing was started. Choose another --name."
-            before = plain(existing.get("input"), 300)
-            raise Problem(f"The execution {plain(name)} already exists, with the input {before}. {now}")
+        if object_of(existing := self.describe(arn).get("input")) != request:
+            now = f"The input is now {text}. Nothing was started. Choose another --name."
+            raise Problem(f"The execution {plain(name)} already exists, with the input {plain(existing, 300)}. {now}")
         return False
 
     def describe(self, arn: str) -> JsonObject:
-        """The answer of DescribeExecution. Raises UnknownExecution and NotAnExecution."""
+        """The answer of DescribeExecution, and its moment as `answered`. Raises UnknownExecution and NotAnExecution."""
         with _execution(arn):
-            return dict(self.call("stepfunctions", "describe_execution", executionArn=arn))
+            answer = self.call("stepfunctions", "describe_execution", executionArn=arn)
+            return {**answer, "answered": moment_of(answer)}
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
-        asked = {"executionArn": arn, "reverseOrder": True}
-        newest_first = self._all("stepfunctions", "get_execution_history", "events", **asked)
+        parameters = {"executionArn": arn, "reverseOrder": True}
         with _execution(arn):
+            newest_first = self._all("stepfunctions", "get_execution_history", "events", **parameters)
             return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
     def definition(self, arn: str) -> JsonObject:
@@ -177,7 +174,8 @@ class Account:
 
     def executions(self, **asked: Any) -> Iterator[JsonObject]:
         """The executions of the workflow, newest first; `asked` are parameters of ListExecutions."""
-        return self._all("stepfunctions", "list_executions", "executions", stateMachineArn=self.workflow(), **asked)
+        asked["stateMachineArn"] = self.output("StateMachineArn")
+        return self._all("stepfunctions", "list_executions", "executions", **asked)
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
@@ -191,16 +189,15 @@ class Account:
     def addresses(self, pairs: Iterable[Pair]) -> dict[str, Address]:
         """The existing addresses of these pairs, by allocation id."""
         of = {getattr(pair, role): partial(pair.address, role) for pair in pairs for role in ROLES}
-        ids = list(of)
         # A filter, because a call by ids fails completely if one id does not exist.
-        batches = (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
-        shown = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
+        shown = self.addresses_by("allocation-id", list(of))
         return {address["AllocationId"]: of[address["AllocationId"]](address) for address in shown}
 
-    def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
+    def addresses_by(self, name: str, values: Sequence[str]) -> Iterator[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
-        found = self.call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
-        return list(found["Addresses"])
+        for start in range(0, len(values), IDS_PER_CALL):
+            filters = [{"Name": name, "Values": values[start : start + IDS_PER_CALL]}]
+            yield from self.call("ec2", "describe_addresses", Filters=filters)["Addresses"]
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
         """The existing instances as DescribeInstances shows them, by id."""
@@ -215,8 +212,8 @@ class Account:
 
     def record(self, pair: str) -> Record:
         """The record of this pair; empty if the table has none."""
-        found = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}, "ConsistentRead": True}
-        return Record.from_item(self.call("dynamodb", "get_item", **found).get("Item", {}))
+        key = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}, "ConsistentRead": True}
+        return Record.from_item(self.call("dynamodb", "get_item", **key).get("Item", {}))
 
 
 @contextmanager

@@ -264,9 +264,9 @@ def _started(account: Account, command: str, request: JsonObject, *, repair: boo
     request = {key: value for key, value in request.items() if value not in (None, False)}
     arn = account.arn_of(name, repair=repair)
     with _interruptible(account, arn, "It may have been started"):
-        is_new = account.start(name, request, repair=repair)
-    existing = "already exists with the same input, so nothing was started"
-    return _followed(account, arn, f"{name} {'started' if is_new else existing}: {arn}", **report)
+        is_new = account.start(arn, request)
+    how = "started" if is_new else "already exists with the same input, so nothing was started"
+    return _followed(account, arn, f"{name} {how}: {arn}", **report)
 
 
 def _followed(account: Account, arn: str, heading: str, *, as_json: bool, detailed: bool) -> int:

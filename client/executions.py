@@ -11,17 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.account import (
-    AWS_ERRORS,
-    DENIED,
-    Account,
-    Problem,
-    UnknownExecution,
-    code_of,
-    is_transient,
-    moment_of,
-    sentence,
-)
+from client.account import AWS_ERRORS, DENIED, Account, Problem, UnknownExecution, code_of, is_transient, sentence
 from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
 from client.result import RUNNING, Result, result_of
 from client.screen import Screen
@@ -57,7 +47,7 @@ class Follower:
     def result(self) -> Result:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
         pause, described = FIRST_SECONDS, self.described()
-        self._began = self.monotonic() - max((moment_of(described) - described["startDate"]).total_seconds(), 0)
+        self._began = self.monotonic() - max((described["answered"] - described["startDate"]).total_seconds(), 0)
         with self.screen.live(lambda: self._progress.now, lambda: self.monotonic() - self._began):
             while described["status"] in RUNNING:
                 self._patiently(self._read_history)
@@ -92,8 +82,8 @@ class Follower:
         # The number of tries matters only after a failure.
         if progress.definition is None and any(event["type"] in FAILED_TRY for event in events):
             progress.definition = states_of(self.account.definition(self.arn))
-        for line in (line for event in events for line in progress.read(event)):
-            self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])
+        for text, good in (line for event in events for line in progress.read(event)):
+            self.screen.line(f"{progress.seconds:8.2f} s  {text}", STYLES[good])
 
     def _show_holder(self) -> None:
         """While a command runs, or the execution waits for approval: what the item of its lock says about that."""
@@ -101,13 +91,13 @@ class Follower:
         state = next((each for each in progress.running if each in (*STEPS, APPROVAL)), None)
         if state is None or not isinstance(pair, str) or self.monotonic() < self._next_read:
             return
-        self._next_read, lock = self.monotonic() + LONGEST_SECONDS, None
+        self._next_read = self.monotonic() + LONGEST_SECONDS
         with suppress(Problem, *AWS_ERRORS):  # then only the steps are shown
             lock = self.account.record(pair).lock
-        text = doing(state, lock, self.account.command) if lock and lock.execution == self.arn else ""
-        if text and text != self._shown:
-            self._shown, progress.doing = text, split(text)[0]
-            self.screen.line(f"{self.monotonic() - self._began:8.2f} s  {text}")
+            text = doing(state, lock, self.account.command) if lock and lock.execution == self.arn else ""
+            if text and text != self._shown:
+                self._shown, progress.doing = text, split(text)[0]
+                self.screen.line(f"{self.monotonic() - self._began:8.2f} s  {text}")
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes. Repeat it for 20 s if

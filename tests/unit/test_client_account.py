@@ -20,6 +20,8 @@ from tests.unit.client_doubles import (
     session,
 )
 
+ARN = f"{EXECUTION}:release-1"
+
 
 def account(**services: Service) -> Account:
     return Account(session=session(**services))
@@ -74,14 +76,14 @@ def test_an_existing_name_with_the_same_input_is_the_same_execution(status: str)
     request = {"pair": "web", "serverName": "tao"}
     existing = execution("release-1", status, input='{ "serverName":"tao", "pair":"web" }')
     states = Service(start_execution=refusal("ExecutionAlreadyExists"), describe_execution=existing)
-    assert account(stepfunctions=states).start("release-1", request) is False
+    assert account(stepfunctions=states).start(ARN, request) is False
     with pytest.raises(Problem, match="Choose another --name"):
-        account(stepfunctions=states).start("release-1", {**request, "dryRun": True})
+        account(stepfunctions=states).start(ARN, {**request, "dryRun": True})
 
 
 def test_a_new_execution_has_a_name_so_that_a_repeated_call_starts_nothing() -> None:
     states = Service(start_execution={"executionArn": "arn"})
-    assert account(stepfunctions=states).start("release-1", {"dryRun": True}) is True
+    assert account(stepfunctions=states).start(ARN, {"dryRun": True}) is True
     ((_, parameters),) = states.calls
     assert parameters == {"stateMachineArn": MACHINE, "name": "release-1", "input": json.dumps({"dryRun": True})}
 
