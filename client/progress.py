@@ -36,7 +36,7 @@ class Progress:
     running: list[str] = field(default_factory=list)
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
-    plan: JsonObject | None = None
+    plan: JsonObject = field(default_factory=dict)
     definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
@@ -117,7 +117,7 @@ class Progress:
         # Of a pair whose production is on no server, `live` is null.
         if "live" in payload and all(isinstance(payload.get(key), dict) for key in ("idle", "production", "staging")):
             before, self.plan = self.plan, payload
-            if (reason := payload.get("reason")) and reason != (before or {}).get("reason"):
+            if (reason := payload.get("reason")) and reason != before.get("reason"):
                 yield Line(f"plan: {plain(reason)}")
         if "moment" in payload and isinstance(payload.get("commands"), list):
             for command in filter(as_object, payload["commands"]):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.account import Account, NotAnExecution, Problem, moment_of, sentence
+from client.account import Account, AwsError, NotAnExecution, Problem, moment_of
 from tests.unit.client_doubles import (
     EXECUTION,
     INSTANCES,
@@ -105,8 +105,8 @@ def test_the_time_comes_from_the_answer_of_aws_or_else_from_this_machine() -> No
     ids=str,
 )
 def test_an_error_of_aws_is_one_printable_sentence(error: Exception, says: str) -> None:
-    assert says in sentence(error)
-    assert sentence(error).isprintable()
+    assert says in str(AwsError(error))
+    assert str(AwsError(error)).isprintable()
 
 
 def test_a_text_that_is_not_an_execution_arn_is_refused_by_aws_or_before_the_call() -> None:
