@@ -82,7 +82,7 @@ def longest_bake(pair: Pair) -> int:
 
 
 class Functions(Construct):
-    """The functions, from one asset (`bundle`). `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
+    """The functions, with one `bundle`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
     `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
     if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, and `moments` which
     moments of a release have something to run in some pair."""

@@ -108,18 +108,9 @@ class Monitoring(Construct):
         locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30), lost=NEXT_REPORT)
         locks.add_environment("LOCK_TABLE", resources.lock_table.table_name)
         resources.lock_table.grant(locks, "dynamodb:Scan")
-        about, often = (
-            "Reports how long the locks of the cutover have been held.",
-            events.Schedule.rate(EVERY_5_MINUTES),
-        )
-        rule(
-            self,
-            "EveryFiveMinutes",
-            lost=NEXT_REPORT,
-            description=about,
-            schedule=often,
-            targets=[LambdaFunction(locks)],
-        )
+        about = "Reports how long the locks of the cutover have been held."
+        often, calls = events.Schedule.rate(EVERY_5_MINUTES), [LambdaFunction(locks)]
+        rule(self, "EveryFiveMinutes", lost=NEXT_REPORT, description=about, schedule=often, targets=calls)
         return [outcome, locks]
 
     def _alarm(self, name: str, metric: cloudwatch.Metric, *, longer_than: float = 0) -> cloudwatch.Alarm:
