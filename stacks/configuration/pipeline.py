@@ -9,10 +9,8 @@ from stacks.configuration.allowed import FOLLOWS, LEFT_OUT, NAME, Section, by_ki
 from stacks.configuration.ci_access import BRANCH, GROUP_AND_NAME
 from stacks.configuration.problems import problem, shown
 
-CONNECTION_ARN = text(
-    "the ARN of a connection (codeconnections or codestar-connections)",
-    "arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}",
-)
+CONNECTION = "arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}"
+CONNECTION_ARN = text("the ARN of a connection (codeconnections or codestar-connections)", CONNECTION)
 REPOSITORY = text('"owner/name", with subgroups if there are any', GROUP_AND_NAME)
 BUCKET_WORDS = "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
 BUCKET = text(BUCKET_WORDS, "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

@@ -9,7 +9,7 @@ from pydantic_core import PydanticKnownError
 
 from domain.pair import NAME_PATTERN
 
-LONGEST_SHOWN_CHARACTERS = 60
+LONGEST_SHOWN = 60  # characters
 
 
 class InvalidConfiguration(ValueError):
@@ -21,8 +21,8 @@ class InvalidConfiguration(ValueError):
 
 
 def problem(allowed: str, found: str = "") -> PydanticKnownError:
-    """What a validator raises. Without `found`, the value itself is shown. No other error has this type: we assert
-    nothing. It is a type that pydantic knows, so that the errors of a part can be raised again with others."""
+    """What a validator raises. Without `found`, the value itself is shown. Only a type that pydantic knows can be
+    raised again with other errors, and no validator has another use for this type."""
     return PydanticKnownError("assertion_error", {"error": (allowed, found)})
 
 
@@ -43,8 +43,7 @@ def shown(value: object) -> str:
         text = json.dumps(value, default=repr)
     except (TypeError, ValueError, RecursionError):  # nested without end, or a number of thousands of digits
         return f"a value that cannot be shown ({type(value).__name__})"
-    longest = LONGEST_SHOWN_CHARACTERS
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)} characters)"
 
 
 def meant(name: str, known: Iterable[str]) -> str:
