@@ -51,5 +51,6 @@ class CiAccess(Construct):
         """The ARN of the provider. If it is created here, it stays when the stack is deleted: others may use it."""
         if issuer.provider == "existing":
             return Stack.of(self).format_arn(service="iam", region="", resource=f"oidc-provider/{name}")
-        client = {"client_ids": [issuer.audience], "removal_policy": RemovalPolicy.RETAIN}
-        return iam.OidcProviderNative(self, "Provider", url=issuer.url, **client).oidc_provider_arn
+        clients, kept = [issuer.audience], RemovalPolicy.RETAIN
+        made = iam.OidcProviderNative(self, "Provider", url=issuer.url, client_ids=clients, removal_policy=kept)
+        return made.oidc_provider_arn

@@ -58,9 +58,8 @@ class CutoverStack(Stack):
         repair = Repair(self, "Repair", resources).state_machine
         Monitoring(self, resources, workflow, repair, topic.for_alarms)
 
-        repair_invokes = [functions.describe_addresses, functions.associate_address]
-        repair_invokes += [functions.run_commands] if functions.run_commands else []
-        for machine, invokes in ((workflow, functions.all), (repair, repair_invokes)):
+        invoked = (functions.describe_addresses, functions.associate_address, functions.run_commands)
+        for machine, invokes in ((workflow, functions.all), (repair, [*filter(None, invoked)])):
             topic.allow_encrypting(machine.role)
             acknowledge_state_machine(machine, names, invokes=invokes)
 

@@ -31,9 +31,8 @@ COMMANDS_MEBIBYTES = 192  # even the longest deployment then costs less than a t
 COMMAND_RESERVE_SECONDS = 90
 # How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
 LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
-# For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
-# bound; people report 5 to 10 s.
-MOVING_SECONDS = 10
+# So long after a move, production may still lead to its former server or to none: people report 5 to 10 s.
+MOVING_SECONDS = 10  # AWS publishes no bound
 LONGEST_SECONDS = 900  # the longest time that Lambda lets a function run
 NOT_MEASURED = (
     "If a measurement fails, one outcome has no gap. Nobody would read the lost event in a queue, and it must not be "
@@ -48,8 +47,7 @@ INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
-# These, too, accept no other resource than "*".
-COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]
+COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]  # no other resource than "*", either
 DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
 ANY_INTERFACE = "network-interface/*"
 INTERFACES = (
@@ -82,17 +80,17 @@ def longest_bake(pair: Pair) -> int:
 
 
 class Functions(Construct):
-    """The functions, with one `bundle`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
+    """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
     `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
     if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, and `moments` which
-    moments of a release have something to run in some pair."""
+    moments of a release have something to run in some pair. `python_function` makes another from the same asset."""
 
     def __init__(self, scope: Construct, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None) -> None:
         super().__init__(scope, "Functions")
         self._names = names
         environment = {"POWERTOOLS_SERVICE_NAME": names.cutover, "POWERTOOLS_METRICS_NAMESPACE": names.stack}
-        self.bundle: dict[str, Any] = {"code": lambda_code(pairs), "environment": environment}
-        self._function = partial(python_function, self, **self.bundle)
+        self.python_function = partial(python_function, code=lambda_code(pairs), environment=environment)
+        self._function = partial(self.python_function, self)
         checks = [check for pair in pairs.values() for check in pair.healthCheck]
         probing = max(check.deadlineSeconds for check in checks)  # all have come to a verdict by then
         production = max(probing + MOVING_SECONDS, *(longest_bake(pair) for pair in pairs.values()))
@@ -167,7 +165,7 @@ class Functions(Construct):
         function.add_environment("DOCUMENTS", self._names.documents)
         exact_policies.check(self, pairs, used_by_commands)
         servers, called = used_by_commands(pairs)
-        exact_policies.allow_invoking(function.role, called)
+        exact_policies.allow(function.role, "ssm:SendCommand", servers, called)
         if servers:
             function.node.add_dependency(self._documents(pairs))
             ours = f"{self._names.documents}*"
@@ -175,7 +173,6 @@ class Functions(Construct):
             acknowledge_wildcards(function.role, {arn: DOCUMENTS})
             for actions, resource in ((["ssm:SendCommand"], arn), (COMMANDS, "*")):
                 function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
-            exact_policies.allow(function.role, "ssm:SendCommand", servers)
         return function
 
     def _documents(self, pairs: Sequence[ReadPair]) -> Construct:

@@ -6,16 +6,18 @@ from functools import partial
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from stacks.configuration.names import Names
+
 EVERY_5_MINUTES = Duration.minutes(5)
 
 
 class Metrics:
-    """The metrics of the stack with this namespace. `repairs` counts the executions, of any pair, that the repair has
+    """The metrics of the stack with these names. `repairs` counts the executions, of any pair, that the repair has
     repaired something for. `oldest_lock` is how long the oldest lock has been held, in seconds, or 0 without a lock."""
 
-    def __init__(self, namespace: str) -> None:
-        self.namespace = namespace
-        metric = partial(cloudwatch.Metric, namespace=namespace, period=EVERY_5_MINUTES)
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        metric = partial(cloudwatch.Metric, namespace=names.stack, period=EVERY_5_MINUTES)
         failed = {"outcome": "RollbackFailed"}
         self.failed_rollbacks = metric(metric_name="Outcomes", dimensions_map=failed, statistic="Sum")
         self.repairs = metric(metric_name="Repairs", statistic="Sum")
@@ -29,7 +31,7 @@ class Metrics:
         weeks. `where` has values of dimensions. A value of Live lasts until the next.
         Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference."""
         terms = [f'MetricName="{name}"', *(f'{key}="{value}"' for key, value in where.items())]
-        namespace = self.namespace if self.namespace.isalnum() else f'"{self.namespace}"'
+        namespace = self.names.stack if self.names.stack.isalnum() else f'"{self.names.stack}"'
         terms.insert(0, f"{{{','.join((namespace, *dimensions))}}}")
         search = f"SEARCH('{' '.join(terms)}', '{statistic}', {period.to_seconds():.0f})"
         expression = f"FILL({search}, REPEAT)" if name == "Live" else search

@@ -17,7 +17,6 @@ from constructs import Construct
 from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards, rule
 from stacks.configuration.names import Names
 from stacks.functions.functions import Functions
-from stacks.functions.python_function import python_function
 from stacks.monitoring.dashboard import dashboard
 from stacks.monitoring.metrics import EVERY_5_MINUTES, Metrics
 from stacks.workflow.notifications import DETAIL_TYPE
@@ -67,9 +66,7 @@ def longest_cutover(functions: Functions) -> float:
     bake: float = functions.longest_bake_seconds
     if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
         bake += SERVICE_TIMEOUT_SECONDS + longest(functions.health_check)
-    release: float = 0
-    if functions.run_commands:
-        release += len(functions.moments) * longest(functions.run_commands)
+    release = len(functions.moments) * longest(functions.run_commands) if functions.run_commands else 0
     if functions.approves:  # NotifyApproval, PutApprovalEvent, RecordApproval
         release += functions.longest_approval_seconds + 3 * SERVICE_TIMEOUT_SECONDS + preflight
     return 4 * move + preflight + 2 * longest(functions.health_check) + bake + release + services
@@ -83,7 +80,7 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, "Monitoring")
         functions, self._names, self._topics = resources.functions, resources.names, topics
-        metrics = Metrics(self._names.stack)
+        metrics = Metrics(self._names)
         reports = self._reports(resources, [workflow, repair])
         alarms = [
             self._alarm("rollback-failed", metrics.failed_rollbacks),
@@ -91,12 +88,11 @@ class Monitoring(Construct):
             self._alarm("repair-ran", metrics.repairs),
             self._alarm("lock-held-too-long", metrics.oldest_lock, longer_than=longest_cutover(functions)),
         ]
-        workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
-        dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
+        dashboard(self, metrics, alarms, {"cutover": workflow, "repair": repair}, [*functions.all, *reports])
 
     def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
-        make = partial(python_function, self, **resources.functions.bundle)
+        make = partial(resources.functions.python_function, self)
         outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1), lost=LOST_EVENT)
         outcome.add_environment("WORKFLOWS", " ".join(workflow.state_machine_arn for workflow in workflows))
         executions = [executions_of(self, name) for name in self._names.workflows]

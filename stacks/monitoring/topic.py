@@ -1,7 +1,6 @@
-"""The topic of every outcome and every alarm, its key, and who gets which of them by mail. An alarm publishes as the
-service CloudWatch, which the policy of AWS's own key for SNS (`alias/aws/sns`) does not allow; nobody can change that
-policy. So the topic has its own key, which publishers may have to use. Source: SNS Developer Guide, "Managing Amazon
-SNS encryption keys and costs", on event sources from AWS services."""
+"""The topic of every outcome and every alarm, its key, and who gets which of them by mail. AWS's own key for SNS
+(`alias/aws/sns`) cannot allow an alarm to publish, so the topic has its own, which publishers may have to use. Source:
+SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources from AWS services."""
 
 from collections.abc import Sequence
 from functools import partial
