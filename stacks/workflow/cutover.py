@@ -1,6 +1,8 @@
 """The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run. The picture in
 docs/architecture.md is drawn from this file."""
 
+from functools import partial
+
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -9,9 +11,9 @@ from constructs import Construct
 
 from domain.release_commands import Moment
 from stacks.cdk_nag import rule
-from stacks.functions.functions import MOVING_SECONDS
 from stacks.workflow.approval import UNTIL, wait_for_approval
 from stacks.workflow.bake import bake
+from stacks.workflow.calls import CALLS
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import (
     CAUGHT,
@@ -19,12 +21,11 @@ from stacks.workflow.expressions import (
     FAILED_STATE,
     FAILURE_AFTER_REPAIR,
     FIRST_FAILURE,
-    INITIAL_VARIABLES,
+    INPUT,
     MESSAGE,
     NONE,
     PREFLIGHT_FAILURE,
     REPAIRED_OR_NOTHING,
-    REQUEST,
     RESULT,
     UNKNOWN_PAIR,
     condition,
@@ -34,10 +35,10 @@ from stacks.workflow.expressions import (
 from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import retry_before_changes, retry_change
+from stacks.workflow.retries import retry_before_changes, retry_change, retry_inactive
 from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import EXPECTED_RELEASE, LOCK, Tasks
+from stacks.workflow.tasks import Tasks
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(300)
@@ -59,6 +60,7 @@ FAILURES = {
     "RolledBack": "The cutover failed; production is on its former server, staging on the other. The cause says why.",
     "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
+FAILED_MOVE = {**FIRST_FAILURE, "moved": True}
 NOTHING_CHANGED = ["AddressMoved", "RollbackRequested"]  # errors of DisassociateStaging
 INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 REPAIRED, DRY_RUN = ({"outcome": name} for name in ("REPAIRED", "DRY_RUN"))
@@ -86,15 +88,17 @@ UNKNOWN_RELEASE = """
     $not($exists($liveChecked)) and ($plan.asksLive
         or ($plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null))
 """
-EXPECTED_OF_LIVE = "$plan.asksLive ? $plan.release : $plan.expectedRelease"
 HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
 IS_LIVE = f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})'
 CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
-REPAIR_FAILURE = f"""
-    {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
-    & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
-    & $plan.staging.allocationId
-"""
+NOT_REPAIRED = {
+    "outcome": "PreflightFailed",
+    "cause": jsonata(f"""
+        {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
+        & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
+        & $plan.staging.allocationId
+    """),
+}
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
@@ -103,55 +107,28 @@ class Workflow(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        self._resources = resources
-        self._tasks = tasks = Tasks(self, resources.functions)
-        ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about="{}")
-        release, rollback = ending.release, roll_back(self, resources, release=ending.release)
+        self._tasks = tasks = Tasks(self, resources, CALLS)
+        functions = resources.functions
+        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES)
+        release, rollback = ending.release, roll_back(tasks, release=ending.release)
 
-        describe_addresses = tasks.describe_addresses(
-            "Reads the request, describes both addresses and both servers, and plans.",
-            request=jsonata(REQUEST),
-            retry=retry_before_changes,
-            keep_live=False,
-            assign={**INITIAL_VARIABLES, "warnings": "{% $states.result.Payload.warnings %}"},
-        )
-        acquire = acquire_lock(self, resources, ending=ending, start_over=describe_addresses)
+        describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, retry_before_changes)
+        acquire = acquire_lock(tasks, ending=ending, start_over=describe_addresses)
         decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need next?")
-        health_check_live = tasks.health_check_production(
-            "HealthCheckLive",
-            "Does the live server already answer with the expected release?",
-            server="live",
-            retry=retry_before_changes,
-            more={"expectedRelease": jsonata(EXPECTED_OF_LIVE), "asks": "{% $plan.asksLive %}"},
-            assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"},
-        )
-        repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
+        health_check_live = tasks.call("HealthCheckLive", functions.health_check, retry_before_changes)
+        repair_staging = tasks.call("RepairStaging", functions.associate_address, retry_before_changes)
         preflight = self._preflight()
         dry_run = sfn.Choice.jsonata(self, "DryRun?")
-        describe_unchanged = tasks.describe_restored(
-            "DescribeUnchanged",
-            "Are both addresses still where they were before the checks?",
-            retry=retry_before_changes,
-            restoring=False,
-            assign={},
-        )
+        describe_unchanged = tasks.call("DescribeUnchanged", functions.describe_restored, retry_before_changes)
         measure_gap = tasks.measure_gap()
-        disassociate_staging = tasks.disassociate_staging()
-        reassociate_production, reassociate_staging = tasks.move_production(), tasks.move_staging()
-        health_check_production = tasks.health_check_production(
-            "HealthCheckProduction",
-            "Does the new live server answer through the production address?",
-            server="idle",
-            retry=retry_change,
-            more={"answered": "{% $answered %}", "movingSeconds": MOVING_SECONDS, **EXPECTED_RELEASE, "lock": LOCK},
-            assign={"outcome": "CUT_OVER"},
-            strict=False,
-        )
+        disassociate_staging = tasks.call("DisassociateStaging", functions.disassociate_address, retry_change)
+        reassociate_production = tasks.call("ReassociateProduction", functions.associate_address, retry_change)
+        reassociate_staging = tasks.call("ReassociateStaging", functions.associate_address, retry_change)
+        health_check_production = tasks.call("HealthCheckProduction", functions.health_check, retry_change)
 
         # The order of the states. First the complete picture, and the lock.
 
-        describe_addresses.next(acquire)
-        describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST)
+        describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
         acquire.next(decision)
 
         # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
@@ -169,18 +146,15 @@ class Workflow(Construct):
             decision.when(condition(state_of_plan), following, comment=comment, assign=assign)
         decision.otherwise(repair_staging)
 
-        health_check_live.next(decision)
         health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
-        health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER)
-        repair_staging.next(decision)
+        health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER).next(decision)
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=FAILURE_AFTER_REPAIR)
-        repair_staging.add_catch(release, assign={"outcome": "PreflightFailed", "cause": jsonata(REPAIR_FAILURE)})
+        repair_staging.add_catch(release, assign=NOT_REPAIRED).next(decision)
 
         # The checks: nothing is changed, and a dry run ends here. If the execution ends after the checks, maybe minutes
         # later, both addresses are described once more.
 
-        preflight.next(dry_run)
-        preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
+        preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR).next(dry_run)
         dry_run.when(condition("$plan.dryRun"), describe_unchanged, comment="dry run", assign=DRY_RUN)
         self._begin(dry_run, preflight=preflight, measure_gap=measure_gap, failed=release)
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
@@ -188,20 +162,16 @@ class Workflow(Construct):
 
         # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.
 
-        measure_gap.next(disassociate_staging)
-        measure_gap.add_catch(disassociate_staging, outputs="{% $states.input %}")
-        disassociate_staging.next(reassociate_production)
+        measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=FAILURE_AFTER_REPAIR)
-        disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        reassociate_production.next(reassociate_staging)
+        disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=FIRST_FAILURE)
-        reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
-        reassociate_staging.next(health_check_production)
-        reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        health_check_production.next(self._watch(done=release, failed=rollback))
-        health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
+        reassociate_production.add_catch(rollback, assign=FAILED_MOVE).next(reassociate_staging)
+        reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE).next(health_check_production)
+        watched = self._watch(done=release, failed=rollback)
+        health_check_production.add_catch(rollback, assign=FIRST_FAILURE).next(watched)
 
         self.state_machine = standard_state_machine(
             self,
@@ -217,17 +187,12 @@ class Workflow(Construct):
         self._warm()
 
     def _at(self, moment: Moment) -> bool:
-        return moment in self._resources.functions.moments
+        return moment in self._tasks.functions.moments
 
     def _preflight(self) -> sfn.Parallel:
         """The checks that change nothing, in parallel."""
-        tasks, dry_run = self._tasks, "Dry run: proves the permission, and warms the function."
-        of_production = tasks.rehearse_associate(
-            "RehearseAssociateProduction", dry_run, address="production", to="idle"
-        )
-        of_staging = tasks.rehearse_associate(
-            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
-        )
+        functions, call = self._tasks.functions, partial(self._tasks.call, retry=retry_before_changes)
+        of_production = call("RehearseAssociateProduction", functions.associate_address)
         return sfn.Parallel.jsonata(
             self,
             "Preflight",
@@ -240,30 +205,41 @@ class Workflow(Construct):
                 ),
             },
         ).branch(
-            tasks.health_check_staging(),
-            tasks.check_servers(),
-            tasks.rehearse_disassociate(dry_run),
-            of_production.next(of_staging),
+            self._health_check_staging(),
+            call("CheckServers", functions.check_servers),
+            call("RehearseDisassociate", functions.disassociate_address),
+            of_production.next(call("RehearseAssociateStaging", functions.associate_address)),
         )
+
+    def _health_check_staging(self) -> sfn.IChainable:
+        """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
+        functions, call = self._tasks.functions, partial(self._tasks.call, retry=retry_before_changes)
+        public = call("HealthCheckStaging", functions.health_check)
+        if functions.in_vpc is None:
+            return public
+        private = call("HealthCheckStagingInVpc", functions.in_vpc)
+        retry_inactive(private)
+        via = sfn.Choice.jsonata(self, "StagingVia?", comment="From where can the staging server be reached?")
+        via.when(condition('$plan.healthCheck[0].via = "private"'), private, comment="from its VPC")
+        return via.otherwise(public)
 
     def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""
-        resources = self._resources
-        good = after_cutover(self, self._tasks, done=done, failed=failed) if self._at("afterCutover") else done
-        return bake(self, resources, done=good, failed=failed) if resources.functions.bakes else good
+        tasks = self._tasks
+        good = after_cutover(tasks, done=done, failed=failed) if self._at("afterCutover") else done
+        return bake(tasks, done=good, failed=failed) if tasks.functions.bakes else good
 
     def _begin(
         self, dry_run: sfn.Choice, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable
     ) -> None:
         """What comes between the checks and the first change: the approval, then hooks."""
-        resources = self._resources
-        if resources.functions.approves:
-            waits = wait_for_approval(self, resources, approved=preflight, refused=failed)
+        if self._tasks.functions.approves:
+            waits = wait_for_approval(self._tasks, approved=preflight, refused=failed)
             awaits = condition("$plan.approvalMinutes != null and $not($exists($approvedBy))")
             until = {"approvesUntil": jsonata(UNTIL)}
             dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
         if self._at("beforeCutover"):
-            hooks = before_cutover(self, self._tasks, done=measure_gap, failed=failed)
+            hooks = before_cutover(self._tasks, done=measure_gap, failed=failed)
             has_hooks = condition('"beforeCutover" in $plan.hooks')
             dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")
         dry_run.otherwise(measure_gap)
@@ -276,6 +252,6 @@ class Workflow(Construct):
             "Begun",
             lost=WARM_UP,
             description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [self._resources.names.cutover], ["RUNNING"]),
-            targets=[targets.LambdaFunction(self._resources.functions.measure_gap, event=warm_up, retry_attempts=0)],
+            event_pattern=status_change(self, [self._tasks.resources.names.cutover], ["RUNNING"]),
+            targets=[targets.LambdaFunction(self._tasks.functions.measure_gap, event=warm_up, retry_attempts=0)],
         )

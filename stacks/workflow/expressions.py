@@ -26,8 +26,10 @@ from typing import Any
 
 from aws_cdk import aws_stepfunctions as sfn
 
-EXECUTION = "{% $states.context.Execution.Id %}"
+ME = "$states.context.Execution.Id"
+EXECUTION = f"{{% {ME} %}}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
+INPUT = "{% $states.input %}"  # as the output of a state whose result nobody needs
 # The text of a variable that has no text, and the pair of an invalid request. No pair and no server has this name.
 NONE = "-"
 

@@ -1,17 +1,14 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
-from typing import Any
-
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
+from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoGetItem, DynamoReturnValues, DynamoUpdateItem
 
-from stacks.workflow.ending import ME, NOW, OF_A_HOLDER, ONE, Ending, texts
-from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, NONE, condition, jsonata
+from stacks.workflow.ending import NOW, OF_A_HOLDER, Ending
+from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, ME, NONE, condition, jsonata
 from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
-from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
 from stacks.workflow.state_machine import states_arn
+from stacks.workflow.tasks import Tasks, attribute
 
 # The lock, from its item as DynamoDB returns it in $states.result; null if the item is only a record.
 HOLDER = """
@@ -52,6 +49,21 @@ FREE_AND_AS_PLANNED = """
     (attribute_not_exists(execution) OR execution = :me)
     AND (attribute_not_exists(revision) OR revision = :revision OR NOT attribute_type(revision, :number))
 """
+LOCK = {
+    ":me": EXECUTION,
+    ":since": jsonata(NOW),
+    ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
+    ":privateIps": "{% $string($plan.privateIps) %}",
+    ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
+    ":liveInstanceId": jsonata(f'$plan.production.instanceId != null ? $plan.production.instanceId : "{NONE}"'),
+    ":stagingAssociation": jsonata(f'$plan.staging.associationId != null ? $plan.staging.associationId : "{NONE}"'),
+    ":rollsBack": "{% $string($plan.rollback) %}",
+    ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
+    ":lastCutover": "{% $string($plan.record.lastCutover) %}",
+    ":hooksBegan": "{% $string($plan.undo) %}",
+    ":number": "N",
+    ":revision": DynamoAttributeValue.number_from_string("{% $plan.record.revision %}"),
+}
 # If the dead holder had finished, it has begun nothing that is left to do.
 TAKE_OVER = f"""
     "SET interrupted = :holder REMOVE execution, {OF_A_HOLDER}"
@@ -59,104 +71,71 @@ TAKE_OVER = f"""
 """
 
 
-def one_line(expression: str) -> str:
-    return " ".join(expression.split())
-
-
-def _end_approval(scope: Construct, resources: Resources, following: sfn.IChainable) -> sfn.IChainable:
+def _end_approval(tasks: Tasks, following: sfn.IChainable) -> sfn.IChainable:
     """Ends the approval that the holder waits for, by its task token, and leads to `following`."""
-    if not resources.functions.approves:
+    if not tasks.functions.approves:
         return following
-    awaits = sfn.Choice.jsonata(scope, "AwaitsApproval?", comment="Does the other execution wait for approval?")
+    comment = "Does the other execution wait for approval?"
+    awaits = sfn.Choice.jsonata(tasks.scope, "AwaitsApproval?", comment=comment)
     token, by = f"$states.input.{APPROVAL}", f'"The execution " & {ME} & " asked for a rollback."'
-    end = tasks.CallAwsService.jsonata(
-        scope,
+    end = tasks.call_service(
         "EndApproval",
-        comment="Ends that wait.",
-        service="sfn",
-        action="sendTaskFailure",
+        "Ends that wait.",
+        "sfn:sendTaskFailure",
+        permission="states:SendTaskFailure",
+        arns=[states_arn(tasks.scope, "stateMachine", tasks.resources.names.cutover)],
         parameters={"TaskToken": jsonata(token), "Error": "RollbackRequested", "Cause": jsonata(by)},
-        iam_action="states:SendTaskFailure",
-        iam_resources=[states_arn(scope, "stateMachine", resources.names.cutover)],
-        task_timeout=SERVICE_TIMEOUT,
     )
-    awaits.when(condition(f"$exists({token})"), end, comment="yes")
     retry_service(end)
-    end.next(following)
-    end.add_catch(following)  # it has been answered meanwhile, or its time was up
-    return awaits.otherwise(following)
+    end.add_catch(following).next(following)  # it has been answered meanwhile, or its time was up
+    return awaits.when(condition(f"$exists({token})"), end, comment="yes").otherwise(following)
 
 
-def acquire_lock(
-    scope: Construct, resources: Resources, *, ending: Ending, start_over: sfn.IChainable
-) -> tasks.DynamoUpdateItem:
+def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) -> DynamoUpdateItem:
     """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock. The lock is
     an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item stays, as the
     pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at `start_over`
     before it tries again, because its plan is from before."""
-    key = texts({"pair": "{% $plan.pair %}"})
-    of_the_pair: dict[str, Any] = {"table": resources.lock_table, "key": key, "task_timeout": SERVICE_TIMEOUT}
-    lock = {
-        ":me": EXECUTION,
-        ":since": jsonata(NOW),
-        ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
-        ":privateIps": "{% $string($plan.privateIps) %}",
-        ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
-        ":liveInstanceId": jsonata(f'$plan.production.instanceId != null ? $plan.production.instanceId : "{NONE}"'),
-        ":stagingAssociation": jsonata(f'$plan.staging.associationId != null ? $plan.staging.associationId : "{NONE}"'),
-        ":rollsBack": "{% $string($plan.rollback) %}",
-        ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
-        ":lastCutover": "{% $string($plan.record.lastCutover) %}",
-        ":hooksBegan": "{% $string($plan.undo) %}",
-        ":number": "N",
-    }
-    revision = tasks.DynamoAttributeValue.number_from_string("{% $plan.record.revision %}")
-    acquire = tasks.DynamoUpdateItem.jsonata(
-        scope,
+    scope, names, holder = tasks.scope, tasks.resources.names, "{% $holder.execution %}"
+    acquire = tasks.update_item(
         "AcquireLock",
-        comment="Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
-        update_expression=one_line(ACQUIRE),
-        condition_expression=one_line(FREE_AND_AS_PLANNED),
-        expression_attribute_values={**texts(lock), ":revision": revision},
-        **of_the_pair,
+        "Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
+        ACQUIRE,
+        condition=FREE_AND_AS_PLANNED,
+        values=LOCK,
     )
-    describe_lock = tasks.DynamoGetItem.jsonata(
+    describe_lock = DynamoGetItem.jsonata(
         scope,
         "DescribeLock",
         comment="Who holds the lock?",
+        table=tasks.resources.lock_table,
+        key={"pair": attribute("{% $plan.pair %}")},
         consistent_read=True,
+        task_timeout=SERVICE_TIMEOUT,
         assign={"holder": jsonata(HOLDER)},
-        **of_the_pair,
     )
+    retry_service(describe_lock)
     lock_held = sfn.Choice.jsonata(scope, "LockHeld?")
-    take_over = tasks.DynamoUpdateItem.jsonata(
-        scope,
+    take_over = tasks.update_item(
         "TakeOverLock",
-        comment="Takes the lock from the dead holder. The execution then plans again.",
-        update_expression=jsonata(TAKE_OVER),
-        condition_expression=f"execution = :holder{resources.functions.no_command_runs}",
-        expression_attribute_values={**texts({":holder": "{% $holder.execution %}"}), ":one": ONE},
-        **of_the_pair,
+        "Takes the lock from the dead holder. The execution then plans again.",
+        jsonata(TAKE_OVER),
+        condition=f"execution = :holder{tasks.functions.no_command_runs}",
+        values={":holder": holder, ":one": 1},
     )
-    request_rollback = tasks.DynamoUpdateItem.jsonata(
-        scope,
+    request_rollback = tasks.update_item(
         "RequestRollback",
-        comment="Asks the execution that holds the lock to roll back.",
-        update_expression="SET rollbackRequestedBy = :me",
-        condition_expression="execution = :holder",
-        expression_attribute_values=texts({":me": EXECUTION, ":holder": "{% $holder.execution %}"}),
-        return_values=tasks.DynamoReturnValues.ALL_NEW,
-        assign={"asked": "{% $holder.execution %}", "awaited": jsonata(AWAITED)},
-        **of_the_pair,
+        "Asks the execution that holds the lock to roll back.",
+        "SET rollbackRequestedBy = :me",
+        condition="execution = :holder",
+        values={":me": EXECUTION, ":holder": holder},
+        return_values=DynamoReturnValues.ALL_NEW,
+        assign={"asked": holder, "awaited": jsonata(AWAITED)},
     )
-    wait_for_holder = sfn.Wait.jsonata(
-        scope,
-        "WaitForHolder",
-        comment="Waits for the execution that holds the lock.",
-        time=sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}"),
-    )
-    failed = (ending.release_lock, FAILURE_AFTER_REPAIR)
-    is_repair = f'$contains($holder.execution, ":execution:{resources.names.repair}:")'
+    comment = "Waits for the execution that holds the lock."
+    time = sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}")
+    wait_for_holder = sfn.Wait.jsonata(scope, "WaitForHolder", comment=comment, time=time)
+    is_repair = f'$contains($holder.execution, ":execution:{names.repair}:")'
     waited = "($millis() - $toMillis($states.context.Execution.StartTime)) / 1000"
     left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
     cutover = f"($not($holder.rollsBack) and $not({is_repair}))"
@@ -173,8 +152,7 @@ def acquire_lock(
     most = f"({rolls_back} ? {LONGEST_PAUSE_SECONDS} : {left})"
     pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {most}])]))"
     describe_holder = describe_lock_holder(
-        scope,
-        resources,
+        tasks,
         lock="$holder",
         take_over=take_over,
         held=HELD,
@@ -183,7 +161,7 @@ def acquire_lock(
             (f"({waits})", wait_for_holder, "running, and there is time", None),
             ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
-        failed=failed,
+        failed=(ending.release_lock, FAILURE_AFTER_REPAIR),
         status=f'{status()}, "pause": {pause}',
     )
 
@@ -195,10 +173,9 @@ def acquire_lock(
     lock_held.otherwise(describe_holder)
     take_over.next(start_over)
     take_over.add_catch(start_over, errors=[CONDITION_FAILED])
-    request_rollback.next(_end_approval(scope, resources, wait_for_holder))
+    request_rollback.next(_end_approval(tasks, wait_for_holder))
     request_rollback.add_catch(describe_lock, errors=[CONDITION_FAILED])
     wait_for_holder.next(describe_lock)
     for task in (acquire, describe_lock, take_over, request_rollback):
-        retry_service(task)
         task.add_catch(ending.release_lock, assign=FAILURE_AFTER_REPAIR)
     return acquire

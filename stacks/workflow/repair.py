@@ -19,17 +19,27 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
+from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow.ending import ME, NOW, Ending, texts
-from stacks.workflow.expressions import FAILED_STATE, RESULT, UNKNOWN_PAIR, bounded, condition, jsonata, sentence
-from stacks.workflow.lock import one_line
+from stacks.workflow import calls as cutover
+from stacks.workflow.calls import PLANNED, STAGING_CHANGED, Call, end_command
+from stacks.workflow.ending import NOW, Ending
+from stacks.workflow.expressions import (
+    EXECUTION,
+    FAILED_STATE,
+    RESULT,
+    UNKNOWN_PAIR,
+    bounded,
+    condition,
+    jsonata,
+    sentence,
+)
 from stacks.workflow.lock_holder import describe_lock_holder, status
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
+from stacks.workflow.retries import CONDITION_FAILED, retry_rollback, retry_service
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks
 
@@ -87,7 +97,19 @@ TAKEN = {"outcome": "NOTHING_TO_REPAIR", "lock": "{% null %}", "cause": jsonata(
 STILL_RUNS = jsonata(f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."')
 REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {CHECK}")}
 FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {CHECK}")}
+REPAIRED = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
 FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
+CALLS = cutover.CALLS | {
+    "DescribeAddresses": Call(
+        "Describes both addresses and both servers, and plans without moving production.",
+        {"request": {"pair": "{% $lock.pair %}"}, "keepLive": True},
+        PLANNED,
+    ),
+    "RepairStaging": cutover.CALLS["RepairStaging"]._replace(assign={**STAGING_CHANGED, **REPAIRED}),
+    "EndCommandOfHolder": cutover.CALLS["EndCommandOfHolder"]._replace(
+        payload=end_command("$lock.pair", "$lock.execution")
+    ),
+}
 
 
 class Repair(Construct):
@@ -95,53 +117,40 @@ class Repair(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        names, function_tasks = resources.names, Tasks(self, resources.functions)
+        names, functions, tasks = resources.names, resources.functions, Tasks(self, resources, CALLS)
         about = f'{{"repairs": {DEAD}}}'
-        ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
-        release, failed = ending.release, (ending.notify, FAILURE)
+        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=about)
+        release = ending.release
 
-        find_lock = tasks.CallAwsService.jsonata(
-            self,
+        find_lock = tasks.call_service(
             "FindLock",
-            comment="Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
-            service="dynamodb",
-            action="scan",
-            iam_action="dynamodb:Scan",
+            "Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
+            "dynamodb:scan",
+            permission="dynamodb:Scan",
+            arns=[resources.lock_table.table_arn],
             parameters={
                 "TableName": resources.lock_table.table_name,
                 "ConsistentRead": True,
                 "FilterExpression": jsonata(OF_THE_ASKED),
                 "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
             },
-            iam_resources=[resources.lock_table.table_arn],
-            task_timeout=SERVICE_TIMEOUT,
             assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0},
         )
         lock_found = sfn.Choice.jsonata(self, "LockFound?")
-        take_over = tasks.DynamoUpdateItem.jsonata(
-            self,
+        take_over = tasks.update_item(
             "TakeOverLock",
-            comment="Takes the lock from the execution that ended, unless another execution has taken it.",
-            table=resources.lock_table,
-            key=texts({"pair": "{% $lock.pair %}"}),
-            update_expression=one_line(TAKE_OVER),
-            condition_expression=f"(execution = :dead{resources.functions.no_command_runs}) OR execution = :me",
-            expression_attribute_values=texts(
-                {":me": jsonata(ME), ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)}
-            ),
-            return_values=tasks.DynamoReturnValues.ALL_NEW,
-            task_timeout=SERVICE_TIMEOUT,
+            "Takes the lock from the execution that ended, unless another execution has taken it.",
+            TAKE_OVER,
+            pair="$lock.pair",
+            condition=f"(execution = :dead{functions.no_command_runs}) OR execution = :me",
+            values={":me": EXECUTION, ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)},
+            return_values=DynamoReturnValues.ALL_NEW,
             assign={"plan": jsonata(RECORD)},
         )
-        wait = sfn.Wait.jsonata(
-            self,
-            "WaitForHolder",
-            comment="Waits until DescribeExecution shows that the execution has ended.",
-            time=sfn.WaitTime.duration(SECONDS_APART),
-        )
+        comment = "Waits until DescribeExecution shows that the execution has ended."
+        wait = sfn.Wait.jsonata(self, "WaitForHolder", comment=comment, time=sfn.WaitTime.duration(SECONDS_APART))
         describe_holder = describe_lock_holder(
-            self,
-            resources,
+            tasks,
             lock="$lock",
             take_over=take_over,
             running=(
@@ -149,42 +158,32 @@ class Repair(Construct):
                 (f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),
                 ("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
             ),
-            failed=failed,
+            failed=(ending.notify, FAILURE),
             status=status(later_seconds=GIVES_WAY_SECONDS),
         )
-        wait.next(describe_holder)
-        describe_addresses = function_tasks.describe_addresses(
-            "Describes both addresses and both servers, and plans without moving production.",
-            request={"pair": "{% $lock.pair %}"},
-            retry=retry_rollback,
-            keep_live=True,
-        )
+        describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, retry_rollback)
         comment = "Is staging on the idle server? If not, may it move there?"
         decision = sfn.Choice.jsonata(self, "Decision?", comment=comment)
-        with_warnings = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
-        repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign=with_warnings)
+        repair_staging = tasks.call("RepairStaging", functions.associate_address, retry_rollback)
 
         # The order of the states.
 
+        wait.next(describe_holder)
         retry_service(find_lock)
-        find_lock.next(lock_found)
-        find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE})
+        no_lock = {**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE}
+        find_lock.add_catch(ending.notify, assign=no_lock).next(lock_found)
         unannounced = condition(f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")')
         lock_found.when(unannounced, ending.outcome, comment="no, it failed normally", assign=NOTHING_TO_REPAIR)
         lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
         lock_found.otherwise(describe_holder)
-        retry_service(take_over)
-        take_over.next(describe_addresses)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
-        take_over.add_catch(ending.notify, assign=FAILURE)
-        describe_addresses.next(decision)
-        describe_addresses.add_catch(release, assign=FAILURE)
+        take_over.add_catch(ending.notify, assign=FAILURE).next(describe_addresses)
+        describe_addresses.add_catch(release, assign=FAILURE).next(decision)
         decision.when(condition('$plan.decision = "REFUSED"'), release, comment="refused", assign=REFUSED)
         already_live = condition('$plan.decision = "ALREADY_LIVE"')
-        decision.when(already_live, release, comment="on the idle server", assign=with_warnings)
+        decision.when(already_live, release, comment="on the idle server", assign=REPAIRED)
         decision.otherwise(repair_staging)
-        repair_staging.next(release)
-        repair_staging.add_catch(release, assign=FAILURE)
+        repair_staging.add_catch(release, assign=FAILURE).next(release)
 
         self.state_machine = standard_state_machine(
             self,
