@@ -4,9 +4,9 @@ event. It is answered with the task token, which the lock's item has while it wa
 from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
 
+from stacks.workflow import retries
 from stacks.workflow.expressions import EXECUTION, INPUT, jsonata, merged, sentence
 from stacks.workflow.notifications import PAIR, STARTED, publish, put_event
-from stacks.workflow.retries import retry_write
 from stacks.workflow.tasks import Tasks
 
 DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
@@ -86,15 +86,11 @@ def wait_for_approval(tasks: Tasks, *, approved: sfn.IChainable, refused: sfn.IC
             "Assign": {"approvedBy": jsonata(APPROVED_BY)},
         },
     )
-    record = tasks.update_item(
-        "RecordApproval",
-        "Removes the task token from the lock's item: it waits no longer.",
-        "REMOVE approvalToken, approvesUntil",
-        values={":me": EXECUTION},
-        outputs=INPUT,
-    )
+    comment = "Removes the task token from the lock's item: it waits no longer."
+    remove = "REMOVE approvalToken, approvesUntil"
+    record = tasks.update_item("RecordApproval", comment, remove, {":me": EXECUTION}, outputs=INPUT)
     for task, following in ((notify, event), (event, wait), (record, approved)):
         task.add_catch(following, outputs=INPUT).next(following)
-    retry_write(wait)
+    retries.retry(wait, retries.WRITE)
     wait.add_catch(refused, assign={"outcome": "NotApproved", "cause": jsonata(NOT_APPROVED)}).next(record)
     return notify

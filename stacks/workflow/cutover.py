@@ -1,6 +1,7 @@
 """The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run. The picture in
 docs/architecture.md is drawn from this file."""
 
+from collections.abc import Iterator
 from functools import partial
 
 from aws_cdk import Duration
@@ -9,11 +10,10 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from domain.release_commands import Moment
 from stacks.cdk_nag import rule
 from stacks.workflow.approval import UNTIL, wait_for_approval
 from stacks.workflow.bake import bake
-from stacks.workflow.calls import CALLS
+from stacks.workflow.calls import CALLS, COMMENTS
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import (
     CAUGHT,
@@ -21,6 +21,7 @@ from stacks.workflow.expressions import (
     FAILED_STATE,
     FAILURE_AFTER_REPAIR,
     FIRST_FAILURE,
+    INITIAL_VARIABLES,
     INPUT,
     MESSAGE,
     NONE,
@@ -28,17 +29,16 @@ from stacks.workflow.expressions import (
     REPAIRED_OR_NOTHING,
     RESULT,
     UNKNOWN_PAIR,
-    condition,
     jsonata,
     sentence,
 )
 from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import retry_before_changes, retry_change, retry_inactive
+from stacks.workflow.retries import BEFORE_CHANGES, CHANGE, IN_VPC
 from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.tasks import Branch, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(300)
@@ -60,7 +60,6 @@ FAILURES = {
     "RolledBack": "The cutover failed; production is on its former server, staging on the other. The cause says why.",
     "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
-FAILED_MOVE = {**FIRST_FAILURE, "moved": True}
 NOTHING_CHANGED = ["AddressMoved", "RollbackRequested"]  # errors of DisassociateStaging
 INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
 REPAIRED, DRY_RUN = ({"outcome": name} for name in ("REPAIRED", "DRY_RUN"))
@@ -88,6 +87,8 @@ UNKNOWN_RELEASE = """
     $not($exists($liveChecked)) and ($plan.asksLive
         or ($plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null))
 """
+LIVE_CHECKED = {"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"}
+FIRST_VARIABLES = {**INITIAL_VARIABLES, "warnings": "{% $states.result.Payload.warnings %}"}
 HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
 IS_LIVE = f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})'
 CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
@@ -107,45 +108,42 @@ class Workflow(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        self._tasks = tasks = Tasks(self, resources, CALLS)
-        functions = resources.functions
+        self._tasks = tasks = Tasks(self, resources, CALLS, COMMENTS)
+        functions, call = resources.functions, tasks.call
         ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES)
         release, rollback = ending.release, roll_back(tasks, release=ending.release)
 
-        describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, retry_before_changes)
+        describe_addresses = call("DescribeAddresses", functions.describe_addresses, BEFORE_CHANGES, FIRST_VARIABLES)
         acquire = acquire_lock(tasks, ending=ending, start_over=describe_addresses)
-        decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need next?")
-        health_check_live = tasks.call("HealthCheckLive", functions.health_check, retry_before_changes)
-        repair_staging = tasks.call("RepairStaging", functions.associate_address, retry_before_changes)
+        health_check_live = call("HealthCheckLive", functions.health_check, BEFORE_CHANGES, LIVE_CHECKED)
+        repair_staging = call("RepairStaging", functions.associate_address, BEFORE_CHANGES, {"repaired": True})
         preflight = self._preflight()
-        dry_run = sfn.Choice.jsonata(self, "DryRun?")
-        describe_unchanged = tasks.call("DescribeUnchanged", functions.describe_restored, retry_before_changes)
+        describe_unchanged = call("DescribeUnchanged", functions.describe_restored, BEFORE_CHANGES)
         measure_gap = tasks.measure_gap()
-        disassociate_staging = tasks.call("DisassociateStaging", functions.disassociate_address, retry_change)
-        reassociate_production = tasks.call("ReassociateProduction", functions.associate_address, retry_change)
-        reassociate_staging = tasks.call("ReassociateStaging", functions.associate_address, retry_change)
-        health_check_production = tasks.call("HealthCheckProduction", functions.health_check, retry_change)
+        disassociate_staging = call("DisassociateStaging", functions.disassociate_address, CHANGE)
+        reassociate_production = call("ReassociateProduction", functions.associate_address, CHANGE, {"moved": True})
+        reassociate_staging = call("ReassociateStaging", functions.associate_address, CHANGE)
+        health_check_production = call("HealthCheckProduction", functions.health_check, CHANGE, {"outcome": "CUT_OVER"})
 
-        # The order of the states. First the complete picture, and the lock.
+        # The order of the states. First the complete picture, and the lock. Then what the plan needs. It is decided
+        # again after the live server was checked, and after staging was repaired.
 
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
+        deploys = "deploy" in functions.moments
+        deploy = [deploy_release(tasks, deployed=preflight, failed=release)] if deploys else []
+        decision = tasks.choice(
+            "Decision?",
+            "What does the plan need next?",
+            when(f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
+            when(UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live"),
+            when(IS_LIVE, release, "both addresses are where they should be", ALREADY_LIVE),
+            *(when(f"$plan.deploys and {CUTS_OVER}", state, "a release is to be deployed") for state in deploy),
+            when(CUTS_OVER, preflight, "staging is on the idle server"),
+            when(SOUND, release, "staging was repaired, and production stays", REPAIRED),
+            when("$plan.dryRun", release, "dry run", DRY_RUN),
+            otherwise=repair_staging,
+        )
         acquire.next(decision)
-
-        # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
-
-        deploys = [deploy_release(tasks, deployed=preflight, failed=release)] if self._at("deploy") else []
-        for state_of_plan, following, comment, assign in (
-            (f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
-            (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
-            (IS_LIVE, release, "both addresses are where they should be", ALREADY_LIVE),
-            *((f"$plan.deploys and {CUTS_OVER}", each, "a release is to be deployed", None) for each in deploys),
-            (CUTS_OVER, preflight, "staging is on the idle server", None),
-            (SOUND, release, "staging was repaired, and production stays", REPAIRED),
-            ("$plan.dryRun", release, "dry run", DRY_RUN),
-        ):
-            decision.when(condition(state_of_plan), following, comment=comment, assign=assign)
-        decision.otherwise(repair_staging)
-
         health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
         health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER).next(decision)
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=FAILURE_AFTER_REPAIR)
@@ -154,9 +152,10 @@ class Workflow(Construct):
         # The checks: nothing is changed, and a dry run ends here. If the execution ends after the checks, maybe minutes
         # later, both addresses are described once more.
 
-        preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR).next(dry_run)
-        dry_run.when(condition("$plan.dryRun"), describe_unchanged, comment="dry run", assign=DRY_RUN)
-        self._begin(dry_run, preflight=preflight, measure_gap=measure_gap, failed=release)
+        dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
+        begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
+        preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
+        preflight.next(tasks.choice("DryRun?", None, dry_run, *begins, otherwise=measure_gap))
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
@@ -168,7 +167,7 @@ class Workflow(Construct):
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=FAILURE_AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=FIRST_FAILURE)
-        reassociate_production.add_catch(rollback, assign=FAILED_MOVE).next(reassociate_staging)
+        reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True}).next(reassociate_staging)
         reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE).next(health_check_production)
         watched = self._watch(done=release, failed=rollback)
         health_check_production.add_catch(rollback, assign=FIRST_FAILURE).next(watched)
@@ -186,13 +185,10 @@ class Workflow(Construct):
         )
         self._warm()
 
-    def _at(self, moment: Moment) -> bool:
-        return moment in self._tasks.functions.moments
-
     def _preflight(self) -> sfn.Parallel:
         """The checks that change nothing, in parallel."""
-        functions, call = self._tasks.functions, partial(self._tasks.call, retry=retry_before_changes)
-        of_production = call("RehearseAssociateProduction", functions.associate_address)
+        functions, call = self._tasks.functions, partial(self._tasks.call, retries=BEFORE_CHANGES)
+        rehearse_staging = call("RehearseAssociateStaging", functions.associate_address)
         return sfn.Parallel.jsonata(
             self,
             "Preflight",
@@ -208,41 +204,34 @@ class Workflow(Construct):
             self._health_check_staging(),
             call("CheckServers", functions.check_servers),
             call("RehearseDisassociate", functions.disassociate_address),
-            of_production.next(call("RehearseAssociateStaging", functions.associate_address)),
+            call("RehearseAssociateProduction", functions.associate_address).next(rehearse_staging),
         )
 
     def _health_check_staging(self) -> sfn.IChainable:
         """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
-        functions, call = self._tasks.functions, partial(self._tasks.call, retry=retry_before_changes)
-        public = call("HealthCheckStaging", functions.health_check)
+        tasks, functions = self._tasks, self._tasks.functions
+        public = tasks.call("HealthCheckStaging", functions.health_check, BEFORE_CHANGES)
         if functions.in_vpc is None:
             return public
-        private = call("HealthCheckStagingInVpc", functions.in_vpc)
-        retry_inactive(private)
-        via = sfn.Choice.jsonata(self, "StagingVia?", comment="From where can the staging server be reached?")
-        via.when(condition('$plan.healthCheck[0].via = "private"'), private, comment="from its VPC")
-        return via.otherwise(public)
+        in_vpc = tasks.call("HealthCheckStagingInVpc", functions.in_vpc, IN_VPC)
+        private = when('$plan.healthCheck[0].via = "private"', in_vpc, "from its VPC")
+        return tasks.choice("StagingVia?", "From where can the staging server be reached?", private, otherwise=public)
 
     def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""
-        tasks = self._tasks
-        good = after_cutover(tasks, done=done, failed=failed) if self._at("afterCutover") else done
-        return bake(tasks, done=good, failed=failed) if tasks.functions.bakes else good
+        tasks, functions = self._tasks, self._tasks.functions
+        good = after_cutover(tasks, done=done, failed=failed) if "afterCutover" in functions.moments else done
+        return bake(tasks, done=good, failed=failed) if functions.bakes else good
 
-    def _begin(
-        self, dry_run: sfn.Choice, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable
-    ) -> None:
+    def _begins(self, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable) -> Iterator[Branch]:
         """What comes between the checks and the first change: the approval, then hooks."""
         if self._tasks.functions.approves:
             waits = wait_for_approval(self._tasks, approved=preflight, refused=failed)
-            awaits = condition("$plan.approvalMinutes != null and $not($exists($approvedBy))")
-            until = {"approvesUntil": jsonata(UNTIL)}
-            dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
-        if self._at("beforeCutover"):
+            awaits = "$plan.approvalMinutes != null and $not($exists($approvedBy))"
+            yield when(awaits, waits, "a person is to approve it", {"approvesUntil": jsonata(UNTIL)})
+        if "beforeCutover" in self._tasks.functions.moments:
             hooks = before_cutover(self._tasks, done=measure_gap, failed=failed)
-            has_hooks = condition('"beforeCutover" in $plan.hooks')
-            dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")
-        dry_run.otherwise(measure_gap)
+            yield when('"beforeCutover" in $plan.hooks', hooks, "there are hooks before the cutover")
 
     def _warm(self) -> None:
         """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""

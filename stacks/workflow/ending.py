@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 
+from stacks.workflow import retries
 from stacks.workflow.expressions import EXECUTION, FAILED_STATE, GAP, INPUT, ME, condition, jsonata, sentence
 from stacks.workflow.notifications import DETAIL_TYPE, TEXT, detail_of, publish, put_event
-from stacks.workflow.retries import CONDITION_FAILED, retry_rollback
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.retries import CONDITION_FAILED
+from stacks.workflow.tasks import Tasks, when
 
 Successes = Mapping[str, tuple[str, str, str]]
 NOW = "$states.context.State.EnteredTime"
@@ -63,14 +64,14 @@ class Ending:
             "ReleaseLock",
             "If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
             jsonata(RELEASE),
-            condition=f"execution = :me{functions.no_command_runs}",
-            values={
+            {
                 ":me": EXECUTION,
                 ":rollbackTo": jsonata(f"$string({ROLLBACK_TO})"),
                 ":lastCutover": jsonata(f"$string({LAST_CUTOVER})"),
                 ":lastOutcome": jsonata(f"$string({LAST_OUTCOME})"),
                 ":one": 1,
             },
+            condition=f"execution = :me{functions.no_command_runs}",
             return_values=DynamoReturnValues.ALL_OLD,
             assign={"gap": jsonata(GAP)},
             outputs=INPUT,
@@ -78,26 +79,26 @@ class Ending:
         comment, detail = "Publishes the outcome to the topic's subscribers.", detail_of(about)
         self.notify = publish(tasks, "Notify", comment, text=TEXT, detail=detail)
         event = put_event(tasks, "PutEvent", DETAIL_TYPE, detail)
-        self.outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The next state has the outcome's name.")
-
-        self.release_lock.next(self.notify)
-        self.notify.add_catch(event, outputs=INPUT).next(event)
-        event.add_catch(self.outcome, outputs=INPUT).next(self.outcome)
+        self.outcome = tasks.choice("Outcome?", "The next state has the outcome's name.")
         for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(scope, state, comment=comment, outputs=jsonata(result))
             self.outcome.when(condition(f'$outcome = "{name}"'), succeed, comment=name)
         for name, comment in failures.items():
             fail = sfn.Fail.jsonata(scope, name, comment=comment, error=name, cause=jsonata("$cause"))
             self.outcome.when(condition(f'$outcome = "{name}"'), fail, comment=name)
+
+        self.release_lock.next(self.notify)
+        self.notify.add_catch(event, outputs=INPUT).next(event)
+        event.add_catch(self.outcome, outputs=INPUT).next(self.outcome)
         if functions.run_commands:
-            end = tasks.call("EndCommand", functions.run_commands, retry_rollback)
+            end = tasks.call("EndCommand", functions.run_commands, retries.ROLLBACK)
             end.add_catch(self.notify, outputs=INPUT).next(self.release_lock)
             self.release_lock.add_catch(end, errors=[CONDITION_FAILED], outputs=INPUT)
         self.release_lock.add_catch(self.notify, outputs=INPUT)
         self.release: sfn.IChainable = self._undo(tasks) if "afterRollback" in functions.moments else self.release_lock
 
     def _undo(self, tasks: Tasks) -> sfn.Choice:
-        choice = sfn.Choice.jsonata(tasks.scope, "Undo?", comment="Did hooks before the cutover run in vain?")
-        after = tasks.call("AfterRollback", tasks.functions.run_commands, retry_rollback)
+        after = tasks.call("AfterRollback", tasks.functions.run_commands, retries.ROLLBACK)
         after.add_catch(self.release_lock, assign=NOT_UNDONE).next(self.release_lock)
-        return choice.when(condition(UNDOES), after, comment="yes").otherwise(self.release_lock)
+        undoes = when(UNDOES, after, "yes")
+        return tasks.choice("Undo?", "Did hooks before the cutover run in vain?", undoes, otherwise=self.release_lock)

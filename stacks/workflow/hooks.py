@@ -2,6 +2,7 @@
 
 from aws_cdk import aws_stepfunctions as sfn
 
+from stacks.workflow import retries
 from stacks.workflow.expressions import (
     CAUGHT,
     FAILED_STATE,
@@ -9,12 +10,10 @@ from stacks.workflow.expressions import (
     MESSAGE,
     NONE,
     PREFLIGHT_FAILURE,
-    condition,
     jsonata,
     sentence,
 )
-from stacks.workflow.retries import retry_before_changes, retry_change
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.tasks import Tasks, when
 
 # The execution holds its lock no longer, or was asked to roll back: the cutover must not happen then.
 ENDS = ["LockLost", "Redriven", "RollbackRequested"]
@@ -31,31 +30,28 @@ WARNED = {"warnings": jsonata(f'$append($warnings, $replace($cause, "{UNTOUCHED}
 
 def before_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     """In an emergency and a rollback, hooks that fail do not prevent the cutover."""
-    hooks = tasks.call("BeforeCutover", tasks.functions.run_commands, retry_before_changes)
-    matters = sfn.Choice.jsonata(tasks.scope, "BeforeCutoverFailed?", comment="Does the cutover wait for its hooks?")
-    hooks.add_catch(failed, errors=ENDS, assign=IN_VAIN).add_catch(matters, assign=IN_VAIN).next(done)
-    matters.when(condition("$plan.tolerant"), done, comment="no: it is urgent", assign=WARNED)
-    matters.otherwise(failed)
+    run, began = tasks.functions.run_commands, {"hooksBegan": True}
+    hooks = tasks.call("BeforeCutover", run, retries.BEFORE_CHANGES, began)
+    hooks.add_catch(failed, errors=ENDS, assign=IN_VAIN).next(done)
+    urgent = when("$plan.tolerant", done, "no: it is urgent", WARNED)
+    comment = "Does the cutover wait for its hooks?"
+    hooks.add_catch(tasks.choice("BeforeCutoverFailed?", comment, urgent, otherwise=failed), assign=IN_VAIN)
     return hooks
 
 
 def after_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
     """After a rollback, hooks that fail do not lead back."""
-    has_hooks = sfn.Choice.jsonata(tasks.scope, "AfterCutover?", comment="Are there hooks after the cutover?")
-    hooks = tasks.call("AfterCutover", tasks.functions.run_commands, retry_change)
-    matters = sfn.Choice.jsonata(
-        tasks.scope, "AfterCutoverFailed?", comment="Is the cutover rolled back for its hooks?"
-    )
-    has_hooks.when(condition('"afterCutover" in $plan.hooks'), hooks, comment="yes")
-    has_hooks.otherwise(done)
-    hooks.add_catch(matters, assign=FIRST_FAILURE).next(done)
-    matters.when(condition("$plan.rollback"), done, comment="no: it is a rollback", assign=WARNED)
-    matters.otherwise(failed)
-    return has_hooks
+    hooks = tasks.call("AfterCutover", tasks.functions.run_commands, retries.CHANGE)
+    rollback = when("$plan.rollback", done, "no: it is a rollback", WARNED)
+    comment = "Is the cutover rolled back for its hooks?"
+    hooks.add_catch(tasks.choice("AfterCutoverFailed?", comment, rollback, otherwise=failed), assign=FIRST_FAILURE)
+    hooks.next(done)
+    has_hooks = when('"afterCutover" in $plan.hooks', hooks, "yes")
+    return tasks.choice("AfterCutover?", "Are there hooks after the cutover?", has_hooks, otherwise=done)
 
 
 def deploy_release(tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
-    deploy = tasks.call("DeployRelease", tasks.functions.run_commands, retry_before_changes)
+    deploy = tasks.call("DeployRelease", tasks.functions.run_commands, retries.BEFORE_CHANGES)
     deploy.add_catch(failed, errors=["LockLost", "Redriven"], assign=PREFLIGHT_FAILURE)
     deploy.add_catch(failed, assign={"outcome": "DeployFailed", "cause": jsonata(NOT_DEPLOYED)}).next(deployed)
     return deploy

@@ -1,14 +1,20 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoGetItem, DynamoReturnValues, DynamoUpdateItem
+from aws_cdk.aws_stepfunctions_tasks import (
+    CallAwsService,
+    DynamoAttributeValue,
+    DynamoGetItem,
+    DynamoReturnValues,
+    DynamoUpdateItem,
+)
 
 from stacks.workflow.ending import NOW, OF_A_HOLDER, Ending
-from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, ME, NONE, condition, jsonata
+from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, ME, NONE, jsonata
 from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
+from stacks.workflow.retries import CONDITION_FAILED, SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import states_arn
-from stacks.workflow.tasks import Tasks, attribute
+from stacks.workflow.tasks import Tasks, attribute, when
 
 # The lock, from its item as DynamoDB returns it in $states.result; null if the item is only a record.
 HOLDER = """
@@ -75,20 +81,22 @@ def _end_approval(tasks: Tasks, following: sfn.IChainable) -> sfn.IChainable:
     """Ends the approval that the holder waits for, by its task token, and leads to `following`."""
     if not tasks.functions.approves:
         return following
-    comment = "Does the other execution wait for approval?"
-    awaits = sfn.Choice.jsonata(tasks.scope, "AwaitsApproval?", comment=comment)
     token, by = f"$states.input.{APPROVAL}", f'"The execution " & {ME} & " asked for a rollback."'
-    end = tasks.call_service(
+    end = CallAwsService.jsonata(
+        tasks.scope,
         "EndApproval",
-        "Ends that wait.",
-        "sfn:sendTaskFailure",
-        permission="states:SendTaskFailure",
-        arns=[states_arn(tasks.scope, "stateMachine", tasks.resources.names.cutover)],
+        comment="Ends that wait.",
+        service="sfn",
+        action="sendTaskFailure",
         parameters={"TaskToken": jsonata(token), "Error": "RollbackRequested", "Cause": jsonata(by)},
+        iam_action="states:SendTaskFailure",
+        iam_resources=[states_arn(tasks.scope, "stateMachine", tasks.resources.names.cutover)],
+        task_timeout=SERVICE_TIMEOUT,
     )
-    retry_service(end)
+    retry(end, SERVICE)
     end.add_catch(following).next(following)  # it has been answered meanwhile, or its time was up
-    return awaits.when(condition(f"$exists({token})"), end, comment="yes").otherwise(following)
+    waits, comment = when(f"$exists({token})", end, "yes"), "Does the other execution wait for approval?"
+    return tasks.choice("AwaitsApproval?", comment, waits, otherwise=following)
 
 
 def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) -> DynamoUpdateItem:
@@ -101,8 +109,8 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
         "AcquireLock",
         "Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
         ACQUIRE,
+        LOCK,
         condition=FREE_AND_AS_PLANNED,
-        values=LOCK,
     )
     describe_lock = DynamoGetItem.jsonata(
         scope,
@@ -114,21 +122,20 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
         task_timeout=SERVICE_TIMEOUT,
         assign={"holder": jsonata(HOLDER)},
     )
-    retry_service(describe_lock)
-    lock_held = sfn.Choice.jsonata(scope, "LockHeld?")
+    retry(describe_lock, SERVICE)
     take_over = tasks.update_item(
         "TakeOverLock",
         "Takes the lock from the dead holder. The execution then plans again.",
         jsonata(TAKE_OVER),
+        {":holder": holder, ":one": 1},
         condition=f"execution = :holder{tasks.functions.no_command_runs}",
-        values={":holder": holder, ":one": 1},
     )
     request_rollback = tasks.update_item(
         "RequestRollback",
         "Asks the execution that holds the lock to roll back.",
         "SET rollbackRequestedBy = :me",
+        {":me": EXECUTION, ":holder": holder},
         condition="execution = :holder",
-        values={":me": EXECUTION, ":holder": holder},
         return_values=DynamoReturnValues.ALL_NEW,
         assign={"asked": holder, "awaited": jsonata(AWAITED)},
     )
@@ -157,9 +164,9 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
         take_over=take_over,
         held=HELD,
         running=(
-            (f"({asks})", request_rollback, "running, and it can roll back", None),
-            (f"({waits})", wait_for_holder, "running, and there is time", None),
-            ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
+            when(f"({asks})", request_rollback, "running, and it can roll back"),
+            when(f"({waits})", wait_for_holder, "running, and there is time"),
+            when("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
         failed=(ending.release_lock, FAILURE_AFTER_REPAIR),
         status=f'{status()}, "pause": {pause}',
@@ -168,13 +175,11 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
     # The order of the states.
 
     acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
-    describe_lock.next(lock_held)
-    lock_held.when(condition("$holder = null"), start_over, comment="free by now")
-    lock_held.otherwise(describe_holder)
-    take_over.next(start_over)
-    take_over.add_catch(start_over, errors=[CONDITION_FAILED])
-    request_rollback.next(_end_approval(tasks, wait_for_holder))
+    free = when("$holder = null", start_over, "free by now")
+    describe_lock.next(tasks.choice("LockHeld?", None, free, otherwise=describe_holder))
+    take_over.add_catch(start_over, errors=[CONDITION_FAILED]).next(start_over)
     request_rollback.add_catch(describe_lock, errors=[CONDITION_FAILED])
+    request_rollback.next(_end_approval(tasks, wait_for_holder))
     wait_for_holder.next(describe_lock)
     for task in (acquire, describe_lock, take_over, request_rollback):
         task.add_catch(ending.release_lock, assign=FAILURE_AFTER_REPAIR)

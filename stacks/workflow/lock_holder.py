@@ -7,14 +7,13 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import CallAwsService
 
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow.expressions import condition, jsonata
-from stacks.workflow.retries import retry_rollback, retry_service, retry_unknown
+from stacks.workflow.expressions import jsonata
+from stacks.workflow.retries import EXECUTION, NO_EXECUTION, ROLLBACK, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import executions_of
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.tasks import Branch, Tasks, when
 
 Variables = Mapping[str, Any]
 RUNNING = '$states.input.status = "RUNNING"'
-NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 
 
 def status(*, later_seconds: int = 0) -> str:
@@ -34,7 +33,7 @@ def describe_lock_holder(
     lock: str,
     take_over: sfn.IChainable,
     held: str = RUNNING,
-    running: Sequence[tuple[str, sfn.IChainable, str, Variables | None]],
+    running: Sequence[Branch],
     failed: tuple[sfn.IChainable, Variables],
     status: str,
 ) -> CallAwsService:
@@ -45,30 +44,30 @@ def describe_lock_holder(
     of `status`, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over` follows,
     too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun.
     After an error, `failed` follows: a state and the variables to assign. Returns the first state."""
-    describe_holder = tasks.call_service(
+    describe_holder = CallAwsService.jsonata(
+        tasks.scope,
         "DescribeLockHolder",
-        "Is the execution that holds the lock still running?",
-        "sfn:describeExecution",
-        permission="states:DescribeExecution",
-        arns=[executions_of(tasks.scope, workflow) for workflow in tasks.resources.names.workflows],
+        comment="Is the execution that holds the lock still running?",
+        service="sfn",
+        action="describeExecution",
         parameters={"ExecutionArn": jsonata(f"{lock}.execution")},
+        iam_action="states:DescribeExecution",
+        iam_resources=[executions_of(tasks.scope, workflow) for workflow in tasks.resources.names.workflows],
+        task_timeout=SERVICE_TIMEOUT,
         assign={"holderEnded": "{% $states.result.Status %}"},
         outputs=jsonata(f"{{{status}}}"),
     )
-    holder_running = sfn.Choice.jsonata(tasks.scope, "HolderRunning?")
     comment = "Waits until no function that the dead holder called can still be running."
     time = sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}")
     wait_for_last_call = sfn.Wait.jsonata(tasks.scope, "WaitForLastCall", comment=comment, time=time)
+    runs = [when(f"{held} and {also}", *of_branch) for also, *of_branch in running]
+    holder_running = tasks.choice("HolderRunning?", None, *runs, otherwise=wait_for_last_call)
     if tasks.functions.run_commands:
         take_over = _once_no_command_runs(tasks, lock=lock, take_over=take_over, failed=failed)
 
-    retry_unknown(describe_holder, NO_EXECUTION)
-    retry_service(describe_holder)
+    retry(describe_holder, EXECUTION)
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign={"holderEnded": "UNKNOWN"})
     describe_holder.add_catch(failed[0], assign=failed[1]).next(holder_running)
-    for also, following, comment, variables in running:
-        holder_running.when(condition(f"{held} and {also}"), following, comment=comment, assign=variables)
-    holder_running.otherwise(wait_for_last_call)
     wait_for_last_call.next(take_over)
     return describe_holder
 
@@ -77,8 +76,7 @@ def _once_no_command_runs(
     tasks: Tasks, *, lock: str, take_over: sfn.IChainable, failed: tuple[sfn.IChainable, Variables]
 ) -> sfn.IChainable:
     """Leads to `take_over`, but first to the end of a command that the dead holder may have left running."""
-    comment = "May a command of the dead holder still run?"
-    command_runs = sfn.Choice.jsonata(tasks.scope, "CommandRuns?", comment=comment)
-    end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, retry_rollback)
+    end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)
     end_command.add_catch(take_over, errors=["LockLost"]).add_catch(failed[0], assign=failed[1]).next(take_over)
-    return command_runs.when(condition(f"{lock}.commandRuns"), end_command, comment="yes").otherwise(take_over)
+    runs = when(f"{lock}.commandRuns", end_command, "yes")
+    return tasks.choice("CommandRuns?", "May a command of the dead holder still run?", runs, otherwise=take_over)

@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
 
 from stacks.workflow.expressions import INPUT, MEASURED, RESULT, jsonata, merged
 from stacks.workflow.expressions import WARNINGS as WARNED
-from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service
+from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.tasks import Tasks
 
 # The event that every execution of both workflows puts on the account's default event bus when it ends.
@@ -94,7 +94,7 @@ def publish(
         task_timeout=SERVICE_TIMEOUT,
         outputs=INPUT,
     )
-    retry_service(task)
+    retry(task, SERVICE)
     return task
 
 
@@ -109,5 +109,5 @@ def put_event(tasks: Tasks, state: str, detail_type: str, detail: str) -> sfn_ta
         task_timeout=SERVICE_TIMEOUT,
         outputs=INPUT,
     )
-    retry_service(task)
+    retry(task, SERVICE)
     return task

@@ -19,29 +19,20 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
+from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoReturnValues
 from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow import calls as cutover
-from stacks.workflow.calls import PLANNED, STAGING_CHANGED, Call, end_command
+from stacks.workflow.calls import PLANNED, end_command
 from stacks.workflow.ending import NOW, Ending
-from stacks.workflow.expressions import (
-    EXECUTION,
-    FAILED_STATE,
-    RESULT,
-    UNKNOWN_PAIR,
-    bounded,
-    condition,
-    jsonata,
-    sentence,
-)
+from stacks.workflow.expressions import EXECUTION, FAILED_STATE, RESULT, UNKNOWN_PAIR, bounded, jsonata, sentence
 from stacks.workflow.lock_holder import describe_lock_holder, status
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, retry_rollback, retry_service
+from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK, SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.tasks import Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(18)
@@ -99,16 +90,12 @@ REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.
 FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {CHECK}")}
 REPAIRED = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
 FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
+COMMENTS = cutover.COMMENTS | {
+    "DescribeAddresses": "Describes both addresses and both servers, and plans without moving production."
+}
 CALLS = cutover.CALLS | {
-    "DescribeAddresses": Call(
-        "Describes both addresses and both servers, and plans without moving production.",
-        {"request": {"pair": "{% $lock.pair %}"}, "keepLive": True},
-        PLANNED,
-    ),
-    "RepairStaging": cutover.CALLS["RepairStaging"]._replace(assign={**STAGING_CHANGED, **REPAIRED}),
-    "EndCommandOfHolder": cutover.CALLS["EndCommandOfHolder"]._replace(
-        payload=end_command("$lock.pair", "$lock.execution")
-    ),
+    "DescribeAddresses": ({"request": {"pair": "{% $lock.pair %}"}, "keepLive": True}, PLANNED),
+    "EndCommandOfHolder": end_command("$lock.pair", "$lock.execution"),
 }
 
 
@@ -117,33 +104,36 @@ class Repair(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        names, functions, tasks = resources.names, resources.functions, Tasks(self, resources, CALLS)
-        about = f'{{"repairs": {DEAD}}}'
+        names, functions = resources.names, resources.functions
+        tasks, about = Tasks(self, resources, CALLS, COMMENTS), f'{{"repairs": {DEAD}}}'
         ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=about)
         release = ending.release
 
-        find_lock = tasks.call_service(
+        find_lock = CallAwsService.jsonata(
+            self,
             "FindLock",
-            "Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
-            "dynamodb:scan",
-            permission="dynamodb:Scan",
-            arns=[resources.lock_table.table_arn],
+            comment="Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
+            service="dynamodb",
+            action="scan",
+            iam_action="dynamodb:Scan",
             parameters={
                 "TableName": resources.lock_table.table_name,
                 "ConsistentRead": True,
                 "FilterExpression": jsonata(OF_THE_ASKED),
                 "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
             },
+            iam_resources=[resources.lock_table.table_arn],
+            task_timeout=SERVICE_TIMEOUT,
             assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0},
         )
-        lock_found = sfn.Choice.jsonata(self, "LockFound?")
+        retry(find_lock, SERVICE)
         take_over = tasks.update_item(
             "TakeOverLock",
             "Takes the lock from the execution that ended, unless another execution has taken it.",
             TAKE_OVER,
+            {":me": EXECUTION, ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)},
             pair="$lock.pair",
             condition=f"(execution = :dead{functions.no_command_runs}) OR execution = :me",
-            values={":me": EXECUTION, ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)},
             return_values=DynamoReturnValues.ALL_NEW,
             assign={"plan": jsonata(RECORD)},
         )
@@ -154,35 +144,40 @@ class Repair(Construct):
             lock="$lock",
             take_over=take_over,
             running=(
-                (BY_A_PERSON, ending.outcome, "running", {"outcome": "NOTHING_TO_REPAIR", "cause": STILL_RUNS}),
-                (f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),
-                ("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
+                when(BY_A_PERSON, ending.outcome, "running", {"outcome": "NOTHING_TO_REPAIR", "cause": STILL_RUNS}),
+                when(f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),
+                when("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
             ),
             failed=(ending.notify, FAILURE),
             status=status(later_seconds=GIVES_WAY_SECONDS),
         )
-        describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, retry_rollback)
-        comment = "Is staging on the idle server? If not, may it move there?"
-        decision = sfn.Choice.jsonata(self, "Decision?", comment=comment)
-        repair_staging = tasks.call("RepairStaging", functions.associate_address, retry_rollback)
+        describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, ROLLBACK)
+        repair_staging = tasks.call("RepairStaging", functions.associate_address, ROLLBACK, REPAIRED)
 
         # The order of the states.
 
+        unannounced = f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")'
+        lock_found = tasks.choice(
+            "LockFound?",
+            None,
+            when(unannounced, ending.outcome, "no, it failed normally", NOTHING_TO_REPAIR),
+            when("$lock = null", ending.notify, "no", NOTHING_TO_REPAIR),
+            otherwise=describe_holder,
+        )
+        no_lock = {**UNKNOWN_PAIR, "lock": "{% null %}"}
+        find_lock.add_catch(ending.notify, assign={**no_lock, **FAILURE}).next(lock_found)
         wait.next(describe_holder)
-        retry_service(find_lock)
-        no_lock = {**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE}
-        find_lock.add_catch(ending.notify, assign=no_lock).next(lock_found)
-        unannounced = condition(f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")')
-        lock_found.when(unannounced, ending.outcome, comment="no, it failed normally", assign=NOTHING_TO_REPAIR)
-        lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
-        lock_found.otherwise(describe_holder)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
         take_over.add_catch(ending.notify, assign=FAILURE).next(describe_addresses)
-        describe_addresses.add_catch(release, assign=FAILURE).next(decision)
-        decision.when(condition('$plan.decision = "REFUSED"'), release, comment="refused", assign=REFUSED)
-        already_live = condition('$plan.decision = "ALREADY_LIVE"')
-        decision.when(already_live, release, comment="on the idle server", assign=REPAIRED)
-        decision.otherwise(repair_staging)
+        describe_addresses.add_catch(release, assign=FAILURE)
+        decision = tasks.choice(
+            "Decision?",
+            "Is staging on the idle server? If not, may it move there?",
+            when('$plan.decision = "REFUSED"', release, "refused", REFUSED),
+            when('$plan.decision = "ALREADY_LIVE"', release, "on the idle server", REPAIRED),
+            otherwise=repair_staging,
+        )
+        describe_addresses.next(decision)
         repair_staging.add_catch(release, assign=FAILURE).next(release)
 
         self.state_machine = standard_state_machine(

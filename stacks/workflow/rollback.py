@@ -5,9 +5,9 @@ to move production moves it back: if someone else moved production, this is repo
 
 from aws_cdk import aws_stepfunctions as sfn
 
-from stacks.workflow.expressions import CAUGHT, FAILED_STATE, MESSAGE, PREFLIGHT_FAILURE, condition, jsonata, sentence
-from stacks.workflow.retries import retry_rollback
-from stacks.workflow.tasks import Tasks
+from stacks.workflow import retries
+from stacks.workflow.expressions import CAUGHT, FAILED_STATE, MESSAGE, PREFLIGHT_FAILURE, jsonata, sentence
+from stacks.workflow.tasks import Tasks, when
 
 FAILED = {"outcome": "RollbackFailed"}
 RESTORED = """
@@ -28,21 +28,22 @@ def roll_back(tasks: Tasks, *, release: sfn.IChainable) -> sfn.Choice:
     """Returns the first state. The rollback ends `RolledBack` only if both addresses were described in their places."""
     functions, restored = tasks.functions, {"cause": jsonata(RESTORED)}
     healthy = {"outcome": "RolledBack", "cause": jsonata(HEALTHY)}
-    comment = "Can production go back, and has this execution begun to move it?"
-    production_moved = sfn.Choice.jsonata(tasks.scope, "ProductionMoved?", comment=comment)
-    restore_production = tasks.call("RestoreProduction", functions.associate_address, retry_rollback)
-    restore_staging = tasks.call("RestoreStaging", functions.associate_address, retry_rollback)
-    describe_restored = tasks.call("DescribeRestored", functions.describe_restored, retry_rollback, restored)
-    health_check_restored = tasks.call("HealthCheckRestored", functions.health_check, retry_rollback, healthy)
+    restore_production = tasks.call("RestoreProduction", functions.associate_address, retries.ROLLBACK)
+    restore_staging = tasks.call("RestoreStaging", functions.associate_address, retries.ROLLBACK)
+    describe_restored = tasks.call("DescribeRestored", functions.describe_restored, retries.ROLLBACK, restored)
+    health_check_restored = tasks.call("HealthCheckRestored", functions.health_check, retries.ROLLBACK, healthy)
 
     # The order of the states. If production could not be restored, staging stays, because its server may still hold
     # production; unless someone else moved production. After every error, both addresses are described in the end.
 
     also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
-    nowhere = condition("$not($plan.canRollBack)")
-    production_moved.when(nowhere, describe_restored, comment="there is no server to roll back to")
-    production_moved.when(condition("$moved"), restore_production, comment="production was moved")
-    production_moved.otherwise(restore_staging)
+    production_moved = tasks.choice(
+        "ProductionMoved?",
+        "Can production go back, and has this execution begun to move it?",
+        when("$not($plan.canRollBack)", describe_restored, "there is no server to roll back to"),
+        when("$moved", restore_production, "production was moved"),
+        otherwise=restore_staging,
+    )
     restore_production.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
     restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
     restore_production.add_catch(describe_restored, assign=also_failed).next(restore_staging)

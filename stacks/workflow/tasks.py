@@ -1,6 +1,6 @@
 """The Task states of the workflows, which call our functions and AWS services, with their retries and timeouts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Duration
@@ -12,7 +12,7 @@ from constructs import Construct
 from stacks.workflow.calls import LOCK, Call, Keys, check, named
 from stacks.workflow.expressions import EXECUTION_NAME, INPUT, jsonata
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service
+from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, Retries, retry
 
 COLD_START_SECONDS = 15  # Lambda allows 10 for a cold start, and the function's timeout begins after it
 MEASURE_GAP_SECONDS = 5  # the longest time that a cutover waits for its measurement to begin
@@ -33,36 +33,42 @@ def attribute(value: Any) -> sfn_tasks.DynamoAttributeValue:
     return kinds.from_number(value) if isinstance(value, int) else value
 
 
-class Tasks:
-    """Makes the Task states of a workflow. `scope` is the construct that the states belong to."""
+Branch = tuple[str, sfn.IChainable, str, Keys | None]
 
-    def __init__(self, scope: Construct, resources: Resources, calls: Mapping[str, Call]) -> None:
+
+def when(expression: str, following: sfn.IChainable, comment: str, assign: Keys | None = None) -> Branch:
+    return expression, following, comment, assign
+
+
+class Tasks:
+    """Makes the states of a workflow. `scope` is the construct that they belong to; `calls` and `comments` are what the
+    states send to our functions, and what these states are for."""
+
+    def __init__(
+        self, scope: Construct, resources: Resources, calls: Mapping[str, Call], comments: Mapping[str, str]
+    ) -> None:
         self.scope, self.resources, self.functions = scope, resources, resources.functions
-        self._calls = calls
+        self._calls, self._comments = calls, comments
 
     def call(
-        self,
-        name: str,
-        function: lambda_.Function | None,
-        retry: Callable[[sfn.TaskStateBase], None],
-        assign: Keys | None = None,
+        self, name: str, function: lambda_.Function | None, retries: Retries, assign: Keys | None = None
     ) -> sfn_tasks.LambdaInvoke:
-        """The state of this name calls the function. `assign` has variables beside those of its `Call`."""
+        """The state of this name calls the function. `assign` has more variables than its `Call`."""
         if function is None:
             raise ValueError(f"no pair needs the state {name}")
-        of_state = self._calls[name]
+        payload, variables = self._calls[name]
         task = sfn_tasks.LambdaInvoke.jsonata(
             self.scope,
             name,
-            comment=of_state.comment,
+            comment=self._comments[name],
             lambda_function=function,
-            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **of_state.payload}),
+            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload}),
             retry_on_service_exceptions=False,
             task_timeout=sfn.Timeout.duration(Duration.seconds(longest(function))),
             outputs="{% $states.result.Payload %}",
-            assign={**(of_state.assign or {}), **(assign or {})} or None,
+            assign={**variables, **(assign or {})} or None,
         )
-        retry(task)
+        retry(task, retries)
         return task
 
     def measure_gap(self) -> sfn_tasks.LambdaInvoke:
@@ -71,7 +77,7 @@ class Tasks:
         return sfn_tasks.LambdaInvoke.jsonata(
             self.scope,
             "MeasureGap",
-            comment="Starts to measure how the production address answers. The workflow does not wait for it.",
+            comment=self._comments["MeasureGap"],
             lambda_function=self.functions.measure_gap,
             invocation_type=sfn_tasks.LambdaInvocationType.EVENT,
             payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **LOCK, **new_server}),
@@ -85,9 +91,9 @@ class Tasks:
         name: str,
         comment: str,
         update: str,
+        values: Keys,
         *,
         condition: str = "execution = :me",
-        values: Keys,
         pair: str = "$plan.pair",
         **more: Any,
     ) -> sfn_tasks.DynamoUpdateItem:
@@ -104,31 +110,15 @@ class Tasks:
             task_timeout=SERVICE_TIMEOUT,
             **more,
         )
-        retry_service(task)
+        retry(task, SERVICE)
         return task
 
-    def call_service(
-        self,
-        name: str,
-        comment: str,
-        action: str,
-        *,
-        permission: str,
-        arns: Sequence[str],
-        parameters: Keys,
-        **more: Any,
-    ) -> sfn_tasks.CallAwsService:
-        """Calls an action, for example `dynamodb:scan`."""
-        service, _, action = action.partition(":")
-        return sfn_tasks.CallAwsService.jsonata(
-            self.scope,
-            name,
-            comment=comment,
-            service=service,
-            action=action,
-            parameters=parameters,
-            iam_action=permission,
-            iam_resources=arns,
-            task_timeout=SERVICE_TIMEOUT,
-            **more,
-        )
+    def choice(
+        self, name: str, comment: str | None, *branches: Branch, otherwise: sfn.IChainable | None = None
+    ) -> sfn.Choice:
+        """The first branch whose condition holds is taken. A condition is JSONata."""
+        choice = sfn.Choice.jsonata(self.scope, name, comment=comment)
+        for expression, following, of_branch, assign in branches:
+            condition = sfn.Condition.jsonata(jsonata(expression))
+            choice.when(condition, following, comment=of_branch, assign=assign)
+        return choice.otherwise(otherwise) if otherwise else choice
