@@ -27,14 +27,11 @@ URL = """(
     $check := $plan.healthCheck[0]; $at := $staging.publicIp & ":" & $string($check.port);
     $check.protocol = "TCP" ? "tcp://" & $at : $lowercase($check.protocol) & "://" & $at & $check.path
 )"""
-DETAIL = merged(
-    STARTED,
-    PAIR,
-    f"""{{
-        "outcome": "{OUTCOME}", "release": $plan.release, "server": $plan.idle.name, "stagingUrl": {URL},
-        "approvesUntil": $approvesUntil, "production": $production, "staging": $staging
-    }}""",
-)
+WAITING = f"""{{
+    "outcome": "{OUTCOME}", "release": $plan.release, "server": $plan.idle.name, "stagingUrl": {URL},
+    "approvesUntil": $approvesUntil, "production": $production, "staging": $staging
+}}"""
+DETAIL = merged(STARTED, PAIR, WAITING)
 TEXT = f"""
     "Release " & $plan.release & " is on " & $plan.idle.name & " and has passed its checks: " & {URL}
     & "\\nIt becomes live if it is approved until " & $approvesUntil & ". To answer:\\n./cutover.py approve --pair "

@@ -2,8 +2,8 @@
 
 from aws_cdk import aws_stepfunctions as sfn
 
-from stacks.workflow import retries
-from stacks.workflow.expressions import EXECUTION, FIRST_FAILURE, INPUT, jsonata
+from stacks.workflow import failures, retries
+from stacks.workflow.expressions import EXECUTION, INPUT, jsonata
 from stacks.workflow.tasks import Tasks, when
 
 OVER = "$plan.bakeSeconds = 0 or ($exists($bakesUntil) and $millis() >= $toMillis($bakesUntil))"
@@ -24,5 +24,5 @@ def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.C
         otherwise=watch,
     )
     record_bake.add_catch(watch, assign=assign, outputs=INPUT).next(watch)
-    watch.add_catch(failed, assign=FIRST_FAILURE).next(bake_left)
+    watch.add_catch(failed, assign=failures.FIRST).next(bake_left)
     return bake_left

@@ -10,8 +10,6 @@ from stacks.functions.functions import MOVING_SECONDS
 from stacks.workflow.expressions import EXECUTION, ME, REQUEST, jsonata
 
 Keys = Mapping[str, Any]
-
-
 # The keys of a function's event beside `execution`, and the variables to assign from its answer.
 Call = tuple[Keys, Keys]
 Role = Literal["live", "idle"]
@@ -27,6 +25,7 @@ REDRIVES = "$exists($states.context.Execution.RedriveCount) and $states.context.
 REDRIVEN = {"redriven": jsonata(REDRIVES)}
 TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", **REDRIVEN}
 PAIR, ROLES, EXPECTED_RELEASE = of_plan("pair"), of_plan("live", "idle"), of_plan("expectedRelease")
+LIVE, IDLE = ROLES.values()
 LOCK = {"lock": {**PAIR, "execution": EXECUTION}}
 ANSWERED = {"answered": "{% $answered %}"}
 DESCRIBED = {name: f"{{% $states.result.Payload.{name} %}}" for name in ("production", "staging")}
@@ -36,14 +35,15 @@ SEEN = {
     name: f"{{% $exists($states.result.Payload.{name}) ? $states.result.Payload.{name} : ${name} %}}"
     for name in ("production", "staging")
 } | {"warnings": "{% $append($warnings, $states.result.Payload.moved) %}"}
-AWAITED = "{% $exists($awaited) ? $awaited : null %}"
-RESTORED_LIVE, CHECKED_IDLE = (
-    "{% $plan.canRollBack ? $plan.live : null %}",
-    "{% $plan.checksStaging ? $plan.idle : null %}",
-)
+# `urgent`: which alarms are in ALARM, and so do not count in the bake? `again`, after an approval: is one in ALARM?
+ALARMS = {**of_plan("alarms", "urgent"), "again": "{% $exists($approvedBy) %}"}
+AWAITED_OR_NULL = "{% $exists($awaited) ? $awaited : null %}"
+RESTORED_LIVE = "{% $plan.canRollBack ? $plan.live : null %}"
+CHECKED_IDLE = "{% $plan.checksStaging ? $plan.idle : null %}"
+NEEDED = {"needed": "{% $plan.checksStaging %}"}
 STAGING_ASSOCIATION = "{% $plan.checksStaging ? $staging.associationId : null %}"
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
-WARNED = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
+WITH_WARNINGS = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
 # A part of the bake: `BAKE_SHARE_SECONDS`, or what is left.
 BAKE_LEFT = "$ceil(($toMillis($bakesUntil) - $millis()) / 1000)"
 BAKE_SHARE = jsonata(f"$max([1, $min([{BAKE_SHARE_SECONDS}, {BAKE_LEFT}])])")
@@ -63,7 +63,7 @@ def rehearse(address: str, to: To) -> Call:
 
 
 def restore(address: str, to: Role) -> Call:
-    keys = {"address": address, "productionOn": ROLES["live"], **REDRIVEN}
+    keys = {"address": address, "productionOn": LIVE, **REDRIVEN}
     return associate("restore", to, **keys), {address: CHANGED_ADDRESS}
 
 
@@ -107,7 +107,7 @@ def run_commands(moment: Moment, *, live: str = "$plan.live.name", tolerant: str
         "live": jsonata(f"$exists({live}) ? {live} : null"), **of_plan("release"),
         "hurried": jsonata(f"$plan.rollback and {json.dumps(moment != 'deploy')}"), "tolerant": jsonata(tolerant),
     }  # fmt: skip
-    return payload | REDRIVEN, WARNED
+    return payload | REDRIVEN, WITH_WARNINGS
 
 
 def end_command(pair: str, execution: str) -> Call:
@@ -145,39 +145,23 @@ COMMENTS = {
     "EndCommandOfHolder": "Cancels the command that the dead holder has left, and waits for its end.",
 }
 CALLS: dict[str, Call] = {
-    "DescribeAddresses": ({"request": jsonata(REQUEST), "awaited": AWAITED, "keepLive": False}, PLANNED),
+    "DescribeAddresses": ({"request": jsonata(REQUEST), "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
     "HealthCheckLive": check_production("live", **EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     # From the server that staging was found on, or from no server.
-    "RepairStaging": move(
-        "staging", "idle", productionOn=ROLES["live"], **TRY, comingFrom="{% $plan.staging.server %}"
-    ),
+    "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
     "HealthCheckStaging": check_staging(),
     "HealthCheckStagingInVpc": check_staging(),
-    # If a request is urgent, also: which alarms are in ALARM, and so do not count in the bake? Again, after an
-    # approval: is one in ALARM?
-    "CheckServers": (
-        {
-            **PAIR,
-            "server": "{% $plan.idle.name %}",
-            **of_plan("alarms", "urgent"),
-            "again": "{% $exists($approvedBy) %}",
-            **LOCK,
-        },
-        {},
-    ),
+    "CheckServers": ({**PAIR, "server": "{% $plan.idle.name %}", **ALARMS, **LOCK}, {}),
     "RehearseDisassociate": ({**PAIR, "rehearse": True, "associationId": STAGING_ASSOCIATION}, {}),
     "RehearseAssociateProduction": rehearse("production", "idle"),
     "RehearseAssociateStaging": rehearse("staging", "stagingTo"),
     "DescribeUnchanged": ({**PAIR, "restoring": False, **ROLES, "idle": CHECKED_IDLE}, DESCRIBED),
     "DeployRelease": run_commands("deploy"),
     "BeforeCutover": run_commands("beforeCutover", tolerant="$plan.tolerant"),
-    "DisassociateStaging": (
-        {**PAIR, "needed": "{% $plan.checksStaging %}", **ROLES, **TRY, **LOCK},
-        {"staging": CHANGED_ADDRESS},
-    ),
+    "DisassociateStaging": ({**PAIR, **NEEDED, **ROLES, **TRY, **LOCK}, {"staging": CHANGED_ADDRESS}),
     "ReassociateProduction": move("production", "idle", comingFrom="{% $plan.production.server %}", **TRY),
     # From no server to the place that production has left, if there is one that can hold it.
-    "ReassociateStaging": move("staging", "stagingTo", productionOn=ROLES["idle"], **TRY),
+    "ReassociateStaging": move("staging", "stagingTo", productionOn=IDLE, **TRY),
     "HealthCheckProduction": check_production(
         "idle", strict=False, **ANSWERED, movingSeconds=MOVING_SECONDS, **EXPECTED_RELEASE, **LOCK
     ),

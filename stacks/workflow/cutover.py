@@ -11,29 +11,15 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.cdk_nag import rule
+from stacks.workflow import failures
 from stacks.workflow.approval import UNTIL, wait_for_approval
 from stacks.workflow.bake import bake
 from stacks.workflow.calls import CALLS, COMMENTS
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import (
-    CAUGHT,
-    DRY_RUN_RESULT,
-    FAILED_STATE,
-    FAILURE_AFTER_REPAIR,
-    FIRST_FAILURE,
-    INITIAL_VARIABLES,
-    INPUT,
-    MESSAGE,
-    NONE,
-    PREFLIGHT_FAILURE,
-    REPAIRED_OR_NOTHING,
-    RESULT,
-    UNKNOWN_PAIR,
-    jsonata,
-    sentence,
-)
+from stacks.workflow.expressions import INITIAL_VARIABLES, INPUT, NONE, UNKNOWN_PAIR, jsonata, sentence
 from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
+from stacks.workflow.notifications import DRY_RUN_RESULT, RESULT
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import BEFORE_CHANGES, CHANGE, IN_VPC
 from stacks.workflow.rollback import roll_back
@@ -61,24 +47,24 @@ FAILURES = {
     "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
 NOTHING_CHANGED = ["AddressMoved", "RollbackRequested"]  # errors of DisassociateStaging
-INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
+INVALID_REQUEST = {**UNKNOWN_PAIR, **failures.PREFLIGHT}
 REPAIRED, DRY_RUN = ({"outcome": name} for name in ("REPAIRED", "DRY_RUN"))
 ALREADY_LIVE = {"outcome": jsonata('$repaired ? "REPAIRED" : "ALREADY_LIVE"')}
-REASON = (
-    f'$repaired ? $replace($plan.reason, "Nothing was changed.", $substring({REPAIRED_OR_NOTHING}, 1)) : $plan.reason'
-)
+REPAIR_SENTENCE = f"$substring({failures.REPAIRED_OR_NOTHING}, 1)"
+REASON = f'$repaired ? $replace($plan.reason, "Nothing was changed.", {REPAIR_SENTENCE}) : $plan.reason'
 REFUSED = {"outcome": "{% $plan.error %}", "cause": jsonata(REASON)}
-UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
-MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{MESSAGE} & " Nothing was changed."')}
+UNFIT_LIVE_SERVER = {**failures.PREFLIGHT, "cause": jsonata(f'{sentence(failures.CAUGHT)} & " Nothing was changed."')}
+MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{failures.MESSAGE} & " Nothing was changed."')}
 MOVED_DURING_THE_CHECKS = f"""
-    "An address is no longer where it was before the checks. " & $substringBefore({MESSAGE}, " A person must act.")
+    "An address is no longer where it was before the checks. "
+    & $substringBefore({failures.MESSAGE}, " A person must act.")
     & " " & ($cause = "{NONE}" ? "Nothing was changed." : "A check failed, too: " & $cause)
 """
 MOVED_BEFORE_THE_END = {
     "outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'),
     "cause": jsonata(MOVED_DURING_THE_CHECKS),
 }
-UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(CAUGHT)}'
+UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(failures.CAUGHT)}'
 NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
 CHECKABLE = f"({SOUND} or $not($plan.checksStaging))"
@@ -92,10 +78,10 @@ FIRST_VARIABLES = {**INITIAL_VARIABLES, "warnings": "{% $states.result.Payload.w
 HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
 IS_LIVE = f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})'
 CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
-NOT_REPAIRED = {
+REPAIR_FAILED = {
     "outcome": "PreflightFailed",
     "cause": jsonata(f"""
-        {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
+        {sentence(failures.OF_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
         & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
         & $plan.staging.allocationId
     """),
@@ -146,15 +132,15 @@ class Workflow(Construct):
         acquire.next(decision)
         health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
         health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER).next(decision)
-        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=FAILURE_AFTER_REPAIR)
-        repair_staging.add_catch(release, assign=NOT_REPAIRED).next(decision)
+        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failures.AFTER_REPAIR)
+        repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
         # The checks: nothing is changed, and a dry run ends here. If the execution ends after the checks, maybe minutes
         # later, both addresses are described once more.
 
         dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
         begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
-        preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
+        preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)
         preflight.next(tasks.choice("DryRun?", None, dry_run, *begins, otherwise=measure_gap))
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
@@ -163,14 +149,14 @@ class Workflow(Construct):
 
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
-            change.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
-        disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=FAILURE_AFTER_REPAIR)
-        disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE).next(reassociate_production)
-        reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=FIRST_FAILURE)
-        reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True}).next(reassociate_staging)
-        reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE).next(health_check_production)
+            change.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
+        disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
+        disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
+        reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)
+        reassociate_production.add_catch(rollback, assign={**failures.FIRST, "moved": True}).next(reassociate_staging)
+        reassociate_staging.add_catch(rollback, assign=failures.FIRST).next(health_check_production)
         watched = self._watch(done=release, failed=rollback)
-        health_check_production.add_catch(rollback, assign=FIRST_FAILURE).next(watched)
+        health_check_production.add_catch(rollback, assign=failures.FIRST).next(watched)
 
         self.state_machine = standard_state_machine(
             self,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 
-from stacks.workflow import retries
-from stacks.workflow.expressions import EXECUTION, FAILED_STATE, GAP, INPUT, ME, condition, jsonata, sentence
+from stacks.workflow import failures, retries
+from stacks.workflow.expressions import EXECUTION, INPUT, ME, condition, jsonata, sentence
 from stacks.workflow.notifications import DETAIL_TYPE, TEXT, detail_of, publish, put_event
 from stacks.workflow.retries import CONDITION_FAILED
 from stacks.workflow.tasks import Tasks, when
@@ -46,7 +46,11 @@ UNDOES = """
     "afterRollback" in $plan.hooks and ($outcome in ["RolledBack", "RollbackFailed"]
         or ($outcome != "CUT_OVER" and $not($plan.dryRun) and (($exists($hooksBegan) and $hooksBegan) or $plan.undo)))
 """
-NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(FAILED_STATE)})")}
+NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(failures.OF_STATE)})")}
+
+
+# From the item as it was before the lock was released.
+GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
 
 
 class Ending:
@@ -95,10 +99,9 @@ class Ending:
             end.add_catch(self.notify, outputs=INPUT).next(self.release_lock)
             self.release_lock.add_catch(end, errors=[CONDITION_FAILED], outputs=INPUT)
         self.release_lock.add_catch(self.notify, outputs=INPUT)
-        self.release: sfn.IChainable = self._undo(tasks) if "afterRollback" in functions.moments else self.release_lock
-
-    def _undo(self, tasks: Tasks) -> sfn.Choice:
-        after = tasks.call("AfterRollback", tasks.functions.run_commands, retries.ROLLBACK)
-        after.add_catch(self.release_lock, assign=NOT_UNDONE).next(self.release_lock)
-        undoes = when(UNDOES, after, "yes")
-        return tasks.choice("Undo?", "Did hooks before the cutover run in vain?", undoes, otherwise=self.release_lock)
+        self.release: sfn.IChainable = self.release_lock
+        if "afterRollback" in functions.moments:
+            after = tasks.call("AfterRollback", functions.run_commands, retries.ROLLBACK)
+            after.add_catch(self.release_lock, assign=NOT_UNDONE).next(self.release_lock)
+            comment, undoes = "Did hooks before the cutover run in vain?", when(UNDOES, after, "yes")
+            self.release = tasks.choice("Undo?", comment, undoes, otherwise=self.release_lock)

@@ -2,27 +2,18 @@
 
 from aws_cdk import aws_stepfunctions as sfn
 
-from stacks.workflow import retries
-from stacks.workflow.expressions import (
-    CAUGHT,
-    FAILED_STATE,
-    FIRST_FAILURE,
-    MESSAGE,
-    NONE,
-    PREFLIGHT_FAILURE,
-    jsonata,
-    sentence,
-)
+from stacks.workflow import failures, retries
+from stacks.workflow.expressions import NONE, jsonata, sentence
 from stacks.workflow.tasks import Tasks, when
 
 # The execution holds its lock no longer, or was asked to roll back: the cutover must not happen then.
 ENDS = ["LockLost", "Redriven", "RollbackRequested"]
 NOT_DEPLOYED = f"""
-    ($states.errorOutput.Error = "DeployFailed" ? {MESSAGE}
-        : "Production was not touched. The release is not on " & $plan.idle.name & ": " & {sentence(CAUGHT)})
+    ($states.errorOutput.Error = "DeployFailed" ? {failures.MESSAGE}
+        : "Production was not touched. The release is not on " & $plan.idle.name & ": " & {sentence(failures.CAUGHT)})
 """
 UNTOUCHED = "Production was not touched. "
-HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {MESSAGE} : {FAILED_STATE}')
+HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {failures.MESSAGE} : {failures.OF_STATE}')
 IN_VAIN = {"hooksBegan": True, "outcome": "PreflightFailed", "cause": jsonata(f'"{UNTOUCHED}" & {HOOK_FAILURE}')}
 # The failure is only a warning, and the execution goes on.
 WARNED = {"warnings": jsonata(f'$append($warnings, $replace($cause, "{UNTOUCHED}", ""))'), "cause": NONE}
@@ -30,8 +21,7 @@ WARNED = {"warnings": jsonata(f'$append($warnings, $replace($cause, "{UNTOUCHED}
 
 def before_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     """In an emergency and a rollback, hooks that fail do not prevent the cutover."""
-    run, began = tasks.functions.run_commands, {"hooksBegan": True}
-    hooks = tasks.call("BeforeCutover", run, retries.BEFORE_CHANGES, began)
+    hooks = tasks.call("BeforeCutover", tasks.functions.run_commands, retries.BEFORE_CHANGES, {"hooksBegan": True})
     hooks.add_catch(failed, errors=ENDS, assign=IN_VAIN).next(done)
     urgent = when("$plan.tolerant", done, "no: it is urgent", WARNED)
     comment = "Does the cutover wait for its hooks?"
@@ -44,7 +34,7 @@ def after_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable)
     hooks = tasks.call("AfterCutover", tasks.functions.run_commands, retries.CHANGE)
     rollback = when("$plan.rollback", done, "no: it is a rollback", WARNED)
     comment = "Is the cutover rolled back for its hooks?"
-    hooks.add_catch(tasks.choice("AfterCutoverFailed?", comment, rollback, otherwise=failed), assign=FIRST_FAILURE)
+    hooks.add_catch(tasks.choice("AfterCutoverFailed?", comment, rollback, otherwise=failed), assign=failures.FIRST)
     hooks.next(done)
     has_hooks = when('"afterCutover" in $plan.hooks', hooks, "yes")
     return tasks.choice("AfterCutover?", "Are there hooks after the cutover?", has_hooks, otherwise=done)
@@ -52,6 +42,6 @@ def after_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable)
 
 def deploy_release(tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     deploy = tasks.call("DeployRelease", tasks.functions.run_commands, retries.BEFORE_CHANGES)
-    deploy.add_catch(failed, errors=["LockLost", "Redriven"], assign=PREFLIGHT_FAILURE)
+    deploy.add_catch(failed, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
     deploy.add_catch(failed, assign={"outcome": "DeployFailed", "cause": jsonata(NOT_DEPLOYED)}).next(deployed)
     return deploy

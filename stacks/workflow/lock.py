@@ -1,16 +1,11 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import (
-    CallAwsService,
-    DynamoAttributeValue,
-    DynamoGetItem,
-    DynamoReturnValues,
-    DynamoUpdateItem,
-)
+from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoAttributeValue, DynamoGetItem, DynamoReturnValues
 
+from stacks.workflow import failures
 from stacks.workflow.ending import NOW, OF_A_HOLDER, Ending
-from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, ME, NONE, jsonata
+from stacks.workflow.expressions import EXECUTION, ME, NONE, jsonata
 from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
 from stacks.workflow.retries import CONDITION_FAILED, SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import states_arn
@@ -55,7 +50,7 @@ FREE_AND_AS_PLANNED = """
     (attribute_not_exists(execution) OR execution = :me)
     AND (attribute_not_exists(revision) OR revision = :revision OR NOT attribute_type(revision, :number))
 """
-LOCK = {
+LOCK_VALUES = {
     ":me": EXECUTION,
     ":since": jsonata(NOW),
     ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
@@ -99,7 +94,7 @@ def _end_approval(tasks: Tasks, following: sfn.IChainable) -> sfn.IChainable:
     return tasks.choice("AwaitsApproval?", comment, waits, otherwise=following)
 
 
-def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) -> DynamoUpdateItem:
+def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) -> sfn.TaskStateBase:
     """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock. The lock is
     an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item stays, as the
     pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at `start_over`
@@ -109,7 +104,7 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
         "AcquireLock",
         "Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
         ACQUIRE,
-        LOCK,
+        LOCK_VALUES,
         condition=FREE_AND_AS_PLANNED,
     )
     describe_lock = DynamoGetItem.jsonata(
@@ -149,9 +144,8 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
     rolls_back = "($plan.rollback and $not($plan.dryRun))"
     moves_nothing = f'$holder.server in ["{NONE}", $holder.live]'
     # If the one that was asked has left production on the other server, the next cutover is asked, too.
-    has_asked = (
-        "$asked = $holder.execution or ($exists($awaited) and $awaited != null and $awaited.live = $holder.live)"
-    )
+    awaited = "$exists($awaited) and $awaited != null and $awaited.live = $holder.live"
+    has_asked = f"$asked = $holder.execution or ({awaited})"
     asks = f'{rolls_back} and {cutover} and $holder.live != "{NONE}" and $not({has_asked})'
     # A cutover that began after the one that was asked is not this execution's.
     waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}) or {moves_nothing})) or {left} > 0"
@@ -168,7 +162,7 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
             when(f"({waits})", wait_for_holder, "running, and there is time"),
             when("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
-        failed=(ending.release_lock, FAILURE_AFTER_REPAIR),
+        failed=(ending.release_lock, failures.AFTER_REPAIR),
         status=f'{status()}, "pause": {pause}',
     )
 
@@ -182,5 +176,5 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
     request_rollback.next(_end_approval(tasks, wait_for_holder))
     wait_for_holder.next(describe_lock)
     for task in (acquire, describe_lock, take_over, request_rollback):
-        task.add_catch(ending.release_lock, assign=FAILURE_AFTER_REPAIR)
+        task.add_catch(ending.release_lock, assign=failures.AFTER_REPAIR)
     return acquire

@@ -1,18 +1,17 @@
 """Is the holder of a lock dead? If so, its lock is taken over once its last call is over, and its last command."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import CallAwsService
 
 from stacks.functions.functions import LAST_CALL
+from stacks.workflow.calls import Keys
 from stacks.workflow.expressions import jsonata
-from stacks.workflow.retries import EXECUTION, NO_EXECUTION, ROLLBACK, SERVICE_TIMEOUT, retry
+from stacks.workflow.retries import NO_EXECUTION, ROLLBACK, SERVICE_TIMEOUT, UNKNOWN_EXECUTION, retry
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import Branch, Tasks, when
 
-Variables = Mapping[str, Any]
 RUNNING = '$states.input.status = "RUNNING"'
 
 
@@ -34,7 +33,7 @@ def describe_lock_holder(
     take_over: sfn.IChainable,
     held: str = RUNNING,
     running: Sequence[Branch],
-    failed: tuple[sfn.IChainable, Variables],
+    failed: tuple[sfn.IChainable, Keys],
     status: str,
 ) -> CallAwsService:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call and command.
@@ -65,7 +64,7 @@ def describe_lock_holder(
     if tasks.functions.run_commands:
         take_over = _once_no_command_runs(tasks, lock=lock, take_over=take_over, failed=failed)
 
-    retry(describe_holder, EXECUTION)
+    retry(describe_holder, UNKNOWN_EXECUTION)
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign={"holderEnded": "UNKNOWN"})
     describe_holder.add_catch(failed[0], assign=failed[1]).next(holder_running)
     wait_for_last_call.next(take_over)
@@ -73,7 +72,7 @@ def describe_lock_holder(
 
 
 def _once_no_command_runs(
-    tasks: Tasks, *, lock: str, take_over: sfn.IChainable, failed: tuple[sfn.IChainable, Variables]
+    tasks: Tasks, *, lock: str, take_over: sfn.IChainable, failed: tuple[sfn.IChainable, Keys]
 ) -> sfn.IChainable:
     """Leads to `take_over`, but first to the end of a command that the dead holder may have left running."""
     end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)

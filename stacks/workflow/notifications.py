@@ -8,8 +8,7 @@ notifications with platform-specific payloads"; Amazon Q Developer in chat appli
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
 
-from stacks.workflow.expressions import INPUT, MEASURED, RESULT, jsonata, merged
-from stacks.workflow.expressions import WARNINGS as WARNED
+from stacks.workflow.expressions import INPUT, jsonata, merged
 from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.tasks import Tasks
 
@@ -19,6 +18,17 @@ FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
 # SNS accepts a subject of fewer than 100 characters. The longest outcome has 17, the longest name of a pair 64.
 SUBJECT_CHARACTERS, OUTCOME_CHARACTERS, PAIR_CHARACTERS = 99, 17, 64
+# What an execution that succeeds returns and publishes.
+STANDING = """{
+    "outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,
+    "previous": {"production": $plan.production, "staging": $plan.staging}
+}"""
+APPROVER = '$exists($approvedBy) ? {"approvedBy": $approvedBy} : {}'
+WARNED = merged('$count($warnings) > 0 ? {"warnings": $warnings} : {}', APPROVER)
+MEASURED = '$gap != null ? {"gap": $gap} : {}'
+PLAN = '{"plan": {"reason": $plan.reason, "steps": $plan.steps, "checked": $staging.server = $plan.idle.name}}'
+RESULT = merged(STANDING, WARNED, MEASURED)
+DRY_RUN_RESULT = merged(STANDING, WARNED, MEASURED, PLAN)
 STARTED = """{
     "execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,
     "startedAt": $states.context.Execution.StartTime

@@ -25,10 +25,12 @@ from constructs import Construct
 from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow import calls as cutover
+from stacks.workflow import failures
 from stacks.workflow.calls import PLANNED, end_command
 from stacks.workflow.ending import NOW, Ending
-from stacks.workflow.expressions import EXECUTION, FAILED_STATE, RESULT, UNKNOWN_PAIR, bounded, jsonata, sentence
+from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonata, sentence
 from stacks.workflow.lock_holder import describe_lock_holder, status
+from stacks.workflow.notifications import RESULT
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK, SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import standard_state_machine, status_change
@@ -87,7 +89,7 @@ NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(NO_LOCK)}
 TAKEN = {"outcome": "NOTHING_TO_REPAIR", "lock": "{% null %}", "cause": jsonata(f'{ENDED} & " and holds no lock now."')}
 STILL_RUNS = jsonata(f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."')
 REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {CHECK}")}
-FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {CHECK}")}
+FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(failures.OF_STATE)} & {CHECK}")}
 REPAIRED = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
 FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
 COMMENTS = cutover.COMMENTS | {

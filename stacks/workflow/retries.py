@@ -75,7 +75,7 @@ SERVICE: Retries = [{"errors": [CONDITION_FAILED], "max_attempts": 0}, _tries(["
 # own failures are tried again.
 WRITE = [_tries(DYNAMODB_FAILURES, 4, 5)]
 # For an execution that Step Functions does not know yet: 5 more tries within 25 s.
-EXECUTION = [_tries([NO_EXECUTION], 5, 10, sfn.JitterType.NONE), *SERVICE]
+UNKNOWN_EXECUTION = [_tries([NO_EXECUTION], 5, 10, sfn.JitterType.NONE), *SERVICE]
 
 
 def retry(task: sfn.TaskStateBase | sfn.CustomState, retries: Retries) -> None:

@@ -5,8 +5,8 @@ to move production moves it back: if someone else moved production, this is repo
 
 from aws_cdk import aws_stepfunctions as sfn
 
-from stacks.workflow import retries
-from stacks.workflow.expressions import CAUGHT, FAILED_STATE, MESSAGE, PREFLIGHT_FAILURE, jsonata, sentence
+from stacks.workflow import failures, retries
+from stacks.workflow.expressions import jsonata, sentence
 from stacks.workflow.tasks import Tasks, when
 
 FAILED = {"outcome": "RollbackFailed"}
@@ -16,12 +16,13 @@ RESTORED = """
 """
 ACT = '" A person must act. To put both addresses where they belong, run:" & $plan.restore'
 NOT_DESCRIBED = f"""
-    $cause & " The rollback was tried, but the addresses could not be described after it: " & {sentence(CAUGHT)} & {ACT}
+    $cause & " The rollback was tried, but the addresses could not be described after it: "
+    & {sentence(failures.CAUGHT)} & {ACT}
 """
-UNFINISHED = f'$cause & " The rollback did not finish. " & {MESSAGE}'
-MOVED = f'$cause & " " & {MESSAGE} & {ACT}'
+UNFINISHED = f'$cause & " The rollback did not finish. " & {failures.MESSAGE}'
+MOVED = f'$cause & " " & {failures.MESSAGE} & {ACT}'
 HEALTHY = '$cause & " " & $plan.live.name & " answers its health check as production."'
-UNHEALTHY = f'$cause & " But " & $plan.live.name & " fails its health check as production: " & {CAUGHT}'
+UNHEALTHY = f'$cause & " But " & $plan.live.name & " fails its health check as production: " & {failures.CAUGHT}'
 
 
 def roll_back(tasks: Tasks, *, release: sfn.IChainable) -> sfn.Choice:
@@ -36,7 +37,7 @@ def roll_back(tasks: Tasks, *, release: sfn.IChainable) -> sfn.Choice:
     # The order of the states. If production could not be restored, staging stays, because its server may still hold
     # production; unless someone else moved production. After every error, both addresses are described in the end.
 
-    also_failed = {"cause": jsonata(f'$cause & " " & {sentence(FAILED_STATE)}')}
+    also_failed = {"cause": jsonata(f'$cause & " " & {sentence(failures.OF_STATE)}')}
     production_moved = tasks.choice(
         "ProductionMoved?",
         "Can production go back, and has this execution begun to move it?",
@@ -44,10 +45,10 @@ def roll_back(tasks: Tasks, *, release: sfn.IChainable) -> sfn.Choice:
         when("$moved", restore_production, "production was moved"),
         otherwise=restore_staging,
     )
-    restore_production.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
+    restore_production.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
     restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
     restore_production.add_catch(describe_restored, assign=also_failed).next(restore_staging)
-    restore_staging.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
+    restore_staging.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
     restore_staging.add_catch(describe_restored, assign=also_failed).next(describe_restored)
     describe_restored.add_catch(release, errors=["RollbackFailed"], assign=FAILED | {"cause": jsonata(UNFINISHED)})
     describe_restored.add_catch(release, assign=FAILED | {"cause": jsonata(NOT_DESCRIBED)}).next(health_check_restored)

@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
 from constructs import Construct
 
 from stacks.workflow.calls import LOCK, Call, Keys, check, named
-from stacks.workflow.expressions import EXECUTION_NAME, INPUT, jsonata
+from stacks.workflow.expressions import EXECUTION_NAME, INPUT, condition, jsonata
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, Retries, retry
 
@@ -106,7 +106,7 @@ class Tasks:
             key={"pair": attribute(jsonata(pair))},
             update_expression=" ".join(update.split()),
             condition_expression=" ".join(condition.split()),
-            expression_attribute_values={name: attribute(value) for name, value in values.items()},
+            expression_attribute_values={key: attribute(value) for key, value in values.items()},
             task_timeout=SERVICE_TIMEOUT,
             **more,
         )
@@ -119,6 +119,5 @@ class Tasks:
         """The first branch whose condition holds is taken. A condition is JSONata."""
         choice = sfn.Choice.jsonata(self.scope, name, comment=comment)
         for expression, following, of_branch, assign in branches:
-            condition = sfn.Condition.jsonata(jsonata(expression))
-            choice.when(condition, following, comment=of_branch, assign=assign)
+            choice.when(condition(expression), following, comment=of_branch, assign=assign)
         return choice.otherwise(otherwise) if otherwise else choice
