@@ -20,7 +20,6 @@ HOLDER = """
         "commandRuns": $exists($states.result.Item.commandRuns)
     } : null
 """
-APPROVAL = "Attributes.approvalToken.S"
 # A dry run changes nothing, so it leaves what a dead holder has begun, and its lock, to the repair.
 HELD = f'({RUNNING} or ($plan.dryRun and $states.input.status != "SUCCEEDED"))'
 IN_PROGRESS = """
@@ -35,9 +34,8 @@ IN_PROGRESS = """
 # so that the history has room for a day; for a repair, of the time that it has had the lock.
 REPAIR_PATIENCE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 120
 # The cutover that was asked to roll back; null if it makes no other server live.
-AWAITED = f"""
-    $holder.server in ["{NONE}", $holder.live] ? null : {{"execution": $holder.execution, "live": $holder.live}}
-"""
+MOVES_NOTHING = f'$holder.server in ["{NONE}", $holder.live]'
+AWAITED = f'{MOVES_NOTHING} ? null : {{"execution": $holder.execution, "live": $holder.live}}'
 # The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails. A
 # revision that is not a number, because a person wrote it, is replaced.
 ACQUIRE = f"""
@@ -76,7 +74,7 @@ def _end_approval(tasks: Tasks, following: sfn.IChainable) -> sfn.IChainable:
     """Ends the approval that the holder waits for, by its task token, and leads to `following`."""
     if not tasks.functions.approves:
         return following
-    token, by = f"$states.input.{APPROVAL}", f'"The execution " & {ME} & " asked for a rollback."'
+    token, by = "$states.input.Attributes.approvalToken.S", f'"The execution " & {ME} & " asked for a rollback."'
     end = CallAwsService.jsonata(
         tasks.scope,
         "EndApproval",
@@ -142,13 +140,12 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
     left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
     cutover = f"($not($holder.rollsBack) and $not({is_repair}))"
     rolls_back = "($plan.rollback and $not($plan.dryRun))"
-    moves_nothing = f'$holder.server in ["{NONE}", $holder.live]'
     # If the one that was asked has left production on the other server, the next cutover is asked, too.
     awaited = "$exists($awaited) and $awaited != null and $awaited.live = $holder.live"
     has_asked = f"$asked = $holder.execution or ({awaited})"
     asks = f'{rolls_back} and {cutover} and $holder.live != "{NONE}" and $not({has_asked})'
     # A cutover that began after the one that was asked is not this execution's.
-    waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}) or {moves_nothing})) or {left} > 0"
+    waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}) or {MOVES_NOTHING})) or {left} > 0"
     so_far = f"({is_repair} ? ($millis() - $toMillis($holder.since)) / 1000 : {waited})"
     most = f"({rolls_back} ? {LONGEST_PAUSE_SECONDS} : {left})"
     pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {most}])]))"

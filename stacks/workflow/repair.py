@@ -71,9 +71,7 @@ RECORD = """{
     }
 }"""
 ENDED = f'"The execution " & {DEAD} & " ended" & ({BY_A_PERSON} ? "" : " " & {STATUS})'
-NOT_REPAIRED = f"""
-    ({BY_A_PERSON} ? "The pair " & {PAIR} : {ENDED} & ", and its pair") & " could not be repaired: "
-"""
+NOT_REPAIRED = f'({BY_A_PERSON} ? "The pair " & {PAIR} : {ENDED} & ", and its pair") & " could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
 CHECK = r'" The repair does not move production. Check where both addresses are:\naws ec2 describe-addresses"'
 SUCCESSES = {
