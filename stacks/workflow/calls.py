@@ -51,7 +51,7 @@ BAKE = {
     "baking": True, "bakeSeconds": BAKE_SHARE, "until": "{% $bakesUntil %}", "alarms": "{% $alarms %}",
     **of_plan("urgent"), **ANSWERED,
 }  # fmt: skip
-EXPECTED_OF_LIVE = {"expectedRelease": jsonata("$plan.asksLive ? $plan.release : $plan.expectedRelease")}
+EXPECTED_OF_LIVE = jsonata("$plan.asksLive ? $plan.release : $plan.expectedRelease")
 
 
 def move(address: str, to: To, **keys: str) -> Call:
@@ -146,7 +146,7 @@ COMMENTS = {
 }
 CALLS: dict[str, Call] = {
     "DescribeAddresses": ({"request": jsonata(REQUEST), "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
-    "HealthCheckLive": check_production("live", **EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
+    "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     # From the server that staging was found on, or from no server.
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
     "HealthCheckStaging": check_staging(),

@@ -59,7 +59,7 @@ def describe_lock_holder(
     comment = "Waits until no function that the dead holder called can still be running."
     time = sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}")
     wait_for_last_call = sfn.Wait.jsonata(tasks.scope, "WaitForLastCall", comment=comment, time=time)
-    runs = [when(f"{held} and {also}", *of_branch) for also, *of_branch in running]
+    runs = [when(f"{held} and {also}", following, of_branch, assign) for also, following, of_branch, assign in running]
     holder_running = tasks.choice("HolderRunning?", None, *runs, otherwise=wait_for_last_call)
     if tasks.functions.run_commands:
         take_over = _once_no_command_runs(tasks, lock=lock, take_over=take_over, failed=failed)

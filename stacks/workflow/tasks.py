@@ -25,7 +25,7 @@ def longest(function: lambda_.Function) -> float:
     return function.timeout.to_seconds() + COLD_START_SECONDS
 
 
-def attribute(value: Any) -> sfn_tasks.DynamoAttributeValue:
+def attribute(value: str | int | sfn_tasks.DynamoAttributeValue) -> sfn_tasks.DynamoAttributeValue:
     """A text, a number, or what already is a value of DynamoDB."""
     kinds = sfn_tasks.DynamoAttributeValue
     if isinstance(value, str):
