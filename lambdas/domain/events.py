@@ -49,6 +49,11 @@ def _value(kind: Any, value: Any) -> Any:
     return value
 
 
+def in_json(value: object, *names: str) -> dict[str, Any]:
+    """These attributes of a value by their keys, as `read` reads them."""
+    return {_key(name): getattr(value, name) for name in names}
+
+
 def _key(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)

@@ -8,14 +8,13 @@ from typing import Any
 from domain.errors import PreflightFailed
 from domain.pair import Address, Place, Server
 from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture
-from domain.plan import Plan, without_staging
+from domain.plan import NOTHING_CHANGED, Plan, without_staging
 from domain.text import capitalized
 
 # A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
 HOLDS_AN_ADDRESS = ("running", "stopped")
 ADVICE = {"pending": "Wait until it runs.", "stopping": "Start it.", "stopped": "Start it."}
 IS_TO_STAY = ("running", *ADVICE)
-NOTHING_CHANGED = "Nothing was changed."
 
 
 def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
@@ -30,9 +29,9 @@ def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | N
     except PreflightFailed as problem:
         if plan.decision != "REPAIR" or not plan.request.is_urgent:
             raise
-        warning = f"Staging cannot go to {plan.idle.server.name}. {problem}".replace(f" {NOTHING_CHANGED}", "")
-        warnings = (*plan.warnings, *picture.warnings, warning)
-        return replace(plan, decision="ALREADY_LIVE", checks_staging=False, warnings=warnings)
+        plan = replace(plan, warnings=(*plan.warnings, *picture.warnings))
+        warning = f"Staging cannot go to {plan.idle.server.name}. {problem}"
+        return plan.warned(warning, decision="ALREADY_LIVE", checks_staging=False)
 
 
 def _completed(plan: Plan, picture: Picture, recorded: Mapping[str, str]) -> Plan:
@@ -76,8 +75,7 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
         if not cuts_over or (plan.live and not plan.urgent):
             raise
         warning = f"Staging cannot go to {server.name}, so it will be on no server. {problem}"
-        warnings = (*plan.warnings, warning.replace(f" {NOTHING_CHANGED}", ""))
-        return replace(plan, staging_to=None, warnings=warnings)
+        return plan.warned(warning, staging_to=None)
     return replace(plan, staging_to=place if cuts_over else None)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from domain.events import in_json
+
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
 # The name of a pair or a server; it must match as a whole.
@@ -121,14 +123,8 @@ class Address:
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""
-        return {
-            "publicIp": self.public_ip,
-            "allocationId": self.allocation_id,
-            "associationId": self.association_id,
-            "server": self.server,
-            "instanceId": self.instance_id,
-            "privateIp": self.private_ip,
-        }
+        ids = ("public_ip", "allocation_id", "association_id", "server", "instance_id", "private_ip")
+        return in_json(self, *ids)
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":

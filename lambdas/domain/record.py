@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from domain.events import in_json
 from domain.lock import Lock, object_of
 from domain.pair import Json, Server
 from domain.text import printable
@@ -31,8 +32,7 @@ class RollbackTo:
     rejected: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
-        to = {"server": self.server, "why": self.why, "instanceId": self.instance_id}
-        return {**to, "rejected": list(self.rejected)}
+        return {**in_json(self, "server", "why", "instance_id"), "rejected": list(self.rejected)}
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Record:
 
     def to_json(self) -> Json:
         """What a plan carries, and the states write back."""
-        return {"revision": self.revision, "rollbackTo": self.rollback_to.to_json(), "lastCutover": self.last_cutover}
+        return {**in_json(self, "revision", "last_cutover"), "rollbackTo": self.rollback_to.to_json()}
 
 
 EMPTY = Record()
