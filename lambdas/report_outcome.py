@@ -20,6 +20,7 @@ from aws.calls import CONFIG, Sleep
 from aws.metrics import Metric, emit
 from domain.deployed_pairs import deployed_pairs
 from domain.lock import object_of
+from domain.pair import Json
 
 # `tests/stacks/test_monitoring.py` compares them with the workflows.
 OUTCOMES = {
@@ -48,19 +49,15 @@ class NotConfirmed(Exception):
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`. The environment
-    variable WORKFLOWS has the ARNs of the two workflows, the repair last."""
-    return report(event, states)
-
-
-def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """A refused event is only logged. NotConfirmed and Step Functions' errors are raised: Lambda then tries again."""
+def handler(event: Json, _context: object, *, states: Any = states, sleep: Sleep = time.sleep) -> Json:
+    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`. A refused event is
+    only logged. NotConfirmed and Step Functions' errors are raised: Lambda then tries again. The environment variable
+    WORKFLOWS has the ARNs of the two workflows, the repair last."""
     try:
         metrics = metrics_of(event, states, sleep)
     except Refused as refused:
         logger.error("Refused event: %s", refused, extra={"event": repr(event)[:SHOWN_CHARACTERS]})
-        return {"reported": 0}
+        metrics = []
     emit(metrics)
     return {"reported": len(metrics)}
 
@@ -121,19 +118,19 @@ def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[
     raise Refused(f"execution is {arn!r:.300}")
 
 
-def _ended(states: Any, arn: str, sleep: Sleep) -> dict[str, Any]:
+def _ended(states: Any, arn: str, sleep: Sleep) -> Json:
     """The execution, from DescribeExecution, once it has ended. Raises Refused and NotConfirmed."""
-    for seconds in (*SECONDS_BETWEEN_CHECKS, None):
-        status = "ExecutionDoesNotExist"
+    for seconds in (*SECONDS_BETWEEN_CHECKS, 0):
+        status = "ExecutionDoesNotExist"  # it has just begun
         try:
-            execution: dict[str, Any] = states.describe_execution(executionArn=arn)
+            execution: Json = states.describe_execution(executionArn=arn)
             status = execution["status"]
             if status != "RUNNING":
                 return execution
-        except states.exceptions.ExecutionDoesNotExist:
-            pass  # the execution has just begun
         except states.exceptions.InvalidArn as error:
             raise Refused(f"execution is {arn!r:.300}") from error
+        except states.exceptions.ExecutionDoesNotExist:
+            pass
         if seconds:
             sleep(seconds)
     raise NotConfirmed(f"DescribeExecution returns {status} for {arn}, whose event says that it has ended")
