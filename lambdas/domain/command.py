@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.events import in_json
 from domain.pair import Json
 from domain.text import printable, shortened
 
@@ -23,9 +24,8 @@ LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000
 @dataclass(frozen=True)
 class Command:
     """A command, or a call of a hook's function, which has no `instance_id`. `id` is Systems Manager's, None until
-    SendCommand has answered. `sent` and `until` are seconds since 1970: when it was written into the item before it was
-    sent, and when it has ended in any case. `failure` says why it failed; None unless it has. `done` are the commands
-    of the same moment that ended before it, and `warnings` what they left, in words."""
+    SendCommand has answered. `sent` and `until`, in seconds since 1970: when it was written into the item before it was
+    sent, and when it has ended in any case. `done` are the commands of the same moment before it, `warnings` theirs."""
 
     step: str
     server: str
@@ -49,8 +49,7 @@ class Command:
     @property
     def result(self) -> Json:
         """What the state returns about it."""
-        shown = {"step": self.step, "server": self.server, "status": self.status}
-        return {**shown, "seconds": self.seconds, "line": self.line}
+        return in_json(self, "step", "server", "status", "seconds", "line")
 
     def ends(self, status: str, failure: str | None = None, line: str = "") -> "Command":
         return replace(self, status=status, failure=failure, line=line or self.line, ended=True)
@@ -78,8 +77,7 @@ def last_line(output: str) -> str:
 
 
 def quoted(output: str) -> str:
-    """The lines of an output, each after "| ", so that no line of it is taken for a command to copy; the last ones if
-    they are too many."""
+    """The last lines of an output, each after "| ", so that no line of it is taken for a command to copy."""
     lines = [f"| {printable(line.rstrip(), LONGEST_LINE)}" for line in output.split("\n") if line.strip()]
     text = "\n".join(lines)
     shown = text if len(text) <= LONGEST_OUTPUT else "..." + text[-LONGEST_OUTPUT:]

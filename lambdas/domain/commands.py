@@ -43,8 +43,7 @@ def ways_to(live: Place, idle: Place, production: Address, staging: Address) -> 
 
 
 def place_on(server: Server, addresses: Iterable[Address], instance: Mapping[str, Any]) -> Place:
-    """Where on a server an address goes: where one of its pair's addresses is now; without one, the first private
-    address of its interface, from the description of its instance."""
+    """Where on a server an address goes: where an address of its pair is, or the first address of its interface."""
     for address in addresses:
         if address.server == server.name:
             return Place(server, address.private_ip)

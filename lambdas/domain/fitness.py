@@ -1,5 +1,4 @@
-"""Can a plan be carried out? Pure: everything that can be checked without a change is checked here, before any change.
-Every refusal is a PreflightFailed."""
+"""Can a plan be carried out? All that can be checked without a change is checked here, before any change. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,12 +17,11 @@ IS_TO_STAY = ("running", *ADVICE)
 
 
 def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
-    """The plan with its places known, if it can be carried out. Raises PreflightFailed.
-
-    The idle place is where staging is. If staging is elsewhere, it is the private address that `private_ips` has for
-    the idle server (from the record of an interrupted execution), or the primary one, as EC2 itself chooses. If the
-    live server cannot hold staging after a cutover, staging stays on no server, with a warning. If production is where
-    an urgent request asks for it, and staging cannot be repaired, that is a warning, too."""
+    """The plan with its places known, if it can be carried out. Raises PreflightFailed. The idle place is where staging
+    is. If staging is elsewhere, it is the private address that `private_ips` has for the idle server (from the record
+    of an interrupted execution), or the primary one, as EC2 itself chooses. It is a warning if the live server cannot
+    hold staging after a cutover, which then stays on no server, or if an urgent request finds production where it asks
+    for it, and staging cannot be repaired."""
     try:
         return _completed(plan, picture, private_ips or {})
     except PreflightFailed as problem:

@@ -45,8 +45,8 @@ class Place:
 @dataclass(frozen=True)
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
-    cutover, production is still checked. No alarm of `alarms` may be in ALARM. `deploy`, `hooks` and `approval_minutes`
-    are those of a release; None and empty if there are none."""
+    cutover, production is checked. No alarm of `alarms` may be in ALARM. What is for a release is None or empty if it
+    is not configured."""
 
     name: str
     production: str
@@ -64,18 +64,15 @@ class Pair:
         interfaces = configured.get("networkInterfaces", {})
         servers = configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
-        return Pair(
-            name,
-            configured["production"],
-            configured["staging"],
-            (first, second),
-            configured["healthCheck"],
-            configured["bakeSeconds"],
-            configured["alarms"],
-            deploy=configured.get("deploy"),
-            hooks=configured.get("hooks", {}),
-            approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
-        )
+        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
+        production, staging, *watched = (configured[key] for key in keys)
+        minutes = configured.get("approval", {}).get("timeoutMinutes")
+        release = {
+            "deploy": configured.get("deploy"),
+            "hooks": configured.get("hooks", {}),
+            "approval_minutes": minutes,
+        }
+        return Pair(name, production, staging, (first, second), *watched, **release)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -106,9 +103,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`. `server` is the name of
-    the server that it is on, `None` also outside the pair. `service_managed` is the AWS service that owns the
-    association, if any. `border_group` is the set of zones in which it can be associated."""
+    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is None. `server` is the name of
+    the pair's server that it is on. The AWS service `service_managed` owns its association. It can be associated in the
+    zones of `border_group`."""
 
     name: AddressName
     allocation_id: str

@@ -29,8 +29,7 @@ class Awaited:
 
 
 class NoTarget(Exception):
-    """The request does not say which server should become live, or asks for a rollback and there is nothing to go back
-    to. The message is the beginning of a refusal, whose `error` is an error of the contract."""
+    """The request names no server, or there is nothing to roll back to. The message begins a refusal with `error`."""
 
     def __init__(self, message: str, error: str = PreflightFailed.__name__) -> None:
         super().__init__(message)
@@ -39,14 +38,12 @@ class NoTarget(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What an execution is going to do, and why. `production` and `staging` are the addresses before any change.
-
-    `live` is the place that holds production now, None if production is on no server; `idle` is the place on the other
-    server for staging. With the decision `CUT_OVER`, `idle` becomes live; with `REPAIR` and `ALREADY_LIVE` production
-    stays. `staging_to` is where staging goes after production has moved, None if it can go nowhere. Without
-    `checks_staging`, staging cannot be on `idle`, so `idle` is not checked before production moves there. Without
-    `can_roll_back`, production cannot go back to where it was. An `urgent` plan is not refused for what users have now.
-    """
+    """What an execution is going to do, and why. `production` and `staging` are the addresses before any change. `live`
+    is the place that holds production now, None if production is on no server; `idle` is the place on the other server
+    for staging. With the decision `CUT_OVER`, `idle` becomes live; otherwise production stays. `staging_to` is where
+    staging goes after production has moved, None if it can go nowhere. Without `checks_staging`, staging cannot be on
+    `idle`, so `idle` is not checked before production moves there. Without `can_roll_back`, production cannot go back
+    to where it was. An `urgent` plan is not refused for what users have now."""
 
     decision: Decision
     reason: str
@@ -146,9 +143,8 @@ class PlannedPlace:
 
 @dataclass(frozen=True)
 class Standing:
-    """The servers that both addresses of `pair` were on when a health check began; null for an address on no
-    server. If someone has moved staging since, which users do not notice, this is an error with `strict`, and a warning
-    without it."""
+    """The servers that both addresses of `pair` were on when a health check began; null for no server. If someone has
+    moved staging since, which users do not notice, this is an error if `strict`, and otherwise a warning."""
 
     pair: str
     production: str
@@ -183,8 +179,7 @@ class Refusal:
 
 
 def _asked(outcome: Plan | Refusal) -> Json:
-    """Also of a refusal: `hooks` are the moments that have hooks, and `undo` says that an interrupted execution ran
-    those before its cutover, which did not happen."""
+    """With `undo`, an interrupted execution ran the hooks before its cutover, and the cutover did not happen."""
     request, record = outcome.request, outcome.record
     return {
         **in_json(request, "release", "dry_run", "rollback", "wait_seconds"),
@@ -206,17 +201,15 @@ def plan(
     keep_live: bool = False,
     awaited: Awaited | None = None,
 ) -> Plan:
-    """Decides what to do about a request, from the places of the two addresses and the pair's record.
-
-    If the input names no server, it means the server that an interrupted execution was making live: so the same input,
-    given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
-    which repairs the pair of a stopped execution, production stays and only staging moves. A release goes to the idle
-    server, unless an interrupted execution has made the server live that it was deployed to. A rollback means the
-    server to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
-    production is on no server, a server must be named. A place without an address has no private address yet;
-    `domain.fitness` adds it. Raises NoTarget, InvalidRequest if a release is asked for on the live server, and
-    PreflightFailed if no plan is safe: AWS manages an address, an address is outside the pair, or the pair is not sound
-    and nothing says which server is meant."""
+    """Decides what to do about a request, from the places of the two addresses and the pair's record. If the input
+    names no server, it means the server that an interrupted execution was making live: so the same input, given again,
+    never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`, which repairs
+    the pair of a stopped execution, production stays and only staging moves. A release goes to the idle server, unless
+    an interrupted execution has made the server live that it was deployed to. A rollback means the server to go back
+    to; or the live server, if `awaited`, which was asked to roll back, has left production there. If production is on
+    no server, a server must be named. `domain.fitness` adds the private address of a place without an address. Raises
+    NoTarget, InvalidRequest if a release is asked for on the live server, and PreflightFailed if no plan is safe: an
+    address is managed by AWS or outside the pair, or nothing says which server of a pair that is not sound is meant."""
     pair, live = request.pair, request.pair.server_named(production.server)
     _refuse_foreign(pair, production, staging)
     named, why = _named(request, live, record, awaited)

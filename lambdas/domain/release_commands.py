@@ -1,8 +1,6 @@
-"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure.
-
-The stack makes the document, and the function that sends commands names it. Both compute it from the pair, so the
-version and the hash that a command is sent with are those of the document that was deployed.
-"""
+"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure. The stack
+makes the document, and the function that sends commands names it. Both compute it from the pair, so the version and the
+hash that a command is sent with are those of the document that was deployed."""
 
 import json
 from collections.abc import Mapping
@@ -53,8 +51,7 @@ exit "$code"
 
 @dataclass(frozen=True)
 class Step:
-    """A command on a server (`command`), or a call of a function (`function`, its ARN). `server` is a role. With the
-    `on_failure` CONTINUE, a failure is only a warning."""
+    """A command on the server in a role, or a call of a function (its ARN). With CONTINUE, a failure is a warning."""
 
     name: str
     server: Literal["idle", "live"]
