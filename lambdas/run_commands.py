@@ -1,8 +1,7 @@
 """DeployRelease, BeforeCutover, AfterCutover, AfterRollback: runs what a pair has configured for a moment of a release.
-EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end.
-
-Systems Manager runs each command once: it is written into the item of the lock before it is sent, and a call of this
-function that follows one that died goes on with it. Two commands of a pair never run at the same time."""
+EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end. Systems Manager runs
+each command once: it is written into the item of the lock before it is sent, and a call of this function that follows
+one that died goes on with it. Two commands of a pair never run at the same time."""
 
 import json
 import math
@@ -41,9 +40,8 @@ logger = Logger()
 @dataclass(frozen=True)
 class RunCommandsEvent:
     """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
-    the idle one is the other, or `idle` then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that
-    fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven` execution runs nothing,
-    except what undoes its hooks if it still holds the lock."""
+    `idle` counts only then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
+    warning. `lock` is as in `RollbackRequest`. A `redriven` execution only undoes its hooks if it holds the lock."""
 
     execution: str
     pair: str
@@ -69,11 +67,10 @@ class EndCommandEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, sleep: Sleep = time.sleep, clock: Clock = time.time) -> Json:
-    """Returns `{"moment", "commands", "warnings"}`: what each command came to (`step`, `server`, `status`, `line`), and
-    in words what has failed and is tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has
-    cancelled the command), LockLost, Redriven, CommandUnavailable, RecordUnavailable.
-
-    With `end`, it returns `{}` when no command of the execution runs any more, or can be running by its timeout."""
+    """Returns `{"moment", "commands", "warnings"}`: `Command.result` of each, and in words what has failed and is
+    tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has cancelled the command), LockLost,
+    Redriven, CommandUnavailable, RecordUnavailable. With `end`, it returns `{}` when no command of the execution runs
+    any more, or can be running by its timeout."""
     if "end" in event:
         ending = read(EndCommandEvent, event)
         Commands(ending.lock, deployed_pairs()[ending.pair], sleep, clock).end()
@@ -98,8 +95,7 @@ class Commands:
             self.item.write_end(self.item.command and self.ended(self.item.command))
 
     def ended(self, command: Command, *, limit: float = math.inf) -> Command:
-        """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
-        returns a command that has not ended."""
+        """Cancels a command, and returns it when it has ended, or its time is up; at `limit`, maybe not ended."""
         pause, seen = FIRST_PAUSE, Seen(command.status)
         while self.clock() < min(command.until, limit):
             command = self.found(command)
@@ -203,8 +199,7 @@ class Runner(Commands):
         return self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
 
     def _begun(self, command: Command) -> dict[str, str]:
-        """What the record says from the beginning of a deployment, or of the hooks before a cutover; as before, if the
-        deployment was not sent."""
+        """What the record says from the beginning of a deployment that is sent, or of the hooks before a cutover."""
         if self.asked.moment != "deploy":
             return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
         record, server, release = self.item.record, command.server, self.asked.release
@@ -273,10 +268,8 @@ class Runner(Commands):
         self.item.write(command, runs=False, more=self._begun(command))
         event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
         event |= {"execution": self.item.execution, "hook": self.asked.moment}
-        until, listener = min(command.until, self.limit), self.listener
-        return command.ends(
-            *answered(str(step.function), event, until=until, listener=listener, sleep=self.sleep, clock=self.clock)
-        )
+        waiting = {"listener": self.listener, "sleep": self.sleep, "clock": self.clock}
+        return command.ends(*answered(str(step.function), event, until=min(command.until, self.limit), **waiting))
 
 
 def _not_run(names: Sequence[str], beside: Command) -> list[str]:

@@ -40,8 +40,7 @@ def answered(
     client: Any = None,
 ) -> tuple[str, str | None]:
     """The last `hookStatus`, and if the hook has failed, why. It fails if it has not ended at `until` (the clock's).
-    Raises RollbackRequested, about a second after it was asked for. A function that runs then goes on: Lambda cannot
-    stop it."""
+    Raises RollbackRequested a second after it was asked for; the function goes on, because Lambda cannot stop it."""
     client = client or lambda_client()
     while True:
         status, failure, delay = _waited_for(lambda: _called(client, function, event), until, listener, clock)
@@ -85,9 +84,8 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
         return status, None, 0
     if status == "IN_PROGRESS":  # a delay that is not a number becomes 1
         return status, "was still IN_PROGRESS when its time was up.", min(max(1, delay), LONGEST_DELAY_SECONDS)
-    if status == "FAILED":
-        return status, f"answered FAILED: {_shown(text)}.", 0
-    return "FAILED", f"answered {_shown(text)}; {ANSWERS}.", 0
+    failed = f"FAILED: {_shown(text)}" if status == "FAILED" else f"{_shown(text)}; {ANSWERS}"
+    return "FAILED", f"answered {failed}.", 0
 
 
 def _shown(text: str) -> str:

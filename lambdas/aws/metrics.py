@@ -13,8 +13,7 @@ VALUES_PER_LINE = 99
 
 @dataclass(frozen=True)
 class Metric:
-    """Values of a metric, which CloudWatch keeps under each of these sets of dimensions; only the first may be `{}`.
-    `at` is the time of the values; None for now."""
+    """Values, at a time (None: now), that CloudWatch keeps under each set of dimensions; only the first may be `{}`."""
 
     name: str
     unit: MetricUnit

@@ -37,7 +37,6 @@ class LockItem:
     """The item of the lock of `pair`, which the execution of this ARN should hold. A command is written into it before
     it is sent, so that anyone who finds the lock dead knows what may still run on a server. Every method raises
     RecordUnavailable, and LockLost if it does not hold the lock, or if its commands are over (`end_commands`).
-
     `command` is the last one of this execution; `runs` says whether it may still be running."""
 
     pair: str
@@ -54,10 +53,9 @@ class LockItem:
         self._found(item)
 
     def write(self, command: Command, *, runs: bool, more: Mapping[str, str] | None = None) -> None:
-        """Writes a command, whether it `runs`, and `more` attributes.
-
-        Lambda may still run a call that Step Functions has given up: if another call has begun a command since this one
-        has read the item, this raises RecordUnavailable, and the call begins none."""
+        """Writes a command, whether it `runs`, and `more` attributes. Lambda may still run a call that Step Functions
+        has given up: if another call has begun a command since this one has read the item, this raises
+        RecordUnavailable, and the call begins none."""
         attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
         before = self._text
         unchanged = "command = :before" if before else "attribute_not_exists(command)"

@@ -126,8 +126,7 @@ class RunCommand:
         return Seen(seen.status, seen.line, f"ended {details}{code}.{advice} Its last lines:{quoted(output)}")
 
     def cancel(self, command: Command) -> None:
-        """Asks for the end of the command, which Systems Manager does not promise. To ask again has no other effect.
-        Raises nothing."""
+        """Asks for the end of the command, maybe again; Systems Manager does not promise it. Raises nothing."""
         try:
             self._ssm.cancel_command(CommandId=command.id, InstanceIds=[command.instance_id])
         except (ClientError, BotoCoreError) as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.events import read
 from domain.pair import Json
 
 # After an execution has ended, a function that it called may still change an address: after a cold start, until the
@@ -36,9 +37,8 @@ class Lock:
     def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
         """The lock of an item that has `execution`; without it, the pair is not locked."""
         texts = {key: str(value.get("S", "")) for key, value in item.items()}
-        given = (texts.get(key, "") for key in TEXTS)
-        command = object_of(texts.get("command")) or None
-        return Lock(*given, rollback=texts.get("rollsBack") == "true", command=command)
+        others = {"rollback": texts.get("rollsBack") == "true", "command": object_of(texts.get("command")) or None}
+        return read(Lock, {**{key: texts.get(key, "") for key in TEXTS}, **others})
 
     @property
     def held_since(self) -> datetime | None:

@@ -69,8 +69,8 @@ class GapRecord:
 
 
 def measured(check: Check, new_server: Answered, save: Callable[[Gap], bool], *, seconds: float) -> Gap:
-    """Sends requests until `save` returns False, or for so many seconds. It saves once a second, and as soon as the new
-    server has answered. Returns the gap that was saved last."""
+    """Sends requests until `save` returns False, or for so many seconds; returns the gap that was saved last. It saves
+    once a second, and as soon as the new server has answered."""
     began = time.monotonic()
     record, stop = GapRecord(began=began, new_server=new_server), Stop()
     sending = threading.Thread(target=_send_requests, args=(check, record, stop), name="gap", daemon=True)

@@ -9,8 +9,7 @@ HEADER_VALUE_CHARACTERS, DIGEST_CHARACTERS = 256, 16
 
 
 def header_value(headers: Mapping[str, str], name: str | None) -> str | None:
-    """The value of this header, None if it is missing or empty; `headers` by lower-case name. A value that was already
-    normalised stays the same."""
+    """The value of this header, from `headers` by lower-case name; None if empty. A normalised value stays the same."""
     value = headers.get(name.lower(), "") if name else ""
     with contextlib.suppress(UnicodeError):  # `http.client` reads every byte as one character; people configure UTF-8
         value = value.encode("latin-1").decode()

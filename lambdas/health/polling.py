@@ -50,8 +50,7 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 
 
 def ask(check: Check, probe: Prober, stop: Stop) -> str | None:
-    """The release that a server answers with, whatever else is wrong: None if it was stopped, or after as many probes
-    without a release as make a server unhealthy."""
+    """The release that a server answers with, even an unhealthy one; None if it was stopped or answers with none."""
 
     def verdict(findings: Sequence[Finding], _now: float, _due: float) -> Verdict:
         return Healthy() if findings[-1].answered.release or len(findings) >= check.unhealthy_threshold_count else None

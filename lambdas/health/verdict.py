@@ -25,8 +25,7 @@ LATE_SECONDS = 0.05  # a probe may end this much after its timeout, because thre
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a probe is bad: its kind, and what was found and expected. `detail` says more about an unexpected status:
-    where a redirect leads, or what kind of body came."""
+    """Why a probe is bad. `detail` is for an unexpected status: where a redirect leads, or what kind of body came."""
 
     kind: Kind
     text: str
@@ -55,8 +54,7 @@ class Healthy:
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found. `kind` is the
-    problem, if it is another problem than the last bad probe's."""
+    """Enough probes in a row were bad, or the time is up. `kind` is the problem, unless it is the last bad probe's."""
 
     reason: str
     kind: Kind | None = None
