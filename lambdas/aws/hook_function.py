@@ -3,7 +3,7 @@ Source: ECS Developer Guide, "Lifecycle hooks for Amazon ECS service deployments
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.calls import CONFIG, THROTTLED_CODES, Clock, Sleep, read_error
 from aws.rollback_request import RollbackRequest
+from domain.pair import Json
 from domain.text import printable
 
 ANSWERS = 'it must answer {"hookStatus": "SUCCEEDED", "FAILED" or "IN_PROGRESS"}'
@@ -30,20 +31,13 @@ def lambda_client() -> Any:
 
 
 def answered(
-    function: str,
-    event: Mapping[str, str],
-    *,
-    until: float,
-    listener: RollbackRequest,
-    sleep: Sleep,
-    clock: Clock,
-    client: Any = None,
+    name: str, event: Json, *, until: float, listener: RollbackRequest, sleep: Sleep, clock: Clock, client: Any = None
 ) -> tuple[str, str | None]:
     """The last `hookStatus`, and if the hook has failed, why. It fails if it has not ended at `until` (the clock's).
     Raises RollbackRequested a second after it was asked for; the function goes on, because Lambda cannot stop it."""
     client = client or lambda_client()
     while True:
-        status, failure, delay = _waited_for(lambda: _called(client, function, event), until, listener, clock)
+        status, failure, delay = _waited_for(lambda: _called(client, name, event), until, listener, clock)
         if not delay or clock() + delay > until:
             return status, failure
         listener.sleep(delay, sleep)
@@ -65,7 +59,7 @@ def _waited_for(call: Callable[[], Answer], until: float, listener: RollbackRequ
     return answers[0] if answers else ("IN_PROGRESS", "did not answer in time. It may still run.", 0)
 
 
-def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
+def _called(client: Any, function: str, event: Json) -> Answer:
     try:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         text = answer["Payload"].read().decode(errors="replace")

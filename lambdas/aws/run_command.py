@@ -11,7 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import ONCE, THROTTLED_CODES, read_error
+from aws.calls import OF_A_FAILURE, ONCE, THROTTLED_CODES, read_error
 from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
@@ -19,7 +19,6 @@ from domain.release_commands import document
 
 # The output of a command that has not ended is empty, and GetCommandInvocation does not know one that was just sent.
 NOT_YET = "InvocationDoesNotExist"
-OF_A_FAILURE = ("InternalServerError", "ServiceUnavailable")
 ADVICE = {
     "InvalidInstanceId": "Check that its agent runs, and that its instance profile has AmazonSSMManagedInstanceCore.",
     "Undeliverable": "Check that its agent runs and reaches Systems Manager.",

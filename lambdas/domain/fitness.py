@@ -78,7 +78,8 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
 
 
 def _place(server: Server, interface: NetworkInterface, recorded: Mapping[Any, Any]) -> Place:
-    return Place(server, (interface.address(recorded.get(server.name)) or interface.primary).private_ip)
+    primary = next(address for address in interface.addresses if address.is_primary)
+    return Place(server, (interface.address(recorded.get(server.name)) or primary).private_ip)
 
 
 def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:

@@ -66,13 +66,9 @@ class Pair:
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
         keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
         production, staging, *watched = (configured[key] for key in keys)
+        release = configured.get("deploy"), configured.get("hooks", {})
         minutes = configured.get("approval", {}).get("timeoutMinutes")
-        release = {
-            "deploy": configured.get("deploy"),
-            "hooks": configured.get("hooks", {}),
-            "approval_minutes": minutes,
-        }
-        return Pair(name, production, staging, (first, second), *watched, **release)
+        return Pair(name, production, staging, (first, second), *watched, *release, minutes)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)

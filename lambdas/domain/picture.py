@@ -30,10 +30,6 @@ class NetworkInterface:
     dual_stack_name: str | None = None
     border_group: str | None = None
 
-    @property
-    def primary(self) -> PrivateAddress:
-        return next(address for address in self.addresses if address.is_primary)
-
     def address(self, private_ip: str | None) -> PrivateAddress | None:
         return next((address for address in self.addresses if address.private_ip == private_ip), None)
 

@@ -48,9 +48,8 @@ class GapRecord:
                 self.news.set()
 
     def _is_new(self, answered: Answered) -> bool:
-        """An identity belongs to one server, but both servers may have the same release."""
         identity, release = self._new_server.identity, self._new_server.release
-        if identity is not None:
+        if identity is not None:  # it belongs to one server, but both servers may have the same release
             return answered.identity == identity
         return release == answered.release and release is not None and self._former_release not in (None, release)
 
