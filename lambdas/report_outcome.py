@@ -1,6 +1,5 @@
-"""Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
-
-Anyone with permission to put events can forge such an event, or put a genuine event again. So an event only names the
+"""Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end. Anyone
+with permission to put events can forge such an event, or put a genuine event again. So an event only names the
 execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end. It
 may come late, in no order, and be counted twice (EventBridge User Guide, "How EventBridge retries delivering events").
 """

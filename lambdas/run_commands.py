@@ -268,7 +268,7 @@ class Runner(Commands):
         self.item.write(command, runs=False, more=self._begun(command))
         event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
         event |= {"execution": self.item.execution, "hook": self.asked.moment}
-        waiting = {"listener": self.listener, "sleep": self.sleep, "clock": self.clock}
+        waiting: Json = {"listener": self.listener, "sleep": self.sleep, "clock": self.clock}
         return command.ends(*answered(str(step.function), event, until=min(command.until, self.limit), **waiting))
 
 

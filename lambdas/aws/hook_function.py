@@ -1,10 +1,9 @@
-"""Calls the function of a hook until it says that it has succeeded or failed, in the form of the Lambda hooks of ECS.
-Source: ECS Developer Guide, "Lifecycle hooks for Amazon ECS service deployments"."""
+"""Calls a hook's function until it has ended, as ECS does ("Lifecycle hooks for Amazon ECS service deployments")."""
 
 import json
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -24,10 +23,9 @@ PASSING = {*THROTTLED_CODES, "TooManyRequestsException", "ResourceConflictExcept
 Answer = tuple[str, str | None, float]
 
 
-@cache
-def lambda_client() -> Any:
-    """A call lasts as long as the function runs."""
-    return boto3.client("lambda", config=CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1})))
+# A call lasts as long as the function runs.
+CONFIG_OF_A_CALL = CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1}))
+lambda_client: Callable[[], Any] = cache(partial(boto3.client, "lambda", config=CONFIG_OF_A_CALL))
 
 
 def answered(

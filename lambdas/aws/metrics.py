@@ -1,5 +1,4 @@
-"""Metrics as lines of the log, from which CloudWatch reads them. Reporting needs no call and no further permission.
-Source: CloudWatch User Guide, "Specification: Embedded metric format"."""
+"""Metrics as lines of the log, without a call or a permission ("Embedded metric format", CloudWatch User Guide)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""The lock table, whose name is in the environment variable LOCK_TABLE: its item of a pair is the pair's record, and
-its lock while an execution holds it. Every read is consistent."""
+"""The lock table, LOCK_TABLE: a pair's item is its record, and its lock while one is held. Every read is consistent."""
 
 import os
 from collections.abc import Mapping
@@ -47,7 +46,7 @@ class LockItem:
     _text: str | None = field(default=None, init=False)
 
     def read(self) -> None:
-        item = _read(_once(), self.pair)
+        item = _read(dynamodb_client(ONCE), self.pair)
         if item.get("execution", {}).get("S") != self.execution or "commandsOver" in item:
             raise self._lost()
         self._found(item)
@@ -93,7 +92,7 @@ class LockItem:
             "ConditionExpression": condition,
             "ExpressionAttributeValues": {f":{name}": {"S": text} for name, text in given.items()},
         }
-        client = _once()
+        client = dynamodb_client(ONCE)  # one try, so that it is known when a command is sent at the latest
         try:
             return _call(client, "update_item", "written", self.pair, ReturnValues="ALL_NEW", **parameters)
         except client.exceptions.ConditionalCheckFailedException as error:
@@ -101,10 +100,6 @@ class LockItem:
 
     def _lost(self) -> LockLost:
         return LockLost(f"The execution does not hold the lock of pair {self.pair} any more, so it runs no command.")
-
-
-def _once() -> Any:
-    return dynamodb_client(ONCE)  # one try, so that it is known when a command is sent at the latest
 
 
 def _read(client: Any, pair: str) -> Any:

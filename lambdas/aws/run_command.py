@@ -2,9 +2,10 @@
 token, so a command whose answer was lost is found by its comment. Source: Systems Manager API Reference."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -27,6 +28,7 @@ ADVICE = {
 }
 
 logger = Logger(child=True)
+ssm_client: Callable[[], Any] = cache(partial(boto3.client, "ssm", config=ONCE))
 
 
 class NotSent(Exception):
@@ -35,11 +37,6 @@ class NotSent(Exception):
     def __init__(self, message: str, *, throttled: bool) -> None:
         super().__init__(message)
         self.throttled = throttled
-
-
-@cache
-def ssm_client() -> Any:
-    return boto3.client("ssm", config=ONCE)
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
-    cutover, production is checked. No alarm of `alarms` may be in ALARM. What is for a release is None or empty if it
-    is not configured."""
+    """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
+    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM."""
 
     name: str
     production: str
@@ -65,10 +64,10 @@ class Pair:
         servers = configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
         keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
-        production, staging, *watched = (configured[key] for key in keys)
-        release = configured.get("deploy"), configured.get("hooks", {})
+        production, staging, checks, bake_seconds, alarms = (configured[key] for key in keys)
+        deploy, hooks = configured.get("deploy"), configured.get("hooks", {})
         minutes = configured.get("approval", {}).get("timeoutMinutes")
-        return Pair(name, production, staging, (first, second), *watched, *release, minutes)
+        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, deploy, hooks, minutes)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -99,9 +98,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is None. `server` is the name of
-    the pair's server that it is on. The AWS service `service_managed` owns its association. It can be associated in the
-    zones of `border_group`."""
+    """One Elastic IP address as `DescribeAddresses` shows it; None if it does not. `server` is the pair's server that
+    it is on. The service `service_managed` owns its association, in a zone of `border_group`."""
 
     name: AddressName
     allocation_id: str

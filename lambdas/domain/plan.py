@@ -101,10 +101,10 @@ class Plan:
         return self.request.expected_release or deployed
 
     def to_json(self) -> Json:
-        """What the states read. `restore` has the AWS CLI commands that make the pair sound again, with production
-        where it is now, or, if it cannot go back there, where it should go. They work wherever the addresses are.
-        `asksLive` says whether the live server may answer with the release already, and `approvalMinutes` how long to
-        wait for approval (null: not at all). With `tolerant`, no hook before the cutover prevents it."""
+        """What the states read. `restore` has the AWS CLI commands that make the pair sound, wherever the addresses
+        are: production where it is now, or, if it cannot go back there, where it should go. `asksLive`: may the live
+        server answer with the release already? `approvalMinutes`: how long to wait for approval, null for not at all.
+        With `tolerant`, no hook before the cutover prevents it."""
         release = self.request.release if self.decision == "CUT_OVER" else None
         asks = release and self.live and any("releaseHeader" in check for check in self.pair.health_check)
         approved = self.request.release and not self.urgent
@@ -154,9 +154,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that is refused, and why; `error` is an error of the contract. The workflow ends with it only if it
-    holds the lock: before that, another execution may have been moving the addresses. `repair` is the plan that first
-    repairs what an interrupted execution left, if it left the pair unsound."""
+    """A request that is refused, and why: `error` is one of the contract. The workflow ends with it only if it holds
+    the lock. Before that, another execution may be moving the addresses. `repair` first repairs what one has left."""
 
     request: Request
     production: Address
@@ -346,7 +345,6 @@ def as_lines(commands: Sequence[str]) -> str:
 
 
 def commands_to_restore(live: Place, idle: Place, production: Address, staging: Address) -> list[str]:
-    """The commands that make the pair sound, with production at `live` and staging at `idle`; empty if it is sound.
-    They are in the order to run them: production first, which displaces staging if staging is at `live`."""
+    """The commands that make the pair sound, in order: production goes to `live` first, which may displace staging."""
     standing = ((production, live), (staging, idle))
     return [associate_command(address, place) for address, place in standing if not address.stands_at(place)]

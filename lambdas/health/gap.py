@@ -20,8 +20,7 @@ Gap = dict[str, Any]
 
 
 class GapRecord:
-    """The results of all requests, added by several threads. Times are on the monotonic clock. `new_server` is what the
-    new server answered on staging. `news` is set when it has answered on production."""
+    """The results of all requests, from several threads, in monotonic time. `news`: the new server has answered."""
 
     def __init__(self, *, began: float, new_server: Answered) -> None:
         self._began = self._last_good = began

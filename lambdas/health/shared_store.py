@@ -16,9 +16,8 @@ DANGER = (
 
 def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     """Compares the shared header of a healthy staging server with the live server's; None for other checks. Returns
-    `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: an unhealthy
-    production does not block a cutover. Raises PreflightFailed if the header differs in one response, even in a bad
-    one, or if the live server is healthy and does not send the header."""
+    `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there is nothing to compare with: an unhealthy
+    production blocks no cutover. Raises PreflightFailed if a response differs, or the healthy live server lacks it."""
     check = polled.check
     if not (check.shared_header and check.requires_headers):
         return None
