@@ -27,8 +27,7 @@ OUTCOMES = {
     "StagingUnhealthy", "PreflightFailed", "AddressMoved", "DeployFailed", "NotApproved", "RolledBack",
     "RollbackFailed", "RepairFailed",
 }  # fmt: skip
-# The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
-# Lambda calls the function twice more, one and two minutes later.
+# The event comes just before the end. After these pauses, Lambda calls twice more, one and two minutes later.
 SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
 # EventBridge tries for a day; so late an event is lost. Without a limit, a repeated event could raise its alarm again.
 LONGEST_DELIVERY = timedelta(minutes=15)
@@ -44,7 +43,7 @@ class Refused(Exception):
 
 
 class NotConfirmed(Exception):
-    """Step Functions does not yet say that the execution has ended."""
+    """DescribeExecution, which is eventually consistent, does not yet say that the execution has ended."""
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")

@@ -28,8 +28,7 @@ from domain.text import shortened
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
 HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
-# For the end of a command that was cancelled because its time was up. A rollback does not wait for it.
-CANCELLING_SECONDS = 10
+CANCELLING_SECONDS = 10  # for the end of a command whose time was up; a rollback does not wait for it
 THROTTLED_SECONDS = 60  # a throttled command is sent again for so long
 LONGEST_WARNING = 600  # of as many hooks as there may be, several times in a message of at most 256 KiB
 NOT_ENDED = "did not end in time, and was cancelled."
@@ -128,8 +127,7 @@ class Runner(Commands):
     def __init__(self, asked: RunCommandsEvent, pair: Pair, sleep: Sleep, clock: Clock) -> None:
         super().__init__(asked.lock, pair, sleep, clock)
         self.asked, self.limit = asked, clock() + (HURRIED_SECONDS if asked.hurried else math.inf)
-        # A rollback, and what undoes a cutover that has failed, cannot be asked to roll back.
-        listens = not (asked.hurried or asked.moment == "afterRollback")
+        listens = not (asked.hurried or asked.moment == "afterRollback")  # no rollback is asked to roll back
         self.listener = RollbackRequest(asked.lock if listens else None)
 
     def run(self) -> Json:

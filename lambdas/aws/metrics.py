@@ -6,8 +6,7 @@ from datetime import datetime
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-# The format allows 100; Powertools prints what it has at the 100th, and then has nothing left to print.
-VALUES_PER_LINE = 99
+VALUES_PER_LINE = 99  # of 100 in the format: at the 100th, Powertools prints what it has, and has nothing left
 
 
 @dataclass(frozen=True)

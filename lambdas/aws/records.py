@@ -17,8 +17,7 @@ from domain.record import Record
 from domain.text import printable
 
 MINE = "execution = :me"
-# The execution holds the lock, and nobody is about to take it over.
-HELD = f"{MINE} AND attribute_not_exists(commandsOver)"
+HELD = f"{MINE} AND attribute_not_exists(commandsOver)"  # and nobody is about to take it over
 
 
 @cache

@@ -14,8 +14,7 @@ from aws.records import dynamodb_client
 from domain.errors import RollbackRequested
 from domain.text import printable
 
-# Users wait for it. A bake of a day then reads the item 86,400 times, for 1 cent (DynamoDB pricing, on demand).
-READS_APART_SECONDS = 1.0
+READS_APART_SECONDS = 1.0  # users wait for it; a bake of a day reads the item 86,400 times, for 1 cent (on demand)
 
 logger = Logger(child=True)
 

@@ -18,8 +18,7 @@ from domain.errors import CommandUnavailable
 from domain.pair import Pair
 from domain.release_commands import document
 
-# The output of a command that has not ended is empty, and GetCommandInvocation does not know one that was just sent.
-NOT_YET = "InvocationDoesNotExist"
+NOT_YET = "InvocationDoesNotExist"  # the answer for a command that was just sent
 ADVICE = {
     "InvalidInstanceId": "Check that its agent runs, and that its instance profile has AmazonSSMManagedInstanceCore.",
     "Undeliverable": "Check that its agent runs and reaches Systems Manager.",
@@ -102,7 +101,7 @@ class RunCommand:
         return max(sent, key=lambda each: each["RequestedDateTime"])["CommandId"] if sent else None
 
     def look(self, command: Command) -> Seen:
-        """The command as it is now; its status is UNKNOWN if Systems Manager does not say."""
+        """The command as it is now, without output before its end; UNKNOWN if Systems Manager does not say."""
         try:
             shown = self._ssm.get_command_invocation(CommandId=command.id, InstanceId=command.instance_id)
         except (ClientError, BotoCoreError) as error:

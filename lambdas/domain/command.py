@@ -10,13 +10,10 @@ from domain.events import in_json
 from domain.pair import Json
 from domain.text import printable, shortened
 
-# The states of a command that has not ended. Source: Systems Manager User Guide, "Understanding command statuses".
-GOING_ON = ("Pending", "InProgress", "Delayed", "Cancelling")
-UNKNOWN = "Unknown"
-# How long the agent has to fetch a command; the least that SendCommand takes. Source: API reference of SendCommand.
-DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20
-# A command that was written into the item has been sent after this time, or never will be: the write and SendCommand
-# are tried once each, and take at most 5 s (`ONCE` in lambdas/aws/calls.py).
+# Systems Manager User Guide, "Understanding command statuses", and API Reference, SendCommand.
+GOING_ON, UNKNOWN = ("Pending", "InProgress", "Delayed", "Cancelling"), "Unknown"
+DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20  # for the agent to fetch a command; 60 is the least
+# So long after it was written into the item, a command was sent, or never is: both are tried `ONCE`, within 5 s each.
 SENT_WITHIN_SECONDS = 15
 LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000
 

@@ -10,8 +10,7 @@ from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture
 from domain.plan import NOTHING_CHANGED, Plan, without_staging
 from domain.text import capitalized
 
-# A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
-HOLDS_AN_ADDRESS = ("running", "stopped")
+HOLDS_AN_ADDRESS = ("running", "stopped")  # in every other state, EC2 refuses to associate an address
 ADVICE = {"pending": "Wait until it runs.", "stopping": "Start it.", "stopped": "Start it."}
 IS_TO_STAY = ("running", *ADVICE)
 

@@ -8,8 +8,7 @@ from domain.events import in_json
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
-# The name of a pair or a server; it must match as a whole.
-NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
 
 
 @dataclass(frozen=True)

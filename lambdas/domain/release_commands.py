@@ -13,8 +13,7 @@ from domain.pair import NAME_PATTERN, Json, Pair
 
 Moment = Literal["deploy", "beforeCutover", "afterCutover", "afterRollback"]
 HOOKS: tuple[Moment, ...] = ("beforeCutover", "afterCutover", "afterRollback")
-# No character of these has a meaning for a shell: Systems Manager puts the parameters into the script as they are.
-RELEASE_PATTERN = "[A-Za-z0-9._+/=-]{1,128}"
+RELEASE_PATTERN = "[A-Za-z0-9._+/=-]{1,128}"  # nothing that means something to a shell: the script has it as it is
 PARAMETERS = {
     "Pair": NAME_PATTERN,
     "Server": NAME_PATTERN,
@@ -63,17 +62,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Document:
-    """A document of Systems Manager. Its name begins with a prefix of the stack's, and ends with `key`."""
+    """A document of Systems Manager, and its hash. Its name begins with the stack's prefix, and ends with `key`."""
 
     content: str
-
-    @property
-    def hash(self) -> str:
-        return sha256(self.content.encode()).hexdigest()
-
-    @property
-    def key(self) -> str:
-        return self.hash[:16]
+    hash: str
+    key: str
 
 
 def steps(pair: Pair, moment: Moment) -> list[Step]:
@@ -93,7 +86,11 @@ def document(pair: Pair) -> Document | None:
     commands = {
         step.name: step.command for moment in ("deploy", *HOOKS) for step in steps(pair, moment) if step.command
     }
-    return Document(json.dumps(_content(commands), indent=1)) if commands else None
+    if not commands:
+        return None
+    content = json.dumps(_content(commands), indent=1)
+    digest = sha256(content.encode()).hexdigest()
+    return Document(content, digest, digest[:16])
 
 
 def _content(commands: Mapping[str, str]) -> Json:

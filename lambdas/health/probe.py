@@ -97,7 +97,10 @@ def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline
             with secured(connection, context, target.tls_name, deadline) as encrypted:
                 return read_response(encrypted, request_bytes(target), deadline)
         except WrongCertificate as failure:
-            raise _in_detail(failure, target, deadline, stop) from failure
+            wrong: NoResponse = failure
+            with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as second:
+                wrong = seen_again(failure, second, target.tls_name)  # in detail, if there is time left for it
+            raise wrong from failure
 
 
 @contextlib.contextmanager
@@ -118,13 +121,6 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
             error = f"no connection within {deadline}" if late else in_words(failure)
             raise NoResponse(error, "unreachable") from failure
         yield connection
-
-
-def _in_detail(failure: WrongCertificate, target: Target, deadline: Deadline, stop: Stop) -> NoResponse:
-    """What exactly is wrong with the certificate, if there is time left for a second connection."""
-    with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
-        return seen_again(failure, connection, target.tls_name)
-    return failure
 
 
 def request_bytes(target: Target) -> bytes:
