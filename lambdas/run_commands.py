@@ -6,7 +6,6 @@ one that died goes on with it. Two commands of a pair never run at the same time
 import json
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -21,7 +20,7 @@ from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import read
-from domain.pair import Json, Pair, Server
+from domain.pair import Json, Pair
 from domain.plan import refuse_redriven
 from domain.release_commands import Moment, Step, steps
 from domain.text import shortened
@@ -166,7 +165,9 @@ class Runner(Commands):
 
     def _run(self, step: Step, resumed: Command | None, last: Command | None) -> Command:
         """Runs a step to its end, or goes on with it, and writes how it ended."""
-        now, server = self.clock(), self._server(step)
+        now, live = self.clock(), self.pair.server_named(self.asked.live)
+        idle = self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
+        server = live if step.server == "live" else idle
         command = resumed or Command(
             step.name,
             server.name if server else "-",
@@ -189,12 +190,6 @@ class Runner(Commands):
         logger.info("step ended", extra={**command.result, "failure": command.failure})
         self.item.write(command, runs=not command.ended, more=self._begun(command))
         return command
-
-    def _server(self, step: Step) -> Server | None:
-        live = self.pair.server_named(self.asked.live)
-        if step.server == "live":
-            return live
-        return self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
 
     def _begun(self, command: Command) -> dict[str, str]:
         """What the record says from the beginning of a deployment that is sent, or of the hooks before a cutover."""
@@ -270,6 +265,6 @@ class Runner(Commands):
         return command.ends(*answered(str(step.function), event, until=min(command.until, self.limit), **waiting))
 
 
-def _not_run(names: Sequence[str], beside: Command) -> list[str]:
+def _not_run(names: list[str], beside: Command) -> list[str]:
     why = f"because {beside.step} may still run on {beside.server}."
     return [f"Not run: {', '.join(names)}, {why}"] if names else []

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
-from typing import Any
 
 from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
-from domain.pair import Address, AddressName, Pair, Place, Server
+from domain.pair import Address, AddressName, Json, Pair, Place, Server
 from domain.text import capitalized
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
@@ -217,7 +216,7 @@ def _named(name: AddressName, production: Address, staging: Address) -> Address:
     return production if name == "production" else staging
 
 
-def _target(allocation_id: str, place: Place) -> dict[str, Any]:
+def _target(allocation_id: str, place: Place) -> Json:
     """EC2 takes the instance, if it has one network interface, or the interface, with one of its private addresses."""
     interface_id = place.server.network_interface_id
     target = {"NetworkInterfaceId": interface_id} if interface_id else {"InstanceId": place.server.instance_id}

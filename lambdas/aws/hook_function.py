@@ -8,9 +8,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, THROTTLED_CODES, Clock, Sleep, read_error
+from aws.calls import CONFIG, FAILURES, THROTTLED_CODES, Clock, Sleep, read_error
 from aws.rollback_request import RollbackRequest
 from domain.pair import Json
 from domain.text import printable
@@ -61,7 +60,7 @@ def _called(client: Any, function: str, event: Json) -> Answer:
     try:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         text = answer["Payload"].read().decode(errors="replace")
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         code, _, http_status = read_error(error)
         seconds = 1 if code in PASSING or http_status >= 500 else 0
         return "UNAVAILABLE", f"could not be called: {_shown(str(error))}.", seconds

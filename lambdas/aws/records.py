@@ -8,9 +8,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, ONCE
+from aws.calls import CONFIG, FAILURES, ONCE
 from domain.command import Command
 from domain.errors import LockLost, RecordUnavailable
 from domain.record import Record
@@ -33,15 +32,14 @@ def read_record(pair: str) -> Record:
 @dataclass
 class LockItem:
     """The item of the lock of `pair`, which the execution of this ARN should hold. A command is written into it before
-    it is sent, so that anyone who finds the lock dead knows what may still run on a server. Every method raises
-    RecordUnavailable, and LockLost if it does not hold the lock, or if its commands are over (`end_commands`).
-    `command` is the last one of this execution; `runs` says whether it may still be running."""
+    it is sent, so that anyone who finds the lock dead knows what may still run. Every method raises RecordUnavailable,
+    and LockLost if it does not hold the lock, or its commands are over."""
 
     pair: str
     execution: str
     record: Record = field(default_factory=Record, init=False)
-    command: Command | None = field(default=None, init=False)
-    runs: bool = field(default=False, init=False)
+    command: Command | None = field(default=None, init=False)  # the last one of this execution
+    runs: bool = field(default=False, init=False)  # whether it may still be running
     _text: str | None = field(default=None, init=False)
 
     def read(self) -> None:
@@ -51,9 +49,8 @@ class LockItem:
         self._found(item)
 
     def write(self, command: Command, *, runs: bool, more: Mapping[str, str] | None = None) -> None:
-        """Writes a command, whether it `runs`, and `more` attributes. Lambda may still run a call that Step Functions
-        has given up: if another call has begun a command since this one has read the item, this raises
-        RecordUnavailable, and the call begins none."""
+        """Writes a command, whether it `runs`, and `more` attributes. Raises RecordUnavailable if another call, which
+        Step Functions has given up, has begun a command since this one has read the item: this one begins none."""
         attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
         before = self._text
         unchanged = "command = :before" if before else "attribute_not_exists(command)"
@@ -75,7 +72,7 @@ class LockItem:
         """None runs any more."""
         self._update({"command": command.to_text()} if command else {}, MINE, remove="commandRuns")
 
-    def _found(self, item: Mapping[str, Any]) -> None:
+    def _found(self, item: Any) -> None:
         self.record = Record.from_item(item)
         self._text = item.get("command", {}).get("S")
         self.command = Command.from_text(self._text) if self._text else None
@@ -110,5 +107,5 @@ def _call(client: Any, operation: str, what: str, pair: str, **parameters: Any) 
         return getattr(client, operation)(TableName=os.environ["LOCK_TABLE"], Key={"pair": {"S": pair}}, **parameters)
     except client.exceptions.ConditionalCheckFailedException:
         raise
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         raise RecordUnavailable(f"The pair's record could not be {what}: {printable(str(error))}") from error

@@ -10,9 +10,8 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import OF_A_FAILURE, ONCE, THROTTLED_CODES, read_error
+from aws.calls import FAILURES, OF_A_FAILURE, ONCE, THROTTLED_CODES, read_error
 from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
@@ -79,7 +78,7 @@ class RunCommand:
                 TimeoutSeconds=DELIVERY_SECONDS,
                 Comment=self._comment(command),
             )
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             code, message, status = read_error(error)
             if code in OF_A_FAILURE or status >= 500:
                 raise CommandUnavailable(f"SendCommand: {message}") from error
@@ -96,7 +95,7 @@ class RunCommand:
             pages = self._ssm.get_paginator("list_commands").paginate(InstanceId=command.instance_id, Filters=[after])
             comment = self._comment(command)
             sent = [each for page in pages for each in page["Commands"] if each.get("Comment") == comment]
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise CommandUnavailable(f"ListCommands: {read_error(error)[1]}") from error
         return max(sent, key=lambda each: each["RequestedDateTime"])["CommandId"] if sent else None
 
@@ -104,7 +103,7 @@ class RunCommand:
         """The command as it is now, without output before its end; UNKNOWN if Systems Manager does not say."""
         try:
             shown = self._ssm.get_command_invocation(CommandId=command.id, InstanceId=command.instance_id)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             code, message, _ = read_error(error)
             if code == NOT_YET:
                 return Seen(command.status)
@@ -124,5 +123,5 @@ class RunCommand:
         """Asks for the end of the command, maybe again; Systems Manager does not promise it. Raises nothing."""
         try:
             self._ssm.cancel_command(CommandId=command.id, InstanceIds=[command.instance_id])
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             logger.warning("command not cancelled", extra={"reason": read_error(error)[1]})

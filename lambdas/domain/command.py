@@ -4,7 +4,6 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from domain.events import in_json
 from domain.pair import Json
@@ -59,7 +58,7 @@ class Command:
         """None for any other text: a person wrote it. Another version of this class may have more keys."""
         try:
             known = {each.name for each in fields(Command)}
-            value: dict[str, Any] = {key: each for key, each in json.loads(text).items() if key in known}
+            value: Json = {key: each for key, each in json.loads(text).items() if key in known}
             seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
             lists = {key: tuple(value[key]) for key in ("done", "warnings")}
             return Command(**{**value, **seconds, **lists})

@@ -1,10 +1,8 @@
 """The lock of a pair: an item of the lock table, as the workflow writes it and others read it. Pure."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from domain.events import read
 from domain.pair import Json
@@ -34,7 +32,7 @@ class Lock:
     command: Json | None = None
 
     @staticmethod
-    def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
+    def from_item(item: Json) -> "Lock":
         """The lock of an item that has `execution`; without it, the pair is not locked."""
         texts = {key: str(value.get("S", "")) for key, value in item.items()}
         others = {"rollback": texts.get("rollsBack") == "true", "command": object_of(texts.get("command")) or None}

@@ -5,7 +5,6 @@ no plan is made from an old record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from domain.events import in_json
 from domain.lock import Lock, object_of
@@ -67,7 +66,7 @@ class Record:
     hooks_began: bool = False
 
     @staticmethod
-    def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
+    def from_item(item: Json) -> "Record":
         """The record, from an item as DynamoDB's API shows it; an empty item is an empty record. An item of an older
         version is a lock and nothing else. A value that cannot be read counts as absent, and a text that is too long is
         cut: a person may write into the table, and a plan must stay small."""

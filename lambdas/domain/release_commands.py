@@ -3,7 +3,6 @@ makes the document, and the function that sends commands names it. Both compute 
 hash that a command is sent with are those of the document that was deployed."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from shlex import quote
@@ -88,12 +87,6 @@ def document(pair: Pair) -> Document | None:
     }
     if not commands:
         return None
-    content = json.dumps(_content(commands), indent=1)
-    digest = sha256(content.encode()).hexdigest()
-    return Document(content, digest, digest[:16])
-
-
-def _content(commands: Mapping[str, str]) -> Json:
     # Each in a shell of its own, so that a command with a syntax error fails alone.
     cases = [f"{name}) /bin/sh -c {quote(command)} ;;" for name, command in commands.items()]
     script = [*SCRIPT_BEGIN.strip().splitlines(), *cases, *SCRIPT_END.strip().splitlines()]
@@ -103,9 +96,12 @@ def _content(commands: Mapping[str, str]) -> Json:
     }
     step = {"type": "String", "allowedValues": list(commands), "description": "Which command to run."}
     inputs = {"timeoutSeconds": "{{ TimeoutSeconds }}", "runCommand": script}
-    return {
+    content = {
         "schemaVersion": "2.2",
         "description": "Runs a command of a release on a server of a pair.",
         "parameters": {"Step": step, **patterns},
         "mainSteps": [{"action": "aws:runShellScript", "name": "run", "inputs": inputs}],
     }
+    text = json.dumps(content, indent=1)
+    digest = sha256(text.encode()).hexdigest()
+    return Document(text, digest, digest[:16])

@@ -66,8 +66,7 @@ Prober = Callable[[Target, Stop], Probe]
 
 def prober(targets: Iterable[Target]) -> Prober:
     """A function that probes one of these targets once. The system's CAs are loaded here, so that no probe waits. A
-    probe raises only ProbeStopped, as soon as `stop` is set. It takes at most the target's timeout, reads some 64 KiB,
-    and closes its connection. It follows no redirect: a 3xx is a status."""
+    probe raises only ProbeStopped, once `stop` is set. It ends by its timeout, after some 64 KiB, or at a redirect."""
     verified = {target.verify_certificate for target in targets if target.protocol == "HTTPS"}
     contexts = {each: client_context(verified=each) for each in verified}
 
