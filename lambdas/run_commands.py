@@ -30,7 +30,6 @@ HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
 CANCELLING_SECONDS = 10  # for the end of a command whose time was up; a rollback does not wait for it
 THROTTLED_SECONDS = 60  # a throttled command is sent again for so long
 LONGEST_WARNING = 600  # of as many hooks as there may be, several times in a message of at most 256 KiB
-NOT_ENDED = "did not end in time, and was cancelled."
 
 logger = Logger()
 
@@ -39,7 +38,7 @@ logger = Logger()
 class RunCommandsEvent:
     """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
     `idle` counts only then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
-    warning. `lock` is as in `RollbackRequest`. A `redriven` execution only undoes its hooks if it holds the lock."""
+    warning. `lock` is as in `RollbackRequest`. If `redriven`, it only undoes hooks, while it holds the lock."""
 
     execution: str
     pair: str
@@ -243,8 +242,8 @@ class Runner(Commands):
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
         over = not seen.goes_on or self.clock() > command.until
-        failure = seen.failure if not cancelled_at or seen.status == "Success" else NOT_ENDED
-        return replace(command.ends(seen.status, failure, seen.line), ended=over)
+        why = "did not end in time, and was cancelled." if cancelled_at and seen.status != "Success" else seen.failure
+        return replace(command.ends(seen.status, why, seen.line), ended=over)
 
     def _shown(self, command: Command, seen: Seen) -> Command:
         """Writes what has changed, for people who watch."""

@@ -25,9 +25,9 @@ ONE_CALL_SECONDS = 5
 ONCE = CONFIG.merge(Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1}))
 # One attempt within some 2 s: nobody waits for it, or it is soon tried again.
 HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
-OF_A_PENDING_INSTANCE = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound"}
 OF_A_FAILURE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}
-TRANSIENT_CODES = OF_A_PENDING_INSTANCE | OF_A_FAILURE  # EC2 API Reference, "Error codes": they are temporary
+# With those of a pending instance: EC2 API Reference, "Error codes".
+TRANSIENT_CODES = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound", *OF_A_FAILURE}
 FAILURES = (ClientError, BotoCoreError)
 # EC2's own codes, and those of other services that botocore knows.
 THROTTLED_CODES = {"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}

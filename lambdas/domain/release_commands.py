@@ -82,9 +82,8 @@ def _hook(name: str, hook: Json) -> Step:
 
 def document(pair: Pair) -> Document | None:
     """The document with the pair's commands; None if it has none. Pairs with the same commands share one."""
-    commands = {
-        step.name: step.command for moment in ("deploy", *HOOKS) for step in steps(pair, moment) if step.command
-    }
+    every = [step for moment in ("deploy", *HOOKS) for step in steps(pair, moment)]
+    commands = {step.name: step.command for step in every if step.command}
     if not commands:
         return None
     # Each in a shell of its own, so that a command with a syntax error fails alone.

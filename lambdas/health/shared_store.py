@@ -8,11 +8,6 @@ from health.polling import Polled
 from health.result import quoted
 from health.verdict import Healthy, Unhealthy
 
-DANGER = (
-    "If each server has its own database or session store, what users write to one server is missing on the other "
-    "after the cutover. Let both use one store, or correct what the header reports."
-)
-
 
 def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     """Compares the shared header of a healthy staging server with the live server's; None for other checks. Returns
@@ -37,7 +32,9 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
         lead = f"{check.shared_header} is missing on the live server"
     raise PreflightFailed(
         f"{lead}: {check.server} answers {_shown(value)} through the staging address ({check.short_url}), "
-        f"{target.server} {_shown(other)} through the production address ({target.ip}:{target.port}). {DANGER}"
+        f"{target.server} {_shown(other)} through the production address ({target.ip}:{target.port}). If each server "
+        f"has its own database or session store, what users write to one server is missing on the other after the "
+        f"cutover. Let both use one store, or correct what the header reports."
     )
 
 
