@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from domain.events import in_json
+
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
-# The name of a pair or a server; it must match as a whole.
-NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
-    cutover, production is still checked. No alarm of `alarms` may be in ALARM. `deploy`, `hooks` and `approval_minutes`
-    are those of a release; None and empty if there are none."""
+    """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
+    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM."""
 
     name: str
     production: str
@@ -62,18 +62,11 @@ class Pair:
         interfaces = configured.get("networkInterfaces", {})
         servers = configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
-        return Pair(
-            name,
-            configured["production"],
-            configured["staging"],
-            (first, second),
-            configured["healthCheck"],
-            configured["bakeSeconds"],
-            configured["alarms"],
-            deploy=configured.get("deploy"),
-            hooks=configured.get("hooks", {}),
-            approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
-        )
+        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
+        production, staging, checks, bake_seconds, alarms = (configured[key] for key in keys)
+        deploy, hooks = configured.get("deploy"), configured.get("hooks", {})
+        minutes = configured.get("approval", {}).get("timeoutMinutes")
+        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, deploy, hooks, minutes)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -104,9 +97,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`. `server` is the name of
-    the server that it is on, `None` also outside the pair. `service_managed` is the AWS service that owns the
-    association, if any. `border_group` is the set of zones in which it can be associated."""
+    """One Elastic IP address as `DescribeAddresses` shows it; None if it does not. `server` is the pair's server that
+    it is on. The service `service_managed` owns its association, in a zone of `border_group`."""
 
     name: AddressName
     allocation_id: str
@@ -121,14 +113,8 @@ class Address:
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""
-        return {
-            "publicIp": self.public_ip,
-            "allocationId": self.allocation_id,
-            "associationId": self.association_id,
-            "server": self.server,
-            "instanceId": self.instance_id,
-            "privateIp": self.private_ip,
-        }
+        ids = ("public_ip", "allocation_id", "association_id", "server", "instance_id", "private_ip")
+        return in_json(self, *ids)
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":
