@@ -1,13 +1,21 @@
 """A pair: its two servers, its two addresses, and the places on the servers where an address can stand. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
 # The name of a pair or a server; it must match as a whole.
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
+def rate_of(expression: str) -> timedelta | None:
+    """The rate of EventBridge Scheduler's `rate(1 day)`; None for another expression."""
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Place:
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
     cutover, production is still checked. No alarm of `alarms` may be in ALARM. `deploy`, `hooks` and `approval_minutes`
-    are those of a release; None and empty if there are none."""
+    are those of a release; None and empty if there are none. `schedule_expression` is None if it is not evaluated."""
 
     name: str
     production: str
@@ -56,12 +64,15 @@ class Pair:
     deploy: Json | None = None
     hooks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     approval_minutes: int | None = None
+    schedule_expression: str | None = None
+    certificate_expiry_days: int = 14
 
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
         interfaces = configured.get("networkInterfaces", {})
         servers = configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
+        readiness = configured.get("readiness") or {}
         return Pair(
             name,
             configured["production"],
@@ -73,6 +84,8 @@ class Pair:
             deploy=configured.get("deploy"),
             hooks=configured.get("hooks", {}),
             approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
+            schedule_expression=readiness.get("scheduleExpression"),
+            certificate_expiry_days=readiness.get("certificateExpiryDays", Pair.certificate_expiry_days),
         )
 
     def server_named(self, name: str | None) -> Server | None:

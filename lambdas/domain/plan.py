@@ -135,6 +135,7 @@ class Plan:
             "tolerant": self.urgent,
             "healthCheck": self.pair.health_check,
             "bakeSeconds": self.pair.bake_seconds,
+            "certificateExpiryDays": self.pair.certificate_expiry_days,
             "alarms": self.pair.alarms,
             "urgent": self.urgent,
             "warnings": self.warnings,

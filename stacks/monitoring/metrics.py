@@ -12,7 +12,8 @@ EVERY_5_MINUTES = Duration.minutes(5)
 
 class Metrics:
     """The metrics of the stack with this namespace. `repairs` counts the executions, of any pair, that the repair has
-    repaired something for. `oldest_lock` is how long the oldest lock has been held, in seconds, or 0 without a lock."""
+    repaired something for. `oldest_lock` is how long the oldest lock has been held, in seconds, or 0 without a lock.
+    `ready` is 1 if all pairs are ready, else 0."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -21,6 +22,7 @@ class Metrics:
         self.failed_rollbacks = metric(metric_name="Outcomes", dimensions_map=failed, statistic="Sum")
         self.repairs = metric(metric_name="Repairs", statistic="Sum")
         self.oldest_lock = metric(metric_name="LockAge", statistic="Maximum")
+        self.ready = metric(metric_name="Ready", statistic="Minimum")
 
     def each(
         self,

@@ -43,6 +43,9 @@ ALARMS = {
     "cutover of that pair can start. If the execution that the lock names still runs, it is retrying or rolling back: "
     "check which state it is in. If it has ended, start a cutover: the cutover takes over the lock. "
     "Read docs/runbook.md#eip-cutover-lock-held-too-long-a-dead-lock",
+    "not-ready": "A cutover of at least one pair would fail, now or soon, or its evaluations have stopped. Nothing was "
+    "changed. ./cutover.py status says which pair is not ready, since when, and why. "
+    "Read docs/runbook.md#eip-cutover-not-ready",
 }
 LOST_EVENT = (
     "If an event is lost, a point is missing in a graph. The outcome is still in the execution and in the workflow's "
@@ -97,10 +100,13 @@ class Monitoring(Construct):
             self._alarm("rollback-failed", metrics.failed_rollbacks),
             self._alarm("repair-failed", repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum")),
             self._alarm("repair-ran", metrics.repairs),
-            self._alarm("lock-held-too-long", metrics.oldest_lock, longer_than=longest_cutover(functions)),
+            self._alarm("lock-held-too-long", metrics.oldest_lock, over=longest_cutover(functions)),
         ]
+        if functions.evaluates:
+            alarms.append(self._alarm("not-ready", metrics.ready, under=1))
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
-        dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
+        shown = {"workflows": workflows, "functions": calls, "evaluates": functions.evaluates}
+        dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, **shown)
 
     def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
@@ -122,16 +128,17 @@ class Monitoring(Construct):
         rule(self, "EveryFiveMinutes", lost=NEXT_REPORT, description=description, schedule=often, targets=calls)
         return [outcome, locks]
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, *, longer_than: float = 0) -> cloudwatch.Alarm:
-        """One period of five minutes above the threshold is enough for ALARM. A period without data is not."""
+    def _alarm(self, name: str, metric: cloudwatch.Metric, *, over: float = 0, under: float = 0) -> cloudwatch.Alarm:
+        """One period of five minutes beyond the threshold is enough for ALARM. A period without data is not."""
+        operator = cloudwatch.ComparisonOperator
         alarm = cloudwatch.Alarm(
             self,
             name.title().replace("-", ""),
             alarm_name=f"{self._names.cutover}-{name}",
             alarm_description=ALARMS[name].format(names=self._names),
             metric=metric,
-            threshold=longer_than,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            threshold=under or over,
+            comparison_operator=operator.LESS_THAN_THRESHOLD if under else operator.GREATER_THAN_THRESHOLD,
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )

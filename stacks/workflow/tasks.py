@@ -89,7 +89,8 @@ class Tasks:
         check, reached = _check("staging", "idle"), f"$merge([$plan.live, {_reached('production')}])"
         check["address"] = jsonata(f"$plan.checksStaging ? {check['address'][2:-2]} : null")
         live = jsonata(f"$plan.compared ? {reached} : null")
-        payload = {**check, "live": live, **EXPECTED_RELEASE, "lock": LOCK}
+        days = {"certificateExpiryDays": "{% $plan.certificateExpiryDays %}"}
+        payload = {**check, "live": live, **EXPECTED_RELEASE, **days, "lock": LOCK}
         public = self._invoke(name, comment, self._functions.health_check, payload, retry_before_changes)
         if self._functions.in_vpc is None:
             return public
