@@ -60,6 +60,6 @@ def readiness_of(pairs: Mapping[str, Pair], results: Mapping[str, Json], now: da
             if abs(now - checked) <= JUST_NOW:
                 yield Metric("Ready", MetricUnit.Count, (ready,), ({"pair": name},), checked)
             if overdue := bool(rate and now - checked > 2 * rate + MARGIN):
-                logger.error("A pair was not evaluated in time", extra={"pair": name, "result": result})
+                logger.error("A pair was not evaluated in time", extra={"pair": name, "checkedAt": str(checked)})
             lowest.append(0 if overdue else ready)
     yield Metric("Ready", MetricUnit.Count, tuple(sorted(lowest)[:1]))

@@ -74,7 +74,7 @@ def physical_names(templates: Templates) -> set[tuple[str, str]]:
 def test_the_names_of_the_default_stack_never_change(default: Templates) -> None:
     assert default.keys() == {"EipCutover", "EipCutoverPipeline"}
     assert STACK in default
-    alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long")
+    alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long", "not-ready")
     workflows = ("eip-cutover", "eip-cutover-repair")
     assert physical_names(default) == {
         *(("AWS::CloudWatch::Alarm", f"eip-cutover-{alarm}") for alarm in alarms),
