@@ -14,7 +14,7 @@ DEFAULT_NAME = "eip-cutover"
 LONGEST = 35
 # AWS's own parameters and documents begin like this. Source: SSM API Reference, PutParameter and CreateDocument.
 RESERVED = ("amazon", "amzn", "aws", "ssm")
-OTHERS = ("-pipeline", "-repair", "-readiness")  # such a name belongs to the stack with the name before the suffix
+OTHERS = ("-pipeline", "-readiness", "-repair")  # such a name belongs to the stack with the name before the suffix
 STACK_NAME = text(
     f'a name of 1 to {LONGEST} characters: letters from a to z, digits, and single "-" between them; it begins with a '
     f"letter, not with {' or '.join(map(shown, RESERVED))}, and does not end in {' or '.join(map(shown, OTHERS))}",
@@ -30,7 +30,8 @@ class Names:
     alarms and pipelines begin with it. Names of documents with commands begin with `documents`."""
 
     def __init__(self, cutover: str) -> None:
-        self.cutover, self.repair, self.readiness = cutover, f"{cutover}-repair", f"{cutover}-readiness"
+        self.cutover, self.repair = cutover, f"{cutover}-repair"
+        self.readiness = f"{cutover}-readiness"
         self.workflows = self.cutover, self.repair
         # The stack's id in CloudFormation, and the namespace of its metrics: `EipCutover`, or `Team-2` of `team-2`.
         self.stack = re.sub("(?:^|-)([a-z])", lambda begin: begin[1].upper(), cutover)

@@ -59,7 +59,7 @@ def _is_seldom_enough(expression: str) -> str:
 
 
 class Readiness(Section):
-    """Whether a cutover of the pair would work now, and soon."""
+    """Would a cutover of the pair work now, and soon?"""
 
     scheduleExpression: Annotated[
         str, text(SCHEDULE_WORDS, f"{RATE}|{CRON}", Field(max_length=256)), AfterValidator(_is_seldom_enough)
@@ -76,5 +76,5 @@ def _resolved(given: Any, _: Any, info: ValidationInfo) -> Readiness | Literal[F
     return general.model_copy(update=own.model_dump(exclude_unset=True)) if general and own else own
 
 
-WORDS = Allowed(f"false, or {section(Readiness).words}")
-Evaluated = Annotated[Readiness | Literal[False], WrapValidator(_resolved), WORDS]
+OR_FALSE = Allowed(f"false, or {section(Readiness).words}")
+Evaluated = Annotated[Readiness | Literal[False], WrapValidator(_resolved), OR_FALSE]

@@ -130,7 +130,6 @@ class Monitoring(Construct):
 
     def _alarm(self, name: str, metric: cloudwatch.Metric, *, over: float = 0, under: float = 0) -> cloudwatch.Alarm:
         """One period of five minutes beyond the threshold is enough for ALARM. A period without data is not."""
-        operator = cloudwatch.ComparisonOperator
         alarm = cloudwatch.Alarm(
             self,
             name.title().replace("-", ""),
@@ -138,7 +137,7 @@ class Monitoring(Construct):
             alarm_description=ALARMS[name].format(names=self._names),
             metric=metric,
             threshold=under or over,
-            comparison_operator=operator.LESS_THAN_THRESHOLD if under else operator.GREATER_THAN_THRESHOLD,
+            comparison_operator=cloudwatch.ComparisonOperator[f"{'LESS' if under else 'GREATER'}_THAN_THRESHOLD"],
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
