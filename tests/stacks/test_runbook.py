@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from client.result import ADVICE, FAILURES, result_of
+from client.progress import Progress
+from client.result import ADVICE, FAILURES, Result
 from stacks.configuration.names import DEFAULT_NAME, Names
 from stacks.monitoring.monitoring import alarm_names
 from stacks.workflow.repair import FAILURES as REPAIR_FAILURES
@@ -52,7 +53,7 @@ def test_each_alarm_and_each_advice_of_the_client_points_to_the_section_of_its_n
             "error": error,
             "startDate": datetime.now(UTC),
         }
-        pointers[error] = str(result_of(described).advice)
+        pointers[error] = str(Result(described, Progress()).advice)
     for name, text in pointers.items():
         (pointed,) = re.findall(r"docs/runbook\.md#([\w-]+)$", text)
         (heading,) = (heading for heading in SECTIONS if anchor(heading) == pointed)
