@@ -26,7 +26,6 @@ def dashboard(
     alarms: Sequence[cloudwatch.IAlarm],
     workflows: Mapping[str, sfn.StateMachine],
     functions: Sequence[lambda_.Function],
-    evaluates: bool,
 ) -> cloudwatch.Dashboard:
     """It shows two weeks by default, since cutovers are rare. It has the same size for one pair and for 200.
     `workflows` are the state machines, by their names on the dashboard."""
@@ -53,7 +52,7 @@ def dashboard(
         _graph("Rollbacks per day, per pair, and repairs", rollbacks, repairs),
         _graph("Age of the oldest lock", metrics.oldest_lock.with_(label="oldest lock"), unit="s"),
     ]
-    if evaluates:
+    if metrics.ready:
         ready = each("Ready", "pair", statistic="Minimum", period=DAY)
         widgets.append(_graph("Would a cutover work? Per day and pair: 1 is ready, 0 is not ready", ready))
     for address in ("staging", "production"):

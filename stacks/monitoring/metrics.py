@@ -13,16 +13,16 @@ EVERY_5_MINUTES = Duration.minutes(5)
 class Metrics:
     """The metrics of the stack with this namespace. `repairs` counts the executions, of any pair, that the repair has
     repaired something for. `oldest_lock` is how long the oldest lock has been held, in seconds, or 0 without a lock.
-    `ready` is 1 if all pairs are ready, else 0."""
+    `ready` is 1 if all pairs are ready, else 0; None if no pair is evaluated."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, *, evaluates: bool = False) -> None:
         self.namespace = namespace
         metric = partial(cloudwatch.Metric, namespace=namespace, period=EVERY_5_MINUTES)
         failed = {"outcome": "RollbackFailed"}
         self.failed_rollbacks = metric(metric_name="Outcomes", dimensions_map=failed, statistic="Sum")
         self.repairs = metric(metric_name="Repairs", statistic="Sum")
         self.oldest_lock = metric(metric_name="LockAge", statistic="Maximum")
-        self.ready = metric(metric_name="Ready", statistic="Minimum")
+        self.ready = metric(metric_name="Ready", statistic="Minimum") if evaluates else None
 
     def each(
         self,

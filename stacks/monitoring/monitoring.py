@@ -94,7 +94,7 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         functions, self._names, self._topics = resources.functions, resources.names, topics
-        metrics = Metrics(self._names.stack)
+        metrics = Metrics(self._names.stack, evaluates=functions.evaluates)
         reports = self._reports(resources, [workflow, repair])
         alarms = [
             self._alarm("rollback-failed", metrics.failed_rollbacks),
@@ -102,11 +102,10 @@ class Monitoring(Construct):
             self._alarm("repair-ran", metrics.repairs),
             self._alarm("lock-held-too-long", metrics.oldest_lock, over=longest_cutover(functions)),
         ]
-        if functions.evaluates:
+        if metrics.ready:
             alarms.append(self._alarm("not-ready", metrics.ready, under=1))
         workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
-        shown = {"workflows": workflows, "functions": calls, "evaluates": functions.evaluates}
-        dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, **shown)
+        dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
 
     def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
