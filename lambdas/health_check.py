@@ -43,6 +43,7 @@ class HealthCheckEvent(CheckEvent):
 
     expected_release: str | None = None
     live: LiveServer | None = None
+    certificate_expiry_days: int = 14
     answered: list[Answered] | None = None
     moving_seconds: float = 0
     bake_seconds: float = 0

@@ -1,7 +1,9 @@
 """A pair: its two servers, its two addresses, and the places on the servers where an address can stand. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from domain.events import in_json
@@ -9,6 +11,12 @@ from domain.events import in_json
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
+
+
+def rate_of(expression: str) -> timedelta | None:
+    """The rate of EventBridge Scheduler's `rate(1 day)`; None for another expression."""
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ class Place:
 @dataclass(frozen=True)
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
-    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM."""
+    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. `schedule_expression` is
+    None if it is not evaluated."""
 
     name: str
     production: str
@@ -56,6 +65,8 @@ class Pair:
     deploy: Json | None = None
     hooks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     approval_minutes: int | None = None
+    schedule_expression: str | None = None
+    certificate_expiry_days: int = 14
 
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
@@ -66,7 +77,11 @@ class Pair:
         production, staging, checks, bake_seconds, alarms = (configured[key] for key in keys)
         deploy, hooks = configured.get("deploy"), configured.get("hooks", {})
         minutes = configured.get("approval", {}).get("timeoutMinutes")
-        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, deploy, hooks, minutes)
+        readiness = configured.get("readiness") or {}
+        schedule = readiness.get("scheduleExpression")
+        days = readiness.get("certificateExpiryDays", Pair.certificate_expiry_days)
+        release = (deploy, hooks, minutes)
+        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, *release, schedule, days)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)

@@ -116,7 +116,7 @@ class Plan:
             **_asked(self),
             **in_json(self, "decision", "reason", "steps", "checks_staging", "can_roll_back", "expected_release"),
             **in_json(self, "urgent", "warnings"),
-            **in_json(self.pair, "health_check", "bake_seconds", "alarms"),
+            **in_json(self.pair, "health_check", "bake_seconds", "alarms", "certificate_expiry_days"),
             "target": (self.idle.server if self.decision == "CUT_OVER" else self.other).name,
             "live": self.live and self.live.to_json(),
             "idle": self.idle.to_json(),

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ValidationError, ValidationInfo
 
@@ -14,6 +14,7 @@ from stacks.configuration.names import DEFAULT_NAME, STACK_NAME, Names
 from stacks.configuration.pairs import Pairs, Vpc
 from stacks.configuration.pipeline import Pipeline
 from stacks.configuration.problems import InvalidConfiguration, line, path_of, shown
+from stacks.configuration.readiness import Evaluated, Readiness
 from stacks.configuration.report import Report
 
 NOT_JSON = object()
@@ -26,9 +27,9 @@ class Notifications(Section):
     emails: Annotated[list[Annotated[str, EMAIL]], list_of(1, 20, "e-mail addresses")]
 
 
-def _are_known_to_the_pipeline(pairs: Pairs, info: ValidationInfo) -> Pairs:
-    (info.context or {})["pairs"] = pairs
-    return pairs
+def _is_known_to_later_keys(value: Any, info: ValidationInfo) -> Any:
+    (info.context or {})[info.field_name] = value
+    return value
 
 
 class Settings(Section):
@@ -36,7 +37,8 @@ class Settings(Section):
 
     name: Annotated[str, STACK_NAME] = DEFAULT_NAME
     """Every stack in an account and Region needs its own name. If you change it, you get another stack."""
-    pairs: Annotated[Pairs, AfterValidator(_are_known_to_the_pipeline)]
+    readiness: Annotated[Evaluated, AfterValidator(_is_known_to_later_keys)] = Readiness()
+    pairs: Annotated[Pairs, AfterValidator(_is_known_to_later_keys)]
     vpc: Annotated[Vpc | None, section(Vpc)] = None
     notifications: Annotated[Notifications | None, section(Notifications)] = None
     ciAccess: Annotated[CiAccess | None, section(CiAccess, rule=some_of(*CiAccess.model_fields))] = None

@@ -80,10 +80,11 @@ def longest_bake(pair: Pair) -> int:
 
 
 class Functions(Construct):
-    """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
-    `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
-    if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, and `moments` which
-    moments of a release have something to run in some pair. `python_function` makes another from the same asset."""
+    """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a
+    pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None if no pair has `deploy`
+    or hooks. `approves` says whether a pair waits for approval, `evaluates` whether a pair has `readiness`, and
+    `moments` which moments of a release have something to run in some pair. `python_function` makes another from the
+    same asset."""
 
     def __init__(self, scope: Construct, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None) -> None:
         super().__init__(scope, "Functions")
@@ -96,6 +97,7 @@ class Functions(Construct):
         production = max(probing + MOVING_SECONDS, *(longest_bake(pair) for pair in pairs.values()))
         self.longest_bake_seconds = max(pair.bakeSeconds for pair in pairs.values())
         self.bakes = self.longest_bake_seconds > 0
+        self.evaluates = any(pair.readiness for pair in pairs.values())
         self.describe_addresses = self._function("DescribeAddresses", "describe_addresses", timeout=DESCRIBE_TIMEOUT)
         self.describe_restored = self._function("DescribeRestored", "describe_restored", timeout=DESCRIBE_TIMEOUT)
         checking = Duration.seconds(min(probing + 100, LONGEST_SECONDS))

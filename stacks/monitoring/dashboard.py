@@ -44,6 +44,9 @@ def dashboard(
         _graph("Rollbacks per day, per pair, and repairs", rollbacks, repairs),
         _graph("Age of the oldest lock", metrics.oldest_lock.with_(label="oldest lock"), unit="s"),
     ]
+    if metrics.ready:
+        ready = metrics.each("Ready", "pair", statistic="Minimum", period=DAY)
+        widgets.append(_graph("Would a cutover work? Per day and pair: 1 is ready, 0 is not ready", ready))
     for address in ("staging", "production"):
         title = f"Health check of {address}: latency of good probes, 90th percentile, per server"
         latency = metrics.each("HealthCheckLatency", "address", "server", statistic="p90", address=address)

@@ -13,15 +13,17 @@ EVERY_5_MINUTES = Duration.minutes(5)
 
 class Metrics:
     """The metrics of the stack with these names. `repairs` counts the executions, of any pair, that the repair has
-    repaired something for. `oldest_lock` is how long the oldest lock has been held, in seconds, or 0 without a lock."""
+    repaired something for. `oldest_lock` is how long the oldest lock has been held, in seconds, or 0 without a lock.
+    `ready` is 1 if all pairs are ready, else 0; None if no pair is evaluated."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, *, evaluates: bool = False) -> None:
         self.names = names
         metric = partial(cloudwatch.Metric, namespace=names.stack, period=EVERY_5_MINUTES)
         failed = {"outcome": "RollbackFailed"}
         self.failed_rollbacks = metric(metric_name="Outcomes", dimensions_map=failed, statistic="Sum")
         self.repairs = metric(metric_name="Repairs", statistic="Sum")
         self.oldest_lock = metric(metric_name="LockAge", statistic="Maximum")
+        self.ready = metric(metric_name="Ready", statistic="Minimum") if evaluates else None
 
     def each(
         self, name: str, *dimensions: str, statistic: str, period: Duration = EVERY_5_MINUTES, **where: str

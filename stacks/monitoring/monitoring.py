@@ -42,6 +42,9 @@ ALARMS = {
     "cutover of that pair can start. If the execution that the lock names still runs, it is retrying or rolling back: "
     "check which state it is in. If it has ended, start a cutover: the cutover takes over the lock. "
     "Read docs/runbook.md#eip-cutover-lock-held-too-long-a-dead-lock",
+    "not-ready": "A cutover of at least one pair would fail, now or soon, or its evaluations have stopped. Nothing was "
+    "changed. ./cutover.py status says which pair is not ready, since when, and why. "
+    "Read docs/runbook.md#eip-cutover-not-ready",
 }
 LOST_EVENT = (
     "If an event is lost, a point is missing in a graph. The outcome is still in the execution and in the workflow's "
@@ -80,14 +83,16 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, "Monitoring")
         functions, self._names, self._topics = resources.functions, resources.names, topics
-        metrics = Metrics(self._names)
+        metrics = Metrics(self._names, evaluates=functions.evaluates)
         reports = self._reports(resources, [workflow, repair])
         alarms = [
             self._alarm("rollback-failed", metrics.failed_rollbacks),
             self._alarm("repair-failed", repair.metric_failed(period=EVERY_5_MINUTES, statistic="Sum")),
             self._alarm("repair-ran", metrics.repairs),
-            self._alarm("lock-held-too-long", metrics.oldest_lock, longer_than=longest_cutover(functions)),
+            self._alarm("lock-held-too-long", metrics.oldest_lock, over=longest_cutover(functions)),
         ]
+        if metrics.ready:
+            alarms.append(self._alarm("not-ready", metrics.ready, under=1))
         dashboard(self, metrics, alarms, {"cutover": workflow, "repair": repair}, [*functions.all, *reports])
 
     def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
@@ -109,16 +114,16 @@ class Monitoring(Construct):
         rule(self, "EveryFiveMinutes", lost=NEXT_REPORT, description=about, schedule=often, targets=calls)
         return [outcome, locks]
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, *, longer_than: float = 0) -> cloudwatch.Alarm:
-        """One period of five minutes above the threshold is enough for ALARM. A period without data is not."""
+    def _alarm(self, name: str, metric: cloudwatch.Metric, *, over: float = 0, under: float = 0) -> cloudwatch.Alarm:
+        """One period of five minutes beyond the threshold is enough for ALARM. A period without data is not."""
         alarm = cloudwatch.Alarm(
             self,
             name.title().replace("-", ""),
             alarm_name=f"{self._names.cutover}-{name}",
             alarm_description=ALARMS[name].format(names=self._names),
             metric=metric,
-            threshold=longer_than,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            threshold=under or over,
+            comparison_operator=cloudwatch.ComparisonOperator[f"{'LESS' if under else 'GREATER'}_THAN_THRESHOLD"],
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )

@@ -10,8 +10,9 @@ from aws_cdk.aws_iam import IRole
 from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoGetItem, DynamoReturnValues
 from constructs import Construct
 
-from stacks.workflow import cutover, failures
-from stacks.workflow.calls import PLANNED
+from stacks.workflow import failures
+from stacks.workflow.calls import CALLS as OF_A_CUTOVER
+from stacks.workflow.calls import COMMENTS, PLANNED
 from stacks.workflow.cutover import SOUND
 from stacks.workflow.ending import NOW
 from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata
@@ -67,7 +68,7 @@ UNFIT = '{"reason": ($plan.decision = "REFUSED" ? "" : "Staging is not on the id
 CAUGHT = jsonata(f'{{"reason": {failures.REFUSED_CAUSE}}}')
 CHANGED = f"$result.ready != {WAS_READY} or ({WAS_READY} and $count({DRIFT}) > 0)"
 REQUEST = {"pair": jsonata(PAIR), "dryRun": True}
-CALLS = cutover.CALLS | {"DescribeAddresses": ({"request": REQUEST, "keepLive": False}, PLANNED)}
+CALLS = OF_A_CUTOVER | {"DescribeAddresses": ({"request": REQUEST, "keepLive": False}, PLANNED)}
 
 
 class Readiness(Construct):
@@ -75,7 +76,7 @@ class Readiness(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources, *, role: IRole) -> None:
         super().__init__(scope, construct_id)
-        tasks = Tasks(self, resources, CALLS, cutover.COMMENTS)
+        tasks = Tasks(self, resources, CALLS, COMMENTS)
         describe_record = DynamoGetItem.jsonata(
             self,
             "DescribeRecord",

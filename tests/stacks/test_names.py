@@ -74,7 +74,7 @@ def physical_names(templates: Templates) -> set[tuple[str, str]]:
 def test_the_names_of_the_default_stack_never_change(default: Templates) -> None:
     assert default.keys() == {"EipCutover", "EipCutoverPipeline"}
     assert STACK in default
-    alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long")
+    alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long", "not-ready")
     workflows = ("eip-cutover", "eip-cutover-repair")
     assert physical_names(default) == {
         *(("AWS::CloudWatch::Alarm", f"eip-cutover-{alarm}") for alarm in alarms),
@@ -113,7 +113,7 @@ def test_no_name_is_longer_than_aws_allows(team_b: Templates) -> None:
     allowed = {
         "AWS::CloudWatch::Alarm": 255, "AWS::CloudWatch::Dashboard": 255, "AWS::CodePipeline::Pipeline": 100,
         "AWS::Logs::LogGroup": 512, "AWS::SSM::Document": 128, "AWS::SSM::Parameter": 900,
-        "AWS::StepFunctions::StateMachine": 80,
+        "AWS::StepFunctions::StateMachine": 80, "AWS::Scheduler::ScheduleGroup": 64, "AWS::Scheduler::Schedule": 64,
     }  # fmt: skip
     assert all(len(name) <= allowed[kind] for kind, name in physical_names(team_b))
     assert all(len(stack) <= 128 for stack in team_b)
