@@ -20,10 +20,11 @@ from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
 from health.deadline import Stop
 from health.messages import alarm_message, bake_message, unhealthy_message
-from health.polling import Polled, ask, bake, poll, together
+from health.polling import Polled, ask, bake, beside, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
 from health.verdict import Finding
+from health.warnings import expiring
 
 if TYPE_CHECKING:
     from aws.calls import Ec2
@@ -53,6 +54,7 @@ class HealthCheckEvent(CheckEvent):
     until: str | None = None
     urgent: bool = False
     asks: bool = False
+    certificate_expiry_days: int = 14
 
 
 # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
@@ -70,8 +72,8 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
     ProductionUnhealthy or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not
     be the one that was meant. Raises RollbackRequested at once, without another description."""
     if event["address"] is None:
-        nothing = asdict(Answered())
-        return {"healthy": True, "checks": [], "answered": [nothing] * len(event["healthCheck"]), "warnings": []}
+        answered = [asdict(Answered())] * len(event["healthCheck"])
+        return {"healthy": True, "checks": [], "answered": answered, "warnings": [], "soon": []}
     asked = read(HealthCheckEvent, event)
     try:
         result = _checked(asked)
@@ -98,8 +100,11 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
         return _release(asked, [check for check in checks if check.release_header])
     if asked.baking:
         return _result(asked, _baked(asked, checks, prober(checks)))
-    live = live_checks(asked.health_check, asked.live)
-    probe = prober([*checks, *live.values()])
+    lives, days = live_checks(asked.health_check, asked.live), asked.certificate_expiry_days
+    live = {index: check for index, check in lives.items() if check.shared_header}
+    https = [replace(each, path=None, verify_certificate=False) for each in lives.values() if each.protocol == "HTTPS"]
+    probe = prober([*checks, *live.values(), *https])
+    certificates = beside(lambda check, stop: expiring(check, days, probe(check, stop).certificates), https)
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
         ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,
@@ -109,6 +114,10 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     _report(asked, "health check finished", polled, unhealthy_message)
     polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
     result = _result(asked, polled)
+    if asked.address.name == "staging":
+        idle = [sentence for each in polled for sentence in expiring(each.check, days, each.findings[-1].certificates)]
+        result["soon"] = list(dict.fromkeys([*idle, *certificates()]))
+        result["warnings"] += result["soon"]
     for warning in result["warnings"]:
         logger.warning(warning)
     return result
@@ -176,8 +185,9 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
 
 def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
     """`checks` and `answered`, the values of headers or null, are in the order of the event's checks; `warnings` say
-    what could not be checked. `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false,
-    "reason"}`. The result is far below the 256 KiB of a state's output, whatever the servers sent."""
+    what could not be checked and, for staging, what may spoil a cutover; a pair is not ready for those in `soon`.
+    `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false, "reason"}`. The result is far
+    below the 256 KiB of a state's output, whatever the servers sent."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
         **_about(event),
@@ -197,6 +207,7 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
             for each in polled
             if each.shared and not each.shared["compared"]
         ],
+        "soon": [],
     }
 
 

@@ -1,5 +1,7 @@
 """The loops of the health check, which apply the rules of `verdict`, and the function that runs them in parallel."""
 
+import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +15,7 @@ from health.probe import Prober
 from health.verdict import Finding, Healthy, Unhealthy, decide, decide_bake, judge
 
 KEPT_FINDINGS = 20
+MOMENT_SECONDS = 0.5
 Clock = Callable[[], float]
 Verdict = Healthy | Unhealthy | None
 Rule = Callable[[Sequence[Finding], float, float], Verdict]
@@ -113,3 +116,24 @@ def together(
     for other in others:
         other.result()
     return [future.result() for future in futures]
+
+
+def beside(ask: Callable[[Any, Stop], list[str]], subjects: Iterable[Any]) -> Callable[[], list[str]]:
+    """Asks about each subject in a daemon thread. Returns a function that ends them and returns the answers, sorted,
+    without those that have failed. It waits for them only if less than a moment has passed since the beginning."""
+    began, stop, answers = time.monotonic(), Stop(), list[str]()
+
+    def answer(subject: Any) -> None:
+        with contextlib.suppress(Exception):
+            answers.extend(ask(subject, stop))
+
+    def answered() -> list[str]:
+        for thread in threads:
+            thread.join(max(began + MOMENT_SECONDS - time.monotonic(), 0))
+        stop.set()
+        return sorted(answers)
+
+    threads = [threading.Thread(target=answer, args=[subject], daemon=True) for subject in subjects]
+    for thread in threads:
+        thread.start()
+    return answered

@@ -13,7 +13,7 @@ from domain.text import printable
 from health.deadline import Deadline, ProbeStopped, Stop
 from health.http_response import read_response
 from health.result import NoResponse, Probe, in_words
-from health.tls import WrongCertificate, client_context, secured, seen_again
+from health.tls import client_context, secured, sent_certificates
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
 ERROR_CHARACTERS = 240
@@ -22,8 +22,9 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a probe requests: a GET of `path` at an IPv4 address (empty in settings, which are for any) and port, within
-    `timeout_seconds`. The configuration has validated `path`, `host_header` (maybe with a port) and `headers`."""
+    """What a probe requests: a GET of `path` (without it, HTTPS ends with the handshake) at an IPv4 address (empty in
+    settings, which are for any) and port, within `timeout_seconds`. The configuration has validated `path`,
+    `host_header` (maybe with a port) and `headers`."""
 
     protocol: Protocol
     ip: str = ""
@@ -93,11 +94,10 @@ def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline
             return Probe(None)
         if context is None:
             return read_response(connection, request_bytes(target), deadline)
-        try:
-            with secured(connection, context, target.tls_name, deadline) as encrypted:
-                return read_response(encrypted, request_bytes(target), deadline)
-        except WrongCertificate as failure:
-            raise _in_detail(failure, target, deadline, stop) from failure
+        with secured(connection, context, target.tls_name, deadline) as encrypted:
+            certificates = sent_certificates(encrypted)
+            answer = read_response(encrypted, request_bytes(target), deadline) if target.path else Probe(None)
+            return replace(answer, certificates=certificates)
 
 
 @contextlib.contextmanager
@@ -118,13 +118,6 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
             error = f"no connection within {deadline}" if late else in_words(failure)
             raise NoResponse(error, "unreachable") from failure
         yield connection
-
-
-def _in_detail(failure: WrongCertificate, target: Target, deadline: Deadline, stop: Stop) -> NoResponse:
-    """What exactly is wrong with the certificate, if there is time left for a second connection."""
-    with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
-        return seen_again(failure, connection, target.tls_name)
-    return failure
 
 
 def request_bytes(target: Target) -> bytes:

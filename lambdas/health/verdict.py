@@ -10,7 +10,7 @@ from domain.text import printable, shortened
 from health.check import Answered, Check
 from health.header_value import header_value
 from health.http_response import BODY_BYTES
-from health.result import Failure, Probe, quoted
+from health.result import Certificates, Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS, SHOWN_IDENTITIES = 10, 3
@@ -42,6 +42,7 @@ class Finding:
     milliseconds: int
     problem: Problem | None
     answered: Answered
+    certificates: Certificates = ()
 
     @property
     def is_good(self) -> bool:
@@ -74,7 +75,7 @@ def judge(check: Check, probe: Probe, at_seconds: float) -> Finding:
     headers = (check.identity_header, check.release_header, check.shared_header)
     answered = Answered(*(header_value(probe.headers, name) for name in headers))
     problem = next(_problems(check, probe, answered), None)
-    return Finding(at_seconds, probe.status, probe.milliseconds, problem, answered)
+    return Finding(at_seconds, probe.status, probe.milliseconds, problem, answered, probe.certificates)
 
 
 def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Problem]:

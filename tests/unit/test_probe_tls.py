@@ -3,13 +3,14 @@
 import re
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from health.result import Probe
-from health.tls import client_context, lacking, tls_error
+from health.tls import client_context, lacking, sent_certificates, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
@@ -20,7 +21,6 @@ from tests.unit.misbehaving_servers import (
     dripping,
     dripping_tls,
     flooding,
-    in_turn,
     over_tls,
     reacting,
     server_hello,
@@ -102,20 +102,28 @@ def test_the_probe_says_if_an_outdated_certificate_is_not_the_servers_own(
     assert (probe.status, probe.failure, probe.error) == (None, "issuer", f"certificate: {above}")
 
 
-@pytest.mark.parametrize(
-    ("context", "error"),
-    [
-        (lambda ca: ca.certified("a.example"), 'it is not for "www.example.com"'),
-        (lambda ca: ca.certified(WWW, begins=-3, ends=-1), "it, or a certificate above it, has expired"),
-        (lambda ca: ca.certified_below((-9, -1), WWW), "it, or a certificate above it, has expired"),
-    ],
-)
-@pytest.mark.parametrize("again", [silent, closing_after_a_read])
-def test_a_server_that_hides_its_certificate_the_second_time_does_not_prolong_the_timeout(
-    context: Callable[[Authority], ssl.SSLContext], error: str, again: Behaviour, ca: Authority
+def test_what_a_refused_certificate_says_is_read_without_a_second_connection(ca: Authority) -> None:
+    with serving(over_tls(ca.certified("a.example"), answering(OK))) as server:
+        assert "but for" in str(ask(server, timeout=2, protocol="HTTPS", host_header=WWW).error)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_probe_carries_the_servers_certificate_and_the_first_above_it_that_expires(
+    verified: bool, ca: Authority
 ) -> None:
-    probe = asked_of(in_turn(over_tls(context(ca), answering(OK)), again), 0.5, protocol="HTTPS", host_header=WWW)
-    assert (probe.failure, probe.error) == ("certificate", f"certificate: {error}")
+    behaviour = over_tls(ca.certified_below((-9, 9), WWW, "a.example", ends=3), answering(OK))
+    probe = asked_of(behaviour, 2, protocol="HTTPS", host_header=WWW, verify_certificate=verified)
+    now = datetime.now(UTC)
+    certificates = [((ends - now).days, (begins - now).days, names) for ends, begins, names in probe.certificates]
+    assert certificates == [(2, -10, '"www.example.com", "a.example"'), (8, -10, 'CN "R11"')]
+
+
+def test_a_probe_carries_nothing_if_python_does_not_show_certificates() -> None:
+    class WithoutThatMethod:
+        _sslobj = None
+
+    assert sent_certificates(cast("Any", WithoutThatMethod())) == ()
 
 
 # What is asked for
