@@ -24,7 +24,7 @@ from health.polling import Polled, ask, bake, beside, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
 from health.verdict import Finding
-from health.warnings import expiring
+from health.warnings import expiring, slow
 
 if TYPE_CHECKING:
     from aws.calls import Ec2
@@ -115,9 +115,11 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
     result = _result(asked, polled)
     if asked.address.name == "staging":
-        idle = [sentence for each in polled for sentence in expiring(each.check, days, each.findings[-1].certificates)]
-        result["soon"] = list(dict.fromkeys([*idle, *certificates()]))
-        result["warnings"] += result["soon"]
+        last = [(each.check, each.findings[-1]) for each in polled]
+        soon = [sentence for check, good in last for sentence in expiring(check, days, good.certificates)]
+        slowly = [sentence for check, good in last for sentence in slow(check, good.milliseconds)]
+        result["soon"] = list(dict.fromkeys([*soon, *certificates()]))
+        result["warnings"] += [*result["soon"], *slowly]
     for warning in result["warnings"]:
         logger.warning(warning)
     return result
@@ -185,9 +187,8 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
 
 def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
     """`checks` and `answered`, the values of headers or null, are in the order of the event's checks; `warnings` say
-    what could not be checked and, for staging, what may spoil a cutover; a pair is not ready for those in `soon`.
-    `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false, "reason"}`. The result is far
-    below the 256 KiB of a state's output, whatever the servers sent."""
+    what could not be checked. `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false,
+    "reason"}`. The result is far below the 256 KiB of a state's output, whatever the servers sent."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
         **_about(event),
@@ -207,7 +208,6 @@ def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]
             for each in polled
             if each.shared and not each.shared["compared"]
         ],
-        "soon": [],
     }
 
 

@@ -15,7 +15,6 @@ from health.probe import Prober
 from health.verdict import Finding, Healthy, Unhealthy, decide, decide_bake, judge
 
 KEPT_FINDINGS = 20
-MOMENT_SECONDS = 0.5
 Clock = Callable[[], float]
 Verdict = Healthy | Unhealthy | None
 Rule = Callable[[Sequence[Finding], float, float], Verdict]
@@ -119,8 +118,8 @@ def together(
 
 
 def beside(ask: Callable[[Any, Stop], list[str]], subjects: Iterable[Any]) -> Callable[[], list[str]]:
-    """Asks about each subject in a daemon thread. Returns a function that ends them and returns the answers, sorted,
-    without those that have failed. It waits for them only if less than a moment has passed since the beginning."""
+    """Asks about each subject in a daemon thread. Returns a function that ends them and returns the answers, sorted. It
+    waits for them until half a second after the beginning, if that is not over. A question that fails is left out."""
     began, stop, answers = time.monotonic(), Stop(), list[str]()
 
     def answer(subject: Any) -> None:
@@ -129,7 +128,7 @@ def beside(ask: Callable[[Any, Stop], list[str]], subjects: Iterable[Any]) -> Ca
 
     def answered() -> list[str]:
         for thread in threads:
-            thread.join(max(began + MOMENT_SECONDS - time.monotonic(), 0))
+            thread.join(max(began + 0.5 - time.monotonic(), 0))
         stop.set()
         return sorted(answers)
 

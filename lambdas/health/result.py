@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from domain.text import printable
 
 Failure = Literal["refused", "unreachable", "tls", "old tls", "certificate", "issuer", "no answer", "incomplete"]
-Certificates = tuple[tuple[datetime, datetime, str], ...]  # of each, its end and begin, and its names in words
+Certificates = tuple[tuple[float, float, str], ...]  # of each, its end and begin as a timestamp, its names in words
 QUOTED_CHARACTERS = 60
 
 

@@ -4,8 +4,8 @@ import contextlib
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from health.deadline import Deadline
@@ -87,7 +87,7 @@ def _refused(failure: ssl.SSLCertVerificationError, name: str | None, certificat
     """For which names the certificate is, if not for `name`; whether it is out of date, or one above it."""
     code, error = failure.verify_code, WRONG_CERTIFICATES.get(failure.verify_code, str(failure.verify_message))
     for ends, begins, names in certificates[:1]:
-        now = datetime.now(UTC)
+        now = time.time()
         if code in OTHER_NAMES_CODES:
             error = f"it is not for {quoted(name)} but for {names}"
         elif code in TIMES and begins <= now <= ends:
@@ -106,17 +106,16 @@ def sent_certificates(connection: ssl.SSLSocket) -> Certificates:
     with contextlib.suppress(Exception):  # nothing fails without it
         for each in cast("Any", connection)._sslobj.get_unverified_chain():
             read = each.get_info()
-            seconds = [ssl.cert_time_to_seconds(read[key]) for key in ("notAfter", "notBefore")]
-            ends, begins = (datetime.fromtimestamp(time, UTC) for time in seconds)
+            ends, begins = (ssl.cert_time_to_seconds(read[key]) for key in ("notAfter", "notBefore"))
             certificates.append((ends, begins, _names(read)))
     return (*certificates[:1], *sorted(certificates[1:])[:1])
 
 
 def _names(certificate: dict[str, Any]) -> str:
-    names = [quoted(value[1]) for value in certificate.get("subjectAltName", ()) if len(value) == 2]
-    subject = dict(pair for pairs in certificate["subject"] for pair in pairs)
-    common = subject.get("commonName", [*subject.values(), "no name"][-1])
-    shown = ", ".join(names[:SHOWN_CERTIFICATE_NAMES]) or f"CN {quoted(common)}"
+    """Without alternative names, as for a CA, the last name of the subject, which is its common name."""
+    named = certificate.get("subjectAltName") or [pair for pairs in certificate["subject"] for pair in pairs][-1:]
+    names = [quoted(value[1]) for value in named if len(value) == 2]
+    shown = ", ".join(names[:SHOWN_CERTIFICATE_NAMES]) or "no name at all"
     more = len(names) - SHOWN_CERTIFICATE_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 

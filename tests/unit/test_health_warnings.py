@@ -14,11 +14,13 @@ from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import (
     OK,
     Behaviour,
+    Connection,
     Server,
     answering,
     by_address,
     closing,
     hanging_after,
+    in_turn,
     over_tls,
     serving,
     silent,
@@ -135,4 +137,39 @@ def test_a_self_signed_certificate_is_reported_if_any_certificate_is_accepted() 
 def test_production_has_no_such_warnings(ca: Authority) -> None:
     with serving(over_tls(ca.certified(WWW), answering(OK))) as server:
         result = called(https(server), address="production")
-    assert (result["warnings"], result["soon"]) == ([], [])
+    assert (result["warnings"], "soon" in result) == ([], False)
+
+
+# Slow answers
+
+
+def pausing(seconds: float) -> Behaviour:
+    def behaviour(connection: Connection) -> None:
+        connection.pause(seconds)
+        answering(OK)(connection)
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({"timeoutSeconds": 1}, "1000 ms on (timeoutSeconds), it fails. Find out why, or raise timeoutSeconds."),
+        ({"maxLatencyMs": 1100}, "1100 ms on (maxLatencyMs), it fails. Find out why, or raise maxLatencyMs."),
+        ({}, None),
+        ({"maxLatencyMs": 1900}, None),
+    ],
+)
+def test_a_check_that_passed_in_more_than_half_its_time_is_a_warning_and_no_reason(
+    settings: dict[str, Any], limit: str | None
+) -> None:
+    with serving(pausing(0.6)) as server:
+        result = called(check_of(server, **{"timeoutSeconds": 2, "healthyThresholdCount": 1, **settings}))
+    milliseconds = result["checks"][0]["probes"][-1]["milliseconds"]
+    passed = f"The health check http://127.0.0.1:{server.port}/health of tao passed slowly: {milliseconds} ms"
+    assert (result["warnings"], result["soon"]) == ([f"{passed}; from {limit}"] if limit else [], [])
+
+
+def test_only_the_last_probe_counts_as_slow() -> None:
+    with serving(in_turn(pausing(0.3), answering(OK))) as server:
+        assert called(check_of(server, healthyThresholdCount=2))["warnings"] == []
