@@ -24,7 +24,7 @@ from health.polling import Polled, ask, bake, beside, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
 from health.verdict import Finding
-from health.warnings import expiring, slow
+from health.warnings import expiring, misled, slow
 
 if TYPE_CHECKING:
     from aws.calls import Ec2
@@ -105,6 +105,8 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     https = [replace(each, path=None, verify_certificate=False) for each in lives.values() if each.protocol == "HTTPS"]
     probe = prober([*checks, *live.values(), *https])
     certificates = beside(lambda check, stop: expiring(check, days, probe(check, stop).certificates), https)
+    hosts = {str(each.tls_name).lower() for each in asked.health_check if each.host_header and each.via != "private"}
+    names = beside(lambda host, _: misled(host, asked.live and asked.live.public_ip), hosts)
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
         ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,
@@ -119,7 +121,7 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
         soon = [sentence for check, good in last for sentence in expiring(check, days, good.certificates)]
         slowly = [sentence for check, good in last for sentence in slow(check, good.milliseconds)]
         result["soon"] = list(dict.fromkeys([*soon, *certificates()]))
-        result["warnings"] += [*result["soon"], *slowly]
+        result["warnings"] += [*result["soon"], *slowly, *names()]
     for warning in result["warnings"]:
         logger.warning(warning)
     return result

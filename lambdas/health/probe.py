@@ -22,15 +22,14 @@ DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a probe requests: a GET of `path` (without it, HTTPS ends with the handshake) at an IPv4 address (empty in
-    settings, which are for any) and port, within `timeout_seconds`. The configuration has validated `path`,
-    `host_header` (maybe with a port) and `headers`."""
+    """What a probe requests: a GET of `path` at an IPv4 address (empty in settings, which are for any) and port, within
+    `timeout_seconds`. The configuration has validated `path`, `host_header` (maybe with a port) and `headers`."""
 
     protocol: Protocol
     ip: str = ""
     port: int
     timeout_seconds: float
-    path: str | None = None
+    path: str | None = None  # without it, HTTPS ends after the handshake
     host_header: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     verify_certificate: bool = True  # always there with HTTPS

@@ -87,14 +87,13 @@ def _refused(failure: ssl.SSLCertVerificationError, name: str | None, certificat
     """For which names the certificate is, if not for `name`; whether it is out of date, or one above it."""
     code, error = failure.verify_code, WRONG_CERTIFICATES.get(failure.verify_code, str(failure.verify_message))
     for ends, begins, names in certificates[:1]:
-        now = time.time()
         if code in OTHER_NAMES_CODES:
             error = f"it is not for {quoted(name)} but for {names}"
-        elif code in TIMES and begins <= now <= ends:
+        elif code in TIMES and begins <= time.time() <= ends:
             above = f"the one above the server's (an intermediate or a CA) {TIMES[code]}; the server's own is valid"
             return NoResponse(f"certificate: {above}", "issuer")
         elif code in TIMES:
-            error = f"it {TIMES[9 if now < begins else 10]}"
+            error = f"it {TIMES[9 if time.time() < begins else 10]}"
     return NoResponse(f"certificate: {error}", "certificate")
 
 
