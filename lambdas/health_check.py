@@ -106,7 +106,7 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     probe = prober([*checks, *live.values(), *https])
     certificates = beside(lambda check, stop: expiring(check, days, probe(check, stop).certificates), https)
     hosts = {str(each.tls_name).lower() for each in asked.health_check if each.host_header and each.via != "private"}
-    names = beside(lambda host, _: misled(host, asked.live and asked.live.public_ip), hosts)
+    names = beside(lambda host, _: misled(host, asked.live.public_ip if asked.live else None), hosts)
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
         ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,

@@ -39,7 +39,7 @@ def misled(host: str, ip: str | None) -> list[str]:
     if not ip or ":" in host or (top := host.rpartition(".")[2]).isdigit() or top == "localhost":
         return []
     try:
-        ips = {address[0] for *_, address in socket.getaddrinfo(host, None)}
+        ips = {str(address[0]) for *_, address in socket.getaddrinfo(host, None)}
     except socket.gaierror as failure:  # if DNS cannot be asked, nothing is known
         ips = set() if failure.errno in (socket.EAI_NONAME, socket.EAI_NODATA) else {ip}
     problems = {

@@ -24,6 +24,7 @@ from tests.unit.misbehaving_servers import (
     hanging_after,
     in_turn,
     over_tls,
+    reading,
     serving,
     silent,
     status,
@@ -112,6 +113,25 @@ def test_a_live_server_without_tls_neither_delays_nor_fails_the_check(live: Beha
         result = called(https(server, timeoutSeconds=10, deadlineSeconds=60), live=LIVE)
         assert time.monotonic() - began < 1.5
     assert (result["healthy"], result["warnings"], result["soon"]) == (True, [], [])
+
+
+def test_a_live_server_that_is_slower_than_a_quick_check_is_waited_for(ca: Authority) -> None:
+    def late(connection: Connection) -> None:
+        connection.pause(0.25)
+        over_tls(ca.certified(WWW), answering(OK))(connection)
+
+    with both(over_tls(ca.certified(WWW, ends=99), answering(OK)), late) as server:
+        result = called(https(server, healthyThresholdCount=1), live=LIVE)
+    assert ["kai" in sentence for sentence in result["soon"]] == [True]
+
+
+def test_the_end_of_the_check_ends_the_handshake_with_the_live_server(ca: Authority) -> None:
+    with both(over_tls(ca.certified(WWW, ends=99), answering(OK)), reading) as server:
+        called(https(server, timeoutSeconds=10, deadlineSeconds=60), live=LIVE)
+        ended = time.monotonic()
+        while len(server.requests) < 4 and time.monotonic() - ended < 2:
+            time.sleep(0.02)
+        assert len(server.requests) == 4, "the live server has read to the end of its connection"
 
 
 def test_a_failed_check_does_not_wait_for_the_live_server(ca: Authority) -> None:

@@ -4,8 +4,10 @@ import re
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -123,11 +125,34 @@ def test_a_probe_carries_the_servers_certificate_and_the_first_above_it_that_exp
     ]
 
 
-def test_a_probe_carries_nothing_if_python_does_not_show_certificates() -> None:
-    class WithoutThatMethod:
-        _sslobj = None
+class Shown:
+    """An `SSLSocket` that has this as its chain. A name in place of a certificate cannot be read."""
 
-    assert sent_certificates(cast("Any", WithoutThatMethod())) == ()
+    def __init__(self, *chain: dict[str, Any] | str) -> None:
+        self._sslobj, self._chain = self, chain
+
+    def get_unverified_chain(self) -> list[Any]:
+        return [SimpleNamespace(get_info=partial(dict, each)) for each in self._chain]
+
+
+def decoded(name: str, year: int) -> dict[str, Any]:
+    begins, ends = (f"Dec  2 12:00:00 {each} GMT" for each in (2020, year))
+    return {"subject": ((("countryName", "US"),), (("commonName", name),)), "notBefore": begins, "notAfter": ends}
+
+
+@pytest.mark.parametrize(
+    ("connection", "names"),
+    [
+        (Shown(decoded("own", 2027), decoded("b", 2029), decoded("c", 2026)), ['"own"', '"c"']),
+        (Shown(decoded("own", 2027), "unreadable"), ['"own"']),
+        (Shown(), []),
+        (SimpleNamespace(_sslobj=None), []),
+        (SimpleNamespace(), []),
+    ],
+    ids=["three", "one that cannot be read", "none", "closed", "another Python"],
+)
+def test_a_probe_carries_what_can_be_read(connection: Any, names: list[str]) -> None:
+    assert [each for *_, each in sent_certificates(connection)] == names
 
 
 # What is asked for
