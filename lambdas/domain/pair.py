@@ -52,8 +52,8 @@ class Place:
 @dataclass(frozen=True)
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
-    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. `schedule_expression` is
-    None if it is not evaluated."""
+    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. A pair without a
+    `schedule_expression` is not evaluated."""
 
     name: str
     production: str
