@@ -8,7 +8,7 @@ from typing import Any
 
 from aws.calls import Clock, Ec2, Sleep, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable
-from domain.pair import Pair, Server
+from domain.pair import Pair, Server, tags_of
 from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
 
 DUAL_STACK = "public-dual-stack-dns-name"
@@ -39,7 +39,7 @@ class Servers:
         by_id: Any = [{"Name": "instance-id", "Values": ids}]
         with translated(f"DescribeInstances of {' and '.join(ids)}"):
             reservations = self._ec2.describe_instances(Filters=by_id)["Reservations"]
-        states = {each["InstanceId"]: each["State"]["Name"] for group in reservations for each in group["Instances"]}
+        shown: Any = {each["InstanceId"]: each for group in reservations for each in group["Instances"]}
         attached: Any = [{"Name": "attachment.instance-id", "Values": ids}]
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
@@ -49,7 +49,7 @@ class Servers:
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
             attached_to[each["Attachment"].get("InstanceId", "")][interface.network_interface_id] = interface
-        instances = {each: Instance(states.get(each, NOT_SHOWN), attached_to[each]) for each in ids}
+        instances = {each: _instance(shown.get(each, {}), attached_to[each]) for each in ids}
         offered_to = self._offered_to(warnings) if with_offers else {}
         return Picture(instances, offered_to, tuple(warnings))
 
@@ -115,6 +115,11 @@ def _or_warning(unknown: str, warnings: list[str]) -> Iterator[None]:
             raise
         if not code.startswith(NEVER_OFFERED):
             warnings.append(f"{unknown}: {error}")
+
+
+def _instance(shown: Mapping[str, Any], interfaces: Mapping[str, NetworkInterface]) -> Instance:
+    state = shown.get("State", {}).get("Name", NOT_SHOWN)
+    return Instance(state, interfaces, tags_of(shown), is_spot=shown.get("InstanceLifecycle") == "spot")
 
 
 def _interface(shown: Mapping[str, Any], border_group: str | None) -> NetworkInterface:

@@ -6,8 +6,13 @@ from typing import Any, Literal
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
+Tags = Mapping[str, str]
 # The name of a pair or a server; it must match as a whole.
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
+def tags_of(shown: Mapping[str, Any]) -> Tags:
+    return {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ class Pair:
         keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
         where = (shown.get(key) or None for key in keys)
         others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
-        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
+        ids = shown["AllocationId"], shown["PublicIp"]
+        return Address(name, *ids, *(*where, server, *others), tags=tags_of(shown))
 
     def place(self, server_name: str, private_ip: str | None = None) -> Place:
         """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
@@ -106,7 +112,8 @@ class Pair:
 class Address:
     """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`. `server` is the name of
     the server that it is on, `None` also outside the pair. `service_managed` is the AWS service that owns the
-    association, if any. `border_group` is the set of zones in which it can be associated."""
+    association, if any. `border_group` is the set of zones in which it can be associated. The `tags` do not count when
+    two addresses are compared."""
 
     name: AddressName
     allocation_id: str
@@ -118,6 +125,7 @@ class Address:
     server: str | None = None
     service_managed: str | None = None
     border_group: str | None = None
+    tags: Tags = field(default_factory=dict, compare=False, kw_only=True)
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""

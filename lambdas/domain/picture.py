@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from domain.pair import Tags
+
 # The owner of a public address that EC2 assigned itself. EC2 replaces such an address with an Elastic IP address.
 AUTO_ASSIGNED = "amazon"
 # The state of an instance that EC2 does not show: EC2 forgets a terminated instance after about an hour (EC2 User
@@ -40,10 +42,12 @@ class NetworkInterface:
 
 @dataclass(frozen=True)
 class Instance:
-    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, and its network interfaces by id."""
+    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, its network interfaces by id, and its tags."""
 
     state: str
     interfaces: Mapping[str, NetworkInterface] = field(default_factory=dict)
+    tags: Tags = field(default_factory=dict)
+    is_spot: bool = False
 
 
 @dataclass(frozen=True)

@@ -351,6 +351,72 @@ def test_an_alarm_in_alarm_does_not_refuse_a_rollback_an_emergency_or_a_cutover_
     assert describe({"serverName": "tao"})["decision"] == "CUT_OVER"
 
 
+def test_alarms_without_data_are_a_warning_of_a_cutover_that_is_not_urgent(ec2: Ec2Account, tmp_path: Path) -> None:
+    configure(ec2, tmp_path, alarms=["errors", "latency", "cold\n"])
+    cloudwatch = boto3.client("cloudwatch")
+    put_alarm(cloudwatch, "errors")
+    for name in ("latency", "cold\n"):
+        put_alarm(cloudwatch, name, "INSUFFICIENT_DATA")
+    assert describe({})["warnings"] == (
+        'Alarms in INSUFFICIENT_DATA guard nothing: "latency", "cold?". Check that their metrics get data, or remove '
+        "them from alarms in cdk.json and deploy.",
+    )
+    for request in ({"emergency": True}, {"serverName": "bittybot"}):
+        assert describe(request)["warnings"] == (), request
+
+
+# Who else may change the pair.
+
+
+def launch_as(market: str, ec2: Ec2Account, folder: Path) -> tuple[str, Server]:
+    """A new instance as tao, bought so; and the other server."""
+    bought = {"InstanceMarketOptions": {"MarketType": market}} if market else {}
+    launched = boto3.client("ec2").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, **bought)  # type: ignore[arg-type]
+    tao = launched["Instances"][0]["InstanceId"]
+    configure(ec2, folder, servers={"bittybot": ec2.bittybot.instance_id, "tao": tao})
+    ec2.move("staging", tao)
+    return tao, ec2.bittybot
+
+
+def tag(resource: str, **tags: str) -> None:
+    """Tags that AWS gives: `autoscaling_groupName` is `aws:autoscaling:groupName`."""
+    named = [
+        {"Key": f"aws:{key.replace('_', ':', 1).replace('_', '-')}", "Value": value} for key, value in tags.items()
+    ]
+    boto3.client("ec2").create_tags(Resources=[resource], Tags=named)  # type: ignore[arg-type]
+
+
+def test_servers_that_aws_may_replace_are_warnings_unless_the_request_is_urgent(
+    ec2: Ec2Account, tmp_path: Path
+) -> None:
+    tao, _ = launch_as("spot", ec2, tmp_path)
+    tag(tao, autoscaling_groupName="web <!here>")
+    group = "is in the Auto Scaling group web \\x3c!here>, which may terminate it. Detach it."
+    spot = "is a Spot Instance, which EC2 may interrupt. Use an On-Demand Instance."
+    expected = (f"tao ({tao}) {group}", f"tao ({tao}) {spot}")
+    assert describe({})["warnings"] == expected
+    ec2.take_off("staging")
+    repair = describe({"serverName": "bittybot"})
+    assert (repair["decision"], repair["warnings"]) == ("REPAIR", expected)
+    assert describe({"serverName": "tao", "emergency": True})["warnings"] == ()
+
+
+def test_a_stack_that_may_move_an_address_back_is_a_warning_unless_the_request_is_urgent(
+    ec2: Ec2Account, tmp_path: Path
+) -> None:
+    launch_as("", ec2, tmp_path)
+    tag(ec2.pair.production, cloudformation_stack_name="base", cloudformation_logical_id="Production")
+    resources = {"Back": {"Type": "AWS::EC2::EIPAssociation", "Properties": {"EIP": {"Ref": "Production"}}}}
+    with pytest.warns(UserWarning, match="not supported by moto"):
+        boto3.client("cloudformation").create_stack(StackName="base", TemplateBody=json.dumps({"Resources": resources}))
+    (warning,) = describe({})["warnings"]
+    assert warning == (
+        "The CloudFormation stack base may move an address back when it is updated, because of its resource Back. "
+        "Take it out of the stack as docs/limits.md says."
+    )
+    assert describe({"emergency": True})["warnings"] == ()
+
+
 def test_alarms_that_do_not_exist_are_named_in_part_and_printably(ec2: Ec2Account) -> None:
     put_alarm(boto3.client("cloudwatch"), "errors")
     with pytest.raises(PreflightFailed) as refused:
