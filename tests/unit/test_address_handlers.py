@@ -34,7 +34,7 @@ from tests.unit.lock_table import LockTable
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_alarms import put_alarm
 from tests.unit.test_rollback_request import REQUEST
-from tests.unit.test_servers import FakeEc2, error
+from tests.unit.test_servers import RETIREMENT, FakeEc2, error
 from tests.unit.test_time_of_a_change import SlowEc2
 
 
@@ -546,13 +546,31 @@ def test_a_rollback_that_is_asked_for_before_the_first_change_changes_nothing(
 def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Account, tmp_path: Path) -> None:
     event = {"execution": "cutover-1", "pair": "web", "server": "tao"}
     passed: Any = FakeEc2()
-    assert check_servers.handler(event, CONTEXT, ec2=passed) == {"passed": True, "alarms": [], "warnings": []}
+    assert check_servers.handler(event, CONTEXT, ec2=passed) == {
+        "passed": True,
+        "alarms": [],
+        "warnings": [],
+        "soon": [],
+    }
     assert passed.parameters == {"DescribeInstanceStatus": {"InstanceIds": [ec2.tao.instance_id]}}
     # Shorter than the pause before a second look.
     configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": seconds} for seconds in (1, 4, 2)])
     initializing: Any = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
     with pytest.raises(PreflightFailed, match="did not complete within 4 s"):
         check_servers.handler(event, CONTEXT, ec2=initializing)
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_scheduled_event_of_the_server_is_a_warning_of_what_will_soon_prevent_a_cutover(
+    ec2: Ec2Account, urgent: bool
+) -> None:
+    event = {"execution": "cutover-1", "pair": "web", "server": "tao", "urgent": urgent, "alarms": ["gone"]}
+    scheduled: Any = FakeEc2(events=[RETIREMENT])
+    result = check_servers.handler(event, CONTEXT, ec2=scheduled)
+    (soon,) = result["soon"]
+    assert "instance-retirement" in soon
+    of_alarms = ['CloudWatch has no alarm named "gone".'] if urgent else []
+    assert result["warnings"] == [*of_alarms, soon]
 
 
 # DescribeRestored.
