@@ -55,7 +55,6 @@ class HealthCheckEvent(CheckEvent):
     until: str | None = None
     urgent: bool = False
     asks: bool = False
-    certificate_expiry_days: int = 14
 
 
 # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.

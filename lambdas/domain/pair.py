@@ -10,6 +10,7 @@ from domain.events import in_json
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
+Tags = Mapping[str, str]
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
 
 
@@ -17,6 +18,10 @@ def rate_of(expression: str) -> timedelta | None:
     """The rate of EventBridge Scheduler's `rate(1 day)`; None for another expression."""
     rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
     return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None
+
+
+def tags_of(shown: Mapping[str, Any]) -> Tags:
+    return {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ class Pair:
         keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
         where = (shown.get(key) or None for key in keys)
         others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
-        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
+        ids = shown["AllocationId"], shown["PublicIp"]
+        return Address(name, *ids, *(*where, server, *others), tags=tags_of(shown))
 
     def place(self, server_name: str, private_ip: str | None = None) -> Place:
         """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
@@ -113,7 +119,8 @@ class Pair:
 @dataclass(frozen=True)
 class Address:
     """One Elastic IP address as `DescribeAddresses` shows it; None if it does not. `server` is the pair's server that
-    it is on. The service `service_managed` owns its association, in a zone of `border_group`."""
+    it is on. The service `service_managed` owns its association, in a zone of `border_group`.
+    The `tags` do not count when two addresses are compared."""
 
     name: AddressName
     allocation_id: str
@@ -125,6 +132,7 @@ class Address:
     server: str | None = None
     service_managed: str | None = None
     border_group: str | None = None
+    tags: Tags = field(default_factory=dict, compare=False, kw_only=True)
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""

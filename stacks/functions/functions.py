@@ -49,6 +49,7 @@ INTERFACES_OF_LAMBDA = [
 ]  # fmt: skip
 COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]  # no other resource than "*", either
 DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
+ANY_STACK = "Any stack of the account may have made an address or a server; only the tags of both say which."
 ANY_INTERFACE = "network-interface/*"
 INTERFACES = (
     "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
@@ -131,6 +132,10 @@ class Functions(Construct):
             allowed.append((function, "ec2:DescribeAddresses"))
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
+        stacks = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name="*")
+        reading_templates = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
+        self.describe_addresses.add_to_role_policy(reading_templates)
+        acknowledge_wildcards(self.describe_addresses.role, {stacks: ANY_STACK})
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
         commands = [self.run_commands] if self.run_commands else []
         reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address, *commands)]
