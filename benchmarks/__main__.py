@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import cost, functions, growth, pictures, release, report, rollback, traffic
+from benchmarks import cost, functions, growth, pictures, readiness, release, report, rollback, traffic
 from benchmarks.cases import GOOD
 from benchmarks.methods import WORKFLOW
 from benchmarks.synthesized import synthesized
@@ -31,6 +31,8 @@ def main() -> None:
             sections += traffic.sections(aws, runs, unchanged)
             pictures.draw_all(pictures.panels(aws, runs))
             sections.append(cost.measured(aws, runs[GOOD, WORKFLOW]))
+            say("An evaluation ...")
+            sections.append(readiness.measured(aws))
         say("Rolling back in an emergency ...")
         sections.append(rollback.measured(say))
         say("Releasing ...")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,12 @@ def requests(events: Sequence[Mapping[str, Any]]) -> Counter[str]:
 
 def invocations(aws: LocalAws, began: float, ended: float) -> list[Invocation]:
     """The invocations that ended between two moments of the wall clock, from the lines that Lambda logs."""
-    ended_meanwhile = []
+    billed = ((module, BILLED.match(line)) for module, line in logged(aws, began, ended))
+    return [Invocation(module, int(each[1]), int(each[2])) for module, each in billed if each]
+
+
+def logged(aws: LocalAws, began: float, ended: float) -> Iterator[tuple[str, str]]:
+    """The lines of all functions' logs between two moments of the wall clock, each with its handler's module."""
     for function in aws.client("lambda").get_paginator("list_functions").paginate().search("Functions[]"):
         pages = (
             aws.client("logs")
@@ -86,10 +91,8 @@ def invocations(aws: LocalAws, began: float, ended: float) -> list[Invocation]:
                 endTime=int(ended * 1000),
             )
         )
-        billed = (BILLED.match(event["message"]) for page in pages for event in page["events"])
         module = function["Handler"].partition(".")[0]
-        ended_meanwhile += [Invocation(module, int(each[1]), int(each[2])) for each in billed if each]
-    return ended_meanwhile
+        yield from ((module, str(event["message"])) for page in pages for event in page["events"])
 
 
 def measured(aws: LocalAws, run: Run) -> Section:
@@ -113,22 +116,23 @@ def measured(aws: LocalAws, run: Run) -> Section:
 
 def dollars(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> float:
     """The cost of an execution in all."""
-    return sum(count * price.dollars for _, count, price in _items(events, invoked))
+    return sum(count * price.dollars for _, count, price in items(events, invoked))
 
 
 def _bill(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> str:
     rows = {
         name: [f"{count:.3g}", f"${count * price.dollars:.7f}", price.source]
-        for name, count, price in _items(events, invoked)
+        for name, count, price in items(events, invoked)
     }
     total = f"**${dollars(events, invoked):.5f}**"
     return table(["", "count", "dollars", "price"], rows | {"**in all**": ["", total, ""]})
 
 
-def _items(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> list[tuple[str, float, Price]]:
+def items(events: Sequence[Mapping[str, Any]], invoked: Sequence[Invocation]) -> list[tuple[str, float, Price]]:
+    """What AWS bills of an execution: its name, how many, and the price of one."""
     asked = requests(events)
     measuring = sum(each.milliseconds for each in invoked if each.module == "measure_gap") / 1000
-    written = _writes(measuring) + _written(invoked)
+    written = (_writes(measuring) if measuring else 0) + _written(invoked)
     return [
         ("Step Functions, state transitions", transitions(events), TRANSITION),
         ("Lambda, invocations", len(invoked), INVOCATION),

@@ -4,7 +4,7 @@ a traceback. The outputs of the stack name the workflow, the lock table and the 
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,17 +30,14 @@ CONFIG = Config(retries=RETRIES, connect_timeout=5, read_timeout=20, user_agent_
 IDS_PER_CALL = 200  # values of one filter
 
 
-class UnusableSettings(Exception):
-    """The SDK cannot use its settings: a file is missing, a program does not run, a value is not a URL."""
-
-
-# What a call may raise: an error of the SDK, an error that AWS answers with, an answer that is not from AWS.
-AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError, UnusableSettings)
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "UnrecognizedClientException", "AuthFailure",
            "InvalidClientTokenId", "SignatureDoesNotMatch")  # fmt: skip
 # AWS's other errors that may pass have the HTTP status 5xx.
 BUSY = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "RequestTimeout", "ProvisionedThroughputExceeded")
+# The execution has just started (DescribeExecution is eventually consistent), never existed, or ended 90 days ago.
+UNKNOWN_EXECUTION = "ExecutionDoesNotExist"
+UNANSWERED = (exceptions.ConnectionError, exceptions.HTTPClientError, ResponseParserError)
 
 
 class Problem(Exception):
@@ -55,13 +52,16 @@ class WrongName(Problem):
     exit_code = USAGE
 
 
-class UnknownExecution(Problem):
-    """At this moment, by AWS's clock, Step Functions did not know the execution: it has just started
-    (DescribeExecution is eventually consistent), it never existed, or it ended 90 days ago."""
+class AwsError(Problem):
+    """A use of the SDK failed, here or in AWS, which then gave it a `code`, at a `moment` by AWS's clock. If it
+    `is_transient`, the same call may succeed soon: AWS did not answer, throttled the call, or failed itself."""
 
-    def __init__(self, message: str, moment: datetime) -> None:
-        super().__init__(message)
-        self.moment = moment
+    def __init__(self, error: Exception) -> None:
+        answer = error.response if isinstance(error, ClientError) else {}
+        self.code, self.moment = str(answer.get("Error", {}).get("Code", "")), moment_of(answer)
+        failed = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+        self.is_transient = failed or isinstance(error, UNANSWERED) or any(word in self.code for word in BUSY)
+        super().__init__(sentence(error))
 
 
 class NotAnExecution(Problem):
@@ -69,14 +69,12 @@ class NotAnExecution(Problem):
 
 
 @contextmanager
-def unusable_settings() -> Iterator[None]:
-    """Around every use of the SDK, whose settings or credentials cause every error that is not its own."""
+def sdk() -> Iterator[None]:
+    """Around every use of the SDK: whatever it raises, also for its settings and credentials, becomes an AwsError."""
     try:
         yield
-    except AWS_ERRORS:
-        raise
     except Exception as error:
-        raise UnusableSettings(f"{type(error).__name__}: {error}") from error
+        raise AwsError(error) from error
 
 
 class Account:
@@ -84,36 +82,32 @@ class Account:
 
     def __init__(self, session: boto3.Session | None = None, *, stack: str = STACK) -> None:
         self.stack_name = stack
-        with unusable_settings():
+        with sdk():
             # As the AWS CLI v2 does; boto3 reads AWS_DEFAULT_REGION only.
-            sdk: Any = session or boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-        self._client: Callable[[str], Any] = cache(lambda service: sdk.client(service, config=CONFIG))
+            source: Any = session or boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+            self.region = str(source.region_name)
+        self._client: Callable[[str], Any] = cache(lambda service: source.client(service, config=CONFIG))
 
     def command(self, *words: str) -> str:
         """A command of this client to copy, for the same stack, as this client was called."""
         stack = [] if self.stack_name == STACK else ["--stack", self.stack_name]
         return shlex.join([program(), *words, *stack])
 
-    @property
-    def region(self) -> str:
-        with unusable_settings():
-            return str(self._client("stepfunctions").meta.region_name)
-
     def call(self, service: str, operation: str, **parameters: Any) -> Any:
-        with unusable_settings():
+        with sdk():
             return getattr(self._client(service), operation)(**parameters)
 
     def pages(self, service: str, operation: str, **parameters: Any) -> Iterator[Any]:
         """The answers of an operation, page by page. Reads a page only when the caller asks for it."""
-        with unusable_settings():
+        with sdk():
             yield from self._client(service).get_paginator(operation).paginate(**parameters)
 
     @cached_property
     def _outputs(self) -> dict[str, str]:
         try:
             (stack,) = self.call("cloudformation", "describe_stacks", StackName=self.stack_name)["Stacks"]
-        except ClientError as error:
-            if code_of(error) != "ValidationError":
+        except AwsError as error:
+            if error.code != "ValidationError":
                 raise
             advice = "Deploy it (`make deploy`), set AWS_REGION to its Region, or set --stack or EIP_CUTOVER_STACK."
             raise Problem(f"There is no stack {plain(self.stack_name)} in {self.region}. {advice}") from None
@@ -129,55 +123,52 @@ class Account:
         for page in self.pages(service, operation, **parameters):
             yield from page[result]
 
-    def workflow(self, *, repair: bool = False) -> str:
-        """The ARN of the workflow, or of the workflow that repairs what an interrupted execution left."""
-        return self.output("StateMachineArn") + ("-repair" if repair else "")
-
     def arn_of(self, execution: str, *, repair: bool = False) -> str:
-        """The ARN of an execution of the workflow, or of the repair, from its name; an ARN is returned unchanged."""
+        """The ARN of an execution of the workflow, or of its repair, from its name; an ARN is returned unchanged."""
         if execution.startswith("arn:"):
             return execution
-        return f"{self.workflow(repair=repair).replace(':stateMachine:', ':execution:', 1)}:{execution}"
+        workflow = self.output("StateMachineArn").replace(":stateMachine:", ":execution:", 1)
+        return f"{workflow}{'-repair' if repair else ''}:{execution}"
 
-    def start(self, name: str, request: JsonObject, *, repair: bool = False) -> bool:
-        """Start an execution. Returns False if an execution with this name and input has already ended. If it still
+    def start(self, arn: str, request: JsonObject) -> bool:
+        """Start an execution. Returns False if an execution with this ARN and input has already ended. If it still
         runs, StartExecution returns it as if it were new (API reference of StartExecution)."""
-        started = {"stateMachineArn": self.workflow(repair=repair), "name": name, "input": json.dumps(request)}
+        (workflow, _, name), text = arn.replace(":execution:", ":stateMachine:", 1).rpartition(":"), json.dumps(request)
         try:
-            self.call("stepfunctions", "start_execution", **started)
+            self.call("stepfunctions", "start_execution", stateMachineArn=workflow, name=name, input=text)
             return True
-        except ClientError as error:
-            if code_of(error) != "ExecutionAlreadyExists":
+        except AwsError as error:
+            if error.code != "ExecutionAlreadyExists":
                 raise
-        existing = self.describe(self.arn_of(name, repair=repair))
-        if object_of(existing.get("input")) != request:
-            now = f"The input is now {started['input']}. Nothing was started. Choose another --name."
-            before = plain(existing.get("input"), 300)
-            raise Problem(f"The execution {plain(name)} already exists, with the input {before}. {now}")
+        if object_of(existing := self.describe(arn).get("input")) != request:
+            now = f"The input is now {text}. Nothing was started. Choose another --name."
+            raise Problem(f"The execution {plain(name)} already exists, with the input {plain(existing, 300)}. {now}")
         return False
 
     def describe(self, arn: str) -> JsonObject:
-        """The answer of DescribeExecution. Raises UnknownExecution and NotAnExecution."""
+        """The answer of DescribeExecution, and its moment as `answered`. Raises NotAnExecution."""
         with _execution(arn):
-            return dict(self.call("stepfunctions", "describe_execution", executionArn=arn))
+            answer = self.call("stepfunctions", "describe_execution", executionArn=arn)
+            return {**answer, "answered": moment_of(answer)}
 
     def events(self, arn: str, *, after: int = 0) -> list[JsonObject]:
         """The events of an execution's history with ids above `after`, in order. Raises as `describe`."""
-        asked = {"executionArn": arn, "reverseOrder": True}
-        newest_first = self._all("stepfunctions", "get_execution_history", "events", **asked)
+        parameters = {"executionArn": arn, "reverseOrder": True}
         with _execution(arn):
+            newest_first = self._all("stepfunctions", "get_execution_history", "events", **parameters)
             return list(takewhile(lambda event: event["id"] > after, newest_first))[::-1]
 
     def definition(self, arn: str) -> JsonObject:
         """The definition of the workflow that an execution runs; empty if AWS does not answer or does not permit it."""
-        with suppress(*AWS_ERRORS):
+        with suppress(AwsError):
             answer = self.call("stepfunctions", "describe_state_machine_for_execution", executionArn=arn)
             return object_of(answer.get("definition"))
         return {}
 
     def executions(self, **asked: Any) -> Iterator[JsonObject]:
         """The executions of the workflow, newest first; `asked` are parameters of ListExecutions."""
-        return self._all("stepfunctions", "list_executions", "executions", stateMachineArn=self.workflow(), **asked)
+        asked["stateMachineArn"] = self.output("StateMachineArn")
+        return self._all("stepfunctions", "list_executions", "executions", **asked)
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
@@ -191,16 +182,15 @@ class Account:
     def addresses(self, pairs: Iterable[Pair]) -> dict[str, Address]:
         """The existing addresses of these pairs, by allocation id."""
         of = {getattr(pair, role): partial(pair.address, role) for pair in pairs for role in ROLES}
-        ids = list(of)
         # A filter, because a call by ids fails completely if one id does not exist.
-        batches = (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
-        shown = (address for batch in batches for address in self.addresses_by("allocation-id", batch))
+        shown = self.addresses_by("allocation-id", list(of))
         return {address["AllocationId"]: of[address["AllocationId"]](address) for address in shown}
 
-    def addresses_by(self, name: str, values: Iterable[str]) -> list[JsonObject]:
+    def addresses_by(self, name: str, values: Sequence[str]) -> Iterator[JsonObject]:
         """The Elastic IPs of this account and Region that a filter of DescribeAddresses finds."""
-        found = self.call("ec2", "describe_addresses", Filters=[{"Name": name, "Values": list(values)}])
-        return list(found["Addresses"])
+        for start in range(0, len(values), IDS_PER_CALL):
+            filters = [{"Name": name, "Values": values[start : start + IDS_PER_CALL]}]
+            yield from self.call("ec2", "describe_addresses", Filters=filters)["Addresses"]
 
     def instances(self, ids: Iterable[str]) -> dict[str, JsonObject]:
         """The existing instances as DescribeInstances shows them, by id."""
@@ -215,22 +205,25 @@ class Account:
 
     def record(self, pair: str) -> Record:
         """The record of this pair; empty if the table has none."""
-        found = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}, "ConsistentRead": True}
-        return Record.from_item(self.call("dynamodb", "get_item", **found).get("Item", {}))
+        key = {"TableName": self.output("LockTableName"), "Key": {"pair": {"S": pair}}, "ConsistentRead": True}
+        return Record.from_item(self.call("dynamodb", "get_item", **key).get("Item", {}))
 
 
 @contextmanager
 def _execution(arn: str) -> Iterator[None]:
-    """Around a call about an execution: raises NotAnExecution and UnknownExecution for the errors of AWS."""
+    """Around a call about an execution: raises NotAnExecution, and says what UNKNOWN_EXECUTION means."""
     invalid = NotAnExecution(f"{plain(arn, 300) or 'An empty text'} is not the ARN of an execution.")
     if not arn.startswith("arn:"):
         raise invalid
     try:
         yield
-    except ClientError as error:
-        unknown = f"Step Functions does not know the execution {plain(arn)}, and keeps one for 90 days after its end."
-        not_found = UnknownExecution(unknown, moment_of(error.response))
-        raise {"InvalidArn": invalid, "ExecutionDoesNotExist": not_found}.get(code_of(error), error) from None
+    except AwsError as error:
+        if error.code == "InvalidArn":
+            raise invalid from None
+        if error.code == UNKNOWN_EXECUTION:
+            text = f"Step Functions does not know the execution {plain(arn)}, and keeps one for 90 days after its end."
+            error.args = (text,)
+        raise
 
 
 def moment_of(answer: Mapping[str, Any]) -> datetime:
@@ -240,41 +233,27 @@ def moment_of(answer: Mapping[str, Any]) -> datetime:
     return datetime.now(UTC)
 
 
-def code_of(error: Exception) -> str:
-    """The error code in AWS's answer; empty for any other error."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
-
-
-def is_transient(error: Exception) -> bool:
-    """Whether the same call may succeed soon: AWS did not answer, throttled the call, or failed itself."""
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= 500 or any(word in code_of(error) for word in BUSY)
-    return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError | ResponseParserError)
-
-
 def sentence(error: Exception) -> str:
-    """What went wrong, here or in AWS or its SDK, and what to do. If in AWS or its SDK, on one line."""
+    """What went wrong in AWS or its SDK, and what to do, on one line."""
     match error:
-        case Problem():
-            said = str(error)
-        case ClientError(operation_name=action):
-            code, message = plain(code_of(error), 80), plain(error.response.get("Error", {}).get("Message", ""), 400)
-            said = f"{action} failed with {code}: {message}"
+        case ClientError(operation_name=action, response={"Error": {"Code": code, "Message": message}}):
+            code, message = plain(code, 80), plain(message, 400)
             if code in DENIED:
-                said = f"{action} is not permitted; docs/client.md lists the permissions. AWS: {message}"
-            elif code in EXPIRED:
-                said = f"AWS does not accept these credentials ({code}). Renew them, or use others. AWS: {message}"
+                return f"{action} is not permitted; docs/client.md lists the permissions. AWS: {message}"
+            if code in EXPIRED:
+                return f"AWS does not accept these credentials ({code}). Renew them, or use others. AWS: {message}"
+            return f"{action} failed with {code}: {message}"
         case exceptions.NoCredentialsError():
-            said = "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            text = "There are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         case exceptions.PartialCredentialsError(kwargs={"provider": provider, "cred_var": missing}):
             place = "environment" if provider == "env" else f"profile (AWS_PROFILE, else default; {plain(provider)})"
-            said = f"The AWS credentials are incomplete. The {place} lacks {plain(missing)}."
+            text = f"The AWS credentials are incomplete. The {place} lacks {plain(missing)}."
         case exceptions.NoRegionError():
-            said = "No Region is set. Set AWS_REGION to the Region of the stack."
-        case UnusableSettings():
+            text = "No Region is set. Set AWS_REGION to the Region of the stack."
+        case BotoCoreError() | ClientError() | ResponseParserError():
+            text = f"The call to AWS failed: {plain(error, 600)}"
+        case _:  # a file is missing, a program does not run, a value is not a URL
             places = "the AWS variables (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and the profile"
-            said = f"The AWS SDK cannot use its settings. Check {places}: {plain(error, 400)}"
-        case _:
-            said = f"The call to AWS failed: {plain(error, 600)}"
-    return said
+            cause = plain(f"{type(error).__name__}: {error}", 400)
+            text = f"The AWS SDK cannot use its settings. Check {places}: {cause}"
+    return text

@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 import boto3
 import click
 
-from client.account import AWS_ERRORS, STACK, Account, Problem, is_transient, sentence
+from client.account import STACK, Account, AwsError, Problem
 from client.executions import CannotFollow, Follower, answered, entries, row
-from client.printed import described_pair, replaced_server, rows_of, ways
-from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
+from client.printed import described_pair, replaced_server, ways
+from client.result import INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, server_named, standings
 from client.text import PROGRAM, JsonObject, Rows, columns, plain
@@ -87,11 +87,6 @@ INIT = [
 ]  # fmt: skip
 
 
-def _terminate(number: int, _frame: object) -> NoReturn:
-    """Of SIGTERM: how CI cancels a job."""
-    raise KeyboardInterrupt(number)
-
-
 @click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def cli() -> None:
     """Switch a pair's production address to its idle server, and show the state of the pair.
@@ -105,7 +100,7 @@ def cli() -> None:
 def start(*, account: Account, as_json: bool, detailed: bool, **request: Any) -> int:
     """Start a cutover and follow it until it ends."""
     pair, server = request["pair"], request["serverName"]
-    with suppress(*AWS_ERRORS):  # if the pairs cannot be read, the workflow refuses a misspelt name later
+    with suppress(AwsError):  # if the pairs cannot be read, the workflow refuses a misspelt name later
         if (pair, server) != (None, None) and account.pairs:
             chosen = chosen_pairs(account, pair)
             if server is not None and len(chosen) == 1:
@@ -186,8 +181,8 @@ def commands(*, account: Account, pair: str | None, as_json: bool) -> None:
     They need EC2 only, and are for every state that a pair can be in. Keep them where you can read them when this
     client, Step Functions or the console does not answer.
     """
-    found = ways(account, chosen_pair(account, pair))
-    _show(found, [rows_of(found)], as_json=as_json)
+    document, rows = ways(account, chosen_pair(account, pair))
+    _show(document, [rows], as_json=as_json)
 
 
 @cli.command(params=[*INIT, *COMMON])
@@ -217,20 +212,24 @@ def init(*, account: Account, as_json: bool, **options: Any) -> None:  # noqa: A
 
 def main(words: Sequence[str] | None = None, *, session: boto3.Session | None = None) -> int:
     """Run a command. Returns its exit code. Tests give a `session`; the default is boto3's own."""
+
+    def terminate(number: int, _frame: object) -> NoReturn:  # CI cancels a job by SIGTERM
+        raise KeyboardInterrupt(number)
+
     # Python has no stream if the file is closed (`>&-`).
     sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         return int(cli.main(words, PROGRAM, standalone_mode=False, obj=session) or OK)
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
         return _failed(error.exit_code, *usage.getvalue().splitlines())
-    except (Problem, *AWS_ERRORS) as error:
-        return _failed(getattr(error, "exit_code", CLIENT_FAILED), f"cutover.py: {sentence(error)}", style="red")
+    except Problem as error:
+        return _failed(error.exit_code, f"cutover.py: {error}", style="red")
     except (OSError, SystemExit) as error:  # click exits after a broken pipe, and writes the help itself
         silence(sys.stdout)
         reason = getattr(error, "strerror", None) or "Broken pipe"
@@ -264,9 +263,9 @@ def _started(account: Account, command: str, request: JsonObject, *, repair: boo
     request = {key: value for key, value in request.items() if value not in (None, False)}
     arn = account.arn_of(name, repair=repair)
     with _interruptible(account, arn, "It may have been started"):
-        is_new = account.start(name, request, repair=repair)
-    existing = "already exists with the same input, so nothing was started"
-    return _followed(account, arn, f"{name} {'started' if is_new else existing}: {arn}", **report)
+        is_new = account.start(arn, request)
+    how = "started" if is_new else "already exists with the same input, so nothing was started"
+    return _followed(account, arn, f"{name} {how}: {arn}", **report)
 
 
 def _followed(account: Account, arn: str, heading: str, *, as_json: bool, detailed: bool) -> int:
@@ -291,13 +290,13 @@ def _interruptible(account: Account, arn: str, state: str) -> Iterator[None]:
     """If interrupted, or if the execution cannot be followed: stops nothing, and prints how to follow and stop it."""
     try:
         yield
-    except (KeyboardInterrupt, OutputClosed, CannotFollow, *AWS_ERRORS) as error:
+    except (KeyboardInterrupt, OutputClosed, CannotFollow, AwsError) as error:
         notes = Screen(sys.stderr)
         if isinstance(error, KeyboardInterrupt):
             notes.line("")
             notes.line("Interrupted. Nothing was stopped.", "yellow")
         # A call without an answer may have had an effect.
-        elif not isinstance(error, CannotFollow | OutputClosed) and not is_transient(error):
+        elif isinstance(error, AwsError) and not error.is_transient:
             raise
         notes.line(f"{state}: {arn}", "bold")
         notes.line(f"To follow it:\n{account.command('watch', arn)}")

@@ -9,21 +9,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from client.account import (
-    AWS_ERRORS,
-    DENIED,
-    Account,
-    Problem,
-    UnknownExecution,
-    code_of,
-    is_transient,
-    moment_of,
-    sentence,
-)
+from client.account import DENIED, UNKNOWN_EXECUTION, Account, AwsError, Problem
 from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
-from client.result import RUNNING, Result, result_of
+from client.result import RUNNING, Result
 from client.screen import Screen
 from client.text import JsonObject, as_object, duration, plain, split
 from domain.lock import object_of
@@ -57,7 +45,7 @@ class Follower:
     def result(self) -> Result:
         """Return when the execution has ended. Raises CannotFollow if AWS stops answering."""
         pause, described = FIRST_SECONDS, self.described()
-        self._began = self.monotonic() - max((moment_of(described) - described["startDate"]).total_seconds(), 0)
+        self._began = self.monotonic() - max((described["answered"] - described["startDate"]).total_seconds(), 0)
         with self.screen.live(lambda: self._progress.now, lambda: self.monotonic() - self._began):
             while described["status"] in RUNNING:
                 self._patiently(self._read_history)
@@ -70,7 +58,7 @@ class Follower:
                 self._patiently(self._read_history)
                 if self._progress.ended or self._history_denied:
                     break
-        return result_of(described, self._progress)
+        return Result(described, self._progress)
 
     def described(self) -> JsonObject:
         """The execution as it is now. Raises CannotFollow if AWS does not answer or does not know the execution."""
@@ -81,8 +69,8 @@ class Follower:
             return
         try:
             events = self.account.events(self.arn, after=self._progress.last)
-        except ClientError as error:
-            if code_of(error) not in DENIED:
+        except AwsError as error:
+            if error.code not in DENIED:
                 raise
             # The outcome matters more than the steps.
             self._history_denied = True
@@ -92,22 +80,22 @@ class Follower:
         # The number of tries matters only after a failure.
         if progress.definition is None and any(event["type"] in FAILED_TRY for event in events):
             progress.definition = states_of(self.account.definition(self.arn))
-        for line in (line for event in events for line in progress.read(event)):
-            self.screen.line(f"{line.seconds:8.2f} s  {line.text}", STYLES[line.good])
+        for text, good in (line for event in events for line in progress.read(event)):
+            self.screen.line(f"{progress.seconds:8.2f} s  {text}", STYLES[good])
 
     def _show_holder(self) -> None:
         """While a command runs, or the execution waits for approval: what the item of its lock says about that."""
-        progress, pair = self._progress, as_object(self._progress.plan).get("pair")
+        progress, pair = self._progress, self._progress.plan.get("pair")
         state = next((each for each in progress.running if each in (*STEPS, APPROVAL)), None)
         if state is None or not isinstance(pair, str) or self.monotonic() < self._next_read:
             return
-        self._next_read, lock = self.monotonic() + LONGEST_SECONDS, None
-        with suppress(Problem, *AWS_ERRORS):  # then only the steps are shown
+        self._next_read = self.monotonic() + LONGEST_SECONDS
+        with suppress(Problem):  # then only the steps are shown
             lock = self.account.record(pair).lock
-        text = doing(state, lock, self.account.command) if lock and lock.execution == self.arn else ""
-        if text and text != self._shown:
-            self._shown, progress.doing = text, split(text)[0]
-            self.screen.line(f"{self.monotonic() - self._began:8.2f} s  {text}")
+            text = doing(state, lock, self.account.command) if lock and lock.execution == self.arn else ""
+            if text and text != self._shown:
+                self._shown, progress.doing = text, split(text)[0]
+                self.screen.line(f"{self.monotonic() - self._began:8.2f} s  {text}")
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
         """Repeat a call while AWS does not answer, throttles or fails, for at most five minutes. Repeat it for 20 s if
@@ -116,12 +104,11 @@ class Follower:
         while True:
             try:
                 return call()
-            except UnknownExecution as error:
-                problem, patience = str(error), UNSEEN_SECONDS
-            except AWS_ERRORS as error:
-                problem, patience = sentence(error), PATIENCE_SECONDS
-                if not is_transient(error):
+            except AwsError as error:
+                problem, is_unknown = str(error), error.code == UNKNOWN_EXECUTION
+                if not (is_unknown or error.is_transient):
                     raise CannotFollow(problem) from None
+                patience = UNSEEN_SECONDS if is_unknown else PATIENCE_SECONDS
             if self.monotonic() - began > patience:
                 raise CannotFollow(f"{problem} Gave up after {duration(patience)}.")
             if not announced:
@@ -139,7 +126,7 @@ def answered(account: Account, pair: str, *, approves: bool, reason: str | None 
     follow = f"To follow it:\n{account.command('watch', execution)}"
     if not lock.approval_token:
         progress = Progress()
-        with suppress(Problem, *AWS_ERRORS):
+        with suppress(Problem):
             for event in account.events(lock.execution):
                 progress.read(event)
         now = "it has ended" if progress.ended else progress.now if progress.last else "what it does is unknown"
@@ -151,8 +138,8 @@ def answered(account: Account, pair: str, *, approves: bool, reason: str | None 
     operation = "send_task_success" if approves else "send_task_failure"
     try:
         account.call("stepfunctions", operation, taskToken=lock.approval_token, **answer)
-    except ClientError as error:
-        if code_of(error) not in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
+    except AwsError as error:
+        if error.code not in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
             raise
         why = "it was answered, its time is over, or it was asked to roll back"
         raise Problem(f"The wait of {execution} has just ended: {why}. {follow}") from None
@@ -171,7 +158,7 @@ def entries(account: Account, *, pair: str | None, limit: int) -> tuple[list[Jso
         # If the execution did not succeed, its history has the plan: the pair, and which server was live.
         for event in account.events(listed["executionArn"]) if described["status"] != "SUCCEEDED" else ():
             progress.read(event)
-        result = result_of(described, progress)
+        result = Result(described, progress)
         if pair is None or (result.pair or only_pair) == pair:
             chosen.append({**listed, **result.to_json(), "began": listed["startDate"].isoformat()})
         if len(chosen) == limit:
@@ -186,13 +173,10 @@ def row(entry: JsonObject) -> dict[str, str]:
     moved = f"{before} stays" if before == now else f"{before} → {now or '?'}"
     return {
         "when": f"{datetime.fromisoformat(entry['began']).astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
-        "outcome": plain(entry["outcome"], 40),
-        "pair": plain(entry["pair"] or "", 64),
-        "from → to": plain(moved if before else "", 140),
-        "took": "" if seconds is None else duration(seconds),
-        "by": plain(entry["by"] or "unknown", 100),
-        "execution": entry["name"],
-    }
+        "outcome": plain(entry["outcome"], 40), "pair": plain(entry["pair"] or "", 64),
+        "from → to": plain(moved if before else "", 140), "took": "" if seconds is None else duration(seconds),
+        "by": plain(entry["by"] or "unknown", 100), "execution": entry["name"],
+    }  # fmt: skip
 
 
 def started_by(
@@ -217,8 +201,8 @@ def started_by(
             if names.keys() == wanted.keys() or not page.get("NextToken"):
                 break
             sleep(SECONDS_APART)
-    except AWS_ERRORS as error:
-        return names, f"It is unknown who started the executions. {sentence(error)}"
+    except AwsError as error:
+        return names, f"It is unknown who started the executions. {error}"
     return names, None
 
 

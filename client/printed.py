@@ -10,7 +10,7 @@ from client.result import ROLES, in_words
 from client.status import server_named
 from client.text import JsonObject, Rows, plain
 from domain.commands import foreign_address_at, place_on, ways_to
-from domain.pair import NAME_PATTERN, Address, Pair
+from domain.pair import NAME_PATTERN, Pair
 from domain.plan import as_lines
 
 MISSING = "The instance {} is not in this account and Region."
@@ -97,40 +97,33 @@ def _problem_of_address(account: Account, role: str, ip: str, address: Mapping[s
     return None
 
 
-def ways(account: Account, pair: Pair) -> JsonObject:
-    """The addresses as they are now, and the commands. Raises Problem if an address does not exist."""
-    shown, ids = account.addresses([pair]), (pair.production, pair.staging)
+def ways(account: Account, pair: Pair) -> tuple[JsonObject, Rows]:
+    """The addresses as they are now, and the commands, as JSON and in rows. Raises Problem without an address."""
+    shown, ids, region = account.addresses([pair]), (pair.production, pair.staging), account.region
     if missing := [each for each in ids if each not in shown]:
         raise Problem(f"{' and '.join(missing)} is not an address of this account and Region. Correct cdk.json.")
     production, staging = addresses = [shown[each] for each in ids]
     instances = account.instances(server.instance_id for server in pair.servers)
     one, other = (place_on(each, addresses, instances.get(each.instance_id, {})) for each in pair.servers)
-    region = f"--region {account.region}"
-    return {
-        "pair": pair.name,
-        "region": account.region,
-        **{each.name: each.to_json() for each in addresses},
-        "warnings": [
-            f"{foreign} is at {place}, and a command to that place takes it away"
-            for place in (one, other)
-            if (foreign := foreign_address_at(place, addresses, instances.get(place.server.instance_id, {})))
-        ],
-        "check": f"aws ec2 describe-addresses --allocation-ids {pair.production} {pair.staging} {region} {QUERY}",
-        "ways": [
-            {"live": live.server.name, **vars(way), "commands": [f"{command} {region}" for command in way.commands]}
-            for live, idle in ((one, other), (other, one))
-            for way in ways_to(live, idle, production, staging)
-        ],
-    }
-
-
-def rows_of(found: JsonObject) -> Rows:
-    lines = [("pair", f"{found['pair']} in {found['region']}. Print this again after every change of a server")]
-    addresses = [Address.from_json(role, found[role]) for role in ROLES]
-    lines += [(each.name, f"{each.allocation_id}, {in_words(each)}") for each in addresses]
-    lines += [("warning", each) for each in found["warnings"]]
-    lines += [("check first", f"where both addresses are:\n{found['check']}")]
-    for way in (way for way in found["ways"] if way["commands"]):
+    check = f"aws ec2 describe-addresses --allocation-ids {pair.production} {pair.staging} --region {region} {QUERY}"
+    warnings = [
+        f"{foreign} is at {place}, and a command to that place takes it away"
+        for place in (one, other)
+        if (foreign := foreign_address_at(place, addresses, instances.get(place.server.instance_id, {})))
+    ]
+    found = [
+        {"live": live.server.name, **vars(way), "commands": [f"{each} --region {region}" for each in way.commands]}
+        for live, idle in ((one, other), (other, one))
+        for way in ways_to(live, idle, production, staging)
+    ]
+    rows = [
+        ("pair", f"{pair.name} in {region}. Print this again after every change of a server"),
+        *((each.name, f"{each.allocation_id}, {in_words(each)}") for each in addresses),
+        *(("warning", warning) for warning in warnings),
+        ("check first", f"where both addresses are:\n{check}"),
+    ]
+    for way in (way for way in found if way["commands"]):
         on = [f"{role} is on {' or '.join(name or 'no server' for name in way[role])}" for role in ROLES]
-        lines += [(f"{way['live']} live", f"if {' and '.join(on)}:{as_lines(way['commands'])}")]
-    return lines
+        rows += [(f"{way['live']} live", f"if {' and '.join(on)}:{as_lines(way['commands'])}")]
+    shown_as: JsonObject = {each.name: each.to_json() for each in addresses}
+    return {"pair": pair.name, "region": region, **shown_as, "warnings": warnings, "check": check, "ways": found}, rows

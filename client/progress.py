@@ -5,7 +5,7 @@ it means, not its state's name, so a workflow may have new states (API reference
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from client.text import JsonObject, as_object, duration, plain, split
 from domain.lock import Lock, object_of
@@ -20,25 +20,23 @@ STEPS = {"DeployRelease": "deploy", "BeforeCutover": "beforeCutover", "AfterCuto
          "AfterRollback": "afterRollback", "EndCommand": ""}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Line:
-    """An event `seconds` after the execution began. `good` is None if the event is neither good nor bad."""
+class Line(NamedTuple):
+    """What an event shows. `good` is None if the event is neither good nor bad."""
 
-    seconds: float
     text: str
     good: bool | None = None
 
 
 @dataclass
 class Progress:
-    """Reads events in order, and keeps what they show."""
+    """Reads events in order, and keeps what they show. The last event was `seconds` after the execution began."""
 
     began: datetime | None = None
-    last, ended, doing = 0, False, ""  # `doing` has words about the running state
+    last, seconds, ended, doing = 0, 0.0, False, ""  # `doing` has words about the running state
     running: list[str] = field(default_factory=list)
     states: list[JsonObject] = field(default_factory=list)
     health_checks: list[JsonObject] = field(default_factory=list)
-    plan: JsonObject | None = None
+    plan: JsonObject = field(default_factory=dict)
     definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
     _state_of: dict[int, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
@@ -48,17 +46,16 @@ class Progress:
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         """Take the next event. Returns the lines to print about it."""
         self.began, self.last, kind = self.began or event["timestamp"], event["id"], str(event["type"])
+        self.seconds, self.ended = (event["timestamp"] - self.began).total_seconds(), self.ended or kind in ENDED
         # Each type of event has its own key for its details.
         details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
-        seconds = (event["timestamp"] - self.began).total_seconds()
-        self.ended = self.ended or kind in ENDED
         alone = self.running[0] if len(self.running) == 1 else ""
         state = self._state_of.get(event.get("previousEventId", 0)) or alone
         lines: Iterable[Line] = ()
         if kind.endswith("StateEntered"):
             state = str(details.get("name", ""))
             if kind != "ChoiceStateEntered":  # it takes no time, and the next state shows its result
-                lines = self._entered(seconds, state, is_wait=kind == "WaitStateEntered")
+                lines = self._entered(state, is_wait=kind == "WaitStateEntered")
         elif kind.endswith("StateExited"):
             if (name := str(details.get("name", ""))) in self.running:
                 index = self.running.index(name)
@@ -72,14 +69,14 @@ class Progress:
             failed = f"{plain(state) or 'a step'} failed: {plain(sentences, 300)}"
             self._failures.setdefault(state, []).append(error)
             if error == "DynamoDB.ConditionalCheckFailedException":
-                lines = [Line(seconds, f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
+                lines = [Line(f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
             elif failed != self._failed:  # the same failure again is only another try
-                lines = [Line(seconds, failed, good=False)]
+                lines = [Line(failed, good=False)]
             self._failed = failed
         elif kind == "TaskScheduled":
-            lines = self._scheduled(seconds, state, as_object(object_of(details.get("parameters")).get("Payload")))
+            lines = self._scheduled(state, as_object(object_of(details.get("parameters")).get("Payload")))
         elif kind == "TaskSucceeded":
-            lines = self._succeeded(seconds, as_object(object_of(details.get("output")).get("Payload")))
+            lines = self._succeeded(as_object(object_of(details.get("output")).get("Payload")))
         self._state_of[event["id"]] = state
         return list(lines)
 
@@ -90,7 +87,7 @@ class Progress:
         first, *others = (plain(f"{state}: {self.doing}".removesuffix(": ")) for state in self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
 
-    def _entered(self, seconds: float, state: str, *, is_wait: bool) -> Iterator[Line]:
+    def _entered(self, state: str, *, is_wait: bool) -> Iterator[Line]:
         """Keep a state. In a loop, which repeats a wait or the same state, only its first round is shown and kept."""
         repeats_itself = bool(self.states) and self.states[-1]["name"] == state
         self._repeats = state in self._seen and (self._repeats or is_wait or repeats_itself)
@@ -99,10 +96,10 @@ class Progress:
         self._failed, self.doing = "", WAITS.get(state, "")
         self.running.append(state)
         if not self._repeats:
-            self.states.append({"name": state, "seconds": round(seconds, 3)})
-            yield Line(seconds, plain(f"{state}: {self.doing}".removesuffix(": ")))
+            self.states.append({"name": state, "seconds": round(self.seconds, 3)})
+            yield Line(plain(f"{state}: {self.doing}".removesuffix(": ")))
 
-    def _scheduled(self, seconds: float, state: str, payload: JsonObject) -> Iterator[Line]:
+    def _scheduled(self, state: str, payload: JsonObject) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one; of how many, if the definition says that."""
         if state and (failures := self._failures.get(state)):
             error, number = failures[-1], failures.count(failures[-1]) + 1
@@ -110,36 +107,36 @@ class Progress:
             retry = next((each for each in retries if {error, "States.ALL"} & set(each.get("ErrorEquals", []))), None)
             # 3 is the default in Amazon States Language.
             of = f"try {number}" if retry is None else f"{number} of {int(retry.get('MaxAttempts', 3)) + 1}"
-            yield Line(seconds, f"{plain(state)}: trying again, {of}", good=False)
+            yield Line(f"{plain(state)}: trying again, {of}", good=False)
         if isinstance(until := payload.get("until"), str):
             self.doing = f"until {plain(until, 40)}"
             if not self._repeats:
-                yield Line(seconds, f"{plain(state)}: {self.doing}")
+                yield Line(f"{plain(state)}: {self.doing}")
 
-    def _succeeded(self, seconds: float, payload: JsonObject) -> Iterator[Line]:
+    def _succeeded(self, payload: JsonObject) -> Iterator[Line]:
         # Of a pair whose production is on no server, `live` is null.
         if "live" in payload and all(isinstance(payload.get(key), dict) for key in ("idle", "production", "staging")):
             before, self.plan = self.plan, payload
-            if (reason := payload.get("reason")) and reason != (before or {}).get("reason"):
-                yield Line(seconds, f"plan: {plain(reason)}")
+            if (reason := payload.get("reason")) and reason != before.get("reason"):
+                yield Line(f"plan: {plain(reason)}")
         if "moment" in payload and isinstance(payload.get("commands"), list):
             for command in filter(as_object, payload["commands"]):
-                good = str(command.get("status")).upper() in ("SUCCESS", "SUCCEEDED")
-                yield Line(seconds, command_in_words(command), good)
+                yield Line(command_in_words(command), str(command.get("status")).upper() in ("SUCCESS", "SUCCEEDED"))
+        server = plain(payload.get("server") or "the server")
         if "hasRelease" in payload:
             says = f"has release {plain(payload['release'])}" if payload.get("release") else "does not say its release"
-            yield Line(seconds, f"{plain(payload.get('server') or 'the server')} {says}")
+            yield Line(f"{server} {says}")
         if "healthy" in payload and not self._repeats:
             checks = payload["checks"] if isinstance(payload.get("checks"), list) else []
             report = {**payload, "checks": [each for each in checks if isinstance(as_object(each).get("probes"), list)]}
             self.health_checks.append(report)
             good = payload["healthy"] is True
             through = " ".join(plain(report[key]) for key in ("address", "publicIp") if report.get(key))
-            health = f"is {'healthy' if good else 'not healthy'}{f' through {through}' if through else ''}"
-            yield Line(seconds, f"{plain(report.get('server') or 'the server')} {health}", good)
+            health = f"is {'healthy' if good else 'not healthy'} through {through}".removesuffix(" through ")
+            yield Line(f"{server} {health}", good)
             for check in report["checks"]:
                 probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
-                yield Line(seconds, f"{plain(check.get('check', 'probes'))}: {probes or 'none'}", good)
+                yield Line(f"{plain(check.get('check', 'probes'))}: {probes or 'none'}", good)
 
 
 def command_in_words(command: JsonObject) -> str:

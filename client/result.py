@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from client.progress import Progress
@@ -58,23 +57,31 @@ RUNBOOK = {"RollbackFailed": "rollbackfailed-eip-cutover-rollback-failed",
            **dict.fromkeys(("ABORTED", "TIMED_OUT"), "aborted-timed_out-eip-cutover-repair-ran")}  # fmt: skip
 
 
-@dataclass(frozen=True)
 class Result:
-    """The state of an execution. `outcome` is the outcome of a success, the error of a failure, or the status.
-    `execution` is its ARN; `holder` is the running execution whose lock `unlock` leaves alone. The JSON document has
-    the fields as keys, in camel case, and what the execution `reported`."""
+    """The state of an execution, from DescribeExecution and what was read of its history. `outcome` is the outcome of a
+    success, the error of a failure, or the status. `execution` is its ARN; `holder` is the running execution whose lock
+    `unlock` leaves alone. The keys of its JSON are the attributes, in camel case, and what it `reported`."""
 
-    execution: str
-    name: str
-    status: str
-    outcome: str
-    pair: str | None
-    was_live: str | None
-    is_live: str | None
-    cause: str | None
-    holder: str | None
-    seconds: float | None
-    reported: JsonObject
+    def __init__(self, described: Mapping[str, Any], progress: Progress) -> None:
+        self.execution = str(described["executionArn"])
+        self.name = str(described.get("name") or self.execution.rsplit(":", 1)[-1])
+        self.status = str(described["status"])
+        output = object_of(described.get("output")) if self.succeeded else {}
+        error = str(described.get("error") or self.status) if self.status == "FAILED" else self.status
+        self.outcome = str(output.get("outcome", self.status)) if self.succeeded else error
+        # The plan matters for an execution that runs or failed. The output of a success has the same and more.
+        plan, sources = progress.plan, (output, progress.plan, object_of(described.get("input")))
+        self.pair = next(filter(None, (_text(source.get("pair")) for source in sources)), None)
+        self.was_live = _server(output.get("previous")) or _text(as_object(plan.get("live")).get("name"))
+        # A redriven execution changes nothing, and does not know what it changed before.
+        unmoved = error in (*NOT_BEGUN, "RolledBack") and not described.get("redriveCount")
+        self.is_live = _server(output) if output else self.was_live if unmoved else None
+        self.cause = _text(output.get("cause")) or (None if self.succeeded else _text(described.get("cause")))
+        self.holder, stopped = _text(output.get("holder")), described.get("stopDate")
+        self.seconds = round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None
+        self.reported: JsonObject = {key: as_object(output.get(key)) or None for key in REPORTED}
+        self.reported["warnings"] = output["warnings"] if isinstance(output.get("warnings"), list) else []
+        self.reported |= {"healthChecks": progress.health_checks, "states": progress.states}
 
     @property
     def succeeded(self) -> bool:
@@ -130,36 +137,6 @@ class Result:
         with suppress(KeyError):  # the outcome does not report this address
             return in_words(Address.from_json(role, self.reported[role] or {}))
         return None
-
-
-def result_of(described: Mapping[str, Any], progress: Progress | None = None) -> Result:
-    """The result, from the answer of DescribeExecution and the history that was read, if any."""
-    progress = progress or Progress()
-    succeeded = (status := str(described["status"])) == "SUCCEEDED"
-    output = object_of(described.get("output")) if succeeded else {}
-    # The plan matters for an execution that runs or failed. The output of a success has the same and more.
-    plan = progress.plan or {}
-    sources = (output, plan, object_of(described.get("input")))
-    was_live = _server(output.get("previous")) or _text(as_object(plan.get("live")).get("name"))
-    error = str(described.get("error") or status) if status == "FAILED" else status
-    # A redriven execution changes nothing, and does not know what it changed before.
-    unmoved = error in (*NOT_BEGUN, "RolledBack") and not described.get("redriveCount")
-    reported = {key: as_object(output.get(key)) or None for key in REPORTED}
-    warnings = output["warnings"] if isinstance(output.get("warnings"), list) else []
-    stopped = described.get("stopDate")
-    return Result(
-        execution=described["executionArn"],
-        name=str(described.get("name") or described["executionArn"].rsplit(":", 1)[-1]),
-        status=status,
-        outcome=str(output.get("outcome", status)) if succeeded else error,
-        pair=next(filter(None, (_text(source.get("pair")) for source in sources)), None),
-        was_live=was_live,
-        is_live=_server(output) if output else was_live if unmoved else None,
-        cause=_text(output.get("cause")) or (None if succeeded else _text(described.get("cause"))),
-        holder=_text(output.get("holder")),
-        seconds=round((stopped - described["startDate"]).total_seconds(), 3) if stopped else None,
-        reported={**reported, "warnings": warnings, "healthChecks": progress.health_checks, "states": progress.states},
-    )
 
 
 def in_words(address: Address | None) -> str | None:

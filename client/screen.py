@@ -3,8 +3,8 @@ even if the environment asks for them. Text is never read as markup."""
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TextIO
 
 from rich.console import Console
@@ -45,20 +45,16 @@ class Screen:
         for number, (label, value) in enumerate(rows):
             self.line(value, "" if number else style, f"{label.ljust(widest)}  " if widest else "")
 
-    @contextmanager
-    def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> Iterator[None]:
+    def live(self, now: Callable[[], str], seconds: Callable[[], float]) -> AbstractContextManager[object]:
         """On a terminal, show the elapsed seconds and the current states, on a line below the others."""
-        if not self.is_terminal:
-            yield
-            return
         spinner = Spinner("line")
 
         def line() -> Spinner:
             spinner.update(text=Text(f"{duration(seconds()):>8}  {plain(now())}", style="bold"))
             return spinner
 
-        with Live(get_renderable=line, console=self._console, refresh_per_second=8, transient=True):
-            yield
+        live = Live(get_renderable=line, console=self._console, refresh_per_second=8, transient=True)
+        return live if self.is_terminal else nullcontext()
 
     def json(self, document: object) -> None:
         self._write(Text(json_text(document)), soft_wrap=True)

@@ -2,11 +2,11 @@
 production answers to its health check: one of the workflow's own probes per check, sent from this machine. A server is
 healthy after several, so this does not say that the server is healthy."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from client.account import Account, NotAnExecution, Problem, UnknownExecution, WrongName
+from client.account import UNKNOWN_EXECUTION, Account, AwsError, NotAnExecution, Problem, WrongName
 from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
 from client.text import JsonObject, Rows, plain
@@ -40,38 +40,25 @@ class Answer:
         return answer if self.good else f"{answer}: {self.error}"
 
 
-@dataclass(frozen=True)
 class Standing:
     """The state of a pair now, and its record. `holder_status` is the status of the execution that holds the lock: GONE
     if Step Functions does not know that execution, NOT_KNOWN_YET if the lock is also so new that this may change,
-    UNKNOWN if the lock names no execution."""
+    UNKNOWN if it names no execution. It `is_sound` if production is on one server and staging on the other."""
 
-    pair: Pair
-    production: Address | None
-    staging: Address | None
-    record: Record
-    holder_status: str | None
-    answers: Sequence[Answer]
-
-    @property
-    def live(self) -> str | None:
-        return self.production.server if self.production else None
-
-    @property
-    def idle(self) -> str | None:
-        live = self.pair.server_named(self.live)
-        return self.pair.other(live).name if live else None
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether production is on one server and staging on the other. This says nothing about their answers."""
-        return self.idle is not None and self.staging is not None and self.staging.server == self.idle
-
-    @property
-    def _cutover(self) -> JsonObject:
-        """The cutover that made the live server live; empty if none is on record."""
+    def __init__(
+        self, pair: Pair, addresses: Mapping[str, Address], record: Record, status: str | None, answers: list[Answer]
+    ) -> None:
+        self.pair, self.holder_status, self.answers = pair, status, answers
+        self.production, self.staging = addresses.get(pair.production), addresses.get(pair.staging)
+        self.live = self.production.server if self.production else None
+        live = pair.server_named(self.live)
+        self.idle = pair.other(live).name if live else None
+        self.is_sound = self.idle is not None and self.staging is not None and self.staging.server == self.idle
+        association = self.staging.association_id if self.staging else None
+        self.record = record if status in AT_WORK else record.settled(self.live, association)
+        # The cutover that made the live server live; empty if none is on record.
         last = self.record.last_cutover
-        return last if last and self.live and last["to"] == self.live else {}
+        self._cutover: JsonObject = last if last and self.live and last["to"] == self.live else {}
 
     def to_json(self) -> JsonObject:
         lock, record = self.record.lock, self.record
@@ -203,22 +190,20 @@ def standings(account: Account, pairs: Sequence[Pair]) -> list[Standing]:
     answered = answers((pair, addresses.get(pair.production)) for pair in pairs)
     for pair, its_answers in zip(pairs, answered, strict=True):
         record = records.get(pair.name, EMPTY)
-        production, staging = addresses.get(pair.production), addresses.get(pair.staging)
         status = holder_status(account, record.lock) if record.lock else None
-        if status not in AT_WORK:
-            live, association = production and production.server, staging and staging.association_id
-            record = record.settled(live or None, association or None)
-        found.append(Standing(pair, production, staging, record, status, its_answers))
+        found.append(Standing(pair, addresses, record, status, its_answers))
     return found
 
 
 def holder_status(account: Account, lock: Lock) -> str:
     try:
         return str(account.describe(lock.execution)["status"])
-    except UnknownExecution as error:
-        return NOT_KNOWN_YET if lock.may_be_new(error.moment) else GONE
     except NotAnExecution:
         return UNKNOWN
+    except AwsError as error:
+        if error.code != UNKNOWN_EXECUTION:
+            raise
+        return NOT_KNOWN_YET if lock.may_be_new(error.moment) else GONE
 
 
 def answers(standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = 5) -> list[list[Answer]]:

@@ -33,11 +33,11 @@ def generated() -> dict[Path, str]:
 
 
 def table(names: list[str]) -> str:
-    """The table of the context values of these names."""
+    """The table of the context values of these names, in their order."""
     at_place: dict[str, list[type[Section]]] = {}
-    for place, section in sections_in(Settings):
-        if place and place[0] in names:
-            at_place.setdefault(".".join(place).replace("*", "<name>"), []).append(section)
+    parts = [part for part in sections_in(Settings) if part[0] and part[0][0] in names]
+    for place, section in sorted(parts, key=lambda part: names.index(part[0][0])):
+        at_place.setdefault(".".join(place).replace("*", "<name>"), []).append(section)
     fields = {name: key for name, key in Settings.model_fields.items() if name in names}
     texts = [_row(name, {"": key}) for name, key in fields.items() if key.annotation is str]
     alike: dict[tuple[type[Section], ...], list[str]] = {}  # the places with the same keys

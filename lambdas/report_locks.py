@@ -1,9 +1,10 @@
-"""Reports to CloudWatch, every few minutes, how long the locks have been held: a lock held too long blocks its pair."""
+"""Reports to CloudWatch, every five minutes, how long the locks have been held (a lock held too long blocks its pair),
+and whether the pairs are ready, as their last evaluations have written it into the same table."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -11,24 +12,29 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from aws.metrics import Metric, emit
 from aws.records import dynamodb_client
-from domain.lock import Lock
+from domain.deployed_pairs import deployed_pairs
+from domain.lock import Lock, moment, object_of
+from domain.pair import Json, Pair, rate_of
 
+JUST_NOW, MARGIN = timedelta(minutes=6), timedelta(hours=1)
 logger = Logger()
 
 
 @logger.inject_lambda_context
 def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Emits the age of every lock, and of the oldest, in seconds; returns `{"locks": how many}`. The environment
-    variable LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon."""
-    locks = held_locks(dynamodb_client(), os.environ["LOCK_TABLE"])
-    emit(metrics_of(locks, datetime.now(UTC)))
+    """Emits `metrics_of` the locks and `readiness_of` the pairs; returns `{"locks": how many}`. The variable
+    LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon."""
+    items, now = items_of(dynamodb_client(), os.environ["LOCK_TABLE"]), datetime.now(UTC)
+    locks = [Lock.from_item(item) for item in items if "execution" in item]
+    results = {item["pair"]["S"]: object_of(item.get("readiness", {}).get("S")) for item in items}
+    emit([*metrics_of(locks, now), *readiness_of(deployed_pairs(), results, now)])
     return {"locks": len(locks)}
 
 
-def held_locks(dynamodb: Any, table: str) -> list[Lock]:
-    """All locks as they are now. The read is consistent, so it shows no released lock. Other items are only records."""
+def items_of(dynamodb: Any, table: str) -> list[Json]:
+    """All items as they are now. The read is consistent, so it shows no released lock."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    return [Lock.from_item(item) for page in pages for item in page["Items"] if "execution" in item]
+    return [item for page in pages for item in page["Items"]]
 
 
 def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
@@ -41,3 +47,19 @@ def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
             logger.error("The time of a lock cannot be read", extra={"lock": asdict(lock)})
     oldest = Metric("LockAge", MetricUnit.Seconds, (max(ages.values(), default=0.0),))
     return [oldest, *(Metric("LockAge", MetricUnit.Seconds, (age,), ({"pair": pair},)) for pair, age in ages.items())]
+
+
+def readiness_of(pairs: Mapping[str, Pair], results: Mapping[str, Json], now: datetime) -> Iterator[Metric]:
+    """1 for a pair that was just found ready, else 0; and without dimensions the lowest of the last result of all pairs
+    that are evaluated, where a pair counts as 0 if its evaluations have stopped."""
+    lowest: list[float] = []
+    for name, pair in pairs.items():
+        result, schedule = results.get(name, {}), pair.schedule_expression
+        if schedule and (checked := moment(result.get("checkedAt"))):
+            ready, rate = float(result.get("ready") is True), rate_of(schedule)
+            if abs(now - checked) <= JUST_NOW:
+                yield Metric("Ready", MetricUnit.Count, (ready,), ({"pair": name},), checked)
+            if overdue := bool(rate and now - checked > 2 * rate + MARGIN):
+                logger.error("A pair was not evaluated in time", extra={"pair": name, "checkedAt": str(checked)})
+            lowest.append(0 if overdue else ready)
+    yield Metric("Ready", MetricUnit.Count, tuple(sorted(lowest)[:1]))

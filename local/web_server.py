@@ -5,7 +5,8 @@ server is restarted. A file called `unhealthy` next to the release makes `/healt
 `.local/env` use this file, and a restart removes it.
 
 SIGHUP restarts it on the same port, as the command `deploy` on the server does: the file `pid` says what to send the
-signal to, and the file `running` is there while it accepts connections.
+signal to, and the file `running` is there while it accepts connections. With a certificate and its key in the file
+`certificate.pem` when it starts, it speaks HTTPS.
 
 It imports only the standard library and nothing else of `local`, so that it starts quickly.
 """
@@ -16,6 +17,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +26,7 @@ RELEASE_FILE = "release.json"
 UNHEALTHY_FILE = "unhealthy"
 PID_FILE = "pid"
 RUNNING_FILE = "running"
+CERTIFICATE_FILE = "certificate.pem"
 
 
 class WebServer(ThreadingHTTPServer):
@@ -39,6 +42,12 @@ class WebServer(ThreadingHTTPServer):
         self.unhealthy = folder / UNHEALTHY_FILE
         self.unhealthy.unlink(missing_ok=True)
         super().__init__((address, port), Answer)
+        certificate = folder / CERTIFICATE_FILE
+        if certificate.exists():
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # The handshake is done by the thread of the connection, when it reads.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
         """Bind without looking up the host's name, which takes seconds on a machine without a name server."""

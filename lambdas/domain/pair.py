@@ -1,13 +1,27 @@
 """A pair: its two servers, its two addresses, and the places on the servers where an address can stand. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
+
+from domain.events import in_json
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
-# The name of a pair or a server; it must match as a whole.
-NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+Tags = Mapping[str, str]
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
+
+
+def rate_of(expression: str) -> timedelta | None:
+    """The rate of EventBridge Scheduler's `rate(1 day)`; None for another expression."""
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None
+
+
+def tags_of(shown: Mapping[str, Any]) -> Tags:
+    return {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
 
 
 @dataclass(frozen=True)
@@ -42,9 +56,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
-    cutover, production is still checked. No alarm of `alarms` may be in ALARM. `deploy`, `hooks` and `approval_minutes`
-    are those of a release; None and empty if there are none."""
+    """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
+    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. A pair without a
+    `schedule_expression` is not evaluated."""
 
     name: str
     production: str
@@ -56,24 +70,23 @@ class Pair:
     deploy: Json | None = None
     hooks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     approval_minutes: int | None = None
+    schedule_expression: str | None = None
+    certificate_expiry_days: int = 14
 
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
         interfaces = configured.get("networkInterfaces", {})
         servers = configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
-        return Pair(
-            name,
-            configured["production"],
-            configured["staging"],
-            (first, second),
-            configured["healthCheck"],
-            configured["bakeSeconds"],
-            configured["alarms"],
-            deploy=configured.get("deploy"),
-            hooks=configured.get("hooks", {}),
-            approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
-        )
+        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
+        production, staging, checks, bake_seconds, alarms = (configured[key] for key in keys)
+        deploy, hooks = configured.get("deploy"), configured.get("hooks", {})
+        minutes = configured.get("approval", {}).get("timeoutMinutes")
+        readiness = configured.get("readiness") or {}
+        schedule = readiness.get("scheduleExpression")
+        days = readiness.get("certificateExpiryDays", Pair.certificate_expiry_days)
+        release = (deploy, hooks, minutes)
+        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, *release, schedule, days)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -85,7 +98,8 @@ class Pair:
         keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
         where = (shown.get(key) or None for key in keys)
         others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
-        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
+        ids = shown["AllocationId"], shown["PublicIp"]
+        return Address(name, *ids, *(*where, server, *others), tags=tags_of(shown))
 
     def place(self, server_name: str, private_ip: str | None = None) -> Place:
         """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
@@ -104,9 +118,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`. `server` is the name of
-    the server that it is on, `None` also outside the pair. `service_managed` is the AWS service that owns the
-    association, if any. `border_group` is the set of zones in which it can be associated."""
+    """One Elastic IP address as `DescribeAddresses` shows it; None if it does not. `server` is the pair's server that
+    it is on. The service `service_managed` owns its association, in a zone of `border_group`.
+    The `tags` do not count when two addresses are compared."""
 
     name: AddressName
     allocation_id: str
@@ -118,17 +132,12 @@ class Address:
     server: str | None = None
     service_managed: str | None = None
     border_group: str | None = None
+    tags: Tags = field(default_factory=dict, compare=False, kw_only=True)
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""
-        return {
-            "publicIp": self.public_ip,
-            "allocationId": self.allocation_id,
-            "associationId": self.association_id,
-            "server": self.server,
-            "instanceId": self.instance_id,
-            "privateIp": self.private_ip,
-        }
+        ids = ("public_ip", "allocation_id", "association_id", "server", "instance_id", "private_ip")
+        return in_json(self, *ids)
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":

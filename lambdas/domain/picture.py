@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# The owner of a public address that EC2 assigned itself. EC2 replaces such an address with an Elastic IP address.
-AUTO_ASSIGNED = "amazon"
-# The state of an instance that EC2 does not show: EC2 forgets a terminated instance after about an hour (EC2 User
-# Guide, "Terminate Amazon EC2 instances"). It reads as a part of "tao is …".
+from domain.pair import Tags
+
+AUTO_ASSIGNED = "amazon"  # the owner of an address that EC2 assigned itself: an Elastic IP address replaces it
+# EC2 forgets a terminated instance after about an hour (EC2 User Guide, "Terminate Amazon EC2 instances").
 NOT_SHOWN = "not shown by EC2 (it was terminated, or its id is wrong)"
 
 
@@ -30,20 +30,18 @@ class NetworkInterface:
     dual_stack_name: str | None = None
     border_group: str | None = None
 
-    @property
-    def primary(self) -> PrivateAddress:
-        return next(address for address in self.addresses if address.is_primary)
-
     def address(self, private_ip: str | None) -> PrivateAddress | None:
         return next((address for address in self.addresses if address.private_ip == private_ip), None)
 
 
 @dataclass(frozen=True)
 class Instance:
-    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, and its network interfaces by id."""
+    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, its network interfaces by id, and its tags."""
 
     state: str
     interfaces: Mapping[str, NetworkInterface] = field(default_factory=dict)
+    tags: Tags = field(default_factory=dict)
+    is_spot: bool = False
 
 
 @dataclass(frozen=True)

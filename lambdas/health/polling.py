@@ -1,5 +1,7 @@
 """The loops of the health check, which apply the rules of `verdict`, and the function that runs them in parallel."""
 
+import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +19,7 @@ Clock = Callable[[], float]
 Verdict = Healthy | Unhealthy | None
 Rule = Callable[[Sequence[Finding], float, float], Verdict]
 Result = TypeVar("Result")
+Loops = Iterable[Callable[[Stop], Result]]
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,7 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 
 
 def ask(check: Check, probe: Prober, stop: Stop) -> str | None:
-    """The release that a server answers with, whatever else is wrong: None if it was stopped, or after as many probes
-    without a release as make a server unhealthy."""
+    """The release that a server answers with, even an unhealthy one; None if it was stopped or answers with none."""
 
     def verdict(findings: Sequence[Finding], _now: float, _due: float) -> Verdict:
         return Healthy() if findings[-1].answered.release or len(findings) >= check.unhealthy_threshold_count else None
@@ -93,11 +95,7 @@ def _loop(
     return Polled(check, verdict, list(findings), probe_count)
 
 
-def together(
-    loops: Iterable[Callable[[Stop], Result]],
-    ends_all: Callable[[Result], bool],
-    meanwhile: Iterable[Callable[[Stop], None]] = (),
-) -> list[Result]:
+def together(loops: Loops[Result], ends_all: Callable[[Result], bool], meanwhile: Loops[None] = ()) -> list[Result]:
     """Runs each loop in its own thread and returns their results in order; those in `meanwhile` run until then. If one
     raises, or `ends_all` is true for its result, all stop at once. An exception in `meanwhile` is raised first."""
     loops, meanwhile = list(loops), list(meanwhile)
@@ -113,3 +111,24 @@ def together(
     for other in others:
         other.result()
     return [future.result() for future in futures]
+
+
+def beside(ask: Callable[[Any, Stop], list[str]], subjects: Iterable[Any]) -> Callable[[], list[str]]:
+    """Asks about each subject in a daemon thread. Returns a function that ends them and returns the answers, sorted. It
+    waits for them until half a second after the beginning, if that is not over. A question that fails is left out."""
+    began, stop, answers = time.monotonic(), Stop(), list[str]()
+
+    def answer(subject: Any) -> None:
+        with contextlib.suppress(Exception):
+            answers.extend(ask(subject, stop))
+
+    def answered() -> list[str]:
+        for thread in threads:
+            thread.join(max(began + 0.5 - time.monotonic(), 0))
+        stop.set()
+        return sorted(answers)
+
+    threads = [threading.Thread(target=answer, args=[subject], daemon=True) for subject in subjects]
+    for thread in threads:
+        thread.start()
+    return answered

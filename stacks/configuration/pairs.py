@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from domain.pair import Pair as ReadPair
 from domain.release_commands import document
 from stacks.configuration import allowed
-from stacks.configuration.allowed import Allowed, Broken, Place, Section, list_of, section, text, whole_number
+from stacks.configuration.allowed import FOLLOWS, Allowed, Broken, Place, Section, list_of, section, text, whole_number
 from stacks.configuration.health_check import LONGEST_CHECK_SECONDS, HealthCheck, HttpCheck, HttpsCheck
 from stacks.configuration.problems import path_of, problem, shown
+from stacks.configuration.readiness import Evaluated
 from stacks.configuration.release import Approval, Deploy, Hooks
 
 # A plan carries its pair from state to state, sometimes twice; Step Functions takes 262,144 bytes.
@@ -115,6 +116,8 @@ class Pair(Section):
     deploy: Annotated[Deploy | None, section(Deploy)] = None
     hooks: Annotated[Hooks | None, section(Hooks)] = None
     approval: Annotated[Approval | None, section(Approval), AfterValidator(_is_of_a_release)] = None
+    readiness: Evaluated = FOLLOWS
+    """Default: as beside `pairs`"""
 
     def as_json(self) -> dict[str, Any]:
         """What the functions read: every default filled in, and no key without a value."""

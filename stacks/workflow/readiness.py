@@ -4,23 +4,24 @@ lacks what a cutover lacks. It takes no lock, so no cutover waits for it. Only a
 Beside a cutover's variables: `$before`, the text of the last result, or "-"; `$result`, `Record.readiness` in
 `lambdas/domain/record.py`. What comes to `RecordReadiness` has, once or more often, `reason`, `soon` and `warnings`."""
 
-from typing import Any
-
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
 from aws_cdk.aws_iam import IRole
+from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoGetItem, DynamoReturnValues
 from constructs import Construct
 
+from stacks.workflow import failures
+from stacks.workflow.calls import CALLS as OF_A_CUTOVER
+from stacks.workflow.calls import COMMENTS, PLANNED
 from stacks.workflow.cutover import SOUND
-from stacks.workflow.ending import ME, NOW, texts
-from stacks.workflow.expressions import EXECUTION, FAILED_STATE, REFUSED_CAUSE, bounded, condition, jsonata, sentence
-from stacks.workflow.lock import FREE_AND_AS_PLANNED, one_line
+from stacks.workflow.ending import NOW
+from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata
+from stacks.workflow.lock import FREE_AND_AS_PLANNED
 from stacks.workflow.notifications import STARTED, publish, put_event
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_before_changes, retry_service
+from stacks.workflow.retries import BEFORE_CHANGES, CONDITION_FAILED, SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import standard_state_machine
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.tasks import Tasks, attribute, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT, MOST_TRIES = Duration.hours(72), 3
@@ -64,8 +65,10 @@ BEFORE = {
 }
 SKIPPED = '{"pair": $plan.pair, "outcome": "SKIPPED"}'
 UNFIT = '{"reason": ($plan.decision = "REFUSED" ? "" : "Staging is not on the idle server: ") & $plan.reason}'
-CAUGHT = jsonata(f'{{"reason": {REFUSED_CAUSE}}}')
-FAILURE = {"cause": jsonata(sentence(FAILED_STATE))}
+CAUGHT = jsonata(f'{{"reason": {failures.REFUSED_CAUSE}}}')
+CHANGED = f"$result.ready != {WAS_READY} or ({WAS_READY} and $count({DRIFT}) > 0)"
+REQUEST = {"pair": jsonata(PAIR), "dryRun": True}
+CALLS = OF_A_CUTOVER | {"DescribeAddresses": ({"request": REQUEST, "keepLive": False}, PLANNED)}
 
 
 class Readiness(Construct):
@@ -73,63 +76,73 @@ class Readiness(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources, *, role: IRole) -> None:
         super().__init__(scope, construct_id)
-        name, of_functions, of_pair = resources.names.cutover, Tasks(self, resources.functions), {"pair": jsonata(PAIR)}
-        item: dict[str, Any] = {"table": resources.lock_table, "key": texts(of_pair), "task_timeout": SERVICE_TIMEOUT}
-        describe_record = tasks.DynamoGetItem.jsonata(
-            self, "DescribeRecord", comment="What was the last result?", consistent_read=True, assign=BEFORE, **item
+        tasks = Tasks(self, resources, CALLS, COMMENTS)
+        describe_record = DynamoGetItem.jsonata(
+            self,
+            "DescribeRecord",
+            comment="What was the last result?",
+            table=resources.lock_table,
+            key={"pair": attribute(jsonata(PAIR))},
+            consistent_read=True,
+            task_timeout=SERVICE_TIMEOUT,
+            assign=BEFORE,
         )
-        comment, request = "Describes both addresses and both servers, and plans.", {**of_pair, "dryRun": True}
-        describe_addresses = of_functions.describe_addresses(
-            comment, request=request, retry=retry_before_changes, keep_live=False
-        )
+        retry(describe_record, SERVICE)
+        describe_addresses = tasks.call("DescribeAddresses", resources.functions.describe_addresses, BEFORE_CHANGES)
         comment = "What would fail now, and what will soon? A branch that fails does not end the others."
         checks = sfn.Parallel.jsonata(self, "Checks", comment=comment)
-        for branch in of_functions.preflight():
+        for branch in tasks.preflight():
             for state in sfn.State.find_reachable_states(branch.start_state):
                 if isinstance(state, sfn.TaskStateBase):
                     end = sfn.Pass.jsonata(self, f"{state.state_id}Failed", comment="Ends the branch with its reason.")
                     state.add_catch(end, outputs=CAUGHT)
             checks.branch(branch)
-        revision = tasks.DynamoAttributeValue.number_from_string("{% $revision %}")
-        record = tasks.DynamoUpdateItem.jsonata(
-            self, "RecordReadiness", comment="Writes the result, unless the item has changed meanwhile.",
-            update_expression="SET readiness = :after", condition_expression=one_line(UNCHANGED),
-            expression_attribute_values={**texts(VALUES), ":revision": revision},
-            return_values=tasks.DynamoReturnValues.ALL_NEW,
-            assign={"result": "{% $parse($states.result.Attributes.readiness.S) %}"}, **item,
-        )  # fmt: skip
-        told: dict[str, Any] = {"name": name, "topic": resources.topic, "text": TEXT, "detail": DETAIL}
-        notify = publish(self, "Notify", "Publishes that the result has changed.", outcome=OUTCOME, **told)
-        event = put_event(self, name, detail_type=DETAIL_TYPE, detail=DETAIL)
-        choices = (sfn.Choice.jsonata(self, state) for state in ("Begin?", "Decision?", "Changed?", "Outcome?"))
-        begin, decision, changed, outcome = choices
-        options: dict[str, Any] = {"comment": "The output has the result.", "outputs": jsonata(DETAIL)}
-        ready, not_ready = (sfn.Succeed.jsonata(self, state, **options) for state in ("Ready", "NotReady"))
-        options = {"comment": "A cutover is at work. The last result stays.", "outputs": jsonata(SKIPPED)}
-        skipped = sfn.Succeed.jsonata(self, "Skipped", **options)
-        options = {"comment": "There is no result. The last one stays.", "cause": "{% $cause %}"}
-        failed = sfn.Fail.jsonata(self, "EvaluationFailed", error="EvaluationFailed", **options)
+        record = tasks.update_item(
+            "RecordReadiness",
+            "Writes the result, unless the item has changed meanwhile.",
+            "SET readiness = :after",
+            {**VALUES, ":revision": DynamoAttributeValue.number_from_string("{% $revision %}")},
+            condition=UNCHANGED,
+            pair=PAIR,
+            return_values=DynamoReturnValues.ALL_NEW,
+            assign={"result": "{% $parse($states.result.Attributes.readiness.S) %}"},
+        )
+        notify = publish(
+            tasks, "Notify", "Publishes that the result has changed.", outcome=OUTCOME, text=TEXT, detail=DETAIL
+        )
+        event = put_event(tasks, "PutEvent", DETAIL_TYPE, DETAIL)
+        ready, not_ready = (
+            sfn.Succeed.jsonata(self, state, comment="The output has the result.", outputs=jsonata(DETAIL))
+            for state in ("Ready", "NotReady")
+        )
+        comment = "A cutover is at work. The last result stays."
+        skipped = sfn.Succeed.jsonata(self, "Skipped", comment=comment, outputs=jsonata(SKIPPED))
+        name, comment = "EvaluationFailed", "There is no result. The last one stays."
+        failed = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause="{% $cause %}")
 
         # The order of the states.
 
-        record.add_catch(describe_record, errors=[CONDITION_FAILED])
-        services = (describe_record, begin, failed), (record, changed, failed), (notify, event, event)
-        for task, following, after_a_failure in (*services, (event, outcome, outcome)):
-            retry_service(task)
-            task.next(following)
-            task.add_catch(after_a_failure, assign=FAILURE)
-        begin.when(condition(f"$tries >= {MOST_TRIES}"), skipped, comment="locked, or begun 3 times")
-        begin.otherwise(describe_addresses)
-        describe_addresses.next(decision)
-        describe_addresses.add_catch(failed, errors=["InvalidRequest"], assign=FAILURE)
-        describe_addresses.add_catch(record, outputs=CAUGHT)
+        locked = when(f"$tries >= {MOST_TRIES}", skipped, f"locked, or begun {MOST_TRIES} times")
+        begin = tasks.choice("Begin?", None, locked, otherwise=describe_addresses)
+        describe_record.add_catch(failed, assign=failures.FIRST).next(begin)
+        describe_addresses.add_catch(failed, errors=["InvalidRequest"], assign=failures.FIRST)
         unfit = condition(f'$plan.decision = "REFUSED" or $not({SOUND})')
-        decision.when(unfit, record, comment="no cutover could begin", outputs=jsonata(UNFIT)).otherwise(checks)
-        checks.next(record)
-        checks.add_catch(failed, assign=FAILURE)
-        differs = condition(f"$result.ready != {WAS_READY} or ({WAS_READY} and $count({DRIFT}) > 0)")
-        changed.when(differs, notify, comment="another result, or drift").otherwise(outcome)
-        outcome.when(condition("$result.ready"), ready, comment="ready").otherwise(not_ready)
-        comment = f'Would a cutover by {name} work now? Input: {{"pair": "web"}}. It changes no address.'
-        options = {"start": describe_record, "timeout": TIMEOUT, "role": role, "comment": comment}
-        self.state_machine = standard_state_machine(self, name=resources.names.readiness, **options)
+        decision = sfn.Choice.jsonata(self, "Decision?").otherwise(checks)
+        decision.when(unfit, record, comment="no cutover could begin", outputs=jsonata(UNFIT))
+        describe_addresses.add_catch(record, outputs=CAUGHT).next(decision)
+        checks.add_catch(failed, assign=failures.FIRST).next(record)
+        outcome = tasks.choice("Outcome?", None, when("$result.ready", ready, "ready"), otherwise=not_ready)
+        changed = tasks.choice("Changed?", None, when(CHANGED, notify, "another result, or drift"), otherwise=outcome)
+        record.add_catch(describe_record, errors=[CONDITION_FAILED])
+        record.add_catch(failed, assign=failures.FIRST).next(changed)
+        notify.add_catch(event, assign=failures.FIRST).next(event)
+        event.add_catch(outcome, assign=failures.FIRST).next(outcome)
+
+        self.state_machine = standard_state_machine(
+            self,
+            name=resources.names.readiness,
+            comment='Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.',
+            start=describe_record,
+            timeout=TIMEOUT,
+            role=role,
+        )

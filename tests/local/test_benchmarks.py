@@ -20,7 +20,7 @@ from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
 import measure_gap
-from benchmarks import cost, pictures
+from benchmarks import cost, pictures, readiness
 from benchmarks.cases import CASES
 from benchmarks.cost import transitions
 from benchmarks.methods import HERE, KILLED, METHODS, process
@@ -302,6 +302,22 @@ def test_a_state_in_a_branch_and_a_retry_are_transitions_as_well() -> None:
 
 def test_the_highest_cost_of_measuring_is_for_its_longest_time() -> None:
     assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (measure_gap.LONGEST_SECONDS, SAVE_INTERVAL_SECONDS)
+
+
+def test_the_month_of_a_pair_has_30_evaluations_and_reads_its_result_every_five_minutes() -> None:
+    directives = [{"Dimensions": [["address", "server"]], "Metrics": [{"Name": "HealthCheckLatency"}]}]
+    line = json.dumps({"_aws": {"CloudWatchMetrics": directives}})
+    events: list[dict[str, Any]] = [{"type": "PassStateEntered", "timestamp": datetime.now(UTC)}]
+    evaluated = readiness.Evaluation(events, [cost.Invocation("check_servers", 1000, 512)], ["x", line], 4097)
+    assert evaluated.metrics == 2
+    assert evaluated.log_bytes > len(line) + 1
+    counts = {name: count for name, count, _ in evaluated.items}
+    assert counts["Step Functions, state transitions"] == counts["EventBridge Scheduler, invocations"] == 1
+    assert counts["Lambda, GB-seconds"] == 0.5
+    # A transition, an invocation, its GB-seconds, the schedule, two metrics for an hour; two reads, 8,640 times.
+    once = 0.025 / 1000 + 0.20 / 1e6 + 0.5 * 0.0000133334 + 1 / 1e6 + 2 * 0.30 / 720
+    assert evaluated.month == pytest.approx(30 * once + 2 * 8_640 * 0.125 / 1e6, abs=1e-5)
+    assert "| **the only pair of a stack** |" in readiness.text(evaluated)
 
 
 def emergency_that_ended(calls: list[Call], moved: float, served: float) -> Ended:

@@ -542,6 +542,15 @@ def by_hand(aws: LocalAws, section: Section) -> None:
     assert "ALREADY_LIVE" in section.run("5. ")
 
 
+def not_ready(aws: LocalAws, section: Section) -> None:
+    aws.servers["tao"].make_unhealthy()
+    assert re.search(r"^live +bittybot", section.run("Which pair is not ready"), re.MULTILINE)
+    section.run("Is it fixed?", code=FAILURES["StagingUnhealthy"])
+    aws.servers["tao"].make_healthy()
+    assert "DRY_RUN" in section.run("Is it fixed?")
+    assert places(aws) == AS_BEFORE
+
+
 Situation = Callable[[LocalAws, Section], None]
 # Of each section, the situation in which all its steps run.
 SITUATIONS: dict[str, Situation] = {
@@ -561,6 +570,7 @@ SITUATIONS: dict[str, Situation] = {
     "ABORTED, TIMED_OUT, eip-cutover-repair-ran": aborted,
     "Production is on a foreign server": production_on_a_foreign_server,
     "eip-cutover-lock-held-too-long, a dead lock": dead_lock,
+    "EvaluationFailed, eip-cutover-not-ready": not_ready,
     "The API of EC2 is down": the_api_of_ec2_is_down,
     "The workflow cannot be started": by_hand,
     "A rollback that an alarm starts": alarm_starts_a_rollback,

@@ -29,6 +29,7 @@ HOOKS = {
     "afterRollback": [HOOK | {"command": "/opt/web/undrain"}, HOOK | {"function": FUNCTION}],
 }
 RELEASES = {"deploy": DEPLOY | {"timeoutSeconds": 60}, "hooks": HOOKS, "approval": {"timeoutMinutes": 30}}
+READINESS = {"scheduleExpression": "cron(0 6 ? * MON-FRI *)", "certificateExpiryDays": 30}
 TCP = {"protocol": "TCP", "port": 22}
 HTTPS = {"protocol": "HTTPS", "hostHeader": "www.example.com"}
 
@@ -52,7 +53,8 @@ EVERY_CHECK: list[dict[str, Any]] = [
     TCP | TIMES,
 ]
 EVERY_PAIR_KEY = (
-    pair(networkInterfaces=INTERFACES, healthCheck=EVERY_CHECK, bakeSeconds=60, alarms=["web-5xx"]) | RELEASES
+    pair(networkInterfaces=INTERFACES, healthCheck=EVERY_CHECK, bakeSeconds=60, alarms=["web-5xx"], readiness=READINESS)
+    | RELEASES
 )
 # With a bake, a deployment, hooks and an approval: its workflows have every state, except those of a check in a VPC.
 WITH_RELEASES: dict[str, Any] = {"pairs": {"web": pair(bakeSeconds=60) | RELEASES}}
@@ -61,6 +63,7 @@ COMPLETE: list[dict[str, Any]] = [
     {
         "name": "team-b",
         "pairs": {"web": EVERY_PAIR_KEY},
+        "readiness": {"scheduleExpression": "rate(12 hours)", "certificateExpiryDays": 7},
         "vpc": VPC,
         "notifications": {"emails": ["ops@example.com"]},
         "ciAccess": {"github": GITHUB | {"audience": "sts.amazonaws.com", "provider": "create"}},

@@ -42,12 +42,14 @@ TIMES = {
     "via": "public", "intervalSeconds": 1, "timeoutSeconds": 2, "healthyThresholdCount": 3,
     "unhealthyThresholdCount": 3, "startPeriodSeconds": 0, "deadlineSeconds": 12,
 }  # fmt: skip
+DEFAULT_READINESS = {"scheduleExpression": "rate(1 day)", "certificateExpiryDays": 14}
 DEFAULT_CHECK = {"protocol": "HTTP", "port": 80, "path": "/", "matcher": "200"} | TIMES
 
 
 def test_everything_but_the_ids_and_names_has_a_default() -> None:
     settings = configured({"pairs": {"web": pair()}}.get)
-    assert settings.pairs["web"].as_json() == pair(healthCheck=[DEFAULT_CHECK], bakeSeconds=0, alarms=[])
+    defaults = {"healthCheck": [DEFAULT_CHECK], "bakeSeconds": 0, "alarms": [], "readiness": DEFAULT_READINESS}
+    assert settings.pairs["web"].as_json() == pair(**defaults)
     assert settings.name == "eip-cutover"
     assert (settings.vpc, settings.notifications, settings.ciAccess, settings.pipeline) == (None, None, None, None)
 
@@ -65,7 +67,35 @@ def test_the_keys_of_a_release_have_defaults_too() -> None:
             "afterRollback": [],
         },
         approval={"timeoutMinutes": 60},
+        readiness=DEFAULT_READINESS,
     )
+
+
+@pytest.mark.parametrize(
+    ("beside", "own", "evaluated"),
+    [
+        ({}, {}, {}),
+        ({"readiness": {"certificateExpiryDays": 30}}, {}, {"certificateExpiryDays": 30}),
+        ({"readiness": {"certificateExpiryDays": 30}}, {"readiness": {}}, {"certificateExpiryDays": 30}),
+        (
+            {"readiness": {"certificateExpiryDays": 30, "scheduleExpression": "rate(1 hour)"}},
+            {"readiness": {"certificateExpiryDays": 14}},
+            {"scheduleExpression": "rate(1 hour)"},
+        ),
+        ({}, {"readiness": {"scheduleExpression": "rate(2 days)"}}, {"scheduleExpression": "rate(2 days)"}),
+        ({"readiness": {"certificateExpiryDays": 30}}, {"readiness": False}, False),
+        ({"readiness": False}, {}, False),
+        ({"readiness": False}, {"readiness": {"certificateExpiryDays": 30}}, {"certificateExpiryDays": 30}),
+        ({"readiness": False}, {"readiness": {}}, {}),
+    ],
+)
+def test_the_keys_of_a_pairs_readiness_win_over_those_beside_pairs_and_those_over_the_defaults(
+    beside: dict[str, Any], own: dict[str, Any], evaluated: Any
+) -> None:
+    for order in (1, -1):  # of the keys of the context
+        context = dict([*beside.items(), ("pairs", {"web": pair(**own)})][::order])
+        read = configured(context.get).pairs["web"].as_json()["readiness"]
+        assert read == (evaluated is not False and DEFAULT_READINESS | evaluated)
 
 
 def test_a_check_has_only_the_keys_of_its_protocol() -> None:

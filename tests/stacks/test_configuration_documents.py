@@ -10,7 +10,7 @@ import pytest
 from docs.reference import SCHEMA, TABLE, generated
 from stacks.configuration.allowed import sections_in
 from stacks.configuration.settings import Settings
-from tests.stacks.contexts import COMPLETE, changed, check, without
+from tests.stacks.contexts import COMPLETE, changed, check, pair, without
 
 PROJECT = Path(__file__).parents[2]
 
@@ -52,7 +52,8 @@ def test_editors_accept_what_the_app_accepts() -> None:
     shipped = json.loads((PROJECT / "cdk.json").read_text())
     assert PROJECT / shipped["$schema"] == SCHEMA
     assert is_valid(shipped["context"])
-    for context in (*COMPLETE, check(), check(protocol="TCP", port=22)):
+    off = {**COMPLETE[0], "readiness": False, "pairs": {"web": pair(readiness=False)}}
+    for context in (*COMPLETE, off, check(), check(protocol="TCP", port=22)):
         assert is_valid(context)
 
 
@@ -62,6 +63,8 @@ def test_editors_accept_what_the_app_accepts() -> None:
         changed("pairs.web.healthCheck[0].port", 0), changed("pairs.web.healthCheck[0].port", None),
         changed("pairs.web.healthCheck[2].path", "/"), changed("pairs.web.healthCheck[0].protocol", "UDP"),
         changed("pairs.web.production", "203.0.113.7"), changed("pairs.web.alarms", None),
+        changed("pairs.web.readiness", True), changed("readiness.scheduleExpression", "at(2026-12-01T06:00:00)"),
+        changed("pairs.web.readiness.certificateExpiryDays", 0),
         changed("pairs.web.colour", "blue"), changed("vpc.subnetIds", []), changed("pairs.web.deploy.command", "{{"),
         changed("pairs.web.hooks.beforeTraffic", []), changed("pairs.web.hooks.afterCutover[0].server", "blue"),
         changed("pipeline.source.branch", "*"), without("pairs.web.staging"), without("pairs"),

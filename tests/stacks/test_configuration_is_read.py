@@ -13,7 +13,7 @@ from stacks.configuration import pairs
 from stacks.configuration.allowed import Section
 from stacks.configuration.health_check import HttpCheck, HttpsCheck, TcpCheck
 from stacks.configuration.settings import configured
-from tests.stacks.contexts import COMPLETE, EVERY_CHECK, FUNCTION, INTERFACES, RELEASES, SERVERS
+from tests.stacks.contexts import COMPLETE, EVERY_CHECK, FUNCTION, INTERFACES, READINESS, RELEASES, SERVERS
 
 # Another valid value of each key, beside those of the complete context.
 OTHER_VALUES: dict[str, Any] = {
@@ -26,6 +26,7 @@ OTHER_VALUES: dict[str, Any] = {
     "hostHeader": "api.example.com", "headers": {"X-Probe": "2"}, "identityHeader": "X-Host",
     "releaseHeader": "X-Version", "sharedHeader": "X-Store", "verifyCertificate": False,
     "deploy": {"command": "/opt/web/install"}, "hooks": {}, "approval": {"timeoutMinutes": 31},
+    "readiness": False,
 }  # fmt: skip
 ADDRESS = {"name": "staging", "publicIp": "203.0.113.11", "privateIp": "10.0.0.11"}
 SERVER = {"name": "tao", "instanceId": SERVERS["tao"]}
@@ -45,6 +46,11 @@ def as_pair(**keys: Any) -> Pair:
 def as_checks(check: dict[str, Any]) -> str:
     sent = {"healthCheck": written(healthCheck=check)["healthCheck"], "address": ADDRESS, "server": SERVER}
     return repr(checks_of(read(CheckEvent, {"execution": "e", **sent})))
+
+
+@pytest.mark.parametrize(("key", "value"), [("scheduleExpression", "rate(2 days)"), ("certificateExpiryDays", 31)])
+def test_every_key_of_readiness_is_read(key: str, value: object) -> None:
+    assert as_pair(readiness=READINESS | {key: value}) != as_pair()
 
 
 @pytest.mark.parametrize("key", pairs.Pair.model_fields)

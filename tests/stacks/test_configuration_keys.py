@@ -32,7 +32,7 @@ from tests.stacks.contexts import (
 
 # Values that a key allows although they look odd, and values that it does not, by path.
 ALLOWED: dict[str, list[object]] = {
-    "name": ["a", "a" * 35, "team-2", "a-b-c", "a1-2b", "awe", "pipeline", "repair", "readiness", "my-aws"],
+    "name": ["a", "a" * 35, "team-2", "a-b-c", "a1-2b", "awe", "pipeline", "repair", "my-aws", "a-repairs"],
     "pairs.web.alarms": [[], ["a", "w" * 255, 'Fehlerquote (über 1 %) "web"'], [str(number) for number in range(100)]],
     "pairs.web.networkInterfaces": [dict(reversed(INTERFACES.items()))],
     "pairs.web.healthCheck": [{}, [{}] * 10],
@@ -62,6 +62,21 @@ ALLOWED: dict[str, list[object]] = {
         *(FUNCTION.replace("arn:aws:", f"arn:{partition}:") for partition in ("aws-cn", "aws-us-gov", "aws-iso-b")),
     ],
     "pairs.web.approval": [{}],
+    "readiness": [False, {}],
+    "pairs.web.readiness": [False, {}],
+    "pairs.web.readiness.certificateExpiryDays": [1, 398],
+    "readiness.scheduleExpression": [
+        "rate(5 minutes)", "rate(1 hour)", "rate(12 hours)", "rate(1 day)", "rate(365 days)", "rate(999999 minutes)",
+        # The examples of the User Guide, and what it says of each field.
+        "cron(0 10 * * ? *)", "cron(15 12 * * ? *)", "cron(0 18 ? * MON-FRI *)", "cron(0 8 1 * ? *)",
+        "cron(0/10 * ? * MON-FRI *)", "cron(0/5 8-17 ? * MON-FRI *)", "cron(15 10 ? * 6L 2022-2023)",
+        "cron(*/5 * * * ? *)", "cron(00 06 * * ? *)", "cron(0 0 L * ? *)", "cron(0 0 15W JAN,MAR-MAY ? 2026/2)",
+        "cron(0 0 ? * TUE#2 *)", "cron(0 0 ? * 3#5 *)", "cron(0 0 ? * L *)", "cron(0 0 ? * FRIL *)",
+        "cron(0-15/5 8-8 ? * 2,3,4,5,6,7 *)", "cron(30-30 13-13 ? * 2,4,6 *)", "cron(1-31/30 1-1 ? * 1,7 *)",
+        "cron(0  6  *  *  ?  *)", "cron(5/55 0 * 1/3 ? *)", "cron(0 0,23 31 12 ? 1970-2199)",
+        # Minutes that are close only across an hour that does not follow.
+        "cron(0,58 6 * * ? *)", "cron(0,5,55 * * * ? *)", "cron(0,58 6,8 * * ? *)",
+    ],
     "pairs.web.approval.timeoutMinutes": [1, 10_080],
 }  # fmt: skip
 REFUSED: dict[str, tuple[str, list[object]]] = {
@@ -157,6 +172,28 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
             "", "drain", "arn:aws:lambda:eu-central-1:123456789012:layer:drain:1", f"{FUNCTION}:1", f"{FUNCTION}\n",
             "arn:aws:states:eu-central-1:123456789012:stateMachine:drain", FUNCTION.replace("drain", "*"),
             FUNCTION.replace(":live", ":*"), FUNCTION.replace("123456789012", "12345678901"),
+        ],
+    ),
+    "pairs.web.readiness": (
+        "false, or an object with the keys scheduleExpression, certificateExpiryDays", [True, 0, "", "off", [], [{}]],
+    ),
+    "readiness": ("false, or an object with the keys scheduleExpression, certificateExpiryDays", [True, 0, [], 1]),
+    "pairs.web.readiness.certificateExpiryDays": ("a whole number from 1 to 398", [0, 399, -1, "14", 14.0, True]),
+    "readiness.scheduleExpression": (
+        '"rate(1 day)", "rate(12 hours)" or another number of minutes, hours or days, or "cron(minutes hours day-of-',
+        [
+            "", "daily", "1 day", 5, ["rate(1 day)"], "at(2026-12-01T06:00:00)", "0 6 * * ? *", "rate(1 day)\n",
+            "rate(1 days)", "rate(5 minute)", "rate(0 minutes)", "rate(-5 minutes)", "rate(1.5 hours)", "rate(5 weeks)",
+            "Rate(5 minutes)", "rate(5  minutes)", "rate(05 minutes)", "rate(1000000 minutes)", "rate(\uff15 minutes)",
+            "cron()", "cron(0 10 * * ?)", "cron(0 10 * * ? * *)", "cron(0 10 * * ? *)x", "cron(0\t10 * * ? *)",
+            "cron(0 10 * * * *)", "cron(0 10 ? * ? *)", "cron(0 10 1 * MON *)", "cron(? 10 * * ? *)",
+            "cron(0 10 * ? ? *)", "cron(60 * * * ? *)", "cron(0 24 * * ? *)", "cron(0 0 0 * ? *)", "cron(0 0 32 * ? *)",
+            "cron(0 0 1 13 ? *)", "cron(0 0 ? * 0 *)", "cron(0 0 ? * 8 *)", "cron(0 0 1 1 ? 1969)",
+            "cron(0 0 1 1 ? 2200)", "cron(*/60 * * * ? *)", "cron(0 */24 * * ? *)", "cron(0/0 * * * ? *)",
+            "cron(0 0 ? * 3#6 *)", "cron(0 0 ? * 3#1,6#3 *)", "cron(0 0 L,1 * ? *)", "cron(0 0 ? * W *)",
+            "cron(0 0 32W * ? *)", "cron(0 0 1#2 * ? *)", "cron(0 0 ? * mon *)", "cron(0 0 ? * MONDAY *)",
+            "cron(0 0 ? FOO MON *)", "cron(,0 0 * * ? *)", "cron(0, 0 * * ? *)", "cron(0-5-9 0 * * ? *)",
+            f"cron({'0,' * 120}0 0 * * ? *)",
         ],
     ),
     "pairs.web.approval": ("an object with the keys timeoutMinutes", [60, True]),
@@ -259,7 +296,7 @@ def test_a_header_with_another_name_is_refused(name: str) -> None:
 
 UNKNOWN = {
     "pairs.web.ttl": "networkInterfaces, healthCheck, bakeSeconds, alarms, deploy, hooks, approval",
-    "pairs.web.healthcheck": 'approval; did you mean "healthCheck"?',
+    "pairs.web.healthcheck": 'approval, readiness; did you mean "healthCheck"?',
     "pairs.web.healthCheck[0].HealthCheckPath": '; did you mean "path"?',
     "pairs.web.healthCheck[0].PORT": '; did you mean "port"?',
     "pairs.web.path": "; it belongs to pairs.web.healthCheck.path",
@@ -271,6 +308,9 @@ UNKNOWN = {
     "ciAccess.project": "; it belongs to ciAccess.gitlab.project",
     "ciAccess.branch": "; it belongs to ciAccess.github.branch or ciAccess.gitlab.branch",
     "ciAccess.github.Repository": 'did you mean "repository"?',
+    "pairs.web.readiness.schedule": 'certificateExpiryDays; did you mean "scheduleExpression"?',
+    "pairs.web.certificateExpiryDays": "; it belongs to pairs.web.readiness.certificateExpiryDays",
+    "readiness.certificateExpiry": 'certificateExpiryDays; did you mean "certificateExpiryDays"?',
     "pairs.web.timeoutMinutes": "; it belongs to pairs.web.approval.timeoutMinutes",
     "pairs.web.hooks.beforeTraffic": "beforeCutover, afterCutover, afterRollback",
     "pairs.web.hooks.BeforeCutover": 'afterRollback; did you mean "beforeCutover"?',

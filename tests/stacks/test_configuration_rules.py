@@ -198,6 +198,26 @@ BROKEN: dict[str, Broken] = {
         hooks(*[{"command": "'" * 1000}] * 10), "pairs.web", "commands that make a document of ",
         "at most 64000; put long commands into a script on the servers",
     ),
+    **{
+        f"evaluations too close: {expression}": (
+            web(readiness={"scheduleExpression": expression}), "pairs.web.readiness.scheduleExpression",
+            f'"{expression}"', "at least 5 minutes from one evaluation to the next, also across the hour",
+        )
+        for expression in (
+            "rate(4 minutes)", "rate(1 minute)", "cron(* 6 * * ? *)", "cron(0/4 * * * ? *)", "cron(1,5 0 * * ? *)",
+            "cron(0,58 * * * ? *)", "cron(0,58 0-1 * * ? *)", "cron(0,58 0,23 * * ? *)",
+        )
+    },
+    **{
+        f"a range back: {expression}": (
+            web() | {"readiness": {"scheduleExpression": expression}}, "readiness.scheduleExpression",
+            f'"{expression}"', 'ranges that end after they begin, as in "22-23,0-5"',
+        )
+        for expression in (
+            "cron(0 18-6 * * ? *)", "cron(30-10 0 * * ? *)", "cron(0 0 ? * FRI-MON *)", "cron(0 0 ? NOV-FEB MON *)",
+            "cron(0 0 1 1 ? 2027-2026)",
+        )
+    },
     "an approval of executions that never wait": (
         web(approval={}), "pairs.web.approval", "an approval, but no deploy",
         "only with `deploy`: only an execution with a release waits",
@@ -283,6 +303,7 @@ def test_a_pair_may_have_as_many_bytes_as_fit_into_a_plan_and_not_one_more() -> 
         (web(deploy={"command": ""}, approval={}), "pairs.web.deploy.command"),
         (hooks({"command": "{{", "timeoutSeconds": 840}), "pairs.web.hooks.beforeCutover[0].command"),
         ({"pairs": {"web": pair()}, "ciAccess": {"gitlab": GITLAB | {"url": "x"}}}, "ciAccess.gitlab.url"),
+        ({"pairs": {"web": pair()}, "readiness": {"certificateExpiryDays": 0}}, "readiness.certificateExpiryDays"),
     ],
 )
 def test_a_key_that_is_wrong_by_itself_is_reported_once(context: dict[str, Any], path: str) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from stacks.workflow.notifications import DETAIL_TYPE
 from tests.stacks.contexts import DEPLOY, RELEASES, pair
 from tests.stacks.policies import in_account
 from tests.stacks.synthesis import many_pairs, resources, template_of, workflow_of
+from tests.stacks.test_configuration import DEFAULT_READINESS
 from tests.stacks.test_contract import FAILURES, SUCCESSES, states_of, waits_for_a_person
 from tests.stacks.test_deadline import synthesized
 from tests.unit.emf import Identity, Point, points
@@ -47,17 +49,18 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
     with pytest.MonkeyPatch.context() as environment, contextlib.redirect_stdout(io.StringIO()) as printed:
         environment.setenv("WORKFLOWS", WORKFLOWS)
         pairs = tmp_path_factory.mktemp("pairs") / "pairs.json"
-        pairs.write_text(json.dumps(CONFIGURED))
+        evaluated = {name: pair | {"readiness": DEFAULT_READINESS} for name, pair in CONFIGURED.items()}
+        pairs.write_text(json.dumps(evaluated))
         environment.setenv("PAIRS_FILE", str(pairs))
         for outcome in OUTCOMES:
             is_failure, web = outcome in FAILURE_NAMES, {"pair": "web"}
             execution = failed(outcome, web) if is_failure else succeeded(outcome=outcome, **web)
-            report_outcome.report(event(outcome), Executions({ARN: execution}).client)
+            report_outcome.handler(event(outcome), CONTEXT, states=Executions({ARN: execution}).client)
         of_a_repair = Executions({REPAIR_ARN: succeeded(outcome="REPAIRED", **web)}).client
-        report_outcome.report(event("REPAIRED", execution=REPAIR_ARN), of_a_repair)
+        report_outcome.handler(event("REPAIRED", execution=REPAIR_ARN), CONTEXT, states=of_a_repair)
         invalid = Executions({ARN: failed("InvalidRequest")}).client
-        report_outcome.report(event("InvalidRequest", None), invalid)
-        report_outcome.report(event(), Executions({ARN: CUT_OVER}).client)
+        report_outcome.handler(event("InvalidRequest", None), CONTEXT, states=invalid)
+        report_outcome.handler(event(), CONTEXT, states=Executions({ARN: CUT_OVER}).client)
         with serving(answering(OK)) as server:
             for address in ("staging", "production"):
                 called(check_of(server), address=address)
@@ -72,7 +75,9 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
                 BillingMode="PAY_PER_REQUEST",
             )
             report_locks.handler({}, CONTEXT)
-            lock = {"pair": "web", "execution": "arn:1", "since": "2026-01-02T03:04:05.678Z"}
+            readiness = json.dumps({"ready": True, "checkedAt": datetime.now(UTC).isoformat()})
+            since = "2026-01-02T03:04:05.678Z"
+            lock = {"pair": "web", "execution": "arn:1", "since": since, "readiness": readiness}
             dynamodb.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in lock.items()})
             report_locks.handler({}, CONTEXT)
             dynamodb.delete_table(TableName=TABLE)
@@ -145,7 +150,8 @@ def test_every_alarm_is_on_a_metric_that_is_emitted_with_exactly_its_dimensions(
     alarms: dict[str, dict[str, Any]], identities: set[Identity]
 ) -> None:
     ours = {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == "EipCutover"}
-    assert set(ours) == {"eip-cutover-rollback-failed", "eip-cutover-repair-ran", "eip-cutover-lock-held-too-long"}
+    names = ("rollback-failed", "repair-ran", "lock-held-too-long", "not-ready")
+    assert set(ours) == {f"eip-cutover-{name}" for name in names}
     for name, alarm in ours.items():
         dimensions = frozenset((found["Name"], found["Value"]) for found in alarm.get("Dimensions", ()))
         assert (alarm["Namespace"], alarm["MetricName"], dimensions) in identities, name
@@ -165,9 +171,26 @@ def test_the_alarm_on_failed_repairs_also_counts_repairs_that_step_functions_fai
 def test_one_bad_outcome_raises_an_alarm_and_missing_data_does_not(alarms: dict[str, dict[str, Any]]) -> None:
     for name, alarm in alarms.items():
         assert (alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (1, "notBreaching"), name
+        if name == "eip-cutover-not-ready":
+            assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+            assert alarm["Statistic"] == "Minimum"
+            continue
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
         if name != "eip-cutover-lock-held-too-long":
             assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0), name
+
+
+def test_without_a_pair_that_is_evaluated_there_is_no_alarm_and_no_graph_of_it(
+    tmp_path: Path, template: dict[str, Any], widgets: list[dict[str, Any]]
+) -> None:
+    off = synthesized(tmp_path, {"web": pair(readiness=False)})
+    before, after = (resources(each, "AWS::CloudWatch::Alarm").values() for each in (template, off))
+    names, left = ({alarm["Properties"]["AlarmName"] for alarm in each} for each in (before, after))
+    assert names - left == {"eip-cutover-not-ready"}
+    titles, kept = ([widget["properties"].get("title") for widget in each] for each in (widgets, widgets_of(off)))
+    assert [title for title in titles if title not in kept] == [
+        "Would a cutover work? Per day and pair: 1 is ready, 0 is not ready"
+    ]
 
 
 def test_every_alarm_notifies_the_topic_with_its_meaning_and_a_link(
@@ -308,7 +331,7 @@ def test_the_dashboard_shows_the_state_of_every_alarm(widgets: list[dict[str, An
 
 def test_every_widget_except_the_text_has_its_own_title(widgets: list[dict[str, Any]]) -> None:
     titles = [widget["properties"]["title"] for widget in widgets if widget["type"] != "text"]
-    assert len(set(titles)) == len(titles) == 10
+    assert len(set(titles)) == len(titles) == 11
 
 
 def test_the_dashboard_is_the_same_for_200_pairs_and_for_one(tmp_path: Path, template: dict[str, Any]) -> None:

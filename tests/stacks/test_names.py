@@ -74,7 +74,7 @@ def physical_names(templates: Templates) -> set[tuple[str, str]]:
 def test_the_names_of_the_default_stack_never_change(default: Templates) -> None:
     assert default.keys() == {"EipCutover", "EipCutoverPipeline"}
     assert STACK in default
-    alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long")
+    alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long", "not-ready")
     workflows = ("eip-cutover", "eip-cutover-repair", "eip-cutover-readiness")
     assert physical_names(default) == {
         *(("AWS::CloudWatch::Alarm", f"eip-cutover-{alarm}") for alarm in alarms),
@@ -113,7 +113,7 @@ def test_no_name_is_longer_than_aws_allows(team_b: Templates) -> None:
     allowed = {
         "AWS::CloudWatch::Alarm": 255, "AWS::CloudWatch::Dashboard": 255, "AWS::CodePipeline::Pipeline": 100,
         "AWS::Logs::LogGroup": 512, "AWS::SSM::Document": 128, "AWS::SSM::Parameter": 900,
-        "AWS::StepFunctions::StateMachine": 80,
+        "AWS::StepFunctions::StateMachine": 80, "AWS::Scheduler::ScheduleGroup": 64, "AWS::Scheduler::Schedule": 64,
     }  # fmt: skip
     assert all(len(name) <= allowed[kind] for kind, name in physical_names(team_b))
     assert all(len(stack) <= 128 for stack in team_b)
@@ -165,5 +165,5 @@ def test_two_names_never_give_the_same_name_of_a_stack_a_workflow_or_a_pipeline(
 @pytest.mark.parametrize(("name", "schema"), [("team-b", "{TeamB,pair}"), ("team-2", '{"Team-2",pair}')])
 def test_the_dashboard_searches_the_metrics_of_its_own_stack(name: str, schema: str) -> None:
     """CloudWatch User Guide, "CloudWatch search expression syntax": in quotes if it is not alphanumeric."""
-    search: Any = Metrics(Names(name).stack).each("Rollbacks", "pair", statistic="Sum")
+    search: Any = Metrics(Names(name)).each("Rollbacks", "pair", statistic="Sum")
     assert search.expression == f"SEARCH('{schema} MetricName=\"Rollbacks\"', 'Sum', 300)"

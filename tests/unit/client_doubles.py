@@ -93,8 +93,6 @@ class Service:
     Every call is kept in `calls`.
     """
 
-    meta = SimpleNamespace(region_name="eu-west-1")
-
     def __init__(self, **answers: Any) -> None:
         self._answers, self.calls = answers, list[tuple[str, dict[str, Any]]]()
 
@@ -126,7 +124,7 @@ def session(**services: Service) -> Any:
     """A session of boto3 with these clients, and one of CloudFormation that knows the stack."""
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
     known = {"cloudformation": Service(describe_stacks={"Stacks": [{"Outputs": outputs}]}), **services}
-    return SimpleNamespace(client=lambda name, **_: known[name])
+    return SimpleNamespace(client=lambda name, **_: known[name], region_name="eu-west-1")
 
 
 def item(**attributes: object) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.account import Account, NotAnExecution, Problem, moment_of, sentence
+from client.account import Account, AwsError, NotAnExecution, Problem, moment_of
 from tests.unit.client_doubles import (
     EXECUTION,
     INSTANCES,
@@ -19,6 +19,8 @@ from tests.unit.client_doubles import (
     refusal,
     session,
 )
+
+ARN = f"{EXECUTION}:release-1"
 
 
 def account(**services: Service) -> Account:
@@ -74,14 +76,14 @@ def test_an_existing_name_with_the_same_input_is_the_same_execution(status: str)
     request = {"pair": "web", "serverName": "tao"}
     existing = execution("release-1", status, input='{ "serverName":"tao", "pair":"web" }')
     states = Service(start_execution=refusal("ExecutionAlreadyExists"), describe_execution=existing)
-    assert account(stepfunctions=states).start("release-1", request) is False
+    assert account(stepfunctions=states).start(ARN, request) is False
     with pytest.raises(Problem, match="Choose another --name"):
-        account(stepfunctions=states).start("release-1", {**request, "dryRun": True})
+        account(stepfunctions=states).start(ARN, {**request, "dryRun": True})
 
 
 def test_a_new_execution_has_a_name_so_that_a_repeated_call_starts_nothing() -> None:
     states = Service(start_execution={"executionArn": "arn"})
-    assert account(stepfunctions=states).start("release-1", {"dryRun": True}) is True
+    assert account(stepfunctions=states).start(ARN, {"dryRun": True}) is True
     ((_, parameters),) = states.calls
     assert parameters == {"stateMachineArn": MACHINE, "name": "release-1", "input": json.dumps({"dryRun": True})}
 
@@ -103,8 +105,8 @@ def test_the_time_comes_from_the_answer_of_aws_or_else_from_this_machine() -> No
     ids=str,
 )
 def test_an_error_of_aws_is_one_printable_sentence(error: Exception, says: str) -> None:
-    assert says in sentence(error)
-    assert sentence(error).isprintable()
+    assert says in str(AwsError(error))
+    assert str(AwsError(error)).isprintable()
 
 
 def test_a_text_that_is_not_an_execution_arn_is_refused_by_aws_or_before_the_call() -> None:

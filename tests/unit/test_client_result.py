@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from client.progress import Progress
-from client.result import Result, result_of
+from client.result import Result
 from client.screen import Screen
 from stacks.workflow.cutover import FAILURES, SUCCESSES
 from tests.unit.client_doubles import cut_over, execution, planned
@@ -19,7 +19,7 @@ def of(described: dict[str, Any], *events: dict[str, Any]) -> Result:
     progress = Progress()
     for event in events:
         progress.read(event)
-    return result_of(described, progress)
+    return Result(described, progress)
 
 
 def printed(result: Result) -> str:

@@ -1,7 +1,9 @@
-"""The age of the locks: read from moto's DynamoDB, and reported to CloudWatch."""
+"""The age of the locks, and whether pairs are ready: read from moto's DynamoDB, and reported to CloudWatch."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +13,33 @@ from moto import mock_aws
 import report_locks
 from aws import records
 from domain.lock import Lock
-from report_locks import held_locks, metrics_of
-from tests.unit.emf import Capture, values
+from domain.pair import Pair
+from report_locks import items_of, metrics_of, readiness_of
+from tests.unit.emf import Capture, points, values
 from tests.unit.handler_calls import CONTEXT
 from tests.unit.lock_table import LockTable
+from tests.unit.test_report_outcome import PAIR
 
 TABLE = "locks-of-these-tests"  # the account of other tests in this process may have one called `locks`
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+def configured(**schedules: str | None) -> dict[str, Any]:
+    """Pairs with these schedules, as in pairs.json; a pair with None is not evaluated."""
+    pair = PAIR | {"healthCheck": [], "bakeSeconds": 0, "alarms": []}
+    given = {name: schedule and {"scheduleExpression": schedule} for name, schedule in schedules.items()}
+    return {name: pair | {"readiness": readiness or False} for name, readiness in given.items()}
+
+
+def deploy(monkeypatch: pytest.MonkeyPatch, folder: Path, **schedules: str | None) -> None:
+    (folder / "pairs.json").write_text(json.dumps(configured(**schedules)))
+    monkeypatch.setenv("PAIRS_FILE", str(folder / "pairs.json"))
+
+
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockTable]:
+def table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LockTable]:
     monkeypatch.setenv("LOCK_TABLE", TABLE)
+    deploy(monkeypatch, tmp_path)
     records.dynamodb_client.cache_clear()
     with mock_aws():
         table = LockTable(TABLE)
@@ -66,7 +83,7 @@ def test_a_table_of_several_pages_is_read_completely_and_consistently(table: Loc
         lock(table, f"pair-{number}", seconds=number, server="x" * 390_000)
     asked: list[Any] = []
     table.client.meta.events.register("before-parameter-build.dynamodb.Scan", lambda params, **_: asked.append(params))
-    assert len(held_locks(table.client, TABLE)) == 5
+    assert len(items_of(table.client, TABLE)) == 5
     assert len(asked) > 1
     assert all(params["ConsistentRead"] for params in asked)
 
@@ -92,3 +109,72 @@ def test_an_unreadable_table_fails_the_function_so_that_lambda_counts_an_error(
     with pytest.raises(ClientError):
         report_locks.handler({}, CONTEXT)
     assert values(capsys.readouterr().out) == {}
+
+
+def result(ready: object, **ago: float) -> dict[str, Any]:
+    """What an evaluation writes, so long ago."""
+    return {"ready": ready, "checkedAt": (NOW - timedelta(**ago)).isoformat(), "reasons": ["x"]}
+
+
+def ready(results: dict[str, Any], **schedules: str | None) -> dict[str | None, tuple[float, ...]]:
+    """The values of `Ready` by pair; by None, the lowest."""
+    pairs = {name: Pair.from_json(name, pair) for name, pair in configured(**schedules).items()}
+    metrics = readiness_of(pairs, results, NOW)
+    return {dict(metric.dimensions[0]).get("pair"): metric.values for metric in metrics if metric.values}
+
+
+def test_a_pair_that_was_just_evaluated_is_reported_with_that_time_and_the_lowest_of_all_pairs(
+    table: LockTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    deploy(monkeypatch, tmp_path, web="rate(1 day)", api="cron(0 6 * * ? *)")
+    now = datetime.now(UTC)
+    checked_at = {"web": now - timedelta(minutes=4), "api": now - timedelta(hours=3)}
+    for pair, at in checked_at.items():
+        table.put(pair=pair, readiness={"ready": pair == "web", "checkedAt": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"})
+    report_locks.handler({}, CONTEXT)
+    printed = capsys.readouterr().out
+    assert values(printed) == {("LockAge", ()): (0,), ("Ready", ("web",)): (1,), ("Ready", ()): (0,)}
+    (web,) = (point for point in points(printed) if point.dimensions)
+    assert web.at == pytest.approx(checked_at["web"].timestamp() * 1000, abs=1)
+
+
+def test_a_result_is_reported_by_pair_for_longer_than_five_minutes_and_then_not_again() -> None:
+    schedules = {"web": "rate(1 day)", "api": "rate(1 day)"}
+    assert ready({"web": result(True, minutes=6), "api": result(False, minutes=6.1)}, **schedules) == {
+        "web": (1,), None: (0,)
+    }  # fmt: skip
+
+
+def test_the_lowest_is_1_only_if_all_evaluated_pairs_are_ready() -> None:
+    schedules = dict.fromkeys(("web", "api"), "rate(1 day)")
+    good, bad = result(True, hours=1), result(False, hours=1)
+    assert ready({"web": good, "api": good}, **schedules) == {None: (1,)}
+    assert ready({"web": good, "api": bad}, **schedules) == {None: (0,)}
+    assert ready({"web": good, "api": result("yes", hours=1)}, **schedules) == {None: (0,)}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "hours", "lowest"),
+    [
+        ("rate(1 day)", 49, 1), ("rate(1 day)", 49.01, 0), ("rate(5 minutes)", 1.1, 1), ("rate(5 minutes)", 1.2, 0),
+        ("cron(0 6 ? * MON *)", 9000, 1),
+    ],
+)  # fmt: skip
+def test_a_ready_pair_counts_as_not_ready_if_two_evaluations_at_its_rate_were_missed(
+    schedule: str, hours: float, lowest: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ready({"web": result(True, hours=hours)}, web=schedule) == {None: (lowest,)}
+    logged = [vars(record)["pair"] for record in caplog.records if "not evaluated in time" in record.message]
+    assert logged == ["web"] * (1 - lowest)
+
+
+def test_without_a_result_of_a_pair_that_is_evaluated_nothing_is_reported() -> None:
+    assert ready({"web": result(False, minutes=1)}, web=None) == {}
+    assert ready({"gone": result(False, minutes=1)}, web="rate(1 day)") == {}
+    assert ready({"web": {}}, web="rate(1 day)") == {}
+    assert ready({"web": {"ready": True, "checkedAt": "yesterday"}}, web="rate(1 day)") == {}
+    assert ready({"web": {"ready": True, "checkedAt": 7}}, web="rate(1 day)") == {}
+
+
+def test_a_time_far_in_the_future_is_not_sent_to_cloudwatch() -> None:
+    assert ready({"web": result(True, hours=-9000)}, web="rate(1 day)") == {None: (1,)}
