@@ -39,7 +39,7 @@ def as_yaml(resources: Mapping[str, Any], indent: int = 2) -> str:
     return f"{around[0]}Resources:{lines(resources, 1)}{around[1]}"
 
 
-@pytest.mark.parametrize("form", [as_json, as_yaml, lambda resources: as_yaml(resources, 4)], ids=str)
+@pytest.mark.parametrize("form", [as_json, as_yaml, lambda resources: as_yaml(resources, 4)], ids=["json", "yaml", "yaml-4"])
 @pytest.mark.parametrize(
     ("resources", "moving"),
     [
