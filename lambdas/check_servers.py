@@ -38,8 +38,9 @@ class CheckServersEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Waits at most the longest `deadlineSeconds`. Returns `{"passed": true, "alarms", "warnings", "soon"}`: which alarms
-    count in the bake, why others do not, and what will soon prevent a cutover, also in `warnings`. Raises PreflightFailed, RollbackRequested, EC2Throttled, EC2Unavailable."""
+    """Waits at most the longest `deadlineSeconds`. Returns `{"passed": true, "alarms", "warnings", "soon"}`: which
+    alarms count in the bake, why others do not, and what will soon prevent a cutover, which is also in `warnings`.
+    Raises PreflightFailed, RollbackRequested, EC2Throttled, EC2Unavailable."""
     asked = read(CheckServersEvent, event)
     pair = deployed_pairs()[asked.pair]
     longest = max(check["deadlineSeconds"] for check in pair.health_check)

@@ -74,8 +74,9 @@ class Servers:
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> list[str]:
         """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
-        Returns a sentence for each event that EC2 has scheduled for the server. Raises EC2Refused if a check is impaired, or if the checks did not complete `within_seconds`. Raises
-        EC2Throttled for the first call only: a later call that is throttled is tried again after the usual pause."""
+        Returns a sentence for each event that EC2 has scheduled for the server. Raises EC2Refused if a check is
+        impaired, or if the checks did not complete `within_seconds`. Raises EC2Throttled for the first call only: a
+        later call that is throttled is tried again after the usual pause."""
         deadline = self._clock() + within_seconds
         status, scheduled = dict[str, str](), list[str]()
         while True:

@@ -49,7 +49,7 @@ class Place:
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
     cutover, production is still checked. No alarm of `alarms` may be in ALARM. `deploy`, `hooks` and `approval_minutes`
-    are those of a release; None and empty if there are none."""
+    are those of a release; None and empty if there are none. `readiness` says whether the pair is evaluated."""
 
     name: str
     production: str
@@ -61,6 +61,7 @@ class Pair:
     deploy: Json | None = None
     hooks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     approval_minutes: int | None = None
+    readiness: bool = True
 
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
@@ -78,6 +79,7 @@ class Pair:
             deploy=configured.get("deploy"),
             hooks=configured.get("hooks", {}),
             approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
+            readiness=configured.get("readiness") is not False,
         )
 
     def server_named(self, name: str | None) -> Server | None:
@@ -102,6 +104,12 @@ class Pair:
 
     def other(self, server: Server) -> Server:
         return self.servers[1] if server == self.servers[0] else self.servers[0]
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of its addresses, its servers, and their network interfaces if they are configured."""
+        of_servers = ((server.instance_id, server.network_interface_id) for server in self.servers)
+        return {self.production, self.staging, *(each for ids in of_servers for each in ids if each)}
 
     @property
     def server_names(self) -> str:
