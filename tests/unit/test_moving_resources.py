@@ -1,4 +1,4 @@
-"""Who else may change a pair: which resources of a stack's template may move an address back."""
+"""The resources in the template of a stack that may move an address back."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.owners import LOGICAL_ID, STACK, moving_resources, names_by_stack
+from aws.stack_templates import LOGICAL_ID, STACK, moving_resources, names_by_stack
 from domain.picture import Instance, NetworkInterface, Picture
 from tests.unit.example_pair import BITTYBOT, TAO, planned
 
@@ -39,7 +39,9 @@ def as_yaml(resources: Mapping[str, Any], indent: int = 2) -> str:
     return f"{around[0]}Resources:{lines(resources, 1)}{around[1]}"
 
 
-@pytest.mark.parametrize("form", [as_json, as_yaml, lambda resources: as_yaml(resources, 4)], ids=["json", "yaml", "yaml-4"])
+@pytest.mark.parametrize(
+    "form", [as_json, as_yaml, lambda resources: as_yaml(resources, 4)], ids=["json", "yaml", "yaml-4"]
+)
 @pytest.mark.parametrize(
     ("resources", "moving"),
     [
