@@ -73,7 +73,8 @@ def configure(ec2: Ec2Account, folder: Path, **keys: Any) -> None:
         "staging": "eipalloc-0bbbbbbbb",
         "servers": {"a": "i-0a", "b": "i-0b"},
     }
-    pairs = {keys.pop("name", "web"): web, "api": checks | others | {"readiness": False}}
+    others["readiness"] = "other" in keys
+    pairs = {keys.pop("name", "web"): web, keys.pop("other", "api"): checks | others}
     (folder / "pairs.json").write_text(json.dumps(pairs))
 
 
@@ -132,6 +133,10 @@ def test_an_execution_can_be_named_after_a_pair_with_any_name(
     assert started(event(allocationId=ec2.pair.staging), ec2, machine) == [LONG]
     (name,) = machine.started
     assert name.startswith("very_long-very_long-")
+    ec2.take_off("staging")
+    configure(ec2, tmp_path, name=LONG, other=f"{LONG}2")
+    assert started(event(associationId="eipassoc-1"), ec2, machine) == [LONG, f"{LONG}2"]
+    assert len(machine.started) == 2, "the same event for another pair is another execution"
 
 
 def test_an_address_that_is_put_on_a_server_of_the_pair_concerns_the_pair(ec2: Ec2Account, machine: Machine) -> None:
