@@ -88,12 +88,8 @@ def handler(
         address, changed = addresses.move_production(place, coming_from=coming_from, first_try=production.first_try)
     else:
         staging = read(MoveStagingEvent, event)
-        live = staging.production_on
-        address, changed = addresses.move_staging(
-            place,
-            coming_from=pair.server_named(staging.coming_from),
-            production_on=pair.place(live.name, live.private_ip) if live else None,
-            first_try=staging.first_try,
-        )
+        live, first_try, coming_from = staging.production_on, staging.first_try, pair.server_named(staging.coming_from)
+        on = pair.place(live.name, live.private_ip) if live else None
+        address, changed = addresses.move_staging(place, coming_from=coming_from, production_on=on, first_try=first_try)
     logger.info("Associated %s with %s", address, place, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed}

@@ -15,9 +15,9 @@ from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.events import read
-from domain.fitness import NOTHING_CHANGED, complete
+from domain.fitness import complete
 from domain.pair import Address, Json
-from domain.plan import Awaited, NoTarget, Plan, Refusal, plan
+from domain.plan import NOTHING_CHANGED, Awaited, NoTarget, Plan, Refusal, plan
 from domain.record import Record
 from domain.request import Request, read_request
 

@@ -10,7 +10,7 @@ from aws.calls import Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import RollbackFailed
 from domain.events import read
-from domain.pair import Address, Json, Pair, Place
+from domain.pair import Address, Json, Place
 from domain.plan import PlannedPlace, as_lines, commands_to_restore
 
 logger = Logger()
@@ -40,7 +40,15 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
     idle = pair.place(asked.idle.name, asked.idle.private_ip) if asked.idle else None
     if asked.restoring and idle and not live:
-        raise RollbackFailed(_cannot_go_back(pair, idle, *addresses.look()))
+        production, staging = addresses.look()
+        other = pair.other(idle.server)
+        commands = commands_to_restore(idle, Place(other), production, staging)
+        finish = f" To put both addresses where they were going, run:{as_lines(commands)}" if commands else ""
+        raise RollbackFailed(
+            f"Production is {production.place} and staging is {staging.place}. There is no server to roll back to: "
+            f"production was on no server, or on one that cannot hold it now. A person must act: fix {idle.server}, or "
+            f'make {other} live with "serverName": "{other.name}".{finish}'
+        )
 
     def as_planned(production: Address, staging: Address) -> bool:
         at_live = production.stands_at(live) if live else not production.is_associated
@@ -56,14 +64,3 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         )
     logger.info("Restored", pair=pair.name)
     return {"production": production.to_json(), "staging": staging.to_json()}
-
-
-def _cannot_go_back(pair: Pair, idle: Place, production: Address, staging: Address) -> str:
-    other = pair.other(idle.server)
-    commands = commands_to_restore(idle, Place(other), production, staging)
-    finish = f" To put both addresses where they were going, run:{as_lines(commands)}" if commands else ""
-    return (
-        f"Production is {production.place} and staging is {staging.place}. There is no server to roll back to: "
-        f"production was on no server, or on one that cannot hold it now. A person must act: fix {idle.server}, or "
-        f'make {other} live with "serverName": "{other.name}".{finish}'
-    )

@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from domain.events import read
+from domain.pair import Json
 from health.check import Answered, CheckEvent, checks_of
 from health.gap import Gap, measured
 
@@ -29,30 +30,26 @@ class MeasureGapEvent(CheckEvent):
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Returns what it saved last (`GapRecord.until`), or `{}` for `dryRun`, which only warms the function."""
+def handler(event: Json, _context: object, *, client: Any = dynamodb, seconds: float = LONGEST_SECONDS) -> Json:
+    """Measures with the first health check, for so many seconds, or until this execution no longer holds the lock.
+    Returns what it saved last (`GapRecord.until`), or `{}` for `dryRun`, which only warms the function."""
     if "dryRun" in event:
         return {}
-    gap = measure(read(MeasureGapEvent, event), dynamodb, os.environ["LOCK_TABLE"], seconds=LONGEST_SECONDS)
-    logger.info("gap measured", extra=gap)
-    return gap
-
-
-def measure(event: MeasureGapEvent, client: Any, table: str, *, seconds: float) -> Gap:
-    """Measures with the first health check, for so many seconds, or until this execution no longer holds the lock."""
-    check = checks_of(event)[0]
+    asked, table = read(MeasureGapEvent, event), os.environ["LOCK_TABLE"]
 
     def save(gap: Gap) -> bool:
         try:
             client.update_item(
                 TableName=table,
-                Key={"pair": {"S": event.lock["pair"]}},
+                Key={"pair": {"S": asked.lock["pair"]}},
                 UpdateExpression="SET gap = :gap",
                 ConditionExpression="execution = :me",
-                ExpressionAttributeValues={":gap": {"S": dumps(gap)}, ":me": {"S": event.lock["execution"]}},
+                ExpressionAttributeValues={":gap": {"S": dumps(gap)}, ":me": {"S": asked.lock["execution"]}},
             )
         except client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
-    return measured(check, event.new_server, save, seconds=seconds)
+    gap = measured(checks_of(asked)[0], asked.new_server, save, seconds=seconds)
+    logger.info("gap measured", extra=gap)
+    return gap

@@ -1,9 +1,8 @@
-"""Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end.
-
-Anyone with permission to put events can forge such an event, or put a genuine event again. So an event only names the
-execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end.
-EventBridge delivers an event at least once, in no order, maybe late: an event that comes twice is counted twice (User
-Guide, "How EventBridge retries delivering events")."""
+"""Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end. Anyone
+with permission to put events can forge such an event, or put a genuine event again. So an event only names the
+execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end. It
+may come late, in no order, and be counted twice (EventBridge User Guide, "How EventBridge retries delivering events").
+"""
 
 import os
 import re
@@ -20,6 +19,7 @@ from aws.calls import CONFIG, Sleep
 from aws.metrics import Metric, emit
 from domain.deployed_pairs import deployed_pairs
 from domain.lock import object_of
+from domain.pair import Json
 
 # `tests/stacks/test_monitoring.py` compares them with the workflows.
 OUTCOMES = {
@@ -27,8 +27,7 @@ OUTCOMES = {
     "StagingUnhealthy", "PreflightFailed", "AddressMoved", "DeployFailed", "NotApproved", "RolledBack",
     "RollbackFailed", "RepairFailed",
 }  # fmt: skip
-# The event is sent just before the execution ends, and DescribeExecution is eventually consistent. After these pauses,
-# Lambda calls the function twice more, one and two minutes later.
+# The event comes just before the end. After these pauses, Lambda calls twice more, one and two minutes later.
 SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
 # EventBridge tries for a day; so late an event is lost. Without a limit, a repeated event could raise its alarm again.
 LONGEST_DELIVERY = timedelta(minutes=15)
@@ -44,23 +43,19 @@ class Refused(Exception):
 
 
 class NotConfirmed(Exception):
-    """Step Functions does not yet say that the execution has ended."""
+    """DescribeExecution, which is eventually consistent, does not yet say that the execution has ended."""
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`. The environment
-    variable WORKFLOWS has the ARNs of the two workflows, the repair last."""
-    return report(event, states)
-
-
-def report(event: dict[str, Any], states: Any, *, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """A refused event is only logged. NotConfirmed and Step Functions' errors are raised: Lambda then tries again."""
+def handler(event: Json, _context: object, *, states: Any = states, sleep: Sleep = time.sleep) -> Json:
+    """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`. A refused event is
+    only logged. NotConfirmed and Step Functions' errors are raised: Lambda then tries again. The environment variable
+    WORKFLOWS has the ARNs of the two workflows, the repair last."""
     try:
         metrics = metrics_of(event, states, sleep)
     except Refused as refused:
         logger.error("Refused event: %s", refused, extra={"event": repr(event)[:SHOWN_CHARACTERS]})
-        return {"reported": 0}
+        metrics = []
     emit(metrics)
     return {"reported": len(metrics)}
 
@@ -121,19 +116,19 @@ def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[
     raise Refused(f"execution is {arn!r:.300}")
 
 
-def _ended(states: Any, arn: str, sleep: Sleep) -> dict[str, Any]:
+def _ended(states: Any, arn: str, sleep: Sleep) -> Json:
     """The execution, from DescribeExecution, once it has ended. Raises Refused and NotConfirmed."""
-    for seconds in (*SECONDS_BETWEEN_CHECKS, None):
-        status = "ExecutionDoesNotExist"
+    for seconds in (*SECONDS_BETWEEN_CHECKS, 0):
+        status = "ExecutionDoesNotExist"  # it has just begun
         try:
-            execution: dict[str, Any] = states.describe_execution(executionArn=arn)
+            execution: Json = states.describe_execution(executionArn=arn)
             status = execution["status"]
             if status != "RUNNING":
                 return execution
-        except states.exceptions.ExecutionDoesNotExist:
-            pass  # the execution has just begun
         except states.exceptions.InvalidArn as error:
             raise Refused(f"execution is {arn!r:.300}") from error
+        except states.exceptions.ExecutionDoesNotExist:
+            pass
         if seconds:
             sleep(seconds)
     raise NotConfirmed(f"DescribeExecution returns {status} for {arn}, whose event says that it has ended")

@@ -1,13 +1,11 @@
 """DeployRelease, BeforeCutover, AfterCutover, AfterRollback: runs what a pair has configured for a moment of a release.
-EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end.
-
-Systems Manager runs each command once: it is written into the item of the lock before it is sent, and a call of this
-function that follows one that died goes on with it. Two commands of a pair never run at the same time."""
+EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end. Systems Manager runs
+each command once: it is written into the item of the lock before it is sent, and a call of this function that follows
+one that died goes on with it. Two commands of a pair never run at the same time."""
 
 import json
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -22,18 +20,16 @@ from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import read
-from domain.pair import Json, Pair, Server
+from domain.pair import Json, Pair
 from domain.plan import refuse_redriven
 from domain.release_commands import Moment, Step, steps
 from domain.text import shortened
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
 HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
-# For the end of a command that was cancelled because its time was up. A rollback does not wait for it.
-CANCELLING_SECONDS = 10
+CANCELLING_SECONDS = 10  # for the end of a command whose time was up; a rollback does not wait for it
 THROTTLED_SECONDS = 60  # a throttled command is sent again for so long
 LONGEST_WARNING = 600  # of as many hooks as there may be, several times in a message of at most 256 KiB
-NOT_ENDED = "did not end in time, and was cancelled."
 
 logger = Logger()
 
@@ -41,9 +37,8 @@ logger = Logger()
 @dataclass(frozen=True)
 class RunCommandsEvent:
     """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
-    the idle one is the other, or `idle` then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that
-    fails is a warning. `lock` is `{"pair", "execution"}`, as in `RollbackRequest`. A `redriven` execution runs nothing,
-    except what undoes its hooks if it still holds the lock."""
+    `idle` counts only then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
+    warning. `lock` is as in `RollbackRequest`. If `redriven`, it only undoes hooks, while it holds the lock."""
 
     execution: str
     pair: str
@@ -69,11 +64,10 @@ class EndCommandEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, sleep: Sleep = time.sleep, clock: Clock = time.time) -> Json:
-    """Returns `{"moment", "commands", "warnings"}`: what each command came to (`step`, `server`, `status`, `line`), and
-    in words what has failed and is tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has
-    cancelled the command), LockLost, Redriven, CommandUnavailable, RecordUnavailable.
-
-    With `end`, it returns `{}` when no command of the execution runs any more, or can be running by its timeout."""
+    """Returns `{"moment", "commands", "warnings"}`: `Command.result` of each, and in words what has failed and is
+    tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has cancelled the command), LockLost,
+    Redriven, CommandUnavailable, RecordUnavailable. With `end`, it returns `{}` when no command of the execution runs
+    any more, or can be running by its timeout."""
     if "end" in event:
         ending = read(EndCommandEvent, event)
         Commands(ending.lock, deployed_pairs()[ending.pair], sleep, clock).end()
@@ -98,8 +92,7 @@ class Commands:
             self.item.write_end(self.item.command and self.ended(self.item.command))
 
     def ended(self, command: Command, *, limit: float = math.inf) -> Command:
-        """Cancels a command, and returns it when it is over: Systems Manager says so, or its time is up. At `limit`, it
-        returns a command that has not ended."""
+        """Cancels a command, and returns it when it has ended, or its time is up; at `limit`, maybe not ended."""
         pause, seen = FIRST_PAUSE, Seen(command.status)
         while self.clock() < min(command.until, limit):
             command = self.found(command)
@@ -132,8 +125,7 @@ class Runner(Commands):
     def __init__(self, asked: RunCommandsEvent, pair: Pair, sleep: Sleep, clock: Clock) -> None:
         super().__init__(asked.lock, pair, sleep, clock)
         self.asked, self.limit = asked, clock() + (HURRIED_SECONDS if asked.hurried else math.inf)
-        # A rollback, and what undoes a cutover that has failed, cannot be asked to roll back.
-        listens = not (asked.hurried or asked.moment == "afterRollback")
+        listens = not (asked.hurried or asked.moment == "afterRollback")  # no rollback is asked to roll back
         self.listener = RollbackRequest(asked.lock if listens else None)
 
     def run(self) -> Json:
@@ -172,7 +164,9 @@ class Runner(Commands):
 
     def _run(self, step: Step, resumed: Command | None, last: Command | None) -> Command:
         """Runs a step to its end, or goes on with it, and writes how it ended."""
-        now, server = self.clock(), self._server(step)
+        now, live = self.clock(), self.pair.server_named(self.asked.live)
+        idle = self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
+        server = live if step.server == "live" else idle
         command = resumed or Command(
             step.name,
             server.name if server else "-",
@@ -196,15 +190,8 @@ class Runner(Commands):
         self.item.write(command, runs=not command.ended, more=self._begun(command))
         return command
 
-    def _server(self, step: Step) -> Server | None:
-        live = self.pair.server_named(self.asked.live)
-        if step.server == "live":
-            return live
-        return self.pair.other(live) if live else self.pair.server_named(self.asked.idle)
-
     def _begun(self, command: Command) -> dict[str, str]:
-        """What the record says from the beginning of a deployment, or of the hooks before a cutover; as before, if the
-        deployment was not sent."""
+        """What the record says from the beginning of a deployment that is sent, or of the hooks before a cutover."""
         if self.asked.moment != "deploy":
             return {"hooksBegan": "true"} if self.asked.moment == "beforeCutover" else {}
         record, server, release = self.item.record, command.server, self.asked.release
@@ -255,8 +242,8 @@ class Runner(Commands):
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
         over = not seen.goes_on or self.clock() > command.until
-        failure = seen.failure if not cancelled_at or seen.status == "Success" else NOT_ENDED
-        return replace(command.ends(seen.status, failure, seen.line), ended=over)
+        why = "did not end in time, and was cancelled." if cancelled_at and seen.status != "Success" else seen.failure
+        return replace(command.ends(seen.status, why, seen.line), ended=over)
 
     def _shown(self, command: Command, seen: Seen) -> Command:
         """Writes what has changed, for people who watch."""
@@ -273,12 +260,10 @@ class Runner(Commands):
         self.item.write(command, runs=False, more=self._begun(command))
         event = {"pair": self.pair.name, "server": command.server, "release": self.asked.release or ""}
         event |= {"execution": self.item.execution, "hook": self.asked.moment}
-        until, listener = min(command.until, self.limit), self.listener
-        return command.ends(
-            *answered(str(step.function), event, until=until, listener=listener, sleep=self.sleep, clock=self.clock)
-        )
+        waiting: Json = {"listener": self.listener, "sleep": self.sleep, "clock": self.clock}
+        return command.ends(*answered(str(step.function), event, until=min(command.until, self.limit), **waiting))
 
 
-def _not_run(names: Sequence[str], beside: Command) -> list[str]:
+def _not_run(names: list[str], beside: Command) -> list[str]:
     why = f"because {beside.step} may still run on {beside.server}."
     return [f"Not run: {', '.join(names)}, {why}"] if names else []

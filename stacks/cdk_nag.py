@@ -9,6 +9,8 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+ANY_EXECUTION = "The executions of this one state machine, under any name."
+
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
     """Acknowledges findings on a construct, or below it, by id (`Pack::Rule`), each with its reason."""
@@ -18,8 +20,9 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
 def acknowledge_wildcards(role: iam.IRole | None, reasons: Mapping[str, str]) -> None:
     """Acknowledges resources with a "*" in a role's policies, each with the reason why nothing narrower is possible."""
     assert role is not None  # noqa: S101  # all roles are of this stack
-    named = {_in_words(Stack.of(role).resolve(resource)): reason for resource, reason in reasons.items()}
-    acknowledge(role, {f"AwsSolutions::AwsSolutions-IAM5[Resource::{name}]": reason for name, reason in named.items()})
+    for resource, reason in reasons.items():
+        name = _in_words(Stack.of(role).resolve(resource))
+        acknowledge(role, {f"AwsSolutions::AwsSolutions-IAM5[Resource::{name}]": reason})
 
 
 def _in_words(resource: Any) -> str:

@@ -4,12 +4,11 @@ from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge_wildcards
+from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards
 from stacks.configuration.ci_access import GitHub, Issuer
 from stacks.configuration.names import Names
 from stacks.workflow.state_machine import executions_of
 
-EXECUTIONS = "The executions of this one state machine, under any name."
 ANY_ADDRESS = "ec2:DescribeAddresses accepts no other resource (Service Authorization Reference, Amazon EC2)."
 ANY_ID = "CloudFormation generates the last part of a stack's ARN; the name before it is exact."
 ANY_PAIR = "The pairs that this stack publishes under a path of its own: ids and names, nothing secret."
@@ -19,10 +18,8 @@ class CiAccess(Construct):
     """A role for the jobs of `issuer`. It may call what `cutover.py start`, `watch` and `status`, and the AWS CLI in
     `examples/aws-cli` call. It cannot stop an execution or delete a lock, and moves addresses only by the workflow."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, issuer: Issuer, machine_arn: str, table_arn: str
-    ) -> None:
-        super().__init__(scope, construct_id)
+    def __init__(self, scope: Construct, names: Names, issuer: Issuer, *, machine_arn: str, table_arn: str) -> None:
+        super().__init__(scope, "CiAccess")
         stack = Stack.of(self)
         name = issuer.url.removeprefix("https://")  # IAM's name of the provider, and of the keys of its conditions
         claims = {"aud": issuer.audience, "sub": issuer.subject} | (issuer.claims if isinstance(issuer, GitHub) else {})
@@ -32,22 +29,21 @@ class CiAccess(Construct):
         trusted = iam.WebIdentityPrincipal(self._provider(issuer, name), conditions)
         description = f"CI starts and follows executions of {names.cutover}."
         role = iam.Role(self, "Role", description=description, assumed_by=trusted)
-        executions, repairs = (executions_of(self, workflow) for workflow in names.workflows)
-        either = [executions, repairs]
+        either = [executions_of(self, workflow) for workflow in names.workflows]
         described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
         path = stack.format_arn(service="ssm", resource="parameter", resource_name=names.pairs_path.removeprefix("/"))
         for actions, resources in (
             (["states:StartExecution", "states:ListExecutions"], [machine_arn]),
             # An execution of the repair may hold a lock, too.
             (["states:DescribeExecution"], either),
-            (["states:GetExecutionHistory", "states:DescribeStateMachineForExecution"], [executions]),
+            (["states:GetExecutionHistory", "states:DescribeStateMachineForExecution"], either[:1]),
             (["cloudformation:DescribeStacks"], [described]),
             (["ssm:GetParametersByPath"], [path, f"{path}/*"]),
             (["dynamodb:Scan"], [table_arn]),
             (["ec2:DescribeAddresses"], ["*"]),
         ):
             role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
-        reasons = {"*": ANY_ADDRESS, **dict.fromkeys(either, EXECUTIONS), described: ANY_ID, f"{path}/*": ANY_PAIR}
+        reasons = {"*": ANY_ADDRESS, **dict.fromkeys(either, ANY_EXECUTION), described: ANY_ID, f"{path}/*": ANY_PAIR}
         acknowledge_wildcards(role, reasons)
         CfnOutput(stack, "CiRoleArn", value=role.role_arn)
 
@@ -55,6 +51,6 @@ class CiAccess(Construct):
         """The ARN of the provider. If it is created here, it stays when the stack is deleted: others may use it."""
         if issuer.provider == "existing":
             return Stack.of(self).format_arn(service="iam", region="", resource=f"oidc-provider/{name}")
-        return iam.OidcProviderNative(
-            self, "Provider", url=issuer.url, client_ids=[issuer.audience], removal_policy=RemovalPolicy.RETAIN
-        ).oidc_provider_arn
+        clients, kept = [issuer.audience], RemovalPolicy.RETAIN
+        made = iam.OidcProviderNative(self, "Provider", url=issuer.url, client_ids=clients, removal_policy=kept)
+        return made.oidc_provider_arn

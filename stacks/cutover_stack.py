@@ -51,16 +51,15 @@ class CutoverStack(Stack):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        functions = Functions(self, "Functions", names=names, pairs=pairs, vpc=settings.vpc, lock_table=lock_table)
-        topic = OutcomesTopic(self, "Outcomes", name=names.cutover, alarms=alarm_names(names), emails=emails)
+        functions = Functions(self, names, pairs, lock_table, settings.vpc)
+        topic = OutcomesTopic(self, name=names.cutover, alarms=alarm_names(names), emails=emails)
         resources = Resources(names, functions, lock_table, topic)
         workflow = Workflow(self, "Workflow", resources).state_machine
         repair = Repair(self, "Repair", resources).state_machine
-        Monitoring(self, "Monitoring", resources, workflow=workflow, repair=repair, topics=topic.for_alarms)
+        Monitoring(self, resources, workflow, repair, topic.for_alarms)
 
-        repair_invokes = [functions.describe_addresses, functions.associate_address]
-        repair_invokes += [functions.run_commands] if functions.run_commands else []
-        for machine, invokes in ((workflow, functions.all), (repair, repair_invokes)):
+        invoked = (functions.describe_addresses, functions.associate_address, functions.run_commands)
+        for machine, invokes in ((workflow, functions.all), (repair, [*filter(None, invoked)])):
             topic.allow_encrypting(machine.role)
             acknowledge_state_machine(machine, names, invokes=invokes)
 
@@ -71,14 +70,13 @@ class CutoverStack(Stack):
             ssm.StringParameter(self, f"Pair {name}", parameter_name=path, string_value=value, description=about)
         if settings.ciAccess:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
-            CiAccess(self, "CiAccess", names=names, issuer=settings.ciAccess.issuer, **arns)
+            CiAccess(self, names, settings.ciAccess.issuer, **arns)
 
         CfnOutput(self, "StateMachineArn", value=workflow.state_machine_arn)
         CfnOutput(self, "TopicArn", value=topic.topic_arn)
         CfnOutput(self, "LockTableName", value=lock_table.table_name)
         CfnOutput(self, "PairsPath", value=names.pairs_path)
         if placeholders := placeholder_ids(pairs):
-            Annotations.of(self).add_error(  # the CDK CLI then deploys nothing
-                f"cdk.json still has the placeholder ids it was shipped with, at {', '.join(placeholders)}. "
-                "Put your own ids there: ./cutover.py init prints them."
-            )
+            shipped = f"cdk.json still has the placeholder ids it was shipped with, at {', '.join(placeholders)}. "
+            do = "Put your own ids there: ./cutover.py init prints them."
+            Annotations.of(self).add_error(shipped + do)  # the CDK CLI then deploys nothing

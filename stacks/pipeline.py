@@ -82,17 +82,16 @@ class PipelineStack(Stack):
         return from_branch, from_branch.variables.commit_id
 
     def _start_or_connect(self, source: Connection | Object) -> None:
-        """What the CDK leaves out: a rule that starts the pipeline, for a bucket that sends events to EventBridge (S3
-        User Guide, "Enabling Amazon EventBridge"), or the permission `codeconnections:UseConnection`. The CDK grants it
-        only under the service's former name (Developer Tools console User Guide, "Connections rename")."""
+        """What the CDK leaves out: a rule for a bucket's events (S3 User Guide, "Enabling Amazon EventBridge"), or the
+        permission to use the connection by the service's new name (Developer Tools console, "Connections rename")."""
         if isinstance(source, Connection):
             use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
             self._role("Source", "Source").add_to_principal_policy(use)
             return
         detail = {"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}}
         created = events.EventPattern(source=["aws.s3"], detail_type=["Object Created"], detail=detail)
-        started = [targets.CodePipeline(self._pipeline)]
-        rule(self._release, "NewObject", lost=LOST_START, event_pattern=created, targets=started)
+        starts = [targets.CodePipeline(self._pipeline)]
+        rule(self._release, "NewObject", lost=LOST_START, event_pattern=created, targets=starts)
 
     def _role(self, stage: str, action: str) -> iam.Role:
         """The role of an action, which the CDK makes."""

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
-from typing import Any
 
 from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
-from domain.pair import Address, AddressName, Pair, Place, Server
+from domain.pair import Address, AddressName, Json, Pair, Place, Server
 from domain.text import capitalized
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
@@ -21,8 +20,7 @@ ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssoc
 class Addresses:
     """The two addresses of one pair, as EC2 shows them. Methods raise the errors of `translated`. A change returns the
     address as it is then, and whether it was changed. With a client that calls `ONCE`, no call ends more than `seconds`
-    after the construction of this object: instead of a call for which too little time is left, EC2Unavailable is
-    raised. The next try finds what this try has changed."""
+    after the construction of this object: EC2Unavailable is raised instead, and the next try finds what has changed."""
 
     def __init__(
         self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep, clock: Clock = time.monotonic, seconds: float = inf
@@ -74,13 +72,11 @@ class Addresses:
         _expect(production, live, moved)
         if staging.stands_at(place):
             return staging, False
-        if coming_from:
+        if coming_from or staging.server is None:
             _expect(staging, coming_from, moved)
-        elif staging.is_associated and staging.server is None:
-            raise moved(_elsewhere(staging, "no server"))
         _refuse_to_displace(production, staging, place)
+        moves = coming_from is not None
         with self._from_where_it_was("staging", place, moved):
-            moves = coming_from is not None
             staging, production = self._put_staging(staging, place, production, production_on, reassociate=moves)
         _expect(production, live, MovedMeanwhile)
         return staging, True
@@ -115,17 +111,15 @@ class Addresses:
     def _put_staging(
         self, staging: Address, place: Place, production: Address, home: Place | None, *, reassociate: bool = True
     ) -> tuple[Address, Address]:
-        """As `_associate`. If someone moves production to this place between our two calls, EC2 displaces production;
-        no condition of the API prevents it. See `_undo_displacement`."""
+        """As `_associate`. EC2 displaces production if someone moves it here just before; no condition prevents it."""
         staging, now = self._associate(staging, place, reassociate=reassociate)
         if production.server is not None:
             self._undo_displacement(now, staging, place, home)
         return staging, now
 
     def _undo_displacement(self, production: Address, staging: Address, place: Place, home: Place | None) -> None:
-        """If production is on no server and staging is where this step puts it, maybe in an earlier try, then EC2 has
-        displaced production. It goes home at once, unless it is associated again, and MovedMeanwhile says so. If that
-        fails, the error is EC2's, and the next try continues here."""
+        """If production is on no server and staging where this step puts it, maybe in an earlier try, EC2 has displaced
+        production. It goes home at once, and MovedMeanwhile says so. If EC2 refuses, the next try continues here."""
         if home is None or production.is_associated or not staging.stands_at(place):
             return
         for pause in (*PAUSES[:6], 0):
@@ -222,7 +216,7 @@ def _named(name: AddressName, production: Address, staging: Address) -> Address:
     return production if name == "production" else staging
 
 
-def _target(allocation_id: str, place: Place) -> dict[str, Any]:
+def _target(allocation_id: str, place: Place) -> Json:
     """EC2 takes the instance, if it has one network interface, or the interface, with one of its private addresses."""
     interface_id = place.server.network_interface_id
     target = {"NetworkInterfaceId": interface_id} if interface_id else {"InstanceId": place.server.instance_id}
@@ -231,7 +225,7 @@ def _target(allocation_id: str, place: Place) -> dict[str, Any]:
 
 
 def _expect(address: Address, planned: Place | Server | None, error: Moved) -> None:
-    """Raises the error if the address is not at the planned place, anywhere on the server, or without it on none."""
+    """Raises the error if the address is not at the planned place, anywhere on the server, or without both on none."""
     place = Place(planned) if isinstance(planned, Server) else planned
     if not (address.stands_at(place) if place else not address.is_associated):
         raise error(_elsewhere(address, str(place or "no server")))
@@ -243,6 +237,6 @@ def _elsewhere(address: Address, planned: str) -> str:
 
 
 def _refuse_to_displace(production: Address, staging: Address, place: Place) -> None:
-    if production.stands_at(place):  # not refused: DescribeAddresses may show the state before production moved away
-        what = f"associating {staging} there would displace it."
-        raise EC2Unavailable(f"{capitalized(production)} is on {place.server.name}; {what}")
+    if production.stands_at(place):  # not EC2Refused: DescribeAddresses may show where production was before
+        on = f"{capitalized(production)} is on {place.server.name}"
+        raise EC2Unavailable(f"{on}; associating {staging} there would displace it.")

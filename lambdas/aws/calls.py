@@ -25,10 +25,10 @@ ONE_CALL_SECONDS = 5
 ONCE = CONFIG.merge(Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1}))
 # One attempt within some 2 s: nobody waits for it, or it is soon tried again.
 HURRIED = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
-# EC2 API Reference, "Error codes": these errors are temporary.
-OF_A_PENDING_INSTANCE = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound"}
 OF_A_FAILURE = {"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable"}
-TRANSIENT_CODES = OF_A_PENDING_INSTANCE | OF_A_FAILURE
+# With those of a pending instance: EC2 API Reference, "Error codes".
+TRANSIENT_CODES = {"IncorrectInstanceState", "InvalidInstanceID", "InvalidInstanceID.NotFound", *OF_A_FAILURE}
+FAILURES = (ClientError, BotoCoreError)
 # EC2's own codes, and those of other services that botocore knows.
 THROTTLED_CODES = {"EC2ThrottledException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 
@@ -50,7 +50,7 @@ def translated(call: str) -> Iterator[None]:
     """Turns botocore's errors into ours: EC2Throttled and EC2Unavailable may be tried again, EC2Refused may not."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         code, text, status = read_error(error)
         message = f"{call} {'failed with' if code else 'got no answer:'} {text}"
         if code in THROTTLED_CODES:

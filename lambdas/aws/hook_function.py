@@ -1,18 +1,17 @@
-"""Calls the function of a hook until it says that it has succeeded or failed, in the form of the Lambda hooks of ECS.
-Source: ECS Developer Guide, "Lifecycle hooks for Amazon ECS service deployments"."""
+"""Calls a hook's function until it has ended, as ECS does ("Lifecycle hooks for Amazon ECS service deployments")."""
 
 import json
 import threading
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, THROTTLED_CODES, Clock, Sleep, read_error
+from aws.calls import CONFIG, FAILURES, THROTTLED_CODES, Clock, Sleep, read_error
 from aws.rollback_request import RollbackRequest
+from domain.pair import Json
 from domain.text import printable
 
 ANSWERS = 'it must answer {"hookStatus": "SUCCEEDED", "FAILED" or "IN_PROGRESS"}'
@@ -23,28 +22,19 @@ PASSING = {*THROTTLED_CODES, "TooManyRequestsException", "ResourceConflictExcept
 Answer = tuple[str, str | None, float]
 
 
-@cache
-def lambda_client() -> Any:
-    """A call lasts as long as the function runs."""
-    return boto3.client("lambda", config=CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1})))
+# A call lasts as long as the function runs.
+CONFIG_OF_A_CALL = CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1}))
+lambda_client: Callable[[], Any] = cache(partial(boto3.client, "lambda", config=CONFIG_OF_A_CALL))
 
 
 def answered(
-    function: str,
-    event: Mapping[str, str],
-    *,
-    until: float,
-    listener: RollbackRequest,
-    sleep: Sleep,
-    clock: Clock,
-    client: Any = None,
+    name: str, event: Json, *, until: float, listener: RollbackRequest, sleep: Sleep, clock: Clock, client: Any = None
 ) -> tuple[str, str | None]:
     """The last `hookStatus`, and if the hook has failed, why. It fails if it has not ended at `until` (the clock's).
-    Raises RollbackRequested, about a second after it was asked for. A function that runs then goes on: Lambda cannot
-    stop it."""
+    Raises RollbackRequested a second after it was asked for; the function goes on, because Lambda cannot stop it."""
     client = client or lambda_client()
     while True:
-        status, failure, delay = _waited_for(lambda: _called(client, function, event), until, listener, clock)
+        status, failure, delay = _waited_for(lambda: _called(client, name, event), until, listener, clock)
         if not delay or clock() + delay > until:
             return status, failure
         listener.sleep(delay, sleep)
@@ -66,11 +56,11 @@ def _waited_for(call: Callable[[], Answer], until: float, listener: RollbackRequ
     return answers[0] if answers else ("IN_PROGRESS", "did not answer in time. It may still run.", 0)
 
 
-def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
+def _called(client: Any, function: str, event: Json) -> Answer:
     try:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         text = answer["Payload"].read().decode(errors="replace")
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         code, _, http_status = read_error(error)
         seconds = 1 if code in PASSING or http_status >= 500 else 0
         return "UNAVAILABLE", f"could not be called: {_shown(str(error))}.", seconds
@@ -85,9 +75,8 @@ def _called(client: Any, function: str, event: Mapping[str, str]) -> Answer:
         return status, None, 0
     if status == "IN_PROGRESS":  # a delay that is not a number becomes 1
         return status, "was still IN_PROGRESS when its time was up.", min(max(1, delay), LONGEST_DELAY_SECONDS)
-    if status == "FAILED":
-        return status, f"answered FAILED: {_shown(text)}.", 0
-    return "FAILED", f"answered {_shown(text)}; {ANSWERS}.", 0
+    failed = f"FAILED: {_shown(text)}" if status == "FAILED" else f"{_shown(text)}; {ANSWERS}"
+    return "FAILED", f"answered {failed}.", 0
 
 
 def _shown(text: str) -> str:

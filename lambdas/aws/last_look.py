@@ -37,8 +37,7 @@ def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") 
 
 
 def _moved(pair: Pair, standing: Standing, *addresses: Address) -> Iterator[str | None]:
-    """Unless it is `strict`, an address that was outside the pair before and is there now has not moved: the check
-    before this one, of the same bake, has said so."""
+    """Unless it is `strict`, an address that is outside the pair as before has not moved: an earlier check said so."""
     for address, before in zip(addresses, (standing.production, standing.staging), strict=True):
         stays = address.server == before and (before or not address.is_associated or not standing.strict)
         was_on = pair.place(before).server if before else "no server"

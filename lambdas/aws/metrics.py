@@ -1,5 +1,4 @@
-"""Metrics as lines of the log, from which CloudWatch reads them. Reporting needs no call and no further permission.
-Source: CloudWatch User Guide, "Specification: Embedded metric format"."""
+"""Metrics as lines of the log, without a call or a permission ("Embedded metric format", CloudWatch User Guide)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,14 +6,12 @@ from datetime import datetime
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-# The format allows 100; Powertools prints what it has at the 100th, and then has nothing left to print.
-VALUES_PER_LINE = 99
+VALUES_PER_LINE = 99  # of 100 in the format: at the 100th, Powertools prints what it has, and has nothing left
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Values of a metric, which CloudWatch keeps under each of these sets of dimensions; only the first may be `{}`.
-    `at` is the time of the values; None for now."""
+    """Values, at a time (None: now), that CloudWatch keeps under each set of dimensions; only the first may be `{}`."""
 
     name: str
     unit: MetricUnit

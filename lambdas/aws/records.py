@@ -1,5 +1,4 @@
-"""The lock table, whose name is in the environment variable LOCK_TABLE: its item of a pair is the pair's record, and
-its lock while an execution holds it. Every read is consistent."""
+"""The lock table, LOCK_TABLE: a pair's item is its record, and its lock while one is held. Every read is consistent."""
 
 import os
 from collections.abc import Mapping
@@ -9,17 +8,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, ONCE
+from aws.calls import CONFIG, FAILURES, ONCE
 from domain.command import Command
 from domain.errors import LockLost, RecordUnavailable
 from domain.record import Record
 from domain.text import printable
 
 MINE = "execution = :me"
-# The execution holds the lock, and nobody is about to take it over.
-HELD = f"{MINE} AND attribute_not_exists(commandsOver)"
+HELD = f"{MINE} AND attribute_not_exists(commandsOver)"  # and nobody is about to take it over
 
 
 @cache
@@ -35,29 +32,25 @@ def read_record(pair: str) -> Record:
 @dataclass
 class LockItem:
     """The item of the lock of `pair`, which the execution of this ARN should hold. A command is written into it before
-    it is sent, so that anyone who finds the lock dead knows what may still run on a server. Every method raises
-    RecordUnavailable, and LockLost if it does not hold the lock, or if its commands are over (`end_commands`).
-
-    `command` is the last one of this execution; `runs` says whether it may still be running."""
+    it is sent, so that anyone who finds the lock dead knows what may still run. Every method raises RecordUnavailable,
+    and LockLost if it does not hold the lock, or its commands are over."""
 
     pair: str
     execution: str
     record: Record = field(default_factory=Record, init=False)
-    command: Command | None = field(default=None, init=False)
-    runs: bool = field(default=False, init=False)
+    command: Command | None = field(default=None, init=False)  # the last one of this execution
+    runs: bool = field(default=False, init=False)  # whether it may still be running
     _text: str | None = field(default=None, init=False)
 
     def read(self) -> None:
-        item = _read(_once(), self.pair)
+        item = _read(dynamodb_client(ONCE), self.pair)
         if item.get("execution", {}).get("S") != self.execution or "commandsOver" in item:
             raise self._lost()
         self._found(item)
 
     def write(self, command: Command, *, runs: bool, more: Mapping[str, str] | None = None) -> None:
-        """Writes a command, whether it `runs`, and `more` attributes.
-
-        Lambda may still run a call that Step Functions has given up: if another call has begun a command since this one
-        has read the item, this raises RecordUnavailable, and the call begins none."""
+        """Writes a command, whether it `runs`, and `more` attributes. Raises RecordUnavailable if another call, which
+        Step Functions has given up, has begun a command since this one has read the item: this one begins none."""
         attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
         before = self._text
         unchanged = "command = :before" if before else "attribute_not_exists(command)"
@@ -79,7 +72,7 @@ class LockItem:
         """None runs any more."""
         self._update({"command": command.to_text()} if command else {}, MINE, remove="commandRuns")
 
-    def _found(self, item: Mapping[str, Any]) -> None:
+    def _found(self, item: Any) -> None:
         self.record = Record.from_item(item)
         self._text = item.get("command", {}).get("S")
         self.command = Command.from_text(self._text) if self._text else None
@@ -95,7 +88,7 @@ class LockItem:
             "ConditionExpression": condition,
             "ExpressionAttributeValues": {f":{name}": {"S": text} for name, text in given.items()},
         }
-        client = _once()
+        client = dynamodb_client(ONCE)  # one try, so that it is known when a command is sent at the latest
         try:
             return _call(client, "update_item", "written", self.pair, ReturnValues="ALL_NEW", **parameters)
         except client.exceptions.ConditionalCheckFailedException as error:
@@ -103,10 +96,6 @@ class LockItem:
 
     def _lost(self) -> LockLost:
         return LockLost(f"The execution does not hold the lock of pair {self.pair} any more, so it runs no command.")
-
-
-def _once() -> Any:
-    return dynamodb_client(ONCE)  # one try, so that it is known when a command is sent at the latest
 
 
 def _read(client: Any, pair: str) -> Any:
@@ -118,5 +107,5 @@ def _call(client: Any, operation: str, what: str, pair: str, **parameters: Any) 
         return getattr(client, operation)(TableName=os.environ["LOCK_TABLE"], Key={"pair": {"S": pair}}, **parameters)
     except client.exceptions.ConditionalCheckFailedException:
         raise
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         raise RecordUnavailable(f"The pair's record could not be {what}: {printable(str(error))}") from error

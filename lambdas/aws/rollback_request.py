@@ -2,20 +2,16 @@
 execution that cannot read the item goes on: nothing was asked, as far as it knows."""
 
 import os
-import time
-from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import HURRIED, Sleep, Wait
+from aws.calls import FAILURES, HURRIED, Sleep, Wait
 from aws.records import dynamodb_client
 from domain.errors import RollbackRequested
 from domain.text import printable
 
-# Users wait for it. A bake of a day then reads the item 86,400 times, for 1 cent (DynamoDB pricing, on demand).
-READS_APART_SECONDS = 1.0
+READS_APART_SECONDS = 1.0  # users wait for it; a bake of a day reads the item 86,400 times, for 1 cent (on demand)
 
 logger = Logger(child=True)
 
@@ -24,7 +20,7 @@ class RollbackRequest:
     """A request to the execution of `lock`, `{"pair", "execution"}`: the pair's name and the execution's ARN. Without a
     lock, or without the lock table (`LOCK_TABLE`), as for a function in a VPC, nobody can ask."""
 
-    def __init__(self, lock: Mapping[str, str] | None, client: Any = None) -> None:
+    def __init__(self, lock: dict[str, str] | None, client: Any = None) -> None:
         self._lock, self._table, self._client = lock, os.environ.get("LOCK_TABLE"), client
 
     def refuse(self) -> None:
@@ -35,7 +31,7 @@ class RollbackRequest:
         try:
             client = self._client or dynamodb_client(HURRIED)  # a change must not wait, and a loop reads again
             item = client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
-        except (ClientError, BotoCoreError) as failure:
+        except FAILURES as failure:
             logger.warning("lock not read", extra={"reason": printable(str(failure), 200)})
             return
         asked_by = item.get("rollbackRequestedBy", {}).get("S")
@@ -48,7 +44,7 @@ class RollbackRequest:
         while not wait(READS_APART_SECONDS):
             self.refuse()
 
-    def sleep(self, seconds: float, sleep: Sleep = time.sleep) -> None:
+    def sleep(self, seconds: float, sleep: Sleep) -> None:
         """Sleeps, and asks before that and every second."""
         while seconds > 0:
             self.refuse()

@@ -2,24 +2,22 @@
 token, so a command whose answer was lost is found by its comment. Source: Systems Manager API Reference."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import ONCE, THROTTLED_CODES, read_error
+from aws.calls import FAILURES, OF_A_FAILURE, ONCE, THROTTLED_CODES, read_error
 from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
 from domain.release_commands import document
 
-# The output of a command that has not ended is empty, and GetCommandInvocation does not know one that was just sent.
-NOT_YET = "InvocationDoesNotExist"
-OF_A_FAILURE = ("InternalServerError", "ServiceUnavailable")
+NOT_YET = "InvocationDoesNotExist"  # the answer for a command that was just sent
 ADVICE = {
     "InvalidInstanceId": "Check that its agent runs, and that its instance profile has AmazonSSMManagedInstanceCore.",
     "Undeliverable": "Check that its agent runs and reaches Systems Manager.",
@@ -28,6 +26,7 @@ ADVICE = {
 }
 
 logger = Logger(child=True)
+ssm_client: Callable[[], Any] = cache(partial(boto3.client, "ssm", config=ONCE))
 
 
 class NotSent(Exception):
@@ -36,11 +35,6 @@ class NotSent(Exception):
     def __init__(self, message: str, *, throttled: bool) -> None:
         super().__init__(message)
         self.throttled = throttled
-
-
-@cache
-def ssm_client() -> Any:
-    return boto3.client("ssm", config=ONCE)
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class RunCommand:
                 TimeoutSeconds=DELIVERY_SECONDS,
                 Comment=self._comment(command),
             )
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             code, message, status = read_error(error)
             if code in OF_A_FAILURE or status >= 500:
                 raise CommandUnavailable(f"SendCommand: {message}") from error
@@ -101,15 +95,15 @@ class RunCommand:
             pages = self._ssm.get_paginator("list_commands").paginate(InstanceId=command.instance_id, Filters=[after])
             comment = self._comment(command)
             sent = [each for page in pages for each in page["Commands"] if each.get("Comment") == comment]
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise CommandUnavailable(f"ListCommands: {read_error(error)[1]}") from error
         return max(sent, key=lambda each: each["RequestedDateTime"])["CommandId"] if sent else None
 
     def look(self, command: Command) -> Seen:
-        """The command as it is now; its status is UNKNOWN if Systems Manager does not say."""
+        """The command as it is now, without output before its end; UNKNOWN if Systems Manager does not say."""
         try:
             shown = self._ssm.get_command_invocation(CommandId=command.id, InstanceId=command.instance_id)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             code, message, _ = read_error(error)
             if code == NOT_YET:
                 return Seen(command.status)
@@ -126,9 +120,8 @@ class RunCommand:
         return Seen(seen.status, seen.line, f"ended {details}{code}.{advice} Its last lines:{quoted(output)}")
 
     def cancel(self, command: Command) -> None:
-        """Asks for the end of the command, which Systems Manager does not promise. To ask again has no other effect.
-        Raises nothing."""
+        """Asks for the end of the command, maybe again; Systems Manager does not promise it. Raises nothing."""
         try:
             self._ssm.cancel_command(CommandId=command.id, InstanceIds=[command.instance_id])
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             logger.warning("command not cancelled", extra={"reason": read_error(error)[1]})

@@ -4,18 +4,15 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
 
+from domain.events import in_json
 from domain.pair import Json
 from domain.text import printable, shortened
 
-# The states of a command that has not ended. Source: Systems Manager User Guide, "Understanding command statuses".
-GOING_ON = ("Pending", "InProgress", "Delayed", "Cancelling")
-UNKNOWN = "Unknown"
-# How long the agent has to fetch a command; the least that SendCommand takes. Source: API reference of SendCommand.
-DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20
-# A command that was written into the item has been sent after this time, or never will be: the write and SendCommand
-# are tried once each, and take at most 5 s (`ONCE` in lambdas/aws/calls.py).
+# Systems Manager User Guide, "Understanding command statuses", and API Reference, SendCommand.
+GOING_ON, UNKNOWN = ("Pending", "InProgress", "Delayed", "Cancelling"), "Unknown"
+DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20  # for the agent to fetch a command; 60 is the least
+# So long after it was written into the item, a command was sent, or never is: both are tried `ONCE`, within 5 s each.
 SENT_WITHIN_SECONDS = 15
 LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000
 
@@ -23,9 +20,8 @@ LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000
 @dataclass(frozen=True)
 class Command:
     """A command, or a call of a hook's function, which has no `instance_id`. `id` is Systems Manager's, None until
-    SendCommand has answered. `sent` and `until` are seconds since 1970: when it was written into the item before it was
-    sent, and when it has ended in any case. `failure` says why it failed; None unless it has. `done` are the commands
-    of the same moment that ended before it, and `warnings` what they left, in words."""
+    SendCommand has answered. `sent` and `until`, in seconds since 1970: when it was written into the item before it was
+    sent, and when it has ended in any case. `done` are the commands of the same moment before it, `warnings` theirs."""
 
     step: str
     server: str
@@ -49,8 +45,7 @@ class Command:
     @property
     def result(self) -> Json:
         """What the state returns about it."""
-        shown = {"step": self.step, "server": self.server, "status": self.status}
-        return {**shown, "seconds": self.seconds, "line": self.line}
+        return in_json(self, "step", "server", "status", "seconds", "line")
 
     def ends(self, status: str, failure: str | None = None, line: str = "") -> "Command":
         return replace(self, status=status, failure=failure, line=line or self.line, ended=True)
@@ -63,7 +58,7 @@ class Command:
         """None for any other text: a person wrote it. Another version of this class may have more keys."""
         try:
             known = {each.name for each in fields(Command)}
-            value: dict[str, Any] = {key: each for key, each in json.loads(text).items() if key in known}
+            value: Json = {key: each for key, each in json.loads(text).items() if key in known}
             seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
             lists = {key: tuple(value[key]) for key in ("done", "warnings")}
             return Command(**{**value, **seconds, **lists})
@@ -78,8 +73,7 @@ def last_line(output: str) -> str:
 
 
 def quoted(output: str) -> str:
-    """The lines of an output, each after "| ", so that no line of it is taken for a command to copy; the last ones if
-    they are too many."""
+    """The last lines of an output, each after "| ", so that no line of it is taken for a command to copy."""
     lines = [f"| {printable(line.rstrip(), LONGEST_LINE)}" for line in output.split("\n") if line.strip()]
     text = "\n".join(lines)
     shown = text if len(text) <= LONGEST_OUTPUT else "..." + text[-LONGEST_OUTPUT:]

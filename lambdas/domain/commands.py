@@ -28,23 +28,17 @@ class Way:
 def ways_to(live: Place, idle: Place, production: Address, staging: Address) -> list[Way]:
     """The commands that put production at `live` and staging at `idle`, for every state that the pair can be in. Each
     state is in one way; states with the same commands are together. The most commands come first."""
-    states = dict[tuple[str, ...], list[tuple[str | None, str | None]]]()
-    servers = (live.server.name, idle.server.name, None)
-    for production_on, staging_on in product(servers, servers):
-        moves = ((production, live, production_on), (staging, idle, staging_on))
-        commands = (associate_command(address, place) for address, place, on in moves if on != place.server.name)
-        states.setdefault(tuple(commands), []).append((production_on, staging_on))
-    # The two moves depend on one address each, so the states of a way are all combinations of these servers.
-    ways = [
-        Way(commands, *(tuple(dict.fromkeys(names)) for names in zip(*of_a_way, strict=True)))
-        for commands, of_a_way in states.items()
-    ]
-    return sorted(ways, key=lambda way: len(way.commands), reverse=True)
+    servers, ways = (live.server.name, idle.server.name, None), []
+    for moves_staging, moves_production in product((True, False), repeat=2):
+        moves = ((production, live, moves_production), (staging, idle, moves_staging))
+        commands = tuple(associate_command(address, place) for address, place, is_needed in moves if is_needed)
+        on = (tuple(name for name in servers if (name != place.server.name) == needed) for _, place, needed in moves)
+        ways.append(Way(commands, *on))
+    return ways
 
 
 def place_on(server: Server, addresses: Iterable[Address], instance: Mapping[str, Any]) -> Place:
-    """Where on a server an address goes: where one of its pair's addresses is now; without one, the first private
-    address of its interface, from the description of its instance."""
+    """Where on a server an address goes: where an address of its pair is, or the first address of its interface."""
     for address in addresses:
         if address.server == server.name:
             return Place(server, address.private_ip)

@@ -1,8 +1,6 @@
 """The errors of a cutover. Lambda reports the class name to the state, whose `Retry` and `Catch` name it
-(`tests/stacks/test_contract.py` compares both).
-
-A person reads the message, often at night. It says what was found, what was expected, what is true now and what to do.
-"""
+(`tests/stacks/test_contract.py` compares both). A person reads the message, often at night: what was found, what was
+expected, what is true now and what to do."""
 
 
 class CutoverError(Exception):

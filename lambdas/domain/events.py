@@ -1,8 +1,7 @@
 """Reads the events of the handlers. Each event is declared as a dataclass, so that a contract test knows its keys. A
 field is named after its key: `expected_release` holds `expectedRelease`. A field with a default is an optional key."""
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -21,9 +20,8 @@ def keys(event_type: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
-    """The event as an instance of its dataclass. An optional key that is null counts as absent. Raises InvalidEvent for
-    a missing required key and for an unknown key. Inside a field that is a dataclass (maybe `| None`) or a list of
-    dataclasses, unknown keys are ignored, because the value may be part of something larger."""
+    """The event as its dataclass; an optional key that is null counts as absent. Raises InvalidEvent for a missing key,
+    and for an unknown key of the event itself: a value in it may be part of something larger."""
     if unknown := event.keys() - frozenset.union(*keys(event_type)):
         raise _disagreement(event_type, "has no", unknown)
     return _instance(event_type, event)
@@ -49,11 +47,16 @@ def _value(kind: Any, value: Any) -> Any:
     return value
 
 
+def in_json(value: object, *names: str) -> dict[str, Any]:
+    """These attributes of a value by their keys, as `read` reads them."""
+    return {_key(name): getattr(value, name) for name in names}
+
+
 def _key(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
-def _disagreement(event_type: type[Any], verb: str, names: AbstractSet[str]) -> InvalidEvent:
+def _disagreement(event_type: type[Any], verb: str, names: Iterable[str]) -> InvalidEvent:
     key, required, optional = (", ".join(sorted(each)) or "none" for each in (names, *keys(event_type)))
     return InvalidEvent(f"{event_type.__name__} {verb} key {key}; required: {required}; optional: {optional}.")

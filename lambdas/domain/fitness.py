@@ -1,5 +1,4 @@
-"""Can a plan be carried out? Pure: everything that can be checked without a change is checked here, before any change.
-Every refusal is a PreflightFailed."""
+"""Can a plan be carried out? All that can be checked without a change is checked here, before any change. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,31 +7,28 @@ from typing import Any
 from domain.errors import PreflightFailed
 from domain.pair import Address, Place, Server
 from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture
-from domain.plan import Plan, without_staging
+from domain.plan import NOTHING_CHANGED, Plan, without_staging
 from domain.text import capitalized
 
-# A server keeps its address while it runs or is stopped; in every other state EC2 refuses to associate an address.
-HOLDS_AN_ADDRESS = ("running", "stopped")
+HOLDS_AN_ADDRESS = ("running", "stopped")  # in every other state, EC2 refuses to associate an address
 ADVICE = {"pending": "Wait until it runs.", "stopping": "Start it.", "stopped": "Start it."}
 IS_TO_STAY = ("running", *ADVICE)
-NOTHING_CHANGED = "Nothing was changed."
 
 
 def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
-    """The plan with its places known, if it can be carried out. Raises PreflightFailed.
-
-    The idle place is where staging is. If staging is elsewhere, it is the private address that `private_ips` has for
-    the idle server (from the record of an interrupted execution), or the primary one, as EC2 itself chooses. If the
-    live server cannot hold staging after a cutover, staging stays on no server, with a warning. If production is where
-    an urgent request asks for it, and staging cannot be repaired, that is a warning, too."""
+    """The plan with its places known, if it can be carried out. Raises PreflightFailed. The idle place is where staging
+    is. If staging is elsewhere, it is the private address that `private_ips` has for the idle server (from the record
+    of an interrupted execution), or the primary one, as EC2 itself chooses. It is a warning if the live server cannot
+    hold staging after a cutover, which then stays on no server, or if an urgent request finds production where it asks
+    for it, and staging cannot be repaired."""
     try:
         return _completed(plan, picture, private_ips or {})
     except PreflightFailed as problem:
         if plan.decision != "REPAIR" or not plan.request.is_urgent:
             raise
-        warning = f"Staging cannot go to {plan.idle.server.name}. {problem}".replace(f" {NOTHING_CHANGED}", "")
-        warnings = (*plan.warnings, *picture.warnings, warning)
-        return replace(plan, decision="ALREADY_LIVE", checks_staging=False, warnings=warnings)
+        plan = replace(plan, warnings=(*plan.warnings, *picture.warnings))
+        warning = f"Staging cannot go to {plan.idle.server.name}. {problem}"
+        return plan.warned(warning, decision="ALREADY_LIVE", checks_staging=False)
 
 
 def _completed(plan: Plan, picture: Picture, recorded: Mapping[str, str]) -> Plan:
@@ -76,13 +72,13 @@ def _with_the_other_server(plan: Plan, instance: Instance, recorded: Mapping[str
         if not cuts_over or (plan.live and not plan.urgent):
             raise
         warning = f"Staging cannot go to {server.name}, so it will be on no server. {problem}"
-        warnings = (*plan.warnings, warning.replace(f" {NOTHING_CHANGED}", ""))
-        return replace(plan, staging_to=None, warnings=warnings)
+        return plan.warned(warning, staging_to=None)
     return replace(plan, staging_to=place if cuts_over else None)
 
 
 def _place(server: Server, interface: NetworkInterface, recorded: Mapping[Any, Any]) -> Place:
-    return Place(server, (interface.address(recorded.get(server.name)) or interface.primary).private_ip)
+    primary = next(address for address in interface.addresses if address.is_primary)
+    return Place(server, (interface.address(recorded.get(server.name)) or primary).private_ip)
 
 
 def _refuse_state(server: Server, state: str, *, becomes_live: bool) -> None:

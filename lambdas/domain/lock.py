@@ -1,11 +1,10 @@
 """The lock of a pair: an item of the lock table, as the workflow writes it and others read it. Pure."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from domain.events import read
 from domain.pair import Json
 
 # After an execution has ended, a function that it called may still change an address: after a cold start, until the
@@ -13,41 +12,31 @@ from domain.pair import Json
 # (docs/decisions/0022-a-dead-lock-holds-for-25-s.md). Source: Lambda Developer Guide, "Init phase": at most 10 s.
 COLD_START_SECONDS, CHANGE_SECONDS, RESERVE_SECONDS = 10, 12, 3
 LAST_CALL_SECONDS = COLD_START_SECONDS + CHANGE_SECONDS + RESERVE_SECONDS
+TEXTS = ("pair", "execution", "since", "server", "bakesUntil", "approvesUntil", "approvalToken")
 
 
 @dataclass(frozen=True)
 class Lock:
-    """Which execution holds the pair (its ARN), since when (ISO 8601), which server it is making live, whether it rolls
-    back, until when it bakes (ISO 8601; empty if it does not bake yet), until when it waits for approval, and the token
-    of that wait (empty if it does not wait). `command` is its last command on a server, None before the first. If the
-    item lacks an attribute, for example because a person wrote it, the value is an empty string."""
+    """Which execution holds the pair (its ARN), since when (ISO 8601), which server it is making live, until when it
+    bakes (ISO 8601), until when it waits for approval, the token of that wait, and whether it rolls back. A text is
+    empty if the item lacks it. `command` is its last command on a server, None before the first."""
 
     pair: str
     execution: str
     since: str
     server: str
-    rollback: bool = False
     bakes_until: str = ""
     approves_until: str = ""
     approval_token: str = ""
+    rollback: bool = False
     command: Json | None = None
 
     @staticmethod
-    def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Lock":
+    def from_item(item: Json) -> "Lock":
         """The lock of an item that has `execution`; without it, the pair is not locked."""
-        values = {key: str(value.get("S", "")) for key, value in item.items()}
-        pair, execution, since, server = (values.get(key, "") for key in ("pair", "execution", "since", "server"))
-        return Lock(
-            pair,
-            execution,
-            since,
-            server,
-            rollback=values.get("rollsBack") == "true",
-            bakes_until=values.get("bakesUntil", ""),
-            approves_until=values.get("approvesUntil", ""),
-            approval_token=values.get("approvalToken", ""),
-            command=object_of(values.get("command")) or None,
-        )
+        texts = {key: str(value.get("S", "")) for key, value in item.items()}
+        others = {"rollback": texts.get("rollsBack") == "true", "command": object_of(texts.get("command")) or None}
+        return read(Lock, {**{key: texts.get(key, "") for key in TEXTS}, **others})
 
     @property
     def held_since(self) -> datetime | None:

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from domain.events import in_json
+
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
-# The name of a pair or a server; it must match as a whole.
-NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
 
 
-def rate_of(expression: str) -> timedelta | None:
-    """The rate of EventBridge Scheduler's `rate(1 day)`; None for another expression."""
-    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+def rate_of(schedule: str) -> timedelta | None:
+    """The rate of EventBridge Scheduler's `rate(1 day)`; None for a `cron(...)`."""
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
     return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None
 
 
@@ -50,9 +51,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
-    cutover, production is still checked. No alarm of `alarms` may be in ALARM. `deploy`, `hooks` and `approval_minutes`
-    are those of a release; None and empty if there are none. `schedule_expression` is None if it is not evaluated."""
+    """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
+    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. It is evaluated by the
+    expression `schedule`."""
 
     name: str
     production: str
@@ -64,7 +65,7 @@ class Pair:
     deploy: Json | None = None
     hooks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     approval_minutes: int | None = None
-    schedule_expression: str | None = None
+    schedule: str | None = None
     certificate_expiry_days: int = 14
 
     @staticmethod
@@ -72,21 +73,12 @@ class Pair:
         interfaces = configured.get("networkInterfaces", {})
         servers = configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
-        readiness = configured.get("readiness") or {}
-        return Pair(
-            name,
-            configured["production"],
-            configured["staging"],
-            (first, second),
-            configured["healthCheck"],
-            configured["bakeSeconds"],
-            configured["alarms"],
-            deploy=configured.get("deploy"),
-            hooks=configured.get("hooks", {}),
-            approval_minutes=configured.get("approval", {}).get("timeoutMinutes"),
-            schedule_expression=readiness.get("scheduleExpression"),
-            certificate_expiry_days=readiness.get("certificateExpiryDays", Pair.certificate_expiry_days),
-        )
+        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
+        production, staging, checks, bake_seconds, alarms = (configured[key] for key in keys)
+        deploy, hooks = configured.get("deploy"), configured.get("hooks", {})
+        minutes, readiness = configured.get("approval", {}).get("timeoutMinutes"), configured.get("readiness") or {}
+        more = (deploy, hooks, minutes, readiness.get("scheduleExpression"), readiness.get("certificateExpiryDays", 14))
+        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, *more)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -117,9 +109,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP address as `DescribeAddresses` shows it; what it does not show is `None`. `server` is the name of
-    the server that it is on, `None` also outside the pair. `service_managed` is the AWS service that owns the
-    association, if any. `border_group` is the set of zones in which it can be associated."""
+    """One Elastic IP address as `DescribeAddresses` shows it; None if it does not. `server` is the pair's server that
+    it is on. The service `service_managed` owns its association, in a zone of `border_group`."""
 
     name: AddressName
     allocation_id: str
@@ -134,14 +125,8 @@ class Address:
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""
-        return {
-            "publicIp": self.public_ip,
-            "allocationId": self.allocation_id,
-            "associationId": self.association_id,
-            "server": self.server,
-            "instanceId": self.instance_id,
-            "privateIp": self.private_ip,
-        }
+        ids = ("public_ip", "allocation_id", "association_id", "server", "instance_id", "private_ip")
+        return in_json(self, *ids)
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":

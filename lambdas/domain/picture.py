@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# The owner of a public address that EC2 assigned itself. EC2 replaces such an address with an Elastic IP address.
-AUTO_ASSIGNED = "amazon"
-# The state of an instance that EC2 does not show: EC2 forgets a terminated instance after about an hour (EC2 User
-# Guide, "Terminate Amazon EC2 instances"). It reads as a part of "tao is …".
+AUTO_ASSIGNED = "amazon"  # the owner of an address that EC2 assigned itself: an Elastic IP address replaces it
+# EC2 forgets a terminated instance after about an hour (EC2 User Guide, "Terminate Amazon EC2 instances").
 NOT_SHOWN = "not shown by EC2 (it was terminated, or its id is wrong)"
 
 
@@ -29,10 +27,6 @@ class NetworkInterface:
     addresses: tuple[PrivateAddress, ...]
     dual_stack_name: str | None = None
     border_group: str | None = None
-
-    @property
-    def primary(self) -> PrivateAddress:
-        return next(address for address in self.addresses if address.is_primary)
 
     def address(self, private_ip: str | None) -> PrivateAddress | None:
         return next((address for address in self.addresses if address.private_ip == private_ip), None)

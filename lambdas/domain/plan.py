@@ -1,22 +1,23 @@
-"""The plan of a cutover: from the request and the places of both addresses, it decides what to do, and why. Pure.
+"""The plan of a cutover: from the request and the places of both addresses, it decides what to do, and why. Pure. The
+server that holds the production address is *live*, the other is *idle*; a *cutover* makes the idle server live by
+letting the two addresses change *places*. A pair is *sound* if production is on one server and staging on the other."""
 
-The server that holds the production address is *live*, the other is *idle*; a *cutover* makes the idle server live by
-letting the two addresses change *places*. A pair is *sound* if production is on one server and staging on the other.
-"""
-
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from domain.commands import associate_command
 from domain.errors import InvalidRequest, PreflightFailed, Redriven
+from domain.events import in_json
 from domain.pair import Address, Json, Pair, Place, Server
-from domain.record import EMPTY, NO_SERVER, Record
+from domain.record import EMPTY, NO_SERVER, Interrupted, Record
 from domain.release_commands import HOOKS, steps
 from domain.request import Request
 from domain.text import capitalized
 
 Decision = Literal["ALREADY_LIVE", "REPAIR", "CUT_OVER"]
+NOTHING_CHANGED = "Nothing was changed."
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class Awaited:
 
 
 class NoTarget(Exception):
-    """The request does not say which server should become live, or asks for a rollback and there is nothing to go back
-    to. The message is the beginning of a refusal, whose `error` is an error of the contract."""
+    """The request names no server, or there is nothing to roll back to. The message begins a refusal with `error`."""
 
     def __init__(self, message: str, error: str = PreflightFailed.__name__) -> None:
         super().__init__(message)
@@ -38,14 +38,12 @@ class NoTarget(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What an execution is going to do, and why. `production` and `staging` are the addresses before any change.
-
-    `live` is the place that holds production now, None if production is on no server; `idle` is the place on the other
-    server for staging. With the decision `CUT_OVER`, `idle` becomes live; with `REPAIR` and `ALREADY_LIVE` production
-    stays. `staging_to` is where staging goes after production has moved, None if it can go nowhere. Without
-    `checks_staging`, staging cannot be on `idle`, so `idle` is not checked before production moves there. Without
-    `can_roll_back`, production cannot go back to where it was. An `urgent` plan is not refused for what users have now.
-    """
+    """What an execution is going to do, and why. `production` and `staging` are the addresses before any change. `live`
+    is the place that holds production now, None if production is on no server; `idle` is the place on the other server
+    for staging. With the decision `CUT_OVER`, `idle` becomes live; otherwise production stays. `staging_to` is where
+    staging goes after production has moved, None if it can go nowhere. Without `checks_staging`, staging cannot be on
+    `idle`, so `idle` is not checked before production moves there. Without `can_roll_back`, production cannot go back
+    to where it was. An `urgent` plan is not refused for what users have now."""
 
     decision: Decision
     reason: str
@@ -91,6 +89,10 @@ class Plan:
             *([f"associate {self.staging} with {self.staging_to.server.name}"] if self.staging_to else []),
         ]
 
+    def warned(self, warning: str, **changes: Any) -> "Plan":
+        """The plan with these changes and one more warning, which is not read as a refusal."""
+        return replace(self, warnings=(*self.warnings, warning.replace(f" {NOTHING_CHANGED}", "")), **changes)
+
     @property
     def expected_release(self) -> str | None:
         """What the releaseHeader of a check must answer. A dry run deploys nothing, so it expects no release of it."""
@@ -99,10 +101,10 @@ class Plan:
         return self.request.expected_release or deployed
 
     def to_json(self) -> Json:
-        """What the states read. `restore` has the AWS CLI commands that make the pair sound again, with production
-        where it is now, or, if it cannot go back there, where it should go. They work wherever the addresses are.
-        `asksLive` says whether the live server may answer with the release already, and `approvalMinutes` how long to
-        wait for approval (null: not at all). With `tolerant`, no hook before the cutover prevents it."""
+        """What the states read. `restore` has the AWS CLI commands that make the pair sound, wherever the addresses
+        are: production where it is now, or, if it cannot go back there, where it should go. `asksLive`: may the live
+        server answer with the release already? `approvalMinutes`: how long to wait for approval, null for not at all.
+        With `tolerant`, no hook before the cutover prevents it."""
         release = self.request.release if self.decision == "CUT_OVER" else None
         asks = release and self.live and any("releaseHeader" in check for check in self.pair.health_check)
         approved = self.request.release and not self.urgent
@@ -111,34 +113,22 @@ class Plan:
         addresses, live = (self.production, self.staging), self.live.server if self.live else None
         restore = [associate_command(address, home) for address, home in zip(addresses, homes, strict=True) if home]
         return {
-            "pair": self.pair.name,
-            "decision": self.decision,
-            "reason": self.reason,
-            "steps": self.steps,
-            **_asked(self.request, self.record),
+            **_asked(self),
+            **in_json(self, "decision", "reason", "steps", "checks_staging", "can_roll_back", "expected_release"),
+            **in_json(self, "urgent", "warnings"),
+            **in_json(self.pair, "health_check", "bake_seconds", "alarms", "certificate_expiry_days"),
             "target": (self.idle.server if self.decision == "CUT_OVER" else self.other).name,
             "live": self.live and self.live.to_json(),
             "idle": self.idle.to_json(),
-            "compared": not self.urgent,
             "stagingTo": self.staging_to and self.staging_to.to_json(),
-            "checksStaging": self.checks_staging,
-            "canRollBack": self.can_roll_back,
+            "compared": not self.urgent,
+            "tolerant": self.urgent,
             "privateIps": {place.server.name: place.private_ip for place in places},
             "afterCutover": self.record.after_cutover(self.idle.server, live, self.request.rollback).to_json(),
             "afterFailure": self.record.after_failure(self.idle.server).to_json(),
-            "production": self.production.to_json(),
-            "staging": self.staging.to_json(),
-            "expectedRelease": self.expected_release,
             "deploys": release is not None and not self.request.dry_run,
             "asksLive": bool(asks),
             "approvalMinutes": self.pair.approval_minutes if approved else None,
-            "tolerant": self.urgent,
-            "healthCheck": self.pair.health_check,
-            "bakeSeconds": self.pair.bake_seconds,
-            "certificateExpiryDays": self.pair.certificate_expiry_days,
-            "alarms": self.pair.alarms,
-            "urgent": self.urgent,
-            "warnings": self.warnings,
             "restore": as_lines(restore),
         }
 
@@ -153,9 +143,8 @@ class PlannedPlace:
 
 @dataclass(frozen=True)
 class Standing:
-    """The servers that both addresses of `pair` were on when a health check began; null for an address on no
-    server. If someone has moved staging since, which users do not notice, this is an error with `strict`, and a warning
-    without it."""
+    """The servers that both addresses of `pair` were on when a health check began; null for no server. If someone has
+    moved staging since, which users do not notice, this is an error if `strict`, and otherwise a warning."""
 
     pair: str
     production: str
@@ -165,9 +154,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that is refused, and why; `error` is an error of the contract. The workflow ends with it only if it
-    holds the lock: before that, another execution may have been moving the addresses. `repair` is the plan that first
-    repairs what an interrupted execution left, if it left the pair unsound."""
+    """A request that is refused, and why: `error` is one of the contract. The workflow ends with it only if it holds
+    the lock. Before that, another execution may be moving the addresses. `repair` first repairs what one has left."""
 
     request: Request
     production: Address
@@ -182,28 +170,24 @@ class Refusal:
             "target": self.request.server.name if self.request.server else NO_SERVER,
             "privateIps": {},
             **(self.repair.to_json() if self.repair else {}),
-            "pair": self.request.pair.name,
+            **_asked(self),
+            **in_json(self, "reason", "error"),
             "decision": "REFUSED",
-            "reason": self.reason,
             "warnings": [],
-            "error": self.error,
-            **_asked(self.request, self.record),
-            "production": self.production.to_json(),
-            "staging": self.staging.to_json(),
         }
 
 
-def _asked(request: Request, record: Record) -> Json:
-    """Also of a refusal: `hooks` are the moments that have hooks, and `undo` says that an interrupted execution ran
-    those before its cutover, which did not happen."""
+def _asked(outcome: Plan | Refusal) -> Json:
+    """With `undo`, an interrupted execution ran the hooks before its cutover, and the cutover did not happen."""
+    request, record = outcome.request, outcome.record
     return {
-        "release": request.release,
+        **in_json(request, "release", "dry_run", "rollback", "wait_seconds"),
+        "pair": request.pair.name,
         "hooks": [moment for moment in HOOKS if steps(request.pair, moment)],
         "undo": record.hooks_began,
-        "dryRun": request.dry_run,
-        "rollback": request.rollback,
-        "waitSeconds": request.wait_seconds,
         "record": record.to_json(),
+        "production": outcome.production.to_json(),
+        "staging": outcome.staging.to_json(),
     }
 
 
@@ -216,76 +200,89 @@ def plan(
     keep_live: bool = False,
     awaited: Awaited | None = None,
 ) -> Plan:
-    """Decides what to do about a request, from the places of the two addresses and the pair's record.
-
-    If the input names no server, it means the server that an interrupted execution was making live: so the same input,
-    given again, never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`,
-    which repairs the pair of a stopped execution, production stays and only staging moves. A release goes to the idle
-    server, unless an interrupted execution has made the server live that it was deployed to. A rollback means the
-    server to go back to; or the live server, if `awaited`, which was asked to roll back, has left production there. If
-    production is on no server, a server must be named. A place without an address has no private address yet;
-    `domain.fitness` adds it. Raises NoTarget, InvalidRequest if a release is asked for on the live server, and
-    PreflightFailed if no plan is safe: AWS manages an address, an address is outside the pair, or the pair is not sound
-    and nothing says which server is meant."""
-    pair, release = request.pair, request.release
+    """Decides what to do about a request, from the places of the two addresses and the pair's record. If the input
+    names no server, it means the server that an interrupted execution was making live: so the same input, given again,
+    never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`, which repairs
+    the pair of a stopped execution, production stays and only staging moves. A release goes to the idle server, unless
+    an interrupted execution has made the server live that it was deployed to. A rollback means the server to go back
+    to; or the live server, if `awaited`, which was asked to roll back, has left production there. If production is on
+    no server, a server must be named. `domain.fitness` adds the private address of a place without an address. Raises
+    NoTarget, InvalidRequest if a release is asked for on the live server, and PreflightFailed if no plan is safe: an
+    address is managed by AWS or outside the pair, or nothing says which server of a pair that is not sound is meant."""
+    pair, live = request.pair, request.pair.server_named(production.server)
     _refuse_foreign(pair, production, staging)
-    live = pair.server_named(production.server)
     named, why = _named(request, live, record, awaited)
     warnings = (f"{awaited.execution} was asked to roll back, and has ended.",) if awaited else ()
     if live is None:
         if named is None or keep_live:
             raise NoTarget(f"{capitalized(production)} is on no server, so no server is live.")
-        intended = _from_no_server(request, production, staging, record, idle=named, why=why)
-        return replace(intended, warnings=(*warnings, *intended.warnings))
-    _refuse_foreign(pair, staging, production)
-    idle = pair.other(live)
-    in_place = staging.server == idle.name
-    interrupted = record.interrupted if keep_live or record.lock is None else None
-    if interrupted and interrupted.live != live.name and any(pair.hooks.values()):
-        left = f"{interrupted.execution} was interrupted when it had made {live.name} live. Its hooks after the cutover"
-        warnings = (*warnings, f"{left} may not have run, and nothing has undone those before it: check both servers.")
-
-    if keep_live:
-        target, why = live, f"production stays on {live.name}"
-    elif named == live and release:
-        raise InvalidRequest(
-            f"The input has release and serverName = {live.name}, which is live. A release is deployed to the idle "
-            f"server, which is {idle.name}. Nothing was changed. Leave serverName out, or name {idle.name}."
-        )
-    elif named:
-        target = named
-    elif release and (in_place or interrupted):
-        made = (release, interrupted.execution, True) if interrupted and interrupted.server == live.name else None
-        deployed = record.releases.get(live.name, {})
-        if made and made == tuple(deployed.get(key) for key in ("release", "execution", "deployed")):
-            target, why = live, f"an interrupted execution has made {live.name} live with release {release}"
-        else:
-            target, why = idle, f"release {release} was asked for, and {idle.name} is idle"
-    elif interrupted and (begun := pair.server_named(interrupted.server)):
-        target, why = begun, f"an interrupted execution was making {begun.name} live"
-    elif in_place:
-        target, why = idle, f"the idle server was asked for, which is {idle.name}"
+        idle, target = named, named
     else:
-        raise PreflightFailed(
-            f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but "
-            f"{staging} is {staging.place} instead of on {idle.name}, and there is no record of an interrupted "
-            f'execution. Nothing was changed. Start again with {{"pair": "{pair.name}", "serverName": "{live.name}"}} '
-            f'to keep {live.name} live, or with {{"pair": "{pair.name}", "serverName": "{idle.name}"}} to make '
-            f"{idle.name} live."
-        )
-
-    return Plan(
+        _refuse_foreign(pair, staging, production)
+        idle = pair.other(live)
+        interrupted = record.interrupted if keep_live or record.lock is None else None
+        if interrupted and interrupted.live != live.name and any(pair.hooks.values()):
+            left = f"{interrupted.execution} was interrupted when it had made {live.name} live. Its hooks after the"
+            hooks = f"{left} cutover may not have run, and nothing has undone those before it: check both servers."
+            warnings = (*warnings, hooks)
+        if keep_live:
+            target, why = live, f"production stays on {live.name}"
+        elif named is None:
+            target, why = _not_named(request, live, (production, staging), record, interrupted)
+        elif named == live and request.release:
+            raise InvalidRequest(
+                f"The input has release and serverName = {live.name}, which is live. A release is deployed to the idle "
+                f"server, which is {idle.name}. {NOTHING_CHANGED} Leave serverName out, or name {idle.name}."
+            )
+        else:
+            target = named
+    in_place = staging.server == idle.name
+    beside = Place(pair.other(idle), None if in_place else staging.private_ip)
+    intended = Plan(
         decision="CUT_OVER" if target == idle else "ALREADY_LIVE" if in_place else "REPAIR",
-        reason=f"{why}; production is on {live.name} and staging is {staging.place}",
+        reason=f"{why}; production is on {live.name if live else 'no server'} and staging is {staging.place}",
         request=request,
         production=production,
         staging=staging,
-        live=Place(live, production.private_ip),
+        live=Place(live, production.private_ip) if live else None,
         idle=Place(idle, staging.private_ip if in_place else None),
-        staging_to=Place(live, production.private_ip),
-        warnings=warnings,
-        urgent=request.is_urgent,
+        staging_to=Place(live, production.private_ip) if live else beside,
+        can_roll_back=live is not None,
+        urgent=request.is_urgent or live is None,
         record=record,
+        warnings=warnings,
+    )
+    try:
+        if live is None:
+            _refuse_foreign(pair, staging, replace(production, server=idle.name))
+    except PreflightFailed as problem:
+        return without_staging(intended, problem)
+    return intended
+
+
+def _not_named(
+    request: Request, live: Server, addresses: tuple[Address, Address], record: Record, begun: Interrupted | None
+) -> tuple[Server, str]:
+    """The server that a request means without naming one, and why."""
+    pair, release, idle = request.pair, request.release, request.pair.other(live)
+    production, staging = addresses
+    in_place = staging.server == idle.name
+    if release and (in_place or begun):
+        made = (release, begun.execution, True) if begun and begun.server == live.name else None
+        deployed = record.releases.get(live.name, {})
+        if made and made == tuple(deployed.get(key) for key in ("release", "execution", "deployed")):
+            return live, f"an interrupted execution has made {live.name} live with release {release}"
+        return idle, f"release {release} was asked for, and {idle.name} is idle"
+    if begun and (server := pair.server_named(begun.server)):
+        return server, f"an interrupted execution was making {server.name} live"
+    if in_place:
+        return idle, f"the idle server was asked for, which is {idle.name}"
+    keep, move = (json.dumps({"pair": pair.name, "serverName": server.name}) for server in (live, idle))
+    raise PreflightFailed(
+        f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but "
+        f"{staging} is {staging.place} instead of on {idle.name}, and there is no record of an interrupted "
+        f"execution. {NOTHING_CHANGED} Start again with {keep} to keep {live.name} live, or with {move} to make "
+        f"{idle.name} live."
     )
 
 
@@ -310,37 +307,10 @@ def _named(request: Request, live: Server | None, record: Record, awaited: Await
     raise NoTarget(f"There is no server to roll back to: {why}.", error.__name__)
 
 
-def _from_no_server(
-    request: Request, production: Address, staging: Address, record: Record, *, idle: Server, why: str
-) -> Plan:
-    """Production is on no server and goes to `idle`. If staging cannot be there, `idle` is checked without it."""
-    pair, in_place = request.pair, staging.server == idle.name
-    intended = Plan(
-        decision="CUT_OVER",
-        reason=f"{why}; production is on no server and staging is {staging.place}",
-        request=request,
-        production=production,
-        staging=staging,
-        live=None,
-        idle=Place(idle, staging.private_ip if in_place else None),
-        staging_to=Place(pair.other(idle), None if in_place else staging.private_ip),
-        can_roll_back=False,
-        urgent=True,
-        record=record,
-    )
-    try:
-        _refuse_foreign(pair, staging, replace(production, server=idle.name))
-    except PreflightFailed as problem:
-        return without_staging(intended, problem)
-    return intended
-
-
 def without_staging(plan: Plan, problem: PreflightFailed) -> Plan:
     """The plan if staging stays where it is, with a warning: `problem` says why it cannot be on the idle server."""
-    why = str(problem).replace(" Nothing was changed.", "")
-    idle = plan.idle.server.name
-    warning = f"{idle} was not checked through staging before it became live, and staging stays where it is: {why}"
-    return replace(plan, checks_staging=False, staging_to=None, warnings=(*plan.warnings, warning))
+    stays = f"{plan.idle.server.name} was not checked through staging before it became live, and staging stays"
+    return plan.warned(f"{stays} where it is: {problem}", checks_staging=False, staging_to=None)
 
 
 def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
@@ -348,13 +318,13 @@ def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
     if address.service_managed:
         raise PreflightFailed(
             f"{capitalized(address)} is managed by the AWS service {address.service_managed}, which owns its "
-            f"association. Nothing was changed. Configure an address of your own for pair {pair.name}."
+            f"association. {NOTHING_CHANGED} Configure an address of your own for pair {pair.name}."
         )
     if address.is_associated and address.server is None:
         occupied = pair.server_named(other.server)
         server = pair.other(occupied) if occupied else pair.servers[0]
         raise PreflightFailed(
-            f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). Nothing was changed. "
+            f"{capitalized(address)} is {address.place} {pair.name} ({pair.server_names}). {NOTHING_CHANGED} "
             f"Correct the pair in cdk.json and deploy, or move the address to {server.name}:"
             + as_lines([associate_command(address, Place(server))])
         )
@@ -375,7 +345,6 @@ def as_lines(commands: Sequence[str]) -> str:
 
 
 def commands_to_restore(live: Place, idle: Place, production: Address, staging: Address) -> list[str]:
-    """The commands that make the pair sound, with production at `live` and staging at `idle`; empty if it is sound.
-    They are in the order to run them: production first, which displaces staging if staging is at `live`."""
+    """The commands that make the pair sound, in order: production goes to `live` first, which may displace staging."""
     standing = ((production, live), (staging, idle))
     return [associate_command(address, place) for address, place in standing if not address.stands_at(place)]

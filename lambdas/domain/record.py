@@ -1,14 +1,12 @@
-"""The record of a pair: one item of the lock table. Pure.
-
-While an execution runs, the item is the pair's lock (`domain.lock`). When none runs, it stays, and remembers the last
-cutover and the server that a rollback makes live. The workflow writes it (`stacks/workflow/lock.py`); `revision` counts
-how often a lock was released or taken over, or a deployment changed it, so that no plan is made from an old record.
-"""
+"""The record of a pair: one item of the lock table, which the workflow writes (`stacks/workflow/lock.py`). Pure. While
+an execution runs, the item is the pair's lock (`domain.lock`). Then it remembers the last cutover and the server that a
+rollback makes live. `revision` counts how often a lock was released or taken over, or a deployment changed it, so that
+no plan is made from an old record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from domain.events import in_json
 from domain.lock import Lock, object_of
 from domain.pair import Json, Server
 from domain.text import printable
@@ -21,9 +19,8 @@ NOTHING_RECORDED = "no cutover is on record"
 
 @dataclass(frozen=True)
 class RollbackTo:
-    """The server that a rollback makes live, or None; and why. `instance_id` is None if it is not known. `rejected` are
-    the names of the servers to which a cutover failed or was interrupted: nothing goes back to them until a cutover to
-    them succeeds."""
+    """The server that a rollback makes live, or None; why; and its instance, if known. `rejected` names the servers to
+    which a cutover failed or was interrupted: nothing goes back to them until a cutover to them succeeds."""
 
     server: str | None = None
     why: str = NOTHING_RECORDED
@@ -31,16 +28,14 @@ class RollbackTo:
     rejected: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
-        to = {"server": self.server, "why": self.why, "instanceId": self.instance_id}
-        return {**to, "rejected": list(self.rejected)}
+        return {**in_json(self, "server", "why", "instance_id"), "rejected": list(self.rejected)}
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """What an execution had begun that ended before it released its lock. `server` is the server that it was making
-    live (None if it had finished), `live` the server that was live before (None if there was none, or if the item is of
-    an older version), `private_ips`, by server, the private addresses between which the two addresses change places,
-    `rollback` whether it was a rollback, and `staging_association` the association of staging then, if any."""
+    """What an execution had begun that ended before it released its lock: the server that it was making live (None if
+    it had finished), by server the private addresses between which the two addresses change places, and the server that
+    was live before and staging's association then (each None if there was none, or in an item of an older version)."""
 
     server: str | None
     private_ips: Mapping[str, str] = field(default_factory=dict)
@@ -57,9 +52,9 @@ class Record:
     """The record of a pair as the table has it. `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the
     servers' names (`from` is null if production was on no server), when it ended (ISO 8601), its execution's ARN, and
     whether it was a rollback. `last_outcome` is `{"outcome", "execution", "at"}` of the last execution that held the
-    lock. Each is None if nothing is recorded. `releases` is, by server, the last deployment to it: `{"release", "at",
-    "execution", "instanceId", "deployed"}`: `deployed` if it has succeeded. `hooks_began`: an execution that has its
-    lock still ran the hooks before its cutover. `revision` may have more digits than JSON's numbers keep."""
+    lock. `releases` has, by server, the last deployment to it, `{"release", "at", "execution", "instanceId",
+    "deployed"}`. `hooks_began`: an execution that has its lock still ran the hooks before its cutover. `revision` may
+    have more digits than JSON's numbers keep."""
 
     revision: str = "0"
     lock: Lock | None = None
@@ -71,7 +66,7 @@ class Record:
     hooks_began: bool = False
 
     @staticmethod
-    def from_item(item: Mapping[str, Mapping[str, Any]]) -> "Record":
+    def from_item(item: Json) -> "Record":
         """The record, from an item as DynamoDB's API shows it; an empty item is an empty record. An item of an older
         version is a lock and nothing else. A value that cannot be read counts as absent, and a text that is too long is
         cut: a person may write into the table, and a plan must stay small."""
@@ -79,7 +74,9 @@ class Record:
         begun, back = None, RollbackTo()
         if target := _read(texts.get("rollbackTo"), "server", "why", "instanceId"):
             why, rejected = printable(target["why"] or NOTHING_RECORDED), object_of(texts["rollbackTo"]).get("rejected")
-            back = RollbackTo(target["server"], why, target["instanceId"], _names(rejected))
+            names = rejected[:2] if isinstance(rejected, list) else ()  # a pair has two servers
+            rejected = tuple(_cut(name) for name in names if isinstance(name, str))
+            back = RollbackTo(target["server"], why, target["instanceId"], rejected)
         if "server" in texts or "interrupted" in texts:
             begun = Interrupted(
                 server=_server(texts.get("server")),
@@ -105,8 +102,7 @@ class Record:
     def settled(self, live: str | None, staging_association: str | None) -> "Record":
         """The record with what an interrupted execution did, given the server that is live now, and staging's
         association. If production has moved to another server since it took the lock, that was its cutover. If only
-        staging has moved, the cutover was begun and not finished: its server is nothing to go back to, unless it was a
-        rollback."""
+        staging has moved, the cutover was not finished: nothing goes back to its server, unless it was a rollback."""
         begun, back = self.interrupted, self.rollback_to
         if begun is None:
             return self
@@ -130,8 +126,7 @@ class Record:
         return replace(record, rollback_to=RollbackTo(None, why, rejected=rejected))
 
     def after_cutover(self, idle: Server, live: Server | None, rollback: bool) -> RollbackTo:
-        """What a rollback goes back to once a cutover from `live` to `idle` has succeeded. An execution's ARN follows
-        `why`."""
+        """What a rollback goes back to after a cutover from `live` to `idle`. An execution's ARN follows `why`."""
         rejected = tuple(name for name in self.rollback_to.rejected if name != idle.name)
         if rollback:
             return RollbackTo(idle.name, "a rollback made it live again:", idle.instance_id, rejected)
@@ -154,7 +149,7 @@ class Record:
 
     def to_json(self) -> Json:
         """What a plan carries, and the states write back."""
-        return {"revision": self.revision, "rollbackTo": self.rollback_to.to_json(), "lastCutover": self.last_cutover}
+        return {**in_json(self, "revision", "last_cutover"), "rollbackTo": self.rollback_to.to_json()}
 
 
 EMPTY = Record()
@@ -177,11 +172,6 @@ def _releases(text: str | None) -> dict[str, Json]:
         for server, found in object_of(text).items()
         if isinstance(found, dict) and isinstance(found.get("release"), str)
     }
-
-
-def _names(value: object) -> tuple[str, ...]:
-    """At most as many names as a pair has servers."""
-    return tuple(_cut(name) for name in value if isinstance(name, str))[:2] if isinstance(value, list) else ()
 
 
 def _cut(text: str) -> str:

@@ -1,11 +1,8 @@
-"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure.
-
-The stack makes the document, and the function that sends commands names it. Both compute it from the pair, so the
-version and the hash that a command is sent with are those of the document that was deployed.
-"""
+"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure. The stack
+makes the document, and the function that sends commands names it. Both compute it from the pair, so the version and the
+hash that a command is sent with are those of the document that was deployed."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from shlex import quote
@@ -15,8 +12,7 @@ from domain.pair import NAME_PATTERN, Json, Pair
 
 Moment = Literal["deploy", "beforeCutover", "afterCutover", "afterRollback"]
 HOOKS: tuple[Moment, ...] = ("beforeCutover", "afterCutover", "afterRollback")
-# No character of these has a meaning for a shell: Systems Manager puts the parameters into the script as they are.
-RELEASE_PATTERN = "[A-Za-z0-9._+/=-]{1,128}"
+RELEASE_PATTERN = "[A-Za-z0-9._+/=-]{1,128}"  # nothing that means something to a shell: the script has it as it is
 PARAMETERS = {
     "Pair": NAME_PATTERN,
     "Server": NAME_PATTERN,
@@ -53,8 +49,7 @@ exit "$code"
 
 @dataclass(frozen=True)
 class Step:
-    """A command on a server (`command`), or a call of a function (`function`, its ARN). `server` is a role. With the
-    `on_failure` CONTINUE, a failure is only a warning."""
+    """A command on the server in a role, or a call of a function (its ARN). With CONTINUE, a failure is a warning."""
 
     name: str
     server: Literal["idle", "live"]
@@ -66,17 +61,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Document:
-    """A document of Systems Manager. Its name begins with a prefix of the stack's, and ends with `key`."""
+    """A document of Systems Manager, and its hash. Its name begins with the stack's prefix, and ends with `key`."""
 
     content: str
-
-    @property
-    def hash(self) -> str:
-        return sha256(self.content.encode()).hexdigest()
-
-    @property
-    def key(self) -> str:
-        return self.hash[:16]
+    hash: str
+    key: str
 
 
 def steps(pair: Pair, moment: Moment) -> list[Step]:
@@ -93,13 +82,10 @@ def _hook(name: str, hook: Json) -> Step:
 
 def document(pair: Pair) -> Document | None:
     """The document with the pair's commands; None if it has none. Pairs with the same commands share one."""
-    commands = {
-        step.name: step.command for moment in ("deploy", *HOOKS) for step in steps(pair, moment) if step.command
-    }
-    return Document(json.dumps(_content(commands), indent=1)) if commands else None
-
-
-def _content(commands: Mapping[str, str]) -> Json:
+    every = [step for moment in ("deploy", *HOOKS) for step in steps(pair, moment)]
+    commands = {step.name: step.command for step in every if step.command}
+    if not commands:
+        return None
     # Each in a shell of its own, so that a command with a syntax error fails alone.
     cases = [f"{name}) /bin/sh -c {quote(command)} ;;" for name, command in commands.items()]
     script = [*SCRIPT_BEGIN.strip().splitlines(), *cases, *SCRIPT_END.strip().splitlines()]
@@ -109,9 +95,12 @@ def _content(commands: Mapping[str, str]) -> Json:
     }
     step = {"type": "String", "allowedValues": list(commands), "description": "Which command to run."}
     inputs = {"timeoutSeconds": "{{ TimeoutSeconds }}", "runCommand": script}
-    return {
+    content = {
         "schemaVersion": "2.2",
         "description": "Runs a command of a release on a server of a pair.",
         "parameters": {"Step": step, **patterns},
         "mainSteps": [{"action": "aws:runShellScript", "name": "run", "inputs": inputs}],
     }
+    text = json.dumps(content, indent=1)
+    digest = sha256(text.encode()).hexdigest()
+    return Document(text, digest, digest[:16])

@@ -74,9 +74,8 @@ class Answered:
 
 @dataclass(frozen=True, kw_only=True)
 class Check(CheckSettings):
-    """The settings, applied to one address of one server. `expected_release` and `expected_identity`, which is what
-    staging answered before the cutover, are compared unless they are None. For `moving_seconds`, the address may still
-    lead to the server that it was on before, or to no server; the deadline is later by as much."""
+    """The settings, for one address of one server. What is expected (as identity, what staging answered) is compared
+    unless None. For `moving_seconds`, also added to the deadline, the address may lead to its former server or none."""
 
     server: str
     instance_id: str
@@ -98,9 +97,8 @@ def checks_of(
     answered: Sequence[Answered] | None = None,
     moving_seconds: float = 0,
 ) -> list[Check]:
-    """The checks of a server through an address. Checks of production use the public IP and have no start period.
-    `answered` is what staging answered, in the order of the checks; without it, for example for a restored server,
-    identities are not compared. Raises PreflightFailed if EC2 shows no IP to check."""
+    """The checks of a server through an address: production's use the public IP and have no start period. `answered` is
+    what staging answered, by check; without it, identities are not compared. Raises PreflightFailed without an IP."""
     settings = [replace(each, deadline_seconds=each.deadline_seconds + moving_seconds) for each in event.health_check]
     if event.address.name == "production":
         settings = [replace(each, via="public", start_period_seconds=0) for each in settings]

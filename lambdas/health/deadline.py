@@ -28,8 +28,7 @@ class Stop(threading.Event):
 
     @contextlib.contextmanager
     def ends(self, connection: socket.socket) -> Iterator[None]:
-        """Shuts the connection down if the stop is set during the block. It keeps a duplicate of the socket, because
-        TLS takes the original's file descriptor away."""
+        """Shuts the connection down if the stop is set in the block; a duplicate, since TLS takes the descriptor."""
         with connection.dup() as duplicate:
             with self._lock:
                 self._connections.add(duplicate)

@@ -20,8 +20,7 @@ Gap = dict[str, Any]
 
 
 class GapRecord:
-    """The results of all requests, added by several threads. Times are on the monotonic clock. `new_server` is what the
-    new server answered on staging. `news` is set when it has answered on production."""
+    """The results of all requests, from several threads, in monotonic time. `news`: the new server has answered."""
 
     def __init__(self, *, began: float, new_server: Answered) -> None:
         self._began = self._last_good = began
@@ -48,9 +47,8 @@ class GapRecord:
                 self.news.set()
 
     def _is_new(self, answered: Answered) -> bool:
-        """An identity belongs to one server, but both servers may have the same release."""
         identity, release = self._new_server.identity, self._new_server.release
-        if identity is not None:
+        if identity is not None:  # it belongs to one server, but both servers may have the same release
             return answered.identity == identity
         return release == answered.release and release is not None and self._former_release not in (None, release)
 
@@ -69,8 +67,8 @@ class GapRecord:
 
 
 def measured(check: Check, new_server: Answered, save: Callable[[Gap], bool], *, seconds: float) -> Gap:
-    """Sends requests until `save` returns False, or for so many seconds. It saves once a second, and as soon as the new
-    server has answered. Returns the gap that was saved last."""
+    """Sends requests until `save` returns False, or for so many seconds; returns the gap that was saved last. It saves
+    once a second, and as soon as the new server has answered."""
     began = time.monotonic()
     record, stop = GapRecord(began=began, new_server=new_server), Stop()
     sending = threading.Thread(target=_send_requests, args=(check, record, stop), name="gap", daemon=True)

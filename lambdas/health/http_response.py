@@ -12,8 +12,7 @@ from health.deadline import Deadline
 from health.result import NoResponse, Probe, quoted
 from health.tls import tls_error
 
-# Route 53 searches as much: "the string must appear entirely within the first 5,120 bytes of the response body".
-# https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
+# Route 53 searches "the first 5,120 bytes of the response body" (dns-failover-determining-health-of-endpoints.html).
 BODY_BYTES = 5_120
 RESPONSE_BYTES = 65_536
 # The protocol of a first line that is not HTTP, by how the line begins: a TLS alert record; length, type, flags and

@@ -17,6 +17,7 @@ Clock = Callable[[], float]
 Verdict = Healthy | Unhealthy | None
 Rule = Callable[[Sequence[Finding], float, float], Verdict]
 Result = TypeVar("Result")
+Loops = Iterable[Callable[[Stop], Result]]
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,7 @@ def poll(check: Check, probe: Prober, stop: Stop, clock: Clock = time.monotonic)
 
 
 def ask(check: Check, probe: Prober, stop: Stop) -> str | None:
-    """The release that a server answers with, whatever else is wrong: None if it was stopped, or after as many probes
-    without a release as make a server unhealthy."""
+    """The release that a server answers with, even an unhealthy one; None if it was stopped or answers with none."""
 
     def verdict(findings: Sequence[Finding], _now: float, _due: float) -> Verdict:
         return Healthy() if findings[-1].answered.release or len(findings) >= check.unhealthy_threshold_count else None
@@ -93,11 +93,7 @@ def _loop(
     return Polled(check, verdict, list(findings), probe_count)
 
 
-def together(
-    loops: Iterable[Callable[[Stop], Result]],
-    ends_all: Callable[[Result], bool],
-    meanwhile: Iterable[Callable[[Stop], None]] = (),
-) -> list[Result]:
+def together(loops: Loops[Result], ends_all: Callable[[Result], bool], meanwhile: Loops[None] = ()) -> list[Result]:
     """Runs each loop in its own thread and returns their results in order; those in `meanwhile` run until then. If one
     raises, or `ends_all` is true for its result, all stop at once. An exception in `meanwhile` is raised first."""
     loops, meanwhile = list(loops), list(meanwhile)

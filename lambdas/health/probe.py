@@ -66,8 +66,7 @@ Prober = Callable[[Target, Stop], Probe]
 
 def prober(targets: Iterable[Target]) -> Prober:
     """A function that probes one of these targets once. The system's CAs are loaded here, so that no probe waits. A
-    probe raises only ProbeStopped, as soon as `stop` is set. It takes at most the target's timeout, reads some 64 KiB,
-    and closes its connection. It follows no redirect: a 3xx is a status."""
+    probe raises only ProbeStopped, once `stop` is set. It ends by its timeout, after some 64 KiB, or at a redirect."""
     verified = {target.verify_certificate for target in targets if target.protocol == "HTTPS"}
     contexts = {each: client_context(verified=each) for each in verified}
 
@@ -97,7 +96,10 @@ def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline
             with secured(connection, context, target.tls_name, deadline) as encrypted:
                 return read_response(encrypted, request_bytes(target), deadline)
         except WrongCertificate as failure:
-            raise _in_detail(failure, target, deadline, stop) from failure
+            wrong: NoResponse = failure
+            with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as second:
+                wrong = seen_again(failure, second, target.tls_name)  # in detail, if there is time left for it
+            raise wrong from failure
 
 
 @contextlib.contextmanager
@@ -118,13 +120,6 @@ def _connected(target: Target, deadline: Deadline, stop: Stop) -> Iterator[socke
             error = f"no connection within {deadline}" if late else in_words(failure)
             raise NoResponse(error, "unreachable") from failure
         yield connection
-
-
-def _in_detail(failure: WrongCertificate, target: Target, deadline: Deadline, stop: Stop) -> NoResponse:
-    """What exactly is wrong with the certificate, if there is time left for a second connection."""
-    with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as connection:
-        return seen_again(failure, connection, target.tls_name)
-    return failure
 
 
 def request_bytes(target: Target) -> bytes:

@@ -26,8 +26,7 @@ class Probe:
 
 
 class NoResponse(Exception):
-    """No complete response came. The message is a short sentence for an operator. `failure` says how far the server
-    got. `status` is the status code, if there was one."""
+    """No complete response came; the message is for an operator. `failure` says how far the server got."""
 
     def __init__(self, error: str, failure: Failure, status: int | None = None) -> None:
         super().__init__(error)

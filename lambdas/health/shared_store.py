@@ -8,17 +8,11 @@ from health.polling import Polled
 from health.result import quoted
 from health.verdict import Healthy, Unhealthy
 
-DANGER = (
-    "If each server has its own database or session store, what users write to one server is missing on the other "
-    "after the cutover. Let both use one store, or correct what the header reports."
-)
-
 
 def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     """Compares the shared header of a healthy staging server with the live server's; None for other checks. Returns
-    `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there was nothing to compare with: an unhealthy
-    production does not block a cutover. Raises PreflightFailed if the header differs in one response, even in a bad
-    one, or if the live server is healthy and does not send the header."""
+    `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there is nothing to compare with: an unhealthy
+    production blocks no cutover. Raises PreflightFailed if a response differs, or the healthy live server lacks it."""
     check = polled.check
     if not (check.shared_header and check.requires_headers):
         return None
@@ -38,7 +32,9 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
         lead = f"{check.shared_header} is missing on the live server"
     raise PreflightFailed(
         f"{lead}: {check.server} answers {_shown(value)} through the staging address ({check.short_url}), "
-        f"{target.server} {_shown(other)} through the production address ({target.ip}:{target.port}). {DANGER}"
+        f"{target.server} {_shown(other)} through the production address ({target.ip}:{target.port}). If each server "
+        f"has its own database or session store, what users write to one server is missing on the other after the "
+        f"cutover. Let both use one store, or correct what the header reports."
     )
 
 

@@ -1,32 +1,32 @@
 """The pure rules of the health check: what is wrong with one probe, and the verdict after several probes."""
 
+import contextlib
+import hashlib
 import http
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from domain.text import printable, shortened
 from health.check import Answered, Check
-from health.header_value import header_value
 from health.http_response import BODY_BYTES
 from health.result import Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS, SHOWN_IDENTITIES = 10, 3
+HEADER_VALUE_CHARACTERS, DIGEST_CHARACTERS = 256, 16
 MATCHER_CHARACTERS, LOCATION_CHARACTERS, MEDIA_TYPE_CHARACTERS = 40, 90, 40
 # The address of a redirect, as a browser reads it: what comes before the authority, the authority, and the rest.
 ADDRESS = re.compile(r"(?is)((?:https?:|[a-z][\w+.-]*:(?=[/\\]{2}))[/\\]*|[/\\]{2,}|)([^/\\?#]*)(.*)")
 HOST = re.compile(r"(?:[\w.~-]*|\[[\da-f:.]+\])(?::\d*)?", re.IGNORECASE)
-# What a value may follow, also encoded, or encoded twice.
-BEFORE_A_VALUE = re.compile("[?#;&=]|%(?:25)*(?:3f|23|3b|26|3d)", re.IGNORECASE)
+BEFORE_A_VALUE = re.compile("[?#;&=]|%(?:25)*(?:3f|23|3b|26|3d)", re.IGNORECASE)  # also encoded, or encoded twice
 LATE_SECONDS = 0.05  # a probe may end this much after its timeout, because threads do not wake up in time
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a probe is bad: its kind, and what was found and expected. `detail` says more about an unexpected status:
-    where a redirect leads, or what kind of body came."""
+    """Why a probe is bad. `detail` is for an unexpected status: where a redirect leads, or what kind of body came."""
 
     kind: Kind
     text: str
@@ -55,8 +55,7 @@ class Healthy:
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """Enough probes in a row were bad, or the time is up; `reason` says which, and what was found. `kind` is the
-    problem, if it is another problem than the last bad probe's."""
+    """Enough probes in a row were bad, or the time is up. `kind` is the problem, unless it is the last bad probe's."""
 
     reason: str
     kind: Kind | None = None
@@ -158,6 +157,20 @@ def _failed(check: Check, counted: Sequence[Finding], after_start: str = "") -> 
 
 def any_good(findings: Sequence[Finding]) -> bool:
     return any(finding.is_good for finding in findings)
+
+
+def header_value(headers: Mapping[str, str], name: str | None) -> str | None:
+    """The value of a header, as it is compared, returned and shown: printable ASCII of at most 256 characters; None if
+    it is missing or empty. Values that differ stay different: unprintable characters are escaped, and a long value ends
+    in its digest. A normalised value stays the same. `headers` are by lower-case name."""
+    value = headers.get(name.lower(), "") if name else ""
+    with contextlib.suppress(UnicodeError):  # `http.client` reads every byte as one character; people configure UTF-8
+        value = value.encode("latin-1").decode()
+    escaped = "".join(each if " " <= each <= "~" else each.encode("unicode_escape").decode() for each in value.strip())
+    if len(escaped) <= HEADER_VALUE_CHARACTERS:
+        return escaped or None
+    digest = hashlib.sha256(escaped.encode()).hexdigest()[:DIGEST_CHARACTERS]
+    return f"{escaped[: HEADER_VALUE_CHARACTERS - DIGEST_CHARACTERS - 4]}...#{digest}"
 
 
 def findings_in_words(check: Check, findings: Sequence[Finding]) -> str:

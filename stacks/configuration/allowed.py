@@ -8,7 +8,7 @@ from typing import Any, ClassVar, get_args, get_origin
 from annotated_types import GroupedMetadata, Predicate
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, WrapValidator
 from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticKnownError
 
 from domain.pair import NAME_PATTERN
 from stacks.configuration.problems import problem, shown
@@ -17,7 +17,7 @@ LEFT_OUT: Any = object()
 # The default of a key whose value follows from other keys: its validator gets LEFT_OUT.
 FOLLOWS: Any = Field(default_factory=lambda: LEFT_OUT, validate_default=True)
 Place = tuple[str, ...]
-Broken = tuple[tuple[str | int, ...], PydanticCustomError]  # where a value breaks a rule, and how
+Broken = tuple[tuple[str | int, ...], PydanticKnownError]  # where a value breaks a rule, and how
 Rule = Callable[[Any], Iterable[Broken]]
 
 
@@ -47,13 +47,11 @@ class Allowed(GroupedMetadata):
         try:
             valid = validate(value)
         except ValidationError as error:
-            if any(not each["loc"] and each["type"] != "problem" for each in error.errors()):
+            errors = error.errors()
+            if any(not each["loc"] and each["type"] != "assertion_error" for each in errors):
                 raise problem(self.words) from None
-            errors = [
-                {**each, "type": problem(**each["ctx"]) if each["type"] == "problem" else each["type"]}
-                for each in error.errors()
-            ]
-        errors += [InitErrorDetails(type=broken, loc=at, input=value) for at, broken in self._rule(value)]
+        for at, broken in self._rule(value):
+            errors.append({"type": broken.type, "ctx": broken.context, "loc": at, "input": value})
         if errors:
             raise ValidationError.from_exception_data("configuration", errors)
         return valid

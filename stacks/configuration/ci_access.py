@@ -18,17 +18,12 @@ GITLAB_URL, ISSUER_URL = text(URL_WORDS, HOST_URL), text(URL_WORDS, rf"{HOST_URL
 AUDIENCE = text('1 to 255 letters, digits and characters of ._:/-, no "*"', "[A-Za-z0-9._:/-]{1,255}")
 PRINTABLE = "[ -#%-)+->@-~]{1,255}"
 SUBJECT = text('the whole subject: 1 to 255 printable ASCII characters, no "*", "?" or "$"', PRINTABLE)
-BRANCH = text(
-    'one branch: 1 to 255 letters, digits and characters of ._/+@#-, no "*"', "[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}"
-)
-ENVIRONMENT = text(
-    'one environment: 1 to 255 letters, digits, spaces and characters of ._/-, no "*"',
-    "[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{0,253}[A-Za-z0-9._/-])?",
-)
-REPOSITORY = text(
-    '"owner/name", or "owner@id/name@id" if the token has GitHub\'s immutable ids; no "*"',
-    f"{OWNER}/{REPOSITORY_NAME}|{OWNER}{ID}/{REPOSITORY_NAME}{ID}",
-)
+BRANCH_WORDS = 'one branch: 1 to 255 letters, digits and characters of ._/+@#-, no "*"'
+BRANCH = text(BRANCH_WORDS, "[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}")
+ENVIRONMENT_WORDS = 'one environment: 1 to 255 letters, digits, spaces and characters of ._/-, no "*"'
+ENVIRONMENT = text(ENVIRONMENT_WORDS, "[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{0,253}[A-Za-z0-9._/-])?")
+REPOSITORY_WORDS = '"owner/name", or "owner@id/name@id" if the token has GitHub\'s immutable ids; no "*"'
+REPOSITORY = text(REPOSITORY_WORDS, f"{OWNER}/{REPOSITORY_NAME}|{OWNER}{ID}/{REPOSITORY_NAME}{ID}")
 REPOSITORY_ID = text("the repository's number, as a string of 1 to 20 digits", "[0-9]{1,20}")
 WORKFLOW = text('one workflow: 1 to 255 printable ASCII characters, no "*", "?" or "$"', PRINTABLE)
 PROJECT = text('"group/name", with subgroups if there are any; no "*"', GROUP_AND_NAME)
@@ -62,8 +57,8 @@ class GitHub(Section):
 
     @property
     def claims(self) -> dict[str, str]:
-        """The claims that are checked besides audience and subject, which has no branch if the job has an environment.
-        Source: IAM User Guide, "Available keys for AWS OIDC federation"; STS evaluates them since January 2026."""
+        """What is checked besides audience and subject, which has no branch if the job has an environment. STS does so
+        since January 2026 (IAM User Guide, "Available keys for AWS OIDC federation")."""
         ref = f"refs/heads/{self.branch}" if self.branch and self.environment else None
         claims = {"ref": ref, "repository_id": self.repositoryId, "workflow": self.workflow}
         return {claim: value for claim, value in claims.items() if value}

@@ -8,11 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Predicate
 from pydantic import AfterValidator, Field, Tag, ValidationInfo, WrapValidator
-from pydantic_core import PydanticKnownError
 
 from stacks.configuration import allowed
 from stacks.configuration.allowed import BOOLEAN, FOLLOWS, LEFT_OUT, Section, one_of, text, whole_number
-from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem, shown
+from stacks.configuration.problems import problem, shown
 
 LONGEST_CHECK_SECONDS = 840  # a Lambda function runs at most 900 seconds
 TIMES = ("startPeriodSeconds", "intervalSeconds", "timeoutSeconds", "healthyThresholdCount", "unhealthyThresholdCount")
@@ -88,7 +87,7 @@ def _ends_before_the_timeout(latency: int, info: ValidationInfo) -> int:
 def _allows_a_verdict(given: Any, validate: Any, info: ValidationInfo) -> int:
     deadline: int = 0 if given is LEFT_OUT else validate(given)
     if not all(key in info.data for key in TIMES):
-        raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
+        return deadline  # only the wrong key is reported
     start, interval, timeout, healthy, unhealthy = (info.data[key] for key in TIMES)
     probe = max(interval, timeout)
     shortest, default = start + max(healthy, unhealthy) * probe, start + (healthy + unhealthy) * probe

@@ -1,5 +1,5 @@
-"""The context value `name` of cdk.json, and every fixed name of a stack, which derives from it. Two stacks in one
-account and Region never share a name, so several teams or groups of pairs can each have a stack."""
+"""The context value `name` of cdk.json, and every fixed name of a stack, which derives from it. Stacks in one account
+and Region never share a name."""
 
 import re
 
@@ -25,9 +25,8 @@ STACK_NAME = text(
 
 
 class Names:
-    """The names that derive from `cutover`, which is the `name` itself. The workflow, the dashboard, the source of the
-    events, the subject of the messages and the service in the functions' logs are also called `cutover`; the names of
-    alarms and pipelines begin with it. Names of documents with commands begin with `documents`."""
+    """The names that derive from `cutover`, the `name` itself, which is also that of the workflow, the dashboard, the
+    events' source, the messages' subject and the service in logs. The names of alarms and pipelines begin with it."""
 
     def __init__(self, cutover: str) -> None:
         self.cutover, self.repair = cutover, f"{cutover}-repair"
@@ -36,7 +35,7 @@ class Names:
         # The stack's id in CloudFormation, and the namespace of its metrics: `EipCutover`, or `Team-2` of `team-2`.
         self.stack = re.sub("(?:^|-)([a-z])", lambda begin: begin[1].upper(), cutover)
         self.pipeline_stack = f"{self.stack}Pipeline"
-        self.documents = f"{cutover}."  # no name has a ".", so no other stack's documents begin like this
+        self.documents = f"{cutover}."  # begins the names of documents with commands; no other stack's name has a "."
         self.pairs_path = f"/{cutover}/pairs"  # for the client (docs/decisions/0012-pairs-for-the-client.md)
 
     def pipeline(self, pair: str) -> str:

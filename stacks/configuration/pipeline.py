@@ -4,16 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Tag, ValidationInfo, WrapValidator
-from pydantic_core import PydanticKnownError
 
 from stacks.configuration.allowed import FOLLOWS, LEFT_OUT, NAME, Section, by_kind, section, text
 from stacks.configuration.ci_access import BRANCH, GROUP_AND_NAME
-from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, problem, shown
+from stacks.configuration.problems import problem, shown
 
-CONNECTION_ARN = text(
-    "the ARN of a connection (codeconnections or codestar-connections)",
-    "arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}",
-)
+CONNECTION = "arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}"
+CONNECTION_ARN = text("the ARN of a connection (codeconnections or codestar-connections)", CONNECTION)
 REPOSITORY = text('"owner/name", with subgroups if there are any', GROUP_AND_NAME)
 BUCKET_WORDS = "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"
 BUCKET = text(BUCKET_WORDS, "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -48,7 +45,7 @@ Source = Annotated[
 def _is_configured(given: Any, validate: Any, info: ValidationInfo) -> str:
     pair = "" if given is LEFT_OUT else str(validate(given))
     if not (pairs := (info.context or {}).get("pairs")):
-        raise PydanticKnownError(FOLLOWS_FROM_A_WRONG_KEY)
+        return pair  # only the wrong pairs are reported
     names = " or ".join(map(shown, pairs))
     if pair and pair not in pairs:
         raise problem(f"a configured pair: {names}")

@@ -4,15 +4,12 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
 
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticKnownError
 
 from domain.pair import NAME_PATTERN
 
-LONGEST_SHOWN_CHARACTERS = 60
-# pydantic's error for a default that follows from other keys, if one of them is wrong. Only the wrong key is reported.
-FOLLOWS_FROM_A_WRONG_KEY: Final = "default_factory_not_called"
+LONGEST_SHOWN = 60  # characters
 
 
 class InvalidConfiguration(ValueError):
@@ -23,9 +20,10 @@ class InvalidConfiguration(ValueError):
         self.problems = tuple(problems)
 
 
-def problem(allowed: str, found: str = "") -> PydanticCustomError:
-    """What a validator raises. Without `found`, the value itself is shown."""
-    return PydanticCustomError("problem", "{allowed}", {"allowed": allowed, "found": found})
+def problem(allowed: str, found: str = "") -> PydanticKnownError:
+    """What a validator raises. Without `found`, the value itself is shown. Only a type that pydantic knows can be
+    raised again with other errors, and no validator has another use for this type."""
+    return PydanticKnownError("assertion_error", {"error": (allowed, found)})
 
 
 def line(path: str, found: str, allowed: str) -> str:
@@ -45,8 +43,7 @@ def shown(value: object) -> str:
         text = json.dumps(value, default=repr)
     except (TypeError, ValueError, RecursionError):  # nested without end, or a number of thousands of digits
         return f"a value that cannot be shown ({type(value).__name__})"
-    longest = LONGEST_SHOWN_CHARACTERS
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)} characters)"
 
 
 def meant(name: str, known: Iterable[str]) -> str:

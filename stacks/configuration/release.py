@@ -15,10 +15,10 @@ MINUTES_OF_A_WEEK = 10_080
 COMMAND_WORDS = 'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would replace'
 COMMAND = text(COMMAND_WORDS, r"(?:\{?[ -z|}~])*(?:\{|\{?[!-z|}~]) *", Field(min_length=1, max_length=1000))
 # Source: Lambda API reference, Invoke.
-FUNCTION_ARN = text(
-    "the ARN of a Lambda function, with or without a version or an alias",
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(?::(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?",
+FUNCTION = (
+    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(?::(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
 )
+FUNCTION_ARN = text("the ARN of a Lambda function, with or without a version or an alias", FUNCTION)
 
 
 class Deploy(Section):

@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Any
 
 from stacks.configuration.allowed import Place, Section, sections_in, words_of
-from stacks.configuration.problems import FOLLOWS_FROM_A_WRONG_KEY, line, meant, path_of, shown
+from stacks.configuration.problems import line, meant, path_of, shown
 
 
 class Report:
@@ -16,7 +16,8 @@ class Report:
         self._kinds = {section.kind for _, section in self._sections}
 
     def lines(self, errors: Iterable[Any]) -> list[str]:
-        return [self._line(each) for each in errors if each["type"] != FOLLOWS_FROM_A_WRONG_KEY]
+        """A default that follows from a wrong key is no problem of its own."""
+        return [self._line(each) for each in errors if each["type"] != "default_factory_not_called"]
 
     def _line(self, error: Any) -> str:
         """An error's `loc` has more than keys: the kind of the section that was chosen, an index (even if one object is
@@ -36,8 +37,8 @@ class Report:
             return line(path, "nothing", words_of(self._choice(place)[kind].model_fields[place[-1]]))
         if error["type"] == "extra_forbidden":
             return line(path, *self._unknown(place, kind, error["input"]))
-        found = f"the name {shown(error['input'])}" if is_name else error["ctx"]["found"] or shown(error["input"])
-        return line(path, found, error["ctx"]["allowed"])
+        allowed, found = error["ctx"]["error"]
+        return line(path, f"the name {shown(error['input'])}" if is_name else found or shown(error["input"]), allowed)
 
     def _choice(self, place: Place) -> dict[str, type[Section]]:
         """The sections, by kind, that the object that has the key at `place` may be."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,9 +50,9 @@ class Settings(Section):
 
 
 def configured(context: Callable[[str], object], cdk_json: Path | None = None) -> Settings:
-    """The settings; `context` is `node.try_get_context`. Raises InvalidConfiguration with the problems of all parts. A
-    value is from cdk.json, or the text of `cdk --context name=team-b`, or the JSON text of `pairs='{...}'`. `cdk_json`
-    is the file itself: if a key is there twice, the CDK CLI passes only the last value."""
+    """Raises InvalidConfiguration with the problems of all parts. `context` is `node.try_get_context`: a value is from
+    cdk.json, or text of `cdk --context`, as JSON except for `name`. `cdk_json` is the file itself: if a key is there
+    twice, the CDK CLI passes only the last value."""
     problems: list[str] = []
     document = {name: value for name in Settings.model_fields if (value := context(name)) is not None}
     if cdk_json and cdk_json.exists():
@@ -75,23 +75,19 @@ def configured(context: Callable[[str], object], cdk_json: Path | None = None) -
 def _parsed(name: str, text: str, problems: list[str]) -> object:
     """The value of JSON text, or NOT_JSON. `name` is the name of the context value, or empty for cdk.json itself."""
     try:
-        twice = [*_keys_given_twice(json.loads(text, object_pairs_hook=tuple), name)]
-        value: object = json.loads(text)
+        return _with_keys_once(json.loads(text, object_pairs_hook=tuple), name, problems)
     except (ValueError, RecursionError) as error:
         found = f"text that is not JSON ({error}): {shown(text)}"
         problems.append(line(name or "cdk.json", found, "an object as JSON"))
         return NOT_JSON
-    for path in twice:
-        problems.append(line(path.removeprefix("context."), "this key more than once", "each key of an object once"))
-    return value
 
 
-def _keys_given_twice(value: object, path: str) -> Iterator[str]:
-    """The paths of keys that an object has more than once. An object is a tuple of pairs, an array is a list."""
+def _with_keys_once(value: object, path: str, problems: list[str]) -> object:
+    """The value, with each object as a dict in place of a tuple of pairs. A key that is there twice is a problem."""
     if isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _keys_given_twice(each, f"{path}[{index}]")
-    elif isinstance(value, tuple):
-        yield from (path_of(path, key) for key, times in Counter(key for key, _ in value).items() if times > 1)
-        for key, each in value:
-            yield from _keys_given_twice(each, path_of(path, key))
+        return [_with_keys_once(each, f"{path}[{index}]", problems) for index, each in enumerate(value)]
+    if not isinstance(value, tuple):
+        return value
+    for twice in (path_of(path, key) for key, times in Counter(key for key, _ in value).items() if times > 1):
+        problems.append(line(twice.removeprefix("context."), "this key more than once", "each key of an object once"))
+    return {key: _with_keys_once(each, path_of(path, key), problems) for key, each in value}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsii
-from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
+from aws_cdk import BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
 from stacks.configuration.pairs import Pair
@@ -40,7 +40,6 @@ def lambda_code(pairs: Mapping[str, Pair]) -> lambda_.Code:
     content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in files)]
     return lambda_.Code.from_asset(
         str(SOURCE),
-        asset_hash_type=AssetHashType.CUSTOM,
         asset_hash=hashlib.sha256("\0".join(content).encode()).hexdigest(),
         bundling=BundlingOptions(image=DockerImage.from_registry("never-used"), local=_Bundling(configuration)),
     )

@@ -1,5 +1,5 @@
-"""Policies that allow a role one action on each of many resources: as few policies as IAM's quotas allow. Source: IAM
-User Guide, "IAM and AWS STS quotas". White space in a policy does not count."""
+"""As few policies as IAM's quotas allow, for one action on each of many resources. White space does not count.
+Source: IAM User Guide, "IAM and AWS STS quotas"."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -39,8 +39,7 @@ def portions(scope: Construct, resources: Iterable[str]) -> list[list[str]]:
 
 
 def check(scope: Construct, pairs: Sequence[T], named: Callable[[Sequence[T]], tuple[list[str], list[str]]]) -> None:
-    """Raises InvalidConfiguration if what the pairs need does not fit into the policies of one role: the resources and
-    the functions that `named` says."""
+    """Raises InvalidConfiguration if the resources and functions of the pairs do not fit into a role's policies."""
 
     def fit(count: int) -> bool:
         resources, functions = named(pairs[:count])
@@ -55,19 +54,16 @@ def check(scope: Construct, pairs: Sequence[T], named: Callable[[Sequence[T]], t
         raise InvalidConfiguration([line("pairs", found, allowed)])
 
 
-def allow(role: iam.IRole | None, action: str, resources: Iterable[str]) -> None:
-    assert isinstance(role, iam.Role)  # noqa: S101  # all roles are of this stack
-    arn = partial(Stack.of(role).format_arn, service="ec2")
-    for number, portion in enumerate(portions(role, resources)):
-        statement = iam.PolicyStatement(actions=[action], resources=[arn(resource=resource) for resource in portion])
-        kind = iam.ManagedPolicy if number else iam.Policy
-        kind(role, f"Addresses{number or ''}", statements=[statement], roles=[role])
-
-
-def allow_invoking(role: iam.IRole | None, functions: Sequence[str]) -> None:
-    """The functions by their ARNs. Always by managed policies, because the inline policies may be full."""
+def allow(role: iam.IRole | None, action: str, resources: Iterable[str], functions: Sequence[str] = ()) -> None:
+    """The action on the resources, and calls of the functions, by their ARNs: always by managed policies, because the
+    inline policies may be full."""
     assert isinstance(role, iam.Role)  # noqa: S101  # all roles are of this stack
     for first in range(0, len(functions), FUNCTIONS_OF_A_POLICY):
         called = functions[first : first + FUNCTIONS_OF_A_POLICY]
         statement = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=called)
         iam.ManagedPolicy(role, f"Functions{first}", statements=[statement], roles=[role])
+    arn = partial(Stack.of(role).format_arn, service="ec2")
+    for number, portion in enumerate(portions(role, resources)):
+        statement = iam.PolicyStatement(actions=[action], resources=[arn(resource=resource) for resource in portion])
+        kind = iam.ManagedPolicy if number else iam.Policy
+        kind(role, f"Addresses{number or ''}", statements=[statement], roles=[role])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
-from aws_cdk import Duration, Stack
+from aws_cdk import CfnResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_dynamodb import ITable
@@ -18,7 +18,6 @@ from stacks.configuration.names import Names
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
 from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
-from stacks.functions.documents import documents
 from stacks.functions.python_function import python_function
 
 # One call to EC2 ends within 21 s (`CONFIG` in `lambdas/aws/calls.py`), a step that describes has a few quick ones.
@@ -32,11 +31,9 @@ COMMANDS_MEBIBYTES = 192  # even the longest deployment then costs less than a t
 COMMAND_RESERVE_SECONDS = 90
 # How long after its end an execution's call may still change an address: a cold start, the timeout, and a reserve.
 LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
-# For so long after a move, production may still lead to the server that it was on, or to no server. AWS publishes no
-# bound; people report 5 to 10 s.
-MOVING_SECONDS = 10
+# So long after a move, production may still lead to its former server or to none: people report 5 to 10 s.
+MOVING_SECONDS = 10  # AWS publishes no bound
 LONGEST_SECONDS = 900  # the longest time that Lambda lets a function run
-CALLED_BY_THE_WORKFLOW = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
 NOT_MEASURED = (
     "If a measurement fails, one outcome has no gap. Nobody would read the lost event in a queue, and it must not be "
     "tried again after the addresses have changed."
@@ -50,8 +47,7 @@ INTERFACES_OF_LAMBDA = [
     "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
-# These, too, accept no other resource than "*".
-COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]
+COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]  # no other resource than "*", either
 DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
 ANY_INTERFACE = "network-interface/*"
 INTERFACES = (
@@ -84,18 +80,17 @@ def longest_bake(pair: Pair) -> int:
 
 
 class Functions(Construct):
-    """The functions, from one asset, `code`. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
+    """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
     `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
     if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, `evaluates` whether a pair has
-    `readiness`, and `moments` which moments of a release have something to run in some pair."""
+    `readiness`, `moments` what some pair has to run. `python_function` makes another function from the same asset."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self.code = lambda_code(pairs)
-        make = partial(python_function, self, names=names, code=self.code)
-        self._function = partial(make, lost=CALLED_BY_THE_WORKFLOW)
+    def __init__(self, scope: Construct, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None) -> None:
+        super().__init__(scope, "Functions")
+        self._names = names
+        environment = {"POWERTOOLS_SERVICE_NAME": names.cutover, "POWERTOOLS_METRICS_NAMESPACE": names.stack}
+        self.python_function = partial(python_function, code=lambda_code(pairs), environment=environment)
+        self._function = partial(self.python_function, self)
         checks = [check for pair in pairs.values() for check in pair.healthCheck]
         probing = max(check.deadlineSeconds for check in checks)  # all have come to a verdict by then
         production = max(probing + MOVING_SECONDS, *(longest_bake(pair) for pair in pairs.values()))
@@ -111,7 +106,7 @@ class Functions(Construct):
         self.disassociate_address = change("DisassociateAddress", "disassociate_address")
         self.associate_address = change("AssociateAddress", "associate_address")
         # Called asynchronously, once. It saves its result in the item of the lock, and may write nothing else.
-        measuring = partial(make, timeout=MEASURE_GAP_TIMEOUT, memory_size=MEASURE_GAP_MEBIBYTES)
+        measuring = partial(self._function, timeout=MEASURE_GAP_TIMEOUT, memory_size=MEASURE_GAP_MEBIBYTES)
         self.measure_gap = measuring("MeasureGap", "measure_gap", lost=NOT_MEASURED)
         self.measure_gap.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
         acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
@@ -122,7 +117,7 @@ class Functions(Construct):
         self.approves = bool(minutes)
         read = [pair.as_read(name) for name, pair in pairs.items()]
         self.moments = {moment for pair in read for moment in ("deploy", *HOOKS) if steps(pair, moment)}
-        self.run_commands = self._run_commands(names, read)
+        self.run_commands = self._run_commands(read) if self.moments else None
         # Without the function, nobody could end a command of an earlier version of the stack.
         self.no_command_runs = " AND attribute_not_exists(commandRuns)" if self.run_commands else ""
 
@@ -142,7 +137,7 @@ class Functions(Construct):
         for function, action in (*reading, *writing):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
             lock_table.grant(function, action)
-        self._allow_changes(pairs)
+        self._allow_changes(list(pairs.values()))
 
     @property
     def all(self) -> list[lambda_.Function]:
@@ -161,36 +156,46 @@ class Functions(Construct):
         function.add_to_role_policy(statement(effect=iam.Effect.DENY, conditions=by_code))
         return function
 
-    def _run_commands(self, names: Names, pairs: Sequence[ReadPair]) -> lambda_.Function | None:
+    def _run_commands(self, pairs: Sequence[ReadPair]) -> lambda_.Function:
         """It may send the commands of this stack's documents to the servers of the pairs that have commands, and call
         the functions of their hooks. It does not run before the documents are there."""
-        moments = [steps(pair, moment) for pair in pairs for moment in ("deploy", *HOOKS)]
-        longest = max(sum(step.timeout_seconds for step in moment) for moment in moments)
-        if not longest:
-            return None
+        each = (steps(pair, moment) for pair in pairs for moment in self.moments)
+        longest = max(sum(step.timeout_seconds for step in moment) for moment in each)
         timeout = Duration.seconds(min(longest + COMMAND_RESERVE_SECONDS, LONGEST_SECONDS))
         function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=COMMANDS_MEBIBYTES)
-        function.add_environment("DOCUMENTS", names.documents)
+        function.add_environment("DOCUMENTS", self._names.documents)
         exact_policies.check(self, pairs, used_by_commands)
         servers, called = used_by_commands(pairs)
-        exact_policies.allow_invoking(function.role, called)
+        exact_policies.allow(function.role, "ssm:SendCommand", servers, called)
         if servers:
-            function.node.add_dependency(documents(self, names, pairs))
-            any_of_ours = f"{names.documents}*"
-            arn = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=any_of_ours)
+            function.node.add_dependency(self._documents(pairs))
+            ours = f"{self._names.documents}*"
+            arn = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=ours)
             acknowledge_wildcards(function.role, {arn: DOCUMENTS})
             for actions, resource in ((["ssm:SendCommand"], arn), (COMMANDS, "*")):
                 function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
-            exact_policies.allow(function.role, "ssm:SendCommand", servers)
         return function
 
-    def _allow_changes(self, pairs: Pairs) -> None:
-        each = list(pairs.values())
-        exact_policies.check(self, each, lambda first: (changed_resources(first)[1], []))
-        disassociated, associated = changed_resources(each)
+    def _documents(self, pairs: Sequence[ReadPair]) -> Construct:
+        """The documents of Systems Manager: each has the commands of a pair, and pairs with the same commands share
+        one. A document is never changed: other commands are another document, with another name. The content is text,
+        so that a command can be sent with the hash of this very text. CloudFormation also takes text (Template
+        Reference, AWS::SSM::Document); the CDK's own class takes only an object."""
+        made = Construct(self, "Documents")
+        for key, content in {each.key: each.content for pair in pairs if (each := document(pair))}.items():
+            properties = {
+                "Name": f"{self._names.documents}{key}", "Content": content, "DocumentFormat": "JSON",
+                "DocumentType": "Command", "TargetType": "/AWS::EC2::Instance", "UpdateMethod": "Replace",
+            }  # fmt: skip
+            CfnResource(made, key, type="AWS::SSM::Document", properties=properties)
+        return made
+
+    def _allow_changes(self, pairs: Sequence[Pair]) -> None:
+        exact_policies.check(self, pairs, lambda first: (changed_resources(first)[1], []))
+        changing = (self.disassociate_address, self.associate_address)
+        actions = ("ec2:DisassociateAddress", "ec2:AssociateAddress")
         arn = Stack.of(self).format_arn(service="ec2", resource=ANY_INTERFACE)
-        disassociating, associating = self.disassociate_address.role, self.associate_address.role
-        exact_policies.allow(disassociating, "ec2:DisassociateAddress", disassociated)
-        exact_policies.allow(associating, "ec2:AssociateAddress", associated)
-        for role in (disassociating, associating) if ANY_INTERFACE in disassociated else ():
-            acknowledge_wildcards(role, {arn: INTERFACES})
+        for function, action, changed in zip(changing, actions, changed_resources(pairs), strict=True):
+            exact_policies.allow(function.role, action, changed)
+            if ANY_INTERFACE in changed:
+                acknowledge_wildcards(function.role, {arn: INTERFACES})

@@ -1,23 +1,24 @@
 """The metrics that the functions emit (`lambdas/aws/metrics.py`), for the alarms and the dashboard.
 `tests/stacks/test_monitoring.py` runs the functions and compares the names and dimensions."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from stacks.configuration.names import Names
+
 EVERY_5_MINUTES = Duration.minutes(5)
 
 
 class Metrics:
-    """The metrics of the stack with this namespace. `repairs` counts the executions, of any pair, that the repair has
+    """The metrics of the stack with these names. `repairs` counts the executions, of any pair, that the repair has
     repaired something for. `oldest_lock` is how long the oldest lock has been held, in seconds, or 0 without a lock.
     `ready` is 1 if all pairs are ready, else 0; None if no pair is evaluated."""
 
-    def __init__(self, namespace: str, *, evaluates: bool = False) -> None:
-        self.namespace = namespace
-        metric = partial(cloudwatch.Metric, namespace=namespace, period=EVERY_5_MINUTES)
+    def __init__(self, names: Names, *, evaluates: bool = False) -> None:
+        self.names = names
+        metric = partial(cloudwatch.Metric, namespace=names.stack, period=EVERY_5_MINUTES)
         failed = {"outcome": "RollbackFailed"}
         self.failed_rollbacks = metric(metric_name="Outcomes", dimensions_map=failed, statistic="Sum")
         self.repairs = metric(metric_name="Repairs", statistic="Sum")
@@ -25,22 +26,16 @@ class Metrics:
         self.ready = metric(metric_name="Ready", statistic="Minimum") if evaluates else None
 
     def each(
-        self,
-        name: str,
-        *dimensions: str,
-        statistic: str,
-        where: Mapping[str, str] | None = None,
-        period: Duration = EVERY_5_MINUTES,
-        fill: bool = False,
+        self, name: str, *dimensions: str, statistic: str, period: Duration = EVERY_5_MINUTES, **where: str
     ) -> cloudwatch.IMetric:
         """All metrics of a name that have exactly these dimensions, found when someone opens the dashboard, so that 200
         pairs take no more of it than one. At most 500 metrics are found, and only if they had data within the last two
-        weeks. `where` has values of dimensions. With `fill`, a value lasts until the next.
+        weeks. `where` has values of dimensions. A value of Live lasts until the next.
         Source: CloudWatch User Guide, "CloudWatch search expression syntax"; ListMetrics in the API Reference."""
-        terms = [f'MetricName="{name}"', *(f'{key}="{value}"' for key, value in (where or {}).items())]
-        namespace = self.namespace if self.namespace.isalnum() else f'"{self.namespace}"'
-        found = f"{{{','.join((namespace, *dimensions))}}} {' '.join(terms)}"
-        search = f"SEARCH('{found}', '{statistic}', {period.to_seconds():.0f})"
-        expression = f"FILL({search}, REPEAT)" if fill else search
-        label = " ".join(f"${{PROP('Dim.{dimension}')}}" for dimension in dimensions if dimension not in (where or {}))
+        terms = [f'MetricName="{name}"', *(f'{key}="{value}"' for key, value in where.items())]
+        namespace = self.names.stack if self.names.stack.isalnum() else f'"{self.names.stack}"'
+        terms.insert(0, f"{{{','.join((namespace, *dimensions))}}}")
+        search = f"SEARCH('{' '.join(terms)}', '{statistic}', {period.to_seconds():.0f})"
+        expression = f"FILL({search}, REPEAT)" if name == "Live" else search
+        label = " ".join(f"${{PROP('Dim.{dimension}')}}" for dimension in dimensions if dimension not in where)
         return cloudwatch.SearchExpression(expression=expression, label=label, period=period)

@@ -7,17 +7,16 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
+from aws_cdk.aws_events_targets import LambdaFunction
+from aws_cdk.aws_sns import Topic
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge_wildcards, rule
+from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards, rule
 from stacks.configuration.names import Names
 from stacks.functions.functions import Functions
-from stacks.functions.python_function import python_function
 from stacks.monitoring.dashboard import dashboard
 from stacks.monitoring.metrics import EVERY_5_MINUTES, Metrics
 from stacks.workflow.notifications import DETAIL_TYPE
@@ -51,7 +50,6 @@ LOST_EVENT = (
     "If an event is lost, a point is missing in a graph. The outcome is still in the execution and in the workflow's "
     "notification, and nobody would read the event in a queue."
 )
-ANY_EXECUTION = "The executions of this one state machine, under any name."
 NEXT_REPORT = "The next call, five minutes later, reports the same locks."
 
 
@@ -71,9 +69,7 @@ def longest_cutover(functions: Functions) -> float:
     bake: float = functions.longest_bake_seconds
     if functions.bakes:  # RecordBake, and a last call that goes on beyond the end of the bake
         bake += SERVICE_TIMEOUT_SECONDS + longest(functions.health_check)
-    release: float = 0
-    if functions.run_commands:
-        release += len(functions.moments) * longest(functions.run_commands)
+    release = len(functions.moments) * longest(functions.run_commands) if functions.run_commands else 0
     if functions.approves:  # NotifyApproval, PutApprovalEvent, RecordApproval
         release += functions.longest_approval_seconds + 3 * SERVICE_TIMEOUT_SECONDS + preflight
     return 4 * move + preflight + 2 * longest(functions.health_check) + bake + release + services
@@ -83,18 +79,11 @@ class Monitoring(Construct):
     """The reports of outcomes and locks, the alarms (`ALARMS`), which publish to `topics`, and the dashboard."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        resources: Resources,
-        *,
-        workflow: StateMachine,
-        repair: StateMachine,
-        topics: Sequence[sns.ITopic],
+        self, scope: Construct, resources: Resources, workflow: StateMachine, repair: StateMachine, topics: list[Topic]
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, "Monitoring")
         functions, self._names, self._topics = resources.functions, resources.names, topics
-        metrics = Metrics(self._names.stack, evaluates=functions.evaluates)
+        metrics = Metrics(self._names, evaluates=functions.evaluates)
         reports = self._reports(resources, [workflow, repair])
         alarms = [
             self._alarm("rollback-failed", metrics.failed_rollbacks),
@@ -104,27 +93,25 @@ class Monitoring(Construct):
         ]
         if metrics.ready:
             alarms.append(self._alarm("not-ready", metrics.ready, under=1))
-        workflows, calls = {"cutover": workflow, "repair": repair}, [*functions.all, *reports]
-        dashboard(self, self._names.cutover, metrics=metrics, alarms=alarms, workflows=workflows, functions=calls)
+        dashboard(self, metrics, alarms, {"cutover": workflow, "repair": repair}, [*functions.all, *reports])
 
     def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
         """The functions that report, and the rules that call them."""
-        make = partial(python_function, self, names=self._names, code=resources.functions.code)
+        make = partial(resources.functions.python_function, self)
         outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1), lost=LOST_EVENT)
         outcome.add_environment("WORKFLOWS", " ".join(workflow.state_machine_arn for workflow in workflows))
         executions = [executions_of(self, name) for name in self._names.workflows]
         outcome.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
         acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
-        description = "Reports how executions of the cutover and its repair ended."
+        about = "Reports how executions of the cutover and its repair ended."
         ended = events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE])
-        calls = [targets.LambdaFunction(outcome)]
-        rule(self, "Ended", lost=LOST_EVENT, description=description, event_pattern=ended, targets=calls)
+        rule(self, "Ended", lost=LOST_EVENT, description=about, event_pattern=ended, targets=[LambdaFunction(outcome)])
         locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30), lost=NEXT_REPORT)
         locks.add_environment("LOCK_TABLE", resources.lock_table.table_name)
         resources.lock_table.grant(locks, "dynamodb:Scan")
-        description = "Reports how long the locks of the cutover have been held."
-        often, calls = events.Schedule.rate(EVERY_5_MINUTES), [targets.LambdaFunction(locks)]
-        rule(self, "EveryFiveMinutes", lost=NEXT_REPORT, description=description, schedule=often, targets=calls)
+        about = "Reports how long the locks of the cutover have been held."
+        often, calls = events.Schedule.rate(EVERY_5_MINUTES), [LambdaFunction(locks)]
+        rule(self, "EveryFiveMinutes", lost=NEXT_REPORT, description=about, schedule=often, targets=calls)
         return [outcome, locks]
 
     def _alarm(self, name: str, metric: cloudwatch.Metric, *, over: float = 0, under: float = 0) -> cloudwatch.Alarm:

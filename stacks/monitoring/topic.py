@@ -1,7 +1,6 @@
-"""The topic of every outcome and every alarm, its key, and who gets which of them by mail. An alarm publishes as the
-service CloudWatch, which the policy of AWS's own key for SNS (`alias/aws/sns`) does not allow; nobody can change that
-policy. So the topic has its own key, which publishers may have to use. Source: SNS Developer Guide, "Managing Amazon
-SNS encryption keys and costs", on event sources from AWS services."""
+"""The topic of every outcome and every alarm, its key, and who gets which of them by mail. AWS's own key for SNS
+(`alias/aws/sns`) cannot allow an alarm to publish, so the topic has its own, which publishers may have to use. Source:
+SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources from AWS services."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -32,19 +31,15 @@ class OutcomesTopic(sns.Topic):
     Mails have a second topic for alarms: their filter policy drops every alarm, because CloudWatch's messages have no
     attributes, and `"exists": false` then matches nothing. Source: SNS Developer Guide, "Key matching"."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, name: str, alarms: Sequence[str], emails: Sequence[str]
-    ) -> None:
+    def __init__(self, scope: Construct, *, name: str, alarms: Sequence[str], emails: Sequence[str]) -> None:
         # Everything that is encrypted with the key is deleted with the topic, so the key is deleted too.
-        use = f"Encrypts what {name} publishes to its topic."
-        self._key = kms.Key(
-            scope, f"{construct_id}Key", description=use, enable_key_rotation=True, removal_policy=RemovalPolicy.DESTROY
-        )
+        use, gone = f"Encrypts what {name} publishes to its topic.", RemovalPolicy.DESTROY
+        self._key = kms.Key(scope, "OutcomesKey", description=use, enable_key_rotation=True, removal_policy=gone)
         options: dict[str, Any] = {"display_name": "Elastic IP cutover", "enforce_ssl": True, "master_key": self._key}
-        super().__init__(scope, construct_id, **options)
+        super().__init__(scope, "Outcomes", **options)
         self.for_alarms: list[sns.Topic] = [self]
         if emails:
-            self.for_alarms.append(mailed := sns.Topic(scope, f"{construct_id}MailedAlarms", **options))
+            self.for_alarms.append(mailed := sns.Topic(scope, "OutcomesMailedAlarms", **options))
             outcomes = {"outcome": sns.SubscriptionFilter.string_filter(denylist=NOT_MAILED)}
             for email in emails:
                 for topic, only in ((self, outcomes), (mailed, None)):
@@ -57,13 +52,13 @@ class OutcomesTopic(sns.Topic):
         allowed = partial(iam.PolicyStatement, principals=[cloudwatch], conditions=ours)
         self._key.add_to_resource_policy(allowed(sid="AlarmsUseTheKey", actions=USE_KEY, resources=["*"]))
         for topic in self.for_alarms:
-            publish = allowed(sid="AlarmsPublish", actions=["sns:Publish"], resources=[topic.topic_arn])
-            topic.add_to_resource_policy(publish)
+            own = [topic.topic_arn]
+            topic.add_to_resource_policy(allowed(sid="AlarmsPublish", actions=["sns:Publish"], resources=own))
 
     def allow_encrypting(self, role: iam.IRole) -> None:
         """Lets a role that may publish to the topic use the key; the CDK's task does not grant this."""
         stack = Stack.of(self)
         by_sns = {"StringEquals": {"kms:ViaService": f"sns.{stack.region}.{stack.url_suffix}"}}
-        use = iam.PolicyStatement(actions=USE_KEY, resources=[self._key.key_arn], conditions=by_sns)
-        role.add_to_principal_policy(use)
+        statement = iam.PolicyStatement(actions=USE_KEY, resources=[self._key.key_arn], conditions=by_sns)
+        role.add_to_principal_policy(statement)
         acknowledge(role, {"AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": NEEDED_BY_SNS})

@@ -3,14 +3,11 @@ event. It is answered with the task token, which the lock's item has while it wa
 
 from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
 
-from stacks.workflow.ending import texts
-from stacks.workflow.expressions import EXECUTION, jsonata, merged, sentence
+from stacks.workflow import retries
+from stacks.workflow.expressions import EXECUTION, INPUT, jsonata, merged, sentence
 from stacks.workflow.notifications import PAIR, STARTED, publish, put_event
-from stacks.workflow.resources import Resources
-from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service, retry_write
+from stacks.workflow.tasks import Tasks
 
 DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
 
@@ -30,14 +27,11 @@ URL = """(
     $check := $plan.healthCheck[0]; $at := $staging.publicIp & ":" & $string($check.port);
     $check.protocol = "TCP" ? "tcp://" & $at : $lowercase($check.protocol) & "://" & $at & $check.path
 )"""
-DETAIL = merged(
-    STARTED,
-    PAIR,
-    f"""{{
-        "outcome": "{OUTCOME}", "release": $plan.release, "server": $plan.idle.name, "stagingUrl": {URL},
-        "approvesUntil": $approvesUntil, "production": $production, "staging": $staging
-    }}""",
-)
+WAITING = f"""{{
+    "outcome": "{OUTCOME}", "release": $plan.release, "server": $plan.idle.name, "stagingUrl": {URL},
+    "approvesUntil": $approvesUntil, "production": $production, "staging": $staging
+}}"""
+DETAIL = merged(STARTED, PAIR, WAITING)
 TEXT = f"""
     "Release " & $plan.release & " is on " & $plan.idle.name & " and has passed its checks: " & {URL}
     & "\\nIt becomes live if it is approved until " & $approvesUntil & ". To answer:\\n./cutover.py approve --pair "
@@ -59,33 +53,22 @@ NOT_APPROVED = f"""
 """
 
 
-def wait_for_approval(
-    scope: Construct, resources: Resources, *, approved: sfn.IChainable, refused: sfn.IChainable
-) -> sfn.IChainable:
+def wait_for_approval(tasks: Tasks, *, approved: sfn.IChainable, refused: sfn.IChainable) -> sfn.IChainable:
     """Returns the first state; `$approvesUntil` must have been assigned (`UNTIL`). `approved` follows with
     `$approvedBy`, `refused` with the outcome NotApproved."""
-    name = resources.names.cutover
-    notify = publish(
-        scope,
-        "NotifyApproval",
-        "Publishes that a release waits for approval, until when, and how to answer.",
-        name=name,
-        topic=resources.topic,
-        text=TEXT,
-        detail=DETAIL,
-        outcome=f'"{OUTCOME}"',
-    )
-    event = put_event(scope, name, state="PutApprovalEvent", detail_type=DETAIL_TYPE, detail=DETAIL)
+    comment = "Publishes that a release waits for approval, until when, and how to answer."
+    notify = publish(tasks, "NotifyApproval", comment, text=TEXT, detail=DETAIL, outcome=f'"{OUTCOME}"')
+    event = put_event(tasks, "PutApprovalEvent", DETAIL_TYPE, DETAIL)
     # The CDK's own state cannot have a timeout in JSONata. The role may update the table's items for `AcquireLock`.
     wait = sfn.CustomState(
-        scope,
+        tasks.scope,
         "WaitForApproval",
         state_json={
             "Type": "Task",
             "Comment": "Writes the task token into the lock's item, and waits until someone answers with it.",
             "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
             "Arguments": {
-                "TableName": resources.lock_table.table_name,
+                "TableName": tasks.resources.lock_table.table_name,
                 "Key": {"pair": {"S": "{% $plan.pair %}"}},
                 "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
                 # Another execution may have asked for a rollback just before.
@@ -100,23 +83,11 @@ def wait_for_approval(
             "Assign": {"approvedBy": jsonata(APPROVED_BY)},
         },
     )
-    record = tasks.DynamoUpdateItem.jsonata(
-        scope,
-        "RecordApproval",
-        comment="Removes the task token from the lock's item: it waits no longer.",
-        table=resources.lock_table,
-        key=texts({"pair": "{% $plan.pair %}"}),
-        update_expression="REMOVE approvalToken, approvesUntil",
-        condition_expression="execution = :me",
-        expression_attribute_values=texts({":me": EXECUTION}),
-        task_timeout=SERVICE_TIMEOUT,
-        outputs="{% $states.input %}",
-    )
+    comment = "Removes the task token from the lock's item: it waits no longer."
+    remove = "REMOVE approvalToken, approvesUntil"
+    record = tasks.update_item("RecordApproval", comment, remove, {":me": EXECUTION}, outputs=INPUT)
     for task, following in ((notify, event), (event, wait), (record, approved)):
-        retry_service(task)
-        task.next(following)
-        task.add_catch(following, outputs="{% $states.input %}")
-    retry_write(wait)
-    wait.next(record)
-    wait.add_catch(refused, assign={"outcome": "NotApproved", "cause": jsonata(NOT_APPROVED)})
+        task.add_catch(following, outputs=INPUT).next(following)
+    retries.retry(wait, retries.WRITE)
+    wait.add_catch(refused, assign={"outcome": "NotApproved", "cause": jsonata(NOT_APPROVED)}).next(record)
     return notify

@@ -1,43 +1,28 @@
 """The bake: for `bakeSeconds` after a cutover, the new live server is watched, in calls of some minutes each."""
 
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
 
-from stacks.workflow.ending import texts
-from stacks.workflow.expressions import EXECUTION, FIRST_FAILURE, condition, jsonata
-from stacks.workflow.resources import Resources
-from stacks.workflow.retries import SERVICE_TIMEOUT, retry_service
-from stacks.workflow.tasks import Tasks
+from stacks.workflow import failures, retries
+from stacks.workflow.expressions import EXECUTION, INPUT, jsonata
+from stacks.workflow.tasks import Tasks, when
 
 OVER = "$plan.bakeSeconds = 0 or ($exists($bakesUntil) and $millis() >= $toMillis($bakesUntil))"
 UNTIL = jsonata("$fromMillis($toMillis($states.context.State.EnteredTime) + 1000 * $plan.bakeSeconds)")
 
 
-def bake(scope: Construct, resources: Resources, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
+def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
     """Returns the first state. `done` follows when the bake is over, and at once if the pair has none."""
-    bake_left = sfn.Choice.jsonata(scope, "Bake?", comment="Is the bake over?")
-    record_bake = tasks.DynamoUpdateItem.jsonata(
-        scope,
-        "RecordBake",
-        comment="Writes into the lock until when the bake lasts, for people to see.",
-        table=resources.lock_table,
-        key=texts({"pair": "{% $plan.pair %}"}),
-        update_expression="SET bakesUntil = :until",
-        condition_expression="execution = :me",
-        expression_attribute_values=texts({":until": UNTIL, ":me": EXECUTION}),
-        task_timeout=SERVICE_TIMEOUT,
-        assign={"bakesUntil": UNTIL},
-        outputs="{% $states.input %}",
+    values, assign = {":until": UNTIL, ":me": EXECUTION}, {"bakesUntil": UNTIL}
+    comment, update = "Writes into the lock until when the bake lasts, for people to see.", "SET bakesUntil = :until"
+    record_bake = tasks.update_item("RecordBake", comment, update, values, assign=assign, outputs=INPUT)
+    watch = tasks.call("Bake", tasks.functions.health_check, retries.CHANGE)
+    bake_left = tasks.choice(
+        "Bake?",
+        "Is the bake over?",
+        when(OVER, done, "no bake, or it is over"),
+        when("$not($exists($bakesUntil))", record_bake, "it begins"),
+        otherwise=watch,
     )
-    watch = Tasks(scope, resources.functions).bake()
-
-    bake_left.when(condition(OVER), done, comment="no bake, or it is over")
-    bake_left.when(condition("$not($exists($bakesUntil))"), record_bake, comment="it begins")
-    bake_left.otherwise(watch)
-    retry_service(record_bake)
-    record_bake.next(watch)
-    record_bake.add_catch(watch, assign={"bakesUntil": UNTIL}, outputs="{% $states.input %}")
-    watch.next(bake_left)
-    watch.add_catch(failed, assign=FIRST_FAILURE)
+    record_bake.add_catch(watch, assign=assign, outputs=INPUT).next(watch)
+    watch.add_catch(failed, assign=failures.FIRST).next(bake_left)
     return bake_left

@@ -1,43 +1,30 @@
 """The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run. The picture in
 docs/architecture.md is drawn from this file."""
 
+from collections.abc import Iterator
+from functools import partial
+
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from domain.release_commands import Moment
 from stacks.cdk_nag import rule
-from stacks.functions.functions import MOVING_SECONDS
+from stacks.workflow import failures
 from stacks.workflow.approval import UNTIL, wait_for_approval
 from stacks.workflow.bake import bake
+from stacks.workflow.calls import CALLS, COMMENTS
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import (
-    CAUGHT,
-    DRY_RUN_RESULT,
-    FAILED_STATE,
-    FAILURE_AFTER_REPAIR,
-    FIRST_FAILURE,
-    INITIAL_VARIABLES,
-    MESSAGE,
-    NONE,
-    PREFLIGHT_FAILURE,
-    REPAIRED_OR_NOTHING,
-    REQUEST,
-    RESULT,
-    UNKNOWN_PAIR,
-    condition,
-    jsonata,
-    sentence,
-)
+from stacks.workflow.expressions import INITIAL_VARIABLES, INPUT, NONE, UNKNOWN_PAIR, jsonata, sentence
 from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
+from stacks.workflow.notifications import DRY_RUN_RESULT, RESULT
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import retry_before_changes, retry_change
+from stacks.workflow.retries import BEFORE_CHANGES, CHANGE, IN_VPC
 from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import EXPECTED_RELEASE, LOCK, Tasks
+from stacks.workflow.tasks import Branch, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(300)
@@ -60,24 +47,24 @@ FAILURES = {
     "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
 NOTHING_CHANGED = ["AddressMoved", "RollbackRequested"]  # errors of DisassociateStaging
-INVALID_REQUEST = {**UNKNOWN_PAIR, **PREFLIGHT_FAILURE}
+INVALID_REQUEST = {**UNKNOWN_PAIR, **failures.PREFLIGHT}
 REPAIRED, DRY_RUN = ({"outcome": name} for name in ("REPAIRED", "DRY_RUN"))
 ALREADY_LIVE = {"outcome": jsonata('$repaired ? "REPAIRED" : "ALREADY_LIVE"')}
-REASON = (
-    f'$repaired ? $replace($plan.reason, "Nothing was changed.", $substring({REPAIRED_OR_NOTHING}, 1)) : $plan.reason'
-)
+REPAIR_SENTENCE = f"$substring({failures.REPAIRED_OR_NOTHING}, 1)"
+REASON = f'$repaired ? $replace($plan.reason, "Nothing was changed.", {REPAIR_SENTENCE}) : $plan.reason'
 REFUSED = {"outcome": "{% $plan.error %}", "cause": jsonata(REASON)}
-UNFIT_LIVE_SERVER = {**PREFLIGHT_FAILURE, "cause": jsonata(f'{sentence(CAUGHT)} & " Nothing was changed."')}
-MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{MESSAGE} & " Nothing was changed."')}
+UNFIT_LIVE_SERVER = {**failures.PREFLIGHT, "cause": jsonata(f'{sentence(failures.CAUGHT)} & " Nothing was changed."')}
+MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{failures.MESSAGE} & " Nothing was changed."')}
 MOVED_DURING_THE_CHECKS = f"""
-    "An address is no longer where it was before the checks. " & $substringBefore({MESSAGE}, " A person must act.")
+    "An address is no longer where it was before the checks. "
+    & $substringBefore({failures.MESSAGE}, " A person must act.")
     & " " & ($cause = "{NONE}" ? "Nothing was changed." : "A check failed, too: " & $cause)
 """
 MOVED_BEFORE_THE_END = {
     "outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'),
     "cause": jsonata(MOVED_DURING_THE_CHECKS),
 }
-UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(CAUGHT)}'
+UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(failures.CAUGHT)}'
 NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
 CHECKABLE = f"({SOUND} or $not($plan.checksStaging))"
@@ -86,15 +73,19 @@ UNKNOWN_RELEASE = """
     $not($exists($liveChecked)) and ($plan.asksLive
         or ($plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null))
 """
-EXPECTED_OF_LIVE = "$plan.asksLive ? $plan.release : $plan.expectedRelease"
+LIVE_CHECKED = {"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"}
+FIRST_VARIABLES = {**INITIAL_VARIABLES, "warnings": "{% $states.result.Payload.warnings %}"}
 HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
 IS_LIVE = f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})'
 CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
-REPAIR_FAILURE = f"""
-    {sentence(FAILED_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
-    & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
-    & $plan.staging.allocationId
-"""
+REPAIR_FAILED = {
+    "outcome": "PreflightFailed",
+    "cause": jsonata(f"""
+        {sentence(failures.OF_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
+        & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
+        & $plan.staging.allocationId
+    """),
+}
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
@@ -103,105 +94,69 @@ class Workflow(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        self._resources = resources
-        self._tasks = tasks = Tasks(self, resources.functions)
-        ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about="{}")
-        release, rollback = ending.release, roll_back(self, resources, release=ending.release)
+        self._tasks = tasks = Tasks(self, resources, CALLS, COMMENTS)
+        functions, call = resources.functions, tasks.call
+        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES)
+        release, rollback = ending.release, roll_back(tasks, release=ending.release)
 
-        describe_addresses = tasks.describe_addresses(
-            "Reads the request, describes both addresses and both servers, and plans.",
-            request=jsonata(REQUEST),
-            retry=retry_before_changes,
-            keep_live=False,
-            assign={**INITIAL_VARIABLES, "warnings": "{% $states.result.Payload.warnings %}"},
-        )
-        acquire = acquire_lock(self, resources, ending=ending, start_over=describe_addresses)
-        decision = sfn.Choice.jsonata(self, "Decision?", comment="What does the plan need next?")
-        health_check_live = tasks.health_check_production(
-            "HealthCheckLive",
-            "Does the live server already answer with the expected release?",
-            server="live",
-            retry=retry_before_changes,
-            more={"expectedRelease": jsonata(EXPECTED_OF_LIVE), "asks": "{% $plan.asksLive %}"},
-            assign={"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"},
-        )
-        repair_staging = tasks.repair_staging(retry=retry_before_changes, assign={"repaired": True})
+        describe_addresses = call("DescribeAddresses", functions.describe_addresses, BEFORE_CHANGES, FIRST_VARIABLES)
+        acquire = acquire_lock(tasks, ending=ending, start_over=describe_addresses)
+        health_check_live = call("HealthCheckLive", functions.health_check, BEFORE_CHANGES, LIVE_CHECKED)
+        repair_staging = call("RepairStaging", functions.associate_address, BEFORE_CHANGES, {"repaired": True})
         preflight = self._preflight()
-        dry_run = sfn.Choice.jsonata(self, "DryRun?")
-        describe_unchanged = tasks.describe_restored(
-            "DescribeUnchanged",
-            "Are both addresses still where they were before the checks?",
-            retry=retry_before_changes,
-            restoring=False,
-            assign={},
-        )
+        describe_unchanged = call("DescribeUnchanged", functions.describe_restored, BEFORE_CHANGES)
         measure_gap = tasks.measure_gap()
-        disassociate_staging = tasks.disassociate_staging()
-        reassociate_production, reassociate_staging = tasks.move_production(), tasks.move_staging()
-        health_check_production = tasks.health_check_production(
-            "HealthCheckProduction",
-            "Does the new live server answer through the production address?",
-            server="idle",
-            retry=retry_change,
-            more={"answered": "{% $answered %}", "movingSeconds": MOVING_SECONDS, **EXPECTED_RELEASE, "lock": LOCK},
-            assign={"outcome": "CUT_OVER"},
-            strict=False,
+        disassociate_staging = call("DisassociateStaging", functions.disassociate_address, CHANGE)
+        reassociate_production = call("ReassociateProduction", functions.associate_address, CHANGE, {"moved": True})
+        reassociate_staging = call("ReassociateStaging", functions.associate_address, CHANGE)
+        health_check_production = call("HealthCheckProduction", functions.health_check, CHANGE, {"outcome": "CUT_OVER"})
+
+        # The order of the states. First the complete picture, and the lock. Then what the plan needs. It is decided
+        # again after the live server was checked, and after staging was repaired.
+
+        describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
+        deploys = "deploy" in functions.moments
+        deploy = [deploy_release(tasks, deployed=preflight, failed=release)] if deploys else []
+        decision = tasks.choice(
+            "Decision?",
+            "What does the plan need next?",
+            when(f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
+            when(UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live"),
+            when(IS_LIVE, release, "both addresses are where they should be", ALREADY_LIVE),
+            *(when(f"$plan.deploys and {CUTS_OVER}", state, "a release is to be deployed") for state in deploy),
+            when(CUTS_OVER, preflight, "staging is on the idle server"),
+            when(SOUND, release, "staging was repaired, and production stays", REPAIRED),
+            when("$plan.dryRun", release, "dry run", DRY_RUN),
+            otherwise=repair_staging,
         )
-
-        # The order of the states. First the complete picture, and the lock.
-
-        describe_addresses.next(acquire)
-        describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST)
         acquire.next(decision)
-
-        # What the plan needs. It is decided again after the live server was checked, and after staging was repaired.
-
-        deploys = [deploy_release(tasks, deployed=preflight, failed=release)] if self._at("deploy") else []
-        for state_of_plan, following, comment, assign in (
-            (f'$plan.decision = "REFUSED" and $not({TO_REPAIR})', release, "refused", REFUSED),
-            (UNKNOWN_RELEASE, health_check_live, "a release is expected of a server that is already live", None),
-            (IS_LIVE, release, "both addresses are where they should be", ALREADY_LIVE),
-            *((f"$plan.deploys and {CUTS_OVER}", each, "a release is to be deployed", None) for each in deploys),
-            (CUTS_OVER, preflight, "staging is on the idle server", None),
-            (SOUND, release, "staging was repaired, and production stays", REPAIRED),
-            ("$plan.dryRun", release, "dry run", DRY_RUN),
-        ):
-            decision.when(condition(state_of_plan), following, comment=comment, assign=assign)
-        decision.otherwise(repair_staging)
-
-        health_check_live.next(decision)
         health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
-        health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER)
-        repair_staging.next(decision)
-        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=FAILURE_AFTER_REPAIR)
-        repair_staging.add_catch(release, assign={"outcome": "PreflightFailed", "cause": jsonata(REPAIR_FAILURE)})
+        health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER).next(decision)
+        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failures.AFTER_REPAIR)
+        repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
         # The checks: nothing is changed, and a dry run ends here. If the execution ends after the checks, maybe minutes
         # later, both addresses are described once more.
 
-        preflight.next(dry_run)
-        preflight.add_catch(describe_unchanged, assign=FAILURE_AFTER_REPAIR)
-        dry_run.when(condition("$plan.dryRun"), describe_unchanged, comment="dry run", assign=DRY_RUN)
-        self._begin(dry_run, preflight=preflight, measure_gap=measure_gap, failed=release)
+        dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
+        begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
+        preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)
+        preflight.next(tasks.choice("DryRun?", None, dry_run, *begins, otherwise=measure_gap))
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
         # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.
 
-        measure_gap.next(disassociate_staging)
-        measure_gap.add_catch(disassociate_staging, outputs="{% $states.input %}")
-        disassociate_staging.next(reassociate_production)
+        measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
-            change.add_catch(release, errors=["Redriven"], assign=PREFLIGHT_FAILURE)
-        disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=FAILURE_AFTER_REPAIR)
-        disassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        reassociate_production.next(reassociate_staging)
-        reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=FIRST_FAILURE)
-        reassociate_production.add_catch(rollback, assign={**FIRST_FAILURE, "moved": True})
-        reassociate_staging.next(health_check_production)
-        reassociate_staging.add_catch(rollback, assign=FIRST_FAILURE)
-        health_check_production.next(self._watch(done=release, failed=rollback))
-        health_check_production.add_catch(rollback, assign=FIRST_FAILURE)
+            change.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
+        disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
+        disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
+        reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)
+        reassociate_production.add_catch(rollback, assign={**failures.FIRST, "moved": True}).next(reassociate_staging)
+        reassociate_staging.add_catch(rollback, assign=failures.FIRST).next(health_check_production)
+        watched = self._watch(done=release, failed=rollback)
+        health_check_production.add_catch(rollback, assign=failures.FIRST).next(watched)
 
         self.state_machine = standard_state_machine(
             self,
@@ -216,18 +171,10 @@ class Workflow(Construct):
         )
         self._warm()
 
-    def _at(self, moment: Moment) -> bool:
-        return moment in self._resources.functions.moments
-
     def _preflight(self) -> sfn.Parallel:
         """The checks that change nothing, in parallel."""
-        tasks, dry_run = self._tasks, "Dry run: proves the permission, and warms the function."
-        of_production = tasks.rehearse_associate(
-            "RehearseAssociateProduction", dry_run, address="production", to="idle"
-        )
-        of_staging = tasks.rehearse_associate(
-            "RehearseAssociateStaging", "Dry run: proves the permission.", address="staging", to="stagingTo"
-        )
+        functions, call = self._tasks.functions, partial(self._tasks.call, retries=BEFORE_CHANGES)
+        rehearse_staging = call("RehearseAssociateStaging", functions.associate_address)
         return sfn.Parallel.jsonata(
             self,
             "Preflight",
@@ -240,33 +187,37 @@ class Workflow(Construct):
                 ),
             },
         ).branch(
-            tasks.health_check_staging(),
-            tasks.check_servers(),
-            tasks.rehearse_disassociate(dry_run),
-            of_production.next(of_staging),
+            self._health_check_staging(),
+            call("CheckServers", functions.check_servers),
+            call("RehearseDisassociate", functions.disassociate_address),
+            call("RehearseAssociateProduction", functions.associate_address).next(rehearse_staging),
         )
+
+    def _health_check_staging(self) -> sfn.IChainable:
+        """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
+        tasks, functions = self._tasks, self._tasks.functions
+        public = tasks.call("HealthCheckStaging", functions.health_check, BEFORE_CHANGES)
+        if functions.in_vpc is None:
+            return public
+        in_vpc = tasks.call("HealthCheckStagingInVpc", functions.in_vpc, IN_VPC)
+        private = when('$plan.healthCheck[0].via = "private"', in_vpc, "from its VPC")
+        return tasks.choice("StagingVia?", "From where can the staging server be reached?", private, otherwise=public)
 
     def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""
-        resources = self._resources
-        good = after_cutover(self, self._tasks, done=done, failed=failed) if self._at("afterCutover") else done
-        return bake(self, resources, done=good, failed=failed) if resources.functions.bakes else good
+        tasks, functions = self._tasks, self._tasks.functions
+        good = after_cutover(tasks, done=done, failed=failed) if "afterCutover" in functions.moments else done
+        return bake(tasks, done=good, failed=failed) if functions.bakes else good
 
-    def _begin(
-        self, dry_run: sfn.Choice, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable
-    ) -> None:
+    def _begins(self, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable) -> Iterator[Branch]:
         """What comes between the checks and the first change: the approval, then hooks."""
-        resources = self._resources
-        if resources.functions.approves:
-            waits = wait_for_approval(self, resources, approved=preflight, refused=failed)
-            awaits = condition("$plan.approvalMinutes != null and $not($exists($approvedBy))")
-            until = {"approvesUntil": jsonata(UNTIL)}
-            dry_run.when(awaits, waits, comment="a person is to approve it", assign=until)
-        if self._at("beforeCutover"):
-            hooks = before_cutover(self, self._tasks, done=measure_gap, failed=failed)
-            has_hooks = condition('"beforeCutover" in $plan.hooks')
-            dry_run.when(has_hooks, hooks, comment="there are hooks before the cutover")
-        dry_run.otherwise(measure_gap)
+        if self._tasks.functions.approves:
+            waits = wait_for_approval(self._tasks, approved=preflight, refused=failed)
+            awaits = "$plan.approvalMinutes != null and $not($exists($approvedBy))"
+            yield when(awaits, waits, "a person is to approve it", {"approvesUntil": jsonata(UNTIL)})
+        if "beforeCutover" in self._tasks.functions.moments:
+            hooks = before_cutover(self._tasks, done=measure_gap, failed=failed)
+            yield when('"beforeCutover" in $plan.hooks', hooks, "there are hooks before the cutover")
 
     def _warm(self) -> None:
         """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""
@@ -276,6 +227,6 @@ class Workflow(Construct):
             "Begun",
             lost=WARM_UP,
             description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [self._resources.names.cutover], ["RUNNING"]),
-            targets=[targets.LambdaFunction(self._resources.functions.measure_gap, event=warm_up, retry_attempts=0)],
+            event_pattern=status_change(self, [self._tasks.resources.names.cutover], ["RUNNING"]),
+            targets=[targets.LambdaFunction(self._tasks.functions.measure_gap, event=warm_up, retry_attempts=0)],
         )

@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
+from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 
-from stacks.workflow.expressions import EXECUTION, FAILED_STATE, GAP, condition, jsonata, sentence
-from stacks.workflow.notifications import TEXT, detail_of, publish, put_event
-from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
-from stacks.workflow.tasks import Tasks
+from stacks.workflow import failures, retries
+from stacks.workflow.expressions import EXECUTION, INPUT, ME, condition, jsonata, sentence
+from stacks.workflow.notifications import DETAIL_TYPE, TEXT, detail_of, publish, put_event
+from stacks.workflow.retries import CONDITION_FAILED
+from stacks.workflow.tasks import Tasks, when
 
 Successes = Mapping[str, tuple[str, str, str]]
-ONE = tasks.DynamoAttributeValue.number_from_string("1")
 NOW = "$states.context.State.EnteredTime"
-ME = "$states.context.Execution.Id"
 # What the pair's record says from now on; the plan has it (`lambdas/domain/record.py`), except this execution.
 ROLLBACK_TO = f"""(
     $outcome = "CUT_OVER"
@@ -44,18 +41,16 @@ RELEASE = f"""
         & ($plan.dryRun and $plan.undo ? "" : ", hooksBegan"))
     & " ADD revision :one"
 """
-
-
-def texts(values: Mapping[str, str]) -> dict[str, tasks.DynamoAttributeValue]:
-    return {name: tasks.DynamoAttributeValue.from_string(value) for name, value in values.items()}
-
-
 # If a cutover does not happen, what the hooks before it did is undone. A dry run leaves it to the next execution.
 UNDOES = """
     "afterRollback" in $plan.hooks and ($outcome in ["RolledBack", "RollbackFailed"]
         or ($outcome != "CUT_OVER" and $not($plan.dryRun) and (($exists($hooksBegan) and $hooksBegan) or $plan.undo)))
 """
-NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(FAILED_STATE)})")}
+NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(failures.OF_STATE)})")}
+
+
+# From the item as it was before the lock was released.
+GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
 
 
 class Ending:
@@ -67,71 +62,46 @@ class Ending:
     `successes` are the Succeed states by the value of `$outcome`, with their comment and what they return; `failures`
     the Fail states by their error, with their comment. `about` is JSONata for an object of more keys for programs."""
 
-    def __init__(
-        self, scope: Construct, resources: Resources, *, successes: Successes, failures: Mapping[str, str], about: str
-    ) -> None:
-        record = {
-            ":me": EXECUTION,
-            ":rollbackTo": jsonata(f"$string({ROLLBACK_TO})"),
-            ":lastCutover": jsonata(f"$string({LAST_CUTOVER})"),
-            ":lastOutcome": jsonata(f"$string({LAST_OUTCOME})"),
-        }
-        self.release_lock = tasks.DynamoUpdateItem.jsonata(
-            scope,
+    def __init__(self, tasks: Tasks, *, successes: Successes, failures: Mapping[str, str], about: str = "{}") -> None:
+        functions, scope = tasks.functions, tasks.scope
+        self.release_lock = tasks.update_item(
             "ReleaseLock",
-            comment="If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
-            table=resources.lock_table,
-            key=texts({"pair": "{% $plan.pair %}"}),
-            update_expression=jsonata(RELEASE),
-            condition_expression=f"execution = :me{resources.functions.no_command_runs}",
-            expression_attribute_values={**texts(record), ":one": ONE},
-            return_values=tasks.DynamoReturnValues.ALL_OLD,
-            task_timeout=SERVICE_TIMEOUT,
+            "If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
+            jsonata(RELEASE),
+            {
+                ":me": EXECUTION,
+                ":rollbackTo": jsonata(f"$string({ROLLBACK_TO})"),
+                ":lastCutover": jsonata(f"$string({LAST_CUTOVER})"),
+                ":lastOutcome": jsonata(f"$string({LAST_OUTCOME})"),
+                ":one": 1,
+            },
+            condition=f"execution = :me{functions.no_command_runs}",
+            return_values=DynamoReturnValues.ALL_OLD,
             assign={"gap": jsonata(GAP)},
-            outputs="{% $states.input %}",
+            outputs=INPUT,
         )
-        name, detail = resources.names.cutover, detail_of(about)
-        comment = "Publishes the outcome to the topic's subscribers."
-        self.notify = publish(scope, "Notify", comment, name=name, topic=resources.topic, text=TEXT, detail=detail)
-        event = put_event(scope, name, detail=detail)
-        self.outcome = sfn.Choice.jsonata(scope, "Outcome?", comment="The next state has the outcome's name.")
-
-        for task, following in ((self.release_lock, self.notify), (self.notify, event), (event, self.outcome)):
-            retry_service(task)
-            task.next(following)
-        self.notify.add_catch(event, outputs="{% $states.input %}")
-        event.add_catch(self.outcome, outputs="{% $states.input %}")
+        comment, detail = "Publishes the outcome to the topic's subscribers.", detail_of(about)
+        self.notify = publish(tasks, "Notify", comment, text=TEXT, detail=detail)
+        event = put_event(tasks, "PutEvent", DETAIL_TYPE, detail)
+        self.outcome = tasks.choice("Outcome?", "The next state has the outcome's name.")
         for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(scope, state, comment=comment, outputs=jsonata(result))
             self.outcome.when(condition(f'$outcome = "{name}"'), succeed, comment=name)
         for name, comment in failures.items():
             fail = sfn.Fail.jsonata(scope, name, comment=comment, error=name, cause=jsonata("$cause"))
             self.outcome.when(condition(f'$outcome = "{name}"'), fail, comment=name)
-        functions, of_release = resources.functions, Tasks(scope, resources.functions)
+
+        self.release_lock.next(self.notify)
+        self.notify.add_catch(event, outputs=INPUT).next(event)
+        event.add_catch(self.outcome, outputs=INPUT).next(self.outcome)
         if functions.run_commands:
-            self._end_command(of_release)
-        self.release_lock.add_catch(self.notify, outputs="{% $states.input %}")
-        undoes = "afterRollback" in functions.moments
-        self.release: sfn.IChainable = self._undo(scope, of_release) if undoes else self.release_lock
-
-    def _end_command(self, of_release: Tasks) -> None:
-        comment = "Cancels a command that may still run, and waits for its end."
-        end = of_release.end_command("EndCommand", comment, pair="$plan.pair", execution=ME, retry=retry_rollback)
-        end.next(self.release_lock)
-        end.add_catch(self.notify, outputs="{% $states.input %}")
-        self.release_lock.add_catch(end, errors=[CONDITION_FAILED], outputs="{% $states.input %}")
-
-    def _undo(self, scope: Construct, of_release: Tasks) -> sfn.Choice:
-        choice = sfn.Choice.jsonata(scope, "Undo?", comment="Did hooks before the cutover run in vain?")
-        after = of_release.run_commands(
-            "AfterRollback",
-            "Runs the hooks that undo what the hooks before the cutover did.",
-            moment="afterRollback",
-            retry=retry_rollback,
-            live="$production.server",
-            tolerant="true",
-        )
-        after.next(self.release_lock)
-        after.add_catch(self.release_lock, assign=NOT_UNDONE)
-        choice.when(condition(UNDOES), after, comment="yes")
-        return choice.otherwise(self.release_lock)
+            end = tasks.call("EndCommand", functions.run_commands, retries.ROLLBACK)
+            end.add_catch(self.notify, outputs=INPUT).next(self.release_lock)
+            self.release_lock.add_catch(end, errors=[CONDITION_FAILED], outputs=INPUT)
+        self.release_lock.add_catch(self.notify, outputs=INPUT)
+        self.release: sfn.IChainable = self.release_lock
+        if "afterRollback" in functions.moments:
+            after = tasks.call("AfterRollback", functions.run_commands, retries.ROLLBACK)
+            after.add_catch(self.release_lock, assign=NOT_UNDONE).next(self.release_lock)
+            comment, undoes = "Did hooks before the cutover run in vain?", when(UNDOES, after, "yes")
+            self.release = tasks.choice("Undo?", comment, undoes, otherwise=self.release_lock)

@@ -21,13 +21,14 @@ The workflows' variables; before one is assigned, `$exists` is false for it (doc
 - `$waits`: how often the repair has waited for the end of an execution
 """
 
-import json
 from typing import Any
 
 from aws_cdk import aws_stepfunctions as sfn
 
-EXECUTION = "{% $states.context.Execution.Id %}"
+ME = "$states.context.Execution.Id"
+EXECUTION = f"{{% {ME} %}}"
 EXECUTION_NAME = "{% $states.context.Execution.Name %}"
+INPUT = "{% $states.input %}"  # as the output of a state whose result nobody needs
 # The text of a variable that has no text, and the pair of an invalid request. No pair and no server has this name.
 NONE = "-"
 
@@ -41,22 +42,11 @@ def bounded(value: str, characters: int) -> str:
 
 REQUEST = bounded("$states.context.Execution.Input", 32768)
 
-# Lambda puts a JSON object with `errorMessage` into the cause; Step Functions' own causes are plain text, and some of
-# its errors (`States.Timeout`) have none.
-MESSAGE = """(
-    $given := $states.errorOutput.Cause ? $states.errorOutput.Cause : "no cause was given";
-    $of_lambda := $substring($given, 0, 1) = "{" and $substring($given, -1) = "}" and $contains($given,
-    '"errorMessage":'); $of_lambda ? $parse($given).errorMessage : $given
-)"""
-CAUGHT = f'($states.errorOutput.Error & ": " & {MESSAGE})'
-FAILED_STATE = f'($states.context.State.Name & " failed with " & {CAUGHT})'
-
 # The first values of the variables that a later state may read.
 INITIAL_VARIABLES: dict[str, Any] = {
     "repaired": False, "moved": False, "cause": NONE, "warnings": [], "gap": "{% null %}",
 }  # fmt: skip
 UNKNOWN_PAIR = {**INITIAL_VARIABLES, "plan": {"pair": NONE}}
-REFUSALS = ("AddressMoved", "InvalidRequest", "PreflightFailed", "StagingUnhealthy")
 
 
 def jsonata(expression: str) -> str:
@@ -75,42 +65,3 @@ def merged(*objects: str) -> str:
 def sentence(expression: str) -> str:
     """The text with a full stop at its end, so that another sentence may follow."""
     return f'($text := {expression}; $substring($text, -1) = "." ? $text : $text & ".")'
-
-
-IS_REFUSAL = f"$states.errorOutput.Error in [{', '.join(json.dumps(name) for name in REFUSALS)}]"
-REFUSED_OUTCOME = f'{IS_REFUSAL} ? $states.errorOutput.Error : "PreflightFailed"'
-REFUSED_CAUSE = sentence(f"{IS_REFUSAL} ? {MESSAGE} : {CAUGHT}")
-# AddressMoved says that nothing was changed.
-REFUSED_AFTER_REPAIR = (
-    f'$repaired and $states.errorOutput.Error = "AddressMoved" ? "PreflightFailed" : {REFUSED_OUTCOME}'
-)
-REPAIRED_OR_NOTHING = """(
-    $repaired
-      ? " Production was not touched. Staging was not on the idle server, and was put on " & $plan.idle.name & "."
-      : $plan.deploys ? " Production was not touched." : " Nothing was changed."
-)"""
-
-# Variables for a failure before the first change: our errors keep their names, every other error is PreflightFailed.
-PREFLIGHT_FAILURE = {"outcome": jsonata(REFUSED_OUTCOME), "cause": jsonata(REFUSED_CAUSE)}
-# Before the cutover, but after a possible repair of staging: the cause says what is true.
-FAILURE_AFTER_REPAIR = {
-    "outcome": jsonata(REFUSED_AFTER_REPAIR),
-    "cause": jsonata(f"{REFUSED_CAUSE} & {REPAIRED_OR_NOTHING}"),
-}
-# After a change began: the beginning of the cause that the rollback completes.
-FIRST_FAILURE = {"cause": jsonata(sentence(FAILED_STATE))}
-
-# From the item as it was before the lock was released.
-GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
-
-# What an execution that succeeds returns and publishes.
-STANDING = """{
-    "outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,
-    "previous": {"production": $plan.production, "staging": $plan.staging}
-}"""
-APPROVED = '$exists($approvedBy) ? {"approvedBy": $approvedBy} : {}'
-WARNINGS = merged('$count($warnings) > 0 ? {"warnings": $warnings} : {}', APPROVED)
-MEASURED = '$gap != null ? {"gap": $gap} : {}'
-PLAN = '{"plan": {"reason": $plan.reason, "steps": $plan.steps, "checked": $staging.server = $plan.idle.name}}'
-RESULT = merged(STANDING, WARNINGS, MEASURED)
-DRY_RUN_RESULT = merged(STANDING, WARNINGS, MEASURED, PLAN)

@@ -1,17 +1,15 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
-from typing import Any
-
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
+from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoAttributeValue, DynamoGetItem, DynamoReturnValues
 
-from stacks.workflow.ending import ME, NOW, OF_A_HOLDER, ONE, Ending, texts
-from stacks.workflow.expressions import EXECUTION, FAILURE_AFTER_REPAIR, NONE, condition, jsonata
+from stacks.workflow import failures
+from stacks.workflow.ending import NOW, OF_A_HOLDER, Ending
+from stacks.workflow.expressions import EXECUTION, ME, NONE, jsonata
 from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
-from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_service
+from stacks.workflow.retries import CONDITION_FAILED, SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import states_arn
+from stacks.workflow.tasks import Tasks, attribute, when
 
 # The lock, from its item as DynamoDB returns it in $states.result; null if the item is only a record.
 HOLDER = """
@@ -22,7 +20,6 @@ HOLDER = """
         "commandRuns": $exists($states.result.Item.commandRuns)
     } : null
 """
-APPROVAL = "Attributes.approvalToken.S"
 # A dry run changes nothing, so it leaves what a dead holder has begun, and its lock, to the repair.
 HELD = f'({RUNNING} or ($plan.dryRun and $states.input.status != "SUCCEEDED"))'
 IN_PROGRESS = """
@@ -37,9 +34,8 @@ IN_PROGRESS = """
 # so that the history has room for a day; for a repair, of the time that it has had the lock.
 REPAIR_PATIENCE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 120
 # The cutover that was asked to roll back; null if it makes no other server live.
-AWAITED = f"""
-    $holder.server in ["{NONE}", $holder.live] ? null : {{"execution": $holder.execution, "live": $holder.live}}
-"""
+MOVES_NOTHING = f'$holder.server in ["{NONE}", $holder.live]'
+AWAITED = f'{MOVES_NOTHING} ? null : {{"execution": $holder.execution, "live": $holder.live}}'
 # The pair's record and the lock, in one write. If the pair's record has changed since it was planned from, it fails. A
 # revision that is not a number, because a person wrote it, is replaced.
 ACQUIRE = f"""
@@ -52,6 +48,21 @@ FREE_AND_AS_PLANNED = """
     (attribute_not_exists(execution) OR execution = :me)
     AND (attribute_not_exists(revision) OR revision = :revision OR NOT attribute_type(revision, :number))
 """
+LOCK_VALUES = {
+    ":me": EXECUTION,
+    ":since": jsonata(NOW),
+    ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
+    ":privateIps": "{% $string($plan.privateIps) %}",
+    ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
+    ":liveInstanceId": jsonata(f'$plan.production.instanceId != null ? $plan.production.instanceId : "{NONE}"'),
+    ":stagingAssociation": jsonata(f'$plan.staging.associationId != null ? $plan.staging.associationId : "{NONE}"'),
+    ":rollsBack": "{% $string($plan.rollback) %}",
+    ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
+    ":lastCutover": "{% $string($plan.record.lastCutover) %}",
+    ":hooksBegan": "{% $string($plan.undo) %}",
+    ":number": "N",
+    ":revision": DynamoAttributeValue.number_from_string("{% $plan.record.revision %}"),
+}
 # If the dead holder had finished, it has begun nothing that is left to do.
 TAKE_OVER = f"""
     "SET interrupted = :holder REMOVE execution, {OF_A_HOLDER}"
@@ -59,146 +70,108 @@ TAKE_OVER = f"""
 """
 
 
-def one_line(expression: str) -> str:
-    return " ".join(expression.split())
-
-
-def _end_approval(scope: Construct, resources: Resources, following: sfn.IChainable) -> sfn.IChainable:
+def _end_approval(tasks: Tasks, following: sfn.IChainable) -> sfn.IChainable:
     """Ends the approval that the holder waits for, by its task token, and leads to `following`."""
-    if not resources.functions.approves:
+    if not tasks.functions.approves:
         return following
-    awaits = sfn.Choice.jsonata(scope, "AwaitsApproval?", comment="Does the other execution wait for approval?")
-    token, by = f"$states.input.{APPROVAL}", f'"The execution " & {ME} & " asked for a rollback."'
-    end = tasks.CallAwsService.jsonata(
-        scope,
+    token, by = "$states.input.Attributes.approvalToken.S", f'"The execution " & {ME} & " asked for a rollback."'
+    end = CallAwsService.jsonata(
+        tasks.scope,
         "EndApproval",
         comment="Ends that wait.",
         service="sfn",
         action="sendTaskFailure",
         parameters={"TaskToken": jsonata(token), "Error": "RollbackRequested", "Cause": jsonata(by)},
         iam_action="states:SendTaskFailure",
-        iam_resources=[states_arn(scope, "stateMachine", resources.names.cutover)],
+        iam_resources=[states_arn(tasks.scope, "stateMachine", tasks.resources.names.cutover)],
         task_timeout=SERVICE_TIMEOUT,
     )
-    awaits.when(condition(f"$exists({token})"), end, comment="yes")
-    retry_service(end)
-    end.next(following)
-    end.add_catch(following)  # it has been answered meanwhile, or its time was up
-    return awaits.otherwise(following)
+    retry(end, SERVICE)
+    end.add_catch(following).next(following)  # it has been answered meanwhile, or its time was up
+    waits, comment = when(f"$exists({token})", end, "yes"), "Does the other execution wait for approval?"
+    return tasks.choice("AwaitsApproval?", comment, waits, otherwise=following)
 
 
-def acquire_lock(
-    scope: Construct, resources: Resources, *, ending: Ending, start_over: sfn.IChainable
-) -> tasks.DynamoUpdateItem:
+def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) -> sfn.TaskStateBase:
     """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock. The lock is
     an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item stays, as the
     pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at `start_over`
     before it tries again, because its plan is from before."""
-    key = texts({"pair": "{% $plan.pair %}"})
-    of_the_pair: dict[str, Any] = {"table": resources.lock_table, "key": key, "task_timeout": SERVICE_TIMEOUT}
-    lock = {
-        ":me": EXECUTION,
-        ":since": jsonata(NOW),
-        ":server": jsonata(f'$plan.dryRun ? "{NONE}" : $plan.target'),
-        ":privateIps": "{% $string($plan.privateIps) %}",
-        ":live": jsonata(f'$plan.production.server != null ? $plan.production.server : "{NONE}"'),
-        ":liveInstanceId": jsonata(f'$plan.production.instanceId != null ? $plan.production.instanceId : "{NONE}"'),
-        ":stagingAssociation": jsonata(f'$plan.staging.associationId != null ? $plan.staging.associationId : "{NONE}"'),
-        ":rollsBack": "{% $string($plan.rollback) %}",
-        ":rollbackTo": "{% $string($plan.record.rollbackTo) %}",
-        ":lastCutover": "{% $string($plan.record.lastCutover) %}",
-        ":hooksBegan": "{% $string($plan.undo) %}",
-        ":number": "N",
-    }
-    revision = tasks.DynamoAttributeValue.number_from_string("{% $plan.record.revision %}")
-    acquire = tasks.DynamoUpdateItem.jsonata(
-        scope,
+    scope, names, holder = tasks.scope, tasks.resources.names, "{% $holder.execution %}"
+    acquire = tasks.update_item(
         "AcquireLock",
-        comment="Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
-        update_expression=one_line(ACQUIRE),
-        condition_expression=one_line(FREE_AND_AS_PLANNED),
-        expression_attribute_values={**texts(lock), ":revision": revision},
-        **of_the_pair,
+        "Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
+        ACQUIRE,
+        LOCK_VALUES,
+        condition=FREE_AND_AS_PLANNED,
     )
-    describe_lock = tasks.DynamoGetItem.jsonata(
+    describe_lock = DynamoGetItem.jsonata(
         scope,
         "DescribeLock",
         comment="Who holds the lock?",
+        table=tasks.resources.lock_table,
+        key={"pair": attribute("{% $plan.pair %}")},
         consistent_read=True,
+        task_timeout=SERVICE_TIMEOUT,
         assign={"holder": jsonata(HOLDER)},
-        **of_the_pair,
     )
-    lock_held = sfn.Choice.jsonata(scope, "LockHeld?")
-    take_over = tasks.DynamoUpdateItem.jsonata(
-        scope,
+    retry(describe_lock, SERVICE)
+    take_over = tasks.update_item(
         "TakeOverLock",
-        comment="Takes the lock from the dead holder. The execution then plans again.",
-        update_expression=jsonata(TAKE_OVER),
-        condition_expression=f"execution = :holder{resources.functions.no_command_runs}",
-        expression_attribute_values={**texts({":holder": "{% $holder.execution %}"}), ":one": ONE},
-        **of_the_pair,
+        "Takes the lock from the dead holder. The execution then plans again.",
+        jsonata(TAKE_OVER),
+        {":holder": holder, ":one": 1},
+        condition=f"execution = :holder{tasks.functions.no_command_runs}",
     )
-    request_rollback = tasks.DynamoUpdateItem.jsonata(
-        scope,
+    request_rollback = tasks.update_item(
         "RequestRollback",
-        comment="Asks the execution that holds the lock to roll back.",
-        update_expression="SET rollbackRequestedBy = :me",
-        condition_expression="execution = :holder",
-        expression_attribute_values=texts({":me": EXECUTION, ":holder": "{% $holder.execution %}"}),
-        return_values=tasks.DynamoReturnValues.ALL_NEW,
-        assign={"asked": "{% $holder.execution %}", "awaited": jsonata(AWAITED)},
-        **of_the_pair,
+        "Asks the execution that holds the lock to roll back.",
+        "SET rollbackRequestedBy = :me",
+        {":me": EXECUTION, ":holder": holder},
+        condition="execution = :holder",
+        return_values=DynamoReturnValues.ALL_NEW,
+        assign={"asked": holder, "awaited": jsonata(AWAITED)},
     )
-    wait_for_holder = sfn.Wait.jsonata(
-        scope,
-        "WaitForHolder",
-        comment="Waits for the execution that holds the lock.",
-        time=sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}"),
-    )
-    failed = (ending.release_lock, FAILURE_AFTER_REPAIR)
-    is_repair = f'$contains($holder.execution, ":execution:{resources.names.repair}:")'
+    comment = "Waits for the execution that holds the lock."
+    time = sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}")
+    wait_for_holder = sfn.Wait.jsonata(scope, "WaitForHolder", comment=comment, time=time)
+    is_repair = f'$contains($holder.execution, ":execution:{names.repair}:")'
     waited = "($millis() - $toMillis($states.context.Execution.StartTime)) / 1000"
     left = f"($max([$plan.waitSeconds, {is_repair} ? {REPAIR_PATIENCE_SECONDS} : 0]) - {waited})"
     cutover = f"($not($holder.rollsBack) and $not({is_repair}))"
     rolls_back = "($plan.rollback and $not($plan.dryRun))"
-    moves_nothing = f'$holder.server in ["{NONE}", $holder.live]'
     # If the one that was asked has left production on the other server, the next cutover is asked, too.
-    has_asked = (
-        "$asked = $holder.execution or ($exists($awaited) and $awaited != null and $awaited.live = $holder.live)"
-    )
+    awaited = "$exists($awaited) and $awaited != null and $awaited.live = $holder.live"
+    has_asked = f"$asked = $holder.execution or ({awaited})"
     asks = f'{rolls_back} and {cutover} and $holder.live != "{NONE}" and $not({has_asked})'
     # A cutover that began after the one that was asked is not this execution's.
-    waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}) or {moves_nothing})) or {left} > 0"
+    waits = f"({rolls_back} and ($asked = $holder.execution or $not({cutover}) or {MOVES_NOTHING})) or {left} > 0"
     so_far = f"({is_repair} ? ($millis() - $toMillis($holder.since)) / 1000 : {waited})"
     most = f"({rolls_back} ? {LONGEST_PAUSE_SECONDS} : {left})"
     pause = f"$ceil($max([1, $min([{LONGEST_PAUSE_SECONDS}, {so_far} / 10, {most}])]))"
     describe_holder = describe_lock_holder(
-        scope,
-        resources,
+        tasks,
         lock="$holder",
         take_over=take_over,
         held=HELD,
         running=(
-            (f"({asks})", request_rollback, "running, and it can roll back", None),
-            (f"({waits})", wait_for_holder, "running, and there is time", None),
-            ("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
+            when(f"({asks})", request_rollback, "running, and it can roll back"),
+            when(f"({waits})", wait_for_holder, "running, and there is time"),
+            when("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
-        failed=failed,
+        failed=(ending.release_lock, failures.AFTER_REPAIR),
         status=f'{status()}, "pause": {pause}',
     )
 
     # The order of the states.
 
     acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
-    describe_lock.next(lock_held)
-    lock_held.when(condition("$holder = null"), start_over, comment="free by now")
-    lock_held.otherwise(describe_holder)
-    take_over.next(start_over)
-    take_over.add_catch(start_over, errors=[CONDITION_FAILED])
-    request_rollback.next(_end_approval(scope, resources, wait_for_holder))
+    free = when("$holder = null", start_over, "free by now")
+    describe_lock.next(tasks.choice("LockHeld?", None, free, otherwise=describe_holder))
+    take_over.add_catch(start_over, errors=[CONDITION_FAILED]).next(start_over)
     request_rollback.add_catch(describe_lock, errors=[CONDITION_FAILED])
+    request_rollback.next(_end_approval(tasks, wait_for_holder))
     wait_for_holder.next(describe_lock)
     for task in (acquire, describe_lock, take_over, request_rollback):
-        retry_service(task)
-        task.add_catch(ending.release_lock, assign=FAILURE_AFTER_REPAIR)
+        task.add_catch(ending.release_lock, assign=failures.AFTER_REPAIR)
     return acquire

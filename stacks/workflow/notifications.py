@@ -5,14 +5,12 @@ Developer, which subscribe by HTTPS, get their own form of a notification. Sourc
 notifications with platform-specific payloads"; Amazon Q Developer in chat applications, "Custom notifications".
 """
 
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
+from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
 
-from stacks.workflow.expressions import MEASURED, RESULT, jsonata, merged
-from stacks.workflow.expressions import WARNINGS as WARNED
-from stacks.workflow.retries import SERVICE_TIMEOUT
+from stacks.workflow.expressions import INPUT, jsonata, merged
+from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, retry
+from stacks.workflow.tasks import Tasks
 
 # The event that every execution of both workflows puts on the account's default event bus when it ends.
 DETAIL_TYPE = "Elastic IP Cutover Ended"
@@ -20,6 +18,17 @@ FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 
 # SNS accepts a subject of fewer than 100 characters. The longest outcome has 17, the longest name of a pair 64.
 SUBJECT_CHARACTERS, OUTCOME_CHARACTERS, PAIR_CHARACTERS = 99, 17, 64
+# What an execution that succeeds returns and publishes.
+STANDING = """{
+    "outcome": $outcome, "pair": $plan.pair, "production": $production, "staging": $staging,
+    "previous": {"production": $plan.production, "staging": $plan.staging}
+}"""
+APPROVER = '$exists($approvedBy) ? {"approvedBy": $approvedBy} : {}'
+WARNED = merged('$count($warnings) > 0 ? {"warnings": $warnings} : {}', APPROVER)
+MEASURED = '$gap != null ? {"gap": $gap} : {}'
+PLAN = '{"plan": {"reason": $plan.reason, "steps": $plan.steps, "checked": $staging.server = $plan.idle.name}}'
+RESULT = merged(STANDING, WARNED, MEASURED)
+DRY_RUN_RESULT = merged(STANDING, WARNED, MEASURED, PLAN)
 STARTED = """{
     "execution": $states.context.Execution.Id, "workflow": $states.context.StateMachine.Name,
     "startedAt": $states.context.Execution.StartTime
@@ -72,49 +81,43 @@ def subject_of(name: str, outcome: str = "$outcome") -> str:
 
 
 def publish(
-    scope: Construct,
-    state: str,
-    comment: str,
-    *,
-    name: str,
-    topic: sns.ITopic,
-    text: str,
-    detail: str,
-    outcome: str = "$outcome",
-) -> tasks.SnsPublish:
+    tasks: Tasks, state: str, comment: str, *, text: str, detail: str, outcome: str = "$outcome"
+) -> sfn_tasks.SnsPublish:
     """A state that publishes one message, with a form for each kind of subscriber. `text`, `detail` (for programs) and
     `outcome` are JSONata."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
-    subject = subject_of(name, outcome)
+    subject = subject_of(tasks.resources.names.cutover, outcome)
     values = f"$on := {ON}; $about := {outcome}; $subject := {subject}; $text := {text}; $detail := $string({detail})"
     message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
-    return tasks.SnsPublish.jsonata(
-        scope,
+    task = sfn_tasks.SnsPublish.jsonata(
+        tasks.scope,
         state,
         comment=comment,
-        topic=topic,
+        topic=tasks.resources.topic,
         subject=jsonata(subject),
         message=sfn.TaskInput.from_text(jsonata(message)),
         message_per_subscription_type=True,
         message_attributes={
-            "outcome": tasks.MessageAttribute(value=jsonata(outcome)),
-            "pair": tasks.MessageAttribute(value=jsonata("$plan.pair")),
+            "outcome": sfn_tasks.MessageAttribute(value=jsonata(outcome)),
+            "pair": sfn_tasks.MessageAttribute(value=jsonata("$plan.pair")),
         },
         task_timeout=SERVICE_TIMEOUT,
-        outputs="{% $states.input %}",
+        outputs=INPUT,
     )
+    retry(task, SERVICE)
+    return task
 
 
-def put_event(
-    scope: Construct, name: str, *, detail: str, state: str = "PutEvent", detail_type: str = DETAIL_TYPE
-) -> tasks.EventBridgePutEvents:
+def put_event(tasks: Tasks, state: str, detail_type: str, detail: str) -> sfn_tasks.EventBridgePutEvents:
     """A state that puts one event on the default bus, for the rules there. `detail` is JSONata."""
-    text = sfn.TaskInput.from_text(jsonata(detail))
-    return tasks.EventBridgePutEvents.jsonata(
-        scope,
+    source, text = tasks.resources.names.cutover, sfn.TaskInput.from_text(jsonata(detail))
+    task = sfn_tasks.EventBridgePutEvents.jsonata(
+        tasks.scope,
         state,
         comment="Puts an event on the default bus, for rules and programs.",
-        entries=[tasks.EventBridgePutEventsEntry(source=name, detail_type=detail_type, detail=text)],
+        entries=[sfn_tasks.EventBridgePutEventsEntry(source=source, detail_type=detail_type, detail=text)],
         task_timeout=SERVICE_TIMEOUT,
-        outputs="{% $states.input %}",
+        outputs=INPUT,
     )
+    retry(task, SERVICE)
+    return task

@@ -19,19 +19,22 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
+from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoReturnValues
 from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow.ending import ME, NOW, Ending, texts
-from stacks.workflow.expressions import FAILED_STATE, RESULT, UNKNOWN_PAIR, bounded, condition, jsonata, sentence
-from stacks.workflow.lock import one_line
+from stacks.workflow import calls as cutover
+from stacks.workflow import failures
+from stacks.workflow.calls import PLANNED, end_command
+from stacks.workflow.ending import NOW, Ending
+from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonata, sentence
 from stacks.workflow.lock_holder import describe_lock_holder, status
+from stacks.workflow.notifications import RESULT
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE_TIMEOUT, retry_rollback, retry_service
+from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK, SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import Tasks
+from stacks.workflow.tasks import Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(18)
@@ -68,9 +71,7 @@ RECORD = """{
     }
 }"""
 ENDED = f'"The execution " & {DEAD} & " ended" & ({BY_A_PERSON} ? "" : " " & {STATUS})'
-NOT_REPAIRED = f"""
-    ({BY_A_PERSON} ? "The pair " & {PAIR} : {ENDED} & ", and its pair") & " could not be repaired: "
-"""
+NOT_REPAIRED = f'({BY_A_PERSON} ? "The pair " & {PAIR} : {ENDED} & ", and its pair") & " could not be repaired: "'
 LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
 CHECK = r'" The repair does not move production. Check where both addresses are:\naws ec2 describe-addresses"'
 SUCCESSES = {
@@ -86,8 +87,16 @@ NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(NO_LOCK)}
 TAKEN = {"outcome": "NOTHING_TO_REPAIR", "lock": "{% null %}", "cause": jsonata(f'{ENDED} & " and holds no lock now."')}
 STILL_RUNS = jsonata(f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."')
 REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {CHECK}")}
-FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(FAILED_STATE)} & {CHECK}")}
+FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(failures.OF_STATE)} & {CHECK}")}
+REPAIRED = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
 FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
+COMMENTS = cutover.COMMENTS | {
+    "DescribeAddresses": "Describes both addresses and both servers, and plans without moving production."
+}
+CALLS = cutover.CALLS | {
+    "DescribeAddresses": ({"request": {"pair": "{% $lock.pair %}"}, "keepLive": True}, PLANNED),
+    "EndCommandOfHolder": end_command("$lock.pair", "$lock.execution"),
+}
 
 
 class Repair(Construct):
@@ -95,12 +104,12 @@ class Repair(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
-        names, function_tasks = resources.names, Tasks(self, resources.functions)
-        about = f'{{"repairs": {DEAD}}}'
-        ending = Ending(self, resources, successes=SUCCESSES, failures=FAILURES, about=about)
-        release, failed = ending.release, (ending.notify, FAILURE)
+        names, functions = resources.names, resources.functions
+        tasks, about = Tasks(self, resources, CALLS, COMMENTS), f'{{"repairs": {DEAD}}}'
+        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=about)
+        release = ending.release
 
-        find_lock = tasks.CallAwsService.jsonata(
+        find_lock = CallAwsService.jsonata(
             self,
             "FindLock",
             comment="Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
@@ -117,74 +126,59 @@ class Repair(Construct):
             task_timeout=SERVICE_TIMEOUT,
             assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0},
         )
-        lock_found = sfn.Choice.jsonata(self, "LockFound?")
-        take_over = tasks.DynamoUpdateItem.jsonata(
-            self,
+        retry(find_lock, SERVICE)
+        take_over = tasks.update_item(
             "TakeOverLock",
-            comment="Takes the lock from the execution that ended, unless another execution has taken it.",
-            table=resources.lock_table,
-            key=texts({"pair": "{% $lock.pair %}"}),
-            update_expression=one_line(TAKE_OVER),
-            condition_expression=f"(execution = :dead{resources.functions.no_command_runs}) OR execution = :me",
-            expression_attribute_values=texts(
-                {":me": jsonata(ME), ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)}
-            ),
-            return_values=tasks.DynamoReturnValues.ALL_NEW,
-            task_timeout=SERVICE_TIMEOUT,
+            "Takes the lock from the execution that ended, unless another execution has taken it.",
+            TAKE_OVER,
+            {":me": EXECUTION, ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)},
+            pair="$lock.pair",
+            condition=f"(execution = :dead{functions.no_command_runs}) OR execution = :me",
+            return_values=DynamoReturnValues.ALL_NEW,
             assign={"plan": jsonata(RECORD)},
         )
-        wait = sfn.Wait.jsonata(
-            self,
-            "WaitForHolder",
-            comment="Waits until DescribeExecution shows that the execution has ended.",
-            time=sfn.WaitTime.duration(SECONDS_APART),
-        )
+        comment = "Waits until DescribeExecution shows that the execution has ended."
+        wait = sfn.Wait.jsonata(self, "WaitForHolder", comment=comment, time=sfn.WaitTime.duration(SECONDS_APART))
         describe_holder = describe_lock_holder(
-            self,
-            resources,
+            tasks,
             lock="$lock",
             take_over=take_over,
             running=(
-                (BY_A_PERSON, ending.outcome, "running", {"outcome": "NOTHING_TO_REPAIR", "cause": STILL_RUNS}),
-                (f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),
-                ("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
+                when(BY_A_PERSON, ending.outcome, "running", {"outcome": "NOTHING_TO_REPAIR", "cause": STILL_RUNS}),
+                when(f"$waits < {MOST_WAITS}", wait, "still shown as running", {"waits": "{% $waits + 1 %}"}),
+                when("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
             ),
-            failed=failed,
+            failed=(ending.notify, FAILURE),
             status=status(later_seconds=GIVES_WAY_SECONDS),
         )
-        wait.next(describe_holder)
-        describe_addresses = function_tasks.describe_addresses(
-            "Describes both addresses and both servers, and plans without moving production.",
-            request={"pair": "{% $lock.pair %}"},
-            retry=retry_rollback,
-            keep_live=True,
-        )
-        comment = "Is staging on the idle server? If not, may it move there?"
-        decision = sfn.Choice.jsonata(self, "Decision?", comment=comment)
-        with_warnings = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
-        repair_staging = function_tasks.repair_staging(retry=retry_rollback, assign=with_warnings)
+        describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, ROLLBACK)
+        repair_staging = tasks.call("RepairStaging", functions.associate_address, ROLLBACK, REPAIRED)
 
         # The order of the states.
 
-        retry_service(find_lock)
-        find_lock.next(lock_found)
-        find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE})
-        unannounced = condition(f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")')
-        lock_found.when(unannounced, ending.outcome, comment="no, it failed normally", assign=NOTHING_TO_REPAIR)
-        lock_found.when(condition("$lock = null"), ending.notify, comment="no", assign=NOTHING_TO_REPAIR)
-        lock_found.otherwise(describe_holder)
-        retry_service(take_over)
-        take_over.next(describe_addresses)
+        unannounced = f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")'
+        lock_found = tasks.choice(
+            "LockFound?",
+            None,
+            when(unannounced, ending.outcome, "no, it failed normally", NOTHING_TO_REPAIR),
+            when("$lock = null", ending.notify, "no", NOTHING_TO_REPAIR),
+            otherwise=describe_holder,
+        )
+        no_lock = {**UNKNOWN_PAIR, "lock": "{% null %}"}
+        find_lock.add_catch(ending.notify, assign={**no_lock, **FAILURE}).next(lock_found)
+        wait.next(describe_holder)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
-        take_over.add_catch(ending.notify, assign=FAILURE)
-        describe_addresses.next(decision)
+        take_over.add_catch(ending.notify, assign=FAILURE).next(describe_addresses)
         describe_addresses.add_catch(release, assign=FAILURE)
-        decision.when(condition('$plan.decision = "REFUSED"'), release, comment="refused", assign=REFUSED)
-        already_live = condition('$plan.decision = "ALREADY_LIVE"')
-        decision.when(already_live, release, comment="on the idle server", assign=with_warnings)
-        decision.otherwise(repair_staging)
-        repair_staging.next(release)
-        repair_staging.add_catch(release, assign=FAILURE)
+        decision = tasks.choice(
+            "Decision?",
+            "Is staging on the idle server? If not, may it move there?",
+            when('$plan.decision = "REFUSED"', release, "refused", REFUSED),
+            when('$plan.decision = "ALREADY_LIVE"', release, "on the idle server", REPAIRED),
+            otherwise=repair_staging,
+        )
+        describe_addresses.next(decision)
+        repair_staging.add_catch(release, assign=FAILURE).next(release)
 
         self.state_machine = standard_state_machine(
             self,

@@ -1,5 +1,8 @@
 """What is tried again, how often, and for how long."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 
@@ -39,66 +42,42 @@ DYNAMODB_FAILURES = [
         "Throttling",
     )
 ]  # fmt: skip
+NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 
-def retry_before_changes(task: sfn.TaskStateBase) -> None:
-    """Before the changes: up to 4 more tries within about 10 s, because giving up costs nothing here. While throttled,
-    up to 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to the executions that are in the
-    middle of their changes."""
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=5)
-    _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
+Retries = Sequence[Mapping[str, Any]]
 
 
-def retry_change(task: sfn.TaskStateBase) -> None:
-    """For a change: up to 4 more tries within about 10 s. It can give up, because the rollback is always possible.
-    While throttled, up to 400 more, up to 2 s apart: some 7 minutes. A rollback takes as many calls as going on."""
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
-    _retry(task, TRANSIENT, max_attempts=4, max_delay=5)
+def _tries(
+    errors: list[str], most: int, longest_pause: int, jitter: sfn.JitterType = sfn.JitterType.FULL
+) -> Mapping[str, Any]:
+    """Up to `most` more tries. The pauses grow from 1 s up to the longest, in seconds."""
+    pauses = {"interval": Duration.seconds(1), "backoff_rate": 2, "max_delay": Duration.seconds(longest_pause)}
+    return {"errors": errors, "max_attempts": most, "jitter_strategy": jitter, **pauses}
 
 
-def retry_rollback(task: sfn.TaskStateBase) -> None:
-    """For the rollback: up to 10 more tries within about 3 minutes, even if EC2 refuses. After it, a person must act.
-    While throttled, as `retry_change`."""
-    _retry(task, THROTTLED, max_attempts=THROTTLED_TRIES, max_delay=2)
-    _retry(task, ["EC2Refused", *TRANSIENT], max_attempts=10, max_delay=30)
+# Before the changes: up to 4 more tries within about 10 s, because giving up costs nothing here. While throttled, up to
+# 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to the executions that are in the middle of
+# their changes.
+BEFORE_CHANGES = [_tries(THROTTLED, THROTTLED_TRIES, 5), _tries(TRANSIENT, 4, 5)]
+# For a change: up to 4 more tries within about 10 s. It can give up, because the rollback is always possible. While
+# throttled, up to 400 more, up to 2 s apart: some 7 minutes. A rollback takes as many calls as going on.
+CHANGE = [_tries(THROTTLED, THROTTLED_TRIES, 2), _tries(TRANSIENT, 4, 5)]
+# For the rollback: up to 10 more tries within about 3 minutes, even if EC2 refuses. After it, a person must act. While
+# throttled, as `CHANGE`.
+ROLLBACK = [_tries(THROTTLED, THROTTLED_TRIES, 2), _tries(["EC2Refused", *TRANSIENT], 10, 30)]
+# A function in a VPC, before the changes: up to 40 more tries, up to 30 s apart; some 9 minutes, at most 18.
+IN_VPC = [*BEFORE_CHANGES, _tries(INACTIVE, 40, 30)]
+# For a call to DynamoDB, SNS or Step Functions: every error is tried again, except a failed condition.
+SERVICE: Retries = [{"errors": [CONDITION_FAILED], "max_attempts": 0}, _tries(["States.ALL"], 4, 5)]
+# For a call to DynamoDB after which the state waits for an answer. The answer may be an error, too, so only DynamoDB's
+# own failures are tried again.
+WRITE = [_tries(DYNAMODB_FAILURES, 4, 5)]
+# For an execution that Step Functions does not know yet: 5 more tries within 25 s.
+UNKNOWN_EXECUTION = [_tries([NO_EXECUTION], 5, 10, sfn.JitterType.NONE), *SERVICE]
 
 
-def retry_inactive(task: sfn.TaskStateBase) -> None:
-    """A function in a VPC, before the changes: up to 40 more tries, up to 30 s apart; some 9 minutes, at most 18."""
-    _retry(task, INACTIVE, max_attempts=40, max_delay=30)
-
-
-def retry_service(task: sfn.TaskStateBase) -> None:
-    """For a call to DynamoDB, SNS or Step Functions: every error is tried again, except a failed condition."""
-    task.add_retry(errors=[CONDITION_FAILED], max_attempts=0)
-    _retry(task, ["States.ALL"], max_attempts=4, max_delay=5)
-
-
-def retry_write(task: sfn.TaskStateBase | sfn.CustomState) -> None:
-    """For a call to DynamoDB after which the state waits for an answer. The answer may be an error, too, so only
-    DynamoDB's own failures are tried again."""
-    _retry(task, DYNAMODB_FAILURES, max_attempts=4, max_delay=5)
-
-
-def retry_unknown(task: sfn.TaskStateBase, error: str) -> None:
-    """For something that a service does not know yet: 5 more tries within 25 s."""
-    _retry(task, [error], max_attempts=5, max_delay=10, jitter=sfn.JitterType.NONE)
-
-
-def _retry(
-    task: sfn.TaskStateBase | sfn.CustomState,
-    errors: list[str],
-    *,
-    max_attempts: int,
-    max_delay: int,
-    jitter: sfn.JitterType = sfn.JitterType.FULL,
-) -> None:
-    task.add_retry(
-        errors=errors,
-        interval=Duration.seconds(1),
-        backoff_rate=2,
-        max_attempts=max_attempts,
-        max_delay=Duration.seconds(max_delay),
-        jitter_strategy=jitter,
-    )
+def retry(task: sfn.TaskStateBase | sfn.CustomState, retries: Retries) -> None:
+    for each in retries:
+        task.add_retry(**each)

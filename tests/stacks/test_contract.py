@@ -17,7 +17,7 @@ from domain.events import keys
 from health_check import HealthCheckEvent
 from measure_gap import MeasureGapEvent
 from run_commands import EndCommandEvent, RunCommandsEvent
-from stacks.workflow.expressions import REFUSALS
+from stacks.workflow.failures import REFUSALS
 from stacks.workflow.retries import DYNAMODB_FAILURES, LAMBDA_FAILURES
 from tests.stacks.contexts import WITH_RELEASES
 from tests.stacks.synthesis import WORKFLOWS, template_of, workflow_of

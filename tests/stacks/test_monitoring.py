@@ -55,12 +55,12 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
         for outcome in OUTCOMES:
             is_failure, web = outcome in FAILURE_NAMES, {"pair": "web"}
             execution = failed(outcome, web) if is_failure else succeeded(outcome=outcome, **web)
-            report_outcome.report(event(outcome), Executions({ARN: execution}).client)
+            report_outcome.handler(event(outcome), CONTEXT, states=Executions({ARN: execution}).client)
         of_a_repair = Executions({REPAIR_ARN: succeeded(outcome="REPAIRED", **web)}).client
-        report_outcome.report(event("REPAIRED", execution=REPAIR_ARN), of_a_repair)
+        report_outcome.handler(event("REPAIRED", execution=REPAIR_ARN), CONTEXT, states=of_a_repair)
         invalid = Executions({ARN: failed("InvalidRequest")}).client
-        report_outcome.report(event("InvalidRequest", None), invalid)
-        report_outcome.report(event(), Executions({ARN: CUT_OVER}).client)
+        report_outcome.handler(event("InvalidRequest", None), CONTEXT, states=invalid)
+        report_outcome.handler(event(), CONTEXT, states=Executions({ARN: CUT_OVER}).client)
         with serving(answering(OK)) as server:
             for address in ("staging", "production"):
                 called(check_of(server), address=address)

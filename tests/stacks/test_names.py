@@ -165,5 +165,5 @@ def test_two_names_never_give_the_same_name_of_a_stack_a_workflow_or_a_pipeline(
 @pytest.mark.parametrize(("name", "schema"), [("team-b", "{TeamB,pair}"), ("team-2", '{"Team-2",pair}')])
 def test_the_dashboard_searches_the_metrics_of_its_own_stack(name: str, schema: str) -> None:
     """CloudWatch User Guide, "CloudWatch search expression syntax": in quotes if it is not alphanumeric."""
-    search: Any = Metrics(Names(name).stack).each("Rollbacks", "pair", statistic="Sum")
+    search: Any = Metrics(Names(name)).each("Rollbacks", "pair", statistic="Sum")
     assert search.expression == f"SEARCH('{schema} MetricName=\"Rollbacks\"', 'Sum', 300)"

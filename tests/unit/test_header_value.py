@@ -2,7 +2,7 @@
 
 import pytest
 
-from health.header_value import header_value
+from health.verdict import header_value
 
 
 def value(text: str) -> str | None:

@@ -14,7 +14,7 @@ from moto import mock_aws
 from domain.events import read
 from health.check import checks_of
 from health.gap import Gap, measured
-from measure_gap import MeasureGapEvent, handler, measure
+from measure_gap import MeasureGapEvent, handler
 from tests.unit.checks import PRODUCTION
 from tests.unit.handler_calls import CONTEXT, check_of
 from tests.unit.misbehaving_servers import Server, answering, in_turn, serving, silent, status, with_headers
@@ -91,11 +91,14 @@ def table(dynamodb: Any) -> str:
     return name
 
 
-def test_the_measurement_is_saved_with_the_lock_and_does_not_change_the_lock(dynamodb: Any, table: str) -> None:
+def test_the_measurement_is_saved_with_the_lock_and_does_not_change_the_lock(
+    dynamodb: Any, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCK_TABLE", table)
     lock = {"pair": {"S": "web"}, "execution": {"S": EXECUTION}, "server": {"S": "tao"}}
     dynamodb.put_item(TableName=table, Item=lock)
     with serving(answering(NEW)) as server:
-        gap = measure(read(MeasureGapEvent, measuring(server)), dynamodb, table, seconds=0.3)
+        gap = handler(measuring(server), CONTEXT, client=dynamodb, seconds=0.3)
     [item] = dynamodb.scan(TableName=table)["Items"]
     saved = item.pop("gap")["S"]
     assert item == lock

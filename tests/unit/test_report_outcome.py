@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from report_outcome import NotConfirmed, report
+from report_outcome import NotConfirmed, handler
 from tests.unit.emf import Capture, points, values
 from tests.unit.executions_double import (
     ARN,
@@ -24,6 +24,7 @@ from tests.unit.executions_double import (
     failed,
     succeeded,
 )
+from tests.unit.handler_calls import CONTEXT
 
 TAO = {"publicIp": "203.0.113.7", "allocationId": "eipalloc-1", "associationId": "eipassoc-1", "server": "tao"}
 BITTYBOT = {**TAO, "server": "bittybot"}
@@ -55,7 +56,7 @@ def reported(
     sent: dict[str, Any], execution: Execution, capsys: Capture
 ) -> dict[tuple[str, tuple[str, ...]], tuple[float, ...]]:
     arn = sent["detail"]["execution"]
-    report(sent, Executions({arn: execution}).client)
+    handler(sent, CONTEXT, states=Executions({arn: execution}).client)
     return values(capsys.readouterr().out)
 
 
@@ -148,7 +149,7 @@ def test_a_server_without_an_address_is_idle_and_without_production_no_server_is
 def test_the_live_server_is_reported_with_the_end_of_the_execution_and_other_metrics_with_the_current_time(
     capsys: Capture,
 ) -> None:
-    report(event(), Executions({ARN: CUT_OVER}).client)
+    handler(event(), CONTEXT, states=Executions({ARN: CUT_OVER}).client)
     for point in points(capsys.readouterr().out):
         if point.name == "Live":
             assert point.at == int(ENDED.timestamp() * 1000)
@@ -189,7 +190,7 @@ FORGED = {
 def test_a_forged_event_is_refused_without_a_call_to_step_functions(sent: dict[str, Any], capsys: Capture) -> None:
     arn = sent["detail"].get("execution")
     executions = Executions({arn: failed("RolledBack")} if isinstance(arn, str) else {})
-    assert report(sent, executions.client) == {"reported": 0}
+    assert handler(sent, CONTEXT, states=executions.client) == {"reported": 0}
     assert executions.asked == []
     assert points(capsys.readouterr().out) == []
 
@@ -216,7 +217,7 @@ def test_an_event_that_its_execution_contradicts_is_refused(
 
 @pytest.mark.parametrize("envelope", [{}, {"detail": None}, {"detail": "CUT_OVER"}, {"detail": []}, {"detail": {}}])
 def test_an_event_without_an_outcome_is_logged_and_not_retried(envelope: dict[str, Any], capsys: Capture) -> None:
-    assert report(envelope, Executions({}).client) == {"reported": 0}
+    assert handler(envelope, CONTEXT, states=Executions({}).client) == {"reported": 0}
     assert points(capsys.readouterr().out) == []
 
 
@@ -226,7 +227,7 @@ def test_an_execution_that_seems_to_run_or_to_be_missing_is_described_again(
 ) -> None:
     slept: list[float] = []
     executions = Executions({ARN: failed("RollbackFailed", {"pair": "web"})}, at_first=at_first)
-    assert report(event("RollbackFailed"), executions.client, sleep=slept.append) == {"reported": 3}
+    assert handler(event("RollbackFailed"), CONTEXT, states=executions.client, sleep=slept.append) == {"reported": 3}
     assert values(capsys.readouterr().out)["Outcomes", ("RollbackFailed",)] == (1,)
     assert len(slept) == len(at_first)
 
@@ -238,7 +239,7 @@ def test_the_function_stops_waiting_for_an_execution_after_some_seconds_and_lamb
     slept: list[float] = []
     executions = Executions({ARN: failed("RollbackFailed")}, at_first=[status] * 100)
     with pytest.raises(NotConfirmed, match=f"{status} for {ARN}"):
-        report(event("RollbackFailed"), executions.client, sleep=slept.append)
+        handler(event("RollbackFailed"), CONTEXT, states=executions.client, sleep=slept.append)
     assert points(capsys.readouterr().out) == []
     assert 10 < sum(slept) < 20
 
@@ -248,9 +249,9 @@ def test_a_refusal_of_step_functions_is_raised_so_that_lambda_retries(capsys: Ca
     throttled = SimpleNamespace(status_code=400), {"Error": {"Code": "ThrottlingException", "Message": "..."}}
     client.meta.events.register_first("before-call.sfn.DescribeExecution", lambda **_: throttled)
     with pytest.raises(ClientError, match="ThrottlingException"):
-        report(event("RollbackFailed"), client)
+        handler(event("RollbackFailed"), CONTEXT, states=client)
     assert points(capsys.readouterr().out) == []
 
 
 def test_the_result_is_json_and_says_how_much_was_reported() -> None:
-    assert json.dumps(report(event(), Executions({ARN: CUT_OVER}).client)) == '{"reported": 5}'
+    assert json.dumps(handler(event(), CONTEXT, states=Executions({ARN: CUT_OVER}).client)) == '{"reported": 5}'

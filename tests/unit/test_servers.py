@@ -157,7 +157,7 @@ def test_an_interface_has_private_addresses_each_with_the_owner_of_its_public_ad
     shown = interface_shown(servers, ec2, {"PrivateIpAddress": "10.0.0.10", "Primary": True}, second)
     public = PrivateAddress("10.0.0.11", False, "198.51.100.2", "eipassoc-1", "123456789012")
     assert shown.addresses == (PrivateAddress("10.0.0.10"), public)
-    assert shown.primary == PrivateAddress("10.0.0.10")
+    assert [address for address in shown.addresses if address.is_primary] == [PrivateAddress("10.0.0.10")]
 
 
 @pytest.mark.parametrize(

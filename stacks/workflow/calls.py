@@ -1,0 +1,177 @@
+"""The calls of our functions in a cutover: what each state sends, and which variables it assigns from the answer."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from domain.release_commands import Moment
+from stacks.configuration.pairs import BAKE_SHARE_SECONDS
+from stacks.functions.functions import MOVING_SECONDS
+from stacks.workflow.expressions import EXECUTION, ME, REQUEST, jsonata
+
+Keys = Mapping[str, Any]
+# The keys of a function's event beside `execution`, and the variables to assign from its answer.
+Call = tuple[Keys, Keys]
+Role = Literal["live", "idle"]
+To = Role | Literal["stagingTo"]
+
+
+def of_plan(*keys: str) -> dict[str, str]:
+    return {key: f"{{% $plan.{key} %}}" for key in keys}
+
+
+# The context object has the count only in an execution that was redriven.
+REDRIVES = "$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0"
+REDRIVEN = {"redriven": jsonata(REDRIVES)}
+TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", **REDRIVEN}
+PAIR, ROLES, EXPECTED_RELEASE = of_plan("pair"), of_plan("live", "idle"), of_plan("expectedRelease")
+LIVE, IDLE = ROLES.values()
+LOCK = {"lock": {**PAIR, "execution": EXECUTION}}
+ANSWERED = {"answered": "{% $answered %}"}
+DESCRIBED = {name: f"{{% $states.result.Payload.{name} %}}" for name in ("production", "staging")}
+PLANNED = {"plan": "{% $states.result.Payload %}", **DESCRIBED}
+# If an address could not be described at the end of a health check, its variable stays the same.
+SEEN = {
+    name: f"{{% $exists($states.result.Payload.{name}) ? $states.result.Payload.{name} : ${name} %}}"
+    for name in ("production", "staging")
+} | {"warnings": "{% $append($warnings, $states.result.Payload.moved) %}"}
+# `urgent`: which alarms are in ALARM, and so do not count in the bake? `again`, after an approval: is one in ALARM?
+ALARMS = {**of_plan("alarms", "urgent"), "again": "{% $exists($approvedBy) %}"}
+AWAITED_OR_NULL = "{% $exists($awaited) ? $awaited : null %}"
+RESTORED_LIVE = "{% $plan.canRollBack ? $plan.live : null %}"
+CHECKED_IDLE = "{% $plan.checksStaging ? $plan.idle : null %}"
+NEEDED = {"needed": "{% $plan.checksStaging %}"}
+STAGING_ASSOCIATION = "{% $plan.checksStaging ? $staging.associationId : null %}"
+CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
+WITH_WARNINGS = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
+# A part of the bake: `BAKE_SHARE_SECONDS`, or what is left.
+BAKE_LEFT = "$ceil(($toMillis($bakesUntil) - $millis()) / 1000)"
+BAKE_SHARE = jsonata(f"$max([1, $min([{BAKE_SHARE_SECONDS}, {BAKE_LEFT}])])")
+BAKE = {
+    "baking": True, "bakeSeconds": BAKE_SHARE, "until": "{% $bakesUntil %}", "alarms": "{% $alarms %}",
+    **of_plan("urgent"), **ANSWERED,
+}  # fmt: skip
+EXPECTED_OF_LIVE = jsonata("$plan.asksLive ? $plan.release : $plan.expectedRelease")
+
+
+def move(address: str, to: To, **keys: str) -> Call:
+    return associate(f"move {address}", to, **keys), {address: CHANGED_ADDRESS}
+
+
+def rehearse(address: str, to: To) -> Call:
+    return associate("rehearse", to, address=address), {}
+
+
+def restore(address: str, to: Role) -> Call:
+    keys = {"address": address, "productionOn": LIVE, **REDRIVEN}
+    return associate("restore", to, **keys), {address: CHANGED_ADDRESS}
+
+
+def associate(action: str, to: To, **keys: str) -> Keys:
+    """`to` is the place of the plan; null where staging can go nowhere."""
+    of_place = f"$plan.{to} != null ? $plan.{to}.%s : null" if to == "stagingTo" else f"$plan.{to}.%s"
+    place = {"server": jsonata(of_place % "name"), "privateIp": jsonata(of_place % "privateIp")}
+    return {"action": action, **PAIR, **place, **keys}
+
+
+def check_production(server: Role, *, strict: bool = True, **keys: Any) -> Call:
+    """The checks of a server through the production address. At their end, maybe minutes later, both addresses are
+    described; `strict` as in `Standing`."""
+    standing = {**PAIR, "production": "{% $production.server %}", "staging": "{% $staging.server %}", "strict": strict}
+    return {**check(named("production"), server), "standing": standing, **keys}, SEEN
+
+
+def check_staging() -> Call:
+    live = jsonata(f"$plan.compared ? $merge([$plan.live, {reached('production')}]) : null")
+    at = f"$plan.checksStaging ? {named('staging')} : null"
+    return {**check(at, "idle"), "live": live, **of_plan("expectedRelease", "certificateExpiryDays"), **LOCK}, {}
+
+
+def check(address: str, server: Role) -> Keys:
+    return {"address": jsonata(address), "server": ROLES[server], **of_plan("healthCheck")}
+
+
+def named(address: str) -> str:
+    return f'$merge([{{"name": "{address}"}}, {reached(address)}])'
+
+
+def reached(address: str) -> str:
+    return f'{{"publicIp": ${address}.publicIp, "privateIp": ${address}.privateIp}}'
+
+
+def run_commands(moment: Moment, *, live: str = "$plan.live.name", tolerant: str = "false") -> Call:
+    """Runs what a pair has configured for this moment of a release. `live` is JSONata for the name of the server that
+    is live then, if any. `tolerant` is JSONata: whether a hook that fails is only a warning."""
+    payload = {
+        **PAIR, **LOCK, "moment": moment, "idle": "{% $exists($plan.idle) ? $plan.idle.name : null %}",
+        "live": jsonata(f"$exists({live}) ? {live} : null"), **of_plan("release"),
+        "hurried": jsonata(f"$plan.rollback and {json.dumps(moment != 'deploy')}"), "tolerant": jsonata(tolerant),
+    }  # fmt: skip
+    return payload | REDRIVEN, WITH_WARNINGS
+
+
+def end_command(pair: str, execution: str) -> Call:
+    """Of the execution that holds the lock: JSONata for the pair's name, and for the execution's ARN."""
+    lock = {"pair": jsonata(pair), "execution": jsonata(execution)}
+    return {"pair": jsonata(pair), "lock": lock, "end": True}, {}
+
+
+COMMENTS = {
+    "DescribeAddresses": "Reads the request, describes both addresses and both servers, and plans.",
+    "HealthCheckLive": "Does the live server already answer with the expected release?",
+    "RepairStaging": "Moves the staging address to the idle server, where it belongs.",
+    "HealthCheckStaging": "Does the idle server answer through the staging address?",
+    "HealthCheckStagingInVpc": "Does the idle server answer through the staging address?",
+    "CheckServers": "Have EC2's status checks of the idle server passed?",
+    "RehearseDisassociate": "Dry run: proves the permission, and warms the function.",
+    "RehearseAssociateProduction": "Dry run: proves the permission, and warms the function.",
+    "RehearseAssociateStaging": "Dry run: proves the permission.",
+    "DescribeUnchanged": "Are both addresses still where they were before the checks?",
+    "DeployRelease": "Runs the pair's deploy command on the idle server.",
+    "BeforeCutover": "Runs the hooks before the cutover, for example to drain the live server.",
+    "MeasureGap": "Starts to measure how the production address answers. The workflow does not wait for it.",
+    "DisassociateStaging": "Checks that both addresses are still where planned, then frees the idle server.",
+    "ReassociateProduction": "The one call that users notice: the production address moves to the idle server.",
+    "ReassociateStaging": "The other server gets the staging address and stays ready for a rollback.",
+    "HealthCheckProduction": "Does the new live server answer through the production address?",
+    "Bake": "Does the new live server stay healthy, without an alarm? Called again until the bake is over.",
+    "AfterCutover": "Runs the hooks after the cutover, for example to move workers.",
+    "RestoreProduction": "Moves the production address back to the server that was live, in one atomic call.",
+    "RestoreStaging": "Moves staging to the other server, where it belongs.",
+    "DescribeRestored": "Is production on the server it was on, and staging on the other?",
+    "HealthCheckRestored": "Does the restored server answer through the production address?",
+    "AfterRollback": "Runs the hooks that undo what the hooks before the cutover did.",
+    "EndCommand": "Cancels a command that may still run, and waits for its end.",
+    "EndCommandOfHolder": "Cancels the command that the dead holder has left, and waits for its end.",
+}
+CALLS: dict[str, Call] = {
+    "DescribeAddresses": ({"request": jsonata(REQUEST), "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
+    "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
+    # From the server that staging was found on, or from no server.
+    "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
+    "HealthCheckStaging": check_staging(),
+    "HealthCheckStagingInVpc": check_staging(),
+    "CheckServers": ({**PAIR, "server": "{% $plan.idle.name %}", **ALARMS, **LOCK}, {}),
+    "RehearseDisassociate": ({**PAIR, "rehearse": True, "associationId": STAGING_ASSOCIATION}, {}),
+    "RehearseAssociateProduction": rehearse("production", "idle"),
+    "RehearseAssociateStaging": rehearse("staging", "stagingTo"),
+    "DescribeUnchanged": ({**PAIR, "restoring": False, **ROLES, "idle": CHECKED_IDLE}, DESCRIBED),
+    "DeployRelease": run_commands("deploy"),
+    "BeforeCutover": run_commands("beforeCutover", tolerant="$plan.tolerant"),
+    "DisassociateStaging": ({**PAIR, **NEEDED, **ROLES, **TRY, **LOCK}, {"staging": CHANGED_ADDRESS}),
+    "ReassociateProduction": move("production", "idle", comingFrom="{% $plan.production.server %}", **TRY),
+    # From no server to the place that production has left, if there is one that can hold it.
+    "ReassociateStaging": move("staging", "stagingTo", productionOn=IDLE, **TRY),
+    "HealthCheckProduction": check_production(
+        "idle", strict=False, **ANSWERED, movingSeconds=MOVING_SECONDS, **EXPECTED_RELEASE, **LOCK
+    ),
+    "Bake": check_production("idle", strict=False, **BAKE, **EXPECTED_RELEASE, **LOCK),
+    "AfterCutover": run_commands("afterCutover", live="$plan.idle.name"),
+    "RestoreProduction": restore("production", "live"),
+    "RestoreStaging": restore("staging", "idle"),
+    "DescribeRestored": ({**PAIR, "restoring": True, **ROLES, "live": RESTORED_LIVE}, DESCRIBED),
+    "HealthCheckRestored": check_production("live", movingSeconds=jsonata(f"$moved ? {MOVING_SECONDS} : 0")),
+    "AfterRollback": run_commands("afterRollback", live="$production.server", tolerant="true"),
+    "EndCommand": end_command("$plan.pair", ME),
+    "EndCommandOfHolder": end_command("$holder.pair", "$holder.execution"),
+}
