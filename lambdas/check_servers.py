@@ -38,19 +38,20 @@ class CheckServersEvent:
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
-    """Waits at most the longest `deadlineSeconds`. Returns `{"passed": true, "alarms", "warnings"}`: which alarms count
-    in the bake, and why others do not. Raises PreflightFailed, RollbackRequested, EC2Throttled, EC2Unavailable."""
+    """Waits at most the longest `deadlineSeconds`. Returns `{"passed": true, "alarms", "warnings", "soon"}`: which
+    alarms count in the bake, why others do not, and what will soon prevent a cutover, also in `warnings`. Raises
+    PreflightFailed, RollbackRequested, EC2Throttled, EC2Unavailable."""
     asked = read(CheckServersEvent, event)
     pair = deployed_pairs()[asked.pair]
     longest = max(check["deadlineSeconds"] for check in pair.health_check)
     listening = partial(RollbackRequest(asked.lock).sleep, sleep=sleep)
     with refused_as_preflight():
-        Servers(pair, ec2, sleep=listening).wait_for_status_checks(pair.place(asked.server).server, longest)
+        soon = Servers(pair, ec2, sleep=listening).wait_for_status_checks(pair.place(asked.server).server, longest)
     if asked.again and asked.alarms:
         refuse_alarms(asked.alarms)
     logger.info("Status checks passed", pair=pair.name, server=asked.server)
     alarms, warnings = counting(asked.alarms) if asked.urgent and asked.alarms else (asked.alarms, [])
-    return {"passed": True, "alarms": alarms, "warnings": warnings}
+    return {"passed": True, "alarms": alarms, "warnings": [*warnings, *soon], "soon": soon}
 
 
 def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -20,10 +20,11 @@ from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
 from health.deadline import Stop
 from health.messages import alarm_message, bake_message, unhealthy_message
-from health.polling import Polled, ask, bake, poll, together
+from health.polling import Polled, ask, bake, beside, poll, together
 from health.probe import Prober, prober
 from health.shared_store import compared
 from health.verdict import Finding
+from health.warnings import expiring, misled, slow
 
 if TYPE_CHECKING:
     from aws.calls import Ec2
@@ -71,8 +72,8 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
     ProductionUnhealthy or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not
     be the one that was meant. Raises RollbackRequested at once, without another description."""
     if event["address"] is None:
-        nothing = asdict(Answered())
-        return {"healthy": True, "checks": [], "answered": [nothing] * len(event["healthCheck"]), "warnings": []}
+        answered = [asdict(Answered())] * len(event["healthCheck"])
+        return {"healthy": True, "checks": [], "answered": answered, "warnings": [], "soon": []}
     asked = read(HealthCheckEvent, event)
     try:
         result = _checked(asked)
@@ -99,8 +100,13 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
         return _release(asked, [check for check in checks if check.release_header])
     if asked.baking:
         return _result(asked, _baked(asked, checks, prober(checks)))
-    live = live_checks(asked.health_check, asked.live)
-    probe = prober([*checks, *live.values()])
+    lives, days = live_checks(asked.health_check, asked.live), asked.certificate_expiry_days
+    live = {index: check for index, check in lives.items() if check.shared_header}
+    https = [replace(each, path=None, verify_certificate=False) for each in lives.values() if each.protocol == "HTTPS"]
+    probe = prober([*checks, *live.values(), *https])
+    certificates = beside(lambda check, stop: expiring(check, days, probe(check, stop).certificates), https)
+    hosts = {str(each.tls_name).lower() for each in asked.health_check if each.host_header and each.via != "private"}
+    names = beside(lambda host, _: misled(host, asked.live.public_ip if asked.live else None), hosts)
     ended = together(
         [partial(poll, check, probe) for check in (*checks, *live.values())],
         ends_all=lambda polled: polled.is_unhealthy and polled.check.address == asked.address.name,
@@ -110,6 +116,12 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
     _report(asked, "health check finished", polled, unhealthy_message)
     polled = [replace(each, shared=compared(each, live_polled.get(index))) for index, each in enumerate(polled)]
     result = _result(asked, polled)
+    if asked.address.name == "staging":
+        last = [(each.check, each.findings[-1]) for each in polled]
+        soon = [sentence for check, good in last for sentence in expiring(check, days, good.certificates)]
+        slowly = [sentence for check, good in last for sentence in slow(check, good.milliseconds)]
+        result["soon"] = list(dict.fromkeys([*soon, *certificates()]))
+        result["warnings"] += [*result["soon"], *slowly, *names()]
     for warning in result["warnings"]:
         logger.warning(warning)
     return result

@@ -54,7 +54,7 @@ def readiness_of(pairs: Mapping[str, Pair], results: Mapping[str, Json], now: da
     that are evaluated, where a pair counts as 0 if its evaluations have stopped."""
     lowest: list[float] = []
     for name, pair in pairs.items():
-        result, schedule = results.get(name, {}), pair.schedule
+        result, schedule = results.get(name, {}), pair.schedule_expression
         if schedule and (checked := moment(result.get("checkedAt"))):
             ready, rate = float(result.get("ready") is True), rate_of(schedule)
             if abs(now - checked) <= JUST_NOW:

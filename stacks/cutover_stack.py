@@ -12,9 +12,11 @@ from stacks.ci_access import CiAccess
 from stacks.configuration.pairs import Pair, placeholder_ids
 from stacks.configuration.settings import Settings
 from stacks.functions.functions import Functions
+from stacks.monitoring.evaluations import Evaluations
 from stacks.monitoring.monitoring import Monitoring, alarm_names
 from stacks.monitoring.topic import OutcomesTopic
 from stacks.workflow.cutover import Workflow
+from stacks.workflow.readiness import Readiness
 from stacks.workflow.repair import Repair
 from stacks.workflow.resources import Resources
 from stacks.workflow.state_machine import acknowledge_state_machine
@@ -55,6 +57,9 @@ class CutoverStack(Stack):
         topic = OutcomesTopic(self, name=names.cutover, alarms=alarm_names(names), emails=emails)
         resources = Resources(names, functions, lock_table, topic)
         workflow = Workflow(self, "Workflow", resources).state_machine
+        if functions.evaluates:
+            machine = Readiness(self, "Readiness", resources, role=workflow.role).state_machine
+            Evaluations(self, "Evaluations", names=names, machine=machine, pairs=pairs)
         repair = Repair(self, "Repair", resources).state_machine
         Monitoring(self, resources, workflow, repair, topic.for_alarms)
 

@@ -41,10 +41,11 @@ class Alarm:
 
 @dataclass(frozen=True)
 class AlarmStates:
-    """Which of the alarms are in ALARM, and for which names there is no alarm."""
+    """Which of the alarms are in ALARM, for which names there is no alarm, and which have INSUFFICIENT_DATA."""
 
     in_alarm: tuple[Alarm, ...] = ()
     missing: tuple[str, ...] = ()
+    without_data: tuple[str, ...] = ()
 
 
 def cloudwatch_client(config: Config = CONFIG) -> "CloudWatchClient":
@@ -62,14 +63,17 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmSt
     except (ClientError, BotoCoreError) as failure:
         raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
     alarms = {each["AlarmName"]: each for kind in ("MetricAlarms", "CompositeAlarms") for each in found.get(kind, [])}
+    states = {name: alarms[name]["StateValue"] if name in alarms else None for name in names}
     return AlarmStates(
-        in_alarm=tuple(_alarm(alarms[name]) for name in names if alarms.get(name, {}).get("StateValue") == "ALARM"),
-        missing=tuple(name for name in names if name not in alarms),
+        in_alarm=tuple(_alarm(alarms[name]) for name, state in states.items() if state == "ALARM"),
+        missing=tuple(name for name, state in states.items() if state is None),
+        without_data=tuple(name for name, state in states.items() if state == "INSUFFICIENT_DATA"),
     )
 
 
-def refuse_alarms(names: Sequence[str]) -> None:
-    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read."""
+def refuse_alarms(names: Sequence[str]) -> list[str]:
+    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read. Returns a
+    warning if alarms have no data: they guard nothing."""
     try:
         states = alarms_in_alarm(cloudwatch_client(), names)
     except AlarmsUnreadable as error:
@@ -84,6 +88,9 @@ def refuse_alarms(names: Sequence[str]) -> None:
             f"Fix what the alarm reports. If the live release raised it, roll back, or start again "
             f'with "emergency": true.'
         )
+    do = "Check that their metrics get data, or remove them from alarms in cdk.json and deploy."
+    without_data = named(states.without_data)
+    return [f"Alarms in INSUFFICIENT_DATA guard nothing: {without_data}. {do}"] if without_data else []
 
 
 def watch(

@@ -8,7 +8,7 @@ from typing import Any
 
 from aws.calls import Clock, Ec2, Sleep, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable
-from domain.pair import Pair, Server
+from domain.pair import Pair, Server, tags_of
 from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
 
 DUAL_STACK = "public-dual-stack-dns-name"
@@ -17,6 +17,8 @@ EBS_CHECK = "attached EBS status"  # it may stay without data, and does not say 
 STATUS_CHECKS = {"SystemStatus": "system status", "InstanceStatus": "instance status", "AttachedEbsStatus": EBS_CHECK}
 NOT_KNOWN_YET = ("initializing", "insufficient-data")
 SECONDS_BETWEEN_CHECKS = 5.0
+# EC2 API Reference, InstanceStatusEvent. The event is shown for up to a week after it was completed or canceled.
+WHEN, OVER = {"not before": "NotBefore", "and not after": "NotAfter"}, ("[Completed]", "[Canceled]")
 # EC2 API Reference, "Common client error codes".
 NOT_PERMITTED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 # AWS does not document what EC2 answers for an address that was never offered. These codes say that there is no offer.
@@ -39,7 +41,7 @@ class Servers:
         by_id: Any = [{"Name": "instance-id", "Values": ids}]
         with translated(f"DescribeInstances of {' and '.join(ids)}"):
             reservations = self._ec2.describe_instances(Filters=by_id)["Reservations"]
-        states = {each["InstanceId"]: each["State"]["Name"] for group in reservations for each in group["Instances"]}
+        shown: Any = {each["InstanceId"]: each for group in reservations for each in group["Instances"]}
         attached: Any = [{"Name": "attachment.instance-id", "Values": ids}]
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
@@ -49,7 +51,7 @@ class Servers:
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
             attached_to[each["Attachment"].get("InstanceId", "")][interface.network_interface_id] = interface
-        instances = {each: Instance(states.get(each, NOT_SHOWN), attached_to[each]) for each in ids}
+        instances = {each: _instance(shown.get(each, {}), attached_to[each]) for each in ids}
         offered_to = self._offered_to(warnings) if with_offers else {}
         return Picture(instances, offered_to, tuple(warnings))
 
@@ -70,15 +72,16 @@ class Servers:
         pending = (each for each in transfers if each.get("AddressTransferStatus") == "pending")
         return {each["AllocationId"]: each.get("TransferAccountId", "unknown") for each in pending}
 
-    def wait_for_status_checks(self, server: Server, within_seconds: float) -> None:
+    def wait_for_status_checks(self, server: Server, within_seconds: float) -> list[str]:
         """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
-        Raises EC2Refused if a check is impaired, or if the checks did not complete `within_seconds`. Raises
-        EC2Throttled for the first call only: a later call that is throttled is tried again after the usual pause."""
+        Returns a sentence for each event that EC2 has scheduled for the server. Raises EC2Refused if a check is
+        impaired, or if the checks did not complete `within_seconds`; EC2Throttled for the first call only: a later
+        call that is throttled is tried again after the usual pause."""
         deadline = self._clock() + within_seconds
-        status: dict[str, str] = {}
+        status, scheduled = dict[str, str](), list[str]()
         while True:
             try:
-                status = self._status(server)
+                status, scheduled = self._status(server)
             except EC2Throttled:
                 if not status:
                     raise
@@ -87,7 +90,7 @@ class Servers:
                 do = "See Status checks in the EC2 console. To move the server to other hardware, stop and start it."
                 raise EC2Refused(f"EC2's status checks of {server} have failed ({not_ok}). {do}")
             if not any(value in NOT_KNOWN_YET for check, value in status.items() if check != EBS_CHECK):
-                return
+                return scheduled
             if self._clock() + SECONDS_BETWEEN_CHECKS > deadline:
                 raise EC2Refused(
                     f"EC2's status checks of {server} did not complete within {within_seconds:g} s ({not_ok}). They "
@@ -95,13 +98,15 @@ class Servers:
                 )
             self._sleep(SECONDS_BETWEEN_CHECKS)
 
-    def _status(self, server: Server) -> dict[str, str]:
-        """The result of each status check; `""` if EC2 does not report it."""
+    def _status(self, server: Server) -> tuple[dict[str, str], list[str]]:
+        """The result of each status check, `""` if EC2 does not report it; and a sentence for each scheduled event."""
         with translated(f"DescribeInstanceStatus of {server.instance_id}"):
             statuses: Any = self._ec2.describe_instance_status(InstanceIds=[server.instance_id])["InstanceStatuses"]
         if not statuses:
-            return dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0])
-        return {in_words: statuses[0].get(key, {}).get("Status", "") for key, in_words in STATUS_CHECKS.items()}
+            return dict.fromkeys(STATUS_CHECKS.values(), NOT_KNOWN_YET[0]), []
+        status = {in_words: statuses[0].get(key, {}).get("Status", "") for key, in_words in STATUS_CHECKS.items()}
+        events = (event for event in statuses[0].get("Events", []) if not event.get("Description", "").startswith(OVER))
+        return status, [_scheduled(server, event) for event in events]
 
 
 @contextmanager
@@ -115,6 +120,17 @@ def _or_warning(unknown: str, warnings: list[str]) -> Iterator[None]:
             raise
         if not code.startswith(NEVER_OFFERED):
             warnings.append(f"{unknown}: {error}")
+
+
+def _scheduled(server: Server, event: Mapping[str, Any]) -> str:
+    times = (f"{when} {event[key]:%Y-%m-%d %H:%M} UTC" for when, key in WHEN.items() if event.get(key))
+    what = " ".join([f"EC2 has scheduled the event {event['Code']} for {server}", *times])
+    return f"{what}. Stop and start the server, or let the event pass, before the cutover."
+
+
+def _instance(shown: Mapping[str, Any], interfaces: Mapping[str, NetworkInterface]) -> Instance:
+    state = shown.get("State", {}).get("Name", NOT_SHOWN)
+    return Instance(state, interfaces, tags_of(shown), is_spot=shown.get("InstanceLifecycle") == "spot")
 
 
 def _interface(shown: Mapping[str, Any], border_group: str | None) -> NetworkInterface:

@@ -10,13 +10,18 @@ from domain.events import in_json
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
+Tags = Mapping[str, str]
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
 
 
-def rate_of(schedule: str) -> timedelta | None:
-    """The rate of EventBridge Scheduler's `rate(1 day)`; None for a `cron(...)`."""
-    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
+def rate_of(expression: str) -> timedelta | None:
+    """The rate of EventBridge Scheduler's `rate(1 day)`; None for another expression."""
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
     return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None
+
+
+def tags_of(shown: Mapping[str, Any]) -> Tags:
+    return {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,8 @@ class Place:
 @dataclass(frozen=True)
 class Pair:
     """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
-    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. It is evaluated by the
-    expression `schedule`."""
+    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. A pair without a
+    `schedule_expression` is not evaluated."""
 
     name: str
     production: str
@@ -65,7 +70,7 @@ class Pair:
     deploy: Json | None = None
     hooks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     approval_minutes: int | None = None
-    schedule: str | None = None
+    schedule_expression: str | None = None
     certificate_expiry_days: int = 14
 
     @staticmethod
@@ -76,9 +81,12 @@ class Pair:
         keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
         production, staging, checks, bake_seconds, alarms = (configured[key] for key in keys)
         deploy, hooks = configured.get("deploy"), configured.get("hooks", {})
-        minutes, readiness = configured.get("approval", {}).get("timeoutMinutes"), configured.get("readiness") or {}
-        more = (deploy, hooks, minutes, readiness.get("scheduleExpression"), readiness.get("certificateExpiryDays", 14))
-        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, *more)
+        minutes = configured.get("approval", {}).get("timeoutMinutes")
+        readiness = configured.get("readiness") or {}
+        schedule = readiness.get("scheduleExpression")
+        days = readiness.get("certificateExpiryDays", Pair.certificate_expiry_days)
+        release = (deploy, hooks, minutes)
+        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, *release, schedule, days)
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)
@@ -90,7 +98,8 @@ class Pair:
         keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
         where = (shown.get(key) or None for key in keys)
         others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
-        return Address(name, shown["AllocationId"], shown["PublicIp"], *(*where, server, *others))
+        ids = shown["AllocationId"], shown["PublicIp"]
+        return Address(name, *ids, *(*where, server, *others), tags=tags_of(shown))
 
     def place(self, server_name: str, private_ip: str | None = None) -> Place:
         """The place of this private address on a server of the pair. Raises KeyError for a server of another pair."""
@@ -110,7 +119,8 @@ class Pair:
 @dataclass(frozen=True)
 class Address:
     """One Elastic IP address as `DescribeAddresses` shows it; None if it does not. `server` is the pair's server that
-    it is on. The service `service_managed` owns its association, in a zone of `border_group`."""
+    it is on. The service `service_managed` owns its association, in a zone of `border_group`.
+    The `tags` do not count when two addresses are compared."""
 
     name: AddressName
     allocation_id: str
@@ -122,6 +132,7 @@ class Address:
     server: str | None = None
     service_managed: str | None = None
     border_group: str | None = None
+    tags: Tags = field(default_factory=dict, compare=False, kw_only=True)
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""

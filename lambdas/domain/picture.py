@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from domain.pair import Tags
+
 AUTO_ASSIGNED = "amazon"  # the owner of an address that EC2 assigned itself: an Elastic IP address replaces it
 # EC2 forgets a terminated instance after about an hour (EC2 User Guide, "Terminate Amazon EC2 instances").
 NOT_SHOWN = "not shown by EC2 (it was terminated, or its id is wrong)"
@@ -34,10 +36,12 @@ class NetworkInterface:
 
 @dataclass(frozen=True)
 class Instance:
-    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, and its network interfaces by id."""
+    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, its network interfaces by id, and its tags."""
 
     state: str
     interfaces: Mapping[str, NetworkInterface] = field(default_factory=dict)
+    tags: Tags = field(default_factory=dict)
+    is_spot: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from domain.text import printable
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
 LONGEST_TEXT = 512  # an ARN of an execution is not longer
 RELEASE_TEXTS = ("release", "at", "execution", "instanceId")
+READINESS_TEXTS = ("since", "checkedAt", "execution")
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -64,6 +65,7 @@ class Record:
     last_outcome: Json | None = None
     releases: Mapping[str, Json] = field(default_factory=dict)
     hooks_began: bool = False
+    readiness: Json | None = None
 
     @staticmethod
     def from_item(item: Json) -> "Record":
@@ -97,6 +99,7 @@ class Record:
             last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
             releases=_releases(texts.get("releases")),
             hooks_began=texts.get("hooksBegan") == "true",
+            readiness=_readiness(texts.get("readiness")),
         )
 
     def settled(self, live: str | None, staging_association: str | None) -> "Record":
@@ -172,6 +175,17 @@ def _releases(text: str | None) -> dict[str, Json]:
         for server, found in object_of(text).items()
         if isinstance(found, dict) and isinstance(found.get("release"), str)
     }
+
+
+def _readiness(text: str | None) -> Json | None:
+    """None if it does not say whether the pair is ready."""
+    found = object_of(text)
+    if not isinstance(ready := found.get("ready"), bool):
+        return None
+    texts = {key: _cut(text) if isinstance(text := found.get(key), str) else "" for key in READINESS_TEXTS}
+    lists = {key: each if isinstance(each := found.get(key), list) else [] for key in ("reasons", "warnings")}
+    sentences = {key: [printable(" ".join(str(text).split())) for text in each[:20]] for key, each in lists.items()}
+    return {"ready": ready, **texts, **sentences}
 
 
 def _cut(text: str) -> str:

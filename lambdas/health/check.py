@@ -110,14 +110,14 @@ def checks_of(
 
 
 def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> dict[int, Check]:
-    """The live server's checks that have a shared header, by the index of the settings, if it has an IP to check."""
+    """The live server's checks, by the index of the settings, if it has an IP to check."""
     if live is None:
         return {}
     address = CheckedAddress(name="production", public_ip=live.public_ip, private_ip=live.private_ip)
     return {
         index: _check(replace(each, start_period_seconds=0), live, address)
         for index, each in enumerate(settings)
-        if each.shared_header and address.ip(each.via)
+        if address.ip(each.via)
     }
 
 

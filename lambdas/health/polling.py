@@ -1,5 +1,7 @@
 """The loops of the health check, which apply the rules of `verdict`, and the function that runs them in parallel."""
 
+import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,3 +111,24 @@ def together(loops: Loops[Result], ends_all: Callable[[Result], bool], meanwhile
     for other in others:
         other.result()
     return [future.result() for future in futures]
+
+
+def beside(ask: Callable[[Any, Stop], list[str]], subjects: Iterable[Any]) -> Callable[[], list[str]]:
+    """Asks about each subject in a daemon thread. Returns a function that ends them and returns the answers, sorted. It
+    waits for them until half a second after the beginning, if that is not over. A question that fails is left out."""
+    began, stop, answers = time.monotonic(), Stop(), list[str]()
+
+    def answer(subject: Any) -> None:
+        with contextlib.suppress(Exception):
+            answers.extend(ask(subject, stop))
+
+    def answered() -> list[str]:
+        for thread in threads:
+            thread.join(max(began + 0.5 - time.monotonic(), 0))
+        stop.set()
+        return sorted(answers)
+
+    threads = [threading.Thread(target=answer, args=[subject], daemon=True) for subject in subjects]
+    for thread in threads:
+        thread.start()
+    return answered

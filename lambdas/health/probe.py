@@ -13,7 +13,7 @@ from domain.text import printable
 from health.deadline import Deadline, ProbeStopped, Stop
 from health.http_response import read_response
 from health.result import NoResponse, Probe, in_words
-from health.tls import WrongCertificate, client_context, secured, seen_again
+from health.tls import client_context, secured, sent_certificates
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
 ERROR_CHARACTERS = 240
@@ -29,7 +29,7 @@ class Target:
     ip: str = ""
     port: int
     timeout_seconds: float
-    path: str | None = None
+    path: str | None = None  # without it, HTTPS ends after the handshake
     host_header: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     verify_certificate: bool = True  # always there with HTTPS
@@ -92,14 +92,10 @@ def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline
             return Probe(None)
         if context is None:
             return read_response(connection, request_bytes(target), deadline)
-        try:
-            with secured(connection, context, target.tls_name, deadline) as encrypted:
-                return read_response(encrypted, request_bytes(target), deadline)
-        except WrongCertificate as failure:
-            wrong: NoResponse = failure
-            with contextlib.suppress(OSError, NoResponse, ProbeStopped), _connected(target, deadline, stop) as second:
-                wrong = seen_again(failure, second, target.tls_name)  # in detail, if there is time left for it
-            raise wrong from failure
+        with secured(connection, context, target.tls_name, deadline) as encrypted:
+            certificates = sent_certificates(encrypted)
+            answer = read_response(encrypted, request_bytes(target), deadline) if target.path else Probe(None)
+            return replace(answer, certificates=certificates)
 
 
 @contextlib.contextmanager

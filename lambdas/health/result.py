@@ -7,6 +7,7 @@ from typing import Literal
 from domain.text import printable
 
 Failure = Literal["refused", "unreachable", "tls", "old tls", "certificate", "issuer", "no answer", "incomplete"]
+Certificates = tuple[tuple[float, float, str], ...]  # of each, its end and begin as a timestamp, its names in words
 QUOTED_CHARACTERS = 60
 
 
@@ -15,7 +16,7 @@ class Probe:
     """`status` is the response's code; None with TCP, or if the headers are incomplete. `milliseconds` is how long the
     whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, or with TCP
     the connection. Otherwise it is printable ASCII of at most 240 characters, and `failure` is its kind. `headers` has
-    the first value of each header by its name in lower case."""
+    the first value of each header by its name in lower case. `certificates` are as in `sent_certificates`."""
 
     status: int | None
     milliseconds: int = 0
@@ -23,6 +24,7 @@ class Probe:
     failure: Failure | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    certificates: Certificates = ()
 
 
 class NoResponse(Exception):

@@ -1,13 +1,15 @@
 """The TLS handshake of a probe, and in words what is wrong with a certificate."""
 
+import contextlib
 import re
 import socket
 import ssl
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 from health.deadline import Deadline
-from health.result import NoResponse, in_words, quoted
+from health.result import Certificates, NoResponse, in_words, quoted
 
 OPENSSL_NOISE = re.compile(r"^\[[^]]*\] ?| ?\(_ssl\.c:\d+\)")
 # How a server that needs a name reacts to a client that does not send a name.
@@ -29,7 +31,6 @@ SHOWN_CERTIFICATE_NAMES = 3
 # X509_V_ERR_* of OpenSSL's <openssl/x509_vfy.h>: the values of `SSLCertVerificationError.verify_code`.
 OTHER_NAMES_CODES = (62, 64)
 TIMES = {9: "is not yet valid", 10: "has expired"}
-NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of the same file
 UNKNOWN_ISSUER = "its issuer is unknown, or the server does not send the intermediate certificate"
 WRONG_CERTIFICATES = {
     18: "it is self-signed",
@@ -37,14 +38,6 @@ WRONG_CERTIFICATES = {
     20: UNKNOWN_ISSUER,
     21: UNKNOWN_ISSUER,
 }
-
-
-class WrongCertificate(NoResponse):
-    """The certificate's names or times are wrong. A second handshake shows which: see `seen_again`."""
-
-    def __init__(self, error: str, code: int) -> None:
-        super().__init__(f"certificate: {error}", "certificate")
-        self.code = code
 
 
 def client_context(*, verified: bool) -> ssl.SSLContext:
@@ -61,54 +54,66 @@ def client_context(*, verified: bool) -> ssl.SSLContext:
     return context
 
 
-def secured(connection: socket.socket, context: ssl.SSLContext, name: str | None, deadline: Deadline) -> ssl.SSLSocket:
+@contextlib.contextmanager
+def secured(
+    connection: socket.socket, context: ssl.SSLContext, name: str | None, deadline: Deadline
+) -> Iterator[ssl.SSLSocket]:
     """The connection under TLS. The server is asked for `name` (SNI); a context that verifies compares it as well.
-    Raises NoResponse, and WrongCertificate if a second handshake can say more."""
-    try:
-        return context.wrap_socket(connection, server_hostname=name)
-    except ssl.SSLCertVerificationError as failure:
-        if failure.verify_code in OTHER_NAMES_CODES:
-            raise WrongCertificate(f"it is not for {quoted(name)}", failure.verify_code) from failure
-        if wrong := TIMES.get(failure.verify_code):
-            raise WrongCertificate(f"it, or a certificate above it, {wrong}", failure.verify_code) from failure
-        wrong = WRONG_CERTIFICATES.get(failure.verify_code, str(failure.verify_message))
-        raise NoResponse(f"certificate: {wrong}", "certificate") from failure
-    except ValueError as failure:
-        raise NoResponse(f"TLS: {quoted(name)} cannot be the name of a server", "tls") from failure
-    except OSError as failure:
-        lack = lacking(failure)
-        if deadline.is_set():
-            error = f"no handshake within {deadline} (connected; does this port expect the PROXY protocol?)"
-        elif isinstance(failure, ssl.SSLEOFError | ConnectionError):
-            closed = "closed the connection during the handshake"
-            error = f"{closed} (does this port expect the PROXY protocol, or offer no TLS 1.2?)"
-        else:
-            wanted = name is None and str(getattr(failure, "reason", "")).endswith(NAME_WANTED)
-            shown = lack or tls_error(failure).removeprefix("TLS: ")
-            error = f"{shown}{' (if it needs a name, configure hostHeader)' if wanted else ''}"
-        raise NoResponse(f"TLS: {error}", "old tls" if lack else "tls") from failure
+    Raises NoResponse."""
+    with contextlib.ExitStack() as opened:
+        try:
+            encrypted = context.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)
+            opened.enter_context(encrypted).do_handshake()
+        except ssl.SSLCertVerificationError as failure:
+            raise _refused(failure, name, sent_certificates(encrypted)) from failure
+        except ValueError as failure:
+            raise NoResponse(f"TLS: {quoted(name)} cannot be the name of a server", "tls") from failure
+        except OSError as failure:
+            lack = lacking(failure)
+            if deadline.is_set():
+                error = f"no handshake within {deadline} (connected; does this port expect the PROXY protocol?)"
+            elif isinstance(failure, ssl.SSLEOFError | ConnectionError):
+                closed = "closed the connection during the handshake"
+                error = f"{closed} (does this port expect the PROXY protocol, or offer no TLS 1.2?)"
+            else:
+                wanted = name is None and str(getattr(failure, "reason", "")).endswith(NAME_WANTED)
+                shown = lack or tls_error(failure).removeprefix("TLS: ")
+                error = f"{shown}{' (if it needs a name, configure hostHeader)' if wanted else ''}"
+            raise NoResponse(f"TLS: {error}", "old tls" if lack else "tls") from failure
+        yield encrypted
 
 
-def seen_again(failure: WrongCertificate, connection: socket.socket, name: str | None) -> NoResponse:
-    """For which names the certificate is, if not for `name`; or whether it is out of date, or one above it. Python does
-    not show a certificate that it has refused, so a second handshake accepts it. Raises OSError."""
-    context, is_for_others = ssl.create_default_context(), failure.code in OTHER_NAMES_CODES
-    context.check_hostname = not is_for_others
-    context.verify_flags |= ssl.VerifyFlags(0 if is_for_others else NO_CHECK_TIME)
-    with context.wrap_socket(connection, server_hostname=name) as trusted:
-        certificate: dict[str, Any] = trusted.getpeercert() or {}
-    if is_for_others:
-        return NoResponse(f"{failure} but for {_names(certificate)}", "certificate")
-    begins, ends = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
-    now = time.time()
-    if begins <= now <= ends:
-        above = f"the one above the server's (an intermediate or a CA) {TIMES[failure.code]}; the server's own is valid"
-        return NoResponse(f"certificate: {above}", "issuer")
-    return NoResponse(f"certificate: it {TIMES[9 if now < begins else 10]}", "certificate")
+def _refused(failure: ssl.SSLCertVerificationError, name: str | None, certificates: Certificates) -> NoResponse:
+    """For which names the certificate is, if not for `name`; whether it is out of date, or one above it."""
+    code, error = failure.verify_code, WRONG_CERTIFICATES.get(failure.verify_code, str(failure.verify_message))
+    for ends, begins, names in certificates[:1]:
+        if code in OTHER_NAMES_CODES:
+            error = f"it is not for {quoted(name)} but for {names}"
+        elif code in TIMES and begins <= time.time() <= ends:
+            above = f"the one above the server's (an intermediate or a CA) {TIMES[code]}; the server's own is valid"
+            return NoResponse(f"certificate: {above}", "issuer")
+        elif code in TIMES:
+            error = f"it {TIMES[9 if time.time() < begins else 10]}"
+    return NoResponse(f"certificate: {error}", "certificate")
+
+
+def sent_certificates(connection: ssl.SSLSocket) -> Certificates:
+    """The server's own certificate, also if it is refused, and of the others that it sent the first to expire."""
+    # The public `SSLSocket.get_unverified_chain` of Python 3.13 calls this method, but returns DER, which nothing in
+    # the standard library reads. The method is as old as 3.10: https://github.com/python/cpython/pull/25467
+    certificates = []
+    with contextlib.suppress(Exception):  # nothing fails without it
+        for each in cast("Any", connection)._sslobj.get_unverified_chain():
+            read = each.get_info()
+            ends, begins = (ssl.cert_time_to_seconds(read[key]) for key in ("notAfter", "notBefore"))
+            certificates.append((ends, begins, _names(read)))
+    return (*certificates[:1], *sorted(certificates[1:])[:1])
 
 
 def _names(certificate: dict[str, Any]) -> str:
-    names = [quoted(value[1]) for value in certificate.get("subjectAltName", ()) if len(value) == 2]
+    """Without alternative names, as for a CA, the last name of the subject, which is its common name."""
+    named = certificate.get("subjectAltName") or [pair for pairs in certificate["subject"] for pair in pairs][-1:]
+    names = [quoted(value[1]) for value in named if len(value) == 2]
     shown = ", ".join(names[:SHOWN_CERTIFICATE_NAMES]) or "no name at all"
     more = len(names) - SHOWN_CERTIFICATE_NAMES
     return f"{shown} and {more} more" if more > 0 else shown

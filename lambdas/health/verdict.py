@@ -11,7 +11,7 @@ from typing import Literal
 from domain.text import printable, shortened
 from health.check import Answered, Check
 from health.http_response import BODY_BYTES
-from health.result import Failure, Probe, quoted
+from health.result import Certificates, Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS, SHOWN_IDENTITIES = 10, 3
@@ -42,6 +42,7 @@ class Finding:
     milliseconds: int
     problem: Problem | None
     answered: Answered
+    certificates: Certificates = ()
 
     @property
     def is_good(self) -> bool:
@@ -73,7 +74,7 @@ def judge(check: Check, probe: Probe, at_seconds: float) -> Finding:
     headers = (check.identity_header, check.release_header, check.shared_header)
     answered = Answered(*(header_value(probe.headers, name) for name in headers))
     problem = next(_problems(check, probe, answered), None)
-    return Finding(at_seconds, probe.status, probe.milliseconds, problem, answered)
+    return Finding(at_seconds, probe.status, probe.milliseconds, problem, answered, probe.certificates)
 
 
 def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Problem]:

@@ -49,6 +49,7 @@ INTERFACES_OF_LAMBDA = [
 ]  # fmt: skip
 COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]  # no other resource than "*", either
 DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
+ANY_STACK = "Any stack of the account may have made an address or a server; only the tags of both say which."
 ANY_INTERFACE = "network-interface/*"
 INTERFACES = (
     "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
@@ -80,10 +81,11 @@ def longest_bake(pair: Pair) -> int:
 
 
 class Functions(Construct):
-    """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there.
-    `bakes` says whether a pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None
-    if no pair has `deploy` or hooks. `approves` says whether a pair waits for approval, `evaluates` whether a pair has
-    `readiness`, `moments` what some pair has to run. `python_function` makes another function from the same asset."""
+    """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a
+    pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None if no pair has `deploy`
+    or hooks. `approves` says whether a pair waits for approval, `evaluates` whether a pair has `readiness`, and
+    `moments` which moments of a release have something to run in some pair. `python_function` makes another from the
+    same asset."""
 
     def __init__(self, scope: Construct, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None) -> None:
         super().__init__(scope, "Functions")
@@ -130,6 +132,10 @@ class Functions(Construct):
             allowed.append((function, "ec2:DescribeAddresses"))
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
+        stacks = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name="*")
+        reading_templates = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
+        self.describe_addresses.add_to_role_policy(reading_templates)
+        acknowledge_wildcards(self.describe_addresses.role, {stacks: ANY_STACK})
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
         commands = [self.run_commands] if self.run_commands else []
         reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address, *commands)]

@@ -84,7 +84,7 @@ def check_production(server: Role, *, strict: bool = True, **keys: Any) -> Call:
 def check_staging() -> Call:
     live = jsonata(f"$plan.compared ? $merge([$plan.live, {reached('production')}]) : null")
     at = f"$plan.checksStaging ? {named('staging')} : null"
-    return {**check(at, "idle"), "live": live, **of_plan("expectedRelease", "certificateExpiryDays"), **LOCK}, {}
+    return {**check(at, "idle"), "live": live, **EXPECTED_RELEASE, **of_plan("certificateExpiryDays"), **LOCK}, {}
 
 
 def check(address: str, server: Role) -> Keys:

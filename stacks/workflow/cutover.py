@@ -2,7 +2,6 @@
 docs/architecture.md is drawn from this file."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
@@ -21,7 +20,7 @@ from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
 from stacks.workflow.notifications import DRY_RUN_RESULT, RESULT
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import BEFORE_CHANGES, CHANGE, IN_VPC
+from stacks.workflow.retries import BEFORE_CHANGES, CHANGE
 from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Branch, Tasks, when
@@ -86,6 +85,12 @@ REPAIR_FAILED = {
         & $plan.staging.allocationId
     """),
 }
+CHECKS = "Is the idle server healthy, have its status checks passed, and is every move permitted?"
+CHECKED = {
+    "answered": "{% $states.result[0].answered %}",
+    "alarms": "{% $states.result[1].alarms %}",
+    "warnings": "{% $append($append($plan.warnings, $states.result[0].warnings), $states.result[1].warnings) %}",
+}
 WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
@@ -103,7 +108,7 @@ class Workflow(Construct):
         acquire = acquire_lock(tasks, ending=ending, start_over=describe_addresses)
         health_check_live = call("HealthCheckLive", functions.health_check, BEFORE_CHANGES, LIVE_CHECKED)
         repair_staging = call("RepairStaging", functions.associate_address, BEFORE_CHANGES, {"repaired": True})
-        preflight = self._preflight()
+        preflight = sfn.Parallel.jsonata(self, "Preflight", comment=CHECKS, assign=CHECKED).branch(*tasks.preflight())
         describe_unchanged = call("DescribeUnchanged", functions.describe_restored, BEFORE_CHANGES)
         measure_gap = tasks.measure_gap()
         disassociate_staging = call("DisassociateStaging", functions.disassociate_address, CHANGE)
@@ -170,38 +175,6 @@ class Workflow(Construct):
             timeout=TIMEOUT,
         )
         self._warm()
-
-    def _preflight(self) -> sfn.Parallel:
-        """The checks that change nothing, in parallel."""
-        functions, call = self._tasks.functions, partial(self._tasks.call, retries=BEFORE_CHANGES)
-        rehearse_staging = call("RehearseAssociateStaging", functions.associate_address)
-        return sfn.Parallel.jsonata(
-            self,
-            "Preflight",
-            comment="Is the idle server healthy, have its status checks passed, and is every move permitted?",
-            assign={
-                "answered": "{% $states.result[0].answered %}",
-                "alarms": "{% $states.result[1].alarms %}",
-                "warnings": jsonata(
-                    "$append($append($plan.warnings, $states.result[0].warnings), $states.result[1].warnings)"
-                ),
-            },
-        ).branch(
-            self._health_check_staging(),
-            call("CheckServers", functions.check_servers),
-            call("RehearseDisassociate", functions.disassociate_address),
-            call("RehearseAssociateProduction", functions.associate_address).next(rehearse_staging),
-        )
-
-    def _health_check_staging(self) -> sfn.IChainable:
-        """The checks of the idle server; for pairs with `via: "private"`, from inside the VPC."""
-        tasks, functions = self._tasks, self._tasks.functions
-        public = tasks.call("HealthCheckStaging", functions.health_check, BEFORE_CHANGES)
-        if functions.in_vpc is None:
-            return public
-        in_vpc = tasks.call("HealthCheckStagingInVpc", functions.in_vpc, IN_VPC)
-        private = when('$plan.healthCheck[0].via = "private"', in_vpc, "from its VPC")
-        return tasks.choice("StagingVia?", "From where can the staging server be reached?", private, otherwise=public)
 
     def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
         """What follows a good check of the new live server: the bake, then hooks."""

@@ -7,6 +7,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.aws_iam import IRole
 from constructs import Construct, IConstruct
 
 from stacks.cdk_nag import acknowledge_wildcards
@@ -34,7 +35,7 @@ def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[st
 
 
 def standard_state_machine(
-    scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration
+    scope: Construct, *, name: str, comment: str, start: sfn.IChainable, timeout: Duration, role: IRole | None = None
 ) -> sfn.StateMachine:
     log_group = logs.LogGroup(
         scope,
@@ -53,6 +54,7 @@ def standard_state_machine(
         comment=comment,
         definition_body=sfn.DefinitionBody.from_chainable(start),
         timeout=timeout,
+        role=role,
         tracing_enabled=True,
         logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
     )

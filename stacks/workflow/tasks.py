@@ -1,6 +1,7 @@
 """The Task states of the workflows, which call our functions and AWS services, with their retries and timeouts."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aws_cdk import Duration
@@ -12,7 +13,7 @@ from constructs import Construct
 from stacks.workflow.calls import LOCK, Call, Keys, check, named
 from stacks.workflow.expressions import EXECUTION_NAME, INPUT, condition, jsonata
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, Retries, retry
+from stacks.workflow.retries import BEFORE_CHANGES, IN_VPC, SERVICE, SERVICE_TIMEOUT, Retries, retry
 
 COLD_START_SECONDS = 15  # Lambda allows 10 for a cold start, and the function's timeout begins after it
 MEASURE_GAP_SECONDS = 5  # the longest time that a cutover waits for its measurement to begin
@@ -70,6 +71,20 @@ class Tasks:
         )
         retry(task, retries)
         return task
+
+    def preflight(self) -> tuple[sfn.IChainable, ...]:
+        """The branches of the checks before the first change. They change nothing."""
+        functions, call = self.functions, partial(self.call, retries=BEFORE_CHANGES)
+        staging: sfn.IChainable = call("HealthCheckStaging", functions.health_check)
+        if functions.in_vpc is not None:
+            in_vpc = self.call("HealthCheckStagingInVpc", functions.in_vpc, IN_VPC)
+            private = when('$plan.healthCheck[0].via = "private"', in_vpc, "from its VPC")
+            comment = "From where can the staging server be reached?"
+            staging = self.choice("StagingVia?", comment, private, otherwise=staging)
+        rehearse_staging = call("RehearseAssociateStaging", functions.associate_address)
+        rehearse = call("RehearseAssociateProduction", functions.associate_address).next(rehearse_staging)
+        freed = call("RehearseDisassociate", functions.disassociate_address)
+        return staging, call("CheckServers", functions.check_servers), freed, rehearse
 
     def measure_gap(self) -> sfn_tasks.LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""

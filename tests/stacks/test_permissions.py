@@ -188,6 +188,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
             "ec2:DescribeInstances",
             "ec2:DescribeNetworkInterfaces",
             "dynamodb:GetItem",
+            "cloudformation:GetTemplate",
         },
         "describe_restored": own_log | TRACES | {"ec2:DescribeAddresses"},
         "health_check": own_log | TRACES | {"ec2:DescribeAddresses", "dynamodb:GetItem"},
@@ -262,6 +263,11 @@ def test_only_the_executions_of_the_two_workflows_may_be_described(deployed: Dep
     states = HERE.replace(":ec2:", ":states:")
     asking = WORKFLOWS | {"report_outcome"}
     assert asked == {(role, f"{states}execution:{asked_for}:*") for role in asking for asked_for in WORKFLOWS}
+
+
+def test_only_templates_of_stacks_in_the_same_account_and_region_may_be_read(deployed: Deployed) -> None:
+    read = {found.resource for found in deployed.permissions if found.action.startswith("cloudformation:")}
+    assert read == {f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/*"}
 
 
 def test_only_approvals_of_the_cutover_workflow_may_be_ended(deployed: Deployed) -> None:

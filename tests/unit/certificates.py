@@ -33,22 +33,32 @@ class Authority:
         issued = issuer.issue_cert(*names, not_before=_in_days(begins), not_after=_in_days(ends))
         return _context(issued.private_key_pem, issued.cert_chain_pems[: None if chain else 1])
 
-    def certified_below(self, intermediate: tuple[float, float], *names: str, ends: float = 1) -> ssl.SSLContext:
-        """The same, issued by an intermediate CA that is valid from so many days from now to so many."""
+    def certified_below(
+        self, intermediate: tuple[float, float], *names: str, ends: float = 1, issuer: str = "R11"
+    ) -> ssl.SSLContext:
+        """The same, issued by an intermediate CA of this name that is valid from so many days from now to so many."""
         child = self._ca.create_child_ca()
-        chain = self._with_times(child.cert_pem, *intermediate)
-        issued = child.issue_cert(*names, not_before=_in_days(-9), not_after=_in_days(ends))
-        return _context(issued.private_key_pem, [issued.cert_chain_pems[0], chain])
+        issued = child.issue_cert(*names)
+        pems = (issued.cert_chain_pems[0], child.cert_pem)
+        own, above = (x509.load_pem_x509_certificate(pem.bytes()) for pem in pems)
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)])
+        chain = [
+            _signed_again(own, child, subject, own.subject, -9, ends),
+            _signed_again(above, self._ca, above.issuer, subject, *intermediate),
+        ]
+        return _context(issued.private_key_pem, chain)
 
-    def _with_times(self, pem: trustme.Blob, begins: float, ends: float) -> trustme.Blob:
-        """The same certificate of this CA, signed again with these times."""
-        signing = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
-        assert isinstance(signing, ec.EllipticCurvePrivateKey)
-        old = x509.load_pem_x509_certificate(pem.bytes())
-        subject, key = old.subject, old.public_key()
-        new = x509.CertificateBuilder(old.issuer, subject, key, old.serial_number, extensions=[*old.extensions])
-        new = new.not_valid_before(_in_days(begins)).not_valid_after(_in_days(ends))
-        return trustme.Blob(new.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+def _signed_again(
+    old: x509.Certificate, ca: trustme.CA, issuer: x509.Name, subject: x509.Name, begins: float, ends: float
+) -> trustme.Blob:
+    """The same certificate with these names and times, signed by this CA."""
+    signing = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    assert isinstance(signing, ec.EllipticCurvePrivateKey)
+    key, extensions = old.public_key(), [*old.extensions]
+    new = x509.CertificateBuilder(issuer, subject, key, old.serial_number, extensions=extensions)
+    new = new.not_valid_before(_in_days(begins)).not_valid_after(_in_days(ends))
+    return trustme.Blob(new.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
 
 def _in_days(days: float) -> datetime.datetime:

@@ -34,7 +34,7 @@ from tests.unit.lock_table import LockTable
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_alarms import put_alarm
 from tests.unit.test_rollback_request import REQUEST
-from tests.unit.test_servers import FakeEc2, error
+from tests.unit.test_servers import RETIREMENT, FakeEc2, error
 from tests.unit.test_time_of_a_change import SlowEc2
 
 
@@ -351,6 +351,72 @@ def test_an_alarm_in_alarm_does_not_refuse_a_rollback_an_emergency_or_a_cutover_
     assert describe({"serverName": "tao"})["decision"] == "CUT_OVER"
 
 
+def test_alarms_without_data_are_a_warning_of_a_cutover_that_is_not_urgent(ec2: Ec2Account, tmp_path: Path) -> None:
+    configure(ec2, tmp_path, alarms=["errors", "latency", "cold\n"])
+    cloudwatch = boto3.client("cloudwatch")
+    put_alarm(cloudwatch, "errors")
+    for name in ("latency", "cold\n"):
+        put_alarm(cloudwatch, name, "INSUFFICIENT_DATA")
+    assert describe({})["warnings"] == (
+        'Alarms in INSUFFICIENT_DATA guard nothing: "latency", "cold?". Check that their metrics get data, or remove '
+        "them from alarms in cdk.json and deploy.",
+    )
+    for request in ({"emergency": True}, {"serverName": "bittybot"}):
+        assert describe(request)["warnings"] == (), request
+
+
+# Who else may change the pair.
+
+
+def launch_as(market: str, ec2: Ec2Account, folder: Path) -> tuple[str, Server]:
+    """A new instance as tao, bought so; and the other server."""
+    bought = {"InstanceMarketOptions": {"MarketType": market}} if market else {}
+    launched = boto3.client("ec2").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, **bought)  # type: ignore[arg-type]
+    tao = launched["Instances"][0]["InstanceId"]
+    configure(ec2, folder, servers={"bittybot": ec2.bittybot.instance_id, "tao": tao})
+    ec2.move("staging", tao)
+    return tao, ec2.bittybot
+
+
+def tag(resource: str, **tags: str) -> None:
+    """Tags that AWS gives: `autoscaling_groupName` is `aws:autoscaling:groupName`."""
+    named = [
+        {"Key": f"aws:{key.replace('_', ':', 1).replace('_', '-')}", "Value": value} for key, value in tags.items()
+    ]
+    boto3.client("ec2").create_tags(Resources=[resource], Tags=named)  # type: ignore[arg-type]
+
+
+def test_servers_that_aws_may_replace_are_warnings_unless_the_request_is_urgent(
+    ec2: Ec2Account, tmp_path: Path
+) -> None:
+    tao, _ = launch_as("spot", ec2, tmp_path)
+    tag(tao, autoscaling_groupName="web <!here>")
+    group = "is in the Auto Scaling group web \\x3c!here>, which may terminate it. Detach it."
+    spot = "is a Spot Instance, which EC2 may interrupt. Use an On-Demand Instance."
+    expected = (f"tao ({tao}) {group}", f"tao ({tao}) {spot}")
+    assert describe({})["warnings"] == expected
+    ec2.take_off("staging")
+    repair = describe({"serverName": "bittybot"})
+    assert (repair["decision"], repair["warnings"]) == ("REPAIR", expected)
+    assert describe({"serverName": "tao", "emergency": True})["warnings"] == ()
+
+
+def test_a_stack_that_may_move_an_address_back_is_a_warning_unless_the_request_is_urgent(
+    ec2: Ec2Account, tmp_path: Path
+) -> None:
+    launch_as("", ec2, tmp_path)
+    tag(ec2.pair.production, cloudformation_stack_name="base", cloudformation_logical_id="Production")
+    resources = {"Back": {"Type": "AWS::EC2::EIPAssociation", "Properties": {"EIP": {"Ref": "Production"}}}}
+    with pytest.warns(UserWarning, match="not supported by moto"):
+        boto3.client("cloudformation").create_stack(StackName="base", TemplateBody=json.dumps({"Resources": resources}))
+    (warning,) = describe({})["warnings"]
+    assert warning == (
+        "The CloudFormation stack base may move an address back when it is updated, because of its resource Back. "
+        "Take it out of the stack as docs/limits.md says."
+    )
+    assert describe({"emergency": True})["warnings"] == ()
+
+
 def test_alarms_that_do_not_exist_are_named_in_part_and_printably(ec2: Ec2Account) -> None:
     put_alarm(boto3.client("cloudwatch"), "errors")
     with pytest.raises(PreflightFailed) as refused:
@@ -480,13 +546,31 @@ def test_a_rollback_that_is_asked_for_before_the_first_change_changes_nothing(
 def test_the_named_server_is_checked_as_long_as_the_longest_deadline(ec2: Ec2Account, tmp_path: Path) -> None:
     event = {"execution": "cutover-1", "pair": "web", "server": "tao"}
     passed: Any = FakeEc2()
-    assert check_servers.handler(event, CONTEXT, ec2=passed) == {"passed": True, "alarms": [], "warnings": []}
+    assert check_servers.handler(event, CONTEXT, ec2=passed) == {
+        "passed": True,
+        "alarms": [],
+        "warnings": [],
+        "soon": [],
+    }
     assert passed.parameters == {"DescribeInstanceStatus": {"InstanceIds": [ec2.tao.instance_id]}}
     # Shorter than the pause before a second look.
     configure(ec2, tmp_path, healthCheck=[{"deadlineSeconds": seconds} for seconds in (1, 4, 2)])
     initializing: Any = FakeEc2(statuses=[{"SystemStatus": "initializing"}])
     with pytest.raises(PreflightFailed, match="did not complete within 4 s"):
         check_servers.handler(event, CONTEXT, ec2=initializing)
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_scheduled_event_of_the_server_is_a_warning_of_what_will_soon_prevent_a_cutover(
+    ec2: Ec2Account, urgent: bool
+) -> None:
+    event = {"execution": "cutover-1", "pair": "web", "server": "tao", "urgent": urgent, "alarms": ["gone"]}
+    scheduled: Any = FakeEc2(events=[RETIREMENT])
+    result = check_servers.handler(event, CONTEXT, ec2=scheduled)
+    (soon,) = result["soon"]
+    assert "instance-retirement" in soon
+    of_alarms = ['CloudWatch has no alarm named "gone".'] if urgent else []
+    assert result["warnings"] == [*of_alarms, soon]
 
 
 # DescribeRestored.

@@ -70,7 +70,7 @@ def test_a_healthy_server_and_its_probes_are_returned_and_logged(log: Log) -> No
     assert result == {
         "healthy": True, "address": "staging", "publicIp": "127.0.0.1", "server": "tao",
         "checks": [{"check": f"http://127.0.0.1:{server.port}/health", "probeCount": 3, **answered}],
-        "answered": [answered], "warnings": [],
+        "answered": [answered], "warnings": [], "soon": [],
     }  # fmt: skip
     assert [(probe["status"], probe["error"]) for probe in probes] == [(200, None)] * 3
     assert all(isinstance(probe["milliseconds"], int) for probe in probes)

@@ -2,14 +2,17 @@
 
 import re
 import ssl
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from health.result import Probe
-from health.tls import client_context, lacking, tls_error
+from health.tls import client_context, lacking, sent_certificates, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
@@ -20,7 +23,6 @@ from tests.unit.misbehaving_servers import (
     dripping,
     dripping_tls,
     flooding,
-    in_turn,
     over_tls,
     reacting,
     server_hello,
@@ -32,6 +34,7 @@ from tests.unit.misbehaving_servers import (
 from tests.unit.test_probe import ask, asked_of
 
 WWW = "www.example.com"
+DAY = 86_400
 
 
 @pytest.fixture
@@ -102,20 +105,54 @@ def test_the_probe_says_if_an_outdated_certificate_is_not_the_servers_own(
     assert (probe.status, probe.failure, probe.error) == (None, "issuer", f"certificate: {above}")
 
 
-@pytest.mark.parametrize(
-    ("context", "error"),
-    [
-        (lambda ca: ca.certified("a.example"), 'it is not for "www.example.com"'),
-        (lambda ca: ca.certified(WWW, begins=-3, ends=-1), "it, or a certificate above it, has expired"),
-        (lambda ca: ca.certified_below((-9, -1), WWW), "it, or a certificate above it, has expired"),
-    ],
-)
-@pytest.mark.parametrize("again", [silent, closing_after_a_read])
-def test_a_server_that_hides_its_certificate_the_second_time_does_not_prolong_the_timeout(
-    context: Callable[[Authority], ssl.SSLContext], error: str, again: Behaviour, ca: Authority
+def test_what_a_refused_certificate_says_is_read_without_a_second_connection(ca: Authority) -> None:
+    with serving(over_tls(ca.certified("a.example"), answering(OK))) as server:
+        assert "but for" in str(ask(server, timeout=2, protocol="HTTPS", host_header=WWW).error)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_probe_carries_the_servers_certificate_and_the_first_above_it_that_expires(
+    verified: bool, ca: Authority
 ) -> None:
-    probe = asked_of(in_turn(over_tls(context(ca), answering(OK)), again), 0.5, protocol="HTTPS", host_header=WWW)
-    assert (probe.failure, probe.error) == ("certificate", f"certificate: {error}")
+    behaviour = over_tls(ca.certified_below((-9, 9), WWW, "a.example", ends=3), answering(OK))
+    probe = asked_of(behaviour, 2, protocol="HTTPS", host_header=WWW, verify_certificate=verified)
+    certificates = [(ends // DAY, begins // DAY, names) for ends, begins, names in probe.certificates]
+    today = time.time() // DAY
+    assert certificates == [
+        (today + 3, today - 9, '"www.example.com", "a.example"'),
+        (today + 9, today - 9, '"R11"'),
+    ]
+
+
+class Shown:
+    """An `SSLSocket` that has this as its chain. A name in place of a certificate cannot be read."""
+
+    def __init__(self, *chain: dict[str, Any] | str) -> None:
+        self._sslobj, self._chain = self, chain
+
+    def get_unverified_chain(self) -> list[Any]:
+        return [SimpleNamespace(get_info=partial(dict, each)) for each in self._chain]
+
+
+def decoded(name: str, year: int) -> dict[str, Any]:
+    begins, ends = (f"Dec  2 12:00:00 {each} GMT" for each in (2020, year))
+    return {"subject": ((("countryName", "US"),), (("commonName", name),)), "notBefore": begins, "notAfter": ends}
+
+
+@pytest.mark.parametrize(
+    ("connection", "names"),
+    [
+        (Shown(decoded("own", 2027), decoded("b", 2029), decoded("c", 2026)), ['"own"', '"c"']),
+        (Shown(decoded("own", 2027), "unreadable"), ['"own"']),
+        (Shown(), []),
+        (SimpleNamespace(_sslobj=None), []),
+        (SimpleNamespace(), []),
+    ],
+    ids=["three", "one that cannot be read", "none", "closed", "another Python"],
+)
+def test_a_probe_carries_what_can_be_read(connection: Any, names: list[str]) -> None:
+    assert [each for *_, each in sent_certificates(connection)] == names
 
 
 # What is asked for

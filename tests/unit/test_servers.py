@@ -1,6 +1,7 @@
 """What EC2 describes of the two servers of a pair, and how long the workflow waits for the status checks."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ class FakeEc2:
     interfaces: list[dict[str, Any]] = field(default_factory=list)
     transfers: dict[str, Any] = field(default_factory=dict)
     statuses: list[dict[str, str] | None] = field(default_factory=lambda: [{}])
+    events: list[dict[str, Any]] = field(default_factory=list)
     errors: dict[str, Exception] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     looks: int = 0
@@ -70,7 +72,8 @@ class FakeEc2:
         if status is None:
             return {"InstanceStatuses": []}
         passed = {"SystemStatus": "ok", "InstanceStatus": "ok"}
-        return {"InstanceStatuses": [{check: {"Status": value} for check, value in (passed | status).items()}]}
+        checks = {check: {"Status": value} for check, value in (passed | status).items()}
+        return {"InstanceStatuses": [checks | ({"Events": self.events} if self.events else {})]}
 
 
 class Clock:
@@ -293,6 +296,27 @@ def test_a_throttled_description_of_the_status_checks_is_repeated(ec2: FakeEc2, 
 
     wait(Servers(WEB, ec2, clock=clock.read, sleep=sleep))  # type: ignore[arg-type]
     assert (ec2.looks, clock.now) == (5, Clock.now + 4 * SECONDS_BETWEEN_CHECKS)
+
+
+RETIREMENT = {"Code": "instance-retirement", "NotBefore": datetime(2026, 12, 5, 3, 4, 5, tzinfo=UTC)}
+REBOOT = RETIREMENT | {"Code": "system-reboot", "NotAfter": datetime(2026, 12, 5, 5, tzinfo=UTC)}
+
+
+def test_events_that_ec2_has_scheduled_are_sentences_that_say_what_to_do(servers: Servers, ec2: FakeEc2) -> None:
+    ec2.statuses, ec2.events = [{"SystemStatus": "initializing"}, {}], [RETIREMENT, REBOOT]
+    do = "UTC. Stop and start the server, or let the event pass, before the cutover."
+    assert servers.wait_for_status_checks(TAO, 60) == [
+        f"EC2 has scheduled the event instance-retirement for {TAO} not before 2026-12-05 03:04 {do}",
+        f"EC2 has scheduled the event system-reboot for {TAO} not before 2026-12-05 03:04 UTC and not after 2026-12-05 "
+        f"05:00 {do}",
+    ]
+
+
+@pytest.mark.parametrize("description", ["[Completed] The host is new.", "[Canceled] It is not needed."])
+def test_an_event_that_is_over_does_not_count(servers: Servers, ec2: FakeEc2, description: str) -> None:
+    ec2.events = [RETIREMENT | {"Description": description}, REBOOT | {"Description": "Not [Completed]"}]
+    (scheduled,) = servers.wait_for_status_checks(TAO, 60)
+    assert "system-reboot" in scheduled
 
 
 # Every call may be refused or throttled.

@@ -88,13 +88,13 @@ class Account:
         events = boto3.client("events", REGION)
         bus = events.describe_event_bus(Name="default")["Arn"]
         events.create_archive(ArchiveName=ARCHIVE, EventSourceArn=bus, EventPattern='{"source": ["eip-cutover"]}')
-        self.state_machine, self.repair = (
+        self.state_machine, self.repair, self.readiness = (
             self.sfn.create_state_machine(
                 name=name,
                 definition=quick(definition(template, table=self.table, topic=self.topic, name=name), throttled_tries),
                 roleArn="arn:aws:iam::123456789012:role/workflow",
             )["stateMachineArn"]
-            for name in ("eip-cutover", "eip-cutover-repair")
+            for name in ("eip-cutover", "eip-cutover-repair", "eip-cutover-readiness")
         )
 
 
@@ -105,6 +105,7 @@ class Aws:
         self.ec2, self.sfn, self.dynamodb = account.ec2, account.sfn, account.dynamodb
         self.table, self.topic = account.table, account.topic
         self.state_machine, self.repair_machine = account.state_machine, account.repair
+        self.readiness_machine = account.readiness
         self._ips = ips
         self.servers = {name: self.launch() for name in PAIR}
         self.production, self.staging = (
@@ -259,10 +260,14 @@ class Aws:
         return [item for item in self._items if "execution" in item]
 
     @property
+    def item(self) -> dict[str, Any]:
+        """The item of the pair `web`, or an empty one."""
+        return next((item for item in self._items if item["pair"]["S"] == "web"), {})
+
+    @property
     def record(self) -> Record:
         """The record of the pair `web`."""
-        items = [item for item in self._items if item["pair"]["S"] == "web"]
-        return Record.from_item(items[0] if items else {})
+        return Record.from_item(self.item)
 
     @property
     def notices(self) -> list[dict[str, Any]]:
@@ -355,6 +360,13 @@ class Aws:
     def unlock(self, pair: str) -> Execution:
         """What `cutover.py unlock` starts."""
         return self.wait(self.start_text(json.dumps({"pair": pair}), self.repair_machine))
+
+    def begin_evaluation(self, **value: Any) -> str:
+        """What EventBridge starts to evaluate the pair `web`."""
+        return self.start_text(json.dumps({"pair": "web", **value}), self.readiness_machine)
+
+    def evaluate(self, **value: Any) -> Execution:
+        return self.wait(self.begin_evaluation(**value))
 
     def execute(self, value: Any = None) -> Execution:
         return self.wait(self.start(value))

@@ -1,0 +1,148 @@
+"""The evaluation: would a cutover of a pair work now? It runs the checks of a dry run with the cutover's role, so it
+lacks what a cutover lacks. It takes no lock, so no cutover waits for it. Only a result that has changed is announced.
+
+Beside a cutover's variables: `$before`, the text of the last result, or "-"; `$result`, `Record.readiness` in
+`lambdas/domain/record.py`. What comes to `RecordReadiness` has, once or more often, `reason`, `soon` and `warnings`."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.aws_iam import IRole
+from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoGetItem, DynamoReturnValues
+from constructs import Construct
+
+from stacks.workflow import failures
+from stacks.workflow.calls import CALLS as OF_A_CUTOVER
+from stacks.workflow.calls import COMMENTS, PLANNED
+from stacks.workflow.cutover import SOUND
+from stacks.workflow.ending import NOW
+from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata
+from stacks.workflow.lock import FREE_AND_AS_PLANNED
+from stacks.workflow.notifications import STARTED, publish, put_event
+from stacks.workflow.resources import Resources
+from stacks.workflow.retries import BEFORE_CHANGES, CONDITION_FAILED, SERVICE, SERVICE_TIMEOUT, retry
+from stacks.workflow.state_machine import standard_state_machine
+from stacks.workflow.tasks import Tasks, attribute, when
+
+# Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
+TIMEOUT, MOST_TRIES = Duration.hours(72), 3
+DETAIL_TYPE = "Elastic IP Cutover Readiness Changed"
+PAIR = bounded("$states.context.Execution.Input.pair", 64)
+DRIFT = "($drift := $states.context.Execution.Input.drift; $type($drift) = 'string' ? [$drift] : [])"
+# The text may be anything, because a person may write into the table. In a sentence, quotes are escaped.
+WAS_READY = """$not($contains($before, '"ready":false'))"""
+SINCE = r"""$match($before, /"since":"(\d[\dT:.Z+-]{15,35})"/)[0].groups[0]"""
+RESULT = f"""(
+    $reasons := [$states.input.reason, $states.input.soon]; $ready := $count($reasons) = 0;
+    $warned := $append($plan.warnings, $states.input.warnings);
+    $warnings := $filter($warned, function($each) {{ $not($each in $reasons) }});
+    $text := function($each) {{ $substring($replace($each, " Nothing was changed.", ""), 0, 1000) }};
+    $texts := function($all) {{ [$map($distinct($all)[[0..19]], $text)] }};
+    $since := {SINCE}; $drift := {DRIFT};
+    $string({{
+        "ready": $ready, "since": $ready = {WAS_READY} and $exists($since) ? $since : {NOW}, "checkedAt": {NOW},
+        "reasons": $texts($append($reasons, $ready ? [] : $drift)),
+        "warnings": $texts($append($warnings, $ready ? $drift : [])), "execution": {ME}
+    }})
+)"""
+# If a cutover or another evaluation has changed the item, this evaluation starts over.
+UNCHANGED = f"""
+    {FREE_AND_AS_PLANNED}
+    AND (attribute_not_exists(readiness) OR readiness IN (:before, :after) OR NOT attribute_type(readiness, :text))
+"""
+VALUES = {":me": EXECUTION, ":number": "N", ":text": "S", ":before": "{% $before %}", ":after": jsonata(RESULT)}
+OUTCOME = '($result.ready ? "READY" : "NOT_READY")'
+DETAIL = f'$merge([{STARTED}, $result, {{"pair": $plan.pair, "outcome": {OUTCOME}}}])'
+TEXT = f"""
+    "Pair " & $plan.pair & " is " & ($result.ready ? "ready for a cutover." : "not ready: a cutover would fail.")
+    & $join($map($append($result.reasons, $result.warnings), function($each) {{ "\\n- " & $each }}))
+    & "\\n\\nExecution: " & {ME}
+"""
+BEFORE = {
+    "plan": {"pair": jsonata(PAIR)},
+    "revision": jsonata('($number := $states.result.Item.revision.N; $exists($number) ? $number : "0")'),
+    "before": jsonata('($text := $states.result.Item.readiness.S; $exists($text) ? $text : "-")'),
+    "tries": jsonata(f"$exists($states.result.Item.execution) ? {MOST_TRIES} : $exists($tries) ? $tries + 1 : 0"),
+}
+SKIPPED = '{"pair": $plan.pair, "outcome": "SKIPPED"}'
+UNFIT = '{"reason": ($plan.decision = "REFUSED" ? "" : "Staging is not on the idle server: ") & $plan.reason}'
+CAUGHT = jsonata(f'{{"reason": {failures.REFUSED_CAUSE}}}')
+CHANGED = f"$result.ready != {WAS_READY} or ({WAS_READY} and $count({DRIFT}) > 0)"
+REQUEST = {"pair": jsonata(PAIR), "dryRun": True}
+CALLS = OF_A_CUTOVER | {"DescribeAddresses": ({"request": REQUEST, "keepLive": False}, PLANNED)}
+
+
+class Readiness(Construct):
+    """Evaluates a pair, by `{"pair": "web"}`; `drift` beside it is a sentence about what someone else has changed."""
+
+    def __init__(self, scope: Construct, construct_id: str, resources: Resources, *, role: IRole) -> None:
+        super().__init__(scope, construct_id)
+        tasks = Tasks(self, resources, CALLS, COMMENTS)
+        describe_record = DynamoGetItem.jsonata(
+            self,
+            "DescribeRecord",
+            comment="What was the last result?",
+            table=resources.lock_table,
+            key={"pair": attribute(jsonata(PAIR))},
+            consistent_read=True,
+            task_timeout=SERVICE_TIMEOUT,
+            assign=BEFORE,
+        )
+        retry(describe_record, SERVICE)
+        describe_addresses = tasks.call("DescribeAddresses", resources.functions.describe_addresses, BEFORE_CHANGES)
+        comment = "What would fail now, and what will soon? A branch that fails does not end the others."
+        checks = sfn.Parallel.jsonata(self, "Checks", comment=comment)
+        for branch in tasks.preflight():
+            for state in sfn.State.find_reachable_states(branch.start_state):
+                if isinstance(state, sfn.TaskStateBase):
+                    end = sfn.Pass.jsonata(self, f"{state.state_id}Failed", comment="Ends the branch with its reason.")
+                    state.add_catch(end, outputs=CAUGHT)
+            checks.branch(branch)
+        record = tasks.update_item(
+            "RecordReadiness",
+            "Writes the result, unless the item has changed meanwhile.",
+            "SET readiness = :after",
+            {**VALUES, ":revision": DynamoAttributeValue.number_from_string("{% $revision %}")},
+            condition=UNCHANGED,
+            pair=PAIR,
+            return_values=DynamoReturnValues.ALL_NEW,
+            assign={"result": "{% $parse($states.result.Attributes.readiness.S) %}"},
+        )
+        notify = publish(
+            tasks, "Notify", "Publishes that the result has changed.", outcome=OUTCOME, text=TEXT, detail=DETAIL
+        )
+        event = put_event(tasks, "PutEvent", DETAIL_TYPE, DETAIL)
+        ready, not_ready = (
+            sfn.Succeed.jsonata(self, state, comment="The output has the result.", outputs=jsonata(DETAIL))
+            for state in ("Ready", "NotReady")
+        )
+        comment = "A cutover is at work. The last result stays."
+        skipped = sfn.Succeed.jsonata(self, "Skipped", comment=comment, outputs=jsonata(SKIPPED))
+        name, comment = "EvaluationFailed", "There is no result. The last one stays."
+        failed = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause="{% $cause %}")
+
+        # The order of the states.
+
+        locked = when(f"$tries >= {MOST_TRIES}", skipped, f"locked, or begun {MOST_TRIES} times")
+        begin = tasks.choice("Begin?", None, locked, otherwise=describe_addresses)
+        describe_record.add_catch(failed, assign=failures.FIRST).next(begin)
+        describe_addresses.add_catch(failed, errors=["InvalidRequest"], assign=failures.FIRST)
+        unfit = condition(f'$plan.decision = "REFUSED" or $not({SOUND})')
+        decision = sfn.Choice.jsonata(self, "Decision?").otherwise(checks)
+        decision.when(unfit, record, comment="no cutover could begin", outputs=jsonata(UNFIT))
+        describe_addresses.add_catch(record, outputs=CAUGHT).next(decision)
+        checks.add_catch(failed, assign=failures.FIRST).next(record)
+        outcome = tasks.choice("Outcome?", None, when("$result.ready", ready, "ready"), otherwise=not_ready)
+        changed = tasks.choice("Changed?", None, when(CHANGED, notify, "another result, or drift"), otherwise=outcome)
+        record.add_catch(describe_record, errors=[CONDITION_FAILED])
+        record.add_catch(failed, assign=failures.FIRST).next(changed)
+        notify.add_catch(event, assign=failures.FIRST).next(event)
+        event.add_catch(outcome, assign=failures.FIRST).next(outcome)
+
+        self.state_machine = standard_state_machine(
+            self,
+            name=resources.names.readiness,
+            comment='Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.',
+            start=describe_record,
+            timeout=TIMEOUT,
+            role=role,
+        )
