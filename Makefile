@@ -51,6 +51,7 @@ picture: setup ## Draws the workflows again, from their synthesized definitions
 	$(CDK) synth --quiet --ignore-errors  # those of the ids that cdk.json is shipped with
 	node docs/picture.mjs cdk.out/EipCutover.template.json docs/workflow.svg eip-cutover
 	node docs/picture.mjs cdk.out/EipCutover.template.json docs/repair.svg eip-cutover-repair
+	node docs/picture.mjs cdk.out/EipCutover.template.json docs/readiness.svg eip-cutover-readiness
 	$(CDK) synth --quiet --ignore-errors --context pairs="$$(tr -d '\n' <docs/release-picture.json)" --output cdk.out/release
 	node docs/picture.mjs cdk.out/release/EipCutover.template.json docs/release.svg eip-cutover
 

@@ -44,7 +44,7 @@ ALARMS = {
     "Read docs/runbook.md#eip-cutover-lock-held-too-long-a-dead-lock",
     "not-ready": "A cutover of at least one pair would fail, now or soon, or its evaluations have stopped. Nothing was "
     "changed. ./cutover.py status says which pair is not ready, since when, and why. "
-    "Read docs/runbook.md#eip-cutover-not-ready",
+    "Read docs/runbook.md#evaluationfailed-eip-cutover-not-ready",
 }
 LOST_EVENT = (
     "If an event is lost, a point is missing in a graph. The outcome is still in the execution and in the workflow's "

@@ -1,1 +1,1 @@
-"""The two workflows: their states and the order of these, retries, rollback, lock and ending."""
+"""The three workflows: their states and the order of these, retries, rollback, lock and ending."""

@@ -12,7 +12,7 @@ from stacks.workflow.expressions import INPUT, jsonata, merged
 from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.tasks import Tasks
 
-# The event that every execution of both workflows puts on the account's default event bus when it ends.
+# The event that every execution of the cutover and the repair puts on the account's default event bus when it ends.
 DETAIL_TYPE = "Elastic IP Cutover Ended"
 FOR_PROGRAMS = ("firehose", "http", "lambda", "sqs")
 

@@ -1,4 +1,4 @@
-"""The resources that both workflows use."""
+"""The resources that the workflows use."""
 
 from dataclasses import dataclass
 

@@ -570,7 +570,7 @@ SITUATIONS: dict[str, Situation] = {
     "ABORTED, TIMED_OUT, eip-cutover-repair-ran": aborted,
     "Production is on a foreign server": production_on_a_foreign_server,
     "eip-cutover-lock-held-too-long, a dead lock": dead_lock,
-    "eip-cutover-not-ready": not_ready,
+    "EvaluationFailed, eip-cutover-not-ready": not_ready,
     "The API of EC2 is down": the_api_of_ec2_is_down,
     "The workflow cannot be started": by_hand,
     "A rollback that an alarm starts": alarm_starts_a_rollback,

@@ -13,7 +13,7 @@ from tests.workflow.account import definition
 
 PROJECT = Path(__file__).parents[2]
 CONTEXT = json.loads((PROJECT / "cdk.json").read_text())["context"]
-WORKFLOWS = ("eip-cutover", "eip-cutover-repair")
+WORKFLOWS = ("eip-cutover", "eip-cutover-repair", "eip-cutover-readiness")
 
 
 def template_of(folder: Path, context: Mapping[str, Any], **options: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
         [
             "", "a" * 36, "Team-b", "TEAM", "team b", " team", "team_b", "team.b", "team/b", "team-", "-team", "a--b",
             "2-team", "42", "téam", "team\n", "aws", "aws-x", "awsome", "ssm-x", "ssmx", "amazon-x", "amzn", 'te"am',
-            "a-repair", "a-pipeline", "${name}", 42, True, ["team-b"], {"team": "b"},
+            "a-repair", "a-readiness", "a-pipeline", "${name}", 42, True, ["team-b"], {"team": "b"},
         ],
     ),
     "pairs.web.production": (

@@ -84,7 +84,7 @@ def workflow(template: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(params=[(name, kind) for kind in ("template", "complete") for name in WORKFLOWS], ids="-".join)
 def each_workflow(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Both workflows, as shipped and with all that a pair can configure."""
+    """Each workflow, as shipped and with all that a pair can configure."""
     name, kind = request.param
     return workflow_of(request.getfixturevalue(kind), name)
 

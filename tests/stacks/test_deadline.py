@@ -10,6 +10,7 @@ from stacks.configuration.pairs import BAKE_SHARE_SECONDS, LONGEST_BAKE_SECONDS
 from stacks.configuration.release import LONGEST_MOMENT_SECONDS, MINUTES_OF_A_WEEK
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
+from stacks.workflow.readiness import MOST_TRIES
 from stacks.workflow.repair import MOST_WAITS
 from stacks.workflow.retries import INACTIVE, THROTTLED
 from tests.stacks.contexts import DEPLOY, HOOKS, VPC, pair
@@ -25,9 +26,10 @@ UNTIL_LOCKED = (
     "TakeOverLock",
 )  # fmt: skip
 # How often some states are entered again: for every lock that is taken over, for every answer that the holder runs,
-# after an approval, and after the end of a command.
+# after an approval, after the end of a command, and if the record has changed meanwhile.
 AGAIN = {
     "eip-cutover": [(2, UNTIL_LOCKED), (1, ("Preflight", "ReleaseLock"))],
+    "eip-cutover-readiness": [(MOST_TRIES - 1, ("DescribeRecord", "DescribeAddresses", "Checks", "RecordReadiness"))],
     "eip-cutover-repair": [(MOST_WAITS - 1, HOLDER), (1, ("ReleaseLock",))],
 }
 
@@ -72,9 +74,10 @@ def test_an_execution_may_take_longer_than_all_its_states_together(
     template = slowest(tmp_path, deadlineSeconds=deadline_seconds)
     workflow = workflow_of(template, name)
     seconds = {state_name: longest(state) for state_name, state in states_of(workflow)}
-    branches = [branch for state in workflow["States"].values() for branch in state.get("Branches", ())]
-    if branches:
-        seconds["Preflight"] = sum(seconds[state_name] for branch in branches for state_name, _ in states_of(branch))
+    for state_name, state in workflow["States"].items():
+        if state["Type"] == "Parallel":
+            in_branches = [each for branch in state["Branches"] for each, _ in states_of(branch)]
+            seconds[state_name] = sum(seconds[each] for each in in_branches)
     again = sum(times * seconds[state] for times, states in AGAIN[name] for state in states)
     assert workflow["TimeoutSeconds"] > sum(seconds.values()) + again + ("Bake" in seconds) * LONGEST_BAKE_SECONDS
 

@@ -75,7 +75,7 @@ def test_the_names_of_the_default_stack_never_change(default: Templates) -> None
     assert default.keys() == {"EipCutover", "EipCutoverPipeline"}
     assert STACK in default
     alarms = ("rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long", "not-ready")
-    workflows = ("eip-cutover", "eip-cutover-repair")
+    workflows = ("eip-cutover", "eip-cutover-repair", "eip-cutover-readiness")
     assert physical_names(default) == {
         *(("AWS::CloudWatch::Alarm", f"eip-cutover-{alarm}") for alarm in alarms),
         ("AWS::CloudWatch::Dashboard", "eip-cutover"),
@@ -142,10 +142,10 @@ def valid(name: str) -> bool:
 
 def test_two_names_never_give_the_same_name_of_a_stack_a_workflow_or_a_pipeline() -> None:
     short = ("".join(letters) for count in range(1, 6) for letters in itertools.product("ab1-", repeat=count))
-    candidates = [name + end for name in short for end in ("", "-repair", "-pipeline")]
+    candidates = [name + end for name in short for end in ("", "-repair", "-readiness", "-pipeline")]
     chosen = [name for name in candidates if valid(name)]
     assert {"a", "a1", "a-1", "ab", "a-b", "a-b1", "a-b-1"} < {*chosen}
-    for kinds in (("cutover", "repair"), ("stack", "pipeline_stack"), ("pairs_path",), ("documents",)):
+    for kinds in (("cutover", "repair", "readiness"), ("stack", "pipeline_stack"), ("pairs_path",), ("documents",)):
         every = [getattr(Names(name), kind) for name in chosen for kind in kinds]
         assert len({*every}) == len(every)
     every = [alarm for name in chosen for alarm in alarm_names(Names(name))]

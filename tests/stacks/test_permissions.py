@@ -16,7 +16,9 @@ from tests.stacks.test_stack import FUNCTIONS, REPORTS
 
 HERE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:"
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
-RULE = "the rules that start the repair"
+STATE_MACHINE = "AWS::StepFunctions::StateMachine"
+READINESS = "eip-cutover-readiness"
+RULE, SCHEDULE = "the rules that start the repair", "the schedules of evaluations"
 LOG_DELIVERY = {
     "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
     "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
@@ -46,18 +48,22 @@ class Deployed:
         return [found["Properties"] for found in self.resources.values() if found["Type"] in kinds]
 
     def _with_roles(self) -> Iterator[dict[str, Any]]:
-        yield from self.of("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine")
+        machines = self.of(STATE_MACHINE)
+        yield from self.of("AWS::Lambda::Function")
+        yield from (machine for machine in machines if machine["StateMachineName"] != READINESS)  # it has no own role
+        yield from self.of("AWS::Scheduler::Schedule")  # they share a role
         # A rule that calls a function has no role: the function's own policy lets it.
         yield from (rule for rule in self.of("AWS::Events::Rule") if "RoleArn" in rule["Targets"][0])
 
     @staticmethod
     def _role(found: dict[str, Any]) -> str:
-        arn = found.get("Role") or found.get("RoleArn") or found["Targets"][0]["RoleArn"]
+        arn = found.get("Role") or found.get("RoleArn") or (found.get("Target") or found["Targets"][0])["RoleArn"]
         return str(arn["Fn::GetAtt"][0])
 
     @staticmethod
     def called(found: dict[str, Any]) -> str:
-        return str(found.get("StateMachineName") or found.get("Handler", RULE).removesuffix(".handler"))
+        other = SCHEDULE if "ScheduleExpression" in found and "Target" in found else RULE
+        return str(found.get("StateMachineName") or found.get("Handler", other).removesuffix(".handler"))
 
     def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every statement of every role, with the name of who has the role."""
@@ -147,13 +153,14 @@ def test_the_table_in_the_document_says_what_each_role_may_do_in_ec2_and_on_what
 def test_every_role_belongs_to_one_function_workflow_or_rule_and_only_its_service_may_assume_it(
     deployed: Deployed,
 ) -> None:
-    assert sorted(deployed.roles.values()) == sorted([*deployed.functions, *WORKFLOWS, RULE])
+    assert sorted(deployed.roles.values()) == sorted([*deployed.functions, *WORKFLOWS, RULE, SCHEDULE])
     roles = {name: found for name, found in deployed.resources.items() if found["Type"] == "AWS::IAM::Role"}
     assert set(roles) == set(deployed.roles)
     services = {
         "lambda.amazonaws.com": deployed.functions,
         "states.amazonaws.com": WORKFLOWS,
         "events.amazonaws.com": {RULE},
+        "scheduler.amazonaws.com": {SCHEDULE},
     }
     for policy in deployed.of("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
         assert not policy.get("Users")
@@ -203,7 +210,13 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"} | ends_approvals,
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
         RULE: {"states:StartExecution"},
+        SCHEDULE: {"states:StartExecution"},
     }
+
+
+def test_an_evaluation_has_the_role_of_the_cutover_and_so_finds_what_a_cutover_lacks(deployed: Deployed) -> None:
+    roles = {machine["StateMachineName"]: machine["RoleArn"] for machine in deployed.of(STATE_MACHINE)}
+    assert roles[READINESS] == roles["eip-cutover"] != roles["eip-cutover-repair"]
 
 
 def test_every_statement_allows_named_actions_and_no_statement_is_negated(deployed: Deployed) -> None:

@@ -22,6 +22,7 @@ from tests.stacks.policies import in_account
 from tests.stacks.synthesis import CONTEXT, PROJECT, WORKFLOWS, many_pairs, resources, template_of
 from tests.workflow.account import definition
 
+PICTURES = dict(zip(WORKFLOWS, ("workflow.svg", "repair.svg", "readiness.svg"), strict=True))
 FUNCTIONS = {
     "describe_addresses", "describe_restored", "check_servers", "health_check", "measure_gap", "disassociate_address",
     "associate_address",
@@ -40,7 +41,7 @@ def test_nine_functions_share_one_asset_for_python_3_13_on_arm64(template: dict[
 
 def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, Any]) -> None:
     machines = [found["Properties"] for found in resources(template, "AWS::StepFunctions::StateMachine").values()]
-    assert {machine["StateMachineName"] for machine in machines} == {"eip-cutover", "eip-cutover-repair"}
+    assert {machine["StateMachineName"] for machine in machines} == {*WORKFLOWS}
     for machine in machines:
         assert machine["StateMachineType"] == "STANDARD"
         assert machine["TracingConfiguration"] == {"Enabled": True}
@@ -50,7 +51,7 @@ def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, A
 
 def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
     groups = resources(template, "AWS::Logs::LogGroup")
-    assert len(groups) == 11
+    assert len(groups) == 12
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())
 
 
@@ -184,7 +185,9 @@ def test_the_definitions_pass_the_asl_validator(template: dict[str, Any], tmp_pa
     assert validated.returncode == 0, validated.stdout + validated.stderr
 
 
-@pytest.mark.parametrize(("name", "picture"), [("eip-cutover", "workflow.svg"), ("eip-cutover-repair", "repair.svg")])
+@pytest.mark.parametrize(
+    ("name", "picture"), zip(WORKFLOWS, ("workflow.svg", "repair.svg", "readiness.svg"), strict=True)
+)
 def test_the_pictures_show_the_workflows(template_folder: Path, tmp_path: Path, name: str, picture: str) -> None:
     drawn = tmp_path / picture
     draw: list[str | Path] = ["node", PROJECT / "docs/picture.mjs", template_folder / "EipCutover.template.json"]

@@ -1,4 +1,4 @@
-"""`docs/architecture.md` has every state of both workflows in its tables, and no other."""
+"""`docs/architecture.md` has every state of the workflows in its tables, and no other."""
 
 import json
 import re
@@ -15,16 +15,21 @@ from tests.stacks.test_contract import states_of
 # States that only a pair with such a key has.
 WITH_A_BAKE = {"Bake?", "RecordBake", "Bake"}
 IN_A_VPC = {"StagingVia?", "HealthCheckStagingInVpc"}
+EVALUATED_IN_A_VPC = IN_A_VPC | {"HealthCheckStagingInVpcFailed"}
 WITH_COMMANDS = {"CommandRuns?", "EndCommandOfHolder", "Undo?", "AfterRollback", "EndCommand"}
 OF_A_RELEASE = WITH_COMMANDS | {
     "AwaitsApproval?", "EndApproval", "DeployRelease", "NotifyApproval", "PutApprovalEvent", "WaitForApproval",
     "RecordApproval", "BeforeCutover", "BeforeCutoverFailed?", "AfterCutover?", "AfterCutover", "AfterCutoverFailed?",
 }  # fmt: skip
+HEADINGS = {
+    "eip-cutover": "States of a cutover", "eip-cutover-repair": "States of the repair",
+    "eip-cutover-readiness": "States of an evaluation",
+}  # fmt: skip
 PRIVATE = {"protocol": "HTTP", "port": 80, "via": "private"}
 
 
 def documented(workflow: str) -> set[str]:
-    heading = {"eip-cutover": "States of a cutover", "eip-cutover-repair": "States of the repair"}[workflow]
+    heading = HEADINGS[workflow]
     section = (PROJECT / "docs" / "architecture.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
     table = section[section.index("| state |") :]
     cells = re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \|", table, re.MULTILINE)
@@ -56,6 +61,12 @@ def test_the_tables_have_the_states_of_the_repair(template: dict[str, Any], comp
     ending, states = {"ReleaseLock", "Notify", "PutEvent", "Outcome?"}, documented("eip-cutover-repair")
     assert deployed(template, "eip-cutover-repair") == (states - WITH_COMMANDS) | ending
     assert deployed(complete, "eip-cutover-repair") == states | ending
+
+
+def test_the_tables_have_the_states_of_an_evaluation(template: dict[str, Any], complete: dict[str, Any]) -> None:
+    states = documented("eip-cutover-readiness")
+    assert deployed(template, "eip-cutover-readiness") == states - EVALUATED_IN_A_VPC
+    assert deployed(complete, "eip-cutover-readiness") == states >= EVALUATED_IN_A_VPC
 
 
 def test_the_picture_of_a_release_has_the_states_of_one(tmp_path: Path) -> None:

@@ -162,11 +162,9 @@ def test_the_idle_place_is_never_on_the_server_that_holds_production() -> None:
 
 
 def test_a_plan_in_json_has_exactly_what_the_states_read() -> None:
-    texts = [file.read_text() for file in WORKFLOWS.glob("*.py")]
-    read = {key for text in texts for key in re.findall(r"\$plan\.(\w+)", text)}
-    read |= {
-        key for text in texts for keys in re.findall(r"of_plan\((\"[^)]*)\)", text) for key in re.findall(r"\w+", keys)
-    }
+    text = "".join(file.read_text() for file in WORKFLOWS.glob("*.py"))
+    read = {*re.findall(r"\$plan\.(\w+)", text)}
+    read |= {key for keys in re.findall(r"of_plan\((.*?)\)", text) for key in re.findall(r'"(\w+)"', keys)}
     read.add("stagingTo")  # a place like `live` and `idle`, which a task names as where an address goes
     of_a_refusal = Refusal(Request(WEB), *SITUATIONS[0].addresses, "Because.").to_json()
     for situation, planned in PLANS:

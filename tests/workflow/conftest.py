@@ -19,24 +19,27 @@ OF_A_RELEASE = {
     "deploy": {"command": "deploy"}, "approval": {},
     "hooks": {"beforeCutover": [HOOK], "afterCutover": [HOOK], "afterRollback": [HOOK]},
 }  # fmt: skip
-# What is to be told of the fault matrix.
-MATRIX = pytest.StashKey[str]()
+# What the summary of the tests says: how much of the fault matrix, and how many causes, were counted.
+COUNTS = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[COUNTS] = []
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if MATRIX in session.config.stash and hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["matrix"] = session.config.stash[MATRIX]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["counts"] = session.config.stash[COUNTS]
 
 
 def pytest_testnodedown(node: Any) -> None:
-    """What a worker of xdist has to tell reaches the terminal."""
-    if told := getattr(node, "workeroutput", {}).get("matrix"):
-        node.config.stash[MATRIX] = told
+    """What a worker of xdist has counted reaches the terminal."""
+    node.config.stash[COUNTS] += getattr(node, "workeroutput", {}).get("counts", [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if MATRIX in config.stash:
-        terminalreporter.write_line(config.stash[MATRIX])
+    for count in config.stash[COUNTS]:
+        terminalreporter.write_line(count)
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,14 @@ import logging
 import os
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -32,6 +32,7 @@ from tests.workflow.fault_cases import Case, Way
 from tests.workflow.oracle import Run, broken
 from tests.workflow.web import Web, sick
 
+T = TypeVar("T")
 CASES_AT_A_TIME = 8
 RELEASE = "7"
 OF_A_HOOK = {"server": "idle", "command": "a hook", "timeoutSeconds": 60, "onFailure": "FAIL"}
@@ -39,6 +40,9 @@ OF_A_RELEASE = {
     "deploy": {"command": "deploy", "timeoutSeconds": 60},
     "hooks": {moment: [OF_A_HOOK] for moment in ("beforeCutover", "afterCutover", "afterRollback")},
 }
+REFUSED = ("PreflightFailed", "StagingUnhealthy")
+# The states of an evaluation that call the same function as other states of a cutover.
+SAME_FUNCTION = {"HealthCheckLive": "HealthCheckStaging", "RepairStaging": "RehearseAssociateStaging"}
 FEWEST_THROTTLED_TRIES = 9  # as many as there are take minutes of a matrix; `test_throttling.py` has cases with more
 
 
@@ -50,11 +54,20 @@ class Result:
     story: list[str]
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """How an evaluation ended, with the same fault from its beginning: the outcome, and the reasons or the cause."""
+
+    outcome: str
+    reasons: str
+
+
 class Matrix:
     """One pair for all cases, since launching one takes longer than a case; until `stack` ends, no wait lasts."""
 
     def __init__(self, account: Account, web: Web, stack: ExitStack) -> None:
         self._stack = stack
+        self._evaluated: dict[tuple[Way, Fault], Evaluated] = {}
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setattr(engine, "TIME_SCALE", 0.0001)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -91,6 +104,21 @@ class Matrix:
         story = [f"{run.execution.outcome}: {said}", *map(str, calls.everything)]
         return Result(found, story if found else [])
 
+    def evaluated(self, case: Case) -> Evaluated | None:
+        """Not of a case whose execution does not end as one of `REFUSED`."""
+        with self.prepared(case.way, case.live) as calls:
+            calls.inject(self._resolved(case.fault, case.live))
+            if self.aws.execute(request_of(case.way, case.live)).outcome not in REFUSED:
+                return None
+        way, fault = replace(case.way, name="", asked=None), from_the_beginning(case)
+        if (way, fault) not in self._evaluated:
+            with self.prepared(way, case.live) as calls:
+                calls.inject(self._resolved(fault, case.live))
+                evaluation = self.aws.evaluate()
+            reasons = evaluation.cause or " ".join(evaluation.output["reasons"])
+            self._evaluated[way, fault] = Evaluated(evaluation.outcome, reasons)
+        return self._evaluated[way, fault]
+
     def executed(self, calls: EC2Calls, request: dict[str, Any], fault: Fault | None = None) -> Run:
         """One execution, with a fault. What it finds at its first look is what was before."""
         before = self._described()
@@ -123,6 +151,15 @@ class Matrix:
         )
 
 
+def from_the_beginning(case: Case) -> Fault:
+    """The fault from the first call of its kind on: calls of one function from any state are of one kind, and a call of
+    DynamoDB by a function is another kind than one by the workflow."""
+    state, action = case.call.state, case.fault.action
+    if action.startswith("function "):
+        return replace(case.fault, action=f"function {SAME_FUNCTION.get(state, state)}", nth=1)
+    return replace(case.fault, nth=2 if action == "dynamodb GetItem" and state else 1)  # DescribeRecord has the first
+
+
 def deploy(web: Web, command: Command) -> CommandResult:
     web.headers[command.parameters["Server"]]["X-Release"] = command.parameters["Release"]
     return CommandResult(output="deployed\n")
@@ -140,10 +177,20 @@ def other(server: str) -> str:
 
 def run_all(cases: Sequence[Case], template: dict[str, Any]) -> dict[str, Result]:
     """What came of each case, by its name."""
+    return in_processes(_run, cases, template)
+
+
+def in_processes(run: Callable[[Case], T], cases: Sequence[Case], template: dict[str, Any]) -> dict[str, T]:
+    """What a function returns for each case, by the case's name."""
     workers = min(os.cpu_count() or 1, len(cases))
     with ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (template,)) as pool:
-        results = pool.map(_run, cases, chunksize=CASES_AT_A_TIME)
+        results = pool.map(run, cases, chunksize=CASES_AT_A_TIME)
         return {str(case): result for case, result in zip(cases, results, strict=True)}
+
+
+def evaluated(case: Case) -> Evaluated | None:
+    """Of a case that ends as one of `REFUSED`; None of any other case."""
+    return _MATRIX[0].evaluated(case)
 
 
 # In a process of the pool.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.account import Account
-from tests.workflow.conftest import MATRIX
+from tests.workflow.conftest import COUNTS
 from tests.workflow.fault_cases import LIVE, WAYS, Case, Way, cases, in_order, record, recorded
 from tests.workflow.fault_runs import Matrix, Result, run_all
 from tests.workflow.oracle import broken
@@ -33,7 +33,7 @@ def results(request: pytest.FixtureRequest, template: dict[str, Any]) -> dict[st
     asked = [case for item in request.session.items for case in _cases_of(item)]
     began = time.monotonic()
     results = run_all(asked, template)
-    request.config.stash[MATRIX] = (
+    request.config.stash[COUNTS].append(
         f"The fault matrix: {len(asked)} of its {len(CASES)} cases, in {time.monotonic() - began:.0f} s; "
         f"{sum(not result.broken for result in results.values())} kept every guarantee."
     )
