@@ -27,7 +27,7 @@ UNTIL_LOCKED = (
 )  # fmt: skip
 # How often some states are entered again: for every lock that is taken over, for every answer that the holder runs,
 # after an approval, after the end of a command, and if the record has changed meanwhile.
-AGAIN = {
+AGAIN: dict[str, list[tuple[int, tuple[str, ...]]]] = {
     "eip-cutover": [(2, UNTIL_LOCKED), (1, ("Preflight", "ReleaseLock"))],
     "eip-cutover-readiness": [(MOST_TRIES - 1, ("DescribeRecord", "DescribeAddresses", "Checks", "RecordReadiness"))],
     "eip-cutover-repair": [(MOST_WAITS - 1, HOLDER), (1, ("ReleaseLock",))],

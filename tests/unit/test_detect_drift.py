@@ -68,12 +68,12 @@ def configure(ec2: Ec2Account, folder: Path, **keys: Any) -> None:
     checks["readiness"] = {"scheduleExpression": "rate(1 day)"}
     servers = {server.name: server.instance_id for server in ec2.pair.servers}
     web = checks | {"production": ec2.pair.production, "staging": ec2.pair.staging, "servers": servers} | keys
-    others = {
+    others: dict[str, Any] = {
         "production": "eipalloc-0aaaaaaaa",
         "staging": "eipalloc-0bbbbbbbb",
         "servers": {"a": "i-0a", "b": "i-0b"},
     }
-    others["readiness"] = "other" in keys
+    others["readiness"] = checks["readiness"] if "other" in keys else False
     pairs = {keys.pop("name", "web"): web, keys.pop("other", "api"): checks | others}
     (folder / "pairs.json").write_text(json.dumps(pairs))
 
