@@ -72,7 +72,7 @@ def configure(ec2: Ec2Account, folder: Path, **keys: Any) -> None:
         "staging": "eipalloc-0bbbbbbbb",
         "servers": {"a": "i-0a", "b": "i-0b"},
     }
-    others["readiness"] = "other" in keys
+    checks["readiness"] = "other" in keys
     pairs = {keys.pop("name", "web"): web, keys.pop("other", "api"): checks | others}
     (folder / "pairs.json").write_text(json.dumps(pairs))
 
