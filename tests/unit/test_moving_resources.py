@@ -85,6 +85,11 @@ def test_a_template_without_readable_resources_moves_nothing(template: Any) -> N
     assert list(moving_resources(template, NAMES)) == []
 
 
+def test_a_tag_that_names_no_resource_of_its_stack_is_left_out() -> None:
+    instance = Instance("running", {}, {STACK: "base"})
+    assert names_by_stack(planned(), Picture(dict.fromkeys((BITTYBOT.instance_id, TAO.instance_id), instance))) == {}
+
+
 def test_a_stack_knows_every_id_and_the_logical_ids_of_what_it_made() -> None:
     plan = planned()
     plan = replace(plan, production=replace(plan.production, tags={STACK: "base", LOGICAL_ID: "Production"}))
