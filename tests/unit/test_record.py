@@ -117,6 +117,41 @@ def test_the_record_knows_the_release_on_each_server_and_whether_its_deployment_
 HOSTILE = "\x1b[31m<!channel>\ud800" + "x" * 390_000
 
 
+READINESS = {
+    "ready": False, "since": SINCE, "checkedAt": SINCE, "execution": ARN, "reasons": ["tao is stopped."],
+    "warnings": ["An alarm has no data."],
+}  # fmt: skip
+
+
+def test_the_record_has_the_result_of_the_last_evaluation() -> None:
+    assert Record.from_item(item(readiness=READINESS)).readiness == READINESS
+    assert Record.from_item(item()).readiness is None
+
+
+@pytest.mark.parametrize("text", ["", "-", "{", "[]", "7", '{"ready": "yes"}', '{"ready": 1}', '{"since": "today"}'])
+def test_a_result_that_does_not_say_whether_the_pair_is_ready_counts_as_absent(text: str) -> None:
+    assert Record.from_item(item(readiness=text)).readiness is None
+    assert Record.from_item({"pair": {"S": "web"}, "readiness": {"BOOL": True}}).readiness is None
+
+
+@pytest.mark.parametrize("value", [7, None, True, "a text", {"a": 1}], ids=str)
+def test_a_result_whose_other_values_have_another_type_has_no_such_values(value: object) -> None:
+    record = Record.from_item(item(readiness={"ready": True, "reasons": value, "warnings": value, "since": [value]}))
+    empty: dict[str, Any] = {"since": "", "checkedAt": "", "execution": "", "reasons": [], "warnings": []}
+    assert record.readiness == {"ready": True, **empty}
+
+
+def test_a_result_stays_small_and_its_sentences_are_printable_on_one_line() -> None:
+    many = [HOSTILE, "Run this:\naws ec2 describe-addresses", *[HOSTILE] * 100]
+    record = Record.from_item(item(readiness=READINESS | {"reasons": many, "warnings": many, "since": HOSTILE}))
+    assert record.readiness
+    for sentences in (record.readiness["reasons"], record.readiness["warnings"]):
+        assert len(sentences) == 20
+        assert all(len(each) <= 1000 and each.isprintable() and "<" not in each for each in sentences)
+        assert sentences[1] == "Run this: aws ec2 describe-addresses"
+    assert len(record.readiness["since"]) <= 512
+
+
 def test_a_record_stays_small_whatever_a_person_wrote_and_its_reason_is_printable() -> None:
     record = Record.from_item(
         item(
