@@ -5,13 +5,14 @@ healthy after several, so this does not say that the server is healthy."""
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from client.account import UNKNOWN_EXECUTION, Account, AwsError, NotAnExecution, Problem, WrongName
 from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
 from client.text import JsonObject, Rows, plain
 from domain.events import InvalidEvent, read
-from domain.lock import Lock
+from domain.lock import Lock, moment
 from domain.pair import Address, Pair, Server
 from domain.record import EMPTY, Record
 from health.check import Check, CheckEvent, checks_of
@@ -69,7 +70,7 @@ class Standing:
             "answers": [vars(answer) for answer in self.answers],
             "production": self.production and self.production.to_json(),
             "staging": self.staging and self.staging.to_json(),
-            "lastCutover": record.last_cutover, "lastOutcome": record.last_outcome,
+            "lastCutover": record.last_cutover, "lastOutcome": record.last_outcome, "readiness": record.readiness,
             "lock": lock and {
                 "execution": lock.execution, "since": lock.since, "server": lock.server,
                 "bakesUntil": lock.bakes_until or None, "approvesUntil": lock.approves_until or None,
@@ -94,6 +95,7 @@ class Standing:
             *(("answers", str(answer)) for answer in self.answers),
             *(("release", plain(release)) for release in self._releases()),
             *([("last outcome", ended)] if ended else []),
+            *([("readiness", readiness_in_words(checked))] if (checked := self.record.readiness) else []),
             ("lock", self._lock_line(command)),
             *([("command", f"sent at {plain(ran.get('sent'), 40)}: {command_in_words(ran)}")] if ran else []),
             *([("approval", approval_in_words(lock, command))] if lock and waits else []),
@@ -157,6 +159,27 @@ class Standing:
         ended = f"the execution {'no longer exists' if status == GONE else f'ended {status}'}"
         then = "The repair or the next execution takes it over. If neither does:"
         return f"dead: {held}; {ended}. {then}\n{command('unlock', '--pair', self.pair.name)}"
+
+
+def readiness_in_words(result: JsonObject, now: datetime | None = None) -> str:
+    """The result of the last evaluation (`Record.readiness`), and below it each reason and warning."""
+    now = now or datetime.now(UTC)
+    state, since, checked = (
+        "ready" if result["ready"] else "not ready",
+        moment(result["since"]),
+        moment(result["checkedAt"]),
+    )
+    if since and not result["ready"]:
+        state += f" since {since.strftime('%A') if now - since < timedelta(days=6) else since.date()}"
+    lines = [f"{state}, checked {ago(now - checked) if checked else 'at an unknown time'}", *result["reasons"]]
+    return "\n".join(map(plain, [*lines, *(f"warning: {each}" for each in result["warnings"])]))
+
+
+def ago(time: timedelta) -> str:
+    for unit, seconds in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if count := int(max(time.total_seconds(), 0) // seconds):
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "less than a minute ago"
 
 
 def chosen_pairs(account: Account, name: str | None) -> list[Pair]:

@@ -12,12 +12,11 @@ from aws.alarms import refuse_alarms
 from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
-from aws.stack_templates import stacks_that_move_back
+from aws.stack_templates import names_by_stack, stacks_that_move_back
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.events import read
 from domain.fitness import complete
-from domain.owners import names_by_stack, replaced_servers
 from domain.pair import Address, Json
 from domain.plan import NOTHING_CHANGED, Awaited, NoTarget, Plan, Refusal, plan
 from domain.record import Record
@@ -69,10 +68,11 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         fit = complete(intended, picture, private_ips=private_ips)
         if fit.urgent:
             return fit
-        guarded = fit.decision == "CUT_OVER" and fit.pair.alarms
-        without_data = refuse_alarms(fit.pair.alarms) if guarded else []
-        moving_back = stacks_that_move_back(names_by_stack(fit, picture))
-        return replace(fit, warnings=(*fit.warnings, *without_data, *replaced_servers(fit, picture), *moving_back))
+        warnings = refuse_alarms(fit.pair.alarms) if fit.decision == "CUT_OVER" and fit.pair.alarms else []
+        for server in fit.pair.servers:
+            warnings += [f"{server} {risk}" for risk in picture.instances[server.instance_id].risks]
+        warnings += stacks_that_move_back(names_by_stack(fit, picture))
+        return replace(fit, warnings=(*fit.warnings, *warnings))
     except InvalidRequest as wrong:
         error, reason = InvalidRequest.__name__, str(wrong)
     except NoTarget as nothing:

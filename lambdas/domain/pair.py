@@ -112,6 +112,12 @@ class Pair:
         return self.servers[1] if server == self.servers[0] else self.servers[0]
 
     @property
+    def ids(self) -> set[str]:
+        """The ids of its addresses, its servers, and their network interfaces if they are configured."""
+        of_servers = ((server.instance_id, server.network_interface_id) for server in self.servers)
+        return {self.production, self.staging, *(each for ids in of_servers for each in ids if each)}
+
+    @property
     def server_names(self) -> str:
         return " and ".join(server.name for server in self.servers)
 

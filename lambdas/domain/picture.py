@@ -1,9 +1,10 @@
 """What EC2 shows of a pair's two servers before anything is changed. Pure values; `aws/servers.py` fills them in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from domain.pair import Tags
+from domain.text import printable
 
 AUTO_ASSIGNED = "amazon"  # the owner of an address that EC2 assigned itself: an Elastic IP address replaces it
 # EC2 forgets a terminated instance after about an hour (EC2 User Guide, "Terminate Amazon EC2 instances").
@@ -42,6 +43,14 @@ class Instance:
     interfaces: Mapping[str, NetworkInterface] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
     is_spot: bool = False
+
+    @property
+    def risks(self) -> Iterator[str]:
+        """Why AWS may end it, each as the rest of a sentence after its name, with what to do."""
+        if group := self.tags.get("aws:autoscaling:groupName"):
+            yield f"is in the Auto Scaling group {printable(group)}, which may terminate it. Detach it."
+        if self.is_spot:
+            yield "is a Spot Instance, which EC2 may interrupt. Use an On-Demand Instance."
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Report:
         self._kinds = {section.kind for _, section in self._sections}
 
     def lines(self, errors: Iterable[Any]) -> list[str]:
-        """A default that follows from a wrong key is no problem of its own."""
+        """A default that follows from a wrong key is not a problem of its own."""
         return [self._line(each) for each in errors if each["type"] != "default_factory_not_called"]
 
     def _line(self, error: Any) -> str:

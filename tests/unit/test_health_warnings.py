@@ -232,6 +232,7 @@ ELSEWHERE = (
 )
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize(
     ("answer", "warnings"),
     [

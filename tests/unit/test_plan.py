@@ -7,15 +7,29 @@ import pytest
 
 from domain.errors import PreflightFailed
 from domain.lock import Lock
-from domain.pair import Place, Server
-from domain.plan import Awaited, NoTarget, Refusal, commands_to_restore, plan
+from domain.pair import Pair, Place, Server
+from domain.plan import Awaited, NoTarget, Plan, Refusal, commands_to_restore, plan
 from domain.record import EMPTY, Interrupted, Record, RollbackTo
 from domain.request import Request
 from tests.unit.example_pair import BITTYBOT, STRANGER, TAO, WEB, address, place, planned
 
+PAIR = {"production": "eipalloc-1", "staging": "eipalloc-2", "servers": {"tao": "i-1", "bittybot": "i-2"}}
+CHECKED: dict[str, Any] = {"healthCheck": [], "bakeSeconds": 0, "alarms": []}
+
 
 def associate(allocation_id: str, server: Server) -> str:
     return f"aws ec2 associate-address --allocation-id {allocation_id} --instance-id {server.instance_id}"
+
+
+def test_the_plan_tells_the_health_check_when_a_certificate_expires_too_soon() -> None:
+    web = replace(WEB, certificate_expiry_days=30)
+    result = plan(Request(web), address("production", BITTYBOT), address("staging", TAO))
+    assert isinstance(result, Plan)
+    assert result.to_json()["certificateExpiryDays"] == 30
+    assert Pair.from_json("web", PAIR | CHECKED).certificate_expiry_days == 14
+    off, own = ({"readiness": readiness} for readiness in (False, {"certificateExpiryDays": 7}))
+    days = [Pair.from_json("web", PAIR | CHECKED | readiness).certificate_expiry_days for readiness in (off, own)]
+    assert days == [14, 7]
 
 
 # Production on, staging on, asked for → the decision, and who is live once it is carried out.

@@ -236,7 +236,7 @@ def test_drift_follows_the_reasons_of_a_pair_that_is_not_ready_and_is_announced_
 
 
 @pytest.mark.parametrize("drift", [7, None, ["x"], {}])
-def test_drift_that_is_no_sentence_is_ignored(aws: Aws, drift: object) -> None:
+def test_drift_that_is_not_a_sentence_is_ignored(aws: Aws, drift: object) -> None:
     assert aws.evaluate(drift=drift).outcome == "READY"
     assert (readiness(aws)["warnings"], outcomes(aws)) == ([], [])
 
@@ -339,7 +339,7 @@ def test_a_result_that_cannot_be_read_counts_as_none(aws: Aws, garbage: dict[str
     assert outcomes(aws) == []
 
 
-def test_a_quote_of_a_result_within_a_reason_is_no_result(aws: Aws, answers: dict[str, dict[str, Any]]) -> None:
+def test_a_quote_of_a_result_within_a_reason_is_not_a_result(aws: Aws, answers: dict[str, dict[str, Any]]) -> None:
     quoted = 'It says {"ready":false,"since":"2020-01-01T00:00:00.000Z"}.'
     answers["HealthCheckStaging"] = {"soon": [], "warnings": [quoted]}
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Who else may change a pair: which resources of a stack's template may move an address back."""
+"""The resources in the template of a stack that may move an address back."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.owners import LOGICAL_ID, STACK, moving_resources, names_by_stack
+from aws.stack_templates import LOGICAL_ID, STACK, moving_resources, names_by_stack
 from domain.picture import Instance, NetworkInterface, Picture
 from tests.unit.example_pair import BITTYBOT, TAO, planned
 
@@ -39,7 +39,9 @@ def as_yaml(resources: Mapping[str, Any], indent: int = 2) -> str:
     return f"{around[0]}Resources:{lines(resources, 1)}{around[1]}"
 
 
-@pytest.mark.parametrize("form", [as_json, as_yaml, lambda resources: as_yaml(resources, 4)], ids=str)
+@pytest.mark.parametrize(
+    "form", [as_json, as_yaml, lambda resources: as_yaml(resources, 4)], ids=["json", "yaml", "yaml-4"]
+)
 @pytest.mark.parametrize(
     ("resources", "moving"),
     [
@@ -81,6 +83,11 @@ def test_the_name_of_a_resource_type_mentions_nothing() -> None:
 )
 def test_a_template_without_readable_resources_moves_nothing(template: Any) -> None:
     assert list(moving_resources(template, NAMES)) == []
+
+
+def test_a_tag_that_names_no_resource_of_its_stack_is_left_out() -> None:
+    instance = Instance("running", {}, {STACK: "base"})
+    assert names_by_stack(planned(), Picture(dict.fromkeys((BITTYBOT.instance_id, TAO.instance_id), instance))) == {}
 
 
 def test_a_stack_knows_every_id_and_the_logical_ids_of_what_it_made() -> None:
