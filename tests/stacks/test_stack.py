@@ -22,21 +22,21 @@ from tests.stacks.policies import in_account
 from tests.stacks.synthesis import CONTEXT, PROJECT, WORKFLOWS, many_pairs, resources, template_of
 from tests.workflow.account import definition
 
-PICTURES = dict(zip(WORKFLOWS, ("workflow.svg", "repair.svg", "readiness.svg"), strict=True))
+PICTURES = list(zip(WORKFLOWS, ("workflow.svg", "repair.svg", "readiness.svg"), strict=True))
 FUNCTIONS = {
     "describe_addresses", "describe_restored", "check_servers", "health_check", "measure_gap", "disassociate_address",
     "associate_address",
 }  # fmt: skip
-REPORTS = {"report_outcome", "report_locks"}
+CALLED_BY_RULES = {"report_outcome", "report_locks", "detect_drift"}
 
 
-def test_nine_functions_share_one_asset_for_python_3_13_on_arm64(template: dict[str, Any]) -> None:
+def test_ten_functions_share_one_asset_for_python_3_13_on_arm64(template: dict[str, Any]) -> None:
     found = [function["Properties"] for function in resources(template, "AWS::Lambda::Function").values()]
-    assert {function["Handler"].removesuffix(".handler") for function in found} == FUNCTIONS | REPORTS
+    assert {function["Handler"].removesuffix(".handler") for function in found} == FUNCTIONS | CALLED_BY_RULES
     assert {function["Runtime"] for function in found} == {"python3.13"}
     assert {tuple(function["Architectures"]) for function in found} == {("arm64",)}
     assert len({json.dumps(function["Code"]) for function in found}) == 1
-    assert len({json.dumps(function["Role"]) for function in found}) == 9
+    assert len({json.dumps(function["Role"]) for function in found}) == 10
 
 
 def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ def test_the_state_machines_are_standard_traced_and_logged(template: dict[str, A
 
 def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
     groups = resources(template, "AWS::Logs::LogGroup")
-    assert len(groups) == 12
+    assert len(groups) == 13
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())
 
 
@@ -185,9 +185,7 @@ def test_the_definitions_pass_the_asl_validator(template: dict[str, Any], tmp_pa
     assert validated.returncode == 0, validated.stdout + validated.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "picture"), zip(WORKFLOWS, ("workflow.svg", "repair.svg", "readiness.svg"), strict=True)
-)
+@pytest.mark.parametrize(("name", "picture"), PICTURES)
 def test_the_pictures_show_the_workflows(template_folder: Path, tmp_path: Path, name: str, picture: str) -> None:
     drawn = tmp_path / picture
     draw: list[str | Path] = ["node", PROJECT / "docs/picture.mjs", template_folder / "EipCutover.template.json"]
