@@ -20,8 +20,7 @@ from domain.deployed_pairs import deployed_pairs
 from domain.pair import Json
 from domain.text import printable
 
-# So far apart, evaluations leave most of EC2's request limits to a cutover that runs meanwhile.
-SECONDS_APART, LONGEST_SPREAD_SECONDS = 3, 600
+SECONDS_APART, LONGEST_SPREAD_SECONDS = 3, 600  # leaves most of EC2's request limits to a cutover that runs meanwhile
 logger = Logger()
 ec2 = ec2_client()
 states: Any = boto3.client("stepfunctions", config=CONFIG)

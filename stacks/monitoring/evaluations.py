@@ -21,22 +21,21 @@ from stacks.functions.functions import LONGEST_SECONDS
 from stacks.workflow.resources import Resources
 
 LOST = "The next scheduled evaluation finds the same, and nobody would read the lost event in a queue."
-VIA_CLOUDTRAIL = "AWS API Call via CloudTrail"
+VIA_CLOUDTRAIL = ["AWS API Call via CloudTrail"]
 CALLS = ["AssociateAddress", "DisassociateAddress", "ReleaseAddress"]
-MEBIBYTES = 256  # half as much as the other functions, because it mostly waits
+MOSTLY_WAITS: dict[str, Any] = {"timeout": Duration.seconds(LONGEST_SECONDS), "memory_size": 256}
 
 
 class Evaluations(Construct):
-    """The function that starts `machine` for pairs, its rule, and its schedules, one for each expression. A schedule may
-    be late by a quarter of the time between two evaluations, so that not all stacks evaluate in the same minute."""
+    """The function that starts `machine` for pairs, its rule, and its schedules, one for each expression. They call
+    late, by at most a quarter of the time to the next call, so that not all stacks evaluate in the same minute."""
 
     def __init__(
         self, scope: Construct, construct_id: str, resources: Resources, *, machine: sfn.IStateMachine, pairs: Pairs
     ) -> None:
         super().__init__(scope, construct_id)
         functions, stack, name = resources.functions, Stack.of(self), resources.names.readiness
-        options: dict[str, Any] = {"timeout": Duration.seconds(LONGEST_SECONDS), "memory_size": MEBIBYTES, "lost": LOST}
-        function = functions.python_function(self, "StartEvaluations", "start_evaluations", **options)
+        function = functions.python_function(self, "StartEvaluations", "start_evaluations", lost=LOST, **MOSTLY_WAITS)
         changing = functions.associate_address, functions.disassociate_address
         function.add_environment("OWN_ROLES", " ".join(each.role.role_arn for each in changing if each.role))
         function.add_environment("READINESS", machine.state_machine_arn)
@@ -44,7 +43,7 @@ class Evaluations(Construct):
         function.add_to_role_policy(iam.PolicyStatement(actions=["ec2:DescribeAddresses"], resources=["*"]))
 
         succeeded = {"eventName": CALLS, "errorCode": [{"exists": False}]}
-        pattern = events.EventPattern(source=["aws.ec2"], detail_type=[VIA_CLOUDTRAIL], detail=succeeded)
+        pattern = events.EventPattern(source=["aws.ec2"], detail_type=VIA_CLOUDTRAIL, detail=succeeded)
         about = "Evaluates a pair when someone else has moved one of its addresses."
         calls = [targets.LambdaFunction(function)]
         rule(self, "Moved", lost=LOST, description=about, event_pattern=pattern, targets=calls)
@@ -55,12 +54,10 @@ class Evaluations(Construct):
         role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]))
         group = scheduler.CfnScheduleGroup(self, "Group", name=name)
         group.node.add_dependency(role)  # and on its policy: a rate begins as soon as its schedule is there
-        target: dict[str, Any] = {"arn": function.function_arn, "roleArn": role.role_arn}
+        called: dict[str, Any] = {"arn": function.function_arn, "roleArn": role.role_arn}
         for expression in sorted({pair.readiness.scheduleExpression for pair in pairs.values() if pair.readiness}):
             longest = max(1, min(minutes_apart(expression) // 4, 60 if rate_of(expression) else 15))
-            schedule: dict[str, Any] = {
-                "schedule_expression": expression,
-                "flexible_time_window": {"mode": "FLEXIBLE", "maximumWindowInMinutes": longest},
-                "target": target | {"input": json.dumps({"scheduleExpression": expression})},
-            }
-            scheduler.CfnSchedule(self, expression, group_name=group.ref, **schedule)
+            window = {"mode": "FLEXIBLE", "maximumWindowInMinutes": longest}
+            when: dict[str, Any] = {"schedule_expression": expression, "flexible_time_window": window}
+            target = called | {"input": json.dumps({"scheduleExpression": expression})}
+            scheduler.CfnSchedule(self, expression, group_name=group.ref, target=target, **when)
