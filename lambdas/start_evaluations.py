@@ -34,7 +34,7 @@ def handler(event: Json, context: Any, *, ec2: Ec2 = ec2, states: Any = states, 
     invocations?"). Source of the keys: CloudTrail User Guide, "Record contents" and "userIdentity"."""
     if expression := event.get("scheduleExpression"):
         pairs = [name for name, pair in deployed_pairs().items() if pair.schedule_expression == expression]
-        return started(pairs, UUID(context.aws_request_id), states, sleep)
+        return start(pairs, UUID(context.aws_request_id), states, sleep)
     try:
         call = event["detail"]
         identity, call_id = call["userIdentity"], UUID(call["eventID"])
@@ -46,19 +46,18 @@ def handler(event: Json, context: Any, *, ec2: Ec2 = ec2, states: Any = states, 
         logger.error("Malformed event: %r", error, extra={"event": repr(event)[:2000]})
         return {"started": []}
     pairs = [] if role in os.environ["OWN_ROLES"].split() else affected(request, ec2)
-    return started(pairs, call_id, states, sleep, drift=drift)
+    return start(pairs, call_id, states, sleep, drift=drift)
 
 
-def started(pairs: Sequence[str], cause: UUID, states: Any, sleep: Sleep, **given: str) -> Json:
-    """Starts their evaluations one after the other. An evaluation that the same cause has started before is neither
-    started again nor waited for, whether it has ended or, as an older date says, still runs."""
+def start(pairs: Sequence[str], cause: UUID, states: Any, sleep: Sleep, **given: str) -> Json:
+    """Starts their evaluations one after the other. The first of them may exist already, if the same cause was tried
+    before. They are neither started again nor waited for: they have ended or, as an older date says, still run."""
     began = None
     for pair in pairs:
         if began and datetime.now(UTC) - began < timedelta(seconds=30):
             sleep(min(SECONDS_APART, LONGEST_SPREAD_SECONDS / len(pairs)))
         name = f"{re.sub('[^0-9A-Za-z_-]', '_', pair)[:43]}-{uuid5(cause, pair)}"  # an execution's has at most 80
         asked = {"stateMachineArn": os.environ["READINESS"], "name": name, "input": json.dumps({"pair": pair, **given})}
-        began = None
         with suppress(states.exceptions.ExecutionAlreadyExists):
             began = states.start_execution(**asked)["startDate"]
     return {"started": [*pairs]}
