@@ -26,8 +26,8 @@ DAILY, HOURLY = {"scheduleExpression": "rate(1 day)"}, {"scheduleExpression": "r
 
 
 class Machine:
-    """Step Functions: the executions by name, and the `pauses` between them. It has `room` for so many. If one is started
-    again, it began so long `ago`, and is perhaps still `running`."""
+    """Step Functions: the executions by name, and the `pauses` between them. It has `room` for so many. One that is
+    started again began so long `ago`, and may still be `running`."""
 
     def __init__(self) -> None:
         self.started: dict[str, dict[str, Any]] = {}
