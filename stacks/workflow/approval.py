@@ -56,8 +56,7 @@ NOT_APPROVED = f"""
 def wait_for_approval(tasks: Tasks, *, approved: sfn.IChainable, refused: sfn.IChainable) -> sfn.IChainable:
     """Returns the first state; `$approvesUntil` must have been assigned (`UNTIL`). `approved` follows with
     `$approvedBy`, `refused` with the outcome NotApproved."""
-    comment = "Publishes that a release waits for approval, until when, and how to answer."
-    notify = publish(tasks, "NotifyApproval", comment, text=TEXT, detail=DETAIL, outcome=f'"{OUTCOME}"')
+    notify = publish(tasks, "NotifyApproval", text=TEXT, detail=DETAIL, outcome=f'"{OUTCOME}"')
     event = put_event(tasks, "PutApprovalEvent", DETAIL_TYPE, DETAIL)
     # The CDK's own state cannot have a timeout in JSONata. The role may update the table's items for `AcquireLock`.
     wait = sfn.CustomState(
@@ -83,9 +82,8 @@ def wait_for_approval(tasks: Tasks, *, approved: sfn.IChainable, refused: sfn.IC
             "Assign": {"approvedBy": jsonata(APPROVED_BY)},
         },
     )
-    comment = "Removes the task token from the lock's item: it waits no longer."
     remove = "REMOVE approvalToken, approvesUntil"
-    record = tasks.update_item("RecordApproval", comment, remove, {":me": EXECUTION}, outputs=INPUT)
+    record = tasks.update_item("RecordApproval", remove, {":me": EXECUTION}, outputs=INPUT)
     for task, following in ((notify, event), (event, wait), (record, approved)):
         task.add_catch(following, outputs=INPUT).next(following)
     retries.retry(wait, retries.WRITE)

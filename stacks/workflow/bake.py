@@ -13,8 +13,8 @@ UNTIL = jsonata("$fromMillis($toMillis($states.context.State.EnteredTime) + 1000
 def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
     """Returns the first state. `done` follows when the bake is over, and at once if the pair has none."""
     values, assign = {":until": UNTIL, ":me": EXECUTION}, {"bakesUntil": UNTIL}
-    comment, update = "Writes into the lock until when the bake lasts, for people to see.", "SET bakesUntil = :until"
-    record_bake = tasks.update_item("RecordBake", comment, update, values, assign=assign, outputs=INPUT)
+    update = "SET bakesUntil = :until"
+    record_bake = tasks.update_item("RecordBake", update, values, assign=assign, outputs=INPUT)
     watch = tasks.call("Bake", tasks.functions.health_check, retries.CHANGE)
     bake_left = tasks.choice(
         "Bake?",

@@ -1,4 +1,4 @@
-"""The calls of our functions in a cutover: what each state sends, and which variables it assigns from the answer."""
+"""The Task states of a cutover: what each is for, what it sends to our function, and which variables it assigns."""
 
 import json
 from collections.abc import Mapping
@@ -116,6 +116,7 @@ def end_command(pair: str, execution: str) -> Call:
     return {"pair": jsonata(pair), "lock": lock, "end": True}, {}
 
 
+PUTS_AN_EVENT = "Puts an event on the default bus, for rules and programs."
 COMMENTS = {
     "DescribeAddresses": "Reads the request, describes both addresses and both servers, and plans.",
     "HealthCheckLive": "Does the live server already answer with the expected release?",
@@ -143,6 +144,19 @@ COMMENTS = {
     "AfterRollback": "Runs the hooks that undo what the hooks before the cutover did.",
     "EndCommand": "Cancels a command that may still run, and waits for its end.",
     "EndCommandOfHolder": "Cancels the command that the dead holder has left, and waits for its end.",
+    "AcquireLock": "Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
+    "DescribeLock": "Who holds the lock?",
+    "DescribeLockHolder": "Is the execution that holds the lock still running?",
+    "TakeOverLock": "Takes the lock from the dead holder. The execution then plans again.",
+    "RequestRollback": "Asks the execution that holds the lock to roll back.",
+    "EndApproval": "Ends that wait.",
+    "NotifyApproval": "Publishes that a release waits for approval, until when, and how to answer.",
+    "PutApprovalEvent": PUTS_AN_EVENT,
+    "RecordApproval": "Removes the task token from the lock's item: it waits no longer.",
+    "RecordBake": "Writes into the lock until when the bake lasts, for people to see.",
+    "ReleaseLock": "If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
+    "Notify": "Publishes the outcome to the topic's subscribers.",
+    "PutEvent": PUTS_AN_EVENT,
 }
 CALLS: dict[str, Call] = {
     "DescribeAddresses": ({"request": jsonata(REQUEST), "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),

@@ -146,7 +146,7 @@ class Workflow(Construct):
         dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
         begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
         preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)
-        preflight.next(tasks.choice("DryRun?", None, dry_run, *begins, otherwise=measure_gap))
+        preflight.next(tasks.choice("DryRun?", "", dry_run, *begins, otherwise=measure_gap))
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 

@@ -66,7 +66,6 @@ class Ending:
         functions, scope = tasks.functions, tasks.scope
         self.release_lock = tasks.update_item(
             "ReleaseLock",
-            "If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
             jsonata(RELEASE),
             {
                 ":me": EXECUTION,
@@ -80,9 +79,8 @@ class Ending:
             assign={"gap": jsonata(GAP)},
             outputs=INPUT,
         )
-        comment, detail = "Publishes the outcome to the topic's subscribers.", detail_of(about)
-        self.notify = publish(tasks, "Notify", comment, text=TEXT, detail=detail)
-        event = put_event(tasks, "PutEvent", DETAIL_TYPE, detail)
+        self.notify = publish(tasks, "Notify", text=TEXT, detail=detail_of(about))
+        event = put_event(tasks, "PutEvent", DETAIL_TYPE, detail_of(about))
         self.outcome = tasks.choice("Outcome?", "The next state has the outcome's name.")
         for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(scope, state, comment=comment, outputs=jsonata(result))

@@ -8,10 +8,11 @@ from aws_cdk.aws_stepfunctions_tasks import CallAwsService
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow.calls import Keys
 from stacks.workflow.expressions import jsonata
-from stacks.workflow.retries import NO_EXECUTION, ROLLBACK, SERVICE_TIMEOUT, UNKNOWN_EXECUTION, retry
+from stacks.workflow.retries import NO_EXECUTION, ROLLBACK, UNKNOWN_EXECUTION
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import Branch, Tasks, when
 
+Failed = tuple[sfn.IChainable, Keys]
 RUNNING = '$states.input.status = "RUNNING"'
 
 
@@ -33,7 +34,7 @@ def describe_lock_holder(
     take_over: sfn.IChainable,
     held: str = RUNNING,
     running: Sequence[Branch],
-    failed: tuple[sfn.IChainable, Keys],
+    failed: Failed,
     status: str,
 ) -> CallAwsService:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call and command.
@@ -43,16 +44,12 @@ def describe_lock_holder(
     of `status`, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over` follows,
     too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun.
     After an error, `failed` follows: a state and the variables to assign. Returns the first state."""
-    describe_holder = CallAwsService.jsonata(
-        tasks.scope,
+    describe_holder = tasks.sdk(
         "DescribeLockHolder",
-        comment="Is the execution that holds the lock still running?",
-        service="sfn",
-        action="describeExecution",
-        parameters={"ExecutionArn": jsonata(f"{lock}.execution")},
-        iam_action="states:DescribeExecution",
-        iam_resources=[executions_of(tasks.scope, workflow) for workflow in tasks.resources.names.workflows],
-        task_timeout=SERVICE_TIMEOUT,
+        "states:DescribeExecution",
+        [executions_of(tasks.scope, workflow) for workflow in tasks.resources.names.workflows],
+        {"ExecutionArn": jsonata(f"{lock}.execution")},
+        retries=UNKNOWN_EXECUTION,
         assign={"holderEnded": "{% $states.result.Status %}"},
         outputs=jsonata(f"{{{status}}}"),
     )
@@ -60,20 +57,17 @@ def describe_lock_holder(
     time = sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}")
     wait_for_last_call = sfn.Wait.jsonata(tasks.scope, "WaitForLastCall", comment=comment, time=time)
     runs = [when(f"{held} and {also}", following, of_branch, assign) for also, following, of_branch, assign in running]
-    holder_running = tasks.choice("HolderRunning?", None, *runs, otherwise=wait_for_last_call)
+    holder_running = tasks.choice("HolderRunning?", "", *runs, otherwise=wait_for_last_call)
     if tasks.functions.run_commands:
         take_over = _once_no_command_runs(tasks, lock=lock, take_over=take_over, failed=failed)
 
-    retry(describe_holder, UNKNOWN_EXECUTION)
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign={"holderEnded": "UNKNOWN"})
     describe_holder.add_catch(failed[0], assign=failed[1]).next(holder_running)
     wait_for_last_call.next(take_over)
     return describe_holder
 
 
-def _once_no_command_runs(
-    tasks: Tasks, *, lock: str, take_over: sfn.IChainable, failed: tuple[sfn.IChainable, Keys]
-) -> sfn.IChainable:
+def _once_no_command_runs(tasks: Tasks, *, lock: str, take_over: sfn.IChainable, failed: Failed) -> sfn.IChainable:
     """Leads to `take_over`, but first to the end of a command that the dead holder may have left running."""
     end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)
     end_command.add_catch(take_over, errors=["LockLost"]).add_catch(failed[0], assign=failed[1]).next(take_over)

@@ -9,7 +9,6 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
 
 from stacks.workflow.expressions import INPUT, jsonata, merged
-from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.tasks import Tasks
 
 # The event that every execution of the cutover and the repair puts on the account's default event bus when it ends.
@@ -80,19 +79,15 @@ def subject_of(name: str, outcome: str = "$outcome") -> str:
     return f'"{name}: " & ($plan.pair != "-" ? {pair} & " " : "") & {outcome}'
 
 
-def publish(
-    tasks: Tasks, state: str, comment: str, *, text: str, detail: str, outcome: str = "$outcome"
-) -> sfn_tasks.SnsPublish:
-    """A state that publishes one message, with a form for each kind of subscriber. `text`, `detail` (for programs) and
-    `outcome` are JSONata."""
+def publish(tasks: Tasks, state: str, *, text: str, detail: str, outcome: str = "$outcome") -> sfn_tasks.SnsPublish:
+    """Publishes a message, in a form for each kind of subscriber. All texts are JSONata; `detail` is for programs."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
     subject = subject_of(tasks.resources.names.cutover, outcome)
     values = f"$on := {ON}; $about := {outcome}; $subject := {subject}; $text := {text}; $detail := $string({detail})"
     message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
-    task = sfn_tasks.SnsPublish.jsonata(
-        tasks.scope,
+    return tasks.task(
+        sfn_tasks.SnsPublish.jsonata,
         state,
-        comment=comment,
         topic=tasks.resources.topic,
         subject=jsonata(subject),
         message=sfn.TaskInput.from_text(jsonata(message)),
@@ -101,23 +96,12 @@ def publish(
             "outcome": sfn_tasks.MessageAttribute(value=jsonata(outcome)),
             "pair": sfn_tasks.MessageAttribute(value=jsonata("$plan.pair")),
         },
-        task_timeout=SERVICE_TIMEOUT,
         outputs=INPUT,
     )
-    retry(task, SERVICE)
-    return task
 
 
 def put_event(tasks: Tasks, state: str, detail_type: str, detail: str) -> sfn_tasks.EventBridgePutEvents:
     """A state that puts one event on the default bus, for the rules there. `detail` is JSONata."""
     source, text = tasks.resources.names.cutover, sfn.TaskInput.from_text(jsonata(detail))
-    task = sfn_tasks.EventBridgePutEvents.jsonata(
-        tasks.scope,
-        state,
-        comment="Puts an event on the default bus, for rules and programs.",
-        entries=[sfn_tasks.EventBridgePutEventsEntry(source=source, detail_type=detail_type, detail=text)],
-        task_timeout=SERVICE_TIMEOUT,
-        outputs=INPUT,
-    )
-    retry(task, SERVICE)
-    return task
+    entry = sfn_tasks.EventBridgePutEventsEntry(source=source, detail_type=detail_type, detail=text)
+    return tasks.task(sfn_tasks.EventBridgePutEvents.jsonata, state, entries=[entry], outputs=INPUT)

@@ -19,7 +19,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoReturnValues
+from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 from constructs import Construct
 
 from stacks.cdk_nag import rule
@@ -32,7 +32,7 @@ from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonat
 from stacks.workflow.lock_holder import describe_lock_holder, status
 from stacks.workflow.notifications import RESULT
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK, SERVICE, SERVICE_TIMEOUT, retry
+from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks, when
 
@@ -91,7 +91,9 @@ FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sente
 REPAIRED = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
 FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
 COMMENTS = cutover.COMMENTS | {
-    "DescribeAddresses": "Describes both addresses and both servers, and plans without moving production."
+    "FindLock": "Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
+    "TakeOverLock": "Takes the lock from the execution that ended, unless another execution has taken it.",
+    "DescribeAddresses": "Describes both addresses and both servers, and plans without moving production.",
 }
 CALLS = cutover.CALLS | {
     "DescribeAddresses": ({"request": {"pair": "{% $lock.pair %}"}, "keepLive": True}, PLANNED),
@@ -109,27 +111,16 @@ class Repair(Construct):
         ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=about)
         release = ending.release
 
-        find_lock = CallAwsService.jsonata(
-            self,
-            "FindLock",
-            comment="Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
-            service="dynamodb",
-            action="scan",
-            iam_action="dynamodb:Scan",
-            parameters={
-                "TableName": resources.lock_table.table_name,
-                "ConsistentRead": True,
-                "FilterExpression": jsonata(OF_THE_ASKED),
-                "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
-            },
-            iam_resources=[resources.lock_table.table_arn],
-            task_timeout=SERVICE_TIMEOUT,
-            assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0},
-        )
-        retry(find_lock, SERVICE)
+        found = {**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0}
+        scan = {
+            "TableName": resources.lock_table.table_name,
+            "ConsistentRead": True,
+            "FilterExpression": jsonata(OF_THE_ASKED),
+            "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
+        }
+        find_lock = tasks.sdk("FindLock", "dynamodb:Scan", [resources.lock_table.table_arn], scan, assign=found)
         take_over = tasks.update_item(
             "TakeOverLock",
-            "Takes the lock from the execution that ended, unless another execution has taken it.",
             TAKE_OVER,
             {":me": EXECUTION, ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)},
             pair="$lock.pair",
@@ -159,7 +150,7 @@ class Repair(Construct):
         unannounced = f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")'
         lock_found = tasks.choice(
             "LockFound?",
-            None,
+            "",
             when(unannounced, ending.outcome, "no, it failed normally", NOTHING_TO_REPAIR),
             when("$lock = null", ending.notify, "no", NOTHING_TO_REPAIR),
             otherwise=describe_holder,
