@@ -1,5 +1,5 @@
-"""The context value `name` of cdk.json, and every fixed name of a stack, which derives from it. Stacks in one account
-and Region never share a name."""
+"""The context value `name` of cdk.json, and a stack's fixed names, which derive from it. No two stacks of one account
+and Region share a name."""
 
 import re
 

@@ -84,8 +84,7 @@ class Functions(Construct):
     """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a
     pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None if no pair has `deploy`
     or hooks. `approves` says whether a pair waits for approval, `evaluates` whether a pair has `readiness`, and
-    `moments` which moments of a release have something to run in some pair. `python_function` makes another from the
-    same asset."""
+    `moments` which moments of a release have something to run. `python_function` makes another from the same asset."""
 
     def __init__(self, scope: Construct, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None) -> None:
         super().__init__(scope, "Functions")
@@ -133,8 +132,8 @@ class Functions(Construct):
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
         stacks = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name="*")
-        reading_templates = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
-        self.describe_addresses.add_to_role_policy(reading_templates)
+        reads = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
+        self.describe_addresses.add_to_role_policy(reads)
         acknowledge_wildcards(self.describe_addresses.role, {stacks: ANY_STACK})
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
         commands = [self.run_commands] if self.run_commands else []

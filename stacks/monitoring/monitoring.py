@@ -59,9 +59,8 @@ def alarm_names(names: Names) -> list[str]:
 
 def longest_cutover(functions: Functions) -> float:
     """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest,
-    and with the longest bake and the longest wait for approval, after which it checks again. An execution that holds
-    its lock for longer is retrying, is rolling back, or has ended. `tests/stacks/test_monitoring.py` finds the slowest
-    path in the graph."""
+    with the longest bake and the longest wait for approval, after which it checks again. An execution that holds its
+    lock longer retries, rolls back, or has ended. `tests/stacks/test_monitoring.py` finds this path in the graph."""
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = filter(None, (functions.health_check, functions.check_servers, functions.in_vpc))
     preflight = max(2 * longest(functions.associate_address), *map(longest, checks))

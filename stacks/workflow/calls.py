@@ -75,8 +75,8 @@ def associate(action: str, to: To, **keys: str) -> Keys:
 
 
 def check_production(server: Role, *, strict: bool = True, **keys: Any) -> Call:
-    """The checks of a server through the production address. At their end, maybe minutes later, both addresses are
-    described; `strict` as in `Standing`."""
+    """The checks of a server through the production address. Both addresses are described at their end, maybe minutes
+    later; `strict` as in `Standing`."""
     standing = {**PAIR, "production": "{% $production.server %}", "staging": "{% $staging.server %}", "strict": strict}
     return {**check(named("production"), server), "standing": standing, **keys}, SEEN
 

@@ -1,5 +1,4 @@
-"""The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run. The picture in
-docs/architecture.md is drawn from this file."""
+"""The workflow `eip-cutover`: its states, then their order. The picture in docs/architecture.md is drawn from it."""
 
 from collections.abc import Iterator
 
@@ -54,15 +53,12 @@ REASON = f'$repaired ? $replace($plan.reason, "Nothing was changed.", {REPAIR_SE
 REFUSED = {"outcome": "{% $plan.error %}", "cause": jsonata(REASON)}
 UNFIT_LIVE_SERVER = {**failures.PREFLIGHT, "cause": jsonata(f'{sentence(failures.CAUGHT)} & " Nothing was changed."')}
 MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{failures.MESSAGE} & " Nothing was changed."')}
-MOVED_DURING_THE_CHECKS = f"""
+MOVED_MEANWHILE = f"""
     "An address is no longer where it was before the checks. "
     & $substringBefore({failures.MESSAGE}, " A person must act.")
     & " " & ($cause = "{NONE}" ? "Nothing was changed." : "A check failed, too: " & $cause)
 """
-MOVED_BEFORE_THE_END = {
-    "outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'),
-    "cause": jsonata(MOVED_DURING_THE_CHECKS),
-}
+MOVED_LATER = {"outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'), "cause": jsonata(MOVED_MEANWHILE)}
 UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(failures.CAUGHT)}'
 NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
@@ -140,14 +136,14 @@ class Workflow(Construct):
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failures.AFTER_REPAIR)
         repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
-        # The checks: nothing is changed, and a dry run ends here. If the execution ends after the checks, maybe minutes
-        # later, both addresses are described once more.
+        # The checks: nothing is changed. If the execution ends after them (a dry run does), maybe minutes later, both
+        # addresses are described once more.
 
         dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
         begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
         preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)
         preflight.next(tasks.choice("DryRun?", "", dry_run, *begins, otherwise=measure_gap))
-        describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
+        describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_LATER)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
         # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.

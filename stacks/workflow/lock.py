@@ -6,7 +6,7 @@ from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoReturnVa
 from stacks.workflow import failures
 from stacks.workflow.ending import NOW, OF_A_HOLDER, Ending
 from stacks.workflow.expressions import EXECUTION, ME, NONE, jsonata
-from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
+from stacks.workflow.lock_holder import RUNNING, describe_lock_holder
 from stacks.workflow.retries import CONDITION_FAILED
 from stacks.workflow.state_machine import states_arn
 from stacks.workflow.tasks import Tasks, when
@@ -130,7 +130,7 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
             when("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
         failed=(ending.release_lock, failures.AFTER_REPAIR),
-        status=f'{status()}, "pause": {pause}',
+        more=f', "pause": {pause}',
     )
 
     # The order of the states.

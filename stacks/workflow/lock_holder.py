@@ -16,17 +16,6 @@ Failed = tuple[sfn.IChainable, Keys]
 RUNNING = '$states.input.status = "RUNNING"'
 
 
-def status(*, later_seconds: int = 0) -> str:
-    """JSONata for the members `status` and `lastCallOver`: when the last call of an execution is over, or later.
-    Computed before the Wait state, which has no Catch for a failure."""
-    return f"""
-        "status": $states.result.Status,
-        "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds() + 1000 * later_seconds} + $toMillis(
-            $exists($states.result.StopDate) ? $states.result.StopDate : $now()
-        ))
-    """
-
-
 def describe_lock_holder(
     tasks: Tasks,
     *,
@@ -35,15 +24,24 @@ def describe_lock_holder(
     held: str = RUNNING,
     running: Sequence[Branch],
     failed: Failed,
-    status: str,
+    later_seconds: int = 0,
+    more: str = "",
 ) -> CallAwsService:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call and command.
 
     `lock` is a variable with the keys `pair`, `execution` and `commandRuns`. If the holder runs, or `held` otherwise,
-    the first state of `running` follows whose condition holds. If it has ended, `take_over` follows at `lastCallOver`
-    of `status`, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over` follows,
-    too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun.
-    After an error, `failed` follows: a state and the variables to assign. Returns the first state."""
+    the first state of `running` follows whose condition holds. If it has ended, `take_over` follows when its last call
+    is over, or later, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over`
+    follows, too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has
+    just begun. After an error, `failed` follows: a state and the variables to assign. `more` is JSONata for members of
+    the input of `running`. Returns the first state."""
+    # Computed before the Wait state, which has no Catch for a failure.
+    ended = f"""
+        "status": $states.result.Status,
+        "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds() + 1000 * later_seconds} + $toMillis(
+            $exists($states.result.StopDate) ? $states.result.StopDate : $now()
+        ))
+    """
     describe_holder = tasks.sdk(
         "DescribeLockHolder",
         "states:DescribeExecution",
@@ -51,7 +49,7 @@ def describe_lock_holder(
         {"ExecutionArn": jsonata(f"{lock}.execution")},
         retries=UNKNOWN_EXECUTION,
         assign={"holderEnded": "{% $states.result.Status %}"},
-        outputs=jsonata(f"{{{status}}}"),
+        outputs=jsonata(f"{{{ended}{more}}}"),
     )
     comment = "Waits until no function that the dead holder called can still be running."
     time = sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}")

@@ -6,8 +6,7 @@ EventBridge reports it (best effort); if the event is lost, the next execution t
 `eip-cutover-repair` waits until the last call of the execution is over, puts the staging address on the idle server,
 and releases the lock. A repair that is stopped is repaired in the same way.
 
-A person can start it, too, with `{"pair": "web"}` (`cutover.py unlock`): then it repairs the pair if the execution that
-holds its lock has ended.
+A person can start it, too, with `{"pair": "web"}` (`cutover.py unlock`), if the holder of the pair's lock has ended.
 
 The event of a failed execution does not say whether Step Functions failed it. The lock does: every other execution has
 released its lock. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
@@ -29,7 +28,7 @@ from stacks.workflow import failures
 from stacks.workflow.calls import PLANNED, end_command
 from stacks.workflow.ending import NOW, Ending
 from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonata, sentence
-from stacks.workflow.lock_holder import describe_lock_holder, status
+from stacks.workflow.lock_holder import describe_lock_holder
 from stacks.workflow.notifications import RESULT
 from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK
@@ -39,9 +38,7 @@ from stacks.workflow.tasks import Tasks, when
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(18)
 # Neither an ARN nor a status nor a pair's name is longer.
-ASKED, STATUS, PAIR = (
-    bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status", "pair")
-)
+ASKED, STATUS, PAIR = (bounded(f"$states.context.Execution.Input.{it}", 2048) for it in ("execution", "status", "pair"))
 BY_A_PERSON = "$exists($states.context.Execution.Input.pair)"
 # The lock, and the execution that holds it; the one that ended, if it holds none.
 LOCK = """
@@ -51,8 +48,7 @@ LOCK = """
 """
 OF_THE_ASKED = f'{BY_A_PERSON} ? "pair = :asked AND attribute_exists(execution)" : "execution = :asked"'
 DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that is asked for")'
-# An event said that the holder has ended. DescribeExecution, which is eventually consistent, is called again until it
-# agrees: so often, so far apart.
+# The holder has ended, said an event. DescribeExecution is eventually consistent, so it is asked again until it agrees.
 MOST_WAITS, SECONDS_APART = 4, LAST_CALL
 # The repair takes a dead lock so much later than an execution that waits for it: a rollback must not wait for a repair.
 GIVES_WAY_SECONDS = 1
@@ -140,7 +136,7 @@ class Repair(Construct):
                 when("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
             ),
             failed=(ending.notify, FAILURE),
-            status=status(later_seconds=GIVES_WAY_SECONDS),
+            later_seconds=GIVES_WAY_SECONDS,
         )
         describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, ROLLBACK)
         repair_staging = tasks.call("RepairStaging", functions.associate_address, ROLLBACK, REPAIRED)
@@ -184,10 +180,8 @@ class Repair(Construct):
 
     def _start_for(self, rule_id: str, machines: Sequence[str], statuses: Sequence[str]) -> None:
         """The rule that starts the repair for executions of these state machines that end with one of the statuses."""
-        ended = {
-            "execution": events.EventField.from_path("$.detail.executionArn"),
-            "status": events.EventField.from_path("$.detail.status"),
-        }
+        path = events.EventField.from_path
+        ended = {"execution": path("$.detail.executionArn"), "status": path("$.detail.status")}
         rule(
             self,
             rule_id,
