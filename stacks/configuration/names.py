@@ -29,8 +29,7 @@ class Names:
     events' source, the messages' subject and the service in logs. The names of alarms and pipelines begin with it."""
 
     def __init__(self, cutover: str) -> None:
-        self.cutover, self.repair = cutover, f"{cutover}-repair"
-        self.readiness = f"{cutover}-readiness"
+        self.cutover, self.repair, self.readiness = cutover, f"{cutover}-repair", f"{cutover}-readiness"
         self.workflows = self.cutover, self.repair
         # The stack's id in CloudFormation, and the namespace of its metrics: `EipCutover`, or `Team-2` of `team-2`.
         self.stack = re.sub("(?:^|-)([a-z])", lambda begin: begin[1].upper(), cutover)

@@ -5,17 +5,11 @@ from aws_cdk import Aws
 from aws_cdk import aws_stepfunctions as sfn
 
 from stacks.workflow import retries
-from stacks.workflow.expressions import EXECUTION, INPUT, jsonata, merged, sentence
+from stacks.workflow.expressions import EXECUTION, INPUT, jsonata, merged, plain, sentence
 from stacks.workflow.notifications import PAIR, STARTED, publish, put_event
 from stacks.workflow.tasks import Tasks
 
 DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
-
-
-def plain(expression: str, characters: int) -> str:
-    """A text of someone who answers: short, on one line, and nothing that chat applications would act on."""
-    return f'$substring($replace({expression}, /[^ -;=?-Z^-~]/, "?"), 0, {characters})'
-
 
 UNTIL = "$fromMillis($toMillis($states.context.State.EnteredTime) + 60000 * $plan.approvalMinutes)"
 LEFT = "$max([1, $ceil(($toMillis($approvesUntil) - $millis()) / 1000)])"

@@ -10,8 +10,10 @@ OVER = "$plan.bakeSeconds = 0 or ($exists($bakesUntil) and $millis() >= $toMilli
 UNTIL = jsonata("$fromMillis($toMillis($states.context.State.EnteredTime) + 1000 * $plan.bakeSeconds)")
 
 
-def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
+def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     """Returns the first state. `done` follows when the bake is over, and at once if the pair has none."""
+    if not tasks.functions.bakes:
+        return done
     values, assign = {":until": UNTIL, ":me": EXECUTION}, {"bakesUntil": UNTIL}
     update = "SET bakesUntil = :until"
     record_bake = tasks.update_item("RecordBake", update, values, assign=assign, outputs=INPUT)

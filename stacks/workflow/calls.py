@@ -7,19 +7,13 @@ from typing import Any, Literal
 from domain.release_commands import Moment
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS
 from stacks.functions.functions import MOVING_SECONDS
-from stacks.workflow.expressions import EXECUTION, ME, REQUEST, jsonata
+from stacks.workflow.expressions import EXECUTION, ME, bounded, jsonata, of_plan
 
 Keys = Mapping[str, Any]
 # The keys of a function's event beside `execution`, and the variables to assign from its answer.
 Call = tuple[Keys, Keys]
 Role = Literal["live", "idle"]
 To = Role | Literal["stagingTo"]
-
-
-def of_plan(*keys: str) -> dict[str, str]:
-    return {key: f"{{% $plan.{key} %}}" for key in keys}
-
-
 # The context object has the count only in an execution that was redriven.
 REDRIVES = "$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0"
 REDRIVEN = {"redriven": jsonata(REDRIVES)}
@@ -37,6 +31,7 @@ SEEN = {
 } | {"warnings": "{% $append($warnings, $states.result.Payload.moved) %}"}
 # `urgent`: which alarms are in ALARM, and so do not count in the bake? `again`, after an approval: is one in ALARM?
 ALARMS = {**of_plan("alarms", "urgent"), "again": "{% $exists($approvedBy) %}"}
+REQUEST = jsonata(bounded("$states.context.Execution.Input", 32768))
 AWAITED_OR_NULL = "{% $exists($awaited) ? $awaited : null %}"
 RESTORED_LIVE = "{% $plan.canRollBack ? $plan.live : null %}"
 CHECKED_IDLE = "{% $plan.checksStaging ? $plan.idle : null %}"
@@ -159,7 +154,14 @@ COMMENTS = {
     "PutEvent": PUTS_AN_EVENT,
 }
 CALLS: dict[str, Call] = {
-    "DescribeAddresses": ({"request": jsonata(REQUEST), "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
+    "DescribeAddresses": (
+        {
+            "request": REQUEST,
+            "awaited": AWAITED_OR_NULL,
+            "keepLive": False,
+        },
+        PLANNED,
+    ),
     "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     # From the server that staging was found on, or from no server.
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),

@@ -114,7 +114,6 @@ class Workflow(Construct):
 
         # The order of the states. First the complete picture, and the lock. Then what the plan needs. It is decided
         # again after the live server was checked, and after staging was repaired.
-
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
         deploys = "deploy" in functions.moments
         deploy = [deploy_release(tasks, deployed=preflight, failed=release)] if deploys else []
@@ -138,7 +137,6 @@ class Workflow(Construct):
 
         # The checks: nothing is changed. If the execution ends after them (a dry run does), maybe minutes later, both
         # addresses are described once more.
-
         dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
         begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
         preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)
@@ -147,7 +145,6 @@ class Workflow(Construct):
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
         # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.
-
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
@@ -156,7 +153,8 @@ class Workflow(Construct):
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)
         reassociate_production.add_catch(rollback, assign={**failures.FIRST, "moved": True}).next(reassociate_staging)
         reassociate_staging.add_catch(rollback, assign=failures.FIRST).next(health_check_production)
-        watched = self._watch(done=release, failed=rollback)
+        good = after_cutover(tasks, done=release, failed=rollback)
+        watched = bake(tasks, done=good, failed=rollback)
         health_check_production.add_catch(rollback, assign=failures.FIRST).next(watched)
 
         self.state_machine = standard_state_machine(
@@ -170,13 +168,16 @@ class Workflow(Construct):
             start=describe_addresses,
             timeout=TIMEOUT,
         )
-        self._warm()
-
-    def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
-        """What follows a good check of the new live server: the bake, then hooks."""
-        tasks, functions = self._tasks, self._tasks.functions
-        good = after_cutover(tasks, done=done, failed=failed) if "afterCutover" in functions.moments else done
-        return bake(tasks, done=good, failed=failed) if functions.bakes else good
+        # Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move.
+        warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
+        rule(
+            self,
+            "Begun",
+            lost=WARM_UP,
+            description="Warms the function that measures the gap of a cutover that has just begun.",
+            event_pattern=status_change(self, [resources.names.cutover], ["RUNNING"]),
+            targets=[targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)],
+        )
 
     def _begins(self, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable) -> Iterator[Branch]:
         """What comes between the checks and the first change: the approval, then hooks."""
@@ -187,15 +188,3 @@ class Workflow(Construct):
         if "beforeCutover" in self._tasks.functions.moments:
             hooks = before_cutover(self._tasks, done=measure_gap, failed=failed)
             yield when('"beforeCutover" in $plan.hooks', hooks, "there are hooks before the cutover")
-
-    def _warm(self) -> None:
-        """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""
-        warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
-        rule(
-            self,
-            "Begun",
-            lost=WARM_UP,
-            description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [self._tasks.resources.names.cutover], ["RUNNING"]),
-            targets=[targets.LambdaFunction(self._tasks.functions.measure_gap, event=warm_up, retry_attempts=0)],
-        )

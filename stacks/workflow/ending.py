@@ -47,8 +47,6 @@ UNDOES = """
         or ($outcome != "CUT_OVER" and $not($plan.dryRun) and (($exists($hooksBegan) and $hooksBegan) or $plan.undo)))
 """
 NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(failures.OF_STATE)})")}
-
-
 # From the item as it was before the lock was released.
 GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
 

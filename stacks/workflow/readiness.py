@@ -114,7 +114,6 @@ class Readiness(Construct):
         failed = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause="{% $cause %}")
 
         # The order of the states.
-
         locked = when(f"$tries >= {MOST_TRIES}", skipped, f"locked, or begun {MOST_TRIES} times")
         begin = tasks.choice("Begin?", "", locked, otherwise=describe_addresses)
         describe_record.add_catch(failed, assign=failures.FIRST).next(begin)

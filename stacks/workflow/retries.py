@@ -44,8 +44,6 @@ DYNAMODB_FAILURES = [
 ]  # fmt: skip
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
-
-
 Retries = Sequence[Mapping[str, Any]]
 
 

@@ -19,6 +19,7 @@ from stacks.workflow.retries import BEFORE_CHANGES, IN_VPC, SERVICE, SERVICE_TIM
 COLD_START_SECONDS = 15  # Lambda allows 10 for a cold start, and the function's timeout begins after it
 MEASURE_GAP_SECONDS = 5  # the longest time that a cutover waits for its measurement to begin
 PAIR = "$plan.pair"
+Branch = tuple[str, sfn.IChainable, str, Keys | None]
 State = TypeVar("State", bound=sfn.TaskStateBase)
 
 
@@ -34,9 +35,6 @@ def attribute(value: str | int | DynamoAttributeValue) -> DynamoAttributeValue:
     if isinstance(value, str):
         return DynamoAttributeValue.from_string(value)
     return DynamoAttributeValue.from_number(value) if isinstance(value, int) else value
-
-
-Branch = tuple[str, sfn.IChainable, str, Keys | None]
 
 
 def when(expression: str, following: sfn.IChainable, comment: str, assign: Keys | None = None) -> Branch:
@@ -79,9 +77,9 @@ class Tasks:
     def sdk(self, name: str, action: str, resources: Sequence[str], parameters: Keys, **options: Any) -> CallAwsService:
         """A state that calls an AWS service by its SDK. `action` is what IAM permits: `states:DescribeExecution`."""
         prefix, _, called = action.partition(":")
-        call = {"service": prefix.replace("states", "sfn"), "action": called[0].lower() + called[1:]}
-        allowed = {"iam_action": action, "iam_resources": resources}
-        return self.task(CallAwsService.jsonata, name, parameters=parameters, **call, **allowed, **options)
+        options |= {"service": prefix.replace("states", "sfn"), "action": called[0].lower() + called[1:]}
+        options |= {"iam_action": action, "iam_resources": resources, "parameters": parameters}
+        return self.task(CallAwsService.jsonata, name, **options)
 
     def preflight(self) -> tuple[sfn.IChainable, ...]:
         """The branches of the checks before the first change. They change nothing."""
@@ -114,7 +112,7 @@ class Tasks:
 
     def get_item(self, name: str, assign: Keys, *, pair: str = PAIR) -> DynamoGetItem:
         """Reads a pair's item in the lock table. `pair` is JSONata."""
-        item = {"table": self.resources.lock_table, "key": {"pair": attribute(jsonata(pair))}}
+        item: Any = {"table": self.resources.lock_table, "key": {"pair": attribute(jsonata(pair))}}
         return self.task(DynamoGetItem.jsonata, name, consistent_read=True, assign=assign, **item)
 
     def update_item(
