@@ -53,29 +53,23 @@ def wait_for_approval(tasks: Tasks, *, approved: sfn.IChainable, refused: sfn.IC
     notify = publish(tasks, "NotifyApproval", text=TEXT, detail=DETAIL, outcome=f'"{OUTCOME}"')
     event = put_event(tasks, "PutApprovalEvent", DETAIL_TYPE, DETAIL)
     # The CDK's own state cannot have a timeout in JSONata. The role may update the table's items for `AcquireLock`.
-    wait = sfn.CustomState(
-        tasks.scope,
-        "WaitForApproval",
-        state_json={
-            "Type": "Task",
-            "Comment": "Writes the task token into the lock's item, and waits until someone answers with it.",
-            "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
-            "Arguments": {
-                "TableName": tasks.resources.lock_table.table_name,
-                "Key": {"pair": {"S": "{% $plan.pair %}"}},
-                "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
-                # Another execution may have asked for a rollback just before.
-                "ConditionExpression": "execution = :me AND attribute_not_exists(rollbackRequestedBy)",
-                "ExpressionAttributeValues": {
-                    ":token": {"S": "{% $states.context.Task.Token %}"},
-                    ":until": {"S": "{% $approvesUntil %}"},
-                    ":me": {"S": EXECUTION},
-                },
-            },
-            "TimeoutSeconds": jsonata(LEFT),
-            "Assign": {"approvedBy": jsonata(APPROVED_BY)},
+    values = {":token": "{% $states.context.Task.Token %}", ":until": "{% $approvesUntil %}", ":me": EXECUTION}
+    state = {
+        "Type": "Task",
+        "Comment": "Writes the task token into the lock's item, and waits until someone answers with it.",
+        "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
+        "Arguments": {
+            "TableName": tasks.resources.lock_table.table_name,
+            "Key": {"pair": {"S": "{% $plan.pair %}"}},
+            "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
+            # Another execution may have asked for a rollback just before.
+            "ConditionExpression": "execution = :me AND attribute_not_exists(rollbackRequestedBy)",
+            "ExpressionAttributeValues": {key: {"S": value} for key, value in values.items()},
         },
-    )
+        "TimeoutSeconds": jsonata(LEFT),
+        "Assign": {"approvedBy": jsonata(APPROVED_BY)},
+    }
+    wait = sfn.CustomState(tasks.scope, "WaitForApproval", state_json=state)
     remove = "REMOVE approvalToken, approvesUntil"
     record = tasks.update_item("RecordApproval", remove, {":me": EXECUTION}, outputs=INPUT)
     for task, following in ((notify, event), (event, wait), (record, approved)):

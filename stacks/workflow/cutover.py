@@ -26,6 +26,11 @@ from stacks.workflow.tasks import Branch, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(300)
+ABOUT = (
+    'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", "dryRun": true, '
+    '"release": "42", "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, each key optional. '
+    'To go back: {"pair": "web", "rollback": true}.'
+)
 # The contract: how an execution ends (docs/input-and-outcome.md).
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live, and the former live server is now idle.", RESULT),
@@ -157,27 +162,14 @@ class Workflow(Construct):
         watched = bake(tasks, done=good, failed=rollback)
         health_check_production.add_catch(rollback, assign=failures.FIRST).next(watched)
 
-        self.state_machine = standard_state_machine(
-            self,
-            name=resources.names.cutover,
-            comment=(
-                'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
-                '"dryRun": true, "release": "42", "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, '
-                'each key optional. To go back: {"pair": "web", "rollback": true}.'
-            ),
-            start=describe_addresses,
-            timeout=TIMEOUT,
-        )
+        name = resources.names.cutover
+        self.state_machine = standard_state_machine(self, name, ABOUT, start=describe_addresses, timeout=TIMEOUT)
         # Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move.
         warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
-        rule(
-            self,
-            "Begun",
-            lost=WARM_UP,
-            description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [resources.names.cutover], ["RUNNING"]),
-            targets=[targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)],
-        )
+        warms = targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)
+        begun = status_change(self, [name], ["RUNNING"])
+        about = "Warms the function that measures the gap of a cutover that has just begun."
+        rule(self, "Begun", lost=WARM_UP, description=about, event_pattern=begun, targets=[warms])
 
     def _begins(self, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable) -> Iterator[Branch]:
         """What comes between the checks and the first change: the approval, then hooks."""

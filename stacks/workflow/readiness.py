@@ -130,11 +130,6 @@ class Readiness(Construct):
         notify.add_catch(event, assign=failures.FIRST).next(event)
         event.add_catch(outcome, assign=failures.FIRST).next(outcome)
 
-        self.state_machine = standard_state_machine(
-            self,
-            name=resources.names.readiness,
-            comment='Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.',
-            start=describe_record,
-            timeout=TIMEOUT,
-            role=role,
-        )
+        about = 'Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.'
+        name, start = resources.names.readiness, describe_record
+        self.state_machine = standard_state_machine(self, name, about, start=start, timeout=TIMEOUT, role=role)

@@ -103,8 +103,8 @@ class Repair(Construct):
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
         names, functions = resources.names, resources.functions
-        tasks, about = Tasks(self, resources, CALLS, COMMENTS), f'{{"repairs": {DEAD}}}'
-        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=about)
+        tasks = Tasks(self, resources, CALLS, COMMENTS)
+        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=f'{{"repairs": {DEAD}}}')
         release = ending.release
 
         found = {**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0}
@@ -166,13 +166,8 @@ class Repair(Construct):
         describe_addresses.next(decision)
         repair_staging.add_catch(release, assign=FAILURE).next(release)
 
-        self.state_machine = standard_state_machine(
-            self,
-            name=names.repair,
-            comment=f"Started by EventBridge when an execution of {names.cutover} was stopped, timed out or failed.",
-            start=find_lock,
-            timeout=TIMEOUT,
-        )
+        about = f"Started by EventBridge when an execution of {names.cutover} was stopped, timed out or failed."
+        self.state_machine = standard_state_machine(self, names.repair, about, start=find_lock, timeout=TIMEOUT)
         # Not for a repair that failed: the next repair might fail for the same reason, and so on without end.
         self._start_for("Ended", names.workflows, ["ABORTED", "TIMED_OUT"])
         self._start_for("Failed", [names.cutover], ["FAILED"])
@@ -181,11 +176,9 @@ class Repair(Construct):
         """The rule that starts the repair for executions of these state machines that end with one of the statuses."""
         path = events.EventField.from_path
         ended = {"execution": path("$.detail.executionArn"), "status": path("$.detail.status")}
-        rule(
-            self,
-            rule_id,
-            lost=LOST,
-            description="Repairs the pair of an execution that was interrupted.",
-            event_pattern=status_change(self, machines, statuses),
-            targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
+        pattern, about = (
+            status_change(self, machines, statuses),
+            "Repairs the pair of an execution that was interrupted.",
         )
+        start = targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))
+        rule(self, rule_id, lost=LOST, description=about, event_pattern=pattern, targets=[start])

@@ -35,13 +35,10 @@ SERVICE_TIMEOUT_SECONDS = 30
 SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
 # An SDK integration names a service's errors so; `SdkClientException` if there was no answer. Source: Step Functions
 # Developer Guide, "Learning to use AWS service SDK integrations".
-DYNAMODB_FAILURES = [
-    f"DynamoDb.{failure}Exception"
-    for failure in (
-        "InternalServerError", "DynamoDb", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "SdkClient",
-        "Throttling",
-    )
-]  # fmt: skip
+DYNAMODB_FAILURES = [f"DynamoDb.{failure}Exception" for failure in (
+    "InternalServerError", "DynamoDb", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "SdkClient",
+    "Throttling",
+)]  # fmt: skip
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 Retries = Sequence[Mapping[str, Any]]
