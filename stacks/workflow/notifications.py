@@ -84,7 +84,7 @@ def publish(tasks: Tasks, state: str, *, text: str, detail: str, outcome: str = 
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
     subject = subject_of(tasks.resources.names.cutover, outcome)
     values = f"$on := {ON}; $about := {outcome}; $subject := {subject}; $text := {text}; $detail := $string({detail})"
-    attribute = sfn_tasks.MessageAttribute
+    attributes = {"outcome": outcome, "pair": "$plan.pair"}
     message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
     return tasks.task(
         sfn_tasks.SnsPublish.jsonata,
@@ -93,10 +93,7 @@ def publish(tasks: Tasks, state: str, *, text: str, detail: str, outcome: str = 
         subject=jsonata(subject),
         message=sfn.TaskInput.from_text(jsonata(message)),
         message_per_subscription_type=True,
-        message_attributes={
-            "outcome": attribute(value=jsonata(outcome)),
-            "pair": attribute(value=jsonata("$plan.pair")),
-        },
+        message_attributes={key: sfn_tasks.MessageAttribute(value=jsonata(each)) for key, each in attributes.items()},
         outputs=INPUT,
     )
 
