@@ -176,9 +176,7 @@ class Repair(Construct):
         """The rule that starts the repair for executions of these state machines that end with one of the statuses."""
         path = events.EventField.from_path
         ended = {"execution": path("$.detail.executionArn"), "status": path("$.detail.status")}
-        pattern, about = (
-            status_change(self, machines, statuses),
-            "Repairs the pair of an execution that was interrupted.",
-        )
+        about = "Repairs the pair of an execution that was interrupted."
+        pattern = status_change(self, machines, statuses)
         start = targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))
         rule(self, rule_id, lost=LOST, description=about, event_pattern=pattern, targets=[start])

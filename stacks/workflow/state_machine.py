@@ -14,8 +14,8 @@ from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards
 from stacks.configuration.names import Names
 
 LOGS_AND_TRACES = (
-    "Logging and tracing need logs:*LogDelivery and xray:Put*, which accept no other resource (Step Functions Developer "
-    "Guide, logging to CloudWatch Logs and tracing with X-Ray)."
+    "Logging and tracing need logs:*LogDelivery and xray:Put*, which accept no other resource (Step Functions "
+    "Developer Guide, logging to CloudWatch Logs and tracing with X-Ray)."
 )
 
 
