@@ -63,8 +63,16 @@ class PipelineStack(Stack):
         self._pipeline.add_stage(stage_name="Source", actions=[source])
         self._pipeline.add_stage(stage_name="Release", actions=[cutover])
         self._start_or_connect(pipeline.source)
-        self._acknowledge(names)
         CfnOutput(self, "PipelineName", value=self._pipeline.pipeline_name)
+
+        own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
+        objects = {self._pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
+        for role in (self._pipeline.role, self._role("Source", "Source")):
+            acknowledge(role, own)
+            acknowledge_wildcards(role, objects)
+        executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
+        reason = "The executions that this action starts, by their prefix; CodePipeline generates the rest of the name."
+        acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})
 
     def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
         """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
@@ -97,13 +105,3 @@ class PipelineStack(Stack):
         """The role of an action, which the CDK makes."""
         role = self._pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
         return cast(iam.Role, role)
-
-    def _acknowledge(self, names: Names) -> None:
-        own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
-        objects = {self._pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
-        for role in (self._pipeline.role, self._role("Source", "Source")):
-            acknowledge(role, own)
-            acknowledge_wildcards(role, objects)
-        executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
-        reason = "The executions that this action starts, by their prefix; CodePipeline generates the rest of the name."
-        acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})

@@ -53,10 +53,6 @@ def move(address: str, to: To, **keys: str) -> Call:
     return associate(f"move {address}", to, **keys), {address: CHANGED_ADDRESS}
 
 
-def rehearse(address: str, to: To) -> Call:
-    return associate("rehearse", to, address=address), {}
-
-
 def restore(address: str, to: Role) -> Call:
     keys = {"address": address, "productionOn": LIVE, **REDRIVEN}
     return associate("restore", to, **keys), {address: CHANGED_ADDRESS}
@@ -74,12 +70,6 @@ def check_production(server: Role, *, strict: bool = True, **keys: Any) -> Call:
     later; `strict` as in `Standing`."""
     standing = {**PAIR, "production": "{% $production.server %}", "staging": "{% $staging.server %}", "strict": strict}
     return {**check(named("production"), server), "standing": standing, **keys}, SEEN
-
-
-def check_staging() -> Call:
-    live = jsonata(f"$plan.compared ? $merge([$plan.live, {reached('production')}]) : null")
-    at = f"$plan.checksStaging ? {named('staging')} : null"
-    return {**check(at, "idle"), "live": live, **EXPECTED_RELEASE, **of_plan("certificateExpiryDays"), **LOCK}, {}
 
 
 def check(address: str, server: Role) -> Keys:
@@ -153,6 +143,11 @@ COMMENTS = {
     "Notify": "Publishes the outcome to the topic's subscribers.",
     "PutEvent": PUTS_AN_EVENT,
 }
+COMPARED = jsonata(f"$plan.compared ? $merge([$plan.live, {reached('production')}]) : null")
+CHECK_STAGING: Keys = {
+    **check(f"$plan.checksStaging ? {named('staging')} : null", "idle"), "live": COMPARED, **EXPECTED_RELEASE,
+    **of_plan("certificateExpiryDays"), **LOCK,
+}  # fmt: skip
 CALLS: dict[str, Call] = {
     "DescribeAddresses": (
         {
@@ -165,12 +160,11 @@ CALLS: dict[str, Call] = {
     "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     # From the server that staging was found on, or from no server.
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
-    "HealthCheckStaging": check_staging(),
-    "HealthCheckStagingInVpc": check_staging(),
+    **dict.fromkeys(("HealthCheckStaging", "HealthCheckStagingInVpc"), (CHECK_STAGING, {})),
     "CheckServers": ({**PAIR, "server": "{% $plan.idle.name %}", **ALARMS, **LOCK}, {}),
     "RehearseDisassociate": ({**PAIR, "rehearse": True, "associationId": STAGING_ASSOCIATION}, {}),
-    "RehearseAssociateProduction": rehearse("production", "idle"),
-    "RehearseAssociateStaging": rehearse("staging", "stagingTo"),
+    "RehearseAssociateProduction": (associate("rehearse", "idle", address="production"), {}),
+    "RehearseAssociateStaging": (associate("rehearse", "stagingTo", address="staging"), {}),
     "DescribeUnchanged": ({**PAIR, "restoring": False, **ROLES, "idle": CHECKED_IDLE}, DESCRIBED),
     "DeployRelease": run_commands("deploy"),
     "BeforeCutover": run_commands("beforeCutover", tolerant="$plan.tolerant"),

@@ -62,16 +62,12 @@ class Ending:
 
     def __init__(self, tasks: Tasks, *, successes: Successes, failures: Mapping[str, str], about: str = "{}") -> None:
         functions, scope = tasks.functions, tasks.scope
+        record = {":rollbackTo": ROLLBACK_TO, ":lastCutover": LAST_CUTOVER, ":lastOutcome": LAST_OUTCOME}
+        texts = {key: jsonata(f"$string({value})") for key, value in record.items()}
         self.release_lock = tasks.update_item(
             "ReleaseLock",
             jsonata(RELEASE),
-            {
-                ":me": EXECUTION,
-                ":rollbackTo": jsonata(f"$string({ROLLBACK_TO})"),
-                ":lastCutover": jsonata(f"$string({LAST_CUTOVER})"),
-                ":lastOutcome": jsonata(f"$string({LAST_OUTCOME})"),
-                ":one": 1,
-            },
+            {":me": EXECUTION, **texts, ":one": 1},
             condition=f"execution = :me{functions.no_command_runs}",
             return_values=DynamoReturnValues.ALL_OLD,
             assign={"gap": jsonata(GAP)},

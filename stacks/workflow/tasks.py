@@ -56,17 +56,8 @@ class Tasks:
         if function is None:
             raise ValueError(f"no pair needs the state {name}")
         payload, variables = self._calls[name]
-        return self.task(
-            sfn_tasks.LambdaInvoke.jsonata,
-            name,
-            retries,
-            task_timeout=sfn.Timeout.duration(Duration.seconds(longest(function))),
-            lambda_function=function,
-            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload}),
-            retry_on_service_exceptions=False,
-            outputs="{% $states.result.Payload %}",
-            assign={**variables, **(assign or {})} or None,
-        )
+        result = {"outputs": "{% $states.result.Payload %}", "assign": {**variables, **(assign or {})} or None}
+        return self._invoke(name, function, longest(function), payload, retries=retries, **result)
 
     def task(self, state: Callable[..., State], name: str, retries: Retries = SERVICE, **options: Any) -> State:
         """A Task state, made by a method of the CDK, with `options` of this method."""
@@ -98,17 +89,16 @@ class Tasks:
     def measure_gap(self) -> sfn_tasks.LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""
         new_server = {"newServer": "{% $answered[0] %}", **check(named("production"), "idle")}
-        return self.task(
-            sfn_tasks.LambdaInvoke.jsonata,
-            "MeasureGap",
-            retries=[],
-            lambda_function=self.functions.measure_gap,
-            invocation_type=sfn_tasks.LambdaInvocationType.EVENT,
-            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **LOCK, **new_server}),
-            retry_on_service_exceptions=False,
-            task_timeout=sfn.Timeout.duration(Duration.seconds(MEASURE_GAP_SECONDS)),
-            outputs=INPUT,
-        )
+        once = {"retries": [], "invocation_type": sfn_tasks.LambdaInvocationType.EVENT, "outputs": INPUT}
+        function, payload = self.functions.measure_gap, {**LOCK, **new_server}
+        return self._invoke("MeasureGap", function, MEASURE_GAP_SECONDS, payload, **once)
+
+    def _invoke(
+        self, name: str, function: lambda_.Function, seconds: float, payload: Keys, **options: Any
+    ) -> sfn_tasks.LambdaInvoke:
+        options |= {"lambda_function": function, "task_timeout": sfn.Timeout.duration(Duration.seconds(seconds))}
+        options |= {"payload": sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload})}
+        return self.task(sfn_tasks.LambdaInvoke.jsonata, name, retry_on_service_exceptions=False, **options)
 
     def get_item(self, name: str, assign: Keys, *, pair: str = PAIR) -> DynamoGetItem:
         """Reads a pair's item in the lock table. `pair` is JSONata."""
@@ -119,16 +109,10 @@ class Tasks:
         self, name: str, update: str, values: Keys, *, condition: str = "execution = :me", pair: str = PAIR, **more: Any
     ) -> DynamoUpdateItem:
         """Updates a pair's item in the lock table. `pair` is JSONata."""
-        return self.task(
-            DynamoUpdateItem.jsonata,
-            name,
-            table=self.resources.lock_table,
-            key={"pair": attribute(jsonata(pair))},
-            update_expression=" ".join(update.split()),
-            condition_expression=" ".join(condition.split()),
-            expression_attribute_values={key: attribute(value) for key, value in values.items()},
-            **more,
-        )
+        more |= {"table": self.resources.lock_table, "key": {"pair": attribute(jsonata(pair))}}
+        more |= {"update_expression": " ".join(update.split()), "condition_expression": " ".join(condition.split())}
+        given = {key: attribute(value) for key, value in values.items()}
+        return self.task(DynamoUpdateItem.jsonata, name, expression_attribute_values=given, **more)
 
     def choice(self, name: str, comment: str, *branches: Branch, otherwise: sfn.IChainable | None = None) -> sfn.Choice:
         """The first branch whose condition holds is taken. A condition is JSONata."""
