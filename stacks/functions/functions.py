@@ -114,8 +114,7 @@ class Functions(Construct):
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
         minutes = [pair.approval.timeoutMinutes for pair in pairs.values() if pair.approval]
-        self.longest_approval_seconds = 60 * max(minutes, default=0)
-        self.approves = bool(minutes)
+        self.approves, self.longest_approval_seconds = bool(minutes), 60 * max(minutes, default=0)
         read = [pair.as_read(name) for name, pair in pairs.items()]
         self.moments = {moment for pair in read for moment in ("deploy", *HOOKS) if steps(pair, moment)}
         self.run_commands = self._run_commands(read) if self.moments else None

@@ -1,5 +1,7 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
+from typing import Any
+
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoReturnValues
 
@@ -91,17 +93,11 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
     scope, names, holder = tasks.scope, tasks.resources.names, "{% $holder.execution %}"
     acquire = tasks.update_item("AcquireLock", ACQUIRE, LOCK_VALUES, condition=FREE_AND_AS_PLANNED)
     describe_lock = tasks.get_item("DescribeLock", {"holder": jsonata(HOLDER)})
-    is_dead = f"execution = :holder{tasks.functions.no_command_runs}"
-    values = {":holder": holder, ":one": 1}
-    take_over = tasks.update_item("TakeOverLock", jsonata(TAKE_OVER), values, condition=is_dead)
-    request_rollback = tasks.update_item(
-        "RequestRollback",
-        "SET rollbackRequestedBy = :me",
-        {":me": EXECUTION, ":holder": holder},
-        condition="execution = :holder",
-        return_values=DynamoReturnValues.ALL_NEW,
-        assign={"asked": holder, "awaited": jsonata(AWAITED)},
-    )
+    values, still = {":holder": holder, ":one": 1}, f"execution = :holder{tasks.functions.no_command_runs}"
+    take_over = tasks.update_item("TakeOverLock", jsonata(TAKE_OVER), values, condition=still)
+    ask, values = "SET rollbackRequestedBy = :me", {":me": EXECUTION, ":holder": holder}
+    asked: Any = {"return_values": DynamoReturnValues.ALL_NEW, "assign": {"asked": holder, "awaited": jsonata(AWAITED)}}
+    request_rollback = tasks.update_item("RequestRollback", ask, values, condition="execution = :holder", **asked)
     comment = "Waits for the execution that holds the lock."
     time = sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}")
     wait_for_holder = sfn.Wait.jsonata(scope, "WaitForHolder", comment=comment, time=time)

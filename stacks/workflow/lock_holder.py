@@ -12,7 +12,6 @@ from stacks.workflow.retries import NO_EXECUTION, ROLLBACK, UNKNOWN_EXECUTION
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import Branch, Tasks, when
 
-Failed = tuple[sfn.IChainable, Keys]
 RUNNING = '$states.input.status = "RUNNING"'
 
 
@@ -23,7 +22,7 @@ def describe_lock_holder(
     take_over: sfn.IChainable,
     held: str = RUNNING,
     running: Sequence[Branch],
-    failed: Failed,
+    failed: tuple[sfn.IChainable, Keys],
     later_seconds: int = 0,
     more: str = "",
 ) -> CallAwsService:
@@ -57,17 +56,12 @@ def describe_lock_holder(
     runs = [when(f"{held} and {also}", following, of_branch, assign) for also, following, of_branch, assign in running]
     holder_running = tasks.choice("HolderRunning?", "", *runs, otherwise=wait_for_last_call)
     if tasks.functions.run_commands:
-        take_over = _once_no_command_runs(tasks, lock=lock, take_over=take_over, failed=failed)
+        end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)
+        end_command.add_catch(take_over, errors=["LockLost"]).add_catch(failed[0], assign=failed[1]).next(take_over)
+        may_run, runs = "May a command of the dead holder still run?", when(f"{lock}.commandRuns", end_command, "yes")
+        take_over = tasks.choice("CommandRuns?", may_run, runs, otherwise=take_over)
 
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign={"holderEnded": "UNKNOWN"})
     describe_holder.add_catch(failed[0], assign=failed[1]).next(holder_running)
     wait_for_last_call.next(take_over)
     return describe_holder
-
-
-def _once_no_command_runs(tasks: Tasks, *, lock: str, take_over: sfn.IChainable, failed: Failed) -> sfn.IChainable:
-    """Leads to `take_over`, but first to the end of a command that the dead holder may have left running."""
-    end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)
-    end_command.add_catch(take_over, errors=["LockLost"]).add_catch(failed[0], assign=failed[1]).next(take_over)
-    runs = when(f"{lock}.commandRuns", end_command, "yes")
-    return tasks.choice("CommandRuns?", "May a command of the dead holder still run?", runs, otherwise=take_over)

@@ -150,12 +150,10 @@ class Repair(Construct):
             when("$lock = null", ending.notify, "no", NOTHING_TO_REPAIR),
             otherwise=describe_holder,
         )
-        no_lock = {**UNKNOWN_PAIR, "lock": "{% null %}"}
-        find_lock.add_catch(ending.notify, assign={**no_lock, **FAILURE}).next(lock_found)
+        find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE}).next(lock_found)
         wait.next(describe_holder)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
         take_over.add_catch(ending.notify, assign=FAILURE).next(describe_addresses)
-        describe_addresses.add_catch(release, assign=FAILURE)
         decision = tasks.choice(
             "Decision?",
             "Is staging on the idle server? If not, may it move there?",
@@ -163,7 +161,7 @@ class Repair(Construct):
             when('$plan.decision = "ALREADY_LIVE"', release, "on the idle server", REPAIRED),
             otherwise=repair_staging,
         )
-        describe_addresses.next(decision)
+        describe_addresses.add_catch(release, assign=FAILURE).next(decision)
         repair_staging.add_catch(release, assign=FAILURE).next(release)
 
         about = f"Started by EventBridge when an execution of {names.cutover} was stopped, timed out or failed."
