@@ -154,6 +154,7 @@ class Repair(Construct):
         wait.next(describe_holder)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
         take_over.add_catch(ending.notify, assign=FAILURE).next(describe_addresses)
+        describe_addresses.add_catch(release, assign=FAILURE)
         decision = tasks.choice(
             "Decision?",
             "Is staging on the idle server? If not, may it move there?",
@@ -161,7 +162,7 @@ class Repair(Construct):
             when('$plan.decision = "ALREADY_LIVE"', release, "on the idle server", REPAIRED),
             otherwise=repair_staging,
         )
-        describe_addresses.add_catch(release, assign=FAILURE).next(decision)
+        describe_addresses.next(decision)
         repair_staging.add_catch(release, assign=FAILURE).next(release)
 
         about = f"Started by EventBridge when an execution of {names.cutover} was stopped, timed out or failed."
