@@ -66,8 +66,7 @@ def associate(action: str, to: To, **keys: str) -> Keys:
 
 
 def check_production(server: Role, *, strict: bool = True, **keys: Any) -> Call:
-    """The checks of a server through the production address. Both addresses are described at their end, maybe minutes
-    later; `strict` as in `Standing`."""
+    """Checks a server through the production address and then describes both addresses; `strict` as in `Standing`."""
     standing = {**PAIR, "production": "{% $production.server %}", "staging": "{% $staging.server %}", "strict": strict}
     return {**check(named("production"), server), "standing": standing, **keys}, SEEN
 

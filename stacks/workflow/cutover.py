@@ -140,8 +140,7 @@ class Workflow(Construct):
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failures.AFTER_REPAIR)
         repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
-        # The checks: nothing is changed. If the execution ends after them (a dry run does), maybe minutes later, both
-        # addresses are described once more.
+        # The checks change nothing. If the execution ends after them, minutes later, the addresses are described again.
         dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
         begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
         preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)

@@ -86,10 +86,9 @@ def _end_approval(tasks: Tasks, following: sfn.IChainable) -> sfn.IChainable:
 
 
 def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) -> sfn.TaskStateBase:
-    """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock. The lock is
-    an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item stays, as the
-    pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at `start_over`
-    before it tries again, because its plan is from before."""
+    """`AcquireLock`, which is returned, and the states for a lock that another execution holds. The lock is an item of
+    the table, keyed by the pair, while it has the ARN of its holder; then the item stays, as the pair's record. A dead
+    holder's lock is taken. Before another try, the execution starts over at `start_over`: its plan is from before."""
     scope, names, holder = tasks.scope, tasks.resources.names, "{% $holder.execution %}"
     acquire = tasks.update_item("AcquireLock", ACQUIRE, LOCK_VALUES, condition=FREE_AND_AS_PLANNED)
     describe_lock = tasks.get_item("DescribeLock", {"holder": jsonata(HOLDER)})

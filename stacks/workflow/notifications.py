@@ -72,8 +72,7 @@ def detail_of(about: str) -> str:
 
 
 def subject_of(name: str, outcome: str = "$outcome") -> str:
-    """JSONata for a message's subject. If the stack's name is long, a long pair is cut off, since SNS limits a subject.
-    The pair of an invalid request is unknown: it is "-"."""
+    """JSONata for a message's subject, which SNS limits: a long pair is cut off. An invalid request's pair is "-"."""
     room = SUBJECT_CHARACTERS - len(f"{name}:  ") - OUTCOME_CHARACTERS
     pair = "$plan.pair" if room >= PAIR_CHARACTERS else f"$substring($plan.pair, 0, {room})"
     return f'"{name}: " & ($plan.pair != "-" ? {pair} & " " : "") & {outcome}'
