@@ -2,11 +2,21 @@
 events only if a trail of CloudTrail records them. A failed call and a dry run have an `errorCode`. Source: EventBridge
 User Guide, "AWS service events delivered via AWS CloudTrail"."""
 
-from aws_cdk import Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import (
+    Duration,
+)
+from aws_cdk import (
+    aws_events as events,
+)
+from aws_cdk import (
+    aws_events_targets as targets,
+)
+from aws_cdk import (
+    aws_iam as iam,
+)
+from aws_cdk import (
+    aws_stepfunctions as sfn,
+)
 from constructs import Construct
 
 from stacks.cdk_nag import rule

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from aws_cdk import Duration, RemovalPolicy, Stack
-from aws_cdk import aws_events as events
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.aws_events import EventPattern
 from aws_cdk.aws_iam import IRole
+from aws_cdk.aws_lambda import IFunction
 from constructs import Construct, IConstruct
 
 from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards
@@ -28,11 +28,11 @@ def executions_of(scope: IConstruct, name: str) -> str:
     return states_arn(scope, "execution", f"{name}:*")
 
 
-def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[str]) -> events.EventPattern:
+def status_change(scope: IConstruct, names: Sequence[str], statuses: Sequence[str]) -> EventPattern:
     """The events of Step Functions for executions of these state machines that get one of these statuses. Source: Step
     Functions Developer Guide, "Automating Step Functions event delivery with EventBridge"."""
     machines = [states_arn(scope, "stateMachine", name) for name in names]
-    return events.EventPattern(
+    return EventPattern(
         source=["aws.states"],
         detail_type=["Step Functions Execution Status Change"],
         detail={"stateMachineArn": machines, "status": list(statuses)},
@@ -60,7 +60,7 @@ def standard_state_machine(
     )
 
 
-def acknowledge_state_machine(machine: sfn.StateMachine, names: Names, *, invokes: Sequence[lambda_.IFunction]) -> None:
+def acknowledge_state_machine(machine: sfn.StateMachine, names: Names, *, invokes: Sequence[IFunction]) -> None:
     """Acknowledges the wildcards that the CDK and AWS need."""
     reasons = dict.fromkeys((executions_of(machine, name) for name in names.workflows), ANY_EXECUTION)
     reasons |= {f"{function.function_arn}:*": "Versions of this one function, which has none." for function in invokes}
