@@ -58,8 +58,8 @@ def describe_lock_holder(
     if tasks.functions.run_commands:
         end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)
         end_command.add_catch(take_over, errors=["LockLost"]).add_catch(failed[0], assign=failed[1]).next(take_over)
-        may_run, runs = "May a command of the dead holder still run?", when(f"{lock}.commandRuns", end_command, "yes")
-        take_over = tasks.choice("CommandRuns?", may_run, runs, otherwise=take_over)
+        may_run, yes = "May a command of the dead holder still run?", when(f"{lock}.commandRuns", end_command, "yes")
+        take_over = tasks.choice("CommandRuns?", may_run, yes, otherwise=take_over)
 
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign={"holderEnded": "UNKNOWN"})
     describe_holder.add_catch(failed[0], assign=failed[1]).next(holder_running)
