@@ -3,9 +3,7 @@
 from typing import Any, cast
 
 import aws_cdk.aws_codepipeline_actions as actions
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
-from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_s3 as s3
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack, aws_codepipeline as codepipeline, aws_s3 as s3
 from aws_cdk.aws_events import EventPattern
 from aws_cdk.aws_events_targets import CodePipeline
 from aws_cdk.aws_iam import PolicyStatement, Role

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsii
-from aws_cdk import BundlingOptions, DockerImage, ILocalBundling
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import BundlingOptions, DockerImage, ILocalBundling, aws_lambda as lambda_
 
 from stacks.configuration.pairs import Pair
 

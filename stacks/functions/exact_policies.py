@@ -6,8 +6,7 @@ from functools import partial
 from math import ceil
 from typing import TypeVar
 
-from aws_cdk import Stack, Token
-from aws_cdk import aws_iam as iam
+from aws_cdk import Stack, Token, aws_iam as iam
 from constructs import Construct
 
 from stacks.configuration.problems import InvalidConfiguration, line

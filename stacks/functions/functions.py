@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
-from aws_cdk import CfnResource, Duration, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import CfnResource, Duration, Stack, aws_iam as iam, aws_lambda as lambda_
 from aws_cdk.aws_dynamodb import ITable
 from constructs import Construct
 

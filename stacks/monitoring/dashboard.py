@@ -1,7 +1,6 @@
 """The dashboard: who is live, how cutovers ended and how long they took, and whether anything is wrong."""
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import Duration, aws_cloudwatch as cloudwatch
 from aws_cdk.aws_cloudwatch import Alarm, GraphWidget, IMetric
 from aws_cdk.aws_lambda import Function
 from aws_cdk.aws_stepfunctions import StateMachine

@@ -4,17 +4,9 @@ User Guide, "AWS service events delivered via AWS CloudTrail"."""
 
 from aws_cdk import (
     Duration,
-)
-from aws_cdk import (
     aws_events as events,
-)
-from aws_cdk import (
     aws_events_targets as targets,
-)
-from aws_cdk import (
     aws_iam as iam,
-)
-from aws_cdk import (
     aws_stepfunctions as sfn,
 )
 from constructs import Construct

@@ -3,10 +3,7 @@
 import json
 from typing import Any
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Stack, aws_iam as iam, aws_scheduler as scheduler, aws_stepfunctions as sfn
 from constructs import Construct
 
 from domain.pair import rate_of

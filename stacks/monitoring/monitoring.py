@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_events as events
+from aws_cdk import Duration, aws_cloudwatch as cloudwatch, aws_events as events
 from aws_cdk.aws_cloudwatch_actions import SnsAction
 from aws_cdk.aws_events_targets import LambdaFunction
 from aws_cdk.aws_iam import PolicyStatement

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from aws_cdk import RemovalPolicy, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
+from aws_cdk import RemovalPolicy, Stack, aws_iam as iam, aws_kms as kms, aws_sns as sns
 from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from constructs import Construct
 

@@ -1,8 +1,7 @@
 """The approval: an execution with a release waits for a person after its checks, and asks for it on the topic and by an
 event. It is answered with the task token, which the lock's item has while it waits."""
 
-from aws_cdk import Aws
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Aws, aws_stepfunctions as sfn
 
 from stacks.workflow import retries
 from stacks.workflow.expressions import EXECUTION, INPUT, jsonata, merged, plain, sentence

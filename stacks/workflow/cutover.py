@@ -2,10 +2,7 @@
 
 from collections.abc import Iterator
 
-from aws_cdk import Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, aws_events as events, aws_events_targets as targets, aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.cdk_nag import rule

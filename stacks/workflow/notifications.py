@@ -5,8 +5,7 @@ Developer, which subscribe by HTTPS, get their own form of a notification. Sourc
 notifications with platform-specific payloads"; Amazon Q Developer in chat applications, "Custom notifications".
 """
 
-from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
+from aws_cdk import aws_stepfunctions as sfn, aws_stepfunctions_tasks as sfn_tasks
 
 from stacks.workflow.expressions import INPUT, jsonata, merged
 from stacks.workflow.tasks import Tasks

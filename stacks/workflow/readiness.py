@@ -4,16 +4,13 @@ lacks what a cutover lacks. It takes no lock, so no cutover waits for it. Only a
 Beside a cutover's variables: `$before`, the text of the last result, or "-"; `$result`, `Record.readiness` in
 `lambdas/domain/record.py`. What comes to `RecordReadiness` has, once or more often, `reason`, `soon` and `warnings`."""
 
-from aws_cdk import Duration
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, aws_stepfunctions as sfn
 from aws_cdk.aws_iam import IRole
 from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoReturnValues
 from constructs import Construct
 
 from stacks.workflow import failures
-from stacks.workflow.calls import CALLS as OF_A_CUTOVER
-from stacks.workflow.calls import COMMENTS as OF_CUTOVER_STATES
-from stacks.workflow.calls import PLANNED
+from stacks.workflow.calls import CALLS as OF_A_CUTOVER, COMMENTS as OF_CUTOVER_STATES, PLANNED
 from stacks.workflow.cutover import SOUND
 from stacks.workflow.ending import NOW
 from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata

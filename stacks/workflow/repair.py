@@ -14,17 +14,13 @@ released its lock. Source: Step Functions Developer Guide, "Handling errors in S
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, aws_events as events, aws_events_targets as targets, aws_stepfunctions as sfn
 from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow import calls as cutover
-from stacks.workflow import failures
+from stacks.workflow import calls as cutover, failures
 from stacks.workflow.calls import PLANNED, end_command
 from stacks.workflow.ending import NOW, Ending
 from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonata, sentence

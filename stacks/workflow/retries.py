@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Duration
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, aws_stepfunctions as sfn
 
 TOO_MANY = "Lambda.TooManyRequestsException"
 # Lambda's own failures, which AWS recommends to retry, and a function that timed out or died, which only idempotent

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy, Stack
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, RemovalPolicy, Stack, aws_logs as logs, aws_stepfunctions as sfn
 from aws_cdk.aws_events import EventPattern
 from aws_cdk.aws_iam import IRole
 from aws_cdk.aws_lambda import IFunction

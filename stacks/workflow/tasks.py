@@ -4,10 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from aws_cdk import Duration
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
+from aws_cdk import Duration, aws_lambda as lambda_, aws_stepfunctions as sfn, aws_stepfunctions_tasks as sfn_tasks
 from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoAttributeValue, DynamoGetItem, DynamoUpdateItem
 from constructs import Construct
 
