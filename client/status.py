@@ -164,11 +164,8 @@ class Standing:
 def readiness_in_words(result: JsonObject, now: datetime | None = None) -> str:
     """The result of the last evaluation (`Record.readiness`), and below it each reason and warning."""
     now = now or datetime.now(UTC)
-    state, since, checked = (
-        "ready" if result["ready"] else "not ready",
-        moment(result["since"]),
-        moment(result["checkedAt"]),
-    )
+    state = "ready" if result["ready"] else "not ready"
+    since, checked = moment(result["since"]), moment(result["checkedAt"])
     if since and not result["ready"]:
         state += f" since {since.strftime('%A') if now - since < timedelta(days=6) else since.date()}"
     lines = [f"{state}, checked {ago(now - checked) if checked else 'at an unknown time'}", *result["reasons"]]

@@ -4,9 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Acknowledgment, Stack, Validations
-from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
+from aws_cdk import Acknowledgment, Stack, Validations, aws_events as events, aws_iam as iam
 from constructs import Construct, IConstruct
 
 ANY_EXECUTION = "The executions of this one state machine, under any name."

@@ -1,7 +1,6 @@
 """The role that CI assumes by OpenID Connect, without stored keys: it may start this workflow and follow it."""
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
-from aws_cdk import aws_iam as iam
+from aws_cdk import CfnOutput, RemovalPolicy, Stack, aws_iam as iam
 from constructs import Construct
 
 from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards

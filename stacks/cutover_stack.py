@@ -3,9 +3,7 @@
 from functools import partial
 from typing import Any
 
-from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_ssm as ssm
+from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack, aws_dynamodb as dynamodb, aws_ssm as ssm
 from constructs import Construct
 
 from stacks.ci_access import CiAccess

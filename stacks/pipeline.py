@@ -2,14 +2,12 @@
 
 from typing import Any, cast
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
-from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_stepfunctions as sfn
+import aws_cdk.aws_codepipeline_actions as actions
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack, aws_codepipeline as codepipeline, aws_s3 as s3
+from aws_cdk.aws_events import EventPattern
+from aws_cdk.aws_events_targets import CodePipeline
+from aws_cdk.aws_iam import PolicyStatement, Role
+from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
@@ -46,7 +44,7 @@ class PipelineStack(Stack):
         acknowledge(artifacts, {"AwsSolutions::AwsSolutions-S1": NO_ACCESS_LOG})
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
-            state_machine=sfn.StateMachine.from_state_machine_name(self._release, "Workflow", names.cutover),
+            state_machine=StateMachine.from_state_machine_name(self._release, "Workflow", names.cutover),
             state_machine_input=actions.StateMachineInput.literal({"pair": pipeline.pair, "release": release}),
             execution_name_prefix=EXECUTION_NAME_PREFIX,
         )
@@ -63,8 +61,16 @@ class PipelineStack(Stack):
         self._pipeline.add_stage(stage_name="Source", actions=[source])
         self._pipeline.add_stage(stage_name="Release", actions=[cutover])
         self._start_or_connect(pipeline.source)
-        self._acknowledge(names)
         CfnOutput(self, "PipelineName", value=self._pipeline.pipeline_name)
+
+        own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
+        objects = {self._pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
+        for role in (self._pipeline.role, self._role("Source", "Source")):
+            acknowledge(role, own)
+            acknowledge_wildcards(role, objects)
+        executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
+        reason = "The executions that this action starts, by their prefix; CodePipeline generates the rest of the name."
+        acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})
 
     def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
         """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
@@ -85,25 +91,15 @@ class PipelineStack(Stack):
         """What the CDK leaves out: a rule for a bucket's events (S3 User Guide, "Enabling Amazon EventBridge"), or the
         permission to use the connection by the service's new name (Developer Tools console, "Connections rename")."""
         if isinstance(source, Connection):
-            use = iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
+            use = PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
             self._role("Source", "Source").add_to_principal_policy(use)
             return
         detail = {"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}}
-        created = events.EventPattern(source=["aws.s3"], detail_type=["Object Created"], detail=detail)
-        starts = [targets.CodePipeline(self._pipeline)]
+        created = EventPattern(source=["aws.s3"], detail_type=["Object Created"], detail=detail)
+        starts = [CodePipeline(self._pipeline)]
         rule(self._release, "NewObject", lost=LOST_START, event_pattern=created, targets=starts)
 
-    def _role(self, stage: str, action: str) -> iam.Role:
+    def _role(self, stage: str, action: str) -> Role:
         """The role of an action, which the CDK makes."""
         role = self._pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
-        return cast(iam.Role, role)
-
-    def _acknowledge(self, names: Names) -> None:
-        own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
-        objects = {self._pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
-        for role in (self._pipeline.role, self._role("Source", "Source")):
-            acknowledge(role, own)
-            acknowledge_wildcards(role, objects)
-        executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
-        reason = "The executions that this action starts, by their prefix; CodePipeline generates the rest of the name."
-        acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})
+        return cast(Role, role)

@@ -1,5 +1,5 @@
-"""The context value `name` of cdk.json, and every fixed name of a stack, which derives from it. Stacks in one account
-and Region never share a name."""
+"""The context value `name` of cdk.json, and a stack's fixed names, which derive from it. No two stacks of one account
+and Region share a name."""
 
 import re
 
@@ -29,8 +29,7 @@ class Names:
     events' source, the messages' subject and the service in logs. The names of alarms and pipelines begin with it."""
 
     def __init__(self, cutover: str) -> None:
-        self.cutover, self.repair = cutover, f"{cutover}-repair"
-        self.readiness = f"{cutover}-readiness"
+        self.cutover, self.repair, self.readiness = cutover, f"{cutover}-repair", f"{cutover}-readiness"
         self.workflows = self.cutover, self.repair
         # The stack's id in CloudFormation, and the namespace of its metrics: `EipCutover`, or `Team-2` of `team-2`.
         self.stack = re.sub("(?:^|-)([a-z])", lambda begin: begin[1].upper(), cutover)

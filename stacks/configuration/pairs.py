@@ -36,14 +36,6 @@ def resource_id(called: str, prefix: str) -> Allowed:
     return text(f'{called}: "{prefix}-" and 8 or 17 lower-case hex digits', prefix + ID_PATTERN)
 
 
-ALLOCATION_ID, INSTANCE_ID = resource_id("an allocation id", "eipalloc"), resource_id("an instance id", "i")
-INTERFACE_ID = resource_id("the id of a network interface", "eni")
-ALARM_NAME = allowed.printable("an alarm's name", 255)
-SUBNET_ID, GROUP_ID = resource_id("a subnet's id", "subnet"), resource_id("a security group's id", "sg")
-SERVERS = allowed.object_by_name("an object of exactly two servers, instance id by name", 2, 2)
-INTERFACES = allowed.object_by_name("an object of the two servers' network interfaces, id by server name", 2, 2)
-
-
 def _one_way(checks: Sequence[Any]) -> Iterator[Broken]:
     ways = [check.get("via", "public") if isinstance(check, Mapping) else None for check in checks]
     first = next((way for way in ways if way in ("public", "private")), None)
@@ -57,6 +49,12 @@ def _as_list(checks: Any) -> Any:
     return [checks] if isinstance(checks, Mapping) else checks
 
 
+ALLOCATION_ID, INSTANCE_ID = resource_id("an allocation id", "eipalloc"), resource_id("an instance id", "i")
+INTERFACE_ID = resource_id("the id of a network interface", "eni")
+ALARM_NAME = allowed.printable("an alarm's name", 255)
+SUBNET_ID, GROUP_ID = resource_id("a subnet's id", "subnet"), resource_id("a security group's id", "sg")
+SERVERS = allowed.object_by_name("an object of exactly two servers, instance id by name", 2, 2)
+INTERFACES = allowed.object_by_name("an object of the two servers' network interfaces, id by server name", 2, 2)
 CHECKS_WORDS = f"an object, or a list of 1 to {MOST_CHECKS} objects, with the keys {', '.join(HttpsCheck.model_fields)}"
 CHECKS = Allowed(CHECKS_WORDS, Field(min_length=1, max_length=MOST_CHECKS), rule=_one_way)
 

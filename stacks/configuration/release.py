@@ -8,16 +8,14 @@ from pydantic import AfterValidator, Field
 from stacks.configuration.allowed import Section, list_of, one_of, section, some_of, text, whole_number
 from stacks.configuration.problems import problem
 
-# One call of a function runs all commands of a moment. Lambda lets it run for 900 seconds, and the delivery of a
-# command may take 60 of them.
+# One call of a function, at most 900 seconds, runs all commands of a moment. A command's delivery may take 60 of them.
 LONGEST_MOMENT_SECONDS = 840
 MINUTES_OF_A_WEEK = 10_080
 COMMAND_WORDS = 'one line of shell, 1 to 1000 printable ASCII characters, no "{{", which Systems Manager would replace'
 COMMAND = text(COMMAND_WORDS, r"(?:\{?[ -z|}~])*(?:\{|\{?[!-z|}~]) *", Field(min_length=1, max_length=1000))
 # Source: Lambda API reference, Invoke.
-FUNCTION = (
-    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(?::(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
-)
+VERSION = r"(?::(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+FUNCTION = f"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:function:[A-Za-z0-9_-]{{1,64}}{VERSION}"
 FUNCTION_ARN = text("the ARN of a Lambda function, with or without a version or an alias", FUNCTION)
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsii
-from aws_cdk import BundlingOptions, DockerImage, ILocalBundling
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import BundlingOptions, DockerImage, ILocalBundling, aws_lambda as lambda_
 
 from stacks.configuration.pairs import Pair
 
@@ -23,8 +22,7 @@ REQUIREMENTS = SOURCE / "requirements.txt"
 DEPENDENCIES = PROJECT / ".local" / "dependencies"
 # The functions run on Python 3.13 on arm64; `pip` must not install for the machine that it runs on.
 FOR_LAMBDA = ("--platform", "manylinux2014_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
-# What no function imports of the requirements, mostly of Powertools, as globs. `tests/stacks/test_bundle.py` runs every
-# handler from the rest.
+# What no function imports of the requirements, as globs. `tests/stacks/test_bundle.py` runs all handlers from the rest.
 UNUSED = (
     "*.dist-info",
     "bin",

@@ -6,8 +6,7 @@ from functools import partial
 from math import ceil
 from typing import TypeVar
 
-from aws_cdk import Stack, Token
-from aws_cdk import aws_iam as iam
+from aws_cdk import Stack, Token, aws_iam as iam
 from constructs import Construct
 
 from stacks.configuration.problems import InvalidConfiguration, line
@@ -55,8 +54,7 @@ def check(scope: Construct, pairs: Sequence[T], named: Callable[[Sequence[T]], t
 
 
 def allow(role: iam.IRole | None, action: str, resources: Iterable[str], functions: Sequence[str] = ()) -> None:
-    """The action on the resources, and calls of the functions, by their ARNs: always by managed policies, because the
-    inline policies may be full."""
+    """The action on the resources, and calls of the functions, by ARN: managed policies, as inline ones may be full."""
     assert isinstance(role, iam.Role)  # noqa: S101  # all roles are of this stack
     for first in range(0, len(functions), FUNCTIONS_OF_A_POLICY):
         called = functions[first : first + FUNCTIONS_OF_A_POLICY]

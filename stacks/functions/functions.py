@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
-from aws_cdk import CfnResource, Duration, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import CfnResource, Duration, Stack, aws_iam as iam, aws_lambda as lambda_
 from aws_cdk.aws_dynamodb import ITable
 from constructs import Construct
 
@@ -84,8 +82,7 @@ class Functions(Construct):
     """The functions. `in_vpc` is a second `health_check`, in a VPC, if a pair is checked there. `bakes` says whether a
     pair has a bake, and `longest_bake_seconds` how long the longest is. `run_commands` is None if no pair has `deploy`
     or hooks. `approves` says whether a pair waits for approval, `evaluates` whether a pair has `readiness`, and
-    `moments` which moments of a release have something to run in some pair. `python_function` makes another from the
-    same asset."""
+    `moments` which moments of a release have something to run. `python_function` makes another from the same asset."""
 
     def __init__(self, scope: Construct, names: Names, pairs: Pairs, lock_table: ITable, vpc: Vpc | None) -> None:
         super().__init__(scope, "Functions")
@@ -115,8 +112,7 @@ class Functions(Construct):
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
         minutes = [pair.approval.timeoutMinutes for pair in pairs.values() if pair.approval]
-        self.longest_approval_seconds = 60 * max(minutes, default=0)
-        self.approves = bool(minutes)
+        self.approves, self.longest_approval_seconds = bool(minutes), 60 * max(minutes, default=0)
         read = [pair.as_read(name) for name, pair in pairs.items()]
         self.moments = {moment for pair in read for moment in ("deploy", *HOOKS) if steps(pair, moment)}
         self.run_commands = self._run_commands(read) if self.moments else None
@@ -133,8 +129,8 @@ class Functions(Construct):
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
         stacks = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name="*")
-        reading_templates = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
-        self.describe_addresses.add_to_role_policy(reading_templates)
+        reads = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
+        self.describe_addresses.add_to_role_policy(reads)
         acknowledge_wildcards(self.describe_addresses.role, {stacks: ANY_STACK})
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
         commands = [self.run_commands] if self.run_commands else []

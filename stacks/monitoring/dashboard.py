@@ -1,8 +1,7 @@
 """The dashboard: who is live, how cutovers ended and how long they took, and whether anything is wrong."""
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk.aws_cloudwatch import Alarm
+from aws_cdk import Duration, aws_cloudwatch as cloudwatch
+from aws_cdk.aws_cloudwatch import Alarm, GraphWidget, IMetric
 from aws_cdk.aws_lambda import Function
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
@@ -22,7 +21,7 @@ def dashboard(
 ) -> None:
     """It shows two weeks by default, since cutovers are rare. It has the same size for one pair and for 200.
     `machines` are the state machines, by their names on the dashboard."""
-    executions: list[cloudwatch.IMetric] = []
+    executions: list[IMetric] = []
     for workflow, machine in machines.items():
         executions.append(machine.metric_failed(label=f"{workflow} failed", period=HOUR))
         executions.append(machine.metric_timed_out(label=f"{workflow} timed out", period=HOUR))
@@ -57,8 +56,6 @@ def dashboard(
     cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=name, default_interval=TWO_WEEKS, widgets=[widgets])
 
 
-def _graph(title: str, *metrics: cloudwatch.IMetric, unit: str | None = None) -> cloudwatch.GraphWidget:
+def _graph(title: str, *metrics: IMetric, unit: str | None = None) -> GraphWidget:
     axis = cloudwatch.YAxisProps(min=0, label=unit, show_units=False)
-    return cloudwatch.GraphWidget(
-        title=title, left=list(metrics), left_y_axis=axis, width=HALF, height=6, period=EVERY_5_MINUTES
-    )
+    return GraphWidget(title=title, left=list(metrics), left_y_axis=axis, width=HALF, height=6, period=EVERY_5_MINUTES)

@@ -5,12 +5,15 @@ Source: EventBridge User Guide, "AWS service events delivered via AWS CloudTrail
 import json
 from typing import Any
 
-from aws_cdk import Duration, Stack
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import (
+    Duration,
+    Stack,
+    aws_events as events,
+    aws_events_targets as targets,
+    aws_iam as iam,
+    aws_scheduler as scheduler,
+    aws_stepfunctions as sfn,
+)
 from constructs import Construct
 
 from domain.pair import rate_of

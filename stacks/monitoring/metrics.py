@@ -3,8 +3,7 @@
 
 from functools import partial
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import Duration, aws_cloudwatch as cloudwatch
 
 from stacks.configuration.names import Names
 

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import Duration, aws_cloudwatch as cloudwatch, aws_events as events
+from aws_cdk.aws_cloudwatch_actions import SnsAction
 from aws_cdk.aws_events_targets import LambdaFunction
+from aws_cdk.aws_iam import PolicyStatement
+from aws_cdk.aws_lambda import Function
 from aws_cdk.aws_sns import Topic
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
@@ -59,9 +57,8 @@ def alarm_names(names: Names) -> list[str]:
 
 def longest_cutover(functions: Functions) -> float:
     """The seconds of the slowest path through the workflow with the lock held, with each state once and at its slowest,
-    and with the longest bake and the longest wait for approval, after which it checks again. An execution that holds
-    its lock for longer is retrying, is rolling back, or has ended. `tests/stacks/test_monitoring.py` finds the slowest
-    path in the graph."""
+    with the longest bake and the longest wait for approval, after which it checks again. An execution that holds its
+    lock longer retries, rolls back, or has ended. `tests/stacks/test_monitoring.py` finds this path in the graph."""
     move = max(longest(functions.associate_address), longest(functions.disassociate_address))
     checks = filter(None, (functions.health_check, functions.check_servers, functions.in_vpc))
     preflight = max(2 * longest(functions.associate_address), *map(longest, checks))
@@ -95,13 +92,13 @@ class Monitoring(Construct):
             alarms.append(self._alarm("not-ready", metrics.ready, under=1))
         dashboard(self, metrics, alarms, {"cutover": workflow, "repair": repair}, [*functions.all, *reports])
 
-    def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[lambda_.Function]:
+    def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[Function]:
         """The functions that report, and the rules that call them."""
         make = partial(resources.functions.python_function, self)
         outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1), lost=LOST_EVENT)
         outcome.add_environment("WORKFLOWS", " ".join(workflow.state_machine_arn for workflow in workflows))
         executions = [executions_of(self, name) for name in self._names.workflows]
-        outcome.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
+        outcome.add_to_role_policy(PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
         acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
         about = "Reports how executions of the cutover and its repair ended."
         ended = events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE])
@@ -127,5 +124,5 @@ class Monitoring(Construct):
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(*[actions.SnsAction(topic) for topic in self._topics])
+        alarm.add_alarm_action(*[SnsAction(topic) for topic in self._topics])
         return alarm

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from aws_cdk import RemovalPolicy, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import RemovalPolicy, Stack, aws_iam as iam, aws_kms as kms, aws_sns as sns
+from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from constructs import Construct
 
 from stacks.cdk_nag import acknowledge
@@ -43,7 +40,7 @@ class OutcomesTopic(sns.Topic):
             outcomes = {"outcome": sns.SubscriptionFilter.string_filter(denylist=NOT_MAILED)}
             for email in emails:
                 for topic, only in ((self, outcomes), (mailed, None)):
-                    mail = topic.add_subscription(subscriptions.EmailSubscription(email, filter_policy=only))
+                    mail = topic.add_subscription(EmailSubscription(email, filter_policy=only))
                     acknowledge(mail, {"Serverless::Serverless-SNSRedrivePolicy": LOST_MAIL})
         stack = Stack.of(self)
         arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]

@@ -1,21 +1,14 @@
 """The approval: an execution with a release waits for a person after its checks, and asks for it on the topic and by an
 event. It is answered with the task token, which the lock's item has while it waits."""
 
-from aws_cdk import Aws
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Aws, aws_stepfunctions as sfn
 
 from stacks.workflow import retries
-from stacks.workflow.expressions import EXECUTION, INPUT, jsonata, merged, sentence
+from stacks.workflow.expressions import EXECUTION, INPUT, jsonata, merged, plain, sentence
 from stacks.workflow.notifications import PAIR, STARTED, publish, put_event
 from stacks.workflow.tasks import Tasks
 
 DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
-
-
-def plain(expression: str, characters: int) -> str:
-    """A text of someone who answers: short, on one line, and nothing that chat applications would act on."""
-    return f'$substring($replace({expression}, /[^ -;=?-Z^-~]/, "?"), 0, {characters})'
-
 
 UNTIL = "$fromMillis($toMillis($states.context.State.EnteredTime) + 60000 * $plan.approvalMinutes)"
 LEFT = "$max([1, $ceil(($toMillis($approvesUntil) - $millis()) / 1000)])"
@@ -56,36 +49,28 @@ NOT_APPROVED = f"""
 def wait_for_approval(tasks: Tasks, *, approved: sfn.IChainable, refused: sfn.IChainable) -> sfn.IChainable:
     """Returns the first state; `$approvesUntil` must have been assigned (`UNTIL`). `approved` follows with
     `$approvedBy`, `refused` with the outcome NotApproved."""
-    comment = "Publishes that a release waits for approval, until when, and how to answer."
-    notify = publish(tasks, "NotifyApproval", comment, text=TEXT, detail=DETAIL, outcome=f'"{OUTCOME}"')
+    notify = publish(tasks, "NotifyApproval", text=TEXT, detail=DETAIL, outcome=f'"{OUTCOME}"')
     event = put_event(tasks, "PutApprovalEvent", DETAIL_TYPE, DETAIL)
     # The CDK's own state cannot have a timeout in JSONata. The role may update the table's items for `AcquireLock`.
-    wait = sfn.CustomState(
-        tasks.scope,
-        "WaitForApproval",
-        state_json={
-            "Type": "Task",
-            "Comment": "Writes the task token into the lock's item, and waits until someone answers with it.",
-            "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
-            "Arguments": {
-                "TableName": tasks.resources.lock_table.table_name,
-                "Key": {"pair": {"S": "{% $plan.pair %}"}},
-                "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
-                # Another execution may have asked for a rollback just before.
-                "ConditionExpression": "execution = :me AND attribute_not_exists(rollbackRequestedBy)",
-                "ExpressionAttributeValues": {
-                    ":token": {"S": "{% $states.context.Task.Token %}"},
-                    ":until": {"S": "{% $approvesUntil %}"},
-                    ":me": {"S": EXECUTION},
-                },
-            },
-            "TimeoutSeconds": jsonata(LEFT),
-            "Assign": {"approvedBy": jsonata(APPROVED_BY)},
+    values = {":token": "{% $states.context.Task.Token %}", ":until": "{% $approvesUntil %}", ":me": EXECUTION}
+    state = {
+        "Type": "Task",
+        "Comment": "Writes the task token into the lock's item, and waits until someone answers with it.",
+        "Resource": f"arn:{Aws.PARTITION}:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
+        "Arguments": {
+            "TableName": tasks.resources.lock_table.table_name,
+            "Key": {"pair": {"S": "{% $plan.pair %}"}},
+            "UpdateExpression": "SET approvalToken = :token, approvesUntil = :until",
+            # Another execution may have asked for a rollback just before.
+            "ConditionExpression": "execution = :me AND attribute_not_exists(rollbackRequestedBy)",
+            "ExpressionAttributeValues": {key: {"S": value} for key, value in values.items()},
         },
-    )
-    comment = "Removes the task token from the lock's item: it waits no longer."
+        "TimeoutSeconds": jsonata(LEFT),
+        "Assign": {"approvedBy": jsonata(APPROVED_BY)},
+    }
+    wait = sfn.CustomState(tasks.scope, "WaitForApproval", state_json=state)
     remove = "REMOVE approvalToken, approvesUntil"
-    record = tasks.update_item("RecordApproval", comment, remove, {":me": EXECUTION}, outputs=INPUT)
+    record = tasks.update_item("RecordApproval", remove, {":me": EXECUTION}, outputs=INPUT)
     for task, following in ((notify, event), (event, wait), (record, approved)):
         task.add_catch(following, outputs=INPUT).next(following)
     retries.retry(wait, retries.WRITE)

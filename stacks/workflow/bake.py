@@ -10,11 +10,13 @@ OVER = "$plan.bakeSeconds = 0 or ($exists($bakesUntil) and $millis() >= $toMilli
 UNTIL = jsonata("$fromMillis($toMillis($states.context.State.EnteredTime) + 1000 * $plan.bakeSeconds)")
 
 
-def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
+def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     """Returns the first state. `done` follows when the bake is over, and at once if the pair has none."""
+    if not tasks.functions.bakes:
+        return done
     values, assign = {":until": UNTIL, ":me": EXECUTION}, {"bakesUntil": UNTIL}
-    comment, update = "Writes into the lock until when the bake lasts, for people to see.", "SET bakesUntil = :until"
-    record_bake = tasks.update_item("RecordBake", comment, update, values, assign=assign, outputs=INPUT)
+    update = "SET bakesUntil = :until"
+    record_bake = tasks.update_item("RecordBake", update, values, assign=assign, outputs=INPUT)
     watch = tasks.call("Bake", tasks.functions.health_check, retries.CHANGE)
     bake_left = tasks.choice(
         "Bake?",

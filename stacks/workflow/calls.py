@@ -1,4 +1,4 @@
-"""The calls of our functions in a cutover: what each state sends, and which variables it assigns from the answer."""
+"""The Task states of a cutover: what each is for, what it sends to our function, and which variables it assigns."""
 
 import json
 from collections.abc import Mapping
@@ -7,19 +7,13 @@ from typing import Any, Literal
 from domain.release_commands import Moment
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS
 from stacks.functions.functions import MOVING_SECONDS
-from stacks.workflow.expressions import EXECUTION, ME, REQUEST, jsonata
+from stacks.workflow.expressions import EXECUTION, ME, bounded, jsonata, of_plan
 
 Keys = Mapping[str, Any]
 # The keys of a function's event beside `execution`, and the variables to assign from its answer.
 Call = tuple[Keys, Keys]
 Role = Literal["live", "idle"]
 To = Role | Literal["stagingTo"]
-
-
-def of_plan(*keys: str) -> dict[str, str]:
-    return {key: f"{{% $plan.{key} %}}" for key in keys}
-
-
 # The context object has the count only in an execution that was redriven.
 REDRIVES = "$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0"
 REDRIVEN = {"redriven": jsonata(REDRIVES)}
@@ -37,6 +31,7 @@ SEEN = {
 } | {"warnings": "{% $append($warnings, $states.result.Payload.moved) %}"}
 # `urgent`: which alarms are in ALARM, and so do not count in the bake? `again`, after an approval: is one in ALARM?
 ALARMS = {**of_plan("alarms", "urgent"), "again": "{% $exists($approvedBy) %}"}
+REQUEST = jsonata(bounded("$states.context.Execution.Input", 32768))
 AWAITED_OR_NULL = "{% $exists($awaited) ? $awaited : null %}"
 RESTORED_LIVE = "{% $plan.canRollBack ? $plan.live : null %}"
 CHECKED_IDLE = "{% $plan.checksStaging ? $plan.idle : null %}"
@@ -58,10 +53,6 @@ def move(address: str, to: To, **keys: str) -> Call:
     return associate(f"move {address}", to, **keys), {address: CHANGED_ADDRESS}
 
 
-def rehearse(address: str, to: To) -> Call:
-    return associate("rehearse", to, address=address), {}
-
-
 def restore(address: str, to: Role) -> Call:
     keys = {"address": address, "productionOn": LIVE, **REDRIVEN}
     return associate("restore", to, **keys), {address: CHANGED_ADDRESS}
@@ -75,16 +66,9 @@ def associate(action: str, to: To, **keys: str) -> Keys:
 
 
 def check_production(server: Role, *, strict: bool = True, **keys: Any) -> Call:
-    """The checks of a server through the production address. At their end, maybe minutes later, both addresses are
-    described; `strict` as in `Standing`."""
+    """Checks a server through the production address and then describes both addresses; `strict` as in `Standing`."""
     standing = {**PAIR, "production": "{% $production.server %}", "staging": "{% $staging.server %}", "strict": strict}
     return {**check(named("production"), server), "standing": standing, **keys}, SEEN
-
-
-def check_staging() -> Call:
-    live = jsonata(f"$plan.compared ? $merge([$plan.live, {reached('production')}]) : null")
-    at = f"$plan.checksStaging ? {named('staging')} : null"
-    return {**check(at, "idle"), "live": live, **EXPECTED_RELEASE, **of_plan("certificateExpiryDays"), **LOCK}, {}
 
 
 def check(address: str, server: Role) -> Keys:
@@ -116,6 +100,7 @@ def end_command(pair: str, execution: str) -> Call:
     return {"pair": jsonata(pair), "lock": lock, "end": True}, {}
 
 
+PUTS_AN_EVENT = "Puts an event on the default bus, for rules and programs."
 COMMENTS = {
     "DescribeAddresses": "Reads the request, describes both addresses and both servers, and plans.",
     "HealthCheckLive": "Does the live server already answer with the expected release?",
@@ -143,18 +128,42 @@ COMMENTS = {
     "AfterRollback": "Runs the hooks that undo what the hooks before the cutover did.",
     "EndCommand": "Cancels a command that may still run, and waits for its end.",
     "EndCommandOfHolder": "Cancels the command that the dead holder has left, and waits for its end.",
+    "AcquireLock": "Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
+    "DescribeLock": "Who holds the lock?",
+    "DescribeLockHolder": "Is the execution that holds the lock still running?",
+    "TakeOverLock": "Takes the lock from the dead holder. The execution then plans again.",
+    "RequestRollback": "Asks the execution that holds the lock to roll back.",
+    "EndApproval": "Ends that wait.",
+    "NotifyApproval": "Publishes that a release waits for approval, until when, and how to answer.",
+    "PutApprovalEvent": PUTS_AN_EVENT,
+    "RecordApproval": "Removes the task token from the lock's item: it waits no longer.",
+    "RecordBake": "Writes into the lock until when the bake lasts, for people to see.",
+    "ReleaseLock": "If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
+    "Notify": "Publishes the outcome to the topic's subscribers.",
+    "PutEvent": PUTS_AN_EVENT,
 }
+COMPARED = jsonata(f"$plan.compared ? $merge([$plan.live, {reached('production')}]) : null")
+CHECK_STAGING: Keys = {
+    **check(f"$plan.checksStaging ? {named('staging')} : null", "idle"), "live": COMPARED, **EXPECTED_RELEASE,
+    **of_plan("certificateExpiryDays"), **LOCK,
+}  # fmt: skip
 CALLS: dict[str, Call] = {
-    "DescribeAddresses": ({"request": jsonata(REQUEST), "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
+    "DescribeAddresses": (
+        {
+            "request": REQUEST,
+            "awaited": AWAITED_OR_NULL,
+            "keepLive": False,
+        },
+        PLANNED,
+    ),
     "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     # From the server that staging was found on, or from no server.
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
-    "HealthCheckStaging": check_staging(),
-    "HealthCheckStagingInVpc": check_staging(),
+    **dict.fromkeys(("HealthCheckStaging", "HealthCheckStagingInVpc"), (CHECK_STAGING, {})),
     "CheckServers": ({**PAIR, "server": "{% $plan.idle.name %}", **ALARMS, **LOCK}, {}),
     "RehearseDisassociate": ({**PAIR, "rehearse": True, "associationId": STAGING_ASSOCIATION}, {}),
-    "RehearseAssociateProduction": rehearse("production", "idle"),
-    "RehearseAssociateStaging": rehearse("staging", "stagingTo"),
+    "RehearseAssociateProduction": (associate("rehearse", "idle", address="production"), {}),
+    "RehearseAssociateStaging": (associate("rehearse", "stagingTo", address="staging"), {}),
     "DescribeUnchanged": ({**PAIR, "restoring": False, **ROLES, "idle": CHECKED_IDLE}, DESCRIBED),
     "DeployRelease": run_commands("deploy"),
     "BeforeCutover": run_commands("beforeCutover", tolerant="$plan.tolerant"),

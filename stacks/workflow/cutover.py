@@ -1,12 +1,8 @@
-"""The workflow `eip-cutover`: the states of a cutover, and below them the order in which they run. The picture in
-docs/architecture.md is drawn from this file."""
+"""The workflow `eip-cutover`: its states, then their order. The picture in docs/architecture.md is drawn from it."""
 
 from collections.abc import Iterator
 
-from aws_cdk import Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, aws_events as events, aws_events_targets as targets, aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.cdk_nag import rule
@@ -27,6 +23,11 @@ from stacks.workflow.tasks import Branch, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(300)
+ABOUT = (
+    'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", "dryRun": true, '
+    '"release": "42", "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, each key optional. '
+    'To go back: {"pair": "web", "rollback": true}.'
+)
 # The contract: how an execution ends (docs/input-and-outcome.md).
 SUCCESSES = {
     "CUT_OVER": ("CutOver", "The idle server became live, and the former live server is now idle.", RESULT),
@@ -54,15 +55,12 @@ REASON = f'$repaired ? $replace($plan.reason, "Nothing was changed.", {REPAIR_SE
 REFUSED = {"outcome": "{% $plan.error %}", "cause": jsonata(REASON)}
 UNFIT_LIVE_SERVER = {**failures.PREFLIGHT, "cause": jsonata(f'{sentence(failures.CAUGHT)} & " Nothing was changed."')}
 MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{failures.MESSAGE} & " Nothing was changed."')}
-MOVED_DURING_THE_CHECKS = f"""
+MOVED_MEANWHILE = f"""
     "An address is no longer where it was before the checks. "
     & $substringBefore({failures.MESSAGE}, " A person must act.")
     & " " & ($cause = "{NONE}" ? "Nothing was changed." : "A check failed, too: " & $cause)
 """
-MOVED_BEFORE_THE_END = {
-    "outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'),
-    "cause": jsonata(MOVED_DURING_THE_CHECKS),
-}
+MOVED_LATER = {"outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'), "cause": jsonata(MOVED_MEANWHILE)}
 UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(failures.CAUGHT)}'
 NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
@@ -118,7 +116,6 @@ class Workflow(Construct):
 
         # The order of the states. First the complete picture, and the lock. Then what the plan needs. It is decided
         # again after the live server was checked, and after staging was repaired.
-
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
         deploys = "deploy" in functions.moments
         deploy = [deploy_release(tasks, deployed=preflight, failed=release)] if deploys else []
@@ -140,18 +137,15 @@ class Workflow(Construct):
         repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failures.AFTER_REPAIR)
         repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
-        # The checks: nothing is changed, and a dry run ends here. If the execution ends after the checks, maybe minutes
-        # later, both addresses are described once more.
-
+        # The checks change nothing. If the execution ends after them, minutes later, the addresses are described again.
         dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
         begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
         preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)
-        preflight.next(tasks.choice("DryRun?", None, dry_run, *begins, otherwise=measure_gap))
-        describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_BEFORE_THE_END)
+        preflight.next(tasks.choice("DryRun?", "", dry_run, *begins, otherwise=measure_gap))
+        describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_LATER)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
         # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.
-
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
@@ -160,27 +154,18 @@ class Workflow(Construct):
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)
         reassociate_production.add_catch(rollback, assign={**failures.FIRST, "moved": True}).next(reassociate_staging)
         reassociate_staging.add_catch(rollback, assign=failures.FIRST).next(health_check_production)
-        watched = self._watch(done=release, failed=rollback)
+        good = after_cutover(tasks, done=release, failed=rollback)
+        watched = bake(tasks, done=good, failed=rollback)
         health_check_production.add_catch(rollback, assign=failures.FIRST).next(watched)
 
-        self.state_machine = standard_state_machine(
-            self,
-            name=resources.names.cutover,
-            comment=(
-                'Makes the idle server of a pair live. Input: {} or {"pair": "web", "serverName": "tao", '
-                '"dryRun": true, "release": "42", "expectedRelease": "42", "emergency": true, "waitSeconds": 900}, '
-                'each key optional. To go back: {"pair": "web", "rollback": true}.'
-            ),
-            start=describe_addresses,
-            timeout=TIMEOUT,
-        )
-        self._warm()
-
-    def _watch(self, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
-        """What follows a good check of the new live server: the bake, then hooks."""
-        tasks, functions = self._tasks, self._tasks.functions
-        good = after_cutover(tasks, done=done, failed=failed) if "afterCutover" in functions.moments else done
-        return bake(tasks, done=good, failed=failed) if functions.bakes else good
+        name = resources.names.cutover
+        self.state_machine = standard_state_machine(self, name, ABOUT, start=describe_addresses, timeout=TIMEOUT)
+        # Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move.
+        warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
+        warms = targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)
+        begun = status_change(self, [name], ["RUNNING"])
+        about = "Warms the function that measures the gap of a cutover that has just begun."
+        rule(self, "Begun", lost=WARM_UP, description=about, event_pattern=begun, targets=[warms])
 
     def _begins(self, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable) -> Iterator[Branch]:
         """What comes between the checks and the first change: the approval, then hooks."""
@@ -191,15 +176,3 @@ class Workflow(Construct):
         if "beforeCutover" in self._tasks.functions.moments:
             hooks = before_cutover(self._tasks, done=measure_gap, failed=failed)
             yield when('"beforeCutover" in $plan.hooks', hooks, "there are hooks before the cutover")
-
-    def _warm(self) -> None:
-        """Starts the function of `MeasureGap` when an execution begins, so that it is warm when the addresses move."""
-        warm_up = events.RuleTargetInput.from_object({"execution": "warm-up", "dryRun": True})
-        rule(
-            self,
-            "Begun",
-            lost=WARM_UP,
-            description="Warms the function that measures the gap of a cutover that has just begun.",
-            event_pattern=status_change(self, [self._tasks.resources.names.cutover], ["RUNNING"]),
-            targets=[targets.LambdaFunction(self._tasks.functions.measure_gap, event=warm_up, retry_attempts=0)],
-        )

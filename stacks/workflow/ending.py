@@ -47,8 +47,6 @@ UNDOES = """
         or ($outcome != "CUT_OVER" and $not($plan.dryRun) and (($exists($hooksBegan) and $hooksBegan) or $plan.undo)))
 """
 NOT_UNDONE = {"warnings": jsonata(f"$append($warnings, {sentence(failures.OF_STATE)})")}
-
-
 # From the item as it was before the lock was released.
 GAP = "$exists($states.result.Attributes.gap) ? $parse($states.result.Attributes.gap.S) : null"
 
@@ -64,25 +62,19 @@ class Ending:
 
     def __init__(self, tasks: Tasks, *, successes: Successes, failures: Mapping[str, str], about: str = "{}") -> None:
         functions, scope = tasks.functions, tasks.scope
+        record = {":rollbackTo": ROLLBACK_TO, ":lastCutover": LAST_CUTOVER, ":lastOutcome": LAST_OUTCOME}
+        texts = {key: jsonata(f"$string({value})") for key, value in record.items()}
         self.release_lock = tasks.update_item(
             "ReleaseLock",
-            "If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
             jsonata(RELEASE),
-            {
-                ":me": EXECUTION,
-                ":rollbackTo": jsonata(f"$string({ROLLBACK_TO})"),
-                ":lastCutover": jsonata(f"$string({LAST_CUTOVER})"),
-                ":lastOutcome": jsonata(f"$string({LAST_OUTCOME})"),
-                ":one": 1,
-            },
+            {":me": EXECUTION, **texts, ":one": 1},
             condition=f"execution = :me{functions.no_command_runs}",
             return_values=DynamoReturnValues.ALL_OLD,
             assign={"gap": jsonata(GAP)},
             outputs=INPUT,
         )
-        comment, detail = "Publishes the outcome to the topic's subscribers.", detail_of(about)
-        self.notify = publish(tasks, "Notify", comment, text=TEXT, detail=detail)
-        event = put_event(tasks, "PutEvent", DETAIL_TYPE, detail)
+        self.notify = publish(tasks, "Notify", text=TEXT, detail=detail_of(about))
+        event = put_event(tasks, "PutEvent", DETAIL_TYPE, detail_of(about))
         self.outcome = tasks.choice("Outcome?", "The next state has the outcome's name.")
         for name, (state, comment, result) in successes.items():
             succeed = sfn.Succeed.jsonata(scope, state, comment=comment, outputs=jsonata(result))

@@ -21,8 +21,6 @@ The workflows' variables; before one is assigned, `$exists` is false for it (doc
 - `$waits`: how often the repair has waited for the end of an execution
 """
 
-from typing import Any
-
 from aws_cdk import aws_stepfunctions as sfn
 
 ME = "$states.context.Execution.Id"
@@ -31,6 +29,9 @@ EXECUTION_NAME = "{% $states.context.Execution.Name %}"
 INPUT = "{% $states.input %}"  # as the output of a state whose result nobody needs
 # The text of a variable that has no text, and the pair of an invalid request. No pair and no server has this name.
 NONE = "-"
+# The first values of the variables that a later state may read.
+INITIAL_VARIABLES = {"repaired": False, "moved": False, "cause": NONE, "warnings": list[str](), "gap": "{% null %}"}
+UNKNOWN_PAIR = {**INITIAL_VARIABLES, "plan": {"pair": NONE}}
 
 
 def bounded(value: str, characters: int) -> str:
@@ -40,22 +41,22 @@ def bounded(value: str, characters: int) -> str:
     return f'({length} > {characters} ? "an input of " & $string({length}) & " characters" : {value})'
 
 
-REQUEST = bounded("$states.context.Execution.Input", 32768)
-
-# The first values of the variables that a later state may read.
-INITIAL_VARIABLES: dict[str, Any] = {
-    "repaired": False, "moved": False, "cause": NONE, "warnings": [], "gap": "{% null %}",
-}  # fmt: skip
-UNKNOWN_PAIR = {**INITIAL_VARIABLES, "plan": {"pair": NONE}}
-
-
 def jsonata(expression: str) -> str:
     """The expression on one line, as in a definition."""
     return f"{{% {' '.join(expression.split())} %}}"
 
 
+def plain(expression: str, characters: int) -> str:
+    """A text of someone who answers: short, on one line, and nothing that chat applications would act on."""
+    return f'$substring($replace({expression}, /[^ -;=?-Z^-~]/, "?"), 0, {characters})'
+
+
 def condition(expression: str) -> sfn.Condition:
     return sfn.Condition.jsonata(jsonata(expression))
+
+
+def of_plan(*keys: str) -> dict[str, str]:
+    return {key: f"{{% $plan.{key} %}}" for key in keys}
 
 
 def merged(*objects: str) -> str:

@@ -29,8 +29,10 @@ def before_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable
     return hooks
 
 
-def after_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.Choice:
+def after_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
     """After a rollback, hooks that fail do not lead back."""
+    if "afterCutover" not in tasks.functions.moments:
+        return done
     hooks = tasks.call("AfterCutover", tasks.functions.run_commands, retries.CHANGE)
     rollback = when("$plan.rollback", done, "no: it is a rollback", WARNED)
     comment = "Is the cutover rolled back for its hooks?"

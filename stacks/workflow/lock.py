@@ -1,15 +1,17 @@
 """One cutover per pair at a time: the lock, and how a dead holder's lock is taken over."""
 
+from typing import Any
+
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoAttributeValue, DynamoGetItem, DynamoReturnValues
+from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoReturnValues
 
 from stacks.workflow import failures
 from stacks.workflow.ending import NOW, OF_A_HOLDER, Ending
 from stacks.workflow.expressions import EXECUTION, ME, NONE, jsonata
-from stacks.workflow.lock_holder import RUNNING, describe_lock_holder, status
-from stacks.workflow.retries import CONDITION_FAILED, SERVICE, SERVICE_TIMEOUT, retry
+from stacks.workflow.lock_holder import RUNNING, describe_lock_holder
+from stacks.workflow.retries import CONDITION_FAILED
 from stacks.workflow.state_machine import states_arn
-from stacks.workflow.tasks import Tasks, attribute, when
+from stacks.workflow.tasks import Tasks, when
 
 # The lock, from its item as DynamoDB returns it in $states.result; null if the item is only a record.
 HOLDER = """
@@ -75,63 +77,26 @@ def _end_approval(tasks: Tasks, following: sfn.IChainable) -> sfn.IChainable:
     if not tasks.functions.approves:
         return following
     token, by = "$states.input.Attributes.approvalToken.S", f'"The execution " & {ME} & " asked for a rollback."'
-    end = CallAwsService.jsonata(
-        tasks.scope,
-        "EndApproval",
-        comment="Ends that wait.",
-        service="sfn",
-        action="sendTaskFailure",
-        parameters={"TaskToken": jsonata(token), "Error": "RollbackRequested", "Cause": jsonata(by)},
-        iam_action="states:SendTaskFailure",
-        iam_resources=[states_arn(tasks.scope, "stateMachine", tasks.resources.names.cutover)],
-        task_timeout=SERVICE_TIMEOUT,
-    )
-    retry(end, SERVICE)
+    failure = {"TaskToken": jsonata(token), "Error": "RollbackRequested", "Cause": jsonata(by)}
+    machine = states_arn(tasks.scope, "stateMachine", tasks.resources.names.cutover)
+    end = tasks.sdk("EndApproval", "states:SendTaskFailure", [machine], failure)
     end.add_catch(following).next(following)  # it has been answered meanwhile, or its time was up
     waits, comment = when(f"$exists({token})", end, "yes"), "Does the other execution wait for approval?"
     return tasks.choice("AwaitsApproval?", comment, waits, otherwise=following)
 
 
 def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) -> sfn.TaskStateBase:
-    """`AcquireLock`, which is returned, and the states for the case that another execution holds the lock. The lock is
-    an item of the table, keyed by the pair, while it has the ARN of the execution that holds it. The item stays, as the
-    pair's record. If the holder is dead, its lock is taken from it. The execution always starts over at `start_over`
-    before it tries again, because its plan is from before."""
+    """`AcquireLock`, which is returned, and the states for a lock that another execution holds. The lock is an item of
+    the table, keyed by the pair, while it has the ARN of its holder; then the item stays, as the pair's record. A dead
+    holder's lock is taken. Before another try, the execution starts over at `start_over`: its plan is from before."""
     scope, names, holder = tasks.scope, tasks.resources.names, "{% $holder.execution %}"
-    acquire = tasks.update_item(
-        "AcquireLock",
-        "Takes the pair's lock, unless another execution holds it or the record is newer than the plan.",
-        ACQUIRE,
-        LOCK_VALUES,
-        condition=FREE_AND_AS_PLANNED,
-    )
-    describe_lock = DynamoGetItem.jsonata(
-        scope,
-        "DescribeLock",
-        comment="Who holds the lock?",
-        table=tasks.resources.lock_table,
-        key={"pair": attribute("{% $plan.pair %}")},
-        consistent_read=True,
-        task_timeout=SERVICE_TIMEOUT,
-        assign={"holder": jsonata(HOLDER)},
-    )
-    retry(describe_lock, SERVICE)
-    take_over = tasks.update_item(
-        "TakeOverLock",
-        "Takes the lock from the dead holder. The execution then plans again.",
-        jsonata(TAKE_OVER),
-        {":holder": holder, ":one": 1},
-        condition=f"execution = :holder{tasks.functions.no_command_runs}",
-    )
-    request_rollback = tasks.update_item(
-        "RequestRollback",
-        "Asks the execution that holds the lock to roll back.",
-        "SET rollbackRequestedBy = :me",
-        {":me": EXECUTION, ":holder": holder},
-        condition="execution = :holder",
-        return_values=DynamoReturnValues.ALL_NEW,
-        assign={"asked": holder, "awaited": jsonata(AWAITED)},
-    )
+    acquire = tasks.update_item("AcquireLock", ACQUIRE, LOCK_VALUES, condition=FREE_AND_AS_PLANNED)
+    describe_lock = tasks.get_item("DescribeLock", {"holder": jsonata(HOLDER)})
+    values, still = {":holder": holder, ":one": 1}, f"execution = :holder{tasks.functions.no_command_runs}"
+    take_over = tasks.update_item("TakeOverLock", jsonata(TAKE_OVER), values, condition=still)
+    ask, values = "SET rollbackRequestedBy = :me", {":me": EXECUTION, ":holder": holder}
+    asked: Any = {"return_values": DynamoReturnValues.ALL_NEW, "assign": {"asked": holder, "awaited": jsonata(AWAITED)}}
+    request_rollback = tasks.update_item("RequestRollback", ask, values, condition="execution = :holder", **asked)
     comment = "Waits for the execution that holds the lock."
     time = sfn.WaitTime.seconds("{% $exists($states.input.pause) ? $states.input.pause : 1 %}")
     wait_for_holder = sfn.Wait.jsonata(scope, "WaitForHolder", comment=comment, time=time)
@@ -160,14 +125,13 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
             when("true", ending.notify, "running", {"outcome": "CutoverInProgress", "cause": jsonata(IN_PROGRESS)}),
         ),
         failed=(ending.release_lock, failures.AFTER_REPAIR),
-        status=f'{status()}, "pause": {pause}',
+        more=f', "pause": {pause}',
     )
 
     # The order of the states.
-
     acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
     free = when("$holder = null", start_over, "free by now")
-    describe_lock.next(tasks.choice("LockHeld?", None, free, otherwise=describe_holder))
+    describe_lock.next(tasks.choice("LockHeld?", "", free, otherwise=describe_holder))
     take_over.add_catch(start_over, errors=[CONDITION_FAILED]).next(start_over)
     request_rollback.add_catch(describe_lock, errors=[CONDITION_FAILED])
     request_rollback.next(_end_approval(tasks, wait_for_holder))

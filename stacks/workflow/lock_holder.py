@@ -8,22 +8,11 @@ from aws_cdk.aws_stepfunctions_tasks import CallAwsService
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow.calls import Keys
 from stacks.workflow.expressions import jsonata
-from stacks.workflow.retries import NO_EXECUTION, ROLLBACK, SERVICE_TIMEOUT, UNKNOWN_EXECUTION, retry
+from stacks.workflow.retries import NO_EXECUTION, ROLLBACK, UNKNOWN_EXECUTION
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import Branch, Tasks, when
 
 RUNNING = '$states.input.status = "RUNNING"'
-
-
-def status(*, later_seconds: int = 0) -> str:
-    """JSONata for the members `status` and `lastCallOver`: when the last call of an execution is over, or later.
-    Computed before the Wait state, which has no Catch for a failure."""
-    return f"""
-        "status": $states.result.Status,
-        "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds() + 1000 * later_seconds} + $toMillis(
-            $exists($states.result.StopDate) ? $states.result.StopDate : $now()
-        ))
-    """
 
 
 def describe_lock_holder(
@@ -34,48 +23,45 @@ def describe_lock_holder(
     held: str = RUNNING,
     running: Sequence[Branch],
     failed: tuple[sfn.IChainable, Keys],
-    status: str,
+    later_seconds: int = 0,
+    more: str = "",
 ) -> CallAwsService:
     """The states that find out whether the holder of a lock is dead, and wait for the end of its last call and command.
 
     `lock` is a variable with the keys `pair`, `execution` and `commandRuns`. If the holder runs, or `held` otherwise,
-    the first state of `running` follows whose condition holds. If it has ended, `take_over` follows at `lastCallOver`
-    of `status`, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over` follows,
-    too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has just begun.
-    After an error, `failed` follows: a state and the variables to assign. Returns the first state."""
-    describe_holder = CallAwsService.jsonata(
-        tasks.scope,
+    the first state of `running` follows whose condition holds. If it has ended, `take_over` follows when its last call
+    is over, or later, with `$holderEnded`. If Step Functions does not know it, even after `LAST_CALL`, `take_over`
+    follows, too: DescribeExecution is eventually consistent (API reference), and may not know an execution that has
+    just begun. After an error, `failed` follows: a state and the variables to assign. `more` is JSONata for members of
+    the input of `running`. Returns the first state."""
+    # Computed before the Wait state, which has no Catch for a failure.
+    ended = f"""
+        "status": $states.result.Status,
+        "lastCallOver": $fromMillis({LAST_CALL.to_milliseconds() + 1000 * later_seconds} + $toMillis(
+            $exists($states.result.StopDate) ? $states.result.StopDate : $now()
+        ))
+    """
+    describe_holder = tasks.sdk(
         "DescribeLockHolder",
-        comment="Is the execution that holds the lock still running?",
-        service="sfn",
-        action="describeExecution",
-        parameters={"ExecutionArn": jsonata(f"{lock}.execution")},
-        iam_action="states:DescribeExecution",
-        iam_resources=[executions_of(tasks.scope, workflow) for workflow in tasks.resources.names.workflows],
-        task_timeout=SERVICE_TIMEOUT,
+        "states:DescribeExecution",
+        [executions_of(tasks.scope, workflow) for workflow in tasks.resources.names.workflows],
+        {"ExecutionArn": jsonata(f"{lock}.execution")},
+        retries=UNKNOWN_EXECUTION,
         assign={"holderEnded": "{% $states.result.Status %}"},
-        outputs=jsonata(f"{{{status}}}"),
+        outputs=jsonata(f"{{{ended}{more}}}"),
     )
     comment = "Waits until no function that the dead holder called can still be running."
     time = sfn.WaitTime.timestamp("{% $states.input.lastCallOver %}")
     wait_for_last_call = sfn.Wait.jsonata(tasks.scope, "WaitForLastCall", comment=comment, time=time)
     runs = [when(f"{held} and {also}", following, of_branch, assign) for also, following, of_branch, assign in running]
-    holder_running = tasks.choice("HolderRunning?", None, *runs, otherwise=wait_for_last_call)
+    holder_running = tasks.choice("HolderRunning?", "", *runs, otherwise=wait_for_last_call)
     if tasks.functions.run_commands:
-        take_over = _once_no_command_runs(tasks, lock=lock, take_over=take_over, failed=failed)
+        end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)
+        end_command.add_catch(take_over, errors=["LockLost"]).add_catch(failed[0], assign=failed[1]).next(take_over)
+        may_run, yes = "May a command of the dead holder still run?", when(f"{lock}.commandRuns", end_command, "yes")
+        take_over = tasks.choice("CommandRuns?", may_run, yes, otherwise=take_over)
 
-    retry(describe_holder, UNKNOWN_EXECUTION)
     describe_holder.add_catch(take_over, errors=[NO_EXECUTION], assign={"holderEnded": "UNKNOWN"})
     describe_holder.add_catch(failed[0], assign=failed[1]).next(holder_running)
     wait_for_last_call.next(take_over)
     return describe_holder
-
-
-def _once_no_command_runs(
-    tasks: Tasks, *, lock: str, take_over: sfn.IChainable, failed: tuple[sfn.IChainable, Keys]
-) -> sfn.IChainable:
-    """Leads to `take_over`, but first to the end of a command that the dead holder may have left running."""
-    end_command = tasks.call("EndCommandOfHolder", tasks.functions.run_commands, ROLLBACK)
-    end_command.add_catch(take_over, errors=["LockLost"]).add_catch(failed[0], assign=failed[1]).next(take_over)
-    runs = when(f"{lock}.commandRuns", end_command, "yes")
-    return tasks.choice("CommandRuns?", "May a command of the dead holder still run?", runs, otherwise=take_over)

@@ -5,11 +5,9 @@ Developer, which subscribe by HTTPS, get their own form of a notification. Sourc
 notifications with platform-specific payloads"; Amazon Q Developer in chat applications, "Custom notifications".
 """
 
-from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
+from aws_cdk import aws_stepfunctions as sfn, aws_stepfunctions_tasks as sfn_tasks
 
 from stacks.workflow.expressions import INPUT, jsonata, merged
-from stacks.workflow.retries import SERVICE, SERVICE_TIMEOUT, retry
 from stacks.workflow.tasks import Tasks
 
 # The event that every execution of the cutover and the repair puts on the account's default event bus when it ends.
@@ -73,51 +71,33 @@ def detail_of(about: str) -> str:
 
 
 def subject_of(name: str, outcome: str = "$outcome") -> str:
-    """JSONata for a message's subject. If the stack's name is long, a long pair is cut off, since SNS limits a subject.
-    The pair of an invalid request is unknown: it is "-"."""
+    """JSONata for a message's subject, which SNS limits: a long pair is cut off. An invalid request's pair is "-"."""
     room = SUBJECT_CHARACTERS - len(f"{name}:  ") - OUTCOME_CHARACTERS
     pair = "$plan.pair" if room >= PAIR_CHARACTERS else f"$substring($plan.pair, 0, {room})"
     return f'"{name}: " & ($plan.pair != "-" ? {pair} & " " : "") & {outcome}'
 
 
-def publish(
-    tasks: Tasks, state: str, comment: str, *, text: str, detail: str, outcome: str = "$outcome"
-) -> sfn_tasks.SnsPublish:
-    """A state that publishes one message, with a form for each kind of subscriber. `text`, `detail` (for programs) and
-    `outcome` are JSONata."""
+def publish(tasks: Tasks, state: str, *, text: str, detail: str, outcome: str = "$outcome") -> sfn_tasks.SnsPublish:
+    """Publishes a message, in a form for each kind of subscriber. All texts are JSONata; `detail` is for programs."""
     programs = "".join(f', "{protocol}": $detail' for protocol in FOR_PROGRAMS)
     subject = subject_of(tasks.resources.names.cutover, outcome)
     values = f"$on := {ON}; $about := {outcome}; $subject := {subject}; $text := {text}; $detail := $string({detail})"
+    attributes = {"outcome": outcome, "pair": "$plan.pair"}
     message = f'({values}; $string({{"default": $text, "https": $string({CHAT}){programs}}}))'
-    task = sfn_tasks.SnsPublish.jsonata(
-        tasks.scope,
+    return tasks.task(
+        sfn_tasks.SnsPublish.jsonata,
         state,
-        comment=comment,
         topic=tasks.resources.topic,
         subject=jsonata(subject),
         message=sfn.TaskInput.from_text(jsonata(message)),
         message_per_subscription_type=True,
-        message_attributes={
-            "outcome": sfn_tasks.MessageAttribute(value=jsonata(outcome)),
-            "pair": sfn_tasks.MessageAttribute(value=jsonata("$plan.pair")),
-        },
-        task_timeout=SERVICE_TIMEOUT,
+        message_attributes={key: sfn_tasks.MessageAttribute(value=jsonata(each)) for key, each in attributes.items()},
         outputs=INPUT,
     )
-    retry(task, SERVICE)
-    return task
 
 
 def put_event(tasks: Tasks, state: str, detail_type: str, detail: str) -> sfn_tasks.EventBridgePutEvents:
     """A state that puts one event on the default bus, for the rules there. `detail` is JSONata."""
     source, text = tasks.resources.names.cutover, sfn.TaskInput.from_text(jsonata(detail))
-    task = sfn_tasks.EventBridgePutEvents.jsonata(
-        tasks.scope,
-        state,
-        comment="Puts an event on the default bus, for rules and programs.",
-        entries=[sfn_tasks.EventBridgePutEventsEntry(source=source, detail_type=detail_type, detail=text)],
-        task_timeout=SERVICE_TIMEOUT,
-        outputs=INPUT,
-    )
-    retry(task, SERVICE)
-    return task
+    entry = sfn_tasks.EventBridgePutEventsEntry(source=source, detail_type=detail_type, detail=text)
+    return tasks.task(sfn_tasks.EventBridgePutEvents.jsonata, state, entries=[entry], outputs=INPUT)

@@ -4,24 +4,22 @@ lacks what a cutover lacks. It takes no lock, so no cutover waits for it. Only a
 Beside a cutover's variables: `$before`, the text of the last result, or "-"; `$result`, `Record.readiness` in
 `lambdas/domain/record.py`. What comes to `RecordReadiness` has, once or more often, `reason`, `soon` and `warnings`."""
 
-from aws_cdk import Duration
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, aws_stepfunctions as sfn
 from aws_cdk.aws_iam import IRole
-from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoGetItem, DynamoReturnValues
+from aws_cdk.aws_stepfunctions_tasks import DynamoAttributeValue, DynamoReturnValues
 from constructs import Construct
 
 from stacks.workflow import failures
-from stacks.workflow.calls import CALLS as OF_A_CUTOVER
-from stacks.workflow.calls import COMMENTS, PLANNED
+from stacks.workflow.calls import CALLS as OF_A_CUTOVER, COMMENTS as OF_CUTOVER_STATES, PLANNED
 from stacks.workflow.cutover import SOUND
 from stacks.workflow.ending import NOW
 from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata
 from stacks.workflow.lock import FREE_AND_AS_PLANNED
 from stacks.workflow.notifications import STARTED, publish, put_event
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import BEFORE_CHANGES, CONDITION_FAILED, SERVICE, SERVICE_TIMEOUT, retry
+from stacks.workflow.retries import BEFORE_CHANGES, CONDITION_FAILED
 from stacks.workflow.state_machine import standard_state_machine
-from stacks.workflow.tasks import Tasks, attribute, when
+from stacks.workflow.tasks import Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT, MOST_TRIES = Duration.hours(72), 3
@@ -68,6 +66,11 @@ UNFIT = '{"reason": ($plan.decision = "REFUSED" ? "" : "Staging is not on the id
 CAUGHT = jsonata(f'{{"reason": {failures.REFUSED_CAUSE}}}')
 CHANGED = f"$result.ready != {WAS_READY} or ({WAS_READY} and $count({DRIFT}) > 0)"
 REQUEST = {"pair": jsonata(PAIR), "dryRun": True}
+COMMENTS = OF_CUTOVER_STATES | {
+    "DescribeRecord": "What was the last result?",
+    "RecordReadiness": "Writes the result, unless the item has changed meanwhile.",
+    "Notify": "Publishes that the result has changed.",
+}
 CALLS = OF_A_CUTOVER | {"DescribeAddresses": ({"request": REQUEST, "keepLive": False}, PLANNED)}
 
 
@@ -77,17 +80,7 @@ class Readiness(Construct):
     def __init__(self, scope: Construct, construct_id: str, resources: Resources, *, role: IRole) -> None:
         super().__init__(scope, construct_id)
         tasks = Tasks(self, resources, CALLS, COMMENTS)
-        describe_record = DynamoGetItem.jsonata(
-            self,
-            "DescribeRecord",
-            comment="What was the last result?",
-            table=resources.lock_table,
-            key={"pair": attribute(jsonata(PAIR))},
-            consistent_read=True,
-            task_timeout=SERVICE_TIMEOUT,
-            assign=BEFORE,
-        )
-        retry(describe_record, SERVICE)
+        describe_record = tasks.get_item("DescribeRecord", BEFORE, pair=PAIR)
         describe_addresses = tasks.call("DescribeAddresses", resources.functions.describe_addresses, BEFORE_CHANGES)
         comment = "What would fail now, and what will soon? A branch that fails does not end the others."
         checks = sfn.Parallel.jsonata(self, "Checks", comment=comment)
@@ -99,7 +92,6 @@ class Readiness(Construct):
             checks.branch(branch)
         record = tasks.update_item(
             "RecordReadiness",
-            "Writes the result, unless the item has changed meanwhile.",
             "SET readiness = :after",
             {**VALUES, ":revision": DynamoAttributeValue.number_from_string("{% $revision %}")},
             condition=UNCHANGED,
@@ -107,9 +99,7 @@ class Readiness(Construct):
             return_values=DynamoReturnValues.ALL_NEW,
             assign={"result": "{% $parse($states.result.Attributes.readiness.S) %}"},
         )
-        notify = publish(
-            tasks, "Notify", "Publishes that the result has changed.", outcome=OUTCOME, text=TEXT, detail=DETAIL
-        )
+        notify = publish(tasks, "Notify", outcome=OUTCOME, text=TEXT, detail=DETAIL)
         event = put_event(tasks, "PutEvent", DETAIL_TYPE, DETAIL)
         ready, not_ready = (
             sfn.Succeed.jsonata(self, state, comment="The output has the result.", outputs=jsonata(DETAIL))
@@ -121,9 +111,8 @@ class Readiness(Construct):
         failed = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause="{% $cause %}")
 
         # The order of the states.
-
         locked = when(f"$tries >= {MOST_TRIES}", skipped, f"locked, or begun {MOST_TRIES} times")
-        begin = tasks.choice("Begin?", None, locked, otherwise=describe_addresses)
+        begin = tasks.choice("Begin?", "", locked, otherwise=describe_addresses)
         describe_record.add_catch(failed, assign=failures.FIRST).next(begin)
         describe_addresses.add_catch(failed, errors=["InvalidRequest"], assign=failures.FIRST)
         unfit = condition(f'$plan.decision = "REFUSED" or $not({SOUND})')
@@ -131,18 +120,13 @@ class Readiness(Construct):
         decision.when(unfit, record, comment="no cutover could begin", outputs=jsonata(UNFIT))
         describe_addresses.add_catch(record, outputs=CAUGHT).next(decision)
         checks.add_catch(failed, assign=failures.FIRST).next(record)
-        outcome = tasks.choice("Outcome?", None, when("$result.ready", ready, "ready"), otherwise=not_ready)
-        changed = tasks.choice("Changed?", None, when(CHANGED, notify, "another result, or drift"), otherwise=outcome)
+        outcome = tasks.choice("Outcome?", "", when("$result.ready", ready, "ready"), otherwise=not_ready)
+        changed = tasks.choice("Changed?", "", when(CHANGED, notify, "another result, or drift"), otherwise=outcome)
         record.add_catch(describe_record, errors=[CONDITION_FAILED])
         record.add_catch(failed, assign=failures.FIRST).next(changed)
         notify.add_catch(event, assign=failures.FIRST).next(event)
         event.add_catch(outcome, assign=failures.FIRST).next(outcome)
 
-        self.state_machine = standard_state_machine(
-            self,
-            name=resources.names.readiness,
-            comment='Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.',
-            start=describe_record,
-            timeout=TIMEOUT,
-            role=role,
-        )
+        about = 'Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.'
+        name, start = resources.names.readiness, describe_record
+        self.state_machine = standard_state_machine(self, name, about, start=start, timeout=TIMEOUT, role=role)

@@ -6,8 +6,7 @@ EventBridge reports it (best effort); if the event is lost, the next execution t
 `eip-cutover-repair` waits until the last call of the execution is over, puts the staging address on the idle server,
 and releases the lock. A repair that is stopped is repaired in the same way.
 
-A person can start it, too, with `{"pair": "web"}` (`cutover.py unlock`): then it repairs the pair if the execution that
-holds its lock has ended.
+A person can start it, too, with `{"pair": "web"}` (`cutover.py unlock`), if the holder of the pair's lock has ended.
 
 The event of a failed execution does not say whether Step Functions failed it. The lock does: every other execution has
 released its lock. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
@@ -15,33 +14,27 @@ released its lock. Source: Step Functions Developer Guide, "Handling errors in S
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoReturnValues
+from aws_cdk import Duration, aws_events as events, aws_events_targets as targets, aws_stepfunctions as sfn
+from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 from constructs import Construct
 
 from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
-from stacks.workflow import calls as cutover
-from stacks.workflow import failures
+from stacks.workflow import calls as cutover, failures
 from stacks.workflow.calls import PLANNED, end_command
 from stacks.workflow.ending import NOW, Ending
 from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonata, sentence
-from stacks.workflow.lock_holder import describe_lock_holder, status
+from stacks.workflow.lock_holder import describe_lock_holder
 from stacks.workflow.notifications import RESULT
 from stacks.workflow.resources import Resources
-from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK, SERVICE, SERVICE_TIMEOUT, retry
+from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK
 from stacks.workflow.state_machine import standard_state_machine, status_change
 from stacks.workflow.tasks import Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(18)
 # Neither an ARN nor a status nor a pair's name is longer.
-ASKED, STATUS, PAIR = (
-    bounded(f"$states.context.Execution.Input.{key}", 2048) for key in ("execution", "status", "pair")
-)
+ASKED, STATUS, PAIR = (bounded(f"$states.context.Execution.Input.{it}", 2048) for it in ("execution", "status", "pair"))
 BY_A_PERSON = "$exists($states.context.Execution.Input.pair)"
 # The lock, and the execution that holds it; the one that ended, if it holds none.
 LOCK = """
@@ -51,8 +44,7 @@ LOCK = """
 """
 OF_THE_ASKED = f'{BY_A_PERSON} ? "pair = :asked AND attribute_exists(execution)" : "execution = :asked"'
 DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that is asked for")'
-# An event said that the holder has ended. DescribeExecution, which is eventually consistent, is called again until it
-# agrees: so often, so far apart.
+# The holder has ended, said an event. DescribeExecution is eventually consistent, so it is asked again until it agrees.
 MOST_WAITS, SECONDS_APART = 4, LAST_CALL
 # The repair takes a dead lock so much later than an execution that waits for it: a rollback must not wait for a repair.
 GIVES_WAY_SECONDS = 1
@@ -91,7 +83,9 @@ FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sente
 REPAIRED = {"outcome": "REPAIRED", "warnings": "{% $plan.warnings %}"}
 FAILURES = {"RepairFailed": "A person must act: the cause says what was found, and why nothing more was changed."}
 COMMENTS = cutover.COMMENTS | {
-    "DescribeAddresses": "Describes both addresses and both servers, and plans without moving production."
+    "FindLock": "Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
+    "TakeOverLock": "Takes the lock from the execution that ended, unless another execution has taken it.",
+    "DescribeAddresses": "Describes both addresses and both servers, and plans without moving production.",
 }
 CALLS = cutover.CALLS | {
     "DescribeAddresses": ({"request": {"pair": "{% $lock.pair %}"}, "keepLive": True}, PLANNED),
@@ -105,31 +99,20 @@ class Repair(Construct):
     def __init__(self, scope: Construct, construct_id: str, resources: Resources) -> None:
         super().__init__(scope, construct_id)
         names, functions = resources.names, resources.functions
-        tasks, about = Tasks(self, resources, CALLS, COMMENTS), f'{{"repairs": {DEAD}}}'
-        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=about)
+        tasks = Tasks(self, resources, CALLS, COMMENTS)
+        ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES, about=f'{{"repairs": {DEAD}}}')
         release = ending.release
 
-        find_lock = CallAwsService.jsonata(
-            self,
-            "FindLock",
-            comment="Does the execution that ended hold a pair's lock? Or who holds the lock of the pair?",
-            service="dynamodb",
-            action="scan",
-            iam_action="dynamodb:Scan",
-            parameters={
-                "TableName": resources.lock_table.table_name,
-                "ConsistentRead": True,
-                "FilterExpression": jsonata(OF_THE_ASKED),
-                "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
-            },
-            iam_resources=[resources.lock_table.table_arn],
-            task_timeout=SERVICE_TIMEOUT,
-            assign={**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0},
-        )
-        retry(find_lock, SERVICE)
+        found = {**UNKNOWN_PAIR, "lock": jsonata(LOCK), "waits": 0}
+        scan = {
+            "TableName": resources.lock_table.table_name,
+            "ConsistentRead": True,
+            "FilterExpression": jsonata(OF_THE_ASKED),
+            "ExpressionAttributeValues": {":asked": {"S": jsonata(f"{BY_A_PERSON} ? {PAIR} : {ASKED}")}},
+        }
+        find_lock = tasks.sdk("FindLock", "dynamodb:Scan", [resources.lock_table.table_arn], scan, assign=found)
         take_over = tasks.update_item(
             "TakeOverLock",
-            "Takes the lock from the execution that ended, unless another execution has taken it.",
             TAKE_OVER,
             {":me": EXECUTION, ":dead": "{% $lock.execution %}", ":since": jsonata(NOW)},
             pair="$lock.pair",
@@ -149,23 +132,21 @@ class Repair(Construct):
                 when("true", ending.notify, "running", {"outcome": "RepairFailed", "cause": STILL_RUNS}),
             ),
             failed=(ending.notify, FAILURE),
-            status=status(later_seconds=GIVES_WAY_SECONDS),
+            later_seconds=GIVES_WAY_SECONDS,
         )
         describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, ROLLBACK)
         repair_staging = tasks.call("RepairStaging", functions.associate_address, ROLLBACK, REPAIRED)
 
         # The order of the states.
-
         unannounced = f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")'
         lock_found = tasks.choice(
             "LockFound?",
-            None,
+            "",
             when(unannounced, ending.outcome, "no, it failed normally", NOTHING_TO_REPAIR),
             when("$lock = null", ending.notify, "no", NOTHING_TO_REPAIR),
             otherwise=describe_holder,
         )
-        no_lock = {**UNKNOWN_PAIR, "lock": "{% null %}"}
-        find_lock.add_catch(ending.notify, assign={**no_lock, **FAILURE}).next(lock_found)
+        find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE}).next(lock_found)
         wait.next(describe_holder)
         take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
         take_over.add_catch(ending.notify, assign=FAILURE).next(describe_addresses)
@@ -180,28 +161,17 @@ class Repair(Construct):
         describe_addresses.next(decision)
         repair_staging.add_catch(release, assign=FAILURE).next(release)
 
-        self.state_machine = standard_state_machine(
-            self,
-            name=names.repair,
-            comment=f"Started by EventBridge when an execution of {names.cutover} was stopped, timed out or failed.",
-            start=find_lock,
-            timeout=TIMEOUT,
-        )
+        about = f"Started by EventBridge when an execution of {names.cutover} was stopped, timed out or failed."
+        self.state_machine = standard_state_machine(self, names.repair, about, start=find_lock, timeout=TIMEOUT)
         # Not for a repair that failed: the next repair might fail for the same reason, and so on without end.
         self._start_for("Ended", names.workflows, ["ABORTED", "TIMED_OUT"])
         self._start_for("Failed", [names.cutover], ["FAILED"])
 
     def _start_for(self, rule_id: str, machines: Sequence[str], statuses: Sequence[str]) -> None:
         """The rule that starts the repair for executions of these state machines that end with one of the statuses."""
-        ended = {
-            "execution": events.EventField.from_path("$.detail.executionArn"),
-            "status": events.EventField.from_path("$.detail.status"),
-        }
-        rule(
-            self,
-            rule_id,
-            lost=LOST,
-            description="Repairs the pair of an execution that was interrupted.",
-            event_pattern=status_change(self, machines, statuses),
-            targets=[targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))],
-        )
+        path = events.EventField.from_path
+        ended = {"execution": path("$.detail.executionArn"), "status": path("$.detail.status")}
+        about = "Repairs the pair of an execution that was interrupted."
+        pattern = status_change(self, machines, statuses)
+        start = targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))
+        rule(self, rule_id, lost=LOST, description=about, event_pattern=pattern, targets=[start])

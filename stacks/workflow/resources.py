@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_sns as sns
+from aws_cdk import aws_dynamodb as dynamodb, aws_sns as sns
 
 from stacks.configuration.names import Names
 from stacks.functions.functions import Functions

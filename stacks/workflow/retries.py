@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Duration
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import Duration, aws_stepfunctions as sfn
 
 TOO_MANY = "Lambda.TooManyRequestsException"
 # Lambda's own failures, which AWS recommends to retry, and a function that timed out or died, which only idempotent
@@ -35,44 +34,35 @@ SERVICE_TIMEOUT_SECONDS = 30
 SERVICE_TIMEOUT = sfn.Timeout.duration(Duration.seconds(SERVICE_TIMEOUT_SECONDS))
 # An SDK integration names a service's errors so; `SdkClientException` if there was no answer. Source: Step Functions
 # Developer Guide, "Learning to use AWS service SDK integrations".
-DYNAMODB_FAILURES = [
-    f"DynamoDb.{failure}Exception"
-    for failure in (
-        "InternalServerError", "DynamoDb", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "SdkClient",
-        "Throttling",
-    )
-]  # fmt: skip
+DYNAMODB_FAILURES = [f"DynamoDb.{failure}Exception" for failure in (
+    "InternalServerError", "DynamoDb", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "SdkClient",
+    "Throttling",
+)]  # fmt: skip
 NO_EXECUTION = "Sfn.ExecutionDoesNotExistException"
 CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
-
-
 Retries = Sequence[Mapping[str, Any]]
 
 
-def _tries(
-    errors: list[str], most: int, longest_pause: int, jitter: sfn.JitterType = sfn.JitterType.FULL
-) -> Mapping[str, Any]:
+def _tries(errors: list[str], most: int, longest: int, jitter: sfn.JitterType = sfn.JitterType.FULL) -> dict[str, Any]:
     """Up to `most` more tries. The pauses grow from 1 s up to the longest, in seconds."""
-    pauses = {"interval": Duration.seconds(1), "backoff_rate": 2, "max_delay": Duration.seconds(longest_pause)}
+    pauses = {"interval": Duration.seconds(1), "backoff_rate": 2, "max_delay": Duration.seconds(longest)}
     return {"errors": errors, "max_attempts": most, "jitter_strategy": jitter, **pauses}
 
 
 # Before the changes: up to 4 more tries within about 10 s, because giving up costs nothing here. While throttled, up to
-# 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to the executions that are in the middle of
-# their changes.
+# 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to executions amid their changes.
 BEFORE_CHANGES = [_tries(THROTTLED, THROTTLED_TRIES, 5), _tries(TRANSIENT, 4, 5)]
 # For a change: up to 4 more tries within about 10 s. It can give up, because the rollback is always possible. While
 # throttled, up to 400 more, up to 2 s apart: some 7 minutes. A rollback takes as many calls as going on.
 CHANGE = [_tries(THROTTLED, THROTTLED_TRIES, 2), _tries(TRANSIENT, 4, 5)]
-# For the rollback: up to 10 more tries within about 3 minutes, even if EC2 refuses. After it, a person must act. While
+# For the rollback: up to 10 more tries within about 3 minutes, even if EC2 refuses. Then a person must act. While
 # throttled, as `CHANGE`.
 ROLLBACK = [_tries(THROTTLED, THROTTLED_TRIES, 2), _tries(["EC2Refused", *TRANSIENT], 10, 30)]
 # A function in a VPC, before the changes: up to 40 more tries, up to 30 s apart; some 9 minutes, at most 18.
 IN_VPC = [*BEFORE_CHANGES, _tries(INACTIVE, 40, 30)]
 # For a call to DynamoDB, SNS or Step Functions: every error is tried again, except a failed condition.
 SERVICE: Retries = [{"errors": [CONDITION_FAILED], "max_attempts": 0}, _tries(["States.ALL"], 4, 5)]
-# For a call to DynamoDB after which the state waits for an answer. The answer may be an error, too, so only DynamoDB's
-# own failures are tried again.
+# For a call to DynamoDB that then waits for an answer, which may be an error, too: only DynamoDB's own are tried again.
 WRITE = [_tries(DYNAMODB_FAILURES, 4, 5)]
 # For an execution that Step Functions does not know yet: 5 more tries within 25 s.
 UNKNOWN_EXECUTION = [_tries([NO_EXECUTION], 5, 10, sfn.JitterType.NONE), *SERVICE]

@@ -36,7 +36,6 @@ def roll_back(tasks: Tasks, *, release: sfn.IChainable) -> sfn.Choice:
 
     # The order of the states. If production could not be restored, staging stays, because its server may still hold
     # production; unless someone else moved production. After every error, both addresses are described in the end.
-
     also_failed = {"cause": jsonata(f'$cause & " " & {sentence(failures.OF_STATE)}')}
     production_moved = tasks.choice(
         "ProductionMoved?",

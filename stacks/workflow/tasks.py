@@ -1,13 +1,11 @@
 """The Task states of the workflows, which call our functions and AWS services, with their retries and timeouts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from aws_cdk import Duration
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as sfn_tasks
+from aws_cdk import Duration, aws_lambda as lambda_, aws_stepfunctions as sfn, aws_stepfunctions_tasks as sfn_tasks
+from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoAttributeValue, DynamoGetItem, DynamoUpdateItem
 from constructs import Construct
 
 from stacks.workflow.calls import LOCK, Call, Keys, check, named
@@ -17,6 +15,9 @@ from stacks.workflow.retries import BEFORE_CHANGES, IN_VPC, SERVICE, SERVICE_TIM
 
 COLD_START_SECONDS = 15  # Lambda allows 10 for a cold start, and the function's timeout begins after it
 MEASURE_GAP_SECONDS = 5  # the longest time that a cutover waits for its measurement to begin
+PAIR = "$plan.pair"
+Branch = tuple[str, sfn.IChainable, str, Keys | None]
+State = TypeVar("State", bound=sfn.TaskStateBase)
 
 
 def longest(function: lambda_.Function) -> float:
@@ -26,15 +27,11 @@ def longest(function: lambda_.Function) -> float:
     return function.timeout.to_seconds() + COLD_START_SECONDS
 
 
-def attribute(value: str | int | sfn_tasks.DynamoAttributeValue) -> sfn_tasks.DynamoAttributeValue:
+def attribute(value: str | int | DynamoAttributeValue) -> DynamoAttributeValue:
     """A text, a number, or what already is a value of DynamoDB."""
-    kinds = sfn_tasks.DynamoAttributeValue
     if isinstance(value, str):
-        return kinds.from_string(value)
-    return kinds.from_number(value) if isinstance(value, int) else value
-
-
-Branch = tuple[str, sfn.IChainable, str, Keys | None]
+        return DynamoAttributeValue.from_string(value)
+    return DynamoAttributeValue.from_number(value) if isinstance(value, int) else value
 
 
 def when(expression: str, following: sfn.IChainable, comment: str, assign: Keys | None = None) -> Branch:
@@ -42,12 +39,10 @@ def when(expression: str, following: sfn.IChainable, comment: str, assign: Keys 
 
 
 class Tasks:
-    """Makes the states of a workflow. `scope` is the construct that they belong to; `calls` and `comments` are what the
-    states send to our functions, and what these states are for."""
+    """Makes the states of a workflow. `scope` is the construct that they belong to. By the states' names, `calls` has
+    what they send to our functions, and `comments` what Task states are for."""
 
-    def __init__(
-        self, scope: Construct, resources: Resources, calls: Mapping[str, Call], comments: Mapping[str, str]
-    ) -> None:
+    def __init__(self, scope: Construct, resources: Resources, calls: Mapping[str, Call], comments: Keys) -> None:
         self.scope, self.resources, self.functions = scope, resources, resources.functions
         self._calls, self._comments = calls, comments
 
@@ -58,19 +53,21 @@ class Tasks:
         if function is None:
             raise ValueError(f"no pair needs the state {name}")
         payload, variables = self._calls[name]
-        task = sfn_tasks.LambdaInvoke.jsonata(
-            self.scope,
-            name,
-            comment=self._comments[name],
-            lambda_function=function,
-            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload}),
-            retry_on_service_exceptions=False,
-            task_timeout=sfn.Timeout.duration(Duration.seconds(longest(function))),
-            outputs="{% $states.result.Payload %}",
-            assign={**variables, **(assign or {})} or None,
-        )
+        result = {"outputs": "{% $states.result.Payload %}", "assign": {**variables, **(assign or {})} or None}
+        return self._invoke(name, function, longest(function), payload, retries=retries, **result)
+
+    def task(self, state: Callable[..., State], name: str, retries: Retries = SERVICE, **options: Any) -> State:
+        """A Task state, made by a method of the CDK, with `options` of this method."""
+        task = state(self.scope, name, comment=self._comments[name], **{"task_timeout": SERVICE_TIMEOUT} | options)
         retry(task, retries)
         return task
+
+    def sdk(self, name: str, action: str, resources: Sequence[str], parameters: Keys, **options: Any) -> CallAwsService:
+        """A state that calls an AWS service by its SDK. `action` is what IAM permits: `states:DescribeExecution`."""
+        prefix, _, called = action.partition(":")
+        options |= {"service": prefix.replace("states", "sfn"), "action": called[0].lower() + called[1:]}
+        options |= {"iam_action": action, "iam_resources": resources, "parameters": parameters}
+        return self.task(CallAwsService.jsonata, name, **options)
 
     def preflight(self) -> tuple[sfn.IChainable, ...]:
         """The branches of the checks before the first change. They change nothing."""
@@ -89,50 +86,34 @@ class Tasks:
     def measure_gap(self) -> sfn_tasks.LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""
         new_server = {"newServer": "{% $answered[0] %}", **check(named("production"), "idle")}
-        return sfn_tasks.LambdaInvoke.jsonata(
-            self.scope,
-            "MeasureGap",
-            comment=self._comments["MeasureGap"],
-            lambda_function=self.functions.measure_gap,
-            invocation_type=sfn_tasks.LambdaInvocationType.EVENT,
-            payload=sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **LOCK, **new_server}),
-            retry_on_service_exceptions=False,
-            task_timeout=sfn.Timeout.duration(Duration.seconds(MEASURE_GAP_SECONDS)),
-            outputs=INPUT,
-        )
+        once = {"retries": [], "invocation_type": sfn_tasks.LambdaInvocationType.EVENT, "outputs": INPUT}
+        function, payload = self.functions.measure_gap, {**LOCK, **new_server}
+        return self._invoke("MeasureGap", function, MEASURE_GAP_SECONDS, payload, **once)
+
+    def _invoke(
+        self, name: str, function: lambda_.Function, seconds: float, payload: Keys, **options: Any
+    ) -> sfn_tasks.LambdaInvoke:
+        options |= {"lambda_function": function, "task_timeout": sfn.Timeout.duration(Duration.seconds(seconds))}
+        options |= {"payload": sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload})}
+        return self.task(sfn_tasks.LambdaInvoke.jsonata, name, retry_on_service_exceptions=False, **options)
+
+    def get_item(self, name: str, assign: Keys, *, pair: str = PAIR) -> DynamoGetItem:
+        """Reads a pair's item in the lock table. `pair` is JSONata."""
+        item: Any = {"table": self.resources.lock_table, "key": {"pair": attribute(jsonata(pair))}}
+        return self.task(DynamoGetItem.jsonata, name, consistent_read=True, assign=assign, **item)
 
     def update_item(
-        self,
-        name: str,
-        comment: str,
-        update: str,
-        values: Keys,
-        *,
-        condition: str = "execution = :me",
-        pair: str = "$plan.pair",
-        **more: Any,
-    ) -> sfn_tasks.DynamoUpdateItem:
+        self, name: str, update: str, values: Keys, *, condition: str = "execution = :me", pair: str = PAIR, **more: Any
+    ) -> DynamoUpdateItem:
         """Updates a pair's item in the lock table. `pair` is JSONata."""
-        task = sfn_tasks.DynamoUpdateItem.jsonata(
-            self.scope,
-            name,
-            comment=comment,
-            table=self.resources.lock_table,
-            key={"pair": attribute(jsonata(pair))},
-            update_expression=" ".join(update.split()),
-            condition_expression=" ".join(condition.split()),
-            expression_attribute_values={key: attribute(value) for key, value in values.items()},
-            task_timeout=SERVICE_TIMEOUT,
-            **more,
-        )
-        retry(task, SERVICE)
-        return task
+        more |= {"table": self.resources.lock_table, "key": {"pair": attribute(jsonata(pair))}}
+        more |= {"update_expression": " ".join(update.split()), "condition_expression": " ".join(condition.split())}
+        given = {key: attribute(value) for key, value in values.items()}
+        return self.task(DynamoUpdateItem.jsonata, name, expression_attribute_values=given, **more)
 
-    def choice(
-        self, name: str, comment: str | None, *branches: Branch, otherwise: sfn.IChainable | None = None
-    ) -> sfn.Choice:
+    def choice(self, name: str, comment: str, *branches: Branch, otherwise: sfn.IChainable | None = None) -> sfn.Choice:
         """The first branch whose condition holds is taken. A condition is JSONata."""
-        choice = sfn.Choice.jsonata(self.scope, name, comment=comment)
+        choice = sfn.Choice.jsonata(self.scope, name, comment=comment or None)
         for expression, following, of_branch, assign in branches:
             choice.when(condition(expression), following, comment=of_branch, assign=assign)
         return choice.otherwise(otherwise) if otherwise else choice

@@ -15,8 +15,7 @@ from tests.stacks.contexts import DEPLOY, pair
 from tests.stacks.policies import ACCOUNT, REGION, Call, allows, grants, in_account, statements_of
 from tests.stacks.synthesis import PROJECT
 from tests.stacks.test_ci_access import EXECUTION, MACHINE, STACK, role_in, synthesized
-from tests.stacks.test_pipeline import FROM_BRANCH, action
-from tests.stacks.test_pipeline import synthesized as pipeline_of
+from tests.stacks.test_pipeline import FROM_BRANCH, action, synthesized as pipeline_of
 
 DOCUMENT = (PROJECT / "docs" / "ci.md").read_text()
 FAKE = PROJECT / "tests" / "unit" / "fake_aws.py"

@@ -6,9 +6,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_dynamodb as dynamodb, aws_sns as sns, aws_stepfunctions as sfn
 from moto.events.models import EventPattern
 
 import start_evaluations

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.fitness import HOLDS_AN_ADDRESS, complete

@@ -18,8 +18,7 @@ from health.deadline import Stop
 from health.probe import Target, prober
 from stacks.configuration.problems import InvalidConfiguration
 from stacks.configuration.settings import configured
-from stacks.workflow import cutover as workflow
-from stacks.workflow import repair
+from stacks.workflow import cutover as workflow, repair
 from tests.unit.misbehaving_servers import OK, answering, serving
 from tests.workflow.account import Aws, Execution
 from tests.workflow.ec2_calls import EC2Calls

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stacks.test_vpc import PAIR as CONFIGURED
-from tests.stacks.test_vpc import VPC, synthesized
+from tests.stacks.test_vpc import PAIR as CONFIGURED, VPC, synthesized
 from tests.workflow import engine
 from tests.workflow.account import Aws, definition
 from tests.workflow.web import Web
