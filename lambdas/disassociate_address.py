@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
-from aws.rollback_request import RollbackRequest
+from aws.records import RollbackRequest
 from domain.deployed_pairs import deployed_pairs
 from domain.events import read
 from domain.lock import CHANGE_SECONDS

@@ -140,10 +140,11 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
     """The results of the bake, for each check. Raises ProductionUnhealthy for a check and for an alarm."""
     loops: list[Callable[[Stop], Any]] = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
-        from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
-        from aws.calls import ONCE  # noqa: PLC0415
+        from aws.alarms import alarms_in_alarm, watch  # noqa: PLC0415
+        from aws.calls import ONCE, aws_client  # noqa: PLC0415
 
-        read_alarms = partial(alarms_in_alarm, cloudwatch_client(ONCE), event.alarms)
+        # Three such reads fit into the function's last seconds.
+        read_alarms = partial(alarms_in_alarm, aws_client("cloudwatch", ONCE), event.alarms)
         # Alarms that cannot be read do not fail this part of the bake if another part follows, or if it is urgent.
         left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
         tolerant = event.urgent or left > event.bake_seconds + 1
@@ -164,7 +165,7 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
     """A loop that listens for a request to roll back, if there can be one. Its import does not delay the probes."""
 
     def listen(stop: Stop) -> None:
-        from aws.rollback_request import RollbackRequest  # noqa: PLC0415
+        from aws.records import RollbackRequest  # noqa: PLC0415
 
         RollbackRequest(event.lock).listen(stop.wait)
 

@@ -10,8 +10,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
+from aws.calls import aws_client
 from aws.metrics import Metric, emit
-from aws.records import dynamodb_client
 from domain.deployed_pairs import deployed_pairs
 from domain.lock import Lock, moment, object_of
 from domain.pair import Json, Pair, rate_of
@@ -24,7 +24,7 @@ logger = Logger()
 def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """Emits `metrics_of` the locks and `readiness_of` the pairs; returns `{"locks": how many}`. The variable
     LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon."""
-    items, now = items_of(dynamodb_client(), os.environ["LOCK_TABLE"]), datetime.now(UTC)
+    items, now = items_of(aws_client("dynamodb"), os.environ["LOCK_TABLE"]), datetime.now(UTC)
     locks = [Lock.from_item(item) for item in items if "execution" in item]
     results = {item["pair"]["S"]: object_of(item.get("readiness", {}).get("S")) for item in items}
     emit([*metrics_of(locks, now), *readiness_of(deployed_pairs(), results, now)])

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
-from aws.calls import CONFIG, Sleep
+from aws.calls import Sleep, aws_client
 from aws.metrics import Metric, emit
 from domain.deployed_pairs import deployed_pairs
 from domain.lock import object_of
@@ -35,7 +34,7 @@ EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
 SHOWN_CHARACTERS = 2000
 
 logger = Logger()
-states: Any = boto3.client("stepfunctions", config=CONFIG)
+states = aws_client("stepfunctions")
 
 
 class Refused(Exception):

@@ -13,8 +13,7 @@ from aws_lambda_powertools import Logger
 
 from aws.calls import Clock, Sleep
 from aws.hook_function import answered
-from aws.records import LockItem
-from aws.rollback_request import RollbackRequest
+from aws.records import LockItem, RollbackRequest
 from aws.run_command import NotSent, RunCommand, Seen
 from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
 from domain.deployed_pairs import deployed_pairs

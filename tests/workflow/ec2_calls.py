@@ -22,9 +22,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
-from aws.calls import ONCE
-from aws.records import dynamodb_client
-from aws.run_command import ssm_client
+from aws.calls import ONCE, aws_client
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
@@ -288,7 +286,11 @@ def watched(production: str, staging: str) -> Iterator[EC2Calls]:
         listeners.append((events, "before-parameter-build.ec2", calls._parameters))
         listeners.append((events, "before-call.ec2", calls._called))
         listeners.append((events, "after-call.ec2", calls._answered))
-    of_functions = (("dynamodb", dynamodb_client()), ("dynamodb", dynamodb_client(ONCE)), ("ssm", ssm_client()))
+    of_functions = (
+        ("dynamodb", aws_client("dynamodb")),
+        ("dynamodb", aws_client("dynamodb", ONCE)),
+        ("ssm", aws_client("ssm", ONCE)),
+    )
     for service, client in of_functions:
         events = client.meta.events
         called = partial(calls._service_called, service, by_a_function=True)
