@@ -1,5 +1,4 @@
-"""CheckServers: have EC2's status checks of the server that should become live passed? And in an urgent request, which
-alarms are in ALARM already, and so do not count in the bake?"""
+"""CheckServers: EC2's status checks of the server that should become live, and which alarms count in an urgent bake."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from aws.calls import HURRIED, Ec2, Sleep, aws_client, ec2_client, refused_as_pr
 from aws.records import RollbackRequest
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
-from domain.events import read
+from domain.events import PairEvent, read
 from domain.pair import Json
 from domain.text import capitalized
 
@@ -22,13 +21,10 @@ ec2 = ec2_client()
 
 
 @dataclass(frozen=True)
-class CheckServersEvent:
-    """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request goes on
-    although one is in ALARM. `again` is after an approval: by then, one may be in ALARM. `lock` is
-    `{"pair", "execution"}`, as in `RollbackRequest`."""
+class CheckServersEvent(PairEvent):
+    """The names of the `server` to check and of the pair's `alarms`. An `urgent` request goes on although one is in
+    ALARM. `again` is after an approval: by then, one may be in ALARM. `lock` is as in `RollbackRequest`."""
 
-    execution: str
-    pair: str
     server: str
     alarms: list[str] = field(default_factory=list)
     urgent: bool = False

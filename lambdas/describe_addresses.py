@@ -28,8 +28,7 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
-    """`request` is the input of the execution, of any type. `awaited` is a cutover that this execution asked to roll
-    back. With `keep_live`, the plan repairs the pair without moving production."""
+    """`request` is the input, of any type; `awaited` a cutover asked to roll back. `keep_live`: production stays."""
 
     execution: str
     request: Any

@@ -9,7 +9,7 @@ from aws.addresses import Addresses
 from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
 from aws.records import RollbackRequest
 from domain.deployed_pairs import deployed_pairs
-from domain.events import read
+from domain.events import PairEvent, read
 from domain.lock import CHANGE_SECONDS
 from domain.pair import Json
 from domain.plan import PlannedPlace, refuse_redriven
@@ -19,22 +19,17 @@ ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True)
-class RehearseDisassociateEvent:
+class RehearseDisassociateEvent(PairEvent):
     """`association_id` is staging's, null if it need not be disassociated; `rehearse` is true."""
 
-    execution: str
-    pair: str
     rehearse: bool
     association_id: str | None
 
 
 @dataclass(frozen=True)
-class DisassociateStagingEvent:
-    """`live` must still hold production (null: it must be on no server), and `idle` staging. `needed` is false if
-    staging is not on `idle` and stays where it is. `lock` is as in `RollbackRequest`."""
+class DisassociateStagingEvent(PairEvent):
+    """`live` holds production (null: no server), and if `needed`, `idle` staging. `lock`: as in `RollbackRequest`."""
 
-    execution: str
-    pair: str
     needed: bool
     live: PlannedPlace | None
     idle: PlannedPlace

@@ -1,5 +1,4 @@
-"""The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address? The checks run
-at the same time. Their results become what the state returns, or an error, and a metric."""
+"""HealthCheckStaging, HealthCheckProduction and others: does a server answer through an address, by all its checks?"""
 
 import os
 import time
@@ -36,11 +35,10 @@ logger = Logger()
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheckEvent(CheckEvent):
-    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered;
-    `moving_seconds` is as in `Check`. With `baking`, a healthy server and `alarms`, names of CloudWatch alarms, are
-    watched for `bake_seconds`, a part of the bake that ends at `until` (ISO 8601). An `urgent` bake does not fail if
-    alarms cannot be read. With `standing`, both addresses are described once more at the end. If it `asks`, only the
-    releaseHeader of each check that has one counts. `lock` is as in `RollbackRequest`."""
+    """For staging, `live` holds production. For production, `answered` is what staging answered; `moving_seconds`: as
+    in `Check`. With `baking`, a healthy server and the CloudWatch `alarms` are watched for `bake_seconds`, a part of
+    the bake until `until` (ISO 8601); `urgent` tolerates unreadable alarms. With `standing`, both addresses are
+    described at the end. If it `asks`, only each releaseHeader counts. `lock`: as in `RollbackRequest`."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -67,10 +65,9 @@ def ec2() -> "Ec2":
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`. Returns
-    what `_result` or `_release` does and, with `standing`, also what `last_look` does. Raises StagingUnhealthy,
-    ProductionUnhealthy or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not
-    be the one that was meant. Raises RollbackRequested at once, without another description."""
+    """Checks a server through an address until the longest `deadlineSeconds`, or for `bakeSeconds`. Returns what
+    `_result` or `_release` does and, with `standing`, `last_look`. Raises RollbackRequested at once, StagingUnhealthy,
+    ProductionUnhealthy, PreflightFailed, or with `standing` MovedMeanwhile: another server may be meant."""
     if event["address"] is None:
         answered = [asdict(Answered())] * len(event["healthCheck"])
         return {"healthy": True, "checks": [], "answered": answered, "warnings": [], "soon": []}
@@ -87,7 +84,7 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
 def _last_look(asked: HealthCheckEvent, sleep: Callable[[float], None], failure: str = "") -> dict[str, Any]:
     if asked.standing is None:
         return {}
-    from aws.last_look import last_look  # noqa: PLC0415
+    from aws.addresses import last_look  # noqa: PLC0415
 
     return last_look(asked.standing, ec2(), sleep=sleep, failure=failure)
 
@@ -190,8 +187,7 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
 
 def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
     """`checks` and `answered`, the values of headers or null, are in the order of the event's checks; `warnings` say
-    what could not be checked. `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false,
-    "reason"}`. The result is far below the 256 KiB of a state's output, whatever the servers sent."""
+    what could not be checked. `shared` is as in `compared`. Whatever the servers sent, this is far below 256 KiB."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
         **_about(event),

@@ -31,8 +31,7 @@ class MeasureGapEvent(CheckEvent):
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, client: Any = dynamodb, seconds: float = LONGEST_SECONDS) -> Json:
-    """Measures with the first health check, for so many seconds, or until this execution no longer holds the lock.
-    Returns what it saved last (`GapRecord.until`), or `{}` for `dryRun`, which only warms the function."""
+    """Measures with the first check while it holds the lock. Returns the last gap; `dryRun` only warms it."""
     if "dryRun" in event:
         return {}
     asked, table = read(MeasureGapEvent, event), os.environ["LOCK_TABLE"]

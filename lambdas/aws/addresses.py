@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from math import inf
 
 from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
+from domain.deployed_pairs import deployed_pairs
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Json, Pair, Place, Server
+from domain.plan import Standing
 from domain.text import capitalized
 
+# For some 10 s, EC2 may show the state before a change. Four calls of at most 5 s fit into the function's last seconds.
+LAST_PAUSES = (1, 3, 6, 0)
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
 Moved = type[AddressMoved | MovedMeanwhile]
 ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssociationID.NotFound"
@@ -62,8 +66,7 @@ class Addresses:
         self, place: Place, *, coming_from: Server | None, production_on: Place | None, first_try: bool
     ) -> tuple[Address, bool]:
         """As `move_production`, for staging, while production is on the server of `production_on`, or on no server.
-        Without `coming_from`, EC2 itself refuses the call if staging is on a server, even if DescribeAddresses does not
-        show it. Staging is never put where production is: EC2 would displace production."""
+        Without `coming_from`, EC2 refuses the call if staging is on a server that DescribeAddresses does not show."""
         production, staging = self.look()
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
         live = production_on and production_on.server
@@ -210,6 +213,39 @@ class Addresses:
         """Proves, without changing anything, that this association of staging may be ended. Raises PreflightFailed."""
         with rehearsed(f"DisassociateAddress of {self._pair.staging} ({association_id})"):
             self._ec2.disassociate_address(AssociationId=association_id, DryRun=True)
+
+
+def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") -> Json:
+    """After a check, returns `{"production", "staging", "moved"}`: the
+    addresses as they are now, and what someone moved, in words. An address on its server counts as not moved, whatever
+    its private address. Raises MovedMeanwhile if production is elsewhere; its message ends with `failure`, the check's.
+    If EC2 does not answer, the result has only `moved`."""
+    pair = deployed_pairs()[standing.pair]
+    seen, problem = None, ""
+    for pause in LAST_PAUSES:
+        try:
+            seen = Addresses(pair, ec2).look()
+        except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
+            problem = str(error)
+        else:
+            if not any(_moved(pair, standing, *seen)):
+                break
+        sleep(pause)
+    if seen is None:
+        return {"moved": [f"The addresses could not be described after the check. {problem}"]}
+    production, staging = _moved(pair, standing, *seen)
+    if production or (staging and standing.strict):
+        raise MovedMeanwhile(" ".join(filter(None, (production, staging, failure))))
+    return {"production": seen[0].to_json(), "staging": seen[1].to_json(), "moved": [staging] if staging else []}
+
+
+def _moved(pair: Pair, standing: Standing, *addresses: Address) -> Iterator[str | None]:
+    """Unless it is `strict`, an address that is outside the pair as before has not moved: an earlier check said so."""
+    for address, before in zip(addresses, (standing.production, standing.staging), strict=True):
+        stays = address.server == before and (before or not address.is_associated or not standing.strict)
+        was_on = pair.place(before).server if before else "no server"
+        what = f"EC2 shows {address} {address.place}; before the check it was on {was_on}. Someone else moved it."
+        yield None if stays else what
 
 
 def _named(name: AddressName, production: Address, staging: Address) -> Address:

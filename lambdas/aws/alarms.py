@@ -61,8 +61,7 @@ def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
 
 
 def refuse_alarms(names: Sequence[str]) -> list[str]:
-    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read. Returns a
-    warning if alarms have no data: they guard nothing."""
+    """Raises PreflightFailed if an alarm is in ALARM, does not exist or cannot be read. No data is only a warning."""
     try:
         states = alarms_in_alarm(aws_client("cloudwatch"), names)
     except AlarmsUnreadable as error:

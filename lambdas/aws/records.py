@@ -27,9 +27,8 @@ def read_record(pair: str) -> Record:
 
 @dataclass
 class LockItem:
-    """The item of the lock of `pair`, which the execution of this ARN should hold. A command is written into it before
-    it is sent, so that anyone who finds the lock dead knows what may still run. Every method raises RecordUnavailable,
-    and LockLost if it does not hold the lock, or its commands are over."""
+    """The item of the lock of `pair`, which this `execution` should hold. A command is in it before it is sent: who
+    finds the lock dead knows what may run. Methods raise RecordUnavailable, and LockLost, also when `commandsOver`."""
 
     pair: str
     execution: str

@@ -46,7 +46,7 @@ class Servers:
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
         zones = {each["AvailabilityZone"] for each in interfaces}
-        groups = self._border_groups(zones, warnings) if with_border_groups and zones else {}
+        groups = self._border_groups(sorted(zones), warnings) if with_border_groups and zones else {}
         attached_to: dict[str, dict[str, NetworkInterface]] = defaultdict(dict)
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
@@ -55,10 +55,9 @@ class Servers:
         offered_to = self._offered_to(warnings) if with_offers else {}
         return Picture(instances, offered_to, tuple(warnings))
 
-    def _border_groups(self, zone_names: set[str], warnings: list[str]) -> dict[str, str]:
+    def _border_groups(self, names: list[str], warnings: list[str]) -> dict[str, str]:
         """The network border group of each zone, as far as EC2 says. Source: EC2 API Reference, AvailabilityZone."""
-        names, zones = sorted(zone_names), []
-        unknown = "Cannot tell in which network border groups the servers are"
+        zones, unknown = [], "Cannot tell in which network border groups the servers are"
         with _or_warning(unknown, warnings), translated(f"DescribeAvailabilityZones of {' and '.join(names)}"):
             zones = self._ec2.describe_availability_zones(ZoneNames=names).get("AvailabilityZones", [])
         return {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones if zone.get("NetworkBorderGroup")}
@@ -74,9 +73,8 @@ class Servers:
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> list[str]:
         """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
-        Returns a sentence for each event that EC2 has scheduled for the server. Raises EC2Refused if a check is
-        impaired, or if the checks did not complete `within_seconds`; EC2Throttled for the first call only: a later
-        call that is throttled is tried again after the usual pause."""
+        Returns a sentence for each event that EC2 has scheduled for it. Raises EC2Refused if a check is impaired, or
+        did not complete `within_seconds`; EC2Throttled for the first call only."""
         deadline = self._clock() + within_seconds
         status, scheduled = dict[str, str](), list[str]()
         while True:

@@ -34,8 +34,7 @@ def stacks_that_move_back(names_by_stack: Mapping[str, Iterable[str]]) -> Iterat
 
 
 def names_by_stack(plan: Plan, picture: Picture) -> Mapping[str, set[str]]:
-    """What the template of each stack that made an address or a server of the pair may call them: their ids, and the
-    logical ids of those that this stack made."""
+    """What a stack that made an address or a server of the pair may call them: any id, and logical ids of its own."""
     addresses, instances = (plan.production, plan.staging), picture.instances
     ids = set(instances).union(*(instance.interfaces for instance in instances.values()))
     ids.update(*((address.allocation_id, address.public_ip) for address in addresses))

@@ -17,9 +17,8 @@ TEXTS = ("pair", "execution", "since", "server", "bakesUntil", "approvesUntil", 
 
 @dataclass(frozen=True)
 class Lock:
-    """Which execution holds the pair (its ARN), since when (ISO 8601), which server it is making live, until when it
-    bakes (ISO 8601), until when it waits for approval, the token of that wait, and whether it rolls back. A text is
-    empty if the item lacks it. `command` is its last command on a server, None before the first."""
+    """Which execution (its ARN) holds the pair, since when (ISO 8601), which server it is making live, until when it
+    bakes or waits for approval, with which token, if it is a rollback. Texts may be empty. `command`: the last."""
 
     pair: str
     execution: str

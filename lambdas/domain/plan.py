@@ -38,12 +38,11 @@ class NoTarget(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What an execution is going to do, and why. `production` and `staging` are the addresses before any change. `live`
-    is the place that holds production now, None if production is on no server; `idle` is the place on the other server
-    for staging. With the decision `CUT_OVER`, `idle` becomes live; otherwise production stays. `staging_to` is where
-    staging goes after production has moved, None if it can go nowhere. Without `checks_staging`, staging cannot be on
-    `idle`, so `idle` is not checked before production moves there. Without `can_roll_back`, production cannot go back
-    to where it was. An `urgent` plan is not refused for what users have now."""
+    """`production` and `staging` are the addresses before any change. `live` is the place that holds production now,
+    None if it is on no server; `idle` is the place for staging on the other. With `CUT_OVER`, `idle` becomes live;
+    otherwise production stays. `staging_to` is where staging goes after production has moved, None for nowhere. Without
+    `checks_staging`, staging cannot be on `idle`, so `idle` is not checked before production moves there. Without
+    `can_roll_back`, production cannot go back to where it was. What users have now cannot refuse an `urgent` plan."""
 
     decision: Decision
     reason: str
@@ -103,8 +102,7 @@ class Plan:
     def to_json(self) -> Json:
         """What the states read. `restore` has the AWS CLI commands that make the pair sound, wherever the addresses
         are: production where it is now, or, if it cannot go back there, where it should go. `asksLive`: may the live
-        server answer with the release already? `approvalMinutes`: how long to wait for approval, null for not at all.
-        With `tolerant`, no hook before the cutover prevents it."""
+        server have the release already? Null `approvalMinutes`: no approval. If `tolerant`, no hook prevents it."""
         release = self.request.release if self.decision == "CUT_OVER" else None
         asks = release and self.live and any("releaseHeader" in check for check in self.pair.health_check)
         approved = self.request.release and not self.urgent

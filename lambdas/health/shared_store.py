@@ -1,5 +1,4 @@
-"""Do staging and production share their data? Both are asked at once, and one header must have the same value. If each
-server has its own database or session store, users would miss data after a cutover."""
+"""Do staging and production share their data, or would users miss it after a cutover? One header must be the same."""
 
 from typing import Any
 
