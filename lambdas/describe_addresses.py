@@ -53,7 +53,6 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         production, staging = Addresses(request.pair, ec2).look()
     settles = event.keep_live or found.lock is None
     record = found.settled(production.server, staging.association_id) if settles else found
-    private_ips = record.interrupted.private_ips if record.interrupted else {}
     error = PreflightFailed.__name__
     try:
         intended = plan(request, production, staging, record=record, keep_live=event.keep_live, awaited=event.awaited)
@@ -64,7 +63,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
                 with_border_groups=intended.live is None or not intended.staging_in_place,
                 with_offers=intended.decision == "CUT_OVER",
             )
-        fit = complete(intended, picture, private_ips=private_ips)
+        fit = complete(intended, picture, private_ips=record.interrupted.private_ips if record.interrupted else {})
         if fit.urgent:
             return fit
         warnings = refuse_alarms(fit.pair.alarms) if fit.decision == "CUT_OVER" and fit.pair.alarms else []

@@ -42,9 +42,8 @@ class DisassociateStagingEvent(PairEvent):
 def handler(
     event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
 ) -> Json:
-    """Disassociates the staging address, or with `rehearse` only proves that this is permitted. It returns and raises
-    what `associate_address.handler` does. On the first try, nothing is changed if someone has asked for a rollback
-    (RollbackRequested): this is the first change of an execution. On a later try, the execution goes on."""
+    """Disassociates staging, or with `rehearse` proves that this is permitted. Returns and raises what
+    `associate_address` does, and on the first try, the first change of an execution, RollbackRequested if asked to."""
     if "rehearse" in event:
         rehearsal = read(RehearseDisassociateEvent, event)
         if rehearsal.association_id:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -24,9 +24,6 @@ from health.probe import Prober, prober
 from health.shared_store import compared
 from health.verdict import Finding
 from health.warnings import expiring, misled, slow
-
-if TYPE_CHECKING:
-    from aws.calls import Ec2
 
 RESULT_ERROR_CHARACTERS, FAILURE_CHARACTERS = 160, 400
 
@@ -55,14 +52,6 @@ class HealthCheckEvent(CheckEvent):
     asks: bool = False
 
 
-# Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
-@cache
-def ec2() -> "Ec2":
-    from aws.calls import ONCE, ec2_client  # noqa: PLC0415
-
-    return ec2_client(ONCE)
-
-
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, or for `bakeSeconds`. Returns what
@@ -84,9 +73,10 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
 def _last_look(asked: HealthCheckEvent, sleep: Callable[[float], None], failure: str = "") -> dict[str, Any]:
     if asked.standing is None:
         return {}
+    # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
     from aws.addresses import last_look  # noqa: PLC0415
 
-    return last_look(asked.standing, ec2(), sleep=sleep, failure=failure)
+    return last_look(asked.standing, sleep=sleep, failure=failure)
 
 
 def _checked(asked: HealthCheckEvent) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Reports to CloudWatch how executions ended, from the event that each puts on the event bus at its end. Anyone who may
-put events can forge or repeat it. So it only names it: outcome, pair, times and addresses come from Step Functions, and
-it counts only soon after the end. It may come late, in no order, or twice (EventBridge User Guide, "How EventBridge
-retries delivering events")."""
+"""Reports to CloudWatch how executions ended, from the event that each puts on the event bus. Anyone who may put events
+can forge or repeat it. So it only names the execution, which Step Functions describes, and counts only soon after the
+end. It may be late or come twice (EventBridge User Guide, "How EventBridge retries delivering events")."""
 
 import os
 import re

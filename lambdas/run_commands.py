@@ -34,9 +34,8 @@ logger = Logger()
 
 @dataclass(frozen=True)
 class RunCommandsEvent(PairEvent):
-    """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
-    `idle` counts only then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
-    warning. `lock` is as in `RollbackRequest`. If `redriven`, it only undoes hooks, while it holds the lock."""
+    """`live` is the live server at that `moment`, null if production is on none; `idle` counts only then. If `hurried`,
+    all hooks get 10 s. If `tolerant`, a failed hook is a warning. If `redriven`, only hooks are undone."""
 
     lock: dict[str, str]
     moment: Moment
@@ -136,8 +135,7 @@ class Runner(Commands):
             resumed = last if last and last.step == step.name else None
             last = self._tolerated(step, resumed if resumed and resumed.ended else self._run(step, resumed, last))
             if self.item.runs:
-                not_run = _not_run(names[names.index(step.name) + 1 :], last)
-                last = replace(last, warnings=(*last.warnings, *not_run))
+                last = replace(last, warnings=(*last.warnings, *_not_run(names[names.index(step.name) + 1 :], last)))
                 break
         commands, warnings = ([*last.done, last.result], [*last.warnings]) if last else ([], [])
         return {"moment": self.asked.moment, "commands": commands, "warnings": warnings}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 
-from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
+from aws.calls import ONCE, ONE_CALL_SECONDS, Clock, Ec2, Sleep, aws_client, rehearsed, translated
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Json, Pair, Place, Server
@@ -22,9 +22,8 @@ ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssoc
 
 
 class Addresses:
-    """The two addresses of one pair, as EC2 shows them. Methods raise the errors of `translated`. A change returns the
-    address as it is then, and whether it was changed. With a client that calls `ONCE`, no call ends more than `seconds`
-    after the construction of this object: EC2Unavailable is raised instead, and the next try finds what has changed."""
+    """The two addresses of one pair. Methods raise the errors of `translated`. A change returns the address as it is
+    then, and whether it was changed. With a client that calls `ONCE`, all ends within `seconds` (EC2Unavailable)."""
 
     def __init__(
         self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep, clock: Clock = time.monotonic, seconds: float = inf
@@ -98,9 +97,8 @@ class Addresses:
             raise moved(_elsewhere(address, "no server")) from error
 
     def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
-        """Puts an address back: staging from anywhere, while production is on `production_on`; production from anywhere
-        on the pair. EC2 is called even if the address seems to be there, since DescribeAddresses may show the state
-        before the last change. If someone else moved production out of the pair, it stays there (MovedMeanwhile)."""
+        """Puts an address back from anywhere: staging while production is on `production_on`, and production unless
+        someone else moved it out of the pair (MovedMeanwhile). EC2 is called even if it seems to be there."""
         production, staging = self.look()
         if name == "staging":
             self._undo_displacement(production, staging, place, production_on)
@@ -160,9 +158,8 @@ class Addresses:
         return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
     def disassociate_staging(self, *, live: Place | None, idle: Place, first_try: bool) -> tuple[Address, bool]:
-        """Disassociates staging from the idle server, or finds it disassociated. On the first try, AddressMoved means
-        that an address is not as planned: without `live`, production on no server. On a later try, MovedMeanwhile means
-        that staging is on another server: an earlier try may have disassociated it. Production has no such method."""
+        """Disassociates staging from the idle server, or finds it so. On the first try, AddressMoved: an address is not
+        as planned (no `live`: production on no server). Later, MovedMeanwhile: staging is on another server."""
         production, staging = self.look()
         if first_try:
             _expect(staging, idle, AddressMoved)
@@ -215,16 +212,15 @@ class Addresses:
             self._ec2.disassociate_address(AssociationId=association_id, DryRun=True)
 
 
-def last_look(standing: Standing, ec2: Ec2, *, sleep: Sleep, failure: str = "") -> Json:
-    """After a check, returns `{"production", "staging", "moved"}`: the
-    addresses as they are now, and what someone moved, in words. An address on its server counts as not moved, whatever
-    its private address. Raises MovedMeanwhile if production is elsewhere; its message ends with `failure`, the check's.
-    If EC2 does not answer, the result has only `moved`."""
+def last_look(standing: Standing, *, sleep: Sleep, failure: str = "") -> Json:
+    """After a check, returns `{"production", "staging", "moved"}`: the addresses now, and what someone moved, in words;
+    only `moved` if EC2 does not answer. An address on its server has not moved, whatever its private address. Raises
+    MovedMeanwhile if production is elsewhere; its message ends with `failure`, the check's."""
     pair = deployed_pairs()[standing.pair]
     seen, problem = None, ""
     for pause in LAST_PAUSES:
         try:
-            seen = Addresses(pair, ec2).look()
+            seen = Addresses(pair, aws_client("ec2", ONCE)).look()
         except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
             problem = str(error)
         else:

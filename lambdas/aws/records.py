@@ -51,9 +51,8 @@ class LockItem:
         unchanged = "command = :before" if before else "attribute_not_exists(command)"
         if self.command and self.command.mark == command.mark:
             unchanged, before = "contains(command, :before)", command.mark
-        condition = f"{HELD} AND {unchanged}"
         try:
-            self._update(attributes, condition, remove="" if runs else "commandRuns", before=before)
+            self._update(attributes, f"{HELD} AND {unchanged}", remove="" if runs else "commandRuns", before=before)
         except LockLost as lost:
             self.read()
             raise RecordUnavailable(f"Another call has begun a command for pair {self.pair}.") from lost

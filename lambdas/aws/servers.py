@@ -32,9 +32,8 @@ class Servers:
         self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
     def picture(self, *, with_border_groups: bool, with_offers: bool) -> Picture:
-        """Both instances and their network interfaces. An instance that EC2 does not show has the state NOT_SHOWN. The
-        border groups of the interfaces' zones, and the accounts to which the addresses are offered, take another call
-        each. If such a call fails for another reason than a missing permission, the picture has a warning."""
+        """Both instances, as NOT_SHOWN if EC2 does not show one, and their interfaces. Border groups of zones, and
+        accounts to which addresses are offered, take a call each. If it is permitted, its failure is a warning."""
         warnings: list[str] = []
         ids = [server.instance_id for server in self._pair.servers]
         # With InstanceIds, EC2 refuses the whole call if it does not know one of them any longer.
@@ -72,9 +71,8 @@ class Servers:
         return {each["AllocationId"]: each.get("TransferAccountId", "unknown") for each in pending}
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> list[str]:
-        """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
-        Returns a sentence for each event that EC2 has scheduled for it. Raises EC2Refused if a check is impaired, or
-        did not complete `within_seconds`; EC2Throttled for the first call only."""
+        """Waits until EC2's status checks of a server have passed. Returns a sentence for each scheduled event. Raises
+        EC2Refused if a check is impaired, or did not complete `within_seconds`; EC2Throttled only at first."""
         deadline = self._clock() + within_seconds
         status, scheduled = dict[str, str](), list[str]()
         while True:
@@ -143,6 +141,5 @@ def _interface(shown: Mapping[str, Any], border_group: str | None) -> NetworkInt
 
 
 def _private_address(shown: Mapping[str, Any]) -> PrivateAddress:
-    association = shown.get("Association") or {}
-    of_public = (association.get(key) for key in ("PublicIp", "AssociationId", "IpOwnerId"))
+    of_public = (shown.get("Association", {}).get(key) for key in ("PublicIp", "AssociationId", "IpOwnerId"))
     return PrivateAddress(shown["PrivateIpAddress"], shown.get("Primary", True), *of_public)

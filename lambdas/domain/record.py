@@ -1,6 +1,5 @@
-"""The record of a pair: one item of the lock table, written by the workflow (`stacks/workflow/lock.py`). Pure. While an
-execution runs, the item is the pair's lock (`domain.lock`). So that no plan is made from an old record, `revision`
-counts how often a lock was released or taken over, or a deployment changed it."""
+"""The record of a pair: one item of the lock table, written by the workflow (`stacks/workflow/lock.py`). Pure. So that
+no plan is made from an old record, `revision` counts each release, takeover and deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -158,8 +157,7 @@ def _read(text: str | None, *keys: str) -> Json | None:
     found = object_of(text)
     if not found.keys() & keys:
         return None
-    rollback = {"rollback": found.get("rollback") is True} if "rollback" in keys else {}
-    return _texts(found, None, *keys) | rollback
+    return _texts(found, None, *keys) | ({"rollback": found.get("rollback") is True} if "rollback" in keys else {})
 
 
 def _texts(found: Json, absent: str | None, *keys: str) -> Json:

@@ -89,8 +89,7 @@ def _send_requests(check: Check, record: GapRecord, stop: Stop) -> None:
 
     def send() -> None:
         try:
-            finding = judge(check, probe(check, stop), 0)
-            record.add(finding, time.monotonic(), datetime.now(UTC))
+            record.add(judge(check, probe(check, stop), 0), time.monotonic(), datetime.now(UTC))
         except ProbeStopped:
             return  # its result is unknown
         finally:

@@ -99,8 +99,7 @@ def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Proble
 
 
 def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | None:
-    """The verdict after these findings (at least one); None if there is no verdict yet. Without a verdict, the server
-    is unhealthy if a probe that starts at `next_seconds` could not end by the deadline."""
+    """After these findings, at least one; None as long as a probe from `next_seconds` can end by the deadline."""
     streak = _streak(findings)
     if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
         return _varies(check, streak) or Healthy()
