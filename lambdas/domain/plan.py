@@ -272,10 +272,9 @@ def _not_named(
         return idle, f"the idle server was asked for, which is {idle.name}"
     keep, move = (json.dumps({"pair": pair.name, "serverName": server.name}) for server in (live, idle))
     raise PreflightFailed(
-        f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but "
-        f"{staging} is {staging.place} instead of on {idle.name}, and there is no record of an interrupted "
-        f"execution. {NOTHING_CHANGED} Start again with {keep} to keep {live.name} live, or with {move} to make "
-        f"{idle.name} live."
+        f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but {staging} "
+        f"is {staging.place} instead of on {idle.name}, and there is no record of an interrupted execution. "
+        f"{NOTHING_CHANGED} Start again with {keep} to keep {live.name} live, or with {move} to make {idle.name} live."
     )
 
 
