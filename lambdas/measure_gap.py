@@ -31,9 +31,9 @@ class MeasureGapEvent(CheckEvent):
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, client: Any = dynamodb, seconds: float = LONGEST_SECONDS) -> Json:
-    """Measures with the first check while it holds the lock. Returns the last gap; `dryRun` only warms it."""
+    """Measures for `seconds`, while it holds the lock, by the first check. Returns the last gap; `{}` for `dryRun`."""
     if "dryRun" in event:
-        return {}
+        return {}  # it only warms the function
     asked, table = read(MeasureGapEvent, event), os.environ["LOCK_TABLE"]
 
     def save(gap: Gap) -> bool:

@@ -37,7 +37,7 @@ class RunCommandsEvent(PairEvent):
     """`live` is the live server at that `moment`, null if production is on none; `idle` counts only then. If `hurried`,
     all hooks get 10 s. If `tolerant`, a failed hook is a warning. If `redriven`, only hooks are undone."""
 
-    lock: dict[str, str]
+    lock: dict[str, str]  # as in `RollbackRequest`
     moment: Moment
     idle: str | None
     live: str | None

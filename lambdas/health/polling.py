@@ -24,7 +24,7 @@ Loops = Iterable[Callable[[Stop], Result]]
 
 @dataclass(frozen=True)
 class Polled:
-    """How a loop ended, None if it was stopped, and its findings, oldest first; after a bake, at least the last 20."""
+    """The verdict of a loop, None if it was stopped, and its findings, oldest first: after a bake, at least 20."""
 
     check: Check
     verdict: Verdict

@@ -99,7 +99,7 @@ def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Proble
 
 
 def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | None:
-    """After these findings, at least one; None as long as a probe from `next_seconds` can end by the deadline."""
+    """The verdict after findings (at least one); None while a probe from `next_seconds` can end by the deadline."""
     streak = _streak(findings)
     if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
         return _varies(check, streak) or Healthy()
