@@ -1,5 +1,5 @@
-"""Puts an address on a server: RepairStaging, ReassociateProduction and ReassociateStaging move it, RestoreProduction
-and RestoreStaging put it back, RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
+"""RepairStaging, ReassociateProduction, ReassociateStaging, RestoreProduction, RestoreStaging: put an address on a
+server. RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws.addresses import Addresses
 from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
-from domain.events import read
+from domain.events import PairEvent, read
 from domain.lock import CHANGE_SECONDS
 from domain.pair import AddressName, Json
 from domain.plan import PlannedPlace, refuse_redriven
@@ -19,12 +19,10 @@ ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssociateEvent:
+class AssociateEvent(PairEvent):
     """`action` says what to do with an address and this private address of `server`."""
 
-    execution: str
     action: str
-    pair: str
     server: str
     private_ip: str
 
@@ -46,7 +44,7 @@ class RestoreAddressEvent(RehearseAssociateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveProductionEvent(AssociateEvent):
-    """`action` is "move production": move production there from the server `coming_from`, or null: from no server."""
+    """`action` is "move production": move it there from the server `coming_from`, null: from no server."""
 
     coming_from: str | None
     first_try: bool
@@ -55,8 +53,7 @@ class MoveProductionEvent(AssociateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveStagingEvent(MoveProductionEvent):
-    """`action` is "move staging": move staging there, while production is on `production_on`, or null: on no server.
-    Without the key `coming_from`, staging must be on no server."""
+    """`action` is "move staging", while production is on `production_on`, null: none; `coming_from` is optional."""
 
     production_on: PlannedPlace | None
     coming_from: str | None = None

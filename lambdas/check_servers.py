@@ -1,5 +1,4 @@
-"""CheckServers: have EC2's status checks of the server that should become live passed? And in an urgent request, which
-alarms are in ALARM already, and so do not count in the bake?"""
+"""CheckServers: EC2's status checks of the server that should become live, and which alarms count in an urgent bake."""
 
 import time
 from collections.abc import Sequence
@@ -8,12 +7,12 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
-from aws.alarms import AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, named, refuse_alarms
-from aws.calls import HURRIED, Ec2, Sleep, ec2_client, refused_as_preflight
-from aws.rollback_request import RollbackRequest
+from aws.alarms import AlarmsUnreadable, alarms_in_alarm, named, refuse_alarms
+from aws.calls import HURRIED, Ec2, Sleep, aws_client, ec2_client, refused_as_preflight
+from aws.records import RollbackRequest
 from aws.servers import Servers
 from domain.deployed_pairs import deployed_pairs
-from domain.events import read
+from domain.events import PairEvent, read
 from domain.pair import Json
 from domain.text import capitalized
 
@@ -22,13 +21,10 @@ ec2 = ec2_client()
 
 
 @dataclass(frozen=True)
-class CheckServersEvent:
-    """`server` is the name of the server to check. `alarms` are the pair's, by name. An `urgent` request goes on
-    although one is in ALARM. `again` is after an approval: by then, one may be in ALARM. `lock` is
-    `{"pair", "execution"}`, as in `RollbackRequest`."""
+class CheckServersEvent(PairEvent):
+    """The names of the `server` to check and of the pair's `alarms`. An `urgent` request goes on although one is in
+    ALARM. `again` is after an approval: by then, one may be in ALARM. `lock` is as in `RollbackRequest`."""
 
-    execution: str
-    pair: str
     server: str
     alarms: list[str] = field(default_factory=list)
     urgent: bool = False
@@ -58,7 +54,7 @@ def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the alarms that are not in ALARM; none if they cannot be read within about a second. And why, in words.
     CodeDeploy's `overrideAlarmConfiguration` and ECS leave them out, too: they tell of the release that users have."""
     try:
-        states = alarms_in_alarm(cloudwatch_client(HURRIED), names)
+        states = alarms_in_alarm(aws_client("cloudwatch", HURRIED), names)
     except AlarmsUnreadable as error:
         return [], [f"The pair's alarms do not count, because they cannot be read: {error}."]
     warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm]

@@ -28,8 +28,7 @@ ec2 = ec2_client()
 
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
-    """`request` is the input of the execution, of any type. `awaited` is a cutover that this execution asked to roll
-    back. With `keep_live`, the plan repairs the pair without moving production."""
+    """`request` is the input, of any type; `awaited` a cutover asked to roll back. `keep_live`: production stays."""
 
     execution: str
     request: Any
@@ -54,7 +53,6 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         production, staging = Addresses(request.pair, ec2).look()
     settles = event.keep_live or found.lock is None
     record = found.settled(production.server, staging.association_id) if settles else found
-    private_ips = record.interrupted.private_ips if record.interrupted else {}
     error = PreflightFailed.__name__
     try:
         intended = plan(request, production, staging, record=record, keep_live=event.keep_live, awaited=event.awaited)
@@ -65,7 +63,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
                 with_border_groups=intended.live is None or not intended.staging_in_place,
                 with_offers=intended.decision == "CUT_OVER",
             )
-        fit = complete(intended, picture, private_ips=private_ips)
+        fit = complete(intended, picture, private_ips=record.interrupted.private_ips if record.interrupted else {})
         if fit.urgent:
             return fit
         warnings = refuse_alarms(fit.pair.alarms) if fit.decision == "CUT_OVER" and fit.pair.alarms else []

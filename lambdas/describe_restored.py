@@ -9,7 +9,7 @@ from aws.addresses import Addresses
 from aws.calls import Ec2, Sleep, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import RollbackFailed
-from domain.events import read
+from domain.events import PairEvent, read
 from domain.pair import Address, Json, Place
 from domain.plan import PlannedPlace, as_lines, commands_to_restore
 
@@ -18,12 +18,10 @@ ec2 = ec2_client()
 
 
 @dataclass(frozen=True)
-class DescribeRestoredEvent:
+class DescribeRestoredEvent(PairEvent):
     """`live` is the place that held production before; null if it was on no server, or with `restoring`, if production
     cannot go back there. `idle` is the place where staging belongs; null if staging may be anywhere."""
 
-    execution: str
-    pair: str
     restoring: bool
     live: PlannedPlace | None
     idle: PlannedPlace | None

@@ -7,9 +7,9 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
-from aws.rollback_request import RollbackRequest
+from aws.records import RollbackRequest
 from domain.deployed_pairs import deployed_pairs
-from domain.events import read
+from domain.events import PairEvent, read
 from domain.lock import CHANGE_SECONDS
 from domain.pair import Json
 from domain.plan import PlannedPlace, refuse_redriven
@@ -19,22 +19,17 @@ ec2 = ec2_client(ONCE)
 
 
 @dataclass(frozen=True)
-class RehearseDisassociateEvent:
+class RehearseDisassociateEvent(PairEvent):
     """`association_id` is staging's, null if it need not be disassociated; `rehearse` is true."""
 
-    execution: str
-    pair: str
     rehearse: bool
     association_id: str | None
 
 
 @dataclass(frozen=True)
-class DisassociateStagingEvent:
-    """`live` must still hold production (null: it must be on no server), and `idle` staging. `needed` is false if
-    staging is not on `idle` and stays where it is. `lock` is as in `RollbackRequest`."""
+class DisassociateStagingEvent(PairEvent):
+    """`live` holds production (null: no server), and if `needed`, `idle` staging. `lock`: as in `RollbackRequest`."""
 
-    execution: str
-    pair: str
     needed: bool
     live: PlannedPlace | None
     idle: PlannedPlace
@@ -47,9 +42,8 @@ class DisassociateStagingEvent:
 def handler(
     event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
 ) -> Json:
-    """Disassociates the staging address, or with `rehearse` only proves that this is permitted. It returns and raises
-    what `associate_address.handler` does. On the first try, nothing is changed if someone has asked for a rollback
-    (RollbackRequested): this is the first change of an execution. On a later try, the execution goes on."""
+    """Disassociates staging, or with `rehearse` proves that this is permitted. Returns and raises what
+    `associate_address` does, and on the first try, the first change of an execution, RollbackRequested if asked to."""
     if "rehearse" in event:
         rehearsal = read(RehearseDisassociateEvent, event)
         if rehearsal.association_id:

@@ -1,13 +1,12 @@
-"""The Task states HealthCheckStaging and HealthCheckProduction: does a server answer through an address? The checks run
-at the same time. Their results become what the state returns, or an error, and a metric."""
+"""HealthCheckStaging, HealthCheckProduction and others: does a server answer through an address, by all its checks?"""
 
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -26,9 +25,6 @@ from health.shared_store import compared
 from health.verdict import Finding
 from health.warnings import expiring, misled, slow
 
-if TYPE_CHECKING:
-    from aws.calls import Ec2
-
 RESULT_ERROR_CHARACTERS, FAILURE_CHARACTERS = 160, 400
 
 logger = Logger()
@@ -36,11 +32,10 @@ logger = Logger()
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheckEvent(CheckEvent):
-    """For staging, `live` is the server that holds production. For production, `answered` is what staging answered;
-    `moving_seconds` is as in `Check`. With `baking`, a healthy server and `alarms`, names of CloudWatch alarms, are
-    watched for `bake_seconds`, a part of the bake that ends at `until` (ISO 8601). An `urgent` bake does not fail if
-    alarms cannot be read. With `standing`, both addresses are described once more at the end. If it `asks`, only the
-    releaseHeader of each check that has one counts. `lock` is as in `RollbackRequest`."""
+    """For staging, `live` holds production. For production, `answered` is what staging answered; `moving_seconds`: as
+    in `Check`. With `baking`, a healthy server and the CloudWatch `alarms` are watched for `bake_seconds`, a part of
+    the bake until `until` (ISO 8601); `urgent` tolerates unreadable alarms. With `standing`, both addresses are
+    described at the end. If it `asks`, only each releaseHeader counts. `lock`: as in `RollbackRequest`."""
 
     expected_release: str | None = None
     live: LiveServer | None = None
@@ -57,20 +52,11 @@ class HealthCheckEvent(CheckEvent):
     asks: bool = False
 
 
-# Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
-@cache
-def ec2() -> "Ec2":
-    from aws.calls import ONCE, ec2_client  # noqa: PLC0415
-
-    return ec2_client(ONCE)
-
-
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """Checks a server through an address until the longest `deadlineSeconds`, or watches it for `bakeSeconds`. Returns
-    what `_result` or `_release` does and, with `standing`, also what `last_look` does. Raises StagingUnhealthy,
-    ProductionUnhealthy or PreflightFailed; instead of these, with `standing`, MovedMeanwhile: the failed server may not
-    be the one that was meant. Raises RollbackRequested at once, without another description."""
+    """Checks a server through an address until the longest `deadlineSeconds`, or for `bakeSeconds`. Returns what
+    `_result` or `_release` does and, with `standing`, `last_look`. Raises RollbackRequested at once, StagingUnhealthy,
+    ProductionUnhealthy, PreflightFailed, or with `standing` MovedMeanwhile: another server may be meant."""
     if event["address"] is None:
         answered = [asdict(Answered())] * len(event["healthCheck"])
         return {"healthy": True, "checks": [], "answered": answered, "warnings": [], "soon": []}
@@ -87,9 +73,10 @@ def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float],
 def _last_look(asked: HealthCheckEvent, sleep: Callable[[float], None], failure: str = "") -> dict[str, Any]:
     if asked.standing is None:
         return {}
-    from aws.last_look import last_look  # noqa: PLC0415
+    # Imported only if needed: boto3 takes longer to import than everything else, and most checks do not call AWS.
+    from aws.addresses import last_look  # noqa: PLC0415
 
-    return last_look(asked.standing, ec2(), sleep=sleep, failure=failure)
+    return last_look(asked.standing, sleep=sleep, failure=failure)
 
 
 def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
@@ -140,10 +127,11 @@ def _baked(event: HealthCheckEvent, checks: Sequence[Check], probe: Prober) -> l
     """The results of the bake, for each check. Raises ProductionUnhealthy for a check and for an alarm."""
     loops: list[Callable[[Stop], Any]] = [partial(bake, check, probe, event.bake_seconds) for check in checks]
     if event.alarms:
-        from aws.alarms import alarms_in_alarm, cloudwatch_client, watch  # noqa: PLC0415
-        from aws.calls import ONCE  # noqa: PLC0415
+        from aws.alarms import alarms_in_alarm, watch  # noqa: PLC0415
+        from aws.calls import ONCE, aws_client  # noqa: PLC0415
 
-        read_alarms = partial(alarms_in_alarm, cloudwatch_client(ONCE), event.alarms)
+        # Three such reads fit into the function's last seconds.
+        read_alarms = partial(alarms_in_alarm, aws_client("cloudwatch", ONCE), event.alarms)
         # Alarms that cannot be read do not fail this part of the bake if another part follows, or if it is urgent.
         left = datetime.fromisoformat(event.until).timestamp() - time.time() if event.until else 0
         tolerant = event.urgent or left > event.bake_seconds + 1
@@ -164,7 +152,7 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
     """A loop that listens for a request to roll back, if there can be one. Its import does not delay the probes."""
 
     def listen(stop: Stop) -> None:
-        from aws.rollback_request import RollbackRequest  # noqa: PLC0415
+        from aws.records import RollbackRequest  # noqa: PLC0415
 
         RollbackRequest(event.lock).listen(stop.wait)
 
@@ -189,8 +177,7 @@ def _error(event: HealthCheckEvent) -> type[StagingUnhealthy | ProductionUnhealt
 
 def _result(event: HealthCheckEvent, polled: Sequence[Polled]) -> dict[str, Any]:
     """`checks` and `answered`, the values of headers or null, are in the order of the event's checks; `warnings` say
-    what could not be checked. `shared` of a check is null, `{"compared": true, "value"}` or `{"compared": false,
-    "reason"}`. The result is far below the 256 KiB of a state's output, whatever the servers sent."""
+    what could not be checked. `shared` is as in `compared`. Whatever the servers sent, this is far below 256 KiB."""
     return {
         "healthy": not any(each.is_unhealthy for each in polled),
         **_about(event),

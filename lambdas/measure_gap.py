@@ -31,10 +31,9 @@ class MeasureGapEvent(CheckEvent):
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, client: Any = dynamodb, seconds: float = LONGEST_SECONDS) -> Json:
-    """Measures with the first health check, for so many seconds, or until this execution no longer holds the lock.
-    Returns what it saved last (`GapRecord.until`), or `{}` for `dryRun`, which only warms the function."""
+    """Measures for `seconds`, while it holds the lock, by the first check. Returns the last gap; `{}` for `dryRun`."""
     if "dryRun" in event:
-        return {}
+        return {}  # it only warms the function
     asked, table = read(MeasureGapEvent, event), os.environ["LOCK_TABLE"]
 
     def save(gap: Gap) -> bool:

@@ -1,5 +1,4 @@
-"""Reports to CloudWatch, every five minutes, how long the locks have been held (a lock held too long blocks its pair),
-and whether the pairs are ready, as their last evaluations have written it into the same table."""
+"""Reports to CloudWatch, every five minutes, how long the locks have been held, and which pairs are ready."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,8 +9,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
+from aws.calls import aws_client
 from aws.metrics import Metric, emit
-from aws.records import dynamodb_client
 from domain.deployed_pairs import deployed_pairs
 from domain.lock import Lock, moment, object_of
 from domain.pair import Json, Pair, rate_of
@@ -22,9 +21,8 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Emits `metrics_of` the locks and `readiness_of` the pairs; returns `{"locks": how many}`. The variable
-    LOCK_TABLE names the table. An error of DynamoDB is raised: the next call comes soon."""
-    items, now = items_of(dynamodb_client(), os.environ["LOCK_TABLE"]), datetime.now(UTC)
+    """Emits `metrics_of` the locks and `readiness_of` the pairs; returns `{"locks": how many}`. Raises AWS errors."""
+    items, now = items_of(aws_client("dynamodb"), os.environ["LOCK_TABLE"]), datetime.now(UTC)
     locks = [Lock.from_item(item) for item in items if "execution" in item]
     results = {item["pair"]["S"]: object_of(item.get("readiness", {}).get("S")) for item in items}
     emit([*metrics_of(locks, now), *readiness_of(deployed_pairs(), results, now)])
@@ -50,8 +48,7 @@ def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
 
 
 def readiness_of(pairs: Mapping[str, Pair], results: Mapping[str, Json], now: datetime) -> Iterator[Metric]:
-    """1 for a pair that was just found ready, else 0; and without dimensions the lowest of the last result of all pairs
-    that are evaluated, where a pair counts as 0 if its evaluations have stopped."""
+    """1 for a pair that was just found ready, else 0; without dimensions the lowest of all, where overdue is 0."""
     lowest: list[float] = []
     for name, pair in pairs.items():
         result, schedule = results.get(name, {}), pair.schedule_expression

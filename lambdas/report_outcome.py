@@ -1,8 +1,6 @@
-"""Reports to CloudWatch how executions ended, from the event that each of them puts on the event bus at its end. Anyone
-with permission to put events can forge such an event, or put a genuine event again. So an event only names the
-execution: outcome, pair, times and addresses come from Step Functions, and the event counts only soon after the end. It
-may come late, in no order, and be counted twice (EventBridge User Guide, "How EventBridge retries delivering events").
-"""
+"""Reports to CloudWatch how executions ended, from the event that each puts on the event bus. Anyone who may put events
+can forge or repeat it. So it only names the execution, which Step Functions describes, and counts only soon after the
+end. It may be late or come twice (EventBridge User Guide, "How EventBridge retries delivering events")."""
 
 import os
 import re
@@ -11,11 +9,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
-from aws.calls import CONFIG, Sleep
+from aws.calls import Sleep, aws_client
 from aws.metrics import Metric, emit
 from domain.deployed_pairs import deployed_pairs
 from domain.lock import object_of
@@ -32,10 +29,9 @@ SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
 # EventBridge tries for a day; so late an event is lost. Without a limit, a repeated event could raise its alarm again.
 LONGEST_DELIVERY = timedelta(minutes=15)
 EXECUTION_NAME = re.compile(r"[^\s:]{1,80}")
-SHOWN_CHARACTERS = 2000
 
 logger = Logger()
-states: Any = boto3.client("stepfunctions", config=CONFIG)
+states = aws_client("stepfunctions")
 
 
 class Refused(Exception):
@@ -49,21 +45,19 @@ class NotConfirmed(Exception):
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 def handler(event: Json, _context: object, *, states: Any = states, sleep: Sleep = time.sleep) -> Json:
     """Emits the metrics of one event, "Elastic IP Cutover Ended"; returns `{"reported": how many}`. A refused event is
-    only logged. NotConfirmed and Step Functions' errors are raised: Lambda then tries again. The environment variable
-    WORKFLOWS has the ARNs of the two workflows, the repair last."""
+    only logged; after NotConfirmed and AWS's errors, Lambda tries again. WORKFLOWS has both ARNs, the repair last."""
     try:
         metrics = metrics_of(event, states, sleep)
     except Refused as refused:
-        logger.error("Refused event: %s", refused, extra={"event": repr(event)[:SHOWN_CHARACTERS]})
+        logger.error("Refused event: %s", refused, extra={"event": repr(event)[:2000]})
         metrics = []
     emit(metrics)
     return {"reported": len(metrics)}
 
 
 def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metric]:
-    """The metrics of one execution, from EventBridge's envelope; those of a pair only if the execution says which pair
-    it was for. Their time is the arrival of the event, because an alarm does not evaluate data that arrives late. Only
-    `Live` has the time at which the execution ended, because events come in no order."""
+    """Those of a pair only if the execution says which pair it was for. Their time is the arrival of the event, because
+    an alarm does not evaluate late data; that of `Live` is the end of the execution, because events have no order."""
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise Refused("detail is not an object")

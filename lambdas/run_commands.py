@@ -1,7 +1,6 @@
 """DeployRelease, BeforeCutover, AfterCutover, AfterRollback: runs what a pair has configured for a moment of a release.
-EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end. Systems Manager runs
-each command once: it is written into the item of the lock before it is sent, and a call of this function that follows
-one that died goes on with it. Two commands of a pair never run at the same time."""
+EndCommand, EndCommandOfHolder: cancels a command that may still be running, and waits for its end. Each runs once: it
+is in the item of the lock before it is sent, for a call after one that died. Two of a pair never run together."""
 
 import json
 import math
@@ -13,13 +12,12 @@ from aws_lambda_powertools import Logger
 
 from aws.calls import Clock, Sleep
 from aws.hook_function import answered
-from aws.records import LockItem
-from aws.rollback_request import RollbackRequest
+from aws.records import LockItem, RollbackRequest
 from aws.run_command import NotSent, RunCommand, Seen
 from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
 from domain.deployed_pairs import deployed_pairs
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
-from domain.events import read
+from domain.events import PairEvent, read
 from domain.pair import Json, Pair
 from domain.plan import refuse_redriven
 from domain.release_commands import Moment, Step, steps
@@ -35,14 +33,11 @@ logger = Logger()
 
 
 @dataclass(frozen=True)
-class RunCommandsEvent:
-    """`moment` says what to run. `live` is the server that is live at that moment, null if production is on no server;
-    `idle` counts only then. With `hurried`, all hooks together get 10 s. With `tolerant`, a hook that fails is a
-    warning. `lock` is as in `RollbackRequest`. If `redriven`, it only undoes hooks, while it holds the lock."""
+class RunCommandsEvent(PairEvent):
+    """`live` is the live server at that `moment`, null if production is on none; `idle` counts only then. If `hurried`,
+    all hooks get 10 s. If `tolerant`, a failed hook is a warning. If `redriven`, only hooks are undone."""
 
-    execution: str
-    pair: str
-    lock: dict[str, str]
+    lock: dict[str, str]  # as in `RollbackRequest`
     moment: Moment
     idle: str | None
     live: str | None
@@ -53,21 +48,18 @@ class RunCommandsEvent:
 
 
 @dataclass(frozen=True)
-class EndCommandEvent:
+class EndCommandEvent(PairEvent):
     """`end` is true. `lock` names the execution whose command is to end."""
 
-    execution: str
-    pair: str
     lock: dict[str, str]
     end: bool
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, sleep: Sleep = time.sleep, clock: Clock = time.time) -> Json:
-    """Returns `{"moment", "commands", "warnings"}`: `Command.result` of each, and in words what has failed and is
-    tolerated. Raises DeployFailed, HookFailed, RollbackRequested (after it has cancelled the command), LockLost,
-    Redriven, CommandUnavailable, RecordUnavailable. With `end`, it returns `{}` when no command of the execution runs
-    any more, or can be running by its timeout."""
+    """Returns `{"moment", "commands", "warnings"}`: `Command.result` of each, and tolerated failures in words. Raises
+    DeployFailed, HookFailed, RollbackRequested (after it has cancelled the command), LockLost, Redriven,
+    CommandUnavailable, RecordUnavailable. With `end`, returns `{}` once no command of the execution can be running."""
     if "end" in event:
         ending = read(EndCommandEvent, event)
         Commands(ending.lock, deployed_pairs()[ending.pair], sleep, clock).end()
@@ -143,8 +135,7 @@ class Runner(Commands):
             resumed = last if last and last.step == step.name else None
             last = self._tolerated(step, resumed if resumed and resumed.ended else self._run(step, resumed, last))
             if self.item.runs:
-                not_run = _not_run(names[names.index(step.name) + 1 :], last)
-                last = replace(last, warnings=(*last.warnings, *not_run))
+                last = replace(last, warnings=(*last.warnings, *_not_run(names[names.index(step.name) + 1 :], last)))
                 break
         commands, warnings = ([*last.done, last.result], [*last.warnings]) if last else ([], [])
         return {"moment": self.asked.moment, "commands": commands, "warnings": warnings}

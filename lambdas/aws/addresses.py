@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 
-from aws.calls import ONE_CALL_SECONDS, Clock, Ec2, Sleep, rehearsed, translated
+from aws.calls import ONCE, ONE_CALL_SECONDS, Clock, Ec2, Sleep, aws_client, rehearsed, translated
+from domain.deployed_pairs import deployed_pairs
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
 from domain.pair import Address, AddressName, Json, Pair, Place, Server
+from domain.plan import Standing
 from domain.text import capitalized
 
+# For some 10 s, EC2 may show the state before a change. Four calls of at most 5 s fit into the function's last seconds.
+LAST_PAUSES = (1, 3, 6, 0)
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
 Moved = type[AddressMoved | MovedMeanwhile]
 ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssociationID.NotFound"
 
 
 class Addresses:
-    """The two addresses of one pair, as EC2 shows them. Methods raise the errors of `translated`. A change returns the
-    address as it is then, and whether it was changed. With a client that calls `ONCE`, no call ends more than `seconds`
-    after the construction of this object: EC2Unavailable is raised instead, and the next try finds what has changed."""
+    """The two addresses of one pair. Methods raise the errors of `translated`. A change returns the address as it is
+    then, and whether it was changed. With a client that calls `ONCE`, all ends within `seconds` (EC2Unavailable)."""
 
     def __init__(
         self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep, clock: Clock = time.monotonic, seconds: float = inf
@@ -62,8 +65,7 @@ class Addresses:
         self, place: Place, *, coming_from: Server | None, production_on: Place | None, first_try: bool
     ) -> tuple[Address, bool]:
         """As `move_production`, for staging, while production is on the server of `production_on`, or on no server.
-        Without `coming_from`, EC2 itself refuses the call if staging is on a server, even if DescribeAddresses does not
-        show it. Staging is never put where production is: EC2 would displace production."""
+        Without `coming_from`, EC2 refuses the call if staging is on a server that DescribeAddresses does not show."""
         production, staging = self.look()
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
         live = production_on and production_on.server
@@ -95,9 +97,8 @@ class Addresses:
             raise moved(_elsewhere(address, "no server")) from error
 
     def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
-        """Puts an address back: staging from anywhere, while production is on `production_on`; production from anywhere
-        on the pair. EC2 is called even if the address seems to be there, since DescribeAddresses may show the state
-        before the last change. If someone else moved production out of the pair, it stays there (MovedMeanwhile)."""
+        """Puts an address back from anywhere: staging while production is on `production_on`, and production unless
+        someone else moved it out of the pair (MovedMeanwhile). EC2 is called even if it seems to be there."""
         production, staging = self.look()
         if name == "staging":
             self._undo_displacement(production, staging, place, production_on)
@@ -157,9 +158,8 @@ class Addresses:
         return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
     def disassociate_staging(self, *, live: Place | None, idle: Place, first_try: bool) -> tuple[Address, bool]:
-        """Disassociates staging from the idle server, or finds it disassociated. On the first try, AddressMoved means
-        that an address is not as planned: without `live`, production on no server. On a later try, MovedMeanwhile means
-        that staging is on another server: an earlier try may have disassociated it. Production has no such method."""
+        """Disassociates staging from the idle server, or finds it so. On the first try, AddressMoved: an address is not
+        as planned (no `live`: production on no server). Later, MovedMeanwhile: staging is on another server."""
         production, staging = self.look()
         if first_try:
             _expect(staging, idle, AddressMoved)
@@ -210,6 +210,38 @@ class Addresses:
         """Proves, without changing anything, that this association of staging may be ended. Raises PreflightFailed."""
         with rehearsed(f"DisassociateAddress of {self._pair.staging} ({association_id})"):
             self._ec2.disassociate_address(AssociationId=association_id, DryRun=True)
+
+
+def last_look(standing: Standing, *, sleep: Sleep, failure: str = "") -> Json:
+    """After a check, returns `{"production", "staging", "moved"}`: the addresses now, and what someone moved, in words;
+    only `moved` if EC2 does not answer. An address on its server has not moved, whatever its private address. Raises
+    MovedMeanwhile if production is elsewhere; its message ends with `failure`, the check's."""
+    pair = deployed_pairs()[standing.pair]
+    seen, problem = None, ""
+    for pause in LAST_PAUSES:
+        try:
+            seen = Addresses(pair, aws_client("ec2", ONCE)).look()
+        except (EC2Refused, EC2Throttled, EC2Unavailable) as error:
+            problem = str(error)
+        else:
+            if not any(_moved(pair, standing, *seen)):
+                break
+        sleep(pause)
+    if seen is None:
+        return {"moved": [f"The addresses could not be described after the check. {problem}"]}
+    production, staging = _moved(pair, standing, *seen)
+    if production or (staging and standing.strict):
+        raise MovedMeanwhile(" ".join(filter(None, (production, staging, failure))))
+    return {"production": seen[0].to_json(), "staging": seen[1].to_json(), "moved": [staging] if staging else []}
+
+
+def _moved(pair: Pair, standing: Standing, *addresses: Address) -> Iterator[str | None]:
+    """Unless it is `strict`, an address that is outside the pair as before has not moved: an earlier check said so."""
+    for address, before in zip(addresses, (standing.production, standing.staging), strict=True):
+        stays = address.server == before and (before or not address.is_associated or not standing.strict)
+        was_on = pair.place(before).server if before else "no server"
+        what = f"EC2 shows {address} {address.place}; before the check it was on {was_on}. Someone else moved it."
+        yield None if stays else what
 
 
 def _named(name: AddressName, production: Address, staging: Address) -> Address:

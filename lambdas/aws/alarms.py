@@ -2,19 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws.calls import CONFIG, Clock, Wait
+from aws.calls import FAILURES, Clock, Wait, aws_client
 from domain.errors import PreflightFailed
 from domain.text import capitalized, printable
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
 
 REASON_CHARACTERS, NAME_CHARACTERS, SHOWN_ALARMS = 200, 80, 3
 READS_APART_SECONDS, LAST_READS_APART_SECONDS, LAST_READS = 5.0, 2.0, 3
@@ -48,19 +42,14 @@ class AlarmStates:
     without_data: tuple[str, ...] = ()
 
 
-def cloudwatch_client(config: Config = CONFIG) -> "CloudWatchClient":
-    """A watch tries `ONCE`: three such reads fit into the function's last seconds. An emergency is `HURRIED`."""
-    return boto3.client("cloudwatch", config=config)
-
-
-def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmStates:
+def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
     """The current states of the metric and composite alarms with these names, at most 100. Raises AlarmsUnreadable.
     CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
-    both: Any = {"AlarmNames": names, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
+    both = {"AlarmNames": names, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
     try:
         pages = client.get_paginator("describe_alarms").paginate(**both, PaginationConfig={"PageSize": 100})
-        found: Any = pages.build_full_result()
-    except (ClientError, BotoCoreError) as failure:
+        found = pages.build_full_result()
+    except FAILURES as failure:
         raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
     alarms = {each["AlarmName"]: each for kind in ("MetricAlarms", "CompositeAlarms") for each in found.get(kind, [])}
     states = {name: alarms[name]["StateValue"] if name in alarms else None for name in names}
@@ -72,10 +61,9 @@ def alarms_in_alarm(client: "CloudWatchClient", names: Sequence[str]) -> AlarmSt
 
 
 def refuse_alarms(names: Sequence[str]) -> list[str]:
-    """Raises PreflightFailed if one of these CloudWatch alarms is in ALARM, does not exist or cannot be read. Returns a
-    warning if alarms have no data: they guard nothing."""
+    """Raises PreflightFailed if an alarm is in ALARM, does not exist or cannot be read. No data is only a warning."""
     try:
-        states = alarms_in_alarm(cloudwatch_client(), names)
+        states = alarms_in_alarm(aws_client("cloudwatch"), names)
     except AlarmsUnreadable as error:
         raise PreflightFailed(f"The pair's alarms cannot be read: {error}.") from error
     if states.missing:

@@ -1,8 +1,9 @@
-"""How EC2 is called: the client, and what its errors mean to the workflow."""
+"""How AWS is called: the clients, and what the errors of EC2 mean to the workflow."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
 from botocore.config import Config
@@ -35,6 +36,11 @@ THROTTLED_CODES = {"EC2ThrottledException", "RequestLimitExceeded", "Throttling"
 
 def ec2_client(config: Config = CONFIG) -> Ec2:
     return boto3.client("ec2", config=config)
+
+
+@cache
+def aws_client(service: Any, config: Config = CONFIG) -> Any:
+    return boto3.client(service, config=config)
 
 
 def read_error(error: ClientError | BotoCoreError) -> tuple[str, str, int]:

@@ -3,14 +3,12 @@
 import json
 import threading
 from collections.abc import Callable
-from functools import cache, partial
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
-from aws.calls import CONFIG, FAILURES, THROTTLED_CODES, Clock, Sleep, read_error
-from aws.rollback_request import RollbackRequest
+from aws.calls import CONFIG, FAILURES, THROTTLED_CODES, Clock, Sleep, aws_client, read_error
+from aws.records import RollbackRequest
 from domain.pair import Json
 from domain.text import printable
 
@@ -20,11 +18,8 @@ DELAY_SECONDS, LONGEST_DELAY_SECONDS, SHOWN_CHARACTERS = 30, 840, 500
 PASSING = {*THROTTLED_CODES, "TooManyRequestsException", "ResourceConflictException"}
 # The last `hookStatus`, why the hook has failed (if it has not another time), and the seconds until that, 0 for never.
 Answer = tuple[str, str | None, float]
-
-
 # A call lasts as long as the function runs.
 CONFIG_OF_A_CALL = CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1}))
-lambda_client: Callable[[], Any] = cache(partial(boto3.client, "lambda", config=CONFIG_OF_A_CALL))
 
 
 def answered(
@@ -32,7 +27,7 @@ def answered(
 ) -> tuple[str, str | None]:
     """The last `hookStatus`, and if the hook has failed, why. It fails if it has not ended at `until` (the clock's).
     Raises RollbackRequested a second after it was asked for; the function goes on, because Lambda cannot stop it."""
-    client = client or lambda_client()
+    client = client or aws_client("lambda", CONFIG_OF_A_CALL)
     while True:
         status, failure, delay = _waited_for(lambda: _called(client, name, event), until, listener, clock)
         if not delay or clock() + delay > until:

@@ -3,37 +3,32 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
+from aws_lambda_powertools import Logger
 
-from aws.calls import CONFIG, FAILURES, ONCE
+from aws.calls import FAILURES, HURRIED, ONCE, Sleep, Wait, aws_client, read_error
 from domain.command import Command
-from domain.errors import LockLost, RecordUnavailable
+from domain.errors import LockLost, RecordUnavailable, RollbackRequested
 from domain.record import Record
 from domain.text import printable
 
 MINE = "execution = :me"
 HELD = f"{MINE} AND attribute_not_exists(commandsOver)"  # and nobody is about to take it over
+READS_APART_SECONDS = 1.0  # users wait for it; a bake of a day reads the item 86,400 times, for 1 cent (on demand)
 
-
-@cache
-def dynamodb_client(config: Config = CONFIG) -> Any:
-    return boto3.client("dynamodb", config=config)
+logger = Logger(child=True)
 
 
 def read_record(pair: str) -> Record:
     """The record as it is now. Raises RecordUnavailable."""
-    return Record.from_item(_read(dynamodb_client(), pair))
+    return Record.from_item(_read(aws_client("dynamodb"), pair))
 
 
 @dataclass
 class LockItem:
-    """The item of the lock of `pair`, which the execution of this ARN should hold. A command is written into it before
-    it is sent, so that anyone who finds the lock dead knows what may still run. Every method raises RecordUnavailable,
-    and LockLost if it does not hold the lock, or its commands are over."""
+    """The item of the lock of `pair`, which this `execution` should hold. A command is in it before it is sent: who
+    finds the lock dead knows what may run. Methods raise RecordUnavailable, and LockLost, also when `commandsOver`."""
 
     pair: str
     execution: str
@@ -43,9 +38,9 @@ class LockItem:
     _text: str | None = field(default=None, init=False)
 
     def read(self) -> None:
-        item = _read(dynamodb_client(ONCE), self.pair)
+        item = _read(aws_client("dynamodb", ONCE), self.pair)
         if item.get("execution", {}).get("S") != self.execution or "commandsOver" in item:
-            raise self._lost()
+            raise _lost(self.pair)
         self._found(item)
 
     def write(self, command: Command, *, runs: bool, more: Mapping[str, str] | None = None) -> None:
@@ -56,9 +51,8 @@ class LockItem:
         unchanged = "command = :before" if before else "attribute_not_exists(command)"
         if self.command and self.command.mark == command.mark:
             unchanged, before = "contains(command, :before)", command.mark
-        condition = f"{HELD} AND {unchanged}"
         try:
-            self._update(attributes, condition, remove="" if runs else "commandRuns", before=before)
+            self._update(attributes, f"{HELD} AND {unchanged}", remove="" if runs else "commandRuns", before=before)
         except LockLost as lost:
             self.read()
             raise RecordUnavailable(f"Another call has begun a command for pair {self.pair}.") from lost
@@ -88,24 +82,57 @@ class LockItem:
             "ConditionExpression": condition,
             "ExpressionAttributeValues": {f":{name}": {"S": text} for name, text in given.items()},
         }
-        client = dynamodb_client(ONCE)  # one try, so that it is known when a command is sent at the latest
-        try:
-            return _call(client, "update_item", "written", self.pair, ReturnValues="ALL_NEW", **parameters)
-        except client.exceptions.ConditionalCheckFailedException as error:
-            raise self._lost() from error
+        client = aws_client("dynamodb", ONCE)  # one try, so that it is known when a command is sent at the latest
+        return _call(client, "update_item", "written", self.pair, ReturnValues="ALL_NEW", **parameters)
 
-    def _lost(self) -> LockLost:
-        return LockLost(f"The execution does not hold the lock of pair {self.pair} any more, so it runs no command.")
+
+class RollbackRequest:
+    """Has another execution asked that of `lock`, `{"pair", "execution"}`, to roll back, by its ARN in the item? If the
+    item cannot be read, it goes on. Without a lock, or the table (`LOCK_TABLE`), as in a VPC, nobody can ask."""
+
+    def __init__(self, lock: dict[str, str] | None, client: Any = None) -> None:
+        self._lock, self._client = lock, client
+
+    def refuse(self) -> None:
+        """Raises RollbackRequested if the execution still holds the lock and was asked to roll back."""
+        if self._lock is None or "LOCK_TABLE" not in os.environ:
+            return
+        try:
+            # A change must not wait, and a loop reads again.
+            item = _read(self._client or aws_client("dynamodb", HURRIED), self._lock["pair"])
+        except RecordUnavailable as problem:
+            logger.warning(str(problem))
+            return
+        asked_by = item.get("rollbackRequestedBy", {}).get("S")
+        if asked_by and item.get("execution", {}).get("S") == self._lock["execution"]:
+            raise RollbackRequested(f"The execution {printable(asked_by)} asked for a rollback.")
+
+    def listen(self, wait: Wait) -> None:
+        """Asks at once and then every second, until `wait` is true."""
+        self.refuse()
+        while not wait(READS_APART_SECONDS):
+            self.refuse()
+
+    def sleep(self, seconds: float, sleep: Sleep) -> None:
+        """Sleeps, and asks before that and every second."""
+        while seconds > 0:
+            self.refuse()
+            sleep(min(seconds, READS_APART_SECONDS))
+            seconds -= READS_APART_SECONDS
 
 
 def _read(client: Any, pair: str) -> Any:
     return _call(client, "get_item", "read", pair, ConsistentRead=True).get("Item", {})
 
 
+def _lost(pair: str) -> LockLost:
+    return LockLost(f"The execution does not hold the lock of pair {pair} any more, so it runs no command.")
+
+
 def _call(client: Any, operation: str, what: str, pair: str, **parameters: Any) -> Any:
     try:
         return getattr(client, operation)(TableName=os.environ["LOCK_TABLE"], Key={"pair": {"S": pair}}, **parameters)
-    except client.exceptions.ConditionalCheckFailedException:
-        raise
     except FAILURES as error:
+        if read_error(error)[0] == "ConditionalCheckFailedException":
+            raise _lost(pair) from error
         raise RecordUnavailable(f"The pair's record could not be {what}: {printable(str(error))}") from error

@@ -2,16 +2,13 @@
 token, so a command whose answer was lost is found by its comment. Source: Systems Manager API Reference."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
-from aws.calls import FAILURES, OF_A_FAILURE, ONCE, THROTTLED_CODES, read_error
+from aws.calls import FAILURES, OF_A_FAILURE, ONCE, THROTTLED_CODES, aws_client, read_error
 from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
@@ -26,7 +23,6 @@ ADVICE = {
 }
 
 logger = Logger(child=True)
-ssm_client: Callable[[], Any] = cache(partial(boto3.client, "ssm", config=ONCE))
 
 
 class NotSent(Exception):
@@ -54,7 +50,7 @@ class RunCommand:
     """The commands that an execution of this name sends for a pair."""
 
     def __init__(self, pair: Pair, execution: str, client: Any = None) -> None:
-        self._pair, self._execution, self._ssm = pair, execution, client or ssm_client()
+        self._pair, self._execution, self._ssm = pair, execution, client or aws_client("ssm", ONCE)
 
     def _comment(self, command: Command) -> str:
         return f"{command.step} {self._execution}"[:100]

@@ -32,9 +32,8 @@ class Servers:
         self._pair, self._ec2, self._clock, self._sleep = pair, ec2, clock, sleep
 
     def picture(self, *, with_border_groups: bool, with_offers: bool) -> Picture:
-        """Both instances and their network interfaces. An instance that EC2 does not show has the state NOT_SHOWN. The
-        border groups of the interfaces' zones, and the accounts to which the addresses are offered, take another call
-        each. If such a call fails for another reason than a missing permission, the picture has a warning."""
+        """Both instances, as NOT_SHOWN if EC2 does not show one, and their interfaces. Border groups of zones, and
+        accounts to which addresses are offered, take a call each. If it is permitted, its failure is a warning."""
         warnings: list[str] = []
         ids = [server.instance_id for server in self._pair.servers]
         # With InstanceIds, EC2 refuses the whole call if it does not know one of them any longer.
@@ -46,7 +45,7 @@ class Servers:
         with translated(f"DescribeNetworkInterfaces of {' and '.join(ids)}"):
             interfaces = self._ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]
         zones = {each["AvailabilityZone"] for each in interfaces}
-        groups = self._border_groups(zones, warnings) if with_border_groups and zones else {}
+        groups = self._border_groups(sorted(zones), warnings) if with_border_groups and zones else {}
         attached_to: dict[str, dict[str, NetworkInterface]] = defaultdict(dict)
         for each in interfaces:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
@@ -55,10 +54,9 @@ class Servers:
         offered_to = self._offered_to(warnings) if with_offers else {}
         return Picture(instances, offered_to, tuple(warnings))
 
-    def _border_groups(self, zone_names: set[str], warnings: list[str]) -> dict[str, str]:
+    def _border_groups(self, names: list[str], warnings: list[str]) -> dict[str, str]:
         """The network border group of each zone, as far as EC2 says. Source: EC2 API Reference, AvailabilityZone."""
-        names, zones = sorted(zone_names), []
-        unknown = "Cannot tell in which network border groups the servers are"
+        zones, unknown = [], "Cannot tell in which network border groups the servers are"
         with _or_warning(unknown, warnings), translated(f"DescribeAvailabilityZones of {' and '.join(names)}"):
             zones = self._ec2.describe_availability_zones(ZoneNames=names).get("AvailabilityZones", [])
         return {zone["ZoneName"]: zone["NetworkBorderGroup"] for zone in zones if zone.get("NetworkBorderGroup")}
@@ -73,10 +71,8 @@ class Servers:
         return {each["AllocationId"]: each.get("TransferAccountId", "unknown") for each in pending}
 
     def wait_for_status_checks(self, server: Server, within_seconds: float) -> list[str]:
-        """Waits until EC2's status checks of a server have passed; the check of attached volumes may stay unknown.
-        Returns a sentence for each event that EC2 has scheduled for the server. Raises EC2Refused if a check is
-        impaired, or if the checks did not complete `within_seconds`; EC2Throttled for the first call only: a later
-        call that is throttled is tried again after the usual pause."""
+        """Waits until EC2's status checks of a server have passed. Returns a sentence for each scheduled event. Raises
+        EC2Refused if a check is impaired, or did not complete `within_seconds`; EC2Throttled only at first."""
         deadline = self._clock() + within_seconds
         status, scheduled = dict[str, str](), list[str]()
         while True:
@@ -145,6 +141,5 @@ def _interface(shown: Mapping[str, Any], border_group: str | None) -> NetworkInt
 
 
 def _private_address(shown: Mapping[str, Any]) -> PrivateAddress:
-    association = shown.get("Association") or {}
-    of_public = (association.get(key) for key in ("PublicIp", "AssociationId", "IpOwnerId"))
+    of_public = (shown.get("Association", {}).get(key) for key in ("PublicIp", "AssociationId", "IpOwnerId"))
     return PrivateAddress(shown["PrivateIpAddress"], shown.get("Primary", True), *of_public)

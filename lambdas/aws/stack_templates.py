@@ -6,10 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from aws.calls import HURRIED, read_error
+from aws.calls import FAILURES, HURRIED, aws_client, read_error
 from domain.picture import Picture
 from domain.plan import Plan
 from domain.text import printable
@@ -21,25 +18,23 @@ ADDRESS_TYPE = re.compile(r"\bType\W+AWS::EC2::EIP(Association)?\b")
 def stacks_that_move_back(names_by_stack: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """A warning for each of the stacks that may move an address back, from one call per stack; a deleted stack moves
     nothing. After the first template that cannot be read, no other is read, so this waits for 2 s at most."""
-    client: Any = boto3.client("cloudformation", config=HURRIED) if names_by_stack else None
     for stack, names in names_by_stack.items():
         try:
-            template = client.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
-        except (ClientError, BotoCoreError) as error:
+            shown = aws_client("cloudformation", HURRIED).get_template(StackName=stack, TemplateStage="Processed")
+        except FAILURES as error:
             code, text, _ = read_error(error)
             if code == "ValidationError":
                 continue
             unknown = f"Cannot tell whether the CloudFormation stack {stack} may move an address back"
             yield f"{unknown}: GetTemplate failed with {text}. Check its template as docs/limits.md says."
             return
-        if resources := printable(", ".join(moving_resources(template, names))):
+        if resources := printable(", ".join(moving_resources(shown["TemplateBody"], names))):
             what = f"may move an address back when it is updated, because of its resource {resources}"
             yield f"The CloudFormation stack {stack} {what}. Take it out of the stack as docs/limits.md says."
 
 
 def names_by_stack(plan: Plan, picture: Picture) -> Mapping[str, set[str]]:
-    """What the template of each stack that made an address or a server of the pair may call them: their ids, and the
-    logical ids of those that this stack made."""
+    """What a stack that made an address or a server of the pair may call them: any id, and logical ids of its own."""
     addresses, instances = (plan.production, plan.staging), picture.instances
     ids = set(instances).union(*(instance.interfaces for instance in instances.values()))
     ids.update(*((address.allocation_id, address.public_ip) for address in addresses))

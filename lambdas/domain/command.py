@@ -60,8 +60,7 @@ class Command:
             known = {each.name for each in fields(Command)}
             value: Json = {key: each for key, each in json.loads(text).items() if key in known}
             seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
-            lists = {key: tuple(value[key]) for key in ("done", "warnings")}
-            return Command(**{**value, **seconds, **lists})
+            return Command(**{**value, **seconds, **{key: tuple(value[key]) for key in ("done", "warnings")}})
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 

@@ -26,8 +26,7 @@ class Way:
 
 
 def ways_to(live: Place, idle: Place, production: Address, staging: Address) -> list[Way]:
-    """The commands that put production at `live` and staging at `idle`, for every state that the pair can be in. Each
-    state is in one way; states with the same commands are together. The most commands come first."""
+    """The commands that put production at `live` and staging at `idle`, for every state of the pair, the most first."""
     servers, ways = (live.server.name, idle.server.name, None), []
     for moves_staging, moves_production in product((True, False), repeat=2):
         moves = ((production, live, moves_production), (staging, idle, moves_staging))

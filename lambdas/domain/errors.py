@@ -1,6 +1,5 @@
-"""The errors of a cutover. Lambda reports the class name to the state, whose `Retry` and `Catch` name it
-(`tests/stacks/test_contract.py` compares both). A person reads the message, often at night: what was found, what was
-expected, what is true now and what to do."""
+"""The errors of a cutover. States `Retry` and `Catch` their class names (`tests/stacks/test_contract.py` compares
+both). A person reads the message, often at night: what was found and expected, what is true now and what to do."""
 
 
 class CutoverError(Exception):

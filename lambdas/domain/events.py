@@ -2,11 +2,19 @@
 field is named after its key: `expected_release` holds `expectedRelease`. A field with a default is an optional key."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Event = TypeVar("Event")
+
+
+@dataclass(frozen=True)
+class PairEvent:
+    """What most events have: the execution's ARN, for the log, and the name of the pair."""
+
+    execution: str
+    pair: str
 
 
 class InvalidEvent(ValueError):
@@ -20,8 +28,7 @@ def keys(event_type: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
-    """The event as its dataclass; an optional key that is null counts as absent. Raises InvalidEvent for a missing key,
-    and for an unknown key of the event itself: a value in it may be part of something larger."""
+    """An optional key that is null counts as absent. Raises InvalidEvent for a missing key, or an unknown one."""
     if unknown := event.keys() - frozenset.union(*keys(event_type)):
         raise _disagreement(event_type, "has no", unknown)
     return _instance(event_type, event)

@@ -16,11 +16,10 @@ IS_TO_STAY = ("running", *ADVICE)
 
 
 def complete(plan: Plan, picture: Picture, *, private_ips: Mapping[str, str] | None = None) -> Plan:
-    """The plan with its places known, if it can be carried out. Raises PreflightFailed. The idle place is where staging
-    is. If staging is elsewhere, it is the private address that `private_ips` has for the idle server (from the record
-    of an interrupted execution), or the primary one, as EC2 itself chooses. It is a warning if the live server cannot
-    hold staging after a cutover, which then stays on no server, or if an urgent request finds production where it asks
-    for it, and staging cannot be repaired."""
+    """The plan with its places known. Raises PreflightFailed if it cannot be carried out. The idle place is where
+    staging is. If staging is elsewhere, it is the private address that `private_ips` has for the idle server (from the
+    record of an interrupted execution), or the primary one, as EC2 chooses. It is only a warning if staging must end on
+    no server, or if an urgent request finds production where it asks for it, and staging cannot be repaired."""
     try:
         return _completed(plan, picture, private_ips or {})
     except PreflightFailed as problem:

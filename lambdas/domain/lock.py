@@ -7,9 +7,8 @@ from datetime import datetime
 from domain.events import read
 from domain.pair import Json
 
-# After an execution has ended, a function that it called may still change an address: after a cold start, until the
-# function's timeout, and a request that is on its way then needs some more. A lock is dead only after this time
-# (docs/decisions/0022-a-dead-lock-holds-for-25-s.md). Source: Lambda Developer Guide, "Init phase": at most 10 s.
+# When an execution has ended, a function of it may still change an address: after a cold start of at most 10 s (Lambda
+# Developer Guide, "Init phase"), until its timeout, and a request then needs some more (docs/decisions/0022).
 COLD_START_SECONDS, CHANGE_SECONDS, RESERVE_SECONDS = 10, 12, 3
 LAST_CALL_SECONDS = COLD_START_SECONDS + CHANGE_SECONDS + RESERVE_SECONDS
 TEXTS = ("pair", "execution", "since", "server", "bakesUntil", "approvesUntil", "approvalToken")
@@ -17,9 +16,8 @@ TEXTS = ("pair", "execution", "since", "server", "bakesUntil", "approvesUntil", 
 
 @dataclass(frozen=True)
 class Lock:
-    """Which execution holds the pair (its ARN), since when (ISO 8601), which server it is making live, until when it
-    bakes (ISO 8601), until when it waits for approval, the token of that wait, and whether it rolls back. A text is
-    empty if the item lacks it. `command` is its last command on a server, None before the first."""
+    """Which execution (its ARN) holds the pair, since when (ISO 8601), which server it is making live, until when it
+    bakes or waits for approval, with which token, if it is a rollback. Texts may be empty. `command`: the last."""
 
     pair: str
     execution: str

@@ -56,9 +56,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two servers and the allocation ids of the two addresses they share, as configured; None or empty if not. For
-    `bake_seconds` after a cutover, production is checked. No alarm of `alarms` may be in ALARM. A pair without a
-    `schedule_expression` is not evaluated."""
+    """Two servers and the allocation ids of the two addresses they share, as configured. For `bake_seconds` after a
+    cutover, production is checked, and no alarm may be in ALARM. Without `schedule_expression`, it is not evaluated."""
 
     name: str
     production: str
@@ -93,12 +92,10 @@ class Pair:
 
     def address(self, name: AddressName, shown: Mapping[str, Any]) -> "Address":
         """An address of the pair, from the answer of DescribeAddresses."""
-        instance_id, interface_id = shown.get("InstanceId"), shown.get("NetworkInterfaceId")
-        server = next((server.name for server in self.servers if server.holds(instance_id, interface_id)), None)
-        keys = ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
-        where = (shown.get(key) or None for key in keys)
+        where = [shown.get(key) or None for key in ("InstanceId", "NetworkInterfaceId", "PrivateIpAddress")]
+        server = next((server.name for server in self.servers if server.holds(*where[:2])), None)
+        ids = shown["AllocationId"], shown["PublicIp"], shown.get("AssociationId") or None
         others = (shown.get(key) or None for key in ("ServiceManaged", "NetworkBorderGroup"))
-        ids = shown["AllocationId"], shown["PublicIp"]
         return Address(name, *ids, *(*where, server, *others), tags=tags_of(shown))
 
     def place(self, server_name: str, private_ip: str | None = None) -> Place:
@@ -124,9 +121,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Address:
-    """One Elastic IP address as `DescribeAddresses` shows it; None if it does not. `server` is the pair's server that
-    it is on. The service `service_managed` owns its association, in a zone of `border_group`.
-    The `tags` do not count when two addresses are compared."""
+    """One Elastic IP address as `DescribeAddresses` shows it, in a zone of `border_group`. `server` is the pair's
+    server that it is on; the service `service_managed` owns its association. `tags` do not count in a comparison."""
 
     name: AddressName
     allocation_id: str
@@ -142,8 +138,7 @@ class Address:
 
     def to_json(self) -> Json:
         """The shape that every outcome of an execution reports."""
-        ids = ("public_ip", "allocation_id", "association_id", "server", "instance_id", "private_ip")
-        return in_json(self, *ids)
+        return in_json(self, "public_ip", "allocation_id", "association_id", "server", "instance_id", "private_ip")
 
     @staticmethod
     def from_json(name: AddressName, value: Mapping[str, Any]) -> "Address":

@@ -38,12 +38,11 @@ class NoTarget(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What an execution is going to do, and why. `production` and `staging` are the addresses before any change. `live`
-    is the place that holds production now, None if production is on no server; `idle` is the place on the other server
-    for staging. With the decision `CUT_OVER`, `idle` becomes live; otherwise production stays. `staging_to` is where
-    staging goes after production has moved, None if it can go nowhere. Without `checks_staging`, staging cannot be on
-    `idle`, so `idle` is not checked before production moves there. Without `can_roll_back`, production cannot go back
-    to where it was. An `urgent` plan is not refused for what users have now."""
+    """`production` and `staging` are the addresses before any change. `live` is the place that holds production now,
+    None if it is on no server; `idle` is the place for staging on the other. With `CUT_OVER`, `idle` becomes live;
+    otherwise production stays. `staging_to` is where staging goes after production has moved, None for nowhere. Without
+    `checks_staging`, staging cannot be on `idle`, so `idle` is not checked before production moves there. Without
+    `can_roll_back`, production cannot go back to where it was. What users have now cannot refuse an `urgent` plan."""
 
     decision: Decision
     reason: str
@@ -97,17 +96,14 @@ class Plan:
     def expected_release(self) -> str | None:
         """What the releaseHeader of a check must answer. A dry run deploys nothing, so it expects no release of it."""
         checked = any("releaseHeader" in check for check in self.pair.health_check)
-        deployed = self.request.release if checked and not self.request.dry_run else None
-        return self.request.expected_release or deployed
+        return self.request.expected_release or (self.request.release if checked and not self.request.dry_run else None)
 
     def to_json(self) -> Json:
         """What the states read. `restore` has the AWS CLI commands that make the pair sound, wherever the addresses
         are: production where it is now, or, if it cannot go back there, where it should go. `asksLive`: may the live
-        server answer with the release already? `approvalMinutes`: how long to wait for approval, null for not at all.
-        With `tolerant`, no hook before the cutover prevents it."""
+        server have the release already? Null `approvalMinutes`: no approval. If `tolerant`, no hook prevents it."""
         release = self.request.release if self.decision == "CUT_OVER" else None
         asks = release and self.live and any("releaseHeader" in check for check in self.pair.health_check)
-        approved = self.request.release and not self.urgent
         places = [place for place in (self.live, self.idle, self.staging_to) if place and place.private_ip]
         homes = (self.live, self.idle) if self.live and self.can_roll_back else (self.idle, self.staging_to)
         addresses, live = (self.production, self.staging), self.live.server if self.live else None
@@ -128,7 +124,7 @@ class Plan:
             "afterFailure": self.record.after_failure(self.idle.server).to_json(),
             "deploys": release is not None and not self.request.dry_run,
             "asksLive": bool(asks),
-            "approvalMinutes": self.pair.approval_minutes if approved else None,
+            "approvalMinutes": self.pair.approval_minutes if self.request.release and not self.urgent else None,
             "restore": as_lines(restore),
         }
 
@@ -200,15 +196,12 @@ def plan(
     keep_live: bool = False,
     awaited: Awaited | None = None,
 ) -> Plan:
-    """Decides what to do about a request, from the places of the two addresses and the pair's record. If the input
-    names no server, it means the server that an interrupted execution was making live: so the same input, given again,
-    never undoes what it asked for. If none was interrupted, it means the idle server. With `keep_live`, which repairs
-    the pair of a stopped execution, production stays and only staging moves. A release goes to the idle server, unless
-    an interrupted execution has made the server live that it was deployed to. A rollback means the server to go back
-    to; or the live server, if `awaited`, which was asked to roll back, has left production there. If production is on
-    no server, a server must be named. `domain.fitness` adds the private address of a place without an address. Raises
-    NoTarget, InvalidRequest if a release is asked for on the live server, and PreflightFailed if no plan is safe: an
-    address is managed by AWS or outside the pair, or nothing says which server of a pair that is not sound is meant."""
+    """Decides about a request, from the places of the two addresses and the pair's record. An input that names no
+    server means the one that an interrupted execution was making live, so that the same input, given again, does not
+    undo it; otherwise the idle server. With `keep_live`, only staging moves. A rollback means the server to go back to,
+    or the live server, if `awaited` has left production there. `domain.fitness` adds the private address of a place
+    without an address. Raises NoTarget, InvalidRequest for a release to the live one, and PreflightFailed if no plan is
+    safe: an address is managed by AWS or outside the pair, or it is unclear which server is meant."""
     pair, live = request.pair, request.pair.server_named(production.server)
     _refuse_foreign(pair, production, staging)
     named, why = _named(request, live, record, awaited)
@@ -279,10 +272,9 @@ def _not_named(
         return idle, f"the idle server was asked for, which is {idle.name}"
     keep, move = (json.dumps({"pair": pair.name, "serverName": server.name}) for server in (live, idle))
     raise PreflightFailed(
-        f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but "
-        f"{staging} is {staging.place} instead of on {idle.name}, and there is no record of an interrupted "
-        f"execution. {NOTHING_CHANGED} Start again with {keep} to keep {live.name} live, or with {move} to make "
-        f"{idle.name} live."
+        f"Cannot tell which server of pair {pair.name} to make live: {production} is {production.place}, but {staging} "
+        f"is {staging.place} instead of on {idle.name}, and there is no record of an interrupted execution. "
+        f"{NOTHING_CHANGED} Start again with {keep} to keep {live.name} live, or with {move} to make {idle.name} live."
     )
 
 

@@ -1,7 +1,5 @@
-"""The record of a pair: one item of the lock table, which the workflow writes (`stacks/workflow/lock.py`). Pure. While
-an execution runs, the item is the pair's lock (`domain.lock`). Then it remembers the last cutover and the server that a
-rollback makes live. `revision` counts how often a lock was released or taken over, or a deployment changed it, so that
-no plan is made from an old record."""
+"""The record of a pair: one item of the lock table, written by the workflow (`stacks/workflow/lock.py`). Pure. So that
+no plan is made from an old record, `revision` counts each release, takeover and deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,8 +11,6 @@ from domain.text import printable
 
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
 LONGEST_TEXT = 512  # an ARN of an execution is not longer
-RELEASE_TEXTS = ("release", "at", "execution", "instanceId")
-READINESS_TEXTS = ("since", "checkedAt", "execution")
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -50,12 +46,11 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Record:
-    """The record of a pair as the table has it. `last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the
-    servers' names (`from` is null if production was on no server), when it ended (ISO 8601), its execution's ARN, and
-    whether it was a rollback. `last_outcome` is `{"outcome", "execution", "at"}` of the last execution that held the
-    lock. `releases` has, by server, the last deployment to it, `{"release", "at", "execution", "instanceId",
-    "deployed"}`. `hooks_began`: an execution that has its lock still ran the hooks before its cutover. `revision` may
-    have more digits than JSON's numbers keep."""
+    """`last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the servers' names (`from` is null if
+    production was on no server), when it ended (ISO 8601), its execution's ARN, and whether it was a rollback.
+    `last_outcome` is `{"outcome", "execution", "at"}` of the last execution with the lock. `releases` has, by server,
+    the last deployment, `{"release", "at", "execution", "instanceId", "deployed"}`. `hooks_began`: an execution with
+    its lock ran the hooks before its cutover. `revision` may have more digits than JSON's numbers keep."""
 
     revision: str = "0"
     lock: Lock | None = None
@@ -69,9 +64,8 @@ class Record:
 
     @staticmethod
     def from_item(item: Json) -> "Record":
-        """The record, from an item as DynamoDB's API shows it; an empty item is an empty record. An item of an older
-        version is a lock and nothing else. A value that cannot be read counts as absent, and a text that is too long is
-        cut: a person may write into the table, and a plan must stay small."""
+        """From an item as DynamoDB's API shows it; an item of an older version is only a lock. A person may write into
+        the table: an unreadable value counts as absent, and a long text is cut, so that a plan stays small."""
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
         begun, back = None, RollbackTo()
         if target := _read(texts.get("rollbackTo"), "server", "why", "instanceId"):
@@ -163,14 +157,17 @@ def _read(text: str | None, *keys: str) -> Json | None:
     found = object_of(text)
     if not found.keys() & keys:
         return None
-    texts = {key: _cut(value) for key, value in found.items() if isinstance(value, str)}
-    return {key: found.get(key) is True if key == "rollback" else texts.get(key) for key in keys}
+    return _texts(found, None, *keys) | ({"rollback": found.get("rollback") is True} if "rollback" in keys else {})
+
+
+def _texts(found: Json, absent: str | None, *keys: str) -> Json:
+    return {key: _cut(text) if isinstance(text := found.get(key), str) else absent for key in keys}
 
 
 def _releases(text: str | None) -> dict[str, Json]:
     """By server; without a server whose release is not a text."""
     return {
-        _cut(server): {key: _cut(text) if isinstance(text := found.get(key), str) else "" for key in RELEASE_TEXTS}
+        _cut(server): _texts(found, "", "release", "at", "execution", "instanceId")
         | {"deployed": found.get("deployed") is True}
         for server, found in object_of(text).items()
         if isinstance(found, dict) and isinstance(found.get("release"), str)
@@ -182,10 +179,9 @@ def _readiness(text: str | None) -> Json | None:
     found = object_of(text)
     if not isinstance(ready := found.get("ready"), bool):
         return None
-    texts = {key: _cut(text) if isinstance(text := found.get(key), str) else "" for key in READINESS_TEXTS}
     lists = {key: each if isinstance(each := found.get(key), list) else [] for key in ("reasons", "warnings")}
     sentences = {key: [printable(" ".join(str(text).split())) for text in each[:20]] for key, each in lists.items()}
-    return {"ready": ready, **texts, **sentences}
+    return {"ready": ready, **_texts(found, "", "since", "checkedAt", "execution"), **sentences}
 
 
 def _cut(text: str) -> str:

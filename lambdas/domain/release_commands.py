@@ -1,14 +1,14 @@
-"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure. The stack
-makes the document, and the function that sends commands names it. Both compute it from the pair, so the version and the
-hash that a command is sent with are those of the document that was deployed."""
+"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure. The stack and
+the function that sends commands compute it from the pair, so a command is sent with the hash of what was deployed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from shlex import quote
-from typing import Literal
+from typing import Any, Literal
 
-from domain.pair import NAME_PATTERN, Json, Pair
+from domain.pair import NAME_PATTERN, Pair
 
 Moment = Literal["deploy", "beforeCutover", "afterCutover", "afterRollback"]
 HOOKS: tuple[Moment, ...] = ("beforeCutover", "afterCutover", "afterRollback")
@@ -72,12 +72,9 @@ def steps(pair: Pair, moment: Moment) -> list[Step]:
     """What the pair runs at this moment, in order."""
     if moment == "deploy":
         return [Step("deploy", "idle", pair.deploy["timeoutSeconds"], pair.deploy["command"])] if pair.deploy else []
-    return [_hook(f"{moment}{index}", hook) for index, hook in enumerate(pair.hooks.get(moment, ()))]
-
-
-def _hook(name: str, hook: Json) -> Step:
-    what = hook.get("command"), hook.get("function")
-    return Step(name, hook["server"], hook["timeoutSeconds"], *what, on_failure=hook["onFailure"])
+    keys = ("server", "timeoutSeconds", "command", "function", "onFailure")  # in the order of `Step`
+    hooks: Sequence[Any] = pair.hooks.get(moment, ())
+    return [Step(f"{moment}{index}", *map(hook.get, keys)) for index, hook in enumerate(hooks)]
 
 
 def document(pair: Pair) -> Document | None:

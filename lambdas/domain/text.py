@@ -12,8 +12,7 @@ def capitalized(text: object) -> str:
 
 
 def printable(text: str, characters: int = 1_000) -> str:
-    """The text for logs and notifications: shortened, with "?" for every character that is not printable ASCII.
-    Characters that chat applications would act on are escaped, as in `\\x3c!channel>`."""
+    """Shortened, with "?" for all but printable ASCII. What chat applications act on is escaped: `\\x3c!channel>`."""
     ascii_text = "".join(character if " " <= character <= "~" else "?" for character in text)
     return shortened(CHAT_MARKUP.sub(lambda markup: f"\\x{ord(markup[0]):02x}", ascii_text), characters)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from domain.errors import PreflightFailed
-from domain.pair import AddressName
+from domain.pair import AddressName, Server
 from health.probe import Target
 
 
@@ -40,13 +40,7 @@ class CheckedAddress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckedServer:
-    name: str
-    instance_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveServer(CheckedServer):
+class LiveServer(Server):
     """The server that holds the production address, with the IPs of that address."""
 
     public_ip: str | None
@@ -58,7 +52,7 @@ class CheckEvent:
     """What every event of a handler that checks has: the server, the address, and the checks."""
 
     execution: str
-    server: CheckedServer
+    server: Server
     address: CheckedAddress
     health_check: list[CheckSettings]
 
@@ -121,11 +115,11 @@ def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> d
     }
 
 
-def _check(settings: CheckSettings, server: CheckedServer, address: CheckedAddress, **expected: Any) -> Check:
+def _check(settings: CheckSettings, server: Server, address: CheckedAddress, **expected: Any) -> Check:
     ip = address.ip(settings.via)
     if not ip:
         raise PreflightFailed(
-            f"The health check of {server.name} ({server.instance_id}) goes to the {address.name} address, but EC2 "
+            f"The health check of {server} goes to the {address.name} address, but EC2 "
             f"shows no {settings.via} IP for it. Check whether the address is associated with a running instance."
         )
     values = {**vars(settings), "ip": ip, **expected}

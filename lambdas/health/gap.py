@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 from typing import Any
 
 from health.check import Answered, Check
@@ -23,11 +24,9 @@ class GapRecord:
     """The results of all requests, from several threads, in monotonic time. `news`: the new server has answered."""
 
     def __init__(self, *, began: float, new_server: Answered) -> None:
-        self._began = self._last_good = began
-        self._new_server = new_server
+        self._good_at, self._new_server = [began], new_server
         self._former_release: str | None = None
-        self._requests = self._failed = 0
-        self._longest = 0.0
+        self._requests = 0
         self._new_server_at: datetime | None = None
         self._lock = threading.Lock()
         self.news = threading.Event()
@@ -38,10 +37,7 @@ class GapRecord:
             self._requests += 1
             if finding.is_good:
                 self._former_release = self._former_release or finding.answered.release
-                self._longest = max(self._longest, ended - self._last_good)
-                self._last_good = max(self._last_good, ended)
-            else:
-                self._failed += 1
+                self._good_at.append(ended)
             if self._new_server_at is None and self._is_new(finding.answered):
                 self._new_server_at = at
                 self.news.set()
@@ -56,13 +52,14 @@ class GapRecord:
         """What was measured so far. `longestMs` is the longest time without a good answer, also before the first and
         since the last. `newServerAt` is when the new server's first answer was complete; None if none is known."""
         with self._lock:
-            at = self._new_server_at
+            at, began, good = self._new_server_at, self._good_at[0], len(self._good_at) - 1
+            good_answers = pairwise(accumulate([*self._good_at, now], max))  # they may come in any order
             return {
                 "requests": self._requests,
-                "failed": self._failed,
-                "longestMs": round(max(self._longest, now - self._last_good) * 1000),
+                "failed": self._requests - good,
+                "longestMs": round(max(after - before for before, after in good_answers) * 1000),
                 "newServerAt": at and at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "seconds": round(now - self._began, 1),
+                "seconds": round(now - began, 1),
             }
 
 
@@ -92,8 +89,7 @@ def _send_requests(check: Check, record: GapRecord, stop: Stop) -> None:
 
     def send() -> None:
         try:
-            finding = judge(check, probe(check, stop), 0)
-            record.add(finding, time.monotonic(), datetime.now(UTC))
+            record.add(judge(check, probe(check, stop), 0), time.monotonic(), datetime.now(UTC))
         except ProbeStopped:
             return  # its result is unknown
         finally:

@@ -1,5 +1,4 @@
-"""The messages of a failed health check: what was checked, found and expected, and what to do. A message is printable
-text of fewer than 1,000 characters. The workflow adds what was changed before the check."""
+"""The messages of a failed health check, below 1,000 printable characters: what was found, expected, and what to do."""
 
 from functools import partial
 

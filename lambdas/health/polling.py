@@ -24,8 +24,7 @@ Loops = Iterable[Callable[[Stop], Result]]
 
 @dataclass(frozen=True)
 class Polled:
-    """How a loop ended, after how many probes, and its findings, oldest first. The verdict is None if the loop was
-    stopped. A bake keeps the last 20 findings, or more if the verdict needs more."""
+    """The verdict of a loop, None if it was stopped, and its findings, oldest first: after a bake, at least 20."""
 
     check: Check
     verdict: Verdict

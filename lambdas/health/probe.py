@@ -77,8 +77,7 @@ def prober(targets: Iterable[Target]) -> Prober:
             with Deadline(target.timeout_seconds) as deadline:
                 result = _response(target, context, deadline, stop)
         except NoResponse as failure:
-            error = printable(str(failure), ERROR_CHARACTERS)
-            result = Probe(failure.status, error=error, failure=failure.failure)
+            result = Probe(failure.status, error=printable(str(failure), ERROR_CHARACTERS), failure=failure.failure)
         if stop.is_set():  # the result then only shows that the connection ended
             raise ProbeStopped
         return replace(result, milliseconds=round((time.monotonic() - started) * 1000))

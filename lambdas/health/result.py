@@ -13,10 +13,9 @@ QUOTED_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Probe:
-    """`status` is the response's code; None with TCP, or if the headers are incomplete. `milliseconds` is how long the
-    whole probe took. `error` is None if the headers and the body (or its first 5,120 bytes) came in time, or with TCP
-    the connection. Otherwise it is printable ASCII of at most 240 characters, and `failure` is its kind. `headers` has
-    the first value of each header by its name in lower case. `certificates` are as in `sent_certificates`."""
+    """`status` is None with TCP, or if the headers are incomplete. `milliseconds`: of the whole probe. `error` is None
+    if the headers and the body (or its first 5,120 bytes) came in time, or printable ASCII of at most 240 characters;
+    `failure` is its kind. `headers` has first values by lower-case name. `certificates`: as in `sent_certificates`."""
 
     status: int | None
     milliseconds: int = 0

@@ -1,5 +1,4 @@
-"""Do staging and production share their data? Both are asked at once, and one header must have the same value. If each
-server has its own database or session store, users would miss data after a cutover."""
+"""Do staging and production share their data, or would users miss it after a cutover? One header must be the same."""
 
 from typing import Any
 
@@ -10,9 +9,8 @@ from health.verdict import Healthy, Unhealthy
 
 
 def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
-    """Compares the shared header of a healthy staging server with the live server's; None for other checks. Returns
-    `{"compared": true, "value"}`, or `{"compared": false, "reason"}` if there is nothing to compare with: an unhealthy
-    production blocks no cutover. Raises PreflightFailed if a response differs, or the healthy live server lacks it."""
+    """Compares staging's shared header; None for other checks. Returns `{"compared": true, "value"}`, or `{"compared":
+    false, "reason"}`: an unhealthy production blocks no cutover. Raises PreflightFailed if they differ."""
     check = polled.check
     if not (check.shared_header and check.requires_headers):
         return None

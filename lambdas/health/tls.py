@@ -15,28 +15,24 @@ OPENSSL_NOISE = re.compile(r"^\[[^]]*\] ?| ?\(_ssl\.c:\d+\)")
 # How a server that needs a name reacts to a client that does not send a name.
 NAME_WANTED = ("UNRECOGNIZED_NAME", "HANDSHAKE_FAILURE", "INTERNAL_ERROR")
 # What a server lacks if it is too old for the probe, by the end of OpenSSL's reason.
-NO_TLS_1_2 = "the server offers no TLS 1.2 or 1.3"
+NO_LONGER_ACCEPTED = "the server signs the handshake with an algorithm that is no longer accepted, such as SHA-1"
 LACKING = {
-    "UNSUPPORTED_PROTOCOL": NO_TLS_1_2,
-    "PROTOCOL_VERSION": NO_TLS_1_2,
+    **dict.fromkeys(("UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION"), "the server offers no TLS 1.2 or 1.3"),
     "LEGACY_RENEGOTIATION_DISABLED": "the server does not support secure renegotiation (RFC 5746)",
     "HANDSHAKE_FAILURE": "the server shares no TLS version or cipher with the probe, or wants a client certificate",
     "INSUFFICIENT_SECURITY": "the server shares no cipher with the probe",
     "KEY_TOO_SMALL": "a key of the server is too short",
-    "SIGNATURE_TYPE": "the server signs the handshake with an algorithm that is no longer accepted, such as SHA-1",
-    "SIGALG_DISALLOWED_OR_UNSUPPORTED": "the server signs with an algorithm that is no longer accepted, such as SHA-1",
+    **dict.fromkeys(("SIGNATURE_TYPE", "SIGALG_DISALLOWED_OR_UNSUPPORTED"), NO_LONGER_ACCEPTED),
 }
 NO_TLS_THERE = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 SHOWN_CERTIFICATE_NAMES = 3
 # X509_V_ERR_* of OpenSSL's <openssl/x509_vfy.h>: the values of `SSLCertVerificationError.verify_code`.
 OTHER_NAMES_CODES = (62, 64)
 TIMES = {9: "is not yet valid", 10: "has expired"}
-UNKNOWN_ISSUER = "its issuer is unknown, or the server does not send the intermediate certificate"
 WRONG_CERTIFICATES = {
     18: "it is self-signed",
     19: "its chain ends in a self-signed certificate that is not a known CA",
-    20: UNKNOWN_ISSUER,
-    21: UNKNOWN_ISSUER,
+    **dict.fromkeys((20, 21), "its issuer is unknown, or the server does not send the intermediate certificate"),
 }
 
 
@@ -58,8 +54,7 @@ def client_context(*, verified: bool) -> ssl.SSLContext:
 def secured(
     connection: socket.socket, context: ssl.SSLContext, name: str | None, deadline: Deadline
 ) -> Iterator[ssl.SSLSocket]:
-    """The connection under TLS. The server is asked for `name` (SNI); a context that verifies compares it as well.
-    Raises NoResponse."""
+    """The connection under TLS, for `name` (SNI), which a context that verifies also compares. Raises NoResponse."""
     with contextlib.ExitStack() as opened:
         try:
             encrypted = context.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)

@@ -99,8 +99,7 @@ def _problems(check: Check, probe: Probe, answered: Answered) -> Iterator[Proble
 
 
 def decide(check: Check, findings: Sequence[Finding], next_seconds: float) -> Healthy | Unhealthy | None:
-    """The verdict after these findings (at least one); None if there is no verdict yet. Without a verdict, the server
-    is unhealthy if a probe that starts at `next_seconds` could not end by the deadline."""
+    """The verdict after findings (at least one); None while a probe from `next_seconds` can end by the deadline."""
     streak = _streak(findings)
     if streak[-1].is_good and len(streak) >= check.healthy_threshold_count:
         return _varies(check, streak) or Healthy()
@@ -161,9 +160,8 @@ def any_good(findings: Sequence[Finding]) -> bool:
 
 
 def header_value(headers: Mapping[str, str], name: str | None) -> str | None:
-    """The value of a header, as it is compared, returned and shown: printable ASCII of at most 256 characters; None if
-    it is missing or empty. Values that differ stay different: unprintable characters are escaped, and a long value ends
-    in its digest. A normalised value stays the same. `headers` are by lower-case name."""
+    """A header as it is compared and shown: printable ASCII, at most 256 characters, or None. Values that differ stay
+    different: unprintable characters are escaped, a long value ends in its digest. `headers` are by lower-case name."""
     value = headers.get(name.lower(), "") if name else ""
     with contextlib.suppress(UnicodeError):  # `http.client` reads every byte as one character; people configure UTF-8
         value = value.encode("latin-1").decode()

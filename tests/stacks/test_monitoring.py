@@ -19,7 +19,7 @@ from moto.sns.utils import FilterPolicyMatcher
 
 import report_locks
 import report_outcome
-from aws import records
+from aws import calls
 from stacks.workflow import cutover, repair
 from stacks.workflow.notifications import DETAIL_TYPE
 from tests.stacks.contexts import DEPLOY, RELEASES, pair
@@ -65,7 +65,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
             for address in ("staging", "production"):
                 called(check_of(server), address=address)
         environment.setenv("LOCK_TABLE", TABLE)
-        records.dynamodb_client.cache_clear()
+        calls.aws_client.cache_clear()
         with mock_aws():
             dynamodb: Any = boto3.client("dynamodb")
             dynamodb.create_table(
@@ -81,7 +81,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
             dynamodb.put_item(TableName=TABLE, Item={key: {"S": value} for key, value in lock.items()})
             report_locks.handler({}, CONTEXT)
             dynamodb.delete_table(TableName=TABLE)
-        records.dynamodb_client.cache_clear()
+        calls.aws_client.cache_clear()
     return points(printed.getvalue())
 
 

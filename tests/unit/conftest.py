@@ -9,11 +9,19 @@ from moto import mock_aws
 from mypy_boto3_cloudwatch import CloudWatchClient
 from mypy_boto3_ec2 import EC2Client
 
+from aws.calls import aws_client
 from local.address_semantics import restore_address_semantics
 from local.ec2 import REGION, Ec2
 from local.missing_actions import add_missing_actions
 from tests.unit.ec2_account import Ec2Account
 from tests.unit.emulated_ec2 import PRODUCTION, STAGING, launch
+
+
+@pytest.fixture(autouse=True)
+def new_clients() -> Iterator[None]:
+    """The clients that the functions keep have the endpoints of the first test that uses them."""
+    yield
+    aws_client.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from typing import Any
 
 import boto3
 
-from aws import records
+from aws import calls
 
 
 class LockTable:
     def __init__(self, name: str = "Locks") -> None:
-        records.dynamodb_client.cache_clear()
+        calls.aws_client.cache_clear()
         self.name, self.client = name, boto3.client("dynamodb")
         if name in self.client.list_tables()["TableNames"]:  # of an earlier test, if a test of a workflow ran before it
             self.client.delete_table(TableName=name)

@@ -10,8 +10,8 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from mypy_boto3_cloudwatch import CloudWatchClient
 
-from aws.alarms import Alarm, AlarmStates, AlarmsUnreadable, alarms_in_alarm, cloudwatch_client, watch
-from aws.calls import CONFIG, HURRIED, ONCE
+from aws.alarms import Alarm, AlarmStates, AlarmsUnreadable, alarms_in_alarm, watch
+from aws.calls import CONFIG, HURRIED, ONCE, aws_client
 from tests.unit.misbehaving_servers import answering, saying, serving
 from tests.unit.test_polling import Time
 
@@ -45,7 +45,7 @@ def test_a_read_returns_the_alarms_in_alarm_and_the_names_without_an_alarm(cloud
 
 
 def test_a_composite_alarm_is_an_alarm_with_the_age_of_its_state() -> None:
-    client = cloudwatch_client()
+    client = aws_client("cloudwatch")
     changed, updated = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, 0, tzinfo=UTC)
     every = {"AlarmName": "all", "StateValue": "ALARM", "StateTransitionedTimestamp": changed}
     with Stubber(client) as stubber:  # moto has no composite alarms
@@ -75,13 +75,13 @@ def test_a_server_error_is_tried_three_times_or_once_in_a_watch_or_a_hurry_and_a
     with serving(answering(saying(b"denied").replace(b"200 OK", status.encode()))) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{server.ip}:{server.port}")
         with pytest.raises(AlarmsUnreadable, match=rf"^DescribeAlarms failed: [ -~]*{status[:3]}"):
-            alarms_in_alarm(cloudwatch_client(config), ["errors"])
+            alarms_in_alarm(aws_client("cloudwatch", config), ["errors"])
     assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize(("config", "seconds"), [(ONCE, (2, 3)), (CONFIG, (2, 5)), (HURRIED, (1, 1))])
 def test_the_client_gives_up_after_seconds(config: Config, seconds: tuple[int, int]) -> None:
-    used: Any = cloudwatch_client(config).meta.config
+    used: Any = aws_client("cloudwatch", config).meta.config
     assert (used.connect_timeout, used.read_timeout) == seconds
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from aws.hook_function import answered, lambda_client
-from aws.rollback_request import RollbackRequest
+from aws.calls import aws_client
+from aws.hook_function import CONFIG_OF_A_CALL, answered
+from aws.records import RollbackRequest
 from domain.errors import RollbackRequested
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:drain:live"
@@ -214,5 +215,5 @@ def test_a_rollback_that_is_asked_for_does_not_wait_for_a_function(waits: str, m
 
 def test_the_client_waits_for_as_long_as_a_function_may_run_and_calls_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    config = lambda_client().meta.config
+    config = aws_client("lambda", CONFIG_OF_A_CALL).meta.config
     assert (config.read_timeout, config.retries["total_max_attempts"]) == (900, 1)

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from aws.hook_function import answered
-from aws.rollback_request import RollbackRequest
+from aws.records import RollbackRequest
 from stacks.configuration.settings import configured
 from tests.unit.test_hook_function import EVENT, FUNCTION, Lambda
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 import report_locks
-from aws import records
+from aws import calls
 from domain.lock import Lock
 from domain.pair import Pair
 from report_locks import items_of, metrics_of, readiness_of
@@ -40,12 +40,12 @@ def deploy(monkeypatch: pytest.MonkeyPatch, folder: Path, **schedules: str | Non
 def table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LockTable]:
     monkeypatch.setenv("LOCK_TABLE", TABLE)
     deploy(monkeypatch, tmp_path)
-    records.dynamodb_client.cache_clear()
+    calls.aws_client.cache_clear()
     with mock_aws():
         table = LockTable(TABLE)
         yield table
         table.client.delete_table(TableName=TABLE)
-    records.dynamodb_client.cache_clear()
+    calls.aws_client.cache_clear()
 
 
 def lock(table: LockTable, pair: str, *, seconds: float, **more: str) -> None:

@@ -9,9 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from aws.calls import HURRIED
-from aws.records import dynamodb_client
-from aws.rollback_request import RollbackRequest
+from aws.calls import HURRIED, aws_client
+from aws.records import RollbackRequest
 from domain.errors import RollbackRequested
 from tests.unit.handler_calls import called, check_of
 from tests.unit.lock_table import LockTable
@@ -102,7 +101,7 @@ def test_a_sleep_is_interrupted_by_a_request_every_second() -> None:
 
 
 def test_a_read_of_the_lock_table_is_tried_once_within_2_s() -> None:
-    config: Any = dynamodb_client(HURRIED).meta.config
+    config: Any = aws_client("dynamodb", HURRIED).meta.config
     assert config.connect_timeout + config.read_timeout == 2
     assert config.retries == {"mode": "standard", "total_max_attempts": 1}
 

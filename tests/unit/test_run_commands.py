@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
-from aws.calls import ONCE
-from aws.records import LockItem, dynamodb_client
+from aws.calls import ONCE, aws_client
+from aws.records import LockItem
 from aws.run_command import NotSent, RunCommand
 from domain.command import Command
 from domain.errors import CommandUnavailable, LockLost, RecordUnavailable
@@ -149,12 +149,12 @@ def test_a_cancellation_that_fails_raises_nothing() -> None:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[LockTable]:
     with mock_aws():
-        dynamodb_client.cache_clear()
+        aws_client.cache_clear()
         table = LockTable()
         monkeypatch.setenv("LOCK_TABLE", table.name)
         table.put(pair="web", execution=ME, rollbackTo={"server": "tao", "why": "it was live before"})
         yield table
-    dynamodb_client.cache_clear()
+    aws_client.cache_clear()
 
 
 def item() -> LockItem:
@@ -226,7 +226,7 @@ def test_a_table_that_does_not_answer_may_be_asked_again(table: LockTable) -> No
 
 
 def test_what_keeps_the_lock_is_tried_once_so_that_the_time_of_sending_is_known(table: LockTable) -> None:
-    config = dynamodb_client(ONCE).meta.config
+    config = aws_client("dynamodb", ONCE).meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.connect_timeout + config.read_timeout <= 5
 

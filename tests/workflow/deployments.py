@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from aws.calls import ONCE
-from aws.records import dynamodb_client
-from aws.run_command import ssm_client
+from aws.calls import ONCE, aws_client
 from domain.errors import CutoverError
 from local.systems_manager_agents import Command
 from local.systems_manager_runs import Result
@@ -65,7 +63,7 @@ def at(
 
     Only calls count that contain a text, in the request or, after the call, in the answer. An `answer` is what the
     call is answered in its place."""
-    client = ssm_client() if moment.split(".")[1] == "ssm" else dynamodb_client(ONCE)
+    client = aws_client(moment.split(".")[1], ONCE)
     counting, seen = threading.Lock(), [0]
 
     def happen(params: Mapping[str, Any] | None = None, parsed: Any = None, **others: Any) -> Any:

@@ -22,18 +22,13 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
-from aws.calls import ONCE
-from aws.records import dynamodb_client
-from aws.run_command import ssm_client
+from aws.calls import ONCE, aws_client
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
 from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, service_client
 
-CLIENTS = (
-    "describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address",
-    "health_check",
-)  # fmt: skip
+CLIENTS = ("describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address")
 SERVICES = ("dynamodb", "sns", "events")
 ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
 CODES: dict[str, Kind] = {code: kind for kind, (code, _) in ERRORS.items()}
@@ -282,13 +277,17 @@ def watched(production: str, staging: str) -> Iterator[EC2Calls]:
     """All calls of one execution after the other on the pair with these two addresses."""
     calls = EC2Calls(production, staging)
     listeners: list[tuple[Any, str, Any]] = []
-    for module in CLIENTS:
-        client = importlib.import_module(module).ec2
-        events = (client() if callable(client) else client).meta.events
+    clients = [importlib.import_module(module).ec2 for module in CLIENTS]
+    for client in (*clients, aws_client("ec2", ONCE)):
+        events = client.meta.events
         listeners.append((events, "before-parameter-build.ec2", calls._parameters))
         listeners.append((events, "before-call.ec2", calls._called))
         listeners.append((events, "after-call.ec2", calls._answered))
-    of_functions = (("dynamodb", dynamodb_client()), ("dynamodb", dynamodb_client(ONCE)), ("ssm", ssm_client()))
+    of_functions = (
+        ("dynamodb", aws_client("dynamodb")),
+        ("dynamodb", aws_client("dynamodb", ONCE)),
+        ("ssm", aws_client("ssm", ONCE)),
+    )
     for service, client in of_functions:
         events = client.meta.events
         called = partial(calls._service_called, service, by_a_function=True)

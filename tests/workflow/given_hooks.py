@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from aws.hook_function import lambda_client
+from aws.calls import aws_client
+from aws.hook_function import CONFIG_OF_A_CALL
 from local.systems_manager_runs import Result
 from tests.workflow.account import Aws
 
@@ -50,7 +51,7 @@ def functions(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[li
         payload = io.BytesIO(json.dumps(answer(asked[-1])).encode())
         return SimpleNamespace(status_code=200), {"StatusCode": 200, "Payload": payload}
 
-    events = lambda_client().meta.events
+    events = aws_client("lambda", CONFIG_OF_A_CALL).meta.events
     events.register("before-call.lambda.Invoke", invoke, unique_id="functions")
     try:
         yield asked
