@@ -12,10 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-import boto3
 from aws_lambda_powertools import Logger
 
-from aws.calls import CONFIG, Ec2, Sleep, ec2_client
+from aws.calls import Ec2, Sleep, aws_client, ec2_client
 from domain.deployed_pairs import deployed_pairs
 from domain.pair import Json
 from domain.text import printable
@@ -23,7 +22,7 @@ from domain.text import printable
 SECONDS_APART, LONGEST_SPREAD_SECONDS = 3, 600  # leaves most of EC2's request limits to a cutover that runs meanwhile
 logger = Logger()
 ec2 = ec2_client()
-states: Any = boto3.client("stepfunctions", config=CONFIG)
+states = aws_client("stepfunctions")
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.eventID")
