@@ -21,6 +21,8 @@ LIMIT_DOLLARS = 0.50
 DAYS, HOURS = 30, 720  # of a month
 # Rules call these every few minutes, whether a pair is evaluated or not.
 CALLED_BY_RULES = ("report_locks", "measure_gap")
+# At most what a pair costs in the call that starts the evaluations of many. Tests compare it with the function.
+STARTER = cost.Invocation("start_evaluations", milliseconds=3000, megabytes=256)
 SCANS = 12 * HOURS  # by `report_locks`
 BYTES_PER_READ, BYTES_PER_GB = 4096, 1024**3
 SCHEDULED = Price(1.00 / 1e6, "EventBridge Scheduler pricing: $1.00 per million invocations")
@@ -54,7 +56,7 @@ class Evaluation:
     @property
     def items(self) -> list[tuple[str, float, Price]]:
         return [
-            *cost.items(self.events, self.invoked),
+            *cost.items(self.events, [*self.invoked, STARTER]),
             ("EventBridge Scheduler, invocations", 1, SCHEDULED),
             ("CloudWatch, custom metrics for an hour", self.metrics, METRIC_HOUR),
             ("CloudWatch, GB of logs", self.log_bytes / BYTES_PER_GB, LOGGED_GB),
@@ -115,7 +117,8 @@ def text(evaluated: Evaluation) -> str:
     ]
     intro = (
         f"One evaluation of a pair that is ready, counted like the cutover above, and {DAYS} of them, one a day. A "
-        "metric is billed for the hours in which it has data. Not counted: traces, and the free tier."
+        "metric is billed for the hours in which it has data. The GB-seconds include the pause of `start_evaluations` "
+        "before the next evaluation. Not counted: traces, and the free tier."
     )
     return f"{intro}\n\n{table(['', 'one evaluation', 'a month', 'price'], rows)}"
 

@@ -12,7 +12,6 @@ from stacks.ci_access import CiAccess
 from stacks.configuration.pairs import Pair, placeholder_ids
 from stacks.configuration.settings import Settings
 from stacks.functions.functions import Functions
-from stacks.monitoring.drift import Drift
 from stacks.monitoring.evaluations import Evaluations
 from stacks.monitoring.monitoring import Monitoring, alarm_names
 from stacks.monitoring.topic import OutcomesTopic
@@ -60,8 +59,7 @@ class CutoverStack(Stack):
         workflow = Workflow(self, "Workflow", resources).state_machine
         if functions.evaluates:
             machine = Readiness(self, "Readiness", resources, role=workflow.role).state_machine
-            Evaluations(self, "Evaluations", names=names, machine=machine, pairs=pairs)
-            Drift(self, "Drift", resources, machine=machine)
+            Evaluations(self, "Evaluations", resources, machine=machine, pairs=pairs)
         repair = Repair(self, "Repair", resources).state_machine
         Monitoring(self, resources, workflow, repair, topic.for_alarms)
 

@@ -1,42 +1,63 @@
-"""What starts the evaluations: a schedule of EventBridge Scheduler for each pair that has `readiness`."""
+"""What starts the evaluations: the schedules, and someone else than this stack who moves or releases an address.
+EventBridge has such calls only if a trail of CloudTrail records them. A failed call and a dry run have an `errorCode`.
+Source: EventBridge User Guide, "AWS service events delivered via AWS CloudTrail"."""
 
 import json
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from domain.pair import rate_of
-from stacks.configuration.names import Names
+from stacks.cdk_nag import rule
 from stacks.configuration.pairs import Pairs
 from stacks.configuration.readiness import minutes_apart
+from stacks.functions.functions import LONGEST_SECONDS
+from stacks.workflow.resources import Resources
+
+LOST = "The next scheduled evaluation finds the same, and nobody would read the lost event in a queue."
+VIA_CLOUDTRAIL = ["AWS API Call via CloudTrail"]
+CALLS = ["AssociateAddress", "DisassociateAddress", "ReleaseAddress"]
+MOSTLY_WAITS: dict[str, Any] = {"timeout": Duration.seconds(LONGEST_SECONDS), "memory_size": 256}
 
 
 class Evaluations(Construct):
-    """The schedules, named like their pairs, in one group. Each starts `machine` a little later than it says, within a
-    quarter of the time between two evaluations, so that not all pairs are evaluated in the same minute."""
+    """The function that starts `machine` for pairs, its rule, and its schedules, one for each expression. They call
+    late, by at most a quarter of the time to the next call, so that not all stacks evaluate in the same minute."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, machine: sfn.IStateMachine, pairs: Pairs
+        self, scope: Construct, construct_id: str, resources: Resources, *, machine: sfn.IStateMachine, pairs: Pairs
     ) -> None:
         super().__init__(scope, construct_id)
-        stack = Stack.of(self)
-        arn = stack.format_arn(service="scheduler", resource="schedule-group", resource_name=names.readiness)
+        functions, stack, name = resources.functions, Stack.of(self), resources.names.readiness
+        function = functions.python_function(self, "StartEvaluations", "start_evaluations", lost=LOST, **MOSTLY_WAITS)
+        changing = functions.associate_address, functions.disassociate_address
+        function.add_environment("OWN_ROLES", " ".join(each.role.role_arn for each in changing if each.role))
+        function.add_environment("READINESS", machine.state_machine_arn)
+        machine.grant_start_execution(function)
+        function.add_to_role_policy(iam.PolicyStatement(actions=["ec2:DescribeAddresses"], resources=["*"]))
+
+        succeeded = {"eventName": CALLS, "errorCode": [{"exists": False}]}
+        pattern = events.EventPattern(source=["aws.ec2"], detail_type=VIA_CLOUDTRAIL, detail=succeeded)
+        about = "Evaluates a pair when someone else has moved one of its addresses."
+        calls = [targets.LambdaFunction(function)]
+        rule(self, "Moved", lost=LOST, description=about, event_pattern=pattern, targets=calls)
+
+        arn = stack.format_arn(service="scheduler", resource="schedule-group", resource_name=name)
         ours = {"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": arn}}
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com", conditions=ours))
-        machine.grant_start_execution(role)
-        group = scheduler.CfnScheduleGroup(self, "Group", name=names.readiness)
+        role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]))
+        group = scheduler.CfnScheduleGroup(self, "Group", name=name)
         group.node.add_dependency(role)  # and on its policy: a rate begins as soon as its schedule is there
-        target: dict[str, Any] = {"arn": machine.state_machine_arn, "roleArn": role.role_arn}
-        expressions = {name: pair.readiness.scheduleExpression for name, pair in pairs.items() if pair.readiness}
-        for name, expression in expressions.items():
+        called: dict[str, Any] = {"arn": function.function_arn, "roleArn": role.role_arn}
+        for expression in sorted({pair.readiness.scheduleExpression for pair in pairs.values() if pair.readiness}):
             longest = max(1, min(minutes_apart(expression) // 4, 60 if rate_of(expression) else 15))
-            schedule: dict[str, Any] = {
-                "schedule_expression": expression,
-                "flexible_time_window": {"mode": "FLEXIBLE", "maximumWindowInMinutes": longest},
-                "target": target | {"input": json.dumps({"pair": name})},
-            }
-            scheduler.CfnSchedule(self, f"Pair {name}", name=name, group_name=group.ref, **schedule)
+            window = {"mode": "FLEXIBLE", "maximumWindowInMinutes": longest}
+            when: dict[str, Any] = {"schedule_expression": expression, "flexible_time_window": window}
+            target = called | {"input": json.dumps({"scheduleExpression": expression})}
+            scheduler.CfnSchedule(self, expression, group_name=group.ref, target=target, **when)

@@ -20,6 +20,7 @@ from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
 import measure_gap
+import start_evaluations
 from benchmarks import cost, pictures, readiness
 from benchmarks.cases import CASES
 from benchmarks.cost import transitions
@@ -37,6 +38,7 @@ from local.palette import DARK, LIGHT
 from local.panel import Panel
 from local.server import Server
 from local.summary import summarized
+from stacks.monitoring.evaluations import MOSTLY_WAITS
 
 LOOPBACK = "127.0.0.1"
 
@@ -304,6 +306,11 @@ def test_the_highest_cost_of_measuring_is_for_its_longest_time() -> None:
     assert (cost.LONGEST_SECONDS, cost.SAVED_EVERY_SECONDS) == (measure_gap.LONGEST_SECONDS, SAVE_INTERVAL_SECONDS)
 
 
+def test_the_cost_of_starting_an_evaluation_is_the_pause_before_the_next() -> None:
+    limits = 1000 * start_evaluations.SECONDS_APART, MOSTLY_WAITS["memory_size"]
+    assert (readiness.STARTER.milliseconds, readiness.STARTER.megabytes) == limits
+
+
 def test_the_month_of_a_pair_has_30_evaluations_and_reads_its_result_every_five_minutes() -> None:
     directives = [{"Dimensions": [["address", "server"]], "Metrics": [{"Name": "HealthCheckLatency"}]}]
     line = json.dumps({"_aws": {"CloudWatchMetrics": directives}})
@@ -313,9 +320,9 @@ def test_the_month_of_a_pair_has_30_evaluations_and_reads_its_result_every_five_
     assert evaluated.log_bytes > len(line) + 1
     counts = {name: count for name, count, _ in evaluated.items}
     assert counts["Step Functions, state transitions"] == counts["EventBridge Scheduler, invocations"] == 1
-    assert counts["Lambda, GB-seconds"] == 0.5
-    # A transition, an invocation, its GB-seconds, the schedule, two metrics for an hour; two reads, 8,640 times.
-    once = 0.025 / 1000 + 0.20 / 1e6 + 0.5 * 0.0000133334 + 1 / 1e6 + 2 * 0.30 / 720
+    assert counts["Lambda, GB-seconds"] == 0.5 + 3 * 0.25
+    # A transition, two invocations, their GB-seconds, the schedule, two metrics for an hour; two reads, 8,640 times.
+    once = 0.025 / 1000 + 2 * 0.20 / 1e6 + 1.25 * 0.0000133334 + 1 / 1e6 + 2 * 0.30 / 720
     assert evaluated.month == pytest.approx(30 * once + 2 * 8_640 * 0.125 / 1e6, abs=1e-5)
     assert "| **the only pair of a stack** |" in readiness.text(evaluated)
 

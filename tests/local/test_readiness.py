@@ -165,13 +165,19 @@ def test_a_cutover_that_starts_during_an_evaluation_is_neither_refused_nor_delay
     assert [message["outcome"] for message in evaluated.messages()] == ["CUT_OVER"]
 
 
-def test_each_pair_has_a_schedule_that_evaluates_it(evaluated: Evaluated) -> None:
-    scheduler = evaluated.aws.client("scheduler")
+def test_the_schedule_evaluates_each_pair(evaluated: Evaluated) -> None:
+    """Its target is called with its own input, in place of Scheduler a day later."""
+    scheduler, before = evaluated.aws.client("scheduler"), evaluated.record().readiness
     (schedule,) = scheduler.list_schedules(GroupName="eip-cutover-readiness")["Schedules"]
     details = scheduler.get_schedule(GroupName="eip-cutover-readiness", Name=schedule["Name"])
     assert details["ScheduleExpression"] == "rate(1 day)"
     assert details["FlexibleTimeWindow"]["Mode"] == "FLEXIBLE"
-    assert (details["Target"]["Arn"], json.loads(details["Target"]["Input"])) == (evaluated.machine, {"pair": "web"})
+    call = {"FunctionName": details["Target"]["Arn"], "Payload": details["Target"]["Input"]}
+    evaluated.aws.client("lambda").invoke(InvocationType="Event", **call)
+    until(lambda: evaluated.record().readiness != before)
+    readiness = evaluated.record().readiness
+    assert readiness
+    assert readiness["ready"] is True
 
 
 def test_a_move_by_someone_else_is_evaluated_at_once_and_names_them(evaluated: Evaluated) -> None:
@@ -184,7 +190,7 @@ def test_a_move_by_someone_else_is_evaluated_at_once_and_names_them(evaluated: E
         "requestParameters": {"associationId": "eipassoc-0123456789abcdef0"}, "responseElements": {"_return": True},
     }  # fmt: skip
     event = {"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": detail}
-    function = function_of(evaluated.aws, "detect_drift")["FunctionName"]
+    function = function_of(evaluated.aws, "start_evaluations")["FunctionName"]
     for _ in range(2):
         answer = evaluated.aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
         assert json.loads(answer["Payload"].read()) == {"started": ["web"]}

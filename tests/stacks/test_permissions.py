@@ -12,7 +12,7 @@ from stacks.configuration.settings import configured
 from tests.stacks.contexts import FUNCTION, RELEASES
 from tests.stacks.policies import ACCOUNT, REGION, in_account, listed, statements_of
 from tests.stacks.synthesis import CONTEXT, PROJECT, many_pairs, resources, template_of
-from tests.stacks.test_stack import CALLED_BY_RULES, FUNCTIONS
+from tests.stacks.test_stack import FUNCTIONS, REPORTS, STARTER
 
 HERE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:"
 WORKFLOWS = {"eip-cutover", "eip-cutover-repair"}
@@ -73,7 +73,7 @@ class Deployed:
 
     @property
     def functions(self) -> set[str]:
-        return FUNCTIONS | CALLED_BY_RULES | ({"run_commands"} if self.has_releases else set())
+        return FUNCTIONS | REPORTS | {STARTER} | ({"run_commands"} if self.has_releases else set())
 
     @property
     def has_releases(self) -> bool:
@@ -209,9 +209,9 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         "report_locks": own_log | TRACES | {"dynamodb:Scan"},
         "eip-cutover": workflow | {"dynamodb:GetItem", "states:DescribeExecution"} | ends_approvals,
         "eip-cutover-repair": workflow | {"dynamodb:Scan", "states:DescribeExecution"},
-        "detect_drift": own_log | TRACES | {"ec2:DescribeAddresses", "states:StartExecution"},
         RULE: {"states:StartExecution"},
-        SCHEDULE: {"states:StartExecution"},
+        STARTER: own_log | TRACES | {"ec2:DescribeAddresses", "states:StartExecution"},
+        SCHEDULE: {"lambda:InvokeFunction"},
     }
 
 
@@ -329,7 +329,7 @@ def test_the_topic_is_encrypted_with_its_own_key_and_accepts_only_tls(
     assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_a_function_that_the_workflow_does_not_wait_for_is_called_only_by_its_own_rule_or_by_a_role_of_the_account(
+def test_a_function_that_no_workflow_calls_is_called_only_by_its_own_rule_or_by_a_role_of_the_account(
     deployed: Deployed,
 ) -> None:
     assert deployed.of("AWS::Lambda::Url") == []
@@ -340,4 +340,4 @@ def test_a_function_that_the_workflow_does_not_wait_for_is_called_only_by_its_ow
         assert [target["Arn"] for target in rule["Targets"]] == [permission["FunctionName"]]
         function = deployed.resources[permission["FunctionName"]["Fn::GetAtt"][0]]["Properties"]
         called[deployed.called(function)] = rule
-    assert set(called) == CALLED_BY_RULES | {"measure_gap"}
+    assert set(called) == REPORTS | {"measure_gap", STARTER}

@@ -43,6 +43,8 @@ def test_two_hundred_pairs_with_the_same_commands_fit_and_share_one_document(tmp
     template = template_of(tmp_path, {"pairs": pairs})
     assert_within_quotas(template, "aws", "ap-southeast-2")
     assert len(resources(template, "AWS::SSM::Document")) == 1
+    assert len(resources(template, "AWS::Scheduler::Schedule")) == 1
+    assert len(template["Resources"]) <= 500 - 189, "docs/configuration.md promises 190 different schedules"
     invoked = {on for may, on in granted_to_it(template) if may == "lambda:InvokeFunction"}
     assert invoked == {each["function"] for each in functions}
 

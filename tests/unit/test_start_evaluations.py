@@ -1,7 +1,8 @@
-"""Someone else moves an address of a pair: which pairs are evaluated at once, from CloudTrail's event."""
+"""Which pairs a schedule evaluates, how far apart, and which are evaluated because someone else moves an address."""
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-import detect_drift
+import start_evaluations
 from tests.unit.ec2_account import Ec2Account
-from tests.unit.handler_calls import CONTEXT
+from tests.unit.handler_calls import Context
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:eip-cutover-readiness"
 ROLES = "arn:aws:iam::123456789012:role/associate", "arn:aws:iam::123456789012:role/disassociate"
@@ -21,13 +22,17 @@ ALICE = "arn:aws:sts::123456789012:assumed-role/admin/alice"
 SENTENCE = f"AssociateAddress was called by {ALICE} at 2026-11-30T12:00:00Z from 203.0.113.9."
 FOREIGN = {"allocationId": "eipalloc-0ffffffff", "instanceId": "i-0ffffffff"}
 LONG = "very.long-" * 6
+DAILY, HOURLY = {"scheduleExpression": "rate(1 day)"}, {"scheduleExpression": "rate(1 hour)"}
 
 
 class Machine:
-    """Step Functions: the executions by name. Its `refusal` is the code of the next error."""
+    """Step Functions: the executions by name, and the `pauses` between them. It has `room` for so many. One that is
+    started again began so long `ago`, and may still be `running`."""
 
     def __init__(self) -> None:
         self.started: dict[str, dict[str, Any]] = {}
+        self.ago, self.running, self.room = timedelta(), False, 1000
+        self.pauses: list[float] = []
         self.client: Any = boto3.client("stepfunctions", "us-east-1")
         self.client.meta.events.register("before-call.sfn.StartExecution", self._start)
 
@@ -35,10 +40,18 @@ class Machine:
         asked = json.loads(params["body"])
         assert asked["stateMachineArn"] == MACHINE
         assert len(asked["name"]) <= 80
-        if asked["name"] in self.started:
-            return SimpleNamespace(status_code=400), {"Error": {"Code": "ExecutionAlreadyExists", "Message": "..."}}
+        exists = asked["name"] in self.started
+        if exists and not self.running:
+            return refusal(400, "ExecutionAlreadyExists")
+        if not exists and len(self.started) == self.room:
+            return refusal(500, "InternalFailure")
         self.started[asked["name"]] = json.loads(asked["input"])
-        return SimpleNamespace(status_code=200), {"executionArn": "...", "startDate": 0}
+        began = datetime.now(UTC) - (self.ago if exists else timedelta())
+        return SimpleNamespace(status_code=200), {"executionArn": "...", "startDate": began}
+
+
+def refusal(status: int, code: str) -> tuple[Any, dict[str, Any]]:
+    return SimpleNamespace(status_code=status), {"Error": {"Code": code, "Message": "..."}}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +78,7 @@ def machine() -> Machine:
 def configure(ec2: Ec2Account, folder: Path, **keys: Any) -> None:
     """The pair `web` of the account, with further keys, and the pair `api`, whose ids nobody has."""
     checks: dict[str, Any] = {"healthCheck": [{"deadlineSeconds": 4}], "bakeSeconds": 0, "alarms": []}
-    checks["readiness"] = {"scheduleExpression": "rate(1 day)"}
+    checks["readiness"] = DAILY
     servers = {server.name: server.instance_id for server in ec2.pair.servers}
     web = checks | {"production": ec2.pair.production, "staging": ec2.pair.staging, "servers": servers} | keys
     others: dict[str, Any] = {
@@ -95,9 +108,75 @@ def event(action: str = "AssociateAddress", issuer: str | None = None, **request
     return {"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": call}
 
 
-def started(sent: dict[str, Any], ec2: Ec2Account, machine: Machine) -> list[str]:
-    names: list[str] = detect_drift.handler(sent, CONTEXT, ec2=ec2.client, states=machine.client)["started"]
+class Call(Context):
+    """A call by Lambda, which keeps the id when it tries again."""
+
+    def __init__(self, request_id: str = EVENT_ID) -> None:
+        self.aws_request_id = request_id
+
+
+FIRST: Any = Call()
+
+
+def started(sent: dict[str, Any], ec2: Ec2Account, machine: Machine, context: Any = FIRST) -> list[str]:
+    clients: dict[str, Any] = {"ec2": ec2.client, "states": machine.client}
+    names: list[str] = start_evaluations.handler(sent, context, **clients, sleep=machine.pauses.append)["started"]
     return names
+
+
+def configure_many(folder: Path, count: int) -> list[str]:
+    """Pairs that are evaluated every day, beside one that is evaluated every hour, and one that is not evaluated."""
+    file = folder / "pairs.json"
+    web = json.loads(file.read_text())["web"]
+    daily = [f"pair-{number}" for number in range(count)]
+    readiness = {"hourly": HOURLY, **dict.fromkeys(daily, DAILY), "never": False}
+    (folder / "pairs.json").write_text(
+        json.dumps({name: web | {"readiness": each} for name, each in readiness.items()})
+    )
+    return daily
+
+
+def test_a_schedule_evaluates_the_pairs_of_its_expression(ec2: Ec2Account, machine: Machine, tmp_path: Path) -> None:
+    daily = configure_many(tmp_path, 2)
+    assert started(DAILY, ec2, machine) == daily
+    assert [*machine.started.values()] == [{"pair": name} for name in daily]
+    assert started(HOURLY, ec2, machine) == ["hourly"]
+    assert started({"scheduleExpression": "rate(1 minute)"}, ec2, machine) == []
+    assert ec2.calls == []
+
+
+@pytest.mark.parametrize(("count", "pause"), [(1, 3), (3, 3), (200, 3), (400, 1.5)])
+def test_evaluations_start_three_seconds_apart_and_all_within_ten_minutes(
+    ec2: Ec2Account, machine: Machine, tmp_path: Path, count: int, pause: float
+) -> None:
+    configure_many(tmp_path, count)
+    started(DAILY, ec2, machine)
+    assert machine.pauses == [pause] * (count - 1)
+    assert sum(machine.pauses) <= 600
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_call_that_is_tried_again_starts_what_is_missing_and_waits_only_for_that(
+    ec2: Ec2Account, machine: Machine, tmp_path: Path, running: bool
+) -> None:
+    """Lambda tries again after a minute. The evaluations that began before may still run by then."""
+    daily = configure_many(tmp_path, 5)
+    machine.room = 2
+    with pytest.raises(ec2.client.exceptions.ClientError, match="InternalFailure"):
+        started(DAILY, ec2, machine)
+    machine.room, machine.running, machine.ago, machine.pauses = 1000, running, timedelta(minutes=1), []
+    assert started(DAILY, ec2, machine) == daily
+    assert [each["pair"] for each in machine.started.values()] == daily
+    assert machine.pauses == [3, 3]
+
+
+def test_the_next_call_of_a_schedule_evaluates_the_pairs_again(
+    ec2: Ec2Account, machine: Machine, tmp_path: Path
+) -> None:
+    configure_many(tmp_path, 2)
+    started(DAILY, ec2, machine)
+    started(DAILY, ec2, machine, Call(EVENT_ID.replace("b1", "b2")))
+    assert len(machine.started) == 4
 
 
 def test_a_move_by_someone_else_starts_an_evaluation_that_names_them(ec2: Ec2Account, machine: Machine) -> None:
@@ -182,7 +261,7 @@ def test_a_pair_that_is_not_evaluated_is_left_alone(ec2: Ec2Account, machine: Ma
     configure(ec2, tmp_path, readiness=False)
     for sent in (event(allocationId=ec2.pair.production), event(associationId="eipassoc-1")):
         assert started(sent, ec2, machine) == []
-    configure(ec2, tmp_path, readiness={"scheduleExpression": "rate(1 day)"})
+    configure(ec2, tmp_path, readiness=DAILY)
     assert started(event(allocationId=ec2.pair.production), ec2, machine) == ["web"]
 
 
