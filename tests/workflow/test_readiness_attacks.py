@@ -185,7 +185,8 @@ def test_a_message_about_what_will_fail_soon_does_not_say_that_a_cutover_would_f
 
 VALUES: list[dict[str, Any]] = [
     {"S": ""}, {"S": "x" * 2000}, {"S": "{% $x %}"}, {"S": '"\\'}, {"N": "7"}, {"N": "-1"}, {"BOOL": True},
-    {"NULL": True}, {"M": {}}, {"M": {"S": {"S": "x"}}}, {"L": []}, {"L": [{"S": "x"}]}, {"SS": ["a", "b"]}, {"NS": ["1", "2"]},
+    {"NULL": True}, {"M": {}}, {"M": {"S": {"S": "x"}}}, {"L": []}, {"L": [{"S": "x"}]}, {"SS": ["a", "b"]},
+    {"NS": ["1", "2"]},
 ]  # fmt: skip
 ATTRIBUTES = [
     "revision", "readiness", "rollbackTo", "lastCutover", "lastOutcome", "releases", "interrupted", "server",
