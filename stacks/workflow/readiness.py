@@ -2,7 +2,8 @@
 lacks what a cutover lacks. It takes no lock, so no cutover waits for it. Only a result that has changed is announced.
 
 Beside a cutover's variables: `$before`, the text of the last result, or "-"; `$result`, `Record.readiness` in
-`lambdas/domain/record.py`. What comes to `RecordReadiness` has, once or more often, `reason`, `soon` and `warnings`."""
+`lambdas/domain/record.py`; `$announced`, the outcome that was announced last. What comes to `RecordReadiness` has, once
+or more often, `reason`, `soon` and `warnings`."""
 
 from aws_cdk import Duration, aws_stepfunctions as sfn
 from aws_cdk.aws_iam import IRole
@@ -13,7 +14,7 @@ from stacks.workflow import failures
 from stacks.workflow.calls import CALLS as OF_A_CUTOVER, COMMENTS as OF_CUTOVER_STATES, PLANNED
 from stacks.workflow.cutover import SOUND
 from stacks.workflow.ending import NOW
-from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata
+from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata, sentence
 from stacks.workflow.lock import FREE_AND_AS_PLANNED
 from stacks.workflow.notifications import STARTED, publish, put_event
 from stacks.workflow.resources import Resources
@@ -23,8 +24,11 @@ from stacks.workflow.tasks import Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT, MOST_TRIES = Duration.hours(72), 3
+# An evaluation of drift waits for the execution that holds the lock, so many times, so many seconds.
+MOST_WAITS, SECONDS_APART = 12, 300
 DETAIL_TYPE = "Elastic IP Cutover Readiness Changed"
-PAIR = bounded("$states.context.Execution.Input.pair", 64)
+ASKED = "$states.context.Execution.Input.pair"
+PAIR = bounded(f'($exists({ASKED}) and {ASKED} != "" ? $string({ASKED}) : "-")', 64)
 DRIFT = "($drift := $states.context.Execution.Input.drift; $type($drift) = 'string' ? [$drift] : [])"
 # The text may be anything, because a person may write into the table. In a sentence, quotes are escaped.
 WAS_READY = """$not($contains($before, '"ready":false'))"""
@@ -34,12 +38,12 @@ RESULT = f"""(
     $warned := $append($plan.warnings, $states.input.warnings);
     $warnings := $filter($warned, function($each) {{ $not($each in $reasons) }});
     $text := function($each) {{ $substring($replace($each, " Nothing was changed.", ""), 0, 1000) }};
-    $texts := function($all) {{ [$map($distinct($all)[[0..19]], $text)] }};
+    $texts := function($all, $last) {{ [$map($append($distinct($all)[[0..11]], $last), $text)] }};
     $since := {SINCE}; $drift := {DRIFT};
     $string({{
         "ready": $ready, "since": $ready = {WAS_READY} and $exists($since) ? $since : {NOW}, "checkedAt": {NOW},
-        "reasons": $texts($append($reasons, $ready ? [] : $drift)),
-        "warnings": $texts($append($warnings, $ready ? $drift : [])), "execution": {ME}
+        "reasons": $texts($reasons, $ready ? [] : $drift), "warnings": $texts($warnings, $ready ? $drift : []),
+        "execution": {ME}
     }})
 )"""
 # If a cutover or another evaluation has changed the item, this evaluation starts over.
@@ -51,7 +55,7 @@ VALUES = {":me": EXECUTION, ":number": "N", ":text": "S", ":before": "{% $before
 OUTCOME = '($result.ready ? "READY" : "NOT_READY")'
 DETAIL = f'$merge([{STARTED}, $result, {{"pair": $plan.pair, "outcome": {OUTCOME}}}])'
 TEXT = f"""
-    "Pair " & $plan.pair & " is " & ($result.ready ? "ready for a cutover." : "not ready: a cutover would fail.")
+    "Pair " & $plan.pair & " is " & ($result.ready ? "ready." : "not ready: a cutover would fail, now or soon.")
     & $join($map($append($result.reasons, $result.warnings), function($each) {{ "\\n- " & $each }}))
     & "\\n\\nExecution: " & {ME}
 """
@@ -59,17 +63,32 @@ BEFORE = {
     "plan": {"pair": jsonata(PAIR)},
     "revision": jsonata('($number := $states.result.Item.revision.N; $exists($number) ? $number : "0")'),
     "before": jsonata('($text := $states.result.Item.readiness.S; $exists($text) ? $text : "-")'),
-    "tries": jsonata(f"$exists($states.result.Item.execution) ? {MOST_TRIES} : $exists($tries) ? $tries + 1 : 0"),
+    "locked": "{% $exists($states.result.Item.execution) %}",
 }
+RECORDED = {
+    "result": "{% $parse($states.result.Attributes.readiness.S) %}",
+    "announced": jsonata('($text := $states.result.Attributes.announced.S; $exists($text) ? $text : "READY")'),
+}
+# A cutover could not read or write its record either.
+REASONS = {"reasons": [jsonata(sentence(failures.OF_STATE))], "warnings": []}
+NOT_RECORDED = {
+    "plan": {"pair": jsonata(PAIR)},
+    "result": {"ready": False, "since": jsonata(NOW), "checkedAt": jsonata(NOW), **REASONS, "execution": EXECUTION},
+    "announced": "-",
+}
+AGAIN = {"tries": "{% $exists($tries) ? $tries + 1 : 1 %}"}
+WAITED = {"waits": "{% $exists($waits) ? $waits + 1 : 1 %}"}
+OF_DRIFT = f"$locked and $count({DRIFT}) > 0 and $not($exists($waits) and $waits >= {MOST_WAITS})"
 SKIPPED = '{"pair": $plan.pair, "outcome": "SKIPPED"}'
 UNFIT = '{"reason": ($plan.decision = "REFUSED" ? "" : "Staging is not on the idle server: ") & $plan.reason}'
 CAUGHT = jsonata(f'{{"reason": {failures.REFUSED_CAUSE}}}')
-CHANGED = f"$result.ready != {WAS_READY} or ({WAS_READY} and $count({DRIFT}) > 0)"
+CHANGED = f"{OUTCOME} != $announced or ($result.ready and $count({DRIFT}) > 0)"
 REQUEST = {"pair": jsonata(PAIR), "dryRun": True}
 COMMENTS = OF_CUTOVER_STATES | {
     "DescribeRecord": "What was the last result?",
     "RecordReadiness": "Writes the result, unless the item has changed meanwhile.",
     "Notify": "Publishes that the result has changed.",
+    "RecordAnnounced": "Writes what was announced. If it was not, the next evaluation announces it.",
 }
 CALLS = OF_A_CUTOVER | {"DescribeAddresses": ({"request": REQUEST, "keepLive": False}, PLANNED)}
 
@@ -97,7 +116,11 @@ class Readiness(Construct):
             condition=UNCHANGED,
             pair=PAIR,
             return_values=DynamoReturnValues.ALL_NEW,
-            assign={"result": "{% $parse($states.result.Attributes.readiness.S) %}"},
+            assign=RECORDED,
+        )
+        of_outcome, there = {":outcome": jsonata(OUTCOME)}, "attribute_exists(pair)"
+        announced = tasks.update_item(
+            "RecordAnnounced", "SET announced = :outcome", of_outcome, condition=there, pair=PAIR
         )
         notify = publish(tasks, "Notify", outcome=OUTCOME, text=TEXT, detail=DETAIL)
         event = put_event(tasks, "PutEvent", DETAIL_TYPE, DETAIL)
@@ -110,22 +133,29 @@ class Readiness(Construct):
         name, comment = "EvaluationFailed", "There is no result. The last one stays."
         failed = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause="{% $cause %}")
 
+        comment, seconds = "Waits until the cutover is over.", sfn.WaitTime.duration(Duration.seconds(SECONDS_APART))
+        wait = sfn.Wait.jsonata(self, "WaitForHolder", comment=comment, time=seconds, assign=WAITED)
+
         # The order of the states.
-        locked = when(f"$tries >= {MOST_TRIES}", skipped, f"locked, or begun {MOST_TRIES} times")
-        begin = tasks.choice("Begin?", "", locked, otherwise=describe_addresses)
-        describe_record.add_catch(failed, assign=failures.FIRST).next(begin)
-        describe_addresses.add_catch(failed, errors=["InvalidRequest"], assign=failures.FIRST)
+        drift = when(OF_DRIFT, wait, "locked, and someone has moved an address")
+        often = f"$locked or ($exists($tries) and $tries >= {MOST_TRIES})"
+        locked = when(often, skipped, f"locked, or begun {MOST_TRIES} times")
+        begin = tasks.choice("Begin?", "", drift, locked, otherwise=describe_addresses)
+        wait.next(describe_record)
         unfit = condition(f'$plan.decision = "REFUSED" or $not({SOUND})')
         decision = sfn.Choice.jsonata(self, "Decision?").otherwise(checks)
         decision.when(unfit, record, comment="no cutover could begin", outputs=jsonata(UNFIT))
+        describe_addresses.add_catch(failed, errors=["InvalidRequest"], assign=failures.FIRST)
         describe_addresses.add_catch(record, outputs=CAUGHT).next(decision)
         checks.add_catch(failed, assign=failures.FIRST).next(record)
         outcome = tasks.choice("Outcome?", "", when("$result.ready", ready, "ready"), otherwise=not_ready)
-        changed = tasks.choice("Changed?", "", when(CHANGED, notify, "another result, or drift"), otherwise=outcome)
-        record.add_catch(describe_record, errors=[CONDITION_FAILED])
-        record.add_catch(failed, assign=failures.FIRST).next(changed)
-        notify.add_catch(event, assign=failures.FIRST).next(event)
-        event.add_catch(outcome, assign=failures.FIRST).next(outcome)
+        changed = tasks.choice("Changed?", "", when(CHANGED, event, "another result, or drift"), otherwise=outcome)
+        describe_record.add_catch(changed, assign=NOT_RECORDED).next(begin)
+        record.add_catch(describe_record, errors=[CONDITION_FAILED], assign=AGAIN)
+        record.add_catch(changed, assign=NOT_RECORDED).next(changed)
+        event.add_catch(notify).next(notify)
+        notify.add_catch(outcome).next(announced)
+        announced.add_catch(outcome).next(outcome)
 
         about = 'Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.'
         name, start = resources.names.readiness, describe_record

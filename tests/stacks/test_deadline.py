@@ -10,7 +10,7 @@ from stacks.configuration.pairs import BAKE_SHARE_SECONDS, LONGEST_BAKE_SECONDS
 from stacks.configuration.release import LONGEST_MOMENT_SECONDS, MINUTES_OF_A_WEEK
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
-from stacks.workflow.readiness import MOST_TRIES
+from stacks.workflow.readiness import MOST_TRIES, MOST_WAITS as LONGEST_DRIFT_WAITS
 from stacks.workflow.repair import MOST_WAITS
 from stacks.workflow.retries import INACTIVE, THROTTLED
 from tests.stacks.contexts import DEPLOY, HOOKS, VPC, pair
@@ -29,7 +29,10 @@ UNTIL_LOCKED = (
 # after an approval, after the end of a command, and if the record has changed meanwhile.
 AGAIN: dict[str, list[tuple[int, tuple[str, ...]]]] = {
     "eip-cutover": [(2, UNTIL_LOCKED), (1, ("Preflight", "ReleaseLock"))],
-    "eip-cutover-readiness": [(MOST_TRIES - 1, ("DescribeRecord", "DescribeAddresses", "Checks", "RecordReadiness"))],
+    "eip-cutover-readiness": [
+        (MOST_TRIES - 1, ("DescribeRecord", "DescribeAddresses", "Checks", "RecordReadiness")),
+        (LONGEST_DRIFT_WAITS, ("WaitForHolder", "DescribeRecord")),
+    ],
     "eip-cutover-repair": [(MOST_WAITS - 1, HOLDER), (1, ("ReleaseLock",))],
 }
 
@@ -37,7 +40,7 @@ AGAIN: dict[str, list[tuple[int, tuple[str, ...]]]] = {
 def longest(state: dict[str, Any]) -> float:
     """The seconds that a state may take: every try of every retrier, each counts its own, with its longest delays."""
     if state["Type"] == "Wait":
-        return LAST_CALL.to_seconds()
+        return float(state["Seconds"]) if isinstance(state.get("Seconds"), int) else LAST_CALL.to_seconds()
     if waits_for_a_person(state):
         assert "$approvesUntil" in state["TimeoutSeconds"]
         return 60 * MINUTES_OF_A_WEEK

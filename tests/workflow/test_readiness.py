@@ -1,16 +1,18 @@
 """The evaluation of a pair: would a cutover work now? Its result is recorded, and announced only if it has changed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import pytest
 
+from stacks.workflow.readiness import MOST_WAITS
 from tests.unit.test_alarms import put_alarm
-from tests.workflow.account import Aws, Execution
+from tests.workflow.account import ERROR, INTERNAL_ERROR, Aws, Execution
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import AROUND_HANDLERS, REGION
+from tests.workflow.engine import AROUND_HANDLERS, REGION, service_client, stopping_before
 from tests.workflow.web import Web, sick, well
 
 DRIFT = "AssociateAddress was called by arn:aws:iam::123456789012:user/eve at 2026-11-30T12:00:00Z from 192.0.2.7."
@@ -151,9 +153,9 @@ def test_texts_are_cut_and_counted(aws: Aws, answers: dict[str, dict[str, Any]])
     many = [f"{number}: {'x' * 2000}" for number in range(50)]
     answers["HealthCheckStaging"] = {"soon": many, "warnings": many + [f"warning {number}" for number in range(50)]}
     evaluation = aws.evaluate()
-    assert [len(each) for each in evaluation.output["reasons"]] == [1000] * 20
-    assert len(evaluation.output["warnings"]) == 20
-    assert len(readiness(aws)["reasons"]) == 20
+    assert [len(each) for each in evaluation.output["reasons"]] == [1000] * 12
+    assert len(evaluation.output["warnings"]) == 12
+    assert len(readiness(aws)["reasons"]) == 12
 
 
 # What is announced.
@@ -195,7 +197,7 @@ def test_people_and_programs_receive_the_result(aws: Aws, web: Web) -> None:
     assert (event["source"], event["detail-type"]) == ("eip-cutover", "Elastic IP Cutover Readiness Changed")
     assert aws.subjects == ["eip-cutover: web NOT_READY"]
     assert aws.attributes == [{"outcome": "NOT_READY", "pair": "web"}]
-    assert message["default"].startswith("Pair web is not ready: a cutover would fail.\n- tao (")
+    assert message["default"].startswith("Pair web is not ready: a cutover would fail, now or soon.\n- tao (")
     assert message["default"].endswith(f"\n\nExecution: {evaluation.arn}")
     assert json.loads(message["https"])["metadata"]["additionalContext"]["outcome"] == "NOT_READY"
 
@@ -358,12 +360,123 @@ def test_a_pair_that_is_not_configured_is_not_recorded(aws: Aws, pair: object) -
     assert (aws.item, aws.locks, outcomes(aws)) == ({}, [], [])
 
 
-@pytest.mark.parametrize("action", ["GetItem", "UpdateItem"])
-def test_an_evaluation_that_cannot_use_the_table_fails_and_leaves_the_last_result(aws: Aws, action: str) -> None:
+@pytest.mark.parametrize(("action", "state"), [("GetItem", "DescribeRecord"), ("UpdateItem", "RecordReadiness")])
+def test_a_pair_whose_record_cannot_be_used_is_not_ready_and_keeps_its_last_result(
+    aws: Aws, action: str, state: str
+) -> None:
+    """A cutover could not use the record either."""
     aws.evaluate()
     before = aws.item
     with aws.failing("dynamodb", action):
         evaluation = aws.evaluate()
-    assert evaluation.outcome == "EvaluationFailed"
-    assert "failed with DynamoDB." in str(evaluation.cause)
-    assert (aws.item, outcomes(aws)) == (before, [])
+    assert evaluation.outcome == "NOT_READY"
+    (reason,) = evaluation.output["reasons"]
+    assert reason.startswith(f"{state} failed with DynamoDB.")
+    assert aws.item == before | ({"announced": {"S": "NOT_READY"}} if action == "GetItem" else {})
+    assert outcomes(aws) == ["NOT_READY"]
+
+
+# A change is announced, whatever happens to the evaluation that has found it.
+
+
+@contextmanager
+def losing_answers(count: int) -> Iterator[None]:
+    """So many of the workflow's first writes take effect, and are answered with an internal error."""
+    left, events = [count], service_client("dynamodb").meta.events
+
+    def lose(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            http_response.status_code = 500
+            parsed |= {"Error": ERROR, "ResponseMetadata": INTERNAL_ERROR}
+
+    events.register("after-call.dynamodb.UpdateItem", lose, unique_id="losing")
+    try:
+        yield
+    finally:
+        events.unregister("after-call.dynamodb.UpdateItem", unique_id="losing")
+
+
+@pytest.mark.parametrize("state", ["Changed?", "Notify"])
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED"])
+def test_a_change_is_announced_although_its_evaluation_was_ended_after_the_write(
+    aws: Aws, web: Web, state: str, status: str
+) -> None:
+    web.behaviour["tao"] = sick
+    with stopping_before(state, status=status):
+        aws.wait(aws.begin_evaluation())
+    assert not readiness(aws)["ready"]
+    assert aws.notices == []
+    for _ in range(2):
+        aws.evaluate()
+    assert [notice["outcome"] for notice in aws.notices] == ["NOT_READY"]
+    assert {event["detail"]["outcome"] for event in aws.events} == {"NOT_READY"}  # maybe twice, as EventBridge's own
+
+
+def test_a_change_that_the_topic_did_not_take_is_announced_by_the_next_evaluation(aws: Aws, web: Web) -> None:
+    web.behaviour["tao"] = sick
+    with aws.failing("sns", "Publish"):
+        aws.evaluate()
+    assert (len(aws.notices), len(aws.events)) == (0, 1)
+    for _ in range(2):
+        aws.evaluate()
+    assert [notice["outcome"] for notice in aws.notices] == ["NOT_READY"]
+
+
+def test_a_change_is_announced_although_no_try_of_its_write_was_answered(aws: Aws, web: Web) -> None:
+    web.behaviour["tao"] = sick
+    with losing_answers(5):
+        assert aws.evaluate().outcome == "NOT_READY"
+    aws.evaluate()
+    assert outcomes(aws) == ["NOT_READY"]
+
+
+def test_a_change_whose_write_was_not_answered_is_announced_although_another_execution_ran_before_the_next_try(
+    aws: Aws, web: Web
+) -> None:
+    web.behaviour["tao"] = sick
+    tries: list[None] = []
+
+    def act() -> None:
+        tries.append(None)
+        if len(tries) == 2:
+            aws.execute({"dryRun": True})
+
+    with aws.just_before("dynamodb", "UpdateItem", act, containing="SET readiness"), losing_answers(1):
+        assert aws.evaluate().outcome == "NOT_READY"
+    assert [notice["outcome"] for notice in aws.notices].count("NOT_READY") == 1
+
+
+def test_drift_that_is_evaluated_during_a_cutover_is_named_after_it(
+    aws: Aws, web: Web, held: Callable[[str], str]
+) -> None:
+    aws.evaluate()
+    cutover = held("production")
+    evaluation = aws.begin_evaluation(drift=DRIFT)
+    aws.until(lambda: "WaitForHolder" in aws.entered(evaluation))
+    web.open_gates()
+    aws.wait(cutover)
+    assert DRIFT in json.dumps(aws.wait(evaluation).output)
+    assert outcomes(aws) == ["CUT_OVER", "READY"]
+
+
+def test_drift_does_not_wait_for_a_lock_without_end(
+    aws: Aws, web: Web, held: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.workflow.engine.TIME_SCALE", 0)
+    aws.evaluate()
+    before, cutover = aws.item.get("readiness"), held("production")
+    evaluation = aws.evaluate(drift=DRIFT)
+    assert (evaluation.outcome, evaluation.states.count("WaitForHolder")) == ("SKIPPED", MOST_WAITS)
+    assert aws.item.get("readiness") == before
+    web.open_gates()
+    aws.wait(cutover)
+
+
+@pytest.mark.parametrize(("soon", "key"), [(0, "warnings"), (25, "reasons")])
+def test_drift_is_named_although_many_other_sentences_are(
+    aws: Aws, answers: dict[str, dict[str, Any]], soon: int, key: str
+) -> None:
+    many = [f"sentence {number}" for number in range(25)]
+    answers["HealthCheckStaging"] = {"soon": many[:soon], "warnings": many}
+    assert aws.evaluate(drift=DRIFT).output[key][-1] == DRIFT
