@@ -43,7 +43,7 @@ def aws_client(service: Any, config: Config = CONFIG) -> Any:
     return boto3.client(service, config=config)
 
 
-def read_error(error: ClientError | BotoCoreError) -> tuple[str, str, int]:
+def read_error(error: Exception) -> tuple[str, str, int]:
     """The error's code, a text that is safe to print, and the HTTP status; "" and 503 if there was no answer."""
     if not isinstance(error, ClientError):
         return "", printable(str(error)), 503

@@ -137,6 +137,7 @@ def _interface(shown: Mapping[str, Any], border_group: str | None) -> NetworkInt
         tuple(_private_address(each) for each in shown["PrivateIpAddresses"]),
         names.get("PublicDualStackDnsName") or None if in_use else None,
         border_group,
+        tags_of(shown, "TagSet"),
     )
 
 

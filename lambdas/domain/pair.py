@@ -20,8 +20,8 @@ def rate_of(expression: str) -> timedelta | None:
     return timedelta(**{f"{rate[2]}s": int(rate[1])}) if rate else None
 
 
-def tags_of(shown: Mapping[str, Any]) -> Tags:
-    return {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
+def tags_of(shown: Mapping[str, Any], key: str = "Tags") -> Tags:
+    return {tag["Key"]: tag["Value"] for tag in shown.get(key, [])}
 
 
 @dataclass(frozen=True)

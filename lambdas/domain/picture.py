@@ -24,12 +24,13 @@ class PrivateAddress:
 
 @dataclass(frozen=True)
 class NetworkInterface:
-    """An attached network interface, its public dual-stack DNS name, if any, and the border group of its zone."""
+    """An attached network interface, its public dual-stack DNS name, if any, the border group of its zone, and tags."""
 
     network_interface_id: str
     addresses: tuple[PrivateAddress, ...]
     dual_stack_name: str | None = None
     border_group: str | None = None
+    tags: Tags = field(default_factory=dict)
 
     def address(self, private_ip: str | None) -> PrivateAddress | None:
         return next((address for address in self.addresses if address.private_ip == private_ip), None)

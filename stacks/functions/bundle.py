@@ -26,6 +26,7 @@ FOR_LAMBDA = ("--platform", "manylinux2014_aarch64", "--python-version", "3.13",
 UNUSED = (
     "*.dist-info",
     "bin",
+    "yaml/*.so",  # libyaml: large, and PyYAML works without it
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/utilities/[!_jt]*",  # except __init__.py, jmespath_utils and typing
 )

@@ -39,6 +39,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.metrics import Metric, emit
 emit([Metric("LockAge", MetricUnit.Seconds, (1.0,), ({}, {"pair": "web"}))])
 """
+TEMPLATE = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from aws.stack_templates import moving_resources
+assert "yaml" not in sys.modules
+print(*moving_resources("Resources: {Web: {Type: AWS::EC2::EIP, Properties: {InstanceId: !Ref Id}}}", {"Web"}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +79,10 @@ def test_every_handler_runs_from_the_asset(asset: Path, runtime: Path) -> None:
 
 def test_a_function_in_the_asset_emits_its_metrics(asset: Path, runtime: Path) -> None:
     assert '"LockAge"' in run(METRICS, asset, runtime)
+
+
+def test_a_function_in_the_asset_reads_yaml_and_imports_the_parser_only_then(asset: Path, runtime: Path) -> None:
+    assert run(TEMPLATE, asset, runtime) == "Web\n"
 
 
 def test_the_asset_has_the_configured_pairs(asset: Path) -> None:

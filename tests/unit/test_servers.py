@@ -163,6 +163,11 @@ def test_an_interface_has_private_addresses_each_with_the_owner_of_its_public_ad
     assert [address for address in shown.addresses if address.is_primary] == [PrivateAddress("10.0.0.10")]
 
 
+def test_an_interface_has_its_tags(servers: Servers, ec2: FakeEc2) -> None:
+    tagged = interface_shown(servers, ec2, TagSet=[{"Key": "aws:cloudformation:stack-name", "Value": "web"}])
+    assert tagged.tags == {"aws:cloudformation:stack-name": "web"}
+
+
 @pytest.mark.parametrize(
     ("options", "name"),
     [
