@@ -28,13 +28,14 @@ def test_a_cutover_starts_at_its_time_and_its_schedule_is_gone(aws: LocalAws) ->
     created = run(aws, "-euc", role)
     assert created.returncode == 0, created.stderr
     arn = aws.client("iam").get_role(RoleName="start-cutovers")["Role"]["Arn"]
-    moment = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
     given = {"STATE_MACHINE_ARN": aws.state_machine_arn, "ROLE_ARN": arn}
-    arguments = ("web-42", f"{moment:%Y-%m-%dT%H:%M:%S}", "UTC", '{"pair": "web", "serverName": "tao"}')
-    scheduled = run(aws, str(SCRIPT), *arguments, **given)
+    request = '{"pair": "web", "serverName": "tao"}'
+    for refused, error in ((False, ""), (True, "ConflictException")):  # the second one of the same name
+        done = run(aws, str(SCRIPT), "web-41", "2199-01-01T03:00:00", "UTC", request, **given)
+        assert (done.returncode != 0, error in done.stderr) == (refused, True), done.stderr
+    moment = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
+    scheduled = run(aws, str(SCRIPT), "web-42", f"{moment:%Y-%m-%dT%H:%M:%S}", "UTC", request, **given)
     assert scheduled.returncode == 0, scheduled.stderr
-    again = run(aws, str(SCRIPT), *arguments, **given)
-    assert "ConflictException" in again.stderr
     states, deadline = aws.client("stepfunctions"), time.monotonic() + 60
     while time.monotonic() < deadline:
         newest = states.list_executions(stateMachineArn=aws.state_machine_arn, maxResults=1)["executions"]
