@@ -49,17 +49,16 @@ def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
 
 
 def readiness_of(pairs: Mapping[str, Pair], records: Mapping[str, Record], now: datetime) -> Iterator[Metric]:
-    """1 for a pair that was just found ready, else 0; without dimensions the lowest of all, where overdue is 0."""
+    """1 for a pair that was just found ready, else 0; without dimensions the lowest. Overdue is 0, unless locked."""
     lowest: list[float] = []
     for name, pair in pairs.items():
         record, schedule = records.get(name, EMPTY), pair.schedule_expression
         result, outcome = record.readiness or {}, record.last_outcome or {}
         if schedule and (checked := moment(result.get("checkedAt"))):
-            ready, rate = float(result["ready"]), rate_of(schedule)
-            since = max(checked, moment(outcome.get("at")) or checked)  # a locked pair is not evaluated
+            ready, rate, ended = float(result["ready"]), rate_of(schedule), moment(outcome.get("at")) or checked
             if abs(now - checked) <= JUST_NOW:
                 yield Metric("Ready", MetricUnit.Count, (ready,), ({"pair": name},), checked)
-            if overdue := bool(rate and not record.lock and now - since > 2 * rate + MARGIN):
+            if overdue := bool(rate and not record.lock and now - max(checked, ended) > 2 * rate + MARGIN):
                 logger.error("A pair was not evaluated in time", extra={"pair": name, "checkedAt": str(checked)})
             lowest.append(0 if overdue else ready)
     yield Metric("Ready", MetricUnit.Count, tuple(sorted(lowest)[:1]))

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from health.check import Check
@@ -11,9 +12,9 @@ OWN = ("The certificate of", "Renew it, and reload the web server")
 ABOVE = ("A certificate above that of", "Replace what the server sends after its own certificate")
 
 
-def expiring(check: Check, days: int, certificates: Certificates) -> list[str]:
+def expiring(check: Check, days: int, certificates: Certificates) -> Iterator[str]:
     """The certificates of a server, its own first, that expire within so many days, or are out of date."""
-    sentences, now = [], time.time()
+    now = time.time()
     for number, (ends, begins, names) in enumerate(certificates):
         if ends - now <= days * 86_400 or begins > now:
             what, do = ABOVE if number else OWN
@@ -21,9 +22,7 @@ def expiring(check: Check, days: int, certificates: Certificates) -> list[str]:
             left = {0: "today", 1: "in 1 day"}.get((last - today).days, f"in {(last - today).days} days")
             when = f"expires {left}, on {last}" if ends > now else f"expired on {last}"
             when = f"is not valid before {first}" if begins > now else when
-            which = f"{what} {check.server} ({names}) at https://{check.ip}:{check.port}"
-            sentences.append(f"{which} {when}. {do}.".replace('"', ""))
-    return sentences
+            yield f"{what} {check.server} ({names}) at https://{check.ip}:{check.port} {when}. {do}.".replace('"', "")
 
 
 def slow(check: Check, took: int) -> list[str]:

@@ -180,6 +180,14 @@ def test_of_a_live_server_whose_certificate_is_refused_all_that_it_sends_is_seen
     assert (day(-2) in own, day(-9) in above) == (True, True)
 
 
+def test_an_expired_certificate_above_the_live_servers_is_reported(ca: Authority) -> None:
+    good, refused = ca.certified(WWW, ends=99), ca.certified_below((-9, -1), WWW, ends=99)
+    with both(over_tls(good, answering(OK)), over_tls(refused, answering(OK))) as server:
+        (sentence,) = called(https(server), live=LIVE)["soon"]
+    which = f"A certificate above that of kai (R11) at https://127.0.0.2:{server.port}"
+    assert sentence == f"{which} expired on {day(-1)}. Replace what the server sends after its own certificate."
+
+
 def test_a_live_certificate_that_is_not_yet_valid_is_reported(ca: Authority) -> None:
     good, early = (over_tls(ca.certified(WWW, begins=begins, ends=99), answering(OK)) for begins in (-2, 2))
     with both(good, early) as server:
@@ -242,6 +250,7 @@ def test_a_certificate_is_out_of_date_to_the_second_and_its_date_is_in_utc(
     begins: float, ends: float, when: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: NOON)
-    sentences = expiring(check(protocol="HTTPS", port=443), 14, ((NOON + ends, NOON + begins, '"a.example"'),))
+    https = check(protocol="HTTPS", port=443)
+    sentences = list(expiring(https, 14, ((NOON + ends, NOON + begins, '"a.example"'),)))
     which = "The certificate of tao (a.example) at https://203.0.113.11:443"
     assert sentences == ([f"{which} {when}. Renew it, and reload the web server."] if when else [])

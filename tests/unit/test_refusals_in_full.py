@@ -102,9 +102,9 @@ def test_a_server_or_an_address_that_is_not_fit(plan: Plan, picture: Picture, me
         ),
         (
             address("staging", STRANGER),
-            "The staging address 198.51.100.2 (eipalloc-0bbbbbbb) is on eni-of-stranger of i-0cccccccc, which is not in "
-            "the pair web (bittybot and tao). Nothing was changed. Correct the pair in cdk.json and deploy, or move the "
-            "address to tao:\n",
+            "The staging address 198.51.100.2 (eipalloc-0bbbbbbb) is on eni-of-stranger of i-0cccccccc, which is not "
+            "in the pair web (bittybot and tao). Nothing was changed. Correct the pair in cdk.json and deploy, or move "
+            "the address to tao:\n",
         ),
     ],
 )

@@ -181,23 +181,27 @@ def test_a_ready_pair_counts_as_not_ready_if_two_evaluations_at_its_rate_were_mi
     schedule: str, hours: float, lowest: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert ready({"web": result(True, hours=hours)}, web=schedule) == {None: (lowest,)}
-    logged = [(each.levelname, each.message, vars(each)["pair"]) for each in caplog.records]
-    assert logged == [("ERROR", "A pair was not evaluated in time", "web")] * (1 - lowest)
+    logged = [(each.levelname, each.message, vars(each)["pair"], vars(each)["checkedAt"]) for each in caplog.records]
+    checked_at = str(NOW - timedelta(hours=hours))
+    assert logged == [("ERROR", "A pair was not evaluated in time", "web", checked_at)] * (1 - lowest)
 
 
 LOCK = Lock("web", "arn", "2026-01-01T03:04:05Z", "tao")
 
 
 @pytest.mark.parametrize(
-    ("lock", "ended_hours_ago", "lowest"),
-    [(LOCK, 48, 1), (LOCK, None, 1), (None, 1.1, 1), (None, 1.2, 0), (None, 72, 0), (None, None, 0)],
-)
+    ("lock", "checked_hours_ago", "ended_hours_ago", "lowest"),
+    [
+        (LOCK, 48, 48, 1), (LOCK, 48, None, 1),
+        (None, 48, 1.1, 1), (None, 48, 1.2, 0), (None, 48, 72, 0), (None, 48, None, 0), (None, 1.1, 48, 1),
+    ],
+)  # fmt: skip
 def test_a_pair_that_an_execution_has_held_since_its_evaluation_is_not_overdue(
-    lock: Lock | None, ended_hours_ago: float | None, lowest: int
+    lock: Lock | None, checked_hours_ago: float, ended_hours_ago: float | None, lowest: int
 ) -> None:
     """During a bake of hours, or an approval of days, no evaluation is made."""
     at = (NOW - timedelta(hours=ended_hours_ago)).isoformat() if ended_hours_ago else "unknown"
-    record = replace(result(True, hours=48), lock=lock, last_outcome={"outcome": "CUT_OVER", "at": at})
+    record = replace(result(True, hours=checked_hours_ago), lock=lock, last_outcome={"outcome": "CUT_OVER", "at": at})
     assert ready({"web": record}, web="rate(5 minutes)") == {None: (lowest,)}
 
 
