@@ -89,7 +89,7 @@ def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
         return _result(asked, _baked(asked, checks, prober(checks)))
     lives, days = live_checks(asked.health_check, asked.live), asked.certificate_expiry_days
     live = {index: check for index, check in lives.items() if check.shared_header}
-    https = [replace(each, path=None, verify_certificate=False) for each in lives.values() if each.protocol == "HTTPS"]
+    https = [replace(each, path=None) for each in lives.values() if each.protocol == "HTTPS"]
     probe = prober([*checks, *live.values(), *https])
     certificates = beside(lambda check, stop: expiring(check, days, probe(check, stop).certificates), https)
     hosts = {str(each.tls_name).lower() for each in asked.health_check if each.host_header and each.via != "private"}

@@ -12,8 +12,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.calls import aws_client
 from aws.metrics import Metric, emit
 from domain.deployed_pairs import deployed_pairs
-from domain.lock import Lock, moment, object_of
+from domain.lock import Lock, moment
 from domain.pair import Json, Pair, rate_of
+from domain.record import EMPTY, Record
 
 JUST_NOW, MARGIN = timedelta(minutes=6), timedelta(hours=1)
 logger = Logger()
@@ -23,9 +24,9 @@ logger = Logger()
 def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """Emits `metrics_of` the locks and `readiness_of` the pairs; returns `{"locks": how many}`. Raises AWS errors."""
     items, now = items_of(aws_client("dynamodb"), os.environ["LOCK_TABLE"]), datetime.now(UTC)
-    locks = [Lock.from_item(item) for item in items if "execution" in item]
-    results = {item["pair"]["S"]: object_of(item.get("readiness", {}).get("S")) for item in items}
-    emit([*metrics_of(locks, now), *readiness_of(deployed_pairs(), results, now)])
+    records = {item["pair"]["S"]: Record.from_item(item) for item in items}
+    locks = [record.lock for record in records.values() if record.lock]
+    emit([*metrics_of(locks, now), *readiness_of(deployed_pairs(), records, now)])
     return {"locks": len(locks)}
 
 
@@ -47,16 +48,17 @@ def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
     return [oldest, *(Metric("LockAge", MetricUnit.Seconds, (age,), ({"pair": pair},)) for pair, age in ages.items())]
 
 
-def readiness_of(pairs: Mapping[str, Pair], results: Mapping[str, Json], now: datetime) -> Iterator[Metric]:
-    """1 for a pair that was just found ready, else 0; without dimensions the lowest of all, where overdue is 0."""
+def readiness_of(pairs: Mapping[str, Pair], records: Mapping[str, Record], now: datetime) -> Iterator[Metric]:
+    """1 for a pair that was just found ready, else 0; without dimensions the lowest. Overdue is 0, unless locked."""
     lowest: list[float] = []
     for name, pair in pairs.items():
-        result, schedule = results.get(name, {}), pair.schedule_expression
+        record, schedule = records.get(name, EMPTY), pair.schedule_expression
+        result, outcome = record.readiness or {}, record.last_outcome or {}
         if schedule and (checked := moment(result.get("checkedAt"))):
-            ready, rate = float(result.get("ready") is True), rate_of(schedule)
+            ready, rate, ended = float(result["ready"]), rate_of(schedule), moment(outcome.get("at")) or checked
             if abs(now - checked) <= JUST_NOW:
                 yield Metric("Ready", MetricUnit.Count, (ready,), ({"pair": name},), checked)
-            if overdue := bool(rate and now - checked > 2 * rate + MARGIN):
+            if overdue := bool(rate and not record.lock and now - max(checked, ended) > 2 * rate + MARGIN):
                 logger.error("A pair was not evaluated in time", extra={"pair": name, "checkedAt": str(checked)})
             lowest.append(0 if overdue else ready)
     yield Metric("Ready", MetricUnit.Count, tuple(sorted(lowest)[:1]))

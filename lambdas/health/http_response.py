@@ -73,7 +73,7 @@ def read_response(connection: socket.socket, request: bytes, deadline: Deadline)
     if deadline.is_set():
         expected = "no answer" if status is None else "no complete answer"
         error = f"{expected} within {deadline} (connected, sent the request, {_received(source, proxy)})"
-    raise NoResponse(error, "incomplete" if status else "tls" if is_tls else "no answer", status)
+    raise NoResponse(error, "incomplete" if status else "tls" if is_tls else "no answer", status=status)
 
 
 def _received(source: _Source, question: str) -> str:

@@ -112,7 +112,7 @@ def together(loops: Loops[Result], ends_all: Callable[[Result], bool], meanwhile
     return [future.result() for future in futures]
 
 
-def beside(ask: Callable[[Any, Stop], list[str]], subjects: Iterable[Any]) -> Callable[[], list[str]]:
+def beside(ask: Callable[[Any, Stop], Iterable[str]], subjects: Iterable[Any]) -> Callable[[], list[str]]:
     """Asks about each subject in a daemon thread. Returns a function that ends them and returns the answers, sorted. It
     waits for them until half a second after the beginning, if that is not over. A question that fails is left out."""
     began, stop, answers = time.monotonic(), Stop(), list[str]()

@@ -13,7 +13,7 @@ from domain.text import printable
 from health.deadline import Deadline, ProbeStopped, Stop
 from health.http_response import read_response
 from health.result import NoResponse, Probe, in_words
-from health.tls import client_context, secured, sent_certificates
+from health.tls import certificates_of, client_context, secured
 
 Protocol = Literal["HTTP", "HTTPS", "TCP"]
 ERROR_CHARACTERS = 240
@@ -77,7 +77,7 @@ def prober(targets: Iterable[Target]) -> Prober:
             with Deadline(target.timeout_seconds) as deadline:
                 result = _response(target, context, deadline, stop)
         except NoResponse as failure:
-            result = Probe(failure.status, error=printable(str(failure), ERROR_CHARACTERS), failure=failure.failure)
+            result = Probe(**vars(failure), error=printable(str(failure), ERROR_CHARACTERS))
         if stop.is_set():  # the result then only shows that the connection ended
             raise ProbeStopped
         return replace(result, milliseconds=round((time.monotonic() - started) * 1000))
@@ -92,7 +92,7 @@ def _response(target: Target, context: ssl.SSLContext | None, deadline: Deadline
         if context is None:
             return read_response(connection, request_bytes(target), deadline)
         with secured(connection, context, target.tls_name, deadline) as encrypted:
-            certificates = sent_certificates(encrypted)
+            certificates = certificates_of(encrypted)
             answer = read_response(encrypted, request_bytes(target), deadline) if target.path else Probe(None)
             return replace(answer, certificates=certificates)
 

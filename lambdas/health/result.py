@@ -15,7 +15,7 @@ QUOTED_CHARACTERS = 60
 class Probe:
     """`status` is None with TCP, or if the headers are incomplete. `milliseconds`: of the whole probe. `error` is None
     if the headers and the body (or its first 5,120 bytes) came in time, or printable ASCII of at most 240 characters;
-    `failure` is its kind. `headers` has first values by lower-case name. `certificates`: as in `sent_certificates`."""
+    `failure` is its kind. `headers` has first values by lower-case name. `certificates`: as in `certificates_of`."""
 
     status: int | None
     milliseconds: int = 0
@@ -29,9 +29,9 @@ class Probe:
 class NoResponse(Exception):
     """No complete response came; the message is for an operator. `failure` says how far the server got."""
 
-    def __init__(self, error: str, failure: Failure, status: int | None = None) -> None:
+    def __init__(self, error: str, failure: Failure, sent: Certificates = (), status: int | None = None) -> None:
         super().__init__(error)
-        self.failure, self.status = failure, status
+        self.failure, self.status, self.certificates = failure, status, sent
 
 
 def in_words(failure: OSError) -> str:

@@ -57,10 +57,10 @@ def secured(
     """The connection under TLS, for `name` (SNI), which a context that verifies also compares. Raises NoResponse."""
     with contextlib.ExitStack() as opened:
         try:
-            encrypted = context.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)
-            opened.enter_context(encrypted).do_handshake()
+            connection = context.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)
+            opened.enter_context(connection).do_handshake()
         except ssl.SSLCertVerificationError as failure:
-            raise _refused(failure, name, sent_certificates(encrypted)) from failure
+            raise _refused(failure, name, certificates_of(connection)) from failure
         except ValueError as failure:
             raise NoResponse(f"TLS: {quoted(name)} cannot be the name of a server", "tls") from failure
         except OSError as failure:
@@ -74,8 +74,8 @@ def secured(
                 wanted = name is None and str(getattr(failure, "reason", "")).endswith(NAME_WANTED)
                 shown = lack or tls_error(failure).removeprefix("TLS: ")
                 error = f"{shown}{' (if it needs a name, configure hostHeader)' if wanted else ''}"
-            raise NoResponse(f"TLS: {error}", "old tls" if lack else "tls") from failure
-        yield encrypted
+            raise NoResponse(f"TLS: {error}", "old tls" if lack else "tls", certificates_of(connection)) from failure
+        yield connection
 
 
 def _refused(failure: ssl.SSLCertVerificationError, name: str | None, certificates: Certificates) -> NoResponse:
@@ -86,19 +86,20 @@ def _refused(failure: ssl.SSLCertVerificationError, name: str | None, certificat
             error = f"it is not for {quoted(name)} but for {names}"
         elif code in TIMES and begins <= time.time() <= ends:
             above = f"the one above the server's (an intermediate or a CA) {TIMES[code]}; the server's own is valid"
-            return NoResponse(f"certificate: {above}", "issuer")
+            return NoResponse(f"certificate: {above}", "issuer", certificates)
         elif code in TIMES:
             error = f"it {TIMES[9 if time.time() < begins else 10]}"
-    return NoResponse(f"certificate: {error}", "certificate")
+    return NoResponse(f"certificate: {error}", "certificate", certificates)
 
 
-def sent_certificates(connection: ssl.SSLSocket) -> Certificates:
-    """The server's own certificate, also if it is refused, and of the others that it sent the first to expire."""
-    # The public `SSLSocket.get_unverified_chain` of Python 3.13 calls this method, but returns DER, which nothing in
-    # the standard library reads. The method is as old as 3.10: https://github.com/python/cpython/pull/25467
-    certificates = []
+def certificates_of(connection: socket.socket) -> Certificates:
+    """The server's own certificate, also if it is refused, and the first to expire of the others that verified it, or
+    if nothing did, of the others that the server sent. It may send certificates that no client needs."""
+    # As old as 3.10. Python 3.13's public methods of these names return DER, which the standard library cannot read.
+    certificates, tls = [], cast("Any", connection)
     with contextlib.suppress(Exception):  # nothing fails without it
-        for each in cast("Any", connection)._sslobj.get_unverified_chain():
+        verified = tls.context.verify_mode == ssl.CERT_REQUIRED and tls.version()  # None before the handshake is over
+        for each in tls._sslobj.get_verified_chain() if verified else tls._sslobj.get_unverified_chain():
             read = each.get_info()
             ends, begins = (ssl.cert_time_to_seconds(read[key]) for key in ("notAfter", "notBefore"))
             certificates.append((ends, begins, _names(read)))

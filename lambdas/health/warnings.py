@@ -2,27 +2,27 @@
 
 import socket
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from health.check import Check
 from health.result import Certificates
 
-OWN = ("The certificate", "", "Renew it, and reload the web server")
-ABOVE = ("A certificate above that", ", which the server sends,", "Replace what it sends after its own certificate")
+OWN = ("The certificate of", "Renew it, and reload the web server")
+ABOVE = ("A certificate above that of", "Replace what the server sends after its own certificate")
 
 
-def expiring(check: Check, days: int, certificates: Certificates) -> list[str]:
-    """The certificates of a server, its own first, that expire within so many days, or have expired."""
-    sentences, now = [], time.time()
-    for number, (ends, _, names) in enumerate(certificates):
-        if ends - now <= days * 86_400:
-            what, sent, do = ABOVE if number else OWN
-            date, today = (datetime.fromtimestamp(seconds, UTC).date() for seconds in (ends, now))
-            left = "1 day" if (date - today).days == 1 else f"{(date - today).days} days"
-            when = f"expires in {left}, on" if ends > now else "expired on"
-            which = f"{what} of {check.server} ({names}){sent} at https://{check.ip}:{check.port}"
-            sentences.append(f"{which} {when} {date}. {do}.".replace('"', ""))
-    return sentences
+def expiring(check: Check, days: int, certificates: Certificates) -> Iterator[str]:
+    """The certificates of a server, its own first, that expire within so many days, or are out of date."""
+    now = time.time()
+    for number, (ends, begins, names) in enumerate(certificates):
+        if ends - now <= days * 86_400 or begins > now:
+            what, do = ABOVE if number else OWN
+            first, today, last = (datetime.fromtimestamp(seconds, UTC).date() for seconds in (begins, now, ends))
+            left = {0: "today", 1: "in 1 day"}.get((last - today).days, f"in {(last - today).days} days")
+            when = f"expires {left}, on {last}" if ends > now else f"expired on {last}"
+            when = f"is not valid before {first}" if begins > now else when
+            yield f"{what} {check.server} ({names}) at https://{check.ip}:{check.port} {when}. {do}.".replace('"', "")
 
 
 def slow(check: Check, took: int) -> list[str]:

@@ -16,8 +16,9 @@ MONTHS, DAYS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC", "SUN|MON|TUE|W
 
 
 def _field(value: str, step: str, *more: str) -> str:
-    values = rf"(?:{value})(?:-(?:{value}))?(?:/(?:{step}))?"
-    return rf"(?:{'|'.join((rf'[*](?:/(?:{step}))?', f'{values}(?:,{values})*', *more))})"
+    by = step and rf"(?:/(?:{step}))?"
+    values = rf"(?:{value})(?:-(?:{value}))?{by}"
+    return rf"(?:{'|'.join((f'[*]{by}', f'{values}(?:,{values})*', *more))})"
 
 
 # Source: EventBridge Scheduler User Guide, "Schedule types in EventBridge Scheduler".
@@ -25,7 +26,7 @@ MINUTES, HOURS = _field("[0-5]?[0-9]", "[1-9]|[1-5][0-9]"), _field("[01]?[0-9]|2
 MONTH, YEAR = _field(f"0?[1-9]|1[0-2]|{MONTHS}", "[1-9]|1[0-2]"), _field("19[7-9][0-9]|2[01][0-9]{2}", "[1-9][0-9]?")
 DAY, WEEKDAY = "0?[1-9]|[12][0-9]|3[01]", f"[1-7]|{DAYS}"
 OF_MONTH = _field(DAY, DAY, "L", f"(?:{DAY})W")
-OF_WEEK = _field(WEEKDAY, "[1-7]", f"(?:{WEEKDAY})?L", f"(?:{WEEKDAY})#[1-5]")
+OF_WEEK = _field(WEEKDAY, "", f"(?:{WEEKDAY})?L", f"(?:{WEEKDAY})#[1-5]")
 CRON = rf"cron\({MINUTES} +{HOURS} +(?:{OF_MONTH} +{MONTH} +[?]|[?] +{MONTH} +{OF_WEEK}) +{YEAR}\)"
 RATE = r"rate\((?:1 (?:minute|hour|day)|(?:[2-9]|[1-9][0-9]{1,5}) (?:minutes|hours|days))\)"
 SCHEDULE_WORDS = (
@@ -49,10 +50,10 @@ def _values(field: str, end: int) -> Iterator[int]:
 
 
 def _is_seldom_enough(expression: str) -> str:
-    for ends in re.findall(r"(\w+)-(\w+)", expression):
-        first, last = (int(end) if end.isdigit() else f"{MONTHS}{DAYS}".index(end) for end in ends)
-        if first > last:
-            raise problem('ranges that end after they begin, as in "22-23,0-5"')
+    fields = expression[5:-1].split()
+    for first, last in re.findall(r"(\d+)-(\d+)", " ".join([*fields[:2], fields[-1]])):  # days and months go round
+        if int(first) > int(last):
+            raise problem('ranges of times and years that end after they begin, as in "22-23,0-5"')
     if minutes_apart(expression) < 5:
         raise problem("at least 5 minutes from one evaluation to the next, also across the hour")
     return expression

@@ -74,6 +74,8 @@ ALLOWED: dict[str, list[object]] = {
         "cron(0 0 ? * TUE#2 *)", "cron(0 0 ? * 3#5 *)", "cron(0 0 ? * L *)", "cron(0 0 ? * FRIL *)",
         "cron(0-15/5 8-8 ? * 2,3,4,5,6,7 *)", "cron(30-30 13-13 ? * 2,4,6 *)", "cron(1-31/30 1-1 ? * 1,7 *)",
         "cron(0  6  *  *  ?  *)", "cron(5/55 0 * 1/3 ? *)", "cron(0 0,23 31 12 ? 1970-2199)",
+        # Days and months go round.
+        "cron(0 6 ? * MON-SUN *)", "cron(0 0 ? * FRI-MON *)", "cron(0 0 ? NOV-FEB 6-2 *)", "cron(0 0 25-5 11-2 ? *)",
         # Minutes that are close only across an hour that does not follow.
         "cron(0,58 6 * * ? *)", "cron(0,5,55 * * * ? *)", "cron(0,58 6,8 * * ? *)",
     ],
@@ -192,7 +194,9 @@ REFUSED: dict[str, tuple[str, list[object]]] = {
             "cron(0 0 1 1 ? 2200)", "cron(*/60 * * * ? *)", "cron(0 */24 * * ? *)", "cron(0/0 * * * ? *)",
             "cron(0 0 ? * 3#6 *)", "cron(0 0 ? * 3#1,6#3 *)", "cron(0 0 L,1 * ? *)", "cron(0 0 ? * W *)",
             "cron(0 0 32W * ? *)", "cron(0 0 1#2 * ? *)", "cron(0 0 ? * mon *)", "cron(0 0 ? * MONDAY *)",
-            "cron(0 0 ? FOO MON *)", "cron(,0 0 * * ? *)", "cron(0, 0 * * ? *)", "cron(0-5-9 0 * * ? *)",
+            "cron(0 0 ? FOO MON *)", "cron(0 6 ? * MON/2 *)", "cron(0 6 ? * */2 *)", "cron(0 6 ? * 2/2 *)",
+            "cron(0 6 ? * MON-FRI/2 *)", "cron(0 6 ? * MON/ *)",
+            "cron(,0 0 * * ? *)", "cron(0, 0 * * ? *)", "cron(0-5-9 0 * * ? *)",
             f"cron({'0,' * 120}0 0 * * ? *)",
         ],
     ),

@@ -48,6 +48,14 @@ class Authority:
         ]
         return _context(issued.private_key_pem, chain)
 
+    def cross_signed(self, *names: str, begins: float = -2, ends: float = 99) -> ssl.SSLContext:
+        """The same, issued by this CA, and sent with a certificate of this CA from an older one, which has expired."""
+        issued = self._ca.issue_cert(*names, not_before=_in_days(begins), not_after=_in_days(ends))
+        older = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "DST Root CA X3")])
+        own = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
+        unneeded = _signed_again(own, trustme.CA(), older, own.subject, -900, -9)
+        return _context(issued.private_key_pem, [*issued.cert_chain_pems, unneeded])
+
 
 def _signed_again(
     old: x509.Certificate, ca: trustme.CA, issuer: x509.Name, subject: x509.Name, begins: float, ends: float

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from health.result import Probe
-from health.tls import client_context, lacking, sent_certificates, tls_error
+from health.tls import certificates_of, client_context, lacking, tls_error
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.misbehaving_servers import (
     OK,
@@ -126,10 +126,10 @@ def test_a_probe_carries_the_servers_certificate_and_the_first_above_it_that_exp
 
 
 class Shown:
-    """An `SSLSocket` that has this as its chain. A name in place of a certificate cannot be read."""
+    """An `SSLSocket` to which a server sent this chain. A name in place of a certificate cannot be read."""
 
     def __init__(self, *chain: dict[str, Any] | str) -> None:
-        self._sslobj, self._chain = self, chain
+        self._sslobj, self._chain, self.context = self, chain, client_context(verified=False)
 
     def get_unverified_chain(self) -> list[Any]:
         return [SimpleNamespace(get_info=partial(dict, each)) for each in self._chain]
@@ -146,13 +146,13 @@ def decoded(name: str, year: int) -> dict[str, Any]:
         (Shown(decoded("own", 2027), decoded("b", 2029), decoded("c", 2026)), ['"own"', '"c"']),
         (Shown(decoded("own", 2027), "unreadable"), ['"own"']),
         (Shown(), []),
-        (SimpleNamespace(_sslobj=None), []),
+        (SimpleNamespace(_sslobj=None, context=client_context(verified=False)), []),
         (SimpleNamespace(), []),
     ],
     ids=["three", "one that cannot be read", "none", "closed", "another Python"],
 )
 def test_a_probe_carries_what_can_be_read(connection: Any, names: list[str]) -> None:
-    assert [each for *_, each in sent_certificates(connection)] == names
+    assert [each for *_, each in certificates_of(connection)] == names
 
 
 # What is asked for

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import report_locks
 from aws import calls
 from domain.lock import Lock
 from domain.pair import Pair
+from domain.record import Record
 from report_locks import items_of, metrics_of, readiness_of
 from tests.unit.emf import Capture, points, values
 from tests.unit.handler_calls import CONTEXT
@@ -89,17 +91,33 @@ def test_a_table_of_several_pages_is_read_completely_and_consistently(table: Loc
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "2026-01-02T03:04:05"])
-def test_a_lock_without_a_time_does_not_hide_the_others(since: str) -> None:
+def test_a_lock_without_a_time_is_logged_and_does_not_hide_the_others(
+    since: str, caplog: pytest.LogCaptureFixture
+) -> None:
     oldest, web = metrics_of(
         [Lock("api", "arn", since, "tao"), Lock("web", "arn", "2026-01-02T03:03:05.500Z", "tao")], NOW
     )
     assert (oldest.values, dict(oldest.dimensions[0])) == ((59.5,), {})
     assert (web.values, dict(web.dimensions[0])) == ((59.5,), {"pair": "web"})
+    (logged,) = caplog.records
+    assert (logged.levelname, vars(logged)["lock"]["pair"]) == ("ERROR", "api")
 
 
 def test_a_lock_with_a_time_in_the_future_is_new() -> None:
     oldest, *_ = metrics_of([Lock("web", "arn", "2026-01-02T03:04:06Z", "tao")], NOW)
     assert oldest.values == (0,)
+
+
+def test_an_item_that_a_person_has_written_hides_no_pair(
+    table: LockTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    deploy(monkeypatch, tmp_path, web="rate(1 day)", api="rate(1 day)")
+    checked = {"ready": True, "checkedAt": datetime.now(UTC).isoformat()}
+    table.put(pair="web", readiness=checked)
+    table.put(pair="api", readiness="{", lastOutcome="[]", rollbackTo="7", releases="[", revision=3)
+    table.put(pair="gone", readiness={"ready": "yes", "checkedAt": 7}, lastOutcome={"at": 7})
+    report_locks.handler({}, CONTEXT)
+    assert values(capsys.readouterr().out) == {("LockAge", ()): (0,), ("Ready", ("web",)): (1,), ("Ready", ()): (1,)}
 
 
 def test_an_unreadable_table_fails_the_function_so_that_lambda_counts_an_error(
@@ -111,15 +129,15 @@ def test_an_unreadable_table_fails_the_function_so_that_lambda_counts_an_error(
     assert values(capsys.readouterr().out) == {}
 
 
-def result(ready: object, **ago: float) -> dict[str, Any]:
+def result(ready: object, **ago: float) -> Record:
     """What an evaluation writes, so long ago."""
-    return {"ready": ready, "checkedAt": (NOW - timedelta(**ago)).isoformat(), "reasons": ["x"]}
+    return Record(readiness={"ready": ready, "checkedAt": (NOW - timedelta(**ago)).isoformat(), "reasons": ["x"]})
 
 
-def ready(results: dict[str, Any], **schedules: str | None) -> dict[str | None, tuple[float, ...]]:
+def ready(records: dict[str, Record], **schedules: str | None) -> dict[str | None, tuple[float, ...]]:
     """The values of `Ready` by pair; by None, the lowest."""
     pairs = {name: Pair.from_json(name, pair) for name, pair in configured(**schedules).items()}
-    metrics = readiness_of(pairs, results, NOW)
+    metrics = readiness_of(pairs, records, NOW)
     return {dict(metric.dimensions[0]).get("pair"): metric.values for metric in metrics if metric.values}
 
 
@@ -150,7 +168,6 @@ def test_the_lowest_is_1_only_if_all_evaluated_pairs_are_ready() -> None:
     good, bad = result(True, hours=1), result(False, hours=1)
     assert ready({"web": good, "api": good}, **schedules) == {None: (1,)}
     assert ready({"web": good, "api": bad}, **schedules) == {None: (0,)}
-    assert ready({"web": good, "api": result("yes", hours=1)}, **schedules) == {None: (0,)}
 
 
 @pytest.mark.parametrize(
@@ -164,16 +181,40 @@ def test_a_ready_pair_counts_as_not_ready_if_two_evaluations_at_its_rate_were_mi
     schedule: str, hours: float, lowest: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert ready({"web": result(True, hours=hours)}, web=schedule) == {None: (lowest,)}
-    logged = [vars(record)["pair"] for record in caplog.records if "not evaluated in time" in record.message]
-    assert logged == ["web"] * (1 - lowest)
+    logged = [(each.levelname, each.message, vars(each)["pair"], vars(each)["checkedAt"]) for each in caplog.records]
+    checked_at = str(NOW - timedelta(hours=hours))
+    assert logged == [("ERROR", "A pair was not evaluated in time", "web", checked_at)] * (1 - lowest)
+
+
+LOCK = Lock("web", "arn", "2026-01-01T03:04:05Z", "tao")
+
+
+@pytest.mark.parametrize(
+    ("lock", "checked_hours_ago", "ended_hours_ago", "lowest"),
+    [
+        (LOCK, 48, 48, 1), (LOCK, 48, None, 1),
+        (None, 48, 1.1, 1), (None, 48, 1.2, 0), (None, 48, 72, 0), (None, 48, None, 0), (None, 1.1, 48, 1),
+    ],
+)  # fmt: skip
+def test_a_pair_that_an_execution_has_held_since_its_evaluation_is_not_overdue(
+    lock: Lock | None, checked_hours_ago: float, ended_hours_ago: float | None, lowest: int
+) -> None:
+    """During a bake of hours, or an approval of days, no evaluation is made."""
+    at = (NOW - timedelta(hours=ended_hours_ago)).isoformat() if ended_hours_ago else "unknown"
+    record = replace(result(True, hours=checked_hours_ago), lock=lock, last_outcome={"outcome": "CUT_OVER", "at": at})
+    assert ready({"web": record}, web="rate(5 minutes)") == {None: (lowest,)}
+
+
+def test_a_locked_pair_that_was_not_ready_is_still_not_ready() -> None:
+    assert ready({"web": replace(result(False, hours=48), lock=LOCK)}, web="rate(5 minutes)") == {None: (0,)}
 
 
 def test_without_a_result_of_a_pair_that_is_evaluated_nothing_is_reported() -> None:
     assert ready({"web": result(False, minutes=1)}, web=None) == {}
     assert ready({"gone": result(False, minutes=1)}, web="rate(1 day)") == {}
-    assert ready({"web": {}}, web="rate(1 day)") == {}
-    assert ready({"web": {"ready": True, "checkedAt": "yesterday"}}, web="rate(1 day)") == {}
-    assert ready({"web": {"ready": True, "checkedAt": 7}}, web="rate(1 day)") == {}
+    assert ready({"web": Record()}, web="rate(1 day)") == {}
+    assert ready({"web": Record(readiness={"ready": True, "checkedAt": "yesterday"})}, web="rate(1 day)") == {}
+    assert ready({"web": Record(readiness={"ready": True, "checkedAt": ""})}, web="rate(1 day)") == {}
 
 
 def test_a_time_far_in_the_future_is_not_sent_to_cloudwatch() -> None:
