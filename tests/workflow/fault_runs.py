@@ -8,6 +8,7 @@ import atexit
 import gc
 import logging
 import os
+import re
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from tests.workflow.web import Web, sick
 
 T = TypeVar("T")
 CASES_AT_A_TIME = 8
+ID = re.compile(r"\b[a-z]+-[0-9a-f]{17}\b")
 RELEASE = "7"
 OF_A_HOOK = {"server": "idle", "command": "a hook", "timeoutSeconds": 60, "onFailure": "FAIL"}
 OF_A_RELEASE = {
@@ -56,7 +58,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """How an evaluation ended, and its reasons: none if there is no result."""
+    """How an evaluation ended, and its reasons, none if there is no result. Ids are left out: they change when a
+    server is replaced."""
 
     outcome: str
     reasons: list[str]
@@ -123,7 +126,7 @@ class Matrix:
                 if fault:
                     calls.inject(self._resolved(fault, live))
                 evaluation = self.aws.evaluate()
-            reasons = (evaluation.output or {}).get("reasons", [])
+            reasons = [ID.sub("", reason) for reason in (evaluation.output or {}).get("reasons", [])]
             self._evaluated[way, live, fault] = Evaluated(evaluation.outcome, reasons)
         return self._evaluated[way, live, fault]
 
