@@ -11,7 +11,7 @@ from moto.ec2.models import ec2_backends
 from tests.stacks.synthesis import CONTEXT, template_of
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import EC2Calls, watched
-from tests.workflow.engine import BINDINGS, REGION, corrected_engine
+from tests.workflow.engine import AROUND_HANDLERS, BINDINGS, REGION, corrected_engine
 from tests.workflow.web import Web
 
 HOOK = {"command": "a hook"}
@@ -78,6 +78,18 @@ def ec2_calls(aws: Aws) -> Iterator[EC2Calls]:
     """The calls that the handlers make to EC2 in this test."""
     with watched(aws.production, aws.staging) as calls:
         yield calls
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """More keys of what a function returns to a state."""
+    more: dict[str, dict[str, Any]] = {}
+
+    def around(state: str, run: Callable[[], Any]) -> Any:
+        return run() | more.get(state, {})
+
+    monkeypatch.setattr("tests.workflow.engine.AROUND_HANDLERS", [*AROUND_HANDLERS, around])
+    return more
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import atexit
 import gc
 import logging
 import os
+import re
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from tests.workflow.web import Web, sick
 
 T = TypeVar("T")
 CASES_AT_A_TIME = 8
+ID = re.compile(r"\b[a-z]+-[0-9a-f]{17}\b")
 RELEASE = "7"
 OF_A_HOOK = {"server": "idle", "command": "a hook", "timeoutSeconds": 60, "onFailure": "FAIL"}
 OF_A_RELEASE = {
@@ -56,10 +58,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """How an evaluation ended, with the same fault from its beginning: the outcome, and the reasons or the cause."""
+    """How an evaluation ended, and its reasons, none if there is no result. Ids are left out: they change when a
+    server is replaced."""
 
     outcome: str
-    reasons: str
+    reasons: list[str]
 
 
 class Matrix:
@@ -67,7 +70,7 @@ class Matrix:
 
     def __init__(self, account: Account, web: Web, stack: ExitStack) -> None:
         self._stack = stack
-        self._evaluated: dict[tuple[Way, Fault], Evaluated] = {}
+        self._evaluated: dict[tuple[Way, str, Fault | None], Evaluated] = {}
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setattr(engine, "TIME_SCALE", 0.0001)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -104,20 +107,28 @@ class Matrix:
         story = [f"{run.execution.outcome}: {said}", *map(str, calls.everything)]
         return Result(found, story if found else [])
 
-    def evaluated(self, case: Case) -> Evaluated | None:
-        """Not of a case whose execution does not end as one of `REFUSED`."""
+    def is_seen(self, case: Case) -> bool | None:
+        """Whether an evaluation of the pair finds it not ready, with the same fault from the beginning, for a reason
+        that the pair does not have without the fault; None if the execution does not end as one of `REFUSED`."""
         with self.prepared(case.way, case.live) as calls:
             calls.inject(self._resolved(case.fault, case.live))
             if self.aws.execute(request_of(case.way, case.live)).outcome not in REFUSED:
                 return None
-        way, fault = replace(case.way, name="", asked=None), from_the_beginning(case)
-        if (way, fault) not in self._evaluated:
-            with self.prepared(way, case.live) as calls:
-                calls.inject(self._resolved(fault, case.live))
+        evaluation = self._evaluation(case.way, case.live, from_the_beginning(case))
+        without = self._evaluation(case.way, case.live, None)
+        return evaluation.outcome == "NOT_READY" and not {*evaluation.reasons} <= {*without.reasons}
+
+    def _evaluation(self, way: Way, live: str, fault: Fault | None) -> Evaluated:
+        """An evaluation of the pair before a way; one for all ways from the same pair."""
+        way = replace(way, name="", asked=None)
+        if (way, live, fault) not in self._evaluated:
+            with self.prepared(way, live) as calls:
+                if fault:
+                    calls.inject(self._resolved(fault, live))
                 evaluation = self.aws.evaluate()
-            reasons = evaluation.cause or " ".join(evaluation.output["reasons"])
-            self._evaluated[way, fault] = Evaluated(evaluation.outcome, reasons)
-        return self._evaluated[way, fault]
+            reasons = [ID.sub("", reason) for reason in (evaluation.output or {}).get("reasons", [])]
+            self._evaluated[way, live, fault] = Evaluated(evaluation.outcome, reasons)
+        return self._evaluated[way, live, fault]
 
     def executed(self, calls: EC2Calls, request: dict[str, Any], fault: Fault | None = None) -> Run:
         """One execution, with a fault. What it finds at its first look is what was before."""
@@ -188,9 +199,8 @@ def in_processes(run: Callable[[Case], T], cases: Sequence[Case], template: dict
         return {str(case): result for case, result in zip(cases, results, strict=True)}
 
 
-def evaluated(case: Case) -> Evaluated | None:
-    """Of a case that ends as one of `REFUSED`; None of any other case."""
-    return _MATRIX[0].evaluated(case)
+def is_seen(case: Case) -> bool | None:
+    return _MATRIX[0].is_seen(case)
 
 
 # In a process of the pool.

@@ -10,9 +10,9 @@ import pytest
 
 from stacks.workflow.readiness import MOST_WAITS
 from tests.unit.test_alarms import put_alarm
-from tests.workflow.account import ERROR, INTERNAL_ERROR, Aws, Execution
+from tests.workflow.account import ERROR, INTERNAL_ERROR, Aws
 from tests.workflow.ec2_calls import EC2Calls
-from tests.workflow.engine import AROUND_HANDLERS, REGION, service_client, stopping_before
+from tests.workflow.engine import REGION, service_client, stopping_before
 from tests.workflow.web import Web, sick, well
 
 DRIFT = "AssociateAddress was called by arn:aws:iam::123456789012:user/eve at 2026-11-30T12:00:00Z from 192.0.2.7."
@@ -118,18 +118,6 @@ def test_a_pair_with_an_alarm_is_not_ready_until_it_is_over(aws: Aws, web: Web) 
     cloudwatch.delete_alarms(AlarmNames=["web-5xx"])
 
 
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """More keys of what a function returns to a state."""
-    more: dict[str, dict[str, Any]] = {}
-
-    def around(state: str, run: Callable[[], Any]) -> Any:
-        return run() | more.get(state, {})
-
-    monkeypatch.setattr("tests.workflow.engine.AROUND_HANDLERS", [*AROUND_HANDLERS, around])
-    return more
-
-
 SOON, ALSO = "The certificate of tao expires in 2 days. Renew it.", "The probe took 900 ms."
 
 
@@ -146,6 +134,13 @@ def test_what_will_fail_soon_is_a_reason_and_no_warning(aws: Aws, answers: dict[
 def test_other_warnings_leave_a_pair_ready(aws: Aws, answers: dict[str, dict[str, Any]]) -> None:
     answers["HealthCheckStaging"] = {"soon": [], "warnings": [ALSO]}
     assert aws.evaluate().outcome == "READY"
+    assert readiness(aws)["warnings"] == [ALSO]
+
+
+def test_a_sentence_that_several_checks_say_is_there_once(aws: Aws, answers: dict[str, dict[str, Any]]) -> None:
+    for state in ("HealthCheckStaging", "CheckServers"):
+        answers[state] = {"soon": [SOON], "warnings": [SOON, ALSO]}
+    assert reasons(aws) == [SOON]
     assert readiness(aws)["warnings"] == [ALSO]
 
 
@@ -243,102 +238,7 @@ def test_drift_that_is_not_a_sentence_is_ignored(aws: Aws, drift: object) -> Non
     assert (readiness(aws)["warnings"], outcomes(aws)) == ([], [])
 
 
-# Beside others.
-
-
-def just_once(act: Callable[[], object]) -> Callable[[], None]:
-    """What happens the first time, and nothing after that."""
-    left = [act]
-
-    def happen() -> None:
-        if left:
-            left.pop()()
-
-    return happen
-
-
-def meanwhile(aws: Aws, act: Callable[[], object]) -> Execution:
-    """An evaluation; just before it writes its result for the first time, something else happens."""
-    with aws.just_before("dynamodb", "UpdateItem", just_once(act), containing="SET readiness"):
-        return aws.evaluate()
-
-
-def test_while_a_cutover_holds_the_lock_the_last_result_stays(
-    aws: Aws, web: Web, held: Callable[[str], str], ec2_calls: EC2Calls
-) -> None:
-    aws.evaluate()
-    before = readiness(aws)
-    cutover = held("production")
-    ec2_calls.made.clear()
-    evaluation = aws.evaluate()
-    assert (evaluation.outcome, evaluation.states[-1]) == ("SKIPPED", "Skipped")
-    assert (readiness(aws), ec2_calls.made) == (before, [])
-    web.open_gates()
-    assert aws.wait(cutover).outcome == "CUT_OVER"
-
-
-def test_a_cutover_that_begins_meanwhile_is_neither_refused_nor_delayed(
-    aws: Aws, web: Web, held: Callable[[str], str]
-) -> None:
-    cutovers: list[str] = []
-    evaluation = meanwhile(aws, lambda: cutovers.append(held("production")))
-    assert (evaluation.outcome, evaluation.states.count("DescribeRecord")) == ("SKIPPED", 2)
-    assert aws.record.readiness is None
-    assert [lock["execution"]["S"] for lock in aws.locks] == cutovers
-    web.open_gates()
-    assert aws.wait(cutovers[0]).outcome == "CUT_OVER"
-    assert "LockHeld?" not in aws.entered(cutovers[0])
-
-
-def test_an_evaluation_starts_over_after_a_cutover_that_has_ended_meanwhile(aws: Aws) -> None:
-    cutovers: list[Execution] = []
-    evaluation = meanwhile(aws, lambda: cutovers.append(aws.execute({})))
-    assert cutovers[0].outcome == "CUT_OVER"
-    assert (evaluation.outcome, evaluation.states.count("Checks")) == ("READY", 2)
-    assert readiness(aws)["ready"]
-
-
-def test_an_evaluation_gives_up_if_the_record_changes_each_time(aws: Aws) -> None:
-    with aws.just_before("dynamodb", "UpdateItem", lambda: aws.execute({"dryRun": True}), containing="SET readiness"):
-        evaluation = aws.evaluate()
-    assert (evaluation.outcome, evaluation.states.count("RecordReadiness")) == ("SKIPPED", 3)
-
-
-def test_two_evaluations_at_once_announce_a_change_once(aws: Aws, web: Web) -> None:
-    web.behaviour["tao"] = sick
-    other: list[Execution] = []
-    evaluation = meanwhile(aws, lambda: other.append(aws.evaluate()))
-    assert [other[0].outcome, evaluation.outcome] == ["NOT_READY", "NOT_READY"]
-    assert readiness(aws)["execution"] == evaluation.arn
-    assert outcomes(aws) == ["NOT_READY"]
-
-
-def test_an_evaluation_changes_nothing_else_of_the_record_and_the_next_cutover_works(aws: Aws) -> None:
-    aws.execute({})
-    before = aws.item
-    aws.evaluate()
-    assert {key: value for key, value in aws.item.items() if key != "readiness"} == before
-    back = aws.execute({"rollback": True})
-    assert (back.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-    assert "readiness" in aws.item
-
-
-# What a person writes into the table, or gives as an input.
-
-
-GARBAGE: list[dict[str, Any]] = [
-    {"S": "no JSON"}, {"S": "{"}, {"S": '"ready"'}, {"S": '{"ready":"yes","since":7}'}, {"N": "7"}, {"BOOL": False},
-    {"M": {"ready": {"BOOL": True}}}, {"S": '{"ready":true,"since":"yesterday"}'}, {"S": "x" * 3000},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: json.dumps(garbage)[:40])
-def test_a_result_that_cannot_be_read_counts_as_none(aws: Aws, garbage: dict[str, Any]) -> None:
-    item: Any = {"pair": {"S": "web"}, "readiness": garbage}
-    aws.dynamodb.put_item(TableName=aws.table, Item=item)
-    assert aws.evaluate().outcome == "READY"
-    assert readiness(aws)["since"] == readiness(aws)["checkedAt"]
-    assert outcomes(aws) == []
+# The table.
 
 
 def test_a_quote_of_a_result_within_a_reason_is_not_a_result(aws: Aws, answers: dict[str, dict[str, Any]]) -> None:
@@ -349,15 +249,6 @@ def test_a_quote_of_a_result_within_a_reason_is_not_a_result(aws: Aws, answers: 
     assert readiness(aws)["warnings"] == [quoted]
     assert readiness(aws)["since"] > "2026"
     assert outcomes(aws) == []
-
-
-@pytest.mark.parametrize("pair", ["other", "", "x" * 3000, None, 7, ["web"], {"S": "web"}])
-def test_a_pair_that_is_not_configured_is_not_recorded(aws: Aws, pair: object) -> None:
-    evaluation = aws.evaluate(pair=pair)
-    assert evaluation.outcome == "EvaluationFailed"
-    assert str(evaluation.cause).startswith(("DescribeAddresses failed with InvalidRequest", "DescribeRecord failed"))
-    assert len(str(evaluation.cause)) < 2000
-    assert (aws.item, aws.locks, outcomes(aws)) == ({}, [], [])
 
 
 @pytest.mark.parametrize(("action", "state"), [("GetItem", "DescribeRecord"), ("UpdateItem", "RecordReadiness")])

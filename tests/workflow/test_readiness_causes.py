@@ -1,63 +1,62 @@
 """What ends a cutover as PreflightFailed or StagingUnhealthy is known before anyone starts one: an evaluation finds it.
 
-A cause is a state of servers, addresses and alarms (`unready_pairs.STATES`), or a lasting fault at a kind of call: one
-case of the fault matrix for each way, state, action and fault that does not end by itself. The case is a cause if its
-execution ends so, and it is seen if an evaluation of the same pair, with the same fault from the beginning, finds the
-pair not ready. Left out are the ways through a rollback, whose faults begin when production has moved, and requests for
-a release that no server answers with, which are not a state of the pair.
+A cause is a state of servers, addresses and alarms (`unready_pairs.STATES`), or a fault of the fault matrix: a kind of
+fault at a kind of call of a state, and what it strikes. It is a cause if an execution ends so, and counts once, however
+many ways meet it. An evaluation sees it if, in each way that ends so, the same fault from the beginning adds a reason
+to those that the same pair has without the fault.
+
+Left out are the ways through a rollback, whose faults begin when production has moved, and the way `repair`: its pair
+is not ready whatever else fails (two of the states), and an evaluation says so instead of looking further. Requests for
+a release that no server answers with are left out, too: they are not a state of the pair.
 """
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 import pytest
 
-from local.faults import STRIKES
 from tests.workflow.account import Aws
 from tests.workflow.conftest import COUNTS
 from tests.workflow.fault_cases import Case, cases, recorded
-from tests.workflow.fault_runs import REFUSED, evaluated, in_processes
+from tests.workflow.fault_runs import REFUSED, in_processes, is_seen
 from tests.workflow.unready_pairs import STATES
 from tests.workflow.web import Web
 
-# The kinds of call whose faults no evaluation sees: it changes nothing, so it runs no hooks; and it cannot write down
-# that it cannot write.
+Cause = tuple[str | None, ...]
+# The states and calls whose faults no evaluation sees, and why.
 NOT_SEEN = {
-    ("", "dynamodb UpdateItem"),
-    ("BeforeCutover", "dynamodb UpdateItem"),
-    ("BeforeCutover", "function BeforeCutover"),
-    ("BeforeCutover", "ssm GetCommandInvocation"),
-    ("BeforeCutover", "ssm SendCommand"),
+    ("BeforeCutover", "function BeforeCutover"): "an evaluation changes nothing, so it runs no hooks",
+    ("BeforeCutover", "ssm GetCommandInvocation"): "an evaluation changes nothing, so it runs no hooks",
+    ("BeforeCutover", "ssm SendCommand"): "an evaluation changes nothing, so it runs no hooks",
 }
 
 
-def kinds() -> list[Case]:
-    """One case for each way and lasting fault at each kind of call before the first change."""
-    kinds: dict[tuple[str | None, ...], Case] = {}
-    for case in cases():
+def possible_causes() -> dict[Cause, list[Case]]:
+    """Each kind of fault at each kind of call before the first change: a case for each way, with a fault that does not
+    end by itself if the matrix has one."""
+    possible: dict[Cause, dict[str, Case]] = defaultdict(dict)
+    for case in sorted(cases(), key=lambda case: case.fault.times is not None):
         way, call, fault = case.way, case.call, case.fault
         calls = recorded()[way.name]
         early = calls.index(call) < [each.state for each in calls].index("MeasureGap")
-        if early and not way.rolls_back and (fault.times is None or fault.kind in STRIKES):
-            what = (call.state, call.action, fault.kind, fault.allocation_id, fault.instance_id)
-            kinds.setdefault((way.name, *what), case)
-    return list(kinds.values())
+        if early and way.staging_on_a_server and not way.rolls_back:
+            cause = (call.state, call.action, fault.kind, fault.allocation_id, fault.instance_id)
+            possible[cause].setdefault(way.name, case)
+    return {cause: list(of_ways.values()) for cause, of_ways in possible.items()}
 
 
 def test_nine_of_ten_causes_appear_as_not_ready(request: pytest.FixtureRequest, template: dict[str, Any]) -> None:
-    tried = kinds()
-    results = in_processes(evaluated, tried, template)
-    causes = [case for case in tried if results[str(case)]]
-    seen = [case for case in causes if (result := results[str(case)]) and result.outcome == "NOT_READY"]
-    ways, seen_of = (Counter(case.way.name for case in each) for each in (causes, seen))
-    of_ways = ", ".join(f"{way} {seen_of[way]} of {count}" for way, count in ways.items())
-    share = (len(seen) + len(STATES)) / (len(causes) + len(STATES))
+    possible = possible_causes()
+    seen = in_processes(is_seen, [case for each in possible.values() for case in each], template)
+    in_ways = {cause: {seen[str(case)] for case in each} - {None} for cause, each in possible.items()}
+    faults = {cause: ways == {True} for cause, ways in in_ways.items() if ways}
+    count, of_all = sum(faults.values()) + len(STATES), len(faults) + len(STATES)
     request.config.stash[COUNTS].append(
-        f"Readiness: {len(seen) + len(STATES)} of {len(causes) + len(STATES)} causes of {' and '.join(REFUSED)} appear "
-        f"as not ready ({share:.1%}): {of_ways}, states of a pair {len(STATES)} of {len(STATES)}."
+        f"Readiness: {count} of {of_all} causes of {' and '.join(REFUSED)} appear as not ready ({count / of_all:.1%}): "
+        f"faults {sum(faults.values())} of {len(faults)}, states of a pair {len(STATES)} of {len(STATES)}."
     )
-    assert {(case.call.state, case.call.action) for case in causes if case not in seen} == NOT_SEEN
-    assert share >= 0.9
+    assert {cause[:2] for cause, in_all_ways in faults.items() if not in_all_ways} == NOT_SEEN.keys()
+    assert count / of_all >= 0.9
 
 
 @pytest.mark.parametrize("state", STATES)
