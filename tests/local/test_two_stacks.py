@@ -15,7 +15,7 @@ from tests.local.situation import SWAPPED, places, until
 from tests.local.test_monitoring import printed_by
 from tests.unit.emf import points
 
-ALARMS = {"rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long"}
+ALARMS = {"rollback-failed", "repair-failed", "repair-ran", "lock-held-too-long", "not-ready"}
 
 
 @dataclass(frozen=True)

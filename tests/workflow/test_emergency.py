@@ -1,11 +1,12 @@
 """`{"emergency": true}`, production on no server, and waiting for a pair: what must not be in the way when it burns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import boto3
 import pytest
 
+from aws.calls import aws_client
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Web, sick, sick_as_production
@@ -64,10 +65,17 @@ def test_during_the_bake_of_an_emergency_an_alarm_counts_that_was_not_in_alarm_a
     assert 'the alarm "latency" has been in ALARM' in str(ended.cause)
 
 
-def test_if_cloudwatch_does_not_answer_an_emergency_goes_on_without_alarms(
-    aws: Aws, web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")  # where nobody listens
+@pytest.fixture
+def silent_cloudwatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The functions keep their clients, so they make new ones with this endpoint, where nobody listens."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
+    aws_client.cache_clear()
+    yield
+    aws_client.cache_clear()
+
+
+@pytest.mark.usefixtures("silent_cloudwatch")
+def test_if_cloudwatch_does_not_answer_an_emergency_goes_on_without_alarms(aws: Aws, web: Web) -> None:
     aws.configure(port=web.port, pair={"alarms": ["5xx"], "bakeSeconds": 1})
     assert "cannot be read" in str(aws.execute({}).cause)
     execution = aws.execute(EMERGENCY)
