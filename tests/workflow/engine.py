@@ -31,7 +31,7 @@ from moto import mock_aws
 from moto.core import responses
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
-from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.responses import DynamoHandler
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.stepfunctions.exceptions import InvalidToken
 from moto.stepfunctions.parser import api
@@ -126,8 +126,7 @@ def corrected_engine() -> Iterator[None]:
             name = xform_name(action)
             moto.setattr(SimpleSystemManagerResponse, name, answering(SYSTEMS_MANAGER, action), raising=False)
         moto.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
-        for write in ("put_item", "update_item", "delete_item"):
-            moto.setattr(DynamoDBBackend, write, _atomic(getattr(DynamoDBBackend, write)))
+        moto.setattr(DynamoHandler, "call_action", _alone(DynamoHandler.call_action))
         moto.setattr(AmazonStateLanguageParser, "parse", cache(AmazonStateLanguageParser.parse))
         moto.setattr(result_path, "parse", cache(result_path.parse))
         moto.setattr("jsonpath_ng.ext.parse", cache(jsonpath_parse))
@@ -144,16 +143,17 @@ def corrected_engine() -> Iterator[None]:
         yield
 
 
-_WRITES = threading.RLock()
+_ONE_CALL = threading.RLock()
 
 
-def _atomic(write: Callable[..., Any]) -> Callable[..., Any]:
-    """moto looks at a condition and then writes, whatever another thread has written in between; DynamoDB does not."""
+def _alone(call: Callable[..., Any]) -> Callable[..., Any]:
+    """moto looks at a condition and then writes, whatever another thread has written in between, and answers a read
+    from an item that another thread is changing; a call to DynamoDB sees all of another one or nothing."""
 
-    @wraps(write)
+    @wraps(call)
     def alone(*args: Any, **kwargs: Any) -> Any:
-        with _WRITES:
-            return write(*args, **kwargs)
+        with _ONE_CALL:
+            return call(*args, **kwargs)
 
     return alone
 

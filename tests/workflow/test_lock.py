@@ -49,6 +49,28 @@ def test_only_one_of_several_conditional_writes_succeeds(aws: Aws) -> None:
         aws.dynamodb.delete_item(TableName=aws.table, Key={"pair": {"S": f"turn-{turn}"}})
 
 
+@pytest.mark.usefixtures("hectic")
+def test_what_is_read_during_a_write_is_what_was_before_it_or_what_is_after_it(aws: Aws) -> None:
+    """As DynamoDB has it: a lock of which only the holder's name is there would end a rollback that could wait."""
+    names = [f"name{number}" for number in range(20)]
+    change = {
+        "TableName": aws.table,
+        "Key": {"pair": {"S": "changes"}},
+        "UpdateExpression": "SET " + ", ".join(f"{name} = :value" for name in names),
+    }
+
+    def write() -> None:
+        for turn in range(40):
+            aws.dynamodb.update_item(**change, ExpressionAttributeValues={":value": {"S": str(turn)}})
+
+    with ThreadPoolExecutor(1) as thread:
+        writes = thread.submit(write)
+        while not writes.done():
+            item = aws.dynamodb.get_item(TableName=aws.table, Key=change["Key"]).get("Item", {})
+            assert len({item.get(name, {}).get("S") for name in names}) == 1, item
+        writes.result()
+
+
 @pytest.mark.parametrize("executions", [5, 20])
 def test_only_one_of_several_executions_at_once_cuts_over(aws: Aws, web: Web, executions: int) -> None:
     aws.configure(port=web.port, timeoutSeconds=30, deadlineSeconds=60)
