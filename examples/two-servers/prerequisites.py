@@ -37,8 +37,8 @@ class Quota:
     default: int = 5
 
 
-ADDRESSES = Quota("Elastic IP address(es)", "AWS::EC2::EIP", "ec2", "L-0263D0A3", needed=2)
-NETWORKS = Quota("VPC", "AWS::EC2::VPC", "vpc", "L-F678F1CE", needed=1)
+ADDRESSES = Quota("Elastic IP addresses", "AWS::EC2::EIP", "ec2", "L-0263D0A3", needed=2)
+NETWORKS = Quota("VPCs", "AWS::EC2::VPC", "vpc", "L-F678F1CE", needed=1)
 
 
 @dataclass
@@ -180,20 +180,19 @@ def _quota(account: Account, findings: Findings, quota: Quota) -> Iterator[Obsta
         used = sum(not each.get("PublicIpv4Pool", "").startswith("ipv4pool-") for each in shown)
     else:
         used = sum(len(page["Vpcs"]) for page in account.pages("ec2", "describe_vpcs"))
-    most, is_known = quota.default, True
+    most, unknown = quota.default, ""
     try:
         code = {"ServiceCode": quota.service, "QuotaCode": quota.code}
         most = int(account.call("service-quotas", "get_service_quota", **code)["Quota"]["Value"])
     except AwsError as error:
-        is_known = error.code == "NoSuchResourceException"  # nobody has asked for more than the default
-        why = reason(error)
+        if error.code != "NoSuchResourceException":  # which means that the account has the default
+            unknown = reason(error)
     if used + needed <= most:
         return
-    found = (
-        f"{needed} more {quota.thing} are needed; Region {account.region} has {used}, of {most} that the quota allows."
-    )
-    if not is_known:
-        findings.warnings.append(f"{found} {most} is the default: the account's own quota is unknown. {why}")
+    has = f"Region {account.region} has {used} {quota.thing}, and the quota is {most}"
+    found = f"Too few {quota.thing} are left: {has}. Needed: {needed} more."
+    if unknown:
+        findings.warnings.append(f"{found} {most} is the default: the account's own quota is unknown. {unknown}")
         return
     ask = f"aws service-quotas request-service-quota-increase --region {account.region} --service-code {quota.service}"
     do = "Release what is not needed, use another Region (AWS_REGION), or ask for a higher quota:"
