@@ -14,7 +14,7 @@ from moto import mock_aws
 
 import local.aws
 from tests.unit.test_documents import PROJECT
-from tests.unit.try_world import MACHINE, TryWorld
+from tests.unit.try_world import MACHINE, WITHOUT_IMAGES, TryWorld
 from this_machine import Answer, ThisMachine
 from try_pair import main
 from try_servers import HEALTH_CHECK, Pair
@@ -22,7 +22,8 @@ from try_stacks import CUTOVER, SERVERS, described
 
 
 @pytest.fixture
-def world() -> Iterator[TryWorld]:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[TryWorld]:
+    monkeypatch.setenv(*WITHOUT_IMAGES)
     with mock_aws():
         yield TryWorld()
 

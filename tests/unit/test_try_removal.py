@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from tests.unit.try_world import TAG, TryWorld
+from tests.unit.try_world import TAG, WITHOUT_IMAGES, TryWorld
 from try_pair import main
 from try_stacks import CUTOVER, SERVERS
 
@@ -14,7 +14,8 @@ EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:eip-cutover-try:rel
 
 
 @pytest.fixture
-def world() -> Iterator[TryWorld]:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[TryWorld]:
+    monkeypatch.setenv(*WITHOUT_IMAGES)
     with mock_aws():
         yield TryWorld()
 

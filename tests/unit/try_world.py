@@ -19,6 +19,7 @@ from try_stacks import CUTOVER, SERVERS, TEST_PAIR
 REGION = "eu-west-1"
 TAG = [{"Key": TEST_PAIR, "Value": "true"}]
 MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:eip-cutover-try"
+WITHOUT_IMAGES = "MOTO_EC2_LOAD_DEFAULT_AMIS", "false"  # which takes moto longer than a test
 BOOTSTRAP = {"Name": "/cdk-bootstrap/hnb659fds/version", "Type": "String"}
 
 
