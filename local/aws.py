@@ -169,8 +169,6 @@ class LocalAws:
             return self._deploy(synthesis.finish(), stack)
 
     def _deploy(self, assembly: Path, stack: str) -> dict[str, str]:
-        for name, content in deployment.make_runnable(assembly).items():
-            self.systems_manager.core.register(name, content)
         deploying = deployment.Deployment(
             assembly, stack=stack, client_environment=self.environment, folder=assembly.parent
         )

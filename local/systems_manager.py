@@ -4,7 +4,7 @@ One core for both emulated AWSs. On the local AWS a command is a process; in the
 that the test gives, at a time of its own (`now`). A command is sent to one server. Nothing here waits: what should have
 happened by now happens at each call, in its order, and by `settle`.
 
-Sources: API references of SendCommand, GetCommandInvocation, CancelCommand and ListCommands; Systems Manager User
+Sources: API references of the ACTIONS; Systems Manager User
 Guide, "Understanding command statuses" and "Handling reboots when running commands"; the source code of the agent.
 """
 
@@ -22,7 +22,9 @@ from local.systems_manager_agents import Agents, Command, Runner
 from local.systems_manager_requests import AWS_DOCUMENTS, Document, Refused, Request, check_request
 from local.systems_manager_runs import GivenRun, Result
 
-ACTIONS = ("SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands")
+ACTIONS = (
+    "CreateDocument", "DeleteDocument", "SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands",
+)  # fmt: skip
 MOST_OUTPUT, MOST_ERRORS = 24_000, 8_000
 DEFAULT_DELIVERY_SECONDS = 3600
 MOST_PER_PAGE = 50
@@ -91,6 +93,8 @@ class SystemsManager:
         """What the service answers, with times as `datetime`. Raises Refused."""
         check_request(action, request)
         answers = {
+            "CreateDocument": self._create,
+            "DeleteDocument": self._delete,
             "SendCommand": self._send,
             "GetCommandInvocation": self._get,
             "CancelCommand": self._cancel,
@@ -113,6 +117,20 @@ class SystemsManager:
             self.settle()
 
     # The actions.
+
+    def _create(self, request: Request) -> dict[str, Any]:
+        name = request["Name"]
+        if name in self._documents:
+            raise Refused("DocumentAlreadyExists", f"Document with name {name} already exists.")
+        if request.get("DocumentType", "Command") != "Command" or request.get("DocumentFormat", "JSON") != "JSON":
+            raise Refused("InvalidDocumentContent", "only documents of type Command in JSON run here")
+        self.register(name, request["Content"])
+        return {"DocumentDescription": self._documents[name].described(name)}
+
+    def _delete(self, request: Request) -> dict[str, Any]:
+        if self._documents.pop(request["Name"], None) is None:
+            raise Refused("InvalidDocument", f"Document {request['Name']} does not exist in your account")
+        return {}
 
     def _send(self, request: Request) -> dict[str, Any]:
         document = (AWS_DOCUMENTS | self._documents).get(request["DocumentName"])
