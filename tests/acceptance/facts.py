@@ -1,4 +1,4 @@
-"""The facts of docs/aws-facts.md. A question reads its row there, so that its answer is printed as a row to replace it."""
+"""The facts of docs/aws-facts.md. A question reads its row there, and its answer is printed as a row to replace it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ class Fact:
 
 def read_facts(document: str) -> dict[str, Fact]:
     """The facts of a document, by id."""
-    return {
-        id: Fact(id, fact, rests, known, is_asked=bool(asked))
-        for id, asked, fact, rests, known in ROW.findall(document)
-    }
+    rows = ROW.findall(document)
+    return {row[0]: Fact(row[0], row[2], row[3], row[4], is_asked=bool(row[1])) for row in rows}
 
 
 FACTS = read_facts(DOCUMENT.read_text())
