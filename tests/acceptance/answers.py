@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -23,22 +23,22 @@ MALFORMED = (
     "ValidationError", "ValidationException",
 )  # fmt: skip
 NO_ERROR = "no error"
+T = TypeVar("T")
 
 
-def code_of(call: Callable[[], Any]) -> str:
-    """The error code with which AWS answers a call, or `no error`. Raises if the call itself is malformed."""
+def ask(call: Callable[[], T]) -> tuple[T | None, str]:
+    """What AWS answers, and `no error`; or nothing, and its error code. Raises if the call itself is malformed."""
     try:
-        call()
+        return call(), NO_ERROR
     except ParamValidationError:
         raise
     except BotoCoreError as error:
-        return type(error).__name__
+        return None, type(error).__name__
     except ClientError as error:
         code = str(error.response["Error"]["Code"])
         if code in MALFORMED:
             raise
-        return code
-    return NO_ERROR
+        return None, code
 
 
 def other_endpoint(endpoint: str) -> str | None:
@@ -51,7 +51,9 @@ class Answers:
 
     def __init__(self, region: str, endpoint: str | None, day: date | None = None) -> None:
         day = day or datetime.now(UTC).date()
-        self._source = f"answered by {endpoint}, not by AWS, on {day}" if endpoint else f"seen on AWS on {day}, {region}"
+        self._source = (
+            f"answered by {endpoint}, not by AWS, on {day}" if endpoint else f"seen on AWS on {day}, {region}"
+        )
         self._facts: list[Fact] = []
 
     def add(self, id_: str, answer: str) -> None:
