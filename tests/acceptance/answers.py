@@ -1,4 +1,4 @@
-"""What AWS answered to the questions: rows that replace those of docs/aws-facts.md, in one block at the end of a run."""
+"""What AWS answered to the questions: rows that replace those of docs/aws-facts.md, in one block after a run."""
 
 from __future__ import annotations
 
