@@ -41,7 +41,7 @@ HEALTH_CHECK = {
     "releaseHeader": "X-Release",
 }
 
-DEPLOY = {"command": f'./{DEPLOY_FILE} "$RELEASE"', "timeoutSeconds": 60}
+DEPLOY = {"command": f'{DEPLOY_FILE} "$RELEASE"', "timeoutSeconds": 60}
 
 Role = Literal["production", "staging"]
 ROLES: tuple[Role, ...] = get_args(Role)

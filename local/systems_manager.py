@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local.systems_manager_agents import Agents, Command, Runner
-from local.systems_manager_requests import Document, Refused, Request, check_request
+from local.systems_manager_requests import AWS_DOCUMENTS, Document, Refused, Request, check_request
 from local.systems_manager_runs import GivenRun, Result
 
 ACTIONS = ("SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands")
@@ -70,7 +70,7 @@ class SystemsManager:
 
     @property
     def documents(self) -> dict[str, str]:
-        """The contents of the documents, by their names."""
+        """The contents of the documents of the account, by their names."""
         return {name: document.content for name, document in self._documents.items()}
 
     @property
@@ -115,7 +115,7 @@ class SystemsManager:
     # The actions.
 
     def _send(self, request: Request) -> dict[str, Any]:
-        document = self._documents.get(request["DocumentName"])
+        document = (AWS_DOCUMENTS | self._documents).get(request["DocumentName"])
         if document is None:
             raise Refused("InvalidDocument", f"Document {request['DocumentName']} does not exist in your account")
         document.check_version(request)
@@ -135,6 +135,7 @@ class SystemsManager:
             instance_id=instance,
             step=document.step,
             script=document.script(values),
+            working_directory=document.working_directory(values),
             parameters=values,
             given=request.get("Parameters", {}),
             comment=request.get("Comment", ""),

@@ -38,7 +38,8 @@ class SystemsManagerServer:
     command. `core` has the documents and the commands.
 
     `state_of` says the state of an instance, None if there is none. A command runs in the folder of its server, which
-    is one of `servers`, with `environment`; its files are in `folder`. `other` is where ministack listens.
+    is one of `servers` and first on its PATH, with `environment`; its files are in `folder`. `other` is where ministack
+    listens.
     """
 
     def __init__(
@@ -87,7 +88,9 @@ class SystemsManagerServer:
         of_agent = {"AWS_SSM_INSTANCE_ID": command.instance_id, "AWS_SSM_REGION_NAME": REGION}
         variables = of_this_machine() | dict(self._environment()) | of_agent
         folder = self._on(command.instance_id).folder
-        return ProcessRun(command.script, folder=folder, environment=variables, files=self._folder)
+        variables["PATH"] = f"{folder}:{variables['PATH']}"  # for the command `deploy`
+        at = folder / command.working_directory
+        return ProcessRun(command.script, folder=at, environment=variables, files=self._folder)
 
     def _reboot(self, instance_id: str) -> None:
         self._on(instance_id).restart()
