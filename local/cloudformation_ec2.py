@@ -91,7 +91,9 @@ class CloudFormationOfEc2:
     def __init__(self) -> None:
         endpoint, config = os.environ["AWS_ENDPOINT_URL_EC2"], Config(proxies={})
         self._ec2: Any = boto3.client("ec2", endpoint_url=endpoint, config=config)
-        self._parameter_store: Any = boto3.client("ssm", endpoint_url=endpoint, config=config)  # moto's, with its images
+        self._parameter_store: Any = boto3.client(
+            "ssm", endpoint_url=endpoint, config=config
+        )  # moto's, with its images
 
     def handlers(self, name: str) -> dict[str, Any]:
         """What ministack calls for a type."""
@@ -169,7 +171,9 @@ class CloudFormationOfEc2:
         match name:
             case "VPC":
                 for attribute in {"EnableDnsSupport", "EnableDnsHostnames"} & properties.keys():
-                    self._call("modify_vpc_attribute", {"VpcId": physical_id, attribute: {"Value": properties[attribute]}})
+                    self._call(
+                        "modify_vpc_attribute", {"VpcId": physical_id, attribute: {"Value": properties[attribute]}}
+                    )
                 in_vpc = [{"Name": "vpc-id", "Values": [physical_id]}]
                 (group,) = self._ec2.describe_security_groups(Filters=in_vpc)["SecurityGroups"]
                 resource["DefaultSecurityGroup"] = group["GroupId"]

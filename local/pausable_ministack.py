@@ -79,8 +79,10 @@ def main() -> None:
     from ministack import app  # noqa: PLC0415  # a process that only pauses does not need it
     from ministack.core import lambda_runtime  # noqa: PLC0415
     from ministack.services import lambda_svc, stepfunctions, sts  # noqa: PLC0415
+    from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
 
     from local.access import guard_http_servers, guarded  # noqa: PLC0415  # a script finds these only here
+    from local.cloudformation_ec2 import use_local_ec2  # noqa: PLC0415
     from local.task_tokens import correct_tokens  # noqa: PLC0415
 
     access_key = os.environ["AWS_ACCESS_KEY_ID"]
@@ -147,6 +149,7 @@ def main() -> None:
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
     correct_tokens(stepfunctions)
+    use_local_ec2(provisioners, stacks)
     stepfunctions._run_execution = run_execution_at_once
     stepfunctions._run_parallel_branches = run_parallel_and_assign
     stepfunctions._run_sub_machine = run_pausable_branch

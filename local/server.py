@@ -64,6 +64,11 @@ class Server:
         """The address and port of the server; None while it does not run."""
         return self._port
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the commands of Systems Manager have in their environment here."""
+        return {}
+
     def deploy(self, *, release: int | str, behaviour: Behaviour = "good") -> None:
         """Put a release on the server. The former release runs until `restart`. A release is a text; 7 is "7"."""
         deployed = {"release": str(release), "behaviour": behaviour}
