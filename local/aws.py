@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -91,6 +93,7 @@ class LocalAws:
         self._app = app or deployment.ROOT / "app.py"
         self.seconds: dict[str, float] = {}
         self.moves: list[Move] = []
+        self._changing = threading.Lock()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -318,7 +321,14 @@ class LocalAws:
         return None
 
     def _changed(self) -> None:
-        self.instances.follow()
+        with self._changing:
+            try:
+                self.instances.follow()
+                self._follow_addresses()
+            except (RuntimeError, OSError) as error:  # the call has succeeded, and its client should not try it again
+                print(f"The local AWS cannot follow a change of EC2. {error}", file=sys.stderr, flush=True)
+
+    def _follow_addresses(self) -> None:
         ips = {PRODUCTION_IP, STAGING_IP, *self.ec2.public_ips()}
         for ip in ips:
             self._propagation.changed(ip)

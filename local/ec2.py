@@ -131,7 +131,7 @@ class Ec2:
         return next((str(each._state.name) for each in instances if each.id == instance_id), None)
 
     def user_data(self) -> dict[str, str]:
-        """The user data of the instances that have any, by the instances' ids, without a call. Not of terminated ones."""
+        """The user data of the instances that have any and are not terminated, by their ids, without a call."""
         launched = [each for each in self._backend.all_instances() if each.user_data and each.state != "terminated"]
         return {each.id: b64decode(str(each.user_data)).decode(errors="replace") for each in launched}
 

@@ -1,4 +1,4 @@
-"""The first process of a launched instance, in place of cloud-init and systemd: user data, and the units that it starts.
+"""The first process of a launched instance, in place of cloud-init and systemd: runs its user data and its units.
 
 `main` runs the user data when the instance boots for the first time, and the enabled units at each boot. Everything
 that it starts is in its process group, so that `local.child_process` ends it. A unit is a file in `etc/systemd/system`
@@ -107,9 +107,9 @@ class FirstProcess:
             try:
                 code, text = self._do([word for word in words if not word.startswith("-")], now="--now" in words)
             except (OSError, KeyError, ValueError, IndexError) as error:
-                code, text = 1, f"systemctl {' '.join(words)}: {error!r}"
+                code, text = 1, f"systemctl {' '.join(words)}: {error!r}\n"
             answer = request.with_suffix(".written")
-            answer.write_text(f"{code}\n{text}\n")
+            answer.write_text(f"{code}\n{text}")
             answer.rename(request.with_suffix(".answer"))
 
     def look_after_units(self) -> None:
@@ -130,9 +130,9 @@ class FirstProcess:
             if verb in ("start", "restart") or (verb == "enable" and now):
                 unit.start()
             if verb == "is-active":
-                return (0, "active") if unit.is_active else (3, "inactive")
+                return (0, "active\n") if unit.is_active else (3, "inactive\n")
         if verb not in ("daemon-reload", "enable", "disable", "start", "stop", "restart"):
-            return 1, f"systemctl {verb} is not known here"
+            return 1, f"systemctl {verb} is not known here\n"
         return 0, ""
 
     def _unit(self, name: str) -> Unit:

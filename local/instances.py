@@ -24,6 +24,7 @@ from local.ec2 import Ec2
 from local.network import require_addresses
 
 FIRST_ADDRESS = ipaddress.ip_address("127.0.0.101")  # after the Elastic IPs
+LOG = "var/log/messages"
 HOME = "srv/web"
 """Where commands of Systems Manager run, if the user data has made this folder."""
 
@@ -60,12 +61,16 @@ class BootedInstance:
         return self._process is not None
 
     def start(self) -> None:
-        self._process = ChildProcess(
-            [sys.executable, "-I", "-S", first_process.__file__, self._root],
-            env=self.variables,
-            cwd=self._root,
-            stdout=subprocess.DEVNULL,
-        )
+        log = self._root / LOG
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = ChildProcess(
+                [sys.executable, "-I", "-S", first_process.__file__, self._root],
+                env=self.variables,
+                cwd=self._root,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def stop(self) -> None:
         """End all its processes. Calling it again has no effect."""

@@ -61,7 +61,10 @@ class Network:
         self.port: int = self._reserved[ips[0]].getsockname()[1]
 
     def serve(self, ips: Collection[str]) -> None:
-        """Have these addresses from now on, and no others. Raises OSError for an address whose port is not free."""
+        """Have these addresses from now on, and no others.
+
+        Raises RuntimeError for addresses that this machine does not have, and OSError if the port is not free there.
+        """
         if self._open:
             self._run(self._serve(ips))
 
@@ -104,7 +107,9 @@ class Network:
                 if ip in self._listening:
                     await self._stop_listening(ip)
                 self._reserved.pop(ip).close()
-            for ip in set(ips) - self._reserved.keys():
+            new = sorted(set(ips) - self._reserved.keys())
+            require_addresses(new)
+            for ip in new:
                 self._reserved[ip] = _bind(ip, self.port)
 
     async def _refresh(self) -> None:

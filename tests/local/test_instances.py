@@ -151,11 +151,6 @@ def run(aws: LocalAws, instance: str, command: str) -> dict[str, Any]:
     return until(ended)
 
 
-@pytest.fixture(scope="module")
-def aws(running_aws: LocalAws) -> Iterator[LocalAws]:
-    yield running_aws
-
-
 @pytest.fixture
 def stack(aws: LocalAws) -> Iterator[dict[str, str]]:
     """The outputs of the stack, with production on bittybot and staging on tao."""
