@@ -45,7 +45,7 @@ HEALTH_CHECK = {
     "releaseHeader": "X-Release",
 }
 
-DEPLOY = {"command": f'./{DEPLOY_FILE} "$RELEASE"', "timeoutSeconds": 60}
+DEPLOY = {"command": f'{DEPLOY_FILE} "$RELEASE"', "timeoutSeconds": 60}
 
 Role = Literal["production", "staging"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -177,8 +177,6 @@ class LocalAws:
             return self._deploy(synthesis.finish(), stack)
 
     def _deploy(self, assembly: Path, stack: str) -> dict[str, str]:
-        for name, content in deployment.make_runnable(assembly).items():
-            self.systems_manager.core.register(name, content)
         deploying = deployment.Deployment(
             assembly, stack=stack, client_environment=self.environment, folder=assembly.parent
         )

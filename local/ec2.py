@@ -33,11 +33,14 @@ from local.token_buckets import TokenBuckets
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import TagTypeDef
 
 __all__ = ["ACCESS_KEY", "LOOPBACK", "REGION", "Address", "Ec2", "InstanceState", "restore_address_semantics"]
 
 REGION = "us-east-1"
 ACCESS_KEY = new_access_key()  # as key and as secret
+TEST_PAIR: TagTypeDef = {"Key": "eip-cutover:test-pair", "Value": "true"}
+"""The tag of servers and addresses that may be moved, broken and repaired at will."""
 IMAGE = "ami-12c6146b"  # one that moto knows; nothing boots from it
 
 InstanceState = Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
@@ -98,13 +101,16 @@ class Ec2:
             ImageId=IMAGE,
             MinCount=1,
             MaxCount=1,
-            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}, TEST_PAIR]}],
         )
         return launched["Instances"][0]["InstanceId"]
 
     def allocate(self, public_ip: str) -> Address:
         """Allocate the Elastic IP `public_ip`. Other allocations may have the same address, with other ids."""
-        return Address(self.client().allocate_address(Address=public_ip)["AllocationId"], public_ip)
+        allocated = self.client().allocate_address(
+            Address=public_ip, TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": [TEST_PAIR]}]
+        )
+        return Address(allocated["AllocationId"], public_ip)
 
     def associate(self, address: Address, instance_id: str) -> str:
         """Put the address on the instance. Returns the association id."""

@@ -32,18 +32,12 @@ HOME = "srv/web"
 class BootedInstance:
     """An instance with a root folder. Its processes run from `start` to `stop`."""
 
-    def __init__(
-        self, instance_id: str, *, address: str, root: Path, user_data: str, variables: Mapping[str, str]
-    ) -> None:
-        self.instance_id = instance_id
+    def __init__(self, *, address: str, root: Path, user_data: str, variables: Callable[[], Mapping[str, str]]) -> None:
         self.address = address
-        self._root = root
+        self._root, self._variables = root, variables
         self._process: ChildProcess | None = None
-        programs = root / "usr/bin"
-        path = f"{root / 'usr/local/bin'}:{programs}:{variables['PATH']}"
-        self.variables = {**variables, "ROOT": str(root), "ADDRESS": address, "PATH": path}
         for file, text in (
-            (programs / "systemctl", first_process.SYSTEMCTL),
+            (root / "usr/bin/systemctl", first_process.SYSTEMCTL),
             (root / first_process.USER_DATA, user_data),
         ):
             file.parent.mkdir(parents=True)
@@ -56,6 +50,11 @@ class BootedInstance:
         home = self._root / HOME
         return home if home.is_dir() else self._root
 
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a program on this instance, from the variables of the local AWS."""
+        path = f"{self._root / 'usr/local/bin'}:{self._root / 'usr/bin'}:{variables['PATH']}"
+        return {**variables, "ROOT": str(self._root), "ADDRESS": self.address, "PATH": path}
+
     @property
     def is_up(self) -> bool:
         return self._process is not None
@@ -66,7 +65,7 @@ class BootedInstance:
         with log.open("ab") as output:
             self._process = ChildProcess(
                 [sys.executable, "-I", "-S", first_process.__file__, self._root],
-                env=self.variables,
+                env=self.environment(environment.of_this_machine() | dict(self._variables())),
                 cwd=self._root,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -127,5 +126,4 @@ class Instances:
         address = next(ip for ip in map(str, map(FIRST_ADDRESS.__add__, itertools.count())) if ip not in taken)
         require_addresses([address])
         root = self._folder / instance_id
-        variables = environment.of_this_machine() | dict(self._variables())
-        return BootedInstance(instance_id, address=address, root=root, user_data=user_data, variables=variables)
+        return BootedInstance(address=address, root=root, user_data=user_data, variables=self._variables)

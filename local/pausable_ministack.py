@@ -3,10 +3,10 @@
 A state that calls no function takes less than a millisecond here: too short for a test to stop it. A `Pause` is a file.
 The emulator checks for the file whenever an execution enters a state, and waits while the file exists.
 
-Run as a script, this file is the emulator: ministack with five changes. It has these pauses. It keeps the `Assign` of
-a Parallel state, which ministack loses. It does not wait for asynchronous calls of functions, as ministack does. It
-begins an execution at once, and ministack 0.15 s after StartExecution. Tasks that wait for their token end as on AWS
-(`local.task_tokens`). Only requests with the access key of its start, or with the key of an assumed role, are answered
+Run as a script, this file is the emulator: ministack with these pauses and the corrections that `docs/emulators.md`
+lists. It keeps the `Assign` of a Parallel state, which ministack loses. It does not wait for asynchronous calls of
+functions, as ministack does. It begins an execution at once, and ministack 0.15 s after StartExecution. The other
+corrections are in files of their own. Only requests with the access key of its start, or with the key of an assumed role, are answered
 (`local.access`). Functions get the key of its start. The runtime API of a function, which hands it its events, answers
 only the functions.
 """
@@ -82,7 +82,10 @@ def main() -> None:
     from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
 
     from local.access import guard_http_servers, guarded  # noqa: PLC0415  # a script finds these only here
+    from local.cloudformation_documents import add_documents  # noqa: PLC0415
     from local.cloudformation_ec2 import use_local_ec2  # noqa: PLC0415
+    from local.python_functions import correct_python_functions  # noqa: PLC0415
+    from local.succeed_states import correct_succeed_states  # noqa: PLC0415
     from local.task_tokens import correct_tokens  # noqa: PLC0415
 
     access_key = os.environ["AWS_ACCESS_KEY_ID"]
@@ -149,6 +152,9 @@ def main() -> None:
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
     correct_tokens(stepfunctions)
+    correct_succeed_states(stepfunctions)
+    correct_python_functions(lambda_svc, lambda_runtime)
+    add_documents(provisioners, stacks)
     use_local_ec2(provisioners, stacks)
     stepfunctions._run_execution = run_execution_at_once
     stepfunctions._run_parallel_branches = run_parallel_and_assign

@@ -4,7 +4,7 @@ One core for both emulated AWSs. On the local AWS a command is a process; in the
 that the test gives, at a time of its own (`now`). A command is sent to one server. Nothing here waits: what should have
 happened by now happens at each call, in its order, and by `settle`.
 
-Sources: API references of SendCommand, GetCommandInvocation, CancelCommand and ListCommands; Systems Manager User
+Sources: API references of the ACTIONS; Systems Manager User
 Guide, "Understanding command statuses" and "Handling reboots when running commands"; the source code of the agent.
 """
 
@@ -20,10 +20,13 @@ from typing import Any
 
 from local.systems_manager_agents import Agents, Command, Runner
 from local.systems_manager_instances import instance_information
-from local.systems_manager_requests import Document, Refused, Request, check_request
+from local.systems_manager_requests import AWS_DOCUMENTS, Document, Refused, Request, check_request
 from local.systems_manager_runs import GivenRun, Result
 
-ACTIONS = ("SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands", "DescribeInstanceInformation")
+ACTIONS = (
+    "CreateDocument", "DeleteDocument", "SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands",
+    "DescribeInstanceInformation",
+)  # fmt: skip
 MOST_OUTPUT, MOST_ERRORS = 24_000, 8_000
 DEFAULT_DELIVERY_SECONDS = 3600
 MOST_PER_PAGE = 50
@@ -73,7 +76,7 @@ class SystemsManager:
 
     @property
     def documents(self) -> dict[str, str]:
-        """The contents of the documents, by their names."""
+        """The contents of the documents of the account, by their names."""
         return {name: document.content for name, document in self._documents.items()}
 
     @property
@@ -94,6 +97,8 @@ class SystemsManager:
         """What the service answers, with times as `datetime`. Raises Refused."""
         check_request(action, request)
         answers = {
+            "CreateDocument": self._create,
+            "DeleteDocument": self._delete,
             "SendCommand": self._send,
             "GetCommandInvocation": self._get,
             "CancelCommand": self._cancel,
@@ -118,8 +123,22 @@ class SystemsManager:
 
     # The actions.
 
+    def _create(self, request: Request) -> dict[str, Any]:
+        name = request["Name"]
+        if name in self._documents:
+            raise Refused("DocumentAlreadyExists", f"Document with name {name} already exists.")
+        if request.get("DocumentType", "Command") != "Command" or request.get("DocumentFormat", "JSON") != "JSON":
+            raise Refused("InvalidDocumentContent", "only documents of type Command in JSON run here")
+        self.register(name, request["Content"])
+        return {"DocumentDescription": self._documents[name].described(name)}
+
+    def _delete(self, request: Request) -> dict[str, Any]:
+        if self._documents.pop(request["Name"], None) is None:
+            raise Refused("InvalidDocument", f"Document {request['Name']} does not exist in your account")
+        return {}
+
     def _send(self, request: Request) -> dict[str, Any]:
-        document = self._documents.get(request["DocumentName"])
+        document = (AWS_DOCUMENTS | self._documents).get(request["DocumentName"])
         if document is None:
             raise Refused("InvalidDocument", f"Document {request['DocumentName']} does not exist in your account")
         document.check_version(request)
@@ -139,6 +158,7 @@ class SystemsManager:
             instance_id=instance,
             step=document.step,
             script=document.script(values),
+            working_directory=document.working_directory(values),
             parameters=values,
             given=request.get("Parameters", {}),
             comment=request.get("Comment", ""),

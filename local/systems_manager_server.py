@@ -38,8 +38,8 @@ class Machine(Protocol):
     @property
     def folder(self) -> Path: ...
 
-    @property
-    def variables(self) -> Mapping[str, str]: ...
+    def environment(self, variables: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment of a command here, from the variables of the local AWS."""
 
     def restart(self) -> None: ...
 
@@ -49,8 +49,8 @@ class SystemsManagerServer:
     command. `core` has the documents and the commands.
 
     `state_of` says the state of an instance, None if there is none. `machines` are the instances with an agent, by
-    their ids. A command runs in the folder of its machine, with `environment` and the machine's own variables; its
-    files are in `folder`. `other` is where ministack listens.
+    their ids. A command runs in the folder of its machine, with `environment` as the machine completes it; its files
+    are in `folder`. `other` is where ministack listens.
     """
 
     def __init__(
@@ -101,8 +101,9 @@ class SystemsManagerServer:
     def _run(self, command: Command, _began: float) -> ProcessRun:
         of_agent = {"AWS_SSM_INSTANCE_ID": command.instance_id, "AWS_SSM_REGION_NAME": REGION}
         machine = self._machines()[command.instance_id]
-        variables = of_this_machine() | dict(self._environment()) | dict(machine.variables) | of_agent
-        return ProcessRun(command.script, folder=machine.folder, environment=variables, files=self._folder)
+        variables = machine.environment(of_this_machine() | dict(self._environment()) | of_agent)
+        at = machine.folder / command.working_directory
+        return ProcessRun(command.script, folder=at, environment=variables, files=self._folder)
 
     def _reboot(self, instance_id: str) -> None:
         self._machines()[instance_id].restart()
