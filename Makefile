@@ -1,7 +1,7 @@
-# setup · demo · aws · try · test · check · bench · picture · reference · lock · bootstrap · deploy. Each installs what it
-# needs, the first time only.
+# setup · demo · aws · try · acceptance · test · check · bench · picture · reference · lock · bootstrap · deploy. Each
+# installs what it needs, the first time only.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo aws try try-destroy test check bench format picture reference lock synth deploy setup clean
+.PHONY: help bootstrap demo aws try try-destroy acceptance test check bench format picture reference lock synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,9 @@ try: setup ## Two servers of your own on AWS, with a release on them, for about 
 
 try-destroy: setup ## Removes everything that make try made
 	@$(BIN)/python examples/two-servers/try_pair.py destroy
+
+acceptance: setup ## Tests the contract on the AWS of the environment, with a test pair; NAME=eip-cutover-try PAIR=web MOVES=200
+	@$(BIN)/python -m pytest tests/acceptance $(if $(NAME),--name $(NAME)) $(if $(PAIR),--pair $(PAIR)) $(if $(MOVES),--moves $(MOVES))
 
 test: setup ## Every test
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(IN_ORDER)
