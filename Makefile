@@ -1,7 +1,7 @@
-# setup · demo · test · check · aws · bench · picture · reference · lock · bootstrap · deploy. Each installs what it needs, the
+# setup · demo · test · check · aws · acceptance · bench · picture · reference · lock · bootstrap · deploy. Each installs what it needs, the
 # first time only.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo aws test check bench format picture reference lock synth deploy setup clean
+.PHONY: help bootstrap demo aws acceptance test check bench format picture reference lock synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,6 +29,9 @@ demo: setup ## See a cutover, a refusal and a rollback, under live traffic, on t
 
 aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
 	@$(BIN)/python -m local.console
+
+acceptance: setup ## Tests the contract on the AWS of the environment, with a test pair; NAME=eip-cutover-try PAIR=web MOVES=200
+	@$(BIN)/python -m pytest tests/acceptance $(if $(NAME),--name $(NAME)) $(if $(PAIR),--pair $(PAIR)) $(if $(MOVES),--moves $(MOVES))
 
 test: setup ## Every test
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(IN_ORDER)

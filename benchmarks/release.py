@@ -13,7 +13,7 @@ from stacks.configuration.release import LONGEST_MOMENT_SECONDS
 from stacks.functions.functions import COMMANDS_MEBIBYTES
 
 BAKE_SECONDS, DEPLOY_SECONDS = 10, 5
-DEPLOY = {"command": f'sleep {DEPLOY_SECONDS} && ./deploy "$RELEASE"', "timeoutSeconds": 60}
+DEPLOY = {"command": f'sleep {DEPLOY_SECONDS} && deploy "$RELEASE"', "timeoutSeconds": 60}
 # While a command runs, the function reads the lock's item and the command's state, at most so far apart.
 READS_APART_SECONDS = 3
 LIMIT_DOLLARS = 0.003

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from local.cloudformation_documents import add_documents
+from local.cloudformation_ec2 import use_local_ec2
 from local.physical_names import correct_physical_names
 from local.python_functions import correct_python_functions
 from local.succeed_states import correct_succeed_states
@@ -19,3 +20,4 @@ def correct_ministack() -> None:
     correct_python_functions(lambda_svc, lambda_runtime)
     correct_physical_names(cloudformation)
     add_documents(cloudformation)
+    use_local_ec2(cloudformation.provisioners, cloudformation.stacks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -32,11 +33,14 @@ from local.token_buckets import TokenBuckets
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import TagTypeDef
 
 __all__ = ["ACCESS_KEY", "LOOPBACK", "REGION", "Address", "Ec2", "InstanceState", "restore_address_semantics"]
 
 REGION = "us-east-1"
 ACCESS_KEY = new_access_key()  # as key and as secret
+TEST_PAIR: TagTypeDef = {"Key": "eip-cutover:test-pair", "Value": "true"}
+"""The tag of servers and addresses that may be moved, broken and repaired at will."""
 IMAGE = "ami-12c6146b"  # one that moto knows; nothing boots from it
 
 InstanceState = Literal["pending", "running", "stopping", "stopped", "shutting-down", "terminated"]
@@ -97,13 +101,16 @@ class Ec2:
             ImageId=IMAGE,
             MinCount=1,
             MaxCount=1,
-            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}, TEST_PAIR]}],
         )
         return launched["Instances"][0]["InstanceId"]
 
     def allocate(self, public_ip: str) -> Address:
         """Allocate the Elastic IP `public_ip`. Other allocations may have the same address, with other ids."""
-        return Address(self.client().allocate_address(Address=public_ip)["AllocationId"], public_ip)
+        allocated = self.client().allocate_address(
+            Address=public_ip, TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": [TEST_PAIR]}]
+        )
+        return Address(allocated["AllocationId"], public_ip)
 
     def associate(self, address: Address, instance_id: str) -> str:
         """Put the address on the instance. Returns the association id."""
@@ -115,10 +122,24 @@ class Ec2:
         """The id of the instance that holds the address now; None if no instance does."""
         return holder(self._backend, allocation_id)
 
+    def holder_of_ip(self, public_ip: str) -> str | None:
+        """The same for an Elastic IP; of two allocations of it, for the first."""
+        addresses = [each for each in self._backend.addresses if each.public_ip == public_ip]
+        return self.holder(addresses[0].allocation_id) if addresses else None
+
+    def public_ips(self) -> list[str]:
+        """The Elastic IPs of the account, without a call."""
+        return [str(each.public_ip) for each in self._backend.addresses]
+
     def state_of(self, instance_id: str) -> str | None:
         """The state of an instance, without a call; None if there is no such instance."""
         instances = self._backend.all_instances()
         return next((str(each._state.name) for each in instances if each.id == instance_id), None)
+
+    def user_data(self) -> dict[str, str]:
+        """The user data of the instances that have any and are not terminated, by their ids, without a call."""
+        launched = [each for each in self._backend.all_instances() if each.user_data and each.state != "terminated"]
+        return {each.id: b64decode(str(each.user_data)).decode(errors="replace") for each in launched}
 
     def set_state(self, instance_id: str, state: InstanceState) -> None:
         """Put an instance into a state that it would otherwise leave at once, such as `pending`."""

@@ -1,42 +1,37 @@
 """One of the two EC2 servers: an instance with a web server on it, to which releases are deployed.
 
 A deployment only stores the release, and the release runs after the next restart. This is enough for a cutover, which
-depends only on the release that answers on each server, and on the behaviour of that release. The script `deploy` in
+depends only on the release that answers on each server, and on the behaviour of that release. The command `deploy` in
 the server's folder does both, for commands of Systems Manager.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from local import web_server
 from local.child_process import ChildProcess
+
+PROGRAMS = Path(__file__).parent.parent / "examples" / "two-servers"
+"""The web server and the command `deploy`: those of the two servers that `make try` creates on AWS."""
+DEPLOY_FILE = "deploy"
+# In the folder of a server, for the two programs.
+RELEASE_FILE = "release"
+BEHAVIOUR_FILE = "behaviour"
+UNHEALTHY_FILE = "unhealthy"
+PID_FILE = "pid"
+RUNNING_FILE = "running"
+CERTIFICATE_FILE = "certificate.pem"
 
 Behaviour = Literal["good", "unhealthy", "broken", "broken-for-users", "fails-as-production"]
 """`unhealthy`: `/health` answers 500. `broken`: every path answers 500. `broken-for-users`: every path but `/health`
 answers 500. `fails-as-production`: every path answers 500, but only through the production address."""
-
-DEPLOY_FILE = "deploy"
-BEHAVIOUR_FILE = "behaviour"
-DEPLOY = """#!/bin/sh
-# Deploys a release to this server and restarts the web server, on its port: ./deploy RELEASE [BEHAVIOUR]
-set -e
-cd "$(dirname "$0")"
-[ -e pid ] || { echo "the web server does not run"; exit 1; }
-behaviour=${2:-$(cat behaviour 2>/dev/null || echo good)}
-rm -f behaviour
-printf '{"release": "%s", "behaviour": "%s"}' "$1" "$behaviour" >release.json
-rm -f running
-kill -HUP "$(cat pid)"
-until [ -e running ]; do sleep 0.02; done
-echo "release $1 runs"
-"""
 
 
 class Server:
@@ -54,9 +49,7 @@ class Server:
         self._process: ChildProcess | None = None
         self._port: int | None = None
         folder.mkdir(parents=True)
-        script = folder / DEPLOY_FILE
-        script.write_text(DEPLOY)
-        script.chmod(0o700)
+        shutil.copy(PROGRAMS / DEPLOY_FILE, folder / DEPLOY_FILE)
         self.deploy(release=1)
 
     @property
@@ -64,19 +57,25 @@ class Server:
         """The address and port of the server; None while it does not run."""
         return self._port
 
-    def deploy(self, *, release: int | str, behaviour: Behaviour = "good") -> None:
-        """Put a release on the server. The former release runs until `restart`. A release is a text; 7 is "7"."""
-        deployed = {"release": str(release), "behaviour": behaviour}
-        (self.folder / web_server.RELEASE_FILE).write_text(json.dumps(deployed))
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a command on this server, from the variables of the local AWS: it finds `deploy`."""
+        return {**variables, "PATH": f"{self.folder}:{variables['PATH']}"}
+
+    def deploy(self, *, release: int | str, behaviour: Behaviour | None = None) -> None:
+        """Put a release on the server. The former release runs until `restart`. A release is a text; 7 is "7".
+
+        Without `behaviour`, it behaves as its name says.
+        """
+        (self.folder / RELEASE_FILE).write_text(f"{release}\n{behaviour or ''}\n")
 
     def expect(self, behaviour: Behaviour) -> None:
-        """Let the next release that the script `deploy` deploys behave so."""
+        """Let the next release that the command `deploy` deploys behave so, whatever its name says."""
         (self.folder / BEHAVIOUR_FILE).write_text(behaviour)
 
     def start(self) -> None:
         """Run the deployed release. The server accepts connections when this returns."""
         arguments = [self.name, self.address, self._production_ip, str(self.folder)]
-        command = [sys.executable, "-I", "-S", web_server.__file__, *arguments]
+        command = [sys.executable, "-I", "-S", str(PROGRAMS / "web_server.py"), *arguments]
         self._process = ChildProcess(command, stdout=subprocess.PIPE)
         port = self._process.stdout.readline()
         if not port:
@@ -87,7 +86,7 @@ class Server:
     def stop(self) -> None:
         """End the process and its connections. Calling it again has no effect."""
         self._port = None
-        for file in (web_server.PID_FILE, web_server.RUNNING_FILE):
+        for file in (PID_FILE, RUNNING_FILE):
             (self.folder / file).unlink(missing_ok=True)
         if self._process:
             self._process.kill()
@@ -114,7 +113,7 @@ class Server:
 
     @property
     def _unhealthy(self) -> Path:
-        return self.folder / web_server.UNHEALTHY_FILE
+        return self.folder / UNHEALTHY_FILE
 
     def __enter__(self) -> Self:
         self.start()

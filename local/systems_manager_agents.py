@@ -39,6 +39,7 @@ class Command:
     instance_id: str
     step: str
     script: str
+    working_directory: str
     parameters: dict[str, str]
     given: Mapping[str, Any]
     comment: str

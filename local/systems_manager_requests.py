@@ -79,15 +79,22 @@ class Document:
     def __init__(self, content: str) -> None:
         self.content = content
         parsed = json.loads(content)
-        steps = parsed.get("mainSteps", [])
-        if parsed.get("schemaVersion") != "2.2" or [step["action"] for step in steps] != ["aws:runShellScript"]:
-            raise Refused("InvalidDocumentContent", "only a document 2.2 with one step aws:runShellScript runs here")
-        (self._step,) = steps
+        match parsed:
+            case {
+                "schemaVersion": "2.2",
+                "mainSteps": [{"action": "aws:runShellScript", "name": str(name), "inputs": inputs}],
+            }:
+                self.step, self._inputs = name, inputs
+            case {
+                "schemaVersion": "1.2",
+                "runtimeConfig": {"aws:runShellScript": {"properties": [inputs]}},
+            }:
+                self.step, self._inputs = "aws:runShellScript", inputs
+            case _:
+                raise Refused(
+                    "InvalidDocumentContent", "only a document 2.2 or 1.2 with one step aws:runShellScript runs here"
+                )
         self._parameters: dict[str, Any] = parsed.get("parameters", {})
-
-    @property
-    def step(self) -> str:
-        return str(self._step["name"])
 
     def described(self, name: str) -> dict[str, Any]:
         """What CreateDocument answers."""
@@ -118,7 +125,10 @@ class Document:
         return sha256(self.content.encode()).hexdigest()
 
     def values(self, given: Mapping[str, Sequence[str]]) -> dict[str, str]:
-        """The value of each parameter. Raises Refused for a parameter that is missing, unknown or not allowed."""
+        """The value of each parameter; of a list, its lines.
+
+        Raises Refused for a parameter that is missing, unknown or not allowed.
+        """
         if unknown := sorted(set(given) - set(self._parameters)):
             raise Refused("InvalidParameters", f"document does not support parameters: {', '.join(unknown)}.")
         return {name: self._value(name, declared, given.get(name)) for name, declared in self._parameters.items()}
@@ -129,6 +139,8 @@ class Document:
             if "default" not in declared:
                 raise Refused("InvalidParameters", f"Parameter {name} is required but not provided")
             return str(declared["default"])
+        if declared["type"] == "StringList":
+            return "\n".join(given)
         if len(given) != 1:
             raise Refused("InvalidParameters", f"Parameter {name} is of type String and has {len(given)} values")
         (value,) = given
@@ -140,14 +152,42 @@ class Document:
 
     def script(self, values: Mapping[str, str]) -> str:
         """The text that the agent executes: each `{{ Name }}` is the value of the parameter, as it is."""
-        lines = self._step["inputs"]["runCommand"]
+        lines = self._inputs["runCommand"]
         return "\n".join(substituted(line, values) for line in ([lines] if isinstance(lines, str) else lines)) + "\n"
 
+    def working_directory(self, values: Mapping[str, str]) -> str:
+        """Where the script runs; empty for the agent's own choice."""
+        return substituted(self._inputs.get("workingDirectory", ""), values)
+
     def timeout_seconds(self, values: Mapping[str, str]) -> int:
-        text = substituted(str(self._step["inputs"].get("timeoutSeconds", DEFAULT_TIMEOUT_SECONDS)), values)
+        text = substituted(str(self._inputs.get("timeoutSeconds", DEFAULT_TIMEOUT_SECONDS)), values)
         seconds = int(text) if text.isdecimal() else DEFAULT_TIMEOUT_SECONDS
         return seconds if LEAST_TIMEOUT_SECONDS <= seconds <= MOST_TIMEOUT_SECONDS else DEFAULT_TIMEOUT_SECONDS
 
 
 def substituted(text: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: values.get(found[1], found[0]), text)
+
+
+# The document that AWS has in every account. Source: the answer of GetDocument in the Systems Manager User Guide.
+AWS_DOCUMENTS = {
+    "AWS-RunShellScript": Document(
+        json.dumps({
+            "schemaVersion": "1.2",
+            "parameters": {
+                "commands": {"type": "StringList"},
+                "workingDirectory": {"type": "String", "default": ""},
+                "executionTimeout": {
+                    "type": "String",
+                    "default": "3600",
+                    "allowedPattern": "^(?:[1-9][0-9]{0,4}|1[0-6][0-9]{4}|17[01][0-9]{3}|172[0-7][0-9]{2}|172800)$",
+                },
+            },
+            "runtimeConfig": {"aws:runShellScript": {"properties": [{
+                "runCommand": "{{ commands }}",
+                "workingDirectory": "{{ workingDirectory }}",
+                "timeoutSeconds": "{{ executionTimeout }}",
+            }]}},
+        })
+    )
+}  # fmt: skip

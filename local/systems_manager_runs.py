@@ -21,7 +21,8 @@ from local.child_process import ChildProcess
 # Stays after the command, so that its daemons live on, and end with this process (`local.child_process`).
 WRAPPER = """
 echo $$ >"$1/group"
-{ { /bin/sh -c '"$0"' "$1/script" 3>&-; echo $? >"$1/exit"; } 2>&3 | cat >"$1/stdout"; } 3>&1 | cat >"$1/stderr"
+{ { /bin/sh -c 'cd "$1" && "$0"' "$1/script" "$2" 3>&-; echo $? >"$1/exit"; } 2>&3 | cat >"$1/stdout"; } 3>&1 |
+  cat >"$1/stderr"
 mv "$1/exit" "$1/code"
 exec tail -f /dev/null
 """
@@ -69,7 +70,10 @@ class GivenRun:
 
 
 class ProcessRun:
-    """A command as a process, in a folder and with an environment. Its own files are in a new folder in `files`."""
+    """A command as a process, in a folder and with an environment. Without such a folder, it fails.
+
+    Its own files are in a new folder in `files`.
+    """
 
     def __init__(self, script: str, *, folder: Path, environment: Mapping[str, str], files: Path) -> None:
         self._files = Path(tempfile.mkdtemp(prefix="command-", dir=files))
@@ -78,9 +82,8 @@ class ProcessRun:
         file.write_text(script)
         file.chmod(0o700)
         self._process = ChildProcess(
-            ["/bin/sh", "-c", WRAPPER, "sh", str(self._files)],
+            ["/bin/sh", "-c", WRAPPER, "sh", str(self._files), str(folder)],
             env=environment,
-            cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

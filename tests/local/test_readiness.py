@@ -14,7 +14,7 @@ import trustme
 from domain.record import Record
 from local.aws import LocalAws
 from local.faults import Fault
-from local.web_server import CERTIFICATE_FILE
+from local.server import CERTIFICATE_FILE
 from tests.local.conftest import TIME_SCALE
 from tests.local.situation import lock_table, start_slowly, tidy, until
 from tests.local.test_monitoring import function_of

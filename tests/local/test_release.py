@@ -13,7 +13,7 @@ from tests.local.situation import AS_BEFORE, SWAPPED, locks, places, until
 # What the releases do, by the beginning of their names.
 DEPLOY = """
 case "$RELEASE" in broken*) echo unpacking; echo no space left >&2; exit 3;; hangs*) echo $$ >hangs; sleep 600;;
-reboots*) if [ ! -e again ]; then touch again; exit 194; fi;; esac; ./deploy "$RELEASE"
+reboots*) if [ ! -e again ]; then touch again; exit 194; fi;; esac; deploy "$RELEASE"
 """
 ON_HOOKS = {
     "beforeCutover": [{"server": "live", "command": "touch drained"}],

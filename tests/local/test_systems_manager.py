@@ -85,6 +85,25 @@ def test_the_document_of_the_stack_deploys_a_release(aws: LocalAws) -> None:
     assert (release_of(aws, "tao"), release_of(aws, "bittybot"), aws.servers["tao"].port) == ("7", "1", port)
 
 
+def test_the_document_of_aws_runs_any_script_on_a_server(aws: LocalAws) -> None:
+    sent = aws.client("ssm").send_command(
+        DocumentName="AWS-RunShellScript",
+        InstanceIds=[aws.servers["tao"].instance_id],
+        Parameters={"commands": ["PATH=$PATH:/usr/local/bin deploy 9-unhealthy"]},
+    )
+    assert shown(aws, sent["Command"]["CommandId"], *OVER)["StandardOutputContent"] == "release 9-unhealthy runs\n"
+    assert release_of(aws, "tao") == "9-unhealthy"
+
+
+def test_servers_and_addresses_are_tagged_as_a_test_pair(aws: LocalAws) -> None:
+    ec2, tagged = aws.client("ec2"), {"Key": "eip-cutover:test-pair", "Value": "true"}
+    ids = [server.instance_id for server in aws.servers.values()]
+    reservations = ec2.describe_instances(InstanceIds=ids)["Reservations"]
+    instances = [instance for each in reservations for instance in each["Instances"]]
+    addresses = ec2.describe_addresses(AllocationIds=[each.allocation_id for each in aws.addresses.values()])
+    assert [tagged in each["Tags"] for each in (*instances, *addresses["Addresses"])] == [True] * 4
+
+
 def test_the_aws_cli_lists_a_command_and_reads_parameters_of_ministack(aws: LocalAws, run: Callable[..., str]) -> None:
     command = run("echo done")
     shown(aws, command, "Success")

@@ -320,6 +320,27 @@ def test_a_document_that_cannot_run_here_is_refused(account: Account, content: s
     assert code_of(error) == "InvalidDocumentContent"
 
 
+def test_every_account_has_the_document_of_aws_that_runs_any_script(account: Account) -> None:
+    script = {"commands": ["cd /srv", "echo {{ workingDirectory }}"], "workingDirectory": ["/opt"]}
+    asked = {"DocumentName": "AWS-RunShellScript", "InstanceIds": [TAO], "Parameters": script}
+    sent = account.core.answer("SendCommand", asked)["Command"]
+    assert sent["Parameters"] == script
+    (command,) = account.core.commands
+    assert (command.script, command.working_directory, command.timeout_seconds) == (
+        "cd /srv\necho {{ workingDirectory }}\n", "/opt", 3600,
+    )  # fmt: skip
+    assert account.shown(command.id)["PluginName"] == "aws:runShellScript"
+    assert account.core.documents.keys() == {NAME}, "not one of the stack"
+
+
+@pytest.mark.parametrize("wrong", [{}, {"commands": ["true"], "executionTimeout": ["172801"]}])
+def test_the_document_of_aws_refuses_parameters_as_others_do(account: Account, wrong: dict[str, list[str]]) -> None:
+    asked = {"DocumentName": "AWS-RunShellScript", "InstanceIds": [TAO], "Parameters": wrong}
+    with pytest.raises(Refused) as error:
+        account.core.answer("SendCommand", asked)
+    assert code_of(error) == "InvalidParameters"
+
+
 def run(script: str, folder: Path) -> ProcessRun:
     return ProcessRun(script, folder=folder, environment={"PATH": "/usr/bin:/bin", "GIVEN": "7"}, files=folder)
 
@@ -342,6 +363,13 @@ def ended(process: ProcessRun) -> Result:
 def test_a_script_runs_in_its_folder_with_its_environment(tmp_path: Path) -> None:
     result = ended(run('echo "$GIVEN $(pwd)"; echo problem >&2; exit 3', tmp_path))
     assert (result.exit_code, result.output, result.errors) == (3, f"7 {tmp_path}\n", "problem\n")
+
+
+def test_a_script_whose_folder_does_not_exist_fails(tmp_path: Path) -> None:
+    missing = {"folder": tmp_path / "missing", "files": tmp_path}
+    result = ended(ProcessRun("echo ran", environment={"PATH": "/usr/bin:/bin"}, **missing))
+    assert result.exit_code != 0
+    assert (result.output, "missing" in result.errors) == ("", True)
 
 
 def test_a_script_may_name_its_interpreter(tmp_path: Path) -> None:

@@ -1,14 +1,22 @@
-"""The web server that runs on each EC2 server, as a script: it answers with its name and its release.
+"""The web server of a test pair, as a script: it answers with its server's name and its release.
+
+The name of a release says how the release behaves, by what follows the first "-":
+
+    7                      good
+    7-unhealthy            `/health` answers 500
+    7-broken               every path answers 500
+    7-broken-for-users     every path but `/health` answers 500
+    7-fails-as-production  every path answers 500, but only through the production address
 
 `/health` is the path for health checks. The release is read once, at start: a deployed release does not run until the
-server is restarted. A file called `unhealthy` next to the release makes `/health` fail at once. The commands in
-`.local/env` use this file, and a restart removes it.
+server is restarted. A file called `unhealthy` next to the release makes `/health` fail at once. A restart removes it.
 
 SIGHUP restarts it on the same port, as the command `deploy` on the server does: the file `pid` says what to send the
 signal to, and the file `running` is there while it accepts connections. With a certificate and its key in the file
 `certificate.pem` when it starts, it speaks HTTPS.
 
-It imports only the standard library and nothing else of `local`, so that it starts quickly.
+The two servers on AWS and those of the local AWS run it. It imports only the standard library, so that it starts
+quickly, and it runs with the Python 3.9 of Amazon Linux 2023.
 """
 
 from __future__ import annotations
@@ -22,11 +30,13 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-RELEASE_FILE = "release.json"
+RELEASE_FILE = "release"
 UNHEALTHY_FILE = "unhealthy"
 PID_FILE = "pid"
 RUNNING_FILE = "running"
 CERTIFICATE_FILE = "certificate.pem"
+GOOD = "good"
+BEHAVIOURS = ("unhealthy", "broken", "broken-for-users", "fails-as-production")
 
 
 class WebServer(ThreadingHTTPServer):
@@ -34,11 +44,10 @@ class WebServer(ThreadingHTTPServer):
     request_queue_size = 1024
 
     def __init__(self, name: str, address: str, production_ip: str, folder: Path, port: int = 0) -> None:
-        release = json.loads((folder / RELEASE_FILE).read_text())
         self.name = name
         self.production_ip = production_ip
-        self.release: str = release["release"]
-        self.behaviour: str = release["behaviour"]
+        self.release, given, *_ = [*(folder / RELEASE_FILE).read_text().splitlines(), ""]
+        self.behaviour = given or behaviour_of(self.release)
         self.unhealthy = folder / UNHEALTHY_FILE
         self.unhealthy.unlink(missing_ok=True)
         super().__init__((address, port), Answer)
@@ -69,6 +78,12 @@ class WebServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is not an error."""
+
+
+def behaviour_of(release: str) -> str:
+    """How a release behaves, by its name. `fails` and `slow` concern only the command `deploy`."""
+    behaviour = release.partition("-")[2]
+    return behaviour if behaviour in BEHAVIOURS else GOOD
 
 
 class Answer(BaseHTTPRequestHandler):

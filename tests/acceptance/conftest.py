@@ -1,0 +1,87 @@
+"""The fixtures of the suite. Nothing is called before the tests are collected; a refusal ends pytest with one message.
+
+`make acceptance` runs it against the AWS of the environment. It changes only a pair that is tagged as a test pair.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.answers import Answers, other_endpoint
+from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
+from tests.acceptance.pair_on_aws import PairOnAws
+from tests.acceptance.progress import Progress
+
+PROGRESS = pytest.StashKey[Progress]()
+ANSWERS = pytest.StashKey[Answers]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("acceptance")
+    group.addoption("--name", help=f"the `name` of the stack; default {DEFAULT_NAME}, or EIP_CUTOVER_STACK")
+    group.addoption("--pair", help="the test pair; needed only if the stack has several pairs")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[PROGRESS] = progress = Progress()
+    if not config.option.verbose:
+        config.option.verbose = -1  # no dots
+    config.pluginmanager.register(Report(progress), "progress of the suite")
+
+
+@pytest.fixture(scope="session")
+def pair(request: pytest.FixtureRequest) -> Iterator[PairOnAws]:
+    """The test pair, sound at the start, and again at the end."""
+    name = request.config.getoption("--name", default=None)
+    stack = stack_of(name) if name else os.environ.get("EIP_CUTOVER_STACK") or stack_of(DEFAULT_NAME)
+    progress = request.config.stash[PROGRESS]
+    try:
+        pair = find_pair(progress, stack=stack, pair=request.config.getoption("--pair", default=None))
+    except Refused as refusal:
+        pytest.exit(str(refusal), returncode=pytest.ExitCode.USAGE_ERROR)
+    pair.restore()
+    yield pair
+    progress.heading("At the end")
+    pair.restore()
+
+
+@pytest.fixture(scope="session")
+def answers(request: pytest.FixtureRequest, pair: PairOnAws) -> Answers:
+    """What AWS answers to the questions. Printed at the end of the run."""
+    endpoint = other_endpoint(pair.client("ec2").meta.endpoint_url)
+    request.config.stash[ANSWERS] = answers = Answers(pair.region, endpoint)
+    return answers
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    answers = config.stash.get(ANSWERS, None)
+    if answers and answers.rows():
+        answers.write()
+        terminalreporter.section("answers: rows for docs/aws-facts.md")
+        terminalreporter.write_line(answers.rows())
+
+
+@pytest.fixture
+def sound(pair: PairOnAws) -> PairOnAws:
+    """The pair, sound: production on one server, staging on the other, a good release on both, no lock."""
+    pair.make_sound()
+    return pair
+
+
+class Report:
+    """Lines about the tests beside those about the steps, in place of pytest's dots."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._progress.heading(nodeid.rpartition("::")[2].replace("_", " "))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self._progress.step(f"{report.outcome.upper()} in {report.duration:.1f} s")
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        return ("passed", "", "") if report.when == "call" and report.outcome == "passed" else None

@@ -1,0 +1,111 @@
+"""The web server and the command `deploy` of a test pair: the name of a release says how the release behaves."""
+
+import ast
+import http.client
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from local.server import DEPLOY_FILE, PROGRAMS, Server
+
+PRODUCTION = "192.0.2.1"
+GOOD, FAILS = 200, 500
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server") / "tao"
+    with Server("tao", instance_id="i-t", address="127.0.0.1", production_ip=PRODUCTION, folder=folder) as running:
+        yield running
+
+
+def deploy(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    """As a command of Systems Manager does it: in any folder, with the command on the PATH."""
+    path = f"{server.folder}:{os.environ['PATH']}"
+    return subprocess.run(
+        [DEPLOY_FILE, *words], check=False, cwd="/", env={"PATH": path}, capture_output=True, text=True, timeout=60
+    )
+
+
+def answer(server: Server, path: str = "/", host: str = "staging.example.com") -> http.client.HTTPResponse:
+    assert server.port
+    with closing(http.client.HTTPConnection(server.address, server.port, timeout=10)) as connection:
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse()
+
+
+@pytest.mark.parametrize(
+    ("release", "health", "page", "page_as_production"),
+    [
+        ("7", GOOD, GOOD, GOOD),
+        ("7-unhealthy", FAILS, GOOD, GOOD),
+        ("7-broken", FAILS, FAILS, FAILS),
+        ("7-broken-for-users", GOOD, FAILS, FAILS),
+        ("7-fails-as-production", GOOD, GOOD, FAILS),
+        ("7-a1b2c3d", GOOD, GOOD, GOOD),
+        ("7-a1b2c3d-broken", GOOD, GOOD, GOOD),
+        ("broken", GOOD, GOOD, GOOD),
+        ("fails", GOOD, GOOD, GOOD),
+    ],
+)
+def test_a_release_behaves_as_its_name_says(
+    server: Server, release: str, health: int, page: int, page_as_production: int
+) -> None:
+    assert deploy(server, release).stdout == f"release {release} runs\n"
+    assert answer(server, "/health").status == health
+    assert answer(server).status == page
+    assert answer(server, host=f"{PRODUCTION}:80").status == page_as_production
+    assert (answer(server).headers["X-Server"], answer(server).headers["X-Release"]) == ("tao", release)
+
+
+def test_a_release_that_cannot_be_deployed_leaves_the_former_release_running(server: Server) -> None:
+    deploy(server, "7")
+    failed = deploy(server, "8-fails")
+    assert (failed.returncode, failed.stdout, failed.stderr) == (
+        3, "unpacking release 8-fails\n", "no space left on device\n",
+    )  # fmt: skip
+    server.restart()
+    assert answer(server).headers["X-Release"] == "7"
+
+
+def test_the_former_release_runs_while_a_slow_release_is_deployed(server: Server) -> None:
+    deploy(server, "7")
+    began = time.monotonic()
+    with subprocess.Popen([server.folder / DEPLOY_FILE, "8-slow"], stdout=subprocess.DEVNULL):
+        time.sleep(1)
+        assert answer(server).headers["X-Release"] == "7"
+    assert time.monotonic() - began >= 8
+    assert answer(server).headers["X-Release"] == "8-slow"
+
+
+def test_a_behaviour_that_a_test_expects_is_that_of_one_release(server: Server) -> None:
+    server.expect("broken")
+    deploy(server, "7")
+    assert answer(server).status == FAILS
+    deploy(server, "8")
+    assert answer(server).status == GOOD
+
+
+@pytest.mark.parametrize("words", [[], [""], ["7", "8"]])
+def test_deploy_needs_one_release(server: Server, words: list[str]) -> None:
+    refused = deploy(server, *words)
+    assert (refused.returncode, refused.stderr) == (2, "usage: deploy RELEASE\n")
+
+
+def test_deploy_does_not_start_a_web_server_that_does_not_run(tmp_path: Path) -> None:
+    stopped = Server("tao", instance_id="i-t", address="127.0.0.1", production_ip=PRODUCTION, folder=tmp_path / "tao")
+    refused = deploy(stopped, "7")
+    assert (refused.returncode, refused.stderr) == (1, "the web server does not run\n")
+
+
+def test_the_web_server_runs_with_the_python_of_amazon_linux() -> None:
+    """Python 3.9: no syntax of later versions, and annotations that are never evaluated."""
+    source = (PROGRAMS / "web_server.py").read_text()
+    tree = ast.parse(source, feature_version=(3, 9))
+    assert [node for node in ast.walk(tree) if isinstance(node, ast.Match)] == []
+    assert "from __future__ import annotations" in source
