@@ -63,7 +63,7 @@ class Aws:
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     folder = tmp_path_factory.mktemp("aws")
     server = SystemsManagerServer(
-        state_of=lambda _: None, servers={}, environment=dict, folder=folder, other=lambda: emulator.address
+        state_of=lambda _: None, machines=dict, environment=dict, folder=folder, other=lambda: emulator.address
     )
     ec2 = "http://127.0.0.1:1"
     with server, Emulator(ec2_endpoint=ec2, ssm_endpoint=server.endpoint, folder=folder) as emulator:
