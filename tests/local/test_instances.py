@@ -5,11 +5,13 @@ import http.client
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.aws import LocalAws
+from local.deployment import ROOT, Synthesis
 from tests.local.situation import until
 
 TAGS = [{"Key": "eip-cutover:test-pair", "Value": "true"}]
@@ -147,8 +149,8 @@ def associate(aws: LocalAws, outputs: Outputs, **servers: str) -> None:
 
 
 def disassociate(aws: LocalAws, outputs: Outputs) -> None:
-    ids = [outputs[key] for key in ROLES.values()]
-    for address in aws.client("ec2").describe_addresses(AllocationIds=ids)["Addresses"]:
+    filters = [{"Name": "allocation-id", "Values": [outputs[key] for key in ROLES.values()]}]
+    for address in aws.client("ec2").describe_addresses(Filters=filters)["Addresses"]:
         if "AssociationId" in address:
             aws.client("ec2").disassociate_address(AssociationId=address["AssociationId"])
 
@@ -167,6 +169,23 @@ def run(aws: LocalAws, instance: str, command: str) -> dict[str, Any]:
         return None if invocation["Status"] in ("Pending", "InProgress") else invocation
 
     return until(ended)
+
+
+def made_in_ec2(aws: LocalAws) -> dict[str, Any]:
+    """Everything in EC2 that a stack can make. A terminated instance is still described, but does not count."""
+    ec2, running = aws.client("ec2"), [{"Name": "instance-state-name", "Values": ["running"]}]
+    return {
+        "Vpcs": ec2.describe_vpcs()["Vpcs"],
+        "Subnets": ec2.describe_subnets()["Subnets"],
+        "Gateways": ec2.describe_internet_gateways()["InternetGateways"],
+        "RouteTables": ec2.describe_route_tables()["RouteTables"],
+        "Groups": ec2.describe_security_groups()["SecurityGroups"],
+        "Templates": ec2.describe_launch_templates()["LaunchTemplates"],
+        "Addresses": ec2.describe_addresses()["Addresses"],
+        "Running": [
+            each["Instances"][0]["InstanceId"] for each in ec2.describe_instances(Filters=running)["Reservations"]
+        ],
+    }
 
 
 def processes(text: str) -> list[str]:
@@ -268,19 +287,36 @@ def test_a_second_deployment_replaces_a_server_only_if_its_user_data_changed(run
 def test_a_stack_whose_address_is_in_use_is_deleted_after_the_address_is_disassociated(
     running_aws: LocalAws, created: Outputs
 ) -> None:
-    ec2 = running_aws.client("ec2")
     associate(running_aws, created, staging="Bittybot")
-    before = ec2.describe_vpcs()["Vpcs"], ec2.describe_addresses()["Addresses"], ec2.describe_security_groups()
+    before = made_in_ec2(running_aws)
     outputs = deploy(running_aws, "Gone", template(running_aws.server_port))
+    until(lambda: processes(outputs["Tao"]))
     associate(running_aws, {**outputs, "Other": created["Tao"]}, production="Other")
     assert delete(running_aws, "Gone") == "DELETE_FAILED"
     assert any("InvalidIPAddress.InUse" in reason for reason in failures(running_aws, "Gone"))
     assert get(running_aws, outputs["ProductionIp"]) == "tao"
-    disassociate(running_aws, {**outputs, "StagingAllocationId": outputs["ProductionAllocationId"]})
+    disassociate(running_aws, outputs)
     assert delete(running_aws, "Gone") == "DELETE_COMPLETE"
     assert processes(outputs["Tao"]) == []
     assert get(running_aws, outputs["ProductionIp"]) is None
-    after = ec2.describe_vpcs()["Vpcs"], ec2.describe_addresses()["Addresses"], ec2.describe_security_groups()
-    assert after[:2] == before[:2]
-    assert after[2]["SecurityGroups"] == before[2]["SecurityGroups"]
-    assert ec2.describe_launch_templates()["LaunchTemplates"] == []
+    assert made_in_ec2(running_aws) == before
+
+
+def test_the_two_servers_of_make_try_boot_deploy_and_go_away(running_aws: LocalAws, tmp_path: Path) -> None:
+    context = {"port": running_aws.server_port, "zone": "us-east-1a"}
+    synthesis = Synthesis(context, folder=tmp_path, app=ROOT / "examples" / "two-servers" / "two_servers.py")
+    with synthesis.process:
+        body = json.loads((synthesis.finish() / "TwoServers.template.json").read_text())
+    del body["Parameters"], body["Rules"]  # the version of the CDK's bootstrap stack
+    before = made_in_ec2(running_aws)
+    outputs = deploy(running_aws, "TwoServers", body)
+    associate(running_aws, outputs, production="Bittybot", staging="Tao")
+    until(lambda: all(answers(running_aws, outputs)))
+    deployed = run(running_aws, outputs["Tao"], "PATH=$PATH:/usr/local/bin deploy 9-unhealthy")
+    first, second = (json.loads(answer or "") for answer in answers(running_aws, outputs))
+    disassociate(running_aws, outputs)
+    assert (first["server"], first["release"], first["status"]) == ("bittybot", "1", 200)
+    assert (second["server"], second["release"], second["status"]) == ("tao", "9-unhealthy", 200)
+    assert deployed["StandardOutputContent"] == "release 9-unhealthy runs\n"
+    assert delete(running_aws, "TwoServers") == "DELETE_COMPLETE"
+    assert made_in_ec2(running_aws) == before
