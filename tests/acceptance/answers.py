@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from tests.acceptance.facts import FACTS, Fact
 
@@ -32,7 +33,7 @@ def ask(call: Callable[[], T]) -> tuple[T | None, str]:
         return call(), NO_ERROR
     except ParamValidationError:
         raise
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         return None, type(error).__name__
     except ClientError as error:
         code = str(error.response["Error"]["Code"])
