@@ -6,7 +6,8 @@ waits with `until`, and never for a fixed time.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ PATIENCE_SECONDS, EXECUTION_SECONDS = 180, 600
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.1, 2.0, 1.3
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
 UNSEEN_SECONDS = 30
+AT_ONCE = 8
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -111,17 +113,27 @@ class Executions:
         """The execution once it has ended. Raises TimeoutError."""
 
         def ended() -> Execution | None:
-            execution = self.look(arn)
-            return None if execution.status == "RUNNING" else execution
+            if (execution := self.look(arn)).status != "RUNNING":
+                return execution
+            self.meanwhile(arn)
+            return None
 
         execution = until(ended, f"the end of {arn}", seconds=seconds)
         cause = f": {execution.cause.splitlines()[0][:200]}" if execution.cause else ""
         self.progress.step(f"{_short(arn)} ends {execution.outcome}{cause}")
         return execution
 
+    def meanwhile(self, arn: str) -> None:
+        """What `wait` does again and again while an execution runs."""
+
     def execute(self, request: object, *, machine: str | None = None) -> Execution:
         """Start an execution and wait for its end."""
         return self.wait(self.start(request, machine=machine))
+
+    def execute_all(self, requests: Iterable[object]) -> list[Execution]:
+        """Start executions at the same time, and wait for the end of all of them. In the order of the requests."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(self.execute, requests))
 
     def stop(self, arn: str) -> None:
         self.progress.step(f"{_short(arn)} is stopped")
