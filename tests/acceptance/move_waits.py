@@ -1,9 +1,9 @@
 """How long users wait while an address moves, from the answers to an open-loop load.
 
 A user arrives when a request is due, and tries again with every later request until a good answer arrives. This user
-waits until the first good answer to a request that was due since then. The *time without a good answer* of a move is the
-longest wait of a user who arrived during this move, so a move without a failed request has one, too: about as long as
-the slowest answer that no later answer overtook. A wait that no answer ended counts as long as it was observed.
+waits until the first good answer to a request that was due since then. The *time without a good answer* of a move is
+the longest wait of a user who arrived during this move, so a move without a failed request has one, too: about as long
+as the slowest answer that no later answer overtook. A wait that no answer ended counts as long as it was observed.
 """
 
 from __future__ import annotations
@@ -110,8 +110,7 @@ def percentile(percent: float, values: Sequence[Wait]) -> Wait:
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def settled(answers: Sequence[Answer], *, since: float, seconds: float) -> bool:
-    """All requests that were due in the last `seconds` have good answers, and they were due after `since`."""
-    last = max((answer.sent for answer in answers), default=-math.inf)
-    recent = [answer for answer in answers[-10_000:] if answer.sent > last - seconds]
-    return last - seconds > since and all(map(attrgetter("good"), recent))
+def are_good(answers: Sequence[Answer], *, after: float, requests: int) -> bool:
+    """So many requests that were due `after` a moment have answers, and the last ones all have good answers."""
+    recent = sorted((answer for answer in answers[-2 * requests :] if answer.sent > after), key=attrgetter("sent"))
+    return len(recent) >= requests and all(answer.good for answer in recent[-requests:])

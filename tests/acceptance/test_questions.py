@@ -193,7 +193,8 @@ def test_what_goes_on_when_an_execution_is_stopped(pair: PairOnAws, answers: Ans
     answers.add("call-in-flight", f"an execution was stopped during its health check; the function logged {logged}")
     history = pair.history(arn)
     entered = [event for event in history if "stateEnteredEventDetails" in event and event["timestamp"] > stopped]
-    answers.add("stopped-execution", f"last event `{history[-1]['type']}`; states entered after the stop: {len(entered)}")
+    last = history[-1]["type"]
+    answers.add("stopped-execution", f"last event `{last}`; states entered after the stop: {len(entered)}")
 
 
 def test_the_hash_of_a_document(pair: PairOnAws, answers: Answers) -> None:
