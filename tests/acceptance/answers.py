@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from tests.acceptance.facts import FACTS, Fact
 
-FOLDER = Path(__file__).parent.parent.parent / ".local" / "acceptance"
+FOLDER = Path(__file__).resolve().parent.parent.parent / ".local" / "acceptance"
 FILE = FOLDER / "answers.md"
 AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu")
 # The caller's own mistake, never a fact about AWS.

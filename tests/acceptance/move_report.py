@@ -14,7 +14,7 @@ from local.load import GIVEN_UP_SECONDS, REQUESTS_A_SECOND, Answer
 from tests.acceptance.move_picture import draw
 from tests.acceptance.move_waits import PERCENTILES, Measured, Wait, percentile
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 # By the last published price of EC2 (docs/limits.md).
 REMAPS_OF_A_MOVE, FREE_REMAPS, DOLLARS_PER_REMAP = 2, 100, 0.10
 COLUMNS = (
