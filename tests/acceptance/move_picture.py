@@ -13,7 +13,8 @@ from tests.acceptance.move_waits import PERCENTILES, Wait, percentile
 
 SIZE = (6.4, 3.4)  # inches
 SMALLEST_SECONDS = 0.001
-SECONDS = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
+DECADES = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
+NARROW = 50  # of an axis: the largest value divided by the smallest
 
 
 class Colours(NamedTuple):
@@ -42,9 +43,10 @@ def draw(file: Path, waits: Sequence[Wait], *, title: str, is_dark: bool) -> Non
     figure = Figure(figsize=SIZE, facecolor=colours.paper, layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot(facecolor="none", xscale="log", ylim=(0, 1.05))
-    axes.set_xlim(min(at) / 2, max(at) * 4)
+    limits = min(at) / 2, max(at) * 2
+    axes.set_xlim(limits)
     axes.set_title(title, loc="left", color=colours.ink, fontsize=12.5, fontweight="bold")
-    axes.step([min(at) / 2, *at], [0, *shares], where="post", color=colours.dot, linewidth=1.2, zorder=2)
+    axes.step([limits[0], *at], [0, *shares], where="post", color=colours.dot, linewidth=1.2, zorder=2)
     for is_hollow in (False, True):
         chosen = [index for index, wait in enumerate(ordered) if wait.at_least == is_hollow]
         face = colours.paper if is_hollow else colours.dot
@@ -55,12 +57,15 @@ def draw(file: Path, waits: Sequence[Wait], *, title: str, is_dark: bool) -> Non
     for row, (name, wait) in enumerate(levels):
         where = max(wait.seconds, SMALLEST_SECONDS)
         axes.axvline(where, color=colours.faint, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+        is_right = where * where > limits[0] * limits[1]  # of the middle: its name is to the left of the line
         axes.annotate(
-            f"{name}  {wait}", (where, 0.42 - 0.11 * row), xytext=(5, 0), textcoords="offset points", va="center",
-            fontsize=9.5, color=colours.ink, zorder=4, parse_math=False,
+            f"{name}  {wait}", (where, 0.42 - 0.11 * row), xytext=(-5 if is_right else 5, 0),
+            textcoords="offset points", va="center", ha="right" if is_right else "left", fontsize=9.5,
+            color=colours.ink, zorder=4, parse_math=False,
             bbox={"facecolor": colours.paper, "edgecolor": "none", "pad": 1},
         )  # fmt: skip
-    axes.xaxis.set_major_locator(FixedLocator(SECONDS))
+    steps = (1, 2, 5) if limits[1] < NARROW * limits[0] else (1,)
+    axes.xaxis.set_major_locator(FixedLocator([decade * step for decade in DECADES for step in steps]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: str(_exactly(value))))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -27,7 +27,9 @@ class Wait:
     seconds: float
 
     def __str__(self) -> str:
-        seconds = f"{self.seconds:.2f} s" if self.seconds >= 1 else f"{1000 * self.seconds:.0f} ms"
+        seconds = f"{1000 * self.seconds:.0f} ms"
+        if self.seconds >= 1:
+            seconds = f"{self.seconds:.2f} s" if self.seconds < 10 else f"{self.seconds:.1f} s"
         return f"more than {seconds}" if self.at_least else seconds
 
 
