@@ -34,9 +34,9 @@ class Circumstances:
     command: str
     wanted: int
 
-    def folder(self) -> Path:
+    def folder(self, root: Path = ROOT) -> Path:
         """A new folder for the report: what AWS did not answer is not for committing."""
-        parent = ROOT / ".local" / "acceptance" if self.endpoint else ROOT / "measured"
+        parent = root / ".local" / "acceptance" if self.endpoint else root / "measured"
         name = f"moves-{self.region}-{self.day}"
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
             if not (folder := parent / f"{name}{suffix}").exists():
