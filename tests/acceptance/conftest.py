@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -13,6 +13,7 @@ from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_o
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
 
+Status = tuple[str, str, str | tuple[str, dict[str, bool]]]
 PROGRESS = pytest.StashKey[Progress]()
 ANSWERS = pytest.StashKey[Answers]()
 
@@ -75,13 +76,20 @@ class Report:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._tests: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._tests = [item.nodeid for item in session.items]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._progress.heading(nodeid.rpartition("::")[2].replace("_", " "))
+        number, name = self._tests.index(nodeid) + 1, nodeid.rpartition("::")[2].replace("_", " ")
+        self._progress.heading(f"{number} of {len(self._tests)}: {name}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
             self._progress.step(f"{report.outcome.upper()} in {report.duration:.1f} s")
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        return ("passed", "", "") if report.when == "call" and report.outcome == "passed" else None
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, Status, Status]:
+        category, _letter, word = yield
+        return category, "", word
