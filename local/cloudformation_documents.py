@@ -18,8 +18,9 @@ REPLACING = (
 )  # fmt: skip
 
 
-def add_documents(provisioners: Any, stacks: Any) -> None:
-    """Add the type to these modules of ministack, in this process. `boto3` there reaches the local Systems Manager."""
+def add_documents(cloudformation: Any) -> None:
+    """Add the type to this package of ministack, in this process, whose `boto3` reaches the local Systems Manager."""
+    provisioners, stacks = cloudformation.provisioners, cloudformation.stacks
     runs_on_worker_thread = stacks._runs_on_worker_thread
 
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:

@@ -3,12 +3,11 @@
 A state that calls no function takes less than a millisecond here: too short for a test to stop it. A `Pause` is a file.
 The emulator checks for the file whenever an execution enters a state, and waits while the file exists.
 
-Run as a script, this file is the emulator: ministack with these pauses and the corrections that `docs/emulators.md`
-lists. It keeps the `Assign` of a Parallel state, which ministack loses. It does not wait for asynchronous calls of
-functions, as ministack does. It begins an execution at once, and ministack 0.15 s after StartExecution. The other
-corrections are in files of their own. Only requests with the access key of its start, or with the key of an assumed role, are answered
-(`local.access`). Functions get the key of its start. The runtime API of a function, which hands it its events, answers
-only the functions.
+Run as a script, this file is the emulator: ministack with these pauses and with corrections. It keeps the `Assign` of
+a Parallel state, which ministack loses. It does not wait for asynchronous calls of functions, as ministack does. It
+begins an execution at once, and ministack 0.15 s after StartExecution. `local.corrections` has the other corrections.
+Only requests with the access key of its start, or with the key of an assumed role, are answered (`local.access`).
+Functions get the key of its start. The runtime API of a function, which hands it its events, answers only functions.
 """
 
 from __future__ import annotations
@@ -79,13 +78,9 @@ def main() -> None:
     from ministack import app  # noqa: PLC0415  # a process that only pauses does not need it
     from ministack.core import lambda_runtime  # noqa: PLC0415
     from ministack.services import lambda_svc, stepfunctions, sts  # noqa: PLC0415
-    from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
 
     from local.access import guard_http_servers, guarded  # noqa: PLC0415  # a script finds these only here
-    from local.cloudformation_documents import add_documents  # noqa: PLC0415
-    from local.python_functions import correct_python_functions  # noqa: PLC0415
-    from local.succeed_states import correct_succeed_states  # noqa: PLC0415
-    from local.task_tokens import correct_tokens  # noqa: PLC0415
+    from local.corrections import correct_ministack  # noqa: PLC0415
 
     access_key = os.environ["AWS_ACCESS_KEY_ID"]
     credentials = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
@@ -150,10 +145,7 @@ def main() -> None:
     lambda_svc.execution_credentials = lambda_runtime.execution_credentials = lambda _: credentials
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
-    correct_tokens(stepfunctions)
-    correct_succeed_states(stepfunctions)
-    correct_python_functions(lambda_svc, lambda_runtime)
-    add_documents(provisioners, stacks)
+    correct_ministack()
     stepfunctions._run_execution = run_execution_at_once
     stepfunctions._run_parallel_branches = run_parallel_and_assign
     stepfunctions._run_sub_machine = run_pausable_branch

@@ -14,16 +14,18 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from local.systems_manager_agents import Agents, Command, Runner
+from local.systems_manager_instances import instance_information
 from local.systems_manager_requests import AWS_DOCUMENTS, Document, Refused, Request, check_request
 from local.systems_manager_runs import GivenRun, Result
 
 ACTIONS = (
     "CreateDocument", "DeleteDocument", "SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands",
+    "DescribeInstanceInformation",
 )  # fmt: skip
 MOST_OUTPUT, MOST_ERRORS = 24_000, 8_000
 DEFAULT_DELIVERY_SECONDS = 3600
@@ -32,7 +34,8 @@ MOST_PER_PAGE = 50
 
 class SystemsManager:
     """`state_of` says the state of an instance, None if there is none; `runner` runs a command on its server, and
-    `rebooted` is called when a command reboots it. `agents` are the agents on the servers.
+    `rebooted` is called when a command reboots it. `instances` are the ids of all instances with an agent. `agents` are
+    the agents on the servers.
 
     `hidden_calls` calls of GetCommandInvocation after SendCommand, and all within `hidden_seconds`, are answered
     InvocationDoesNotExist.
@@ -46,8 +49,9 @@ class SystemsManager:
         account: str,
         now: Callable[[], float] = time.time,
         rebooted: Callable[[str], None] = lambda _instance: None,
+        instances: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        self._account, self._now = account, now
+        self._account, self._now, self._instances = account, now, instances
         self.agents = Agents(state_of, runner, now=now, rebooted=rebooted)
         self.hidden_calls, self.hidden_seconds = 1, 0.0
         self._lock = threading.RLock()
@@ -99,6 +103,7 @@ class SystemsManager:
             "GetCommandInvocation": self._get,
             "CancelCommand": self._cancel,
             "ListCommands": self._list,
+            "DescribeInstanceInformation": self._instance_information,
         }
         with self._lock:
             self.settle()
@@ -219,6 +224,9 @@ class SystemsManager:
             begin = ids.index(token)
         page = {"Commands": [self._described(command) for command in listed[begin : begin + size]]}
         return page | ({"NextToken": listed[begin + size].id} if len(listed) > begin + size else {})
+
+    def _instance_information(self, request: Request) -> dict[str, Any]:
+        return instance_information(request, self.agents, self._instances(), now=self._now())
 
     def _command(self, request: Request, error: str) -> Command:
         for command in self._commands:

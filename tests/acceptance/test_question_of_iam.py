@@ -51,7 +51,7 @@ def test_whether_a_permission_on_the_interface_is_needed(sound: PairOnAws, answe
     caller = sts.get_caller_identity()
     partition, account = caller["Arn"].split(":")[1], caller["Account"]
     prefix = f"arn:{partition}:ec2:{sound.region}:{account}:"
-    address, instance = sound.allocation_ids["production"], [*sound.servers.values()][1]
+    address, instance = sound.allocation_ids["production"], sound.servers[str(before.staging)]
     exact = [f"{prefix}elastic-ip/{address}", f"{prefix}instance/{instance}"]
 
     with temporary_role(sound, f"arn:{partition}:iam::{account}:root") as role:

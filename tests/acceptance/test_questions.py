@@ -65,8 +65,8 @@ def events_of_log(pair: PairOnAws, log_group: str, since: datetime, **more: str)
 
 
 def test_what_a_dry_run_of_ec2_checks(sound: PairOnAws, answers: Answers) -> None:
-    ec2, (live, idle) = sound.client("ec2"), sound.servers.values()
-    before = sound.places()
+    ec2, before = sound.client("ec2"), sound.places()
+    live, idle = (sound.servers[server] for server in (before.production, before.staging) if server)
     production, staging = sound.allocation_ids["production"], sound.allocation_ids["staging"]
     (shown,) = ec2.describe_addresses(AllocationIds=[staging])["Addresses"]
 
