@@ -31,7 +31,7 @@ aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
 	@$(BIN)/python -m local.console
 
 acceptance: setup ## Tests the contract on the AWS of the environment, with a test pair; NAME=eip-cutover-try PAIR=web MOVES=200
-	@$(BIN)/python -m pytest tests/acceptance $(if $(NAME),--name $(NAME)) $(if $(PAIR),--pair $(PAIR)) $(if $(MOVES),--moves $(MOVES))
+	@$(BIN)/python -m pytest tests/acceptance $(if $(NAME),--name $(NAME)) $(if $(PAIR),--pair $(PAIR)) $(if $(MOVES),--moves $(MOVES)) $(if $(FROM),--from "$(FROM)")
 
 test: setup ## Every test
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(IN_ORDER)

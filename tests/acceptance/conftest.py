@@ -22,6 +22,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("acceptance")
     group.addoption("--name", help=f"the `name` of the stack; default {DEFAULT_NAME}, or EIP_CUTOVER_STACK")
     group.addoption("--pair", help="the test pair; needed only if the stack has several pairs")
+    group.addoption("--moves", type=int, help="measure what so many moves cost users, and test nothing else")
+    group.addoption("--from", help="where it runs, in words for the report on moves")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--moves` only the moves, and without it everything else."""
+    wanted = config.getoption("--moves", default=None)
+    chosen = [item for item in items if (item.path.stem == "test_moves") == bool(wanted)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.hookimpl(trylast=True)
