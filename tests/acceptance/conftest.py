@@ -4,15 +4,17 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.acceptance.answers import Answers, other_endpoint
+from tests.acceptance.answers import Answers
 from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
+from tests.acceptance.soundness import Soundness
 
+Status = tuple[str, str, str | tuple[str, dict[str, bool]]]
 PROGRESS = pytest.StashKey[Progress]()
 ANSWERS = pytest.StashKey[Answers]()
 
@@ -42,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def pair(request: pytest.FixtureRequest) -> Iterator[PairOnAws]:
-    """The test pair, sound at the start, and again at the end."""
+def soundness(request: pytest.FixtureRequest) -> Iterator[Soundness]:
+    """Of the test pair, which is sound from here on, and as it was at first at the end."""
     name = request.config.getoption("--name", default=None)
     stack = stack_of(name) if name else os.environ.get("EIP_CUTOVER_STACK") or stack_of(DEFAULT_NAME)
     progress = request.config.stash[PROGRESS]
@@ -51,33 +53,24 @@ def pair(request: pytest.FixtureRequest) -> Iterator[PairOnAws]:
         pair = find_pair(progress, stack=stack, pair=request.config.getoption("--pair", default=None))
     except Refused as refusal:
         pytest.exit(str(refusal), returncode=pytest.ExitCode.USAGE_ERROR)
-    pair.restore()
-    yield pair
+    soundness = Soundness(pair)
+    soundness.restore()
+    yield soundness
     progress.heading("At the end")
-    pair.restore()
+    soundness.restore()
 
 
 @pytest.fixture(scope="session")
-def answers(request: pytest.FixtureRequest, pair: PairOnAws) -> Answers:
-    """What AWS answers to the questions. Printed at the end of the run."""
-    endpoint = other_endpoint(pair.client("ec2").meta.endpoint_url)
-    request.config.stash[ANSWERS] = answers = Answers(pair.region, endpoint)
-    return answers
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    answers = config.stash.get(ANSWERS, None)
-    if answers and answers.rows():
-        answers.write()
-        terminalreporter.section("answers: rows for docs/aws-facts.md")
-        terminalreporter.write_line(answers.rows())
+def pair(soundness: Soundness) -> PairOnAws:
+    """The test pair, as the tests before have left it."""
+    return soundness.pair
 
 
 @pytest.fixture
-def sound(pair: PairOnAws) -> PairOnAws:
+def sound(soundness: Soundness) -> PairOnAws:
     """The pair, sound: production on one server, staging on the other, a good release on both, no lock."""
-    pair.make_sound()
-    return pair
+    soundness.make_sound()
+    return soundness.pair
 
 
 class Report:
@@ -85,13 +78,20 @@ class Report:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._tests: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._tests = [item.nodeid for item in session.items]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._progress.heading(nodeid.rpartition("::")[2].replace("_", " "))
+        number, name = self._tests.index(nodeid) + 1, nodeid.rpartition("::")[2].replace("_", " ")
+        self._progress.heading(f"{number} of {len(self._tests)}: {name}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
             self._progress.step(f"{report.outcome.upper()} in {report.duration:.1f} s")
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        return ("passed", "", "") if report.when == "call" and report.outcome == "passed" else None
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, Status, Status]:
+        category, _letter, word = yield
+        return category, "", word
