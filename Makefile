@@ -37,7 +37,7 @@ try-destroy: setup ## Removes everything that make try made
 	@$(BIN)/python examples/two-servers/try_pair.py destroy
 
 acceptance: setup ## Tests the contract on the AWS of the environment, with a test pair; NAME=eip-cutover-try PAIR=web MOVES=200
-	@$(BIN)/python -m pytest tests/acceptance $(if $(NAME),--name $(NAME)) $(if $(PAIR),--pair $(PAIR)) $(if $(MOVES),--moves $(MOVES))
+	@$(BIN)/python -m pytest tests/acceptance $(if $(NAME),--name $(NAME)) $(if $(PAIR),--pair $(PAIR)) $(if $(MOVES),--moves $(MOVES)) $(if $(FROM),--from "$(FROM)")
 
 test: setup ## Every test
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(IN_ORDER)
