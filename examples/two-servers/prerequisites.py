@@ -1,5 +1,6 @@
 """What must be true before `make try` creates anything. Every check runs, and all that they find is listed at once."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -60,6 +61,9 @@ def credentials(session: boto3.Session) -> list[Obstacle]:
     if session.get_credentials() is None:
         do = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         obstacles.append(Obstacle("There are no AWS credentials in the environment.", do))
+    if os.environ.get("AWS_PROFILE") and os.environ.get("AWS_ACCESS_KEY_ID"):
+        found = "Both AWS_PROFILE and AWS_ACCESS_KEY_ID are set, and not every program uses the same of the two."
+        obstacles.append(Obstacle(found, "Unset one, so that everything is made in the same account."))
     return obstacles
 
 

@@ -42,11 +42,10 @@ class ThisMachine:
         print(text, flush=True)  # programs that it runs write to the same output
 
     def run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
-        """Run a program, with its output shown. Returns its exit code. It can ask nothing: it has no input."""
+        """Run a program, with its output shown. Returns its exit code. It may ask for the code of an MFA device."""
         environment = {**os.environ, **QUIET_CDK, **variables}
         # The command has no words that others wrote.
-        done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=False)  # noqa: S603
-        return done.returncode
+        return subprocess.run(command, cwd=folder, env=environment, check=False).returncode  # noqa: S603
 
     def answer(self, ip: str, port: int) -> Answer | None:
         """The answer of the web server at an address; None if there is no server that says who it is."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from client.account import DENIED, Account, AwsError, Problem
 from client.text import plain
@@ -41,7 +42,7 @@ class Pair:
         try:
             return cls(
                 {role: outputs[f"{role.capitalize()}AllocationId"] for role in ROLES},
-                {role: outputs[f"{role.capitalize()}Ip"] for role in ROLES},
+                {role: str(IPv4Address(outputs[f"{role.capitalize()}Ip"])) for role in ROLES},
                 {name: outputs[name.capitalize()] for name in ("bittybot", "tao")},
                 int(outputs["Port"]),
             )

@@ -98,14 +98,17 @@ def deploy(machine: ThisMachine, account: Account, name: str, app: Path, context
     return described(account, name)
 
 
-def settle(machine: ThisMachine, account: Account, stack: Stack) -> Stack:
-    """Wait until CloudFormation does not work on the stack. Raises Problem."""
+def settle(machine: ThisMachine, account: Account, stack: Stack, *, gone: bool = False) -> Stack:
+    """Wait until CloudFormation does not work on the stack; or, if it should be `gone`, until it is, or cannot be
+    deleted. Raises Problem."""
     last = stack
 
     def busy() -> str:
         nonlocal last
         last = described(account, stack.name, stack_id=stack.id)
-        return f"{stack.name}: {last.status}" if last.is_busy else ""
+        # What is shown just after a call may be the state before it.
+        is_over = not last.exists or last.status == "DELETE_FAILED" if gone else not last.is_busy
+        return "" if is_over else f"{stack.name}: {last.status}"
 
     if state := machine.wait(busy, seconds=SETTLED_SECONDS):
         raise Problem(f"CloudFormation is still at work after {SETTLED_SECONDS // 60} minutes. {state}")
@@ -115,7 +118,7 @@ def settle(machine: ThisMachine, account: Account, stack: Stack) -> Stack:
 def delete(machine: ThisMachine, account: Account, stack: Stack) -> None:
     """Delete a stack, which needs no app and no synthesis, and wait until it is deleted. Raises Problem."""
     account.call("cloudformation", "delete_stack", StackName=stack.id)
-    left = settle(machine, account, stack)
+    left = settle(machine, account, stack, gone=True)
     if left.exists:
         failed = [each for each in resources(account, left) if each["ResourceStatus"] == "DELETE_FAILED"]
         why = "".join(

@@ -51,6 +51,15 @@ def test_a_missing_region_and_missing_credentials_are_both_named(
     assert world.commands == []
 
 
+def test_two_kinds_of_credentials_are_refused_because_the_cdk_may_use_the_other(
+    world: TryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    assert main(["create"], machine=world, session=world.session) == 1
+    assert world.lines[2].startswith("1. Both AWS_PROFILE and AWS_ACCESS_KEY_ID are set")
+
+
 def test_expired_credentials_are_named_and_nothing_else_is_checked(world: TryWorld) -> None:
     world.refuse("GetCallerIdentity", "ExpiredToken")
     assert main(["create"], machine=world, session=world.session) == 1
@@ -226,12 +235,17 @@ def test_a_server_that_does_not_run_is_named(world: TryWorld, act: str, says: st
     assert says in found
 
 
-def test_a_stack_of_ours_without_its_outputs_is_named(world: TryWorld) -> None:
+@pytest.mark.parametrize(
+    ("output", "says"), [([], "'StagingIp'"), ([{"OutputKey": "StagingIp", "OutputValue": "a; b"}], "in 'a; b'")]
+)
+def test_a_stack_of_ours_with_other_outputs_is_named(world: TryWorld, output: list[Any], says: str) -> None:
     world.make_servers()
     stack: dict[str, Any] = world.stack(SERVERS) or {}
     outputs = [each for each in stack["Outputs"] if each["OutputKey"] != "StagingIp"]
-    world.answer_call("DescribeStacks", {"Stacks": [{**stack, "Outputs": outputs}]})
-    assert "The stack TwoServers lacks an output, or has a wrong one: 'StagingIp'." in problems(check(world.account))
+    world.answer_call("DescribeStacks", {"Stacks": [{**stack, "Outputs": [*outputs, *output]}]})
+    found = problems(check(world.account))
+    assert "The stack TwoServers lacks an output, or has a wrong one: " in found
+    assert says in found
 
 
 def test_all_problems_are_listed_at_once_before_anything_is_created(world: TryWorld) -> None:

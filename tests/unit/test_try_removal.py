@@ -143,6 +143,20 @@ def test_a_stack_that_cannot_be_deleted_is_named_with_the_reasons(tried: TryWorl
     assert "`make try-destroy` again continues from there." in tried.output_text
 
 
+def test_a_stack_that_is_shown_as_it_was_before_its_deletion_is_waited_for(tried: TryWorld) -> None:
+    shown = [tried.stack(CUTOVER), tried.stack(CUTOVER)]
+    stale: list[Any] = []
+
+    def describe() -> Any:
+        return tried.answered({"Stacks": [stale.pop()]}) if stale else None
+
+    tried.answer_by("DescribeStacks", describe)
+    tried.answer_by("DeleteStack", lambda: stale.extend(shown) or shown.clear())  # type: ignore[func-returns-value]
+    assert destroy(tried) == 0
+    assert "  EipCutoverTry: CREATE_COMPLETE" in tried.lines
+    assert is_empty(tried)
+
+
 def test_a_stack_that_is_never_deleted_ends_the_run(tried: TryWorld) -> None:
     tried.answer_call("DeleteStack", {})
     tried.answer_call(
