@@ -14,6 +14,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
+from itertools import count
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -53,6 +55,9 @@ FILTERS = {
     "public-ip": "PublicIp",
 }
 """The filters of DescribeAddresses, and the key of a description that each compares. moto has the filters on tags."""
+
+FIRST_PUBLIC_IP = ip_address("127.0.0.12")
+"""The first Elastic IP for calls that ask for no address in particular: after those of the pair of the local AWS."""
 
 _SHOWN = threading.local()
 
@@ -123,7 +128,8 @@ def _allocate_address(call: Any) -> Any:
     with LOCK:
         backend = call.ec2_backend
         tags = add_tag_specification(parameters.get("TagSpecifications", []))
-        address = backend.allocate_address(parameters.get("Domain"), address=parameters.get("Address"), tags=tags)
+        public_ip = parameters.get("Address") or _next_free(backend)
+        address = backend.allocate_address(parameters.get("Domain"), address=public_ip, tags=tags)
         address.network_border_group = parameters.get("NetworkBorderGroup", backend.region_name)
         shown = ("PublicIp", "AllocationId", "Domain", "PublicIpv4Pool", "NetworkBorderGroup")
         return ActionResult({key: value for key, value in _described(address).items() if key in shown})
@@ -195,6 +201,12 @@ def _describe_addresses(call: Any) -> Any:
 
 
 # Addresses and their places.
+
+
+def _next_free(backend: Any) -> str:
+    """An address that the network of the local AWS can carry connections to. macOS needs an alias for each."""
+    taken = {address.public_ip for address in backend.addresses}
+    return next(ip for ip in map(str, map(FIRST_PUBLIC_IP.__add__, count())) if ip not in taken)
 
 
 def _place(address: Any) -> tuple[str, str] | None:

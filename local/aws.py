@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -17,6 +20,7 @@ from typing import Any, Literal, Self, get_args
 from local import deployment, environment
 from local.ec2 import Address, Ec2
 from local.emulator import Emulator
+from local.instances import BootedInstance, Instances
 from local.network import Endpoint, Network, require_addresses
 from local.propagation import Propagation
 from local.run_folder import run_folder
@@ -89,6 +93,7 @@ class LocalAws:
         self._app = app or deployment.ROOT / "app.py"
         self.seconds: dict[str, float] = {}
         self.moves: list[Move] = []
+        self._changing = threading.Lock()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -106,14 +111,14 @@ class LocalAws:
         began = time.monotonic()
         require_addresses([PRODUCTION_IP, STAGING_IP, *SERVER_ADDRESSES.values()])
         self.folder = stack.enter_context(run_folder())
-        self._propagation = Propagation(self.holder)
         self._network = Network([PRODUCTION_IP, STAGING_IP], self._route)
         self.server_port = self._network.port
         self.ec2 = stack.enter_context(Ec2())
+        self._propagation = Propagation(self.ec2.holder_of_ip)
         self.servers: dict[str, Server] = {}
         self.systems_manager = SystemsManagerServer(
             state_of=self.ec2.state_of,
-            servers=self.servers,
+            machines=self._machines,
             environment=lambda: self.environment,
             folder=self.folder,
             other=lambda: self.emulator.address,
@@ -141,6 +146,9 @@ class LocalAws:
                 name, instance_id=instances[name], address=address, production_ip=PRODUCTION_IP, folder=folder
             )
             self.servers[name] = stack.enter_context(server)
+        self.instances = stack.enter_context(
+            Instances(self.ec2, folder=self.folder, variables=lambda: self.environment)
+        )
         stack.enter_context(self._network)
         self.ec2.on_change(self._changed)
         self.place(**STARTING_PLACES)
@@ -169,8 +177,6 @@ class LocalAws:
             return self._deploy(synthesis.finish(), stack)
 
     def _deploy(self, assembly: Path, stack: str) -> dict[str, str]:
-        for name, content in deployment.make_runnable(assembly).items():
-            self.systems_manager.core.register(name, content)
         deploying = deployment.Deployment(
             assembly, stack=stack, client_environment=self.environment, folder=assembly.parent
         )
@@ -299,18 +305,36 @@ class LocalAws:
             }
         }
 
+    def _machines(self) -> dict[str, Server | BootedInstance]:
+        """What runs on the instances, by their ids."""
+        return {server.instance_id: server for server in self.servers.values()} | dict(self.instances.booted)
+
     def _route(self, ip: str) -> Endpoint | None:
         """The target of a new connection to an Elastic IP. If its server is down, a port where nothing listens."""
-        role: Role = "production" if ip == PRODUCTION_IP else "staging"
-        name = self._propagation.reached(role)
-        return (self.servers[name].address, self.servers[name].port or NO_PORT) if name else None
+        match self._machines().get(self._propagation.reached(ip) or ""):
+            case Server() as server:
+                return server.address, server.port or NO_PORT
+            case BootedInstance() as instance:
+                return instance.address, self.server_port
+        return None
 
     def _changed(self) -> None:
+        with self._changing:
+            try:
+                self.instances.follow()
+                self._follow_addresses()
+            except (RuntimeError, OSError) as error:  # the call has succeeded, and its client should not try it again
+                print(f"The local AWS cannot follow a change of EC2. {error}", file=sys.stderr, flush=True)
+
+    def _follow_addresses(self) -> None:
+        ips = {PRODUCTION_IP, STAGING_IP, *self.ec2.public_ips()}
+        for ip in ips:
+            self._propagation.changed(ip)
         for role in ROLES:
-            self._propagation.changed(role)
             server = self.holder(role)
             if server != next((move.server for move in reversed(self.moves) if move.role == role), None):
                 self.moves.append(Move(time.monotonic(), role, server))
+        self._network.add([ip for ip in ips if ip_address(ip).is_loopback])
         self._network.refresh()
         if self._propagation.seconds:
             self._network.refresh_in(self._propagation.seconds)

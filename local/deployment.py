@@ -1,8 +1,8 @@
 """The project's own stack, deployed to the local AWS by the real CDK.
 
-`app.py` is synthesized unchanged, with the local pair as context. `make_runnable` corrects the assembly where the
-emulator differs from AWS, so that every difference is visible in one place, and `cdk deploy` deploys the result. A
-deployment needs two resources of the CDK's bootstrap stack. They are made directly, because `cdk bootstrap` takes 10 s.
+`app.py` is synthesized and deployed unchanged, with the local pair as context; the emulator itself is corrected
+(`docs/emulators.md`). A deployment needs two resources of the CDK's bootstrap stack. They are made directly, because
+`cdk bootstrap` takes 10 s.
 """
 
 from __future__ import annotations
@@ -23,12 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 BOOTSTRAP_QUALIFIER = "hnb659fds"  # CDK's default
 BOOTSTRAP_VERSION = "30"
-RUNTIME_BOOTSTRAP = """#!/bin/sh
-# The runtime client that AWS's Python runtime runs.
-exec python -m awslambdaric "$_HANDLER"
-"""
-# JSON inside JSON, as in a template.
-SUCCEED_AS_PASS = (r"\"Type\":\"Succeed\"", r"\"Type\":\"Pass\",\"End\":true")
 
 
 class Synthesis:
@@ -64,45 +58,6 @@ class Synthesis:
         if self.process.wait() != 0:
             raise RuntimeError(f"the CDK app failed:\n{self._log.read_text()[-4000:]}")
         return self.assembly
-
-
-def make_runnable(assembly: Path) -> dict[str, str]:
-    """Correct the assembly where ministack differs from AWS (`docs/emulators.md`).
-
-    Its Python runtime reports every exception as `Runtime.HandlerError`, so Retry and Catch by name would never match.
-    A custom runtime keeps the names and stays warm. It runs the same client as AWS's Python runtime.
-
-    ministack's Succeed state ignores `Output`. A Pass state that ends the execution means the same and keeps it.
-
-    Its CloudFormation has no documents of Systems Manager. They are taken out; returns their contents, by their names.
-    """
-    documents: dict[str, str] = {}
-    for path in assembly.glob("*.template.json"):
-        template = json.loads(path.read_text().replace(*SUCCEED_AS_PASS))
-        documents |= _take_documents(template)
-        for resource in template.get("Resources", {}).values():
-            properties = resource.get("Properties", {})
-            if resource["Type"] == "AWS::Lambda::Function" and properties["Runtime"].startswith("python"):
-                properties["Runtime"] = "provided.al2023"
-        path.write_text(json.dumps(template))
-    for path in assembly.glob("*.assets.json"):
-        for file in json.loads(path.read_text())["files"].values():
-            if file["source"].get("packaging") == "zip":
-                runtime = assembly / file["source"]["path"] / "bootstrap"
-                runtime.write_text(RUNTIME_BOOTSTRAP)
-                runtime.chmod(0o755)
-    return documents
-
-
-def _take_documents(template: dict[str, Any]) -> dict[str, str]:
-    resources = template.get("Resources", {})
-    taken = {key for key, resource in resources.items() if resource["Type"] == "AWS::SSM::Document"}
-    documents = [resources.pop(key)["Properties"] for key in taken]
-    for resource in resources.values():
-        if "DependsOn" in resource:
-            needed = [resource["DependsOn"]] if isinstance(resource["DependsOn"], str) else resource["DependsOn"]
-            resource["DependsOn"] = [key for key in needed if key not in taken]
-    return {document["Name"]: document["Content"] for document in documents}
 
 
 def bootstrap(aws: Emulator) -> None:

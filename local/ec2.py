@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -121,10 +122,24 @@ class Ec2:
         """The id of the instance that holds the address now; None if no instance does."""
         return holder(self._backend, allocation_id)
 
+    def holder_of_ip(self, public_ip: str) -> str | None:
+        """The same for an Elastic IP; of two allocations of it, for the first."""
+        addresses = [each for each in self._backend.addresses if each.public_ip == public_ip]
+        return self.holder(addresses[0].allocation_id) if addresses else None
+
+    def public_ips(self) -> list[str]:
+        """The Elastic IPs of the account, without a call."""
+        return [str(each.public_ip) for each in self._backend.addresses]
+
     def state_of(self, instance_id: str) -> str | None:
         """The state of an instance, without a call; None if there is no such instance."""
         instances = self._backend.all_instances()
         return next((str(each._state.name) for each in instances if each.id == instance_id), None)
+
+    def user_data(self) -> dict[str, str]:
+        """The user data of the instances that have any and are not terminated, by their ids, without a call."""
+        launched = [each for each in self._backend.all_instances() if each.user_data and each.state != "terminated"]
+        return {each.id: b64decode(str(each.user_data)).decode(errors="replace") for each in launched}
 
     def set_state(self, instance_id: str, state: InstanceState) -> None:
         """Put an instance into a state that it would otherwise leave at once, such as `pending`."""

@@ -13,7 +13,7 @@ import errno
 import socket
 import struct
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -46,7 +46,7 @@ class Network:
     """Forwards connections to each of `ips`, on the port `port`, to `route(ip)`; refuses them if the route is None.
 
     `route` is called for every new connection, and by `refresh`, which starts and stops listening. Call `refresh`
-    whenever a route may have become None, or may have stopped being None.
+    whenever a route may have become None, or may have stopped being None. `add` adds addresses.
     """
 
     def __init__(self, ips: Sequence[str], route: Callable[[str], Endpoint | None]) -> None:
@@ -59,6 +59,14 @@ class Network:
         self._refreshing = asyncio.Lock()
         self._open = False
         self.port: int = self._reserved[ips[0]].getsockname()[1]
+
+    def add(self, ips: Collection[str]) -> None:
+        """Have these addresses, too, from the next `refresh` until the end, so that their port stays reserved.
+
+        Raises RuntimeError for addresses that this machine does not have, and OSError if the port is not free there.
+        """
+        if self._open:
+            self._run(self._add(ips))
 
     def refresh(self) -> None:
         """Listen only on the addresses that have a route. Returns when this is done."""
@@ -92,6 +100,13 @@ class Network:
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _add(self, ips: Collection[str]) -> None:
+        async with self._refreshing:
+            new = sorted(set(ips) - self._reserved.keys())
+            require_addresses(new)
+            for ip in new:
+                self._reserved[ip] = _bind(ip, self.port)
 
     async def _refresh(self) -> None:
         async with self._refreshing:

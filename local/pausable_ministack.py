@@ -3,12 +3,11 @@
 A state that calls no function takes less than a millisecond here: too short for a test to stop it. A `Pause` is a file.
 The emulator checks for the file whenever an execution enters a state, and waits while the file exists.
 
-Run as a script, this file is the emulator: ministack with five changes. It has these pauses. It keeps the `Assign` of
+Run as a script, this file is the emulator: ministack with these pauses and with corrections. It keeps the `Assign` of
 a Parallel state, which ministack loses. It does not wait for asynchronous calls of functions, as ministack does. It
-begins an execution at once, and ministack 0.15 s after StartExecution. Tasks that wait for their token end as on AWS
-(`local.task_tokens`). Only requests with the access key of its start, or with the key of an assumed role, are answered
-(`local.access`). Functions get the key of its start. The runtime API of a function, which hands it its events, answers
-only the functions.
+begins an execution at once, and ministack 0.15 s after StartExecution. `local.corrections` has the other corrections.
+Only requests with the access key of its start, or with the key of an assumed role, are answered (`local.access`).
+Functions get the key of its start. The runtime API of a function, which hands it its events, answers only functions.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ def main() -> None:
     from ministack.services import lambda_svc, stepfunctions, sts  # noqa: PLC0415
 
     from local.access import guard_http_servers, guarded  # noqa: PLC0415  # a script finds these only here
-    from local.task_tokens import correct_tokens  # noqa: PLC0415
+    from local.corrections import correct_ministack  # noqa: PLC0415
 
     access_key = os.environ["AWS_ACCESS_KEY_ID"]
     credentials = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
@@ -146,7 +145,7 @@ def main() -> None:
     lambda_svc.execution_credentials = lambda_runtime.execution_credentials = lambda _: credentials
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
-    correct_tokens(stepfunctions)
+    correct_ministack()
     stepfunctions._run_execution = run_execution_at_once
     stepfunctions._run_parallel_branches = run_parallel_and_assign
     stepfunctions._run_sub_machine = run_pausable_branch

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -55,6 +56,10 @@ class Server:
     def port(self) -> int | None:
         """The address and port of the server; None while it does not run."""
         return self._port
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a command on this server, from the variables of the local AWS: it finds `deploy`."""
+        return {**variables, "PATH": f"{self.folder}:{variables['PATH']}"}
 
     def deploy(self, *, release: int | str, behaviour: Behaviour | None = None) -> None:
         """Put a release on the server. The former release runs until `restart`. A release is a text; 7 is "7".

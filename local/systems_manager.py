@@ -4,7 +4,7 @@ One core for both emulated AWSs. On the local AWS a command is a process; in the
 that the test gives, at a time of its own (`now`). A command is sent to one server. Nothing here waits: what should have
 happened by now happens at each call, in its order, and by `settle`.
 
-Sources: API references of SendCommand, GetCommandInvocation, CancelCommand and ListCommands; Systems Manager User
+Sources: API references of the ACTIONS; Systems Manager User
 Guide, "Understanding command statuses" and "Handling reboots when running commands"; the source code of the agent.
 """
 
@@ -14,15 +14,19 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from local.systems_manager_agents import Agents, Command, Runner
+from local.systems_manager_instances import instance_information
 from local.systems_manager_requests import AWS_DOCUMENTS, Document, Refused, Request, check_request
 from local.systems_manager_runs import GivenRun, Result
 
-ACTIONS = ("SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands")
+ACTIONS = (
+    "CreateDocument", "DeleteDocument", "SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommands",
+    "DescribeInstanceInformation",
+)  # fmt: skip
 MOST_OUTPUT, MOST_ERRORS = 24_000, 8_000
 DEFAULT_DELIVERY_SECONDS = 3600
 MOST_PER_PAGE = 50
@@ -30,7 +34,8 @@ MOST_PER_PAGE = 50
 
 class SystemsManager:
     """`state_of` says the state of an instance, None if there is none; `runner` runs a command on its server, and
-    `rebooted` is called when a command reboots it. `agents` are the agents on the servers.
+    `rebooted` is called when a command reboots it. `instances` are the ids of all instances with an agent. `agents` are
+    the agents on the servers.
 
     `hidden_calls` calls of GetCommandInvocation after SendCommand, and all within `hidden_seconds`, are answered
     InvocationDoesNotExist.
@@ -44,8 +49,9 @@ class SystemsManager:
         account: str,
         now: Callable[[], float] = time.time,
         rebooted: Callable[[str], None] = lambda _instance: None,
+        instances: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        self._account, self._now = account, now
+        self._account, self._now, self._instances = account, now, instances
         self.agents = Agents(state_of, runner, now=now, rebooted=rebooted)
         self.hidden_calls, self.hidden_seconds = 1, 0.0
         self._lock = threading.RLock()
@@ -91,10 +97,13 @@ class SystemsManager:
         """What the service answers, with times as `datetime`. Raises Refused."""
         check_request(action, request)
         answers = {
+            "CreateDocument": self._create,
+            "DeleteDocument": self._delete,
             "SendCommand": self._send,
             "GetCommandInvocation": self._get,
             "CancelCommand": self._cancel,
             "ListCommands": self._list,
+            "DescribeInstanceInformation": self._instance_information,
         }
         with self._lock:
             self.settle()
@@ -113,6 +122,20 @@ class SystemsManager:
             self.settle()
 
     # The actions.
+
+    def _create(self, request: Request) -> dict[str, Any]:
+        name = request["Name"]
+        if name in self._documents:
+            raise Refused("DocumentAlreadyExists", f"Document with name {name} already exists.")
+        if request.get("DocumentType", "Command") != "Command" or request.get("DocumentFormat", "JSON") != "JSON":
+            raise Refused("InvalidDocumentContent", "only documents of type Command in JSON run here")
+        self.register(name, request["Content"])
+        return {"DocumentDescription": self._documents[name].described(name)}
+
+    def _delete(self, request: Request) -> dict[str, Any]:
+        if self._documents.pop(request["Name"], None) is None:
+            raise Refused("InvalidDocument", f"Document {request['Name']} does not exist in your account")
+        return {}
 
     def _send(self, request: Request) -> dict[str, Any]:
         document = (AWS_DOCUMENTS | self._documents).get(request["DocumentName"])
@@ -201,6 +224,9 @@ class SystemsManager:
             begin = ids.index(token)
         page = {"Commands": [self._described(command) for command in listed[begin : begin + size]]}
         return page | ({"NextToken": listed[begin + size].id} if len(listed) > begin + size else {})
+
+    def _instance_information(self, request: Request) -> dict[str, Any]:
+        return instance_information(request, self.agents, self._instances(), now=self._now())
 
     def _command(self, request: Request, error: str) -> Command:
         for command in self._commands:

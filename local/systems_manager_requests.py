@@ -96,6 +96,21 @@ class Document:
                 )
         self._parameters: dict[str, Any] = parsed.get("parameters", {})
 
+    def described(self, name: str) -> dict[str, Any]:
+        """What CreateDocument answers."""
+        return {
+            "Name": name,
+            "DocumentType": "Command",
+            "DocumentFormat": "JSON",
+            "DocumentVersion": self.VERSION,
+            "DefaultVersion": self.VERSION,
+            "LatestVersion": self.VERSION,
+            "SchemaVersion": "2.2",
+            "Hash": self._hash,
+            "HashType": "Sha256",
+            "Status": "Creating",
+        }
+
     def check_version(self, request: Request) -> None:
         """Raise Refused if the request wants another version, or has another hash."""
         if request.get("DocumentVersion", self.VERSION) not in (self.VERSION, "$LATEST", "$DEFAULT"):

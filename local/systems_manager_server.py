@@ -14,14 +14,13 @@ from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from local.access import LOOPBACK, REFUSED, refusal, refusal_of_web_pages
 from local.ec2 import ACCESS_KEY, REGION
 from local.emulator import ACCOUNT
 from local.environment import of_this_machine
 from local.network import Endpoint
-from local.server import Server
 from local.systems_manager import ACTIONS, SystemsManager
 from local.systems_manager_agents import Command
 from local.systems_manager_requests import Refused
@@ -33,26 +32,44 @@ HIDDEN_SECONDS = 0.2  # a command is not known so long after SendCommand, as on 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
 
+class Machine(Protocol):
+    """What runs on an instance, where commands can run."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    def environment(self, variables: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment of a command here, from the variables of the local AWS."""
+
+    def restart(self) -> None: ...
+
+
 class SystemsManagerServer:
     """`with SystemsManagerServer(...) as server:` serves at `server.endpoint` until the block ends, which kills every
     command. `core` has the documents and the commands.
 
-    `state_of` says the state of an instance, None if there is none. A command runs in the folder of its server, which
-    is one of `servers` and first on its PATH, with `environment`; its files are in `folder`. `other` is where ministack
-    listens.
+    `state_of` says the state of an instance, None if there is none. `machines` are the instances with an agent, by
+    their ids. A command runs in the folder of its machine, with `environment` as the machine completes it; its files
+    are in `folder`. `other` is where ministack listens.
     """
 
     def __init__(
         self,
         *,
         state_of: Callable[[str], str | None],
-        servers: Mapping[str, Server],
+        machines: Callable[[], Mapping[str, Machine]],
         environment: Callable[[], Mapping[str, str]],
         folder: Path,
         other: Callable[[], Endpoint],
     ) -> None:
-        self._servers, self._environment, self._folder = servers, environment, folder
-        self.core = SystemsManager(state_of, self._run, account=ACCOUNT, rebooted=self._reboot)
+        self._machines, self._environment, self._folder = machines, environment, folder
+        self.core = SystemsManager(
+            lambda instance_id: state_of(instance_id) if instance_id in machines() else None,
+            self._run,
+            account=ACCOUNT,
+            rebooted=self._reboot,
+            instances=lambda: list(machines()),
+        )
         self.core.hidden_calls, self.core.hidden_seconds = 0, HIDDEN_SECONDS
         self._server = ThreadingHTTPServer((LOOPBACK, 0), partial(_Handler, self.core, other))
         self._server.daemon_threads = True
@@ -81,19 +98,15 @@ class SystemsManagerServer:
         while not self._closed.wait(SETTLE_SECONDS):
             self.core.settle()
 
-    def _on(self, instance_id: str) -> Server:
-        return next(server for server in self._servers.values() if server.instance_id == instance_id)
-
     def _run(self, command: Command, _began: float) -> ProcessRun:
         of_agent = {"AWS_SSM_INSTANCE_ID": command.instance_id, "AWS_SSM_REGION_NAME": REGION}
-        variables = of_this_machine() | dict(self._environment()) | of_agent
-        folder = self._on(command.instance_id).folder
-        variables["PATH"] = f"{folder}:{variables['PATH']}"  # for the command `deploy`
-        at = folder / command.working_directory
+        machine = self._machines()[command.instance_id]
+        variables = machine.environment(of_this_machine() | dict(self._environment()) | of_agent)
+        at = machine.folder / command.working_directory
         return ProcessRun(command.script, folder=at, environment=variables, files=self._folder)
 
     def _reboot(self, instance_id: str) -> None:
-        self._on(instance_id).restart()
+        self._machines()[instance_id].restart()
 
 
 class _Handler(BaseHTTPRequestHandler):

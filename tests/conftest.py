@@ -13,6 +13,8 @@ from local.run_folder import LOCAL
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 
+# The suite of the contract talks to the AWS of the environment, so it runs by itself: `make acceptance`.
+collect_ignore = ["acceptance"]
 # Before any handler is imported: their clients are made at import, as in Lambda.
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",

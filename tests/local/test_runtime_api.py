@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from local.deployment import RUNTIME_BOOTSTRAP
 from local.emulator import Emulator
 
 HANDLER = "import os\ndef handler(event, _):\n    return [event, os.environ['AWS_LAMBDA_RUNTIME_API']]\n"
@@ -28,11 +27,8 @@ def create(aws: Any, name: str, handler: str) -> None:
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("function.py", handler)
-        bootstrap = zipfile.ZipInfo("bootstrap")
-        bootstrap.external_attr = 0o100755 << 16
-        archive.writestr(bootstrap, RUNTIME_BOOTSTRAP)
     aws.create_function(
-        FunctionName=name, Runtime="provided.al2023", Handler="function.handler", Timeout=20,
+        FunctionName=name, Runtime="python3.13", Handler="function.handler", Timeout=20,
         Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": code.getvalue()},
     )  # fmt: skip
 

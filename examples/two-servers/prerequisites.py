@@ -1,0 +1,199 @@
+"""What must be true before `make try` creates anything. Every check runs, and all that they find is listed at once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import boto3
+
+from client.account import Account, AwsError, Problem
+from client.text import plain
+from try_servers import Pair, untagged
+from try_stacks import SERVERS, STACKS, TEST_PAIR, Stack, described, ids, not_ours
+
+INSTANCE_TYPE = "t4g.nano"
+BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
+OLDEST_BOOTSTRAP = 6  # what the assemblies of both apps require
+AGAIN = "then run `make try` again."
+PERMISSIONS = "It needs credentials that may make networks, servers, roles and functions: those of an administrator."
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What was found, and what to do."""
+
+    found: str
+    do: str
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many of a thing a Region may have. Source: Service Quotas; both have the default 5."""
+
+    thing: str
+    kind: str
+    service: str
+    code: str
+    needed: int
+    default: int = 5
+
+
+ADDRESSES = Quota("Elastic IP addresses", "AWS::EC2::EIP", "ec2", "L-0263D0A3", needed=2)
+NETWORKS = Quota("VPCs", "AWS::EC2::VPC", "vpc", "L-F678F1CE", needed=1)
+
+
+@dataclass
+class Findings:
+    """The results of all checks. `zone` is where the servers are, or are to be."""
+
+    obstacles: list[Obstacle] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    stacks: dict[str, Stack] = field(default_factory=dict)
+    zone: str = ""
+
+
+def credentials(session: boto3.Session) -> list[Obstacle]:
+    """What the environment lacks for any call to AWS."""
+    obstacles = []
+    if not session.region_name:
+        do = "Set AWS_REGION to the Region in which the servers should be, such as AWS_REGION=eu-west-1."
+        obstacles.append(Obstacle("No Region is set.", do))
+    if session.get_credentials() is None:
+        do = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        obstacles.append(Obstacle("There are no AWS credentials in the environment.", do))
+    return obstacles
+
+
+def check(account: Account) -> Findings:
+    """Make every check. Changes nothing. If AWS does not permit a check, or does not know its subject, the check
+    becomes a warning, except where `make try` cannot do without the answer."""
+    findings = Findings()
+
+    def required(found: Callable[[], Iterator[Obstacle]]) -> None:
+        try:
+            findings.obstacles += found()
+        except AwsError as error:
+            findings.obstacles.append(Obstacle(reason(error), PERMISSIONS))
+        except Problem as error:
+            findings.obstacles.append(Obstacle(str(error), "Run `make try-destroy`, " + AGAIN))
+
+    def optional(subject: str, found: Callable[[], Iterator[Obstacle]]) -> None:
+        try:
+            findings.obstacles += found()
+        except AwsError as error:
+            findings.warnings.append(f"Not checked: {subject}. {reason(error)}")
+
+    required(lambda: _stacks(account, findings))
+    optional("whether the CDK is bootstrapped", lambda: _bootstrap(account))
+    required(lambda: _zone(account, findings))
+    required(lambda: _existing_pair(account, findings))
+    for quota in (ADDRESSES, NETWORKS):
+        optional(f"the quota of {quota.thing}", lambda quota=quota: _quota(account, findings, quota))  # type: ignore[misc]
+    return findings
+
+
+def reason(error: AwsError) -> str:
+    """What AWS said. The client's own permissions, which the client's message refers to, are not enough here."""
+    return str(error).replace("; docs/client.md lists the permissions", "")
+
+
+def _stacks(account: Account, findings: Findings) -> Iterator[Obstacle]:
+    for name in STACKS:
+        stack = findings.stacks[name] = described(account, name)
+        if not stack.exists:
+            continue
+        state = f"{stack.status}: {plain(stack.reason, 300)}" if stack.reason else stack.status
+        if not stack.is_ours:
+            remove = f"aws cloudformation delete-stack --region {account.region} --stack-name {name}"
+            do = f"Use another Region (AWS_REGION) or account. If nobody needs that stack, delete it:\n{remove}"
+            yield Obstacle(not_ours(stack), do)
+        elif stack.is_busy:
+            yield Obstacle(f"CloudFormation is at work on the stack {name} ({state}).", "Wait some minutes, " + AGAIN)
+        elif stack.is_broken:
+            yield Obstacle(f"The stack {name} is broken ({state}).", "Remove it with `make try-destroy`, " + AGAIN)
+
+
+def _bootstrap(account: Account) -> Iterator[Obstacle]:
+    do = f"Bootstrap it, once: `AWS_REGION={account.region} make bootstrap`, {AGAIN}"
+    try:
+        version = account.call("ssm", "get_parameter", Name=BOOTSTRAP)["Parameter"]["Value"]
+    except AwsError as error:
+        if error.code != "ParameterNotFound":
+            raise
+        yield Obstacle(f"The CDK is not bootstrapped in Region {account.region} of this account.", do)
+        return
+    if version.isdecimal() and int(version) < OLDEST_BOOTSTRAP:
+        yield Obstacle(f"The CDK's bootstrap has version {version}, and {OLDEST_BOOTSTRAP} is needed.", do)
+
+
+def _zone(account: Account, findings: Findings) -> Iterator[Obstacle]:
+    """The zone of the existing subnet: in another zone, CloudFormation would replace the servers."""
+    if subnets := ids(account, findings.stacks.get(SERVERS, Stack(SERVERS)), "AWS::EC2::Subnet"):
+        filters = [{"Name": "subnet-id", "Values": subnets}]
+        for subnet in account.call("ec2", "describe_subnets", Filters=filters)["Subnets"]:
+            findings.zone = subnet["AvailabilityZone"]
+            return
+    # Without a filter on the type, Local Zones and Wavelength Zones would be here, too.
+    usual = [{"Name": "zone-type", "Values": ["availability-zone"]}, {"Name": "state", "Values": ["available"]}]
+    zones = {
+        each["ZoneName"]
+        for each in account.call("ec2", "describe_availability_zones", Filters=usual)["AvailabilityZones"]
+    }
+    offered = {"LocationType": "availability-zone", "Filters": [{"Name": "instance-type", "Values": [INSTANCE_TYPE]}]}
+    pages = account.pages("ec2", "describe_instance_type_offerings", **offered)
+    suitable = sorted(zones & {each["Location"] for page in pages for each in page["InstanceTypeOfferings"]})
+    if suitable:
+        findings.zone = suitable[0]
+        return
+    found = f"No available zone of Region {account.region} has the instance type {INSTANCE_TYPE} (arm64)."
+    yield Obstacle(found, "Use another Region: set AWS_REGION.")
+
+
+def _existing_pair(account: Account, findings: Findings) -> Iterator[Obstacle]:
+    """Of the stack of an earlier run: is everything in it still a test pair that runs?"""
+    stack = findings.stacks.get(SERVERS, Stack(SERVERS))
+    if not stack.outputs or not stack.is_ours or stack.is_busy or stack.is_broken:
+        return
+    pair = Pair.of(stack)
+    if without_tag := untagged(account, pair):
+        found = f"{', '.join(without_tag)} of the stack {SERVERS} is not tagged as a test pair."
+        tag = f"aws ec2 create-tags --region {account.region} --tags Key={TEST_PAIR},Value=true --resources"
+        do = f"If it may be moved, broken and repaired, tag it, {AGAIN}\n{tag} {' '.join(without_tag)}"
+        yield Obstacle(found, do)
+    instances = account.instances(pair.instances.values())
+    for name, instance in pair.instances.items():
+        state = instances[instance]["State"]["Name"] if instance in instances else "terminated"
+        if state in ("stopped", "stopping"):
+            start = f"aws ec2 start-instances --region {account.region} --instance-ids {instance}"
+            yield Obstacle(f"The server {name} ({instance}) is {state}.", f"Start it, {AGAIN}\n{start}")
+        elif state not in ("running", "pending"):
+            yield Obstacle(f"The server {name} ({instance}) is {state}.", "Run `make try-destroy`, " + AGAIN)
+
+
+def _quota(account: Account, findings: Findings, quota: Quota) -> Iterator[Obstacle]:
+    own = len(ids(account, findings.stacks.get(SERVERS, Stack(SERVERS)), quota.kind))
+    needed = max(0, quota.needed - own)
+    if needed == 0:
+        return
+    if quota is ADDRESSES:
+        # Addresses that the account brought itself do not count.
+        shown = account.call("ec2", "describe_addresses")["Addresses"]
+        used = sum(not each.get("PublicIpv4Pool", "").startswith("ipv4pool-") for each in shown)
+    else:
+        used = sum(len(page["Vpcs"]) for page in account.pages("ec2", "describe_vpcs"))
+    most, unknown = quota.default, ""
+    try:
+        code = {"ServiceCode": quota.service, "QuotaCode": quota.code}
+        most = int(account.call("service-quotas", "get_service_quota", **code)["Quota"]["Value"])
+    except AwsError as error:
+        if error.code != "NoSuchResourceException":  # which means that the account has the default
+            unknown = reason(error)
+    if used + needed <= most:
+        return
+    has = f"Region {account.region} has {used} {quota.thing}, and the quota is {most}"
+    found = f"Too few {quota.thing} are left: {has}. Needed: {needed} more."
+    if unknown:
+        findings.warnings.append(f"{found} {most} is the default: the account's own quota is unknown. {unknown}")
+        return
+    ask = f"aws service-quotas request-service-quota-increase --region {account.region} --service-code {quota.service}"
+    do = "Release what is not needed, use another Region (AWS_REGION), or ask for a higher quota:"
+    yield Obstacle(found, f"{do}\n{ask} --quota-code {quota.code} --desired-value {used + needed}")

@@ -1,0 +1,86 @@
+"""What this machine does for `make try`: it prints, runs programs, sends HTTP requests, and waits."""
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.account import AwsError
+from client.text import plain
+
+PAUSE_SECONDS = 5
+ANSWER_SECONDS = 5
+# The CDK CLI says at length with which versions of Node.js it was tested.
+QUIET_CDK = {f"JSII_SILENCE_WARNING_{kind}": "1" for kind in ("UNTESTED_NODE_VERSION", "DEPRECATED_NODE_VERSION")}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a web server said about itself, in the headers X-Server and X-Release."""
+
+    server: str
+    release: str
+
+    @property
+    def line(self) -> str:
+        return plain(f"{self.server}, release {self.release or 'unknown'}", 160)
+
+
+class ThisMachine:
+    """A test replaces it, or parts of it."""
+
+    def say(self, text: str = "") -> None:
+        print(text, flush=True)  # programs that it runs write to the same output
+
+    def run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
+        """Run a program, with its output shown. Returns its exit code. It can ask nothing: it has no input."""
+        environment = {**os.environ, **QUIET_CDK, **variables}
+        # The command has no words that others wrote.
+        done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=False)  # noqa: S603
+        return done.returncode
+
+    def answer(self, ip: str, port: int) -> Answer | None:
+        """The answer of the web server at an address; None if there is no server that says who it is."""
+        connection = http.client.HTTPConnection(ip, port, timeout=ANSWER_SECONDS)
+        try:
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            server, release = response.getheader("X-Server"), response.getheader("X-Release")
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        return Answer(server, release or "") if server else None
+
+    def wait(self, reason: Callable[[], str], *, seconds: float) -> str:
+        """Wait until there is no `reason` to wait. Prints each new reason. Returns the last reason if the time is up,
+        else an empty text. An error of AWS that may pass is a reason."""
+        deadline, said = self.monotonic() + seconds, ""
+        while True:
+            try:
+                now = reason()
+            except AwsError as error:
+                if not error.is_transient:
+                    raise
+                now = str(error)
+            if not now or self.monotonic() > deadline:
+                return now
+            if now != said:
+                self.say(f"  {now}")
+                said = now
+            self.sleep(PAUSE_SECONDS)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    @property
+    def python(self) -> str:
+        """The Python that has the packages of this project."""
+        return sys.executable

@@ -1,0 +1,157 @@
+"""`make try`: two servers of your own, and a release on them. `make try-destroy` removes everything again."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+# The folders of `client` and `domain`.
+sys.path.extend(str(Path(__file__).resolve().parents[2] / folder) for folder in ("", "lambdas"))
+
+import boto3
+
+import next_steps
+import prerequisites
+import removal
+from client.account import DENIED, Account, AwsError, Problem, sdk
+from client.result import CLIENT_FAILED, INTERRUPTED, OK
+from client.screen import silence
+from client.text import plain
+from prerequisites import Obstacle
+from this_machine import ThisMachine
+from try_servers import Pair, place, wait_for_agents, wait_for_answers
+from try_stacks import CUTOVER, HERE, NAME, ROOT, SERVERS, STACKS, deploy, described
+
+WAIT = "15m"  # for an execution that an earlier run has left
+CREATES = f"""This creates or updates, without another question (the CDK's --require-approval never):
+  - the stack {SERVERS}: a VPC, two {prerequisites.INSTANCE_TYPE} in {{zone}}, two Elastic IP addresses
+  - the stack {CUTOVER}: the workflow that switches between these two servers
+They cost {next_steps.COST}, until `make try-destroy`."""
+COMMANDS = {"create": "make try", "destroy": "make try-destroy"}
+
+
+class NotReady(Problem):
+    """Something has to be done before anything can be created or removed."""
+
+    def __init__(self, obstacles: Sequence[Obstacle]) -> None:
+        count = "1 problem" if len(obstacles) == 1 else f"{len(obstacles)} problems"
+        lines = [f"\nCannot begin: {count}. Nothing was changed."]
+        for number, obstacle in enumerate(obstacles, 1):
+            lines += [f"{number}. {obstacle.found}", *(f"   {line}" for line in obstacle.do.splitlines())]
+        super().__init__("\n".join(lines))
+
+
+def signed_in(machine: ThisMachine, session: boto3.Session | None) -> Account:
+    """The account of the credentials in the environment, which is printed. Raises Problem."""
+    with sdk():
+        source = session or boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+        obstacles = prerequisites.credentials(source)
+    if obstacles:
+        raise NotReady(obstacles)
+    account = Account(source, stack=CUTOVER)
+    caller = account.call("sts", "get_caller_identity")
+    machine.say(f"Account {caller['Account']} ({plain(caller['Arn'], 200)}), Region {account.region}")
+    return account
+
+
+def create(machine: ThisMachine, account: Account, *, port: int | None) -> int:
+    """Everything that `make try` does. It continues where an earlier run ended. Returns the exit code. Raises
+    Problem."""
+    findings = prerequisites.check(account)
+    for warning in findings.warnings:
+        machine.say(f"Warning: {warning}")
+    if findings.obstacles:
+        raise NotReady(findings.obstacles)
+    machine.say(CREATES.format(zone=findings.zone))
+
+    machine.say(f"\n1 of 5: the servers (cdk deploy {SERVERS}, about three minutes)")
+    chosen = port or findings.stacks[SERVERS].outputs.get("Port")  # another port would replace the servers
+    context = {"zone": findings.zone} | ({"port": str(chosen)} if chosen else {})
+    pair = Pair.of(deploy(machine, account, SERVERS, HERE / "two_servers.py", context))
+
+    machine.say("\n2 of 5: the addresses")
+    places = place(machine, account, pair)
+
+    machine.say(f"\n3 of 5: the workflow (cdk deploy {CUTOVER}, about three minutes)")
+    cutover = deploy(machine, account, CUTOVER, ROOT / "app.py", {"name": NAME, "pairs": pair.context})
+
+    machine.say("\n4 of 5: both servers answer, and Systems Manager reaches them")
+    answers = wait_for_answers(machine, pair, places)
+    wait_for_agents(machine, account, pair)
+
+    live = places["production"] or pair.other(places["staging"] or "tao")
+    release, idle = next_steps.next_release(answers.values()), pair.other(live)
+    machine.say(f"\n5 of 5: release {release}, to the idle server {idle}, which then becomes live")
+    start = ["./cutover.py", "start", "--release", str(release), "--server", idle, "--wait", WAIT]
+    variables = {"EIP_CUTOVER_STACK": CUTOVER, "AWS_REGION": account.region}
+    code = machine.run([machine.python, *start], ROOT, variables)
+    failed = f"did not become live: the client ended with exit code {code}, and says why above"
+    machine.say(f"\nRelease {release} {failed if code else f'is live on {idle}, where {live} was live before'}.")
+    by_role = {role: machine.answer(pair.ips[role], pair.port) for role in pair.ips}
+    arn = cutover.outputs.get("StateMachineArn", "")
+    machine.say(next_steps.how_to_go_on(pair, by_role, region=account.region, state_machine_arn=arn))
+    return code
+
+
+def what_exists(machine: ThisMachine, account: Account, command: str) -> None:
+    """After a run that did not finish: what there is now, and how to go on."""
+    with suppress(AwsError):
+        states = [f"{name}: {described(account, name).status or 'does not exist'}" for name in STACKS[::-1]]
+        machine.say(f"The stacks now: {'; '.join(states)}.")
+    machine.say(f"`{command}` again continues from there. `{COMMANDS['destroy']}` removes everything.")
+    machine.say(f"What exists costs at most {next_steps.COST}.")
+
+
+def main(words: Sequence[str] | None = None, *, machine: ThisMachine, session: boto3.Session | None = None) -> int:
+    """Returns the exit code: 0; 1 if something is in the way or failed; that of the client; 130 if interrupted."""
+    options = _parser().parse_args(words)
+    account, code = None, CLIENT_FAILED
+    try:
+        account = signed_in(machine, session)
+        if options.does == "destroy":
+            if strangers := removal.strangers(account):
+                raise NotReady(strangers)
+            removal.remove(machine, account)
+            return OK
+        return create(machine, account, port=options.port)
+    except NotReady as error:
+        machine.say(str(error))
+        return error.exit_code
+    except AwsError as error:
+        machine.say(f"\n{prerequisites.reason(error)}")
+        if error.code in DENIED:
+            machine.say(prerequisites.PERMISSIONS)
+    except Problem as error:
+        machine.say(f"\n{error}")
+    except KeyboardInterrupt:
+        machine.say("\nInterrupted.")
+        code = INTERRUPTED
+    if account:
+        what_exists(machine, account, COMMANDS[options.does])
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="does", required=True)
+    make = commands.add_parser("create", help="make the servers, the workflow and a release, or go on with them")
+    make.add_argument("--port", type=int, help="of the web servers; the default is that of an earlier run, or else 80")
+    commands.add_parser("destroy", help="remove all of it")
+    return parser
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        sys.exit(main(machine=ThisMachine()))
+    except OSError as error:  # nobody reads the output any more, or the CDK CLI is not installed
+        silence(sys.stdout)
+        sys.exit(f"try_pair.py: {error}")

@@ -1,0 +1,126 @@
+"""The two stacks of `make try`: as CloudFormation describes them, deployed by the CDK CLI, and deleted."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from client.account import Account, AwsError, Problem
+from client.text import plain
+from this_machine import ThisMachine
+
+TEST_PAIR = "eip-cutover:test-pair"
+SERVERS = "TwoServers"
+NAME = "eip-cutover-try"
+CUTOVER = "EipCutoverTry"  # the stack of this name
+STACKS = (CUTOVER, SERVERS)  # in the order in which they can be deleted
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
+SETTLED_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack. Without an `id` it does not exist."""
+
+    name: str
+    id: str = ""
+    status: str = ""
+    reason: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exists(self) -> bool:
+        return bool(self.id)
+
+    @property
+    def is_ours(self) -> bool:
+        return self.tags.get(TEST_PAIR) == "true"
+
+    @property
+    def is_busy(self) -> bool:
+        """CloudFormation is at work on it. A stack in REVIEW_IN_PROGRESS has a change set, and no resources."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+    @property
+    def is_broken(self) -> bool:
+        """No update can succeed. The CDK CLI replaces a stack whose creation was rolled back."""
+        return self.status.endswith("_FAILED") and self.status != "ROLLBACK_FAILED"
+
+
+def described(account: Account, name: str, *, stack_id: str = "") -> Stack:
+    """The stack as it is now. By its id, a deleted stack is still known, and does not exist."""
+    try:
+        (shown,) = account.call("cloudformation", "describe_stacks", StackName=stack_id or name)["Stacks"]
+    except AwsError as error:
+        if error.code != "ValidationError":
+            raise
+        return Stack(name)
+    if shown["StackStatus"] == "DELETE_COMPLETE":
+        return Stack(name)
+    tags = {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in shown.get("Outputs", [])}
+    return Stack(name, shown["StackId"], shown["StackStatus"], shown.get("StackStatusReason", ""), tags, outputs)
+
+
+def not_ours(stack: Stack) -> str:
+    return f"The stack {stack.name} exists, and `make try` did not make it: it lacks the tag {TEST_PAIR}=true."
+
+
+def resources(account: Account, stack: Stack) -> Iterator[dict[str, Any]]:
+    """The resources of a stack that are not deleted, as ListStackResources shows them."""
+    if stack.exists:
+        for page in account.pages("cloudformation", "list_stack_resources", StackName=stack.id):
+            for resource in page["StackResourceSummaries"]:
+                if resource["ResourceStatus"] != "DELETE_COMPLETE":
+                    yield resource
+
+
+def ids(account: Account, stack: Stack, kind: str) -> list[str]:
+    """The physical ids of a stack's resources of a type."""
+    made = (each for each in resources(account, stack) if each["ResourceType"] == kind)
+    return [each["PhysicalResourceId"] for each in made if each.get("PhysicalResourceId")]
+
+
+def deploy(machine: ThisMachine, account: Account, name: str, app: Path, context: Mapping[str, str]) -> Stack:
+    """Run `cdk deploy` of an app's stack, in this folder, whose cdk.json is not the user's. Raises Problem."""
+    command = [str(CDK), "deploy", name, "--app", shlex.join([machine.python, str(app)])]
+    command += ["--output", str(ROOT / "cdk.out" / name), "--tags", f"{TEST_PAIR}=true"]
+    command += ["--require-approval", "never", "--no-notices"]
+    for key, value in context.items():
+        command += ["--context", f"{key}={value}"]
+    region = {"AWS_REGION": account.region, "AWS_DEFAULT_REGION": account.region}
+    if code := machine.run(command, HERE, region):
+        raise Problem(f"`cdk deploy {name}` failed with exit code {code}. Its output above says why.")
+    return described(account, name)
+
+
+def settle(machine: ThisMachine, account: Account, stack: Stack) -> Stack:
+    """Wait until CloudFormation does not work on the stack. Raises Problem."""
+    last = stack
+
+    def busy() -> str:
+        nonlocal last
+        last = described(account, stack.name, stack_id=stack.id)
+        return f"{stack.name}: {last.status}" if last.is_busy else ""
+
+    if state := machine.wait(busy, seconds=SETTLED_SECONDS):
+        raise Problem(f"CloudFormation is still at work after {SETTLED_SECONDS // 60} minutes. {state}")
+    return last
+
+
+def delete(machine: ThisMachine, account: Account, stack: Stack) -> None:
+    """Delete a stack, which needs no app and no synthesis, and wait until it is deleted. Raises Problem."""
+    account.call("cloudformation", "delete_stack", StackName=stack.id)
+    left = settle(machine, account, stack)
+    if left.exists:
+        failed = [each for each in resources(account, left) if each["ResourceStatus"] == "DELETE_FAILED"]
+        why = "".join(
+            f"\n  {each['LogicalResourceId']} ({each['ResourceType']}): "
+            f"{plain(each.get('ResourceStatusReason', 'CloudFormation does not say why'), 400)}"
+            for each in failed
+        )
+        raise Problem(f"CloudFormation could not delete the stack {stack.name} ({left.status}).{why}")

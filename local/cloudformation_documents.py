@@ -1,0 +1,50 @@
+"""`AWS::SSM::Document` in ministack's CloudFormation, which does not have it: made in the local Systems Manager.
+
+As on AWS, another content is another document, and CloudFormation refuses to replace a document whose name the template
+gives. Sources: CloudFormation Template Reference, AWS::SSM::Document; aws-cloudformation-resource-providers-ssm#94.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import boto3
+
+TYPE = "AWS::SSM::Document"
+REPLACING = (
+    "Attachments", "Content", "DocumentFormat", "DocumentType", "Name", "Requires", "TargetType", "VersionName",
+)  # fmt: skip
+
+
+def add_documents(cloudformation: Any) -> None:
+    """Add the type to this package of ministack, in this process, whose `boto3` reaches the local Systems Manager."""
+    provisioners, stacks = cloudformation.provisioners, cloudformation.stacks
+    runs_on_worker_thread = stacks._runs_on_worker_thread
+
+    def create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        name = properties.get("Name") or provisioners._physical_name(stack, logical_id)
+        content = properties["Content"]
+        boto3.client("ssm").create_document(
+            Name=name,
+            Content=content if isinstance(content, str) else json.dumps(content),
+            DocumentType=properties.get("DocumentType", "Command"),
+            DocumentFormat=properties.get("DocumentFormat", "JSON"),
+        )
+        return name, {}
+
+    def update(name: str, _old: object, _new: object, _stack: str) -> tuple[str, dict[str, Any]]:
+        """Only what replaces nothing has changed: the tags, which nothing reads here, or `UpdateMethod`."""
+        return name, {}
+
+    def delete(name: str, _properties: object) -> None:
+        systems_manager = boto3.client("ssm")
+        with suppress(systems_manager.exceptions.InvalidDocument):  # someone has deleted it
+            systems_manager.delete_document(Name=name)
+
+    provisioners._RESOURCE_HANDLERS[TYPE] = {"create": create, "update": update, "delete": delete}
+    provisioners._REPLACING_PROPERTIES[TYPE] = REPLACING
+    provisioners._CUSTOM_NAME_REPLACEMENT[TYPE] = {"name": "Name"}
+    # Systems Manager may ask this process, whose event loop must not wait for the answer.
+    stacks._runs_on_worker_thread = lambda kind: kind == TYPE or runs_on_worker_thread(kind)

@@ -1,0 +1,252 @@
+"""What `make try` finds before it creates anything, and what it says about it."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from prerequisites import ADDRESSES, NETWORKS, Findings, check
+from tests.unit.try_world import BOOTSTRAP, TAG, WITHOUT_IMAGES, TryWorld
+from try_pair import main
+from try_stacks import CUTOVER, SERVERS
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[TryWorld]:
+    monkeypatch.setenv(*WITHOUT_IMAGES)
+    with mock_aws():
+        yield TryWorld()
+
+
+def problems(findings: Findings) -> str:
+    return "\n".join(f"{each.found}\n{each.do}" for each in findings.obstacles)
+
+
+def status_of(world: TryWorld, name: str, status: str, reason: str = "") -> None:
+    """From now on, CloudFormation shows this status of an existing stack."""
+    stack = {**(world.stack(name) or {}), "StackStatus": status, "StackStatusReason": reason}
+    world.answer_call("DescribeStacks", {"Stacks": [stack]})
+
+
+def test_an_account_that_is_ready_has_no_problem_and_no_warning(world: TryWorld) -> None:
+    findings = check(world.account)
+    assert (findings.obstacles, findings.warnings, findings.zone) == ([], [], "eu-west-1a")
+    assert world.calls == []
+
+
+def test_a_missing_region_and_missing_credentials_are_both_named(
+    world: TryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    assert main(["create"], machine=world, session=boto3.Session()) == 1
+    assert "Cannot begin: 2 problems. Nothing was changed." in world.lines
+    assert "1. No Region is set." in world.lines
+    assert "2. There are no AWS credentials in the environment." in world.lines
+    assert world.commands == []
+
+
+def test_expired_credentials_are_named_and_nothing_else_is_checked(world: TryWorld) -> None:
+    world.refuse("GetCallerIdentity", "ExpiredToken")
+    assert main(["create"], machine=world, session=world.session) == 1
+    assert "AWS does not accept these credentials (ExpiredToken). Renew them" in world.output_text
+    assert "What exists" not in world.output_text
+
+
+def test_a_profile_that_does_not_exist_is_named(world: TryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert main(["create"], machine=world) == 1
+    assert "nobody" in world.output_text
+
+
+@pytest.mark.parametrize("version", [None, "5"])
+def test_a_missing_or_old_bootstrap_of_the_cdk_is_named_with_the_command(world: TryWorld, version: str | None) -> None:
+    world.unseen("ssm").delete_parameter(Name=BOOTSTRAP["Name"])
+    if version:
+        world.unseen("ssm").put_parameter(**BOOTSTRAP, Value=version)
+    found = problems(check(world.account))
+    assert "bootstrap" in found
+    assert "AWS_REGION=eu-west-1 make bootstrap" in found
+
+
+@pytest.mark.parametrize("operation", ["GetParameter", "DescribeAddresses", "DescribeVpcs"])
+def test_a_check_that_is_not_permitted_is_a_warning(world: TryWorld, operation: str) -> None:
+    world.refuse(operation, "AccessDenied", "not\x1b[31m authorized")
+    findings = check(world.account)
+    assert findings.obstacles == []
+    (warning,) = findings.warnings
+    assert warning.startswith("Not checked: ")
+    assert f"{operation} is not permitted. AWS: not" in warning
+    assert warning.isprintable()
+
+
+@pytest.mark.parametrize("operation", ["DescribeStacks", "DescribeInstanceTypeOfferings"])
+def test_a_check_whose_answer_is_needed_must_be_permitted(world: TryWorld, operation: str) -> None:
+    world.refuse(operation, "AccessDenied")
+    assert f"{operation} is not permitted. AWS: AWS says why." in problems(check(world.account))
+
+
+def test_the_zone_is_one_that_has_the_instance_type_and_is_available(world: TryWorld) -> None:
+    offered = [{"InstanceType": "t4g.nano", "Location": f"eu-west-1{letter}"} for letter in "cb"]
+    local_zone = {"InstanceType": "t4g.nano", "Location": "eu-west-1-abc-1a"}
+    world.answer_call("DescribeInstanceTypeOfferings", {"InstanceTypeOfferings": [local_zone, *offered]})
+    assert check(world.account).zone == "eu-west-1b"
+
+
+def test_a_region_without_arm64_in_any_zone_is_named(world: TryWorld) -> None:
+    world.answer_call("DescribeInstanceTypeOfferings", {"InstanceTypeOfferings": []})
+    found = problems(check(world.account))
+    assert "No available zone of Region eu-west-1 has the instance type t4g.nano (arm64)." in found
+    assert "set AWS_REGION" in found
+
+
+def test_existing_servers_stay_in_their_zone(world: TryWorld) -> None:
+    world.make_servers(zone="eu-west-1c")
+    findings = check(world.account)
+    assert (problems(findings), findings.zone) == ("", "eu-west-1c")
+
+
+def use_addresses(world: TryWorld, count: int) -> None:
+    for _ in range(count):
+        world.unseen("ec2").allocate_address()
+
+
+def use_networks(world: TryWorld, count: int) -> None:
+    for _ in range(count - 1):  # the default network is there
+        world.unseen("ec2").create_vpc(CidrBlock="10.1.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("use", "used", "says"),
+    [
+        (use_addresses, 4, "Region eu-west-1 has 4 Elastic IP addresses, and the quota is 5. Needed: 2 more."),
+        (use_networks, 5, "Region eu-west-1 has 5 VPCs, and the quota is 5. Needed: 1 more."),
+    ],
+)
+def test_a_quota_that_is_used_up_is_named(
+    world: TryWorld, use: Callable[[TryWorld, int], None], used: int, says: str
+) -> None:
+    use(world, used - 1)
+    assert check(world.account).obstacles == []
+    use_addresses(world, 1) if use is use_addresses else world.unseen("ec2").create_vpc(CidrBlock="10.2.0.0/16")
+    found = problems(check(world.account))
+    assert says in found
+    assert "aws service-quotas request-service-quota-increase --region eu-west-1" in found
+
+
+def test_a_raised_quota_counts(world: TryWorld) -> None:
+    use_addresses(world, 5)
+    use_networks(world, 5)
+    world.answer_call("GetServiceQuota", {"Quota": {"Value": 20.0}})
+    assert check(world.account).obstacles == []
+
+
+def test_addresses_that_the_account_brought_itself_do_not_count(world: TryWorld) -> None:
+    own = {"AllocationId": "eipalloc-1", "PublicIp": "192.0.2.1", "PublicIpv4Pool": "ipv4pool-ec2-0123456789abcdef0"}
+    world.answer_call("DescribeAddresses", {"Addresses": [own] * 5})
+    assert check(world.account).obstacles == []
+
+
+def test_the_addresses_and_the_network_of_an_earlier_run_are_not_needed_again(world: TryWorld) -> None:
+    world.make_servers()
+    use_addresses(world, 3)
+    use_networks(world, 4)
+    assert len(world.unseen("ec2").describe_addresses()["Addresses"]) == 5
+    assert len(world.unseen("ec2").describe_vpcs()["Vpcs"]) == 5
+    assert check(world.account).obstacles == []
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ServiceException"])
+def test_if_the_quota_is_unknown_the_default_is_only_a_warning(world: TryWorld, code: str) -> None:
+    world.refuse("GetServiceQuota", code)
+    assert check(world.account).warnings == []
+    use_addresses(world, 4)
+    findings = check(world.account)
+    assert findings.obstacles == []
+    (warning,) = findings.warnings
+    assert "5 is the default: the account's own quota is unknown" in warning
+
+
+@pytest.mark.parametrize("name", [SERVERS, CUTOVER])
+def test_a_stack_of_that_name_that_is_not_ours_is_named(world: TryWorld, name: str) -> None:
+    world.make_servers(tags=[] if name == SERVERS else TAG)
+    world.make_cutover(tags=[] if name == CUTOVER else TAG)
+    found = problems(check(world.account))
+    assert f"The stack {name} exists, and `make try` did not make it" in found
+    assert f"aws cloudformation delete-stack --region eu-west-1 --stack-name {name}" in found
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("UPDATE_IN_PROGRESS", "CloudFormation is at work on the stack TwoServers (UPDATE_IN_PROGRESS: why)."),
+        ("DELETE_FAILED", "The stack TwoServers is broken (DELETE_FAILED: why).\nRemove it with `make try-destroy`"),
+        ("UPDATE_ROLLBACK_FAILED", "The stack TwoServers is broken (UPDATE_ROLLBACK_FAILED: why)."),
+        ("REVIEW_IN_PROGRESS", ""),  # it has no resources, and the CDK CLI goes on with it
+        ("ROLLBACK_COMPLETE", ""),  # the CDK CLI replaces it
+        ("UPDATE_ROLLBACK_COMPLETE", ""),
+    ],
+)
+def test_a_stack_that_is_busy_or_broken_is_named(world: TryWorld, status: str, says: str) -> None:
+    world.make_servers()
+    status_of(world, SERVERS, status, "why")
+    found = problems(check(world.account))
+    assert says in found
+    assert says or found == ""
+
+
+def test_what_aws_says_about_a_stack_is_printable(world: TryWorld) -> None:
+    world.make_servers()
+    status_of(world, SERVERS, "DELETE_FAILED", "a\x1b[2Jb\n##[error]c")
+    assert "(DELETE_FAILED: a [2Jb # #[error]c)" in problems(check(world.account))
+
+
+@pytest.mark.parametrize("output", ["ProductionAllocationId", "StagingAllocationId", "Bittybot", "Tao"])
+def test_a_pair_that_is_not_tagged_is_named(world: TryWorld, output: str) -> None:
+    world.make_servers()
+    world.unseen("ec2").delete_tags(Resources=[world.output(output)], Tags=[{"Key": TAG[0]["Key"]}])
+    found = problems(check(world.account))
+    assert f"{world.output(output)} of the stack TwoServers is not tagged as a test pair." in found
+    assert f"--tags Key=eip-cutover:test-pair,Value=true --resources {world.output(output)}" in found
+
+
+@pytest.mark.parametrize(
+    ("act", "says"), [("stop_instances", "aws ec2 start-instances"), ("terminate_instances", "`make try-destroy`")]
+)
+def test_a_server_that_does_not_run_is_named(world: TryWorld, act: str, says: str) -> None:
+    world.make_servers()
+    getattr(world.unseen("ec2"), act)(InstanceIds=[world.output("Tao")])
+    found = problems(check(world.account))
+    assert f"The server tao ({world.output('Tao')}) is " in found
+    assert says in found
+
+
+def test_a_stack_of_ours_without_its_outputs_is_named(world: TryWorld) -> None:
+    world.make_servers()
+    stack: dict[str, Any] = world.stack(SERVERS) or {}
+    outputs = [each for each in stack["Outputs"] if each["OutputKey"] != "StagingIp"]
+    world.answer_call("DescribeStacks", {"Stacks": [{**stack, "Outputs": outputs}]})
+    assert "The stack TwoServers lacks an output, or has a wrong one: 'StagingIp'." in problems(check(world.account))
+
+
+def test_all_problems_are_listed_at_once_before_anything_is_created(world: TryWorld) -> None:
+    world.unseen("ssm").delete_parameter(Name=BOOTSTRAP["Name"])
+    world.make_cutover(tags=[])
+    world.answer_call("DescribeInstanceTypeOfferings", {"InstanceTypeOfferings": []})
+    use_addresses(world, 5)
+    use_networks(world, 5)
+    assert main(["create"], machine=world, session=world.session) == 1
+    numbers = [line[0] for line in world.lines if line[1:3] == ". "]
+    assert numbers == ["1", "2", "3", "4", "5"]
+    assert "Cannot begin: 5 problems. Nothing was changed." in world.lines
+    assert (world.commands, world.calls) == ([], [])
+
+
+def test_the_quotas_are_those_of_service_quotas() -> None:
+    assert (ADDRESSES.service, ADDRESSES.code, ADDRESSES.needed) == ("ec2", "L-0263D0A3", 2)
+    assert (NETWORKS.service, NETWORKS.code, NETWORKS.needed) == ("vpc", "L-F678F1CE", 1)
