@@ -109,7 +109,7 @@ class Load:
 
 async def _send_all(ip: str, port: int) -> None:
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    sent: list[asyncio.Task[None]] = []
+    pending: set[asyncio.Task[None]] = set()  # only these, so that a load can go on for hours
     print("ready", flush=True)
     began = time.monotonic()
     for number in count():
@@ -117,8 +117,9 @@ async def _send_all(ip: str, port: int) -> None:
         await asyncio.sleep(intended - time.monotonic())
         if ended.done():
             break
-        sent.append(asyncio.create_task(_send(ip, port, intended)))
-    await asyncio.gather(*sent)
+        pending.add(task := asyncio.create_task(_send(ip, port, intended)))
+        task.add_done_callback(pending.discard)
+    await asyncio.gather(*pending)
 
 
 async def _send(ip: str, port: int, intended: float) -> None:

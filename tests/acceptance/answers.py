@@ -11,10 +11,11 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from tests.acceptance.facts import FACTS, Fact
 
-FOLDER = Path(__file__).parent.parent.parent / ".local" / "acceptance"
+FOLDER = Path(__file__).resolve().parent.parent.parent / ".local" / "acceptance"
 FILE = FOLDER / "answers.md"
 AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu")
 # The caller's own mistake, never a fact about AWS.
@@ -32,7 +33,7 @@ def ask(call: Callable[[], T]) -> tuple[T | None, str]:
         return call(), NO_ERROR
     except ParamValidationError:
         raise
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         return None, type(error).__name__
     except ClientError as error:
         code = str(error.response["Error"]["Code"])

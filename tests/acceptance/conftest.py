@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -12,7 +12,9 @@ from tests.acceptance.answers import Answers, other_endpoint
 from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
+from tests.acceptance.soundness import Soundness
 
+Status = tuple[str, str, str | tuple[str, dict[str, bool]]]
 PROGRESS = pytest.StashKey[Progress]()
 ANSWERS = pytest.StashKey[Answers]()
 
@@ -21,6 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("acceptance")
     group.addoption("--name", help=f"the `name` of the stack; default {DEFAULT_NAME}, or EIP_CUTOVER_STACK")
     group.addoption("--pair", help="the test pair; needed only if the stack has several pairs")
+    group.addoption("--moves", type=int, help="measure what so many moves cost users, and test nothing else")
+    group.addoption("--from", help="where it runs, in words for the report on moves")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--moves` only the moves, and without it everything else."""
+    wanted = config.getoption("--moves", default=None)
+    chosen = [item for item in items if (item.path.stem == "test_moves") == bool(wanted)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.hookimpl(trylast=True)
@@ -32,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def pair(request: pytest.FixtureRequest) -> Iterator[PairOnAws]:
-    """The test pair, sound at the start, and again at the end."""
+def soundness(request: pytest.FixtureRequest) -> Iterator[Soundness]:
+    """Of the test pair, which is sound from here on, and as it was at first at the end."""
     name = request.config.getoption("--name", default=None)
     stack = stack_of(name) if name else os.environ.get("EIP_CUTOVER_STACK") or stack_of(DEFAULT_NAME)
     progress = request.config.stash[PROGRESS]
@@ -41,10 +53,24 @@ def pair(request: pytest.FixtureRequest) -> Iterator[PairOnAws]:
         pair = find_pair(progress, stack=stack, pair=request.config.getoption("--pair", default=None))
     except Refused as refusal:
         pytest.exit(str(refusal), returncode=pytest.ExitCode.USAGE_ERROR)
-    pair.restore()
-    yield pair
+    soundness = Soundness(pair)
+    soundness.restore()
+    yield soundness
     progress.heading("At the end")
-    pair.restore()
+    soundness.restore()
+
+
+@pytest.fixture(scope="session")
+def pair(soundness: Soundness) -> PairOnAws:
+    """The test pair, as the tests before have left it."""
+    return soundness.pair
+
+
+@pytest.fixture
+def sound(soundness: Soundness) -> PairOnAws:
+    """The pair, sound: production on one server, staging on the other, a good release on both, no lock."""
+    soundness.make_sound()
+    return soundness.pair
 
 
 @pytest.fixture(scope="session")
@@ -63,25 +89,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(answers.rows())
 
 
-@pytest.fixture
-def sound(pair: PairOnAws) -> PairOnAws:
-    """The pair, sound: production on one server, staging on the other, a good release on both, no lock."""
-    pair.make_sound()
-    return pair
-
-
 class Report:
     """Lines about the tests beside those about the steps, in place of pytest's dots."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._tests: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._tests = [item.nodeid for item in session.items]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._progress.heading(nodeid.rpartition("::")[2].replace("_", " "))
+        number, name = self._tests.index(nodeid) + 1, nodeid.rpartition("::")[2].replace("_", " ")
+        self._progress.heading(f"{number} of {len(self._tests)}: {name}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
             self._progress.step(f"{report.outcome.upper()} in {report.duration:.1f} s")
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        return ("passed", "", "") if report.when == "call" and report.outcome == "passed" else None
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, Status, Status]:
+        category, _letter, word = yield
+        return category, "", word

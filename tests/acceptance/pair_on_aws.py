@@ -1,8 +1,4 @@
-"""The test pair as an outsider sees it, by the APIs of AWS and by requests to its addresses, and how it is made sound.
-
-A *sound* pair is ready for the next test: production on one server, staging on the other, both running a good release,
-and no execution that holds the pair.
-"""
+"""The test pair as an outsider sees it, by the APIs of AWS and by requests to its addresses, and changes it."""
 
 import http.client
 import json
@@ -17,8 +13,6 @@ from tests.acceptance.executions import Clients, Executions, Json, until
 from tests.acceptance.progress import Progress
 
 HTTP_SECONDS = 5
-# How long what a failed test has left may go on, before it is stopped; and how long a repair of it may take to begin.
-LEFT_OVER_SECONDS, REPAIR_SECONDS = 120, 90
 
 SLOW = "slow"  # a release whose deployment takes 8 s more, for what must happen meanwhile
 
@@ -48,8 +42,8 @@ class Answer(NamedTuple):
 class PairOnAws(Executions):
     """One pair of a deployed stack. `published` is what the stack publishes of it; it is the stack's `only` pair.
 
-    `servers` has the instance ids by the servers' names, in their order: at the start and at the end of the suite,
-    production is on the first, staging on the second. `allocation_ids` and `public_ips` are by role.
+    `servers` has the instance ids by the servers' names, in their order. `allocation_ids` and `public_ips` are by role.
+    `last_release` is the number of the newest release that a server has.
     """
 
     def __init__(
@@ -70,8 +64,7 @@ class PairOnAws(Executions):
         self.public_ips: dict[Role, str] = {role: each["publicIp"] for role, each in self.addresses().items()}
         check: Json = next(iter(published.get("healthCheck", [])), {})
         self.port = int(check.get("port", 80))
-        self._releases_at_first: dict[str, str] = {}
-        self._last_release = 0
+        self.last_release = 0
 
     # What is there.
 
@@ -181,8 +174,8 @@ class PairOnAws(Executions):
 
     def new_release(self, behaviour: str = "") -> str:
         """The name of a release that no server has, such as `7`, or `7-unhealthy`, which behaves so."""
-        self._last_release += 1
-        return f"{self._last_release}-{behaviour}" if behaviour else str(self._last_release)
+        self.last_release += 1
+        return f"{self.last_release}-{behaviour}" if behaviour else str(self.last_release)
 
     def deploy(self, release: str, server: str) -> None:
         """Deploy a release to a server and restart it, without an execution."""
@@ -236,79 +229,3 @@ class PairOnAws(Executions):
         (shown,) = ec2.describe_addresses(AllocationIds=[id_])["Addresses"]
         if "AssociationId" in shown:
             ec2.disassociate_address(AssociationId=shown["AssociationId"])
-
-    # Soundness.
-
-    def restore(self) -> None:
-        """Make the pair sound, with production on its first server, and each server's release as it was at first."""
-        self.make_sound()
-        first, _ = self.servers
-        if self.places().production != first:
-            self.execute(self.about({"serverName": first}))
-        if not self._releases_at_first:
-            self._releases_at_first = self._releases()
-        for server, release in self._releases_at_first.items():
-            if self._releases().get(server) != release:
-                self.deploy(release, server)
-        assert self.is_sound(), f"the pair is not sound: {self.places()}"
-
-    def make_sound(self) -> None:
-        """Make the pair sound, whatever a test has left: by the product's own executions, and else by EC2."""
-        self._end_what_runs()
-        self._start_instances()
-        self._free_the_lock()
-        numbers = (release.partition("-")[0] for release in self._releases().values())
-        self._last_release = max(self._last_release, 1, *(int(number) for number in numbers if number.isdecimal()))
-        if not self._is_placed():
-            self._deploy_good_releases()
-            live = self.places().production or next(iter(self.servers))
-            if self.execute(self.about({"serverName": live})).status != "SUCCEEDED":
-                self.associate("production", live)
-                self.associate("staging", self.other(live))
-        if not self.is_sound():
-            self._deploy_good_releases()
-        until(self.is_sound, "a sound pair")
-
-    def is_sound(self) -> bool:
-        return self._is_placed() and self.holder() is None and self._releases().keys() == self.servers.keys()
-
-    def _is_placed(self) -> bool:
-        return None not in (places := self.places()) and places.production != places.staging
-
-    def _releases(self) -> dict[str, str]:
-        """The good releases that answer well at the addresses, by server."""
-        answers = [(self.answer(role), self.answer(role, "/health")) for role in ROLES]
-        good = [answer for answer, health in answers if answer and health and answer.good and health.good]
-        return {each.server: each.release for each in good if each.server and each.release and _is_good(each.release)}
-
-    def _deploy_good_releases(self) -> None:
-        for server in self.servers.keys() - self._releases().keys():
-            self.deploy(self.new_release(), server)
-
-    def _end_what_runs(self) -> None:
-        for arn in self.running():
-            try:
-                self.wait(arn, seconds=LEFT_OVER_SECONDS)
-            except TimeoutError:
-                self.stop(arn)
-
-    def _start_instances(self) -> None:
-        def in_state(*states: str) -> list[str]:
-            return [self.servers[name] for name, state in self.instance_states().items() if state in states]
-
-        until(lambda: not in_state("stopping"), "instances that were stopping have stopped")
-        if stopped := in_state("stopped"):
-            self.progress.step(f"{' and '.join(stopped)} start")
-            self.client("ec2").start_instances(InstanceIds=stopped)
-        until(lambda: len(in_state("running")) == len(self.servers), "both instances run")
-
-    def _free_the_lock(self) -> None:
-        with suppress(TimeoutError):
-            until(lambda: self.holder() is None, "the repair of a stopped execution", seconds=REPAIR_SECONDS)
-        if self.holder():
-            self.execute({"pair": self.name}, machine=self.repair_arn)
-
-
-def _is_good(release: str) -> bool:
-    """Whether a release behaves well wherever it runs. A release that fails as production answers well as staging."""
-    return release.partition("-")[2] in ("", SLOW)

@@ -18,6 +18,11 @@ class Progress:
         self._began = time.monotonic()
         self._lock = threading.Lock()
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person reads along, who may press Ctrl-C."""
+        return self._stream.isatty()
+
     def heading(self, text: str) -> None:
         """A line that begins something, such as a test."""
         self._write(text)

@@ -12,12 +12,12 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from tests.acceptance.answers import Answers, ask
+from tests.acceptance.answers import NO_ERROR, Answers, ask
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import PairOnAws
 
-ACTION, ALLOWED = "ec2:AssociateAddress", "DryRunOperation"
-NOT_PERMITTED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+ACTION = "ec2:AssociateAddress"
+NOT_YET = ("AccessDenied", "AuthFailure", "InvalidClientTokenId", "UnauthorizedOperation")
 ROLE_SECONDS = 60  # until a new role can be assumed, and its policy holds: IAM is eventually consistent
 
 
@@ -38,7 +38,7 @@ def temporary_role(pair: PairOnAws, root: str) -> Iterator[str]:
         pytest.skip(f"CreateRole answers {code}")
     try:
         _, code = ask(lambda: iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(["*"])))
-        if code in NOT_PERMITTED:
+        if code != NO_ERROR:
             pytest.skip(f"PutRolePolicy answers {code}")
         yield made["Role"]["Arn"]
     finally:
@@ -61,7 +61,7 @@ def test_whether_a_permission_on_the_interface_is_needed(sound: PairOnAws, answe
             session: dict[str, Any] = {"RoleSessionName": "acceptance", "Policy": policy(resources)}
             assumed, code = ask(lambda: sts.assume_role(RoleArn=role, **session))
             if not assumed:
-                return f"AssumeRole: {code}"
+                return code
             keys = assumed["Credentials"]
             ec2 = boto3.client(
                 "ec2",
@@ -74,7 +74,7 @@ def test_whether_a_permission_on_the_interface_is_needed(sound: PairOnAws, answe
             return ask(lambda: ec2.associate_address(**call))[1]
 
         with suppress(TimeoutError):
-            until(lambda: dry_run(["*"]) == ALLOWED, "the role works", seconds=ROLE_SECONDS)
+            until(lambda: dry_run(["*"]) not in NOT_YET, "the role works", seconds=ROLE_SECONDS)
         allowed = {
             "everything": dry_run(["*"]),
             "the address, the instance and any interface": dry_run([*exact, f"{prefix}network-interface/*"]),

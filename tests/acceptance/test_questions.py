@@ -8,8 +8,9 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -24,9 +25,9 @@ from tests.acceptance.pair_on_aws import PairOnAws
 TRIES = 5
 PAUSE_SECONDS = 0.02
 UNSEEN_SECONDS = 30
-AMID_SECONDS = 0.3  # from the call of the health check's function to somewhere in the second that it takes at least
-LOG_SECONDS, MORE_LOG_SECONDS = 30, 10  # until the log has an execution, and until another one is missing there
-HISTORY_SECONDS = 20  # until CloudWatch shows what an alarm did
+AMID_SECONDS = 0.3  # from the beginning of the checks to somewhere in the second that a health check takes at least
+LOG_SECONDS = 30  # until a line that was logged is in the log
+SLOW_SECONDS = 25  # from the beginning of the questions until a log, or an alarm's history, has what it will have
 # Ids that look like EC2's and belong to nothing; an address of a network for documentation.
 NO_INSTANCE, NO_ADDRESS = "i-0123456789abcdef0", "eipalloc-0123456789abcdef0"
 NO_ASSOCIATION, NO_PRIVATE_IP = "eipassoc-0123456789abcdef0", "192.0.2.1"
@@ -62,6 +63,57 @@ def events_of_log(pair: PairOnAws, log_group: str, since: datetime, **more: str)
     logs, start = pair.client("logs"), round(since.timestamp() * 1000)
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=log_group, startTime=start, **more)
     return [event for page in pages for event in page["events"]]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What takes AWS a while to show. It begins before the first question, and is asked by the last ones.
+
+    `arns` are executions by the kind of their name, and `refused` the error codes of names that were refused.
+    """
+
+    at: datetime
+    arns: Mapping[str, str]
+    refused: Mapping[str, str]
+    alarm: Mapping[str, Any] | None
+    alarm_code: str
+
+    def await_(self, is_so: Callable[[], object]) -> None:
+        """Return when it is so, or when that takes too long."""
+        with suppress(TimeoutError):
+            passed = (datetime.now(UTC) - self.at).total_seconds()
+            until(is_so, "what AWS shows late", seconds=max(0, SLOW_SECONDS - passed))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def begun(pair: PairOnAws) -> Iterator[Begun]:
+    """An alarm that goes off, and executions with odd names. The alarm is put back at the end."""
+    at, states, cloudwatch = datetime.now(UTC), pair.client("stepfunctions"), pair.client("cloudwatch")
+    names = [*resources(pair, "AWS::CloudWatch::Alarm").values()]
+    alarms = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
+    alarm = next((each for each in alarms if each["StateValue"] != "ALARM" and each["AlarmActions"]), None)
+
+    def set_state(state: str, reason: str) -> str:
+        call = partial(cloudwatch.set_alarm_state, StateValue=state, StateReason=reason)
+        return ask(lambda: call(AlarmName=alarm["AlarmName"]))[1] if alarm else NO_ERROR
+
+    code = set_state("ALARM", "A test of make acceptance: does this alarm reach its topic? Nothing is wrong.")
+    try:
+        arns, refused = dict[str, str](), dict[str, str]()
+        for kind, odd in {ORDINARY: "", **ODD_NAMES}.items():
+            name, text = f"acceptance-{odd}{uuid4().hex[:12]}", json.dumps({"pair": pair.name})
+            start = partial(states.start_execution, stateMachineArn=pair.readiness_arn, name=name, input=text)
+            started, refusal = ask(start)
+            if started:
+                arns[kind] = started["executionArn"]
+            else:
+                refused[kind] = refusal
+        for arn in arns.values():
+            pair.wait(arn)
+        yield Begun(at, arns, refused, alarm, code)
+    finally:
+        if alarm:
+            set_state(alarm["StateValue"], "The end of the test of make acceptance.")
 
 
 def test_what_a_dry_run_of_ec2_checks(sound: PairOnAws, answers: Answers) -> None:
@@ -129,12 +181,7 @@ def test_what_goes_on_when_an_execution_is_stopped(pair: PairOnAws, answers: Ans
     """The health check takes longer than a second, and its function logs a line at its end. It is stopped before."""
     log_group = next(name for id_, name in resources(pair, "AWS::Logs::LogGroup").items() if "HealthCheck" in id_)
     arn = pair.start({"pair": pair.name}, machine=pair.readiness_arn)
-
-    def has_called_the_health_check() -> bool:
-        scheduled = [event.get("taskScheduledEventDetails", {}) for event in pair.history(arn)]
-        return any("HealthCheck" in details.get("parameters", "") for details in scheduled)
-
-    until(has_called_the_health_check, "the health check is called")
+    pair.await_state(arn, "Checks")
     time.sleep(AMID_SECONDS)
     stopped = pair.client("stepfunctions").stop_execution(executionArn=arn)["stopDate"]
     pair.wait(arn)
@@ -146,36 +193,8 @@ def test_what_goes_on_when_an_execution_is_stopped(pair: PairOnAws, answers: Ans
     answers.add("call-in-flight", f"an execution was stopped during its health check; the function logged {logged}")
     history = pair.history(arn)
     entered = [event for event in history if "stateEnteredEventDetails" in event and event["timestamp"] > stopped]
-    answers.add("stopped-execution", f"last event `{history[-1]['type']}`; states entered after it: {len(entered)}")
-
-
-def test_how_names_of_executions_affect_logs(pair: PairOnAws, answers: Answers) -> None:
-    states, began, machine = pair.client("stepfunctions"), datetime.now(UTC), pair.readiness_arn
-    arns: dict[str, str] = {}
-    results: dict[str, str] = {}
-    for kind, odd in {ORDINARY: "", **ODD_NAMES}.items():
-        name = f"acceptance-{odd}{uuid4().hex[:12]}"
-        start = partial(states.start_execution, stateMachineArn=machine, name=name, input=f'{{"pair": "{pair.name}"}}')
-        started, code = ask(start)
-        if started:
-            arns[kind] = started["executionArn"]
-        else:
-            results[kind] = f"`{code}`"
-    for arn in arns.values():
-        pair.wait(arn)
-    configured = states.describe_state_machine(stateMachineArn=machine).get("loggingConfiguration", {})
-    (destination,) = configured.get("destinations") or [None]
-    log_group = destination and destination["cloudWatchLogsLogGroup"]["logGroupArn"].split(":")[6]
-
-    def events(arn: str) -> int:
-        messages = [event["message"] for event in events_of_log(pair, log_group, began)] if log_group else []
-        return sum(arn in message or json.dumps(arn)[1:-1] in message for message in messages)
-
-    with suppress(TimeoutError):
-        until(lambda: events(arns[ORDINARY]), "an ordinary execution is in the log", seconds=LOG_SECONDS)
-        until(lambda: all(map(events, arns.values())), "every execution is there", seconds=MORE_LOG_SECONDS)
-    results |= {kind: f"{events(arn)} events" for kind, arn in arns.items()}
-    answers.add("execution-names", "in the log: " + ", ".join(f"{kind}: {results[kind]}" for kind in results))
+    last = history[-1]["type"]
+    answers.add("stopped-execution", f"last event `{last}`; states entered after the stop: {len(entered)}")
 
 
 def test_the_hash_of_a_document(pair: PairOnAws, answers: Answers) -> None:
@@ -198,26 +217,31 @@ def test_the_hash_of_a_document(pair: PairOnAws, answers: Answers) -> None:
     )
 
 
-def test_alarms_publish_through_the_key(pair: PairOnAws, answers: Answers) -> None:
+def test_alarms_publish_through_the_key(pair: PairOnAws, begun: Begun, answers: Answers) -> None:
     """The topic's subscribers get one message, which says that it is a test."""
-    cloudwatch, names = pair.client("cloudwatch"), [*resources(pair, "AWS::CloudWatch::Alarm").values()]
-    alarms = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
-    quiet = [alarm for alarm in alarms if alarm["StateValue"] != "ALARM" and alarm["AlarmActions"]]
-    if not quiet:
+    if begun.alarm is None:
         pytest.skip("the stack has no alarm that is not in ALARM")
-    name, before, began = quiet[0]["AlarmName"], quiet[0]["StateValue"], datetime.now(UTC)
-    reason = "A test of make acceptance: does the alarm reach its topic? Nothing is wrong."
-    _, code = ask(lambda: cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason=reason))
+    history = partial(pair.client("cloudwatch").describe_alarm_history, AlarmName=begun.alarm["AlarmName"])
 
     def actions() -> list[str]:
-        history = partial(cloudwatch.describe_alarm_history, AlarmName=name, HistoryItemType="Action")
-        items, _ = ask(lambda: history(StartDate=began)["AlarmHistoryItems"])
+        items, _ = ask(lambda: history(HistoryItemType="Action", StartDate=begun.at)["AlarmHistoryItems"])
         return [item["HistorySummary"] for item in items or [] if ":sns:" in item["HistorySummary"]]
 
-    try:
-        with suppress(TimeoutError):
-            until(lambda: len(actions()) >= len(quiet[0]["AlarmActions"]), "its actions", seconds=HISTORY_SECONDS)
-    finally:
-        ask(lambda: cloudwatch.set_alarm_state(AlarmName=name, StateValue=before, StateReason="The end of the test."))
+    expected = len(begun.alarm["AlarmActions"])
+    begun.await_(lambda: len(actions()) >= expected)
     seen = "; ".join(re.sub(r"arn:[^ ]*:", "", summary) for summary in actions())
-    answers.add("alarm-key", f"SetAlarmState: `{code}`; {seen or f'no action within {HISTORY_SECONDS} s'}")
+    answers.add("alarm-key", f"SetAlarmState: `{begun.alarm_code}`; {seen or 'no action in its history'}")
+
+
+def test_how_names_of_executions_affect_logs(pair: PairOnAws, begun: Begun, answers: Answers) -> None:
+    machine = pair.client("stepfunctions").describe_state_machine(stateMachineArn=pair.readiness_arn)
+    (destination,) = machine.get("loggingConfiguration", {}).get("destinations") or [None]
+    log_group = destination and destination["cloudWatchLogsLogGroup"]["logGroupArn"].split(":")[6]
+
+    def events(arn: str) -> int:
+        messages = [event["message"] for event in events_of_log(pair, log_group, begun.at)] if log_group else []
+        return sum(arn in message or json.dumps(arn)[1:-1] in message for message in messages)
+
+    begun.await_(lambda: all(map(events, begun.arns.values())))
+    results = {kind: f"{events(arn)} events" for kind, arn in begun.arns.items()} | begun.refused
+    answers.add("execution-names", "in the log: " + ", ".join(f"{kind}: {result}" for kind, result in results.items()))

@@ -1,0 +1,170 @@
+"""`make acceptance` on the local AWS, as `make aws` runs it: the suite passes, and refuses what is not a test pair.
+
+The suite is a process of its own, which knows only the variables of an AWS client.
+"""
+
+import ast
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from local.aws import LocalAws
+from local.deployment import ROOT
+from local.ec2 import TEST_PAIR
+from local.environment import of_this_machine
+from tests.local.conftest import TIME_SCALE
+from tests.local.situation import AS_BEFORE, locks, places, tidy, until
+from tests.local.test_local_aws import who_answers
+
+SUITE = ROOT / "tests" / "acceptance"
+REFUSED = int(pytest.ExitCode.USAGE_ERROR)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The end of a run of the suite, and what it printed."""
+
+    exit_code: int
+    text: str
+    seconds: float
+
+
+def run(environment: dict[str, str], *arguments: str) -> Run:
+    began = time.monotonic()
+    variables = {name: value for name, value in of_this_machine().items() if not name.startswith("PYTEST")}
+    suite = subprocess.run(
+        [sys.executable, "-m", "pytest", SUITE, *arguments],
+        check=False,
+        cwd=ROOT,
+        env=variables | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return Run(suite.returncode, suite.stdout, time.monotonic() - began)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LocalAws]:
+    """As `make aws` runs it."""
+    with LocalAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(running: LocalAws) -> LocalAws:
+    tidy(running)
+    running.reset()
+    return running
+
+
+def test_the_suite_passes_and_leaves_the_pair_as_it_was(aws: LocalAws, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = run(aws.environment)
+    assert suite.exit_code == 0, suite.text
+    with capsys.disabled():
+        print(f"\nmake acceptance took {suite.seconds:.0f} s: {suite.text.splitlines()[-1]}")
+    assert places(aws) == AS_BEFORE
+    assert locks(aws) == []
+    assert [who_answers(aws, ip) for ip in (aws.production_ip, aws.staging_ip)] == ["bittybot 1", "tao 1"]
+
+
+Untagged = Callable[[LocalAws], str]
+UNTAGGED: dict[str, Untagged] = {
+    "the production address": lambda aws: aws.addresses["production"].allocation_id,
+    "the staging address": lambda aws: aws.addresses["staging"].allocation_id,
+    "the live server": lambda aws: aws.servers["bittybot"].instance_id,
+    "the idle server": lambda aws: aws.servers["tao"].instance_id,
+}
+
+
+@pytest.mark.parametrize("resource", UNTAGGED.values(), ids=UNTAGGED)
+def test_the_suite_changes_nothing_of_a_pair_with_something_that_is_not_tagged(
+    aws: LocalAws, resource: Untagged
+) -> None:
+    ec2, id_ = aws.client("ec2"), resource(aws)
+    ec2.create_tags(Resources=[id_], Tags=[{**TEST_PAIR, "Value": "false"}])
+    with unchanged(aws):
+        suite = run(aws.environment)
+    ec2.create_tags(Resources=[id_], Tags=[TEST_PAIR])
+    assert suite.exit_code == REFUSED, suite.text
+    assert "Not a test pair" in suite.text
+    assert suite.text.count(id_) == 2, suite.text  # what lacks the tag, and the command that tags it
+    assert "Traceback" not in suite.text
+
+
+def test_the_suite_changes_nothing_while_an_execution_of_the_pair_runs(aws: LocalAws) -> None:
+    arn = aws.start({"release": "2-slow"})
+    until(lambda: locks(aws))
+    suite = run(aws.environment)
+    assert aws.wait(arn).output["outcome"] == "CUT_OVER"
+    assert suite.exit_code == REFUSED, suite.text
+    assert arn in suite.text
+
+
+# What is wrong with the environment, and a word of what to do.
+ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
+    "no credentials": ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Set AWS_PROFILE"),
+    "credentials that AWS does not accept": ({"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}, "403"),
+    "no Region": ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "Set AWS_REGION"),
+    "no such stack": ({"EIP_CUTOVER_STACK": "Nobodys"}, "There is no stack Nobodys in us-east-1"),
+    "an AWS that does not answer": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "AWS did not answer"),
+}
+
+
+@pytest.mark.parametrize(("variables", "message"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_the_suite_says_what_it_needs_from_the_environment(
+    aws: LocalAws, variables: dict[str, str], message: str
+) -> None:
+    with unchanged(aws):
+        suite = run(aws.environment | variables)
+    assert suite.exit_code == REFUSED, suite.text
+    assert message in suite.text, suite.text
+    assert "Traceback" not in suite.text
+
+
+def test_a_pair_with_an_approval_is_tested_too() -> None:
+    """A release is rejected; in the other tests, releases are approved."""
+    with LocalAws(time_scale=TIME_SCALE, pair={"approval": {"timeoutMinutes": 5}}) as aws:
+        suite = run(aws.environment, "-k", "rejected or exactly_one")
+    assert suite.exit_code == 0, suite.text
+    assert "2 passed" in suite.text
+
+
+@contextmanager
+def unchanged(aws: LocalAws) -> Iterator[None]:
+    """Fail if the block changes anything in EC2, starts an execution or a command, or writes the pair's item."""
+    before, calls, commands = state(aws), len(aws.ec2.calls), len(aws.systems_manager.core.commands)
+    yield
+    assert {call.action for call in aws.ec2.calls[calls:]} <= {"DescribeAddresses", "DescribeInstances"}
+    assert len(aws.systems_manager.core.commands) == commands
+    assert state(aws) == before
+
+
+def state(aws: LocalAws) -> tuple[object, ...]:
+    states, table = aws.client("stepfunctions"), aws.client("dynamodb")
+    machines = [machine["stateMachineArn"] for machine in states.list_state_machines()["stateMachines"]]
+    executions = [states.list_executions(stateMachineArn=machine)["executions"] for machine in machines]
+    return executions, table.scan(TableName=aws.outputs["LockTableName"])["Items"], aws.ec2.client().describe_tags()
+
+
+def test_the_suite_knows_no_emulator() -> None:
+    """It could run from a folder that has nothing of the local AWS but the load generator."""
+    imported = {
+        name
+        for file in SUITE.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in names_of(node)
+        if name.partition(".")[0] in ("local", "moto", "ministack")
+    }
+    assert imported <= {"local.load"}
+
+
+def names_of(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [str(node.module)]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
