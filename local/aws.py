@@ -107,7 +107,12 @@ class LocalAws:
         require_addresses([PRODUCTION_IP, STAGING_IP, *SERVER_ADDRESSES.values()])
         self.folder = stack.enter_context(run_folder())
         self.ec2 = stack.enter_context(Ec2())
-        self._routing = Routing([PRODUCTION_IP, STAGING_IP], self.ec2, self._machines)
+        self._routing = Routing(
+            [PRODUCTION_IP, STAGING_IP],
+            public_ips=self.ec2.public_ips,
+            holder=self._instance_with,
+            machines=self._machines,
+        )
         self.server_port = self._routing.port
         self.servers: dict[str, Server] = {}
         self.systems_manager = SystemsManagerServer(
@@ -303,6 +308,11 @@ class LocalAws:
                 **self._pair,
             }
         }
+
+    def _instance_with(self, ip: str) -> str | None:
+        """The id of the instance that holds an Elastic IP. Another local AWS in this process may have the same IPs."""
+        own = {address.public_ip: address.allocation_id for address in self.addresses.values()}
+        return self.ec2.holder(own[ip]) if ip in own else self.ec2.holder_of_ip(ip)
 
     def _machines(self) -> dict[str, Server | BootedInstance]:
         """What runs on the instances, by their ids."""

@@ -116,6 +116,7 @@ class Instances:
         """By their ids, the instances that have booted, and that are not terminated. Replaced, never changed."""
 
     def __enter__(self) -> Self:
+        self._former = self._ec2.user_data().keys()  # those of another local AWS in this process
         return self
 
     def __exit__(
@@ -133,9 +134,8 @@ class Instances:
             for instance_id in self.booted.keys() - launched.keys():
                 self.booted[instance_id].stop()
             self.booted = {key: instance for key, instance in self.booted.items() if key in launched}
-            for instance_id, user_data in launched.items():
-                if instance_id not in self.booted:
-                    self._add(instance_id, user_data)
+            for instance_id in launched.keys() - self._former - self.booted.keys():
+                self._add(instance_id, launched[instance_id])
             for instance_id, instance in self.booted.items():
                 runs = self._ec2.state_of(instance_id) == "running"
                 if runs and not instance.is_up:

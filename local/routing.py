@@ -9,7 +9,6 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import Protocol, Self
 
-from local.ec2 import Ec2
 from local.network import Endpoint, Network
 from local.propagation import Propagation
 
@@ -27,15 +26,23 @@ class Machine(Protocol):
 
 
 class Routing:
-    """`with Routing(...) as routing:` carries connections to the Elastic IPs of `ec2` until the block ends. All of them
-    answer on one port, `port`. Those in `ips` are there from the start, so that their port is free on all of them.
+    """`with Routing(...) as routing:` carries connections to the Elastic IPs until the block ends. All of them answer
+    on one port, `port`. Those in `ips` are there from the start, and `public_ips` gives those of the account.
 
-    `machines` are the machines on the instances, by the ids of the instances. Call `follow` after every change.
+    `holder` gives the id of the instance that holds an Elastic IP, and `machines` what runs on the instances, by their
+    ids. Call `follow` after every change.
     """
 
-    def __init__(self, ips: Sequence[str], ec2: Ec2, machines: Callable[[], Mapping[str, Machine]]) -> None:
-        self._ips, self._ec2, self._machines = ips, ec2, machines
-        self._propagation: Propagation[str] = Propagation(ec2.holder_of_ip)
+    def __init__(
+        self,
+        ips: Sequence[str],
+        *,
+        public_ips: Callable[[], Sequence[str]],
+        holder: Callable[[str], str | None],
+        machines: Callable[[], Mapping[str, Machine]],
+    ) -> None:
+        self._ips, self._public_ips, self._machines = ips, public_ips, machines
+        self._propagation: Propagation[str] = Propagation(holder)
         self._network = Network(ips, self._route)
         self._following = threading.Lock()
         self._problem = ""
@@ -53,7 +60,7 @@ class Routing:
     def follow(self) -> None:
         """Addresses, their holders, or the machines may have changed. Returns when new connections follow."""
         with self._following:
-            ips = {*self._ips, *self._ec2.public_ips()}
+            ips = {*self._ips, *self._public_ips()}
             try:
                 self._network.add([ip for ip in ips if ip_address(ip).is_loopback])
             except (RuntimeError, OSError) as error:
