@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.acceptance.answers import Answers
+from tests.acceptance.answers import Answers, other_endpoint
 from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
@@ -64,6 +64,22 @@ def soundness(request: pytest.FixtureRequest) -> Iterator[Soundness]:
 def pair(soundness: Soundness) -> PairOnAws:
     """The test pair, as the tests before have left it."""
     return soundness.pair
+
+
+@pytest.fixture(scope="session")
+def answers(request: pytest.FixtureRequest, pair: PairOnAws) -> Answers:
+    """What AWS answers to the questions. Printed at the end of the run."""
+    endpoint = other_endpoint(pair.client("ec2").meta.endpoint_url)
+    request.config.stash[ANSWERS] = answers = Answers(pair.region, endpoint)
+    return answers
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    answers = config.stash.get(ANSWERS, None)
+    if answers and answers.rows():
+        answers.write()
+        terminalreporter.section("answers: rows for docs/aws-facts.md")
+        terminalreporter.write_line(answers.rows())
 
 
 @pytest.fixture
