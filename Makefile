@@ -1,7 +1,7 @@
-# setup · demo · test · check · aws · acceptance · bench · picture · reference · lock · bootstrap · deploy. Each installs what it needs, the
-# first time only.
+# setup · demo · aws · try · acceptance · test · check · bench · picture · reference · lock · bootstrap · deploy. Each
+# installs what it needs, the first time only.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo aws acceptance test check bench format picture reference lock synth deploy setup clean
+.PHONY: help bootstrap demo aws try try-destroy acceptance test check bench format picture reference lock synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,13 +22,19 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## See a cutover, a refusal and a rollback, under live traffic, on this machine
 	@$(BIN)/python -m local.demo
 
 aws: setup ## AWS on this machine with a pair to try things on, until Ctrl-C
 	@$(BIN)/python -m local.console
+
+try: setup ## Two servers of your own on AWS, with a release on them, for about $0.03 an hour; PORT=8080 instead of 80
+	@$(BIN)/python examples/two-servers/try_pair.py create $(if $(PORT),--port $(PORT))
+
+try-destroy: setup ## Removes everything that make try made
+	@$(BIN)/python examples/two-servers/try_pair.py destroy
 
 acceptance: setup ## Tests the contract on the AWS of the environment, with a test pair; NAME=eip-cutover-try PAIR=web MOVES=200
 	@$(BIN)/python -m pytest tests/acceptance $(if $(NAME),--name $(NAME)) $(if $(PAIR),--pair $(PAIR)) $(if $(MOVES),--moves $(MOVES)) $(if $(FROM),--from "$(FROM)")

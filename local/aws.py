@@ -334,7 +334,7 @@ class LocalAws:
             server = self.holder(role)
             if server != next((move.server for move in reversed(self.moves) if move.role == role), None):
                 self.moves.append(Move(time.monotonic(), role, server))
-        self._network.serve([ip for ip in ips if ip_address(ip).is_loopback])
+        self._network.add([ip for ip in ips if ip_address(ip).is_loopback])
         self._network.refresh()
         if self._propagation.seconds:
             self._network.refresh_in(self._propagation.seconds)

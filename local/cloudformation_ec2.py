@@ -13,7 +13,7 @@ import secrets
 from typing import Any
 
 import boto3
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -37,6 +37,7 @@ def use_local_ec2(provisioners: Any, stacks: Any) -> None:
 
 class CloudFormationOfEc2:
     def __init__(self) -> None:
+        self._attributes: dict[str, dict[str, Any]] = {}
         endpoint, config = os.environ["AWS_ENDPOINT_URL_EC2"], Config(proxies={})
         self._ec2: Any = boto3.client("ec2", endpoint_url=endpoint, config=config)
         self._images: Any = boto3.client("ssm", endpoint_url=endpoint, config=config)  # moto's, which knows its images
@@ -55,7 +56,8 @@ class CloudFormationOfEc2:
             except ClientError:
                 delete(physical_id, properties)
                 raise
-            return physical_id, attributes(resource)
+            self._attributes[physical_id] = attributes(resource)
+            return physical_id, self._attributes[physical_id]
 
         def update(
             physical_id: str, old: Properties, new: Properties, stack: str, logical_id: str
@@ -66,7 +68,8 @@ class CloudFormationOfEc2:
                     "LaunchTemplateName": None,
                 }
                 version = self._call("create_launch_template_version", request)["LaunchTemplateVersion"]
-                return physical_id, attributes(version)
+                self._attributes[physical_id] |= attributes(version)
+                return physical_id, self._attributes[physical_id]
             if {**old, "Tags": None} != {**new, "Tags": None}:
                 return create(logical_id, new, stack)
             tagged = [self._allocation_id(physical_id) if name == "EIP" else physical_id]
@@ -74,7 +77,7 @@ class CloudFormationOfEc2:
                 self._ec2.delete_tags(Resources=tagged, Tags=gone)
             if tags := new.get("Tags"):
                 self._ec2.create_tags(Resources=tagged, Tags=tags)
-            return physical_id, {}
+            return physical_id, self._attributes[physical_id]
 
         def delete(physical_id: str, properties: Properties) -> None:
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 
 Properties = Mapping[str, Any]
 

@@ -25,6 +25,8 @@ from local.network import require_addresses
 
 FIRST_ADDRESS = ipaddress.ip_address("127.0.0.101")  # after the Elastic IPs
 LOG = "var/log/messages"
+KEPT = ("HOME", "LANG", "PATH", "TMPDIR")
+"""The variables of this machine that user data has, too. It has defaults for others, such as PORT."""
 HOME = "srv/web"
 """Where commands of Systems Manager run, if the user data has made this folder."""
 
@@ -60,12 +62,13 @@ class BootedInstance:
         return self._process is not None
 
     def start(self) -> None:
+        variables, clients = environment.of_this_machine(), dict(self._variables())
         log = self._root / LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = ChildProcess(
                 [sys.executable, "-I", "-S", first_process.__file__, self._root],
-                env=self.environment(environment.of_this_machine() | dict(self._variables())),
+                env=self.environment({name: value for name, value in variables.items() if name in KEPT} | clients),
                 cwd=self._root,
                 stdout=output,
                 stderr=subprocess.STDOUT,

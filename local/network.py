@@ -46,7 +46,7 @@ class Network:
     """Forwards connections to each of `ips`, on the port `port`, to `route(ip)`; refuses them if the route is None.
 
     `route` is called for every new connection, and by `refresh`, which starts and stops listening. Call `refresh`
-    whenever a route may have become None, or may have stopped being None. `serve` changes the addresses.
+    whenever a route may have become None, or may have stopped being None. `add` adds addresses.
     """
 
     def __init__(self, ips: Sequence[str], route: Callable[[str], Endpoint | None]) -> None:
@@ -60,13 +60,13 @@ class Network:
         self._open = False
         self.port: int = self._reserved[ips[0]].getsockname()[1]
 
-    def serve(self, ips: Collection[str]) -> None:
-        """Have these addresses from now on, and no others.
+    def add(self, ips: Collection[str]) -> None:
+        """Have these addresses, too, from the next `refresh` until the end, so that their port stays reserved.
 
         Raises RuntimeError for addresses that this machine does not have, and OSError if the port is not free there.
         """
         if self._open:
-            self._run(self._serve(ips))
+            self._run(self._add(ips))
 
     def refresh(self) -> None:
         """Listen only on the addresses that have a route. Returns when this is done."""
@@ -101,12 +101,8 @@ class Network:
     def _run(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _serve(self, ips: Collection[str]) -> None:
+    async def _add(self, ips: Collection[str]) -> None:
         async with self._refreshing:
-            for ip in self._reserved.keys() - set(ips):
-                if ip in self._listening:
-                    await self._stop_listening(ip)
-                self._reserved.pop(ip).close()
             new = sorted(set(ips) - self._reserved.keys())
             require_addresses(new)
             for ip in new:

@@ -15,7 +15,7 @@ CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-u
 
 def next_release(answers: Iterable[Answer]) -> int:
     """One more than the highest number with which the release of a server begins."""
-    numbers = (re.match("[0-9]{1,9}", answer.release) for answer in answers)
+    numbers = (re.match("[0-9]{1,9}(?![0-9])", answer.release) for answer in answers)
     return 1 + max((int(number[0]) for number in numbers if number), default=0)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from client.account import AwsError
 from client.text import plain
 
-PAUSE_SECONDS = 3
+PAUSE_SECONDS = 5
 ANSWER_SECONDS = 5
 # The CDK CLI says at length with which versions of Node.js it was tested.
 QUIET_CDK = {f"JSII_SILENCE_WARNING_{kind}": "1" for kind in ("UNTESTED_NODE_VERSION", "DEPRECATED_NODE_VERSION")}

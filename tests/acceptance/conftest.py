@@ -89,6 +89,22 @@ def sound(soundness: Soundness) -> PairOnAws:
     return soundness.pair
 
 
+@pytest.fixture(scope="session")
+def answers(request: pytest.FixtureRequest, pair: PairOnAws) -> Answers:
+    """What AWS answers to the questions. Printed at the end of the run."""
+    endpoint = other_endpoint(pair.client("ec2").meta.endpoint_url)
+    request.config.stash[ANSWERS] = answers = Answers(pair.region, endpoint)
+    return answers
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    answers = config.stash.get(ANSWERS, None)
+    if answers and answers.rows():
+        answers.write()
+        terminalreporter.section("answers: rows for docs/aws-facts.md")
+        terminalreporter.write_line(answers.rows())
+
+
 class Report:
     """Lines about the tests beside those about the steps, in place of pytest's dots."""
 

@@ -202,3 +202,14 @@ def test_no_description_shows_an_address_in_the_middle_of_a_move(
         assert {holder for each in holders for holder in each.result()} <= {bittybot, tao}
         seen = [(each.get("InstanceId"), each.get("AssociationId")) for each in descriptions.result()]
     assert all(instance in (bittybot, tao) and association for instance, association in seen)
+
+
+def test_addresses_that_nobody_chose_are_the_next_free_ones_of_this_machine(ec2: Ec2) -> None:
+    first, second, third = (ec2.client().allocate_address() for _ in range(3))
+    ec2.client().release_address(AllocationId=second["AllocationId"])
+    again = ec2.client().allocate_address()
+    assert again["PublicIp"] == second["PublicIp"]
+    assert len({first["PublicIp"], again["PublicIp"], third["PublicIp"]}) == 3
+    assert all(each["PublicIp"].startswith("127.0.0.") for each in (first, again, third))
+    for each in (first, again, third):
+        ec2.client().release_address(AllocationId=each["AllocationId"])

@@ -45,8 +45,9 @@ def result(aws: Any, name: str, event: object = None) -> Any:
     return json.load(aws.invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
 
 
-def test_an_exception_is_reported_by_the_name_of_its_class(aws: Any) -> None:
+def test_an_exception_of_a_python_function_is_reported_by_the_name_of_its_class(aws: Any) -> None:
     create(aws, "failing")
+    assert aws.get_function(FunctionName="failing")["Configuration"]["Runtime"] == "python3.13"
     error = result(aws, "failing", "fail")
     assert (error["errorType"], error["errorMessage"]) == ("NotYet", "the server is not ready")
 
@@ -57,8 +58,3 @@ def test_calls_are_answered_by_one_process_until_the_code_changes(aws: Any) -> N
     assert (process == same, request == other) == (True, False)
     aws.update_function_code(FunctionName="warm", ZipFile=archive("def handler(event, _): return 'new'"))
     assert result(aws, "warm") == "new"
-
-
-def test_a_function_shows_the_runtime_that_it_was_given(aws: Any) -> None:
-    create(aws, "shown")
-    assert aws.get_function(FunctionName="shown")["Configuration"]["Runtime"] == "python3.13"

@@ -224,3 +224,23 @@ def test_the_port_of_an_address_on_no_server_belongs_to_no_one_else(held: Held) 
             held.by(None)
             held.by("tao")
     assert not any(others.result())
+
+
+def test_an_address_that_is_added_answers_like_the_others_and_without_a_server_refuses(held: Held) -> None:
+    held.network.add(["127.0.0.12"])
+    with pytest.raises(ConnectionRefusedError):
+        held.connect("127.0.0.12")
+    held.by("tao", "127.0.0.12")
+    assert held.answering("127.0.0.12") == "tao"
+    held.by(None, "127.0.0.12")
+    held.network.add(["127.0.0.12"])
+    with pytest.raises(ConnectionRefusedError):
+        held.connect("127.0.0.12")
+    held.by("bittybot", "127.0.0.12")
+    assert held.answering("127.0.0.12") == "bittybot"
+
+
+def test_an_address_that_this_machine_does_not_have_is_not_added(held: Held) -> None:
+    with pytest.raises(RuntimeError, match=r"sudo ifconfig lo0 alias 192\.0\.2\.1"):
+        held.network.add(["192.0.2.1"])
+    assert held.answering() == "bittybot"

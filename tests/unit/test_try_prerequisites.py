@@ -9,13 +9,14 @@ import pytest
 from moto import mock_aws
 
 from prerequisites import ADDRESSES, NETWORKS, Findings, check
-from tests.unit.try_world import BOOTSTRAP, TAG, TryWorld
+from tests.unit.try_world import BOOTSTRAP, TAG, WITHOUT_IMAGES, TryWorld
 from try_pair import main
 from try_stacks import CUTOVER, SERVERS
 
 
 @pytest.fixture
-def world() -> Iterator[TryWorld]:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[TryWorld]:
+    monkeypatch.setenv(*WITHOUT_IMAGES)
     with mock_aws():
         yield TryWorld()
 

@@ -7,35 +7,43 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
-from botocore.loaders import create_loader
-from botocore.session import get_session
 
 from client.account import Account
+from local.address_semantics import restore_address_semantics
 from this_machine import Answer, ThisMachine
 from try_stacks import CUTOVER, SERVERS, TEST_PAIR
 
 REGION = "eu-west-1"
 TAG = [{"Key": TEST_PAIR, "Value": "true"}]
 MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:eip-cutover-try"
+WITHOUT_IMAGES = "MOTO_EC2_LOAD_DEFAULT_AMIS", "false"  # which takes moto longer than a test
 BOOTSTRAP = {"Name": "/cdk-bootstrap/hnb659fds/version", "Type": "String"}
 
 
-LOADER = create_loader()  # of the descriptions of services, which take most of the time of a new client
+class Session(boto3.Session):
+    """Its clients are shared by all tests, because making them takes most of the time of a test. The calls of those
+    that are seen are recorded and answered by the newest world."""
+
+    seen_by: "ClassVar[TryWorld | None]" = None
+
+    def __init__(self, *, seen: bool) -> None:
+        super().__init__(region_name=REGION)
+        if seen:
+            self.events.register("before-call", self._called)
+
+    @cache  # noqa: B019 - both sessions stay
+    def client(self, service: str, **options: Any) -> Any:  # type: ignore[override]
+        return super().client(service, **options)  # type: ignore[call-overload]
+
+    @classmethod
+    def _called(cls, model: Any, **_: Any) -> Any:
+        return cls.seen_by.called(model.name) if cls.seen_by else None
 
 
-def session() -> boto3.Session:
-    core = get_session()
-    core.register_component("data_loader", LOADER)
-    return boto3.Session(botocore_session=core, region_name=REGION)
-
-
-@cache
-def client(service: str) -> Any:
-    """A client whose calls no world records or answers."""
-    return session().client(service)  # type: ignore[call-overload]
+SEEN, UNSEEN = Session(seen=True), Session(seen=False)
 
 
 def servers_template(zone: str, port: str) -> dict[str, Any]:
@@ -77,6 +85,7 @@ class TryWorld(ThisMachine):
     """Within `mock_aws`. `lines` is what was printed, `commands` what was run, `calls` the changes of the account."""
 
     def __init__(self) -> None:
+        restore_address_semantics()
         self.lines: list[str] = []
         self.commands: list[Sequence[str]] = []
         self.folders: list[Path] = []
@@ -88,18 +97,25 @@ class TryWorld(ThisMachine):
         self.silent: set[str] = set()
         self.online: set[str] | None = None
         self._clock = 0.0
+        self._outputs: dict[str, str] = {}
         self._answers: dict[str, Callable[[], Any]] = {"DescribeInstanceInformation": self._agents}
-        self.session = session()
-        self.session.events.register("before-call", self._called)
+        Session.seen_by, self.session, self.unseen = self, SEEN, UNSEEN.client
         self.account = Account(self.session, stack=CUTOVER)
-        self.unseen = client
         self.unseen("ssm").put_parameter(**BOOTSTRAP, Value="30")
 
     # The account.
 
+    @staticmethod
+    def answered(answer: Mapping[str, Any]) -> Any:
+        return SimpleNamespace(status_code=200), {"ResponseMetadata": {}, **answer}
+
+    def answer_by(self, operation: str, answer: Callable[[], Any]) -> None:
+        """Let a function answer an operation of AWS, from now on; if it returns None, moto does."""
+        self._answers[operation] = answer
+
     def answer_call(self, operation: str, answer: Mapping[str, Any]) -> None:
         """Answer an operation of AWS, from now on."""
-        self._answers[operation] = lambda: (SimpleNamespace(status_code=200), {"ResponseMetadata": {}, **answer})
+        self.answer_by(operation, lambda: self.answered(answer))
 
     def refuse(self, operation: str, code: str, message: str = "AWS says why.") -> None:
         error = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
@@ -112,6 +128,7 @@ class TryWorld(ThisMachine):
     def make_servers(self, *, zone: str = "eu-west-1a", port: str = "80", tags: Any = TAG) -> None:
         """The stack of the servers, without a run of `make try`."""
         template = json.dumps(servers_template(zone, port))
+        self._outputs.clear()
         self.unseen("cloudformation").create_stack(StackName=SERVERS, Tags=tags, TemplateBody=template)
         addresses = [self.output(f"{role}AllocationId") for role in ("Production", "Staging")]
         self.unseen("ec2").create_tags(Resources=addresses, Tags=TAG)  # which moto does not do
@@ -121,8 +138,10 @@ class TryWorld(ThisMachine):
         self.unseen("cloudformation").create_stack(StackName=CUTOVER, TemplateBody=template, Tags=tags)
 
     def output(self, key: str) -> str:
-        outputs = (self.stack(SERVERS) or {})["Outputs"]
-        return str(next(each["OutputValue"] for each in outputs if each["OutputKey"] == key))
+        if key not in self._outputs:
+            outputs = (self.stack(SERVERS) or {})["Outputs"]
+            self._outputs = {each["OutputKey"]: each["OutputValue"] for each in outputs}
+        return self._outputs[key]
 
     def server_at(self, role: str) -> str | None:
         """The name of the server that has the address of this role."""
@@ -133,7 +152,9 @@ class TryWorld(ThisMachine):
 
     def associate(self, role: str, instance_id: str) -> None:
         allocation_id = self.output(f"{role.capitalize()}AllocationId")
-        self.unseen("ec2").associate_address(AllocationId=allocation_id, InstanceId=instance_id)
+        self.unseen("ec2").associate_address(
+            AllocationId=allocation_id, InstanceId=instance_id, AllowReassociation=True
+        )
 
     @property
     def tables(self) -> list[str]:
@@ -194,12 +215,13 @@ class TryWorld(ThisMachine):
 
     # Calls of the account.
 
-    def _called(self, model: Any, **_: Any) -> Any:
-        if not model.name.startswith(("Describe", "Get", "List")):
-            self.calls.append(model.name)
-        return self._answers[model.name]() if model.name in self._answers else None
+    def called(self, operation: str) -> Any:
+        """Returns the answer to a call; None if moto answers."""
+        if not operation.startswith(("Describe", "Get", "List")):
+            self.calls.append(operation)
+        return self._answers[operation]() if operation in self._answers else None
 
     def _agents(self) -> Any:
         names = self.releases if self.online is None else self.online
         listed = [{"InstanceId": self.output(name.capitalize()), "PingStatus": "Online"} for name in names]
-        return SimpleNamespace(status_code=200), {"InstanceInformationList": listed, "ResponseMetadata": {}}
+        return self.answered({"InstanceInformationList": listed})

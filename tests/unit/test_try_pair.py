@@ -1,0 +1,285 @@
+"""`make try` in an account of moto: what it makes, in which order, what it says, and how it goes on after a failure."""
+
+import http.server
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+import local.aws
+from tests.unit.test_documents import PROJECT
+from tests.unit.try_world import MACHINE, WITHOUT_IMAGES, TryWorld
+from this_machine import Answer, ThisMachine
+from try_pair import main
+from try_servers import HEALTH_CHECK, Pair
+from try_stacks import CUTOVER, SERVERS, described
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[TryWorld]:
+    monkeypatch.setenv(*WITHOUT_IMAGES)
+    with mock_aws():
+        yield TryWorld()
+
+
+def run(world: TryWorld, *words: str) -> int:
+    return main(["create", *words], machine=world, session=world.session)
+
+
+def pair_of(world: TryWorld) -> Pair:
+    return Pair.of(described(world.account, SERVERS))
+
+
+def test_the_first_run_makes_both_stacks_and_releases_to_the_idle_server(world: TryWorld) -> None:
+    assert run(world) == 0
+    assert [command[2] for command in world.commands[:2]] == [SERVERS, CUTOVER]
+    assert (world.server_at("production"), world.server_at("staging")) == ("tao", "bittybot")
+    start = ["./cutover.py", "start", "--release", "2", "--server", "tao", "--wait", "15m"]
+    assert world.commands[2:] == [[world.python, *start]]
+    assert (world.folders[2], world.variables[2]["EIP_CUTOVER_STACK"]) == (PROJECT, CUTOVER)
+    assert world.calls == ["AssociateAddress", "AssociateAddress"]
+
+
+def test_the_stacks_are_deployed_without_a_question_and_without_the_users_own_settings(world: TryWorld) -> None:
+    run(world)
+    for command, folder, variables in zip(world.commands[:2], world.folders, world.variables, strict=False):
+        assert folder == PROJECT / "examples" / "two-servers"
+        assert command[0] == str(PROJECT / "node_modules" / ".bin" / "cdk")
+        options = dict(zip(command[3::2], command[4::2], strict=False))
+        assert options["--tags"] == "eip-cutover:test-pair=true"
+        assert command[command.index("--require-approval") + 1] == "never"
+        assert Path(options["--output"]).parent == PROJECT / "cdk.out"
+        assert variables == {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    apps = [shlex.split(command[4]) for command in world.commands[:2]]
+    assert apps == [
+        [world.python, str(PROJECT / "examples" / "two-servers" / "two_servers.py")],
+        [world.python, str(PROJECT / "app.py")],
+    ]
+    assert world.context(world.commands[0]) == {"zone": "eu-west-1a"}
+    context = world.context(world.commands[1])
+    assert context == {"name": "eip-cutover-try", "pairs": pair_of(world).context}
+    assert "without another question (the CDK's --require-approval never)" in world.output_text
+
+
+def test_the_account_and_the_region_are_printed_before_anything_is_created(world: TryWorld) -> None:
+    seen: list[str] = []
+    world.before[SERVERS] = lambda: seen.extend(world.lines)
+    run(world)
+    assert seen[0].startswith("Account 123456789012 (arn:aws:")
+    assert seen[0].endswith("Region eu-west-1")
+    assert any("$0.03 an hour" in line for line in seen)
+
+
+def test_the_last_lines_say_who_is_live_what_to_type_what_it_costs_and_how_to_remove_it(world: TryWorld) -> None:
+    run(world)
+    last = world.output_text[world.output_text.rindex("Release 2") :]
+    pair = pair_of(world)
+    client = "AWS_REGION=eu-west-1 EIP_CUTOVER_STACK=EipCutoverTry ./cutover.py"
+    for line in (
+        "Release 2 is live on tao, where bittybot was live before.",
+        f"  production  http://{pair.ips['production']}/  tao, release 2",
+        f"  staging     http://{pair.ips['staging']}/  bittybot, release 1",
+        f"    {client} status",
+        f"    while sleep 0.5; do curl -sS -m 2 http://{pair.ips['production']}/; done",
+        f"    {client} start --release 3",
+        f"    {client} start --release 4-unhealthy",
+        f"    {client} rollback",
+        f"    https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/statemachines/view/{MACHINE}",
+        "    AWS_REGION=eu-west-1 make acceptance NAME=eip-cutover-try",
+        "    AWS_REGION=eu-west-1 make try-destroy",
+    ):
+        assert line in last.splitlines()
+    assert "about $0.03 an hour" in last
+
+
+def test_a_second_run_moves_no_address_itself_and_releases_to_the_other_server(world: TryWorld) -> None:
+    run(world)
+    before = pair_of(world)
+    world.calls.clear()
+    assert run(world) == 0
+    assert world.calls == []
+    assert world.commands[-1][2:7] == ["start", "--release", "3", "--server", "bittybot"]
+    assert pair_of(world) == before
+
+
+@pytest.mark.parametrize("failing", [SERVERS, CUTOVER, "client"])
+def test_after_a_failure_a_second_run_ends_with_a_release(world: TryWorld, failing: str) -> None:
+    world.exit_codes[failing] = 12
+    assert run(world) != 0
+    world.exit_codes.clear()
+    assert run(world) == 0
+    assert (world.server_at("production"), world.releases["tao"]) == ("tao", "2")
+
+
+@pytest.mark.parametrize(
+    ("failing", "now"),
+    [
+        (SERVERS, "TwoServers: does not exist; EipCutoverTry: does not exist"),
+        (CUTOVER, "TwoServers: CREATE_COMPLETE; EipCutoverTry: does not exist"),
+    ],
+)
+def test_a_deployment_that_fails_ends_the_run_and_says_what_exists(world: TryWorld, failing: str, now: str) -> None:
+    world.exit_codes[failing] = 1
+    assert run(world) == 1
+    assert world.commands[-1][2] == failing
+    assert f"`cdk deploy {failing}` failed with exit code 1. Its output above says why." in world.lines
+    assert f"The stacks now: {now}." in world.lines
+    assert "`make try` again continues from there. `make try-destroy` removes everything." in world.lines
+
+
+def test_an_interruption_says_what_exists(world: TryWorld) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    world.before[CUTOVER] = interrupt
+    assert run(world) == 130
+    assert world.lines[-4:-2] == [
+        "Interrupted.",
+        "The stacks now: TwoServers: CREATE_COMPLETE; EipCutoverTry: does not exist.",
+    ]
+
+
+def test_a_release_that_does_not_become_live_gives_the_exit_code_of_the_client(world: TryWorld) -> None:
+    world.exit_codes["client"] = 12
+    assert run(world) == 12
+    assert "Release 2 did not become live: the client ended with exit code 12, and says why above." in world.lines
+    assert "  production  " in world.output_text  # and how to go on
+    assert "bittybot, release 1" in world.output_text
+
+
+def test_an_error_of_aws_in_the_middle_is_a_sentence_with_the_permissions_that_are_needed(world: TryWorld) -> None:
+    world.refuse("AssociateAddress", "UnauthorizedOperation", "You are\x1b[31m not authorized.")
+    assert run(world) == 1
+    assert "AssociateAddress is not permitted. AWS: You are [31m not authorized." in world.lines
+    assert "those of an administrator" in world.output_text
+    assert "The stacks now: TwoServers: CREATE_COMPLETE; EipCutoverTry: does not exist." in world.lines
+
+
+@pytest.mark.parametrize(("on", "live"), [("bittybot", "tao"), ("tao", "bittybot")])
+def test_an_address_that_an_interrupted_run_left_on_no_server_is_left_to_the_release(
+    world: TryWorld, on: str, live: str
+) -> None:
+    world.make_servers()
+    world.associate("production", world.output(on.capitalize()))
+    assert run(world) == 0
+    assert "The pair is not sound: something was interrupted." in world.output_text
+    assert "AssociateAddress" not in world.calls
+    assert world.commands[-1][5:7] == ["--server", live]
+
+
+def test_production_on_no_server_goes_to_the_server_that_staging_is_on(world: TryWorld) -> None:
+    world.make_servers()
+    world.associate("staging", world.output("Tao"))
+    assert run(world) == 0
+    assert world.commands[-1][5:7] == ["--server", "tao"]
+
+
+def test_an_address_on_a_stranger_ends_the_run(world: TryWorld) -> None:
+    world.make_servers()
+    ec2 = world.unseen("ec2")
+    (stranger,) = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)["Instances"]
+    world.associate("staging", stranger["InstanceId"])
+    assert run(world) == 1
+    assert f"is on {stranger['InstanceId']}, which is not a server of this pair." in world.output_text
+    assert [command[2] for command in world.commands] == [SERVERS]
+
+
+def test_a_server_that_does_not_answer_is_named_with_the_command_that_shows_its_console(world: TryWorld) -> None:
+    world.silent = {"tao"}
+    assert run(world) == 1
+    ip, instance = world.output("StagingIp"), world.output("Tao")
+    assert f"No answer yet of tao at http://{ip}/. It had 5 minutes." in world.output_text
+    assert f"  aws ec2 get-console-output --latest --output text --instance-id {instance}" in world.output_text
+    assert world.monotonic() == pytest.approx(300, abs=10)
+    assert [command[2] for command in world.commands] == [SERVERS, CUTOVER]
+
+
+def test_a_server_without_systems_manager_is_named_before_the_release(world: TryWorld) -> None:
+    world.online = {"bittybot"}
+    assert run(world) == 1
+    assert "The Systems Manager agent of tao is not online yet. It had 5 minutes." in world.output_text
+    assert "client" not in [command[1] for command in world.commands]
+
+
+def test_without_the_permission_to_see_the_agents_the_release_is_tried(world: TryWorld) -> None:
+    world.refuse("DescribeInstanceInformation", "AccessDeniedException")
+    assert run(world) == 0
+    assert "Warning: not checked whether Systems Manager reaches the servers." in world.output_text
+
+
+def test_another_port_is_used_and_kept_by_the_next_run(world: TryWorld) -> None:
+    assert run(world, "--port", "8080") == 0
+    assert world.context(world.commands[0])["port"] == "8080"
+    assert f"http://{world.output('ProductionIp')}:8080/" in world.output_text
+    assert '"port": 8080' in world.context(world.commands[1])["pairs"]
+    run(world)
+    assert world.context(world.commands[3])["port"] == "8080"
+
+
+@pytest.mark.parametrize(
+    ("releases", "release"),
+    [(("1", "1"), "2"), (("1", "9-unhealthy"), "10"), (("v1", ""), "1"), (("007", "6"), "8"), (("9" * 30, "1"), "2")],
+)
+def test_the_release_is_one_more_than_what_runs(world: TryWorld, releases: tuple[str, str], release: str) -> None:
+    world.releases = dict(zip(("bittybot", "tao"), releases, strict=True))
+    run(world)
+    assert world.commands[-1][4] == release
+
+
+def test_what_a_server_says_about_itself_is_printable() -> None:
+    assert Answer("tao", "1\x1b[2J\n##[error]").line == "tao, release 1 [2J # #[error]"
+
+
+def test_the_health_check_of_the_pair_is_that_of_the_local_pair() -> None:
+    assert local.aws.HEALTH_CHECK == HEALTH_CHECK
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    headers_of_all: dict[str, str]
+
+    def do_GET(self) -> None:
+        self.send_response(500)
+        for name, value in self.headers_of_all.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Silent."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_a_server_that_says_who_it_is_answers_even_if_it_is_unhealthy(port: int) -> None:
+    Page.headers_of_all = {"X-Server": "tao", "X-Release": "7-broken"}
+    assert ThisMachine().answer("127.0.0.1", port) == Answer("tao", "7-broken")
+    Page.headers_of_all = {"Server": "nginx"}
+    assert ThisMachine().answer("127.0.0.1", port) is None
+    assert ThisMachine().answer("127.0.0.1", 1) is None
+
+
+def test_a_program_runs_in_its_folder_with_the_environment_and_nothing_to_read(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; open('ran', 'w').write(os.environ['A'] + os.environ['PATH'] + sys.stdin.read()); sys.exit(3)"
+    )
+    assert ThisMachine().run([sys.executable, "-c", code], tmp_path, {"A": "b"}) == 3
+    assert (tmp_path / "ran").read_text() == "b" + os.environ["PATH"]
+
+
+def test_make_knows_both_commands() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    assert "try: setup ## " in makefile
+    assert "try-destroy: setup ## " in makefile
+    assert "$(BIN)/python examples/two-servers/try_pair.py create" in makefile
+    assert "$(BIN)/python examples/two-servers/try_pair.py destroy" in makefile
