@@ -66,22 +66,6 @@ def pair(soundness: Soundness) -> PairOnAws:
     return soundness.pair
 
 
-@pytest.fixture(scope="session")
-def answers(request: pytest.FixtureRequest, pair: PairOnAws) -> Answers:
-    """What AWS answers to the questions. Printed at the end of the run."""
-    endpoint = other_endpoint(pair.client("ec2").meta.endpoint_url)
-    request.config.stash[ANSWERS] = answers = Answers(pair.region, endpoint)
-    return answers
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    answers = config.stash.get(ANSWERS, None)
-    if answers and answers.rows():
-        answers.write()
-        terminalreporter.section("answers: rows for docs/aws-facts.md")
-        terminalreporter.write_line(answers.rows())
-
-
 @pytest.fixture
 def sound(soundness: Soundness) -> PairOnAws:
     """The pair, sound: production on one server, staging on the other, a good release on both, no lock."""
