@@ -80,6 +80,7 @@ class Soundness:
         if stopped := in_state("stopped"):
             pair.progress.step(f"{' and '.join(stopped)} starts")
             pair.client("ec2").start_instances(InstanceIds=[pair.servers[name] for name in stopped])
+        if len(in_state("running")) < len(pair.servers) or stopped:
             until(pair.statuses_ok, "both instances run and pass EC2's status checks", seconds=STATUS_SECONDS)
 
     def _free_the_lock(self) -> None:

@@ -66,10 +66,13 @@ def aws(running: LocalAws) -> LocalAws:
 
 
 def test_the_suite_passes_and_leaves_the_pair_as_it_was(aws: LocalAws, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = len(aws.ec2.calls)
     suite = run(aws.environment)
     assert suite.exit_code == 0, suite.text
+    remaps = [call.action for call in aws.ec2.calls[calls:]].count("AssociateAddress")
     with capsys.disabled():
-        print(f"\nmake acceptance took {suite.seconds:.0f} s: {suite.text.splitlines()[-1]}")
+        print(f"\nmake acceptance took {suite.seconds:.0f} s and {remaps} remaps: {suite.text.splitlines()[-1]}")
+    assert remaps < 100  # as many are free in a month
     assert places(aws) == AS_BEFORE
     assert locks(aws) == []
     assert [who_answers(aws, ip) for ip in (aws.production_ip, aws.staging_ip)] == ["bittybot 1", "tao 1"]
