@@ -27,8 +27,8 @@ class Begun:
     """
 
     at: datetime
-    arns: Mapping[str, str]
-    refused: Mapping[str, str]
+    arns: dict[str, str]
+    refused: dict[str, str]
     alarm: Mapping[str, Any] | None
     alarm_code: str
 

@@ -6,7 +6,7 @@ It fails only if its own call is malformed. It leaves nothing behind, and moves 
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -37,6 +37,14 @@ def milliseconds_until(is_so: Callable[[], bool]) -> int | None:
             return None
         time.sleep(PAUSE_SECONDS)
     return round((time.monotonic() - began) * 1000)
+
+
+def is_known(call: Callable[[], object]) -> bool:
+    return ask(call)[1] == NO_ERROR
+
+
+def has_ended(describe: Callable[[], Mapping[str, Any]]) -> bool:
+    return bool(describe()["status"] != "RUNNING")
 
 
 def in_words(times: Sequence[int | None]) -> str:
@@ -94,9 +102,9 @@ def test_how_soon_an_execution_and_its_end_are_described(evaluated: PairOnAws, a
     for _ in range(TRIES):
         arn = evaluated.start({"pair": evaluated.name}, machine=evaluated.readiness_arn)
         describe = partial(states.describe_execution, executionArn=arn)
-        known.append(milliseconds_until(lambda call=describe: ask(call)[1] == NO_ERROR))
+        known.append(milliseconds_until(partial(is_known, describe)))
         evaluated.stop(arn)
-        ended.append(milliseconds_until(lambda call=describe: call()["status"] != "RUNNING"))
+        ended.append(milliseconds_until(partial(has_ended, describe)))
     answers.add(
         "describe-execution",
         f"known {in_words(known)} after `StartExecution`; ended {in_words(ended)} after `StopExecution`",
@@ -111,7 +119,7 @@ def test_how_soon_a_command_is_known(pair: PairOnAws, answers: Answers) -> None:
         sent = ssm.send_command(DocumentName="AWS-RunShellScript", InstanceIds=[instance], Parameters=commands)
         id_ = sent["Command"]["CommandId"]
         get = partial(ssm.get_command_invocation, CommandId=id_, InstanceId=instance)
-        known.append(milliseconds_until(lambda call=get: ask(call)[1] == NO_ERROR))
+        known.append(milliseconds_until(partial(is_known, get)))
     answers.add("command-not-yet", f"known {in_words(known)} after `SendCommand`")
 
 
