@@ -79,7 +79,7 @@ def test_the_suite_passes_and_leaves_the_pair_as_it_was(aws: LocalAws, capsys: p
 
 
 def test_moves_are_measured_until_ctrl_c_and_the_report_has_those_that_were_made(aws: LocalAws) -> None:
-    command = [sys.executable, "-m", "pytest", SUITE, "--moves", "50", "--from", "a test"]
+    command = [sys.executable, "-m", "pytest", str(SUITE), "--moves", "50", "--from", "a test"]
     variables = of_this_machine() | aws.environment
     lines = []
     with subprocess.Popen(
