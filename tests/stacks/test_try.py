@@ -4,15 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 
 import prerequisites
 import removal
+import try_stacks
+import two_servers
 from stacks.configuration.names import Names
 from stacks.configuration.settings import configured
 from tests.stacks.synthesis import CONTEXT, resources, template_of
 from try_servers import DEPLOY, PAIR, Pair
-from try_stacks import CUTOVER, NAME
+from try_stacks import CUTOVER, HERE, NAME, TEST_PAIR, Stack
 
 IDS = {"production": "eipalloc-0123456789abcdef0", "staging": "eipalloc-0123456789abcdef1"}
 SERVERS = {"bittybot": "i-0123456789abcdef0", "tao": "i-0123456789abcdef1"}
@@ -70,3 +73,22 @@ def test_the_bootstrap_that_is_asked_for_is_the_one_that_the_assembly_requires(
     ]
     assert set(required) == {prerequisites.OLDEST_BOOTSTRAP}
     assert template["Parameters"]["BootstrapVersion"]["Default"] == prerequisites.BOOTSTRAP
+
+
+def test_the_stack_of_the_servers_has_the_outputs_and_the_tag_that_make_try_reads() -> None:
+    app = cdk.App()
+    stack = two_servers.TwoServers(app, two_servers.STACK, zone="eu-west-1a", port=80)
+    outputs = app.synth().get_stack_by_name(two_servers.STACK).template["Outputs"]
+    values = {key: "203.0.113.1" if key.endswith("Ip") else "80" for key in outputs}
+    pair = Pair.of(Stack(two_servers.STACK, outputs=values))
+    assert (pair.ips["staging"], tuple(pair.instances), pair.port) == ("203.0.113.1", two_servers.SERVERS, 80)
+    assert stack.tags.tag_values() == {TEST_PAIR: "true"}
+    assert (two_servers.STACK, two_servers.INSTANCE_TYPE) == (try_stacks.SERVERS, prerequisites.INSTANCE_TYPE)
+
+
+def test_the_workflow_is_deployed_with_the_feature_flags_that_it_is_shipped_with() -> None:
+    """Only with those of examples/two-servers: it is deployed from there."""
+    flags = json.loads((HERE / "cdk.json").read_text())["context"]
+    assert {key: value for key, value in flags.items() if key.startswith("@")} == {
+        key: value for key, value in CONTEXT.items() if key.startswith("@")
+    }
