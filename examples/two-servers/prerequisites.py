@@ -106,7 +106,7 @@ def _stacks(account: Account, findings: Findings) -> Iterator[Obstacle]:
         if not stack.exists:
             continue
         state = f"{stack.status}: {plain(stack.reason, 300)}" if stack.reason else stack.status
-        if not stack.is_ours:
+        if stack.is_foreign:
             remove = f"aws cloudformation delete-stack --region {account.region} --stack-name {name}"
             do = f"Use another Region (AWS_REGION) or account. If nobody needs that stack, delete it:\n{remove}"
             yield Obstacle(not_ours(stack), do)

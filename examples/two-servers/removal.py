@@ -21,7 +21,7 @@ def strangers(account: Account) -> list[Obstacle]:
     """The stacks with these names that `make try` did not make."""
     stacks = (described(account, name) for name in STACKS)
     do = "`make try-destroy` removes only what `make try` made. Delete the stack yourself if nobody needs it."
-    return [Obstacle(not_ours(stack), do) for stack in stacks if stack.exists and not stack.is_ours]
+    return [Obstacle(not_ours(stack), do) for stack in stacks if stack.is_foreign]
 
 
 def remove(machine: ThisMachine, account: Account) -> None:
@@ -29,7 +29,7 @@ def remove(machine: ThisMachine, account: Account) -> None:
     cutover, servers = (settle(machine, account, described(account, name)) for name in STACKS)
     tables = list(_lock_tables(account, cutover))
     removed: list[str] = []
-    if cutover.exists:
+    if cutover.is_ours:
         for arn in _running(account, cutover):
             machine.say(f"Stopping the execution {arn}.")
             account.call("stepfunctions", "stop_execution", executionArn=arn, cause=CAUSE)
@@ -40,7 +40,7 @@ def remove(machine: ThisMachine, account: Account) -> None:
         machine.say(f"Deleting the lock table {table}, which the stack retains.")
         if _delete_table(machine, account, table):
             removed.append(f"the lock table {table}")
-    if servers.exists:
+    if servers.is_ours:
         _disassociate(machine, account, servers)
         machine.say(f"Deleting the stack {SERVERS}; this takes about two minutes.")
         delete(machine, account, servers)

@@ -41,9 +41,19 @@ class Stack:
         return self.tags.get(TEST_PAIR) == "true"
 
     @property
+    def is_empty(self) -> bool:
+        """It has a change set that was not executed, and no resources."""
+        return self.status == "REVIEW_IN_PROGRESS"
+
+    @property
+    def is_foreign(self) -> bool:
+        """`make try` did not make it."""
+        return self.exists and not self.is_ours and not self.is_empty
+
+    @property
     def is_busy(self) -> bool:
-        """CloudFormation is at work on it. A stack in REVIEW_IN_PROGRESS has a change set, and no resources."""
-        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+        """CloudFormation is at work on it."""
+        return self.status.endswith("_IN_PROGRESS") and not self.is_empty
 
     @property
     def is_broken(self) -> bool:
@@ -61,9 +71,18 @@ def described(account: Account, name: str, *, stack_id: str = "") -> Stack:
         return Stack(name)
     if shown["StackStatus"] == "DELETE_COMPLETE":
         return Stack(name)
-    tags = {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
+    tags = {tag["Key"]: tag["Value"] for tag in shown.get("Tags", []) or _future_tags(account, shown)}
     outputs = {output["OutputKey"]: output["OutputValue"] for output in shown.get("Outputs", [])}
     return Stack(name, shown["StackId"], shown["StackStatus"], shown.get("StackStatusReason", ""), tags, outputs)
+
+
+def _future_tags(account: Account, shown: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The tags that a stack without resources will have: those of its change sets."""
+    if shown["StackStatus"] == "REVIEW_IN_PROGRESS":
+        for page in account.pages("cloudformation", "list_change_sets", StackName=shown["StackId"]):
+            for each in page["Summaries"]:
+                asked = {"StackName": shown["StackId"], "ChangeSetName": each["ChangeSetId"]}
+                yield from account.call("cloudformation", "describe_change_set", **asked).get("Tags", [])
 
 
 def not_ours(stack: Stack) -> str:

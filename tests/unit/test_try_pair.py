@@ -200,6 +200,12 @@ def test_a_server_that_does_not_answer_is_named_with_the_command_that_shows_its_
     assert [command[2] for command in world.commands] == [SERVERS, CUTOVER]
 
 
+def test_a_server_that_answers_as_another_is_waited_for(world: TryWorld) -> None:
+    world.answers_as = {"tao": "bittybot"}  # the address has not moved for everyone yet
+    assert run(world) == 1
+    assert f"No answer yet of tao at http://{world.output('StagingIp')}/." in world.output_text
+
+
 def test_a_server_without_systems_manager_is_named_before_the_release(world: TryWorld) -> None:
     world.online = {"bittybot"}
     assert run(world) == 1

@@ -209,6 +209,14 @@ def test_a_stack_that_is_busy_or_broken_is_named(world: TryWorld, status: str, s
     assert says or found == ""
 
 
+def test_a_stack_that_has_only_a_change_set_is_not_in_the_way(world: TryWorld) -> None:
+    """It may be left by a run that was interrupted, and AWS does not say whether it has tags already."""
+    world.make_servers(tags=[])
+    status_of(world, SERVERS, "REVIEW_IN_PROGRESS")
+    world.answer_call("ListChangeSets", {"Summaries": []})
+    assert problems(check(world.account)) == ""
+
+
 def test_what_aws_says_about_a_stack_is_printable(world: TryWorld) -> None:
     world.make_servers()
     status_of(world, SERVERS, "DELETE_FAILED", "a\x1b[2Jb\n##[error]c")

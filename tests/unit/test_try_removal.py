@@ -143,6 +143,18 @@ def test_a_stack_that_cannot_be_deleted_is_named_with_the_reasons(tried: TryWorl
     assert "`make try-destroy` again continues from there." in tried.output_text
 
 
+@pytest.mark.parametrize("tags", [TAG, []])
+def test_a_stack_that_has_only_a_change_set_is_removed_if_the_change_set_is_tagged(world: TryWorld, tags: Any) -> None:
+    world.make_servers(tags=[])
+    empty = {**(world.stack(SERVERS) or {}), "StackStatus": "REVIEW_IN_PROGRESS", "Outputs": []}
+    world.answer_by("DescribeStacks", lambda: world.answered({"Stacks": [empty]}) if world.stack(SERVERS) else None)
+    world.answer_call("ListChangeSets", {"Summaries": [{"ChangeSetId": "arn:change"}]})
+    world.answer_call("DescribeChangeSet", {"Tags": tags})
+    assert destroy(world) == 0
+    assert (world.stack(SERVERS) is None) == bool(tags)
+    assert ("DeleteStack" in world.calls) == bool(tags)
+
+
 def test_a_stack_that_is_shown_as_it_was_before_its_deletion_is_waited_for(tried: TryWorld) -> None:
     shown = [tried.stack(CUTOVER), tried.stack(CUTOVER)]
     stale: list[Any] = []

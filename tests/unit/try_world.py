@@ -96,6 +96,7 @@ class TryWorld(ThisMachine):
         self.releases = {"bittybot": "1", "tao": "1"}
         self.silent: set[str] = set()
         self.online: set[str] | None = None
+        self.answers_as: dict[str, str] = {}
         self._clock = 0.0
         self._outputs: dict[str, str] = {}
         self._answers: dict[str, Callable[[], Any]] = {"DescribeInstanceInformation": self._agents}
@@ -201,7 +202,7 @@ class TryWorld(ThisMachine):
         server = self.server_at(role)
         if server is None or server in self.silent or port != int(self.output("Port")):
             return None
-        return Answer(server, self.releases[server])
+        return Answer(self.answers_as.get(server, server), self.releases[server])
 
     def sleep(self, seconds: float) -> None:
         self._clock += seconds
@@ -222,6 +223,12 @@ class TryWorld(ThisMachine):
         return self._answers[operation]() if operation in self._answers else None
 
     def _agents(self) -> Any:
-        names = self.releases if self.online is None else self.online
-        listed = [{"InstanceId": self.output(name.capitalize()), "PingStatus": "Online"} for name in names]
+        online = self.releases if self.online is None else self.online
+        listed = [
+            {
+                "InstanceId": self.output(name.capitalize()),
+                "PingStatus": "Online" if name in online else "ConnectionLost",
+            }
+            for name in self.releases
+        ]
         return self.answered({"InstanceInformationList": listed})
