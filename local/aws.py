@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -21,8 +18,8 @@ from local import deployment, environment
 from local.ec2 import Address, Ec2
 from local.emulator import Emulator
 from local.instances import BootedInstance, Instances
-from local.network import Endpoint, Network, require_addresses
-from local.propagation import Propagation
+from local.network import require_addresses
+from local.routing import Routing
 from local.run_folder import run_folder
 from local.server import DEPLOY_FILE, Server
 from local.systems_manager_server import SystemsManagerServer
@@ -32,7 +29,6 @@ STACK = "EipCutover"
 PRODUCTION_IP = "127.0.0.10"
 STAGING_IP = "127.0.0.11"
 SERVER_ADDRESSES = {"bittybot": "127.0.0.21", "tao": "127.0.0.22"}
-NO_PORT = 0
 STARTING_PLACES = {"production": "bittybot", "staging": "tao"}
 HEALTH_CHECK = {
     "protocol": "HTTP",
@@ -93,7 +89,6 @@ class LocalAws:
         self._app = app or deployment.ROOT / "app.py"
         self.seconds: dict[str, float] = {}
         self.moves: list[Move] = []
-        self._changing = threading.Lock()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -111,10 +106,14 @@ class LocalAws:
         began = time.monotonic()
         require_addresses([PRODUCTION_IP, STAGING_IP, *SERVER_ADDRESSES.values()])
         self.folder = stack.enter_context(run_folder())
-        self._network = Network([PRODUCTION_IP, STAGING_IP], self._route)
-        self.server_port = self._network.port
         self.ec2 = stack.enter_context(Ec2())
-        self._propagation = Propagation(self.ec2.holder_of_ip)
+        self._routing = Routing(
+            [PRODUCTION_IP, STAGING_IP],
+            public_ips=self.ec2.public_ips,
+            holder=self._instance_with,
+            machines=self._machines,
+        )
+        self.server_port = self._routing.port
         self.servers: dict[str, Server] = {}
         self.systems_manager = SystemsManagerServer(
             state_of=self.ec2.state_of,
@@ -147,9 +146,15 @@ class LocalAws:
             )
             self.servers[name] = stack.enter_context(server)
         self.instances = stack.enter_context(
-            Instances(self.ec2, folder=self.folder, variables=lambda: self.environment)
+            Instances(
+                self.ec2,
+                folder=self.folder,
+                port=self.server_port,
+                variables=lambda: self.environment,
+                report=self._routing.report,
+            )
         )
-        stack.enter_context(self._network)
+        stack.enter_context(self._routing)
         self.ec2.on_change(self._changed)
         self.place(**STARTING_PLACES)
         self._took("ec2, servers, network", began)
@@ -222,8 +227,7 @@ class LocalAws:
         self.systems_manager.core.agents.manner.clear()
         self.ec2.faults.clear()
         self.ec2.latency_seconds = 0
-        self._propagation.complete()
-        self._network.refresh()
+        self._routing.complete()
         for server in self.servers.values():
             server.deploy(release=1)
             server.restart()
@@ -232,11 +236,11 @@ class LocalAws:
     @property
     def propagation_seconds(self) -> float:
         """After an address moves, new connections still reach its former server for so long."""
-        return self._propagation.seconds
+        return self._routing.seconds
 
     @propagation_seconds.setter
     def propagation_seconds(self, seconds: float) -> None:
-        self._propagation.seconds = seconds
+        self._routing.seconds = seconds
 
     # Clients and executions.
 
@@ -305,39 +309,22 @@ class LocalAws:
             }
         }
 
+    def _instance_with(self, ip: str) -> str | None:
+        """The id of the instance that holds an Elastic IP. Another local AWS in this process may have the same IPs."""
+        own = {address.public_ip: address.allocation_id for address in self.addresses.values()}
+        return self.ec2.holder(own[ip]) if ip in own else self.ec2.holder_of_ip(ip)
+
     def _machines(self) -> dict[str, Server | BootedInstance]:
         """What runs on the instances, by their ids."""
         return {server.instance_id: server for server in self.servers.values()} | dict(self.instances.booted)
 
-    def _route(self, ip: str) -> Endpoint | None:
-        """The target of a new connection to an Elastic IP. If its server is down, a port where nothing listens."""
-        match self._machines().get(self._propagation.reached(ip) or ""):
-            case Server() as server:
-                return server.address, server.port or NO_PORT
-            case BootedInstance() as instance:
-                return instance.address, self.server_port
-        return None
-
     def _changed(self) -> None:
-        with self._changing:
-            try:
-                self.instances.follow()
-                self._follow_addresses()
-            except (RuntimeError, OSError) as error:  # the call has succeeded, and its client should not try it again
-                print(f"The local AWS cannot follow a change of EC2. {error}", file=sys.stderr, flush=True)
-
-    def _follow_addresses(self) -> None:
-        ips = {PRODUCTION_IP, STAGING_IP, *self.ec2.public_ips()}
-        for ip in ips:
-            self._propagation.changed(ip)
+        self.instances.follow()
         for role in ROLES:
             server = self.holder(role)
             if server != next((move.server for move in reversed(self.moves) if move.role == role), None):
                 self.moves.append(Move(time.monotonic(), role, server))
-        self._network.add([ip for ip in ips if ip_address(ip).is_loopback])
-        self._network.refresh()
-        if self._propagation.seconds:
-            self._network.refresh_in(self._propagation.seconds)
+        self._routing.follow()
 
     def _took(self, what: str, began: float) -> None:
         self.seconds[what] = time.monotonic() - began

@@ -40,13 +40,14 @@ class CloudFormationOfEc2:
     def __init__(self) -> None:
         self._attributes: dict[str, dict[str, Any]] = {}
 
-    @cached_property
+    @cached_property  # only when it is used, because it reads a large model
     def _ec2(self) -> Any:
-        return _client("ec2")
+        return boto3.client("ec2", config=Config(proxies={}))
 
     @cached_property
     def _images(self) -> Any:
-        return _client("ssm")  # moto's, which knows its images
+        """The parameters of moto's Systems Manager, which has images that moto's EC2 knows."""
+        return boto3.client("ssm", endpoint_url=os.environ["AWS_ENDPOINT_URL_EC2"], config=Config(proxies={}))
 
     def handlers(self, name: str) -> dict[str, Any]:
         """What ministack calls for a type."""
@@ -55,8 +56,7 @@ class CloudFormationOfEc2:
         def create(logical_id: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
             parameters = self._parameters(name, properties, f"{stack}-{logical_id}-{secrets.token_hex(6)}")
             resource = jmespath.search(kind.resource, self._call(kind.create, parameters))
-            own = self._fitted(kind.delete, parameters).values()
-            physical_id = resource[kind.id] if kind.id else "|".join(map(str, own))
+            physical_id = resource[kind.id] if kind.id else "|".join(self._fitted(kind.delete, properties).values())
             try:
                 self._complete(name, properties, resource)
             except ClientError:
@@ -69,10 +69,8 @@ class CloudFormationOfEc2:
             physical_id: str, old: Properties, new: Properties, stack: str, logical_id: str
         ) -> tuple[str, dict[str, Any]]:
             if name == "LaunchTemplate":
-                request = self._parameters(name, new, "") | {
-                    "LaunchTemplateId": physical_id,
-                    "LaunchTemplateName": None,
-                }
+                named = {"LaunchTemplateId": physical_id, "LaunchTemplateName": None}
+                request = self._parameters(name, new, "") | named
                 version = self._call("create_launch_template_version", request)["LaunchTemplateVersion"]
                 self._attributes[physical_id] |= attributes(version)
                 return physical_id, self._attributes[physical_id]
@@ -125,7 +123,7 @@ class CloudFormationOfEc2:
         return parameters
 
     def _with_image(self, properties: Properties) -> Properties:
-        """With the image's id in place of a parameter of Systems Manager. AWS looks the parameter up at the launch."""
+        """With the image's id in place of a parameter of Systems Manager. AWS does that at the launch."""
         image = str(properties.get("ImageId", ""))
         if not image.startswith(ALIAS):
             return properties
@@ -165,14 +163,10 @@ class CloudFormationOfEc2:
                 return {"InstanceIds": [physical_id]}
             case "EIP":
                 return {"AllocationId": self._allocation_id(physical_id)}
-        return {KINDS[name].id: physical_id} if KINDS[name].id else self._parameters(name, properties, "")
+            case "SecurityGroupIngress":
+                return {"GroupId": properties["GroupId"], "SecurityGroupRuleIds": [physical_id]}
+        return {KINDS[name].id: physical_id} if KINDS[name].id else properties
 
     def _allocation_id(self, public_ip: str) -> str:
         (address,) = self._ec2.describe_addresses(PublicIps=[public_ip])["Addresses"]
         return str(address["AllocationId"])
-
-
-def _client(service: str) -> Any:
-    """A client of the server that is the local EC2. Making a client takes 0.2 s, which few stacks need."""
-    clients: Any = boto3
-    return clients.client(service, endpoint_url=os.environ["AWS_ENDPOINT_URL_EC2"], config=Config(proxies={}))

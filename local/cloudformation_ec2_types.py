@@ -35,7 +35,12 @@ KINDS = {
     "Route": Kind("create_route", "delete_route"),
     "SubnetRouteTableAssociation": Kind("associate_route_table", "disassociate_route_table", "AssociationId"),
     "SecurityGroup": Kind("create_security_group", "delete_security_group", "GroupId", tagged="security-group"),
-    "SecurityGroupIngress": Kind("authorize_security_group_ingress", "revoke_security_group_ingress"),
+    "SecurityGroupIngress": Kind(
+        "authorize_security_group_ingress",
+        "revoke_security_group_ingress",
+        "SecurityGroupRuleId",
+        "SecurityGroupRules[0]",
+    ),
     "LaunchTemplate": Kind(
         "create_launch_template", "delete_launch_template", "LaunchTemplateId", "LaunchTemplate"
     ),

@@ -125,7 +125,7 @@ class Ec2:
         return holder(self._backend, allocation_id)
 
     def holder_of_ip(self, public_ip: str) -> str | None:
-        """The same for an Elastic IP; of two allocations of it, for the first."""
+        """The same for an Elastic IP; of several allocations of it, for the first."""
         addresses = [each for each in self._backend.addresses if each.public_ip == public_ip]
         return self.holder(addresses[0].allocation_id) if addresses else None
 

@@ -123,15 +123,13 @@ class FirstProcess:
             enabled = self._root / ENABLED / unit.name
             if verb == "enable":
                 enabled.touch()
-            if verb == "disable":
-                enabled.unlink(missing_ok=True)
-            if verb in ("stop", "restart") or (verb == "disable" and now):
+            if verb in ("stop", "restart"):
                 unit.stop()
             if verb in ("start", "restart") or (verb == "enable" and now):
                 unit.start()
             if verb == "is-active":
                 return (0, "active\n") if unit.is_active else (3, "inactive\n")
-        if verb not in ("daemon-reload", "enable", "disable", "start", "stop", "restart"):
+        if verb not in ("daemon-reload", "enable", "start", "stop", "restart"):
             return 1, f"systemctl {verb} is not known here\n"
         return 0, ""
 

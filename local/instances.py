@@ -34,8 +34,10 @@ HOME = "srv/web"
 class BootedInstance:
     """An instance with a root folder. Its processes run from `start` to `stop`."""
 
-    def __init__(self, *, address: str, root: Path, user_data: str, variables: Callable[[], Mapping[str, str]]) -> None:
-        self.address = address
+    def __init__(
+        self, *, address: str, port: int, root: Path, user_data: str, variables: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self.address, self._port = address, port
         self._root, self._variables = root, variables
         self._process: ChildProcess | None = None
         for file, text in (
@@ -56,6 +58,11 @@ class BootedInstance:
         """The environment of a program on this instance, from the variables of the local AWS."""
         path = f"{self._root / 'usr/local/bin'}:{self._root / 'usr/bin'}:{variables['PATH']}"
         return {**variables, "ROOT": str(self._root), "ADDRESS": self.address, "PATH": path}
+
+    @property
+    def port(self) -> int | None:
+        """Where the network leads connections; None while the instance does not run."""
+        return self._port if self.is_up else None
 
     @property
     def is_up(self) -> bool:
@@ -87,46 +94,63 @@ class BootedInstance:
 
 class Instances:
     """`with Instances(...) as instances:` boots the instances of `ec2` until the block ends. Their folders are in
-    `folder`. Call `follow` after every change of an instance."""
+    `folder`, and the network leads to `port` at their addresses. Call `follow` after every change of an instance.
 
-    def __init__(self, ec2: Ec2, *, folder: Path, variables: Callable[[], Mapping[str, str]]) -> None:
-        self._ec2, self._folder, self._variables = ec2, folder, variables
-        self._booted: dict[str, BootedInstance] = {}
+    `report` gets the error if an instance cannot boot.
+    """
+
+    def __init__(
+        self,
+        ec2: Ec2,
+        *,
+        folder: Path,
+        port: int,
+        variables: Callable[[], Mapping[str, str]],
+        report: Callable[[Exception], None],
+    ) -> None:
+        self._ec2, self._folder, self._port = ec2, folder, port
+        self._variables, self._report = variables, report
         self._lock = threading.Lock()
+        self._open = True
+        self.booted: Mapping[str, BootedInstance] = {}
+        """By their ids, the instances that have booted, and that are not terminated. Replaced, never changed."""
 
     def __enter__(self) -> Self:
+        self._former = self._ec2.user_data().keys()  # those of another local AWS in this process
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock, ExitStack() as stack:
-            for instance in self._booted.values():
+            self._open = False
+            for instance in self.booted.values():
                 stack.callback(instance.stop)
-
-    @property
-    def booted(self) -> Mapping[str, BootedInstance]:
-        """By their ids, the instances that have booted, and that are not terminated."""
-        return self._booted
 
     def follow(self) -> None:
         """Boot the instances that run, and end the processes of those that do not. Returns before user data has run."""
         with self._lock:
-            launched = self._ec2.user_data()
-            for instance_id in self._booted.keys() - launched.keys():
-                self._booted.pop(instance_id).stop()
-            for instance_id, user_data in launched.items():
-                if instance_id not in self._booted:
-                    self._booted[instance_id] = self._new(instance_id, user_data)
-                instance, runs = self._booted[instance_id], self._ec2.state_of(instance_id) == "running"
+            launched = self._ec2.user_data() if self._open else {}
+            for instance_id in self.booted.keys() - launched.keys():
+                self.booted[instance_id].stop()
+            self.booted = {key: instance for key, instance in self.booted.items() if key in launched}
+            for instance_id in launched.keys() - self._former - self.booted.keys():
+                self._add(instance_id, launched[instance_id])
+            for instance_id, instance in self.booted.items():
+                runs = self._ec2.state_of(instance_id) == "running"
                 if runs and not instance.is_up:
                     instance.start()
                 elif not runs and instance.is_up:
                     instance.stop()
 
-    def _new(self, instance_id: str, user_data: str) -> BootedInstance:
-        taken = {instance.address for instance in self._booted.values()}
+    def _add(self, instance_id: str, user_data: str) -> None:
+        taken = {instance.address for instance in self.booted.values()}
         address = next(ip for ip in map(str, map(FIRST_ADDRESS.__add__, itertools.count())) if ip not in taken)
-        require_addresses([address])
-        root = self._folder / instance_id
-        return BootedInstance(address=address, root=root, user_data=user_data, variables=self._variables)
+        try:
+            require_addresses([address])
+        except RuntimeError as error:
+            self._report(error)
+            return
+        root, variables = self._folder / instance_id, self._variables
+        new = BootedInstance(address=address, port=self._port, root=root, user_data=user_data, variables=variables)
+        self.booted = {**self.booted, instance_id: new}
