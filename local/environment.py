@@ -32,6 +32,7 @@ def of_a_client(*, endpoint: str, ec2_endpoint: str, ssm_endpoint: str | None = 
         **({"AWS_ENDPOINT_URL_SSM": ssm_endpoint} if ssm_endpoint else {}),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ENDPOINT_URL_EC2": ec2_endpoint,
+        "AWS_ENDPOINT_URL_SERVICE_QUOTAS": ec2_endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
         "AWS_REGION": REGION,

@@ -10,10 +10,9 @@ from try_stacks import CUTOVER, SERVERS, STACKS, TEST_PAIR, Stack, delete, descr
 LOCK_TABLE = f"{CUTOVER}-Locks"  # begins the name that CloudFormation gives the table
 TABLE_SECONDS = 300
 CAUSE = "make try-destroy removes the workflow."
-KEPT = """Kept, at no charge:
-  - the CDK's bootstrap stack of this account and Region, which is not ours, with the uploaded code (cents a year)
-  - the key of the notifications: CloudFormation has scheduled its deletion, in 30 days by default; until then it is
-    pending, which costs nothing
+KEPT = """Kept, and nothing of it costs as much as a cent a month:
+  - the CDK's bootstrap stack of this account and Region, with the uploaded code: `make try` did not make it
+  - the key of the notifications: its deletion is scheduled, in 30 days, and a key that waits for it costs nothing
   - the system backup of the lock table, which DynamoDB makes of a deleted table and keeps for 35 days
   - CloudWatch's metrics of the executions, which expire by themselves"""
 

@@ -6,32 +6,28 @@ threads.
 
 import os
 import sys
-import threading
 import time
 
 
 class Progress:
-    """Lines on the standard error of the process. Make it before pytest captures anything."""
+    """Lines on the standard error of the process. Make it before pytest captures anything.
+
+    A line is one call of the system: it needs no lock, so threads and signal handlers may write lines.
+    """
 
     def __init__(self) -> None:
-        self._stream = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w")
+        self._file = os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2)
         self._began = time.monotonic()
-        self._lock = threading.Lock()
 
     @property
     def is_terminal(self) -> bool:
         """Whether a person reads along, who may press Ctrl-C."""
-        return self._stream.isatty()
+        return os.isatty(self._file)
 
     def heading(self, text: str) -> None:
         """A line that begins something, such as a test."""
-        self._write(text)
+        os.write(self._file, f"{text}\n".encode())
 
     def step(self, text: str) -> None:
         """A line about a step, with its time."""
-        self._write(f"{time.monotonic() - self._began:9.1f} s  {text}")
-
-    def _write(self, line: str) -> None:
-        with self._lock:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        self.heading(f"{time.monotonic() - self._began:9.1f} s  {text}")

@@ -4,12 +4,15 @@ The suite is a process of its own, which knows only the variables of an AWS clie
 """
 
 import ast
+import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +74,34 @@ def test_the_suite_passes_and_leaves_the_pair_as_it_was(aws: LocalAws, capsys: p
     assert places(aws) == AS_BEFORE
     assert locks(aws) == []
     assert [who_answers(aws, ip) for ip in (aws.production_ip, aws.staging_ip)] == ["bittybot 1", "tao 1"]
+
+
+def test_moves_are_measured_until_ctrl_c_and_the_report_has_those_that_were_made(aws: LocalAws) -> None:
+    command = [sys.executable, "-m", "pytest", SUITE, "--moves", "50", "--from", "a test"]
+    variables = of_this_machine() | aws.environment
+    lines = []
+    with subprocess.Popen(
+        command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as suite:
+        assert suite.stdout
+        for line in suite.stdout:
+            lines.append(line)
+            if "move 3 of 50" in line:
+                suite.send_signal(signal.SIGINT)
+    text = "".join(lines)
+    assert suite.returncode == int(pytest.ExitCode.INTERRUPTED), text
+    assert "50 moves are 100 remaps" in text
+    (folder,) = (Path(line.partition("/report.md: ")[0]) for line in lines if "/report.md: " in line)
+    report, (_, *rows) = (folder / "report.md").read_text(), (folder / "moves.csv").read_text().splitlines()
+    shutil.rmtree(folder)
+    assert "| moves | 3 of 50, each by an execution |" in report
+    assert "**This is not AWS.**" in report
+    assert [row.split(",")[:3] for row in rows] == [
+        ["1", "tao", "CUT_OVER"], ["2", "bittybot", "CUT_OVER"], ["3", "tao", "CUT_OVER"],
+    ]  # fmt: skip
+    assert "| `time-of-a-move` ? |" in text
+    assert places(aws) == AS_BEFORE
+    assert locks(aws) == []
 
 
 Untagged = Callable[[LocalAws], str]

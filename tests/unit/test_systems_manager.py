@@ -341,6 +341,13 @@ def test_the_document_of_aws_refuses_parameters_as_others_do(account: Account, w
     assert code_of(error) == "InvalidParameters"
 
 
+@pytest.mark.parametrize("kind", [{"DocumentType": "Automation"}, {"DocumentFormat": "YAML"}])
+def test_only_commands_in_json_become_documents(account: Account, kind: dict[str, str]) -> None:
+    with pytest.raises(Refused) as error:
+        account.core.answer("CreateDocument", {"Name": "other", "Content": CONTENT, **kind})
+    assert (code_of(error), "other" in account.core.documents) == ("InvalidDocumentContent", False)
+
+
 def run(script: str, folder: Path) -> ProcessRun:
     return ProcessRun(script, folder=folder, environment={"PATH": "/usr/bin:/bin", "GIVEN": "7"}, files=folder)
 

@@ -58,7 +58,7 @@ def test_it_removes_both_stacks_the_retained_table_and_the_associations_in_the_o
         f"  - the lock table {table}",
         "  - the stack TwoServers: two servers, two Elastic IP addresses, the network",
     ]
-    assert removed[3] == "Kept, at no charge:"
+    assert removed[3] == "Kept, and nothing of it costs as much as a cent a month:"
     assert tried.commands == []  # no synthesis
 
 

@@ -1,0 +1,72 @@
+"""What `make try` and `make try-destroy` take for granted about the stack that they deploy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import prerequisites
+import removal
+from stacks.configuration.names import Names
+from stacks.configuration.settings import configured
+from tests.stacks.synthesis import CONTEXT, resources, template_of
+from try_servers import DEPLOY, PAIR, Pair
+from try_stacks import CUTOVER, NAME
+
+IDS = {"production": "eipalloc-0123456789abcdef0", "staging": "eipalloc-0123456789abcdef1"}
+SERVERS = {"bittybot": "i-0123456789abcdef0", "tao": "i-0123456789abcdef1"}
+PAIR_OF_OUTPUTS = Pair(IDS, dict.fromkeys(IDS, "203.0.113.1"), SERVERS, 80)
+SETTINGS = {"name": NAME, "pairs": PAIR_OF_OUTPUTS.context}  # as text, as the CDK CLI gives it
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("try")
+
+
+@pytest.fixture(scope="module")
+def template(folder: Path) -> dict[str, Any]:
+    return template_of(folder, {**CONTEXT, **SETTINGS})
+
+
+def test_the_pair_that_the_outputs_give_is_a_valid_configuration() -> None:
+    pair = configured(SETTINGS.get).pairs[PAIR]
+    assert pair.deploy is not None
+    assert (pair.deploy.command, pair.deploy.timeoutSeconds) == (DEPLOY["command"], DEPLOY["timeoutSeconds"])
+    assert Names(NAME).stack == CUTOVER
+
+
+def test_the_lock_table_is_the_only_resource_that_outlives_its_stack(template: dict[str, Any]) -> None:
+    """CloudFormation makes a snapshot only of resources that this stack does not have."""
+    kept = {name for name, each in template["Resources"].items() if each.get("DeletionPolicy", "Delete") != "Delete"}
+    assert kept == set(resources(template, "AWS::DynamoDB::Table"))
+    (logical_id,) = kept
+    assert "TableName" not in template["Resources"][logical_id]["Properties"]  # the name is the stack's and this id
+    assert f"{CUTOVER}-{logical_id}".startswith(removal.LOCK_TABLE)
+    assert template["Outputs"]["LockTableName"]["Value"] == {"Ref": logical_id}
+
+
+def test_what_is_said_to_be_kept_is_what_aws_keeps_of_this_stack(template: dict[str, Any]) -> None:
+    """A key is pending for 30 days unless PendingWindowInDays says another number. DynamoDB makes a system backup of a
+    deleted table that has point-in-time recovery."""
+    (key,) = resources(template, "AWS::KMS::Key").values()
+    assert "PendingWindowInDays" not in key["Properties"]
+    assert "in 30 days" in removal.KEPT
+    (table,) = resources(template, "AWS::DynamoDB::Table").values()
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert "system backup of the lock table" in removal.KEPT
+    assert "AWS::S3::Bucket" not in {each["Type"] for each in template["Resources"].values()}
+
+
+def test_the_bootstrap_that_is_asked_for_is_the_one_that_the_assembly_requires(
+    folder: Path, template: dict[str, Any]
+) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    required = [
+        each["properties"]["requiresBootstrapStackVersion"]
+        for each in manifest["artifacts"].values()
+        if "requiresBootstrapStackVersion" in each.get("properties", {})
+    ]
+    assert set(required) == {prerequisites.OLDEST_BOOTSTRAP}
+    assert template["Parameters"]["BootstrapVersion"]["Default"] == prerequisites.BOOTSTRAP
