@@ -123,7 +123,7 @@ class CloudFormationOfEc2:
         return parameters
 
     def _with_image(self, properties: Properties) -> Properties:
-        """With the image's id in place of a parameter of Systems Manager. AWS looks the parameter up at the launch."""
+        """With the image's id in place of a parameter of Systems Manager. AWS does that at the launch."""
         image = str(properties.get("ImageId", ""))
         if not image.startswith(ALIAS):
             return properties

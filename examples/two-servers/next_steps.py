@@ -9,7 +9,7 @@ from try_stacks import CUTOVER, NAME, SERVERS
 
 # In us-east-1, without a free tier: two t4g.nano ($0.0084), two public IPv4 addresses ($0.01), 16 GB of gp3 ($0.0018),
 # and what the workflow's stack costs without a cutover, $5.10 a month (docs/monitoring.md, $0.007).
-COST = "about $0.03 an hour (us-east-1; somewhat more elsewhere), and cents for the requests of each release"
+COST = "about $0.03 an hour (in us-east-1; elsewhere somewhat more)"
 CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
@@ -43,10 +43,10 @@ What to type next, in this folder:
     while sleep 0.5; do curl -sS -m 2 {url}; done
   The next release, to the idle server:
     {client} start --release {release}
-  A release whose health check fails, and which users never see:
-    {client} start --release {release + 1}-unhealthy
   Back to the server that was live before:
     {client} rollback
+  A release whose health check fails, and which users never see:
+    {client} start --release {release + 1}-unhealthy
   The workflow, in the console:
     {console_url(state_machine_arn)}
   Every outcome of the contract, on these two servers (it moves and breaks them, and repairs them at the end):

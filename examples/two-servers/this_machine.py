@@ -14,8 +14,13 @@ from client.text import plain
 
 PAUSE_SECONDS = 5
 ANSWER_SECONDS = 5
-# The CDK CLI says at length with which versions of Node.js it was tested.
-QUIET_CDK = {f"JSII_SILENCE_WARNING_{kind}": "1" for kind in ("UNTESTED_NODE_VERSION", "DEPRECATED_NODE_VERSION")}
+# The CDK works with Node.js 20, which it and its SDK say at length.
+QUIET_CDK = {
+    "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
+    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+    "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
+}
 
 
 @dataclass(frozen=True)

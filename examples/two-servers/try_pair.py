@@ -30,7 +30,7 @@ WAIT = "15m"  # for an execution that an earlier run has left
 CREATES = f"""This creates or updates, without another question (the CDK's --require-approval never):
   - the stack {SERVERS}: a VPC, two {prerequisites.INSTANCE_TYPE} in {{zone}}, two Elastic IP addresses
   - the stack {CUTOVER}: the workflow that switches between these two servers
-They cost {next_steps.COST}, until `make try-destroy`."""
+Until `make try-destroy`, they cost {next_steps.COST}."""
 COMMANDS = {"create": "make try", "destroy": "make try-destroy"}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.acceptance.answers import Answers, other_endpoint
+from tests.acceptance.begun import Begun, begin
 from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
@@ -79,6 +80,12 @@ def answers(request: pytest.FixtureRequest, pair: PairOnAws) -> Answers:
     endpoint = other_endpoint(pair.client("ec2").meta.endpoint_url)
     request.config.stash[ANSWERS] = answers = Answers(pair.region, endpoint)
     return answers
+
+
+@pytest.fixture(scope="session")
+def begun(pair: PairOnAws) -> Begun:
+    """What AWS shows late: it begins before the first question, and is asked by the last tests of the suite."""
+    return begin(pair)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

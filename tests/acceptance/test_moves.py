@@ -33,7 +33,7 @@ def warn(progress: Progress, moves: int) -> None:
 @contextmanager
 def interruptible(progress: Progress) -> Iterator[Callable[[], bool]]:
     """Whether someone has pressed Ctrl-C. A second Ctrl-C interrupts at once."""
-    pressed = []
+    pressed: list[int] = []
 
     def press(number: int, frame: FrameType | None) -> None:
         if pressed:

@@ -6,6 +6,7 @@ The role may do it on everything. Its sessions may do less, by a session policy,
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -70,8 +71,8 @@ def test_whether_a_permission_on_the_interface_is_needed(sound: PairOnAws, answe
                 aws_secret_access_key=keys["SecretAccessKey"],
                 aws_session_token=keys["SessionToken"],
             )
-            call = {"AllocationId": address, "InstanceId": instance, "AllowReassociation": True, "DryRun": True}
-            return ask(lambda: ec2.associate_address(**call))[1]
+            associate = partial(ec2.associate_address, AllowReassociation=True, DryRun=True)
+            return ask(lambda: associate(AllocationId=address, InstanceId=instance))[1]
 
         with suppress(TimeoutError):
             until(lambda: dry_run(["*"]) not in NOT_YET, "the role works", seconds=ROLE_SECONDS)

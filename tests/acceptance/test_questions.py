@@ -5,34 +5,28 @@ It fails only if its own call is malformed. It leaves nothing behind, and moves 
 """
 
 import hashlib
-import json
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from tests.acceptance.answers import NO_ERROR, Answers, ask
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import PairOnAws
+from tests.acceptance.stack import events_of_log, resources
 
+pytestmark = pytest.mark.usefixtures("begun")
 TRIES = 5
 PAUSE_SECONDS = 0.02
 UNSEEN_SECONDS = 30
 AMID_SECONDS = 0.3  # from the beginning of the checks to somewhere in the second that a health check takes at least
 LOG_SECONDS = 30  # until a line that was logged is in the log
-SLOW_SECONDS = 25  # from the beginning of the questions until a log, or an alarm's history, has what it will have
 # Ids that look like EC2's and belong to nothing; an address of a network for documentation.
 NO_INSTANCE, NO_ADDRESS = "i-0123456789abcdef0", "eipalloc-0123456789abcdef0"
 NO_ASSOCIATION, NO_PRIVATE_IP = "eipassoc-0123456789abcdef0", "192.0.2.1"
-ORDINARY = "only letters, digits and -"
-ODD_NAMES = {"a dot": "a.b", "a letter outside of ASCII": "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "@": "@"}
 
 
 def milliseconds_until(is_so: Callable[[], bool]) -> int | None:
@@ -45,75 +39,27 @@ def milliseconds_until(is_so: Callable[[], bool]) -> int | None:
     return round((time.monotonic() - began) * 1000)
 
 
+def is_known(call: Callable[[], object]) -> bool:
+    return ask(call)[1] == NO_ERROR
+
+
+def has_ended(describe: Callable[[], Mapping[str, Any]]) -> bool:
+    return bool(describe()["status"] != "RUNNING")
+
+
 def in_words(times: Sequence[int | None]) -> str:
     """`12, 15 and 230 ms`."""
     words = [f"not within {UNSEEN_SECONDS} s" if each is None else f"{each} ms" for each in times]
     return ", ".join(words[:-1]) + f" and {words[-1]}"
 
 
-def resources(pair: PairOnAws, kind: str) -> dict[str, str]:
-    """The names that the stack's resources of this kind have, by their ids in the template."""
-    pages = pair.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=pair.stack)
-    every = [each for page in pages for each in page["StackResourceSummaries"] if each["ResourceType"] == kind]
-    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in every}
-
-
-def events_of_log(pair: PairOnAws, log_group: str, since: datetime, **more: str) -> list[Mapping[str, Any]]:
-    """The events of a log group with the time `since` or later."""
-    logs, start = pair.client("logs"), round(since.timestamp() * 1000)
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=log_group, startTime=start, **more)
-    return [event for page in pages for event in page["events"]]
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What takes AWS a while to show. It begins before the first question, and is asked by the last ones.
-
-    `arns` are executions by the kind of their name, and `refused` the error codes of names that were refused.
-    """
-
-    at: datetime
-    arns: Mapping[str, str]
-    refused: Mapping[str, str]
-    alarm: Mapping[str, Any] | None
-    alarm_code: str
-
-    def await_(self, is_so: Callable[[], object]) -> None:
-        """Return when it is so, or when that takes too long."""
-        with suppress(TimeoutError):
-            passed = (datetime.now(UTC) - self.at).total_seconds()
-            until(is_so, "what AWS shows late", seconds=max(0, SLOW_SECONDS - passed))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def begun(pair: PairOnAws) -> Iterator[Begun]:
-    """An alarm that goes off, and executions with odd names. The alarm is put back at the end."""
-    at, states, cloudwatch = datetime.now(UTC), pair.client("stepfunctions"), pair.client("cloudwatch")
-    names = [*resources(pair, "AWS::CloudWatch::Alarm").values()]
-    alarms = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
-    alarm = next((each for each in alarms if each["StateValue"] != "ALARM" and each["AlarmActions"]), None)
-
-    def set_state(state: str, reason: str) -> str:
-        call = partial(cloudwatch.set_alarm_state, StateValue=state, StateReason=reason)
-        return ask(lambda: call(AlarmName=alarm["AlarmName"]))[1] if alarm else NO_ERROR
-
-    code = set_state("ALARM", "A test of make acceptance: does this alarm reach its topic? Nothing is wrong.")
-    try:
-        arns, refused = dict[str, str](), dict[str, str]()
-        for kind, odd in {ORDINARY: "", **ODD_NAMES}.items():
-            name, text = f"acceptance-{odd}{uuid4().hex[:12]}", json.dumps({"pair": pair.name})
-            start = partial(states.start_execution, stateMachineArn=pair.readiness_arn, name=name, input=text)
-            started, refusal = ask(start)
-            if started:
-                arns[kind] = started["executionArn"]
-            else:
-                refused[kind] = refusal
-        for arn in arns.values():
-            pair.wait(arn)
-        yield Begun(at, arns, refused, alarm, code)
-    finally:
-        if alarm:
-            set_state(alarm["StateValue"], "The end of the test of make acceptance.")
+@pytest.fixture
+def evaluated(pair: PairOnAws) -> PairOnAws:
+    """A pair whose readiness is evaluated: an evaluation takes no lock and changes nothing."""
+    describe = pair.client("stepfunctions").describe_state_machine
+    if ask(lambda: describe(stateMachineArn=pair.readiness_arn))[1] != NO_ERROR:
+        pytest.skip("the readiness of this pair is not evaluated")
+    return pair
 
 
 def test_what_a_dry_run_of_ec2_checks(sound: PairOnAws, answers: Answers) -> None:
@@ -150,15 +96,15 @@ def test_what_ec2_shows_of_the_transfer_of_an_address_that_was_never_offered(pai
     answers.add("address-transfers", f"`{code}`, transfers: {transfers or 'none'}")
 
 
-def test_how_soon_an_execution_and_its_end_are_described(pair: PairOnAws, answers: Answers) -> None:
-    states = pair.client("stepfunctions")
+def test_how_soon_an_execution_and_its_end_are_described(evaluated: PairOnAws, answers: Answers) -> None:
+    states = evaluated.client("stepfunctions")
     known, ended = list[int | None](), list[int | None]()
     for _ in range(TRIES):
-        arn = pair.start({"pair": pair.name}, machine=pair.readiness_arn)
+        arn = evaluated.start({"pair": evaluated.name}, machine=evaluated.readiness_arn)
         describe = partial(states.describe_execution, executionArn=arn)
-        known.append(milliseconds_until(lambda call=describe: ask(call)[1] == NO_ERROR))
-        pair.stop(arn)
-        ended.append(milliseconds_until(lambda call=describe: call()["status"] != "RUNNING"))
+        known.append(milliseconds_until(partial(is_known, describe)))
+        evaluated.stop(arn)
+        ended.append(milliseconds_until(partial(has_ended, describe)))
     answers.add(
         "describe-execution",
         f"known {in_words(known)} after `StartExecution`; ended {in_words(ended)} after `StopExecution`",
@@ -173,25 +119,25 @@ def test_how_soon_a_command_is_known(pair: PairOnAws, answers: Answers) -> None:
         sent = ssm.send_command(DocumentName="AWS-RunShellScript", InstanceIds=[instance], Parameters=commands)
         id_ = sent["Command"]["CommandId"]
         get = partial(ssm.get_command_invocation, CommandId=id_, InstanceId=instance)
-        known.append(milliseconds_until(lambda call=get: ask(call)[1] == NO_ERROR))
+        known.append(milliseconds_until(partial(is_known, get)))
     answers.add("command-not-yet", f"known {in_words(known)} after `SendCommand`")
 
 
-def test_what_goes_on_when_an_execution_is_stopped(pair: PairOnAws, answers: Answers) -> None:
+def test_what_goes_on_when_an_execution_is_stopped(evaluated: PairOnAws, answers: Answers) -> None:
     """The health check takes longer than a second, and its function logs a line at its end. It is stopped before."""
-    log_group = next(name for id_, name in resources(pair, "AWS::Logs::LogGroup").items() if "HealthCheck" in id_)
-    arn = pair.start({"pair": pair.name}, machine=pair.readiness_arn)
-    pair.await_state(arn, "Checks")
+    log_group = next(name for id_, name in resources(evaluated, "AWS::Logs::LogGroup").items() if "HealthCheck" in id_)
+    arn = evaluated.start({"pair": evaluated.name}, machine=evaluated.readiness_arn)
+    evaluated.await_state(arn, "Checks")
     time.sleep(AMID_SECONDS)
-    stopped = pair.client("stepfunctions").stop_execution(executionArn=arn)["stopDate"]
-    pair.wait(arn)
-    late = partial(events_of_log, pair, log_group, stopped)
+    stopped = evaluated.client("stepfunctions").stop_execution(executionArn=arn)["stopDate"]
+    evaluated.wait(arn)
+    late = partial(events_of_log, evaluated, log_group, stopped)
     with suppress(TimeoutError):
         until(late, "the function logs something", seconds=LOG_SECONDS)
     milliseconds = [event["timestamp"] - 1000 * stopped.timestamp() for event in late()]
     logged = f"{max(milliseconds):.0f} ms after that" if milliseconds else f"not within {LOG_SECONDS} s after that"
     answers.add("call-in-flight", f"an execution was stopped during its health check; the function logged {logged}")
-    history = pair.history(arn)
+    history = evaluated.history(arn)
     entered = [event for event in history if "stateEnteredEventDetails" in event and event["timestamp"] > stopped]
     last = history[-1]["type"]
     answers.add("stopped-execution", f"last event `{last}`; states entered after the stop: {len(entered)}")
@@ -215,33 +161,3 @@ def test_the_hash_of_a_document(pair: PairOnAws, answers: Answers) -> None:
         "document-hash",
         f"the {described.get('HashType')} hash {deployed} that of the deployed text, and {shown} that of GetDocument's",
     )
-
-
-def test_alarms_publish_through_the_key(pair: PairOnAws, begun: Begun, answers: Answers) -> None:
-    """The topic's subscribers get one message, which says that it is a test."""
-    if begun.alarm is None:
-        pytest.skip("the stack has no alarm that is not in ALARM")
-    history = partial(pair.client("cloudwatch").describe_alarm_history, AlarmName=begun.alarm["AlarmName"])
-
-    def actions() -> list[str]:
-        items, _ = ask(lambda: history(HistoryItemType="Action", StartDate=begun.at)["AlarmHistoryItems"])
-        return [item["HistorySummary"] for item in items or [] if ":sns:" in item["HistorySummary"]]
-
-    expected = len(begun.alarm["AlarmActions"])
-    begun.await_(lambda: len(actions()) >= expected)
-    seen = "; ".join(re.sub(r"arn:[^ ]*:", "", summary) for summary in actions())
-    answers.add("alarm-key", f"SetAlarmState: `{begun.alarm_code}`; {seen or 'no action in its history'}")
-
-
-def test_how_names_of_executions_affect_logs(pair: PairOnAws, begun: Begun, answers: Answers) -> None:
-    machine = pair.client("stepfunctions").describe_state_machine(stateMachineArn=pair.readiness_arn)
-    (destination,) = machine.get("loggingConfiguration", {}).get("destinations") or [None]
-    log_group = destination and destination["cloudWatchLogsLogGroup"]["logGroupArn"].split(":")[6]
-
-    def events(arn: str) -> int:
-        messages = [event["message"] for event in events_of_log(pair, log_group, begun.at)] if log_group else []
-        return sum(arn in message or json.dumps(arn)[1:-1] in message for message in messages)
-
-    begun.await_(lambda: all(map(events, begun.arns.values())))
-    results = {kind: f"{events(arn)} events" for kind, arn in begun.arns.items()} | begun.refused
-    answers.add("execution-names", "in the log: " + ", ".join(f"{kind}: {result}" for kind, result in results.items()))
