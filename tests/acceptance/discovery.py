@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from tests.acceptance.executions import Clients
 from tests.acceptance.pair_on_aws import PairOnAws
@@ -33,14 +34,14 @@ def find_pair(progress: Progress, *, stack: str, pair: str | None) -> PairOnAws:
     """The pair `pair` of this stack, or its only pair. Raises Refused."""
     try:
         return _found(progress, stack=stack, wanted=pair)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise Refused(f"AWS did not answer as needed. {error}. Nothing was changed.") from error
 
 
 def _found(progress: Progress, *, stack: str, wanted: str | None) -> PairOnAws:
     # As the AWS CLI v2 does; boto3 reads AWS_DEFAULT_REGION only.
     session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-    if session.region_name is None:
+    if not session.region_name:
         raise Refused("No Region is set. Set AWS_REGION to the Region of the stack. Nothing was called.")
     if session.get_credentials() is None:
         do = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -112,6 +112,13 @@ class PairOnAws(Executions):
         states = {id_: each["State"]["Name"] for id_, each in self.instances().items()}
         return {name: states[id_] for name, id_ in self.servers.items()}
 
+    def statuses_ok(self) -> bool:
+        """Whether both instances run and pass EC2's status checks."""
+        # Only running instances are shown.
+        shown = self.client("ec2").describe_instance_status(InstanceIds=list(self.servers.values()))["InstanceStatuses"]
+        checks = [each[check]["Status"] for each in shown for check in ("InstanceStatus", "SystemStatus")]
+        return checks == ["ok"] * 2 * len(self.servers)
+
     def item(self) -> Json:
         """The pair's item in the lock table, with its texts; empty if there is none."""
         table, key = self.outputs["LockTableName"], {"pair": {"S": self.name}}

@@ -10,6 +10,8 @@ from tests.acceptance.pair_on_aws import ROLES, SLOW, PairOnAws
 
 # How long what a failed test has left may go on, before it is stopped; and how long a repair of it may take.
 LEFT_OVER_SECONDS, REPAIR_SECONDS = 120, 90
+# The status checks of an instance that has just started take minutes.
+STATUS_SECONDS = 900
 
 
 class Soundness:
@@ -78,7 +80,8 @@ class Soundness:
         if stopped := in_state("stopped"):
             pair.progress.step(f"{' and '.join(stopped)} starts")
             pair.client("ec2").start_instances(InstanceIds=[pair.servers[name] for name in stopped])
-        until(lambda: len(in_state("running")) == len(pair.servers), "both instances run")
+        if len(in_state("running")) < len(pair.servers) or stopped:
+            until(pair.statuses_ok, "both instances run and pass EC2's status checks", seconds=STATUS_SECONDS)
 
     def _free_the_lock(self) -> None:
         with suppress(TimeoutError):

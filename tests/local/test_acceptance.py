@@ -21,7 +21,6 @@ from local.aws import LocalAws
 from local.deployment import ROOT
 from local.ec2 import TEST_PAIR
 from local.environment import of_this_machine
-from tests.local.conftest import TIME_SCALE
 from tests.local.situation import AS_BEFORE, locks, places, tidy, until
 from tests.local.test_local_aws import who_answers
 
@@ -69,10 +68,13 @@ def aws(running: LocalAws) -> LocalAws:
 
 
 def test_the_suite_passes_and_leaves_the_pair_as_it_was(aws: LocalAws, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = len(aws.ec2.calls)
     suite = run(aws.environment)
     assert suite.exit_code == 0, suite.text
+    remaps = [call.action for call in aws.ec2.calls[calls:]].count("AssociateAddress")
     with capsys.disabled():
-        print(f"\nmake acceptance took {suite.seconds:.0f} s: {suite.text.splitlines()[-1]}")
+        print(f"\nmake acceptance took {suite.seconds:.0f} s and {remaps} remaps: {suite.text.splitlines()[-1]}")
+    assert remaps < 100  # as many are free in a month
     assert places(aws) == AS_BEFORE
     assert locks(aws) == []
     assert [who_answers(aws, ip) for ip in (aws.production_ip, aws.staging_ip)] == ["bittybot 1", "tao 1"]
@@ -144,10 +146,9 @@ def test_the_suite_changes_nothing_while_an_execution_of_the_pair_runs(aws: Loca
 # What is wrong with the environment, and a word of what to do.
 ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
     "no credentials": ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Set AWS_PROFILE"),
-    "credentials that AWS does not accept": ({"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}, "403"),
+    "credentials that AWS does not accept": ({"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}, "AWS did not answer"),
     "no Region": ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "Set AWS_REGION"),
     "no such stack": ({"EIP_CUTOVER_STACK": "Nobodys"}, "There is no stack Nobodys in us-east-1"),
-    "an AWS that does not answer": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "AWS did not answer"),
 }
 
 
@@ -160,14 +161,6 @@ def test_the_suite_says_what_it_needs_from_the_environment(
     assert suite.exit_code == REFUSED, suite.text
     assert message in suite.text, suite.text
     assert "Traceback" not in suite.text
-
-
-def test_a_pair_with_an_approval_is_tested_too() -> None:
-    """A release is rejected; in the other tests, releases are approved."""
-    with LocalAws(time_scale=TIME_SCALE, pair={"approval": {"timeoutMinutes": 5}}) as aws:
-        suite = run(aws.environment, "-k", "rejected or exactly_one")
-    assert suite.exit_code == 0, suite.text
-    assert "2 passed" in suite.text
 
 
 @contextmanager
@@ -184,7 +177,8 @@ def state(aws: LocalAws) -> tuple[object, ...]:
     states, table = aws.client("stepfunctions"), aws.client("dynamodb")
     machines = [machine["stateMachineArn"] for machine in states.list_state_machines()["stateMachines"]]
     executions = [states.list_executions(stateMachineArn=machine)["executions"] for machine in machines]
-    return executions, table.scan(TableName=aws.outputs["LockTableName"])["Items"], aws.ec2.client().describe_tags()
+    items = table.scan(TableName=aws.outputs["LockTableName"])["Items"]
+    return executions, items, aws.ec2.client().describe_tags()["Tags"]
 
 
 def test_the_suite_knows_no_emulator() -> None:
