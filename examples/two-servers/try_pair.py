@@ -139,9 +139,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="does", required=True)
     make = commands.add_parser("create", help="make the servers, the workflow and a release, or go on with them")
-    make.add_argument("--port", type=int, help="of the web servers; the default is that of an earlier run, or else 80")
+    make.add_argument(
+        "--port",
+        type=_port,
+        metavar="PORT",
+        help="of the web servers; the default is that of an earlier run, or else 80",
+    )
     commands.add_parser("destroy", help="remove all of it")
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
@@ -152,6 +163,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         sys.exit(main(machine=ThisMachine()))
+    except KeyboardInterrupt:  # a second one
+        sys.exit(INTERRUPTED)
     except OSError as error:  # nobody reads the output any more, or the CDK CLI is not installed
         silence(sys.stdout)
         sys.exit(f"try_pair.py: {error}")

@@ -222,6 +222,17 @@ def test_another_port_is_used_and_kept_by_the_next_run(world: TryWorld) -> None:
     assert world.context(world.commands[3])["port"] == "8080"
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "²"])
+def test_a_port_that_does_not_exist_is_a_wrong_command_line(
+    world: TryWorld, port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        run(world, f"--port={port}")
+    assert exit_.value.code == 2
+    assert "a port is a number from 1 to 65535" in capsys.readouterr().err
+    assert world.lines == []
+
+
 @pytest.mark.parametrize(
     ("releases", "release"),
     [(("1", "1"), "2"), (("1", "9-unhealthy"), "10"), (("v1", ""), "1"), (("007", "6"), "8"), (("9" * 30, "1"), "2")],

@@ -35,7 +35,7 @@ class Session(boto3.Session):
             self.events.register("before-call", self._called)
 
     @cache  # noqa: B019 - both sessions stay
-    def client(self, service: str, **options: Any) -> Any:  # type: ignore[override]
+    def client(self, service: str, **options: Any) -> Any:
         return super().client(service, **options)  # type: ignore[call-overload]
 
     @classmethod
