@@ -7,7 +7,9 @@ gives. Sources: CloudFormation Template Reference, AWS::SSM::Document; aws-cloud
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import boto3
@@ -19,14 +21,17 @@ REPLACING = (
 
 
 def add_documents(cloudformation: Any) -> None:
-    """Add the type to this package of ministack, in this process, whose `boto3` reaches the local Systems Manager."""
-    provisioners, stacks = cloudformation.provisioners, cloudformation.stacks
-    runs_on_worker_thread = stacks._runs_on_worker_thread
+    """Add the type to this package of ministack, in this process.
+
+    The event loop waits for the local Systems Manager, which asks this process nothing: a stack that is complete at
+    once saves the CDK's CLI five seconds.
+    """
+    provisioners = cloudformation.provisioners
 
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
         name = properties.get("Name") or provisioners._physical_name(stack, logical_id)
         content = properties["Content"]
-        boto3.client("ssm").create_document(
+        _client().create_document(
             Name=name,
             Content=content if isinstance(content, str) else json.dumps(content),
             DocumentType=properties.get("DocumentType", "Command"),
@@ -39,12 +44,16 @@ def add_documents(cloudformation: Any) -> None:
         return name, {}
 
     def delete(name: str, _properties: object) -> None:
-        systems_manager = boto3.client("ssm")
+        systems_manager = _client()
         with suppress(systems_manager.exceptions.InvalidDocument):  # someone has deleted it
             systems_manager.delete_document(Name=name)
 
     provisioners._RESOURCE_HANDLERS[TYPE] = {"create": create, "update": update, "delete": delete}
     provisioners._REPLACING_PROPERTIES[TYPE] = REPLACING
     provisioners._CUSTOM_NAME_REPLACEMENT[TYPE] = {"name": "Name"}
-    # Systems Manager may ask this process, whose event loop must not wait for the answer.
-    stacks._runs_on_worker_thread = lambda kind: kind == TYPE or runs_on_worker_thread(kind)
+
+
+@cache
+def _client() -> Any:
+    clients: Any = boto3
+    return clients.client("ssm", endpoint_url=os.environ["AWS_ENDPOINT_URL_SSM"])

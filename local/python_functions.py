@@ -21,7 +21,7 @@ def correct_python_functions(lambda_svc: Any, lambda_runtime: Any) -> None:
     """Correct these modules of ministack, in this process."""
     execute_warm, worker_class = lambda_svc._execute_function_warm, lambda_runtime._worker_class_for
 
-    class PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc,name-defined]
+    class PythonWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]
         def __init__(self, name: str, config: dict[str, Any], code: bytes) -> None:
             super().__init__(name, config, _with_bootstrap(code))
 

@@ -45,6 +45,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart=$(command -v python3) -I -S "$web/web_server.py" "$SERVER" "$ADDRESS" "$PRODUCTION_IP" "$web" "$PORT"
+ExecStopPost=/bin/rm -f "$web/pid" "$web/running"
 Restart=always
 RestartSec=1
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE

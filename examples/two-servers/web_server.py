@@ -12,8 +12,8 @@ The name of a release says how the release behaves, by what follows the first "-
 server is restarted. A file called `unhealthy` next to the release makes `/health` fail at once. A restart removes it.
 
 SIGHUP restarts it on the same port, as the command `deploy` on the server does: the file `pid` says what to send the
-signal to, and the file `running`, with the port, is there while it accepts connections. With a certificate and its key
-in the file `certificate.pem` when it starts, it speaks HTTPS.
+signal to, and the file `running`, with the port and the release, is there while it accepts connections. With a
+certificate and its key in the file `certificate.pem` when it starts, it speaks HTTPS.
 
 The two servers on AWS and those of the local AWS run it. It imports only the standard library, so that it starts
 quickly, and it runs with the Python 3.9 of Amazon Linux 2023.
@@ -120,7 +120,7 @@ def main() -> None:
 
         signal.signal(signal.SIGHUP, restart)
         Path(folder, PID_FILE).write_text(str(os.getpid()))
-        Path(folder, RUNNING_FILE).write_text(f"{server.server_address[1]}\n")
+        Path(folder, RUNNING_FILE).write_text(f"{server.server_address[1]}\n{server.release}\n")
         print(server.server_address[1], flush=True)
         server.serve_forever()
 

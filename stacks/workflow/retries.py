@@ -15,11 +15,13 @@ LAMBDA_FAILURES = [
 ]  # fmt: skip
 UNAVAILABLE = ["CommandUnavailable", "EC2Unavailable", "RecordUnavailable"]
 TRANSIENT = [*UNAVAILABLE, *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
-# A function in a VPC that was not called for weeks is inactive. Its first call fails, and makes Lambda create its
-# network interfaces again, which takes minutes. Step Functions puts "Lambda." before the names of Lambda's errors. AWS
-# does not document the capitals: its API and its SDK for Java 2 differ, so both are here (not verified on AWS).
+# A function that was not called for weeks is inactive: its first call fails, and makes Lambda prepare it again, which
+# took 40 to 106 s where it was observed; in a VPC, whose network interfaces are created again, minutes. Step Functions
+# puts "Lambda." before the names of Lambda's errors. AWS does not document the capitals: its API and its SDK for Java 2
+# differ, so both are here (not verified on AWS).
 # Source: Lambda Developer Guide, "Lambda function states"; Lambda API Reference, errors of "Invoke".
 INACTIVE = [
+    "Lambda.CodeArtifactUserPendingException", "Lambda.CodeArtifactUserDeletedException",
     "Lambda.ResourceNotReadyException", "Lambda.ResourceConflictException",
     "Lambda.ENINotReadyException", "Lambda.EniNotReadyException",
     "Lambda.EC2ThrottledException", "Lambda.Ec2ThrottledException",
@@ -49,17 +51,20 @@ def _tries(errors: list[str], most: int, longest: int, jitter: sfn.JitterType = 
     return {"errors": errors, "max_attempts": most, "jitter_strategy": jitter, **pauses}
 
 
+# An inactive function: 10 more tries within 3 minutes. After the first change, only the rollback calls such functions.
+_PREPARED = _tries(INACTIVE, 10, 30, sfn.JitterType.NONE)
 # Before the changes: up to 4 more tries within about 10 s, because giving up costs nothing here. While throttled, up to
 # 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to executions amid their changes.
-BEFORE_CHANGES = [_tries(THROTTLED, THROTTLED_TRIES, 5), _tries(TRANSIENT, 4, 5)]
+_THROTTLED_BEFORE, _TRANSIENT_BEFORE = _tries(THROTTLED, THROTTLED_TRIES, 5), _tries(TRANSIENT, 4, 5)
+BEFORE_CHANGES = [_THROTTLED_BEFORE, _PREPARED, _TRANSIENT_BEFORE]
+# A function in a VPC, before the changes: up to 40 more tries, up to 30 s apart; some 9 minutes, at most 18.
+IN_VPC = [_THROTTLED_BEFORE, _tries(INACTIVE, 40, 30), _TRANSIENT_BEFORE]
 # For a change: up to 4 more tries within about 10 s. It can give up, because the rollback is always possible. While
 # throttled, up to 400 more, up to 2 s apart: some 7 minutes. A rollback takes as many calls as going on.
 CHANGE = [_tries(THROTTLED, THROTTLED_TRIES, 2), _tries(TRANSIENT, 4, 5)]
 # For the rollback: up to 10 more tries within about 3 minutes, even if EC2 refuses. Then a person must act. While
 # throttled, as `CHANGE`.
-ROLLBACK = [_tries(THROTTLED, THROTTLED_TRIES, 2), _tries(["EC2Refused", *TRANSIENT], 10, 30)]
-# A function in a VPC, before the changes: up to 40 more tries, up to 30 s apart; some 9 minutes, at most 18.
-IN_VPC = [*BEFORE_CHANGES, _tries(INACTIVE, 40, 30)]
+ROLLBACK = [_tries(THROTTLED, THROTTLED_TRIES, 2), _PREPARED, _tries(["EC2Refused", *TRANSIENT], 10, 30)]
 # For a call to DynamoDB, SNS or Step Functions: every error is tried again, except a failed condition.
 SERVICE: Retries = [{"errors": [CONDITION_FAILED], "max_attempts": 0}, _tries(["States.ALL"], 4, 5)]
 # For a call to DynamoDB that then waits for an answer, which may be an error, too: only DynamoDB's own are tried again.

@@ -19,10 +19,7 @@ FOLDER = Path(__file__).resolve().parent.parent.parent / ".local" / "acceptance"
 FILE = FOLDER / "answers.md"
 AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu")
 # The caller's own mistake, never a fact about AWS.
-MALFORMED = (
-    "InvalidParameterCombination", "MalformedPolicyDocument", "MissingParameter", "UnknownParameter",
-    "ValidationError", "ValidationException",
-)  # fmt: skip
+MALFORMED = ("MalformedPolicyDocument", "MissingParameter", "UnknownParameter", "ValidationError")
 NO_ERROR = "no error"
 T = TypeVar("T")
 

@@ -112,7 +112,8 @@ class Report:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
-            self._progress.step(f"{report.outcome.upper()} in {report.duration:.1f} s")
+            reason = f": {report.longrepr[2]}" if isinstance(report.longrepr, tuple) else ""
+            self._progress.step(f"{report.outcome.upper()} in {report.duration:.1f} s{reason}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self) -> Generator[None, Status, Status]:

@@ -7,6 +7,7 @@ threads.
 import os
 import sys
 import time
+from typing import IO
 
 
 class Progress:
@@ -15,8 +16,8 @@ class Progress:
     A line is one call of the system: it needs no lock, so threads and signal handlers may write lines.
     """
 
-    def __init__(self) -> None:
-        self._file = os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    def __init__(self, stream: IO[str] | None = sys.__stderr__) -> None:
+        self._file = os.dup(stream.fileno() if stream else 2)
         self._began = time.monotonic()
 
     @property

@@ -22,12 +22,12 @@ QUIET_SECONDS = 5  # of answers before the first move
 GOOD_REQUESTS = REQUESTS_A_SECOND  # good answers in a row after a move, before the next
 
 
-def warn(progress: Progress, moves: int) -> None:
+def warn(progress: Progress, moves: int, sleep: Callable[[float], None] = time.sleep) -> None:
     """Says what the moves cost. On a terminal, leaves time to stop."""
     progress.heading(charge(moves))
     if progress.is_terminal:
         progress.heading(f"Ctrl-C within {WARNING_SECONDS} s leaves everything as it is.")
-        time.sleep(WARNING_SECONDS)
+        sleep(WARNING_SECONDS)
 
 
 @contextmanager

@@ -49,10 +49,11 @@ def test_an_execution_that_is_stopped_before_its_first_change_is_repaired_and_th
 
 def test_an_execution_that_is_stopped_in_the_middle_of_its_changes_is_repaired(sound: PairOnAws) -> None:
     """Its release fails as production, so that the changes are followed by those of the rollback, and a stop that comes
-    late still comes in time."""
+    late still comes in time. Wherever it came, staging is then on no server, as after the first change."""
     live, idle = sound.live_and_idle()
     release = sound.new_release("fails-as-production")
     arn = stopped_in(sound, sound.about({"release": release}), "DisassociateStaging")
+    sound.disassociate("staging")
     repair = repair_of(sound, arn)
     assert repair.outcome == "REPAIRED"
     now = sound.places().production

@@ -185,7 +185,7 @@ def made_in_ec2(aws: LocalAws) -> dict[str, Any]:
     }
 
 
-def processes(text: str) -> list[str]:
-    """The command lines that have this text."""
+def processes(instance: str) -> list[str]:
+    """The first process of an instance, as a command line. All that it has started ends with it."""
     shown = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True)
-    return [line for line in shown.stdout.splitlines() if text in line]
+    return [line for line in shown.stdout.splitlines() if instance in line and "first_process.py" in line]

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from tests.local.situation import AS_BEFORE, locks, places, tidy, until
 from tests.local.test_local_aws import who_answers
 
 SUITE = ROOT / "tests" / "acceptance"
+LONGEST_SECONDS = 240  # of some moves, on a busy machine
 REFUSED = int(pytest.ExitCode.USAGE_ERROR)
 
 
@@ -86,10 +88,12 @@ def test_moves_are_measured_until_ctrl_c_and_the_report_has_those_that_were_made
         command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as suite:
         assert suite.stdout
+        (too_long := threading.Timer(LONGEST_SECONDS, suite.kill)).start()
         for line in suite.stdout:
             lines.append(line)
             if "move 3 of 50" in line:
                 suite.send_signal(signal.SIGINT)
+        too_long.cancel()
     text = "".join(lines)
     assert suite.returncode == int(pytest.ExitCode.INTERRUPTED), text
     assert "50 moves are 100 remaps" in text

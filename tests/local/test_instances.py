@@ -68,7 +68,7 @@ def test_commands_reach_a_server_and_what_they_start_lives_on(running_aws: Local
     deployed = run(running_aws, servers["Tao"], "deploy tao-8 && systemctl is-active web")
     assert (deployed["Status"], deployed["StandardOutputContent"]) == ("Success", "active\n")
     running_aws.systems_manager.core.forget_commands()  # ends what belongs to the command
-    assert until(lambda: get(running_aws, servers["StagingIp"])) == "tao-8"
+    until(lambda: get(running_aws, servers["StagingIp"]) == "tao-8")
     assert get(running_aws, servers["ProductionIp"]) == "bittybot"
     run(running_aws, servers["Tao"], "deploy tao")
     stopped = run(running_aws, servers["Tao"], "systemctl stop web; systemctl is-active web; systemctl start web")
@@ -81,7 +81,7 @@ def test_a_service_that_dies_is_started_again(running_aws: LocalAws, servers: Ou
     before = run(running_aws, servers["Tao"], 'kill -9 "$(cat pid)"')
     assert before["Status"] == "Success"
     until(lambda: run(running_aws, servers["Tao"], "cat pid; kill -0 $(cat pid)")["Status"] == "Success")
-    assert until(lambda: get(running_aws, servers["StagingIp"])) == "tao"
+    until(lambda: get(running_aws, servers["StagingIp"]) == "tao")
 
 
 def test_systems_manager_lists_the_servers_of_the_stack_and_those_of_the_pair(
@@ -103,7 +103,7 @@ def test_a_stopped_server_is_as_it_was_after_its_start(running_aws: LocalAws, se
     assert answers(running_aws, servers) == ("bittybot", None)
     assert processes(servers["Tao"]) == []
     running_aws.client("ec2").start_instances(InstanceIds=[servers["Tao"]])
-    assert until(lambda: get(running_aws, servers["StagingIp"])) == "tao-9"  # the user data did not run again
+    until(lambda: get(running_aws, servers["StagingIp"]) == "tao-9")  # the user data did not run again
     run(running_aws, servers["Tao"], "deploy tao")
 
 
@@ -132,7 +132,7 @@ def test_a_stack_whose_address_is_in_use_is_deleted_after_the_address_is_disasso
     associate(running_aws, {**outputs, "Other": created["Tao"]}, production="Other")
     assert delete(running_aws, "Gone") == "DELETE_FAILED"
     assert any("InvalidIPAddress.InUse" in reason for reason in failures(running_aws, "Gone"))
-    assert get(running_aws, outputs["ProductionIp"]) == "tao"
+    until(lambda: get(running_aws, outputs["ProductionIp"]) == "tao")
     disassociate(running_aws, outputs)
     assert delete(running_aws, "Gone") == "DELETE_COMPLETE"
     assert processes(outputs["Tao"]) == []

@@ -13,7 +13,14 @@ from local.environment import of_a_client, of_this_machine
 
 def aws(ec2: Ec2, *words: str) -> Any:
     environment = of_this_machine() | of_a_client(endpoint="http://127.0.0.1:1", ec2_endpoint=ec2.endpoint)
-    command = [Path(sys.executable).with_name("aws"), "service-quotas", "get-service-quota", *words, "--output", "text"]
+    command = [
+        str(Path(sys.executable).with_name("aws")),
+        "service-quotas",
+        "get-service-quota",
+        *words,
+        "--output",
+        "text",
+    ]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -18,7 +18,7 @@ from health_check import HealthCheckEvent
 from measure_gap import MeasureGapEvent
 from run_commands import EndCommandEvent, RunCommandsEvent
 from stacks.workflow.failures import REFUSALS
-from stacks.workflow.retries import DYNAMODB_FAILURES, LAMBDA_FAILURES
+from stacks.workflow.retries import DYNAMODB_FAILURES, INACTIVE, LAMBDA_FAILURES
 from tests.stacks.contexts import WITH_RELEASES
 from tests.stacks.synthesis import WORKFLOWS, template_of, workflow_of
 
@@ -64,9 +64,14 @@ EVENTS: dict[str, Any] = {
     "EndCommandOfHolder": EndCommandEvent,
 }
 SUCCESSES = {"CUT_OVER": "CutOver", "ALREADY_LIVE": "AlreadyLive", "REPAIRED": "Repaired", "DRY_RUN": "DryRun"}
+# From the first change on, but for the rollback.
+CHANGES = {
+    "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "Bake",
+    "AfterCutover",
+}  # fmt: skip
 # Documented by AWS: Step Functions' own names, its Lambda, DynamoDB and SDK integrations, Lambda's runtime.
 OF_AWS = {
-    *DYNAMODB_FAILURES, *LAMBDA_FAILURES, "States.ALL",
+    *DYNAMODB_FAILURES, *LAMBDA_FAILURES, *INACTIVE, "States.ALL",
     "DynamoDB.ConditionalCheckFailedException", "Sfn.ExecutionDoesNotExistException",
 }  # fmt: skip
 
@@ -175,6 +180,22 @@ def patience(state: dict[str, Any]) -> tuple[int, float]:
     return retry["MaxAttempts"], sum(min(delay, retry["MaxDelaySeconds"]) for delay in delays)
 
 
+def test_a_function_that_is_inactive_has_three_minutes_before_the_changes_and_in_the_rollback(
+    each_workflow: dict[str, Any],
+) -> None:
+    """Nothing calls a function for weeks that only a rollback calls. Between them, functions were called before."""
+    repairs = "FindLock" in each_workflow["States"]
+    for name, state in states_of(each_workflow):
+        if state.get("Resource", "").endswith("lambda:invoke") and is_waited_for(state):
+            waits = [retry for retry in state["Retry"] if INACTIVE[0] in retry["ErrorEquals"]]
+            if name in CHANGES and not repairs:
+                assert waits == [], name
+            else:
+                (retry,) = waits
+                assert set(retry["ErrorEquals"]) == set(INACTIVE), name
+                assert (patience({"Retry": waits}), retry["JitterStrategy"]) == ((10, 181), "NONE"), name
+
+
 def test_rollback_and_repair_are_retried_for_three_minutes_and_other_states_for_seconds(
     each_workflow: dict[str, Any],
 ) -> None:
@@ -191,16 +212,12 @@ def test_throttled_calls_are_retried_for_minutes_and_soonest_while_staging_is_on
     each_workflow: dict[str, Any],
 ) -> None:
     repairs = "FindLock" in each_workflow["States"]
-    changes = {
-        "DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "HealthCheckProduction", "Bake",
-        "AfterCutover", *UNDOING,
-    }  # fmt: skip
     for name, state in states_of(each_workflow):
         if state.get("Resource", "").endswith("lambda:invoke") and is_waited_for(state):
             throttled = state["Retry"][0]
             assert throttled["ErrorEquals"] == ["EC2Throttled", "Lambda.TooManyRequestsException"], name
             assert throttled["MaxAttempts"] == 400, name
-            urgent = repairs or name in changes or "Restore" in name
+            urgent = repairs or name in {*CHANGES, *UNDOING} or "Restore" in name
             assert throttled["MaxDelaySeconds"] == (2 if urgent else 5), name
 
 

@@ -83,7 +83,9 @@ class Instance:
     def answer(self, path: str = "/", **headers: str) -> http.client.HTTPResponse:
         running = self.root / "srv/web/running"
         until(lambda: running.exists() and running.read_text() != "")
-        with closing(http.client.HTTPConnection("127.0.0.1", int(running.read_text()), timeout=SECONDS)) as connection:
+        with closing(
+            http.client.HTTPConnection("127.0.0.1", int(running.read_text().split()[0]), timeout=SECONDS)
+        ) as connection:
             connection.request("GET", path, headers=headers)
             return connection.getresponse()
 

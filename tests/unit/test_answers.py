@@ -46,6 +46,7 @@ def test_a_malformed_call_fails(error: Exception) -> None:
         ("https://ec2.eu-central-1.api.aws", True),
         ("http://127.0.0.1:4566", False),
         ("https://amazonaws.com.example.com", False),
+        ("https://ec2.example.com", False),
     ],
 )
 def test_an_endpoint_that_is_not_awss_own_is_named(endpoint: str, is_aws: bool) -> None:

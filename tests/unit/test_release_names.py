@@ -6,12 +6,13 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from local.server import DEPLOY_FILE, PROGRAMS, Server
+from local.server import DEPLOY_FILE, PID_FILE, PROGRAMS, RUNNING_FILE, Server
 
 PRODUCTION = "192.0.2.1"
 GOOD, FAILS = 200, 500
@@ -97,10 +98,44 @@ def test_deploy_needs_one_release(server: Server, words: list[str]) -> None:
     assert (refused.returncode, refused.stderr) == (2, "usage: deploy RELEASE\n")
 
 
-def test_deploy_does_not_start_a_web_server_that_does_not_run(tmp_path: Path) -> None:
-    stopped = Server("tao", instance_id="i-t", address="127.0.0.1", production_ip=PRODUCTION, folder=tmp_path / "tao")
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[Server]:
+    server = Server("tao", instance_id="i-t", address="127.0.0.1", production_ip=PRODUCTION, folder=tmp_path / "tao")
+    yield server
+    server.stop()
+
+
+def test_deploy_does_not_start_a_web_server_that_does_not_run(stopped: Server) -> None:
     refused = deploy(stopped, "7")
-    assert (refused.returncode, refused.stderr) == (1, "the web server does not run\n")
+    assert (refused.returncode, refused.stderr) == (1, "the web server did not start with release 7\n")
+
+
+@pytest.mark.parametrize("left", ["", "nobody", "running"])
+def test_a_release_can_be_deployed_while_the_server_boots(stopped: Server, left: str) -> None:
+    """After a power failure, the files of the boot before are still there; no process has so high an id."""
+    if left:
+        (stopped.folder / PID_FILE).write_text("99999999")
+    if left == "running":
+        (stopped.folder / RUNNING_FILE).write_text("80\n7\n")
+    with ThreadPoolExecutor(1) as thread:
+        deploys = thread.submit(deploy, stopped, "7")
+        time.sleep(0.5)
+        assert not deploys.done()
+        stopped.start()
+        assert deploys.result().stdout == "release 7 runs\n"
+    assert answer(stopped).headers["X-Release"] == "7"
+
+
+def test_a_server_that_boots_with_the_former_release_is_restarted(stopped: Server) -> None:
+    """It has read the former release just before the new one was written."""
+    with ThreadPoolExecutor(1) as thread:
+        deploys = thread.submit(deploy, stopped, "7")
+        time.sleep(0.5)
+        stopped.deploy(release=6)
+        stopped.start()
+        stopped.deploy(release=7)
+        assert deploys.result().stdout == "release 7 runs\n"
+    assert answer(stopped).headers["X-Release"] == "7"
 
 
 def test_the_web_server_runs_with_the_python_of_amazon_linux() -> None:

@@ -1,9 +1,12 @@
 """Failures after the first change: both addresses are put back, or the cause has the commands for it."""
 
 import shlex
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.web import Behaviour, Web, sick, sick_as_production, well
@@ -186,3 +189,21 @@ def test_production_that_our_call_displaced_goes_back_at_once(
     assert "not touched" not in str(execution.cause)
     assert aws.places == ("bittybot", "tao")
     assert aws.locks == []
+
+
+def test_a_rollback_waits_for_a_function_that_lambda_made_inactive(aws: Aws, web: Web) -> None:
+    """Only rollbacks call this function, so nobody may have called it for weeks."""
+    web.behaviour["tao"] = sick_as_production
+    pending = iter([True] * 9)
+
+    def inactive(state: str, run: Callable[[], Any]) -> Any:
+        if state == "DescribeRestored" and next(pending, False):
+            raise engine.FunctionEnded("Lambda.CodeArtifactUserPendingException")
+        return run()
+
+    engine.AROUND_HANDLERS.append(inactive)
+    try:
+        execution = aws.execute({})
+    finally:
+        engine.AROUND_HANDLERS.remove(inactive)
+    assert (execution.outcome, aws.places, next(pending, None)) == ("RolledBack", ("bittybot", "tao"), None)
