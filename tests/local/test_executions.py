@@ -15,7 +15,7 @@ def test_every_line_that_the_functions_log_names_the_execution(aws: LocalAws) ->
         json.loads(event["message"])
         for group in logs.describe_log_groups()["logGroups"]
         # Not of a second stack, which other tests deploy.
-        if "Functions" in group["logGroupName"] and f"{STACK}-" in group["logGroupName"]
+        if "Functions" in group["logGroupName"] and f"/{STACK}/" in group["logGroupName"]
         for event in logs.filter_log_events(logGroupName=group["logGroupName"], startTime=began)["events"]
         if event["message"].startswith("{") and '"_aws"' not in event["message"]  # a metric
     ]
