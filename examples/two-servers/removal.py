@@ -9,6 +9,7 @@ from try_stacks import CUTOVER, SERVERS, STACKS, TEST_PAIR, Stack, delete, descr
 
 LOCK_TABLE = f"{CUTOVER}-Locks"  # begins the name that CloudFormation gives the table
 TABLE_SECONDS = 300
+FOREIGN = "`make try-destroy` removes only what `make try` made. Delete the stack yourself if nobody needs it."
 CAUSE = "make try-destroy removes the workflow."
 KEPT = """Kept, and nothing of it costs as much as a cent a month:
   - the CDK's bootstrap stack of this account and Region, with the uploaded code: `make try` did not make it
@@ -20,16 +21,15 @@ KEPT = """Kept, and nothing of it costs as much as a cent a month:
 def strangers(account: Account) -> list[Obstacle]:
     """The stacks with these names that `make try` did not make."""
     stacks = (described(account, name) for name in STACKS)
-    do = "`make try-destroy` removes only what `make try` made. Delete the stack yourself if nobody needs it."
-    return [Obstacle(not_ours(stack), do) for stack in stacks if stack.is_foreign]
+    return [Obstacle(not_ours(stack), FOREIGN) for stack in stacks if stack.is_foreign]
 
 
 def remove(machine: ThisMachine, account: Account) -> None:
-    """Remove everything that is still there. There must be no `strangers`. Raises Problem."""
+    """Remove everything that is still there. There must be nothing else in the stack of the servers. Raises Problem."""
     cutover, servers = (settle(machine, account, described(account, name)) for name in STACKS)
     tables = list(_lock_tables(account, cutover))
     removed: list[str] = []
-    if cutover.is_ours:
+    if cutover.is_removable:
         for arn in _running(account, cutover):
             machine.say(f"Stopping the execution {arn}.")
             account.call("stepfunctions", "stop_execution", executionArn=arn, cause=CAUSE)
@@ -40,7 +40,7 @@ def remove(machine: ThisMachine, account: Account) -> None:
         machine.say(f"Deleting the lock table {table}, which the stack retains.")
         if _delete_table(machine, account, table):
             removed.append(f"the lock table {table}")
-    if servers.is_ours:
+    if servers.is_removable:
         _disassociate(machine, account, servers)
         machine.say(f"Deleting the stack {SERVERS}; this takes about two minutes.")
         delete(machine, account, servers)
@@ -65,7 +65,8 @@ def _lock_tables(account: Account, cutover: Stack) -> Iterator[str]:
     output = cutover.outputs.get("LockTableName")
     for page in account.pages("dynamodb", "list_tables"):
         for name in page["TableNames"]:
-            if name == output or (name.startswith(LOCK_TABLE) and _is_tagged(account, name)):
+            left = name.startswith(LOCK_TABLE) and name != output and _is_tagged(account, name)
+            if left or (name == output and cutover.is_ours):
                 yield name
 
 

@@ -97,6 +97,18 @@ def create(machine: ThisMachine, account: Account, *, port: int | None) -> int:
     return code
 
 
+def destroy(machine: ThisMachine, account: Account) -> int:
+    """Everything that `make try-destroy` does. The servers go even if the other stack is someone else's. Returns the
+    exit code. Raises Problem."""
+    strangers, servers = removal.strangers(account), described(account, SERVERS)
+    if strangers and not servers.is_removable:
+        raise NotReady(strangers)
+    removal.remove(machine, account)
+    for stranger in strangers:
+        machine.say(f"\nNot removed: {stranger.found} {stranger.do}")
+    return CLIENT_FAILED if strangers else OK
+
+
 def what_exists(machine: ThisMachine, account: Account, command: str) -> None:
     """After a run that did not finish: what there is now, and how to go on."""
     with suppress(AwsError):
@@ -113,10 +125,7 @@ def main(words: Sequence[str] | None = None, *, machine: ThisMachine, session: b
     try:
         account = signed_in(machine, session)
         if options.does == "destroy":
-            if strangers := removal.strangers(account):
-                raise NotReady(strangers)
-            removal.remove(machine, account)
-            return OK
+            return destroy(machine, account)
         return create(machine, account, port=options.port)
     except NotReady as error:
         machine.say(str(error))

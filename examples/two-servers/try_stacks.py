@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 SETTLED_SECONDS = 1800
+EMPTY = "REVIEW_IN_PROGRESS"
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,19 @@ class Stack:
 
     @property
     def is_empty(self) -> bool:
-        """It has a change set that was not executed, and no resources."""
-        return self.status == "REVIEW_IN_PROGRESS"
+        """It has a change set that was not executed, and no resources. It need not have the tags of that change set yet
+        (docs/emulators.md). The CDK CLI creates it as if it did not exist."""
+        return self.status == EMPTY
 
     @property
     def is_foreign(self) -> bool:
         """`make try` did not make it."""
         return self.exists and not self.is_ours and not self.is_empty
+
+    @property
+    def is_removable(self) -> bool:
+        """`make try` made it, or it has nothing that anyone could lose."""
+        return self.exists and (self.is_ours or self.is_empty)
 
     @property
     def is_busy(self) -> bool:
@@ -71,18 +78,9 @@ def described(account: Account, name: str, *, stack_id: str = "") -> Stack:
         return Stack(name)
     if shown["StackStatus"] == "DELETE_COMPLETE":
         return Stack(name)
-    tags = {tag["Key"]: tag["Value"] for tag in shown.get("Tags", []) or _future_tags(account, shown)}
+    tags = {tag["Key"]: tag["Value"] for tag in shown.get("Tags", [])}
     outputs = {output["OutputKey"]: output["OutputValue"] for output in shown.get("Outputs", [])}
     return Stack(name, shown["StackId"], shown["StackStatus"], shown.get("StackStatusReason", ""), tags, outputs)
-
-
-def _future_tags(account: Account, shown: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """The tags that a stack without resources will have: those of its change sets."""
-    if shown["StackStatus"] == "REVIEW_IN_PROGRESS":
-        for page in account.pages("cloudformation", "list_change_sets", StackName=shown["StackId"]):
-            for each in page["Summaries"]:
-                asked = {"StackName": shown["StackId"], "ChangeSetName": each["ChangeSetId"]}
-                yield from account.call("cloudformation", "describe_change_set", **asked).get("Tags", [])
 
 
 def not_ours(stack: Stack) -> str:

@@ -39,8 +39,8 @@ class Session(boto3.Session):
         return super().client(service, **options)  # type: ignore[call-overload]
 
     @classmethod
-    def _called(cls, model: Any, **_: Any) -> Any:
-        return cls.seen_by.called(model.name) if cls.seen_by else None
+    def _called(cls, model: Any, params: Any, **_: Any) -> Any:
+        return cls.seen_by.called(model.name, params["body"]) if cls.seen_by else None
 
 
 SEEN, UNSEEN = Session(seen=True), Session(seen=False)
@@ -63,6 +63,7 @@ def servers_template(zone: str, port: str) -> dict[str, Any]:
     return {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in values.items()}}
 
 
+EMPTY_TEMPLATE = json.dumps({"Resources": {"Nothing": {"Type": "AWS::SNS::Topic"}}})  # moto needs a resource
 CUTOVER_TEMPLATE = {
     "Resources": {
         "Locks": {
@@ -99,7 +100,7 @@ class TryWorld(ThisMachine):
         self.answers_as: dict[str, str] = {}
         self._clock = 0.0
         self._outputs: dict[str, str] = {}
-        self._answers: dict[str, Callable[[], Any]] = {"DescribeInstanceInformation": self._agents}
+        self._answers: dict[str, Callable[[Any], Any]] = {"DescribeInstanceInformation": lambda _: self._agents()}
         Session.seen_by, self.session, self.unseen = self, SEEN, UNSEEN.client
         self.account = Account(self.session, stack=CUTOVER)
         self.unseen("ssm").put_parameter(**BOOTSTRAP, Value="30")
@@ -112,6 +113,10 @@ class TryWorld(ThisMachine):
 
     def answer_by(self, operation: str, answer: Callable[[], Any]) -> None:
         """Let a function answer an operation of AWS, from now on; if it returns None, moto does."""
+        self._answers[operation] = lambda _: answer()
+
+    def answer_by_parameters(self, operation: str, answer: Callable[[Any], Any]) -> None:
+        """The same; the function gets the body of the call, as it is sent."""
         self._answers[operation] = answer
 
     def answer_call(self, operation: str, answer: Mapping[str, Any]) -> None:
@@ -120,7 +125,7 @@ class TryWorld(ThisMachine):
 
     def refuse(self, operation: str, code: str, message: str = "AWS says why.") -> None:
         error = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-        self._answers[operation] = lambda: (SimpleNamespace(status_code=400), error)
+        self._answers[operation] = lambda _: (SimpleNamespace(status_code=400), error)
 
     def stack(self, name: str) -> dict[str, Any] | None:
         stacks = self.unseen("cloudformation").describe_stacks()["Stacks"]
@@ -216,11 +221,11 @@ class TryWorld(ThisMachine):
 
     # Calls of the account.
 
-    def called(self, operation: str) -> Any:
+    def called(self, operation: str, parameters: Any) -> Any:
         """Returns the answer to a call; None if moto answers."""
         if not operation.startswith(("Describe", "Get", "List")):
             self.calls.append(operation)
-        return self._answers[operation]() if operation in self._answers else None
+        return self._answers[operation](parameters) if operation in self._answers else None
 
     def _agents(self) -> Any:
         online = self.releases if self.online is None else self.online
