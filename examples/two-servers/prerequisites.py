@@ -8,6 +8,7 @@ import boto3
 
 from client.account import Account, AwsError, Problem
 from client.text import plain
+from commands_to_copy import aws, here
 from try_servers import Pair, untagged
 from try_stacks import SERVERS, STACKS, TEST_PAIR, Stack, described, ids, not_ours
 
@@ -78,7 +79,8 @@ def check(account: Account) -> Findings:
         except AwsError as error:
             findings.obstacles.append(Obstacle(reason(error), PERMISSIONS))
         except Problem as error:
-            findings.obstacles.append(Obstacle(str(error), "Run `make try-destroy`, " + AGAIN))
+            do = f"Remove the stacks, {AGAIN}\n{here(account.region, 'make try-destroy')}"
+            findings.obstacles.append(Obstacle(str(error), do))
 
     def optional(subject: str, found: Callable[[], Iterator[Obstacle]]) -> None:
         try:
@@ -107,17 +109,18 @@ def _stacks(account: Account, findings: Findings) -> Iterator[Obstacle]:
             continue
         state = f"{stack.status}: {plain(stack.reason, 300)}" if stack.reason else stack.status
         if stack.is_foreign:
-            remove = f"aws cloudformation delete-stack --region {account.region} --stack-name {name}"
+            remove = aws(account.region, "cloudformation delete-stack", f"--stack-name {name}")
             do = f"Use another Region (AWS_REGION) or account. If nobody needs that stack, delete it:\n{remove}"
             yield Obstacle(not_ours(stack), do)
         elif stack.is_busy:
             yield Obstacle(f"CloudFormation is at work on the stack {name} ({state}).", "Wait some minutes, " + AGAIN)
         elif stack.is_broken:
-            yield Obstacle(f"The stack {name} is broken ({state}).", "Remove it with `make try-destroy`, " + AGAIN)
+            do = f"Remove it, {AGAIN}\n{here(account.region, 'make try-destroy')}"
+            yield Obstacle(f"The stack {name} is broken ({state}).", do)
 
 
 def _bootstrap(account: Account) -> Iterator[Obstacle]:
-    do = f"Bootstrap it, once: `AWS_REGION={account.region} make bootstrap`, {AGAIN}"
+    do = f"Bootstrap it, once, {AGAIN}\n{here(account.region, 'make bootstrap')}"
     try:
         version = account.call("ssm", "get_parameter", Name=BOOTSTRAP)["Parameter"]["Value"]
     except AwsError as error:
@@ -160,17 +163,19 @@ def _existing_pair(account: Account, findings: Findings) -> Iterator[Obstacle]:
     pair = Pair.of(stack)
     if without_tag := untagged(account, pair):
         found = f"{', '.join(without_tag)} of the stack {SERVERS} is not tagged as a test pair."
-        tag = f"aws ec2 create-tags --region {account.region} --tags Key={TEST_PAIR},Value=true --resources"
-        do = f"If it may be moved, broken and repaired, tag it, {AGAIN}\n{tag} {' '.join(without_tag)}"
+        options = f"--tags Key={TEST_PAIR},Value=true --resources {' '.join(without_tag)}"
+        tag = aws(account.region, "ec2 create-tags", options)
+        do = f"If it may be moved, broken and repaired, tag it, {AGAIN}\n{tag}"
         yield Obstacle(found, do)
     instances = account.instances(pair.instances.values())
     for name, instance in pair.instances.items():
         state = instances[instance]["State"]["Name"] if instance in instances else "terminated"
         if state in ("stopped", "stopping"):
-            start = f"aws ec2 start-instances --region {account.region} --instance-ids {instance}"
+            start = aws(account.region, "ec2 start-instances", f"--instance-ids {instance}")
             yield Obstacle(f"The server {name} ({instance}) is {state}.", f"Start it, {AGAIN}\n{start}")
         elif state not in ("running", "pending"):
-            yield Obstacle(f"The server {name} ({instance}) is {state}.", "Run `make try-destroy`, " + AGAIN)
+            do = f"Remove what is left of the pair, {AGAIN}\n{here(account.region, 'make try-destroy')}"
+            yield Obstacle(f"The server {name} ({instance}) is {state}.", do)
 
 
 def _quota(account: Account, findings: Findings, quota: Quota) -> Iterator[Obstacle]:
@@ -198,6 +203,8 @@ def _quota(account: Account, findings: Findings, quota: Quota) -> Iterator[Obsta
     if unknown:
         findings.warnings.append(f"{found} {most} is the default: the account's own quota is unknown. {unknown}")
         return
-    ask = f"aws service-quotas request-service-quota-increase --region {account.region} --service-code {quota.service}"
-    do = "Release what is not needed, use another Region (AWS_REGION), or ask for a higher quota:"
-    yield Obstacle(found, f"{do}\n{ask} --quota-code {quota.code} --desired-value {used + needed}")
+    options = f"--service-code {quota.service} --quota-code {quota.code} --desired-value {used + needed}"
+    ask = aws(account.region, "service-quotas request-service-quota-increase", options)
+    yield Obstacle(
+        found, f"Remove what is not needed, use another Region (AWS_REGION), or ask for a higher quota:\n{ask}"
+    )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # The folders of `client` and `domain`.
 sys.path.extend(str(Path(__file__).resolve().parents[2] / folder) for folder in ("", "lambdas"))
@@ -21,9 +21,11 @@ from client.account import DENIED, Account, AwsError, Problem, sdk
 from client.result import CLIENT_FAILED, INTERRUPTED, OK
 from client.screen import silence
 from client.text import plain
+from commands_to_copy import here
+from next_steps import Situation
 from prerequisites import Obstacle
 from this_machine import ThisMachine
-from try_servers import Pair, place, wait_for_agents, wait_for_answers
+from try_servers import PAIR, Pair, in_the_way, located, place, wait_for_agents, wait_for_answers
 from try_stacks import CUTOVER, HERE, NAME, ROOT, SERVERS, STACKS, deploy, described
 
 WAIT = "15m"  # for an execution that an earlier run has left
@@ -31,7 +33,7 @@ CREATES = f"""This creates or updates, without another question (the CDK's --req
   - the stack {SERVERS}: a VPC, two {prerequisites.INSTANCE_TYPE} in {{zone}}, two Elastic IP addresses
   - the stack {CUTOVER}: the workflow that switches between these two servers
 Until `make try-destroy`, they cost {next_steps.COST}."""
-COMMANDS = {"create": "make try", "destroy": "make try-destroy"}
+DESTROY = "make try-destroy"
 
 
 class NotReady(Problem):
@@ -80,7 +82,7 @@ def create(machine: ThisMachine, account: Account, *, port: int | None) -> int:
     cutover = deploy(machine, account, CUTOVER, ROOT / "app.py", {"name": NAME, "pairs": pair.context})
 
     machine.say("\n4 of 5: both servers answer, and Systems Manager reaches them")
-    answers = wait_for_answers(machine, pair, places)
+    answers = wait_for_answers(machine, pair, places, region=account.region)
     wait_for_agents(machine, account, pair)
 
     live = places["production"] or pair.other(places["staging"] or "tao")
@@ -89,12 +91,23 @@ def create(machine: ThisMachine, account: Account, *, port: int | None) -> int:
     start = ["./cutover.py", "start", "--release", str(release), "--server", idle, "--wait", WAIT]
     variables = {"EIP_CUTOVER_STACK": CUTOVER, "AWS_REGION": account.region}
     code = machine.run([machine.python, *start], ROOT, variables)
-    failed = f"did not become live: the client ended with exit code {code}, and says why above"
-    machine.say(f"\nRelease {release} {failed if code else f'is live on {idle}, where {live} was live before'}.")
-    by_role = {role: machine.answer(pair.ips[role], pair.port) for role in pair.ips}
-    arn = cutover.outputs.get("StateMachineArn", "")
-    machine.say(next_steps.how_to_go_on(pair, by_role, region=account.region, state_machine_arn=arn))
+    now = situation(machine, account, pair)
+    about: Any = {"region": account.region, "arn": cutover.outputs.get("StateMachineArn", "")}
+    if code:
+        text = next_steps.after_failure(now, release, code, **about)
+    else:
+        text = next_steps.after_success(now, release, idle, places["production"], **about)
+    machine.say(f"\n{text}")
     return code
+
+
+def situation(machine: ThisMachine, account: Account, pair: Pair) -> Situation:
+    """What EC2 and both addresses say now. Raises Problem."""
+    answers = {role: machine.answer(pair.ips[role], pair.port) for role in pair.ips}
+    rollback_to = None
+    with suppress(Problem):  # then a rollback is not advised
+        rollback_to = account.record(PAIR).rollback_to.server
+    return Situation(pair, located(account, pair), answers, in_the_way(account, pair), rollback_to)
 
 
 def destroy(machine: ThisMachine, account: Account) -> int:
@@ -114,8 +127,10 @@ def what_exists(machine: ThisMachine, account: Account, command: str) -> None:
     with suppress(AwsError):
         states = [f"{name}: {described(account, name).status or 'does not exist'}" for name in STACKS[::-1]]
         machine.say(f"The stacks now: {'; '.join(states)}.")
-    machine.say(f"`{command}` again continues from there. `{COMMANDS['destroy']}` removes everything.")
     machine.say(f"What exists costs at most {next_steps.COST}.")
+    machine.say(f"This continues from there:\n    {here(account.region, command)}")
+    if command != DESTROY:
+        machine.say(f"And this removes everything:\n    {here(account.region, DESTROY)}")
 
 
 def main(words: Sequence[str] | None = None, *, machine: ThisMachine, session: boto3.Session | None = None) -> int:
@@ -140,7 +155,8 @@ def main(words: Sequence[str] | None = None, *, machine: ThisMachine, session: b
         machine.say("\nInterrupted.")
         code = INTERRUPTED
     if account:
-        what_exists(machine, account, COMMANDS[options.does])
+        port = f" PORT={options.port}" if options.does == "create" and options.port else ""
+        what_exists(machine, account, DESTROY if options.does == "destroy" else f"make try{port}")
     return code
 
 

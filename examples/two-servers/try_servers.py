@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from client.account import DENIED, Account, AwsError, Problem
-from client.text import plain
+from client.text import JsonObject, plain
+from commands_to_copy import aws
 from this_machine import Answer, ThisMachine
 from try_stacks import SERVERS, TEST_PAIR, Stack
 
@@ -71,26 +72,52 @@ def untagged(account: Account, pair: Pair) -> list[str]:
     return sorted(key for key in tags if tags[key].get(TEST_PAIR) != "true")
 
 
-def holders(account: Account, pair: Pair) -> dict[str, str | None]:
-    """By role, the server that has the address; None for no server. Raises Problem if another resource has it."""
+def located(account: Account, pair: Pair) -> dict[str, str | None]:
+    """By role, the server that has the address; None for no server; the id of a resource that is not of the pair.
+    Raises Problem if an address does not exist."""
     servers = {instance: name for name, instance in pair.instances.items()}
     shown = {each["AllocationId"]: each for each in account.addresses_by("allocation-id", _addresses(pair))}
-    found: dict[str, str | None] = {}
+    places: dict[str, str | None] = {}
     for role, allocation_id in pair.allocation_ids.items():
         if allocation_id not in shown:
             raise Problem(f"The {role} address {allocation_id} of the stack {SERVERS} does not exist any more.")
         address = shown[allocation_id]
         holder = address.get("InstanceId") or address.get("NetworkInterfaceId")
-        if holder and holder not in servers:
+        places[role] = servers.get(holder, holder) if holder else None
+    return places
+
+
+def in_the_way(account: Account, pair: Pair) -> dict[str, JsonObject]:
+    """By server, the Elastic IP that is not of the pair, on the private address that the pair's addresses use."""
+    servers = {instance: name for name, instance in pair.instances.items()}
+    private = {instance: shown.get("PrivateIpAddress") for instance, shown in account.instances(servers).items()}
+    return {
+        servers[address["InstanceId"]]: address
+        for address in account.addresses_by("instance-id", list(servers))
+        if address["AllocationId"] not in _addresses(pair)
+        and address.get("PrivateIpAddress") == private.get(address["InstanceId"])
+    }
+
+
+def _refuse_strangers(account: Account, pair: Pair, places: Mapping[str, str | None]) -> None:
+    """Raises Problem if an address is on a resource that is not of the pair, or the pair has no address, and another
+    one would be displaced."""
+    for role, holder in places.items():
+        if holder and holder not in pair.instances:
             why = "which is not a server of this pair. Disassociate the address"
             raise Problem(f"The {role} address {pair.ips[role]} is on {plain(holder)}, {why}.")
-        found[role] = servers[holder] if holder else None
-    return found
+    if set(places.values()) == {None}:
+        for server, address in in_the_way(account, pair).items():
+            why = f"The Elastic IP {address['PublicIp']}, which is not of this pair, is on {server}."
+            command = aws(account.region, "ec2 disassociate-address", f"--association-id {address['AssociationId']}")
+            raise Problem(f"{why} If nobody needs it there, take it off:\n    {command}")
 
 
 def place(machine: ThisMachine, account: Account, pair: Pair) -> dict[str, str | None]:
-    """Put production on bittybot and staging on tao if neither address is on a server. Returns `holders`."""
-    places = holders(account, pair)
+    """Put production on bittybot and staging on tao if neither address is on a server. Returns by role the server that
+    has the address then. Raises Problem if something else is in the way."""
+    places = located(account, pair)
+    _refuse_strangers(account, pair, places)
     if set(places.values()) == {None}:
         for role, server in zip(ROLES, pair.instances, strict=True):
             ids = {"AllocationId": pair.allocation_ids[role], "InstanceId": pair.instances[server]}
@@ -100,11 +127,15 @@ def place(machine: ThisMachine, account: Account, pair: Pair) -> dict[str, str |
     for role, holder in places.items():
         machine.say(f"{role.capitalize()} ({pair.ips[role]}) is on {holder or 'no server'}, and stays there.")
     if None in places.values() or len(set(places.values())) == 1:
-        machine.say("The pair is not sound: something was interrupted. The release below puts both addresses right.")
+        machine.say(
+            "The pair is not sound: something was interrupted. The release below repairs it, unless an address is in the way."
+        )
     return places
 
 
-def wait_for_answers(machine: ThisMachine, pair: Pair, places: Mapping[str, str | None]) -> dict[str, Answer]:
+def wait_for_answers(
+    machine: ThisMachine, pair: Pair, places: Mapping[str, str | None], *, region: str
+) -> dict[str, Answer]:
     """Wait until each server that has an address answers there. Returns the answers, by server. Raises Problem."""
     answers: dict[str, Answer] = {}
     expected = {server: role for role, server in places.items() if server}
@@ -120,7 +151,8 @@ def wait_for_answers(machine: ThisMachine, pair: Pair, places: Mapping[str, str 
 
     if reason := machine.wait(silent, seconds=READY_SECONDS):
         server = next(name for name in expected if name not in answers)
-        console = f"aws ec2 get-console-output --latest --output text --instance-id {pair.instances[server]}"
+        options = f"--latest --output text --instance-id {pair.instances[server]}"
+        console = aws(region, "ec2 get-console-output", options)
         raise Problem(
             f"{reason} It had {READY_SECONDS // 60} minutes. What its user data printed is in the instance's console "
             f"output:\n  {console}\nIf the server is up, this machine may not reach {pair.url('production')} "
@@ -147,10 +179,10 @@ def wait_for_agents(machine: ThisMachine, account: Account, pair: Pair) -> None:
         machine.say(f"Warning: not checked whether Systems Manager reaches the servers. {error}")
         return
     if reason:
+        reboot = aws(account.region, "ec2 reboot-instances", f"--instance-ids {' '.join(pair.instances.values())}")
         raise Problem(
             f"{reason} It had {READY_SECONDS // 60} minutes. It needs the instance's role, and a way to the Internet "
-            "by a public address. A reboot of the instance starts it again:\n"
-            f"  aws ec2 reboot-instances --instance-ids {' '.join(pair.instances.values())}"
+            f"by a public address. A reboot of the instance starts it again:\n  {reboot}"
         )
 
 

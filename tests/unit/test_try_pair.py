@@ -82,7 +82,7 @@ def test_the_last_lines_say_who_is_live_what_to_type_what_it_costs_and_how_to_re
     pair = pair_of(world)
     client = "AWS_REGION=eu-west-1 EIP_CUTOVER_STACK=EipCutoverTry ./cutover.py"
     for line in (
-        "Release 2 is live on tao, where bittybot was live before.",
+        "Release 2 is live on tao. Before, bittybot was live.",
         f"  production  http://{pair.ips['production']}/  tao, release 2",
         f"  staging     http://{pair.ips['staging']}/  bittybot, release 1",
         f"    {client} status",
@@ -130,7 +130,12 @@ def test_a_deployment_that_fails_ends_the_run_and_says_what_exists(world: TryWor
     assert world.commands[-1][2] == failing
     assert f"`cdk deploy {failing}` failed with exit code 1. Its output above says why." in world.lines
     assert f"The stacks now: {now}." in world.lines
-    assert "`make try` again continues from there. `make try-destroy` removes everything." in world.lines
+    assert world.lines[-4:] == [
+        "This continues from there:",
+        "    AWS_REGION=eu-west-1 make try",
+        "And this removes everything:",
+        "    AWS_REGION=eu-west-1 make try-destroy",
+    ]
 
 
 def test_an_interruption_says_what_exists(world: TryWorld) -> None:
@@ -139,18 +144,119 @@ def test_an_interruption_says_what_exists(world: TryWorld) -> None:
 
     world.before[CUTOVER] = interrupt
     assert run(world) == 130
-    assert world.lines[-4:-2] == [
-        "Interrupted.",
-        "The stacks now: TwoServers: CREATE_COMPLETE; EipCutoverTry: does not exist.",
+    now = "The stacks now: TwoServers: CREATE_COMPLETE; EipCutoverTry: does not exist."
+    assert world.lines[world.lines.index("Interrupted.") + 1] == now
+
+
+def test_the_port_that_was_asked_for_is_in_the_command_that_continues(world: TryWorld) -> None:
+    world.exit_codes[SERVERS] = 1
+    run(world, "--port", "8080")
+    assert "    AWS_REGION=eu-west-1 make try PORT=8080" in world.lines
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (12, "StagingUnhealthy (exit code 12). It did not touch production."),
+        (15, "RolledBack (exit code 15). Production is back where it was."),
+        (16, "RollbackFailed (exit code 16). It may have moved production, and its execution may still run."),
+        (1, "the client failed (exit code 1). It may have moved production, and its execution may still run."),
+    ],
+)
+def test_after_a_failed_release_the_last_lines_say_what_failed_what_is_true_and_what_to_do(
+    world: TryWorld, code: int, says: str
+) -> None:
+    world.exit_codes["client"] = code
+    assert run(world) == code
+    last = world.lines[world.lines.index(f"Release 2 did not become live: {says}") :]
+    pair = pair_of(world)
+    assert f"  production  {pair.url('production')}  bittybot, release 1" in last
+    commands = [line for line in last if line.startswith("    ")]
+    assert commands == [
+        "    AWS_REGION=eu-west-1 EIP_CUTOVER_STACK=EipCutoverTry ./cutover.py status",
+        f"    https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/statemachines/view/{MACHINE}",
+        "    AWS_REGION=eu-west-1 make try",
+        "    AWS_REGION=eu-west-1 make try-destroy",
     ]
 
 
-def test_a_release_that_does_not_become_live_gives_the_exit_code_of_the_client(world: TryWorld) -> None:
-    world.exit_codes["client"] = 12
-    assert run(world) == 12
-    assert "Release 2 did not become live: the client ended with exit code 12, and says why above." in world.lines
-    assert "  production  " in world.output_text  # and how to go on
-    assert "bittybot, release 1" in world.output_text
+def test_what_ec2_and_the_addresses_say_after_the_release_is_printed_and_not_what_was_expected(world: TryWorld) -> None:
+    world.before["client"] = lambda: world.answers_as.update(tao="bittybot")
+    assert run(world) == 0
+    pair = pair_of(world)
+    still = "is on tao, but this machine still gets the answer of bittybot, release 2"
+    assert f"  production  {pair.url('production')}  {still}" in world.lines
+
+
+def test_without_a_server_that_was_live_before_no_rollback_is_advised(world: TryWorld) -> None:
+    world.make_servers()
+    world.associate("staging", world.output("Tao"))
+    assert run(world) == 0
+    assert "Release 2 is live on tao. Before, production was on no server." in world.lines
+    assert "rollback" not in "".join(line for line in world.lines if line.startswith("    "))
+
+
+def test_after_a_failure_production_on_no_server_is_said(world: TryWorld) -> None:
+    world.make_servers()
+    world.associate("staging", world.output("Tao"))
+    world.exit_codes["client"] = 13
+    assert run(world) == 13
+    assert f"  production  {pair_of(world).url('production')}  is on no server" in world.lines
+
+
+def foreign_address_on(world: TryWorld, server: str) -> dict[str, Any]:
+    ec2 = world.unseen("ec2")
+    address = ec2.allocate_address(Domain="vpc")
+    instance = world.output(server.capitalize())
+    return {**address, **ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance)}
+
+
+def test_an_address_of_someone_else_that_is_in_the_way_is_named_with_the_command_that_takes_it_off(
+    world: TryWorld,
+) -> None:
+    world.make_servers()
+    world.associate("production", world.output("Bittybot"))
+    foreign = foreign_address_on(world, "tao")
+    world.exit_codes["client"] = 13
+    assert run(world) == 13
+    says = f"The Elastic IP {foreign['PublicIp']} ({foreign['AllocationId']}) is on tao, and is in the way"
+    assert says in world.output_text
+    command = "    aws ec2 disassociate-address --region eu-west-1 --association-id " + foreign["AssociationId"]
+    assert command in world.lines
+    assert f"  staging     {pair_of(world).url('staging')}  is on no server" in world.lines
+
+
+def test_while_an_address_is_in_the_way_no_command_is_printed_that_would_be_refused(world: TryWorld) -> None:
+    world.make_servers()
+    world.associate("production", world.output("Bittybot"))
+    world.after_client = lambda: foreign_address_on(world, "bittybot")
+    assert run(world) == 0
+    assert "is on bittybot, and is in the way" in world.output_text
+    assert " start --release" not in world.output_text
+    assert "cutover.py rollback" not in world.output_text
+    assert "make acceptance" not in world.output_text
+
+
+def test_an_address_of_someone_else_is_not_displaced(world: TryWorld) -> None:
+    world.make_servers()
+    foreign = foreign_address_on(world, "bittybot")
+    assert run(world) == 1
+    assert f"The Elastic IP {foreign['PublicIp']}, which is not of this pair, is on bittybot." in world.output_text
+    assert "AssociateAddress" not in world.calls
+
+
+def test_the_commands_name_the_profile_if_the_environment_does(
+    world: TryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "my work")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    run(world)
+    assert "    AWS_PROFILE='my work' AWS_REGION=eu-west-1 make try-destroy" in world.lines
+    assert "    AWS_PROFILE='my work' AWS_REGION=eu-west-1 make acceptance NAME=eip-cutover-try" in world.lines
+    world.silent = {"tao"}
+    run(world)
+    assert "  AWS_PROFILE='my work' aws ec2 get-console-output --region eu-west-1 " in world.output_text
 
 
 def test_an_error_of_aws_in_the_middle_is_a_sentence_with_the_permissions_that_are_needed(world: TryWorld) -> None:
@@ -195,7 +301,8 @@ def test_a_server_that_does_not_answer_is_named_with_the_command_that_shows_its_
     assert run(world) == 1
     ip, instance = world.output("StagingIp"), world.output("Tao")
     assert f"No answer yet of tao at http://{ip}/. It had 5 minutes." in world.output_text
-    assert f"  aws ec2 get-console-output --latest --output text --instance-id {instance}" in world.output_text
+    options = f"--region eu-west-1 --latest --output text --instance-id {instance}"
+    assert f"  aws ec2 get-console-output {options}" in world.output_text
     assert world.monotonic() == pytest.approx(300, abs=10)
     assert [command[2] for command in world.commands] == [SERVERS, CUTOVER]
 
@@ -210,6 +317,7 @@ def test_a_server_without_systems_manager_is_named_before_the_release(world: Try
     world.online = {"bittybot"}
     assert run(world) == 1
     assert "The Systems Manager agent of tao is not online yet. It had 5 minutes." in world.output_text
+    assert "  aws ec2 reboot-instances --region eu-west-1 --instance-ids i-" in world.output_text
     assert "client" not in [command[1] for command in world.commands]
 
 

@@ -194,7 +194,10 @@ def test_a_stack_of_that_name_that_is_not_ours_is_named(world: TryWorld, name: s
     ("status", "says"),
     [
         ("UPDATE_IN_PROGRESS", "CloudFormation is at work on the stack TwoServers (UPDATE_IN_PROGRESS: why)."),
-        ("DELETE_FAILED", "The stack TwoServers is broken (DELETE_FAILED: why).\nRemove it with `make try-destroy`"),
+        (
+            "DELETE_FAILED",
+            "The stack TwoServers is broken (DELETE_FAILED: why).\nRemove it, then run `make try` again.",
+        ),
         ("UPDATE_ROLLBACK_FAILED", "The stack TwoServers is broken (UPDATE_ROLLBACK_FAILED: why)."),
         ("REVIEW_IN_PROGRESS", ""),  # it has no resources, and the CDK CLI goes on with it
         ("ROLLBACK_COMPLETE", ""),  # the CDK CLI replaces it
@@ -235,7 +238,8 @@ def test_a_pair_that_is_not_tagged_is_named(world: TryWorld, output: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("act", "says"), [("stop_instances", "aws ec2 start-instances"), ("terminate_instances", "`make try-destroy`")]
+    ("act", "says"),
+    [("stop_instances", "aws ec2 start-instances"), ("terminate_instances", "AWS_REGION=eu-west-1 make try-destroy")],
 )
 def test_a_server_that_does_not_run_is_named(world: TryWorld, act: str, says: str) -> None:
     world.make_servers()

@@ -14,6 +14,7 @@ import boto3
 from client.account import Account
 from local.address_semantics import restore_address_semantics
 from this_machine import Answer, ThisMachine
+from try_servers import PAIR
 from try_stacks import CUTOVER, SERVERS, TEST_PAIR
 
 REGION = "eu-west-1"
@@ -94,6 +95,7 @@ class TryWorld(ThisMachine):
         self.calls: list[str] = []
         self.exit_codes = Counter[str]()
         self.before: dict[str, Callable[[], None]] = {}
+        self.after_client: Callable[[], object] = lambda: None
         self.releases = {"bittybot": "1", "tao": "1"}
         self.silent: set[str] = set()
         self.online: set[str] | None = None
@@ -189,12 +191,20 @@ class TryWorld(ThisMachine):
         if what == CUTOVER and not self.stack(CUTOVER):
             self.make_cutover()
         if what == "client":
-            words = dict(zip(command[3::2], command[4::2], strict=True))
-            live, idle = words["--server"], next(name for name in self.releases if name != words["--server"])
-            self.releases[live] = words["--release"]
-            for role, server in (("production", live), ("staging", idle)):
-                self.associate(role, self.output(server.capitalize()))
+            self._release(command)
+            self.after_client()
         return 0
+
+    def _release(self, command: Sequence[str]) -> None:
+        """As `cutover.py start`, if everything goes well."""
+        words = dict(zip(command[3::2], command[4::2], strict=True))
+        live, idle = words["--server"], next(name for name in self.releases if name != words["--server"])
+        before = self.server_at("production")
+        self.releases[live] = words["--release"]
+        for role, server in (("production", live), ("staging", idle)):
+            self.associate(role, self.output(server.capitalize()))
+        back = {"S": json.dumps({"server": before, "why": "it was live before"})}
+        self.unseen("dynamodb").put_item(TableName=self.tables[0], Item={"pair": {"S": PAIR}, "rollbackTo": back})
 
     @staticmethod
     def context(command: Sequence[str]) -> dict[str, str]:
