@@ -29,7 +29,7 @@ from local.address_semantics import holder, restore_address_semantics
 from local.fault_layer import Call, FaultLayer, StartResponse
 from local.faults import PATH as FAULTS
 from local.missing_actions import Status, StatusCheck, add_missing_actions, set_status
-from local.service_quotas import add_quota_of_addresses
+from local.service_quotas import add_quotas_of_ec2
 from local.token_buckets import TokenBuckets
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Ec2:
     def __init__(self) -> None:
         restore_address_semantics()
         add_missing_actions()
-        add_quota_of_addresses()
+        add_quotas_of_ec2()
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it prints a line per request
         self._on_change: list[Callable[[], None]] = []
         moto = DomainDispatcherApplication(create_backend_app)

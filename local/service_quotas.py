@@ -1,4 +1,5 @@
-"""The quota of Elastic IPs in moto's Service Quotas, which has only those of VPC. All have the default values.
+"""The quotas of EC2 in moto's Service Quotas, which has only those of VPC. That of Elastic IPs has the default
+value; that of vCPUs has a higher one, because the servers of the local AWS count.
 
 Source: AWS General Reference, "Amazon EC2 endpoints and quotas".
 """
@@ -9,29 +10,30 @@ from typing import Any
 
 from moto.servicequotas.models import ServiceQuotasBackend
 
-ADDRESSES = {
+OF_EC2: dict[str, Any] = {
     "ServiceCode": "ec2",
     "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
-    "QuotaCode": "L-0263D0A3",
-    "QuotaName": "EC2-VPC Elastic IPs",
-    "Value": 5.0,
     "Unit": "None",
     "Adjustable": True,
     "GlobalQuota": False,
 }
+QUOTAS: dict[str, dict[str, Any]] = {
+    "L-0263D0A3": {"QuotaName": "EC2-VPC Elastic IPs", "Value": 5.0},
+    "L-1216C47A": {"QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", "Value": 64.0},
+}
 
 
-def add_quota_of_addresses() -> None:
-    """Add the quota to moto in this process, permanently. A second call changes nothing."""
+def add_quotas_of_ec2() -> None:
+    """Add the quotas to moto in this process, permanently. A second call changes nothing."""
     get_service_quota = ServiceQuotasBackend.get_service_quota
     if get_service_quota.__module__ == __name__:
         return
 
     def get(backend: Any, service_code: str, quota_code: str) -> dict[str, Any]:
-        if (service_code, quota_code) != (ADDRESSES["ServiceCode"], ADDRESSES["QuotaCode"]):
+        if service_code != OF_EC2["ServiceCode"] or quota_code not in QUOTAS:
             quota: dict[str, Any] = get_service_quota(backend, service_code, quota_code)
             return quota
         arn = f"arn:aws:servicequotas:{backend.region_name}:{backend.account_id}:{service_code}/{quota_code}"
-        return ADDRESSES | {"QuotaArn": arn}
+        return OF_EC2 | QUOTAS[quota_code] | {"QuotaCode": quota_code, "QuotaArn": arn}
 
     ServiceQuotasBackend.get_service_quota = get

@@ -53,7 +53,8 @@ class Situation:
             yield f"  {role:10}  {self.pair.url(role)}  {self._place(role)}"
         for server, address in self.in_the_way.items():
             name = f"{address['PublicIp']} ({plain(address['AllocationId'], 80)})"
-            yield f"The Elastic IP {name} is on {server}, and is in the way: a cutover would displace it, and is refused."
+            yield f"The Elastic IP {name} is on {server}, and is in the way:"
+            yield "a cutover would displace it, and is refused."
             yield "If nobody needs it there, take it off:"
             yield f"    {aws(region, 'ec2 disassociate-address', '--association-id ' + str(address['AssociationId']))}"
 

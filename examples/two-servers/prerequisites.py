@@ -1,6 +1,8 @@
 """What must be true before `make try` creates anything. Every check runs, and all that they find is listed at once."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -29,18 +31,22 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Quota:
-    """How many of a thing a Region may have. Source: Service Quotas; both have the default 5."""
+    """How many of a thing a Region may have. An existing resource of the `kind` has `each` of it already. Source:
+    Service Quotas; all have the default 5."""
 
     thing: str
     kind: str
     service: str
     code: str
     needed: int
+    each: int = 1
     default: int = 5
 
 
 ADDRESSES = Quota("Elastic IP addresses", "AWS::EC2::EIP", "ec2", "L-0263D0A3", needed=2)
 NETWORKS = Quota("VPCs", "AWS::EC2::VPC", "vpc", "L-F678F1CE", needed=1)
+VCPUS = Quota("vCPUs of On-Demand Standard instances", "AWS::EC2::Instance", "ec2", "L-1216C47A", needed=4, each=2)
+STANDARD = re.compile("(a|c|d|h|i|im|is|m|r|t|z)[0-9]")  # begins the instance types that VCPUS counts
 
 
 @dataclass
@@ -92,7 +98,7 @@ def check(account: Account) -> Findings:
     optional("whether the CDK is bootstrapped", lambda: _bootstrap(account))
     required(lambda: _zone(account, findings))
     required(lambda: _existing_pair(account, findings))
-    for quota in (ADDRESSES, NETWORKS):
+    for quota in (ADDRESSES, NETWORKS, VCPUS):
         optional(f"the quota of {quota.thing}", lambda quota=quota: _quota(account, findings, quota))  # type: ignore[misc]
     return findings
 
@@ -180,15 +186,10 @@ def _existing_pair(account: Account, findings: Findings) -> Iterator[Obstacle]:
 
 def _quota(account: Account, findings: Findings, quota: Quota) -> Iterator[Obstacle]:
     own = len(ids(account, findings.stacks.get(SERVERS, Stack(SERVERS)), quota.kind))
-    needed = max(0, quota.needed - own)
+    needed = max(0, quota.needed - own * quota.each)
     if needed == 0:
         return
-    if quota is ADDRESSES:
-        # Addresses that the account brought itself do not count.
-        shown = account.call("ec2", "describe_addresses")["Addresses"]
-        used = sum(not each.get("PublicIpv4Pool", "").startswith("ipv4pool-") for each in shown)
-    else:
-        used = sum(len(page["Vpcs"]) for page in account.pages("ec2", "describe_vpcs"))
+    used = _used(account, quota)
     most, unknown = quota.default, ""
     try:
         code = {"ServiceCode": quota.service, "QuotaCode": quota.code}
@@ -208,3 +209,29 @@ def _quota(account: Account, findings: Findings, quota: Quota) -> Iterator[Obsta
     yield Obstacle(
         found, f"Remove what is not needed, use another Region (AWS_REGION), or ask for a higher quota:\n{ask}"
     )
+
+
+def _used(account: Account, quota: Quota) -> int:
+    if quota is NETWORKS:
+        return sum(len(page["Vpcs"]) for page in account.pages("ec2", "describe_vpcs"))
+    if quota is ADDRESSES:
+        # Addresses that the account brought itself do not count.
+        shown = account.call("ec2", "describe_addresses")["Addresses"]
+        return sum(not each.get("PublicIpv4Pool", "").startswith("ipv4pool-") for each in shown)
+    active = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    instances = [
+        instance["InstanceType"]
+        for page in account.pages("ec2", "describe_instances", Filters=active)
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+        # Spot Instances have a quota of their own, and Dedicated Hosts, too.
+        if not instance.get("InstanceLifecycle") and instance.get("Placement", {}).get("Tenancy") != "host"
+    ]
+    kinds = Counter(kind for kind in instances if STANDARD.match(kind))
+    if not kinds:
+        return 0
+    pages = account.pages(
+        "ec2", "describe_instance_types", Filters=[{"Name": "instance-type", "Values": sorted(kinds)}]
+    )
+    types = [each for page in pages for each in page["InstanceTypes"]]
+    return sum(each["VCpuInfo"]["DefaultVCpus"] * kinds[each["InstanceType"]] for each in types)

@@ -127,9 +127,8 @@ def place(machine: ThisMachine, account: Account, pair: Pair) -> dict[str, str |
     for role, holder in places.items():
         machine.say(f"{role.capitalize()} ({pair.ips[role]}) is on {holder or 'no server'}, and stays there.")
     if None in places.values() or len(set(places.values())) == 1:
-        machine.say(
-            "The pair is not sound: something was interrupted. The release below repairs it, unless an address is in the way."
-        )
+        machine.say("The pair is not sound: something was interrupted.")
+        machine.say("The release below repairs it, unless an address is in the way.")
     return places
 
 

@@ -34,6 +34,11 @@ def test_the_quotas_of_a_new_account(ec2: Ec2, service: str, code: str, name: st
     assert answer.stdout.split("\t") == [name, "5.0\n"]
 
 
+def test_the_quota_of_vcpus_leaves_room_for_two_servers_beside_those_of_the_local_aws(ec2: Ec2) -> None:
+    query = ("--service-code", "ec2", "--quota-code", "L-1216C47A", "--query", "Quota.Value")
+    assert aws(ec2, *query).stdout == "64.0\n"
+
+
 def test_other_quotas_are_unknown(ec2: Ec2) -> None:
     answer = aws(ec2, "--service-code", "ec2", "--quota-code", "L-00000000")
     assert "NoSuchResourceException" in answer.stderr

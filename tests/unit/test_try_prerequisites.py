@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from prerequisites import ADDRESSES, NETWORKS, Findings, check
+from prerequisites import ADDRESSES, NETWORKS, VCPUS, Findings, check
 from tests.unit.try_world import BOOTSTRAP, TAG, WITHOUT_IMAGES, TryWorld
 from try_pair import main
 from try_stacks import CUTOVER, SERVERS
@@ -83,7 +83,7 @@ def test_a_missing_or_old_bootstrap_of_the_cdk_is_named_with_the_command(world: 
     assert "AWS_REGION=eu-west-1 make bootstrap" in found
 
 
-@pytest.mark.parametrize("operation", ["GetParameter", "DescribeAddresses", "DescribeVpcs"])
+@pytest.mark.parametrize("operation", ["GetParameter", "DescribeAddresses", "DescribeVpcs", "DescribeInstances"])
 def test_a_check_that_is_not_permitted_is_a_warning(world: TryWorld, operation: str) -> None:
     world.refuse(operation, "AccessDenied", "not\x1b[31m authorized")
     findings = check(world.account)
@@ -152,6 +152,37 @@ def test_a_raised_quota_counts(world: TryWorld) -> None:
     use_addresses(world, 5)
     use_networks(world, 5)
     world.answer_call("GetServiceQuota", {"Quota": {"Value": 20.0}})
+    assert check(world.account).obstacles == []
+
+
+def run_instances(world: TryWorld, kind: str, count: int = 1, **options: Any) -> None:
+    image = {"ImageId": "ami-12c6146b", "MinCount": count, "MaxCount": count}
+    world.unseen("ec2").run_instances(**image, InstanceType=kind, **options)
+
+
+def test_a_quota_of_vcpus_that_is_used_up_is_named(world: TryWorld) -> None:
+    run_instances(world, "t2.micro")  # 1 vCPU
+    assert check(world.account).obstacles == []
+    run_instances(world, "m5.large")  # 2
+    found = problems(check(world.account))
+    assert "Region eu-west-1 has 3 vCPUs of On-Demand Standard instances, and the quota is 5. Needed: 4 more." in found
+    options = "--service-code ec2 --quota-code L-1216C47A --desired-value 7"
+    assert f"aws service-quotas request-service-quota-increase --region eu-west-1 {options}" in found
+
+
+def test_instances_that_the_quota_of_vcpus_does_not_count_are_not_in_the_way(world: TryWorld) -> None:
+    for kind in ("inf1.xlarge", "g4dn.xlarge", "p3.2xlarge", "x1e.xlarge", "u-6tb1.metal"):
+        run_instances(world, kind)
+    run_instances(world, "m5.large", 2)
+    instances = world.unseen("ec2").describe_instances()["Reservations"][-1]["Instances"]
+    world.unseen("ec2").stop_instances(InstanceIds=[each["InstanceId"] for each in instances])
+    run_instances(world, "m5.large", InstanceMarketOptions={"MarketType": "spot"})
+    assert check(world.account).obstacles == []
+
+
+def test_the_servers_of_an_earlier_run_are_not_counted_again(world: TryWorld) -> None:
+    world.make_servers()
+    run_instances(world, "t2.micro")
     assert check(world.account).obstacles == []
 
 
@@ -278,3 +309,4 @@ def test_all_problems_are_listed_at_once_before_anything_is_created(world: TryWo
 def test_the_quotas_are_those_of_service_quotas() -> None:
     assert (ADDRESSES.service, ADDRESSES.code, ADDRESSES.needed) == ("ec2", "L-0263D0A3", 2)
     assert (NETWORKS.service, NETWORKS.code, NETWORKS.needed) == ("vpc", "L-F678F1CE", 1)
+    assert (VCPUS.service, VCPUS.code, VCPUS.needed) == ("ec2", "L-1216C47A", 4)  # two t4g.nano have 2 each
