@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import boto3
+from botocore import exceptions
 
-from client.account import Account, AwsError, Problem
+from client.account import DENIED, EXPIRED, Account, AwsError, Problem
 from client.text import plain
 from commands_to_copy import aws, here
 from try_servers import Pair, untagged
@@ -65,13 +66,41 @@ def credentials(session: boto3.Session) -> list[Obstacle]:
     if not session.region_name:
         do = "Set AWS_REGION to the Region in which the servers should be, such as AWS_REGION=eu-west-1."
         obstacles.append(Obstacle("No Region is set.", do))
-    if session.get_credentials() is None:
-        do = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        obstacles.append(Obstacle("There are no AWS credentials in the environment.", do))
     if os.environ.get("AWS_PROFILE") and os.environ.get("AWS_ACCESS_KEY_ID"):
         found = "Both AWS_PROFILE and AWS_ACCESS_KEY_ID are set, and not every program uses the same of the two."
         obstacles.append(Obstacle(found, "Unset one, so that everything is made in the same account."))
+    elif session.get_credentials() is None:
+        do = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        obstacles.append(Obstacle("There are no AWS credentials in the environment.", do))
     return obstacles
+
+
+def unusable(error: AwsError, region: str | None) -> Obstacle:
+    """Why no call to AWS works, and what to do."""
+    do = (
+        "Correct the AWS variables (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...) or the profile, and run this again."
+    )
+    match error.__cause__:
+        case exceptions.ProfileNotFound():
+            do = "Set AWS_PROFILE to a profile of this machine. This lists them:\naws configure list-profiles"
+        case exceptions.InvalidRegionError():
+            do = "Set AWS_REGION to the name of a Region, such as AWS_REGION=eu-west-1."
+        case _ if error.code in DENIED:
+            do = PERMISSIONS
+        case _ if error.code in ("InvalidClientTokenId", "UnrecognizedClientException"):
+            enable = aws("us-east-1", "account enable-region", f"--region-name {region}")
+            do = (
+                f"Renew the credentials, or use others. If they work in other Regions, {region} is not enabled in this "
+                f"account: use another Region (AWS_REGION), or enable it, which takes minutes to hours:\n{enable}"
+            )
+        case _ if error.code in EXPIRED:
+            do = "Then run this again."
+        case _ if error.is_transient:
+            do = (
+                f"Is {region} the name of a Region (AWS_REGION)? Does this machine reach the Internet, perhaps through "
+                "a proxy (HTTPS_PROXY)? Is AWS_ENDPOINT_URL set by mistake? Then run this again."
+            )
+    return Obstacle(reason(error), do)
 
 
 def check(account: Account) -> Findings:

@@ -33,6 +33,7 @@ CREATES = f"""This creates or updates, without another question (the CDK's --req
   - the stack {SERVERS}: a VPC, two {prerequisites.INSTANCE_TYPE} in {{zone}}, two Elastic IP addresses
   - the stack {CUTOVER}: the workflow that switches between these two servers
 Until `make try-destroy`, they cost {next_steps.COST}."""
+SSH = 22
 DESTROY = "make try-destroy"
 
 
@@ -49,13 +50,17 @@ class NotReady(Problem):
 
 def signed_in(machine: ThisMachine, session: boto3.Session | None) -> Account:
     """The account of the credentials in the environment, which is printed. Raises Problem."""
-    with sdk():
-        source = session or boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-        obstacles = prerequisites.credentials(source)
-    if obstacles:
-        raise NotReady(obstacles)
-    account = Account(source, stack=CUTOVER)
-    caller = account.call("sts", "get_caller_identity")
+    region = os.environ.get("AWS_REGION") or None
+    try:
+        with sdk():
+            source = session or boto3.Session(region_name=region)
+            region, obstacles = source.region_name, prerequisites.credentials(source)
+        if obstacles:
+            raise NotReady(obstacles)
+        account = Account(source, stack=CUTOVER)
+        caller = account.call("sts", "get_caller_identity")
+    except AwsError as error:
+        raise NotReady([prerequisites.unusable(error, region)]) from None
     machine.say(f"Account {caller['Account']} ({plain(caller['Arn'], 200)}), Region {account.region}")
     return account
 
@@ -177,6 +182,8 @@ def _parser() -> argparse.ArgumentParser:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    if int(text) == SSH:
+        raise argparse.ArgumentTypeError("port 22 is not free: the SSH server of Amazon Linux listens on it")
     return int(text)
 
 

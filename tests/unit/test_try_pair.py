@@ -347,6 +347,14 @@ def test_a_port_that_does_not_exist_is_a_wrong_command_line(
     assert world.lines == []
 
 
+def test_the_port_of_ssh_is_refused(world: TryWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        run(world, "--port=22")
+    assert exit_.value.code == 2
+    assert "port 22 is not free: the SSH server of Amazon Linux listens on it" in capsys.readouterr().err
+    assert world.lines == []
+
+
 @pytest.mark.parametrize(
     ("releases", "release"),
     [(("1", "1"), "2"), (("1", "9-unhealthy"), "10"), (("v1", ""), "1"), (("007", "6"), "8"), (("9" * 30, "1"), "2")],

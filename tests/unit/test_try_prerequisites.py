@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
 from prerequisites import ADDRESSES, NETWORKS, VCPUS, Findings, check
@@ -63,14 +64,48 @@ def test_two_kinds_of_credentials_are_refused_because_the_cdk_may_use_the_other(
 def test_expired_credentials_are_named_and_nothing_else_is_checked(world: TryWorld) -> None:
     world.refuse("GetCallerIdentity", "ExpiredToken")
     assert main(["create"], machine=world, session=world.session) == 1
-    assert "AWS does not accept these credentials (ExpiredToken). Renew them" in world.output_text
+    assert "Cannot begin: 1 problem. Nothing was changed." in world.lines
+    assert "1. AWS does not accept these credentials (ExpiredToken). Renew them" in world.output_text
     assert "What exists" not in world.output_text
 
 
-def test_a_profile_that_does_not_exist_is_named(world: TryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", ["create", "destroy"])
+def test_a_profile_that_does_not_exist_is_named(world: TryWorld, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert main(["create"], machine=world) == 1
+    assert main([command], machine=world) == 1
+    assert "Cannot begin: 1 problem. Nothing was changed." in world.lines
     assert "nobody" in world.output_text
+    assert world.lines[-1] == "   aws configure list-profiles"
+
+
+def test_a_malformed_region_is_named(world: TryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu west 1")
+    assert main(["create"], machine=world) == 1
+    assert "Cannot begin: 1 problem. Nothing was changed." in world.lines
+    assert "eu west 1" in world.output_text
+    assert world.lines[-1] == "   Set AWS_REGION to the name of a Region, such as AWS_REGION=eu-west-1."
+
+
+def test_a_region_that_is_not_enabled_is_said_to_be_a_possible_cause(world: TryWorld) -> None:
+    world.refuse("GetCallerIdentity", "InvalidClientTokenId")
+    assert main(["create"], machine=world, session=world.session) == 1
+    assert "Cannot begin: 1 problem. Nothing was changed." in world.lines
+    assert "If they work in other Regions, eu-west-1 is not enabled in this account" in world.output_text
+    assert world.lines[-1] == "   aws account enable-region --region us-east-1 --region-name eu-west-1"
+
+
+def test_an_endpoint_that_does_not_answer_is_named_with_the_usual_causes(world: TryWorld) -> None:
+    def unreachable() -> Any:
+        raise EndpointConnectionError(endpoint_url="https://sts.eu-west-99.amazonaws.com/")
+
+    world.answer_by("GetCallerIdentity", unreachable)
+    assert main(["create"], machine=world, session=world.session) == 1
+    assert "Cannot begin: 1 problem. Nothing was changed." in world.lines
+    assert "sts.eu-west-99.amazonaws.com" in world.output_text
+    assert "Is eu-west-1 the name of a Region (AWS_REGION)?" in world.output_text
+    assert "Is AWS_ENDPOINT_URL set by mistake?" in world.output_text
 
 
 @pytest.mark.parametrize("version", [None, "5"])
