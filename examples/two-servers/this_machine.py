@@ -2,10 +2,12 @@
 
 import http.client
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from client.text import plain
 
 PAUSE_SECONDS = 5
 ANSWER_SECONDS = 5
+END_SECONDS = 10
 # The CDK works with Node.js 20, which it and its SDK say at length.
 QUIET_CDK = {
     "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
@@ -21,6 +24,34 @@ QUIET_CDK = {
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
 }
+
+
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Inside, SIGINT and SIGTERM wait. So a program that is being started is known when they interrupt this one."""
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda caught, _: received.append(caught))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if received:
+        signal.raise_signal(received[0])
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Ask a program to end, and kill it if it does not end, or if this is interrupted again."""
+    child.terminate()
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(END_SECONDS)
+    finally:
+        child.kill()  # no effect if it has ended
+        child.wait()
 
 
 @dataclass(frozen=True)
@@ -43,9 +74,18 @@ class ThisMachine:
 
     def run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
         """Run a program, with its output shown. Returns its exit code. It may ask for the code of an MFA device."""
-        environment = {**os.environ, **QUIET_CDK, **variables}
+        child = None
+        try:
+            with signals_wait():
+                child = self.start(command, folder, {**os.environ, **QUIET_CDK, **variables})
+            return child.wait()
+        finally:
+            if child and child.poll() is None:  # this program was interrupted
+                _end(child)
+
+    def start(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         # The command has no words that others wrote.
-        return subprocess.run(command, cwd=folder, env=environment, check=False).returncode  # noqa: S603
+        return subprocess.Popen(command, cwd=folder, env=environment)  # noqa: S603
 
     def answer(self, ip: str, port: int) -> Answer | None:
         """The answer of the web server at an address; None if there is no server that says who it is."""

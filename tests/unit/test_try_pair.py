@@ -3,8 +3,11 @@
 import http.server
 import os
 import shlex
+import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -406,6 +409,55 @@ def test_a_program_runs_in_its_folder_with_the_environment_and_more(tmp_path: Pa
     code = "import os, sys; open('ran', 'w').write(os.environ['A'] + os.environ['PATH']); sys.exit(3)"
     assert ThisMachine().run([sys.executable, "-c", code], tmp_path, {"A": "b"}) == 3
     assert (tmp_path / "ran").read_text() == "b" + os.environ["PATH"]
+
+
+class Stopped(Exception):
+    """What the handler of SIGTERM raises in these tests."""
+
+
+@pytest.fixture
+def stops() -> Iterator[None]:
+    def stop(*_: Any) -> None:
+        raise Stopped
+
+    former = signal.signal(signal.SIGTERM, stop)
+    yield
+    signal.signal(signal.SIGTERM, former)
+
+
+class SignalledMachine(ThisMachine):
+    """SIGTERM comes when the program has started, and `start` has not returned yet."""
+
+    started: "subprocess.Popen[bytes] | None" = None
+
+    def start(self, *words: Any) -> "subprocess.Popen[bytes]":
+        self.started = super().start(*words)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)  # in which Python calls the handler
+        return self.started
+
+
+@pytest.mark.usefixtures("stops")
+def test_a_program_does_not_outlive_a_signal_that_comes_while_it_is_started(tmp_path: Path) -> None:
+    machine = SignalledMachine()
+    with pytest.raises(Stopped):
+        machine.run(["sleep", "60"], tmp_path, {})
+    assert machine.started is not None
+    assert machine.started.returncode == -signal.SIGTERM
+
+
+@pytest.mark.usefixtures("stops")
+def test_a_program_does_not_outlive_a_signal_that_comes_while_it_runs(tmp_path: Path) -> None:
+    command = ["sh", "-c", f"echo $$ >pid; kill -TERM {os.getpid()}; exec sleep 60"]
+    with pytest.raises(Stopped):
+        ThisMachine().run(command, tmp_path, {})
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.usefixtures("stops")
+def test_the_program_itself_can_be_interrupted(tmp_path: Path) -> None:
+    assert ThisMachine().run(["sh", "-c", "kill -TERM $$"], tmp_path, {}) == -signal.SIGTERM
 
 
 def test_make_knows_both_commands() -> None:
