@@ -87,6 +87,9 @@ class ThisMachine:
         # The command has no words that others wrote.
         return subprocess.Popen(command, cwd=folder, env=environment)  # noqa: S603
 
+    def read(self, file: Path) -> str:
+        return file.read_text()
+
     def answer(self, ip: str, port: int) -> Answer | None:
         """The answer of the web server at an address; None if there is no server that says who it is."""
         connection = http.client.HTTPConnection(ip, port, timeout=ANSWER_SECONDS)

@@ -26,13 +26,17 @@ from next_steps import Situation
 from prerequisites import Obstacle
 from this_machine import ThisMachine
 from try_servers import PAIR, Pair, in_the_way, located, place, wait_for_agents, wait_for_answers
-from try_stacks import CUTOVER, HERE, NAME, ROOT, SERVERS, STACKS, deploy, described
+from try_stacks import CUTOVER, HERE, NAME, ROOT, SERVERS, STACKS, App, described
 
 WAIT = "15m"  # for an execution that an earlier run has left
 CREATES = f"""This creates or updates, without another question (the CDK's --require-approval never):
   - the stack {SERVERS}: a VPC, two {prerequisites.INSTANCE_TYPE} in {{zone}}, two Elastic IP addresses
   - the stack {CUTOVER}: the workflow that switches between these two servers
 Until `make try-destroy`, they cost {next_steps.COST}."""
+# A change of one of these replaces both servers (two_servers.py).
+DECIDE_ABOUT_SERVERS = ("AWS::EC2::LaunchTemplate", "AWS::EC2::Instance")
+REPLACES = """Both servers are replaced now, because what they are made from has changed (user_data.sh, web_server.py,
+deploy, the port or the stack). Their releases begin again at 1, and production is on no server for some minutes."""
 SSH = 22
 DESTROY = "make try-destroy"
 
@@ -78,13 +82,16 @@ def create(machine: ThisMachine, account: Account, *, port: int | None) -> int:
     machine.say(f"\n1 of 5: the servers (cdk deploy {SERVERS}, about three minutes)")
     chosen = port or findings.stacks[SERVERS].outputs.get("Port")  # another port would replace the servers
     context = {"zone": findings.zone} | ({"port": str(chosen)} if chosen else {})
-    pair = Pair.of(deploy(machine, account, SERVERS, HERE / "two_servers.py", context))
+    app = App(machine, account, SERVERS, HERE / "two_servers.py", context)
+    if findings.stacks[SERVERS].has_servers and app.replaces(DECIDE_ABOUT_SERVERS):
+        machine.say(REPLACES)
+    pair = Pair.of(app.deploy())
 
     machine.say("\n2 of 5: the addresses")
     places = place(machine, account, pair)
 
     machine.say(f"\n3 of 5: the workflow (cdk deploy {CUTOVER}, about three minutes)")
-    cutover = deploy(machine, account, CUTOVER, ROOT / "app.py", {"name": NAME, "pairs": pair.context})
+    cutover = App(machine, account, CUTOVER, ROOT / "app.py", {"name": NAME, "pairs": pair.context}).deploy()
 
     machine.say("\n4 of 5: both servers answer, and Systems Manager reaches them")
     answers = wait_for_answers(machine, pair, places, region=account.region)

@@ -1,7 +1,8 @@
 """The two stacks of `make try`: as CloudFormation describes them, deployed by the CDK CLI, and deleted."""
 
+import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ class Stack:
         return self.exists and (self.is_ours or self.is_empty)
 
     @property
+    def has_servers(self) -> bool:
+        """It was created, and not rolled back."""
+        return bool(self.outputs)
+
+    @property
     def is_busy(self) -> bool:
         """CloudFormation is at work on it."""
         return self.status.endswith("_IN_PROGRESS") and not self.is_empty
@@ -102,17 +108,53 @@ def ids(account: Account, stack: Stack, kind: str) -> list[str]:
     return [each["PhysicalResourceId"] for each in made if each.get("PhysicalResourceId")]
 
 
-def deploy(machine: ThisMachine, account: Account, name: str, app: Path, context: Mapping[str, str]) -> Stack:
-    """Run `cdk deploy` of an app's stack, in this folder, whose cdk.json is not the user's. Raises Problem."""
-    command = [str(CDK), "deploy", name, "--app", shlex.join([machine.python, str(app)])]
-    command += ["--output", str(ROOT / "cdk.out" / name), "--tags", f"{TEST_PAIR}=true"]
-    command += ["--require-approval", "never", "--no-notices"]
-    for key, value in context.items():
-        command += ["--context", f"{key}={value}"]
-    region = {"AWS_REGION": account.region, "AWS_DEFAULT_REGION": account.region}
-    if code := machine.run(command, HERE, region):
-        raise Problem(f"`cdk deploy {name}` failed with exit code {code}. Its output above says why.")
-    return described(account, name)
+@dataclass(frozen=True)
+class App:
+    """A CDK app, and what it is given. It runs in this folder, whose cdk.json is not the user's."""
+
+    machine: ThisMachine
+    account: Account
+    name: str
+    file: Path
+    context: Mapping[str, str]
+
+    def deploy(self) -> Stack:
+        """Run `cdk deploy`. Returns the stack. Raises Problem."""
+        self._cdk("deploy", "--tags", f"{TEST_PAIR}=true", "--require-approval", "never")
+        return described(self.account, self.name)
+
+    def replaces(self, kinds: Collection[str]) -> bool:
+        """Will `deploy` change resources of these types? Their tags do not count. Synthesizes the stack. Raises
+        Problem."""
+        self._cdk("synth", "--quiet")
+        template = json.loads(self.machine.read(self._output / f"{self.name}.template.json"))
+        deployed = self.account.call("cloudformation", "get_template", StackName=self.name)["TemplateBody"]
+        # A template that is not JSON is not one that the CDK deployed.
+        return not isinstance(deployed, Mapping) or _of(deployed, kinds) != _of(template, kinds)
+
+    @property
+    def _output(self) -> Path:
+        return ROOT / "cdk.out" / self.name
+
+    def _cdk(self, verb: str, *options: str) -> None:
+        command = [str(CDK), verb, self.name, "--app", shlex.join([self.machine.python, str(self.file)])]
+        command += ["--output", str(self._output), *options, "--no-notices"]
+        for key, value in self.context.items():
+            command += ["--context", f"{key}={value}"]
+        region = {"AWS_REGION": self.account.region, "AWS_DEFAULT_REGION": self.account.region}
+        if code := self.machine.run(command, HERE, region):
+            raise Problem(f"`cdk {verb} {self.name}` failed with exit code {code}. Its output above says why.")
+
+
+def _of(template: Mapping[str, Any], kinds: Collection[str]) -> dict[str, Any]:
+    """The properties of a template's resources of these types, as text: GetTemplate shows `?` for what is not ASCII."""
+    return {
+        name: json.dumps({**each.get("Properties", {}), "Tags": []}, ensure_ascii=False, sort_keys=True).encode(
+            "ascii", "replace"
+        )
+        for name, each in template.get("Resources", {}).items()
+        if each["Type"] in kinds
+    }
 
 
 def settle(machine: ThisMachine, account: Account, stack: Stack, *, gone: bool = False) -> Stack:

@@ -63,13 +63,15 @@ def test_what_make_try_makes_and_prints_works_and_make_try_destroy_removes_it(be
     code, output = run(aws, "create", "--port", str(aws.server_port))
     assert code == 1, output
     assert "AssociateAddress is not permitted" in output
+    assert "Both servers are replaced" not in output
     assert "The stacks now: TwoServers: CREATE_COMPLETE; EipCutoverTry: does not exist." in output
-    assert "`make try` again continues from there." in output
+    assert re.search("This continues from there:\n    AWS_REGION=[a-z0-9-]+ make try PORT=[0-9]+\n", output)
 
     code, output = run(aws, "create")
     assert code == 0, output
     assert "The pair is not sound: something was interrupted." in output
-    assert "Release 2 is live on tao, where bittybot was live before." in output
+    assert "Release 2 is live on tao. Before, bittybot was live." in output
+    assert "Both servers are replaced" not in output
     assert re.search(r"production  http://[0-9.]+:[0-9]+/  tao, release 2\n", output)
     assert re.search(r"staging     http://[0-9.]+:[0-9]+/  bittybot, release 1\n", output)
 

@@ -17,7 +17,7 @@ from moto import mock_aws
 
 import local.aws
 from tests.unit.test_documents import PROJECT
-from tests.unit.try_world import MACHINE, WITHOUT_IMAGES, TryWorld
+from tests.unit.try_world import MACHINE, WITHOUT_IMAGES, TryWorld, servers_template
 from this_machine import Answer, ThisMachine
 from try_pair import main
 from try_servers import HEALTH_CHECK, Pair
@@ -296,7 +296,7 @@ def test_an_address_on_a_stranger_ends_the_run(world: TryWorld) -> None:
     world.associate("staging", stranger["InstanceId"])
     assert run(world) == 1
     assert f"is on {stranger['InstanceId']}, which is not a server of this pair." in world.output_text
-    assert [command[2] for command in world.commands] == [SERVERS]
+    assert {command[2] for command in world.commands} == {SERVERS}
 
 
 def test_a_server_that_does_not_answer_is_named_with_the_command_that_shows_its_console(world: TryWorld) -> None:
@@ -330,13 +330,34 @@ def test_without_the_permission_to_see_the_agents_the_release_is_tried(world: Tr
     assert "Warning: not checked whether Systems Manager reaches the servers." in world.output_text
 
 
+def test_a_second_run_that_replaces_the_servers_says_so_before_it_does(world: TryWorld) -> None:
+    run(world)
+    deploys: list[str] = []
+    world.before[SERVERS] = lambda: deploys.append(world.output_text)
+    world.lines.clear()
+    run(world, "--port", "8080")
+    before_synthesis, before_deployment = deploys
+    assert "Both servers are replaced" not in before_synthesis
+    assert "Both servers are replaced now, because what they are made from has changed" in before_deployment
+    assert "Their releases begin again at 1, and production is on no server" in before_deployment
+
+
+def test_a_run_that_keeps_the_servers_does_not_speak_of_replacing_them(world: TryWorld) -> None:
+    run(world)
+    world.synthesized = servers_template("eu-west-1a")
+    world.synthesized["Resources"]["Tao"]["Properties"] |= {"Tags": []}
+    run(world)
+    assert [command[1:3] for command in world.commands[3:5]] == [["synth", SERVERS], ["deploy", SERVERS]]
+    assert "Both servers are replaced" not in world.output_text
+
+
 def test_another_port_is_used_and_kept_by_the_next_run(world: TryWorld) -> None:
     assert run(world, "--port", "8080") == 0
     assert world.context(world.commands[0])["port"] == "8080"
     assert f"http://{world.output('ProductionIp')}:8080/" in world.output_text
     assert '"port": 8080' in world.context(world.commands[1])["pairs"]
     run(world)
-    assert world.context(world.commands[3])["port"] == "8080"
+    assert world.context(world.commands[4])["port"] == "8080"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "²"])

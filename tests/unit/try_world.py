@@ -47,9 +47,10 @@ class Session(boto3.Session):
 SEEN, UNSEEN = Session(seen=True), Session(seen=False)
 
 
-def servers_template(zone: str, port: str) -> dict[str, Any]:
+def servers_template(zone: str, port: str = "80") -> dict[str, Any]:
     subnet = {"CidrBlock": "10.0.0.0/24", "VpcId": {"Ref": "Network"}, "AvailabilityZone": zone}
     server = {"ImageId": "ami-12c6146b", "InstanceType": "t4g.nano", "SubnetId": {"Ref": "Subnet"}, "Tags": TAG}
+    server["UserData"] = f"port {port}"
     resources: dict[str, Any] = {
         "Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/24"}},
         "Subnet": {"Type": "AWS::EC2::Subnet", "Properties": subnet},
@@ -95,11 +96,13 @@ class TryWorld(ThisMachine):
         self.calls: list[str] = []
         self.exit_codes = Counter[str]()
         self.before: dict[str, Callable[[], None]] = {}
+        self.synthesized: dict[str, Any] = {}
         self.after_client: Callable[[], object] = lambda: None
         self.releases = {"bittybot": "1", "tao": "1"}
         self.silent: set[str] = set()
         self.online: set[str] | None = None
         self.answers_as: dict[str, str] = {}
+        self._template: dict[str, Any] = {}
         self._clock = 0.0
         self._outputs: dict[str, str] = {}
         self._answers: dict[str, Callable[[Any], Any]] = {"DescribeInstanceInformation": lambda _: self._agents()}
@@ -181,10 +184,13 @@ class TryWorld(ThisMachine):
         self.commands.append(command)
         self.folders.append(folder)
         self.variables.append(variables)
-        what = command[2] if command[1] == "deploy" else "client"
+        what = command[2] if command[1] in ("deploy", "synth") else "client"
         self.before.get(what, lambda: None)()
         if self.exit_codes[what]:
             return self.exit_codes[what]
+        if command[1] == "synth":
+            self._template = self.synthesized or servers_template(**self.context(command))
+            return 0
         if what == SERVERS and not self.stack(SERVERS):
             context = self.context(command)
             self.make_servers(zone=context["zone"], port=context.get("port", "80"))
@@ -205,6 +211,10 @@ class TryWorld(ThisMachine):
             self.associate(role, self.output(server.capitalize()))
         back = {"S": json.dumps({"server": before, "why": "it was live before"})}
         self.unseen("dynamodb").put_item(TableName=self.tables[0], Item={"pair": {"S": PAIR}, "rollbackTo": back})
+
+    def read(self, file: Path) -> str:
+        assert file.name == f"{SERVERS}.template.json"
+        return json.dumps(self._template)
 
     @staticmethod
     def context(command: Sequence[str]) -> dict[str, str]:
