@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,11 +20,14 @@ from botocore.exceptions import ClientError
 
 from tests.acceptance.progress import Progress
 
-RETRIES: Any = {"mode": "standard", "total_max_attempts": 6}
+# Several threads ask at the same time, and may be throttled: adaptive mode then slows all of them down.
+RETRIES: Any = {"mode": "adaptive", "total_max_attempts": 12}
 CONFIG = Config(retries=RETRIES, connect_timeout=10, read_timeout=65, max_pool_connections=40)
 # A step of a workflow, a command, a function that starts cold: on AWS, seconds. An execution: at most minutes.
 PATIENCE_SECONDS, EXECUTION_SECONDS = 180, 600
-FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.1, 2.0, 1.3
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.1, 5.0, 1.3
+# A person who reads along learns so often what is awaited.
+LINE_SECONDS = 20
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
 UNSEEN_SECONDS = 30
 AT_ONCE = 8
@@ -50,12 +54,21 @@ class Execution:
 
 
 def until(value: Callable[[], T | None], what: str, *, seconds: float = PATIENCE_SECONDS) -> T:
-    """The value as soon as it is true, asked with growing pauses. Raises TimeoutError with `what` was awaited."""
-    deadline, pause = time.monotonic() + seconds, FIRST_PAUSE
+    """The value as soon as it is true, asked with growing pauses. Raises TimeoutError with `what` was awaited.
+
+    While it lasts, a line says from time to time what is awaited, and until when.
+    """
+    began, pause, lines = time.monotonic(), FIRST_PAUSE, 0
+    end = datetime.now().astimezone() + timedelta(seconds=seconds)
     while not (result := value()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds} s: {what}")
-        time.sleep(pause)
+        passed = time.monotonic() - began
+        if passed > seconds:
+            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        if passed >= LINE_SECONDS * (lines + 1):
+            lines = int(passed // LINE_SECONDS)
+            if Progress.of_the_suite:
+                Progress.of_the_suite.step(f"awaited for {passed:.0f} s, until {end:%H:%M:%S} at most: {what}")
+        time.sleep(min(pause, max(0.0, seconds - passed)))
         pause = min(pause * GROWTH, LONGEST_PAUSE)
     return result
 
