@@ -67,7 +67,6 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     def restore(interrupts: Interrupts) -> None:
         nonlocal gave_up
         try:
-            temporary.remove_all()
             soundness.restore()
         except Exception as error:  # whatever it is, a person must know how the pair is left
             gave_up = True
@@ -82,9 +81,12 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             return (yield)
         finally:
             interrupts.is_ending = True
+            temporary.remove_all()
             if not gave_up:
                 progress.heading("At the end")
                 restore(interrupts)
+                if left := str(temporary):
+                    progress.heading(left)
 
 
 def _found(config: pytest.Config) -> PairOnAws:

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import NamedTuple, Self
 
@@ -54,8 +54,15 @@ class Interrupts:
     def left_as_it_is(self) -> str:
         """How the pair is left, and what a person does about it."""
         seen: list[str] = []
+
+        def look() -> None:
+            try:
+                seen.append(self._look())
+            except Exception as error:  # whatever it is, a person gets the advice
+                seen.append(f"AWS did not say how it is: {error}.")
+
         # In a thread, because this one may hold a lock of the AWS client.
-        thread = threading.Thread(target=lambda: seen.append(self._look()), daemon=True)
+        thread = threading.Thread(target=look, daemon=True)
         thread.start()
         thread.join(LOOK_SECONDS)
         state = seen[0] if seen else "AWS did not say in time how it is."
@@ -96,15 +103,10 @@ class Temporary:
             self._remove(thing)
 
     def remove_all(self) -> None:
-        """Remove what is left. Raises what the last failure was, once everything else is removed."""
-        failure: Exception | None = None
+        """Remove what is left, as far as that works."""
         for thing in list(self._things):
-            try:
+            with suppress(Exception):  # whatever it is, `str` names the thing
                 self._remove(thing)
-            except Exception as error:  # whatever it is, the other things are to be removed
-                failure = error
-        if failure:
-            raise failure
 
     def __str__(self) -> str:
         """What is left, and how a person removes it; empty if nothing is left."""
