@@ -1,22 +1,27 @@
 """The fixtures of the suite. Nothing is called before the tests are collected; a refusal ends pytest with one message.
 
+The pair is found and made sound before the first test, and made sound after the last one, also after an interrupt.
+
 `make acceptance` runs it against the AWS of the environment. It changes only a pair that is tagged as a test pair.
 """
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import pytest
 
 from tests.acceptance.answers import Answers, other_endpoint
 from tests.acceptance.begun import Begun, begin
 from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
+from tests.acceptance.interrupts import Interrupts, Temporary
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
 from tests.acceptance.soundness import Soundness
 
 Status = tuple[str, str, str | tuple[str, dict[str, bool]]]
 PROGRESS = pytest.StashKey[Progress]()
+SOUNDNESS = pytest.StashKey[Soundness]()
+TEMPORARY = pytest.StashKey[Temporary]()
 ANSWERS = pytest.StashKey[Answers]()
 
 
@@ -38,27 +43,77 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[PROGRESS] = progress = Progress()
+    config.stash[PROGRESS] = Progress.of_the_suite = progress = Progress()
     if not config.option.verbose:
         config.option.verbose = -1  # no dots
     config.pluginmanager.register(Report(progress), "progress of the suite")
 
 
-@pytest.fixture(scope="session")
-def soundness(request: pytest.FixtureRequest) -> Iterator[Soundness]:
-    """Of the test pair, which is sound from here on, and as it was at first at the end."""
-    name = request.config.getoption("--name", default=None)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """The tests, with a pair that is found and restored before them, and restored after them, whatever happens."""
+    config = session.config
+    if config.option.collectonly or session.testsfailed or not session.items:
+        return (yield)
+    progress, soundness = config.stash[PROGRESS], Soundness(_found(config))
+    config.stash[SOUNDNESS] = soundness
+    config.stash[TEMPORARY] = temporary = Temporary()
+
+    def advice() -> str:
+        return f"`{_command(config)}` makes the pair sound again, once no execution of it runs. {temporary}".rstrip()
+
+    gave_up = False
+
+    def restore(interrupts: Interrupts) -> None:
+        nonlocal gave_up
+        try:
+            soundness.restore()
+        except Exception as error:  # whatever it is, a person must know how the pair is left
+            gave_up = True
+            code = pytest.ExitCode.INTERRUPTED if interrupts.interrupted else pytest.ExitCode.TESTS_FAILED
+            message = f"The pair could not be made sound: {error}. {interrupts.left_as_it_is()}"
+            pytest.exit(message, returncode=code)
+
+    with Interrupts(progress, look=soundness.described, advice=advice) as interrupts:
+        try:
+            progress.heading("Before the tests")
+            restore(interrupts)
+            return (yield)
+        finally:
+            interrupts.is_ending = True
+            temporary.remove_all()
+            if not gave_up:
+                progress.heading("At the end")
+                restore(interrupts)
+                if left := str(temporary):
+                    progress.heading(left)
+
+
+def _found(config: pytest.Config) -> PairOnAws:
+    name = config.getoption("--name")
     stack = stack_of(name) if name else os.environ.get("EIP_CUTOVER_STACK") or stack_of(DEFAULT_NAME)
-    progress = request.config.stash[PROGRESS]
     try:
-        pair = find_pair(progress, stack=stack, pair=request.config.getoption("--pair", default=None))
+        return find_pair(config.stash[PROGRESS], stack=stack, pair=config.getoption("--pair"))
     except Refused as refusal:
         pytest.exit(str(refusal), returncode=pytest.ExitCode.USAGE_ERROR)
-    soundness = Soundness(pair)
-    soundness.restore()
-    yield soundness
-    progress.heading("At the end")
-    soundness.restore()
+
+
+def _command(config: pytest.Config) -> str:
+    """What a person types to run the suite with this pair."""
+    variables = {"NAME": config.getoption("--name"), "PAIR": config.getoption("--pair")}
+    return " ".join(["make acceptance", *(f"{name}={value}" for name, value in variables.items() if value)])
+
+
+@pytest.fixture(scope="session")
+def soundness(request: pytest.FixtureRequest) -> Soundness:
+    """Of the test pair, which is sound from here on, and as it was at first at the end."""
+    return request.config.stash[SOUNDNESS]
+
+
+@pytest.fixture(scope="session")
+def temporary(request: pytest.FixtureRequest) -> Temporary:
+    """What tests make beside the pair, and remove."""
+    return request.config.stash[TEMPORARY]
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from botocore.parsers import ResponseParserError
 from tests.acceptance.executions import Clients
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
+from tests.acceptance.soundness import TERMINATED
 
 TAG = "eip-cutover:test-pair"
 DEFAULT_NAME = "eip-cutover"
@@ -61,6 +62,7 @@ def _found(progress: Progress, *, stack: str, wanted: str | None) -> PairOnAws:
     pair = PairOnAws(
         clients, progress, name=name, only=len(published) == 1, stack=stack, outputs=outputs, published=published[name]
     )
+    _refuse_terminated(pair)
     _refuse_untagged(pair)
     if running := pair.running():
         arns = ", ".join(running)
@@ -91,6 +93,24 @@ def _published(clients: Clients, path: str) -> dict[str, dict[str, Any]]:
     pages = clients("ssm").get_paginator("get_parameters_by_path").paginate(Path=path)
     parameters = [parameter for page in pages for parameter in page["Parameters"]]
     return {each["Name"].rsplit("/", 1)[-1]: json.loads(each["Value"]) for each in parameters}
+
+
+def _refuse_terminated(pair: PairOnAws) -> None:
+    try:
+        states = pair.instance_states()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidInstanceID.NotFound":
+            raise
+        gone = str(error.response["Error"]["Message"])
+    else:
+        terminated = {server: state for server, state in states.items() if state in TERMINATED}
+        gone = ", ".join(f"{server} ({pair.servers[server]}) is {state}" for server, state in terminated.items())
+    if gone:
+        do = (
+            f"Launch another instance, tag it {TAG} = true, put its id into the pair's configuration, and deploy. "
+            "For a pair of `make try`: `make try-destroy`, then `make try`"
+        )
+        raise Refused(f"A server of pair {pair.name} does not exist any more: {gone}. {do}. Nothing was changed.")
 
 
 def _refuse_untagged(pair: PairOnAws) -> None:

@@ -5,10 +5,12 @@ waits with `until`, and never for a fixed time.
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,11 +21,13 @@ from botocore.exceptions import ClientError
 
 from tests.acceptance.progress import Progress
 
-RETRIES: Any = {"mode": "standard", "total_max_attempts": 6}
+# Several threads ask at the same time, and may be throttled: adaptive mode then slows all of them down.
+RETRIES: Any = {"mode": "adaptive", "total_max_attempts": 12}
 CONFIG = Config(retries=RETRIES, connect_timeout=10, read_timeout=65, max_pool_connections=40)
 # A step of a workflow, a command, a function that starts cold: on AWS, seconds. An execution: at most minutes.
 PATIENCE_SECONDS, EXECUTION_SECONDS = 180, 600
-FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.1, 2.0, 1.3
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.1, 5.0, 1.3
+SAY_SECONDS = 20
 # DescribeExecution and GetExecutionHistory are eventually consistent: API reference of Step Functions.
 UNSEEN_SECONDS = 30
 AT_ONCE = 8
@@ -49,13 +53,29 @@ class Execution:
         return str((self.output or {}).get("outcome") or self.error or self.status)
 
 
-def until(value: Callable[[], T | None], what: str, *, seconds: float = PATIENCE_SECONDS) -> T:
-    """The value as soon as it is true, asked with growing pauses. Raises TimeoutError with `what` was awaited."""
-    deadline, pause = time.monotonic() + seconds, FIRST_PAUSE
+def until(
+    value: Callable[[], T | None],
+    what: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    say: Callable[[str], None] | None = None,
+    say_seconds: float = SAY_SECONDS,
+) -> T:
+    """The value as soon as it is true, asked with growing pauses. Raises TimeoutError with `what` was awaited.
+
+    Every `say_seconds`, a line says what is awaited, and until when: by `say`, or else by the progress of the suite.
+    """
+    say = say or (Progress.of_the_suite.step if Progress.of_the_suite else None)
+    began, pause, lines = time.monotonic(), FIRST_PAUSE, 0
+    end = datetime.now().astimezone() + timedelta(seconds=seconds)
     while not (result := value()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds} s: {what}")
-        time.sleep(pause)
+        passed = time.monotonic() - began
+        if passed > seconds:
+            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        if say and passed >= say_seconds * (lines + 1):
+            lines = int(passed / say_seconds)
+            say(f"has waited {passed:.0f} s, and waits until {end:%H:%M:%S} at most: {what}")
+        time.sleep(min(pause, max(0.0, seconds - passed)))
         pause = min(pause * GROWTH, LONGEST_PAUSE)
     return result
 
@@ -109,10 +129,14 @@ class Executions:
                 raise
             return None
 
-    def wait(self, arn: str, *, seconds: float = EXECUTION_SECONDS) -> Execution:
-        """The execution once it has ended. Raises TimeoutError."""
+    def wait(
+        self, arn: str, *, seconds: float = EXECUTION_SECONDS, given_up: Callable[[], bool] = lambda: False
+    ) -> Execution:
+        """The execution once it has ended. Raises TimeoutError, or InterruptedError once the wait is given up."""
 
         def ended() -> Execution | None:
+            if given_up():
+                raise InterruptedError(arn)
             if (execution := self.look(arn)).status != "RUNNING":
                 return execution
             self.meanwhile(arn)
@@ -132,8 +156,18 @@ class Executions:
 
     def execute_all(self, requests: Iterable[object]) -> list[Execution]:
         """Start executions at the same time, and wait for the end of all of them. In the order of the requests."""
+        interrupted = threading.Event()
+
+        def execute(request: object) -> Execution:
+            return self.wait(self.start(request), given_up=interrupted.is_set)
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(self.execute, requests))
+            try:
+                return list(pool.map(execute, requests))
+            except BaseException:
+                interrupted.set()  # the pool waits for its threads
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def stop(self, arn: str) -> None:
         self.progress.step(f"{_short(arn)} is stopped")

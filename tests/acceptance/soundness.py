@@ -3,15 +3,22 @@
 A *sound* pair has production on one server and staging on the other, both with a good release, and nothing holds it.
 """
 
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import ROLES, SLOW, PairOnAws
 
+TERMINATED = ("shutting-down", "terminated")
 # How long what a failed test has left may go on, before it is stopped; and how long a repair of it may take.
 LEFT_OVER_SECONDS, REPAIR_SECONDS = 120, 90
-# The status checks of an instance that has just started take minutes.
-STATUS_SECONDS = 900
+# An instance may take minutes to stop, and its status checks after a start, too. All of that together, and some more.
+STOP_SECONDS, STATUS_SECONDS, SOUND_SECONDS = 600, 900, 1800
+# AWS may show what is no longer so: what is seen must hold for some time, and what was wrong is looked at again.
+HOLD_SECONDS, LAST_HOLD_SECONDS, PAUSE_SECONDS, AGAIN_SECONDS = 1, 3, 3, 30
 
 
 class Soundness:
@@ -23,18 +30,79 @@ class Soundness:
 
     def restore(self) -> None:
         """Make the pair sound, with production on its first server, and each server's release as it was at first."""
-        self.make_sound()
-        pair, (first, _) = self.pair, self.pair.servers
+        if not self._releases_at_first:
+            self.make_sound()
+            self._releases_at_first = self._good_releases()
+        self._act_until_it_is(self._is_restored, "the pair as it was", self._act_to_restore, hold=LAST_HOLD_SECONDS)
+
+    def make_sound(self) -> None:
+        """Make the pair sound, whatever a test has left. Raises TimeoutError with what is wrong at the end."""
+        self._act_until_it_is(self.is_sound, "a sound pair", self._act)
+
+    def is_sound(self) -> bool:
+        return self._is_placed() and self.pair.holder() is None and len(self._good_releases()) == len(self.pair.servers)
+
+    def described(self) -> str:
+        """How the pair is, in words for a person who leaves it so."""
+        return " ".join(self._sentences())
+
+    def _sentences(self) -> Iterator[str]:
+        pair = self.pair
+        for role, address in pair.addresses().items():
+            instance = f"instance {address['instanceId']}" if address["instanceId"] else "no server"
+            yield f"{role.capitalize()} {address['publicIp']} is on {address['server'] or instance}."
+        for server, state in pair.instance_states().items():
+            if state != "running":
+                yield f"{server} ({pair.servers[server]}) is {state}."
+        if holder := pair.holder():
+            runs = pair.look(holder).status == "RUNNING"
+            yield f"{holder} holds the pair, and {'runs' if runs else 'has ended without freeing it'}."
+        else:
+            yield "No execution holds the pair."
+
+    def _act_until_it_is(
+        self, is_so: Callable[[], bool], what: str, act: Callable[[], None], *, hold: float = HOLD_SECONDS
+    ) -> None:
+        """Do something about what is wrong and look again, until it is so, now and after some time."""
+
+        def stays_so() -> bool:
+            if not is_so():
+                return False
+            time.sleep(hold)
+            return is_so()
+
+        deadline, failure = time.monotonic() + SOUND_SECONDS, ""
+        while time.monotonic() < deadline:
+            try:
+                act()
+                until(stays_so, what, seconds=AGAIN_SECONDS)
+            except (TimeoutError, AssertionError, BotoCoreError, ClientError) as error:
+                failure = str(error)
+                self.pair.progress.step(f"looks again: {failure[:300]}")
+                time.sleep(PAUSE_SECONDS)
+            else:
+                return
+        raise TimeoutError(f"not within {SOUND_SECONDS} s: {what}. The last failure: {failure}")
+
+    def _is_restored(self) -> bool:
+        first = next(iter(self.pair.servers))
+        return (
+            self.is_sound()
+            and self.pair.places().production == first
+            and self._good_releases() == self._releases_at_first
+        )
+
+    def _act_to_restore(self) -> None:
+        self._act()
+        pair, first = self.pair, next(iter(self.pair.servers))
         if pair.places().production != first:
             pair.execute(pair.about({"serverName": first}))
-        self._releases_at_first = self._releases_at_first or self._good_releases()
         for server, release in self._releases_at_first.items():
             if self._good_releases().get(server) != release:
                 pair.deploy(release, server)
-        until(self.is_sound, "a sound pair")
 
-    def make_sound(self) -> None:
-        """Make the pair sound, whatever a test has left."""
+    def _act(self) -> None:
+        """Do something about everything that is seen to be wrong."""
         pair = self.pair
         self._end_what_runs()
         self._start_instances()
@@ -48,10 +116,6 @@ class Soundness:
                 pair.associate("staging", pair.other(live))
         for server in pair.servers.keys() - self._good_releases().keys():
             pair.deploy(pair.new_release(), server)
-        until(self.is_sound, "a sound pair")
-
-    def is_sound(self) -> bool:
-        return self._is_placed() and self.pair.holder() is None and len(self._good_releases()) == len(self.pair.servers)
 
     def _is_placed(self) -> bool:
         production, staging = self.pair.places()
@@ -73,10 +137,12 @@ class Soundness:
     def _start_instances(self) -> None:
         pair = self.pair
 
-        def in_state(state: str) -> list[str]:
-            return [name for name, its in pair.instance_states().items() if its == state]
+        def in_state(*states: str) -> list[str]:
+            return [name for name, its in pair.instance_states().items() if its in states]
 
-        until(lambda: not in_state("stopping"), "instances that were stopping have stopped")
+        if terminated := in_state(*TERMINATED):
+            raise RuntimeError(f"{' and '.join(terminated)} has been terminated, so this pair cannot be made sound")
+        until(lambda: not in_state("stopping"), "instances that were stopping have stopped", seconds=STOP_SECONDS)
         if stopped := in_state("stopped"):
             pair.progress.step(f"{' and '.join(stopped)} starts")
             pair.client("ec2").start_instances(InstanceIds=[pair.servers[name] for name in stopped])

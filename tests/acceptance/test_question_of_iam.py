@@ -14,7 +14,8 @@ import boto3
 import pytest
 
 from tests.acceptance.answers import NO_ERROR, Answers, ask
-from tests.acceptance.executions import until
+from tests.acceptance.executions import CONFIG, until
+from tests.acceptance.interrupts import Temporary
 from tests.acceptance.pair_on_aws import PairOnAws
 
 ACTION = "ec2:AssociateAddress"
@@ -28,26 +29,34 @@ def policy(resources: Sequence[str]) -> str:
 
 
 @contextmanager
-def temporary_role(pair: PairOnAws, root: str) -> Iterator[str]:
+def temporary_role(pair: PairOnAws, root: str, temporary: Temporary) -> Iterator[str]:
     """The ARN of a role that `root` may assume, and that is removed at the end. Skips if that is not permitted."""
     iam, name = pair.client("iam"), f"eip-cutover-acceptance-{uuid4().hex[:12]}"
     trust = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     text = "Exists for a minute: make acceptance asks what IAM evaluates."
-    made, code = ask(lambda: iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, Description=text))
-    if not made:
-        pytest.skip(f"CreateRole answers {code}")
-    try:
+    refusal = ""
+
+    def remove() -> None:
+        ask(lambda: iam.delete_role_policy(RoleName=name, PolicyName="all"))
+        _, code = ask(lambda: iam.delete_role(RoleName=name))
+        assert refusal or code in (NO_ERROR, "NoSuchEntity"), f"DeleteRole of {name} answers {code}"
+
+    command = f"aws iam delete-role-policy --role-name {name} --policy-name all; aws iam delete-role --role-name {name}"
+    with temporary.removed(f"The IAM role {name}", command=command, remove=remove):
+        made, code = ask(lambda: iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, Description=text))
+        if not made:
+            refusal = code
+            pytest.skip(f"CreateRole answers {code}")
         _, code = ask(lambda: iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(["*"])))
         if code != NO_ERROR:
             pytest.skip(f"PutRolePolicy answers {code}")
         yield made["Role"]["Arn"]
-    finally:
-        ask(lambda: iam.delete_role_policy(RoleName=name, PolicyName="all"))
-        iam.delete_role(RoleName=name)
 
 
-def test_whether_a_permission_on_the_interface_is_needed(sound: PairOnAws, answers: Answers) -> None:
+def test_whether_a_permission_on_the_interface_is_needed(
+    sound: PairOnAws, answers: Answers, temporary: Temporary
+) -> None:
     sts, before = sound.client("sts"), sound.places()
     caller = sts.get_caller_identity()
     partition, account = caller["Arn"].split(":")[1], caller["Account"]
@@ -55,7 +64,7 @@ def test_whether_a_permission_on_the_interface_is_needed(sound: PairOnAws, answe
     address, instance = sound.allocation_ids["production"], sound.servers[str(before.staging)]
     exact = [f"{prefix}elastic-ip/{address}", f"{prefix}instance/{instance}"]
 
-    with temporary_role(sound, f"arn:{partition}:iam::{account}:root") as role:
+    with temporary_role(sound, f"arn:{partition}:iam::{account}:root", temporary) as role:
 
         def dry_run(resources: Sequence[str]) -> str:
             """The answer to a dry run in a session that may do it on these resources only."""
@@ -66,6 +75,7 @@ def test_whether_a_permission_on_the_interface_is_needed(sound: PairOnAws, answe
             keys = assumed["Credentials"]
             ec2 = boto3.client(
                 "ec2",
+                config=CONFIG,
                 region_name=sound.region,
                 aws_access_key_id=keys["AccessKeyId"],
                 aws_secret_access_key=keys["SecretAccessKey"],

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,12 +20,13 @@ from local.aws import LocalAws
 from local.deployment import ROOT
 from local.ec2 import TEST_PAIR
 from local.environment import of_this_machine
+from tests.acceptance.interrupts import SAME_SECONDS
 from tests.local.situation import AS_BEFORE, locks, places, tidy, until
 from tests.local.test_local_aws import who_answers
 
 SUITE = ROOT / "tests" / "acceptance"
-LONGEST_SECONDS = 240  # of some moves, on a busy machine
 REFUSED = int(pytest.ExitCode.USAGE_ERROR)
+INTERRUPTED = int(pytest.ExitCode.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,24 @@ class Run:
     seconds: float
 
 
-def run(environment: dict[str, str], *arguments: str) -> Run:
-    began = time.monotonic()
+def run(environment: dict[str, str], *arguments: str, interrupt: Callable[[str], int | None] | None = None) -> Run:
+    """Run the suite. It gets the signal that `interrupt` returns for a line that it prints."""
+    began, lines = time.monotonic(), list[str]()
     variables = {name: value for name, value in of_this_machine().items() if not name.startswith("PYTEST")}
-    suite = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-m", "pytest", SUITE, *arguments],
-        check=False,
         cwd=ROOT,
         env=variables | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    return Run(suite.returncode, suite.stdout, time.monotonic() - began)
+    ) as suite:
+        assert suite.stdout
+        for line in suite.stdout:
+            lines.append(line)
+            if interrupt and (number := interrupt(line)):
+                suite.send_signal(number)
+    return Run(suite.returncode, "".join(lines), time.monotonic() - began)
 
 
 @pytest.fixture(scope="module")
@@ -81,21 +86,12 @@ def test_the_suite_passes_and_leaves_the_pair_as_it_was(aws: LocalAws, capsys: p
 
 
 def test_moves_are_measured_until_ctrl_c_and_the_report_has_those_that_were_made(aws: LocalAws) -> None:
-    command = [sys.executable, "-m", "pytest", str(SUITE), "--moves", "50", "--from", "a test"]
-    variables = of_this_machine() | aws.environment
-    lines = []
-    with subprocess.Popen(
-        command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as suite:
-        assert suite.stdout
-        (too_long := threading.Timer(LONGEST_SECONDS, suite.kill)).start()
-        for line in suite.stdout:
-            lines.append(line)
-            if "move 3 of 50" in line:
-                suite.send_signal(signal.SIGINT)
-        too_long.cancel()
-    text = "".join(lines)
-    assert suite.returncode == int(pytest.ExitCode.INTERRUPTED), text
+    suite = run(
+        aws.environment, "--moves", "50", "--from", "a test",
+        interrupt=lambda line: signal.SIGINT if "move 3 of 50" in line else None,
+    )  # fmt: skip
+    text, lines = suite.text, suite.text.splitlines()
+    assert suite.exit_code == INTERRUPTED, text
     assert "50 moves are 100 remaps" in text
     (folder,) = (Path(line.partition("/report.md: ")[0]) for line in lines if "/report.md: " in line)
     report, (_, *rows) = (folder / "report.md").read_text(), (folder / "moves.csv").read_text().splitlines()
@@ -108,6 +104,46 @@ def test_moves_are_measured_until_ctrl_c_and_the_report_has_those_that_were_made
     assert "| `time-of-a-move` ? |" in text
     assert places(aws) == AS_BEFORE
     assert locks(aws) == []
+
+
+def test_an_interrupt_before_the_first_test_is_followed_by_a_sound_pair(aws: LocalAws) -> None:
+    aws.place(production="tao", staging="bittybot")
+    suite = run(
+        aws.environment, "-k", "live_already",
+        interrupt=lambda line: signal.SIGTERM if "of eip-cutover starts" in line and "bittybot" in line else None,
+    )  # fmt: skip
+    assert suite.exit_code == INTERRUPTED, suite.text
+    assert suite.text.count("Interrupted") == 1, suite.text
+    assert "1 of 1" not in suite.text
+    assert "Traceback" not in suite.text
+    assert places(aws) == AS_BEFORE
+    assert locks(aws) == []
+
+
+def test_a_second_interrupt_says_how_the_pair_is_left_and_the_next_run_makes_it_sound(aws: LocalAws) -> None:
+    bittybot, instances = aws.servers["bittybot"].instance_id, aws.ec2.client()
+
+    def interrupt(line: str) -> int | None:
+        if "has entered DeployRelease" in line:
+            return signal.SIGINT
+        if "At the end" in line:
+            time.sleep(SAME_SECONDS + 0.1)
+            instances.stop_instances(InstanceIds=[bittybot])
+            return signal.SIGTERM
+        return None
+
+    suite = run(aws.environment, "-k", "ends_a_deployment", interrupt=interrupt)
+    assert suite.exit_code == 128 + signal.SIGTERM, suite.text
+    (lock,) = locks(aws)
+    left = suite.text.partition("Interrupted again. The pair is left as it is. ")[2]
+    assert f"Production {aws.production_ip} is on bittybot. Staging {aws.staging_ip} is on tao. " in left, suite.text
+    assert f"bittybot ({bittybot}) is stopped. {lock.execution} holds the pair, and runs. " in left, suite.text
+    assert "`make acceptance` makes the pair sound again" in left
+    assert "Traceback" not in suite.text
+    aws.wait(lock.execution)
+    suite = run(aws.environment, "-k", "live_already")
+    assert suite.exit_code == 0, suite.text
+    assert places(aws) == AS_BEFORE
 
 
 Untagged = Callable[[LocalAws], str]
