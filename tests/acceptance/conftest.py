@@ -11,6 +11,7 @@ import pytest
 from tests.acceptance.answers import Answers, other_endpoint
 from tests.acceptance.begun import Begun, begin
 from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
+from tests.acceptance.move_charge import number_of_moves, warn
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
 from tests.acceptance.soundness import Soundness
@@ -24,7 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("acceptance")
     group.addoption("--name", help=f"the `name` of the stack; default {DEFAULT_NAME}, or EIP_CUTOVER_STACK")
     group.addoption("--pair", help="the test pair; needed only if the stack has several pairs")
-    group.addoption("--moves", type=int, help="measure what so many moves cost users, and test nothing else")
+    group.addoption(
+        "--moves", type=number_of_moves, help="measure what so many moves cost users, and test nothing else"
+    )
     group.addoption("--from", help="where it runs, in words for the report on moves")
 
 
@@ -54,6 +57,7 @@ def soundness(request: pytest.FixtureRequest) -> Iterator[Soundness]:
         pair = find_pair(progress, stack=stack, pair=request.config.getoption("--pair", default=None))
     except Refused as refusal:
         pytest.exit(str(refusal), returncode=pytest.ExitCode.USAGE_ERROR)
+    warn(progress, request.config.getoption("--moves", default=None))
     soundness = Soundness(pair)
     soundness.restore()
     yield soundness
