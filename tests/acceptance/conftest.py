@@ -98,6 +98,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         answers.write()
         terminalreporter.section("answers: rows for docs/aws-facts.md")
         terminalreporter.write_line(answers.rows())
+    if answers and answers.unanswered():
+        terminalreporter.section("questions without an answer")
+        terminalreporter.write_line(answers.unanswered())
 
 
 class Report:

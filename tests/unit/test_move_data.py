@@ -68,7 +68,7 @@ def test_times_are_from_the_first_move_and_name_no_clock(tmp_path: Path) -> None
     moves, answers = from_first_move(*recorded(seed=7))
     assert moves[0].began == 0
     assert moves[1].began == 3
-    assert answers[0].sent == -0.1
+    assert [answer.sent for answer in answers[:2]] == [-0.1, -0.095]
     assert "123456" not in write_requests(tmp_path, answers).read_text()
 
 
@@ -98,11 +98,10 @@ def test_a_wait_whose_end_was_not_observed_is_marked(tmp_path: Path) -> None:
     assert (tmp_path / "moves.csv").read_text().endswith(",20.0,yes,0.0,no,0.0,20.0\n")
 
 
-def test_a_large_file_is_compressed_and_always_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_large_file_is_compressed_and_names_no_time(tmp_path: Path) -> None:
     _, answers = from_first_move(*recorded(seed=7))
     plain = write_requests(tmp_path, answers).read_bytes()
     file = write_requests(tmp_path, answers, large_bytes=len(plain) - 1)
     assert (file.name, gzip.decompress(file.read_bytes())) == ("requests.csv.gz", plain)
-    before = file.read_bytes()
-    assert write_requests(tmp_path, answers, large_bytes=1).read_bytes() == before
+    assert file.read_bytes()[4:8] == bytes(4)  # the time of the compression
     assert write_requests(tmp_path, answers, large_bytes=len(plain)).name == "requests.csv"
