@@ -21,7 +21,7 @@ from tests.acceptance.progress import Progress
 
 QUIET_SECONDS = 5  # of answers before the first move
 GOOD_REQUESTS = REQUESTS_A_SECOND  # good answers in a row after a move, before the next
-UNTIL = "time until the new server answers"
+WITHOUT, UNTIL = WAITS
 
 
 @contextmanager
@@ -101,7 +101,10 @@ def test_how_long_users_wait(pair: PairOnAws, answers: Answers, request: pytest.
             write(folder := circumstances.folder(), circumstances, seen := measured(moves, requests), requests)
             summaries = {name: summary(seen, chosen) for name, chosen in WAITS.items()}
             progress.heading(f"{folder / 'report.md'}: {'; '.join(map(': '.join, summaries.items()))}")
+            failed = f"{sum(each.failed for each in seen)} of {sum(each.requests for each in seen)} requests failed"
             where = f" from {circumstances.ran_on}" if circumstances.ran_on else ""
-            answers.add("time-of-a-move", f"{in_words(len(seen))}{where}; {UNTIL}: {summaries[UNTIL]}")
+            text = f"{in_words(len(seen))}{where}"
+            answers.add("atomic-move", f"{text}; {failed}; {WITHOUT}: {summaries[WITHOUT]}")
+            answers.add("time-of-a-move", f"{text}; {UNTIL}: {summaries[UNTIL]}")
     if interrupted():
         raise KeyboardInterrupt

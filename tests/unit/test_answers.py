@@ -95,7 +95,7 @@ def test_a_row_that_was_seen_keeps_its_link_when_it_is_seen_again() -> None:
         "ResponseParserError",
     ],
 )
-def test_a_call_that_was_denied_or_is_not_there_or_timed_out_is_no_answer(code: str) -> None:
+def test_a_call_that_was_denied_or_is_unknown_or_timed_out_does_not_answer_the_question(code: str) -> None:
     assert unanswered({"a move": "DryRunOperation", "a disassociation": code}) == f"a disassociation: `{code}`"
 
 
@@ -104,7 +104,7 @@ def test_an_error_about_what_was_asked_is_an_answer() -> None:
     assert unanswered(dict(zip("abcde", codes, strict=True))) == ""
 
 
-def test_a_question_without_an_answer_is_no_row() -> None:
+def test_a_question_without_an_answer_has_a_line_apart_from_the_rows() -> None:
     answers = Answers("eu-central-1", None, DAY)
     answers.add("dry-run", "a move: `UnauthorizedOperation`", lacks="a move: `UnauthorizedOperation`")
     assert answers.rows() == ""
