@@ -3,6 +3,8 @@
 import argparse
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import IO
 
@@ -11,6 +13,7 @@ import pytest
 from tests.acceptance.move_charge import WARNING_SECONDS, charge, number_of_moves, warn
 from tests.acceptance.progress import Progress
 from tests.acceptance.test_moves import interruptible
+from tests.unit.test_documents import PROJECT
 
 
 @pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
@@ -63,6 +66,15 @@ def test_a_number_of_moves_is_a_whole_number_from_1_on() -> None:
     for text in ("0", "-3", "x", "1.5", "", " ", "\u0662"):
         with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number from 1 on"):
             number_of_moves(text)
+
+
+@pytest.mark.parametrize("moves", ["0", "-3", "x"])
+def test_the_suite_does_not_begin_with_a_wrong_number_of_moves(moves: str) -> None:
+    command = [sys.executable, "-m", "pytest", "tests/acceptance", "--moves", moves]
+    suite = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env={})
+    assert suite.returncode == int(pytest.ExitCode.USAGE_ERROR)
+    assert f"argument --moves: {moves!r} is not a whole number from 1 on. Nothing was called." in suite.stderr
+    assert "Traceback" not in suite.stderr
 
 
 def test_a_ctrl_c_ends_after_the_move_and_a_second_one_at_once() -> None:
