@@ -14,6 +14,7 @@ from tests.acceptance.answers import Answers, other_endpoint
 from tests.acceptance.begun import Begun, begin
 from tests.acceptance.discovery import DEFAULT_NAME, Refused, find_pair, stack_of
 from tests.acceptance.interrupts import Interrupts, Temporary
+from tests.acceptance.move_charge import number_of_moves, warn
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
 from tests.acceptance.soundness import Soundness
@@ -29,7 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("acceptance")
     group.addoption("--name", help=f"the `name` of the stack; default {DEFAULT_NAME}, or EIP_CUTOVER_STACK")
     group.addoption("--pair", help="the test pair; needed only if the stack has several pairs")
-    group.addoption("--moves", type=int, help="measure what so many moves cost users, and test nothing else")
+    group.addoption(
+        "--moves", type=number_of_moves, help="measure what so many moves cost users, and test nothing else"
+    )
     group.addoption("--from", help="where it runs, in words for the report on moves")
 
 
@@ -74,6 +77,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             message = f"The pair could not be made sound: {error}. {interrupts.left_as_it_is()}"
             pytest.exit(message, returncode=code)
 
+    warn(progress, config.getoption("--moves"))
     with Interrupts(progress, look=soundness.described, advice=advice) as interrupts:
         try:
             progress.heading("Before the tests")
@@ -149,6 +153,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         answers.write()
         terminalreporter.section("answers: rows for docs/aws-facts.md")
         terminalreporter.write_line(answers.rows())
+    if answers and answers.unanswered():
+        terminalreporter.section("questions without an answer")
+        terminalreporter.write_line(answers.unanswered())
 
 
 class Report:

@@ -9,6 +9,8 @@ from pathlib import Path
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "aws-facts.md"
 ROW = re.compile(r"^\| `([a-z-]+)`( \?)? \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
+LINK = re.compile(r"\[[^\]]+\]\(https://docs\.aws\.amazon\.com/[^)]+\)")
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -23,6 +25,11 @@ class Fact:
     @property
     def is_assumed(self) -> bool:
         return self.known.startswith("assumed: ")
+
+    @property
+    def sources(self) -> str:
+        """The links to the documents of AWS in how it is known; empty if there are none."""
+        return ", ".join(LINK.findall(self.known))
 
     def row(self) -> str:
         return f"| `{self.id}`{' ?' if self.is_asked else ''} | {self.fact} | {self.rests} | {self.known} |"

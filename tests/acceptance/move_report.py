@@ -1,26 +1,29 @@
-"""The report on measured moves: `report.md`, the raw data as `moves.csv`, and pictures, in a folder to commit."""
+"""The report on measured moves: `report.md`, the raw data, and pictures, in a folder to commit."""
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 
 from local.load import GIVEN_UP_SECONDS, REQUESTS_A_SECOND, Answer
-from tests.acceptance.move_picture import draw
-from tests.acceptance.move_waits import PERCENTILES, Measured, Wait, percentile
+from tests.acceptance.move_charge import in_words
+from tests.acceptance.move_data import write_moves, write_requests
+from tests.acceptance.move_picture import LEVELS, draw
+from tests.acceptance.move_waits import MOVES_IN, PERCENTILES, Measured, Wait, percentile
 
+UNKNOWN = 'unknown; `FROM="an office in Vienna"` names it'
 ROOT = Path(__file__).resolve().parent.parent.parent
-# By the last published price of EC2 (docs/limits.md).
-REMAPS_OF_A_MOVE, FREE_REMAPS, DOLLARS_PER_REMAP = 2, 100, 0.10
-COLUMNS = (
-    "number", "server", "outcome", "began_s", "execution_s", "requests", "failed",
-    "without_good_answer_ms", "observed_to_its_end", "disturbed_ms", "slowest_ms",
-)  # fmt: skip
+Chosen = Callable[[Measured], Wait]
+# What a report shows of each move: its name, and its pictures' title.
+WAITS: dict[str, Chosen] = {
+    "time without a good answer": attrgetter("without_good_answer"),
+    "time until the new server answers": attrgetter("until_new_server"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Circumstances:
     region: str
     endpoint: str | None
     day: date
-    ran_on: str
+    ran_on: str | None
     command: str
     wanted: int
 
@@ -45,84 +48,61 @@ class Circumstances:
         raise FileExistsError(f"{parent / name} and 998 more")
 
 
-def charge(moves: int) -> str:
-    """What so many moves cost, in a sentence."""
-    remaps = REMAPS_OF_A_MOVE * moves
-    least, most = (DOLLARS_PER_REMAP * number for number in (max(0, remaps - FREE_REMAPS), remaps))
-    return (
-        f"{moves} moves are {remaps} remaps of Elastic IP addresses. By the last published price of EC2, "
-        f"${DOLLARS_PER_REMAP:.2f} for each beyond {FREE_REMAPS} a month and account, they cost ${least:.2f}, or up to "
-        f"${most:.2f} if the account had others this month."
-    )
-
-
-def where_this_runs(environment: Mapping[str, str] = os.environ) -> str:
-    """The kind of machine, if the environment says it. Never its name."""
+def where_this_runs(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The kind of machine, if the environment says it, else None. Never its name."""
     if environment.get("GITHUB_ACTIONS"):
         return "a runner of GitHub Actions"
     if environment.get("CODEBUILD_BUILD_ID"):
         return f"AWS CodeBuild in {environment.get('AWS_REGION')}"
     if environment.get("AWS_EXECUTION_ENV") == "CloudShell":
         return f"AWS CloudShell in {environment.get('AWS_REGION')}"
-    return 'not said (`FROM="an office in Vienna"` says it)'
+    return None
 
 
-def summary(moves: Sequence[Measured]) -> str:
+def summary(moves: Sequence[Measured], chosen: Chosen) -> str:
     """`p50 12 ms, p90 ..., p99 ..., maximum ...`."""
-    values = [each.without_good_answer for each in moves]
-    names = [*(f"p{percent}" for percent in PERCENTILES), "maximum"]
-    return ", ".join(f"{name} {value}" for name, value in zip(names, _levels(values), strict=True))
+    levels = zip(LEVELS, _levels([chosen(each) for each in moves]), strict=True)
+    return ", ".join(f"{name} {value}" for name, value in levels)
 
 
-def write(folder: Path, circumstances: Circumstances, moves: Sequence[Measured], quiet: Sequence[Answer]) -> None:
-    """Writes the report. `quiet` are the answers before the first move. Raises ValueError if there are no moves."""
-    with (folder / "moves.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(_row(each, moves[0].move.began) for each in moves)
-    (folder / "report.md").write_text("\n".join(_report(circumstances, moves, quiet)) + "\n")
-    title = f"Time without a good answer, {len(moves)} moves"
+def write(folder: Path, circumstances: Circumstances, moves: Sequence[Measured], answers: Sequence[Answer]) -> None:
+    """Writes the report. Times are those `from_first_move`. Raises ValueError if there are no moves."""
+    write_moves(folder, moves)
+    requests = write_requests(folder, answers)
+    (folder / "report.md").write_text("\n".join(_report(circumstances, moves, answers, requests.name)) + "\n")
+    panels = {name: [chosen(each) for each in moves] for name, chosen in WAITS.items()}
     for name, is_dark in (("waits.svg", False), ("waits-dark.svg", True)):
-        draw(folder / name, [each.without_good_answer for each in moves], title=title, is_dark=is_dark)
+        draw(folder / name, panels, title=f"How long users waited, {in_words(len(moves))}", is_dark=is_dark)
 
 
 def _levels(values: Sequence[Wait]) -> list[Wait]:
     return [*(percentile(percent, values) for percent in PERCENTILES), max(values)]
 
 
-def _row(each: Measured, start: float) -> list[object]:
-    move, wait = each.move, each.without_good_answer
-    times = (wait.seconds, each.disturbed.seconds, each.slowest_seconds)
-    without, disturbed, slowest = (round(1000 * seconds, 1) for seconds in times)
-    when = (round(move.began - start, 3), round(move.ended - move.began, 3))
-    counts = (each.requests, each.failed)
-    ended = "no" if wait.at_least else "yes"
-    return [move.number, move.server, move.outcome, *when, *counts, without, ended, disturbed, slowest]
-
-
-def _report(circumstances: Circumstances, moves: Sequence[Measured], quiet: Sequence[Answer]) -> Iterator[str]:
+def _report(
+    circumstances: Circumstances, moves: Sequence[Measured], answers: Sequence[Answer], raw: str
+) -> Iterator[str]:
     requests, failed = sum(each.requests for each in moves), sum(each.failed for each in moves)
     affected = sum(each.failed > 0 for each in moves)
-    milliseconds = [answer.milliseconds for answer in quiet]
+    quiet = [answer.milliseconds for answer in answers if answer.sent < moves[0].move.began]
     yield f"# Moves of a production address, {circumstances.region}, {circumstances.day}\n"
     if circumstances.endpoint:
         yield f"**This is not AWS.** {circumstances.endpoint} answered, so the numbers say nothing about AWS.\n"
     yield "| | |\n| --- | --- |"
     yield f"| Region | {circumstances.region} |"
     yield f"| date | {circumstances.day} |"
-    yield f"| ran on | {circumstances.ran_on} |"
+    yield f"| ran on | {circumstances.ran_on or UNKNOWN} |"
     yield f"| command | `{circumstances.command}` |"
     yield f"| moves | {len(moves)} of {circumstances.wanted}, each by an execution |"
     each = "each on a new connection, whatever happened to earlier ones"
     yield f"| load | {REQUESTS_A_SECOND} requests per second, {each} |"
     yield f"| requests | {requests:,}, of which {failed:,} failed, in {affected} of the moves |"
-    if milliseconds:
-        text = f"median {median(milliseconds):.0f} ms, slowest {max(milliseconds):.0f} ms"
+    if quiet:
+        text = f"median {median(quiet):.0f} ms, slowest {max(quiet):.0f} ms"
         yield f"| answers before the first move | {text} |"
-    names = [*(f"p{percent}" for percent in PERCENTILES), "maximum"]
-    yield f"\n## How long users waited\n\n| | {' | '.join(names)} |\n| --- |{' ---: |' * len(names)}"
+    yield f"\n## How long users waited\n\n| | {' | '.join(LEVELS)} |\n| --- |{' ---: |' * len(LEVELS)}"
     for name, values in (
-        ("**time without a good answer**", [each.without_good_answer for each in moves]),
+        *((f"**{name}**", [chosen(each) for each in moves]) for name, chosen in WAITS.items()),
         ("until requests succeeded again", [each.disturbed for each in moves]),
         ("slowest answer", [Wait(False, each.slowest_seconds) for each in moves]),
     ):
@@ -130,14 +110,19 @@ def _report(circumstances: Circumstances, moves: Sequence[Measured], quiet: Sequ
     yield f"""
 <picture>
 <source media="(prefers-color-scheme: dark)" srcset="waits-dark.svg">
-<img src="waits.svg" alt="The share of moves whose time without a good answer was at most so long.">
+<img src="waits.svg" alt="The share of moves with at most so long a wait, for a good answer and for the new server.">
 </picture>
 
 - **Time without a good answer**: a user arrives when a request is due, and tries again with every later request. For
   each move, this is the longest wait of such a user. A good answer is a complete 200 within {GIVEN_UP_SECONDS:.0f} s.
+- **Time until the new server answers**: from when the execution entered `{MOVES_IN}`, which moves production,
+  until every request gets a good answer of the new server. The end is the first such answer to a request that was due
+  after the last one that ended differently. A good answer of the former server does not count.
 - **Until requests succeeded again**: from when the first failed request was due to the first good answer to a request
   that was due after the last failed one. It is 0 if no request failed.
 - **Slowest answer**: from when a request was due to the end of its answer, failed requests included.
 - A percentile is a value that was measured (the nearest rank). With fewer than 100 moves, p99 is the maximum.
+- **More than** so long: the observation ended before the wait did.
 
-The raw data is in [moves.csv](moves.csv), a row for each move."""
+The moves are in [moves.csv](moves.csv), and all requests in [{raw}]({raw}): every number above can be
+computed from them. Times are from the beginning of the first move."""

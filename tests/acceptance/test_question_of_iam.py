@@ -4,20 +4,21 @@ The role may do it on everything. Its sessions may do less, by a session policy,
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import boto3
 import pytest
 
-from tests.acceptance.answers import NO_ERROR, Answers, ask
+from tests.acceptance.answers import NO_ERROR, Answers, ask, unanswered
 from tests.acceptance.executions import CONFIG, until
 from tests.acceptance.interrupts import Temporary
 from tests.acceptance.pair_on_aws import PairOnAws
 
+EVERYTHING, DENIED = "everything", "UnauthorizedOperation"
 ACTION = "ec2:AssociateAddress"
 NOT_YET = ("AccessDenied", "AuthFailure", "InvalidClientTokenId", "UnauthorizedOperation")
 ROLE_SECONDS = 60  # until a new role can be assumed, and its policy holds: IAM is eventually consistent
@@ -28,9 +29,20 @@ def policy(resources: Sequence[str]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+def lacks_of(allowed: Mapping[str, str]) -> str:
+    """Why these answers say nothing: with everything allowed a dry run must pass; then a refusal is an answer."""
+    codes = {what: code for what, code in allowed.items() if code != DENIED or what == EVERYTHING}
+    return unanswered(codes)
+
+
 @contextmanager
-def temporary_role(pair: PairOnAws, root: str, temporary: Temporary) -> Iterator[str]:
+def temporary_role(pair: PairOnAws, root: str, temporary: Temporary, answers: Answers) -> Iterator[str]:
     """The ARN of a role that `root` may assume, and that is removed at the end. Skips if that is not permitted."""
+
+    def refused(call: str, code: str) -> NoReturn:
+        answers.add("interface-in-iam", "", lacks=f"{call}: `{code}`")
+        pytest.skip(f"{call} answers {code}")
+
     iam, name = pair.client("iam"), f"eip-cutover-acceptance-{uuid4().hex[:12]}"
     trust = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -47,10 +59,10 @@ def temporary_role(pair: PairOnAws, root: str, temporary: Temporary) -> Iterator
         made, code = ask(lambda: iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, Description=text))
         if not made:
             refusal = code
-            pytest.skip(f"CreateRole answers {code}")
+            refused("CreateRole", code)
         _, code = ask(lambda: iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(["*"])))
         if code != NO_ERROR:
-            pytest.skip(f"PutRolePolicy answers {code}")
+            refused("PutRolePolicy", code)
         yield made["Role"]["Arn"]
 
 
@@ -64,7 +76,7 @@ def test_whether_a_permission_on_the_interface_is_needed(
     address, instance = sound.allocation_ids["production"], sound.servers[str(before.staging)]
     exact = [f"{prefix}elastic-ip/{address}", f"{prefix}instance/{instance}"]
 
-    with temporary_role(sound, f"arn:{partition}:iam::{account}:root", temporary) as role:
+    with temporary_role(sound, f"arn:{partition}:iam::{account}:root", temporary, answers) as role:
 
         def dry_run(resources: Sequence[str]) -> str:
             """The answer to a dry run in a session that may do it on these resources only."""
@@ -87,9 +99,13 @@ def test_whether_a_permission_on_the_interface_is_needed(
         with suppress(TimeoutError):
             until(lambda: dry_run(["*"]) not in NOT_YET, "the role works", seconds=ROLE_SECONDS)
         allowed = {
-            "everything": dry_run(["*"]),
+            EVERYTHING: dry_run(["*"]),
             "the address, the instance and any interface": dry_run([*exact, f"{prefix}network-interface/*"]),
             "only the address and the instance": dry_run(exact),
         }
     assert sound.places() == before
-    answers.add("interface-in-iam", "; ".join(f"allowed on {what}: `{code}`" for what, code in allowed.items()))
+    answers.add(
+        "interface-in-iam",
+        "; ".join(f"allowed on {what}: `{code}`" for what, code in allowed.items()),
+        lacks=lacks_of(allowed),
+    )

@@ -8,12 +8,14 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.acceptance.answers import NO_ERROR, Answers, ask
+from tests.acceptance.answers import NO_ERROR, Answers, ask, unanswered
+from tests.acceptance.begun import Begun
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.stack import events_of_log, resources
@@ -37,6 +39,11 @@ def milliseconds_until(is_so: Callable[[], bool]) -> int | None:
             return None
         time.sleep(PAUSE_SECONDS)
     return round((time.monotonic() - began) * 1000)
+
+
+def lacks_of_times(times: Sequence[int | None]) -> str:
+    """Why these times say nothing: something that never shows may be something that the caller may not see."""
+    return "" if None not in times else in_words(times)
 
 
 def is_known(call: Callable[[], object]) -> bool:
@@ -86,14 +93,16 @@ def test_what_a_dry_run_of_ec2_checks(sound: PairOnAws, answers: Answers) -> Non
         "of an unknown association": disassociate(NO_ASSOCIATION),
     }
     assert sound.places() == before
-    answers.add("dry-run", "; ".join(f"{call}: `{code}`" for call, code in codes.items()))
+    text = "; ".join(f"{call}: `{code}`" for call, code in codes.items())
+    answers.add("dry-run", text, lacks=unanswered(codes))
 
 
 def test_what_ec2_shows_of_the_transfer_of_an_address_that_was_never_offered(pair: PairOnAws, answers: Answers) -> None:
     describe = pair.client("ec2").describe_address_transfers
     shown, code = ask(lambda: describe(AllocationIds=[pair.allocation_ids["production"]])["AddressTransfers"])
     transfers = ", ".join(each.get("AddressTransferStatus", "no status") for each in shown or [])
-    answers.add("address-transfers", f"`{code}`, transfers: {transfers or 'none'}")
+    answer = f"the error `{code}`" if shown is None else f"transfers: {transfers or 'none'}"
+    answers.add("address-transfers", answer, lacks=unanswered({"DescribeAddressTransfers": code}))
 
 
 def test_how_soon_an_execution_and_its_end_are_described(evaluated: PairOnAws, answers: Answers) -> None:
@@ -108,6 +117,7 @@ def test_how_soon_an_execution_and_its_end_are_described(evaluated: PairOnAws, a
     answers.add(
         "describe-execution",
         f"known {in_words(known)} after `StartExecution`; ended {in_words(ended)} after `StopExecution`",
+        lacks=lacks_of_times([*known, *ended]),
     )
 
 
@@ -120,27 +130,38 @@ def test_how_soon_a_command_is_known(pair: PairOnAws, answers: Answers) -> None:
         id_ = sent["Command"]["CommandId"]
         get = partial(ssm.get_command_invocation, CommandId=id_, InstanceId=instance)
         known.append(milliseconds_until(partial(is_known, get)))
-    answers.add("command-not-yet", f"known {in_words(known)} after `SendCommand`")
+    answers.add("command-not-yet", f"known {in_words(known)} after `SendCommand`", lacks=lacks_of_times(known))
 
 
-def test_what_goes_on_when_an_execution_is_stopped(evaluated: PairOnAws, answers: Answers) -> None:
-    """The health check takes longer than a second, and its function logs a line at its end. It is stopped before."""
+def test_what_goes_on_when_an_execution_is_stopped(evaluated: PairOnAws, begun: Begun, answers: Answers) -> None:
+    """The health check takes longer than a second, and its function logs a line at its end. It is stopped before.
+
+    What has begun before the questions has evaluated the same pair, and was not stopped: that is in the same log.
+    """
     log_group = next(name for id_, name in resources(evaluated, "AWS::Logs::LogGroup").items() if "HealthCheck" in id_)
     arn = evaluated.start({"pair": evaluated.name}, machine=evaluated.readiness_arn)
     evaluated.await_state(arn, "Checks")
     time.sleep(AMID_SECONDS)
     stopped = evaluated.client("stepfunctions").stop_execution(executionArn=arn)["stopDate"]
-    evaluated.wait(arn)
-    late = partial(events_of_log, evaluated, log_group, stopped)
+    status = evaluated.wait(arn).status
+    late_start = "" if status == "ABORTED" else f"the execution ended {status} before it was stopped"
+
+    def events(since: datetime) -> list[Mapping[str, Any]]:
+        return ask(lambda: events_of_log(evaluated, log_group, since))[0] or []
+
     with suppress(TimeoutError):
-        until(late, "the function logs something", seconds=LOG_SECONDS)
-    milliseconds = [event["timestamp"] - 1000 * stopped.timestamp() for event in late()]
-    logged = f"{max(milliseconds):.0f} ms after that" if milliseconds else f"not within {LOG_SECONDS} s after that"
-    answers.add("call-in-flight", f"an execution was stopped during its health check; the function logged {logged}")
+        until(lambda: events(stopped), "the function logs something", seconds=LOG_SECONDS)
+    milliseconds = [event["timestamp"] - 1000 * stopped.timestamp() for event in events(stopped)]
+    logged = f"a line {max(milliseconds):.0f} ms later" if milliseconds else f"nothing within {LOG_SECONDS} s"
+    answers.add(
+        "call-in-flight",
+        f"an execution was stopped during its health check, and the function logged {logged}",
+        lacks=late_start or ("" if events(begun.at) else f"{log_group} has no event of any execution"),
+    )
     history = evaluated.history(arn)
     entered = [event for event in history if "stateEnteredEventDetails" in event and event["timestamp"] > stopped]
-    last = history[-1]["type"]
-    answers.add("stopped-execution", f"last event `{last}`; states entered after the stop: {len(entered)}")
+    text = f"the last event is `{history[-1]['type']}`, and states entered after the stop: {len(entered)}"
+    answers.add("stopped-execution", text, lacks=late_start)
 
 
 def test_the_hash_of_a_document(pair: PairOnAws, answers: Answers) -> None:
@@ -151,7 +172,7 @@ def test_the_hash_of_a_document(pair: PairOnAws, answers: Answers) -> None:
     described, code = ask(lambda: ssm.describe_document(Name=documents[0])["Document"])
     got, other_code = ask(lambda: ssm.get_document(Name=documents[0])["Content"])
     if not described or got is None:
-        answers.add("document-hash", f"DescribeDocument: `{code}`, GetDocument: `{other_code}`")
+        answers.add("document-hash", "", lacks=f"DescribeDocument: `{code}`, GetDocument: `{other_code}`")
         return
     digest = hashlib.sha256(got.encode()).hexdigest()
     # The name of a document ends with the hash that the stack has computed.

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
-from tests.acceptance.answers import Answers, ask, other_endpoint
+from tests.acceptance.answers import Answers, ask, other_endpoint, unanswered
 from tests.acceptance.facts import FACTS, read_facts
+from tests.acceptance.test_question_of_iam import lacks_of
 from tests.unit.test_aws_facts import SEEN
 from tests.unit.test_documents import PROJECT
 
+DOCUMENTED = "[AssociateAddress](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html)"
 DAY = date(2026, 12, 1)
 
 
@@ -59,7 +61,7 @@ def test_an_answer_is_the_row_of_the_document_with_its_last_column_replaced(tmp_
     (fact,) = read_facts(answers.rows()).values()
     before = FACTS["dry-run"]
     assert (fact.id, fact.fact, fact.rests, fact.is_asked) == (before.id, before.fact, before.rests, before.is_asked)
-    assert fact.known == "seen on AWS on 2026-12-01, eu-central-1: a / b c"
+    assert fact.known == f"seen on AWS on 2026-12-01, eu-central-1: a / b c. See {DOCUMENTED}"
     assert SEEN.fullmatch(fact.known)
     answers.write(tmp_path / "folder" / "answers.md")
     assert (tmp_path / "folder" / "answers.md").read_text() == answers.rows()
@@ -68,8 +70,52 @@ def test_an_answer_is_the_row_of_the_document_with_its_last_column_replaced(tmp_
 def test_an_answer_of_another_endpoint_cannot_pass_for_one_of_aws() -> None:
     answers = Answers("eu-central-1", "http://127.0.0.1:4566", DAY)
     answers.add("dry-run", "x")
-    assert "| answered by http://127.0.0.1:4566, not by AWS, on 2026-12-01: x |" in answers.rows()
+    assert "| answered by http://127.0.0.1:4566, not by AWS, on 2026-12-01: x. See [" in answers.rows()
     assert "seen on AWS" not in answers.rows()
+
+
+def test_a_row_that_was_seen_keeps_its_link_when_it_is_seen_again() -> None:
+    answers = Answers("eu-central-1", None, DAY)
+    answers.add("dry-run", "x")
+    (fact,) = read_facts(answers.rows()).values()
+    assert fact.sources == FACTS["dry-run"].sources == DOCUMENTED
+    assert FACTS["time-of-a-move"].sources == ""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "InvalidAction",
+        "UnknownOperationException",
+        "RequestLimitExceeded",
+        "ConnectTimeoutError",
+        "EndpointConnectionError",
+        "ResponseParserError",
+    ],
+)
+def test_a_call_that_was_denied_or_is_unknown_or_timed_out_does_not_answer_the_question(code: str) -> None:
+    assert unanswered({"a move": "DryRunOperation", "a disassociation": code}) == f"a disassociation: `{code}`"
+
+
+def test_an_error_about_what_was_asked_is_an_answer() -> None:
+    codes = ("no error", "DryRunOperation", "InvalidAllocationID.NotFound", "InvalidName", "Resource.AlreadyAssociated")
+    assert unanswered(dict(zip("abcde", codes, strict=True))) == ""
+
+
+def test_a_question_without_an_answer_has_a_line_apart_from_the_rows() -> None:
+    answers = Answers("eu-central-1", None, DAY)
+    answers.add("dry-run", "a move: `UnauthorizedOperation`", lacks="a move: `UnauthorizedOperation`")
+    assert answers.rows() == ""
+    assert answers.unanswered() == "no answer: dry-run: a move: `UnauthorizedOperation`\n"
+
+
+def test_a_refusal_by_iam_is_an_answer_only_if_the_role_may_do_it_with_everything() -> None:
+    denied, passed = "UnauthorizedOperation", "DryRunOperation"
+    assert lacks_of({"everything": passed, "less": denied}) == ""
+    assert lacks_of({"everything": denied, "less": denied}) == f"everything: `{denied}`"
+    assert lacks_of({"everything": passed, "less": "AccessDenied"}) == "less: `AccessDenied`"
 
 
 def questions() -> Iterator[str]:

@@ -18,8 +18,16 @@ def answers(*seconds: float | None, apart: float = 1.0) -> list[Answer]:
     ]
 
 
-def move(number: int, began: float, ended: float) -> Move:
-    return Move(number, "tao", "CUT_OVER", began, ended)
+def move(number: int, began: float, ended: float, *, moved: float | None = None, server: str = "tao") -> Move:
+    return Move(number, server, "CUT_OVER", began, began if moved is None else moved, ended)
+
+
+def of_servers(*who: str | None, apart: float = 1.0) -> list[Answer]:
+    """Good answers of these servers after 0.25 s, and failures after 0.25 s where no server answered."""
+    return [
+        Answer(number * apart, 250.0, server and f"{server}, release 2", None if server else "reset")
+        for number, server in enumerate(who)
+    ]
 
 
 def seconds(*values: float) -> list[Wait]:
@@ -96,16 +104,50 @@ def test_there_is_no_percentile_of_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "good"),
+    ("who", "good"),
     [
-        ((0.25, 0.25, 0.25), True),
-        ((0.25, 0.25), False),
-        ((0.25, FAILED, 0.25), False),
-        ((FAILED, 0.25, 0.25, 0.25), True),
+        (("tao", "tao", "tao"), True),
+        (("tao", "tao"), False),
+        (("tao", None, "tao"), False),
+        ((None, "tao", "tao", "tao"), True),
+        (("bittybot", "bittybot", "bittybot"), False),
+        (("tao", "bittybot", "tao"), False),
+        (("bittybot", "tao", "tao", "tao"), True),
     ],
 )
-def test_the_next_move_waits_for_good_answers_in_a_row(took: tuple[float | None, ...], good: bool) -> None:
-    assert are_good(answers(0.25, *took), after=0.5, requests=3) is good
+def test_the_next_move_waits_for_good_answers_of_the_new_server_in_a_row(
+    who: tuple[str | None, ...], good: bool
+) -> None:
+    assert are_good(of_servers("tao", *who), of="tao", after=0.5, requests=3) is good
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        # From the move at 1.5 s to the arrival of the first answer of the new server.
+        (("bittybot", "bittybot", "tao", "tao"), Wait(False, 0.75)),
+        # Answers of the former server are good, and are not those of the new server.
+        (("bittybot", "bittybot", "bittybot", "bittybot", "tao"), Wait(False, 2.75)),
+        # As long as both answer, the new server does not answer every request.
+        (("bittybot", "bittybot", "tao", "bittybot", "tao"), Wait(False, 2.75)),
+        (("bittybot", None, "tao", None, "tao"), Wait(False, 2.75)),
+        # A request that was due before the move may reach the former server later.
+        (("bittybot", "bittybot", "bittybot"), Wait(True, 0.75)),
+        (("tao", "tao"), Wait(False, 0)),
+    ],
+)
+def test_the_new_server_answers_when_every_later_request_reaches_it(
+    who: tuple[str | None, ...], expected: Wait
+) -> None:
+    (seen,) = measured([move(1, 0, 4, moved=1.5)], of_servers(*who))
+    assert seen.until_new_server == expected
+
+
+def test_the_wait_for_the_new_server_ends_with_the_move_and_its_end_may_be_seen_in_the_next() -> None:
+    moves = [move(1, 0, 1, moved=0.5), move(2, 2, 3, moved=4.5, server="bittybot")]
+    first, second = measured(moves, of_servers("bittybot", "bittybot", "tao", "tao", "tao", "bittybot"))
+    assert first.until_new_server == Wait(False, 1.75)
+    assert second.until_new_server == Wait(False, 0.75)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0 ms"), (0.0704, "70 ms"), (1.234, "1.23 s"), (61.25, "61.2 s")])
