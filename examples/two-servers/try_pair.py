@@ -137,9 +137,11 @@ def destroy(machine: ThisMachine, account: Account) -> int:
 def what_exists(machine: ThisMachine, account: Account, command: str) -> None:
     """After a run that did not finish: what there is now, and how to go on."""
     with suppress(AwsError):
-        states = [f"{name}: {described(account, name).status or 'does not exist'}" for name in STACKS[::-1]]
+        stacks = [described(account, name) for name in STACKS[::-1]]
+        states = [f"{stack.name}: {stack.status or 'does not exist'}" for stack in stacks]
         machine.say(f"The stacks now: {'; '.join(states)}.")
-    machine.say(f"What exists costs at most {next_steps.COST}.")
+        if any(stack.exists for stack in stacks):
+            machine.say(f"What exists costs at most {next_steps.COST}.")
     machine.say(f"This continues from there:\n    {here(account.region, command)}")
     if command != DESTROY:
         machine.say(f"And this removes everything:\n    {here(account.region, DESTROY)}")

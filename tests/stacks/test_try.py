@@ -55,10 +55,11 @@ def test_what_is_said_to_be_kept_is_what_aws_keeps_of_this_stack(template: dict[
     deleted table that has point-in-time recovery."""
     (key,) = resources(template, "AWS::KMS::Key").values()
     assert "PendingWindowInDays" not in key["Properties"]
-    assert "in 30 days" in removal.KEPT
+    assert "in 30 days" in removal.KEPT["AWS::KMS::Key"]
     (table,) = resources(template, "AWS::DynamoDB::Table").values()
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert "system backup of the lock table" in removal.KEPT
+    assert "system backup of the lock table" in removal.KEPT["AWS::DynamoDB::Table"]
+    assert resources(template, "AWS::StepFunctions::StateMachine")
     assert "AWS::S3::Bucket" not in {each["Type"] for each in template["Resources"].values()}
 
 

@@ -1,5 +1,6 @@
 """`make try-destroy` in an account of moto: what it removes, what it leaves alone, and what it says."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -59,6 +60,10 @@ def test_it_removes_both_stacks_the_retained_table_and_the_associations_in_the_o
         "  - the stack TwoServers: two servers, two Elastic IP addresses, the network",
     ]
     assert removed[3] == "Kept, and nothing of it costs as much as a cent a month:"
+    assert [line.partition(":")[0] for line in removed[4:]] == [
+        "  - the CDK's bootstrap stack of this account and Region, with the uploaded code",
+        "  - the system backup of the lock table, which DynamoDB makes of a deleted table and keeps for 35 days",
+    ]
     assert tried.commands == []  # no synthesis
 
 
@@ -91,6 +96,16 @@ def test_only_the_servers_are_there_after_a_run_that_failed_early(world: TryWorl
     world.make_servers()
     assert destroy(world) == 0
     assert is_empty(world)
+    kept = world.lines[world.lines.index("Kept, and nothing of it costs as much as a cent a month:") + 1 :]
+    assert [line.split(",")[0] for line in kept] == ["  - the CDK's bootstrap stack of this account and Region"]
+
+
+def test_what_is_kept_follows_from_what_the_stack_had(tried: TryWorld) -> None:
+    key = {"ResourceType": "AWS::KMS::Key", "PhysicalResourceId": "key", "ResourceStatus": "CREATE_COMPLETE"}
+    tried.answer_call("ListStackResources", {"StackResourceSummaries": [key]})
+    assert destroy(tried) == 0
+    assert "  - the key of the notifications: its deletion is scheduled, in 30 days" in tried.output_text
+    assert "metrics of the executions" not in tried.output_text
 
 
 def test_servers_that_are_not_tagged_are_refused_and_nothing_is_removed(world: TryWorld) -> None:
@@ -115,11 +130,41 @@ def test_an_execution_that_runs_is_stopped_first_because_it_may_wait_for_a_week(
     gone = {**machine, "PhysicalResourceId": "arn:gone", "ResourceStatus": "DELETE_COMPLETE"}
     summaries = [{**machine, "ResourceStatus": "CREATE_COMPLETE"}, gone]
     tried.answer_call("ListStackResources", {"StackResourceSummaries": summaries})
+    repair = EXECUTION.replace("try:", "try-repair:")
+    running = [EXECUTION]
+
+    def stop(parameters: Any) -> Any:
+        arn = json.loads(parameters)["executionArn"]
+        running.remove(arn)
+        if arn == EXECUTION:
+            starts.append(tried.monotonic() + 8)  # as EventBridge starts it, after a while
+        return tried.answered({})
+
+    def executions() -> Any:
+        if starts and tried.monotonic() >= starts[0]:
+            starts.clear()
+            running.append(repair)
+        return tried.answered({"executions": [{"executionArn": each} for each in running]})
+
+    starts: list[float] = []
+    tried.answer_by("ListExecutions", executions)
+    tried.answer_by_parameters("StopExecution", stop)
+    assert destroy(tried) == 0
+    assert tried.calls[:3] == ["StopExecution", "StopExecution", "DeleteStack"]
+    for arn in (EXECUTION, repair):
+        assert tried.lines.count(f"Stopping the execution {arn}.") == 1
+    assert running == []
+
+
+def test_executions_that_never_end_end_the_run(tried: TryWorld) -> None:
+    machine = {"ResourceType": "AWS::StepFunctions::StateMachine", "PhysicalResourceId": EXECUTION}
+    summaries = [{**machine, "ResourceStatus": "CREATE_COMPLETE"}]
+    tried.answer_call("ListStackResources", {"StackResourceSummaries": summaries})
     tried.answer_call("ListExecutions", {"executions": [{"executionArn": EXECUTION}]})
     tried.answer_call("StopExecution", {})
-    assert destroy(tried) == 0
-    assert tried.calls[:2] == ["StopExecution", "DeleteStack"]
-    assert tried.lines.count(f"Stopping the execution {EXECUTION}.") == 1
+    assert destroy(tried) == 1
+    assert f"Executions of EipCutoverTry still run, or are started again: {EXECUTION}." in tried.lines
+    assert "DeleteStack" not in tried.calls
 
 
 def test_a_stack_that_cloudformation_works_on_is_waited_for(tried: TryWorld) -> None:
@@ -167,6 +212,7 @@ def test_a_stack_that_has_only_a_change_set_is_removed_although_it_shows_no_tags
     world.answer_by_parameters("DescribeStacks", describe)
     assert destroy(world) == 0
     assert (world.stack(SERVERS), world.stack(CUTOVER)) == (None, None)
+    assert f"  - the stack {name}, which had no resources" in world.lines
 
 
 def test_servers_of_ours_are_removed_although_someone_elses_stack_has_the_other_name(world: TryWorld) -> None:
@@ -201,6 +247,33 @@ def test_a_stack_that_is_never_deleted_ends_the_run(tried: TryWorld) -> None:
     )
     assert destroy(tried) == 1
     assert "CloudFormation is still at work after 30 minutes. EipCutoverTry: DELETE_IN_PROGRESS" in tried.output_text
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ResourceInUseException"])
+def test_a_table_that_is_gone_or_is_being_deleted_is_not_in_the_way(tried: TryWorld, code: str) -> None:
+    tried.unseen("cloudformation").delete_stack(StackName=CUTOVER)
+    (table,) = tried.tables
+    tried.refuse("DescribeTable" if code == "ResourceNotFoundException" else "ListTagsOfResource", code)
+    assert destroy(tried) == 0
+    assert table not in tried.output_text
+
+
+def test_a_table_that_is_being_deleted_is_left_alone(tried: TryWorld) -> None:
+    tried.unseen("cloudformation").delete_stack(StackName=CUTOVER)
+    tried.answer_call("DescribeTable", {"Table": {"TableStatus": "DELETING", "TableArn": "arn:table"}})
+    assert destroy(tried) == 0
+    assert "DeleteTable" not in tried.calls
+
+
+def test_an_interruption_says_each_thing_once(tried: TryWorld) -> None:
+    def interrupt() -> Any:
+        raise KeyboardInterrupt
+
+    tried.answer_by("UpdateTable", interrupt)
+    assert destroy(tried) == 130
+    last = tried.lines[tried.lines.index("Interrupted.") :]
+    assert len(last) == len(set(last)) == 5
+    assert " ".join(last).count("make try-destroy") == 1
 
 
 def test_an_interruption_says_what_exists_and_that_it_continues(tried: TryWorld) -> None:
