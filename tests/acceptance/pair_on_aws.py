@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
@@ -13,6 +13,7 @@ from tests.acceptance.executions import Clients, Executions, Json, until
 from tests.acceptance.progress import Progress
 
 HTTP_SECONDS = 5
+SHOWN_SECONDS = 60  # until EC2 shows a change
 
 SLOW = "slow"  # a release whose deployment takes 8 s more, for what must happen meanwhile
 
@@ -227,12 +228,19 @@ class PairOnAws(Executions):
         """Put an address on a server by EC2, from wherever it is."""
         self.progress.step(f"{role} goes to {server}, by EC2")
         id_, instance = self.allocation_ids[role], self.servers[server]
-        self.client("ec2").associate_address(AllocationId=id_, InstanceId=instance, AllowReassociation=True)
+        call = self.client("ec2").associate_address
+        association = call(AllocationId=id_, InstanceId=instance, AllowReassociation=True)["AssociationId"]
+        self._await(role, lambda shown: shown == association)
 
     def disassociate(self, role: Role) -> None:
         """Put an address on no server, by EC2."""
         self.progress.step(f"{role} goes to no server, by EC2")
-        ec2, id_ = self.client("ec2"), self.allocation_ids[role]
-        (shown,) = ec2.describe_addresses(AllocationIds=[id_])["Addresses"]
-        if "AssociationId" in shown:
-            ec2.disassociate_address(AssociationId=shown["AssociationId"])
+        if association := self.addresses()[role]["associationId"]:
+            self.client("ec2").disassociate_address(AssociationId=association)
+            # An execution, such as a repair, may already have put it on a server again.
+            self._await(role, lambda shown: shown != association)
+
+    def _await(self, role: Role, is_so: Callable[[str | None], bool]) -> None:
+        """Return when EC2 shows the association of an address. What EC2 describes is eventually consistent."""
+        what = f"EC2 shows the change of {role}'s association"
+        until(lambda: is_so(self.addresses()[role]["associationId"]), what, seconds=SHOWN_SECONDS)
