@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import ROLES, SLOW, PairOnAws
+from tests.acceptance.third_address import release_third_addresses
 
 # How long what a failed test has left may go on, before it is stopped; and how long a repair of it may take.
 LEFT_OVER_SECONDS, REPAIR_SECONDS = 120, 90
@@ -23,6 +24,7 @@ class Soundness:
 
     def restore(self) -> None:
         """Make the pair sound, with production on its first server, and each server's release as it was at first."""
+        release_third_addresses(self.pair)
         self.make_sound()
         pair, (first, _) = self.pair, self.pair.servers
         if pair.places().production != first:
