@@ -49,7 +49,7 @@ What to type next, in this folder:
     {client} start --release {release + 1}-unhealthy
   The workflow, in the console:
     {console_url(state_machine_arn)}
-  Every outcome of the contract, on these two servers (it moves and breaks them, and repairs them at the end):
+  Tests of the contract, on these two servers (they move and break them, and repair them at the end):
     AWS_REGION={region} make acceptance NAME={NAME}
 
 This costs {COST}.
