@@ -106,7 +106,7 @@ def after_success(now: Situation, release: int, server: str, before: str | None,
     blocks.append(("The workflow, in the console:", console_url(arn)))
     if now.is_sound and now.can_release:
         acceptance = here(region, f"make acceptance NAME={NAME}")
-        every = "Every outcome of the contract (it moves and breaks the two servers, and repairs them at the end):"
+        every = "Tests of the contract (they move and break the two servers, and repair them at the end):"
         blocks.append((every, acceptance))
     return _text(headline, now, "What to type next, in this folder:", blocks, region)
 

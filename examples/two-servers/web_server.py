@@ -81,7 +81,7 @@ class WebServer(ThreadingHTTPServer):
 
 
 def behaviour_of(release: str) -> str:
-    """How a release behaves, by its name. `fails` and `slow` concern only the command `deploy`."""
+    """How a release behaves, by its name. `fails`, `slow` and `very-slow` concern only the command `deploy`."""
     behaviour = release.partition("-")[2]
     return behaviour if behaviour in BEHAVIOURS else GOOD
 

@@ -2,8 +2,9 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
+from datetime import UTC
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -13,8 +14,10 @@ from tests.acceptance.executions import Clients, Executions, Json, until
 from tests.acceptance.progress import Progress
 
 HTTP_SECONDS = 5
+SHOWN_SECONDS = 60  # until EC2 shows a change
 
 SLOW = "slow"  # a release whose deployment takes 8 s more, for what must happen meanwhile
+VERY_SLOW = "very-slow"  # 50 s: longer than a repair waits before it cancels the command
 
 Role = Literal["production", "staging"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -152,6 +155,34 @@ class PairOnAws(Executions):
         """The input of an execution with this request for this pair."""
         return {"pair": self.name, **request}
 
+    def start_again(self, arn: str) -> str:
+        """Start an execution with the name and input of another. Returns its ARN, or the code of a refusal.
+
+        Step Functions answers with the ARN of the other while that runs, and refuses the name for 90 days after.
+        """
+        states, name = self.client("stepfunctions"), arn.rpartition(":")[2]
+        text = until(lambda: self._described(arn), f"Step Functions knows {arn}")["input"]
+        try:
+            answer = states.start_execution(stateMachineArn=self.state_machine_arn, name=name, input=text)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return str(answer["executionArn"])
+
+    def commands(self, arn: str) -> list[Json]:
+        """The commands that an execution has sent to the servers, by their comments, as Systems Manager shows them."""
+        name, commands = arn.rpartition(":")[2], list[Json]()
+        started = until(lambda: self._described(arn), f"Step Functions knows {arn}")["startDate"]
+        since = [{"key": "InvokedAfter", "value": f"{started.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}]
+        for instance in self.servers.values():
+            pages = self.client("ssm").get_paginator("list_commands").paginate(InstanceId=instance, Filters=since)
+            commands += [each for page in pages for each in page["Commands"] if name in each.get("Comment", "")]
+        return commands
+
+    def status_of(self, command: Json) -> str:
+        """The status of a command on its server, such as `InProgress` or `Cancelled`."""
+        id_, (instance,) = command["CommandId"], command["InstanceIds"]
+        return str(self.client("ssm").get_command_invocation(CommandId=id_, InstanceId=instance)["Status"])
+
     def evaluate(self) -> Json:
         """Evaluate now whether the pair is ready. Returns the result."""
         execution = self.execute({"pair": self.name}, machine=self.readiness_arn)
@@ -227,12 +258,19 @@ class PairOnAws(Executions):
         """Put an address on a server by EC2, from wherever it is."""
         self.progress.step(f"{role} goes to {server}, by EC2")
         id_, instance = self.allocation_ids[role], self.servers[server]
-        self.client("ec2").associate_address(AllocationId=id_, InstanceId=instance, AllowReassociation=True)
+        call = self.client("ec2").associate_address
+        association = call(AllocationId=id_, InstanceId=instance, AllowReassociation=True)["AssociationId"]
+        self._await(role, lambda shown: shown == association)
 
     def disassociate(self, role: Role) -> None:
         """Put an address on no server, by EC2."""
         self.progress.step(f"{role} goes to no server, by EC2")
-        ec2, id_ = self.client("ec2"), self.allocation_ids[role]
-        (shown,) = ec2.describe_addresses(AllocationIds=[id_])["Addresses"]
-        if "AssociationId" in shown:
-            ec2.disassociate_address(AssociationId=shown["AssociationId"])
+        if association := self.addresses()[role]["associationId"]:
+            self.client("ec2").disassociate_address(AssociationId=association)
+            # An execution, such as a repair, may already have put it on a server again.
+            self._await(role, lambda shown: shown != association)
+
+    def _await(self, role: Role, is_so: Callable[[str | None], bool]) -> None:
+        """Return when EC2 shows the association of an address. What EC2 describes is eventually consistent."""
+        what = f"EC2 shows the change of {role}'s association"
+        until(lambda: is_so(self.addresses()[role]["associationId"]), what, seconds=SHOWN_SECONDS)

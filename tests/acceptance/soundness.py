@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import ROLES, SLOW, PairOnAws
+from tests.acceptance.third_address import release_third_addresses
 
 TERMINATED = ("shutting-down", "terminated")
 # How long what a failed test has left may go on, before it is stopped; and how long a repair of it may take.
@@ -30,6 +31,7 @@ class Soundness:
 
     def restore(self) -> None:
         """Make the pair sound, with production on its first server, and each server's release as it was at first."""
+        release_third_addresses(self.pair)
         if not self._releases_at_first:
             self.make_sound()
             self._releases_at_first = self._good_releases()

@@ -3,13 +3,15 @@
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.truth import require, unchanged
+from tests.acceptance.watch import stays_on_a_server, stays_up
 
 
 def test_an_emergency_leaves_a_broken_live_server_and_no_rollback_goes_back_to_it(sound: PairOnAws) -> None:
     live, idle = sound.live_and_idle()
     sound.deploy(sound.new_release("broken"), live)
     request = sound.about({"serverName": idle, "emergency": True})
-    execution = sound.execute(request)
+    with stays_up(sound):
+        execution = sound.execute(request)
     require(sound, execution, "CUT_OVER", live=idle)
     with unchanged(sound):
         require(sound, sound.execute(request), "ALREADY_LIVE", live=idle)
@@ -22,7 +24,8 @@ def test_an_emergency_leaves_a_stopped_live_server_and_nothing_goes_back_until_i
     sound.progress.step(f"{live} stops")
     ec2.stop_instances(InstanceIds=[instance])
     until(lambda: sound.instance_states()[live] == "stopped", f"{live} has stopped", seconds=600)
-    execution = sound.execute(sound.about({"serverName": idle, "emergency": True}))
+    with stays_on_a_server(sound):
+        execution = sound.execute(sound.about({"serverName": idle, "emergency": True}))
     require(sound, execution, "CUT_OVER", live=idle)
     with unchanged(sound):
         back = sound.execute(sound.about({"serverName": live}))

@@ -4,7 +4,8 @@ import json
 
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import SLOW, Answer, PairOnAws
-from tests.acceptance.truth import require, require_last_outcome, require_sound, unchanged
+from tests.acceptance.truth import require, require_announced, require_last_outcome, require_sound, unchanged
+from tests.acceptance.watch import stays_up
 
 
 def test_of_several_starts_at_once_exactly_one_cuts_over(sound: PairOnAws) -> None:
@@ -13,10 +14,11 @@ def test_of_several_starts_at_once_exactly_one_cuts_over(sound: PairOnAws) -> No
     _, idle = sound.live_and_idle()
     previous = sound.addresses()
     request = sound.about({"release": sound.new_release(SLOW)})
-    arns = [sound.start(each) for each in (request, request, {**request, "waitSeconds": 900}, request)]
-    holder = until(sound.holder, "one of them holds the pair")
-    dry_run, evaluation = sound.start(sound.about({"dryRun": True})), sound.evaluate()
-    executions = [sound.wait(arn) for arn in arns]
+    with stays_up(sound):
+        arns = [sound.start(each) for each in (request, request, {**request, "waitSeconds": 900}, request)]
+        holder = until(sound.holder, "one of them holds the pair")
+        dry_run, evaluation = sound.start(sound.about({"dryRun": True})), sound.evaluate()
+        executions = [sound.wait(arn) for arn in arns]
 
     (winner,) = (each for each in executions if each.arn == holder)
     require(sound, winner, "CUT_OVER", live=idle)
@@ -49,6 +51,7 @@ def test_a_release_that_cannot_be_deployed_changes_nothing_and_shows_its_output(
         execution = sound.execute(sound.about({"release": sound.new_release("fails")}))
         require(sound, execution, "DeployFailed", live=live)
     assert "\n| " in execution.cause
+    require_announced(sound, execution)
     assert sound.answer("staging") == former
     require_last_outcome(sound, execution)
 
@@ -75,7 +78,8 @@ def test_a_release_that_fails_as_production_is_rolled_back_and_never_becomes_liv
     sound: PairOnAws,
 ) -> None:
     live, _ = sound.live_and_idle()
-    execution = sound.execute(sound.about({"release": sound.new_release("fails-as-production")}))
+    with stays_up(sound):
+        execution = sound.execute(sound.about({"release": sound.new_release("fails-as-production")}))
     require(sound, execution, "RolledBack", live=live)
     require_last_outcome(sound, execution)
     assert "500" in execution.cause

@@ -4,6 +4,7 @@ import json
 
 from tests.acceptance.pair_on_aws import SLOW, PairOnAws
 from tests.acceptance.truth import require, unchanged
+from tests.acceptance.watch import stays_up
 
 
 def test_two_rollbacks_at_once_take_a_release_back_once_that_only_users_find_broken(sound: PairOnAws) -> None:
@@ -13,7 +14,8 @@ def test_two_rollbacks_at_once_take_a_release_back_once_that_only_users_find_bro
     require(sound, cutover, "CUT_OVER", live=idle)
     with unchanged(sound):
         require(sound, sound.execute(sound.about({"rollback": True, "dryRun": True})), "DRY_RUN", live=idle)
-    executions = sound.execute_all([sound.about({"rollback": True})] * 2)
+    with stays_up(sound):
+        executions = sound.execute_all([sound.about({"rollback": True})] * 2)
     second, first = sorted(executions, key=lambda execution: execution.outcome)
     require(sound, first, "CUT_OVER", live=before)
     require(sound, second, "ALREADY_LIVE", live=before)

@@ -50,6 +50,23 @@ def require_last_outcome(pair: PairOnAws, execution: Execution) -> None:
     assert (last["execution"], last["outcome"]) == (execution.arn, execution.outcome)
 
 
+def require_announced(pair: PairOnAws, execution: Execution) -> None:
+    """Fail unless the history of an execution shows that it published a message and put an event."""
+    tasks = [event.get("taskSucceededEventDetails", {}) for event in pair.history(execution.arn)]
+    calls = {f"{task.get('resourceType')}:{task.get('resource')}".rpartition(":::")[2] for task in tasks}
+    assert {"sns:publish", "events:putEvents"} <= calls, calls
+
+
+def require_gap(pair: PairOnAws, execution: Execution) -> None:
+    """Fail unless the output of a cutover says how requests to production were answered while the addresses moved."""
+    assert "MeasureGap" in pair.entered(execution.arn)
+    assert "gap" in execution.output, execution
+    gap = execution.output["gap"]
+    assert gap.keys() == {"requests", "failed", "longestMs", "newServerAt", "seconds"}
+    assert 0 <= gap["failed"] < gap["requests"], gap
+    assert 0 < gap["longestMs"] <= 1000 * gap["seconds"], gap
+
+
 @contextmanager
 def unchanged(pair: PairOnAws, *roles: Role) -> Iterator[None]:
     """Fail unless these addresses, else both, have the same associations after the block as before."""

@@ -20,7 +20,10 @@ from local.aws import LocalAws
 from local.deployment import ROOT
 from local.ec2 import TEST_PAIR
 from local.environment import of_this_machine
+from local.faults import Fault
+from tests.acceptance.discovery import DEFAULT_NAME, find_pair, stack_of
 from tests.acceptance.interrupts import SAME_SECONDS
+from tests.acceptance.progress import Progress
 from tests.local.situation import AS_BEFORE, locks, places, tidy, until
 from tests.local.test_local_aws import who_answers
 
@@ -144,6 +147,23 @@ def test_a_second_interrupt_says_how_the_pair_is_left_and_the_next_run_makes_it_
     suite = run(aws.environment, "-k", "live_already")
     assert suite.exit_code == 0, suite.text
     assert places(aws) == AS_BEFORE
+
+
+@pytest.mark.parametrize("change", ["associate", "disassociate"])
+def test_a_change_of_the_suite_waits_until_ec2_shows_it(
+    aws: LocalAws, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    pair = find_pair(Progress(), stack=stack_of(DEFAULT_NAME), pair=None)
+    described = 1 if change == "disassociate" else 0  # before the change, to find the association
+    aws.ec2.faults.inject(Fault(action="DescribeAddresses", kind="stale", nth=described + 1, times=3))
+    if change == "associate":
+        pair.associate("production", "tao")
+        assert pair.places().production == "tao"
+    else:
+        pair.disassociate("staging")
+        assert pair.places().staging is None
 
 
 Untagged = Callable[[LocalAws], str]
