@@ -7,9 +7,8 @@ from functools import partial
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.acceptance.discovery import TAG
 from tests.acceptance.executions import Json, until
-from tests.acceptance.pair_on_aws import SHOWN_SECONDS, PairOnAws
+from tests.acceptance.pair_on_aws import SHOWN_SECONDS, TAG, PairOnAws
 
 MADE_BY = "eip-cutover:acceptance"
 
