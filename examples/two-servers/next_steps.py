@@ -90,16 +90,16 @@ def after_success(now: Situation, release: int, server: str, before: str | None,
     if now.live != server:
         headline = f"Release {release} became live on {server}, but production is not there any more."
     following = max(release + 1, next_release(filter(None, now.answers.values())))
-    client = _client(region)
-    blocks = [("Who is live, and what would a rollback do?", f"{client} status")]
+    cutover = client(region)
+    blocks = [("Who is live, and what would a rollback do?", f"{cutover} status")]
     if now.live:
         watch = f"while sleep 0.5; do curl -sS -m 2 {now.pair.url('production')}; done"
         blocks.append(("In a second terminal, watch production while you do the rest:", watch))
     if now.can_release:
-        blocks.append(("The next release, to the idle server:", f"{client} start --release {following}"))
+        blocks.append(("The next release, to the idle server:", f"{cutover} start --release {following}"))
         if now.rollback_to not in (None, now.live):
-            blocks.append(("Back to the server that was live before:", f"{client} rollback"))
-        unhealthy = f"{client} start --release {following + 1}-unhealthy"
+            blocks.append(("Back to the server that was live before:", f"{cutover} rollback"))
+        unhealthy = f"{cutover} start --release {following + 1}-unhealthy"
         blocks.append(("A release whose health check fails, and which users never see:", unhealthy))
     else:
         blocks.append(("When both addresses can move again, another release:", here(region, "make try")))
@@ -123,7 +123,7 @@ def after_failure(now: Situation, release: int, code: int, *, region: str, arn: 
         headline += " It may have moved production, and its execution may still run."
     blocks = [
         ("What was done, and why it failed, is in the client's output above. The state of the pair:",
-         f"{_client(region)} status"),
+         f"{client(region)} status"),
         ("The execution, in the console:", console_url(arn)),
         ("Each outcome, with what to do, is in docs/runbook.md. When the cause is gone, continue:",
          here(region, "make try")),
@@ -131,7 +131,7 @@ def after_failure(now: Situation, release: int, code: int, *, region: str, arn: 
     return _text(headline, now, "What to do, in this folder:", blocks, region)
 
 
-def _client(region: str) -> str:
+def client(region: str) -> str:
     return here(region, f"EIP_CUTOVER_STACK={CUTOVER} ./cutover.py")
 
 

@@ -103,7 +103,12 @@ def create(machine: ThisMachine, account: Account, *, port: int | None) -> int:
     start = ["./cutover.py", "start", "--release", str(release), "--server", idle, "--wait", WAIT]
     variables = {"EIP_CUTOVER_STACK": CUTOVER, "AWS_REGION": account.region}
     code = machine.run([machine.python, *start], ROOT, variables)
-    now = situation(machine, account, pair)
+    try:
+        now = situation(machine, account, pair)
+    except Problem as error:
+        machine.say(f"\nThe client ended with exit code {code}. Where the addresses are now is unknown: {error}")
+        machine.say(f"This asks again:\n    {next_steps.client(account.region)} status")
+        return code
     about: Any = {"region": account.region, "arn": cutover.outputs.get("StateMachineArn", "")}
     if code:
         text = next_steps.after_failure(now, release, code, **about)

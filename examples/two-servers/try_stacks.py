@@ -130,7 +130,7 @@ class App:
         template = json.loads(self.machine.read(self._output / f"{self.name}.template.json"))
         deployed = self.account.call("cloudformation", "get_template", StackName=self.name)["TemplateBody"]
         # A template that is not JSON is not one that the CDK deployed.
-        return not isinstance(deployed, Mapping) or _of(deployed, kinds) != _of(template, kinds)
+        return not isinstance(deployed, Mapping) or properties(deployed, kinds) != properties(template, kinds)
 
     @property
     def _output(self) -> Path:
@@ -146,7 +146,7 @@ class App:
             raise Problem(f"`cdk {verb} {self.name}` failed with exit code {code}. Its output above says why.")
 
 
-def _of(template: Mapping[str, Any], kinds: Collection[str]) -> dict[str, Any]:
+def properties(template: Mapping[str, Any], kinds: Collection[str]) -> dict[str, Any]:
     """The properties of a template's resources of these types, as text: GetTemplate shows `?` for what is not ASCII."""
     return {
         name: json.dumps({**each.get("Properties", {}), "Tags": []}, ensure_ascii=False, sort_keys=True).encode(

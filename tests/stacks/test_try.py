@@ -9,6 +9,7 @@ import pytest
 
 import prerequisites
 import removal
+import try_pair
 import try_stacks
 import two_servers
 from stacks.configuration.names import Names
@@ -93,3 +94,15 @@ def test_the_workflow_is_deployed_with_the_feature_flags_that_it_is_shipped_with
     assert {key: value for key, value in flags.items() if key.startswith("@")} == {
         key: value for key, value in CONTEXT.items() if key.startswith("@")
     }
+
+
+def test_another_port_changes_what_make_try_compares_to_say_that_the_servers_are_replaced() -> None:
+    def compared(port: int) -> dict[str, Any]:
+        app = cdk.App()
+        two_servers.TwoServers(app, two_servers.STACK, zone="eu-west-1a", port=port)
+        template = app.synth().get_stack_by_name(two_servers.STACK).template
+        return try_stacks.properties(template, try_pair.DECIDE_ABOUT_SERVERS)
+
+    assert len(compared(80)) == 4  # a launch template and an instance for each server
+    assert compared(80) == compared(80)
+    assert compared(80) != compared(8080)

@@ -191,6 +191,16 @@ def test_what_ec2_and_the_addresses_say_after_the_release_is_printed_and_not_wha
     assert f"  production  {pair.url('production')}  {still}" in world.lines
 
 
+@pytest.mark.parametrize("code", [0, 15])
+def test_if_ec2_cannot_be_asked_after_the_release_the_exit_code_is_still_the_clients(
+    world: TryWorld, code: int
+) -> None:
+    world.exit_codes["client"] = code
+    world.before["client"] = lambda: world.refuse("DescribeAddresses", "UnauthorizedOperation")
+    assert run(world) == code
+    assert f"The client ended with exit code {code}. Where the addresses are now is unknown: " in world.output_text
+
+
 def test_without_a_server_that_was_live_before_no_rollback_is_advised(world: TryWorld) -> None:
     world.make_servers()
     world.associate("staging", world.output("Tao"))
