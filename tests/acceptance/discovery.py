@@ -16,10 +16,10 @@ from botocore.parsers import ResponseParserError
 from tests.acceptance.executions import Clients
 from tests.acceptance.pair_on_aws import PairOnAws
 from tests.acceptance.progress import Progress
-from tests.acceptance.soundness import TERMINATED
 
 TAG = "eip-cutover:test-pair"
 DEFAULT_NAME = "eip-cutover"
+TERMINATED = ("shutting-down", "terminated")
 
 
 class Refused(Exception):
