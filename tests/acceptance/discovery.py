@@ -14,10 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from tests.acceptance.executions import Clients
-from tests.acceptance.pair_on_aws import PairOnAws
+from tests.acceptance.pair_on_aws import TAG, PairOnAws
 from tests.acceptance.progress import Progress
 
-TAG = "eip-cutover:test-pair"
 DEFAULT_NAME = "eip-cutover"
 TERMINATED = ("shutting-down", "terminated")
 

@@ -7,9 +7,8 @@ from functools import partial
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.acceptance.discovery import TAG
 from tests.acceptance.executions import Json, until
-from tests.acceptance.pair_on_aws import SHOWN_SECONDS, PairOnAws
+from tests.acceptance.pair_on_aws import SHOWN_SECONDS, TAG, PairOnAws
 
 MADE_BY = "eip-cutover:acceptance"
 
@@ -45,7 +44,8 @@ def release_third_addresses(pair: PairOnAws) -> None:
         pair.progress.step(f"{id_} is released")
         if association := address.get("AssociationId"):
             ec2.disassociate_address(AssociationId=association)
-            until(partial(_is_free, pair, id_), f"EC2 shows {id_} on no server", seconds=SHOWN_SECONDS)
+            is_free = partial(_is_free, pair, id_)
+            until(is_free, f"EC2 shows {id_} on no server", seconds=SHOWN_SECONDS)
         ec2.release_address(AllocationId=id_)
     until(lambda: not third_addresses(pair), "EC2 shows no third Elastic IP", seconds=SHOWN_SECONDS)
 
@@ -57,7 +57,7 @@ def third_addresses(pair: PairOnAws) -> dict[str, Json]:
 
 
 def _is_free(pair: PairOnAws, id_: str) -> bool:
-    return "AssociationId" not in third_addresses(pair).get(id_, {})
+    return "AssociationId" not in third_addresses(pair)[id_]
 
 
 def _on(pair: PairOnAws, id_: str, server: str) -> Json | None:
