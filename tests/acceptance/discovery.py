@@ -16,9 +16,9 @@ from botocore.parsers import ResponseParserError
 from tests.acceptance.executions import Clients
 from tests.acceptance.pair_on_aws import TAG, PairOnAws
 from tests.acceptance.progress import Progress
-from tests.acceptance.soundness import TERMINATED
 
 DEFAULT_NAME = "eip-cutover"
+TERMINATED = ("shutting-down", "terminated")
 
 
 class Refused(Exception):

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.acceptance.discovery import TERMINATED
 from tests.acceptance.executions import until
 from tests.acceptance.pair_on_aws import ROLES, SLOW, PairOnAws
-from tests.acceptance.third_address import release_third_addresses
+from tests.acceptance.third_address import release_third_addresses, third_addresses
 
-TERMINATED = ("shutting-down", "terminated")
 # How long what a failed test has left may go on, before it is stopped; and how long a repair of it may take.
 LEFT_OVER_SECONDS, REPAIR_SECONDS = 120, 90
 # An instance may take minutes to stop, and its status checks after a start, too. All of that together, and some more.
@@ -31,7 +31,6 @@ class Soundness:
 
     def restore(self) -> None:
         """Make the pair sound, with production on its first server, and each server's release as it was at first."""
-        release_third_addresses(self.pair)
         if not self._releases_at_first:
             self.make_sound()
             self._releases_at_first = self._good_releases()
@@ -61,6 +60,8 @@ class Soundness:
             yield f"{holder} holds the pair, and {'runs' if runs else 'has ended without freeing it'}."
         else:
             yield "No execution holds the pair."
+        for id_, address in third_addresses(pair).items():
+            yield f"{address['PublicIp']} ({id_}), which a test has allocated, is left: the next run releases it."
 
     def _act_until_it_is(
         self, is_so: Callable[[], bool], what: str, act: Callable[[], None], *, hold: float = HOLD_SECONDS
@@ -107,6 +108,7 @@ class Soundness:
         """Do something about everything that is seen to be wrong."""
         pair = self.pair
         self._end_what_runs()
+        release_third_addresses(pair)
         self._start_instances()
         self._free_the_lock()
         numbers = (release.partition("-")[0] for release in self._good_releases().values())
