@@ -44,8 +44,7 @@ def release_third_addresses(pair: PairOnAws) -> None:
         pair.progress.step(f"{id_} is released")
         if association := address.get("AssociationId"):
             ec2.disassociate_address(AssociationId=association)
-            is_free = partial(_is_free, pair, id_)
-            until(is_free, f"EC2 shows {id_} on no server", seconds=SHOWN_SECONDS)
+            until(partial(_is_free, pair, id_), f"EC2 shows {id_} on no server", seconds=SHOWN_SECONDS)
         ec2.release_address(AllocationId=id_)
     until(lambda: not third_addresses(pair), "EC2 shows no third Elastic IP", seconds=SHOWN_SECONDS)
 
@@ -63,6 +62,10 @@ def _is_free(pair: PairOnAws, id_: str) -> bool:
 def _on(pair: PairOnAws, id_: str, server: str) -> Json | None:
     address = third_addresses(pair).get(id_, {})
     return address if address.get("InstanceId") == pair.servers[server] else None
+
+
+def _is_free(pair: PairOnAws, id_: str) -> bool:
+    return "AssociationId" not in third_addresses(pair).get(id_, {})
 
 
 def _owner(pair: PairOnAws) -> str:
