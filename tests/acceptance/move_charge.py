@@ -11,7 +11,7 @@ FREE_REMAPS, DOLLARS_PER_REMAP = 100, 0.10
 REMAPS_OF_A_MOVE, REMAPS_OF_A_ROLLBACK = 2, 2
 # A restore places both addresses by an execution, or by EC2 if that is rolled back, and moves them to the first server.
 REMAPS_OF_A_RESTORE = 3 * REMAPS_OF_A_MOVE + 2 * REMAPS_OF_A_ROLLBACK
-REMAPS_OF_THE_TESTS = 30  # about; tests/local/test_acceptance.py prints how many they were
+REMAPS_OF_THE_TESTS = 40  # about; tests/local/test_acceptance.py prints how many they were
 WARNING_SECONDS = 10
 
 

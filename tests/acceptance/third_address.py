@@ -55,10 +55,6 @@ def third_addresses(pair: PairOnAws) -> dict[str, Json]:
     return {each["AllocationId"]: each for each in pair.client("ec2").describe_addresses(Filters=of_pair)["Addresses"]}
 
 
-def _is_free(pair: PairOnAws, id_: str) -> bool:
-    return "AssociationId" not in third_addresses(pair)[id_]
-
-
 def _on(pair: PairOnAws, id_: str, server: str) -> Json | None:
     address = third_addresses(pair).get(id_, {})
     return address if address.get("InstanceId") == pair.servers[server] else None

@@ -29,6 +29,7 @@ from tests.local.stack_of_servers import (
 @pytest.fixture(scope="module")
 def created(running_aws: LocalAws) -> Iterator[Outputs]:
     """The outputs of a stack with two servers and two addresses."""
+    running_aws.reset()  # the tests before may have left delays
     outputs = deploy(running_aws, "Servers", template(running_aws.server_port))
     yield outputs
     disassociate(running_aws, outputs)

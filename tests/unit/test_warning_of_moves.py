@@ -38,7 +38,7 @@ def test_the_tests_say_in_one_line_what_they_cost_and_wait_for_nobody(ends: tupl
     slept: list[float] = []
     warn(Progress(writer), None, slept.append)
     (line,) = reader.read(1000).decode().splitlines()
-    assert "about 30 remaps" in line
+    assert "about 40 remaps" in line
     assert "100 a month and account are free" in line
     assert slept == []
 
