@@ -12,6 +12,7 @@ from local import environment
 from local.aws import LocalAws
 from local.deployment import ROOT
 from local.faults import Fault
+from local.service_quotas import QUOTAS
 
 PROGRAM = ROOT / "examples" / "two-servers" / "try_pair.py"
 
@@ -47,8 +48,10 @@ def servers(aws: LocalAws) -> list[str]:
 
 
 @pytest.fixture
-def before(aws: LocalAws) -> Iterator[LocalAws]:
-    """The local AWS without the stacks of a test that failed."""
+def before(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
+    """The local AWS without the stacks of a test that failed, and with room for what other tests have left."""
+    for quota in QUOTAS.values():
+        monkeypatch.setitem(quota, "Value", 1000.0)
     yield aws
     run(aws, "destroy")
 

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import boto3
+from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID
 
 from client.account import Account
 from local.address_semantics import restore_address_semantics
@@ -84,10 +86,16 @@ CUTOVER_TEMPLATE = {
 }
 
 
+# What the account has. Another test of this process may be within `mock_aws`, too; then moto does not begin anew.
+SERVICES: Any = ("cloudformation", "dynamodb", "ec2", "ssm", "stepfunctions")
+
+
 class TryWorld(ThisMachine):
     """Within `mock_aws`. `lines` is what was printed, `commands` what was run, `calls` the changes of the account."""
 
     def __init__(self) -> None:
+        for service in SERVICES:
+            get_backend(service)[DEFAULT_ACCOUNT_ID][REGION].reset()
         restore_address_semantics()
         self.lines: list[str] = []
         self.commands: list[Sequence[str]] = []
