@@ -39,12 +39,11 @@ def stacks(aws: LocalAws) -> list[str]:
     return sorted(each["StackName"] for each in listed if each["StackStatus"] != "DELETE_COMPLETE")
 
 
-def servers(aws: LocalAws) -> list[str]:
-    """The state of each instance that is not one of the local pair."""
+def servers(aws: LocalAws) -> dict[str, str]:
+    """The state of each instance, by its id."""
     pages = aws.client("ec2").get_paginator("describe_instances").paginate()
     instances = [each for page in pages for reservation in page["Reservations"] for each in reservation["Instances"]]
-    own = {server.instance_id for server in aws.servers.values()}
-    return [each["State"]["Name"] for each in instances if each["InstanceId"] not in own]
+    return {each["InstanceId"]: each["State"]["Name"] for each in instances}
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def before(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]
 
 def test_what_make_try_makes_and_prints_works_and_make_try_destroy_removes_it(before: LocalAws) -> None:
     aws = before
-    own = stacks(aws)
+    own, others = stacks(aws), servers(aws)
     addresses = len(aws.client("ec2").describe_addresses()["Addresses"])
 
     # It is interrupted between the two addresses.
@@ -95,7 +94,7 @@ def test_what_make_try_makes_and_prints_works_and_make_try_destroy_removes_it(be
     assert code == 0, output
     assert "the stack TwoServers: two servers, two Elastic IP addresses, the network" in output
     assert stacks(aws) == own
-    assert set(servers(aws)) == {"terminated"}
+    assert {state for id_, state in servers(aws).items() if id_ not in others} == {"terminated"}
     assert len(aws.client("ec2").describe_addresses()["Addresses"]) == addresses
     tables = aws.client("dynamodb").list_tables()["TableNames"]
     assert [each for each in tables if each.startswith("EipCutoverTry")] == []
