@@ -39,7 +39,7 @@ def resource(kind: str, *after: str, **properties: Any) -> dict[str, Any]:
     return {"Type": f"AWS::EC2::{kind}", "Properties": properties, "DependsOn": list(after)}
 
 
-def template(port: int, *, owner: str = "somebody", greeting: str = "") -> dict[str, Any]:
+def template(port: int, *, owner: str = "web team", greeting: str = "") -> dict[str, Any]:
     """A network with two servers and two Elastic IPs, without associations."""
     tags = [*TAGS, {"Key": "Owner", "Value": owner}]
 
