@@ -21,7 +21,7 @@ from local.instances import BootedInstance, Instances
 from local.network import require_addresses
 from local.routing import Routing
 from local.run_folder import run_folder
-from local.server import DEPLOY_FILE, Server
+from local.server import PROGRAMS, Server
 from local.systems_manager_server import SystemsManagerServer
 
 PAIR = "web"
@@ -30,18 +30,9 @@ PRODUCTION_IP = "127.0.0.10"
 STAGING_IP = "127.0.0.11"
 SERVER_ADDRESSES = {"bittybot": "127.0.0.21", "tao": "127.0.0.22"}
 STARTING_PLACES = {"production": "bittybot", "staging": "tao"}
-HEALTH_CHECK = {
-    "protocol": "HTTP",
-    "path": "/health",
-    "intervalSeconds": 1,
-    "timeoutSeconds": 2,
-    "healthyThresholdCount": 2,
-    "unhealthyThresholdCount": 2,
-    "identityHeader": "X-Server",
-    "releaseHeader": "X-Release",
-}
-
-DEPLOY = {"command": f'{DEPLOY_FILE} "$RELEASE"', "timeoutSeconds": 60}
+# As of the pair that `make try` makes.
+_KEYS: dict[str, dict[str, object]] = json.loads((PROGRAMS / "pair.json").read_text())
+HEALTH_CHECK, DEPLOY = _KEYS["healthCheck"], _KEYS["deploy"] | {"timeoutSeconds": 60}
 
 Role = Literal["production", "staging"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -4,27 +4,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from operator import itemgetter
 
 from client.account import DENIED, Account, AwsError, Problem
 from client.text import JsonObject, plain
 from commands_to_copy import aws
 from this_machine import Answer, ThisMachine
-from try_stacks import SERVERS, TEST_PAIR, Stack
+from try_stacks import HERE, SERVERS, TEST_PAIR, Stack
 
 PAIR = "web"
 ROLES = ("production", "staging")
 READY_SECONDS = 300
-DEPLOY = {"command": 'deploy "$RELEASE"', "timeoutSeconds": 120}
-HEALTH_CHECK = {
-    "protocol": "HTTP",
-    "path": "/health",
-    "intervalSeconds": 1,
-    "timeoutSeconds": 2,
-    "healthyThresholdCount": 2,
-    "unhealthyThresholdCount": 2,
-    "identityHeader": "X-Server",
-    "releaseHeader": "X-Release",
-}
+# The servers of the local AWS have the same.
+HEALTH_CHECK, DEPLOY = itemgetter("healthCheck", "deploy")(json.loads((HERE / "pair.json").read_text()))
 
 
 @dataclass(frozen=True)
