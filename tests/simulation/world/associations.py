@@ -97,7 +97,7 @@ class Associations:
 
     def assign_public_ip(self, interface: Interface) -> None:
         instance = interface.instance
-        if instance and instance.assigns_public_ip and instance.state == "running":
+        if instance and interface.assigns_public_ip and instance.state == "running":
             number = self._next("automatic")
             interface.automatic_ip = f"192.0.{2 + number // 256}.{number % 256}"
 
