@@ -7,7 +7,7 @@ began = time.perf_counter()
 
 from tests.simulation import process  # noqa: E402
 
-real = time.perf_counter
+real = time.process_time
 process.install()
 
 from tests.simulation.schedule import Schedule  # noqa: E402
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--story", action="store_true")
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--sort", default="tottime")
     options = parser.parse_args()
     profile = None
     for seed in range(options.seed, options.seed + options.count):
@@ -50,7 +51,7 @@ def main() -> None:
     if profile:
         import pstats
         profile.disable()
-        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+        pstats.Stats(profile).sort_stats(options.sort).print_stats(45).print_callers("isinstance|hasattr|getattr|_strip_annot|'join'")
 
 
 def run(seed: int, *, story: bool) -> None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jsonata import Jsonata
 from jsonata.jexception import JException
 from jsonata.utils import Utils
+
+from tests.simulation.quick_jsonata import Jsonata
 
 EXPRESSION = re.compile(r"\{%(.*)%\}", re.DOTALL)
 PATH = re.compile(r"\$([A-Za-z]\w*)((?:\.(?!(?:true|false|null|and|or|in)\b)[A-Za-z]\w*)*)")

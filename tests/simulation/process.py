@@ -8,6 +8,8 @@ import socket
 import sys
 import threading
 import time
+import typing
+from functools import cache
 from pathlib import Path
 
 import aws_lambda_powertools
@@ -28,6 +30,7 @@ FUTURES = {
 }  # fmt: skip
 TIME = {"time": clock.now, "monotonic": clock.monotonic, "perf_counter": clock.monotonic, "sleep": clock.sleep}
 REPLACED = (
+    (typing, {"get_type_hints": cache(typing.get_type_hints)}),  # every event is read with them
     (threading, THREADING),
     (concurrent.futures, FUTURES),
     (time, TIME),
