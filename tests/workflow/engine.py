@@ -74,7 +74,7 @@ from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
 from local.systems_manager import ACTIONS
 from tests.workflow.cheap_calls import A_FUNCTION, make_calls_cheap
-from tests.workflow.given_commands import GivenCommands, answering
+from tests.workflow.given_commands import answering, given_commands
 
 REGION = "us-east-1"
 MODULES = (
@@ -102,7 +102,7 @@ def scaled_time() -> float:
     return BEGAN + (time.time() - BEGAN) * 100
 
 
-SYSTEMS_MANAGER = GivenCommands(REGION, scaled_time)
+SYSTEMS_MANAGER = given_commands(REGION, scaled_time)
 
 
 @contextmanager
