@@ -64,8 +64,8 @@ def handler(
     event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
 ) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
-    Returns `{"address": {…as it is now}, "changed": bool, "requestId": EC2's, or null}`. A rehearsal returns `{"changed":
-    false}`. Raises AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled,
+    Returns `{"address": {…as it is now}, "changed": bool, "requestId": EC2's}`; a rehearsal `{"changed": false}`.
+    Raises AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled and
     EC2Unavailable."""
     pair = deployed_pairs()[event["pair"]]
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
