@@ -61,4 +61,4 @@ def handler(
         return {"address": addresses.look()[1].to_json(), "changed": False}
     address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)
     logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
-    return {"address": address.to_json(), "changed": changed}
+    return {"address": address.to_json(), "changed": changed, "requestId": addresses.request_id}
