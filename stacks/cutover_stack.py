@@ -16,8 +16,8 @@ from stacks.monitoring.topic import OutcomesTopic
 from stacks.workflow.cutover import Workflow
 from stacks.workflow.readiness import Readiness
 from stacks.workflow.repair import Repair
-from stacks.workflow.resources import Resources
 from stacks.workflow.state_machine import acknowledge_state_machine
+from stacks.workflow.tasks import Resources
 
 # Parameter Store's limit of a standard parameter, and what CloudFormation's limit of a template leaves for all of them.
 LONGEST_PARAMETER, ROOM_FOR_PARAMETERS = 4096, 300_000

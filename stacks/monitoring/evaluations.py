@@ -21,7 +21,7 @@ from stacks.cdk_nag import rule
 from stacks.configuration.pairs import Pairs
 from stacks.configuration.readiness import minutes_apart
 from stacks.functions.functions import LONGEST_SECONDS
-from stacks.workflow.resources import Resources
+from stacks.workflow.tasks import Resources
 
 LOST = "The next scheduled evaluation finds the same, and nobody would read the lost event in a queue."
 VIA_CLOUDTRAIL = ["AWS API Call via CloudTrail"]

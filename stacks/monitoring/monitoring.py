@@ -18,10 +18,9 @@ from stacks.functions.functions import Functions
 from stacks.monitoring.dashboard import dashboard
 from stacks.monitoring.metrics import EVERY_5_MINUTES, Metrics
 from stacks.workflow.notifications import DETAIL_TYPE
-from stacks.workflow.resources import Resources
 from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.state_machine import executions_of
-from stacks.workflow.tasks import MEASURE_GAP_SECONDS, longest
+from stacks.workflow.tasks import MEASURE_GAP_SECONDS, Resources, longest
 
 # What the alarms say, by their names after the stack's name. Fixed: the policies of the topic and its key name them.
 ALARMS = {

@@ -15,11 +15,10 @@ from stacks.workflow.expressions import INITIAL_VARIABLES, INPUT, NONE, UNKNOWN_
 from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
 from stacks.workflow.notifications import DRY_RUN_RESULT, RESULT
-from stacks.workflow.resources import Resources
 from stacks.workflow.retries import BEFORE_CHANGES, CHANGE
 from stacks.workflow.rollback import roll_back
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import Branch, Tasks, when
+from stacks.workflow.tasks import Branch, Resources, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(300)

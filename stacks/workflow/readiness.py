@@ -17,10 +17,9 @@ from stacks.workflow.ending import NOW
 from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata, sentence
 from stacks.workflow.lock import FREE_AND_AS_PLANNED
 from stacks.workflow.notifications import STARTED, publish, put_event
-from stacks.workflow.resources import Resources
 from stacks.workflow.retries import BEFORE_CHANGES, CONDITION_FAILED
 from stacks.workflow.state_machine import standard_state_machine
-from stacks.workflow.tasks import Tasks, when
+from stacks.workflow.tasks import Resources, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT, MOST_TRIES = Duration.hours(72), 3

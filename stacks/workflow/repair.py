@@ -24,12 +24,11 @@ from stacks.workflow import calls as cutover, failures
 from stacks.workflow.calls import PLANNED, end_command
 from stacks.workflow.ending import NOW, Ending
 from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonata, sentence
-from stacks.workflow.lock_holder import describe_lock_holder
+from stacks.workflow.lock import describe_lock_holder
 from stacks.workflow.notifications import RESULT
-from stacks.workflow.resources import Resources
 from stacks.workflow.retries import CONDITION_FAILED, ROLLBACK
 from stacks.workflow.state_machine import standard_state_machine, status_change
-from stacks.workflow.tasks import Tasks, when
+from stacks.workflow.tasks import Resources, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT = Duration.hours(18)

@@ -1,6 +1,6 @@
 """JSONata as Step Functions evaluates it: what is undefined, or throws, or is a function, fails its state.
 
-An expression is parsed once. A path such as `$plan.idle.name` is followed here, since that takes a hundredth of the time.
+An expression is parsed once. A path such as `$plan.idle.name` is followed here, in a hundredth of the time.
 """
 
 import json

@@ -1,13 +1,14 @@
 """An interpreter of the Amazon States Language, as far as the three workflows use it: JSONata only, synchronous.
 
-Everything outside of a definition comes from `Surroundings`: time, tasks, waiting, and the branches of a Parallel state.
-Source: the Amazon States Language specification; Step Functions Developer Guide, "Handling errors" and "Redriving".
+Time, tasks, waiting and the branches of a Parallel state come from `Surroundings`. Source: the Amazon States Language
+specification; Step Functions Developer Guide, "Handling errors" and "Redriving executions".
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from tests.simulation.expressions import QueryFailed, Scope, Template
@@ -20,7 +21,6 @@ from tests.simulation.states import (
     Pass,
     Retrier,
     State,
-    Succeed,
     Task,
     Wait,
     Way,
@@ -82,7 +82,7 @@ class Surroundings(Protocol):
     def exited(self, state: str, output: Any, assigned: Mapping[str, Any]) -> None:
         """A state is left for the next one, also after an error that was caught."""
 
-    def failed(self, state: str, error: str, cause: str | None) -> None:
+    def failed(self, state: str, error: str | None, cause: str | None) -> None:
         """A state failed, and is not tried again. Its Catch may follow."""
 
 
@@ -174,7 +174,7 @@ class _Visit:
             case Wait():
                 self._surroundings.pause(self._waiting(state))
                 self._leave(state.way)
-            case Pass() | Succeed():
+            case Pass():
                 self._leave(state.way)
             case Fail():
                 error, cause = (each and each(self._scope) for each in (state.error, state.cause))
@@ -243,7 +243,7 @@ class _Visit:
         if state.waits_for_token:
             token = self._interpreter.new_token(state.name)
             self._context["Task"] = {"Token": token}
-        arguments, timeout = state.arguments(self._scope), state.timeout(self._scope)
+        arguments, timeout = self._within_limit(state.arguments(self._scope)), state.timeout(self._scope)
         retries, execution = self._of_state["RetryCount"], self._interpreter._execution
         call = TaskCall(state.resource, arguments, state.name, retries, timeout, token, execution)
         try:
@@ -258,12 +258,10 @@ class _Visit:
             position.branches = [
                 Position(each.start, position.input, dict(position.variables)) for each in state.branches
             ]
+        branches = zip(state.branches, position.branches, strict=True)
         try:
             return self._surroundings.together(
-                [
-                    (machine.start, lambda machine=machine, branch=branch: drive(machine, branch))
-                    for machine, branch in zip(state.branches, position.branches, strict=True)
-                ]
+                [(machine.start, partial(drive, machine, branch)) for machine, branch in branches]
             )
         except ExecutionFailed as failure:
             raise _StateFailed(failure.error or "", failure.cause) from failure
@@ -282,8 +280,8 @@ class _Visit:
 
     def _within_limit(self, value: Any) -> Any:
         if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > LIMIT_BYTES:
-            what = f"The state/task '{self._state.name}' returned a result with a size exceeding"
-            raise _StateFailed("States.DataLimitExceeded", f"{what} the maximum number of bytes service limit.")
+            cause = f"The state/task '{self._state.name}' has arguments or a result of more than {LIMIT_BYTES} bytes."
+            raise _StateFailed("States.DataLimitExceeded", cause)
         return value
 
 

@@ -117,12 +117,7 @@ class Wait(State):
 
 @dataclass(frozen=True, slots=True)
 class Pass(State):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Succeed(State):
-    pass
+    """Or a Succeed state, which leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +155,8 @@ def _state(name: str, fields: Mapping[str, Any], query_language: str) -> State:
             return Choice(name, way, rules)
         case "Wait":
             return Wait(name, way, _optional(fields, "Seconds"), _optional(fields, "Timestamp"))
-        case "Pass":
+        case "Pass" | "Succeed":
             return Pass(name, way)
-        case "Succeed":
-            return Succeed(name, way)
         case "Fail":
             return Fail(name, way, _optional(fields, "Error"), _optional(fields, "Cause"))
     raise ValueError(f"state {name}: type {kind} is not supported here")

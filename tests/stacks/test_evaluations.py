@@ -13,7 +13,7 @@ import start_evaluations
 from stacks.configuration.settings import configured
 from stacks.functions.functions import Functions
 from stacks.monitoring.evaluations import Evaluations
-from stacks.workflow.resources import Resources
+from stacks.workflow.tasks import Resources
 from tests.stacks.contexts import OTHER_PAIR, pair
 from tests.stacks.policies import grants, in_account, statements_of
 from tests.stacks.synthesis import CONTEXT, many_pairs, resources
