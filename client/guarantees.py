@@ -2,12 +2,10 @@
 from a simulation, the fault matrix, or the history of a real execution, so an event may lack what its source cannot
 see. Then the guarantee is not judged. Pure."""
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from domain.lock import LAST_CALL_SECONDS
-from domain.pair import Json, Pair
+from domain.pair import Json
 from domain.record import Record
 
 GUARANTEES: Mapping[str, str] = {

@@ -141,10 +141,11 @@ class _Visit:
     def __init__(self, interpreter: Interpreter, state: State, position: Position) -> None:
         self._interpreter, self._state, self._position = interpreter, state, position
         self._surroundings = interpreter.surroundings
+        at = iso_8601(self._surroundings.now())
         self._surroundings.entered(state.name)
         execution = interpreter._execution
         machine = str(execution["Id"]).split(":")
-        self._of_state: dict[str, Any] = {"Name": state.name, "EnteredTime": iso_8601(self._surroundings.now())}
+        self._of_state: dict[str, Any] = {"Name": state.name, "EnteredTime": at}
         self._context: dict[str, Any] = {
             "Execution": execution,
             "State": self._of_state,
