@@ -199,8 +199,8 @@ class Guarantees:
     def __init__(self, pair: Pair) -> None:
         self.known: set[str] = set()
         self._pair, self._addresses = pair, (pair.production, pair.staging)
-        self._servers = {server.network_interface_id or "": server for server in pair.servers}
-        self._servers |= {server.instance_id: server for server in pair.servers}
+        ids = [(each, server) for server in pair.servers for each in (server.instance_id, server.network_interface_id)]
+        self._servers = {each: server for each, server in ids if each}
         self._executions: dict[str | None, _Execution] = {}
         self._moments: list[tuple[float, Places, str | None]] = []  # since when, and who made it so; None: someone else
         self._production_by: str | None = ""
