@@ -18,8 +18,12 @@ TASK = ("taskScheduledEventDetails", "taskSucceededEventDetails", "taskFailedEve
 
 def correct_histories(stepfunctions: Any) -> None:
     """Correct this module of ministack, in this process."""
-    add_event, run_parallel = stepfunctions._add_event, stepfunctions._run_parallel_branches
-    arguments_of = stepfunctions._apply_jsonata_arguments
+    _link_events(stepfunctions)
+    _show_branches(stepfunctions)
+
+
+def _link_events(stepfunctions: Any) -> None:
+    add_event, arguments_of = stepfunctions._add_event, stepfunctions._apply_jsonata_arguments
     # ministack copies the context for each branch, which therefore begins with the last event before it.
     last: ContextVar[tuple[str, int]] = ContextVar("last", default=("", 0))
     arguments: ContextVar[object] = ContextVar("arguments")
@@ -42,6 +46,13 @@ def correct_histories(stepfunctions: Any) -> None:
     def arguments_kept(state: Any, value: Any, context: Any = None) -> Any:
         arguments.set(arguments_of(state, value, context))
         return arguments.get()
+
+    stepfunctions._add_event = add_linked_event
+    stepfunctions._apply_jsonata_arguments = arguments_kept
+
+
+def _show_branches(stepfunctions: Any) -> None:
+    run_parallel = stepfunctions._run_parallel_branches
 
     def run_parallel_with_events(state: Any, value: Any, execution: dict[str, Any], context: Any) -> Any:
         stepfunctions._add_event(execution, "ParallelStateStarted")
@@ -76,8 +87,6 @@ def correct_histories(stepfunctions: Any) -> None:
             name, value = following, output
         return value
 
-    stepfunctions._add_event = add_linked_event
-    stepfunctions._apply_jsonata_arguments = arguments_kept
     stepfunctions._run_parallel_branches = run_parallel_with_events
     stepfunctions._run_sub_machine = run_branch
 
