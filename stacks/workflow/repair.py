@@ -18,7 +18,6 @@ from aws_cdk import Duration, aws_events as events, aws_events_targets as target
 from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 from constructs import Construct
 
-from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow import calls as cutover, failures
 from stacks.workflow.calls import PLANNED, end_command
@@ -63,7 +62,6 @@ RECORD = """{
 }"""
 ENDED = f'"The execution " & {DEAD} & " ended" & ({BY_A_PERSON} ? "" : " " & {STATUS})'
 NOT_REPAIRED = f'({BY_A_PERSON} ? "The pair " & {PAIR} : {ENDED} & ", and its pair") & " could not be repaired: "'
-LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
 CHECK = r'" The repair does not move production. Check where both addresses are:\naws ec2 describe-addresses"'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server. Production stayed. The lock is released.", RESULT),
@@ -173,4 +171,4 @@ class Repair(Construct):
         about = "Repairs the pair of an execution that was interrupted."
         pattern = status_change(self, machines, statuses)
         start = targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))
-        rule(self, rule_id, lost=LOST, description=about, event_pattern=pattern, targets=[start])
+        events.Rule(self, rule_id, description=about, event_pattern=pattern, targets=[start])
