@@ -1,16 +1,7 @@
-"""The repair: it repairs the pair of an execution that was interrupted, without moving production.
-
-Step Functions runs no Catch in an execution that is stopped, that times out, or that Step Functions fails itself (by an
-error that `States.ALL` does not catch, or after 25,000 events). Such an execution cannot roll back or release its lock.
-EventBridge reports it (best effort); if the event is lost, the next execution takes over the dead lock. The workflow
-`eip-cutover-repair` waits until the last call of the execution is over, puts the staging address on the idle server,
-and releases the lock. A repair that is stopped is repaired in the same way.
-
-A person can start it, too, with `{"pair": "web"}` (`cutover.py unlock`), if the holder of the pair's lock has ended.
-
-The event of a failed execution does not say whether Step Functions failed it. The lock does: every other execution has
-released its lock. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
-"""
+"""The repair: it repairs the pair of an execution that was interrupted, without moving production, and releases its
+lock. EventBridge starts it, or a person with `{"pair": "web"}` (`cutover.py unlock`). The event of a failed execution
+does not say whether Step Functions failed it, past every Catch. The lock does: every other execution has released it.
+Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows"."""
 
 from collections.abc import Sequence
 

@@ -49,8 +49,8 @@ def reasons_for(finding: Finding) -> list[Reason]:
     return [reason for reason in REASONS if reason.explains(*finding)]
 
 
-def unexplained(found: set[Finding]) -> set[Finding]:
-    return {finding for finding in found if not reasons_for(finding)}
+def unexplained(every: set[Finding]) -> set[Finding]:
+    return {finding for finding in every if not reasons_for(finding)}
 
 
 def settings(**keys: Any) -> Any:
