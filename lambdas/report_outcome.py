@@ -14,9 +14,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from aws.calls import Sleep, aws_client
 from aws.metrics import Metric, emit
-from domain.deployed_pairs import deployed_pairs
 from domain.lock import object_of
-from domain.pair import Json
+from domain.pair import Json, deployed_pairs
 
 # `tests/stacks/test_monitoring.py` compares them with the workflows.
 OUTCOMES = {
