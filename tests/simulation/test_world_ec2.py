@@ -17,9 +17,9 @@ from local.missing_actions import add_missing_actions
 from local.network_interfaces import LOCAL_ZONE
 from tests.simulation.world.ec2 import Ec2
 from tests.simulation.world.errors import AwsError
-from tests.simulation.world.machines import DUAL_STACK, REGION, Address, Instance, Interface
+from tests.simulation.world.machines import DUAL_STACK, REGION, STATE_CODES, Address, Instance, Interface
 
-SEEDS, CALLS_PER_SEED = 4, 70
+SEEDS, CALLS_PER_SEED = 5, 80
 REFUSALS = {
     "DryRunOperation", "IncorrectInstanceState", "InvalidAllocationID.NotFound", "InvalidAssociationID.NotFound",
     "InvalidInstanceID", "InvalidInstanceID.NotFound", "InvalidNetworkInterfaceID.NotFound",
@@ -109,6 +109,11 @@ class Twins:
         assigned = self.client.assign_private_ip_addresses(**place)["AssignedPrivateIpAddresses"]
         interface.private_ips.append(assigned[0]["PrivateIpAddress"])
 
+    def enter(self, instance_id: str, state: str) -> None:
+        """A state in which moto's instances never are, or the state that follows it."""
+        self.moto.get_instance(instance_id)._state.name = self.model.instances[instance_id].state = state
+        self.moto.get_instance(instance_id)._state.code = STATE_CODES[state]
+
     def associations_of(self, address: str) -> tuple[str | None, str | None]:
         """The ids in moto and in the model."""
         (shown,) = self.client.describe_addresses(AllocationIds=[address])["Addresses"]
@@ -181,7 +186,7 @@ def test_every_call_has_the_answer_and_the_effect_that_it_has_in_moto(client: An
             assert ours == theirs, where
             if isinstance(ours, tuple):
                 codes.add(ours[1])
-            for description in DESCRIPTIONS:
+            for description in DESCRIPTIONS[: None if number % 5 == 0 else 2]:
                 theirs, ours = description(twins)
                 assert ours == theirs, f"after {where}"
     assert codes == REFUSALS
@@ -226,11 +231,18 @@ def _stranger(twins: Twins, choose: random.Random) -> tuple[Answer, Answer]:
 def _instance(twins: Twins, choose: random.Random) -> tuple[Answer, Answer]:
     instance = choose.choice(twins.instances)
     state, what = twins.model.state_of(instance), choose.choice(["start", "start", "stop", "stop", "terminate"])
-    if state == "terminated" or (what == "terminate" and choose.random() < 0.7):
-        return None, None
-    getattr(twins.client, f"{what}_instances")(InstanceIds=[instance])
-    getattr(twins.model, what)(instance)
+    if state in AFTER:
+        twins.enter(instance, AFTER[state])
+    elif state in BEFORE and choose.random() < 0.3:
+        twins.enter(instance, BEFORE[state])
+    elif state != "terminated" and (what != "terminate" or choose.random() < 0.3):
+        getattr(twins.client, f"{what}_instances")(InstanceIds=[instance])
+        getattr(twins.model, what)(instance)
     return None, None
+
+
+AFTER = {"pending": "running", "stopping": "stopped"}
+BEFORE = {after: before for before, after in AFTER.items()}
 
 
 def _hostname(twins: Twins, choose: random.Random) -> tuple[Answer, Answer]:
