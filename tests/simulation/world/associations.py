@@ -75,8 +75,6 @@ class Associations:
         interface.elastic_ips[private_ip] = address
         address.interface, address.private_ip = interface, private_ip
         address.association_id = f"eipassoc-{self._next('eipassoc'):017x}"
-        if private_ip == interface.private_ips[0]:
-            interface.automatic_ip = None
 
     def take_off(self, address: Address) -> None:
         """Puts the address on no server. EC2 gives a running instance without a public address another one."""
