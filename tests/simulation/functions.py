@@ -48,7 +48,9 @@ class Invocation:
     def answer(self) -> Any:
         """What the function returned, in JSON. Raises FunctionFailed."""
         if self.timed_out:
-            raise FunctionFailed(TIMED_OUT, f"RequestId: simulated Error: Task timed out after {self.timeout_seconds:.2f} seconds")
+            raise FunctionFailed(
+                TIMED_OUT, f"RequestId: simulated Error: Task timed out after {self.timeout_seconds:.2f} seconds"
+            )
         if self.task.dead:
             raise FunctionFailed(EXIT, "RequestId: simulated Error: Runtime exited with error: signal: killed")
         error = self.task.error()

@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from tests.simulation.fates import KINDS, ORDINARY, Call, Draw, Fate
+from tests.simulation.fates import KINDS, Call, Draw, Fate, ordinary
 
 BYTES = 7  # 56 bits, of which a float keeps 53
 # How many calls of a run deviate: in every sixth run none, in the others one of so many.
@@ -15,7 +15,9 @@ ONE_OF = (0, 12, 25, 50, 100, 200)
 class Schedule:
     """The decisions of one run. With `only`, no other keys deviate; `forced` are the kinds of fate of some keys."""
 
-    def __init__(self, seed: int, *, only: frozenset[str] | None = None, forced: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, seed: int, *, only: frozenset[str] | None = None, forced: Mapping[str, str] | None = None
+    ) -> None:
         self.seed, self._only, self._forced = seed, only, forced or {}
         self.deviations: dict[str, str] = {}
         self.faults = True  # once false, nothing deviates any more
@@ -59,7 +61,7 @@ class Schedule:
             names = [name for name, each in KINDS.items() if each.applies(call)]
             kind = names[int(draw.share() * len(names))] if names else None
         if kind is None:
-            return ORDINARY(call, draw)
+            return ordinary(call, draw)
         self.deviations[key] = kind
         return KINDS[kind].fate(call, draw)
 
