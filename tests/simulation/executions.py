@@ -191,7 +191,7 @@ class _Run:
         execution.status, execution.ended = status, self._scheduler.now
         if self._timeout:
             self._timeout.cancel()
-        self._scheduler.note(execution.name, f"ended {execution.outcome}")
+        self._scheduler.note(execution.name, " ".join(filter(None, ("ended", status, execution.error))))
         self._changed(execution)
 
     # What the interpreter asks for.

@@ -2,7 +2,7 @@
 a guarantee that it breaks with one of these fates is broken on AWS, too."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tests.simulation.world.errors import AwsError
@@ -68,7 +68,7 @@ class Fate:
     kind: str
     effect: float | None
     answer: float | None
-    error: AwsError | None = None
+    error: AwsError | None = field(default=None, compare=False)
     closed: bool = False
     age: float = 0.0
     death: Literal["before", "after", "hangs"] | None = None

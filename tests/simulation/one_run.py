@@ -25,15 +25,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1, help="so many seeds, from this one on, without their stories")
+    forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("CALL", "KIND")}
+    parser.add_argument("--force", help="this kind of fate for this call", **forced)
+    parser.add_argument("--stop", type=float, metavar="SECONDS", help="stops the execution after so many seconds")
     options = parser.parse_args()
     for seed in range(options.seed, options.seed + options.count):
-        run(Schedule(seed), story=options.count == 1)
+        schedule = Schedule(seed, forced=dict(options.force))
+        run(schedule, story=options.count == 1, stop_after=options.stop)
 
 
-def run(schedule: Schedule, *, story: bool) -> None:
+def run(schedule: Schedule, *, story: bool, stop_after: float | None) -> None:
     with Simulation(schedule, PAIRS) as simulation:
         simulation.scheduler.notes = [] if story else None
-        simulation.executions.start(CUTOVER, {}, "cutover-1")
+        execution = simulation.executions.start(CUTOVER, {}, "cutover-1")
+        if stop_after is not None:
+            simulation.scheduler.at(stop_after, lambda: simulation.executions.stop(execution.arn))
         simulation.run()
     for at, key, text in simulation.scheduler.notes or []:
         print(f"{at - START:10.3f} {key}: {text}")

@@ -21,8 +21,8 @@ class Schedule:
         self.seed, self._only, self._forced = seed, only, forced or {}
         self.deviations: dict[str, str] = {}
         self.faults = True  # once false, nothing deviates any more
-        one_of = ONE_OF[int(self.number("rate") * len(ONE_OF))]
-        self._rate = 1 / one_of if one_of else 0.0
+        self.one_of = ONE_OF[int(self.number("rate") * len(ONE_OF))]
+        self._rate = 1 / self.one_of if self.one_of else 0.0
 
     def random(self, key: str) -> random.Random:
         """For a decision that takes more than some numbers."""
@@ -47,9 +47,8 @@ class Schedule:
         return deviates
 
     def _may_deviate(self, key: str, draw: Draw) -> bool:
-        if self._only is not None and key not in self._only:
-            return False
-        return self.faults and draw.share() < self._rate
+        deviates = draw.share() < self._rate  # drawn in any case: what follows from the next number must stay the same
+        return deviates and self.faults and (self._only is None or key in self._only)
 
     def fate(self, call: Call) -> Fate:
         """What happens to a call."""
