@@ -5,27 +5,16 @@ from typing import Any
 from aws_cdk import Duration, RemovalPolicy, aws_iam as iam, aws_lambda as lambda_, aws_logs as logs
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge, acknowledge_wildcards
-
-RUNTIME = "Python 3.13 is a current runtime of Lambda. A newer runtime follows when the handlers are tested with it."
-AWAITED = "Only the workflow calls it, and waits for its answer: there is no event that could get lost."
-EVERYTHING = (
-    "xray:Put*, ec2:Describe*, the actions by which Lambda puts a function into a VPC, and the actions of Systems "
-    "Manager on a command that was sent accept no other resource. cloudwatch:DescribeAlarms shows composite alarms "
-    "only if the permission is for all alarms (CloudWatch API Reference)."
-)
-
 
 def python_function(
-    scope: Construct, construct_id: str, module: str, *, timeout: Duration, lost: str = AWAITED, **options: Any
+    scope: Construct, construct_id: str, module: str, *, timeout: Duration, **options: Any
 ) -> lambda_.Function:
-    """The function whose handler is in `module`, with `options` of the CDK: its code, its environment, its memory.
-    `lost` says why it has no queue for events that it did not handle."""
+    """The function whose handler is in `module`, with `options` of the CDK: its code, its environment, its memory."""
     kept = logs.RetentionDays.SIX_MONTHS
     log_group = logs.LogGroup(scope, f"{construct_id}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
     role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)
-    function = lambda_.Function(
+    return lambda_.Function(
         scope,
         construct_id,
         handler=f"{module}.handler",
@@ -39,7 +28,3 @@ def python_function(
         tracing=lambda_.Tracing.ACTIVE,
         **{"memory_size": 512} | options,
     )
-    current = {"AwsSolutions::AwsSolutions-L1": RUNTIME, "Serverless::Serverless-LambdaLatestVersion": RUNTIME}
-    acknowledge(function, current | {"Serverless::Serverless-LambdaDLQ": lost})
-    acknowledge_wildcards(role, {"*": EVERYTHING})
-    return function

@@ -17,13 +17,11 @@ from aws_cdk import (
 from constructs import Construct
 
 from domain.pair import rate_of
-from stacks.cdk_nag import rule
 from stacks.configuration.pairs import Pairs
 from stacks.configuration.readiness import minutes_apart
 from stacks.functions.functions import LONGEST_SECONDS
 from stacks.workflow.tasks import Resources
 
-LOST = "The next scheduled evaluation finds the same, and nobody would read the lost event in a queue."
 VIA_CLOUDTRAIL = ["AWS API Call via CloudTrail"]
 CALLS = ["AssociateAddress", "DisassociateAddress", "ReleaseAddress"]
 MOSTLY_WAITS: dict[str, Any] = {"timeout": Duration.seconds(LONGEST_SECONDS), "memory_size": 256}
@@ -38,7 +36,7 @@ class Evaluations(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         functions, stack, name = resources.functions, Stack.of(self), resources.names.readiness
-        function = functions.python_function(self, "StartEvaluations", "start_evaluations", lost=LOST, **MOSTLY_WAITS)
+        function = functions.python_function(self, "StartEvaluations", "start_evaluations", **MOSTLY_WAITS)
         changing = functions.associate_address, functions.disassociate_address
         function.add_environment("OWN_ROLES", " ".join(each.role.role_arn for each in changing if each.role))
         function.add_environment("READINESS", machine.state_machine_arn)
@@ -49,7 +47,7 @@ class Evaluations(Construct):
         pattern = events.EventPattern(source=["aws.ec2"], detail_type=VIA_CLOUDTRAIL, detail=succeeded)
         about = "Evaluates a pair when someone else has moved one of its addresses."
         calls = [targets.LambdaFunction(function)]
-        rule(self, "Moved", lost=LOST, description=about, event_pattern=pattern, targets=calls)
+        events.Rule(self, "Moved", description=about, event_pattern=pattern, targets=calls)
 
         arn = stack.format_arn(service="scheduler", resource="schedule-group", resource_name=name)
         ours = {"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": arn}}
