@@ -141,6 +141,7 @@ class EC2Calls:
                     context["lost"] = True
                 else:
                     self._again(context)
+                    context["before"] = _described()
             case "slow":
                 context["late"] = True
                 return _error("RequestLimitExceeded", 503)  # never seen: `_answered` raises
