@@ -136,7 +136,7 @@ class Ended(Step):
 @dataclass
 class Execution:
     """What the events so far say about an execution. `entered` and `passed` number its states, `passed` since its plan.
-    `first` is the number of the first moment that counts for its outcome; `looked_at` is when it last saw the places."""
+    `first` is the number of the first moment that counts for its outcome; `looked_at` is when it last looked at both."""
 
     arn: str
     plan: Json = field(default_factory=dict)
