@@ -135,8 +135,8 @@ class Ended(Step):
 
 @dataclass
 class Execution:
-    """What the events so far say about an execution. `entered` and `passed` number its states, `passed` since its plan.
-    `first` is the number of the first moment that counts for its outcome; `looked_at` is when it last looked at both."""
+    """What the events so far say of an execution. `entered` and `passed` number its states, `passed` since its plan.
+    Its outcome counts from the moment of the number `first`, and from `looked_at`, its last look."""
 
     arn: str
     plan: Json = field(default_factory=dict)
@@ -159,13 +159,15 @@ class Execution:
         live, idle, beside = (self.server(place) for place in ("live", "idle", "stagingTo"))
         if idle is None or self.plan.get("dryRun"):
             return {}
-        repair = {"RepairStaging": [(staging, idle), (production, live)]}
-        if self.plan["decision"] != "CUT_OVER":
-            return repair
-        cutover = {"DisassociateStaging": [(staging, None)], MOVE: [(production, idle)]}
-        cutover |= {"ReassociateStaging": [(staging, beside), (production, idle)]}
-        rollback = {"RestoreProduction": [(production, live)], "RestoreStaging": [(staging, idle), (production, live)]}
-        return repair | cutover | rollback
+        moves: dict[str, list[tuple[str, str | None]]] = {
+            "RepairStaging": [(staging, idle), (production, live)],
+            "DisassociateStaging": [(staging, None)],
+            MOVE: [(production, idle)],
+            "ReassociateStaging": [(staging, beside), (production, idle)],
+            "RestoreProduction": [(production, live)],
+            "RestoreStaging": [(staging, idle), (production, live)],
+        }
+        return moves if self.plan["decision"] == "CUT_OVER" else {"RepairStaging": moves["RepairStaging"]}
 
     def missing(self, state: str) -> list[str]:
         """The states that have to pass before a state changes something, and have not. Checks before a deployment or
