@@ -30,9 +30,9 @@ Sleep = Callable[[float], None]
 class Evidence:
     """What AWS shows of an execution."""
 
-    def __init__(self, account: Account, described: JsonObject, sleep: Sleep) -> None:
+    def __init__(self, account: Account, described: JsonObject, sleep: Sleep, before: "Evidence | None" = None) -> None:
         self.described, self.arn = described, str(described["executionArn"])
-        self.reader, self.events = Reader(self.arn), list[Event]()
+        self.reader, self.events = Reader(self.arn, shown=dict(before.reader.shown) if before else {}), list[Event]()
         for _ in range(LAST_READS):  # GetExecutionHistory is eventually consistent
             history = account.events(self.arn)
             if described["status"] in RUNNING or (history and history[-1]["type"] in ENDED):
@@ -104,7 +104,7 @@ def verified(account: Account, execution: str, *, sleep: Sleep = time.sleep) -> 
         notes.append("The execution still runs: what it has done so far was checked.")
     evidence = [Evidence(account, described, sleep)]
     try:
-        evidence += [Evidence(account, repair, sleep) for repair in _repairs_of(account, described)]
+        evidence += [Evidence(account, repair, sleep, evidence[0]) for repair in _repairs_of(account, described)]
     except AwsError as error:
         notes.append(f"Whether the execution was repaired was not checked. {error}")
     by, why_unknown = started_by(account, [each.described for each in evidence], sleep=sleep)
