@@ -1,15 +1,33 @@
-"""What the workflow guarantees, and its only checker. Events say what happened to one pair, in their order. They come
-from the simulation, the fault matrix, or the history of a real execution. A source may not see everything: what it
-cannot see is not judged. Pure."""
+"""What the workflow guarantees, and the only checker of it: of the simulation, the fault matrix, and of what a real
+execution did (`cutover.py verify`). What the source of the events cannot see is not judged. Pure."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
+from client.trace import (
+    BEFORE,
+    CHECKS,
+    MOVE,
+    Changed,
+    CommandBegan,
+    CommandEnded,
+    Ended,
+    Entered,
+    Event,
+    Execution,
+    Failed,
+    Locked,
+    Passed,
+    Places,
+    Seen,
+    Serving,
+    Step,
+    Unlocked,
+)  # fmt: skip
 from domain.lock import LAST_CALL_SECONDS
-from domain.pair import Json, Pair
+from domain.pair import Pair
 from domain.record import Record
 
 GUARANTEES: Mapping[str, str] = {
@@ -33,135 +51,13 @@ GUARANTEES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Places:
-    """The instances that hold both addresses, or someone else's network interfaces; None is no server."""
-
-    production: str | None
-    staging: str | None
-
-    @staticmethod
-    def shown(addresses: Mapping[str, Any]) -> "Places":
-        """From the keys `production` and `staging` of a plan or an outcome (`Address.to_json`)."""
-        held = [addresses[name] or {} for name in ("production", "staging")]
-        return Places(*(each.get("instanceId") or each.get("associationId") for each in held))
-
-
-@dataclass(frozen=True)
-class Event:
-    """`at` is in seconds since 1970."""
-
-    at: float
-
-
-@dataclass(frozen=True)
-class Seen(Event):
-    """Both addresses as they are. A move that no `Changed` explains counts as ours."""
-
-    places: Places
-
-
-@dataclass(frozen=True)
-class Serving(Event):
-    """Whether a server passes its checks as staging and as production from now on, and its release; None is unknown."""
-
-    instance_id: str
-    staging: bool | None
-    production: bool | None
-    release: str | None = None
-
-
-@dataclass(frozen=True)
-class Step(Event):
-    """Done by this execution (its ARN). For `Changed`, None is someone else."""
-
-    execution: str | None
-
-
-@dataclass(frozen=True)
-class Entered(Step):
-    state: str
-
-
-@dataclass(frozen=True)
-class Passed(Entered):
-    """The state has ended well, with this output. The branches of a Parallel state count, even if another one fails."""
-
-    output: Json | None = None
-
-
-@dataclass(frozen=True)
-class Failed(Entered):
-    """The state has failed, after all its tries."""
-
-    error: str
-
-
-@dataclass(frozen=True)
-class Locked(Step):
-    """From now on, this execution holds the pair's lock."""
-
-
-@dataclass(frozen=True)
-class Unlocked(Step):
-    """The lock of this execution was removed by itself, or by the execution `by`. `record` is the record after that."""
-
-    by: str | None = None
-    record: Record | None = None
-
-
-@dataclass(frozen=True)
-class Changed(Step):
-    """A call to EC2 that changes an address, or would; `before` equals `after` if it changed nothing. Of someone else,
-    all that changes `Places` counts, such as TerminateInstances. `instance_id` is where the address goes, or the network
-    interface. `displaced` has other addresses (allocation ids) that it took off a server. The function of `state` made
-    the call, and `looked` is what it was shown last before, None if it did not look. Without `before` and `after`, none
-    of that is known."""
-
-    action: str
-    allocation_id: str | None
-    instance_id: str | None
-    before: Places | None = None
-    after: Places | None = None
-    displaced: tuple[str, ...] = ()
-    request_id: str | None = None
-    state: str = ""
-    looked: Places | None = None
-
-
-@dataclass(frozen=True)
-class CommandBegan(Step):
-    step: str
-    instance_id: str | None
-
-
-@dataclass(frozen=True)
-class CommandEnded(CommandBegan):
-    pass
-
-
-@dataclass(frozen=True)
-class Ended(Step):
-    """`outcome` is the outcome, the error, or for an execution without either, the status."""
-
-    status: str
-    outcome: str
-    output: Json | None = None
-    cause: str | None = None
-    places: Places | None = None
-
-
-@dataclass(frozen=True)
 class Broken:
     guarantee: str
     at: float
     text: str
 
 
-MOVE, LOOK_SECONDS = "ReassociateProduction", 15  # EC2 may show what was true 10 s ago, and answers within 5 s
-CHECKS = ("HealthCheckStaging", "CheckServers", "RehearseDisassociate", "RehearseAssociateProduction",
-          "RehearseAssociateStaging")  # fmt: skip
-BEFORE = {"RepairStaging": (), "DisassociateStaging": CHECKS, MOVE: (*CHECKS, "DisassociateStaging"),
-          "ReassociateStaging": (MOVE,), "RestoreProduction": (), "RestoreStaging": ()}  # fmt: skip
+LOOK_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
 LOOKS = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
          "DescribeRestored", "HealthCheckRestored")  # fmt: skip
 NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "AddressMoved",
@@ -173,52 +69,6 @@ COMMAND = re.compile(r"aws ec2 associate-address --allocation-id (\S+) --(?:inst
 ASKS = re.compile("A person must act|Check where|Someone else moved it|on no server|stays where it is")
 
 
-@dataclass
-class _Execution:
-    """What is known of an execution. `entered` and `passed` number its states, `passed` since its plan. `first` is the
-    number of the first moment that counts for its outcome, `looked_at` when it was last shown both addresses."""
-
-    arn: str
-    plan: Json = field(default_factory=dict)
-    planned_at: float = 0.0
-    entered: dict[str, int] = field(default_factory=dict)
-    passed: dict[str, int] = field(default_factory=dict)
-    changes: list[Changed] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-    first: int = 0
-    looked_at: float = 0.0
-    ended_at: float | None = None
-    record: Record | None = None
-
-    def server(self, place: str) -> str | None:
-        """The instance of a place of the plan."""
-        return (self.plan.get(place) or {}).get("instanceId")
-
-    def moves(self, production: str, staging: str) -> dict[str, list[tuple[str, str | None]]]:
-        """What each state may put where. The states that move staging also put production back that they displaced."""
-        live, idle, beside = (self.server(place) for place in ("live", "idle", "stagingTo"))
-        if idle is None or self.plan.get("dryRun"):
-            return {}
-        repair = {"RepairStaging": [(staging, idle), (production, live)]}
-        if self.plan["decision"] != "CUT_OVER":
-            return repair
-        cutover = {"DisassociateStaging": [(staging, None)], MOVE: [(production, idle)]}
-        cutover |= {"ReassociateStaging": [(staging, beside), (production, idle)]}
-        rollback = {"RestoreProduction": [(production, live)], "RestoreStaging": [(staging, idle), (production, live)]}
-        return repair | cutover | rollback
-
-    def missing(self, state: str) -> list[str]:
-        """The states that have to pass before a state changes something, and have not. Checks before a deployment or
-        an approval do not count."""
-        plan, needed = self.plan, [*BEFORE.get(state, ())]
-        if CHECKS[0] in needed:
-            needed += ["DeployRelease"] if plan["deploys"] else []
-            needed += ["WaitForApproval"] if plan["approvalMinutes"] else []
-            needed += ["BeforeCutover"] if "beforeCutover" in plan["hooks"] and not plan["tolerant"] else []
-        since = max(self.passed.get(each, 0) for each in ("DeployRelease", "WaitForApproval"))
-        return [each for each in needed if self.passed.get(each, -1) < (since if each in CHECKS else 0)]
-
-
 class Guarantees:
     """Judges what happens to a pair, event by event. `known` has the guarantees that could be judged so far."""
 
@@ -227,7 +77,7 @@ class Guarantees:
         self._pair, self._addresses = pair, (pair.production, pair.staging)
         ids = [(each, server) for server in pair.servers for each in (server.instance_id, server.network_interface_id)]
         self._servers = {each: server for each, server in ids if each}
-        self._executions: dict[str | None, _Execution] = {}
+        self._executions: dict[str | None, Execution] = {}
         self._moments: list[tuple[float, Places]] = []
         self._moved_by: str | None = ""  # who moved an address last, and production; None is someone else
         self._production_by: str | None = ""
@@ -244,7 +94,7 @@ class Guarantees:
         """What this event breaks."""
         self._number, self._at, self._broken = self._number + 1, event.at, []
         arn = event.execution if isinstance(event, Step) else None
-        execution = self._executions.setdefault(arn, _Execution(str(arn)))
+        execution = self._executions.setdefault(arn, Execution(str(arn)))
         match event:
             case Seen():
                 self._see(event.places)
@@ -252,6 +102,8 @@ class Guarantees:
                 self._serving[event.instance_id] = self._number, event
             case Passed():
                 self._pass(event, execution)
+            case Failed():
+                execution.passed.pop(event.state, None)
             case Entered():
                 execution.entered[event.state] = self._number
                 execution.planned_at = event.at if event.state == "DescribeAddresses" else execution.planned_at
@@ -301,7 +153,7 @@ class Guarantees:
             self._production_by = by if places.production != before.production else self._production_by
         self._person_asked = self._person_asked and not self._is_sound(places)
 
-    def _stood(self, execution: _Execution, claim: Places, *, only_production: bool = False) -> bool:
+    def _stood(self, execution: Execution, claim: Places, *, only_production: bool = False) -> bool:
         """Whether it was so at a moment since the execution's last change and last look. True if no moment is known."""
         moments = self._moments[execution.first :]
         for at, places in reversed(moments):
@@ -313,7 +165,7 @@ class Guarantees:
 
     # States, the lock, commands.
 
-    def _pass(self, event: Passed, execution: _Execution) -> None:
+    def _pass(self, event: Passed, execution: Execution) -> None:
         if event.state == "DescribeAddresses":
             execution.plan, execution.passed = event.output or {}, {}
         execution.passed[event.state.removesuffix("InVpc")] = self._number
@@ -330,19 +182,19 @@ class Guarantees:
         self._judge("one-command-at-a-time", not running, f"{running} may still run, and its lock is gone")
         self._holder, self._sees_locks = None, True
 
-    def _unlock(self, event: Unlocked, execution: _Execution) -> None:
+    def _unlock(self, event: Unlocked, execution: Execution) -> None:
         self._free(event.by)
         if event.record and event.record.interrupted is None:
             why = self._bad.get(event.record.rollback_to.server)
             self._judge("the-record-is-true", why is None, f"{event.record.rollback_to}, but {why}")
             execution.record = event.record if event.by is None else None
 
-    def _hold(self, execution: _Execution, what: str) -> None:
+    def _hold(self, execution: Execution, what: str) -> None:
         if self._sees_locks:
             held = f"{what} of {execution.arn}, but {self._holder or 'nobody'} holds the lock"
             self._judge("one-holder", self._holder == execution.arn, held)
 
-    def _begin(self, command: CommandBegan, execution: _Execution) -> None:
+    def _begin(self, command: CommandBegan, execution: Execution) -> None:
         step, server = command.step, self._servers.get(command.instance_id or "")
         running = [f"{each.step} of {each.execution}" for each in self._commands]
         self._judge("one-command-at-a-time", not running, f"{step} began while {running} ran")
@@ -358,7 +210,7 @@ class Guarantees:
 
     # Changes.
 
-    def _change(self, change: Changed, execution: _Execution) -> None:
+    def _change(self, change: Changed, execution: Execution) -> None:
         if server := self._servers.get(change.instance_id or ""):
             change = replace(change, instance_id=server.instance_id)
         if change.before and change.after:
@@ -373,7 +225,7 @@ class Guarantees:
             execution.changes.append(change)
             execution.first = len(self._moments) - bool(change.after)
 
-    def _judge_change(self, change: Changed, execution: _Execution) -> None:
+    def _judge_change(self, change: Changed, execution: Execution) -> None:
         server, to, state = self._servers.get(change.instance_id or ""), change.instance_id, change.state
         what = f"{state} {change.action} of {change.allocation_id} to {to}"
         of_production = change.allocation_id == self._pair.production
@@ -397,7 +249,7 @@ class Guarantees:
         if change.before and change.after:
             self._judge_places(change, change.before, change.after, execution)
 
-    def _judge_places(self, change: Changed, before: Places, after: Places, execution: _Execution) -> None:
+    def _judge_places(self, change: Changed, before: Places, after: Places, execution: Execution) -> None:
         looked, of_production = change.looked, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
         self._judge("changes-follow-a-look", looked, f"{what}, and its function did not look before")
@@ -416,7 +268,7 @@ class Guarantees:
         twice = (change.state, change.allocation_id) in since if before != after else needless
         self._judge("changes-follow-the-plan", not twice, f"{what}, which was done already")
 
-    def _judge_serving(self, execution: _Execution, role: str, check: str, what: str) -> None:
+    def _judge_serving(self, execution: Execution, role: str, check: str, what: str) -> None:
         """The server that becomes live, if it is known what it has served since its check began."""
         since, serving = self._serving.get(execution.server("idle"), (0, None))
         if serving and since <= execution.entered.get(check, 0):
@@ -428,7 +280,7 @@ class Guarantees:
 
     # The end of an execution.
 
-    def _end(self, ended: Ended, execution: _Execution) -> None:
+    def _end(self, ended: Ended, execution: Execution) -> None:
         plan, outcome, idle = execution.plan, ended.outcome, self._servers.get(execution.server("idle") or "")
         what, made = f"{execution.arn} ended {outcome}", execution.changes
         if ended.places:
@@ -451,7 +303,7 @@ class Guarantees:
         execution.ended_at = self._at if execution.ended_at is None else execution.ended_at
         execution.changes = []  # if it is redriven, its outcome says what it has changed since
 
-    def _judge_extent(self, ended: Ended, execution: _Execution, what: str) -> None:
+    def _judge_extent(self, ended: Ended, execution: Execution, what: str) -> None:
         """Did it change no more than its outcome says, and undo what it says?"""
         plan, outcome, made = execution.plan, ended.outcome, execution.changes
         only_repaired = all(each.state in ("", "RepairStaging") for each in made)
@@ -467,7 +319,7 @@ class Guarantees:
             finishes = moves <= ends and (moves or not plan["canRollBack"])
             self._judge("the-outcome-is-true", finishes, f"{what}, and its commands are {moves}")
 
-    def _judge_claims(self, ended: Ended, execution: _Execution, what: str) -> None:
+    def _judge_claims(self, ended: Ended, execution: Execution, what: str) -> None:
         """Were the addresses where the outcome says?"""
         plan, outcome, output = execution.plan, ended.outcome, ended.output or {}
         live, idle, beside = (execution.server(place) for place in ("live", "idle", "stagingTo"))
@@ -490,7 +342,7 @@ class Guarantees:
             self._judge("only-good-releases-go-live", not missing, f"{what}, without {missing}")
             self._judge_serving(execution, "production", last[0], what)
 
-    def _judge_record(self, outcome: str, record: Record, execution: _Execution, what: str) -> None:
+    def _judge_record(self, outcome: str, record: Record, execution: Execution, what: str) -> None:
         plan, back = execution.plan, execution.plan["record"]["rollbackTo"]
         expected = [None] if "deploy" in execution.steps or outcome in ROLLED_BACK else [back["server"]]
         if outcome == "CUT_OVER":

@@ -4,19 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from client.guarantees import (
-    GUARANTEES,
-    CommandBegan,
-    CommandEnded,
-    Ended,
-    Entered,
-    Guarantees,
-    Locked,
-    Places,
-    Seen,
-    Serving,
-    Unlocked,
-)
+from client.guarantees import GUARANTEES, Guarantees
+from client.trace import CommandBegan, CommandEnded, Ended, Entered, Locked, Places, Seen, Serving, Unlocked
 from domain.record import Interrupted, Record, RollbackTo
 from tests.unit.traces import (
     CHECKS,

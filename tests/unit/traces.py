@@ -4,17 +4,8 @@ adds another event, or gives an execution another plan."""
 from dataclasses import dataclass, field
 from typing import Any
 
-from client.guarantees import (
-    Changed,
-    Ended,
-    Entered,
-    Event,
-    Guarantees,
-    Locked,
-    Passed,
-    Places,
-    Unlocked,
-)
+from client.guarantees import Guarantees
+from client.trace import Changed, Ended, Entered, Event, Locked, Passed, Places, Unlocked
 from domain.pair import Pair
 from domain.record import Record, RollbackTo
 
