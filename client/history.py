@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from client.guarantees import (
+from client.progress import FAILED_TRY, Progress
+from client.result import ROLES, RUNNING
+from client.text import JsonObject, as_object
+from client.trace import (
     Changed,
     CommandBegan,
     CommandEnded,
@@ -23,9 +26,6 @@ from client.guarantees import (
     Seen,
     Unlocked,
 )
-from client.progress import FAILED_TRY, Progress
-from client.result import ROLES, RUNNING
-from client.text import JsonObject, as_object
 from domain.lock import object_of
 from domain.pair import AddressName
 from domain.record import Record

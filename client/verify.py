@@ -6,11 +6,12 @@ from itertools import islice
 
 from client.account import Account, AwsError, Problem
 from client.executions import FIRST_SECONDS, LAST_READS, MOST_EXECUTIONS, caller, in_trail, started_by
-from client.guarantees import GUARANTEES, Changed, Ended, Event, Guarantees, Unlocked
+from client.guarantees import GUARANTEES, Guarantees
 from client.history import Reader, contradictions
 from client.progress import ENDED
 from client.result import ROLES, RUNNING, Result
 from client.text import JsonObject, Rows, as_object, columns, plain
+from client.trace import Changed, Ended, Event, Unlocked
 from domain.lock import moment, object_of
 from domain.pair import Pair, Server
 
