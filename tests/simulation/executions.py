@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.simulation.fates import Call
-from tests.simulation.functions import Functions
-from tests.simulation.interpreter import ExecutionFailed, Interpreter, iso_8601
-from tests.simulation.scheduler import Group, Scheduler, Task
+from tests.simulation.interpreter import ExecutionFailed, Interpreter, TaskCall, iso_8601
+from tests.simulation.scheduler import Group, Scheduler, Timed
 from tests.simulation.states import Machine
-from tests.simulation.task_states import Tokens, WorkflowCalls
+from tests.simulation.task_states import WorkflowCalls
 from tests.simulation.world.errors import AwsError
 from tests.simulation.world.machines import ACCOUNT, REGION
 
@@ -77,7 +75,9 @@ class Executions:
         if execution.arn in self.all:
             raise AwsError("ExecutionAlreadyExists", f"Execution Already Exists: '{execution.arn}'")
         self.all[execution.arn] = execution
-        run = self._runs[execution.arn] = _Run(execution, self._machines[machine], self._scheduler, self._calls, self._changed)
+        run = self._runs[execution.arn] = _Run(
+            execution, self._machines[machine], self._scheduler, self._calls, self._changed
+        )
         run.start()
         return execution
 
@@ -149,7 +149,7 @@ class _Run:
         self._execution, self._machine, self._scheduler = execution, machine, scheduler
         self._calls, self._changed = calls, changed
         self._interpreter = Interpreter(machine, self)
-        self._timeout = None
+        self._timeout: Timed | None = None
 
     def start(self) -> None:
         self._drive(self._interpreter.run)
@@ -178,7 +178,7 @@ class _Run:
         except ExecutionFailed as failure:
             self._execution.error, self._execution.cause = failure.error, failure.cause
             self._end(FAILED)
-        except Exception as mistake:  # noqa: BLE001  # in the scheduler's greenlet, it ends the run
+        except Exception as mistake:  # in the scheduler's greenlet, it ends the run
             self._scheduler.crash = mistake
 
     def end(self, status: str) -> None:
@@ -191,7 +191,7 @@ class _Run:
         execution.status, execution.ended = status, self._scheduler.now
         if self._timeout:
             self._timeout.cancel()
-        self._scheduler.note(execution.name, f"ended {execution.outcome}")
+        self._scheduler.note(execution.name, " ".join(filter(None, ("ended", status, execution.error))))
         self._changed(execution)
 
     # What the interpreter asks for.
@@ -206,7 +206,7 @@ class _Run:
         number = self._execution.group.number(f"jitter of {state}")
         return self._scheduler.schedule.number(f"{self._execution.name}/{state}/jitter.{number}") * longest
 
-    def task(self, call: Any) -> Any:
+    def task(self, call: TaskCall) -> Any:
         number = self._execution.group.number(call.state)
         return self._calls.make(f"{self._execution.name}/{call.state}.{number}", call)
 
@@ -229,7 +229,7 @@ class _Run:
     def exited(self, state: str, output: Any, _assigned: Mapping[str, Any]) -> None:
         self._record("passed", state, output)
 
-    def failed(self, state: str, error: str, cause: str | None) -> None:
+    def failed(self, state: str, error: str | None, cause: str | None) -> None:
         self._record("failed", state, (error, cause))
 
     def _record(self, what: str, state: str, more: Any) -> None:

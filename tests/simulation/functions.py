@@ -13,6 +13,7 @@ from tests.simulation.synthesized import ConfiguredFunction
 
 GAP_SECONDS = 0.2  # MeasureGap takes more time than all else, and changes nothing but its own attribute
 OPTIONS: Mapping[str, Mapping[str, Any]] = {"measure_gap": {"seconds": GAP_SECONDS}}
+Handler = Callable[..., Any]
 EXIT, TIMED_OUT = "Runtime.ExitError", "Sandbox.Timedout"
 
 
@@ -48,7 +49,9 @@ class Invocation:
     def answer(self) -> Any:
         """What the function returned, in JSON. Raises FunctionFailed."""
         if self.timed_out:
-            raise FunctionFailed(TIMED_OUT, f"RequestId: simulated Error: Task timed out after {self.timeout_seconds:.2f} seconds")
+            raise FunctionFailed(
+                TIMED_OUT, f"RequestId: simulated Error: Task timed out after {self.timeout_seconds:.2f} seconds"
+            )
         if self.task.dead:
             raise FunctionFailed(EXIT, "RequestId: simulated Error: Runtime exited with error: signal: killed")
         error = self.task.error()
@@ -57,21 +60,33 @@ class Invocation:
         return json.loads(json.dumps(self.task.result()))
 
 
+@cache
+def handler_of(module: str) -> Handler:
+    handler: Handler = importlib.import_module(module).handler
+    return handler
+
+
 class Functions:
-    """`environment` are variables of every function, beside those that the template gives it."""
+    """`environment` are variables of every function, beside those that the template gives it. `handler` finds the
+    handler of a module."""
 
     def __init__(
-        self, scheduler: Scheduler, configured: Mapping[str, ConfiguredFunction], environment: Mapping[str, str]
+        self,
+        scheduler: Scheduler,
+        configured: Mapping[str, ConfiguredFunction],
+        environment: Mapping[str, str],
+        *,
+        handler: Callable[[str], Handler] = handler_of,
     ) -> None:
         self._scheduler, self._configured, self._environment = scheduler, configured, environment
-        for each in configured.values():
-            _handler(each.module)  # its import takes real time, and makes clients
+        # Their import takes real time, and makes clients.
+        self._handlers = {name: handler(each.module) for name, each in configured.items()}
 
     def invoke(self, path: str, name: str, event: Any, *, after: float) -> Invocation:
         """Starts a function in so many seconds. `path` names the invocation."""
         function = self._configured[name]
         group = self._scheduler.group(path, {**self._environment, **function.environment})
-        run = partial(_handler(function.module), event, _context(name), **OPTIONS.get(function.module, {}))
+        run = partial(self._handlers[name], event, _context(name), **OPTIONS.get(function.module, {}))
         task = self._scheduler.spawn(path, lambda: self._run(invocation, run), after=after, group=group)
         invocation = Invocation(task, function.timeout_seconds)
         return invocation
@@ -81,12 +96,6 @@ class Functions:
         for task in invocation.task.group.tasks[1:]:  # Lambda freezes what still runs
             task.kill()
         return answer
-
-
-@cache
-def _handler(module: str) -> Callable[..., Any]:
-    handler: Callable[..., Any] = importlib.import_module(module).handler
-    return handler
 
 
 def _context(name: str) -> SimpleNamespace:

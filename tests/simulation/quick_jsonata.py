@@ -13,8 +13,11 @@ JList, NULL = Utils.JList, Utils.NULL_VALUE
 OTHER: Any = object()
 
 
-class Jsonata(library.Jsonata):
+class Jsonata(library.Jsonata):  # type: ignore[misc]  # the library has no types
     """As the library's class."""
+
+    input: Any
+    environment: Any
 
     def eval(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: A002  # the library's name
         kind = expr.type
@@ -62,22 +65,27 @@ class Jsonata(library.Jsonata):
         return self
 
 
+def _literal(jsonata: Jsonata, node: Any, *_: Any) -> Any:
+    return jsonata.evaluate_literal(node)
+
+
+# What evaluates a node, given the node, its input and its frame; the library calls some with less.
 EVALUATE: dict[str, Any] = {
     "path": Jsonata.evaluate_path,
     "binary": Jsonata.evaluate_binary,
     "unary": Jsonata.evaluate_unary,
     "name": Jsonata.evaluate_name,
-    "string": lambda self, expr, _input, _environment: self.evaluate_literal(expr),
-    "number": lambda self, expr, _input, _environment: self.evaluate_literal(expr),
-    "value": lambda self, expr, _input, _environment: self.evaluate_literal(expr),
-    "wildcard": lambda self, expr, input, _environment: self.evaluate_wildcard(expr, input),
-    "descendant": lambda self, expr, input, _environment: self.evaluate_descendants(expr, input),
-    "parent": lambda _self, expr, _input, environment: environment.lookup(expr.slot.label),
+    "string": _literal,
+    "number": _literal,
+    "value": _literal,
+    "wildcard": lambda jsonata, node, given, _: jsonata.evaluate_wildcard(node, given),
+    "descendant": lambda jsonata, node, given, _: jsonata.evaluate_descendants(node, given),
+    "parent": lambda _jsonata, node, _given, frame: frame.lookup(node.slot.label),
     "condition": Jsonata.evaluate_condition,
     "block": Jsonata.evaluate_block,
     "bind": Jsonata.evaluate_bind_expression,
-    "regex": lambda self, expr, _input, _environment: self.evaluate_regex(expr),
-    "function": lambda self, expr, input, environment: self.evaluate_function(expr, input, environment, Utils.NONE),
+    "regex": lambda jsonata, node, *_: jsonata.evaluate_regex(node),
+    "function": lambda jsonata, node, given, frame: jsonata.evaluate_function(node, given, frame, Utils.NONE),
     "variable": Jsonata.evaluate_variable,
     "lambda": Jsonata.evaluate_lambda,
     "partial": Jsonata.evaluate_partial_application,
@@ -123,9 +131,7 @@ def _followed(environment: Any, names: tuple[str, ...]) -> Any:
     value = _variable(environment, names[0])
     for name in names[1:]:
         if type(value) is not dict:
-            if isinstance(value, list) or isinstance(value, dict):
-                return OTHER
-            return None
+            return OTHER if isinstance(value, list | dict) else None
         if name not in value:
             return None
         value = value[name]

@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from tests.simulation.fates import KINDS, ORDINARY, Call, Draw, Fate
+from tests.simulation.fates import KINDS, Call, Draw, Fate, ordinary
 
 BYTES = 7  # 56 bits, of which a float keeps 53
 # How many calls of a run deviate: in every sixth run none, in the others one of so many.
@@ -15,12 +15,14 @@ ONE_OF = (0, 12, 25, 50, 100, 200)
 class Schedule:
     """The decisions of one run. With `only`, no other keys deviate; `forced` are the kinds of fate of some keys."""
 
-    def __init__(self, seed: int, *, only: frozenset[str] | None = None, forced: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, seed: int, *, only: frozenset[str] | None = None, forced: Mapping[str, str] | None = None
+    ) -> None:
         self.seed, self._only, self._forced = seed, only, forced or {}
         self.deviations: dict[str, str] = {}
         self.faults = True  # once false, nothing deviates any more
-        one_of = ONE_OF[int(self.number("rate") * len(ONE_OF))]
-        self._rate = 1 / one_of if one_of else 0.0
+        self.one_of = ONE_OF[int(self.number("rate") * len(ONE_OF))]
+        self._rate = 1 / self.one_of if self.one_of else 0.0
 
     def random(self, key: str) -> random.Random:
         """For a decision that takes more than some numbers."""
@@ -45,9 +47,8 @@ class Schedule:
         return deviates
 
     def _may_deviate(self, key: str, draw: Draw) -> bool:
-        if self._only is not None and key not in self._only:
-            return False
-        return self.faults and draw.share() < self._rate
+        deviates = draw.share() < self._rate  # drawn in any case: what follows from the next number must stay the same
+        return deviates and self.faults and (self._only is None or key in self._only)
 
     def fate(self, call: Call) -> Fate:
         """What happens to a call."""
@@ -59,7 +60,7 @@ class Schedule:
             names = [name for name, each in KINDS.items() if each.applies(call)]
             kind = names[int(draw.share() * len(names))] if names else None
         if kind is None:
-            return ORDINARY(call, draw)
+            return ordinary(call, draw)
         self.deviations[key] = kind
         return KINDS[kind].fate(call, draw)
 

@@ -76,7 +76,7 @@ class Task:
             self._result = self._run()
         except GreenletExit:
             self.dead = True
-        except BaseException as error:  # noqa: BLE001  # whoever asks for the result gets it
+        except BaseException as error:  # whoever asks for the result gets it
             self._error = error
         self._end()
 
@@ -216,7 +216,7 @@ class Scheduler:
     def sleep(self, seconds: float) -> None:
         self.suspend(max(seconds, 0))
 
-    def call(self, call: Call, effect: Callable[[Fate], Any]) -> Any:
+    def call(self, call: Call, effect: Callable[[Call, Fate], Any]) -> Any:
         """Calls AWS. What happens is up to the schedule; `effect` runs at one instant, and others run before and after.
         Returns what it returns. Raises AwsError and NoAnswer."""
         task = self.current
@@ -232,7 +232,7 @@ class Scheduler:
             self.suspend(None)
         answer = _Answer()
         if fate.effect is not None:
-            self.at(fate.effect, lambda: self._take_effect(effect, fate, answer, task.group))
+            self.at(fate.effect, lambda: self._take_effect(effect, call, fate, answer, task.group))
         self.suspend(call.patience if fate.answer is None else fate.answer)
         if fate.error:
             raise fate.error
@@ -244,10 +244,12 @@ class Scheduler:
         return answer.result
 
     @staticmethod
-    def _take_effect(effect: Callable[[Fate], Any], fate: Fate, answer: _Answer, group: Group) -> None:
+    def _take_effect(
+        effect: Callable[[Call, Fate], Any], call: Call, fate: Fate, answer: _Answer, group: Group
+    ) -> None:
         answer.given = True
         try:
-            answer.result = effect(fate)
+            answer.result = effect(call, fate)
         except AwsError as error:
             answer.error = error
         if fate.death == "after":
@@ -273,6 +275,7 @@ class Scheduler:
 
     def close(self) -> None:
         """Ends what is left, so that nothing of this run happens in the next one."""
+        self.crash = None
         for group in self._groups:
             group.kill()
         self.run(until=self.now)

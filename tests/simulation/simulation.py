@@ -1,9 +1,9 @@
 """One run: a seed, the pairs, and what they need of AWS, put together."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 from tests.simulation.executions import ABORTED, FAILED, TIMED_OUT, Execution, Executions
@@ -13,8 +13,10 @@ from tests.simulation.process import FOR_BOTO3
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.seams import present
+from tests.simulation.seams.present import Servers
 from tests.simulation.synthesized import CUTOVER, KEPT, REPAIR, synthesized
 from tests.simulation.task_states import WorkflowCalls
+from tests.simulation.world.errors import AwsError
 from tests.simulation.world.world import World
 
 DAY = 86_400.0
@@ -23,7 +25,9 @@ REPAIRED = {CUTOVER: (ABORTED, TIMED_OUT, FAILED), REPAIR: (ABORTED, TIMED_OUT)}
 
 
 class Simulation:
-    """The present run, in its `with` block."""
+    """The present run, in its `with` block. `hooks` has what the functions of hooks answer to an event, by name."""
+
+    web: Servers
 
     def __init__(self, schedule: Schedule, pairs: Mapping[str, Any]) -> None:
         stack = synthesized()
@@ -31,6 +35,7 @@ class Simulation:
         self.scheduler = scheduler = Scheduler(schedule)
         self.world = World(pairs, lambda: scheduler.now)
         self.web = self.world.web
+        self.hooks: dict[str, Callable[[Any], Any]] = {}
         functions = Functions(scheduler, stack.functions, FOR_BOTO3 | {"PAIRS_FILE": pairs_file(pairs)})
         calls = WorkflowCalls(scheduler, functions, self.answer)
         self.executions = Executions(scheduler, stack.machines, calls)
@@ -48,7 +53,17 @@ class Simulation:
         as_of = self.scheduler.now - fate.age if fate.age else None
         if call.service in ("sfn", "stepfunctions"):
             return self.executions.answer(call.action, call.parameters, as_of=as_of)
+        if call.service == "lambda":
+            return self._hook(call.parameters)
         return self.world.answer(call.service, call.action, call.parameters, as_of=as_of)
+
+    def _hook(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """What Lambda answers to the call of a hook's function."""
+        name = parameters["FunctionName"]
+        if name not in self.hooks:
+            raise AwsError("ResourceNotFoundException", f"Function not found: {name}", 404)
+        answer = self.hooks[name](json.loads(parameters["Payload"]))
+        return {"StatusCode": 200, "Payload": BytesIO(json.dumps(answer).encode())}
 
     def run(self, seconds: float = DAY) -> None:
         """Until nothing is left to do, at most for so many seconds."""

@@ -47,7 +47,7 @@ def synthesized() -> Synthesized:
         KEPT.mkdir(parents=True, exist_ok=True)
         # In a process of its own: the CDK needs the real standard library.
         environment = {**os.environ, "PYTHONPATH": f"{PROJECT / 'lambdas'}:{PROJECT}"}
-        command = [sys.executable, "-m", "tests.simulation.synthesis", kept]
+        command = [sys.executable, "-m", "tests.simulation.synthesis", str(kept)]
         subprocess.run(command, check=True, cwd=PROJECT, env=environment, stdout=sys.stderr)
     read: dict[str, Any] = json.loads(kept.read_text())
     return Synthesized(

@@ -1,7 +1,6 @@
 """What Task states call: functions, and services of AWS by their integrations, with the names that Step Functions gives
 to their errors. Source: Step Functions Developer Guide, "Integrating services", "Handling errors"."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,7 +105,7 @@ class WorkflowCalls:
         parameters = _in_boto3_case(call.arguments) if service == "sfn" else call.arguments
         request = Call(path, service, action, 1, "workflow", patience, parameters)
         try:
-            result = self._scheduler.call(request, lambda fate: self._answer(request, fate))
+            result = self._scheduler.call(request, self._answer)
         except AwsError as error:
             name = error.code if error.code.endswith("Exception") else f"{error.code}Exception"
             raise TaskFailed(f"{prefix}.{name}", error.message) from error
@@ -140,7 +139,9 @@ class WorkflowCalls:
         if fate.error:
             scheduler.sleep(fate.answer or 0)
             raise TaskFailed(f"Lambda.{fate.error.code}", fate.error.message)
-        invocation = self._functions.invoke(path, arguments["FunctionName"], arguments["Payload"], after=fate.effect or 0)
+        invocation = self._functions.invoke(
+            path, arguments["FunctionName"], arguments["Payload"], after=fate.effect or 0
+        )
         if fate.answer is None:
             scheduler.sleep(call.timeout_seconds)
             raise TaskFailed(TIMEOUT, None)

@@ -24,7 +24,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 
 from aws.calls import ONCE, aws_client
-from client.guarantees import Changed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
+from client.trace import Changed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
@@ -141,6 +141,7 @@ class EC2Calls:
                     context["lost"] = True
                 else:
                     self._again(context)
+                    context["before"] = _described()
             case "slow":
                 context["late"] = True
                 return _error("RequestLimitExceeded", 503)  # never seen: `_answered` raises

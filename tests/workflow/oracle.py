@@ -25,7 +25,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.guarantees import CommandBegan, CommandEnded, Ended, Event, Guarantees, Places, Step
+from client.guarantees import Guarantees
+from client.trace import CommandBegan, CommandEnded, Ended, Event, Places, Step
 from domain.pair import Pair
 from local.faults import Fault
 from tests.workflow.account import PAIR, Aws, Execution

@@ -31,7 +31,7 @@ def make_api_call(client: BaseClient, action: str, parameters: dict[str, Any]) -
         number = group.number(f"{service} {action}")
         call = Call(group.path, service, action, number, "function", patience, parameters)
         try:
-            return scheduler.call(call, lambda fate, call=call: outside.answer(call, fate))
+            return scheduler.call(call, outside.answer)
         except AwsError as error:
             if failed == tries or not (error.code in THROTTLED or error.status in OF_A_FAILURE):
                 raise _client_error(client, action, error) from error

@@ -162,4 +162,3 @@ def as_completed(futures: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
             continue
         left = [future for future in left if future not in done]
         yield from done
-
