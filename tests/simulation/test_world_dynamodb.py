@@ -40,7 +40,7 @@ OTHERS = [
     },
     {
         "UpdateExpression": "SET c = if_not_exists(a, :b)",
-        "ConditionExpression": "a = :n OR b = :b AND NOT c = :b",
+        "ConditionExpression": "b = :b AND NOT c = :b OR a = :n",
         "types": {":n": "N", ":b": "S"},
     },
 ]
@@ -241,6 +241,16 @@ def test_an_invalid_request_is_refused_as_in_moto(client: Any, update: str, hold
     client.delete_item(**KEY)
     theirs, ours = _answer(client.update_item, **asked), _of_model(DynamoDb(TABLE, lambda: 0), "UpdateItem", asked)
     assert ours == theirs == "ValidationException"
+
+
+@pytest.mark.parametrize("number", ["7", "7.0", "8"])
+def test_numbers_are_equal_if_their_values_are(client: Any, number: str) -> None:
+    model = DynamoDb(TABLE, lambda: 0)
+    model.put(PAIR, {"revision": {"N": "7"}})
+    client.put_item(TableName=TABLE, Item={"pair": {"S": PAIR}, "revision": {"N": "7"}})
+    asked = {**KEY, "UpdateExpression": "REMOVE revision", "ConditionExpression": "revision = :revision"}
+    asked |= {"ExpressionAttributeValues": {":revision": {"N": number}}}
+    assert _of_model(model, "UpdateItem", asked) == _answer(client.update_item, **asked)
 
 
 def test_a_read_that_is_not_consistent_may_show_the_past() -> None:
