@@ -33,7 +33,7 @@ from domain.record import Record
 GUARANTEES: Mapping[str, str] = {
     "production-stays-on-a-server": "No call of ours takes production off a server: it moves in one call.",
     "nothing-before-the-checks": "Nothing changes before the checks and the approval, except that staging is repaired.",
-    "changes-follow-a-look": "The function that changes an address describes both addresses first.",
+    "described-before-each-change": "The function that changes an address describes both addresses first.",
     "sound-after-a-failure": "After a failure, production is where it was and the pair sound, or it is RollbackFailed.",
     "the-outcome-is-true": "The addresses stand as the outcome says, and nothing else was changed than it says.",
     "changes-follow-the-plan": "Each change is a step of the plan, and is made once. A dry run changes nothing.",
@@ -57,8 +57,8 @@ class Broken:
     text: str
 
 
-LOOK_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
-LOOKS = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
+STALE_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
+DESCRIBES = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
          "DescribeRestored", "HealthCheckRestored")  # fmt: skip
 NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "AddressMoved",
                    "CutoverInProgress", "InvalidRequest")  # fmt: skip
@@ -154,12 +154,12 @@ class Guarantees:
         self._person_asked = self._person_asked and not self._is_sound(places)
 
     def _stood(self, execution: Execution, claim: Places, *, only_production: bool = False) -> bool:
-        """Whether it was so at a moment since the execution's last change and last look. True if no moment is known."""
+        """Whether it was so at a moment since the execution's last change and description; true if none is known."""
         moments = self._moments[execution.first :]
         for at, places in reversed(moments):
             if places.production == claim.production and (only_production or places.staging == claim.staging):
                 return True
-            if at < execution.looked_at - LOOK_SECONDS:
+            if at < execution.described_at - STALE_SECONDS:
                 break
         return not moments
 
@@ -169,8 +169,8 @@ class Guarantees:
         if event.state == "DescribeAddresses":
             execution.plan, execution.passed = event.output or {}, {}
         execution.passed[event.state.removesuffix("InVpc")] = self._number
-        if event.state in LOOKS:
-            execution.looked_at = event.at
+        if event.state in DESCRIBES:
+            execution.described_at = event.at
 
     def _free(self, by: str | None) -> None:
         """The execution `by` takes the lock from its holder, if there is one, or the holder releases it (None)."""
@@ -250,11 +250,11 @@ class Guarantees:
             self._judge_places(change, change.before, change.after, execution)
 
     def _judge_places(self, change: Changed, before: Places, after: Places, execution: Execution) -> None:
-        looked, of_production = change.looked, change.allocation_id == self._pair.production
+        described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
-        self._judge("changes-follow-a-look", looked, f"{what}, and its function did not look before")
-        # EC2 has no condition for a move by someone else between our look and our call.
-        race = looked and looked.production != before.production and self._production_by is None
+        self._judge("described-before-each-change", described, f"{what}, and its function had not described it")
+        # EC2 has no condition for a move by someone else between our description and our call.
+        race = described and described.production != before.production and self._production_by is None
         self._judge("production-stays-on-a-server", after.production or not before.production or race, what)
         taken = before.production not in (None, *self._servers, after.production)
         displaced = sorted({*change.displaced} - {*self._addresses})
@@ -263,7 +263,7 @@ class Guarantees:
         back = not of_production or before.production is None or "Staging" not in change.state
         self._judge("changes-follow-the-plan", back, f"{what}, against the plan")
         since = [(each.state, each.allocation_id) for each in execution.changes if each.at > self._others[None]]
-        is_there = looked and (looked.production if of_production else looked.staging) == change.instance_id
+        is_there = described and (described.production if of_production else described.staging) == change.instance_id
         needless = is_there and "Restore" not in change.state
         twice = (change.state, change.allocation_id) in since if before != after else needless
         self._judge("changes-follow-the-plan", not twice, f"{what}, which was done already")

@@ -105,7 +105,7 @@ KEPT: dict[str, Callable[[], Trace]] = {
     "production that someone moved where staging goes, just before the call, is put back": lambda: (
         cutover().moves("DisassociateStaging", STAGING, None).moves("ReassociateProduction", PRODUCTION, B)
         .someone_moves(PRODUCTION, Places(A, None))
-        .moves("ReassociateStaging", STAGING, A, looked=Places(B, None))
+        .moves("ReassociateStaging", STAGING, A, described=Places(B, None))
         .moves("ReassociateStaging", PRODUCTION, B)),
     "staging that someone moved after the cutover": lambda: (
         checked().someone_moves(STAGING, Places(B, STRANGER)).passes("HealthCheckProduction")
@@ -117,7 +117,7 @@ KEPT: dict[str, Callable[[], Trace]] = {
         cutover().someone_moves(THIRD, SOUND).moves("DisassociateStaging", STAGING, None)
         .moves("ReassociateProduction", PRODUCTION, B, displaced=(THIRD,))),
     "what a source does not see": lambda: (
-        cutover().moves("DisassociateStaging", STAGING, None, before=None, after=None, looked=None)),
+        cutover().moves("DisassociateStaging", STAGING, None, before=None, after=None, described=None)),
 }  # fmt: skip
 
 BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
@@ -133,8 +133,8 @@ BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
         cutover(deploys=True).passes("DeployRelease").swaps())),
     ("nothing-before-the-checks", "staging was not freed", lambda: (
         cutover().moves("ReassociateProduction", PRODUCTION, B))),
-    ("changes-follow-a-look", "staging was moved without a look", lambda: (
-        cutover().moves("DisassociateStaging", STAGING, None, looked=None))),
+    ("described-before-each-change", "staging was moved without a look", lambda: (
+        cutover().moves("DisassociateStaging", STAGING, None, described=None))),
     ("sound-after-a-failure", "staging is on no server", lambda: (
         cutover().swaps().moves("RestoreProduction", PRODUCTION, A).passes("DescribeRestored").releases("RolledBack"))),
     ("sound-after-a-failure", "the repair before it went wrong", lambda: (

@@ -76,7 +76,7 @@ class Trace:
         displaced = {other[name]: None} if to and held[other[name]] == to else {}
         self.places = Places(**{**held, name: to, **displaced})
         action = "AssociateAddress" if to else "DisassociateAddress"
-        known: dict[str, Any] = {"before": before, "after": self.places, "looked": before, "state": state}
+        known: dict[str, Any] = {"before": before, "after": self.places, "described": before, "state": state}
         self.add(Entered, self.execution, state)
         self.add(Changed, self.execution, action, allocation_id, to, **{**known, **keys})
         return self.add(Passed, self.execution, state)
