@@ -174,8 +174,7 @@ class Guarantees:
 
     def _free(self, by: str | None) -> None:
         """The execution `by` takes the lock from its holder, if there is one, or the holder releases it (None)."""
-        holder = self._executions.get(self._holder)
-        if holder and by not in (None, self._holder):
+        if self._holder not in (None, by) and by and (holder := self._executions[self._holder]).entered:
             over = holder.ended_at is not None and self._at >= holder.ended_at + LAST_CALL_SECONDS
             self._judge("takeovers-wait", over, f"{by} took the lock of {holder.arn}, whose last call was not over")
         running = [command.step for command in self._commands]

@@ -69,6 +69,10 @@ def again(trace: Trace, **keys: object) -> Trace:
     return trace.planned(**keys).passes(*CHECKS)
 
 
+def seen() -> Trace:
+    return Trace().add(Seen, SOUND).someone_moves(THIRD, SOUND)
+
+
 def by_the_first(trace: Trace) -> Trace:
     trace.execution = ONE
     return trace.moves("ReassociateProduction", PRODUCTION, B)
@@ -81,6 +85,7 @@ def late() -> Trace:
 
 
 KEPT: dict[str, Callable[[], Trace]] = {
+    "a cutover of a pair that was seen before": lambda: seen().planned().passes(*CHECKS).swaps(),
     "a cutover": lambda: checked().releases("CUT_OVER", back="a"),
     "a rollback by itself": failed,
     "a refused request": lambda: Trace().passes("DescribeAddresses", output=plan()).ends("CutoverInProgress"),
