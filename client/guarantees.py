@@ -6,26 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from client.trace import (
-    BEFORE,
-    CHECKS,
-    MOVE,
-    Changed,
-    CommandBegan,
-    CommandEnded,
-    Ended,
-    Entered,
-    Event,
-    Execution,
-    Failed,
-    Locked,
-    Passed,
-    Places,
-    Seen,
-    Serving,
-    Step,
-    Unlocked,
-)  # fmt: skip
+from client import trace
+from client.trace import BEFORE, CHECKS, MOVE, Changed, CommandBegan, Ended, Event, Execution, Places
 from domain.lock import LAST_CALL_SECONDS
 from domain.pair import Pair
 from domain.record import Record
@@ -86,33 +68,33 @@ class Guarantees:
         self._sees_locks = self._person_asked = False
         self._commands: list[CommandBegan] = []
         self._bad: dict[str | None, str] = {}  # by a server's name, why no rollback may go there
-        self._serving: dict[str | None, tuple[int, Serving]] = {}
+        self._serving: dict[str | None, tuple[int, trace.Serving]] = {}
         self._number, self._at = 0, 0.0
         self._broken: list[Broken] = []
 
     def observe(self, event: Event) -> list[Broken]:
         """What this event breaks."""
         self._number, self._at, self._broken = self._number + 1, event.at, []
-        arn = event.execution if isinstance(event, Step) else None
+        arn = event.execution if isinstance(event, trace.Step) else None
         execution = self._executions.setdefault(arn, Execution(str(arn)))
         match event:
-            case Seen():
+            case trace.Seen():
                 self._see(event.places)
-            case Serving():
+            case trace.Serving():
                 self._serving[event.instance_id] = self._number, event
-            case Passed():
+            case trace.Passed():
                 self._pass(event, execution)
-            case Failed():
+            case trace.Failed():
                 execution.passed.pop(event.state, None)
-            case Entered():
+            case trace.Entered():
                 execution.entered[event.state] = self._number
                 execution.planned_at = event.at if event.state == "DescribeAddresses" else execution.planned_at
-            case Locked():
+            case trace.Locked():
                 self._free(arn)
                 self._holder = arn
-            case Unlocked():
+            case trace.Unlocked():
                 self._unlock(event, execution)
-            case CommandEnded():
+            case trace.CommandEnded():
                 self._commands = [each for each in self._commands if each.step != event.step]
             case CommandBegan():
                 self._begin(event, execution)
@@ -165,7 +147,7 @@ class Guarantees:
 
     # States, the lock, commands.
 
-    def _pass(self, event: Passed, execution: Execution) -> None:
+    def _pass(self, event: trace.Passed, execution: Execution) -> None:
         if event.state == "DescribeAddresses":
             execution.plan, execution.passed = event.output or {}, {}
         execution.passed[event.state.removesuffix("InVpc")] = self._number
@@ -181,7 +163,7 @@ class Guarantees:
         self._judge("one-command-at-a-time", not running, f"{running} may still run, and its lock is gone")
         self._holder, self._sees_locks = None, True
 
-    def _unlock(self, event: Unlocked, execution: Execution) -> None:
+    def _unlock(self, event: trace.Unlocked, execution: Execution) -> None:
         self._free(event.by)
         if event.record and event.record.interrupted is None:
             why = self._bad.get(event.record.rollback_to.server)

@@ -8,10 +8,9 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
-from domain.deployed_pairs import deployed_pairs
 from domain.events import PairEvent, read
 from domain.lock import CHANGE_SECONDS
-from domain.pair import AddressName, Json
+from domain.pair import AddressName, Json, deployed_pairs
 from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()
@@ -64,8 +63,9 @@ def handler(
     event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
 ) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
-    Returns `{"address": {…as it is now}, "changed": bool}`. A rehearsal returns `{"changed": false}`. Raises
-    AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled, EC2Unavailable."""
+    Returns `{"address": {…as it is now}, "changed": bool, "requestId": EC2's}`; a rehearsal `{"changed": false}`.
+    Raises AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled and
+    EC2Unavailable."""
     pair = deployed_pairs()[event["pair"]]
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     if event["server"] is None:
@@ -89,4 +89,4 @@ def handler(
         on = pair.place(live.name, live.private_ip) if live else None
         address, changed = addresses.move_staging(place, coming_from=coming_from, production_on=on, first_try=first_try)
     logger.info("Associated %s with %s", address, place, changed=changed, pair=pair.name)
-    return {"address": address.to_json(), "changed": changed}
+    return {"address": address.to_json(), "changed": changed, "requestId": addresses.request_id}

@@ -12,6 +12,7 @@ a call has returned, so the calls return copies that were made under the lock.
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ from itertools import count
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.serialize import SerializationContext
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
@@ -74,6 +76,7 @@ def restore_address_semantics() -> None:
         ElasticIPAddresses.release_address = _release_address
         ElasticIPAddresses.describe_addresses = _describe_addresses
         ElasticAddress.get_filter_value = _filter_value
+        SerializationContext.__init__ = _with_request_id
 
 
 def holder(backend: Any, allocation_id: str) -> str | None:
@@ -117,6 +120,11 @@ def showing(past: Mapping[str, dict[str, Any]]) -> Iterator[None]:
         yield
     finally:
         _SHOWN.past = {}
+
+
+def _with_request_id(context: Any, request_id: str | None = None) -> None:
+    """Every answer has an id of its own; in moto, all have the same."""
+    context.request_id = request_id or str(uuid.uuid4())
 
 
 # The calls. `call` is moto's response object: the parameters, the backend, the answer.

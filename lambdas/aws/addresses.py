@@ -3,14 +3,14 @@ remap may be charged, and a repeated call may fail. A change counts only when `D
 API Reference, AssociateAddress, DisassociateAddress (`InvalidAssociationID.NotFound`), "Eventual consistency"."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
+from typing import Any
 
 from aws.calls import ONCE, ONE_CALL_SECONDS, Clock, Ec2, Sleep, aws_client, rehearsed, translated
-from domain.deployed_pairs import deployed_pairs
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
-from domain.pair import Address, AddressName, Json, Pair, Place, Server
+from domain.pair import Address, AddressName, Json, Pair, Place, Server, deployed_pairs
 from domain.plan import Standing
 from domain.text import capitalized
 
@@ -23,7 +23,10 @@ ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssoc
 
 class Addresses:
     """The two addresses of one pair. Methods raise the errors of `translated`. A change returns the address as it is
-    then, and whether it was changed. With a client that calls `ONCE`, all ends within `seconds` (EC2Unavailable)."""
+    then, and whether it was changed. With a client that calls `ONCE`, all ends within `seconds` (EC2Unavailable).
+    `request_id` is EC2's, of the last change that it accepted; None if it accepted none, or its answer was lost."""
+
+    request_id: str | None = None
 
     def __init__(
         self, pair: Pair, ec2: Ec2, *, sleep: Sleep = time.sleep, clock: Clock = time.monotonic, seconds: float = inf
@@ -40,6 +43,10 @@ class Addresses:
             raise EC2Unavailable(f"{call} was not called: the calls before it took too long.")
         with translated(call):
             yield
+
+    def _accepted(self, answer: Mapping[str, Any]) -> None:
+        """Keep the id of the request. A change never fails because the id is missing."""
+        self.request_id = answer.get("ResponseMetadata", {}).get("RequestId")
 
     def look(self) -> tuple[Address, Address]:
         """Describes production and staging as they are now, in one DescribeAddresses call."""
@@ -144,7 +151,8 @@ class Addresses:
 
     def _call_associate(self, address: Address, place: Place, *, reassociate: bool) -> None:
         with self._call(f"AssociateAddress of {address} with {place}"):
-            self._ec2.associate_address(AllowReassociation=reassociate, **_target(address.allocation_id, place))
+            target = _target(address.allocation_id, place)
+            self._accepted(self._ec2.associate_address(AllowReassociation=reassociate, **target))
 
     def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
         """Calls EC2, then describes until the address is there. Returns the address as it is then, and production."""
@@ -170,7 +178,7 @@ class Addresses:
             raise MovedMeanwhile(_elsewhere(staging, str(idle)))
         try:
             with self._call(f"DisassociateAddress of {staging}, which is {staging.place}"):
-                self._ec2.disassociate_address(AssociationId=staging.association_id)
+                self._accepted(self._ec2.disassociate_address(AssociationId=staging.association_id))
         except EC2Refused as error:
             # If the association no longer exists, EC2 answers InvalidAssociationID.NotFound, or "not permitted".
             if self.look()[1].is_associated:

@@ -22,8 +22,8 @@ class Ec2Account:
     """Production on bittybot, staging on tao; `stranger` is an instance outside the pair. Within `mock_aws`.
 
     Each instance has a network interface with two private addresses. `client` is for the code under test: `calls` are
-    its calls, in order, `parameters` by action those of the last call. Its next `stale` looks show what was true before
-    the last change.
+    its calls, in order, `parameters` by action those of the last call, `request_ids` those of its changes that EC2
+    accepted. Its next `stale` looks show what was true before the last change.
     """
 
     def __init__(self) -> None:
@@ -57,6 +57,7 @@ class Ec2Account:
         self.move("staging", self.tao.instance_id)
         self.calls: list[str] = []
         self.slept: list[float] = []
+        self.request_ids: list[str] = []
         self.parameters: dict[str, dict[str, Any]] = {}
         self.stale = 0
         self._past = descriptions(self._backend)
@@ -155,6 +156,8 @@ class Ec2Account:
         return answer
 
     def _answered(self, model: Any, http_response: Any, parsed: Any, **_: Any) -> None:
+        if model.name in CHANGES and "Error" not in parsed:
+            self.request_ids.append(parsed["ResponseMetadata"]["RequestId"])
         if self._after[model.name]:
             self._after[model.name].pop(0)(http_response, parsed)
 

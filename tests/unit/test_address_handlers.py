@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -454,6 +455,18 @@ def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
 
 def places(ec2: Ec2Account) -> dict[str, Any]:
     return {"live": ec2.place(ec2.bittybot).to_json(), "idle": ec2.place(ec2.tao).to_json()}
+
+
+def test_a_change_returns_the_id_of_the_request_that_ec2_accepted_and_a_step_without_one_none(ec2: Ec2Account) -> None:
+    first = disassociate(ec2, **places(ec2), firstTry=True, redriven=False)
+    move = partial(associate, ec2, "move production", ec2.place(ec2.tao), comingFrom="bittybot")
+    second, again = move(firstTry=True), move(firstTry=False)
+    assert [first["requestId"], second["requestId"], again["requestId"]] == [*ec2.request_ids, None]
+    assert len(set(ec2.request_ids)) == 2
+    ec2.lose_answer("AssociateAddress", "Resource.AlreadyAssociated")
+    lost = associate(ec2, "move staging", ec2.place(ec2.bittybot), productionOn=ec2.place(ec2.tao).to_json(),
+                     firstTry=True)  # fmt: skip
+    assert (lost["changed"], lost["requestId"]) == (True, None)
 
 
 def test_the_changes_of_a_cutover_return_the_address_after_the_change(ec2: Ec2Account) -> None:

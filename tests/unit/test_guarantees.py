@@ -6,7 +6,8 @@ import pytest
 
 from client.guarantees import GUARANTEES, Guarantees
 from client.trace import CommandBegan, CommandEnded, Ended, Entered, Locked, Places, Seen, Serving, Unlocked
-from domain.record import Interrupted, Record, RollbackTo
+from domain.lock import Lock
+from domain.record import Record, RollbackTo
 from tests.unit.traces import (
     CHECKS,
     CUT_OVER,
@@ -279,7 +280,7 @@ def test_the_record_of_an_interrupted_execution_is_read_as_a_whole() -> None:
     trace = again(trace, live=plan()["idle"], idle=plan()["live"], stagingTo=plan()["idle"])
     trace.moves("DisassociateStaging", STAGING, None).ends("ABORTED", "ABORTED")
     trace.at += 30
-    left = Record(rollback_to=RollbackTo("a"), interrupted=Interrupted("a", execution=TWO))
+    left = Record(rollback_to=RollbackTo("a"), interrupted=Lock(server="a", execution=TWO))
     assert trace.add(Unlocked, TWO, REPAIR, left).broken() == []
 
 
