@@ -334,7 +334,7 @@ class Guarantees:
             expected += [None]
         true = record.rollback_to.server in expected
         self._judge("the-record-is-true", true, f"{what}, and the record has {record.rollback_to}, not {expected}")
-        last, told = record.last_cutover or {}, record.last_outcome or {}
-        is_last = (last.get("execution") == execution.arn) == (outcome == "CUT_OVER")
-        is_told = (told.get("execution"), told.get("outcome")) == (execution.arn, outcome)
-        self._judge("the-record-is-true", is_last and is_told, f"{what}, but the record has {last} and {told}")
+        cutover, last = record.last_cutover or {}, record.last_outcome or {}
+        true = (cutover.get("execution") == execution.arn) == (outcome == "CUT_OVER")
+        true = true and (last.get("execution"), last.get("outcome")) == (execution.arn, outcome)
+        self._judge("the-record-is-true", true, f"{what}, but the record has {cutover} and {last}")

@@ -271,8 +271,8 @@ def test_everything_settles(trace: Trace, places: Places, holder: str | None, ke
     guarantees = Guarantees(PAIR)
     for event in trace.events:
         guarantees.observe(event)
-    found = guarantees.settled(trace.at, places, holder)
-    assert [each.guarantee for each in found] == ([] if kept else ["everything-settles"])
+    broken = guarantees.settled(trace.at, places, holder)
+    assert [each.guarantee for each in broken] == ([] if kept else ["everything-settles"])
 
 
 def test_the_record_of_an_interrupted_execution_is_read_as_a_whole() -> None:

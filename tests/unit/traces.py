@@ -41,8 +41,8 @@ def addresses(places: Places) -> dict[str, Any]:
 
 def record(outcome: str, *, back: str | None = None, execution: str = ONE) -> Record:
     cutover = {"execution": execution} if outcome == "CUT_OVER" else None
-    told = {"outcome": outcome, "execution": execution}
-    return Record(rollback_to=RollbackTo(back), last_cutover=cutover, last_outcome=told)
+    last = {"outcome": outcome, "execution": execution}
+    return Record(rollback_to=RollbackTo(back), last_cutover=cutover, last_outcome=last)
 
 
 @dataclass
