@@ -102,7 +102,7 @@ def _commands_on_servers(run: Run) -> Iterator[str]:
 
 
 def _the_record_is_true(run: Run) -> Iterator[str]:
-    """What was said of a rollback's target before any of the plan was read."""
+    """The server to go back to is the one that the record named before the execution had planned."""
     record, outcome = run.aws.record, run.execution.outcome
     if run.aws.locks or outcome not in OUTCOMES:
         return
