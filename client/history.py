@@ -162,7 +162,7 @@ class Reader:
         if was and before and (always or before != self.places):
             ids = address.get("allocationId"), address.get("instanceId")
             more = {"request_id": given.get("requestId"), "state": given.get("state", "")}
-            yield Changed(at, by, _action(address), *ids, before, self.places, **more, looked=before)
+            yield Changed(at, by, _action(address), *ids, before, self.places, **more, described=before)
             moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
             place = {"address": role, "allocationId": ids[0], "from": was.get("server") or was.get("instanceId"),
                      "to": address.get("server") or ids[1], "instanceId": ids[1],
