@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
-from aws_cdk import CfnResource, Duration, Stack, aws_iam as iam, aws_lambda as lambda_
+from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack, aws_iam as iam, aws_lambda as lambda_, aws_logs as logs
 from aws_cdk.aws_dynamodb import ITable
 from constructs import Construct
 
@@ -15,7 +15,6 @@ from stacks.configuration.names import Names
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
 from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
-from stacks.functions.python_function import python_function
 
 # One call to EC2 ends within 21 s (`CONFIG` in `lambdas/aws/calls.py`), a step that describes has a few quick ones.
 DESCRIBE_TIMEOUT = Duration.seconds(30)
@@ -64,6 +63,30 @@ def longest_bake(pair: Pair) -> int:
     """The seconds of a call of a bake, with the probes after its end that decide whether the server is unhealthy."""
     bake = min(pair.bakeSeconds, BAKE_SHARE_SECONDS)
     return bake + max(check.probes_after_a_bake for check in pair.healthCheck) if bake else 0
+
+
+def python_function(
+    scope: Construct, construct_id: str, module: str, *, timeout: Duration, **options: Any
+) -> lambda_.Function:
+    """The function whose handler is in `module`, with `options` of the CDK: its code, its environment, its memory."""
+    kept = logs.RetentionDays.SIX_MONTHS
+    log_group = logs.LogGroup(scope, f"{construct_id}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
+    role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group.grant_write(role)
+    return lambda_.Function(
+        scope,
+        construct_id,
+        handler=f"{module}.handler",
+        timeout=timeout,
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        architecture=lambda_.Architecture.ARM_64,
+        role=role,
+        log_group=log_group,
+        # What Lambda itself logs, such as an uncaught exception, is one line of JSON too.
+        logging_format=lambda_.LoggingFormat.JSON,
+        tracing=lambda_.Tracing.ACTIVE,
+        **{"memory_size": 512} | options,
+    )
 
 
 class Functions(Construct):

@@ -5,15 +5,9 @@ Source: EventBridge User Guide, "AWS service events delivered via AWS CloudTrail
 import json
 from typing import Any
 
-from aws_cdk import (
-    Duration,
-    Stack,
-    aws_events as events,
-    aws_events_targets as targets,
-    aws_iam as iam,
-    aws_scheduler as scheduler,
-    aws_stepfunctions as sfn,
-)
+from aws_cdk import Duration, Stack, aws_events as events, aws_iam as iam, aws_scheduler as scheduler
+from aws_cdk.aws_events_targets import LambdaFunction
+from aws_cdk.aws_stepfunctions import IStateMachine
 from constructs import Construct
 
 from domain.pair import rate_of
@@ -32,7 +26,7 @@ class Evaluations(Construct):
     late, by at most a quarter of the time to the next call, so that not all stacks evaluate in the same minute."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, resources: Resources, *, machine: sfn.IStateMachine, pairs: Pairs
+        self, scope: Construct, construct_id: str, resources: Resources, *, machine: IStateMachine, pairs: Pairs
     ) -> None:
         super().__init__(scope, construct_id)
         functions, stack, name = resources.functions, Stack.of(self), resources.names.readiness
@@ -46,8 +40,7 @@ class Evaluations(Construct):
         succeeded = {"eventName": CALLS, "errorCode": [{"exists": False}]}
         pattern = events.EventPattern(source=["aws.ec2"], detail_type=VIA_CLOUDTRAIL, detail=succeeded)
         about = "Evaluates a pair when someone else has moved one of its addresses."
-        calls = [targets.LambdaFunction(function)]
-        events.Rule(self, "Moved", description=about, event_pattern=pattern, targets=calls)
+        events.Rule(self, "Moved", description=about, event_pattern=pattern, targets=[LambdaFunction(function)])
 
         arn = stack.format_arn(service="scheduler", resource="schedule-group", resource_name=name)
         ours = {"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": arn}}

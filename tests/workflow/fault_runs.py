@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from client.trace import Serving
 from local.faults import Fault
 from local.systems_manager_agents import Command
 from local.systems_manager_runs import Result as CommandResult
@@ -31,7 +32,7 @@ from tests.workflow.ec2_calls import Call, EC2Calls, watched
 from tests.workflow.engine import corrected_engine
 from tests.workflow.fault_cases import Case, Way
 from tests.workflow.oracle import Run, broken
-from tests.workflow.web import Web, sick
+from tests.workflow.web import Web, sick, well
 
 T = TypeVar("T")
 CASES_AT_A_TIME = 8
@@ -95,6 +96,7 @@ class Matrix:
         if way.asked:
             web.behaviour[live] = sick  # for which nobody must ask
         with watched(aws.production, aws.staging) as calls:
+            calls.tell(Serving, aws.servers[idle], True, way.new_release is well)
             if way.first:
                 calls.inject(way.first)
             yield calls
