@@ -40,10 +40,11 @@ def run(scheduler: Scheduler, *tasks: Callable[[], Any], seconds: float = 1000) 
 
 
 def test_of_two_tasks_the_one_that_is_due_first_goes_on_first(scheduler: Scheduler) -> None:
-    order = []
+    began, order = [], []
 
     def after(seconds: float, name: str) -> Callable[[], None]:
         def wait() -> None:
+            began.append(name)
             scheduler.sleep(seconds)
             order.append((name, scheduler.now - START))
 
@@ -51,6 +52,7 @@ def test_of_two_tasks_the_one_that_is_due_first_goes_on_first(scheduler: Schedul
 
     run(scheduler, after(3, "last"), after(1, "first"), after(2, "third"), after(1, "second"))
 
+    assert began == ["last", "first", "third", "second"]
     assert order == [("first", 1), ("second", 1), ("third", 2), ("last", 3)]
 
 
@@ -99,9 +101,11 @@ def test_a_killed_task_does_nothing_more_but_its_finally_blocks(scheduler: Sched
             scheduler.sleep(5)
             did.append("worked")
         finally:
-            did.append("cleaned up")
-            scheduler.sleep(1)
-            did.append("waited")
+            try:
+                scheduler.sleep(1)
+                did.append("waited")
+            finally:
+                did.append("cleaned up")
 
     (task,) = run(scheduler, work, seconds=2)
     task.group.kill()
