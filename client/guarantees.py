@@ -45,6 +45,7 @@ DESCRIBES = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduc
 NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "AddressMoved",
                    "CutoverInProgress", "InvalidRequest")  # fmt: skip
 ONLY_REPAIRED = ("REPAIRED", "PreflightFailed", "StagingUnhealthy", "DeployFailed", "NotApproved", "RepairFailed")
+ROLLBACK = ("RestoreProduction", "RestoreStaging", "DescribeRestored")
 ROLLED_BACK = ("RolledBack", "RollbackFailed")
 OUTCOMES = ("CUT_OVER", *NOTHING_CHANGED, *ONLY_REPAIRED, *ROLLED_BACK)
 COMMAND = re.compile(r"aws ec2 associate-address --allocation-id (\S+) --(?:instance|network-interface)-id (\S+)")
@@ -52,10 +53,12 @@ ASKS = re.compile("A person must act|Check where|Someone else moved it|on no ser
 
 
 class Guarantees:
-    """Judges what happens to a pair, event by event. `known` has the guarantees that could be judged so far."""
+    """Judges what happens to a pair, event by event. `known` has the guarantees that could be judged so far. With
+    `sees_faults`, each fault is an event (Disturbed), and no rollback may fail without one."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, *, sees_faults: bool = False) -> None:
         self.known: set[str] = set()
+        self._sees_faults, self._disturbed = sees_faults, 0
         self._pair, self._addresses = pair, (pair.production, pair.staging)
         ids = [(each, server) for server in pair.servers for each in (server.instance_id, server.network_interface_id)]
         self._servers = {each: server for each, server in ids if each}
@@ -80,6 +83,8 @@ class Guarantees:
         match event:
             case trace.Seen():
                 self._see(event.places)
+            case trace.Disturbed():
+                self._disturbed = self._number
             case trace.Serving():
                 self._serving[event.instance_id] = self._number, event
             case trace.Passed():
@@ -292,6 +297,10 @@ class Guarantees:
         self._judge("the-outcome-is-true", extent, f"{what}, and made {[each.action for each in made]}")
         in_vain = "beforeCutover0" in execution.steps and outcome != "CUT_OVER" and "afterRollback" in plan["hooks"]
         self._judge("hooks-are-undone", not in_vain or "AfterRollback" in execution.entered, what)
+        if outcome == "RollbackFailed" and self._sees_faults and plan:
+            began = min(execution.entered.get(each, self._number) for each in ROLLBACK)
+            excused = not plan["canRollBack"] or self._disturbed > began or self._others[None] >= execution.planned_at
+            self._judge("sound-after-a-failure", excused, f"{what}, but nothing prevented the rollback")
         if outcome == "RollbackFailed" and ended.cause and plan:
             places = ("live", "idle") if plan["canRollBack"] else ("idle", "stagingTo")
             ends = {*zip(self._addresses, map(execution.server, places), strict=True)}

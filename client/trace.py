@@ -54,6 +54,11 @@ class Serving(Event):
 
 
 @dataclass(frozen=True)
+class Disturbed(Event):
+    """A call of ours to AWS fails, or its answer is lost, late or stale."""
+
+
+@dataclass(frozen=True)
 class Step(Event):
     """Done by this execution (its ARN). For `Changed`, None is someone else."""
 

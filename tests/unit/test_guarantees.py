@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from client.guarantees import GUARANTEES, Guarantees
-from client.trace import CommandBegan, CommandEnded, Ended, Entered, Locked, Places, Seen, Serving, Unlocked
+from client.trace import CommandBegan, CommandEnded, Disturbed, Ended, Entered, Locked, Places, Seen, Serving, Unlocked
 from domain.lock import Lock
 from domain.record import Record, RollbackTo
 from tests.unit.traces import (
@@ -273,6 +273,16 @@ def test_everything_settles(trace: Trace, places: Places, holder: str | None, ke
         guarantees.observe(event)
     broken = guarantees.settled(trace.at, places, holder)
     assert [each.guarantee for each in broken] == ([] if kept else ["everything-settles"])
+
+
+@pytest.mark.parametrize("prevented", [True, False])
+def test_a_rollback_fails_only_if_something_prevents_it(prevented: bool) -> None:
+    trace = cutover().swaps().moves("RestoreProduction", PRODUCTION, A)
+    trace = trace.add(Disturbed) if prevented else trace
+    trace.releases("RollbackFailed", cause=COMMANDS.format(STAGING).replace("i-a", B))
+    guarantees = Guarantees(PAIR, sees_faults=True)
+    broken = [each.guarantee for event in trace.events for each in guarantees.observe(event)]
+    assert broken == ([] if prevented else ["sound-after-a-failure"])
 
 
 def test_the_record_of_an_interrupted_execution_is_read_as_a_whole() -> None:

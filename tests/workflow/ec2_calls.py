@@ -24,7 +24,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 
 from aws.calls import ONCE, aws_client
-from client.trace import Changed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
+from client.trace import Changed, Disturbed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
@@ -102,6 +102,10 @@ class EC2Calls:
     def tell(self, event: Callable[..., Event], *values: Any, **more: Any) -> None:
         self.events.append(event(scaled_time(), *values, **more))
 
+    def _disturb(self, fault: Fault | None) -> None:
+        if fault:
+            self.tell(Disturbed)
+
     def _places(self, described: dict[str, dict[str, Any]]) -> Places:
         held = (described.get(each, {}) for each in (self.production, self.staging))
         return Places(*(each.get("InstanceId") or each.get("NetworkInterfaceId") for each in held))
@@ -125,6 +129,7 @@ class EC2Calls:
                 act()
         fault = self.faults.meet(action)
         self.tell(Seen, self._places(_described()))
+        self._disturb(fault)
         if fault and fault.kind in STRIKES:
             self._strike(fault, params["body"])
         context.update(before=_described(), changes=action in ("AssociateAddress", "DisassociateAddress"))
@@ -221,6 +226,7 @@ class EC2Calls:
             result = run()
             self.tell(Passed, THIS, state, result)
             return result
+        self._disturb(fault)
         if fault.kind == "throttled":
             raise ClientError(_error("TooManyRequestsException", 429)[1], "Invoke")  # type: ignore[index,arg-type]
         if fault.kind.endswith("-after"):
@@ -237,6 +243,7 @@ class EC2Calls:
         fault = self.faults.meet(action)
         if fault is None:
             return None
+        self._disturb(fault)
         if fault.kind == "answer-lost":
             context["lost"] = True
             return None

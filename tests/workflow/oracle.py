@@ -56,7 +56,7 @@ class Run:
 
 def broken(run: Run) -> list[str]:
     """The guarantees that do not hold, in words; running the commands of a RollbackFailed is part of it."""
-    guarantees = Guarantees(Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"]))
+    guarantees = Guarantees(Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"]), sees_faults=True)
     return [
         *(f"{each.guarantee}: {each.text}" for event in _events(run) for each in guarantees.observe(event)),
         *_lock(run),
