@@ -1,14 +1,14 @@
-# setup · demo · aws · try · acceptance · test · check · bench · picture · reference · lock · bootstrap · deploy. Each
+# setup · demo · aws · try · acceptance · test · check · explore · bench · picture · reference · lock · bootstrap · deploy. Each
 # installs what it needs, the first time only.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo aws try try-destroy acceptance test check bench format picture reference lock synth deploy setup clean
+.PHONY: help bootstrap demo aws try try-destroy acceptance test check explore bench format picture reference lock synth deploy setup clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 CDK := node_modules/.bin/cdk
 # The fault matrix runs in processes of its own, behind the others: of three workers, one only waits for it. A worker keeps
 # this order; in tests/stacks and tests/unit, moto's `mock_aws` resets the local AWS of the same process.
-IN_ORDER := tests/workflow/test_fault_matrix.py tests/workflow tests/local/test_runbook.py tests/local tests/stacks tests/unit
+IN_ORDER := tests/workflow/test_fault_matrix.py tests/workflow tests/simulation tests/local/test_runbook.py tests/local tests/stacks tests/unit
 # A build would fetch tools that no lock file names. Only a Mac builds: not every package has wheels for it (awslambdaric).
 WHEELS := $(if $(filter Darwin,$(shell uname)),,--only-binary :all:)
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest \
@@ -52,6 +52,9 @@ check: setup ## What CI runs: format, lint, types, the picture, and every test
 format: setup ## Formats, and fixes what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+explore: setup ## Simulates executions in orders that no test names, until Ctrl-C or for SECONDS=60; SEED=4711 replays one
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
 bench: setup ## Measures cutovers under live traffic, and more, into benchmarks/results.md
 	@$(BIN)/python -m benchmarks

@@ -159,7 +159,7 @@ class Reader:
             action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
             of_change = action, change["allocationId"], change["instanceId"], before, Places.shown(self.shown)
             request_id, state = change["requestId"], change["state"] or ""
-            yield trace.Changed(at, by, *of_change, request_id=request_id, state=state, looked=before)
+            yield trace.Changed(at, by, *of_change, request_id=request_id, state=state, described=before)
 
     def _lock(self, at: float, state: str, item: JsonObject) -> Iterator[Event]:
         """`item` is what the update has returned of the pair's item."""

@@ -17,7 +17,7 @@ BEFORE = {"RepairStaging": (), "DisassociateStaging": CHECKS, MOVE: (*CHECKS, "D
 
 @dataclass(frozen=True)
 class Places:
-    """The instances that hold both addresses, or someone else's network interfaces; None is no server."""
+    """The instances that hold both addresses, or someone else's network interfaces; None: on no server."""
 
     production: str | None
     staging: str | None
@@ -97,8 +97,8 @@ class Changed(Step):
     """A call to EC2 that changes an address, or would; `before` equals `after` if it changed nothing. Of someone else,
     all that changes `Places` counts, such as TerminateInstances. `instance_id` is where the address goes, or a network
     interface. `displaced` has other addresses (allocation ids) that it took off a server. The function of `state` made
-    the call, and `looked` is what it was shown last before, None if it did not look. Without `before` and `after`, none
-    of that is known."""
+    the call, and `described` is what EC2 showed it last before, None if it did not describe the addresses. Without
+    `before` and `after`, none of that is known."""
 
     action: str
     allocation_id: str | None
@@ -108,7 +108,7 @@ class Changed(Step):
     displaced: tuple[str, ...] = ()
     request_id: str | None = None
     state: str = ""
-    looked: Places | None = None
+    described: Places | None = None
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class Ended(Step):
 
 @dataclass
 class Execution:
-    """What the events so far say about an execution. `entered` and `passed` number its states, `passed` since its plan.
-    `first` is the number of the first moment that counts for its outcome; `looked_at` is when it last looked at both."""
+    """What the events so far say of an execution. `entered` and `passed` number its states, `passed` since its plan.
+    Its outcome counts from the moment of the number `first`, and since `described_at`."""
 
     arn: str
     plan: Json = field(default_factory=dict)
@@ -146,7 +146,7 @@ class Execution:
     changes: list[Changed] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     first: int = 0
-    looked_at: float = 0.0
+    described_at: float = 0.0
     ended_at: float | None = None
     record: Record | None = None
 
@@ -159,13 +159,15 @@ class Execution:
         live, idle, beside = (self.server(place) for place in ("live", "idle", "stagingTo"))
         if idle is None or self.plan.get("dryRun"):
             return {}
-        repair = {"RepairStaging": [(staging, idle), (production, live)]}
-        if self.plan["decision"] != "CUT_OVER":
-            return repair
-        cutover = {"DisassociateStaging": [(staging, None)], MOVE: [(production, idle)]}
-        cutover |= {"ReassociateStaging": [(staging, beside), (production, idle)]}
-        rollback = {"RestoreProduction": [(production, live)], "RestoreStaging": [(staging, idle), (production, live)]}
-        return repair | cutover | rollback
+        moves: dict[str, list[tuple[str, str | None]]] = {
+            "RepairStaging": [(staging, idle), (production, live)],
+            "DisassociateStaging": [(staging, None)],
+            MOVE: [(production, idle)],
+            "ReassociateStaging": [(staging, beside), (production, idle)],
+            "RestoreProduction": [(production, live)],
+            "RestoreStaging": [(staging, idle), (production, live)],
+        }
+        return moves if self.plan["decision"] == "CUT_OVER" else {"RepairStaging": moves["RepairStaging"]}
 
     def missing(self, state: str) -> list[str]:
         """The states that have to pass before a state changes something, and have not. Checks before a deployment or

@@ -20,7 +20,7 @@ WHOLE = "the-history-is-whole"
 PROMISES = {WHOLE: "The history contradicts neither itself, nor DescribeExecution, nor CloudTrail.", **GUARANTEES}
 # A history shows only some breaches of these.
 UNSEEN = {
-    "changes-follow-a-look": "a history does not show what a function saw before its call",
+    "described-before-each-change": "a history does not show what a function described before its call",
     "nobody-is-displaced": "a history does not show other addresses",
     "everything-settles": "a history does not show what happened later",
 }

@@ -8,10 +8,9 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
-from domain.deployed_pairs import deployed_pairs
 from domain.events import PairEvent, read
 from domain.lock import CHANGE_SECONDS
-from domain.pair import AddressName, Json
+from domain.pair import AddressName, Json, deployed_pairs
 from domain.plan import PlannedPlace, refuse_redriven
 
 logger = Logger()

@@ -11,9 +11,8 @@ from aws.alarms import AlarmsUnreadable, alarms_in_alarm, named, refuse_alarms
 from aws.calls import HURRIED, Ec2, Sleep, aws_client, ec2_client, refused_as_preflight
 from aws.records import RollbackRequest
 from aws.servers import Servers
-from domain.deployed_pairs import deployed_pairs
 from domain.events import PairEvent, read
-from domain.pair import Json
+from domain.pair import Json, deployed_pairs
 from domain.text import capitalized
 
 logger = Logger()

@@ -13,11 +13,10 @@ from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
 from aws.stack_templates import names_by_stack, stacks_that_move_back
-from domain.deployed_pairs import deployed_pairs
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.events import read
 from domain.fitness import complete
-from domain.pair import Address, Json
+from domain.pair import Address, Json, deployed_pairs
 from domain.plan import NOTHING_CHANGED, Awaited, NoTarget, Plan, Refusal, plan
 from domain.record import Record
 from domain.request import Request, read_request

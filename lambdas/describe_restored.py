@@ -7,10 +7,9 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import Ec2, Sleep, ec2_client
-from domain.deployed_pairs import deployed_pairs
 from domain.errors import RollbackFailed
 from domain.events import PairEvent, read
-from domain.pair import Address, Json, Place
+from domain.pair import Address, Json, Place, deployed_pairs
 from domain.plan import PlannedPlace, as_lines, commands_to_restore
 
 logger = Logger()

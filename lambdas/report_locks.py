@@ -11,9 +11,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from aws.calls import aws_client
 from aws.metrics import Metric, emit
-from domain.deployed_pairs import deployed_pairs
 from domain.lock import Lock, moment
-from domain.pair import Json, Pair, rate_of
+from domain.pair import Json, Pair, deployed_pairs, rate_of
 from domain.record import EMPTY, Record
 
 JUST_NOW, MARGIN = timedelta(minutes=6), timedelta(hours=1)

@@ -15,10 +15,9 @@ from aws.hook_function import answered
 from aws.records import LockItem, RollbackRequest
 from aws.run_command import NotSent, RunCommand, Seen
 from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
-from domain.deployed_pairs import deployed_pairs
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import PairEvent, read
-from domain.pair import Json, Pair
+from domain.pair import Json, Pair, deployed_pairs
 from domain.plan import refuse_redriven
 from domain.release_commands import Moment, Step, steps
 from domain.text import shortened

@@ -15,8 +15,7 @@ from uuid import UUID, uuid5
 from aws_lambda_powertools import Logger
 
 from aws.calls import Ec2, Sleep, aws_client, ec2_client
-from domain.deployed_pairs import deployed_pairs
-from domain.pair import Json
+from domain.pair import Json, deployed_pairs
 from domain.text import printable
 
 SECONDS_APART, LONGEST_SPREAD_SECONDS = 3, 600  # leaves most of EC2's request limits to a cutover that runs meanwhile

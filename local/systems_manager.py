@@ -35,7 +35,7 @@ MOST_PER_PAGE = 50
 class SystemsManager:
     """`state_of` says the state of an instance, None if there is none; `runner` runs a command on its server, and
     `rebooted` is called when a command reboots it. `instances` are the ids of all instances with an agent. `agents` are
-    the agents on the servers.
+    the agents on the servers. `new_id` makes the ids of commands, of 36 characters each.
 
     `hidden_calls` calls of GetCommandInvocation after SendCommand, and all within `hidden_seconds`, are answered
     InvocationDoesNotExist.
@@ -50,8 +50,9 @@ class SystemsManager:
         now: Callable[[], float] = time.time,
         rebooted: Callable[[str], None] = lambda _instance: None,
         instances: Callable[[], Sequence[str]] = tuple,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        self._account, self._now, self._instances = account, now, instances
+        self._account, self._now, self._instances, self._new_id = account, now, instances, new_id
         self.agents = Agents(state_of, runner, now=now, rebooted=rebooted)
         self.hidden_calls, self.hidden_seconds = 1, 0.0
         self._lock = threading.RLock()
@@ -152,7 +153,7 @@ class SystemsManager:
             )
         values = document.values(request.get("Parameters", {}))
         command = Command(
-            id=str(uuid.uuid4()),
+            id=self._new_id(),
             document_name=request["DocumentName"],
             document_version=request.get("DocumentVersion", "$DEFAULT"),
             instance_id=instance,

@@ -9,9 +9,8 @@ from math import inf
 from typing import Any
 
 from aws.calls import ONCE, ONE_CALL_SECONDS, Clock, Ec2, Sleep, aws_client, rehearsed, translated
-from domain.deployed_pairs import deployed_pairs
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
-from domain.pair import Address, AddressName, Json, Pair, Place, Server
+from domain.pair import Address, AddressName, Json, Pair, Place, Server, deployed_pairs
 from domain.plan import Standing
 from domain.text import capitalized
 

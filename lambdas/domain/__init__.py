@@ -1,1 +1,1 @@
-"""What is decided: the plan, the pair, the request, the errors. Pure: no network, no clock, no environment."""
+"""What is decided: the plan, the pair, the request, the errors. Pure; only `deployed_pairs` reads a file."""

@@ -1,9 +1,12 @@
-"""A pair: its two servers, its two addresses, and the places on the servers where an address can stand. Pure."""
+"""A pair: its two servers, its two addresses, and the places on the servers where an address can stand."""
 
+import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from domain.events import in_json
@@ -117,6 +120,12 @@ class Pair:
     @property
     def server_names(self) -> str:
         return " and ".join(server.name for server in self.servers)
+
+
+def deployed_pairs() -> dict[str, Pair]:
+    """The pairs by name that the stack was deployed with, from `pairs.json`, which the stack puts into the asset."""
+    path = Path(os.environ.get("PAIRS_FILE", Path(__file__).parent.parent / "pairs.json"))
+    return {name: Pair.from_json(name, pair) for name, pair in json.loads(path.read_text()).items()}
 
 
 @dataclass(frozen=True)

@@ -148,14 +148,7 @@ CHECK_STAGING: Keys = {
     **of_plan("certificateExpiryDays"), **LOCK,
 }  # fmt: skip
 CALLS: dict[str, Call] = {
-    "DescribeAddresses": (
-        {
-            "request": REQUEST,
-            "awaited": AWAITED_OR_NULL,
-            "keepLive": False,
-        },
-        PLANNED,
-    ),
+    "DescribeAddresses": ({"request": REQUEST, "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
     "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     # From the server that staging was found on, or from no server.
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),

@@ -1,9 +1,6 @@
 """The evaluation: would a cutover of a pair work now? It runs the checks of a dry run with the cutover's role, so it
 lacks what a cutover lacks. It takes no lock, so no cutover waits for it. Only a result that has changed is announced.
-
-Beside a cutover's variables: `$before`, the text of the last result, or "-"; `$result`, `Record.readiness` in
-`lambdas/domain/record.py`; `$announced`, the outcome that was announced last. What comes to `RecordReadiness` has, once
-or more often, `reason`, `soon` and `warnings`."""
+What comes to `RecordReadiness` has, once or more often, `reason`, `soon` and `warnings`."""
 
 from aws_cdk import Duration, aws_stepfunctions as sfn
 from aws_cdk.aws_iam import IRole
@@ -17,10 +14,9 @@ from stacks.workflow.ending import NOW
 from stacks.workflow.expressions import EXECUTION, ME, bounded, condition, jsonata, sentence
 from stacks.workflow.lock import FREE_AND_AS_PLANNED
 from stacks.workflow.notifications import STARTED, publish, put_event
-from stacks.workflow.resources import Resources
 from stacks.workflow.retries import BEFORE_CHANGES, CONDITION_FAILED
 from stacks.workflow.state_machine import standard_state_machine
-from stacks.workflow.tasks import Tasks, when
+from stacks.workflow.tasks import Resources, Tasks, when
 
 # Longer than all states take with all their retries: `tests/stacks/test_deadline.py` adds up the graph.
 TIMEOUT, MOST_TRIES = Duration.hours(72), 3

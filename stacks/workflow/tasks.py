@@ -1,16 +1,25 @@
 """The Task states of the workflows, which call our functions and AWS services, with their retries and timeouts."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from aws_cdk import Duration, aws_lambda as lambda_, aws_stepfunctions as sfn, aws_stepfunctions_tasks as sfn_tasks
+from aws_cdk import (
+    Duration,
+    aws_dynamodb as dynamodb,
+    aws_lambda as lambda_,
+    aws_sns as sns,
+    aws_stepfunctions as sfn,
+    aws_stepfunctions_tasks as sfn_tasks,
+)
 from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoAttributeValue, DynamoGetItem, DynamoUpdateItem
 from constructs import Construct
 
+from stacks.configuration.names import Names
+from stacks.functions.functions import Functions
 from stacks.workflow.calls import LOCK, Call, Keys, check, named
 from stacks.workflow.expressions import EXECUTION_NAME, INPUT, condition, jsonata
-from stacks.workflow.resources import Resources
 from stacks.workflow.retries import BEFORE_CHANGES, IN_VPC, SERVICE, SERVICE_TIMEOUT, Retries, retry
 
 COLD_START_SECONDS = 15  # Lambda allows 10 for a cold start, and the function's timeout begins after it
@@ -36,6 +45,16 @@ def attribute(value: str | int | DynamoAttributeValue) -> DynamoAttributeValue:
 
 def when(expression: str, following: sfn.IChainable, comment: str, assign: Keys | None = None) -> Branch:
     return expression, following, comment, assign
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the workflows use."""
+
+    names: Names
+    functions: Functions
+    lock_table: dynamodb.ITable
+    topic: sns.ITopic
 
 
 class Tasks:

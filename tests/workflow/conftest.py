@@ -12,6 +12,7 @@ from tests.stacks.synthesis import CONTEXT, template_of
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import EC2Calls, watched
 from tests.workflow.engine import AROUND_HANDLERS, BINDINGS, REGION, corrected_engine
+from tests.workflow.replays import Replays
 from tests.workflow.web import Web
 
 HOOK = {"command": "a hook"}
@@ -21,13 +22,17 @@ OF_A_RELEASE = {
 }  # fmt: skip
 # What the summary of the tests says: how much of the fault matrix, and how many causes, were counted.
 COUNTS = pytest.StashKey[list[str]]()
+REPLAYS = pytest.StashKey[Replays]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[COUNTS] = []
+    config.stash[REPLAYS] = Replays()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if replays := str(session.config.stash[REPLAYS]):
+        session.config.stash[COUNTS].append(replays)
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["counts"] = session.config.stash[COUNTS]
 
@@ -40,6 +45,16 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for count in config.stash[COUNTS]:
         terminalreporter.write_line(count)
+
+
+@pytest.fixture(autouse=True)
+def replays(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Every execution of a test is the same on the simulation's interpreter, as far as it came."""
+    replays = pytestconfig.stash[REPLAYS]
+    replays.skip()
+    yield
+    differences = replays.run()
+    assert not differences, "\n".join(differences)
 
 
 @pytest.fixture(scope="session")

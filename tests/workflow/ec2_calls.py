@@ -128,7 +128,7 @@ class EC2Calls:
         if fault and fault.kind in STRIKES:
             self._strike(fault, params["body"])
         context.update(before=_described(), changes=action in ("AssociateAddress", "DisassociateAddress"))
-        context["by"] = {name: getattr(self._state, name, None) for name in ("name", "looked")}
+        context["by"] = {name: getattr(self._state, name, None) for name in ("name", "described")}
         context["call"] = (model.name, context["parameters"], allocation_of(_backend(), params["body"]))
         return None if fault is None else self._suffered(fault, context)
 
@@ -172,7 +172,7 @@ class EC2Calls:
         if context["changes"] and not context.get("late"):
             self._changed(name, allocation_id, parameters, context["before"], context["by"])
         elif name == "DescribeAddresses" and "Addresses" in parsed:
-            self._state.looked = self._places({each["AllocationId"]: each for each in parsed["Addresses"]})
+            self._state.described = self._places({each["AllocationId"]: each for each in parsed["Addresses"]})
         self.after_the_first()
         self.after_the_first = lambda: None
         for act in late:
@@ -213,7 +213,7 @@ class EC2Calls:
 
     def _around(self, state: str, run: Callable[[], Any]) -> Any:
         action = f"function {state}"
-        self._state.name, self._state.looked = state, None
+        self._state.name, self._state.described = state, None
         self._count(action)
         self.tell(Entered, THIS, state)
         fault = self.faults.meet(action)
@@ -259,7 +259,7 @@ class EC2Calls:
 
 
 def _who(by: dict[str, Any] | None) -> dict[str, Any]:
-    return {"state": by["name"], "looked": by["looked"]} if by else {}
+    return {"state": by["name"], "described": by["described"]} if by else {}
 
 
 def _table() -> list[dict[str, Any]]:

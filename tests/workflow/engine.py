@@ -44,6 +44,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.string import string_expression
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branch_worker import BranchWorker
@@ -74,7 +75,7 @@ from local.address_semantics import restore_address_semantics
 from local.missing_actions import add_missing_actions
 from local.systems_manager import ACTIONS
 from tests.workflow.cheap_calls import A_FUNCTION, make_calls_cheap
-from tests.workflow.given_commands import GivenCommands, answering
+from tests.workflow.given_commands import answering, given_commands
 
 REGION = "us-east-1"
 MODULES = (
@@ -102,7 +103,7 @@ def scaled_time() -> float:
     return BEGAN + (time.time() - BEGAN) * 100
 
 
-SYSTEMS_MANAGER = GivenCommands(REGION, scaled_time)
+SYSTEMS_MANAGER = given_commands(REGION, scaled_time)
 
 
 @contextmanager
@@ -112,6 +113,7 @@ def corrected_engine() -> Iterator[None]:
     add_missing_actions()
     with mock_aws(config=MOTO), pytest.MonkeyPatch.context() as moto:
         moto.setattr(engine_jsonata, "_eval_jsonata", _evaluate)
+        moto.setattr(string_expression, "extract_jsonata_variable_references", _references)
         moto.setattr(StringJSONata, "_eval_body", _failing_its_state(StringJSONata._eval_body))
         moto.setattr(states, "encode_jsonata_variable_declarations", _declare)
         moto.setattr(variable_store, "encode_jsonata_variable_declarations", _declare)
@@ -240,8 +242,15 @@ def _send(send: Callable[..., object], token: str, *answer: object) -> None:
 # moto writes all variables into each expression as text, which breaks on quotes and takes most of a run to parse. Here
 # the text has the number of a set of variables in a comment, and the variables are handed over as what they are.
 BINDINGS: list[dict[str, Any]] = []
+REFERENCE = re.compile(r"\$\w+(?:\.\w+)*")
 MARK = re.compile(r"/\*(\d+)\*/")
 PARSED: dict[str, list[Any]] = {}  # expressions that no thread is evaluating
+
+
+@cache
+def _references(expression: str) -> set[str]:
+    """What an expression names. moto takes what is between two divisions for a regular expression."""
+    return set(REFERENCE.findall(expression))
 
 
 def _declare(bindings: dict[str, Any]) -> str:

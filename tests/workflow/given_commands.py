@@ -1,4 +1,4 @@
-"""Systems Manager in this process: what a command does on its server is given by the test, and no process runs."""
+"""Systems Manager in place of moto's: what a command does on its server is given by the test."""
 
 import json
 from collections.abc import Callable
@@ -10,43 +10,18 @@ from moto.ec2.models import ec2_backends
 from moto.ssm.exceptions import SSMException
 
 from local.systems_manager import SystemsManager
-from local.systems_manager_agents import Command
 from local.systems_manager_requests import Refused
-from local.systems_manager_runs import GivenRun, Result
-
-# What a command does: a result, or what makes one when the command begins. It holds a lock of Systems Manager, and must
-# not wait for another thread; to hold a command, let it hang, and `end` it.
-Behaviour = Result | Callable[[Command], Result]
+from tests.given_commands import GivenCommands
 
 
-class GivenCommands(SystemsManager):
-    """Every command succeeds at once and without output, unless the test says otherwise."""
+def given_commands(region: str, now: Callable[[], float]) -> GivenCommands:
+    """For moto's instances of a Region."""
 
-    def __init__(self, region: str, now: Callable[[], float]) -> None:
-        self._behaviours: dict[str | None, Behaviour] = {}
-        self._region = region
-        super().__init__(self._state_of_instance, self._run, account=DEFAULT_ACCOUNT_ID, now=now)
-
-    def runs(self, behaviour: Behaviour, *, step: str | None = None) -> None:
-        """From now on, commands, or those of this step, do this. A second takes a hundredth of a second."""
-        self._behaviours[step] = behaviour
-
-    def begin_anew(self) -> None:
-        """For the next test: as at the beginning."""
-        self.forget()
-        self._behaviours.clear()
-        self.agents.manner.clear()
-        self.hidden_calls, self.hidden_seconds = 1, 0.0
-
-    def _run(self, command: Command, began: float) -> GivenRun:
-        step = command.parameters.get("Step")
-        behaviour = self._behaviours.get(step, self._behaviours.get(None, Result()))
-        result = behaviour if isinstance(behaviour, Result) else behaviour(command)
-        return GivenRun(result, began=began)
-
-    def _state_of_instance(self, instance_id: str) -> str | None:
-        instances = ec2_backends[DEFAULT_ACCOUNT_ID][self._region].all_instances()
+    def state_of(instance_id: str) -> str | None:
+        instances = ec2_backends[DEFAULT_ACCOUNT_ID][region].all_instances()
         return next((str(each._state.name) for each in instances if each.id == instance_id), None)
+
+    return GivenCommands(state_of, account=DEFAULT_ACCOUNT_ID, now=now)
 
 
 def answering(systems_manager: SystemsManager, action: str) -> Callable[[Any], ActionResult]:

@@ -83,6 +83,10 @@ def test_the_time_is_that_of_the_evaluation_and_not_of_a_parse_before_it(aws: Aw
     assert time.time() - execution.output["result"] / 1000 < 0.7
 
 
+def test_a_variable_between_two_divisions_has_its_value(aws: Aws) -> None:
+    assert evaluated(aws, "[8 / 2, $states.context.Execution.Name != '', 9 / 3]") == [4, True, 3]
+
+
 def test_null_is_a_value(aws: Aws) -> None:
     nothing = {"empty": None, "inside": {"empty": None}}
     assert evaluated(aws, "$states.input.empty", nothing) is None
