@@ -6,26 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from client.trace import (
-    BEFORE,
-    CHECKS,
-    MOVE,
-    Changed,
-    CommandBegan,
-    CommandEnded,
-    Ended,
-    Entered,
-    Event,
-    Execution,
-    Failed,
-    Locked,
-    Passed,
-    Places,
-    Seen,
-    Serving,
-    Step,
-    Unlocked,
-)  # fmt: skip
+from client import trace
+from client.trace import BEFORE, CHECKS, MOVE, Changed, CommandBegan, Ended, Event, Execution, Places
 from domain.lock import LAST_CALL_SECONDS
 from domain.pair import Pair
 from domain.record import Record
@@ -33,7 +15,7 @@ from domain.record import Record
 GUARANTEES: Mapping[str, str] = {
     "production-stays-on-a-server": "No call of ours takes production off a server: it moves in one call.",
     "nothing-before-the-checks": "Nothing changes before the checks and the approval, except that staging is repaired.",
-    "changes-follow-a-look": "The function that changes an address describes both addresses first.",
+    "described-before-each-change": "The function that changes an address describes both addresses first.",
     "sound-after-a-failure": "After a failure, production is where it was and the pair sound, or it is RollbackFailed.",
     "the-outcome-is-true": "The addresses stand as the outcome says, and nothing else was changed than it says.",
     "changes-follow-the-plan": "Each change is a step of the plan, and is made once. A dry run changes nothing.",
@@ -57,12 +39,13 @@ class Broken:
     text: str
 
 
-LOOK_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
-LOOKS = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
+STALE_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
+DESCRIBES = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
          "DescribeRestored", "HealthCheckRestored")  # fmt: skip
 NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "AddressMoved",
                    "CutoverInProgress", "InvalidRequest")  # fmt: skip
 ONLY_REPAIRED = ("REPAIRED", "PreflightFailed", "StagingUnhealthy", "DeployFailed", "NotApproved", "RepairFailed")
+ROLLBACK = ("RestoreProduction", "RestoreStaging", "DescribeRestored")
 ROLLED_BACK = ("RolledBack", "RollbackFailed")
 OUTCOMES = ("CUT_OVER", *NOTHING_CHANGED, *ONLY_REPAIRED, *ROLLED_BACK)
 COMMAND = re.compile(r"aws ec2 associate-address --allocation-id (\S+) --(?:instance|network-interface)-id (\S+)")
@@ -70,10 +53,12 @@ ASKS = re.compile("A person must act|Check where|Someone else moved it|on no ser
 
 
 class Guarantees:
-    """Judges what happens to a pair, event by event. `known` has the guarantees that could be judged so far."""
+    """Judges what happens to a pair, event by event. `known` has the guarantees that could be judged so far. With
+    `sees_faults`, each fault is an event (Disturbed), and no rollback may fail without one."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, *, sees_faults: bool = False) -> None:
         self.known: set[str] = set()
+        self._sees_faults, self._disturbed = sees_faults, 0
         self._pair, self._addresses = pair, (pair.production, pair.staging)
         ids = [(each, server) for server in pair.servers for each in (server.instance_id, server.network_interface_id)]
         self._servers = {each: server for each, server in ids if each}
@@ -86,33 +71,35 @@ class Guarantees:
         self._sees_locks = self._person_asked = False
         self._commands: list[CommandBegan] = []
         self._bad: dict[str | None, str] = {}  # by a server's name, why no rollback may go there
-        self._serving: dict[str | None, tuple[int, Serving]] = {}
+        self._serving: dict[str | None, tuple[int, trace.Serving]] = {}
         self._number, self._at = 0, 0.0
         self._broken: list[Broken] = []
 
     def observe(self, event: Event) -> list[Broken]:
         """What this event breaks."""
         self._number, self._at, self._broken = self._number + 1, event.at, []
-        arn = event.execution if isinstance(event, Step) else None
+        arn = event.execution if isinstance(event, trace.Step) else None
         execution = self._executions.setdefault(arn, Execution(str(arn)))
         match event:
-            case Seen():
+            case trace.Seen():
                 self._see(event.places)
-            case Serving():
+            case trace.Disturbed():
+                self._disturbed = self._number
+            case trace.Serving():
                 self._serving[event.instance_id] = self._number, event
-            case Passed():
+            case trace.Passed():
                 self._pass(event, execution)
-            case Failed():
+            case trace.Failed():
                 execution.passed.pop(event.state, None)
-            case Entered():
+            case trace.Entered():
                 execution.entered[event.state] = self._number
                 execution.planned_at = event.at if event.state == "DescribeAddresses" else execution.planned_at
-            case Locked():
+            case trace.Locked():
                 self._free(arn)
                 self._holder = arn
-            case Unlocked():
+            case trace.Unlocked():
                 self._unlock(event, execution)
-            case CommandEnded():
+            case trace.CommandEnded():
                 self._commands = [each for each in self._commands if each.step != event.step]
             case CommandBegan():
                 self._begin(event, execution)
@@ -154,35 +141,34 @@ class Guarantees:
         self._person_asked = self._person_asked and not self._is_sound(places)
 
     def _stood(self, execution: Execution, claim: Places, *, only_production: bool = False) -> bool:
-        """Whether it was so at a moment since the execution's last change and last look. True if no moment is known."""
+        """Whether it was so at a moment since the execution's last change and description; true if none is known."""
         moments = self._moments[execution.first :]
         for at, places in reversed(moments):
             if places.production == claim.production and (only_production or places.staging == claim.staging):
                 return True
-            if at < execution.looked_at - LOOK_SECONDS:
+            if at < execution.described_at - STALE_SECONDS:
                 break
         return not moments
 
     # States, the lock, commands.
 
-    def _pass(self, event: Passed, execution: Execution) -> None:
+    def _pass(self, event: trace.Passed, execution: Execution) -> None:
         if event.state == "DescribeAddresses":
             execution.plan, execution.passed = event.output or {}, {}
         execution.passed[event.state.removesuffix("InVpc")] = self._number
-        if event.state in LOOKS:
-            execution.looked_at = event.at
+        if event.state in DESCRIBES:
+            execution.described_at = event.at
 
     def _free(self, by: str | None) -> None:
         """The execution `by` takes the lock from its holder, if there is one, or the holder releases it (None)."""
-        holder = self._executions.get(self._holder) if self._holder else None
-        if holder and by not in (None, self._holder):
+        if self._holder not in (None, by) and by and (holder := self._executions[self._holder]).entered:
             over = holder.ended_at is not None and self._at >= holder.ended_at + LAST_CALL_SECONDS
             self._judge("takeovers-wait", over, f"{by} took the lock of {holder.arn}, whose last call was not over")
         running = [command.step for command in self._commands]
         self._judge("one-command-at-a-time", not running, f"{running} may still run, and its lock is gone")
         self._holder, self._sees_locks = None, True
 
-    def _unlock(self, event: Unlocked, execution: Execution) -> None:
+    def _unlock(self, event: trace.Unlocked, execution: Execution) -> None:
         self._free(event.by)
         if event.record and event.record.interrupted is None:
             why = self._bad.get(event.record.rollback_to.server)
@@ -250,11 +236,11 @@ class Guarantees:
             self._judge_places(change, change.before, change.after, execution)
 
     def _judge_places(self, change: Changed, before: Places, after: Places, execution: Execution) -> None:
-        looked, of_production = change.looked, change.allocation_id == self._pair.production
+        described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
-        self._judge("changes-follow-a-look", looked, f"{what}, and its function did not look before")
-        # EC2 has no condition for a move by someone else between our look and our call.
-        race = looked and looked.production != before.production and self._production_by is None
+        self._judge("described-before-each-change", described, f"{what}, and its function had not described it")
+        # EC2 has no condition for a move by someone else between our description and our call.
+        race = described and described.production != before.production and self._production_by is None
         self._judge("production-stays-on-a-server", after.production or not before.production or race, what)
         taken = before.production not in (None, *self._servers, after.production)
         displaced = sorted({*change.displaced} - {*self._addresses})
@@ -263,7 +249,7 @@ class Guarantees:
         back = not of_production or before.production is None or "Staging" not in change.state
         self._judge("changes-follow-the-plan", back, f"{what}, against the plan")
         since = [(each.state, each.allocation_id) for each in execution.changes if each.at > self._others[None]]
-        is_there = looked and (looked.production if of_production else looked.staging) == change.instance_id
+        is_there = described and (described.production if of_production else described.staging) == change.instance_id
         needless = is_there and "Restore" not in change.state
         twice = (change.state, change.allocation_id) in since if before != after else needless
         self._judge("changes-follow-the-plan", not twice, f"{what}, which was done already")
@@ -311,6 +297,10 @@ class Guarantees:
         self._judge("the-outcome-is-true", extent, f"{what}, and made {[each.action for each in made]}")
         in_vain = "beforeCutover0" in execution.steps and outcome != "CUT_OVER" and "afterRollback" in plan["hooks"]
         self._judge("hooks-are-undone", not in_vain or "AfterRollback" in execution.entered, what)
+        if outcome == "RollbackFailed" and self._sees_faults and plan:
+            began = min(execution.entered.get(each, self._number) for each in ROLLBACK)
+            excused = not plan["canRollBack"] or self._disturbed > began or self._others[None] >= execution.planned_at
+            self._judge("sound-after-a-failure", excused, f"{what}, but nothing prevented the rollback")
         if outcome == "RollbackFailed" and ended.cause and plan:
             places = ("live", "idle") if plan["canRollBack"] else ("idle", "stagingTo")
             ends = {*zip(self._addresses, map(execution.server, places), strict=True)}
@@ -353,7 +343,7 @@ class Guarantees:
             expected += [None]
         true = record.rollback_to.server in expected
         self._judge("the-record-is-true", true, f"{what}, and the record has {record.rollback_to}, not {expected}")
-        last, told = record.last_cutover or {}, record.last_outcome or {}
-        is_last = (last.get("execution") == execution.arn) == (outcome == "CUT_OVER")
-        is_told = (told.get("execution"), told.get("outcome")) == (execution.arn, outcome)
-        self._judge("the-record-is-true", is_last and is_told, f"{what}, but the record has {last} and {told}")
+        cutover, last = record.last_cutover or {}, record.last_outcome or {}
+        true = (cutover.get("execution") == execution.arn) == (outcome == "CUT_OVER")
+        true = true and (last.get("execution"), last.get("outcome")) == (execution.arn, outcome)
+        self._judge("the-record-is-true", true, f"{what}, but the record has {cutover} and {last}")

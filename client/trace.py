@@ -17,7 +17,7 @@ BEFORE = {"RepairStaging": (), "DisassociateStaging": CHECKS, MOVE: (*CHECKS, "D
 
 @dataclass(frozen=True)
 class Places:
-    """The instances that hold both addresses, or someone else's network interfaces; None is no server."""
+    """The instances that hold both addresses, or someone else's network interfaces; None: on no server."""
 
     production: str | None
     staging: str | None
@@ -51,6 +51,11 @@ class Serving(Event):
     staging: bool | None
     production: bool | None
     release: str | None = None
+
+
+@dataclass(frozen=True)
+class Disturbed(Event):
+    """A call of ours to AWS fails, or its answer is lost, late or stale."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,8 @@ class Changed(Step):
     """A call to EC2 that changes an address, or would; `before` equals `after` if it changed nothing. Of someone else,
     all that changes `Places` counts, such as TerminateInstances. `instance_id` is where the address goes, or a network
     interface. `displaced` has other addresses (allocation ids) that it took off a server. The function of `state` made
-    the call, and `looked` is what it was shown last before, None if it did not look. Without `before` and `after`, none
-    of that is known."""
+    the call, and `described` is what EC2 showed it last before, None if it did not describe the addresses. Without
+    `before` and `after`, none of that is known."""
 
     action: str
     allocation_id: str | None
@@ -108,7 +113,7 @@ class Changed(Step):
     displaced: tuple[str, ...] = ()
     request_id: str | None = None
     state: str = ""
-    looked: Places | None = None
+    described: Places | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ class Ended(Step):
 @dataclass
 class Execution:
     """What the events so far say of an execution. `entered` and `passed` number its states, `passed` since its plan.
-    Its outcome counts from the moment of the number `first`, and from `looked_at`, its last look."""
+    Its outcome counts from the moment of the number `first`, and since `described_at`."""
 
     arn: str
     plan: Json = field(default_factory=dict)
@@ -146,7 +151,7 @@ class Execution:
     changes: list[Changed] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     first: int = 0
-    looked_at: float = 0.0
+    described_at: float = 0.0
     ended_at: float | None = None
     record: Record | None = None
 

@@ -1,7 +1,7 @@
 """The only module that reads CloudWatch alarms: which of them are in ALARM, once or for a while."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -21,23 +21,11 @@ class AlarmsUnreadable(Exception):
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """An alarm in the state ALARM: its name, CloudWatch's reason, and since when (ISO 8601). All is printable ASCII."""
-
-    name: str
-    reason: str
-    since: str
-
-    def __str__(self) -> str:
-        name = printable(self.name, NAME_CHARACTERS)
-        return f'the alarm "{name}" has been in ALARM since {self.since}: {self.reason}'
-
-
-@dataclass(frozen=True)
 class AlarmStates:
-    """Which of the alarms are in ALARM, for which names there is no alarm, and which have INSUFFICIENT_DATA."""
+    """Which of the alarms are in ALARM, by name, with a printable text: since when (ISO 8601), and CloudWatch's reason;
+    for which names there is no alarm, and which have INSUFFICIENT_DATA."""
 
-    in_alarm: tuple[Alarm, ...] = ()
+    in_alarm: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     without_data: tuple[str, ...] = ()
 
@@ -54,7 +42,7 @@ def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
     alarms = {each["AlarmName"]: each for kind in ("MetricAlarms", "CompositeAlarms") for each in found.get(kind, [])}
     states = {name: alarms[name]["StateValue"] if name in alarms else None for name in names}
     return AlarmStates(
-        in_alarm=tuple(_alarm(alarms[name]) for name, state in states.items() if state == "ALARM"),
+        in_alarm={name: _in_words(alarms[name]) for name, state in states.items() if state == "ALARM"},
         missing=tuple(name for name, state in states.items() if state is None),
         without_data=tuple(name for name, state in states.items() if state == "INSUFFICIENT_DATA"),
     )
@@ -70,11 +58,10 @@ def refuse_alarms(names: Sequence[str]) -> list[str]:
         raise PreflightFailed(
             f"CloudWatch has no alarm named {named(states.missing)}. Correct alarms in cdk.json and deploy."
         )
-    if states.in_alarm:
+    for alarm in states.in_alarm.values():
         raise PreflightFailed(
-            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
-            f"Fix what the alarm reports. If the live release raised it, roll back, or start again "
-            f'with "emergency": true.'
+            f"{capitalized(alarm)}. A cutover does not begin while one of the pair's alarms is in ALARM. Fix what the "
+            f'alarm reports. If the live release raised it, roll back, or start again with "emergency": true.'
         )
     do = "Check that their metrics get data, or remove them from alarms in cdk.json and deploy."
     without_data = named(states.without_data)
@@ -114,13 +101,14 @@ def _wrong(read: Callable[[], AlarmStates]) -> tuple[str | None, str | None]:
     except AlarmsUnreadable as failure:
         return None, f"its alarms cannot be read: {failure}"
     if states.in_alarm:
-        others = len(states.in_alarm) - 1
-        return f"{states.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
+        first, *others = states.in_alarm.values()
+        return f"{first}{f' (and {len(others)} more)' if others else ''}", None
     unreadable = f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
     return None, unreadable if states.missing else None
 
 
-def _alarm(shown: Mapping[str, Any]) -> Alarm:
-    since = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
+def _in_words(shown: Mapping[str, Any]) -> str:
+    changed = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
+    since = changed.isoformat(timespec="seconds") if changed else "an unknown time"
     reason = printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS)
-    return Alarm(shown["AlarmName"], reason, since.isoformat(timespec="seconds") if since else "an unknown time")
+    return f'the alarm "{printable(shown["AlarmName"], NAME_CHARACTERS)}" has been in ALARM since {since}: {reason}'

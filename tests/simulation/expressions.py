@@ -1,26 +1,22 @@
 """JSONata as Step Functions evaluates it: what is undefined, or throws, or is a function, fails its state.
 
-An expression is parsed once. A path such as `$plan.idle.name` is followed here, in a hundredth of the time.
+An expression is parsed once, and compiled to closures as far as `compiled` knows it. jsonata-python evaluates the rest.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from jsonata.jexception import JException
-from jsonata.utils import Utils
+
+from tests.simulation.compiled import MILLIS, Bindings, compiled, is_place
+from tests.simulation.compiled_functions import NULL, parse
 
 from tests.simulation.quick_jsonata import Jsonata
 
 EXPRESSION = re.compile(r"\{%(.*)%\}", re.DOTALL)
-PATH = re.compile(r"\$([A-Za-z]\w*)((?:\.(?!(?:true|false|null|and|or|in)\b)[A-Za-z]\w*)*)")
-LITERALS = {"true": True, "false": False, "null": None}
 NOT_ON_AWS = re.compile(r"\$eval\b")
-UNDEFINED: Any = object()
-UNUSUAL: Any = object()
 Template = Callable[["Scope"], Any]
 
 
@@ -28,13 +24,17 @@ class QueryFailed(Exception):
     """States.QueryEvaluationError, with its cause."""
 
 
-@dataclass(frozen=True, slots=True)
 class Scope:
     """What an expression sees: the variables, `$states`, and the time in milliseconds since the epoch."""
 
-    variables: Mapping[str, Any]
-    states: Mapping[str, Any]
-    millis: Callable[[], int]
+    def __init__(self, variables: Mapping[str, Any], states: Mapping[str, Any], millis: Callable[[], int]) -> None:
+        self._variables, self._states, self.millis = variables, states, millis
+
+    @cached_property
+    def bindings(self) -> Bindings:
+        """The variables do not change before the state ends."""
+        variables = {name: NULL if value is None else value for name, value in self._variables.items()}
+        return {**variables, "states": self._states, MILLIS: self.millis}
 
 
 class Expression:
@@ -45,75 +45,56 @@ class Expression:
             raise ValueError(f"Step Functions has no $eval: {text}")
         self.text = text
         self._jsonata = Jsonata(text)
-        path = PATH.fullmatch(text)
-        self._path = (path[1], path[2].split(".")[1:]) if path else None
-        self._literal = LITERALS.get(text, UNUSUAL)
+        self._compiled = compiled(self._jsonata.ast)
+        self._is_place = is_place(self._jsonata.ast)
+
+    @property
+    def is_compiled(self) -> bool:
+        return self._compiled is not None
 
     def value(self, scope: Scope) -> Any:
-        """The result; QueryFailed if there is none, or if the evaluation throws."""
-        result = self.quick(scope)
-        if result is UNUSUAL:
-            result = self.thorough(scope)
-        if result is UNDEFINED:
-            raise QueryFailed(f"The JSONata expression '{self.text}' returned nothing (undefined).")
-        return result
+        """The result; QueryFailed if it is undefined, or if the evaluation throws."""
+        if self._compiled is None:
+            return self.by_library(scope)
+        try:
+            result = self._compiled(scope.bindings)
+        except Exception:  # also what the library throws, which then says what is wrong
+            return self.by_library(scope)
+        return (None if result is NULL else result) if self._is_place and result is not None else self._json(result)
 
-    def quick(self, scope: Scope) -> Any:
-        """A literal's or a path's result, maybe UNDEFINED; UNUSUAL if only JSONata knows."""
-        if self._path is None:
-            return self._literal
-        name, keys = self._path
-        value = scope.states if name == "states" else scope.variables.get(name, UNDEFINED)
-        for key in keys:
-            if type(value) is dict:
-                value = value.get(key, UNDEFINED)
-            elif isinstance(value, list):
-                return UNUSUAL
-            else:
-                return UNDEFINED
-        return value
-
-    def thorough(self, scope: Scope) -> Any:
-        """The same by JSONata alone."""
-        frame = Jsonata.Frame(FUNCTIONS)
-        frame.bindings = {name: Utils.NULL_VALUE if value is None else value for name, value in scope.variables.items()}
-        frame.bindings["states"] = scope.states
+    def by_library(self, scope: Scope) -> Any:
+        """The same by jsonata-python alone."""
+        variables = Jsonata.Frame(FUNCTIONS)
+        variables.bindings = scope.bindings
         jsonata = self._jsonata
         jsonata.timestamp = scope.millis()
         Jsonata.CURRENT.jsonata = jsonata  # that functions ask for the time
         try:
-            result = jsonata.eval(jsonata.ast, None, frame)
+            return self._json(jsonata.eval(jsonata.ast, None, Jsonata.Frame(variables)))
         except JException as error:
             reason = f"threw an error during evaluation. {error.error}: {error}"
             raise QueryFailed(f"The JSONata expression '{self.text}' {reason}") from error
-        return UNDEFINED if result is None else self._in_json(result)
 
-    def _in_json(self, value: Any) -> Any:
+    def _json(self, result: Any) -> Any:
+        if result is None:
+            raise QueryFailed(f"The JSONata expression '{self.text}' returned nothing (undefined).")
+        return self._plain(result)
+
+    def _plain(self, value: Any) -> Any:
         match value:
-            case dict():
-                return {key: self._in_json(each) for key, each in value.items()}
-            case list():
-                return [self._in_json(each) for each in value]
-            case None | str() | bool() | int() | float():
+            case str() | bool() | int() | float() | None:
                 return value
-            case _ if value is Utils.NULL_VALUE:
+            case dict():
+                return {key: self._plain(each) for key, each in value.items()}
+            case list():
+                return [self._plain(each) for each in value]
+            case _ if value is NULL:
                 return None
         raise QueryFailed(f"The JSONata expression '{self.text}' returned an unsupported result type.")
 
 
-def _parse(text: Any) -> Any:
-    """`$parse`, which Step Functions adds to JSONata."""
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise JException("D3120", -1) from error
-    return Utils.NULL_VALUE if value is None else value
-
-
 FUNCTIONS = Jsonata.Frame(Jsonata.static_frame)
-FUNCTIONS.bind("parse", Jsonata.JLambda(_parse))
+FUNCTIONS.bind("parse", Jsonata.JLambda(parse))
 
 
 @cache

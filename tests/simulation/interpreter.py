@@ -280,7 +280,8 @@ class _Visit:
         self._surroundings.exited(self._state.name, output, assigned)
 
     def _within_limit(self, value: Any) -> Any:
-        if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > LIMIT_BYTES:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if len(text.encode("utf-8", "surrogatepass")) > LIMIT_BYTES:
             cause = f"The state/task '{self._state.name}' has arguments or a result of more than {LIMIT_BYTES} bytes."
             raise _StateFailed("States.DataLimitExceeded", cause)
         return value

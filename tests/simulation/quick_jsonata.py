@@ -137,4 +137,4 @@ def _followed(environment: Any, names: tuple[str, ...]) -> Any:
         value = value[name]
         if value is None:
             value = NULL
-    return OTHER if isinstance(value, list) else value
+    return OTHER if type(value) is JList else value

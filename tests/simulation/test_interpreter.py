@@ -166,7 +166,7 @@ def test_a_caught_error_is_the_output_and_can_be_assigned() -> None:
         {"ErrorEquals": ["Other"], "Next": "End"},
         {
             **ANY_ERROR,
-            "Assign": {"cause": "{% $states.errorOutput.Cause %}", "result": "{% $exists($states.result) %}"},
+            "Assign": {"cause": "{% $states.errorOutput.Cause %}", "has": "{% $exists($states.result) %}"},
         },
     ]
     states = {"First": task(Catch=catchers), "End": show()}

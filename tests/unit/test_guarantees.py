@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from client.guarantees import GUARANTEES, Guarantees
-from client.trace import CommandBegan, CommandEnded, Ended, Entered, Locked, Places, Seen, Serving, Unlocked
-from domain.record import Interrupted, Record, RollbackTo
+from client.trace import CommandBegan, CommandEnded, Disturbed, Ended, Entered, Locked, Places, Seen, Serving, Unlocked
+from domain.lock import Lock
+from domain.record import Record, RollbackTo
 from tests.unit.traces import (
     CHECKS,
     CUT_OVER,
@@ -69,6 +70,10 @@ def again(trace: Trace, **keys: object) -> Trace:
     return trace.planned(**keys).passes(*CHECKS)
 
 
+def seen() -> Trace:
+    return Trace().add(Seen, SOUND).someone_moves(THIRD, SOUND)
+
+
 def by_the_first(trace: Trace) -> Trace:
     trace.execution = ONE
     return trace.moves("ReassociateProduction", PRODUCTION, B)
@@ -81,6 +86,7 @@ def late() -> Trace:
 
 
 KEPT: dict[str, Callable[[], Trace]] = {
+    "a cutover of a pair that was seen before": lambda: seen().planned().passes(*CHECKS).swaps(),
     "a cutover": lambda: checked().releases("CUT_OVER", back="a"),
     "a rollback by itself": failed,
     "a refused request": lambda: Trace().passes("DescribeAddresses", output=plan()).ends("CutoverInProgress"),
@@ -105,7 +111,7 @@ KEPT: dict[str, Callable[[], Trace]] = {
     "production that someone moved where staging goes, just before the call, is put back": lambda: (
         cutover().moves("DisassociateStaging", STAGING, None).moves("ReassociateProduction", PRODUCTION, B)
         .someone_moves(PRODUCTION, Places(A, None))
-        .moves("ReassociateStaging", STAGING, A, looked=Places(B, None))
+        .moves("ReassociateStaging", STAGING, A, described=Places(B, None))
         .moves("ReassociateStaging", PRODUCTION, B)),
     "staging that someone moved after the cutover": lambda: (
         checked().someone_moves(STAGING, Places(B, STRANGER)).passes("HealthCheckProduction")
@@ -117,7 +123,7 @@ KEPT: dict[str, Callable[[], Trace]] = {
         cutover().someone_moves(THIRD, SOUND).moves("DisassociateStaging", STAGING, None)
         .moves("ReassociateProduction", PRODUCTION, B, displaced=(THIRD,))),
     "what a source does not see": lambda: (
-        cutover().moves("DisassociateStaging", STAGING, None, before=None, after=None, looked=None)),
+        cutover().moves("DisassociateStaging", STAGING, None, before=None, after=None, described=None)),
 }  # fmt: skip
 
 BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
@@ -133,8 +139,8 @@ BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
         cutover(deploys=True).passes("DeployRelease").swaps())),
     ("nothing-before-the-checks", "staging was not freed", lambda: (
         cutover().moves("ReassociateProduction", PRODUCTION, B))),
-    ("changes-follow-a-look", "staging was moved without a look", lambda: (
-        cutover().moves("DisassociateStaging", STAGING, None, looked=None))),
+    ("described-before-each-change", "staging was moved without a look", lambda: (
+        cutover().moves("DisassociateStaging", STAGING, None, described=None))),
     ("sound-after-a-failure", "staging is on no server", lambda: (
         cutover().swaps().moves("RestoreProduction", PRODUCTION, A).passes("DescribeRestored").releases("RolledBack"))),
     ("sound-after-a-failure", "the repair before it went wrong", lambda: (
@@ -265,8 +271,18 @@ def test_everything_settles(trace: Trace, places: Places, holder: str | None, ke
     guarantees = Guarantees(PAIR)
     for event in trace.events:
         guarantees.observe(event)
-    found = guarantees.settled(trace.at, places, holder)
-    assert [each.guarantee for each in found] == ([] if kept else ["everything-settles"])
+    broken = guarantees.settled(trace.at, places, holder)
+    assert [each.guarantee for each in broken] == ([] if kept else ["everything-settles"])
+
+
+@pytest.mark.parametrize("prevented", [True, False])
+def test_a_rollback_fails_only_if_something_prevents_it(prevented: bool) -> None:
+    trace = cutover().swaps().moves("RestoreProduction", PRODUCTION, A)
+    trace = trace.add(Disturbed) if prevented else trace
+    trace.releases("RollbackFailed", cause=COMMANDS.format(STAGING).replace("i-a", B))
+    guarantees = Guarantees(PAIR, sees_faults=True)
+    broken = [each.guarantee for event in trace.events for each in guarantees.observe(event)]
+    assert broken == ([] if prevented else ["sound-after-a-failure"])
 
 
 def test_the_record_of_an_interrupted_execution_is_read_as_a_whole() -> None:
@@ -274,7 +290,7 @@ def test_the_record_of_an_interrupted_execution_is_read_as_a_whole() -> None:
     trace = again(trace, live=plan()["idle"], idle=plan()["live"], stagingTo=plan()["idle"])
     trace.moves("DisassociateStaging", STAGING, None).ends("ABORTED", "ABORTED")
     trace.at += 30
-    left = Record(rollback_to=RollbackTo("a"), interrupted=Interrupted("a", execution=TWO))
+    left = Record(rollback_to=RollbackTo("a"), interrupted=Lock(server="a", execution=TWO))
     assert trace.add(Unlocked, TWO, REPAIR, left).broken() == []
 
 

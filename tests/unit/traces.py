@@ -41,8 +41,8 @@ def addresses(places: Places) -> dict[str, Any]:
 
 def record(outcome: str, *, back: str | None = None, execution: str = ONE) -> Record:
     cutover = {"execution": execution} if outcome == "CUT_OVER" else None
-    told = {"outcome": outcome, "execution": execution}
-    return Record(rollback_to=RollbackTo(back), last_cutover=cutover, last_outcome=told)
+    last = {"outcome": outcome, "execution": execution}
+    return Record(rollback_to=RollbackTo(back), last_cutover=cutover, last_outcome=last)
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Trace:
         displaced = {other[name]: None} if to and held[other[name]] == to else {}
         self.places = Places(**{**held, name: to, **displaced})
         action = "AssociateAddress" if to else "DisassociateAddress"
-        known: dict[str, Any] = {"before": before, "after": self.places, "looked": before, "state": state}
+        known: dict[str, Any] = {"before": before, "after": self.places, "described": before, "state": state}
         self.add(Entered, self.execution, state)
         self.add(Changed, self.execution, action, allocation_id, to, **{**known, **keys})
         return self.add(Passed, self.execution, state)

@@ -24,7 +24,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 
 from aws.calls import ONCE, aws_client
-from client.trace import Changed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
+from client.trace import Changed, Disturbed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
@@ -102,6 +102,10 @@ class EC2Calls:
     def tell(self, event: Callable[..., Event], *values: Any, **more: Any) -> None:
         self.events.append(event(scaled_time(), *values, **more))
 
+    def _disturb(self, fault: Fault | None) -> None:
+        if fault:
+            self.tell(Disturbed)
+
     def _places(self, described: dict[str, dict[str, Any]]) -> Places:
         held = (described.get(each, {}) for each in (self.production, self.staging))
         return Places(*(each.get("InstanceId") or each.get("NetworkInterfaceId") for each in held))
@@ -125,10 +129,11 @@ class EC2Calls:
                 act()
         fault = self.faults.meet(action)
         self.tell(Seen, self._places(_described()))
+        self._disturb(fault)
         if fault and fault.kind in STRIKES:
             self._strike(fault, params["body"])
         context.update(before=_described(), changes=action in ("AssociateAddress", "DisassociateAddress"))
-        context["by"] = {name: getattr(self._state, name, None) for name in ("name", "looked")}
+        context["by"] = {name: getattr(self._state, name, None) for name in ("name", "described")}
         context["call"] = (model.name, context["parameters"], allocation_of(_backend(), params["body"]))
         return None if fault is None else self._suffered(fault, context)
 
@@ -172,7 +177,7 @@ class EC2Calls:
         if context["changes"] and not context.get("late"):
             self._changed(name, allocation_id, parameters, context["before"], context["by"])
         elif name == "DescribeAddresses" and "Addresses" in parsed:
-            self._state.looked = self._places({each["AllocationId"]: each for each in parsed["Addresses"]})
+            self._state.described = self._places({each["AllocationId"]: each for each in parsed["Addresses"]})
         self.after_the_first()
         self.after_the_first = lambda: None
         for act in late:
@@ -213,7 +218,7 @@ class EC2Calls:
 
     def _around(self, state: str, run: Callable[[], Any]) -> Any:
         action = f"function {state}"
-        self._state.name, self._state.looked = state, None
+        self._state.name, self._state.described = state, None
         self._count(action)
         self.tell(Entered, THIS, state)
         fault = self.faults.meet(action)
@@ -221,6 +226,7 @@ class EC2Calls:
             result = run()
             self.tell(Passed, THIS, state, result)
             return result
+        self._disturb(fault)
         if fault.kind == "throttled":
             raise ClientError(_error("TooManyRequestsException", 429)[1], "Invoke")  # type: ignore[index,arg-type]
         if fault.kind.endswith("-after"):
@@ -237,6 +243,7 @@ class EC2Calls:
         fault = self.faults.meet(action)
         if fault is None:
             return None
+        self._disturb(fault)
         if fault.kind == "answer-lost":
             context["lost"] = True
             return None
@@ -259,7 +266,7 @@ class EC2Calls:
 
 
 def _who(by: dict[str, Any] | None) -> dict[str, Any]:
-    return {"state": by["name"], "looked": by["looked"]} if by else {}
+    return {"state": by["name"], "described": by["described"]} if by else {}
 
 
 def _table() -> list[dict[str, Any]]:

@@ -35,7 +35,8 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.stepfunctions.exceptions import InvalidToken
 from moto.stepfunctions.parser import api
-from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
+from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -54,6 +55,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
     StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_events import (
+    StateTaskServiceEvents,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
     _SUPPORTED_API_PARAM_BINDINGS as PARAMETERS,
@@ -139,6 +143,7 @@ def corrected_engine() -> Iterator[None]:
         moto.setattr(WaitFunction, "_wait_interval", _wait)
         moto.setattr(StepFunctionResponse, "send_task_success", _send_task_success)
         moto.setattr(StepFunctionResponse, "send_task_failure", _send_task_failure)
+        moto.setattr(StateTaskServiceEvents, "_from_error", _named(StateTaskServiceEvents._from_error))
         moto.setattr(Environment, "set_error", _unless_stopped(Environment.set_error))
         moto.setattr(StateTaskServiceCallback, "_eval_wait_for_task_token", _wait_for_token)
         make_calls_cheap(moto)
@@ -275,6 +280,19 @@ def _evaluate(expression: str) -> Any:
 def _in_json(value: Any) -> str | None:
     """Null, or a text for a function: moto then asks for the type of the result, and refuses a function."""
     return None if value is Utils.NULL_VALUE else A_FUNCTION
+
+
+def _named(from_error: Callable[..., Any]) -> Callable[..., Any]:
+    """An error of EventBridge has a name, which States.ALL catches. moto has States.Runtime, which it does not."""
+
+    def named(task: Any, env: Any, ex: Exception) -> Any:
+        if not isinstance(ex, ClientError):
+            return from_error(task, env, ex)
+        error, kind = f"EventBridge.{ex.response['Error']['Code']}Exception", HistoryEventType.TaskFailed
+        details = EventDetails(taskFailedEventDetails=TaskFailedEventDetails(error=error, cause=str(ex)))
+        return FailureEvent(env=env, error_name=CustomErrorName(error), event_type=kind, event_details=details)
+
+    return named
 
 
 def _failing_its_state(evaluate: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:

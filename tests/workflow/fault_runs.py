@@ -32,6 +32,7 @@ from tests.workflow.ec2_calls import Call, EC2Calls, watched
 from tests.workflow.engine import corrected_engine
 from tests.workflow.fault_cases import Case, Way
 from tests.workflow.oracle import Run, broken
+from tests.workflow.replays import Replays
 from tests.workflow.web import Web, sick, well
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Matrix:
     def __init__(self, account: Account, web: Web, stack: ExitStack) -> None:
         self._stack = stack
         self._evaluated: dict[tuple[Way, str, Fault | None], Evaluated] = {}
+        self._replays = Replays()
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setattr(engine, "TIME_SCALE", 0.0001)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -102,12 +104,14 @@ class Matrix:
             yield calls
 
     def run(self, case: Case) -> Result:
+        """Also replays what was executed on the simulation's interpreter."""
+        self._replays.skip()
         with self.prepared(case.way, case.live) as calls:
             run = self.executed(calls, request_of(case.way, case.live), self._resolved(case.fault, case.live))
-            found = broken(run)
-        said = run.execution.cause or run.execution.output
-        story = [f"{run.execution.outcome}: {said}", *map(str, calls.everything)]
-        return Result(found, story if found else [])
+            violations = broken(run) + self._replays.run()
+        reason = run.execution.cause or run.execution.output
+        story = [f"{run.execution.outcome}: {reason}", *map(str, calls.everything)]
+        return Result(violations, story if violations else [])
 
     def is_seen(self, case: Case) -> bool | None:
         """Whether an evaluation of the pair finds it not ready, with the same fault from the beginning, for a reason

@@ -35,7 +35,7 @@ from tests.workflow.ec2_calls import THIS, EC2Calls
 NOTHING_CHANGED = ("PreflightFailed", "StagingUnhealthy", "AddressMoved", "DeployFailed")
 OUTCOMES = ("CUT_OVER", "REPAIRED", "RolledBack", "RollbackFailed", *NOTHING_CHANGED)
 COMMAND = re.compile(r"aws ec2 associate-address(?: --[a-z-]+(?: (?!--)[\w.-]*[\w-])?)+")
-SECONDS_APART = 100.0  # between two events, so that only what stood at an execution's last look is taken for seen
+SECONDS_APART = 100.0  # between two events, so that only what an execution described last counts as described
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Run:
 
 def broken(run: Run) -> list[str]:
     """The guarantees that do not hold, in words; running the commands of a RollbackFailed is part of it."""
-    guarantees = Guarantees(Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"]))
+    guarantees = Guarantees(Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"]), sees_faults=True)
     return [
         *(f"{each.guarantee}: {each.text}" for event in _events(run) for each in guarantees.observe(event)),
         *_lock(run),
@@ -76,8 +76,8 @@ def _events(run: Run) -> Iterator[Event]:
         events += [CommandEnded(command.ended, *what)] if command.began and command.ended else []
     events.sort(key=lambda event: event.at)
     places = Places(*_places(run.aws))
-    said = None if _shows_the_past(run) else execution.output
-    events.append(Ended(0, THIS, execution.status, execution.outcome, said, execution.cause, places))
+    output = None if _shows_the_past(run) else execution.output
+    events.append(Ended(0, THIS, execution.status, execution.outcome, output, execution.cause, places))
     for number, event in enumerate(events):
         now = replace(event, at=number * SECONDS_APART)
         yield replace(now, execution=execution.arn) if isinstance(now, Step) and now.execution == THIS else now
@@ -102,15 +102,15 @@ def _commands_on_servers(run: Run) -> Iterator[str]:
 
 
 def _the_record_is_true(run: Run) -> Iterator[str]:
-    """What was said of a rollback's target before any of the plan was read."""
+    """The server to go back to is the one that the record named before the execution had planned."""
     record, outcome = run.aws.record, run.execution.outcome
     if run.aws.locks or outcome not in OUTCOMES:
         return
     expected = None if record.releases or outcome in ("RolledBack", "RollbackFailed") else run.rollback_to
     if outcome != "CUT_OVER" and record.rollback_to.server != expected:
         yield f"{outcome}, and a rollback would go to {record.rollback_to}, not to {expected}"
-    told = record.last_outcome and record.last_outcome["outcome"]
-    if told != (outcome if "Decision?" in run.execution.states else None):
+    recorded = record.last_outcome and record.last_outcome["outcome"]
+    if recorded != (outcome if "Decision?" in run.execution.states else None):
         yield f"{outcome}, and the last outcome is {record.last_outcome}"
 
 
@@ -124,14 +124,14 @@ def _lock(run: Run) -> Iterator[str]:
 
 
 def _notices(run: Run) -> Iterator[str]:
-    told = {"sns Publish": run.aws.notices, "events PutEvents": [event["detail"] for event in run.aws.events]}
-    for action, notices in told.items():
+    announced = {"sns Publish": run.aws.notices, "events PutEvents": [event["detail"] for event in run.aws.events]}
+    for action, notices in announced.items():
         expected = 1
         if run.fault and run.fault.action == action:
             expected = 0 if run.fault.times is None else 2 if run.fault.kind == "answer-lost" else 1
         if len(notices) != expected:
             yield f"{len(notices)} of {action} instead of {expected}"
-    for notice in [found for notices in told.values() for found in notices]:
+    for notice in [notice for notices in announced.values() for notice in notices]:
         if (notice["outcome"], notice["execution"]) != (run.execution.outcome, run.execution.arn):
             yield f"the notice says {notice['outcome']}, the execution ended {run.execution.outcome}"
     if len(json.dumps(run.execution.cause)) > 32_000:
