@@ -57,11 +57,7 @@ class Invocation:
 
 
 def transitions(events: Sequence[Mapping[str, Any]]) -> int:
-    """The state transitions of an execution's history.
-
-    ministack logs the call of every task, but not the entry of a state inside a Parallel. A task that was called
-    without an entry is in a branch or is a retry. Both are transitions.
-    """
+    """The state transitions of an execution's history. A retry is a transition, too."""
     kinds = Counter(str(event["type"]) for event in events)
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
     return entered + kinds["TaskScheduled"] - kinds["TaskStateEntered"]
@@ -70,7 +66,7 @@ def transitions(events: Sequence[Mapping[str, Any]]) -> int:
 def requests(events: Sequence[Mapping[str, Any]]) -> Counter[str]:
     """The number of tasks of a history by their request: `lambda:invoke`, `dynamodb:updateItem`."""
     scheduled = [event["taskScheduledEventDetails"] for event in events if "taskScheduledEventDetails" in event]
-    return Counter(str(details["resource"]).removeprefix("arn:aws:states:::") for details in scheduled)
+    return Counter(f"{details['resourceType']}:{details['resource']}" for details in scheduled)
 
 
 def invocations(aws: LocalAws, began: float, ended: float) -> list[Invocation]:

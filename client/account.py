@@ -163,9 +163,9 @@ class Account:
             return object_of(answer.get("definition"))
         return {}
 
-    def executions(self, **asked: Any) -> Iterator[JsonObject]:
-        """The executions of the workflow, newest first; `asked` are parameters of ListExecutions."""
-        asked["stateMachineArn"] = self.output("StateMachineArn")
+    def executions(self, *, repair: bool = False, **asked: Any) -> Iterator[JsonObject]:
+        """The executions of the workflow or of its repair, newest first; `asked` are parameters of ListExecutions."""
+        asked["stateMachineArn"] = self.output("StateMachineArn") + ("-repair" if repair else "")
         return self._all("stepfunctions", "list_executions", "executions", **asked)
 
     @cached_property

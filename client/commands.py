@@ -18,10 +18,11 @@ import click
 from client.account import STACK, Account, AwsError, Problem
 from client.executions import CannotFollow, Follower, answered, entries, row
 from client.printed import described_pair, replaced_server, ways
-from client.result import INTERRUPTED, MEANINGS, OK
+from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
 from client.screen import OutputClosed, Screen, silence
 from client.status import chosen_pair, chosen_pairs, server_named, standings
 from client.text import PROGRAM, JsonObject, Rows, columns, plain
+from client.verify import verified
 from domain.pair import NAME_PATTERN
 from domain.release_commands import RELEASE_PATTERN
 
@@ -140,6 +141,19 @@ def history(*, account: Account, pair: str | None, limit: int, as_json: bool) ->
         Screen(sys.stderr).line(why_unknown, "yellow")
     lines = columns([row(each) for each in executions]) or ["No executions yet."]
     _show({"executions": executions}, [[("", line) for line in lines]], as_json=as_json)
+
+
+@cli.command(epilog=CODES, params=[click.Argument(["execution"]), *COMMON])
+def verify(*, account: Account, execution: str, as_json: bool) -> int:
+    """Check the guarantees against the history of an execution, and of its repair.
+
+    EXECUTION is a name or an ARN. It prints who started and approved it, each check, each change, and whether each
+    guarantee was kept. The exit code is 1 if one is broken. Changes are compared with CloudTrail, if that is permitted.
+    """
+    document, tables = verified(account, execution)
+    code = OK if document["kept"] else CLIENT_FAILED
+    _show({**document, "exitCode": code}, tables, as_json=as_json)
+    return code
 
 
 @cli.command(epilog=CODES, params=[PAIR, DRY_RUN, *REPORT])

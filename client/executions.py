@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -183,27 +183,36 @@ def started_by(
     account: Account, executions: list[JsonObject], *, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[dict[str, str], str | None]:
     """Who started these executions, by ARN. And if CloudTrail refused, the reason why names are missing. Step Functions
-    does not record it, CloudTrail does, for 90 days. LookupEvents needs its own permission, shows an event some minutes
-    after the call, allows two requests a second, and filters by at most one attribute (API reference)."""
+    does not record it, CloudTrail does, for 90 days."""
     names: dict[str, str] = {}
     if not executions:
         return names, None
     wanted = {execution["executionArn"]: execution["startDate"] for execution in executions}
-    times = {"StartTime": min(wanted.values()) - EARLIER, "EndTime": max(wanted.values()) + LATER}
-    looked_up = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "StartExecution"}], **times}
     try:
-        for page in islice(account.pages("cloudtrail", "lookup_events", **looked_up), PAGES):
-            for event in (object_of(each.get("CloudTrailEvent")) for each in page.get("Events", [])):
-                arn = as_object(event.get("responseElements")).get("executionArn")
-                name = caller(as_object(event.get("userIdentity")))
-                if event.get("eventSource") == "states.amazonaws.com" and arn in wanted and name:
-                    names[str(arn)] = name
-            if names.keys() == wanted.keys() or not page.get("NextToken"):
+        for event in in_trail(account, "StartExecution", min(wanted.values()), max(wanted.values()), sleep):
+            arn = as_object(event.get("responseElements")).get("executionArn")
+            name = caller(as_object(event.get("userIdentity")))
+            if event.get("eventSource") == "states.amazonaws.com" and arn in wanted and name:
+                names[str(arn)] = name
+            if names.keys() == wanted.keys():
                 break
-            sleep(SECONDS_APART)
     except AwsError as error:
         return names, f"It is unknown who started the executions. {error}"
     return names, None
+
+
+def in_trail(
+    account: Account, name: str, first: datetime, last: datetime, sleep: Callable[[float], None]
+) -> Iterator[JsonObject]:
+    """CloudTrail's events of this name in this time, at most `PAGES`. LookupEvents needs its own permission, shows an
+    event some minutes after the call, allows two requests a second, and filters by one attribute (API reference)."""
+    wanted = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}]}
+    times = {"StartTime": first - EARLIER, "EndTime": last + LATER}
+    for page in islice(account.pages("cloudtrail", "lookup_events", **wanted, **times), PAGES):
+        yield from (object_of(each.get("CloudTrailEvent")) for each in page.get("Events", []))
+        if not page.get("NextToken"):
+            return
+        sleep(SECONDS_APART)
 
 
 def caller(identity: Mapping[str, Any]) -> str | None:

@@ -38,7 +38,7 @@ class Progress:
     health_checks: list[JsonObject] = field(default_factory=list)
     plan: JsonObject = field(default_factory=dict)
     definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    _state_of: dict[int, str] = field(default_factory=dict)
+    state_of: dict[int, str] = field(default_factory=dict)  # by the id of an event
     _seen: set[str] = field(default_factory=set)
     _repeats, _failed = False, ""
     _failures: dict[str, list[str]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Progress:
         # Each type of event has its own key for its details.
         details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
         alone = self.running[0] if len(self.running) == 1 else ""
-        state = self._state_of.get(event.get("previousEventId", 0)) or alone
+        state = self.state_of.get(event.get("previousEventId", 0)) or alone
         lines: Iterable[Line] = ()
         if kind.endswith("StateEntered"):
             state = str(details.get("name", ""))
@@ -77,7 +77,7 @@ class Progress:
             lines = self._scheduled(state, as_object(object_of(details.get("parameters")).get("Payload")))
         elif kind == "TaskSucceeded":
             lines = self._succeeded(as_object(object_of(details.get("output")).get("Payload")))
-        self._state_of[event["id"]] = state
+        self.state_of[event["id"]] = state
         return list(lines)
 
     @property

@@ -15,12 +15,48 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from stacks.configuration.allowed import Allowed, Section, sections_in, words_of
+from stacks.configuration.health_check import Check, HttpsCheck, WebCheck
+from stacks.configuration.pairs import Pair, Vpc
+from stacks.configuration.readiness import Readiness
+from stacks.configuration.release import Approval, Hook, Hooks
 from stacks.configuration.settings import Settings
 
 PROJECT = Path(__file__).parent.parent
 DOCUMENTS = (PROJECT / "docs" / "configuration.md", PROJECT / "docs" / "ci.md")
 SCHEMA = PROJECT / "cdk.schema.json"
 TABLE = re.compile(r"(<!-- keys: ([\w ]+) -->\n).*?(?=<!-- /keys -->)", re.DOTALL)
+# What other tools call a key.
+ELSEWHERE: dict[type[Section], dict[str, str]] = {
+    Pair: {
+        "production": "EC2: AllocationId",
+        "staging": "EC2: AllocationId",
+        "servers": "EC2: InstanceId",
+        "networkInterfaces": "EC2: NetworkInterfaceId",
+        "bakeSeconds": "ECS: bakeTimeInMinutes",
+        "alarms": "ECS: alarmNames; CodeDeploy: AlarmConfiguration",
+    },
+    Vpc: {"subnetIds": "Lambda: SubnetIds", "securityGroupIds": "Lambda: SecurityGroupIds"},
+    Check: {
+        "protocol": "ELB: HealthCheckProtocol; Route 53: Type",
+        "port": "ELB: HealthCheckPort; Route 53: Port",
+        "intervalSeconds": "ELB: HealthCheckIntervalSeconds; Route 53: RequestInterval; Docker, ECS: interval",
+        "timeoutSeconds": "ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout",
+        "healthyThresholdCount": "ELB: HealthyThresholdCount; Route 53: FailureThreshold",
+        "unhealthyThresholdCount": "ELB: UnhealthyThresholdCount; Route 53: FailureThreshold; Docker, ECS: retries",
+        "startPeriodSeconds": "Docker: start_period; ECS: startPeriod",
+    },
+    WebCheck: {
+        "path": "ELB: HealthCheckPath; Route 53: ResourcePath",
+        "matcher": "ELB: Matcher",
+        "bodyContains": "Route 53: SearchString",
+        "hostHeader": "Route 53: FullyQualifiedDomainName, EnableSNI",
+    },
+    HttpsCheck: {"verifyCertificate": "ELB never verifies"},
+    Hook: {"function": "ECS: hookTargetArn", "onFailure": "Systems Manager: onFailure"},
+    Hooks: {"beforeCutover": "CodeDeploy: BeforeAllowTraffic", "afterCutover": "CodeDeploy: AfterAllowTraffic"},
+    Approval: {"timeoutMinutes": "ECS: timeoutInMinutes"},
+    Readiness: {"scheduleExpression": "EventBridge Scheduler: ScheduleExpression"},
+}
 HEAD = ["key", "default", "allowed", "elsewhere"]
 
 
@@ -58,21 +94,22 @@ def _rows(places: str, choice: list[type[Section]]) -> Iterator[list[str]]:
         only = "" if owners == choice else f", with {' or '.join(owner.kind for owner in owners)}"
         yield [f"**{places}**{only}", "", "", ""]
         for name in names:
-            yield _row(name, {owner.kind: owner.model_fields[name] for owner in owners})
+            elsewhere = (ELSEWHERE.get(each, {}).get(name) for owner in owners for each in owner.__mro__)
+            keys = {owner.kind: owner.model_fields[name] for owner in owners}
+            yield _row(name, keys, next(filter(None, elsewhere), ""))
 
 
-def _row(name: str, keys: dict[str, FieldInfo]) -> list[str]:
+def _row(name: str, keys: dict[str, FieldInfo], elsewhere: str = "") -> list[str]:
     """The row of a key, which several kinds of its section may have."""
     key = next((key for key in keys.values() if key.description), next(iter(keys.values())))
-    note, default, elsewhere = _docstring(key)
+    note, default = _docstring(key)
     return [f"`{name}`", default or _default(keys), ". ".join(filter(None, [_words(key), note])), elsewhere]
 
 
 def _docstring(key: FieldInfo) -> tuple[str, ...]:
-    """The note in the docstring of a key, its default in words, and other tools' names for it."""
-    note, _, elsewhere = " ".join((key.description or "").split()).partition("Elsewhere: ")
-    note, _, default = note.partition("Default: ")
-    return note.strip(), default.strip(". "), elsewhere
+    """The note in the docstring of a key, and its default in words."""
+    note, _, default = " ".join((key.description or "").split()).partition("Default: ")
+    return note.strip(), default.strip(". ")
 
 
 def _default(keys: dict[str, FieldInfo]) -> str:

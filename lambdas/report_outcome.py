@@ -17,12 +17,6 @@ from aws.metrics import Metric, emit
 from domain.lock import object_of
 from domain.pair import Json, deployed_pairs
 
-# `tests/stacks/test_monitoring.py` compares them with the workflows.
-OUTCOMES = {
-    "CUT_OVER", "ALREADY_LIVE", "REPAIRED", "DRY_RUN", "NOTHING_TO_REPAIR", "InvalidRequest", "CutoverInProgress",
-    "StagingUnhealthy", "PreflightFailed", "AddressMoved", "DeployFailed", "NotApproved", "RolledBack",
-    "RollbackFailed", "RepairFailed",
-}  # fmt: skip
 # The event comes just before the end. After these pauses, Lambda calls twice more, one and two minutes later.
 SECONDS_BETWEEN_CHECKS = (0.5, 1, 2, 4, 8)
 # EventBridge tries for a day; so late an event is lost. Without a limit, a repeated event could raise its alarm again.
@@ -60,8 +54,11 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
         raise Refused("detail is not an object")
-    outcome = _one_of(OUTCOMES, detail, "outcome")
-    name = None if detail.get("pair") is None else _one_of(deployed_pairs(), detail, "pair")
+    outcome, name, pairs = detail.get("outcome"), detail.get("pair"), deployed_pairs()
+    if not isinstance(outcome, str):
+        raise Refused(f"outcome is {outcome!r:.80}")
+    if name is not None and (not isinstance(name, str) or name not in pairs):
+        raise Refused(f"pair is {name!r:.80}")
     arn, is_repair = _execution_of(event, detail)
     execution = _ended(states, arn, sleep)
     output = object_of(execution.get("output"))
@@ -75,7 +72,7 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     if datetime.now(UTC) - ended > LONGEST_DELIVERY:
         raise Refused(f"the execution ended at {ended}")
     by_outcome = {"outcome": outcome}
-    if not name or (asked is None and len(deployed_pairs()) > 1):
+    if not name or (asked is None and len(pairs) > 1):
         return [Metric("Outcomes", MetricUnit.Count, (1,), (by_outcome,))]
     pair, count, servers = {"pair": name}, MetricUnit.Count, sorted(_servers(output).items())
     milliseconds = (ended - started) / timedelta(milliseconds=1)
@@ -88,25 +85,15 @@ def metrics_of(event: Mapping[str, Any], states: Any, sleep: Sleep) -> list[Metr
     ]
 
 
-def _one_of(allowed: Any, detail: Mapping[str, Any], key: str) -> str:
-    value = detail.get(key)
-    if not isinstance(value, str) or value not in allowed:
-        raise Refused(f"{key} is {value!r:.80}")
-    return value
-
-
 def _execution_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, bool]:
     """The ARN of the execution, and whether it is a repair. The account that put the event must be this stack's."""
-    arn = detail.get("execution")
-    *_, repair = workflows = os.environ["WORKFLOWS"].split()
-    for workflow in workflows:
-        region, account = workflow.split(":")[3:5]
-        executions = workflow.replace(":stateMachine:", ":execution:", 1) + ":"
-        if (event.get("account"), event.get("region")) != (account, region):
-            raise Refused(f"account is {event.get('account')!r:.80}, region is {event.get('region')!r:.80}")
-        if isinstance(arn, str) and arn.startswith(executions) and EXECUTION_NAME.fullmatch(arn[len(executions) :]):
-            return arn, workflow == repair
-    raise Refused(f"execution is {arn!r:.300}")
+    arn, workflows = str(detail.get("execution")), os.environ["WORKFLOWS"].split()
+    if [event.get("region"), event.get("account")] != workflows[-1].split(":")[3:5]:
+        raise Refused(f"account is {event.get('account')!r:.80}, region is {event.get('region')!r:.80}")
+    workflow, _, name = arn.replace(":execution:", ":stateMachine:", 1).rpartition(":")
+    if workflow not in workflows or not EXECUTION_NAME.fullmatch(name):
+        raise Refused(f"execution is {arn!r:.300}")
+    return arn, workflow == workflows[-1]
 
 
 def _ended(states: Any, arn: str, sleep: Sleep) -> Json:

@@ -82,11 +82,12 @@ def main() -> None:
     from local.access import guard_http_servers, guarded  # noqa: PLC0415  # a script finds these only here
     from local.corrections import correct_ministack  # noqa: PLC0415
 
+    correct_ministack()
     access_key = os.environ["AWS_ACCESS_KEY_ID"]
     credentials = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     folder = Path(os.environ[FOLDER])
-    add_event, run_sub_machine = stepfunctions._add_event, stepfunctions._run_sub_machine
-    run_parallel, invoke = stepfunctions._run_parallel_branches, stepfunctions._invoke_resource
+    add_event, invoke = stepfunctions._add_event, stepfunctions._invoke_resource
+    run_parallel = stepfunctions._run_parallel_branches
     run_execution, beginning = stepfunctions._run_execution, threading.local()
     worker_environment, runtime_secret = lambda_svc._provided_worker_env, secrets.token_hex()
 
@@ -95,20 +96,6 @@ def main() -> None:
         if kind.endswith("StateEntered"):
             _pause_at(folder, execution, details["stateEnteredEventDetails"]["name"])
         return event
-
-    class PausableStates(dict[str, Any]):
-        """The states of a branch. ministack adds no event when it enters such a state, but reads it from here."""
-
-        def __init__(self, states: Any, execution: dict[str, Any]) -> None:
-            super().__init__(states)
-            self._execution = execution
-
-        def get(self, name: str, default: Any = None) -> Any:
-            _pause_at(folder, self._execution, name)
-            return super().get(name, default)
-
-    def run_pausable_branch(states: Any, start_at: str, value: Any, execution: dict[str, Any], context: Any) -> Any:
-        return run_sub_machine(PausableStates(states, execution), start_at, value, execution, context)
 
     def run_execution_at_once(arn: str) -> None:
         beginning.is_now = True
@@ -145,10 +132,8 @@ def main() -> None:
     lambda_svc.execution_credentials = lambda_runtime.execution_credentials = lambda _: credentials
     stepfunctions._add_event = add_event_and_pause
     stepfunctions._invoke_resource = invoke_and_go_on
-    correct_ministack()
     stepfunctions._run_execution = run_execution_at_once
     stepfunctions._run_parallel_branches = run_parallel_and_assign
-    stepfunctions._run_sub_machine = run_pausable_branch
     stepfunctions.time = SimpleNamespace(**{**vars(time), "sleep": sleep_unless_beginning})
     app.main()
 

@@ -16,7 +16,6 @@ from stacks.monitoring.topic import OutcomesTopic
 from stacks.workflow.cutover import Workflow
 from stacks.workflow.readiness import Readiness
 from stacks.workflow.repair import Repair
-from stacks.workflow.state_machine import acknowledge_state_machine
 from stacks.workflow.tasks import Resources
 
 # Parameter Store's limit of a standard parameter, and what CloudFormation's limit of a template leaves for all of them.
@@ -61,10 +60,8 @@ class CutoverStack(Stack):
         repair = Repair(self, "Repair", resources).state_machine
         Monitoring(self, resources, workflow, repair, topic.for_alarms)
 
-        invoked = (functions.describe_addresses, functions.associate_address, functions.run_commands)
-        for machine, invokes in ((workflow, functions.all), (repair, [*filter(None, invoked)])):
+        for machine in (workflow, repair):
             topic.allow_encrypting(machine.role)
-            acknowledge_state_machine(machine, names, invokes=invokes)
 
         most_bytes = min(LONGEST_PARAMETER, ROOM_FOR_PARAMETERS // len(pairs))
         for name, pair in pairs.items():

@@ -4,24 +4,18 @@ from typing import Any, cast
 
 import aws_cdk.aws_codepipeline_actions as actions
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack, aws_codepipeline as codepipeline, aws_s3 as s3
-from aws_cdk.aws_events import EventPattern
+from aws_cdk.aws_events import EventPattern, Rule
 from aws_cdk.aws_events_targets import CodePipeline
 from aws_cdk.aws_iam import PolicyStatement, Role
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge, acknowledge_wildcards, rule
 from stacks.configuration.names import Names
 from stacks.configuration.pipeline import Connection, Object, Pipeline
-from stacks.workflow.state_machine import states_arn
 
 # An execution is called `<prefix>-<id of the action's execution>`. The id has 36 characters; a name may have 80.
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-StepFunctions.html
 EXECUTION_NAME_PREFIX = "pipeline"
-ON_ARTIFACTS = ("s3:Abort*", "s3:DeleteObject*", "s3:GetBucket*", "s3:GetObject*", "s3:List*")
-NO_ACCESS_LOG = "Only this pipeline uses the bucket, for copies that expire; CloudTrail shows who starts the pipeline."
-LOST_START = "If a start is lost, a person can start the pipeline again, and the next object starts it too."
-ARTIFACTS = "The objects of this pipeline's own bucket, and the calls that the CDK grants an action on them."
 
 
 class PipelineStack(Stack):
@@ -41,7 +35,6 @@ class PipelineStack(Stack):
             lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(30))],
             removal_policy=RemovalPolicy.RETAIN,
         )
-        acknowledge(artifacts, {"AwsSolutions::AwsSolutions-S1": NO_ACCESS_LOG})
         cutover = actions.StepFunctionInvokeAction(
             action_name="Cutover",
             state_machine=StateMachine.from_state_machine_name(self._release, "Workflow", names.cutover),
@@ -63,15 +56,6 @@ class PipelineStack(Stack):
         self._start_or_connect(pipeline.source)
         CfnOutput(self, "PipelineName", value=self._pipeline.pipeline_name)
 
-        own = {f"AwsSolutions::AwsSolutions-IAM5[Action::{action}]": ARTIFACTS for action in ON_ARTIFACTS}
-        objects = {self._pipeline.artifact_bucket.arn_for_objects("*"): ARTIFACTS}
-        for role in (self._pipeline.role, self._role("Source", "Source")):
-            acknowledge(role, own)
-            acknowledge_wildcards(role, objects)
-        executions = states_arn(self, "execution", f"{names.cutover}:{EXECUTION_NAME_PREFIX}*")
-        reason = "The executions that this action starts, by their prefix; CodePipeline generates the rest of the name."
-        acknowledge_wildcards(self._role("Release", "Cutover"), {executions: reason})
-
     def _source(self, source: Connection | Object) -> tuple[actions.Action, str]:
         """The action, and the pipeline's variable that names the release: the commit, or the object's version."""
         output = codepipeline.Artifact("Source")
@@ -92,14 +76,9 @@ class PipelineStack(Stack):
         permission to use the connection by the service's new name (Developer Tools console, "Connections rename")."""
         if isinstance(source, Connection):
             use = PolicyStatement(actions=["codeconnections:UseConnection"], resources=[source.connectionArn])
-            self._role("Source", "Source").add_to_principal_policy(use)
+            action = self._pipeline.node.find_child("Source").node.find_child("Source")
+            cast(Role, action.node.find_child("CodePipelineActionRole")).add_to_principal_policy(use)
             return
         detail = {"bucket": {"name": [source.bucket]}, "object": {"key": [source.key]}}
         created = EventPattern(source=["aws.s3"], detail_type=["Object Created"], detail=detail)
-        starts = [CodePipeline(self._pipeline)]
-        rule(self._release, "NewObject", lost=LOST_START, event_pattern=created, targets=starts)
-
-    def _role(self, stage: str, action: str) -> Role:
-        """The role of an action, which the CDK makes."""
-        role = self._pipeline.node.find_child(stage).node.find_child(action).node.find_child("CodePipelineActionRole")
-        return cast(Role, role)
+        Rule(self._release, "NewObject", event_pattern=created, targets=[CodePipeline(self._pipeline)])

@@ -14,7 +14,6 @@ from constructs import Construct
 
 sys.path.append(str(Path(__file__).parents[2]))  # for `stacks`
 
-from stacks.cdk_nag import acknowledge
 
 HERE = Path(__file__).parent
 STACK = "TwoServers"
@@ -63,12 +62,6 @@ class Network(Construct):
         does = "The web servers of the test pair"
         self.security_group = ec2.SecurityGroup(self, "SecurityGroup", vpc=self.vpc, description=does)
         self.security_group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "Users, and the health check")
-        logs = "Flow logs cost money, and nobody reads those of two servers that live for an hour."
-        acknowledge(self.vpc, {"AwsSolutions::AwsSolutions-VPC7": logs})
-        everyone = (
-            "Users, and the function of the health check, come from anywhere. Only the port of the web server is open."
-        )
-        acknowledge(self.security_group, {"AwsSolutions::AwsSolutions-EC23": everyone})
 
 
 class Server(Construct):
@@ -101,10 +94,6 @@ class Server(Construct):
         )
         # It boots with a route to Systems Manager, and is gone before the route and the gateway are deleted.
         self.instance.node.add_dependency(network.subnet.internet_connectivity_established)
-        monitoring = "Detailed monitoring costs money, and the cutover does not need it."
-        acknowledge(self.instance, {"AwsSolutions::AwsSolutions-EC28": monitoring})
-        termination = "The servers are there to be tried out, and `make try-destroy` terminates them."
-        acknowledge(self.instance, {"AwsSolutions::AwsSolutions-EC29": termination})
         for named in (self.instance, template):
             Tags.of(named).add("Name", construct_id)
 
@@ -120,9 +109,6 @@ class TwoServers(Stack):
         network = Network(self, "Network", zone=zone, port=port)
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
         role.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name(AGENT_POLICY))
-        least = "AWS's list of what the agent of Systems Manager needs, which changes with the agent."
-        policy = f"Policy::arn:<AWS::Partition>:iam::aws:policy/{AGENT_POLICY}"
-        acknowledge(role, {f"AwsSolutions::AwsSolutions-IAM4[{policy}]": least})
         CfnOutput(self, "Port", value=str(port))
         for name, address in {"Production": production, "Staging": staging}.items():
             CfnOutput(self, f"{name}AllocationId", value=address.attr_allocation_id)

@@ -10,7 +10,8 @@ from domain.pair import Json
 from domain.text import printable, shortened
 
 # Systems Manager User Guide, "Understanding command statuses", and API Reference, SendCommand.
-GOING_ON, UNKNOWN = ("Pending", "InProgress", "Delayed", "Cancelling"), "Unknown"
+UNKNOWN = "Unknown"  # Systems Manager does not say
+GOING_ON = ("Pending", "InProgress", "Delayed", "Cancelling", UNKNOWN)
 DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20  # for the agent to fetch a command; 60 is the least
 # So long after it was written into the item, a command was sent, or never is: both are tried `ONCE`, within 5 s each.
 SENT_WITHIN_SECONDS = 15
@@ -43,12 +44,16 @@ class Command:
         return f'"sent": "{_moment(self.sent)}"'
 
     @property
+    def goes_on(self) -> bool:
+        return self.status in GOING_ON
+
+    @property
     def result(self) -> Json:
         """What the state returns about it."""
         return in_json(self, "step", "server", "status", "seconds", "line")
 
-    def ends(self, status: str, failure: str | None = None, line: str = "") -> "Command":
-        return replace(self, status=status, failure=failure, line=line or self.line, ended=True)
+    def ends(self, status: str, failure: str | None = None) -> "Command":
+        return replace(self, status=status, failure=failure, ended=True)
 
     def to_text(self) -> str:
         return json.dumps({**asdict(self), "sent": _moment(self.sent), "until": _moment(self.until)})

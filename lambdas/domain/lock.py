@@ -1,7 +1,8 @@
 """The lock of a pair: an item of the lock table, as the workflow writes it and others read it. Pure."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.events import read
@@ -11,30 +12,42 @@ from domain.pair import Json
 # Developer Guide, "Init phase"), until its timeout, and a request then needs some more (docs/decisions/0022).
 COLD_START_SECONDS, CHANGE_SECONDS, RESERVE_SECONDS = 10, 12, 3
 LAST_CALL_SECONDS = COLD_START_SECONDS + CHANGE_SECONDS + RESERVE_SECONDS
-TEXTS = ("pair", "execution", "since", "server", "bakesUntil", "approvesUntil", "approvalToken")
+NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
+LONGEST_TEXT = 512  # an ARN of an execution is not longer
+TEXTS = ("pair", "execution", "since", "server", "bakesUntil", "approvesUntil")
+AT_FIRST = ("live", "liveInstanceId", "stagingAssociation")
 
 
 @dataclass(frozen=True)
 class Lock:
-    """Which execution (its ARN) holds the pair, since when (ISO 8601), which server it is making live, until when it
-    bakes or waits for approval, with which token, if it is a rollback. Texts may be empty. `command`: the last."""
+    """Which execution (its ARN) holds the pair, or was interrupted while it did; since when (ISO 8601); which server it
+    makes live (maybe NO_SERVER); until when it bakes or waits for approval, with which token; if it is a rollback; its
+    last `command`; by server the private addresses between which the two addresses change places; which server was live
+    when it began, its instance, and staging's association (None if there was none). Texts may be empty."""
 
-    pair: str
-    execution: str
-    since: str
-    server: str
+    pair: str = ""
+    execution: str = ""
+    since: str = ""
+    server: str = ""
     bakes_until: str = ""
     approves_until: str = ""
     approval_token: str = ""
     rollback: bool = False
     command: Json | None = None
+    private_ips: Mapping[str, str] = field(default_factory=dict)
+    live: str | None = None
+    live_instance_id: str | None = None
+    staging_association: str | None = None
 
     @staticmethod
     def from_item(item: Json) -> "Lock":
-        """The lock of an item that has `execution`; without it, the pair is not locked."""
+        """The lock of an item that has `execution`, or has had it. A long text is cut."""
         texts = {key: str(value.get("S", "")) for key, value in item.items()}
-        others = {"rollback": texts.get("rollsBack") == "true", "command": object_of(texts.get("command")) or None}
-        return read(Lock, {**{key: texts.get(key, "") for key in TEXTS}, **others})
+        short = {key: text[:LONGEST_TEXT] for key, text in texts.items() if key in TEXTS}
+        at_first = {key: text[:LONGEST_TEXT] for key, text in texts.items() if key in AT_FIRST and text != NO_SERVER}
+        objects = {key: object_of(texts.get(key)) or None for key in ("privateIps", "command")}
+        token, rollback = texts.get("approvalToken"), texts.get("rollsBack") == "true"
+        return read(Lock, {**short, **at_first, **objects, "approvalToken": token, "rollback": rollback})
 
     @property
     def held_since(self) -> datetime | None:

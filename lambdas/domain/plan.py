@@ -10,8 +10,9 @@ from typing import Any, Literal
 from domain.commands import associate_command
 from domain.errors import InvalidRequest, PreflightFailed, Redriven
 from domain.events import in_json
+from domain.lock import NO_SERVER, Lock
 from domain.pair import Address, Json, Pair, Place, Server
-from domain.record import EMPTY, NO_SERVER, Interrupted, Record
+from domain.record import EMPTY, Record
 from domain.release_commands import HOOKS, steps
 from domain.request import Request
 from domain.text import capitalized
@@ -254,7 +255,7 @@ def plan(
 
 
 def _not_named(
-    request: Request, live: Server, addresses: tuple[Address, Address], record: Record, begun: Interrupted | None
+    request: Request, live: Server, addresses: tuple[Address, Address], record: Record, begun: Lock | None
 ) -> tuple[Server, str]:
     """The server that a request means without naming one, and why."""
     pair, release, idle = request.pair, request.release, request.pair.other(live)

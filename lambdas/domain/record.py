@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from domain.events import in_json
-from domain.lock import Lock, object_of
+from domain.lock import LONGEST_TEXT, NO_SERVER, Lock, object_of
 from domain.pair import Json, Server
 from domain.text import printable
 
-NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
-LONGEST_TEXT = 512  # an ARN of an execution is not longer
 NOTHING_RECORDED = "no cutover is on record"
 
 
@@ -29,22 +27,6 @@ class RollbackTo:
 
 
 @dataclass(frozen=True)
-class Interrupted:
-    """What an execution had begun that ended before it released its lock: the server that it was making live (None if
-    it had finished), by server the private addresses between which the two addresses change places, and the server that
-    was live before and staging's association then (each None if there was none, or in an item of an older version)."""
-
-    server: str | None
-    private_ips: Mapping[str, str] = field(default_factory=dict)
-    live: str | None = None
-    rollback: bool = False
-    execution: str = ""
-    since: str = ""
-    staging_association: str | None = None
-    live_instance_id: str | None = None
-
-
-@dataclass(frozen=True)
 class Record:
     """`last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the servers' names (`from` is null if
     production was on no server), when it ended (ISO 8601), its execution's ARN, and whether it was a rollback.
@@ -54,7 +36,7 @@ class Record:
 
     revision: str = "0"
     lock: Lock | None = None
-    interrupted: Interrupted | None = None
+    interrupted: Lock | None = None
     rollback_to: RollbackTo = RollbackTo()
     last_cutover: Json | None = None
     last_outcome: Json | None = None
@@ -67,26 +49,17 @@ class Record:
         """From an item as DynamoDB's API shows it; an item of an older version is only a lock. A person may write into
         the table: an unreadable value counts as absent, and a long text is cut, so that a plan stays small."""
         texts = {key: str(value["S"]) for key, value in item.items() if "S" in value}
-        begun, back = None, RollbackTo()
+        lock, begun, back = Lock.from_item(item), None, RollbackTo()
         if target := _read(texts.get("rollbackTo"), "server", "why", "instanceId"):
             why, rejected = printable(target["why"] or NOTHING_RECORDED), object_of(texts["rollbackTo"]).get("rejected")
             names = rejected[:2] if isinstance(rejected, list) else ()  # a pair has two servers
             rejected = tuple(_cut(name) for name in names if isinstance(name, str))
             back = RollbackTo(target["server"], why, target["instanceId"], rejected)
         if "server" in texts or "interrupted" in texts:
-            begun = Interrupted(
-                server=_server(texts.get("server")),
-                private_ips=object_of(texts.get("privateIps")),
-                live=_server(texts.get("live")),
-                rollback=texts.get("rollsBack") == "true",
-                execution=_cut(texts.get("interrupted") or texts.get("execution", "")),
-                since=_cut(texts.get("since", "")),
-                staging_association=_server(texts.get("stagingAssociation")),
-                live_instance_id=_server(texts.get("liveInstanceId")),
-            )
+            begun = replace(lock, execution=_cut(texts.get("interrupted") or lock.execution))
         return Record(
             revision=str(item.get("revision", {}).get("N", "0")),
-            lock=Lock.from_item(item) if "execution" in item else None,
+            lock=lock if "execution" in item else None,
             interrupted=begun,
             rollback_to=back,
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
@@ -114,7 +87,7 @@ class Record:
             back = RollbackTo(None if target in rejected else target, why, instance_id, rejected)
             return replace(record, last_cutover={**moved, "rollback": begun.rollback}, rollback_to=back)
         untouched = begun.live == live and begun.staging_association == staging_association
-        if begun.server in (begun.live, None) or begun.rollback or untouched:
+        if begun.server in (begun.live, "", NO_SERVER) or begun.rollback or untouched:
             return record
         record, rejected = replace(record, hooks_began=True), self._rejecting(begun.server)
         if begun.live is None and back.server != begun.server:  # production was on no server, or goes on to be
@@ -186,7 +159,3 @@ def _readiness(text: str | None) -> Json | None:
 
 def _cut(text: str) -> str:
     return text[:LONGEST_TEXT]
-
-
-def _server(text: str | None) -> str | None:
-    return None if text in (None, "", NO_SERVER) else _cut(str(text))

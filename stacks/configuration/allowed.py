@@ -1,6 +1,6 @@
 """What a key of the configuration allows: in words, for messages and documents, and as constraints of pydantic.
 `port: Annotated[int, whole_number(1, 65535)] = 80` is a key with its type, what it allows and its default. The
-docstring below a key is for the documents. It may end with `Default: ...` and `Elsewhere: ...` (other tools' names)."""
+docstring below a key is for the documents. It may end with `Default: ...`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, get_args, get_origin

@@ -106,24 +106,19 @@ class Check(Section):
 
     protocol: Annotated[str, PROTOCOL]
     port: Annotated[int, PORT]
-    """Elsewhere: ELB: HealthCheckPort; Route 53: Port"""
     via: Annotated[Via, one_of("public", "private"), AfterValidator(_private_has_a_vpc)] = "public"
     """Every check of a pair must have the same value. "private" needs a `vpc`."""
     intervalSeconds: Annotated[int, whole_number(1, 300)] = 1
-    """From the start of one probe to the start of the next.
-    Elsewhere: ELB: HealthCheckIntervalSeconds; Route 53: RequestInterval; Docker, ECS: interval"""
+    """From the start of one probe to the start of the next."""
     timeoutSeconds: Annotated[int, whole_number(1, 120)] = 2
-    """The time limit of a whole probe. Elsewhere: ELB: HealthCheckTimeoutSeconds; Docker, ECS: timeout"""
+    """The time limit of a whole probe."""
     maxLatencyMs: Annotated[int | None, whole_number(1, 120_000), AfterValidator(_ends_before_the_timeout)] = None
     """A slower probe is bad. The limit is at most the timeout."""
     healthyThresholdCount: Annotated[int, whole_number(1, 10)] = 3
-    """This many good probes in a row make a server healthy.
-    Elsewhere: ELB: HealthyThresholdCount; Route 53: FailureThreshold"""
+    """This many good probes in a row make a server healthy."""
     unhealthyThresholdCount: Annotated[int, whole_number(1, 10)] = 3
-    """This many bad probes in a row make a server unhealthy.
-    Elsewhere: ELB: UnhealthyThresholdCount; Route 53: FailureThreshold; Docker, ECS: retries"""
+    """This many bad probes in a row make a server unhealthy."""
     startPeriodSeconds: Annotated[int, whole_number(0, LONGEST_CHECK_SECONDS)] = 0
-    """Elsewhere: Docker: start_period; ECS: startPeriod"""
     deadlineSeconds: Annotated[int, whole_number(1, LONGEST_CHECK_SECONDS), WrapValidator(_allows_a_verdict)] = FOLLOWS
     """The time limit for a verdict. A server that flaps for so long is unhealthy. The minimum is like the default, with
     the higher of the two counts in place of their sum. Default: `startPeriodSeconds + (healthyThresholdCount +
@@ -143,20 +138,17 @@ class Check(Section):
 class TcpCheck(Check):
     kind: ClassVar[str] = 'protocol "TCP"'
     protocol: Annotated[Literal["TCP"], PROTOCOL]
-    """TCP only connects. Elsewhere: ELB: HealthCheckProtocol; Route 53: Type"""
+    """TCP only connects."""
 
 
 class WebCheck(Check):
     """The keys of HTTP and HTTPS."""
 
     path: Annotated[str, PATH] = "/"
-    """Elsewhere: ELB: HealthCheckPath; Route 53: ResourcePath"""
     matcher: Annotated[str, MATCHER] = "200"
-    """Elsewhere: ELB: Matcher"""
     bodyContains: Annotated[str | None, allowed.printable("a text", 255)] = None
-    """The first 5,120 bytes of the body must contain it, in the same case. Elsewhere: Route 53: SearchString"""
+    """The first 5,120 bytes of the body must contain it, in the same case."""
     hostHeader: Annotated[str | None, HOST] = None
-    """Elsewhere: Route 53: FullyQualifiedDomainName, EnableSNI"""
     headers: Annotated[Headers | None, HEADERS] = None
     identityHeader: Annotated[str | None, HEADER_NAME] = None
     releaseHeader: Annotated[str | None, HEADER_NAME] = None
@@ -183,7 +175,7 @@ class HttpsCheck(WebCheck):
     protocol: Annotated[Literal["HTTPS"], PROTOCOL]
     port: Annotated[int, PORT] = 443
     verifyCertificate: Annotated[bool, BOOLEAN, AfterValidator(_has_a_host_name)] = Field(True, validate_default=True)
-    """If true, `hostHeader` must be a DNS name. Elsewhere: ELB never verifies"""
+    """If true, `hostHeader` must be a DNS name."""
 
 
 def _kind(check: Mapping[str, Any]) -> str:

@@ -93,24 +93,21 @@ class Pair(Section):
     """Two addresses, by allocation id, and the two servers, by name, between which they change places."""
 
     production: Annotated[str, ALLOCATION_ID]
-    """Elsewhere: EC2: AllocationId"""
     staging: Annotated[str, ALLOCATION_ID]
-    """Elsewhere: EC2: AllocationId"""
     servers: Annotated[dict[Annotated[str, allowed.NAME], Annotated[str, INSTANCE_ID]], SERVERS]
-    """Elsewhere: EC2: InstanceId"""
     networkInterfaces: Annotated[
         dict[str, Annotated[str, INTERFACE_ID]] | None, INTERFACES, AfterValidator(_are_those_of_the_servers)
     ] = None
-    """With it, the permissions name these interfaces only. Elsewhere: EC2: NetworkInterfaceId"""
+    """With it, the permissions name these interfaces only."""
     healthCheck: Annotated[
         list[HealthCheck], CHECKS, BeforeValidator(_as_list, json_schema_input_type=HealthCheck | list[HealthCheck])
     ] = Field(default_factory=lambda: list[HealthCheck]([HttpCheck()]))
     """Default: `{}`"""
     bakeSeconds: Annotated[int, whole_number(0, LONGEST_BAKE_SECONDS), AfterValidator(_can_fail_and_fits_its_calls)] = 0
     """0, or long enough for the slowest check to fail. 0 if timeoutSeconds + (unhealthyThresholdCount - 1) *
-    max(intervalSeconds, timeoutSeconds) of a check is more than 540. Elsewhere: ECS: bakeTimeInMinutes"""
+    max(intervalSeconds, timeoutSeconds) of a check is more than 540."""
     alarms: Annotated[list[Annotated[str, ALARM_NAME]], list_of(0, 100, "alarm names")] = Field(default_factory=list)
-    """Alarms of CloudWatch. Default: none. Elsewhere: ECS: alarmNames; CodeDeploy: AlarmConfiguration"""
+    """Alarms of CloudWatch. Default: none."""
     deploy: Annotated[Deploy | None, section(Deploy)] = None
     hooks: Annotated[Hooks | None, section(Hooks)] = None
     approval: Annotated[Approval | None, section(Approval), AfterValidator(_is_of_a_release)] = None
@@ -142,9 +139,7 @@ class Vpc(Section):
     https://docs.aws.amazon.com/lambda/latest/dg/API_VpcConfig.html"""
 
     subnetIds: Annotated[list[Annotated[str, SUBNET_ID]], list_of(1, 16, "subnet ids")]
-    """Elsewhere: Lambda: SubnetIds"""
     securityGroupIds: Annotated[list[Annotated[str, GROUP_ID]], list_of(1, 5, "security group ids")]
-    """Elsewhere: Lambda: SecurityGroupIds"""
 
 
 def placeholder_ids(pairs: Mapping[str, Pair]) -> list[str]:

@@ -65,7 +65,7 @@ class Readiness(Section):
     scheduleExpression: Annotated[
         str, text(SCHEDULE_WORDS, f"{RATE}|{CRON}", Field(max_length=256)), AfterValidator(_is_seldom_enough)
     ] = "rate(1 day)"
-    """In UTC, at least 5 minutes apart. Elsewhere: EventBridge Scheduler: ScheduleExpression"""
+    """In UTC, at least 5 minutes apart."""
     certificateExpiryDays: Annotated[int, whole_number(1, 398)] = 14
     """If a certificate expires within so many days, the pair is not ready."""
 

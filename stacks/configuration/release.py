@@ -35,10 +35,10 @@ class Hook(Section):
     command: Annotated[str | None, COMMAND] = None
     """It runs like the command of `deploy`. `$RELEASE` is empty in an execution without a release."""
     function: Annotated[str | None, FUNCTION_ARN] = None
-    """Instead of a command. Elsewhere: ECS: hookTargetArn"""
+    """Instead of a command."""
     timeoutSeconds: Annotated[int, whole_number(5, LONGEST_MOMENT_SECONDS)] = 60
     onFailure: Annotated[Literal["FAIL", "CONTINUE"], one_of("FAIL", "CONTINUE")] = "FAIL"
-    """With "CONTINUE", a failure is only a warning. Elsewhere: Systems Manager: onFailure"""
+    """With "CONTINUE", a failure is only a warning."""
 
 
 def _fit_into_one_call(hooks: Sequence[Hook]) -> Sequence[Hook]:
@@ -56,9 +56,9 @@ class Hooks(Section):
     """What runs around a cutover, by moment, in order."""
 
     beforeCutover: Annotated[HooksOfAMoment, HOOKS] = Field(default_factory=list)
-    """Just before the first change. Default: none. Elsewhere: CodeDeploy: BeforeAllowTraffic"""
+    """Just before the first change. Default: none."""
     afterCutover: Annotated[HooksOfAMoment, HOOKS] = Field(default_factory=list)
-    """After the bake. Default: none. Elsewhere: CodeDeploy: AfterAllowTraffic"""
+    """After the bake. Default: none."""
     afterRollback: Annotated[HooksOfAMoment, HOOKS] = Field(default_factory=list)
     """After a rollback, and if `beforeCutover` began and no cutover followed. Default: none"""
 
@@ -67,4 +67,3 @@ class Approval(Section):
     """A release waits for a person after its checks."""
 
     timeoutMinutes: Annotated[int, whole_number(1, MINUTES_OF_A_WEEK)] = 60
-    """Elsewhere: ECS: timeoutInMinutes"""

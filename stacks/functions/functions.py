@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
-from aws_cdk import CfnResource, Duration, Stack, aws_iam as iam, aws_lambda as lambda_
+from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack, aws_iam as iam, aws_lambda as lambda_, aws_logs as logs
 from aws_cdk.aws_dynamodb import ITable
 from constructs import Construct
 
 from domain.lock import CHANGE_SECONDS, LAST_CALL_SECONDS
 from domain.pair import Pair as ReadPair
 from domain.release_commands import HOOKS, document, steps
-from stacks.cdk_nag import acknowledge, acknowledge_wildcards
 from stacks.configuration.names import Names
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
 from stacks.functions import exact_policies
 from stacks.functions.bundle import lambda_code
-from stacks.functions.python_function import python_function
 
 # One call to EC2 ends within 21 s (`CONFIG` in `lambdas/aws/calls.py`), a step that describes has a few quick ones.
 DESCRIBE_TIMEOUT = Duration.seconds(30)
@@ -32,10 +30,6 @@ LAST_CALL = Duration.seconds(LAST_CALL_SECONDS)
 # So long after a move, production may still lead to its former server or to none: people report 5 to 10 s.
 MOVING_SECONDS = 10  # AWS publishes no bound
 LONGEST_SECONDS = 900  # the longest time that Lambda lets a function run
-NOT_MEASURED = (
-    "If a measurement fails, one outcome has no gap. Nobody would read the lost event in a queue, and it must not be "
-    "tried again after the addresses have changed."
-)
 # The actions that describe addresses, servers and offers of addresses; they accept no other resource than "*".
 PICTURE = [
     "ec2:DescribeAddresses", "ec2:DescribeAddressTransfers", "ec2:DescribeAvailabilityZones",
@@ -46,20 +40,13 @@ INTERFACES_OF_LAMBDA = [
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
 COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]  # no other resource than "*", either
-DOCUMENTS = "The documents of this stack, whose names end with the hash of their commands; no other stack's begin so."
-ANY_STACK = "Any stack of the account may have made an address or a server; only the tags of both say which."
-ANY_INTERFACE = "network-interface/*"
-INTERFACES = (
-    "The ids of the servers' network interfaces are not configured; the addresses and servers of the same statement "
-    "are exact (docs/decisions/0006-any-network-interface.md)."
-)
 
 
 def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
     """The resources that may be disassociated, and those that may be associated, as the ends of EC2's ARNs."""
     by_server = [pair.networkInterfaces or {} for pair in pairs]
     configured = [f"network-interface/{interface}" for each in by_server for interface in each.values()]
-    interfaces = configured if all(by_server) else [ANY_INTERFACE]  # any if a pair has no networkInterfaces
+    interfaces = configured if all(by_server) else ["network-interface/*"]  # docs/decisions/0006
     disassociated = [*(f"elastic-ip/{pair.staging}" for pair in pairs), *interfaces]
     servers = [f"instance/{server}" for pair in pairs for server in pair.servers.values()]
     return disassociated, [*disassociated, *servers, *(f"elastic-ip/{pair.production}" for pair in pairs)]
@@ -76,6 +63,30 @@ def longest_bake(pair: Pair) -> int:
     """The seconds of a call of a bake, with the probes after its end that decide whether the server is unhealthy."""
     bake = min(pair.bakeSeconds, BAKE_SHARE_SECONDS)
     return bake + max(check.probes_after_a_bake for check in pair.healthCheck) if bake else 0
+
+
+def python_function(
+    scope: Construct, construct_id: str, module: str, *, timeout: Duration, **options: Any
+) -> lambda_.Function:
+    """The function whose handler is in `module`, with `options` of the CDK: its code, its environment, its memory."""
+    kept = logs.RetentionDays.SIX_MONTHS
+    log_group = logs.LogGroup(scope, f"{construct_id}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
+    role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group.grant_write(role)
+    return lambda_.Function(
+        scope,
+        construct_id,
+        handler=f"{module}.handler",
+        timeout=timeout,
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        architecture=lambda_.Architecture.ARM_64,
+        role=role,
+        log_group=log_group,
+        # What Lambda itself logs, such as an uncaught exception, is one line of JSON too.
+        logging_format=lambda_.LoggingFormat.JSON,
+        tracing=lambda_.Tracing.ACTIVE,
+        **{"memory_size": 512} | options,
+    )
 
 
 class Functions(Construct):
@@ -106,9 +117,8 @@ class Functions(Construct):
         self.associate_address = change("AssociateAddress", "associate_address")
         # Called asynchronously, once. It saves its result in the item of the lock, and may write nothing else.
         measuring = partial(self._function, timeout=MEASURE_GAP_TIMEOUT, memory_size=MEASURE_GAP_MEBIBYTES)
-        self.measure_gap = measuring("MeasureGap", "measure_gap", lost=NOT_MEASURED)
+        self.measure_gap = measuring("MeasureGap", "measure_gap")
         self.measure_gap.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
-        acknowledge(self.measure_gap, {"Serverless::Serverless-LambdaAsyncFailureDestination": NOT_MEASURED})
         private = any(check.via == "private" for check in checks)
         self.in_vpc = self._health_check_in(vpc, Duration.seconds(probing + 30)) if vpc and private else None
         minutes = [pair.approval.timeoutMinutes for pair in pairs.values() if pair.approval]
@@ -128,10 +138,10 @@ class Functions(Construct):
             allowed.append((function, "ec2:DescribeAddresses"))
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
+        # Any stack of the account may have made an address or a server; only the tags of both say which.
         stacks = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name="*")
         reads = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
         self.describe_addresses.add_to_role_policy(reads)
-        acknowledge_wildcards(self.describe_addresses.role, {stacks: ANY_STACK})
         # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
         commands = [self.run_commands] if self.run_commands else []
         reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address, *commands)]
@@ -173,7 +183,6 @@ class Functions(Construct):
             function.node.add_dependency(self._documents(pairs))
             ours = f"{self._names.documents}*"
             arn = Stack.of(self).format_arn(service="ssm", resource="document", resource_name=ours)
-            acknowledge_wildcards(function.role, {arn: DOCUMENTS})
             for actions, resource in ((["ssm:SendCommand"], arn), (COMMANDS, "*")):
                 function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
         return function
@@ -196,8 +205,5 @@ class Functions(Construct):
         exact_policies.check(self, pairs, lambda first: (changed_resources(first)[1], []))
         changing = (self.disassociate_address, self.associate_address)
         actions = ("ec2:DisassociateAddress", "ec2:AssociateAddress")
-        arn = Stack.of(self).format_arn(service="ec2", resource=ANY_INTERFACE)
         for function, action, changed in zip(changing, actions, changed_resources(pairs), strict=True):
             exact_policies.allow(function.role, action, changed)
-            if ANY_INTERFACE in changed:
-                acknowledge_wildcards(function.role, {arn: INTERFACES})

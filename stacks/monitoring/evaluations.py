@@ -5,25 +5,17 @@ Source: EventBridge User Guide, "AWS service events delivered via AWS CloudTrail
 import json
 from typing import Any
 
-from aws_cdk import (
-    Duration,
-    Stack,
-    aws_events as events,
-    aws_events_targets as targets,
-    aws_iam as iam,
-    aws_scheduler as scheduler,
-    aws_stepfunctions as sfn,
-)
+from aws_cdk import Duration, Stack, aws_events as events, aws_iam as iam, aws_scheduler as scheduler
+from aws_cdk.aws_events_targets import LambdaFunction
+from aws_cdk.aws_stepfunctions import IStateMachine
 from constructs import Construct
 
 from domain.pair import rate_of
-from stacks.cdk_nag import rule
 from stacks.configuration.pairs import Pairs
 from stacks.configuration.readiness import minutes_apart
 from stacks.functions.functions import LONGEST_SECONDS
 from stacks.workflow.tasks import Resources
 
-LOST = "The next scheduled evaluation finds the same, and nobody would read the lost event in a queue."
 VIA_CLOUDTRAIL = ["AWS API Call via CloudTrail"]
 CALLS = ["AssociateAddress", "DisassociateAddress", "ReleaseAddress"]
 MOSTLY_WAITS: dict[str, Any] = {"timeout": Duration.seconds(LONGEST_SECONDS), "memory_size": 256}
@@ -34,11 +26,11 @@ class Evaluations(Construct):
     late, by at most a quarter of the time to the next call, so that not all stacks evaluate in the same minute."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, resources: Resources, *, machine: sfn.IStateMachine, pairs: Pairs
+        self, scope: Construct, construct_id: str, resources: Resources, *, machine: IStateMachine, pairs: Pairs
     ) -> None:
         super().__init__(scope, construct_id)
         functions, stack, name = resources.functions, Stack.of(self), resources.names.readiness
-        function = functions.python_function(self, "StartEvaluations", "start_evaluations", lost=LOST, **MOSTLY_WAITS)
+        function = functions.python_function(self, "StartEvaluations", "start_evaluations", **MOSTLY_WAITS)
         changing = functions.associate_address, functions.disassociate_address
         function.add_environment("OWN_ROLES", " ".join(each.role.role_arn for each in changing if each.role))
         function.add_environment("READINESS", machine.state_machine_arn)
@@ -48,8 +40,7 @@ class Evaluations(Construct):
         succeeded = {"eventName": CALLS, "errorCode": [{"exists": False}]}
         pattern = events.EventPattern(source=["aws.ec2"], detail_type=VIA_CLOUDTRAIL, detail=succeeded)
         about = "Evaluates a pair when someone else has moved one of its addresses."
-        calls = [targets.LambdaFunction(function)]
-        rule(self, "Moved", lost=LOST, description=about, event_pattern=pattern, targets=calls)
+        events.Rule(self, "Moved", description=about, event_pattern=pattern, targets=[LambdaFunction(function)])
 
         arn = stack.format_arn(service="scheduler", resource="schedule-group", resource_name=name)
         ours = {"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": arn}}

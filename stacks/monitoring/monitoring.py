@@ -12,7 +12,6 @@ from aws_cdk.aws_sns import Topic
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
-from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards, rule
 from stacks.configuration.names import Names
 from stacks.functions.functions import Functions
 from stacks.monitoring.dashboard import dashboard
@@ -43,11 +42,6 @@ ALARMS = {
     "changed. ./cutover.py status says which pair is not ready, since when, and why. "
     "Read docs/runbook.md#evaluationfailed-eip-cutover-not-ready",
 }
-LOST_EVENT = (
-    "If an event is lost, a point is missing in a graph. The outcome is still in the execution and in the workflow's "
-    "notification, and nobody would read the event in a queue."
-)
-NEXT_REPORT = "The next call, five minutes later, reports the same locks."
 
 
 def alarm_names(names: Names) -> list[str]:
@@ -94,20 +88,19 @@ class Monitoring(Construct):
     def _reports(self, resources: Resources, workflows: Sequence[StateMachine]) -> list[Function]:
         """The functions that report, and the rules that call them."""
         make = partial(resources.functions.python_function, self)
-        outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1), lost=LOST_EVENT)
+        outcome = make("ReportOutcome", "report_outcome", timeout=Duration.minutes(1))
         outcome.add_environment("WORKFLOWS", " ".join(workflow.state_machine_arn for workflow in workflows))
         executions = [executions_of(self, name) for name in self._names.workflows]
         outcome.add_to_role_policy(PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
-        acknowledge_wildcards(outcome.role, dict.fromkeys(executions, ANY_EXECUTION))
         about = "Reports how executions of the cutover and its repair ended."
         ended = events.EventPattern(source=[self._names.cutover], detail_type=[DETAIL_TYPE])
-        rule(self, "Ended", lost=LOST_EVENT, description=about, event_pattern=ended, targets=[LambdaFunction(outcome)])
-        locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30), lost=NEXT_REPORT)
+        events.Rule(self, "Ended", description=about, event_pattern=ended, targets=[LambdaFunction(outcome)])
+        locks = make("ReportLocks", "report_locks", timeout=Duration.seconds(30))
         locks.add_environment("LOCK_TABLE", resources.lock_table.table_name)
         resources.lock_table.grant(locks, "dynamodb:Scan")
         about = "Reports how long the locks of the cutover have been held."
         often, calls = events.Schedule.rate(EVERY_5_MINUTES), [LambdaFunction(locks)]
-        rule(self, "EveryFiveMinutes", lost=NEXT_REPORT, description=about, schedule=often, targets=calls)
+        events.Rule(self, "EveryFiveMinutes", description=about, schedule=often, targets=calls)
         return [outcome, locks]
 
     def _alarm(self, name: str, metric: cloudwatch.Metric, *, over: float = 0, under: float = 0) -> cloudwatch.Alarm:

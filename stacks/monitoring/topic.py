@@ -10,17 +10,10 @@ from aws_cdk import RemovalPolicy, Stack, aws_iam as iam, aws_kms as kms, aws_sn
 from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from constructs import Construct
 
-from stacks.cdk_nag import acknowledge
-
 # The permissions that a service needs to publish to an encrypted topic (SNS Developer Guide; docs/decisions/0014).
 USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
 # These concern only the person who started the execution, who sees the result; nothing was changed.
 NOT_MAILED = ["InvalidRequest", "CutoverInProgress"]
-NEEDED_BY_SNS = (
-    "SNS requires it of everyone who publishes to an encrypted topic (docs/decisions/0014). It is allowed only through "
-    "SNS, and only with the key of this topic."
-)
-LOST_MAIL = "The execution or the alarm has the same information as the mail; nobody would read a queue of lost mails."
 
 
 class OutcomesTopic(sns.Topic):
@@ -40,8 +33,7 @@ class OutcomesTopic(sns.Topic):
             outcomes = {"outcome": sns.SubscriptionFilter.string_filter(denylist=NOT_MAILED)}
             for email in emails:
                 for topic, only in ((self, outcomes), (mailed, None)):
-                    mail = topic.add_subscription(EmailSubscription(email, filter_policy=only))
-                    acknowledge(mail, {"Serverless::Serverless-SNSRedrivePolicy": LOST_MAIL})
+                    topic.add_subscription(EmailSubscription(email, filter_policy=only))
         stack = Stack.of(self)
         arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]
         ours = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnEquals": {"aws:SourceArn": arns}}
@@ -56,6 +48,5 @@ class OutcomesTopic(sns.Topic):
         """Lets a role that may publish to the topic use the key; the CDK's task does not grant this."""
         stack = Stack.of(self)
         by_sns = {"StringEquals": {"kms:ViaService": f"sns.{stack.region}.{stack.url_suffix}"}}
-        statement = iam.PolicyStatement(actions=USE_KEY, resources=[self._key.key_arn], conditions=by_sns)
-        role.add_to_principal_policy(statement)
-        acknowledge(role, {"AwsSolutions::AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": NEEDED_BY_SNS})
+        use = iam.PolicyStatement(actions=USE_KEY, resources=[self._key.key_arn], conditions=by_sns)
+        role.add_to_principal_policy(use)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from aws_cdk import Duration, aws_events as events, aws_events_targets as targets, aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.cdk_nag import rule
 from stacks.workflow import failures
 from stacks.workflow.approval import UNTIL, wait_for_approval
 from stacks.workflow.bake import bake
@@ -88,7 +87,6 @@ CHECKED = {
     "alarms": "{% $states.result[1].alarms %}",
     "warnings": "{% $append($append($plan.warnings, $states.result[0].warnings), $states.result[1].warnings) %}",
 }
-WARM_UP = "If a warm-up is lost, the measurement begins later. Nobody waits for it, or would read it in a queue."
 
 
 class Workflow(Construct):
@@ -164,7 +162,7 @@ class Workflow(Construct):
         warms = targets.LambdaFunction(functions.measure_gap, event=warm_up, retry_attempts=0)
         begun = status_change(self, [name], ["RUNNING"])
         about = "Warms the function that measures the gap of a cutover that has just begun."
-        rule(self, "Begun", lost=WARM_UP, description=about, event_pattern=begun, targets=[warms])
+        events.Rule(self, "Begun", description=about, event_pattern=begun, targets=[warms])
 
     def _begins(self, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable) -> Iterator[Branch]:
         """What comes between the checks and the first change: the approval, then hooks."""

@@ -1,25 +1,4 @@
-"""The JSONata that several states of the workflows share.
-
-The workflows' variables; before one is assigned, `$exists` is false for it (docs/decisions/0010):
-
-- `$plan`: what `DescribeAddresses` returned (`Plan.to_json` or `Refusal.to_json` in `lambdas/domain/plan.py`)
-- `$production`, `$staging`: the addresses as they are now, updated after every change
-- `$answered`: what the idle server answered to each check, in their order: the check of production compares identities
-- `$warnings`: in words, what could not be checked
-- `$gap`: what was measured at production while the addresses changed (`GapRecord.until` in `lambdas/health`), or null
-- `$liveChecked`: true if the live server was checked for the expected release; assigned only then
-- `$repaired`: whether this execution has put the staging address on the idle server before the cutover
-- `$moved`: whether it has begun to move production
-- `$outcome`, `$cause`: how the execution ends: an outcome or an error of the contract, and an error's cause or "-"
-- `$alarms`: the alarms that count in the bake
-- `$approvesUntil`: when the wait for approval ends, and `$approvedBy`: who approved; assigned only then
-- `$hooksBegan`: true once the hooks before the cutover have begun; assigned only then
-- `$bakesUntil`: when the bake ends; assigned when it begins
-- `$holder`: the lock's item, while another execution holds it; `$holderEnded`: how that execution ended
-- `$asked`: the execution that this one has asked to roll back, and `$awaited`: `Awaited` in `lambdas/domain/plan.py`,
-  or null; assigned only then
-- `$waits`: how often the repair has waited for the end of an execution
-"""
+"""The JSONata that several states of the workflows share. Their variables: docs/architecture.md."""
 
 from aws_cdk import aws_stepfunctions as sfn
 

@@ -1,9 +1,6 @@
 """The evaluation: would a cutover of a pair work now? It runs the checks of a dry run with the cutover's role, so it
 lacks what a cutover lacks. It takes no lock, so no cutover waits for it. Only a result that has changed is announced.
-
-Beside a cutover's variables: `$before`, the text of the last result, or "-"; `$result`, `Record.readiness` in
-`lambdas/domain/record.py`; `$announced`, the outcome that was announced last. What comes to `RecordReadiness` has, once
-or more often, `reason`, `soon` and `warnings`."""
+What comes to `RecordReadiness` has, once or more often, `reason`, `soon` and `warnings`."""
 
 from aws_cdk import Duration, aws_stepfunctions as sfn
 from aws_cdk.aws_iam import IRole

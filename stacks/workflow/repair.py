@@ -1,16 +1,7 @@
-"""The repair: it repairs the pair of an execution that was interrupted, without moving production.
-
-Step Functions runs no Catch in an execution that is stopped, that times out, or that Step Functions fails itself (by an
-error that `States.ALL` does not catch, or after 25,000 events). Such an execution cannot roll back or release its lock.
-EventBridge reports it (best effort); if the event is lost, the next execution takes over the dead lock. The workflow
-`eip-cutover-repair` waits until the last call of the execution is over, puts the staging address on the idle server,
-and releases the lock. A repair that is stopped is repaired in the same way.
-
-A person can start it, too, with `{"pair": "web"}` (`cutover.py unlock`), if the holder of the pair's lock has ended.
-
-The event of a failed execution does not say whether Step Functions failed it. The lock does: every other execution has
-released its lock. Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows".
-"""
+"""The repair: it repairs the pair of an execution that was interrupted, without moving production, and releases its
+lock. EventBridge starts it, or a person with `{"pair": "web"}` (`cutover.py unlock`). The event of a failed execution
+does not say whether Step Functions failed it, past every Catch. The lock does: every other execution has released it.
+Source: Step Functions Developer Guide, "Handling errors in Step Functions workflows"."""
 
 from collections.abc import Sequence
 
@@ -18,7 +9,6 @@ from aws_cdk import Duration, aws_events as events, aws_events_targets as target
 from aws_cdk.aws_stepfunctions_tasks import DynamoReturnValues
 from constructs import Construct
 
-from stacks.cdk_nag import rule
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow import calls as cutover, failures
 from stacks.workflow.calls import PLANNED, end_command
@@ -63,7 +53,6 @@ RECORD = """{
 }"""
 ENDED = f'"The execution " & {DEAD} & " ended" & ({BY_A_PERSON} ? "" : " " & {STATUS})'
 NOT_REPAIRED = f'({BY_A_PERSON} ? "The pair " & {PAIR} : {ENDED} & ", and its pair") & " could not be repaired: "'
-LOST = "If an event is lost, the next execution takes over the dead lock; nobody would read the event in a queue."
 CHECK = r'" The repair does not move production. Check where both addresses are:\naws ec2 describe-addresses"'
 SUCCESSES = {
     "REPAIRED": ("Repaired", "Staging is on the idle server. Production stayed. The lock is released.", RESULT),
@@ -173,4 +162,4 @@ class Repair(Construct):
         about = "Repairs the pair of an execution that was interrupted."
         pattern = status_change(self, machines, statuses)
         start = targets.SfnStateMachine(self.state_machine, input=events.RuleTargetInput.from_object(ended))
-        rule(self, rule_id, lost=LOST, description=about, event_pattern=pattern, targets=[start])
+        events.Rule(self, rule_id, description=about, event_pattern=pattern, targets=[start])

@@ -5,16 +5,7 @@ from collections.abc import Sequence
 from aws_cdk import Duration, RemovalPolicy, Stack, aws_logs as logs, aws_stepfunctions as sfn
 from aws_cdk.aws_events import EventPattern
 from aws_cdk.aws_iam import IRole
-from aws_cdk.aws_lambda import IFunction
 from constructs import Construct, IConstruct
-
-from stacks.cdk_nag import ANY_EXECUTION, acknowledge_wildcards
-from stacks.configuration.names import Names
-
-LOGS_AND_TRACES = (
-    "Logging and tracing need logs:*LogDelivery and xray:Put*, which accept no other resource (Step Functions "
-    "Developer Guide, logging to CloudWatch Logs and tracing with X-Ray)."
-)
 
 
 def states_arn(scope: IConstruct, resource: str, name: str) -> str:
@@ -56,10 +47,3 @@ def standard_state_machine(
         tracing_enabled=True,
         logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
     )
-
-
-def acknowledge_state_machine(machine: sfn.StateMachine, names: Names, *, invokes: Sequence[IFunction]) -> None:
-    """Acknowledges the wildcards that the CDK and AWS need."""
-    reasons = dict.fromkeys((executions_of(machine, name) for name in names.workflows), ANY_EXECUTION)
-    reasons |= {f"{function.function_arn}:*": "Versions of this one function, which has none." for function in invokes}
-    acknowledge_wildcards(machine.role, {"*": LOGS_AND_TRACES, **reasons})

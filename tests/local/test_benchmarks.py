@@ -292,14 +292,14 @@ def test_staging_is_on_no_server_from_the_end_of_one_call_to_the_end_of_the_othe
     assert time_off.share == 1.5
 
 
-def test_a_state_in_a_branch_and_a_retry_are_transitions_as_well() -> None:
+def test_a_retry_is_a_transition_as_well() -> None:
     kinds = (
         "ExecutionStarted", "PassStateEntered", "PassStateExited",
         "TaskStateEntered", "TaskScheduled", "TaskFailed", "TaskScheduled", "TaskSucceeded", "TaskStateExited",
-        "ParallelStateEntered", "TaskScheduled", "TaskScheduled", "TaskSucceeded", "TaskSucceeded",
+        "ParallelStateEntered", "TaskStateEntered", "TaskScheduled", "TaskSucceeded", "TaskStateExited",
         "ParallelStateExited", "ExecutionSucceeded",
     )  # fmt: skip
-    assert transitions([{"type": kind, "timestamp": datetime.now(UTC)} for kind in kinds]) == 3 + 1 + 2
+    assert transitions([{"type": kind, "timestamp": datetime.now(UTC)} for kind in kinds]) == 3 + 1 + 1
 
 
 def test_the_highest_cost_of_measuring_is_for_its_longest_time() -> None:

@@ -17,7 +17,7 @@ from stacks.workflow.tasks import Resources
 from tests.stacks.contexts import OTHER_PAIR, pair
 from tests.stacks.policies import grants, in_account, statements_of
 from tests.stacks.synthesis import CONTEXT, many_pairs, resources
-from tests.stacks.test_nag import checked
+from tests.stacks.test_nag import findings, unexplained
 from tests.unit.test_start_evaluations import event
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:any"
@@ -166,7 +166,7 @@ def test_other_calls_dry_runs_failed_calls_and_events_of_others_are_not(pattern:
         assert not pattern.matches_event(failed), code
 
 
-def test_the_rules_of_cdk_nag_find_only_acknowledged_problems(tmp_path: Path) -> None:
-    problems = checked(tmp_path, Evaluated, context={"pairs": {"web": pair()}}).found
+def test_what_cdk_nag_finds_in_the_evaluations_has_a_reason(tmp_path: Path) -> None:
+    problems = unexplained(findings(tmp_path, Evaluated, context={"pairs": {"web": pair()}}))
     assert problems, "the bare table and topic"
     assert not [path for path, _ in problems if "/Evaluations/" in path]

@@ -1,40 +1,31 @@
-"""AWS's rules for the whole stack (cdk-nag): each finding is fixed, or acknowledged with its reason."""
+"""AWS's rules for the whole stack (cdk-nag): each finding is fixed, or stays for a reason (`nag_reasons.py`)."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from cdk_nag import AwsSolutionsChecks, ServerlessChecks
-from constructs import IConstruct
 
 from stacks.configuration.settings import configured
 from stacks.cutover_stack import CutoverStack
 from stacks.pipeline import PipelineStack
-from tests.stacks.contexts import RELEASES, pair
+from tests.stacks.contexts import RELEASES, VPC, pair
+from tests.stacks.nag_reasons import REASONS, Reason
 from tests.stacks.synthesis import CONTEXT, PROJECT
 from tests.stacks.test_ci_access import CREATED, EXISTING
 from tests.stacks.test_pipeline import FROM_BRANCH, FROM_OBJECT
+from two_servers import TwoServers
 
-# A finding: the path of the construct, and the id under which it can be acknowledged.
+# A finding: the path of the construct below the stack, and what the rule found there.
 Finding = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A stack as the rules see it: what they still find, and what they find that is acknowledged."""
-
-    stack: cdk.Stack
-    found: set[Finding]
-    acknowledged: set[Finding]
-
-
-def checked(folder: Path, stack_of: Any = CutoverStack, **options: Any) -> Checked:
+def findings(folder: Path, stack_of: Any = CutoverStack, **options: Any) -> set[Finding]:
+    """What the rules find in a stack."""
     app = cdk.App(context=CONTEXT, outdir=str(folder))
-    stack = stack_of(app, "EipCutover", **options)
+    stack_of(app, "EipCutover", **options)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
     report = folder / "validation-report.json"
     try:
@@ -42,29 +33,24 @@ def checked(folder: Path, stack_of: Any = CutoverStack, **options: Any) -> Check
     except RuntimeError:  # a finding stops the synthesis; the report says which
         if not report.exists():
             raise
-    found = json.loads(report.read_text())["pluginReports"]
-    packs = {pack["pluginName"] for pack in found}
+    packs = json.loads(report.read_text())["pluginReports"]
+    names = {pack["pluginName"] for pack in packs}
     # A pipeline may have nothing for the second, and the third, the CDK's, reports only what is suppressed.
-    assert {"AwsSolutions"} <= packs <= {"AwsSolutions", "Serverless", "CloudFormation Validate"}
-    return Checked(stack, set(findings(found, "violations")), set(findings(found, "suppressedViolations")))
-
-
-def findings(packs: list[dict[str, Any]], kind: str) -> Iterator[Finding]:
-    for pack in packs:
-        for rule in pack.get(kind, ()):
-            for construct in rule["violatingConstructs"]:
-                yield construct["constructPath"], f"{pack['pluginName']}::{rule['ruleName']}"
-
-
-def acknowledgements(stack: IConstruct) -> dict[Finding, str]:
-    key = cdk.Validations.ACKNOWLEDGED_RULES_METADATA_KEY
+    assert {"AwsSolutions"} <= names <= {"AwsSolutions", "Serverless", "CloudFormation Validate"}
     return {
-        (construct.node.path, finding): reason
-        for construct in stack.node.find_all()
-        for entry in construct.node.metadata
-        if entry.type == key
-        for finding, reason in entry.data.items()
+        (construct["constructPath"].partition("/")[2], f"{pack['pluginName']}::{rule['ruleName']}")
+        for pack in packs
+        for rule in pack.get("violations", ())
+        for construct in rule["violatingConstructs"]
     }
+
+
+def reasons_for(finding: Finding) -> list[Reason]:
+    return [reason for reason in REASONS if reason.explains(*finding)]
+
+
+def unexplained(every: set[Finding]) -> set[Finding]:
+    return {finding for finding in every if not reasons_for(finding)}
 
 
 def settings(**keys: Any) -> Any:
@@ -73,59 +59,56 @@ def settings(**keys: Any) -> Any:
 
 SHIPPED = settings()
 WITH_RELEASES = settings(pairs={"web": pair(**RELEASES)})
-OPTIONAL: dict[str, tuple[Any, dict[str, Any]]] = {
+IN_VPC = {"via": "private"}
+STACKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "as shipped": (CutoverStack, SHIPPED),
     "with mails": (CutoverStack, settings(notifications={"emails": ["ops@example.com"]})),
     "with a role for CI": (CutoverStack, settings(ciAccess=EXISTING)),
     "with a role for CI and its provider": (CutoverStack, settings(ciAccess=CREATED)),
+    "with releases": (CutoverStack, WITH_RELEASES),
+    "with a check from inside a VPC": (CutoverStack, settings(pairs={"web": pair(healthCheck=IN_VPC)}, vpc=VPC)),
+    "with an account": (
+        CutoverStack,
+        WITH_RELEASES | {"env": cdk.Environment(account="123456789012", region="eu-central-1")},
+    ),
     "the pipeline of a branch": (PipelineStack, {"names": FROM_BRANCH.names, "pipeline": FROM_BRANCH.pipeline}),
     "the pipeline of an object": (PipelineStack, {"names": FROM_OBJECT.names, "pipeline": FROM_OBJECT.pipeline}),
+    "the test pair": (TwoServers, {"zone": "eu-west-1b", "port": 80}),
 }
 
 
-@pytest.fixture(scope="module", params=OPTIONAL.values(), ids=[*OPTIONAL])
-def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checked:
-    stack_of, options = request.param
-    return checked(tmp_path_factory.mktemp("nag"), stack_of, **options)
+@pytest.fixture(scope="module")
+def by_stack(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[Finding]]:
+    return {
+        name: findings(tmp_path_factory.mktemp("nag"), stack, **options) for name, (stack, options) in STACKS.items()
+    }
 
 
-def test_the_rules_of_cdk_nag_find_only_acknowledged_problems(shipped: Checked) -> None:
-    assert shipped.found == set()
+def test_every_finding_of_cdk_nag_stays_for_one_reason(by_stack: dict[str, set[Finding]]) -> None:
+    for name, of_stack in by_stack.items():
+        assert of_stack, name
+        for finding in of_stack:
+            assert len(reasons_for(finding)) == 1, f"{name}: {finding} has the reasons {reasons_for(finding)}"
 
 
-def test_the_rules_also_find_only_acknowledged_problems_with_an_account(tmp_path: Path) -> None:
-    somewhere = cdk.Environment(account="123456789012", region="eu-central-1")
-    assert checked(tmp_path, env=somewhere, **WITH_RELEASES).found == set()
+def test_every_reason_is_still_needed(by_stack: dict[str, set[Finding]]) -> None:
+    every = set().union(*by_stack.values())
+    for reason in REASONS:
+        assert any(reason.explains(*finding) for finding in every), f"nothing is found any more for {reason}"
+        assert len(reason.text.split()) >= 7, f"{reason} has no reason"
 
 
-def test_the_rules_also_find_only_acknowledged_problems_with_releases(tmp_path: Path) -> None:
-    with_releases = checked(tmp_path, **WITH_RELEASES)
-    assert with_releases.found == set()
-    assert any("RunCommandsRole" in path and "document/" in finding for path, finding in with_releases.acknowledged)
-
-
-def test_every_acknowledgement_is_still_needed(shipped: Checked) -> None:
-    for path, finding in acknowledgements(shipped.stack):
-        needed = any(found.startswith(f"{path}/") and id_ == finding for found, id_ in shipped.acknowledged)
-        assert needed, f"nothing at {path} has the finding {finding} any more"
-
-
-def test_every_acknowledgement_has_one_finding_one_construct_and_a_reason(shipped: Checked) -> None:
-    for (path, finding), reason in acknowledgements(shipped.stack).items():
-        assert path.count("/") >= 2, f"{finding} is acknowledged for all of {path}"
-        assert len(reason.split()) >= 7, f"{finding} at {path} has no reason"
-        found = {where for where, id_ in shipped.acknowledged if where.startswith(f"{path}/") and id_ == finding}
-        assert len(found) == 1, f"{finding} at {path} hides {len(found)} findings"
-
-
-def test_the_rules_run(tmp_path: Path) -> None:
+def test_a_new_wildcard_in_a_policy_is_found(tmp_path: Path) -> None:
     class Open(CutoverStack):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             cdk.aws_sns.Topic(self, "Open")
+            describing: Any = self.node.find_child("Functions").node.find_child("DescribeAddressesRole")
+            anything = cdk.aws_iam.PolicyStatement(actions=["s3:GetObject"], resources=["arn:aws:s3:::bucket/*"])
+            describing.add_to_policy(anything)
 
-    found = checked(tmp_path, Open, **SHIPPED).found
-    assert {path for path, _ in found} == {"EipCutover/Open/Resource"}
+    paths = {path for path, _ in unexplained(findings(tmp_path, Open, **SHIPPED))}
+    assert paths == {"Open/Resource", "Functions/DescribeAddressesRole/DefaultPolicy/Resource"}
 
 
 def test_deploying_does_not_need_cdk_nag() -> None:

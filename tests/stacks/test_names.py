@@ -13,13 +13,13 @@ import jsonata
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-import report_outcome
 from client.account import STACK
 from domain.release_commands import Document, document
 from stacks.configuration.names import DEFAULT_NAME, LONGEST, STACK_NAME, Names
 from stacks.configuration.settings import configured
 from stacks.monitoring.metrics import Metrics
 from stacks.monitoring.monitoring import alarm_names
+from stacks.workflow import cutover, repair
 from stacks.workflow.notifications import subject_of
 from tests.stacks.contexts import COMPLETE
 from tests.stacks.synthesis import CONTEXT, PROJECT
@@ -122,7 +122,7 @@ def test_no_name_is_longer_than_aws_allows(team_b: Templates) -> None:
 
 @pytest.mark.parametrize("name", [DEFAULT_NAME, TEAM_B])
 def test_sns_accepts_the_subject_of_every_outcome_of_every_pair(name: str) -> None:
-    for outcome in report_outcome.OUTCOMES:
+    for outcome in (*cutover.SUCCESSES, *cutover.FAILURES, *repair.SUCCESSES, *repair.FAILURES):
         assert len(subject(name, LONGEST_PAIR, outcome)) < 100
         assert subject(name, LONGEST_PAIR, outcome).endswith(f"p {outcome}")
         assert subject(name, "web", outcome) == f"{name}: web {outcome}"

@@ -1,4 +1,4 @@
-"""`docs/architecture.md` has every state of the workflows in its tables, and no other."""
+"""`docs/architecture.md` has every state and every variable of the workflows in its tables, and no other."""
 
 import json
 import re
@@ -67,6 +67,21 @@ def test_the_tables_have_the_states_of_an_evaluation(template: dict[str, Any], c
     states = documented("eip-cutover-readiness")
     assert deployed(template, "eip-cutover-readiness") == states - EVALUATED_IN_A_VPC
     assert deployed(complete, "eip-cutover-readiness") == states >= EVALUATED_IN_A_VPC
+
+
+def assigned(state: Any) -> set[str]:
+    """The variables that a state, or one within it, assigns."""
+    if not isinstance(state, dict):
+        return set().union(*map(assigned, state)) if isinstance(state, list) else set()
+    return set(state.get("Assign", ())).union(*map(assigned, state.values()))
+
+
+def test_the_table_of_variables_has_those_of_all_workflows(complete: dict[str, Any]) -> None:
+    section = (PROJECT / "docs" / "architecture.md").read_text().split("\n## Variables of the workflows\n")[1]
+    rows = re.findall(r"^\| (`\$.+?`) \|", section.split("\n## ")[0], re.MULTILINE)
+    in_document = [variable for row in rows for variable in re.findall(r"`\$(\w+)`", row)]
+    in_workflows = set().union(*(assigned(workflow_of(complete, name)) for name in HEADINGS))
+    assert sorted(in_document) == sorted(in_workflows)
 
 
 def test_the_picture_of_a_release_has_the_states_of_one(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from domain.lock import Lock
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.plan import Awaited, Plan, plan
-from domain.record import EMPTY, Interrupted, Record
+from domain.record import EMPTY, Record
 from domain.request import Request
 
 BITTYBOT, TAO = Server("bittybot", "i-0aaaaaaaa"), Server("tao", "i-0bbbbbbbb")
@@ -44,7 +45,7 @@ def planned(
         Request(WEB, asked, **request),
         address("production", production),
         address("staging", staging),
-        record=replace(record, interrupted=Interrupted(interrupted.name)) if interrupted else record,
+        record=replace(record, interrupted=Lock(server=interrupted.name)) if interrupted else record,
         keep_live=keep_live,
         awaited=awaited,
     )

@@ -14,10 +14,11 @@ from hypothesis import example, given, settings, strategies as st
 
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.fitness import HOLDS_AN_ADDRESS, complete
+from domain.lock import Lock
 from domain.pair import Address, AddressName, Pair, Place, Server
 from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
 from domain.plan import NoTarget, Plan, Refusal, commands_to_restore, plan
-from domain.record import Interrupted, Record, RollbackTo
+from domain.record import Record, RollbackTo
 from domain.request import REQUEST_KEYS, Request, read_request
 from tests.unit.example_pair import BITTYBOT, PRIMARY, STRANGER, TAO, WEB, address, place
 
@@ -63,7 +64,7 @@ class Situation:
 
     def plan(self, *, emergency: bool = False) -> Plan:
         record = Record(
-            interrupted=Interrupted(self.interrupted.name) if self.interrupted else None,
+            interrupted=Lock(server=self.interrupted.name) if self.interrupted else None,
             rollback_to=RollbackTo(self.back_to.name, "it was live before") if self.back_to else RollbackTo(),
         )
         request = Request(WEB, self.asked, rollback=self.rollback, emergency=emergency)

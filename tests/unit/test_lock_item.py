@@ -16,7 +16,7 @@ from domain.lock import Lock
          Lock("web", "arn", "x", "tao")),
         ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "live": "bittybot", "rollsBack": "true",
           "bakesUntil": "2026-02-01T10:00:00.000Z"},
-         Lock("web", "arn", "x", "tao", rollback=True, bakes_until="2026-02-01T10:00:00.000Z")),
+         Lock("web", "arn", "x", "tao", rollback=True, bakes_until="2026-02-01T10:00:00.000Z", live="bittybot")),
         ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "rollsBack": "false"},
          Lock("web", "arn", "x", "tao")),
         ({"pair": "web", "execution": "arn", "since": "x", "server": "tao", "approvesUntil": "2026-02-01T10:00:00Z",

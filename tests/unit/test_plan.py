@@ -9,7 +9,7 @@ from domain.errors import PreflightFailed
 from domain.lock import Lock
 from domain.pair import Pair, Place, Server
 from domain.plan import Awaited, NoTarget, Plan, Refusal, commands_to_restore, plan
-from domain.record import EMPTY, Interrupted, Record, RollbackTo
+from domain.record import EMPTY, Record, RollbackTo
 from domain.request import Request
 from tests.unit.example_pair import BITTYBOT, STRANGER, TAO, WEB, address, place, planned
 
@@ -105,7 +105,7 @@ def test_a_record_of_a_server_that_is_no_longer_in_the_pair_is_ignored() -> None
 
 
 def test_an_execution_that_holds_the_lock_was_not_interrupted() -> None:
-    held = Record(lock=Lock("web", "arn", "", "bittybot"), interrupted=Interrupted("bittybot"))
+    held = Record(lock=Lock("web", "arn", "", "bittybot"), interrupted=Lock(server="bittybot"))
     assert planned(record=held).reason.startswith("the idle server was asked for")
     assert planned(record=replace(held, lock=None)).decision == "ALREADY_LIVE"
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidRequest
+from domain.lock import Lock
 from domain.pair import Pair, Server
 from domain.plan import Plan, plan
-from domain.record import EMPTY, Interrupted, Record
+from domain.record import EMPTY, Record
 from domain.request import Request
 from tests.unit.example_pair import BITTYBOT, TAO, WEB, address
 
@@ -58,6 +59,6 @@ def test_after_an_interruption_a_release_stays_where_it_was_made_live(
 ) -> None:
     """Production is on tao; the interrupted execution was making `begun` live."""
     releases = {"tao": {"release": deployed, "execution": "arn", "deployed": True}} if deployed else {}
-    record = Record(interrupted=Interrupted(begun.name, execution="arn"), releases=releases)
+    record = Record(interrupted=Lock(server=begun.name, execution="arn"), releases=releases)
     result = released(on=TAO, record=record)
     assert (result.decision, result.idle.server) == (decision, idle)

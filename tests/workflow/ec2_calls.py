@@ -20,15 +20,19 @@ import boto3
 from botocore import xform_name
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 
 from aws.calls import ONCE, aws_client
+from client.trace import Changed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
+from domain.record import Record
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
-from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, service_client
+from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, scaled_time, service_client
 
 CLIENTS = ("describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address")
+THIS = "this execution"
 SERVICES = ("dynamodb", "sns", "events")
 ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
 CODES: dict[str, Kind] = {code: kind for kind, (code, _) in ERRORS.items()}
@@ -52,37 +56,20 @@ class Call:
     nth: int
 
 
-@dataclass(frozen=True)
-class Change:
-    """A change that the workflow asked EC2 for, as far as it is known: of which address, to which instance."""
-
-    action: str
-    allocation_id: str | None
-    instance_id: str | None
-    effective: bool
-
-
-@dataclass(frozen=True)
-class Sight:
-    """Who held production and staging, as instance ids, `when`: before or after a call, or after a strike."""
-
-    when: str
-    production: str | None
-    staging: str | None
-
-
 @dataclass
 class EC2Calls:
-    """`made` are the calls to EC2 in order, as `action` or `action (dry run)`; `everything` has the others, too."""
+    """`made` are the calls to EC2 in order, as `action` or `action (dry run)`; `everything` has the others, too.
+
+    `events` are for the checker of the guarantees, at the time of Systems Manager's clock. Those of the execution that
+    is watched have THIS as its ARN, which is not known before it has begun.
+    """
 
     production: str
     staging: str
     made: list[str] = field(default_factory=list)
     everything: list[Call] = field(default_factory=list)
-    effects: list[Change] = field(default_factory=list)
-    sights: list[Sight] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     struck: list[Fault] = field(default_factory=list)
-    races: list[int] = field(default_factory=list)
     after_the_first: Callable[[], None] = lambda: None
     on_call: Callable[[str, dict[str, Any]], None] = lambda _action, _parameters: None
     faults: Faults = field(default_factory=Faults)
@@ -90,6 +77,7 @@ class EC2Calls:
     _counts: Counter[str] = field(default_factory=Counter)
     _past: dict[str, dict[str, Any]] = field(default_factory=dict)
     _late: list[Callable[[], None]] = field(default_factory=list)
+    _holder: str | None = None
     _state: threading.local = field(default_factory=threading.local)
 
     def inject(self, fault: Fault) -> None:
@@ -111,11 +99,12 @@ class EC2Calls:
     def changes(self) -> list[str]:
         return [call for call in self.made if call in ("AssociateAddress", "DisassociateAddress")]
 
-    def see(self, when: str) -> None:
-        self.sights.append(Sight(when, self._held(self.production), self._held(self.staging)))
+    def tell(self, event: Callable[..., Event], *values: Any, **more: Any) -> None:
+        self.events.append(event(scaled_time(), *values, **more))
 
-    def _held(self, allocation_id: str) -> str | None:
-        return _described().get(allocation_id, {}).get("InstanceId")
+    def _places(self, described: dict[str, dict[str, Any]]) -> Places:
+        held = (described.get(each, {}) for each in (self.production, self.staging))
+        return Places(*(each.get("InstanceId") or each.get("NetworkInterfaceId") for each in held))
 
     def _count(self, action: str) -> None:
         self._counts[action] += 1
@@ -135,15 +124,11 @@ class EC2Calls:
             if (each, nth) == (action, self._counts[action]):
                 act()
         fault = self.faults.meet(action)
-        self.see("before a call")
+        self.tell(Seen, self._places(_described()))
         if fault and fault.kind in STRIKES:
-            self._remembering(lambda: strike(_backend(), fault, params["body"]))
-            self.struck.append(fault)
-            self.see("after a strike")
-            target = params["body"].get("InstanceId")
-            if action == "AssociateAddress" and target == self._held(self.production) == fault.instance_id:
-                self.races.append(len(self.sights))
+            self._strike(fault, params["body"])
         context.update(before=_described(), changes=action in ("AssociateAddress", "DisassociateAddress"))
+        context["by"] = {name: getattr(self._state, name, None) for name in ("name", "described")}
         context["call"] = (model.name, context["parameters"], allocation_of(_backend(), params["body"]))
         return None if fault is None else self._suffered(fault, context)
 
@@ -156,6 +141,7 @@ class EC2Calls:
                     context["lost"] = True
                 else:
                     self._again(context)
+                    context["before"] = _described()
             case "slow":
                 context["late"] = True
                 return _error("RequestLimitExceeded", 503)  # never seen: `_answered` raises
@@ -172,7 +158,7 @@ class EC2Calls:
         with suppress(ClientError):
             getattr(_side(), xform_name(name))(**parameters)
         if context["changes"]:
-            self._changed(name, allocation_id, parameters, before)
+            self._changed(name, allocation_id, parameters, before, context["by"])
 
     def _stale(self, context: dict[str, Any]) -> Answer:
         ids = context["call"][1]["AllocationIds"]
@@ -180,45 +166,61 @@ class EC2Calls:
         metadata = {"HTTPStatusCode": 200, "RequestId": "stale"}
         return SimpleNamespace(status_code=200), {"Addresses": shown, "ResponseMetadata": metadata}
 
-    def _answered(self, context: dict[str, Any], **_: Any) -> None:
+    def _answered(self, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         late, self._late = self._late, []
+        name, parameters, allocation_id = context["call"]
         if context["changes"] and not context.get("late"):
-            name, parameters, allocation_id = context["call"]
-            self._changed(name, allocation_id, parameters, context["before"])
-        self.see("after a call")
+            self._changed(name, allocation_id, parameters, context["before"], context["by"])
+        elif name == "DescribeAddresses" and "Addresses" in parsed:
+            self._state.described = self._places({each["AllocationId"]: each for each in parsed["Addresses"]})
         self.after_the_first()
         self.after_the_first = lambda: None
         for act in late:
             act()
-            self.see("after a late call")
         if context.get("late"):
             self._late.append(partial(self._again, context))
         if context.get("late") or context.get("lost"):
             raise ReadTimeoutError(endpoint_url=ENDPOINT)
 
     def _changed(
-        self, action: str, allocation_id: str | None, parameters: dict[str, Any], before: dict[str, Any]
+        self,
+        action: str,
+        allocation_id: str | None,
+        parameters: dict[str, Any],
+        before: dict[str, Any],
+        by: dict[str, Any] | None = None,
     ) -> None:
-        effective = _described() != before
-        if effective:
+        """By a state of this execution, or by someone else. EC2 has refused it if there is no such association."""
+        if by and allocation_id is None:
+            return
+        after, to = _described(), parameters.get("InstanceId") or parameters.get("NetworkInterfaceId")
+        if after != before:
             self._past = before
-        self.effects.append(Change(action, allocation_id, parameters.get("InstanceId"), effective))
+        parted = [each for each in before if "AssociationId" in before[each] and "AssociationId" not in after[each]]
+        more = {"displaced": tuple(each for each in parted if each != allocation_id), **_who(by)}
+        places = self._places(before), self._places(after)
+        self.tell(Changed, THIS if by else None, action, allocation_id, to, *places, **more)
 
-    def _remembering(self, act: Callable[[], None]) -> None:
+    def _strike(self, fault: Fault, parameters: dict[str, Any]) -> None:
         before = _described()
-        act()
-        if _described() != before:
-            self._past = before
+        strike(_backend(), fault, parameters)
+        self.struck.append(fault)
+        allocation_id = fault.allocation_id or allocation_of(_backend(), parameters)
+        moved = allocation_id if fault.kind == "moved" else None
+        self._changed(fault.kind, moved, {"InstanceId": fault.instance_id}, before)
 
     # Functions and services.
 
     def _around(self, state: str, run: Callable[[], Any]) -> Any:
         action = f"function {state}"
-        self._state.name = state
+        self._state.name, self._state.described = state, None
         self._count(action)
+        self.tell(Entered, THIS, state)
         fault = self.faults.meet(action)
         if fault is None:
-            return run()
+            result = run()
+            self.tell(Passed, THIS, state, result)
+            return result
         if fault.kind == "throttled":
             raise ClientError(_error("TooManyRequestsException", 429)[1], "Invoke")  # type: ignore[index,arg-type]
         if fault.kind.endswith("-after"):
@@ -241,8 +243,29 @@ class EC2Calls:
         return _error("ThrottlingException", 400)
 
     def _service_answered(self, model: Any, context: dict[str, Any], **_: Any) -> None:
+        if model.name == "UpdateItem":
+            self._see_the_lock()
         if context.get("lost"):  # what Step Functions says when its own SDK gets no answer
             raise ClientError(_error("SdkClientException", 500)[1], model.name)  # type: ignore[index,arg-type]
+
+    def _see_the_lock(self) -> None:
+        item = next((item for item in _table() if item["pair"]["S"] == "web"), {})
+        holder = item.get("execution", {}).get("S")
+        if self._holder not in (None, holder):
+            self.tell(Unlocked, self._holder, record=Record.from_item(item))
+        if holder not in (None, self._holder):
+            self.tell(Locked, holder)
+        self._holder = holder
+
+
+def _who(by: dict[str, Any] | None) -> dict[str, Any]:
+    return {"state": by["name"], "described": by["described"]} if by else {}
+
+
+def _table() -> list[dict[str, Any]]:
+    """The items of the only table."""
+    tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables.values()
+    return [item.to_json()["Attributes"] for table in tables for item in table.all_items()]
 
 
 def _failing(action: str, code: str, *, nth: int, times: int | None) -> Fault:

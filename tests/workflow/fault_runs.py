@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from client.trace import Serving
 from local.faults import Fault
 from local.systems_manager_agents import Command
 from local.systems_manager_runs import Result as CommandResult
@@ -32,7 +33,7 @@ from tests.workflow.engine import corrected_engine
 from tests.workflow.fault_cases import Case, Way
 from tests.workflow.oracle import Run, broken
 from tests.workflow.replays import Replays
-from tests.workflow.web import Web, sick
+from tests.workflow.web import Web, sick, well
 
 T = TypeVar("T")
 CASES_AT_A_TIME = 8
@@ -97,6 +98,7 @@ class Matrix:
         if way.asked:
             web.behaviour[live] = sick  # for which nobody must ask
         with watched(aws.production, aws.staging) as calls:
+            calls.tell(Serving, aws.servers[idle], True, way.new_release is well)
             if way.first:
                 calls.inject(way.first)
             yield calls

@@ -7,16 +7,10 @@ nothing changes. `tests/simulation/test_world_ec2.py` compares all of it with `l
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+from client.guarantees import Places
 from tests.simulation.world.machines import Address, Instance, Interface
-
-
-class Places(NamedTuple):
-    """Who holds the two addresses of a pair: an instance, or an interface without one; None: no server."""
-
-    production: str | None
-    staging: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +75,6 @@ class Associations:
         interface.elastic_ips[private_ip] = address
         address.interface, address.private_ip = interface, private_ip
         address.association_id = f"eipassoc-{self._next('eipassoc'):017x}"
-        if private_ip == interface.private_ips[0]:
-            interface.automatic_ip = None
 
     def take_off(self, address: Address) -> None:
         """Puts the address on no server. EC2 gives a running instance without a public address another one."""
@@ -97,7 +89,7 @@ class Associations:
 
     def assign_public_ip(self, interface: Interface) -> None:
         instance = interface.instance
-        if instance and instance.assigns_public_ip and instance.state == "running":
+        if instance and interface.assigns_public_ip and instance.state == "running":
             number = self._next("automatic")
             interface.automatic_ip = f"192.0.{2 + number // 256}.{number % 256}"
 

@@ -115,8 +115,8 @@ class Ec2(Associations):
         names = parameters["ZoneNames"]
         if unknown := [name for name in names if name not in self.zones]:
             raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{unknown[0]}]")
-        shown = [{"ZoneName": name, "NetworkBorderGroup": self.zones[name]} for name in names]
-        return {"AvailabilityZones": shown}
+        zones = ({"ZoneName": name, "NetworkBorderGroup": self.zones[name]} for name in names)
+        return {"AvailabilityZones": [{"State": "available", **zone} for zone in zones]}
 
     def _describe_address_transfers(self, parameters: Parameters) -> Json:
         offered = [each for each in map(self._address, parameters["AllocationIds"]) if each.offered_to]
@@ -213,7 +213,7 @@ class Ec2(Associations):
         interface = self.interfaces.get(interface_id)
         if interface is None:
             raise AwsError(
-                "InvalidNetworkInterfaceID.NotFound", f"The network interface ID '{interface_id}' does not exist"
+                "InvalidNetworkInterfaceID.NotFound", f"The networkInterface ID '{interface_id}' does not exist"
             )
         instance = interface.instance
         if instance and instance.state not in ACCEPTED_STATES:

@@ -17,7 +17,6 @@ class Instance:
 
     id: str
     state: str = "running"
-    assigns_public_ip: bool = True
     interfaces: list["Interface"] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     is_spot: bool = False
@@ -45,13 +44,14 @@ class Instance:
 
 @dataclass(eq=False, slots=True)
 class Interface:
-    """`private_ips` begins with the primary one, which may have a public address that EC2 assigned. `elastic_ips` are
-    the Elastic IPs by the private address that each is on."""
+    """`private_ips` begins with the primary one, which has a public address from EC2 if the interface
+    `assigns_public_ip`. `elastic_ips` are the Elastic IPs by the private address that each is on."""
 
     id: str
     private_ips: list[str]
     instance: Instance | None = None
     zone: str = ZONE
+    assigns_public_ip: bool = False
     automatic_ip: str | None = None
     hostname_type: str = "public-ipv4-dns-name"
     elastic_ips: dict[str, "Address"] = field(default_factory=dict)
@@ -63,11 +63,14 @@ class Interface:
 
     def described(self) -> dict[str, Any]:
         """As DescribeNetworkInterfaces shows it."""
+        primary, *others = (self._private_ip(each) for each in self.private_ips)
         return {
             "NetworkInterfaceId": self.id,
             "AvailabilityZone": self.zone,
             "Attachment": {"InstanceId": self.instance.id} if self.instance else {},
-            "PrivateIpAddresses": [self._private_ip(each) for each in self.private_ips],
+            "PrivateIpAddress": self.private_ips[0],
+            "PrivateIpAddresses": [primary, *others],
+            **({"Association": primary["Association"]} if "Association" in primary else {}),
             "PublicIpDnsNameOptions": self._names(),
             "TagSet": in_a_list(self.tags),
         }

@@ -72,12 +72,14 @@ class World:
         return self._services[service](action, parameters)
 
     def launch(self, instance_id: str, *, network_interface_id: str | None = None) -> Instance:
-        """A running instance with an interface, and if an interface is named, a second one that has this id."""
+        """A running instance with an interface, which has a public address from EC2. If an interface is named, the
+        instance has a second one with this id, and neither has such an address."""
         instance = self.ec2.instances[instance_id] = Instance(instance_id)
+        alone = network_interface_id is None
         for interface_id in filter(None, (f"eni-{instance_id.removeprefix('i-')}", network_interface_id)):
             number = len(self.ec2.interfaces) + 10
             private_ip = f"172.31.{number // 250}.{number % 250}"
-            interface = Interface(interface_id, [private_ip], instance)
+            interface = Interface(interface_id, [private_ip], instance, assigns_public_ip=alone)
             self.ec2.interfaces[interface_id] = interface
             instance.interfaces.append(interface)
             self.ec2.assign_public_ip(interface)

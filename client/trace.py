@@ -1,0 +1,181 @@
+"""What happened to a pair: events, in their order, and what they say about an execution. They come from the simulation,
+the fault matrix, or the history of a real execution. A source may not see everything. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.pair import Json
+from domain.record import Record
+
+MOVE = "ReassociateProduction"
+CHECKS = ("HealthCheckStaging", "CheckServers", "RehearseDisassociate", "RehearseAssociateProduction",
+          "RehearseAssociateStaging")  # fmt: skip
+BEFORE = {"RepairStaging": (), "DisassociateStaging": CHECKS, MOVE: (*CHECKS, "DisassociateStaging"),
+          "ReassociateStaging": (MOVE,), "RestoreProduction": (), "RestoreStaging": ()}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Places:
+    """The instances that hold both addresses, or someone else's network interfaces; None: on no server."""
+
+    production: str | None
+    staging: str | None
+
+    @staticmethod
+    def shown(addresses: Mapping[str, Any]) -> "Places":
+        """From the keys `production` and `staging` of a plan or an outcome (`Address.to_json`)."""
+        held = [addresses[name] or {} for name in ("production", "staging")]
+        return Places(*(each.get("instanceId") or each.get("associationId") for each in held))
+
+
+@dataclass(frozen=True)
+class Event:
+    """`at` is in seconds since 1970."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class Seen(Event):
+    """Both addresses as they are. A move that no `Changed` explains counts as ours."""
+
+    places: Places
+
+
+@dataclass(frozen=True)
+class Serving(Event):
+    """Whether a server passes its checks as staging and as production from now on, and its release; None is unknown."""
+
+    instance_id: str
+    staging: bool | None
+    production: bool | None
+    release: str | None = None
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """Done by this execution (its ARN). For `Changed`, None is someone else."""
+
+    execution: str | None
+
+
+@dataclass(frozen=True)
+class Entered(Step):
+    state: str
+
+
+@dataclass(frozen=True)
+class Passed(Entered):
+    """The state has ended well, with this output. The branches of a Parallel state count, even if another one fails."""
+
+    output: Json | None = None
+
+
+@dataclass(frozen=True)
+class Failed(Entered):
+    """The state has failed, after all its tries."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Locked(Step):
+    """From now on, this execution holds the pair's lock."""
+
+
+@dataclass(frozen=True)
+class Unlocked(Step):
+    """The lock of this execution was removed by itself, or by the execution `by`. `record` is the record after that."""
+
+    by: str | None = None
+    record: Record | None = None
+
+
+@dataclass(frozen=True)
+class Changed(Step):
+    """A call to EC2 that changes an address, or would; `before` equals `after` if it changed nothing. Of someone else,
+    all that changes `Places` counts, such as TerminateInstances. `instance_id` is where the address goes, or a network
+    interface. `displaced` has other addresses (allocation ids) that it took off a server. The function of `state` made
+    the call, and `described` is what EC2 showed it last before, None if it did not describe the addresses. Without
+    `before` and `after`, none of that is known."""
+
+    action: str
+    allocation_id: str | None
+    instance_id: str | None
+    before: Places | None = None
+    after: Places | None = None
+    displaced: tuple[str, ...] = ()
+    request_id: str | None = None
+    state: str = ""
+    described: Places | None = None
+
+
+@dataclass(frozen=True)
+class CommandBegan(Step):
+    step: str
+    instance_id: str | None
+
+
+@dataclass(frozen=True)
+class CommandEnded(CommandBegan):
+    pass
+
+
+@dataclass(frozen=True)
+class Ended(Step):
+    """`outcome` is the outcome, the error, or for an execution without either, the status."""
+
+    status: str
+    outcome: str
+    output: Json | None = None
+    cause: str | None = None
+    places: Places | None = None
+
+
+@dataclass
+class Execution:
+    """What the events so far say of an execution. `entered` and `passed` number its states, `passed` since its plan.
+    Its outcome counts from the moment of the number `first`, and since `described_at`."""
+
+    arn: str
+    plan: Json = field(default_factory=dict)
+    planned_at: float = 0.0
+    entered: dict[str, int] = field(default_factory=dict)
+    passed: dict[str, int] = field(default_factory=dict)
+    changes: list[Changed] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    first: int = 0
+    described_at: float = 0.0
+    ended_at: float | None = None
+    record: Record | None = None
+
+    def server(self, place: str) -> str | None:
+        """The instance of a place of the plan."""
+        return (self.plan.get(place) or {}).get("instanceId")
+
+    def moves(self, production: str, staging: str) -> dict[str, list[tuple[str, str | None]]]:
+        """What each state may put where. The states that move staging also put production back that they displaced."""
+        live, idle, beside = (self.server(place) for place in ("live", "idle", "stagingTo"))
+        if idle is None or self.plan.get("dryRun"):
+            return {}
+        moves: dict[str, list[tuple[str, str | None]]] = {
+            "RepairStaging": [(staging, idle), (production, live)],
+            "DisassociateStaging": [(staging, None)],
+            MOVE: [(production, idle)],
+            "ReassociateStaging": [(staging, beside), (production, idle)],
+            "RestoreProduction": [(production, live)],
+            "RestoreStaging": [(staging, idle), (production, live)],
+        }
+        return moves if self.plan["decision"] == "CUT_OVER" else {"RepairStaging": moves["RepairStaging"]}
+
+    def missing(self, state: str) -> list[str]:
+        """The states that have to pass before a state changes something, and have not. Checks before a deployment or
+        an approval do not count."""
+        plan, needed = self.plan, [*BEFORE.get(state, ())]
+        if CHECKS[0] in needed:
+            needed += ["DeployRelease"] if plan["deploys"] else []
+            needed += ["WaitForApproval"] if plan["approvalMinutes"] else []
+            needed += ["BeforeCutover"] if "beforeCutover" in plan["hooks"] and not plan["tolerant"] else []
+        since = max(self.passed.get(each, 0) for each in ("DeployRelease", "WaitForApproval"))
+        return [each for each in needed if self.passed.get(each, -1) < (since if each in CHECKS else 0)]
