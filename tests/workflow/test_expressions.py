@@ -102,5 +102,6 @@ def test_a_compiled_expression_has_the_result_of_jsonata_on_any_values(expressio
 
 def test_nearly_every_expression_is_compiled(expressions: list[str]) -> None:
     """One that is not takes ten times as long."""
-    compiled = [text for text in expressions if Expression(text).is_compiled]
-    assert len(compiled) > len(expressions) * 0.98
+    of_workflows = {*expressions} - {*MORE}
+    compiled = [text for text in of_workflows if Expression(text).is_compiled]
+    assert len(compiled) > len(of_workflows) * 0.98
