@@ -1,10 +1,11 @@
-"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure. The stack and
-the function that sends commands compute it from the pair, so a command is sent with the hash of what was deployed."""
+"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. The stack and the
+function that sends commands compute it from the pair, so a command is sent with the hash of what was deployed."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
@@ -20,31 +21,7 @@ PARAMETERS = {
     "Execution": "[A-Za-z0-9:/_.@+=-]{1,512}",
     "TimeoutSeconds": "[0-9]{1,3}",
 }
-LAST_LINES, LAST_BYTES = 20, 20_000
-LAST = f'tail -n {LAST_LINES} "$output" | tail -c {LAST_BYTES}; rm -f "$output"'
-# The output goes to a file, so that a daemon that the command starts does not keep the script waiting. Of more than
-# 24,000 characters, Systems Manager keeps only the beginning, and of a command that it has to kill, nothing: so the
-# script kills itself, with all that it started, just before. Source: API reference of GetCommandInvocation.
-SCRIPT_BEGIN = f"""
-export PAIR='{{{{ Pair }}}}' SERVER='{{{{ Server }}}}' RELEASE='{{{{ Release }}}}' EXECUTION='{{{{ Execution }}}}'
-output=$(mktemp) || exit 1
-(
-sleep $(({{{{ TimeoutSeconds }}}} - 2)) >/dev/null 2>&1
-{LAST}
-echo "(killed after {{{{ TimeoutSeconds }}}} s, its timeoutSeconds)"
-sleep 1 >/dev/null 2>&1
-kill -KILL 0
-) &
-deadline=$!
-case '{{{{ Step }}}}' in
-"""
-SCRIPT_END = f"""
-esac >"$output" 2>&1 </dev/null
-code=$?
-kill "$deadline"
-{LAST}
-exit "$code"
-"""
+SCRIPT = Path(__file__).with_name("release_command.sh")
 
 
 @dataclass(frozen=True)
@@ -85,7 +62,8 @@ def document(pair: Pair) -> Document | None:
         return None
     # Each in a shell of its own, so that a command with a syntax error fails alone.
     cases = [f"{name}) /bin/sh -c {quote(command)} ;;" for name, command in commands.items()]
-    script = [*SCRIPT_BEGIN.strip().splitlines(), *cases, *SCRIPT_END.strip().splitlines()]
+    before, _, after = SCRIPT.read_text().partition("# COMMANDS\n")
+    script = [line for line in before.splitlines() if not line.startswith("#")] + cases + after.splitlines()
     patterns = {
         name: {"type": "String", "allowedPattern": f"^{pattern}$", "description": f"${name.upper()}"}
         for name, pattern in PARAMETERS.items()
