@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from aws.calls import Clock, Sleep
 from aws.hook_function import answered
 from aws.records import LockItem, RollbackRequest
-from aws.run_command import NotSent, RunCommand, Seen
+from aws.run_command import NotSent, RunCommand
 from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import PairEvent, read
@@ -84,19 +84,18 @@ class Commands:
 
     def ended(self, command: Command, *, limit: float = math.inf) -> Command:
         """Cancels a command, and returns it when it has ended, or its time is up; at `limit`, maybe not ended."""
-        pause, seen = FIRST_PAUSE, Seen(command.status)
+        pause = FIRST_PAUSE
         while self.clock() < min(command.until, limit):
             command = self.found(command)
             if command.id is None:
                 return command.ends("Cancelled", "was not sent.")
-            seen = self.commands.look(command)
-            if not seen.goes_on:
-                return command.ends(seen.status, seen.failure, seen.line)
+            command = self.commands.look(command)
+            if command.ended:
+                return command
             self.commands.cancel(command)
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
-        over = self.clock() >= command.until
-        return replace(command.ends(seen.status, "did not end in time.", seen.line), ended=over)
+        return replace(command, failure="did not end in time.", ended=self.clock() >= command.until)
 
     def found(self, command: Command) -> Command:
         """With its id, if it was sent: the call that should send it may have died, or still be at work."""
@@ -217,7 +216,7 @@ class Runner(Commands):
     def _watched(self, command: Command) -> Command:
         """The command when it has ended. One that does not end by itself is cancelled, and waited for some seconds."""
         pause, cancelled_at = FIRST_PAUSE, 0.0
-        while (seen := self.commands.look(command)).goes_on:
+        while not (seen := self.commands.look(command)).ended:
             command = self._shown(command, seen)
             try:
                 self.listener.refuse()
@@ -231,19 +230,19 @@ class Runner(Commands):
                 break
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
-        over = not seen.goes_on or self.clock() > command.until
-        why = "did not end in time, and was cancelled." if cancelled_at and seen.status != "Success" else seen.failure
-        return replace(command.ends(seen.status, why, seen.line), ended=over)
+        if cancelled_at and seen.status != "Success":
+            why = "did not end in time, and was cancelled."
+            return replace(seen, failure=why, ended=seen.ended or self.clock() > seen.until)
+        return seen
 
-    def _shown(self, command: Command, seen: Seen) -> Command:
+    def _shown(self, command: Command, seen: Command) -> Command:
         """Writes what has changed, for people who watch."""
-        shown = replace(command, status=seen.status, line=seen.line or command.line)
-        if shown != command:
+        if seen != command:
             try:
-                self.item.write(shown, runs=True)
+                self.item.write(seen, runs=True)
             except RecordUnavailable as problem:
                 logger.warning(str(problem))
-        return shown
+        return seen
 
     def _called(self, step: Step, command: Command) -> Command:
         """A hook's function, called again while it answers IN_PROGRESS."""

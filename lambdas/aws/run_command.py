@@ -2,7 +2,7 @@
 token, so a command whose answer was lost is found by its comment. Source: Systems Manager API Reference."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,19 +31,6 @@ class NotSent(Exception):
     def __init__(self, message: str, *, throttled: bool) -> None:
         super().__init__(message)
         self.throttled = throttled
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What Systems Manager shows of a command: its status, its last line, and if it has failed, why."""
-
-    status: str
-    line: str = ""
-    failure: str | None = None
-
-    @property
-    def goes_on(self) -> bool:
-        return self.status in GOING_ON or self.status == UNKNOWN
 
 
 class RunCommand:
@@ -95,25 +82,26 @@ class RunCommand:
             raise CommandUnavailable(f"ListCommands: {read_error(error)[1]}") from error
         return max(sent, key=lambda each: each["RequestedDateTime"])["CommandId"] if sent else None
 
-    def look(self, command: Command) -> Seen:
+    def look(self, command: Command) -> Command:
         """The command as it is now, without output before its end; UNKNOWN if Systems Manager does not say."""
         try:
             shown = self._ssm.get_command_invocation(CommandId=command.id, InstanceId=command.instance_id)
         except FAILURES as error:
             code, message, _ = read_error(error)
             if code == NOT_YET:
-                return Seen(command.status)
+                return command
             logger.warning("command not seen", extra={"reason": message})
-            return Seen(UNKNOWN)
+            return replace(command, status=UNKNOWN)
         output = shown.get("StandardOutputContent") or shown.get("StandardErrorContent") or ""
-        seen = Seen(str(shown["Status"]), last_line(output))
-        if seen.goes_on or seen.status == "Success":
+        seen = replace(command, status=str(shown["Status"]), line=last_line(output) or command.line)
+        if seen.status in GOING_ON:
             return seen
         details = str(shown.get("StatusDetails") or seen.status)
         exited = seen.status == "Failed" and shown["ResponseCode"] > 0
         code = f" with exit code {shown['ResponseCode']}" if exited else ""
         advice = f" {ADVICE[details]}" if details in ADVICE else ""
-        return Seen(seen.status, seen.line, f"ended {details}{code}.{advice} Its last lines:{quoted(output)}")
+        failure = f"ended {details}{code}.{advice} Its last lines:{quoted(output)}"
+        return seen.ends(seen.status, None if seen.status == "Success" else failure)
 
     def cancel(self, command: Command) -> None:
         """Asks for the end of the command, maybe again; Systems Manager does not promise it. Raises nothing."""

@@ -121,7 +121,7 @@ def test_a_command_goes_on_until_systems_manager_says_that_it_has_ended(
     answer: Any, status: str, goes_on: bool
 ) -> None:
     seen = commands(answer).look(SENT)
-    assert (seen.status, seen.goes_on) == (status, goes_on)
+    assert (seen.status, seen.ended) == (status, not goes_on)
 
 
 @pytest.mark.parametrize(
