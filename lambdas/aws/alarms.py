@@ -16,10 +16,6 @@ READS_APART_SECONDS, LAST_READS_APART_SECONDS, LAST_READS = 5.0, 2.0, 3
 logger = Logger(child=True)
 
 
-class AlarmsUnreadable(Exception):
-    """The states of the alarms could not be read; the message says why."""
-
-
 @dataclass(frozen=True)
 class Alarm:
     """An alarm in the state ALARM: its name, CloudWatch's reason, and since when (ISO 8601). All is printable ASCII."""
@@ -35,22 +31,24 @@ class Alarm:
 
 @dataclass(frozen=True)
 class AlarmStates:
-    """Which of the alarms are in ALARM, for which names there is no alarm, and which have INSUFFICIENT_DATA."""
+    """Which of the alarms are in ALARM, for which names there is no alarm, and which have INSUFFICIENT_DATA. If the
+    states could not be read, all are empty, and `unreadable` says why."""
 
     in_alarm: tuple[Alarm, ...] = ()
     missing: tuple[str, ...] = ()
     without_data: tuple[str, ...] = ()
+    unreadable: str = ""
 
 
 def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
-    """The current states of the metric and composite alarms with these names, at most 100. Raises AlarmsUnreadable.
+    """The current states of the metric and composite alarms with these names, at most 100.
     CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     both = {"AlarmNames": names, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
     try:
         pages = client.get_paginator("describe_alarms").paginate(**both, PaginationConfig={"PageSize": 100})
         found = pages.build_full_result()
     except FAILURES as failure:
-        raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
+        return AlarmStates(unreadable=f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}")
     alarms = {each["AlarmName"]: each for kind in ("MetricAlarms", "CompositeAlarms") for each in found.get(kind, [])}
     states = {name: alarms[name]["StateValue"] if name in alarms else None for name in names}
     return AlarmStates(
@@ -62,10 +60,9 @@ def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
 
 def refuse_alarms(names: Sequence[str]) -> list[str]:
     """Raises PreflightFailed if an alarm is in ALARM, does not exist or cannot be read. No data is only a warning."""
-    try:
-        states = alarms_in_alarm(aws_client("cloudwatch"), names)
-    except AlarmsUnreadable as error:
-        raise PreflightFailed(f"The pair's alarms cannot be read: {error}.") from error
+    states = alarms_in_alarm(aws_client("cloudwatch"), names)
+    if states.unreadable:
+        raise PreflightFailed(f"The pair's alarms cannot be read: {states.unreadable}.")
     if states.missing:
         raise PreflightFailed(
             f"CloudWatch has no alarm named {named(states.missing)}. Correct alarms in cdk.json and deploy."
@@ -91,7 +88,7 @@ def watch(
         began = clock() - begin
         last = began >= seconds
         last_reads += last
-        wrong, unreadable = _wrong(read)
+        wrong, unreadable = _wrong(read())
         if wrong or (unreadable and last_reads == LAST_READS):
             return wrong or (None if tolerant else unreadable)
         if unreadable:
@@ -107,17 +104,14 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} (and {len(names) - SHOWN_ALARMS} more)" if len(names) > SHOWN_ALARMS else shown
 
 
-def _wrong(read: Callable[[], AlarmStates]) -> tuple[str | None, str | None]:
+def _wrong(states: AlarmStates) -> tuple[str | None, str | None]:
     """What is wrong with the alarms, and why they cannot be read; None for each that does not apply."""
-    try:
-        states = read()
-    except AlarmsUnreadable as failure:
-        return None, f"its alarms cannot be read: {failure}"
     if states.in_alarm:
         others = len(states.in_alarm) - 1
         return f"{states.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
-    unreadable = f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
-    return None, unreadable if states.missing else None
+    missing = f"no metric or composite alarm is named {named(states.missing)}" if states.missing else ""
+    unreadable = states.unreadable or missing
+    return None, f"its alarms cannot be read: {unreadable}" if unreadable else None
 
 
 def _alarm(shown: Mapping[str, Any]) -> Alarm:
