@@ -14,12 +14,11 @@ from aws.calls import Clock, Sleep
 from aws.hook_function import answered
 from aws.records import LockItem, RollbackRequest
 from aws.run_command import NotSent, RunCommand
-from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import PairEvent, read
 from domain.pair import Json, Pair, deployed_pairs
 from domain.plan import refuse_redriven
-from domain.release_commands import Moment, Step, steps
+from domain.release_commands import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command, Moment, Step, steps
 from domain.text import shortened
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3

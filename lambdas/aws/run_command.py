@@ -9,10 +9,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.calls import FAILURES, OF_A_FAILURE, ONCE, THROTTLED_CODES, aws_client, read_error
-from domain.command import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
-from domain.release_commands import document
+from domain.release_commands import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, document, last_line, parameter, quoted
 
 NOT_YET = "InvocationDoesNotExist"  # the answer for a command that was just sent
 ADVICE = {

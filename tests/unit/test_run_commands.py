@@ -12,8 +12,8 @@ from moto import mock_aws
 from aws.calls import ONCE, aws_client
 from aws.records import LockItem
 from aws.run_command import NotSent, RunCommand
-from domain.command import Command
 from domain.errors import CommandUnavailable, LockLost, RecordUnavailable
+from domain.release_commands import Command
 from run_commands import handler
 from tests.unit.example_pair import WEB
 from tests.unit.handler_calls import CONTEXT
