@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from aws.hook_function import DELAY_SECONDS
-from domain.command import DELIVERY_SECONDS
 from domain.pair import Json
-from domain.release_commands import HOOKS as MOMENTS, SCRIPT
+from domain.release_commands import DELIVERY_SECONDS, HOOKS as MOMENTS, SCRIPT
 from run_commands import HURRIED_SECONDS
 from stacks.configuration.release import LONGEST_MOMENT_SECONDS
 from stacks.configuration.settings import configured
