@@ -1,9 +1,69 @@
-"""`python -m tests.simulation --seed 1` runs one execution in the simulation, and prints what happens."""
+"""Explores what the workflows do, seed by seed, until a guarantee breaks or Ctrl-C. With --seed, tells the story of that
+seed."""
 
-from tests.simulation import process
+import argparse
+import os
+import random
+import sys
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
-process.install()
+from tests.simulation.corpus import Corpus
+from tests.simulation.explore import PROJECT, Exploration
 
-from tests.simulation.one_run import main  # noqa: E402  # it imports what runs in the simulation
+CORPUS = PROJECT / ".local" / "simulation" / "corpus"
+LARGEST = 1_000_000_000  # where an exploration begins, so that most of its seeds were never run before
 
-main()
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="runs this seed, and tells its story")
+    parser.add_argument("--seeds", type=_seeds, metavar="A-B", help="runs these seeds; default: new ones without end")
+    parser.add_argument("--seconds", type=float, help="ends after so many seconds")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one for each core")
+    forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("CALL", "KIND")}
+    parser.add_argument("--force", help="with --seed: this kind of fate for this call", **forced)
+    parser.add_argument("--only", action="append", metavar="KEY", help="with --seed: nothing else deviates")
+    parser.add_argument("--stop", type=float, metavar="SECONDS", help="with --seed: stops the execution then")
+    options = parser.parse_args()
+    if options.seed is not None:
+        return tell(options)
+    seeds, corpus = (options.seeds, None) if options.seeds else (_new_seeds(), Corpus(CORPUS))
+    exploration = Exploration(iter(seeds), corpus)
+    failures = exploration.run(processes=options.processes, seconds=options.seconds)
+    for failure in failures:
+        print(f"seed {failure['seed']}: {failure['failure']}")
+        print(f"Replay it: python -m tests.simulation --seed {failure['seed']}")
+    return 1 if failures else 0
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _new_seeds() -> Iterator[int]:
+    return count(random.SystemRandom().randrange(LARGEST))
+
+
+def tell(options: argparse.Namespace) -> int:
+    from tests.simulation import process  # noqa: PLC0415  # it changes this process for good
+
+    process.install()
+    from tests.simulation.one_run import run  # noqa: PLC0415
+    from tests.simulation.schedule import Schedule  # noqa: PLC0415
+
+    only = frozenset(options.only) if options.only else None
+    schedule = Schedule(options.seed, only=only, forced=dict(options.force))
+    finished = run(schedule, stop_after=options.stop)
+    print(finished.story)
+    print(f"seed {finished.seed}: {finished.summary}")
+    print(f"fingerprint {finished.fingerprint}")
+    if finished.failure:
+        print(finished.failure)
+    return 1 if finished.failure else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

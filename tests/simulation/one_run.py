@@ -1,8 +1,11 @@
-"""Runs one execution of the pair `web` with the input {}, by seed, and prints what happens."""
+"""A seed's run, from its beginning to its end."""
 
-import argparse
+import traceback
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
+from tests.simulation.coverage import Feature, covered
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import START
 from tests.simulation.simulation import Simulation
@@ -21,29 +24,41 @@ PAIRS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=1, help="so many seeds, from this one on, without their stories")
-    forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("CALL", "KIND")}
-    parser.add_argument("--force", help="this kind of fate for this call", **forced)
-    parser.add_argument("--stop", type=float, metavar="SECONDS", help="stops the execution after so many seconds")
-    options = parser.parse_args()
-    for seed in range(options.seed, options.seed + options.count):
-        schedule = Schedule(seed, forced=dict(options.force))
-        run(schedule, story=options.count == 1, stop_after=options.stop)
+@dataclass
+class Finished:
+    """`failure` is what the seed is reported for: a broken guarantee, or a mistake of the simulation."""
+
+    seed: int
+    notes: list[tuple[float, str, str]]
+    summary: str
+    deviations: int
+    calls: int
+    features: list[Feature] = field(default_factory=list)
+    failure: str | None = None
+
+    @property
+    def story(self) -> str:
+        return "\n".join(f"{at - START:10.3f} {key}: {text}" for at, key, text in self.notes)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same if everything has happened in the same order, at the same times."""
+        return sha256(f"{self.notes} {self.summary}".encode()).hexdigest()[:16]
 
 
-def run(schedule: Schedule, *, story: bool, stop_after: float | None) -> None:
+def run(schedule: Schedule, *, stop_after: float | None = None) -> Finished:
+    failure = None
     with Simulation(schedule, PAIRS) as simulation:
-        simulation.scheduler.notes = [] if story else None
-        execution = simulation.executions.start(CUTOVER, {}, "cutover-1")
-        if stop_after is not None:
-            simulation.scheduler.at(stop_after, lambda: simulation.executions.stop(execution.arn))
-        simulation.run()
-    for at, key, text in simulation.scheduler.notes or []:
-        print(f"{at - START:10.3f} {key}: {text}")
-    places = simulation.world.ec2.places()
+        notes = simulation.scheduler.notes = []
+        try:
+            execution = simulation.executions.start(CUTOVER, {}, "cutover-1")
+            if stop_after is not None:
+                simulation.scheduler.at(stop_after, lambda: simulation.executions.stop(execution.arn))
+            simulation.run()
+        except Exception:  # every seed is reported, also if the simulation has a mistake
+            failure = traceback.format_exc()
     ended = ", ".join(f"{each.name} {each.outcome}" for each in simulation.executions.all.values())
     deviations = "; ".join(f"{key} {kind}" for key, kind in schedule.deviations.items())
-    print(f"seed {schedule.seed}: {ended}. {places}. Deviations: {deviations or 'none'}.")
+    summary = f"{ended}. {simulation.world.ec2.places()}. Deviations: {deviations or 'none'}."
+    counts = len(schedule.deviations), simulation.scheduler.calls
+    return Finished(schedule.seed, notes, summary, *counts, covered(simulation), failure)
