@@ -1,5 +1,4 @@
-"""Explores what the workflows do, seed by seed, until a guarantee breaks or Ctrl-C. With --seed, tells the story of that
-seed."""
+"""Explores what the workflows do, seed by seed, until a guarantee breaks or Ctrl-C. With --seed, tells its story."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""A process that runs seeds for an exploration: reads a seed a line from standard input, and answers each with a line of
+"""A process that runs seeds for an exploration: reads a seed a line from standard input, and answers each by a line of
 JSON. The first line says how much there is to cover."""
 
 from tests.simulation import process
