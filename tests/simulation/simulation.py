@@ -9,6 +9,7 @@ from typing import Any
 from tests.simulation.executions import ABORTED, FAILED, TIMED_OUT, Execution, Executions
 from tests.simulation.fates import Call, Fate
 from tests.simulation.functions import Functions
+from tests.simulation.observer import Observer
 from tests.simulation.process import FOR_BOTO3
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import Scheduler
@@ -40,6 +41,7 @@ class Simulation:
         calls = WorkflowCalls(scheduler, functions, self.answer)
         self.executions = Executions(scheduler, stack.machines, calls)
         self.executions.on_change.append(self._start_repair)
+        self.observer = Observer(self)
         self._running = present.running(self)
 
     def __enter__(self) -> "Simulation":
@@ -50,6 +52,11 @@ class Simulation:
         self._running.__exit__(None, None, None)
 
     def answer(self, call: Call, fate: Fate) -> Any:
+        answer = self._answer(call, fate)
+        self.observer.answered(call, answer)
+        return answer
+
+    def _answer(self, call: Call, fate: Fate) -> Any:
         as_of = self.scheduler.now - fate.age if fate.age else None
         if call.service in ("sfn", "stepfunctions"):
             return self.executions.answer(call.action, call.parameters, as_of=as_of)
