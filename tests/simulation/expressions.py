@@ -12,7 +12,6 @@ from jsonata.jexception import JException
 
 from tests.simulation.compiled import MILLIS, Bindings, compiled, is_place
 from tests.simulation.compiled_functions import NULL, parse
-
 from tests.simulation.quick_jsonata import Jsonata
 
 EXPRESSION = re.compile(r"\{%(.*)%\}", re.DOTALL)
