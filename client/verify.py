@@ -61,15 +61,6 @@ class Evidence:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self.problems.append(f"The plan or an answer has another form than in this version: {error!r}.")
 
-    @property
-    def pair(self) -> Pair:
-        """As the plan has it."""
-        plan = self.reader.progress.plan
-        servers = {str(each.get("name")): str(each.get("instanceId")) for each in self.reader.places}
-        first, second, *_ = (*(Server(*each) for each in servers.items()), Server("", ""), Server("", ""))
-        production, staging = (str(as_object(plan.get(role)).get("allocationId")) for role in ROLES)
-        return Pair(str(plan.get("pair")), production, staging, (first, second), health_check=[])
-
     def to_json(self) -> JsonObject:
         stopped, reader = self.described.get("stopDate"), self.reader
         about = {"began": self.described["startDate"].isoformat(), "ended": stopped and stopped.isoformat()}
@@ -129,6 +120,15 @@ def _noted(notes: list[str], what: str) -> Iterator[None]:
         notes.append(f"{what} {error}")
 
 
+def _pair_of(evidence: Sequence[Evidence]) -> Pair:
+    """As the first plan has it."""
+    reader = next((each.reader for each in evidence if each.reader.places), evidence[0].reader)
+    plan, servers = reader.progress.plan, {each.get("name"): each.get("instanceId") for each in reader.places}
+    first, second, *_ = (*(Server(str(name), str(each)) for name, each in servers.items()), *[Server("", "")] * 2)
+    production, staging = (str(as_object(plan.get(role)).get("allocationId")) for role in ROLES)
+    return Pair(str(plan.get("pair")), production, staging, (first, second), health_check=[])
+
+
 def _repairs_of(account: Account, described: JsonObject) -> Iterator[JsonObject]:
     for listed in islice(account.executions(repair=True), MOST_EXECUTIONS) if described.get("stopDate") else ():
         if described["status"] == "SUCCEEDED" or listed["startDate"] < described["startDate"]:
@@ -141,7 +141,7 @@ def _repairs_of(account: Account, described: JsonObject) -> Iterator[JsonObject]
 def _judged(evidence: Sequence[Evidence]) -> Iterator[JsonObject]:
     """Each promise, and its result: broken, holds or not known; and what was seen, or why it is not known."""
     first, broken = evidence[0], {name: list[str]() for name in PROMISES}
-    checker = Guarantees(first.pair)
+    checker = Guarantees(_pair_of(evidence))
     # An execution begins without the lock.
     began: Event = Unlocked(first.described["startDate"].timestamp(), first.arn)
     with first.unreadable():
@@ -174,7 +174,7 @@ def _compare_with_cloudtrail(account: Account, evidence: Sequence[Evidence], sle
                 first.problems.append(f"CloudTrail shows {change['requestId']} as {call.get('requestParameters')}.")
             change |= {"requestId": call["requestID"], "eventId": call.get("eventID"), "calledBy": _caller(call)}
     shown = [address for each in evidence for address in (*each.reader.shown.values(), *each.reader.changes)]
-    ids = {*first.pair.ids, *(str(each.get(key)) for each in shown for key in ("associationId", "publicIp"))}
+    ids = {*_pair_of(evidence).ids, *(str(each.get(key)) for each in shown for key in ("associationId", "publicIp"))}
     for request_id, call in calls.items():
         given, at = as_object(call.get("requestParameters")), moment(call.get("eventTime"))
         if at and began <= at <= ended and ids & {*map(str, given.values())}:

@@ -16,29 +16,27 @@ READS_APART_SECONDS, LAST_READS_APART_SECONDS, LAST_READS = 5.0, 2.0, 3
 logger = Logger(child=True)
 
 
-class AlarmsUnreadable(Exception):
-    """The states of the alarms could not be read; the message says why."""
-
-
 @dataclass(frozen=True)
 class AlarmStates:
     """Which of the alarms are in ALARM, by name, with a printable text: since when (ISO 8601), and CloudWatch's reason;
-    for which names there is no alarm, and which have INSUFFICIENT_DATA."""
+    for which names there is no alarm, and which have INSUFFICIENT_DATA. If the states could not be read, all are empty,
+    and `unreadable` says why."""
 
     in_alarm: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     without_data: tuple[str, ...] = ()
+    unreadable: str = ""
 
 
 def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
-    """The current states of the metric and composite alarms with these names, at most 100. Raises AlarmsUnreadable.
+    """The current states of the metric and composite alarms with these names, at most 100.
     CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     both = {"AlarmNames": names, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
     try:
         pages = client.get_paginator("describe_alarms").paginate(**both, PaginationConfig={"PageSize": 100})
         found = pages.build_full_result()
     except FAILURES as failure:
-        raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
+        return AlarmStates(unreadable=f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}")
     alarms = {each["AlarmName"]: each for kind in ("MetricAlarms", "CompositeAlarms") for each in found.get(kind, [])}
     states = {name: alarms[name]["StateValue"] if name in alarms else None for name in names}
     return AlarmStates(
@@ -50,10 +48,9 @@ def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
 
 def refuse_alarms(names: Sequence[str]) -> list[str]:
     """Raises PreflightFailed if an alarm is in ALARM, does not exist or cannot be read. No data is only a warning."""
-    try:
-        states = alarms_in_alarm(aws_client("cloudwatch"), names)
-    except AlarmsUnreadable as error:
-        raise PreflightFailed(f"The pair's alarms cannot be read: {error}.") from error
+    states = alarms_in_alarm(aws_client("cloudwatch"), names)
+    if states.unreadable:
+        raise PreflightFailed(f"The pair's alarms cannot be read: {states.unreadable}.")
     if states.missing:
         raise PreflightFailed(
             f"CloudWatch has no alarm named {named(states.missing)}. Correct alarms in cdk.json and deploy."
@@ -78,7 +75,7 @@ def watch(
         began = clock() - begin
         last = began >= seconds
         last_reads += last
-        wrong, unreadable = _wrong(read)
+        wrong, unreadable = _wrong(read())
         if wrong or (unreadable and last_reads == LAST_READS):
             return wrong or (None if tolerant else unreadable)
         if unreadable:
@@ -94,17 +91,14 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} (and {len(names) - SHOWN_ALARMS} more)" if len(names) > SHOWN_ALARMS else shown
 
 
-def _wrong(read: Callable[[], AlarmStates]) -> tuple[str | None, str | None]:
+def _wrong(states: AlarmStates) -> tuple[str | None, str | None]:
     """What is wrong with the alarms, and why they cannot be read; None for each that does not apply."""
-    try:
-        states = read()
-    except AlarmsUnreadable as failure:
-        return None, f"its alarms cannot be read: {failure}"
     if states.in_alarm:
         first, *others = states.in_alarm.values()
         return f"{first}{f' (and {len(others)} more)' if others else ''}", None
-    unreadable = f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
-    return None, unreadable if states.missing else None
+    missing = f"no metric or composite alarm is named {named(states.missing)}" if states.missing else ""
+    unreadable = states.unreadable or missing
+    return None, f"its alarms cannot be read: {unreadable}" if unreadable else None
 
 
 def _in_words(shown: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ def _node(node: Any) -> Evaluate:
 
 def _at(evaluate: Evaluate, predicate: Sequence[Any]) -> Evaluate:
     """An item of a list, by its number."""
-    if len(predicate) > 1 or predicate[0].expr.type != "number":
+    if len(predicate) > 1 or predicate[0].expr.type != "number" or predicate[0].expr.value < 0:
         raise NotCompiled
     number = int(predicate[0].expr.value)
 

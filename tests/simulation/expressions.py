@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from typing import Any
 
+from jsonata import Jsonata
 from jsonata.jexception import JException
 
 from tests.simulation.compiled import MILLIS, Bindings, compiled, is_place
 from tests.simulation.compiled_functions import NULL, parse
-from tests.simulation.quick_jsonata import Jsonata
 
 EXPRESSION = re.compile(r"\{%(.*)%\}", re.DOTALL)
 NOT_ON_AWS = re.compile(r"\$eval\b")

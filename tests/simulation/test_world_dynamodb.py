@@ -16,7 +16,7 @@ from moto import mock_aws
 import measure_gap
 from aws.calls import ONCE, aws_client
 from aws.records import LockItem
-from domain.command import Command
+from domain.release_commands import Command
 from tests.simulation.world.dynamodb import DynamoDb
 from tests.simulation.world.dynamodb_expressions import condition
 from tests.simulation.world.errors import AwsError, NotModelled

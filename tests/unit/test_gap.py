@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from health.check import Answered
-from health.gap import GapRecord
 from health.result import Probe
 from health.verdict import judge
+from measure_gap import GapRecord
 from tests.unit.checks import BAD, answer, production
 
 CHECK = production(identity_header="X-Server", release_header="X-Release")

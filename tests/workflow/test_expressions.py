@@ -28,7 +28,11 @@ MORE = (
     "$list ? 1 : $b", "-$b", "$b in $list", "$b in [null, 1, 'web']", "$b < 2", "$b * 2 - $a.b / 4", "$exists($count)",
     "$map($list, $string)", "$b.b.b", "($x := $b; ($x := 1; $x); $x)", "$substring($b, 1, 2)", "$count", "$string($a)",
     "($f := function($x, $y) { $x & $y }; $f($b) & $f($a.b, 1))", "($string := 1; $string)", "$contains($b, '.')",
-    "$type($list)", "$max($list)", "$b and $list or $a",
+    "$type($list)", "$max($list)", "$b and $list or $a", "$a.list[b = 1].a", "$a.b[]", "$list^(a)", "$list.{'n': a}",
+    "$a{b: a}", "$a.*", "$a.**.b", "$list[$ > 1]", "$list[-1]", "[$a.missing]", "[1..3]", "$list ~> $count", "$a.'b'.b",
+    "$filter($list, function($n) { $n > 1 })", "$reduce($list, function($x, $y) { $x + $y })", "$lookup($a, 'b')",
+    "$list@$s.{'n': $s.a}", "$list#$i.{'i': $i}", "function($x) { $x }(1)", "$a.b()", "$undefined(1)", "$sort($list)",
+    "$match($b, /w(e)b/).groups",
 )  # fmt: skip
 
 
@@ -98,5 +102,6 @@ def test_a_compiled_expression_has_the_result_of_jsonata_on_any_values(expressio
 
 def test_nearly_every_expression_is_compiled(expressions: list[str]) -> None:
     """One that is not takes ten times as long."""
-    compiled = [text for text in expressions if Expression(text).is_compiled]
-    assert len(compiled) > len(expressions) * 0.98
+    of_workflows = {*expressions} - {*MORE}
+    compiled = [text for text in of_workflows if Expression(text).is_compiled]
+    assert len(compiled) > len(of_workflows) * 0.98
