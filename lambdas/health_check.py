@@ -80,9 +80,12 @@ def _last_look(asked: HealthCheckEvent, sleep: Callable[[float], None], failure:
 
 
 def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
-    checks = checks_of(
-        asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
-    )
+    checks, moving = checks_of(asked), asked.moving_seconds
+    checks = [replace(each, deadline_seconds=each.deadline_seconds + moving, moving_seconds=moving) for each in checks]
+    checks = [replace(each, expected_release=asked.expected_release) for each in checks]
+    if asked.answered:
+        by_check = zip(checks, asked.answered, strict=True)
+        checks = [replace(check, expected_identity=staging.identity) for check, staging in by_check]
     if asked.asks:
         return _release(asked, [check for check in checks if check.release_header])
     if asked.baking:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from domain.errors import PreflightFailed
 from domain.pair import AddressName, Server
@@ -84,23 +84,13 @@ class Check(CheckSettings):
         return self.address == "staging"
 
 
-def checks_of(
-    event: CheckEvent,
-    *,
-    expected_release: str | None = None,
-    answered: Sequence[Answered] | None = None,
-    moving_seconds: float = 0,
-) -> list[Check]:
-    """The checks of a server through an address: production's use the public IP and have no start period. `answered` is
-    what staging answered, by check; without it, identities are not compared. Raises PreflightFailed without an IP."""
-    settings = [replace(each, deadline_seconds=each.deadline_seconds + moving_seconds) for each in event.health_check]
+def checks_of(event: CheckEvent) -> list[Check]:
+    """The checks of a server through an address: production's use the public IP and have no start period. Nothing is
+    expected there yet. Raises PreflightFailed without an IP."""
+    settings = event.health_check
     if event.address.name == "production":
         settings = [replace(each, via="public", start_period_seconds=0) for each in settings]
-    expected = {"moving_seconds": moving_seconds, "expected_release": expected_release}
-    return [
-        _check(each, event.server, event.address, expected_identity=staging.identity, **expected)
-        for each, staging in zip(settings, answered or [Answered()] * len(settings), strict=True)
-    ]
+    return [_check(each, event.server, event.address) for each in settings]
 
 
 def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> dict[int, Check]:
@@ -115,12 +105,12 @@ def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> d
     }
 
 
-def _check(settings: CheckSettings, server: Server, address: CheckedAddress, **expected: Any) -> Check:
+def _check(settings: CheckSettings, server: Server, address: CheckedAddress) -> Check:
     ip = address.ip(settings.via)
     if not ip:
         raise PreflightFailed(
             f"The health check of {server} goes to the {address.name} address, but EC2 "
             f"shows no {settings.via} IP for it. Check whether the address is associated with a running instance."
         )
-    values = {**vars(settings), "ip": ip, **expected}
+    values = {**vars(settings), "ip": ip}
     return Check(server=server.name, instance_id=server.instance_id, address=address.name, **values)
