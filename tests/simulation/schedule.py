@@ -38,23 +38,24 @@ class Schedule:
     def _draw(self, key: str) -> "_Numbers":
         return _Numbers(blake2b(f"{self.seed}/{key}".encode(), digest_size=BYTES * 8).digest())
 
-    def deviate(self, key: str, what: str) -> bool:
-        """Whether a decision that is not about a call deviates: with the seed's rate, unless `only` or `forced` say so.
-        `what` says in words what happens then."""
-        deviates = key in self._forced or self._may_deviate(key, self._draw(key))
+    def deviate(self, key: str, what: str, *, share: float | None = None) -> bool:
+        """Whether a decision that is not about a call deviates: in this share of the seeds, or with the seed's rate,
+        unless `only` or `forced` say so. `what` says in words what happens then."""
+        rate = self._rate if share is None else share
+        deviates = key in self._forced or self._may_deviate(key, self._draw(key), rate)
         if deviates:
             self.deviations[key] = what
         return deviates
 
-    def _may_deviate(self, key: str, draw: Draw) -> bool:
-        deviates = draw.share() < self._rate  # drawn in any case: what follows from the next number must stay the same
+    def _may_deviate(self, key: str, draw: Draw, rate: float) -> bool:
+        deviates = draw.share() < rate  # drawn in any case: what follows from the next number must stay the same
         return deviates and self.faults and (self._only is None or key in self._only)
 
     def fate(self, call: Call) -> Fate:
         """What happens to a call."""
         key = call.key
         draw = self._draw(key)
-        deviates = self._may_deviate(key, draw)
+        deviates = self._may_deviate(key, draw, self._rate)
         kind = self._forced.get(key)
         if kind is None and deviates:
             names = [name for name, each in KINDS.items() if each.applies(call)]
