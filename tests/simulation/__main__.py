@@ -21,19 +21,21 @@ def main() -> int:
     parser.add_argument("--seeds", type=_seeds, metavar="A-B", help="runs these seeds; default: new ones without end")
     parser.add_argument("--seconds", type=float, help="ends after so many seconds")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one for each core")
-    forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("CALL", "KIND")}
-    parser.add_argument("--force", help="with --seed: this kind of fate for this call", **forced)
-    parser.add_argument("--only", action="append", metavar="KEY", help="with --seed: nothing else deviates")
-    parser.add_argument("--stop", type=float, metavar="SECONDS", help="with --seed: stops the execution then")
+    parser.add_argument("--mutation", metavar="NAME", help="breaks the product on purpose; `mutants.py` has the names")
+    parser.add_argument("--only", nargs="*", metavar="KEY", help="with --seed: nothing else deviates")
+    forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "KIND")}
+    parser.add_argument("--force", help="with --seed: this deviates, in this way", **forced)
     options = parser.parse_args()
     if options.seed is not None:
         return tell(options)
-    seeds, corpus = (options.seeds, None) if options.seeds else (_new_seeds(), Corpus(CORPUS))
-    exploration = Exploration(iter(seeds), corpus)
+    seeds = iter(options.seeds) if options.seeds else _new_seeds()
+    corpus = None if options.seeds or options.mutation else Corpus(CORPUS)
+    exploration = Exploration(seeds, corpus, [options.mutation] if options.mutation else [])
     failures = exploration.run(processes=options.processes, seconds=options.seconds)
+    mutation = f" --mutation {options.mutation}" if options.mutation else ""
     for failure in failures:
         print(f"seed {failure['seed']}: {failure['failure']}")
-        print(f"Replay it: python -m tests.simulation --seed {failure['seed']}")
+        print(f"Replay it: python -m tests.simulation --seed {failure['seed']}{mutation}")
     return 1 if failures else 0
 
 
@@ -48,14 +50,16 @@ def _new_seeds() -> Iterator[int]:
 
 def tell(options: argparse.Namespace) -> int:
     from tests.simulation import process  # noqa: PLC0415  # it changes this process for good
+    from tests.simulation.mutants import MUTATIONS  # noqa: PLC0415
 
     process.install()
+    if options.mutation:
+        next(mutation for mutation in MUTATIONS if mutation.name == options.mutation).apply()
     from tests.simulation.one_run import run  # noqa: PLC0415
     from tests.simulation.schedule import Schedule  # noqa: PLC0415
 
-    only = frozenset(options.only) if options.only else None
-    schedule = Schedule(options.seed, only=only, forced=dict(options.force))
-    finished = run(schedule, stop_after=options.stop)
+    only = None if options.only is None else frozenset(options.only)
+    finished = run(Schedule(options.seed, only=only, forced=dict(options.force)))
     print(finished.story)
     print(f"seed {finished.seed}: {finished.summary}")
     print(f"fingerprint {finished.fingerprint}")

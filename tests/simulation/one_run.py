@@ -1,40 +1,41 @@
 """A seed's run, from its beginning to its end."""
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from tests.simulation.coverage import Feature, covered
+from tests.simulation.observer import GuaranteeBroken
+from tests.simulation.play import play
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import START
 from tests.simulation.simulation import Simulation
-from tests.simulation.synthesized import CUTOVER
 
-CHECK = {
-    "protocol": "HTTP", "port": 80, "path": "/health", "matcher": "200", "intervalSeconds": 1, "timeoutSeconds": 1,
-    "healthyThresholdCount": 2, "unhealthyThresholdCount": 2, "startPeriodSeconds": 0, "deadlineSeconds": 30,
-}  # fmt: skip
-PAIRS: dict[str, Any] = {
-    "web": {
-        "production": "eipalloc-0aaaaaaaaaaaaaaaa", "staging": "eipalloc-0bbbbbbbbbbbbbbbb",
-        "servers": {"bittybot": "i-0aaaaaaaaaaaaaaaa", "tao": "i-0bbbbbbbbbbbbbbbb"},
-        "healthCheck": [CHECK], "bakeSeconds": 0, "alarms": [],
-    },
-}  # fmt: skip
+MISTAKE = "mistake-of-the-simulation"
 
 
-@dataclass
+@dataclass(frozen=True)
+class Failure:
+    """What a seed is reported for: a guarantee that broke, or a mistake of the simulation."""
+
+    guarantee: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.guarantee}: {self.text}"
+
+
+@dataclass(frozen=True)
 class Finished:
-    """`failure` is what the seed is reported for: a broken guarantee, or a mistake of the simulation."""
+    """A run that is over. `notes` are what happened: when, to whom, what."""
 
     seed: int
     notes: list[tuple[float, str, str]]
     summary: str
-    deviations: int
+    deviations: dict[str, str]
     calls: int
-    features: list[Feature] = field(default_factory=list)
-    failure: str | None = None
+    features: list[Feature]
+    failure: Failure | None
 
     @property
     def story(self) -> str:
@@ -46,19 +47,27 @@ class Finished:
         return sha256(f"{self.notes} {self.summary}".encode()).hexdigest()[:16]
 
 
-def run(schedule: Schedule, *, stop_after: float | None = None) -> Finished:
+def run(schedule: Schedule) -> Finished:
+    """Reports what breaks, and raises nothing."""
+    runs: list[Simulation] = []
+    notes: list[tuple[float, str, str]] = []
+
+    def watch(simulation: Simulation, _: object) -> None:
+        simulation.scheduler.notes = notes
+        runs.append(simulation)
+
     failure = None
-    with Simulation(schedule, PAIRS) as simulation:
-        notes = simulation.scheduler.notes = []
-        try:
-            execution = simulation.executions.start(CUTOVER, {}, "cutover-1")
-            if stop_after is not None:
-                simulation.scheduler.at(stop_after, lambda: simulation.executions.stop(execution.arn))
-            simulation.run()
-        except Exception:  # every seed is reported, also if the simulation has a mistake
-            failure = traceback.format_exc()
+    try:
+        play(schedule, watch=watch)
+    except GuaranteeBroken as broken:
+        failure = Failure(broken.broken.guarantee, broken.broken.text)
+    except Exception as error:  # every seed is reported, also if the simulation has a mistake
+        guarantee = getattr(error, "guarantee", None)
+        failure = Failure(guarantee, str(error)) if guarantee else Failure(MISTAKE, traceback.format_exc())
+    if not runs:
+        return Finished(schedule.seed, notes, "not begun", dict(schedule.deviations), 0, [], failure)
+    (simulation,) = runs
     ended = ", ".join(f"{each.name} {each.outcome}" for each in simulation.executions.all.values())
-    deviations = "; ".join(f"{key} {kind}" for key, kind in schedule.deviations.items())
-    summary = f"{ended}. {simulation.world.ec2.places()}. Deviations: {deviations or 'none'}."
-    counts = len(schedule.deviations), simulation.scheduler.calls
-    return Finished(schedule.seed, notes, summary, *counts, covered(simulation), failure)
+    summary = f"{ended}. {simulation.world.ec2.places()}."
+    deviations, calls = dict(schedule.deviations), simulation.scheduler.calls
+    return Finished(schedule.seed, notes, summary, deviations, calls, covered(simulation), failure)
