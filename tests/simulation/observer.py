@@ -62,7 +62,7 @@ class Observer:
         self._serving: dict[str, tuple[Any, ...]] = {}
         self._began = False
         self._faults = self._changes = self._writes = 0
-        self._commands: dict[str, tuple[bool, bool]] = {}
+        self._commands: list[tuple[float | None, float | None]] = []
         self._scheduler.after_step = self.step
         self._executions.on_change.insert(0, self._changed_status)
         self._executions.on_record = self._recorded
@@ -191,6 +191,8 @@ class Observer:
     # The lock, and commands.
 
     def _wrote(self, by: str | None) -> None:
+        if self._world.ssm.sent:
+            self._follow_commands()
         writes = self._world.dynamodb.writes
         for write in writes[self._writes :]:
             self._writes += 1
@@ -207,18 +209,18 @@ class Observer:
             self._happens(Locked(self._now, after))
 
     def _follow_commands(self) -> None:
-        happened: list[tuple[float, bool, Command]] = []
-        for command in self._world.ssm.commands:
-            began, ended = self._commands.get(command.id, (False, False))
-            if command.began is not None and not began:
-                happened.append((command.began, True, command))
-            if command.began is not None and command.ended is not None and not ended:
-                happened.append((command.ended, False, command))
-            self._commands[command.id] = command.began is not None, command.ended is not None
-        for _, begins, command in sorted(happened, key=lambda each: (each[0], each[1])):
-            kind = CommandBegan if begins else CommandEnded
+        happened: list[tuple[float, int, type[Event], Command]] = []
+        for number, command in enumerate(self._world.ssm.commands):
+            if number == len(self._commands):
+                self._commands.append((None, None))
+            now = command.began, command.ended if command.began is not None else None
+            for kind, at, before in zip((CommandBegan, CommandEnded), now, self._commands[number], strict=True):
+                if at is not None and before is None:
+                    happened.append((at, number, kind, command))
+            self._commands[number] = now
+        for _, _, kind, command in sorted(happened, key=lambda each: each[:2]):
             given = command.parameters
-            self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))
+            self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))  # type: ignore[call-arg]
 
 
 def _holder(item: Mapping[str, Any] | None) -> str | None:
