@@ -9,6 +9,7 @@ from typing import Any
 from tests.simulation.executions import ABORTED, FAILED, TIMED_OUT, Execution, Executions
 from tests.simulation.fates import Call, Fate
 from tests.simulation.functions import Functions
+from tests.simulation.observer import Observer
 from tests.simulation.process import FOR_BOTO3
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import Scheduler
@@ -44,6 +45,7 @@ class Simulation:
         calls = WorkflowCalls(scheduler, functions, self.answer)
         self.executions = Executions(scheduler, stack.machines, calls)
         self.executions.on_change.append(self._start_repair)
+        self.observer = Observer(self)
         self._running = present.running(self)
 
     def __enter__(self) -> "Simulation":
@@ -55,7 +57,9 @@ class Simulation:
 
     def answer(self, call: Call, fate: Fate) -> Any:
         try:
-            return self._answered(call, fate)
+            answer = self._answered(call, fate)
+            self.observer.answered(call, answer)
+            return answer
         finally:
             for each in self.on_effect:
                 each(call)

@@ -74,11 +74,11 @@ class History:
     def smooth(self) -> None:
         """New ids, links and times, and each state is entered with what the event before it has handed on."""
         times = sorted(event["timestamp"] for event in self.events)
-        values: dict[int, Any] = {}
+        values: dict[int, str] = {}
         for number, (event, time) in enumerate(zip(self.events, times, strict=True), 1):
             previous, details = self._previous[id(event)], details_of(event)
             event |= {"id": number, "previousEventId": previous["id"] if previous else 0, "timestamp": time}
-            given = values.get(id(previous), self.described["input"])
+            given = str(values.get(id(previous), self.described["input"]))
             if event["type"].endswith("StateEntered"):
                 details["input"] = given
             result = json.loads(given) if previous and previous["type"] == "TaskSucceeded" else {}
