@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from domain.errors import PreflightFailed
 from domain.pair import AddressName, Server
@@ -109,7 +109,7 @@ def live_checks(settings: Sequence[CheckSettings], live: LiveServer | None) -> d
     }
 
 
-def _check(settings: CheckSettings, server: Server, address: CheckedAddress) -> Check:
+def _check(settings: CheckSettings, server: Server, address: CheckedAddress, **expected: Any) -> Check:
     ip = address.ip(settings.via)
     if not ip:
         raise PreflightFailed(

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.systems_manager_runs import HANGS, Result
 from tests.simulation.executions import ARN, RUNNING, Execution
-from tests.simulation.fates import Call
+from tests.simulation.fates import KINDS, Call
 from tests.simulation.scenario import (
     BITTYBOT,
     COMMAND_SECONDS,
@@ -26,6 +26,7 @@ from tests.simulation.scenario import (
     Interrupt,
     Moment,
     Move,
+    Outage,
     Place,
     Redrive,
     Scenario,
@@ -145,6 +146,12 @@ class Actors:
     def _(self, actor: Interrupt) -> None:
         self._when(actor.when, partial(getattr(self._simulation.world.ec2, actor.how), actor.instance_id), actor)
 
+    @act.register
+    def _(self, actor: Outage) -> None:
+        self._when(
+            actor.when, lambda: self._simulation.schedule.outages.append(_Present(actor, self._simulation)), actor
+        )
+
     # The pair at the beginning.
 
     def _set_up(self) -> None:
@@ -205,6 +212,22 @@ class Actors:
             ):
                 return unhealthy_as_production(address, at)
         return healthy(address, at)
+
+    def _fails_from(self) -> float:
+        return self._simulation.world.ec2.moved_at(PRODUCTION) + GOOD_UNTIL_SECONDS
+
+
+class _Present:
+    """An outage that has begun."""
+
+    def __init__(self, outage: Outage, simulation: Simulation) -> None:
+        self._outage, self._scheduler = outage, simulation.scheduler
+        self._until = self._scheduler.now + outage.lasts
+
+    def kind(self, call: Call) -> str | None:
+        how = self._outage.how
+        hits = call.action == self._outage.action and self._scheduler.now < self._until and KINDS[how].applies(call)
+        return how if hits else None
 
 
 def _hook_answer(failing: list[str], event: Mapping[str, Any]) -> dict[str, str]:

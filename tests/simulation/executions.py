@@ -84,6 +84,10 @@ class Executions:
         run.start()
         return execution
 
+    def edges(self) -> set[tuple[str, str]]:
+        """The ways of rules and catchers that were taken, with the workflow."""
+        return {(self.all[arn].machine, edge) for arn, run in self._runs.items() for edge in run.edges}
+
     def _changed(self, execution: Execution) -> None:
         for each in self.on_change:
             each(execution)
@@ -157,6 +161,10 @@ class _Run:
         self._calls, self._changed, self._recorded = calls, changed, recorded
         self._interpreter = Interpreter(machine, self)
         self._timeout: Timed | None = None
+
+    @property
+    def edges(self) -> set[str]:
+        return self._interpreter.edges
 
     def start(self) -> None:
         self._drive(self._interpreter.run)

@@ -22,8 +22,16 @@ HEADERS = {"releaseHeader": "X-Release", "identityHeader": "X-Server", "sharedHe
 HOOK_FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:hook"
 MOMENTS = ("beforeCutover", "afterCutover", "afterRollback")
 BAKE_SECONDS, APPROVAL_MINUTES, COMMAND_SECONDS = 15, 2, 30
+# What may be out of order for a while, and how. Of what a rollback needs, a refusal is what ends it.
+OUTAGES = (
+    ("AssociateAddress", "refused"), ("AssociateAddress", "refused"), ("DisassociateAddress", "refused"),
+    ("AssociateAddress", "throttled"), ("DescribeAddresses", "failed"), ("DescribeAddresses", "refused"),
+    ("UpdateItem", "failed"), ("DescribeExecution", "failed"), ("DescribeInstanceStatus", "failed"),
+    ("SendCommand", "throttled"), ("Invoke", "throttled"),
+)  # fmt: skip
 NEW_RELEASE, OTHER_RELEASE = "2", "9"
 # Half of the seeds have little beside two cutovers, so that a second has many of them; every tenth has nearly all.
+RELEASES = 0.2  # the share of the seeds that are about a release
 EXTENTS = ((0.5, 0.4), (0.9, 1.0), (1.0, 2.5))
 # An execution that changes something makes so many calls, with a bake, commands and a rollback some more.
 CALLS = 48
@@ -114,7 +122,20 @@ class Interrupt:
         return f"a stranger does to {NAMES[self.instance_id]}: {self.how}, {self.when}"
 
 
-Actor = Start | Stop | Redrive | Answer | Move | Interrupt
+@dataclass(frozen=True)
+class Outage:
+    """For some seconds, every call of an action fails."""
+
+    action: str
+    how: Literal["refused", "throttled", "failed"]
+    when: Moment
+    lasts: float
+
+    def __str__(self) -> str:
+        return f"every {self.action} is {self.how} for {self.lasts} s, {self.when}"
+
+
+Actor = Outage | Start | Stop | Redrive | Answer | Move | Interrupt
 
 
 @dataclass(frozen=True)
@@ -163,7 +184,7 @@ class _Author:
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule, self.texts = schedule, list[str]()
-        number = schedule.number("extent")
+        number, self._releases = schedule.number("extent"), schedule.number("releases") < RELEASES
         self._extent = next(extent for share, extent in EXTENTS if number < share)
 
     def scenario(self) -> Scenario:
@@ -212,7 +233,7 @@ class _Author:
         if self.share("pair tao-live", 0.3, "production is on tao"):
             servers = {"tao": TAO, "bittybot": BITTYBOT}
         check = dict(CHECK)
-        if self.chance("pair headers", 0.2, "its servers say their name, release and store"):
+        if self.share("pair headers", 0.6 if self._releases else 0.06, "its servers say their name, release and store"):
             check |= HEADERS
         pair: dict[str, Any] = {
             "production": PRODUCTION, "staging": STAGING, "servers": servers, "healthCheck": [check],
@@ -222,9 +243,9 @@ class _Author:
             pair["bakeSeconds"] = BAKE_SECONDS
         if self.chance("pair alarms", 0.1, "an alarm"):
             pair["alarms"] = ["errors"]
-        if self.chance("pair deploys", 0.25, "releases are deployed"):
+        if self.share("pair deploys", 0.95 if self._releases else 0.02, "releases are deployed"):
             pair["deploy"] = {"command": "/opt/deploy", "timeoutSeconds": COMMAND_SECONDS}
-            if self.chance("pair approves", 0.35, "releases are approved"):
+            if self.share("pair approves", 0.4, "releases are approved"):
                 pair["approval"] = {"timeoutMinutes": APPROVAL_MINUTES}
         hooks = {each: self._hooks(each) for each in MOMENTS}
         pair["hooks"] = {each: of_moment for each, of_moment in hooks.items() if of_moment}
@@ -234,9 +255,7 @@ class _Author:
         key = f"pair {moment}"
         server, on_failure = self.one_of(key, (("idle", "FAIL"), ("live", "FAIL"), ("idle", "CONTINUE")))
         hook = {"server": server, "timeoutSeconds": COMMAND_SECONDS, "onFailure": on_failure}
-        runs = self.one_of(
-            f"{key} runs", ({"command": "/opt/hook"}, {"command": "/opt/hook"}, {"function": HOOK_FUNCTION})
-        )
+        runs = self.one_of(f"{key} runs", [{"command": "/opt/hook"}] * 2 + [{"function": HOOK_FUNCTION}])
         return [hook | runs] if self.chance(key, 0.15, f"a hook on the {server} server, {next(iter(runs))}") else []
 
     def _oddities(self, live: str, idle: str) -> Oddities:
@@ -261,7 +280,7 @@ class _Author:
             places,
             instances,
             alarm=self.chance("pair alarm", 0.05, "its alarm is in ALARM"),
-            has_record=self.share("pair record", 0.5, f"on record is an earlier cutover, and to go back to: {back}"),
+            has_record=self.share("pair record", 0.85, f"on record is an earlier cutover, and to go back to: {back}"),
             rollback_to=back,
             dead_lock=self.chance("pair dead-lock", 0.04, "an execution that ended long ago holds its lock"),
             moving_seconds=2.0 if self.chance("pair moving", 0.05, "a moved address takes 2 s to lead there") else 0.0,
@@ -288,7 +307,9 @@ class _Author:
     def _cutovers(self, pair: Mapping[str, Any]) -> list[Actor]:
         first = Start("cutover", "cutover-1", {}, Moment(0))
         asked = Start("cutover", "cutover-1", self._input("cutover-1", pair), Moment(0))
-        actors: list[Actor] = [asked if self.share("actor cutover-1", 0.5, asked) else first]
+        actors: list[Actor] = [
+            asked if self.share("actor cutover-1", 0.9 if "deploy" in pair else 0.4, asked) else first
+        ]
         for name, share in (("cutover-2", 0.8), ("cutover-3", 0.1 * self._extent)):
             asked = Start("cutover", name, self._input(name, pair), self._soon(f"actor {name}"))
             if self.share(f"actor {name}", share, asked):
@@ -303,7 +324,7 @@ class _Author:
 
     def _input(self, name: str, pair: Mapping[str, Any]) -> dict[str, Any]:
         live, idle = pair["servers"]
-        releases = (6, {"release": NEW_RELEASE}) if "deploy" in pair else (0, {})
+        releases = (30, {"release": NEW_RELEASE}) if "deploy" in pair else (0, {})
         checked = "releaseHeader" in pair["healthCheck"][0]
         expected = self.weighted(f"{name} expects", ((3, "1"), (2, NEW_RELEASE), (1, OTHER_RELEASE)))
         value: dict[str, Any] = self.weighted(
@@ -313,6 +334,7 @@ class _Author:
                 (6, {"rollback": True}), (2, {"serverName": idle, "emergency": True}),
                 (1, {"serverName": live, "emergency": True}), (1, {"rollback": True, "dryRun": True}),
                 (0.3, {"serverName": "nobody"}), releases, (3 if checked else 0, {"expectedRelease": expected}),
+                (2 if checked else 0, {"expectedRelease": expected, "serverName": live}),
             ),
         )  # fmt: skip
         wait = self.weighted(f"{name} waits", ((6, 0), (2, 60), (1, 600)))
@@ -324,20 +346,25 @@ class _Author:
                  *(("production", each) for each in on_servers), *(("staging", each) for each in on_servers),
                  *(("third", each) for each in on_servers)]  # fmt: skip
         first = self.weighted("target", ((3, "cutover-1"), (1, "cutover-2")))
-        drift = self.one_of("readiness", ({}, {}, {"drift": "AssociateAddress was called."}))
+        lasts = self.one_of("outage lasts", (20, 100, 300))
+        repair = f"{first}-repair-1"
+        drift = self.weighted(
+            "readiness", ((6, {}), (4, {"drift": "AssociateAddress was called."}), (1, {"pair": "none"}))
+        )
         answers = self.weighted("answer", ((5, True), (2, False)))
         actors: list[tuple[str, float, Actor]] = [
             ("stop", 0.3, Stop(first, self.at_a_call("stop", first))),
             (
                 "stop-repair",
                 0.1,
-                Stop(f"{first}-repair-1", self.at_a_call("stop-repair", f"{first}-repair-1", calls=9)),
+                Stop(repair, self.at_a_call("stop-repair", repair, calls=9)),
             ),
             ("redrive", 0.12, Redrive(first, self.seconds("redrive", 0, 60))),
-            ("redrive-repair", 0.03, Redrive(f"{first}-repair-1", self.seconds("redrive-repair", 0, 60))),
+            ("redrive-repair", 0.03, Redrive(repair, self.seconds("redrive-repair", 0, 60))),
+            ("outage", 0.1, Outage(*self.one_of("outage", OUTAGES), self.at_a_call("outage", first), lasts)),
             ("unlock", 0.08, Start("repair", "unlock-1", {"pair": PAIR}, self._soon("unlock"))),
-            ("readiness", 0.12, Start("readiness", "readiness-1", {"pair": PAIR, **drift}, self._soon("readiness"))),
-            ("answer", 0.9 if "approval" in pair else 0, Answer(answers, self.seconds("answer", 0, 100))),
+            ("readiness", 0.16, Start("readiness", "readiness-1", {"pair": PAIR, **drift}, self._soon("readiness"))),
+            ("answer", 0.8 if "approval" in pair else 0, Answer(answers, self.seconds("answer", 0, 100))),
         ]
         chosen = [actor for key, share, actor in actors if share and self.chance(f"actor {key}", share, actor)]
         move = Move(*self.one_of("stranger", moves), self.at_a_call("stranger", first))

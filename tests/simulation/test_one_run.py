@@ -1,6 +1,5 @@
 """Whole executions: the synthesized definitions and the real handlers, in a process of their own."""
 
-import os
 import subprocess
 import sys
 from functools import cache
@@ -10,11 +9,10 @@ PROJECT = Path(__file__).parents[2]
 
 
 @cache
-def simulated(*arguments: str, hash_seed: int = 0) -> str:
+def simulated(*arguments: str) -> str:
     """What `python -m tests.simulation` prints."""
-    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
     command = [sys.executable, "-m", "tests.simulation", *arguments]
-    run = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True, timeout=300)
+    run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=300)
     return run.stdout
 
 
@@ -23,13 +21,6 @@ def test_a_cutover_without_deviations_ends_cut_over() -> None:
 
     assert "ReassociateProduction.1/ec2 AssociateAddress.1: answered" in story
     assert "seed 1: cutover-1 CUT_OVER." in story
-
-
-def test_a_seed_does_the_same_whatever_the_order_of_hashes() -> None:
-    one, other = (simulated("--seed", "2", "--count", "40", hash_seed=seed) for seed in (1, 2))
-
-    assert one == other
-    assert simulated("--seed", "12") == simulated("--seed", "12", hash_seed=7)
 
 
 def test_a_throttled_function_is_called_again() -> None:
@@ -49,7 +40,7 @@ def test_a_stopped_execution_is_repaired_as_often_as_eventbridge_delivers() -> N
     """Two seconds after its start, it is moving its addresses."""
     event = "cutover-1/events ABORTED.1"
     once, twice, never = (
-        simulated("--seed", "1", "--stop", "2", "--force", event, kind).splitlines()[-1]
+        simulated("--seed", "1", "--stop", "2", "--force", event, kind).splitlines()[-2]
         for kind in ("event late", "event twice", "event never")
     )
 
