@@ -55,8 +55,7 @@ def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     states = alarms_in_alarm(aws_client("cloudwatch", HURRIED), names)
     if states.unreadable:
         return [], [f"The pair's alarms do not count, because they cannot be read: {states.unreadable}."]
-    warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm]
+    warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm.values()]
     if states.missing:
         warnings.append(f"CloudWatch has no alarm named {named(states.missing)}.")
-    ringing = {alarm.name for alarm in states.in_alarm}
-    return [name for name in names if name not in ringing and name not in states.missing], warnings
+    return [name for name in names if name not in states.in_alarm and name not in states.missing], warnings
