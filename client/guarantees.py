@@ -147,7 +147,8 @@ class Guarantees:
         if change.before and change.after:
             self._see(change.after, change.execution)
         if change.execution and (change.before is None or change.before != change.after):
-            execution.changes.append(change)
+            # What a stopped execution had under way is not a change of the drive that follows.
+            execution.changes += [change] if execution.ended_at is None else []
             execution.first = len(self._moments) - bool(change.after)
 
     def _judge_change(self, change: Changed, execution: Execution) -> None:
