@@ -42,8 +42,8 @@ class Broken:
 STALE_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
 DESCRIBES = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
          "DescribeRestored", "HealthCheckRestored")  # fmt: skip
-NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "AddressMoved",
-                   "CutoverInProgress", "InvalidRequest")  # fmt: skip
+NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "EvaluationFailed",
+                   "AddressMoved", "CutoverInProgress", "InvalidRequest")  # fmt: skip
 ONLY_REPAIRED = ("REPAIRED", "PreflightFailed", "StagingUnhealthy", "DeployFailed", "NotApproved", "RepairFailed")
 ROLLBACK = ("RestoreProduction", "RestoreStaging", "DescribeRestored")
 ROLLED_BACK = ("RolledBack", "RollbackFailed")
