@@ -38,6 +38,12 @@ class Broken:
     text: str
 
 
+<<<<<<< HEAD
+=======
+STALE_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
+DESCRIBES = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
+         "DescribeRestored", "HealthCheckRestored")  # fmt: skip
+>>>>>>> sim-world
 NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "EvaluationFailed",
                    "AddressMoved", "CutoverInProgress", "InvalidRequest")  # fmt: skip
 ONLY_REPAIRED = ("REPAIRED", "PreflightFailed", "StagingUnhealthy", "DeployFailed", "NotApproved", "RepairFailed")
