@@ -192,7 +192,7 @@ KINDS = {
         _request, _refused("refused", _denial),
     ),
     "entry failed": Kind(
-        "PutEvents may answer that an entry has failed: the state fails (Step Functions Developer Guide, 'EventBridge').",
+        "If an entry of PutEvents fails, its state fails (Step Functions Developer Guide, 'EventBridge events').",
         lambda call: call.caller == "workflow" and call.action == "PutEvents",
         _refused("entry failed", lambda _: FAILED_ENTRY),
     ),
