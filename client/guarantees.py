@@ -37,8 +37,8 @@ class Broken:
     text: str
 
 
-NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "AddressMoved",
-                   "CutoverInProgress", "InvalidRequest")  # fmt: skip
+NOTHING_CHANGED = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR", "READY", "NOT_READY", "SKIPPED", "EvaluationFailed",
+                   "AddressMoved", "CutoverInProgress", "InvalidRequest")  # fmt: skip
 ONLY_REPAIRED = ("REPAIRED", "PreflightFailed", "StagingUnhealthy", "DeployFailed", "NotApproved", "RepairFailed")
 ROLLED_BACK = ("RolledBack", "RollbackFailed")
 OUTCOMES = ("CUT_OVER", *NOTHING_CHANGED, *ONLY_REPAIRED, *ROLLED_BACK)

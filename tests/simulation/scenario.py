@@ -22,19 +22,21 @@ HEADERS = {"releaseHeader": "X-Release", "identityHeader": "X-Server", "sharedHe
 HOOK_FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:hook"
 MOMENTS = ("beforeCutover", "afterCutover", "afterRollback")
 BAKE_SECONDS, APPROVAL_MINUTES, COMMAND_SECONDS = 15, 2, 30
-# What may be out of order for a while, and how. Of what a rollback needs, a refusal is what ends it.
+# What may be out of order for a while, and how. Only what lasts for minutes ends a rollback.
 OUTAGES = (
-    ("AssociateAddress", "refused"), ("AssociateAddress", "refused"), ("DisassociateAddress", "refused"),
-    ("AssociateAddress", "throttled"), ("DescribeAddresses", "failed"), ("DescribeAddresses", "refused"),
-    ("UpdateItem", "failed"), ("DescribeExecution", "failed"), ("DescribeInstanceStatus", "failed"),
-    ("SendCommand", "throttled"), ("Invoke", "throttled"),
+    ("AssociateAddress", "refused"), ("AssociateAddress", "refused"), ("AssociateAddress", "refused"),
+    ("AssociateAddress", "answer lost"), ("AssociateAddress", "throttled"), ("DisassociateAddress", "refused"),
+    ("DescribeAddresses", "failed"), ("DescribeAddresses", "refused"), ("DescribeAddresses", "stale"),
+    ("UpdateItem", "failed"), ("UpdateItem", "answer lost"), ("DescribeExecution", "failed"),
+    ("DescribeExecution", "shown late"), ("DescribeInstanceStatus", "failed"), ("SendCommand", "throttled"),
+    ("SendCommand", "answer lost"), ("Invoke", "throttled"), ("Invoke", "cold start"),
 )  # fmt: skip
 NEW_RELEASE, OTHER_RELEASE = "2", "9"
 # Half of the seeds have little beside two cutovers, so that a second has many of them; every tenth has nearly all.
-RELEASES = 0.2  # the share of the seeds that are about a release
+RELEASES, HOOKS = 0.2, 0.15  # the shares of the seeds that are about a release, and about hooks
 EXTENTS = ((0.5, 0.4), (0.9, 1.0), (1.0, 2.5))
-# An execution that changes something makes so many calls, with a bake, commands and a rollback some more.
-CALLS = 48
+# A cutover makes so many calls, of which these lead to its changes, and that many with a rollback, tries or commands.
+CALLS, CHANGES, MOST_CALLS = 27, (10, 22), 60
 
 Health = Literal["unhealthy", "silent", "unhealthy as production", "unhealthy after the move", "slow"]
 CommandResult = Literal["fails", "hangs", "is slow"]
@@ -124,15 +126,15 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Outage:
-    """For some seconds, every call of an action fails."""
+    """For some seconds, every call of an action has this kind of fate."""
 
     action: str
-    how: Literal["refused", "throttled", "failed"]
+    how: str
     when: Moment
     lasts: float
 
     def __str__(self) -> str:
-        return f"every {self.action} is {self.how} for {self.lasts} s, {self.when}"
+        return f"every {self.action}: {self.how}, for {self.lasts} s, {self.when}"
 
 
 Actor = Outage | Start | Stop | Redrive | Answer | Move | Interrupt
@@ -220,9 +222,10 @@ class _Author:
     def seconds(self, key: str, shortest: float, longest: float) -> float:
         return round(self._schedule.between(f"{key}: seconds", shortest, longest), 3)
 
-    def at_a_call(self, key: str, execution: str, *, calls: int = CALLS) -> Moment:
+    def at_a_call(self, key: str, execution: str, calls: tuple[int, int] | None = None) -> Moment:
         """At any call, at once in a third of the cases, soon in another, and during a wait that follows in the rest."""
-        call = 1 + int(self._schedule.number(f"{key}: call") * calls)
+        first, last = calls or self.one_of(f"{key}: calls", ((1, CALLS), CHANGES, (1, MOST_CALLS)))
+        call = first + int(self._schedule.number(f"{key}: call") * (last + 1 - first))
         longest = self.one_of(f"{key}: how late", (0.0, 0.2, 15.0))
         return Moment(self.seconds(key, 0, longest), execution, call)
 
@@ -256,7 +259,8 @@ class _Author:
         server, on_failure = self.one_of(key, (("idle", "FAIL"), ("live", "FAIL"), ("idle", "CONTINUE")))
         hook = {"server": server, "timeoutSeconds": COMMAND_SECONDS, "onFailure": on_failure}
         runs = self.one_of(f"{key} runs", [{"command": "/opt/hook"}] * 2 + [{"function": HOOK_FUNCTION}])
-        return [hook | runs] if self.chance(key, 0.15, f"a hook on the {server} server, {next(iter(runs))}") else []
+        share = 0.7 if self._schedule.number("hooks") < HOOKS else 0.03
+        return [hook | runs] if self.share(key, share, f"a hook on the {server} server, {next(iter(runs))}") else []
 
     def _oddities(self, live: str, idle: str) -> Oddities:
         places, instances = dict[str, Place](), {}
@@ -299,8 +303,8 @@ class _Author:
     def _commands(self, pair: Mapping[str, Any]) -> dict[str, CommandResult]:
         steps = ["deploy"] if "deploy" in pair else []
         steps += [f"{moment}0" for moment in MOMENTS if moment in pair["hooks"]]
-        results = {step: self.one_of(f"pair command-{step}", ("fails", "fails", "hangs", "is slow")) for step in steps}
-        return {step: result for step, result in results.items() if self.chance(f"pair command-{step}", 0.2, result)}
+        results = {step: self.one_of(f"pair command-{step}", ("fails", "hangs", "is slow")) for step in steps}
+        return {step: result for step, result in results.items() if self.chance(f"pair command-{step}", 0.3, result)}
 
     # Who does what.
 
@@ -324,7 +328,7 @@ class _Author:
 
     def _input(self, name: str, pair: Mapping[str, Any]) -> dict[str, Any]:
         live, idle = pair["servers"]
-        releases = (30, {"release": NEW_RELEASE}) if "deploy" in pair else (0, {})
+        releases = (30 if name == "cutover-1" else 6, {"release": NEW_RELEASE}) if "deploy" in pair else (0, {})
         checked = "releaseHeader" in pair["healthCheck"][0]
         expected = self.weighted(f"{name} expects", ((3, "1"), (2, NEW_RELEASE), (1, OTHER_RELEASE)))
         value: dict[str, Any] = self.weighted(
@@ -346,22 +350,23 @@ class _Author:
                  *(("production", each) for each in on_servers), *(("staging", each) for each in on_servers),
                  *(("third", each) for each in on_servers)]  # fmt: skip
         first = self.weighted("target", ((3, "cutover-1"), (1, "cutover-2")))
-        lasts = self.one_of("outage lasts", (20, 100, 300))
+        lasts = self.one_of("outage lasts", (20, 100, 400))
+        of_outage = self.weighted("outage of", ((5, first), (1, f"{first}-repair-1"), (2, "readiness-1")))
         repair = f"{first}-repair-1"
         drift = self.weighted(
             "readiness", ((6, {}), (4, {"drift": "AssociateAddress was called."}), (1, {"pair": "none"}))
         )
         answers = self.weighted("answer", ((5, True), (2, False)))
         actors: list[tuple[str, float, Actor]] = [
-            ("stop", 0.3, Stop(first, self.at_a_call("stop", first))),
+            ("stop", 0.4 if self._releases else 0.3, Stop(first, self.at_a_call("stop", first))),
             (
                 "stop-repair",
                 0.1,
-                Stop(repair, self.at_a_call("stop-repair", repair, calls=9)),
+                Stop(repair, self.at_a_call("stop-repair", repair, (1, 12))),
             ),
             ("redrive", 0.12, Redrive(first, self.seconds("redrive", 0, 60))),
             ("redrive-repair", 0.03, Redrive(repair, self.seconds("redrive-repair", 0, 60))),
-            ("outage", 0.1, Outage(*self.one_of("outage", OUTAGES), self.at_a_call("outage", first), lasts)),
+            ("outage", 0.15, Outage(*self.one_of("outage", OUTAGES), self.at_a_call("outage", of_outage), lasts)),
             ("unlock", 0.08, Start("repair", "unlock-1", {"pair": PAIR}, self._soon("unlock"))),
             ("readiness", 0.16, Start("readiness", "readiness-1", {"pair": PAIR, **drift}, self._soon("readiness"))),
             ("answer", 0.8 if "approval" in pair else 0, Answer(answers, self.seconds("answer", 0, 100))),

@@ -86,8 +86,8 @@ def trail_of(evidence: dict[str, Any], *others: dict[str, Any], **changed: Any) 
 
     def look_up(LookupAttributes: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
         names = [each["AttributeValue"] for each in LookupAttributes]
-        found = [each for each in (*calls, dry_run, started, *others) if each["eventName"] in names]
-        return {"Events": [{"CloudTrailEvent": json.dumps(each)} for each in found]}
+        shown = [each for each in (*calls, dry_run, started, *others) if each["eventName"] in names]
+        return {"Events": [{"CloudTrailEvent": json.dumps(each)} for each in shown]}
 
     return look_up
 
