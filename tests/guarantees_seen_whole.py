@@ -8,6 +8,7 @@ from client.guarantees import ROLLED_BACK, Broken, Guarantees
 from client.trace import (
     BEFORE,
     CHECKS,
+    MOVE,
     Changed,
     CommandBegan,
     Ended,
@@ -150,6 +151,10 @@ class GuaranteesSeenWhole(Guarantees):
             self._judge("rollbacks-go-to-good-servers", good, f"{what}, but {self._bad.get(server.name)}")
             if execution.plan["checksStaging"]:
                 self._judge_serving(execution, "staging", CHECKS[0], what)
+
+    def _goes_live(self, change: Changed, execution: Execution) -> bool:
+        to_idle = change.instance_id == execution.server("idle") and change.state == MOVE
+        return change.allocation_id == self._pair.production and to_idle
 
     def _is_needless(self, change: Changed) -> bool:
         described = change.described if isinstance(change, WatchedChange) else None
