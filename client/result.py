@@ -20,7 +20,7 @@ FAILURES = {"InvalidRequest": 10, "CutoverInProgress": 11, "StagingUnhealthy": 1
 # Each exit code, for --help and docs/client.md. A test compares the two.
 MEANINGS = {
     OK: "CUT_OVER, ALREADY_LIVE, REPAIRED or DRY_RUN; or another command succeeded",
-    CLIENT_FAILED: "the client failed, for example without credentials; standard error says why",
+    CLIENT_FAILED: "the client failed, and standard error says why; or `verify` found a broken guarantee",
     USAGE: "the command line is wrong",
     **{code: f"{outcome}, with --detailed-exit-code" for outcome, code in DETAILED.items()},
     DETAILED["ALREADY_LIVE"]: "ALREADY_LIVE or NOTHING_TO_REPAIR: nothing was done, with --detailed-exit-code",

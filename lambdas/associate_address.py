@@ -42,20 +42,14 @@ class RestoreAddressEvent(RehearseAssociateEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoveProductionEvent(AssociateEvent):
-    """`action` is "move production": move it there from the server `coming_from`, null: from no server."""
+class MoveEvent(AssociateEvent):
+    """`action` is "move production": move it there from the server `coming_from`, null: from no server. Or it is "move
+    staging", while production is on `production_on`, null: none; `coming_from` is optional."""
 
-    coming_from: str | None
     first_try: bool
     redriven: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoveStagingEvent(MoveProductionEvent):
-    """`action` is "move staging", while production is on `production_on`, null: none; `coming_from` is optional."""
-
-    production_on: PlannedPlace | None
     coming_from: str | None = None
+    production_on: PlannedPlace | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
@@ -79,14 +73,13 @@ def handler(
         asked = read(RestoreAddressEvent, event)
         home = pair.place(asked.production_on.name, asked.production_on.private_ip)
         address, changed = addresses.restore(asked.address, place, production_on=home)
-    elif event["action"] == "move production":
-        production = read(MoveProductionEvent, event)
-        coming_from = pair.server_named(production.coming_from)
-        address, changed = addresses.move_production(place, coming_from=coming_from, first_try=production.first_try)
     else:
-        staging = read(MoveStagingEvent, event)
-        live, first_try, coming_from = staging.production_on, staging.first_try, pair.server_named(staging.coming_from)
-        on = pair.place(live.name, live.private_ip) if live else None
-        address, changed = addresses.move_staging(place, coming_from=coming_from, production_on=on, first_try=first_try)
+        move = read(MoveEvent, event)
+        on, source, first = move.production_on, pair.server_named(move.coming_from), move.first_try
+        if move.action == "move production":
+            address, changed = addresses.move_production(place, coming_from=source, first_try=first)
+        else:
+            live = pair.place(on.name, on.private_ip) if on else None
+            address, changed = addresses.move_staging(place, coming_from=source, production_on=live, first_try=first)
     logger.info("Associated %s with %s", address, place, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed, "requestId": addresses.request_id}

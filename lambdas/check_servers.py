@@ -7,7 +7,7 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
-from aws.alarms import AlarmsUnreadable, alarms_in_alarm, named, refuse_alarms
+from aws.alarms import alarms_in_alarm, named, refuse_alarms
 from aws.calls import HURRIED, Ec2, Sleep, aws_client, ec2_client, refused_as_preflight
 from aws.records import RollbackRequest
 from aws.servers import Servers
@@ -52,12 +52,10 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
 def counting(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the alarms that are not in ALARM; none if they cannot be read within about a second. And why, in words.
     CodeDeploy's `overrideAlarmConfiguration` and ECS leave them out, too: they tell of the release that users have."""
-    try:
-        states = alarms_in_alarm(aws_client("cloudwatch", HURRIED), names)
-    except AlarmsUnreadable as error:
-        return [], [f"The pair's alarms do not count, because they cannot be read: {error}."]
-    warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm]
+    states = alarms_in_alarm(aws_client("cloudwatch", HURRIED), names)
+    if states.unreadable:
+        return [], [f"The pair's alarms do not count, because they cannot be read: {states.unreadable}."]
+    warnings = [f"{capitalized(alarm)}. It does not count in this cutover." for alarm in states.in_alarm.values()]
     if states.missing:
         warnings.append(f"CloudWatch has no alarm named {named(states.missing)}.")
-    ringing = {alarm.name for alarm in states.in_alarm}
-    return [name for name in names if name not in ringing and name not in states.missing], warnings
+    return [name for name in names if name not in states.in_alarm and name not in states.missing], warnings

@@ -52,7 +52,6 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         production, staging = Addresses(request.pair, ec2).look()
     settles = event.keep_live or found.lock is None
     record = found.settled(production.server, staging.association_id) if settles else found
-    error = PreflightFailed.__name__
     try:
         intended = plan(request, production, staging, record=record, keep_live=event.keep_live, awaited=event.awaited)
         if intended.decision == "ALREADY_LIVE":
@@ -70,12 +69,11 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
             warnings += [f"{server} {risk}" for risk in picture.instances[server.instance_id].risks]
         warnings += stacks_that_move_back(names_by_stack(fit, picture))
         return replace(fit, warnings=(*fit.warnings, *warnings))
-    except InvalidRequest as wrong:
-        error, reason = InvalidRequest.__name__, str(wrong)
     except NoTarget as nothing:
         error, reason = nothing.error, f"{nothing} {_who_could_be_named(request, production, staging, ec2)}"
-    except PreflightFailed as failure:
-        reason = str(failure) if NOTHING_CHANGED in str(failure) else f"{failure} {NOTHING_CHANGED}"
+    except (InvalidRequest, PreflightFailed) as failure:
+        error, reason = type(failure).__name__, str(failure)
+        reason = reason if NOTHING_CHANGED in reason else f"{reason} {NOTHING_CHANGED}"
     repair = None if event.keep_live else _repair(event, request.pair.name, record, ec2)
     return Refusal(request, production, staging, reason, error, record, repair)
 

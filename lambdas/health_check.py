@@ -80,9 +80,8 @@ def _last_look(asked: HealthCheckEvent, sleep: Callable[[float], None], failure:
 
 
 def _checked(asked: HealthCheckEvent) -> dict[str, Any]:
-    checks = checks_of(
-        asked, expected_release=asked.expected_release, answered=asked.answered, moving_seconds=asked.moving_seconds
-    )
+    expected = {"expected_release": asked.expected_release, "moving_seconds": asked.moving_seconds}
+    checks = checks_of(asked, asked.answered, **expected)
     if asked.asks:
         return _release(asked, [check for check in checks if check.release_header])
     if asked.baking:

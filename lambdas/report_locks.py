@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.calls import aws_client
 from aws.metrics import Metric, emit
 from domain.lock import Lock, moment
-from domain.pair import Json, Pair, deployed_pairs, rate_of
+from domain.pair import Pair, deployed_pairs, rate_of
 from domain.record import EMPTY, Record
 
 JUST_NOW, MARGIN = timedelta(minutes=6), timedelta(hours=1)
@@ -22,17 +22,12 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(_event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """Emits `metrics_of` the locks and `readiness_of` the pairs; returns `{"locks": how many}`. Raises AWS errors."""
-    items, now = items_of(aws_client("dynamodb"), os.environ["LOCK_TABLE"]), datetime.now(UTC)
-    records = {item["pair"]["S"]: Record.from_item(item) for item in items}
+    scan, now = aws_client("dynamodb").get_paginator("scan"), datetime.now(UTC)
+    pages = scan.paginate(TableName=os.environ["LOCK_TABLE"], ConsistentRead=True)  # so it shows no released lock
+    records = {item["pair"]["S"]: Record.from_item(item) for page in pages for item in page["Items"]}
     locks = [record.lock for record in records.values() if record.lock]
     emit([*metrics_of(locks, now), *readiness_of(deployed_pairs(), records, now)])
     return {"locks": len(locks)}
-
-
-def items_of(dynamodb: Any, table: str) -> list[Json]:
-    """All items as they are now. The read is consistent, so it shows no released lock."""
-    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    return [item for page in pages for item in page["Items"]]
 
 
 def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:

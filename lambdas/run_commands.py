@@ -14,12 +14,11 @@ from aws.calls import Clock, Sleep
 from aws.hook_function import answered
 from aws.records import LockItem, RollbackRequest
 from aws.run_command import NotSent, RunCommand
-from domain.command import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command
 from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
 from domain.events import PairEvent, read
 from domain.pair import Json, Pair, deployed_pairs
 from domain.plan import refuse_redriven
-from domain.release_commands import Moment, Step, steps
+from domain.release_commands import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command, Moment, Step, steps
 from domain.text import shortened
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
@@ -90,8 +89,8 @@ class Commands:
             if command.id is None:
                 return command.ends("Cancelled", "was not sent.")
             command = self.commands.look(command)
-            if not command.goes_on:
-                return replace(command, ended=True)
+            if command.ended:
+                return command
             self.commands.cancel(command)
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
@@ -216,9 +215,8 @@ class Runner(Commands):
     def _watched(self, command: Command) -> Command:
         """The command when it has ended. One that does not end by itself is cancelled, and waited for some seconds."""
         pause, cancelled_at = FIRST_PAUSE, 0.0
-        while (seen := self.commands.look(command)).goes_on:
-            self._show(seen, before=command)
-            command = seen
+        while not (seen := self.commands.look(command)).ended:
+            command = self._shown(command, seen)
             try:
                 self.listener.refuse()
             except RollbackRequested:  # the rollback does not wait for its end; nobody releases the lock before
@@ -231,17 +229,19 @@ class Runner(Commands):
                 break
             self.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
-        over = not seen.goes_on or self.clock() > command.until
-        why = "did not end in time, and was cancelled." if cancelled_at and seen.status != "Success" else seen.failure
-        return replace(seen, failure=why, ended=over)
+        if cancelled_at and seen.status != "Success":
+            why = "did not end in time, and was cancelled."
+            return replace(seen, failure=why, ended=seen.ended or self.clock() > seen.until)
+        return seen
 
-    def _show(self, command: Command, *, before: Command) -> None:
+    def _shown(self, command: Command, seen: Command) -> Command:
         """Writes what has changed, for people who watch."""
-        if command != before:
+        if seen != command:
             try:
-                self.item.write(command, runs=True)
+                self.item.write(seen, runs=True)
             except RecordUnavailable as problem:
                 logger.warning(str(problem))
+        return seen
 
     def _called(self, step: Step, command: Command) -> Command:
         """A hook's function, called again while it answers IN_PROGRESS."""

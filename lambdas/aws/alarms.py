@@ -1,7 +1,7 @@
 """The only module that reads CloudWatch alarms: which of them are in ALARM, once or for a while."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -16,45 +16,30 @@ READS_APART_SECONDS, LAST_READS_APART_SECONDS, LAST_READS = 5.0, 2.0, 3
 logger = Logger(child=True)
 
 
-class AlarmsUnreadable(Exception):
-    """The states of the alarms could not be read; the message says why."""
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """An alarm in the state ALARM: its name, CloudWatch's reason, and since when (ISO 8601). All is printable ASCII."""
-
-    name: str
-    reason: str
-    since: str
-
-    def __str__(self) -> str:
-        name = printable(self.name, NAME_CHARACTERS)
-        return f'the alarm "{name}" has been in ALARM since {self.since}: {self.reason}'
-
-
 @dataclass(frozen=True)
 class AlarmStates:
-    """Which of the alarms are in ALARM, for which names there is no alarm, and which have INSUFFICIENT_DATA."""
+    """Which of the alarms are in ALARM (by name, in words), for which names there is no alarm, and which have
+    INSUFFICIENT_DATA. If the states could not be read, all are empty, and `unreadable` says why."""
 
-    in_alarm: tuple[Alarm, ...] = ()
+    in_alarm: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     without_data: tuple[str, ...] = ()
+    unreadable: str = ""
 
 
 def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
-    """The current states of the metric and composite alarms with these names, at most 100. Raises AlarmsUnreadable.
-    CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
+    """The current states of the metric and composite alarms with these names, at most 100. CloudWatch omits unknown
+    names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     both = {"AlarmNames": names, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
     try:
         pages = client.get_paginator("describe_alarms").paginate(**both, PaginationConfig={"PageSize": 100})
         found = pages.build_full_result()
     except FAILURES as failure:
-        raise AlarmsUnreadable(f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}") from failure
+        return AlarmStates(unreadable=f"DescribeAlarms failed: {printable(str(failure), REASON_CHARACTERS)}")
     alarms = {each["AlarmName"]: each for kind in ("MetricAlarms", "CompositeAlarms") for each in found.get(kind, [])}
     states = {name: alarms[name]["StateValue"] if name in alarms else None for name in names}
     return AlarmStates(
-        in_alarm=tuple(_alarm(alarms[name]) for name, state in states.items() if state == "ALARM"),
+        in_alarm={name: _in_words(alarms[name]) for name, state in states.items() if state == "ALARM"},
         missing=tuple(name for name, state in states.items() if state is None),
         without_data=tuple(name for name, state in states.items() if state == "INSUFFICIENT_DATA"),
     )
@@ -62,17 +47,16 @@ def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
 
 def refuse_alarms(names: Sequence[str]) -> list[str]:
     """Raises PreflightFailed if an alarm is in ALARM, does not exist or cannot be read. No data is only a warning."""
-    try:
-        states = alarms_in_alarm(aws_client("cloudwatch"), names)
-    except AlarmsUnreadable as error:
-        raise PreflightFailed(f"The pair's alarms cannot be read: {error}.") from error
+    states = alarms_in_alarm(aws_client("cloudwatch"), names)
+    if states.unreadable:
+        raise PreflightFailed(f"The pair's alarms cannot be read: {states.unreadable}.")
     if states.missing:
         raise PreflightFailed(
             f"CloudWatch has no alarm named {named(states.missing)}. Correct alarms in cdk.json and deploy."
         )
-    if states.in_alarm:
+    if first := next(iter(states.in_alarm.values()), None):
         raise PreflightFailed(
-            f"{capitalized(states.in_alarm[0])}. A cutover does not begin while one of the pair's alarms is in ALARM. "
+            f"{capitalized(first)}. A cutover does not begin while one of the pair's alarms is in ALARM. "
             f"Fix what the alarm reports. If the live release raised it, roll back, or start again "
             f'with "emergency": true.'
         )
@@ -91,10 +75,14 @@ def watch(
         began = clock() - begin
         last = began >= seconds
         last_reads += last
-        wrong, unreadable = _wrong(read)
-        if wrong or (unreadable and last_reads == LAST_READS):
-            return wrong or (None if tolerant else unreadable)
-        if unreadable:
+        states = read()
+        if states.in_alarm:
+            first, *others = states.in_alarm.values()
+            return f"{first}{f' (and {len(others)} more)' if others else ''}"
+        missing = f"no metric or composite alarm is named {named(states.missing)}" if states.missing else ""
+        if unreadable := states.unreadable or missing:
+            if last_reads == LAST_READS:
+                return None if tolerant else f"its alarms cannot be read: {unreadable}"
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
         next_read = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
         if (last and not unreadable) or wait(LAST_READS_APART_SECONDS if last else max(next_read, 0)):
@@ -107,20 +95,9 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} (and {len(names) - SHOWN_ALARMS} more)" if len(names) > SHOWN_ALARMS else shown
 
 
-def _wrong(read: Callable[[], AlarmStates]) -> tuple[str | None, str | None]:
-    """What is wrong with the alarms, and why they cannot be read; None for each that does not apply."""
-    try:
-        states = read()
-    except AlarmsUnreadable as failure:
-        return None, f"its alarms cannot be read: {failure}"
-    if states.in_alarm:
-        others = len(states.in_alarm) - 1
-        return f"{states.in_alarm[0]}{f' (and {others} more)' if others else ''}", None
-    unreadable = f"its alarms cannot be read: no metric or composite alarm is named {named(states.missing)}"
-    return None, unreadable if states.missing else None
-
-
-def _alarm(shown: Mapping[str, Any]) -> Alarm:
+def _in_words(shown: Mapping[str, Any]) -> str:
+    """An alarm in the state ALARM: its name, since when (ISO 8601), and CloudWatch's reason. All is printable ASCII."""
     since = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
+    when = since.isoformat(timespec="seconds") if since else "an unknown time"
     reason = printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS)
-    return Alarm(shown["AlarmName"], reason, since.isoformat(timespec="seconds") if since else "an unknown time")
+    return f'the alarm "{printable(shown["AlarmName"], NAME_CHARACTERS)}" has been in ALARM since {when}: {reason}'

@@ -8,9 +8,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.calls import FAILURES, HURRIED, ONCE, Sleep, Wait, aws_client, read_error
-from domain.command import Command
 from domain.errors import LockLost, RecordUnavailable, RollbackRequested
 from domain.record import Record
+from domain.release_commands import Command
 from domain.text import printable
 
 MINE = "execution = :me"
@@ -47,16 +47,14 @@ class LockItem:
         """Writes a command, whether it `runs`, and `more` attributes. Raises RecordUnavailable if another call, which
         Step Functions has given up, has begun a command since this one has read the item: this one begins none."""
         attributes = {"command": command.to_text(), **(more or {}), **({"commandRuns": "true"} if runs else {})}
-        before = self._text
-        unchanged = "command = :before" if before else "attribute_not_exists(command)"
-        if self.command and self.command.mark == command.mark:
-            unchanged, before = "contains(command, :before)", command.mark
+        before = self.command.mark if self.command else self._text
+        unchanged = "contains(command, :before)" if before else "attribute_not_exists(command)"
         try:
             self._update(attributes, f"{HELD} AND {unchanged}", remove="" if runs else "commandRuns", before=before)
         except LockLost as lost:
             self.read()
             raise RecordUnavailable(f"Another call has begun a command for pair {self.pair}.") from lost
-        self.command, self.runs, self._text = command, runs, attributes["command"]
+        self.command, self.runs = command, runs
 
     def end_commands(self) -> None:
         """From now on, this execution begins no command: `write` fails. Reads the item, as `read`."""

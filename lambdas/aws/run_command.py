@@ -9,10 +9,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from aws.calls import FAILURES, OF_A_FAILURE, ONCE, THROTTLED_CODES, aws_client, read_error
-from domain.command import DELIVERY_SECONDS, UNKNOWN, Command, last_line, parameter, quoted
 from domain.errors import CommandUnavailable
 from domain.pair import Pair
-from domain.release_commands import document
+from domain.release_commands import DELIVERY_SECONDS, GOING_ON, UNKNOWN, Command, document, last_line, parameter, quoted
 
 NOT_YET = "InvocationDoesNotExist"  # the answer for a command that was just sent
 ADVICE = {
@@ -94,13 +93,14 @@ class RunCommand:
             return replace(command, status=UNKNOWN)
         output = shown.get("StandardOutputContent") or shown.get("StandardErrorContent") or ""
         seen = replace(command, status=str(shown["Status"]), line=last_line(output) or command.line)
-        if seen.goes_on or seen.status == "Success":
+        if seen.status in GOING_ON:
             return seen
         details = str(shown.get("StatusDetails") or seen.status)
         exited = seen.status == "Failed" and shown["ResponseCode"] > 0
         code = f" with exit code {shown['ResponseCode']}" if exited else ""
         advice = f" {ADVICE[details]}" if details in ADVICE else ""
-        return replace(seen, failure=f"ended {details}{code}.{advice} Its last lines:{quoted(output)}")
+        failure = f"ended {details}{code}.{advice} Its last lines:{quoted(output)}"
+        return seen.ends(seen.status, None if seen.status == "Success" else failure)
 
     def cancel(self, command: Command) -> None:
         """Asks for the end of the command, maybe again; Systems Manager does not promise it. Raises nothing."""

@@ -1,1 +1,1 @@
-"""What is decided: the plan, the pair, the request, the errors. Pure; only `deployed_pairs` reads a file."""
+"""What is decided: the plan, the pair, the request, the errors. Pure, but for two files that are deployed with it."""

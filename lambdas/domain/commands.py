@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from domain.pair import Address, Place, Server
+from domain.picture import AUTO_ASSIGNED
 
 
 def associate_command(address: Address, place: Place) -> str:
@@ -48,11 +49,8 @@ def place_on(server: Server, addresses: Iterable[Address], instance: Mapping[str
 
 def foreign_address_at(place: Place, addresses: Iterable[Address], instance: Mapping[str, Any]) -> str | None:
     """The Elastic IP of others that is at a place, which a command to it would displace; None if there is none."""
-    known = {address.public_ip for address in addresses}
-    for interface in instance.get("NetworkInterfaces", []):
-        for private in interface.get("PrivateIpAddresses", []):
-            held = private.get("Association", {})
-            is_elastic = held.get("IpOwnerId", "amazon") != "amazon" and held.get("PublicIp") not in known
-            if is_elastic and private.get("PrivateIpAddress") == place.private_ip:
-                return str(held["PublicIp"])
-    return None
+    known, interfaces = {address.public_ip for address in addresses}, instance.get("NetworkInterfaces", [])
+    private = (each for interface in interfaces for each in interface.get("PrivateIpAddresses", []))
+    held = (each.get("Association", {}) for each in private if each.get("PrivateIpAddress") == place.private_ip)
+    elastic = (str(each["PublicIp"]) for each in held if each.get("IpOwnerId", AUTO_ASSIGNED) != AUTO_ASSIGNED)
+    return next((ip for ip in elastic if ip not in known), None)

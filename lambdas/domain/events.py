@@ -28,13 +28,14 @@ def keys(event_type: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def read(event_type: type[Event], event: Mapping[str, Any]) -> Event:
-    """An optional key that is null counts as absent. Raises InvalidEvent for a missing key, or an unknown one."""
+    """As `read_value`. Raises InvalidEvent for an unknown key, too."""
     if unknown := event.keys() - frozenset.union(*keys(event_type)):
         raise _disagreement(event_type, "has no", unknown)
-    return _instance(event_type, event)
+    return read_value(event_type, event)
 
 
-def _instance(event_type: type[Event], event: Mapping[str, Any]) -> Event:
+def read_value(event_type: type[Event], event: Mapping[str, Any]) -> Event:
+    """An optional key that is null counts as absent, and unknown keys are ignored. InvalidEvent for a missing key."""
     required, _ = keys(event_type)
     if missing := required - event.keys():
         raise _disagreement(event_type, "lacks the", missing)
@@ -48,7 +49,7 @@ def _instance(event_type: type[Event], event: Mapping[str, Any]) -> Event:
 def _value(kind: Any, value: Any) -> Any:
     for each in get_args(kind) if isinstance(kind, UnionType) else (kind,):
         if is_dataclass(each) and isinstance(value, Mapping):
-            return _instance(each, value)  # type: ignore[arg-type]  # a class, because it is a type
+            return read_value(each, value)  # type: ignore[arg-type]  # a class, because it is a type
         if get_origin(each) is list and isinstance(value, list):
             return [_value(get_args(each)[0], item) for item in value]
     return value

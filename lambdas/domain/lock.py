@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from domain.events import read
+from domain.events import read_value
 from domain.pair import Json
 
 # When an execution has ended, a function of it may still change an address: after a cold start of at most 10 s (Lambda
@@ -14,8 +14,7 @@ COLD_START_SECONDS, CHANGE_SECONDS, RESERVE_SECONDS = 10, 12, 3
 LAST_CALL_SECONDS = COLD_START_SECONDS + CHANGE_SECONDS + RESERVE_SECONDS
 NO_SERVER = "-"  # an item's attribute needs a text, and no server has this name
 LONGEST_TEXT = 512  # an ARN of an execution is not longer
-TEXTS = ("pair", "execution", "since", "server", "bakesUntil", "approvesUntil")
-AT_FIRST = ("live", "liveInstanceId", "stagingAssociation")
+NONE_AT_FIRST = [(key, NO_SERVER) for key in ("live", "liveInstanceId", "stagingAssociation")]
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,10 @@ class Lock:
     def from_item(item: Json) -> "Lock":
         """The lock of an item that has `execution`, or has had it. A long text is cut."""
         texts = {key: str(value.get("S", "")) for key, value in item.items()}
-        short = {key: text[:LONGEST_TEXT] for key, text in texts.items() if key in TEXTS}
-        at_first = {key: text[:LONGEST_TEXT] for key, text in texts.items() if key in AT_FIRST and text != NO_SERVER}
+        short = {key: text[:LONGEST_TEXT] for key, text in texts.items() if (key, text) not in NONE_AT_FIRST}
         objects = {key: object_of(texts.get(key)) or None for key in ("privateIps", "command")}
         token, rollback = texts.get("approvalToken"), texts.get("rollsBack") == "true"
-        return read(Lock, {**short, **at_first, **objects, "approvalToken": token, "rollback": rollback})
+        return read_value(Lock, {**short, **objects, "approvalToken": token, "rollback": rollback})
 
     @property
     def held_since(self) -> datetime | None:

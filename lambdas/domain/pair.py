@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from domain.events import in_json
+from domain.events import in_json, read_value
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
@@ -77,18 +77,11 @@ class Pair:
 
     @staticmethod
     def from_json(name: str, configured: Mapping[str, Any]) -> "Pair":
-        interfaces = configured.get("networkInterfaces", {})
-        servers = configured["servers"].items()
+        interfaces, servers = configured.get("networkInterfaces", {}), configured["servers"].items()
         first, second = (Server(server, instance, interfaces.get(server)) for server, instance in servers)
-        keys = ("production", "staging", "healthCheck", "bakeSeconds", "alarms")
-        production, staging, checks, bake_seconds, alarms = (configured[key] for key in keys)
-        deploy, hooks = configured.get("deploy"), configured.get("hooks", {})
+        given = {"name": name, "servers": (first, second), **(configured.get("readiness") or {})}
         minutes = configured.get("approval", {}).get("timeoutMinutes")
-        readiness = configured.get("readiness") or {}
-        schedule = readiness.get("scheduleExpression")
-        days = readiness.get("certificateExpiryDays", Pair.certificate_expiry_days)
-        release = (deploy, hooks, minutes)
-        return Pair(name, production, staging, (first, second), checks, bake_seconds, alarms, *release, schedule, days)
+        return read_value(Pair, {**configured, **given, "approvalMinutes": minutes})
 
     def server_named(self, name: str | None) -> Server | None:
         return next((server for server in self.servers if server.name == name), None)

@@ -1,14 +1,20 @@
-"""What a release runs: the pair's `deploy` and its hooks, and the document with all their commands. Pure. The stack and
-the function that sends commands compute it from the pair, so a command is sent with the hash of what was deployed."""
+"""What a release runs: the pair's `deploy` and its hooks, the document with all their commands, and a command as it is
+written into the item of the pair's lock. Pure. The stack and the function that sends commands compute the document from
+the pair, so a command is sent with the hash of what was deployed."""
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
-from domain.pair import NAME_PATTERN, Pair
+from domain.events import in_json
+from domain.pair import NAME_PATTERN, Json, Pair
+from domain.text import printable, shortened
 
 Moment = Literal["deploy", "beforeCutover", "afterCutover", "afterRollback"]
 HOOKS: tuple[Moment, ...] = ("beforeCutover", "afterCutover", "afterRollback")
@@ -20,31 +26,13 @@ PARAMETERS = {
     "Execution": "[A-Za-z0-9:/_.@+=-]{1,512}",
     "TimeoutSeconds": "[0-9]{1,3}",
 }
-LAST_LINES, LAST_BYTES = 20, 20_000
-LAST = f'tail -n {LAST_LINES} "$output" | tail -c {LAST_BYTES}; rm -f "$output"'
-# The output goes to a file, so that a daemon that the command starts does not keep the script waiting. Of more than
-# 24,000 characters, Systems Manager keeps only the beginning, and of a command that it has to kill, nothing: so the
-# script kills itself, with all that it started, just before. Source: API reference of GetCommandInvocation.
-SCRIPT_BEGIN = f"""
-export PAIR='{{{{ Pair }}}}' SERVER='{{{{ Server }}}}' RELEASE='{{{{ Release }}}}' EXECUTION='{{{{ Execution }}}}'
-output=$(mktemp) || exit 1
-(
-sleep $(({{{{ TimeoutSeconds }}}} - 2)) >/dev/null 2>&1
-{LAST}
-echo "(killed after {{{{ TimeoutSeconds }}}} s, its timeoutSeconds)"
-sleep 1 >/dev/null 2>&1
-kill -KILL 0
-) &
-deadline=$!
-case '{{{{ Step }}}}' in
-"""
-SCRIPT_END = f"""
-esac >"$output" 2>&1 </dev/null
-code=$?
-kill "$deadline"
-{LAST}
-exit "$code"
-"""
+SCRIPT = Path(__file__).with_name("release_command.sh")
+# Systems Manager User Guide, "Understanding command statuses", and API Reference, SendCommand.
+GOING_ON, UNKNOWN = ("Pending", "InProgress", "Delayed", "Cancelling"), "Unknown"
+DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20  # for the agent to fetch a command; 60 is the least
+# So long after it was written into the item, a command was sent, or never is: both are tried `ONCE`, within 5 s each.
+SENT_WITHIN_SECONDS = 15
+LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,8 @@ def document(pair: Pair) -> Document | None:
         return None
     # Each in a shell of its own, so that a command with a syntax error fails alone.
     cases = [f"{name}) /bin/sh -c {quote(command)} ;;" for name, command in commands.items()]
-    script = [*SCRIPT_BEGIN.strip().splitlines(), *cases, *SCRIPT_END.strip().splitlines()]
+    before, _, after = SCRIPT.read_text().partition("# COMMANDS\n")
+    script = [line for line in before.splitlines() if not line.startswith("#")] + cases + after.splitlines()
     patterns = {
         name: {"type": "String", "allowedPattern": f"^{pattern}$", "description": f"${name.upper()}"}
         for name, pattern in PARAMETERS.items()
@@ -101,3 +90,74 @@ def document(pair: Pair) -> Document | None:
     text = json.dumps(content, indent=1)
     digest = sha256(text.encode()).hexdigest()
     return Document(text, digest, digest[:16])
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, or a call of a hook's function, which has no `instance_id`. `id` is Systems Manager's, None until
+    SendCommand has answered. `sent` and `until`, in seconds since 1970: when it was written into the item before it was
+    sent, and when it has ended in any case. `done` are the commands of the same moment before it, `warnings` theirs."""
+
+    step: str
+    server: str
+    instance_id: str | None
+    sent: float
+    until: float
+    id: str | None = None
+    status: str = "Pending"
+    line: str = ""
+    ended: bool = False
+    seconds: float = 0
+    failure: str | None = None
+    done: tuple[Json, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """What its text has, and the text of no other command."""
+        return f'"sent": "{_moment(self.sent)}"'
+
+    @property
+    def result(self) -> Json:
+        """What the state returns about it."""
+        return in_json(self, "step", "server", "status", "seconds", "line")
+
+    def ends(self, status: str, failure: str | None = None, line: str = "") -> "Command":
+        return replace(self, status=status, failure=failure, line=line or self.line, ended=True)
+
+    def to_text(self) -> str:
+        return json.dumps({**asdict(self), "sent": _moment(self.sent), "until": _moment(self.until)})
+
+    @staticmethod
+    def from_text(text: str) -> "Command | None":
+        """None for any other text: a person wrote it. Another version of this class may have more keys."""
+        try:
+            known = {each.name for each in fields(Command)}
+            value: Json = {key: each for key, each in json.loads(text).items() if key in known}
+            seconds = {key: datetime.fromisoformat(value[key]).timestamp() for key in ("sent", "until")}
+            return Command(**{**value, **seconds, **{key: tuple(value[key]) for key in ("done", "warnings")}})
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def last_line(output: str) -> str:
+    """The last line that is not empty, safe to print."""
+    lines = [line for line in output.split("\n") if line.strip()]
+    return printable(lines[-1].strip(), LONGEST_LINE) if lines else ""
+
+
+def quoted(output: str) -> str:
+    """The last lines of an output, each after "| ", so that no line of it is taken for a command to copy."""
+    lines = [f"| {printable(line.rstrip(), LONGEST_LINE)}" for line in output.split("\n") if line.strip()]
+    text = "\n".join(lines)
+    shown = text if len(text) <= LONGEST_OUTPUT else "..." + text[-LONGEST_OUTPUT:]
+    return f"\n{shown}\nThe output ends here." if lines else " (nothing)."
+
+
+def parameter(text: str) -> str:
+    """A text as a parameter of the document: what a shell could take for more than a word is replaced."""
+    return shortened(re.sub("[^A-Za-z0-9:/_.@+=-]", "_", text), 512)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

@@ -84,19 +84,13 @@ class Check(CheckSettings):
         return self.address == "staging"
 
 
-def checks_of(
-    event: CheckEvent,
-    *,
-    expected_release: str | None = None,
-    answered: Sequence[Answered] | None = None,
-    moving_seconds: float = 0,
-) -> list[Check]:
+def checks_of(event: CheckEvent, answered: Sequence[Answered] | None = None, **expected: Any) -> list[Check]:
     """The checks of a server through an address: production's use the public IP and have no start period. `answered` is
-    what staging answered, by check; without it, identities are not compared. Raises PreflightFailed without an IP."""
-    settings = [replace(each, deadline_seconds=each.deadline_seconds + moving_seconds) for each in event.health_check]
+    what staging answered, by check; without it, identities are not compared. `expected` has `expected_release` and
+    `moving_seconds`, as in `Check`. Raises PreflightFailed without an IP."""
+    settings: Sequence[CheckSettings] = event.health_check
     if event.address.name == "production":
         settings = [replace(each, via="public", start_period_seconds=0) for each in settings]
-    expected = {"moving_seconds": moving_seconds, "expected_release": expected_release}
     return [
         _check(each, event.server, event.address, expected_identity=staging.identity, **expected)
         for each, staging in zip(settings, answered or [Answered()] * len(settings), strict=True)
@@ -122,5 +116,6 @@ def _check(settings: CheckSettings, server: Server, address: CheckedAddress, **e
             f"The health check of {server} goes to the {address.name} address, but EC2 "
             f"shows no {settings.via} IP for it. Check whether the address is associated with a running instance."
         )
-    values = {**vars(settings), "ip": ip, **expected}
+    deadline = settings.deadline_seconds + expected.get("moving_seconds", 0)
+    values = {**vars(settings), "ip": ip, "deadline_seconds": deadline, **expected}
     return Check(server=server.name, instance_id=server.instance_id, address=address.name, **values)

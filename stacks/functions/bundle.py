@@ -19,6 +19,7 @@ from stacks.configuration.pairs import Pair
 PROJECT = Path(__file__).parent.parent.parent
 SOURCE = PROJECT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
+FILES = [*sorted(SOURCE.rglob("*.py")), *SOURCE.rglob("*.sh")]
 DEPENDENCIES = PROJECT / ".local" / "dependencies"
 # The functions run on Python 3.13 on arm64; `pip` must not install for the machine that it runs on.
 FOR_LAMBDA = ("--platform", "manylinux2014_aarch64", "--python-version", "3.13", "--only-binary", ":all:")
@@ -35,8 +36,7 @@ UNUSED = (
 def lambda_code(pairs: Mapping[str, Pair]) -> lambda_.Code:
     """The asset, bundled without Docker, and bundled again only if something in it has changed."""
     configuration = json.dumps({name: pair.as_json() for name, pair in pairs.items()}, indent=1)
-    files = [*sorted(SOURCE.rglob("*.py")), REQUIREMENTS]
-    content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in files)]
+    content = [configuration, *FOR_LAMBDA, *UNUSED, *(path.read_text() for path in (*FILES, REQUIREMENTS))]
     return lambda_.Code.from_asset(
         str(SOURCE),
         asset_hash=hashlib.sha256("\0".join(content).encode()).hexdigest(),
@@ -53,10 +53,10 @@ class _Bundling:
         """Fills the asset; True means that the CDK needs no Docker. A failure is raised, never passed to Docker."""
         output = Path(output_dir)
         shutil.copytree(dependencies(), output, dirs_exist_ok=True)
-        for module in SOURCE.rglob("*.py"):
-            copied = output / module.relative_to(SOURCE)
+        for file in FILES:
+            copied = output / file.relative_to(SOURCE)
             copied.parent.mkdir(exist_ok=True)
-            shutil.copy(module, copied)
+            shutil.copy(file, copied)
         (output / "pairs.json").write_text(self._configuration)
         return True
 

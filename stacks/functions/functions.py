@@ -149,7 +149,11 @@ class Functions(Construct):
         for function, action in (*reading, *writing):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
             lock_table.grant(function, action)
-        self._allow_changes(list(pairs.values()))
+        every = list(pairs.values())
+        exact_policies.check(self, every, lambda first: (changed_resources(first)[1], []))
+        disassociated, associated = changed_resources(every)
+        exact_policies.allow(self.disassociate_address.role, "ec2:DisassociateAddress", disassociated)
+        exact_policies.allow(self.associate_address.role, "ec2:AssociateAddress", associated)
 
     @property
     def all(self) -> list[lambda_.Function]:
@@ -200,10 +204,3 @@ class Functions(Construct):
             }  # fmt: skip
             CfnResource(made, key, type="AWS::SSM::Document", properties=properties)
         return made
-
-    def _allow_changes(self, pairs: Sequence[Pair]) -> None:
-        exact_policies.check(self, pairs, lambda first: (changed_resources(first)[1], []))
-        changing = (self.disassociate_address, self.associate_address)
-        actions = ("ec2:DisassociateAddress", "ec2:AssociateAddress")
-        for function, action, changed in zip(changing, actions, changed_resources(pairs), strict=True):
-            exact_policies.allow(function.role, action, changed)

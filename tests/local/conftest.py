@@ -1,15 +1,27 @@
 """One local AWS for all the tests that need all of it, and a local EC2 for the others."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from local.aws import LocalAws
 from local.ec2 import Address, Ec2
+from tests.local.evidence import broken_by, ended_since
 from tests.local.situation import tidy
 
 # The wait for the last call of a stopped execution takes 0.9 s here; no call of a warm function takes as long.
 TIME_SCALE = 0.02
+
+
+@pytest.fixture(autouse=True)
+def verified_executions(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test, the guarantees are checked against the histories of its executions that have ended."""
+    began = datetime.now(UTC)
+    yield
+    used = {id(each): each for each in request.node.funcargs.values() if isinstance(each, LocalAws)}
+    for aws in used.values():
+        assert [text for arn in ended_since(aws, began) for text in broken_by(aws, arn)] == []
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,72 @@
-"""`python -m tests.simulation --seed 1` runs one execution in the simulation, and prints what happens."""
+"""Explores what the workflows do, seed by seed, until a guarantee breaks or Ctrl-C. With --seed, tells its story."""
 
-from tests.simulation import process
+import argparse
+import os
+import random
+import sys
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
-process.install()
+from tests.simulation.corpus import Corpus
+from tests.simulation.explore import PROJECT, Exploration
 
-from tests.simulation.one_run import main  # noqa: E402  # it imports what runs in the simulation
+CORPUS = PROJECT / ".local" / "simulation" / "corpus"
+LARGEST = 1_000_000_000  # where an exploration begins, so that most of its seeds were never run before
 
-main()
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="runs this seed, and tells its story")
+    parser.add_argument("--seeds", type=_seeds, metavar="A-B", help="runs these seeds; default: new ones without end")
+    parser.add_argument("--seconds", type=float, help="ends after so many seconds")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one for each core")
+    parser.add_argument("--mutation", metavar="NAME", help="breaks the product on purpose; `mutants.py` has the names")
+    parser.add_argument("--only", nargs="*", metavar="KEY", help="with --seed: nothing else deviates")
+    forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "KIND")}
+    parser.add_argument("--force", help="with --seed: this deviates, in this way", **forced)
+    options = parser.parse_args()
+    if options.seed is not None:
+        return tell(options)
+    seeds = iter(options.seeds) if options.seeds else _new_seeds()
+    corpus = None if options.seeds or options.mutation else Corpus(CORPUS)
+    exploration = Exploration(seeds, corpus, [options.mutation] if options.mutation else [])
+    failures = exploration.run(processes=options.processes, seconds=options.seconds)
+    mutation = f" --mutation {options.mutation}" if options.mutation else ""
+    for failure in failures:
+        print(f"seed {failure['seed']}: {failure['failure']}")
+        print(f"Replay it: python -m tests.simulation --seed {failure['seed']}{mutation}")
+    return 1 if failures else 0
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _new_seeds() -> Iterator[int]:
+    return count(random.SystemRandom().randrange(LARGEST))
+
+
+def tell(options: argparse.Namespace) -> int:
+    from tests.simulation import process  # noqa: PLC0415  # it changes this process for good
+    from tests.simulation.mutants import MUTATIONS  # noqa: PLC0415
+
+    process.install()
+    if options.mutation:
+        next(mutation for mutation in MUTATIONS if mutation.name == options.mutation).apply()
+    from tests.simulation.one_run import run  # noqa: PLC0415
+    from tests.simulation.schedule import Schedule  # noqa: PLC0415
+
+    only = None if options.only is None else frozenset(options.only)
+    finished = run(Schedule(options.seed, only=only, forced=dict(options.force)))
+    print(finished.story)
+    print(f"seed {finished.seed}: {finished.summary}")
+    print(f"fingerprint {finished.fingerprint}")
+    if finished.failure:
+        print(finished.failure)
+    return 1 if finished.failure else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,6 +14,7 @@ from tests.simulation.task_states import WorkflowCalls
 from tests.simulation.world.errors import AwsError
 from tests.simulation.world.machines import ACCOUNT, REGION
 
+Record = Callable[["Execution", str, str, Any], None]
 ARN = f"arn:aws:states:{REGION}:{ACCOUNT}"
 RUNNING, SUCCEEDED, FAILED, ABORTED, TIMED_OUT = "RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"
 
@@ -61,13 +62,15 @@ class Execution:
 
 
 class Executions:
-    """By ARN, in the order of their start. `on_change` is called when one starts, ends, or is redriven."""
+    """By ARN, in the order of their start. `on_change` is called when one starts, ends, or is redriven, and
+    `on_record` when its history grows."""
 
     def __init__(self, scheduler: Scheduler, machines: Mapping[str, Machine], calls: WorkflowCalls) -> None:
         self._scheduler, self._machines, self._calls = scheduler, machines, calls
         self._runs: dict[str, _Run] = {}
         self.all: dict[str, Execution] = {}
         self.on_change: list[Callable[[Execution], None]] = []
+        self.on_record: Record = lambda *_: None
 
     def start(self, machine: str, value: Any, name: str) -> Execution:
         group = self._scheduler.group(name)
@@ -76,14 +79,21 @@ class Executions:
             raise AwsError("ExecutionAlreadyExists", f"Execution Already Exists: '{execution.arn}'")
         self.all[execution.arn] = execution
         run = self._runs[execution.arn] = _Run(
-            execution, self._machines[machine], self._scheduler, self._calls, self._changed
+            execution, self._machines[machine], self._scheduler, self._calls, self._changed, self._recorded
         )
         run.start()
         return execution
 
+    def edges(self) -> set[tuple[str, str]]:
+        """The ways of rules and catchers that were taken, with the workflow."""
+        return {(self.all[arn].machine, edge) for arn, run in self._runs.items() for edge in run.edges}
+
     def _changed(self, execution: Execution) -> None:
         for each in self.on_change:
             each(execution)
+
+    def _recorded(self, execution: Execution, what: str, state: str, more: Any) -> None:
+        self.on_record(execution, what, state, more)
 
     def stop(self, arn: str) -> None:
         """At once. Functions and calls that are in flight go on."""
@@ -145,11 +155,16 @@ class _Run:
         scheduler: Scheduler,
         calls: WorkflowCalls,
         changed: Callable[[Execution], None],
+        recorded: Record,
     ) -> None:
         self._execution, self._machine, self._scheduler = execution, machine, scheduler
-        self._calls, self._changed = calls, changed
+        self._calls, self._changed, self._recorded = calls, changed, recorded
         self._interpreter = Interpreter(machine, self)
         self._timeout: Timed | None = None
+
+    @property
+    def edges(self) -> set[str]:
+        return self._interpreter.edges
 
     def start(self) -> None:
         self._drive(self._interpreter.run)
@@ -234,6 +249,7 @@ class _Run:
 
     def _record(self, what: str, state: str, more: Any) -> None:
         self._execution.history.append((what, self._scheduler.now, state, more))
+        self._recorded(self._execution, what, state, more)
         self._scheduler.note(self._execution.name, f"{what} {state}")
 
 

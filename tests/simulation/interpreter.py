@@ -110,6 +110,7 @@ class Interpreter:
         self.machine = definition if isinstance(definition, Machine) else Machine(definition)
         self.surroundings = surroundings
         self.position = Position(None, None, {})
+        self.edges: set[str] = set()  # the ways of rules and catchers that were taken
         self._execution: Mapping[str, Any] = {}
         self._tokens = 0
 
@@ -274,6 +275,8 @@ class _Visit:
             output = self._within_limit(way.output(self._scope))
         elif output is None:
             output = self._states.get("result", self._position.input)
+        if way.edge:
+            self._interpreter.edges.add(way.edge)
         position = self._position
         position.state, position.input, position.branches = way.to, output, []
         position.variables.update(assigned)

@@ -1,49 +1,73 @@
-"""Runs one execution of the pair `web` with the input {}, by seed, and prints what happens."""
+"""A seed's run, from its beginning to its end."""
 
-import argparse
-from typing import Any
+import traceback
+from dataclasses import dataclass
+from hashlib import sha256
 
+from tests.simulation.coverage import Feature, covered
+from tests.simulation.observer import GuaranteeBroken
+from tests.simulation.play import play
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import START
 from tests.simulation.simulation import Simulation
-from tests.simulation.synthesized import CUTOVER
 
-CHECK = {
-    "protocol": "HTTP", "port": 80, "path": "/health", "matcher": "200", "intervalSeconds": 1, "timeoutSeconds": 1,
-    "healthyThresholdCount": 2, "unhealthyThresholdCount": 2, "startPeriodSeconds": 0, "deadlineSeconds": 30,
-}  # fmt: skip
-PAIRS: dict[str, Any] = {
-    "web": {
-        "production": "eipalloc-0aaaaaaaaaaaaaaaa", "staging": "eipalloc-0bbbbbbbbbbbbbbbb",
-        "servers": {"bittybot": "i-0aaaaaaaaaaaaaaaa", "tao": "i-0bbbbbbbbbbbbbbbb"},
-        "healthCheck": [CHECK], "bakeSeconds": 0, "alarms": [],
-    },
-}  # fmt: skip
+MISTAKE = "mistake-of-the-simulation"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=1, help="so many seeds, from this one on, without their stories")
-    forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("CALL", "KIND")}
-    parser.add_argument("--force", help="this kind of fate for this call", **forced)
-    parser.add_argument("--stop", type=float, metavar="SECONDS", help="stops the execution after so many seconds")
-    options = parser.parse_args()
-    for seed in range(options.seed, options.seed + options.count):
-        schedule = Schedule(seed, forced=dict(options.force))
-        run(schedule, story=options.count == 1, stop_after=options.stop)
+@dataclass(frozen=True)
+class Failure:
+    """What a seed is reported for: a guarantee that broke, or a mistake of the simulation."""
+
+    guarantee: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.guarantee}: {self.text}"
 
 
-def run(schedule: Schedule, *, story: bool, stop_after: float | None) -> None:
-    with Simulation(schedule, PAIRS) as simulation:
-        simulation.scheduler.notes = [] if story else None
-        execution = simulation.executions.start(CUTOVER, {}, "cutover-1")
-        if stop_after is not None:
-            simulation.scheduler.at(stop_after, lambda: simulation.executions.stop(execution.arn))
-        simulation.run()
-    for at, key, text in simulation.scheduler.notes or []:
-        print(f"{at - START:10.3f} {key}: {text}")
-    places = simulation.world.ec2.places()
+@dataclass(frozen=True)
+class Finished:
+    """A run that is over. `notes` are what happened: when, to whom, what."""
+
+    seed: int
+    notes: list[tuple[float, str, str]]
+    summary: str
+    deviations: dict[str, str]
+    calls: int
+    features: list[Feature]
+    failure: Failure | None
+
+    @property
+    def story(self) -> str:
+        return "\n".join(f"{at - START:10.3f} {key}: {text}" for at, key, text in self.notes)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same if everything has happened in the same order, at the same times."""
+        return sha256(f"{self.notes} {self.summary}".encode()).hexdigest()[:16]
+
+
+def run(schedule: Schedule) -> Finished:
+    """Reports what breaks, and raises nothing."""
+    runs: list[Simulation] = []
+    notes: list[tuple[float, str, str]] = []
+
+    def watch(simulation: Simulation, _: object) -> None:
+        simulation.scheduler.notes = notes
+        runs.append(simulation)
+
+    failure = None
+    try:
+        play(schedule, watch=watch)
+    except GuaranteeBroken as broken:
+        failure = Failure(broken.broken.guarantee, broken.broken.text)
+    except Exception as error:  # every seed is reported, also if the simulation has a mistake
+        guarantee = getattr(error, "guarantee", None)
+        failure = Failure(guarantee, str(error)) if guarantee else Failure(MISTAKE, traceback.format_exc())
+    if not runs:
+        return Finished(schedule.seed, notes, "not begun", dict(schedule.deviations), 0, [], failure)
+    (simulation,) = runs
     ended = ", ".join(f"{each.name} {each.outcome}" for each in simulation.executions.all.values())
-    deviations = "; ".join(f"{key} {kind}" for key, kind in schedule.deviations.items())
-    print(f"seed {schedule.seed}: {ended}. {places}. Deviations: {deviations or 'none'}.")
+    summary = f"{ended}. {simulation.world.ec2.places()}."
+    deviations, calls = dict(schedule.deviations), simulation.scheduler.calls
+    return Finished(schedule.seed, notes, summary, deviations, calls, covered(simulation), failure)

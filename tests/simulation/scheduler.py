@@ -151,7 +151,8 @@ class Scheduler:
         self.notes: list[tuple[float, str, str]] | None = None
         self.calls = 0
         self._due: list[tuple[float, int, Task | Timed, int, bool]] = []
-        self.crash: BaseException | None = None  # a mistake of the simulation itself, which ends the run
+        self.crash: BaseException | None = None  # a broken guarantee, or a mistake of the simulation: it ends the run
+        self.after_step: Callable[[], None] = lambda: None
         self._order = 0
         self._groups: list[Group] = []
 
@@ -264,18 +265,20 @@ class Scheduler:
                 if what.action:
                     self.now = at
                     what.action()
+                    self.after_step()
             elif what._ticket == ticket and not what.dead:
                 self.now = at
                 what._ticket += 1
                 self.running = what
                 what._greenlet.switch(woken)
                 self.running = None
-                if self.crash:
-                    raise self.crash
+                self.after_step()
+            if self.crash:
+                raise self.crash
 
     def close(self) -> None:
         """Ends what is left, so that nothing of this run happens in the next one."""
-        self.crash = None
+        self.crash, self.after_step = None, lambda: None
         for group in self._groups:
             group.kill()
         self.run(until=self.now)

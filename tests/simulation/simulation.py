@@ -9,6 +9,7 @@ from typing import Any
 from tests.simulation.executions import ABORTED, FAILED, TIMED_OUT, Execution, Executions
 from tests.simulation.fates import Call, Fate
 from tests.simulation.functions import Functions
+from tests.simulation.observer import Observer
 from tests.simulation.process import FOR_BOTO3
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import Scheduler
@@ -25,7 +26,9 @@ REPAIRED = {CUTOVER: (ABORTED, TIMED_OUT, FAILED), REPAIR: (ABORTED, TIMED_OUT)}
 
 
 class Simulation:
-    """The present run, in its `with` block. `hooks` has what the functions of hooks answer to an event, by name."""
+    """The present run, in its `with` block. `hooks` has what the functions of hooks answer to an event, by name.
+    `on_effect` is called after each call of a function or a workflow that has reached AWS. `delivered_after` are the
+    seconds after which EventBridge delivers each change of a status; None: as the schedule says."""
 
     web: Servers
 
@@ -36,10 +39,13 @@ class Simulation:
         self.world = World(pairs, lambda: scheduler.now)
         self.web = self.world.web
         self.hooks: dict[str, Callable[[Any], Any]] = {}
+        self.on_effect: list[Callable[[Call], None]] = []
+        self.delivered_after: tuple[float, ...] | None = None
         functions = Functions(scheduler, stack.functions, FOR_BOTO3 | {"PAIRS_FILE": pairs_file(pairs)})
         calls = WorkflowCalls(scheduler, functions, self.answer)
         self.executions = Executions(scheduler, stack.machines, calls)
         self.executions.on_change.append(self._start_repair)
+        self.observer = Observer(self)
         self._running = present.running(self)
 
     def __enter__(self) -> "Simulation":
@@ -50,6 +56,15 @@ class Simulation:
         self._running.__exit__(None, None, None)
 
     def answer(self, call: Call, fate: Fate) -> Any:
+        try:
+            answer = self._answered(call, fate)
+            self.observer.answered(call, answer)
+            return answer
+        finally:
+            for each in self.on_effect:
+                each(call)
+
+    def _answered(self, call: Call, fate: Fate) -> Any:
         as_of = self.scheduler.now - fate.age if fate.age else None
         if call.service in ("sfn", "stepfunctions"):
             return self.executions.answer(call.action, call.parameters, as_of=as_of)
@@ -74,14 +89,15 @@ class Simulation:
         if execution.status not in REPAIRED.get(execution.machine, ()):
             return
         event = {"execution": execution.arn, "status": execution.status}
-        number = execution.group.number("event")
-        call = Call(execution.name, "events", execution.status, number, "bus", 0)
+        for seconds in self._deliveries(execution) if self.delivered_after is None else self.delivered_after:
+            self.scheduler.at(seconds, lambda: self._repair(execution, event))
+
+    def _deliveries(self, execution: Execution) -> list[float]:
+        call = Call(execution.name, "events", execution.status, execution.group.number("event"), "bus", 0)
         fate = self.schedule.fate(call)
         self.scheduler.note(call.key, fate.kind)
         moments = (fate.effect, fate.answer if fate.kind == "event twice" else None)
-        for moment in moments:
-            if moment is not None:
-                self.scheduler.at(moment, lambda: self._repair(execution, event))
+        return [moment for moment in moments if moment is not None]
 
     def _repair(self, execution: Execution, event: dict[str, str]) -> None:
         number = execution.group.number("repair")

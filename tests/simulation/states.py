@@ -3,7 +3,7 @@
 Only what the three workflows use is known. Everything else is refused when the definition is prepared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +29,13 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a state leads, and what it assigns and hands on then. It leads nowhere at the end of the machine."""
+    """Where a state leads, and what it assigns and hands on then. It leads nowhere at the end of the machine. `edge`
+    names the way of a rule or of a catcher."""
 
     to: str | None
     assign: Template | None
     output: Template | None
+    edge: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ class State:
     name: str
     way: Way
 
+    def ways(self) -> Iterator[Way]:
+        yield self.way
+
 
 @dataclass(frozen=True, slots=True)
 class Handled(State):
@@ -84,6 +89,10 @@ class Handled(State):
 
     retry: Sequence[Retrier]
     catch: Sequence[Catcher]
+
+    def ways(self) -> Iterator[Way]:
+        yield self.way
+        yield from (catcher.way for catcher in self.catch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,10 @@ class Choice(State):
     """`way` is the default."""
 
     rules: Sequence[Rule]
+
+    def ways(self) -> Iterator[Way]:
+        yield from (rule.way for rule in self.rules)
+        yield self.way
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,14 @@ class Machine:
         self.timeout_seconds: float | None = definition.get("TimeoutSeconds")
         self.states = {name: _state(name, fields, language) for name, fields in definition["States"].items()}
 
+    def every_state(self) -> Iterator[State]:
+        """Those of the branches, too."""
+        for state in self.states.values():
+            yield state
+            if isinstance(state, Parallel):
+                for branch in state.branches:
+                    yield from branch.every_state()
+
 
 def _state(name: str, fields: Mapping[str, Any], query_language: str) -> State:
     kind = fields["Type"]
@@ -142,17 +163,20 @@ def _state(name: str, fields: Mapping[str, Any], query_language: str) -> State:
         raise ValueError(f"state {name}: only JSONata is supported")
     if unknown := fields.keys() - EVERYWHERE - FIELDS.get(kind, set()):
         raise ValueError(f"state {name} of type {kind}: not supported here: {', '.join(sorted(unknown))}")
-    way = _way(fields, fields.get("Default" if kind == "Choice" else "Next"))
+    way = _way(fields, fields.get("Next"))
     match kind:
         case "Task":
             arguments, timeout = fields.get("Arguments", {}), fields.get("TimeoutSeconds", LONGEST_TASK_SECONDS)
-            return Task(name, way, *_handling(fields), fields["Resource"], template(arguments), template(timeout))
+            return Task(name, way, *_handling(name, fields), fields["Resource"], template(arguments), template(timeout))
         case "Parallel":
             branches = [Machine(branch, query_language="JSONata") for branch in fields["Branches"]]
-            return Parallel(name, way, *_handling(fields), branches)
+            return Parallel(name, way, *_handling(name, fields), branches)
         case "Choice":
-            rules = [Rule(template(rule["Condition"]), _way(rule, rule["Next"])) for rule in fields["Choices"]]
-            return Choice(name, way, rules)
+            rules = [
+                Rule(template(rule["Condition"]), _way(rule, rule["Next"], f"{name}, rule {number}"))
+                for number, rule in enumerate(fields["Choices"], 1)
+            ]
+            return Choice(name, _way(fields, fields.get("Default"), f"{name}, default"), rules)
         case "Wait":
             return Wait(name, way, _optional(fields, "Seconds"), _optional(fields, "Timestamp"))
         case "Pass" | "Succeed":
@@ -162,16 +186,19 @@ def _state(name: str, fields: Mapping[str, Any], query_language: str) -> State:
     raise ValueError(f"state {name}: type {kind} is not supported here")
 
 
-def _way(fields: Mapping[str, Any], to: str | None) -> Way:
-    return Way(to, _optional(fields, "Assign"), _optional(fields, "Output"))
+def _way(fields: Mapping[str, Any], to: str | None, edge: str | None = None) -> Way:
+    return Way(to, _optional(fields, "Assign"), _optional(fields, "Output"), edge and f"{edge}: {to}")
 
 
 def _optional(fields: Mapping[str, Any], name: str) -> Template | None:
     return template(fields[name]) if name in fields else None
 
 
-def _handling(fields: Mapping[str, Any]) -> tuple[Sequence[Retrier], Sequence[Catcher]]:
-    catchers = [Catcher(_errors(each), _way(each, each["Next"])) for each in fields.get("Catch", [])]
+def _handling(name: str, fields: Mapping[str, Any]) -> tuple[Sequence[Retrier], Sequence[Catcher]]:
+    catchers = [
+        Catcher(_errors(each), _way(each, each["Next"], f"{name}, catcher {number}"))
+        for number, each in enumerate(fields.get("Catch", []), 1)
+    ]
     return [_retrier(each) for each in fields.get("Retry", [])], catchers
 
 

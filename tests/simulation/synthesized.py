@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -22,6 +22,10 @@ SOURCES = (
     "stacks", "lambdas/domain", "cdk.json", "requirements-dev.txt", "tests/stacks/synthesis.py",
     "tests/workflow/account.py", "tests/workflow/conftest.py", "tests/simulation/synthesis.py",
 )  # fmt: skip
+
+
+# What a mutation changes in the definition of a workflow.
+changes: list[Callable[[str, dict[str, Any]], dict[str, Any]]] = []
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,15 @@ def synthesized() -> Synthesized:
         subprocess.run(command, check=True, cwd=PROJECT, env=environment, stdout=sys.stderr)
     read: dict[str, Any] = json.loads(kept.read_text())
     return Synthesized(
-        {name: Machine(json.loads(definition)) for name, definition in read["definitions"].items()},
+        {name: Machine(_changed(name, json.loads(definition))) for name, definition in read["definitions"].items()},
         {name: ConfiguredFunction(**each) for name, each in read["functions"].items()},
     )
+
+
+def _changed(workflow: str, definition: dict[str, Any]) -> dict[str, Any]:
+    for change in changes:
+        definition = change(workflow, definition)
+    return definition
 
 
 def _digest() -> str:

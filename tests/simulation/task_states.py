@@ -75,7 +75,7 @@ class Tokens:
         if token not in self._known:
             raise AwsError("InvalidToken", "Invalid Token: 'Invalid token'")
         waiting = self._waiting.get(token)
-        if waiting is None or waiting.is_answered or waiting.task.dead:
+        if waiting is None or waiting.is_answered:
             raise AwsError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
         waiting.is_answered = True
         if waiting.sleeps:

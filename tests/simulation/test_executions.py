@@ -14,6 +14,7 @@ from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import START, Scheduler
 from tests.simulation.seams import clock
 from tests.simulation.seams.present import present, running
+from tests.simulation.seams.threads import Thread
 from tests.simulation.states import Machine
 from tests.simulation.synthesized import ConfiguredFunction
 from tests.simulation.task_states import WorkflowCalls
@@ -24,6 +25,7 @@ WAITS = "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken"
 RETRY = {"ErrorEquals": ["Lambda.SdkClientException", "States.Timeout"], "MaxAttempts": 2}
 FUNCTION = {"Type": "Task", "Resource": INVOKE, "TimeoutSeconds": 30, "Output": "{% $states.result.Payload %}",
             "Arguments": {"FunctionName": "work", "Payload": {"seconds": "{% $states.input.seconds %}"}}}  # fmt: skip
+AND_ON = FUNCTION | {"Output": "{% $states.input %}"}
 ENDS = {"End": True}
 
 
@@ -36,6 +38,7 @@ class Account:
         self.began: list[float] = []
         self.effects: list[tuple[float, str]] = []
         self.requests: list[Call] = []
+        self.of_threads = 0
         configured = {"work": ConfiguredFunction("work", 12, {})}
         functions = Functions(scheduler, configured, {}, handler=lambda _: self._work)
         machine = {"StartAt": next(iter(states)), "QueryLanguage": "JSONata", "TimeoutSeconds": 5000, "States": states}
@@ -45,11 +48,16 @@ class Account:
     def _work(self, event: Any, _context: object) -> Any:
         scheduler = present().scheduler
         self.began.append(scheduler.now - START)
+        Thread(target=self._beside).start()
         clock.sleep(event["seconds"])
         group = scheduler.current.group
         call = Call(group.path, "ec2", "AssociateAddress", group.number("ec2 AssociateAddress"), "function", 5.0)
         scheduler.call(call, self.answer)
         return {"done": event["seconds"]}
+
+    def _beside(self) -> None:
+        clock.sleep(10)
+        self.of_threads += 1
 
     def answer(self, call: Call, _fate: Fate) -> Any:
         self.requests.append(call)
@@ -85,6 +93,26 @@ def test_an_execution_has_the_answer_of_its_function(account: Make) -> None:
     aws.run()
 
     assert (execution.status, execution.output) == ("SUCCEEDED", {"done": 2})
+
+
+def test_a_thread_of_a_function_does_nothing_after_the_function_has_returned(account: Make) -> None:
+    aws = account({"Work": FUNCTION | ENDS})
+    aws.start({"seconds": 8})
+    aws.run()
+    after_short = aws.of_threads
+    aws.start({"seconds": 11}, "longer")
+    aws.run(20_000)
+
+    assert (after_short, aws.of_threads) == (0, 1)
+
+
+def test_a_mistake_in_the_model_ends_the_run(account: Make) -> None:
+    unknown = FUNCTION | {"Arguments": {"FunctionName": "unknown", "Payload": {}}}
+    aws = account({"Work": unknown | ENDS})
+    aws.start()
+
+    with pytest.raises(KeyError, match="unknown"):
+        aws.run()
 
 
 def test_a_function_in_flight_goes_on_when_its_execution_is_stopped(account: Make) -> None:
@@ -170,7 +198,7 @@ def test_a_redriven_execution_goes_on_at_the_state_that_failed(account: Make) ->
     last = {"Type": "Succeed", "Output": "{% $states.context.Execution.RedriveCount %}"}
     aws = account(
         {
-            "First": FUNCTION | {"Next": "Second", "Output": "{% $states.input %}"},
+            "First": AND_ON | {"Next": "Second"},
             "Second": FUNCTION | {"Next": "Last"},
             "Last": last,
         },
@@ -200,7 +228,7 @@ def test_the_first_branch_that_fails_ends_the_others_but_not_their_functions(acc
     fails = {"Type": "Fail", "Error": "Broken", "Cause": "a test says so"}
     soon = {"Type": "Wait", "Seconds": 1, "Next": "Fails"}
     branches = [
-        {"StartAt": "Work", "States": {"Work": FUNCTION | {"Next": "More"}, "More": FUNCTION | ENDS}},
+        {"StartAt": "Work", "States": {"Work": AND_ON | {"Next": "More"}, "More": FUNCTION | ENDS}},
         {"StartAt": "Soon", "States": {"Soon": soon, "Fails": fails}},
     ]
     aws = account({"Both": {"Type": "Parallel", "Branches": branches} | ENDS})
@@ -231,6 +259,19 @@ def test_a_task_that_waits_is_answered_by_its_token(waiting: Account) -> None:
     (execution,) = waiting.executions.all.values()
 
     assert (execution.output, execution.ended) == ({"by": "someone"}, START + 20)
+
+
+def test_a_task_is_answered_once(waiting: Account) -> None:
+    def twice() -> None:
+        answer(waiting, "SendTaskSuccess", output='{"by": "someone"}')
+        with pytest.raises(AwsError, match="TaskTimedOut"):
+            answer(waiting, "SendTaskFailure", error="Rejected", cause="too late")
+
+    waiting.scheduler.at(20, twice)
+    waiting.run()
+    (execution,) = waiting.executions.all.values()
+
+    assert execution.output == {"by": "someone"}
 
 
 def test_a_task_that_waits_fails_as_its_answer_says(waiting: Account) -> None:

@@ -1,6 +1,5 @@
 """Whole executions: the synthesized definitions and the real handlers, in a process of their own."""
 
-import os
 import subprocess
 import sys
 from functools import cache
@@ -10,49 +9,46 @@ PROJECT = Path(__file__).parents[2]
 
 
 @cache
-def simulated(*arguments: str, hash_seed: int = 0) -> str:
+def simulated(*arguments: str) -> str:
     """What `python -m tests.simulation` prints."""
-    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
     command = [sys.executable, "-m", "tests.simulation", *arguments]
-    run = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True, timeout=300)
+    run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=300)
     return run.stdout
 
 
+def forced(key: str, kind: str, *, seed: int = 1) -> str:
+    """What a cutover does if nothing but this deviates."""
+    return simulated("--seed", str(seed), "--only", "--force", key, kind)
+
+
 def test_a_cutover_without_deviations_ends_cut_over() -> None:
-    story = simulated("--seed", "1")
+    story = simulated("--seed", "1", "--only")
 
     assert "ReassociateProduction.1/ec2 AssociateAddress.1: answered" in story
-    assert "seed 1: cutover-1 CUT_OVER." in story
-
-
-def test_a_seed_does_the_same_whatever_the_order_of_hashes() -> None:
-    one, other = (simulated("--seed", "2", "--count", "40", hash_seed=seed) for seed in (1, 2))
-
-    assert one == other
-    assert simulated("--seed", "12") == simulated("--seed", "12", hash_seed=7)
+    assert "seed 1: cutover-1 CUT_OVER" in story
 
 
 def test_a_throttled_function_is_called_again() -> None:
-    story = simulated("--seed", "1", "--force", "cutover-1/ReassociateProduction.1/lambda Invoke.1", "throttled")
+    story = forced("cutover-1/ReassociateProduction.1/lambda Invoke.1", "throttled")
 
     assert "cutover-1/ReassociateProduction.2/ec2 AssociateAddress.1: answered" in story
-    assert "seed 1: cutover-1 CUT_OVER." in story
+    assert "seed 1: cutover-1 CUT_OVER" in story
 
 
 def test_a_refused_change_is_rolled_back_and_its_repair_finds_nothing_to_do() -> None:
-    story = simulated("--seed", "1", "--force", "cutover-1/ReassociateProduction.1/ec2 AssociateAddress.1", "refused")
+    story = forced("cutover-1/ReassociateProduction.1/ec2 AssociateAddress.1", "refused")
 
-    assert "seed 1: cutover-1 RolledBack, cutover-1-repair-1 NOTHING_TO_REPAIR." in story
+    assert "seed 1: cutover-1 RolledBack, cutover-1-repair-1 NOTHING_TO_REPAIR" in story
 
 
 def test_a_stopped_execution_is_repaired_as_often_as_eventbridge_delivers() -> None:
-    """Two seconds after its start, it is moving its addresses."""
-    event = "cutover-1/events ABORTED.1"
-    once, twice, never = (
-        simulated("--seed", "1", "--stop", "2", "--force", event, kind).splitlines()[-1]
+    """In seed 7, the moment of the stop is after production has moved."""
+    stop, event = ("--only", "--force", "actor stop", "stops"), "cutover-1/events ABORTED.1"
+    late, twice, never = (
+        simulated("--seed", "7", *stop, "--force", event, kind).splitlines()[-2]
         for kind in ("event late", "event twice", "event never")
     )
 
-    assert "cutover-1 ABORTED, cutover-1-repair-1 REPAIRED." in once
+    assert "cutover-1 ABORTED, cutover-1-repair-1 REPAIRED" in late
     assert "cutover-1 ABORTED, cutover-1-repair-1 REPAIRED, cutover-1-repair-2" in twice
-    assert "cutover-1 ABORTED. Places" in never
+    assert "repair" not in never

@@ -40,18 +40,37 @@ def run(scheduler: Scheduler, *tasks: Callable[[], Any], seconds: float = 1000) 
 
 
 def test_of_two_tasks_the_one_that_is_due_first_goes_on_first(scheduler: Scheduler) -> None:
-    order = []
+    began, order = [], []
 
-    def after(seconds: float) -> Callable[[], None]:
+    def after(seconds: float, name: str) -> Callable[[], None]:
         def wait() -> None:
+            began.append(name)
             scheduler.sleep(seconds)
-            order.append((seconds, scheduler.now - START))
+            order.append((name, scheduler.now - START))
 
         return wait
 
-    run(scheduler, after(3), after(1), after(2), after(1))
+    run(scheduler, after(3, "last"), after(1, "first"), after(2, "third"), after(1, "second"))
 
-    assert order == [(1, 1), (1, 1), (2, 2), (3, 3)]
+    assert began == ["last", "first", "third", "second"]
+    assert order == [("first", 1), ("second", 1), ("third", 2), ("last", 3)]
+
+
+def test_the_timeout_of_a_wait_does_not_end_the_next_one() -> None:
+    outside, ended = Outside(), list[float]()
+    scheduler = outside.scheduler
+
+    def wait() -> None:
+        event.wait(5)
+        scheduler.sleep(10)
+        ended.append(scheduler.now - START)
+
+    with running(outside):
+        event = Event()
+        scheduler.at(2, event.set)
+        run(scheduler, wait)
+
+    assert ended == [12]
 
 
 def test_a_task_has_its_result_or_raises_its_error(scheduler: Scheduler) -> None:
@@ -82,15 +101,18 @@ def test_a_killed_task_does_nothing_more_but_its_finally_blocks(scheduler: Sched
             scheduler.sleep(5)
             did.append("worked")
         finally:
-            did.append("cleaned up")
-            scheduler.sleep(1)
-            did.append("waited")
+            try:
+                scheduler.sleep(1)
+                did.append("waited")
+            finally:
+                did.append("cleaned up")
 
     (task,) = run(scheduler, work, seconds=2)
     task.group.kill()
     scheduler.run(until=START + 100)
 
     assert did == ["cleaned up"]
+    assert task.done
     with pytest.raises(Killed):
         task.result()
 

@@ -51,10 +51,18 @@ class Outside:
     def run(self, work: Callable[[], Any]) -> tuple[Any, float]:
         """What it returns or raises, and how many seconds it takes."""
         with present.running(self):
-            task = self.scheduler.spawn("function", work, group=self.scheduler.group("function"))
+            task = self.scheduler.spawn("function", lambda: self._timed(work), group=self.scheduler.group("function"))
             self.scheduler.run(until=START + 1000)
-            ended = self.scheduler.now - START
-            return task.error() or task.result(), ended
+            result: tuple[Any, float] = task.result()
+            return result
+
+    def _timed(self, work: Callable[[], Any]) -> tuple[Any, float]:
+        result: Any
+        try:
+            result = work()
+        except Exception as error:
+            result = error
+        return result, self.scheduler.now - START
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.guarantees import Places
+from client.trace import Places
 from domain.pair import Pair
 from domain.release_commands import document
 from local.systems_manager_runs import HANGS, Result

@@ -39,6 +39,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.metrics import Metric, emit
 emit([Metric("LockAge", MetricUnit.Seconds, (1.0,), ({}, {"pair": "web"}))])
 """
+DOCUMENT = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from domain.pair import Pair
+from domain.release_commands import document
+print(document(Pair("web", "", "", (), (), deploy={"command": "true", "timeoutSeconds": 30})).content)
+"""
 TEMPLATE = """
 import sys
 sys.path[:0] = sys.argv[1:3]
@@ -79,6 +86,10 @@ def test_every_handler_runs_from_the_asset(asset: Path, runtime: Path) -> None:
 
 def test_a_function_in_the_asset_emits_its_metrics(asset: Path, runtime: Path) -> None:
     assert '"LockAge"' in run(METRICS, asset, runtime)
+
+
+def test_a_function_in_the_asset_computes_the_document_of_a_pair(asset: Path, runtime: Path) -> None:
+    assert "deploy) /bin/sh -c true ;;" in run(DOCUMENT, asset, runtime)
 
 
 def test_a_function_in_the_asset_reads_yaml_and_imports_the_parser_only_then(asset: Path, runtime: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from associate_address import MoveProductionEvent, MoveStagingEvent, RehearseAssociateEvent, RestoreAddressEvent
+from associate_address import MoveEvent, RehearseAssociateEvent, RestoreAddressEvent
 from check_servers import CheckServersEvent
 from describe_addresses import DescribeAddressesEvent
 from describe_restored import DescribeRestoredEvent
@@ -45,9 +45,9 @@ EVENTS: dict[str, Any] = {
     "DisassociateStaging": DisassociateStagingEvent,
     "RehearseAssociateProduction": RehearseAssociateEvent,
     "RehearseAssociateStaging": RehearseAssociateEvent,
-    "RepairStaging": MoveStagingEvent,
-    "ReassociateProduction": MoveProductionEvent,
-    "ReassociateStaging": MoveStagingEvent,
+    "RepairStaging": MoveEvent,
+    "ReassociateProduction": MoveEvent,
+    "ReassociateStaging": MoveEvent,
     "RestoreProduction": RestoreAddressEvent,
     "RestoreStaging": RestoreAddressEvent,
     "HealthCheckLive": HealthCheckEvent,

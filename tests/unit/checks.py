@@ -34,9 +34,8 @@ def settings(**changed: Any) -> CheckSettings:
 
 def check(*, expected_release: str | None = None, **changed: Any) -> Check:
     """The check of staging with these keys of the configuration changed."""
-    return checks_of(
-        read(CheckEvent, {**EVENT, "healthCheck": [{**SETTINGS, **changed}]}), expected_release=expected_release
-    )[0]
+    [checked] = checks_of(read(CheckEvent, {**EVENT, "healthCheck": [{**SETTINGS, **changed}]}))
+    return replace(checked, expected_release=expected_release)
 
 
 def production(**changed: Any) -> Check:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from client.status import Standing, standings
-from domain.command import Command
+from domain.release_commands import Command
 from tests.unit.client_doubles import EXECUTION, PAIR, account, execution, item, lock_table
 
 AT = "2026-02-01T09:31:00Z"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.command import Command, last_line, parameter, quoted
+from domain.release_commands import Command, last_line, parameter, quoted
 
 SENT = Command(
     "deploy", "tao", "i-0bbbbbbbb", sent=1_770_000_000.123456, until=1_770_000_690.5, id="c-1", line="7 runs",

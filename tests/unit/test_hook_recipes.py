@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from aws.hook_function import DELAY_SECONDS
-from domain.command import DELIVERY_SECONDS
 from domain.pair import Json
-from domain.release_commands import HOOKS as MOMENTS, LAST_LINES
+from domain.release_commands import DELIVERY_SECONDS, HOOKS as MOMENTS, SCRIPT
 from run_commands import HURRIED_SECONDS
 from stacks.configuration.release import LONGEST_MOMENT_SECONDS
 from stacks.configuration.settings import configured
@@ -133,7 +132,7 @@ def test_the_document_is_short_and_has_the_limits_of_the_code() -> None:
     assert len(DOCUMENT.splitlines()) <= 200
     hurried = f"In a `rollback`, all hooks of a moment together get {HURRIED_SECONDS} s"
     limits = (
-        f"The last {LAST_LINES} lines",
+        f"The last {re.findall('tail -n ([0-9]+)', SCRIPT.read_text())[0]} lines",
         f"(at most {LONGEST_MOMENT_SECONDS})",
         f"at most {LONGEST_MOMENT_SECONDS} s",
     )

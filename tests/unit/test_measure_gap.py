@@ -12,9 +12,9 @@ import pytest
 from moto import mock_aws
 
 from domain.events import read
+from domain.pair import Json
 from health.check import checks_of
-from health.gap import Gap, measured
-from measure_gap import MeasureGapEvent, handler
+from measure_gap import MeasureGapEvent, handler, measured
 from tests.unit.checks import PRODUCTION
 from tests.unit.handler_calls import CONTEXT, check_of
 from tests.unit.misbehaving_servers import Server, answering, in_turn, serving, silent, status, with_headers
@@ -34,16 +34,16 @@ def measuring(server: Server, **changed: Any) -> dict[str, Any]:
     }
 
 
-def measured_for(seconds: float, server: Server, save: Callable[[Gap], bool], **changed: Any) -> Gap:
+def measured_for(seconds: float, server: Server, save: Callable[[Json], bool], **changed: Any) -> Json:
     event = read(MeasureGapEvent, measuring(server, **changed))
     [check] = checks_of(event)
     return measured(check, event.new_server, save, seconds=seconds)
 
 
 def test_the_function_sends_twenty_requests_a_second_and_saves_when_the_new_server_answers() -> None:
-    saved: list[Gap] = []
+    saved: list[Json] = []
 
-    def save(gap: Gap) -> bool:
+    def save(gap: Json) -> bool:
         saved.append(gap)
         return True
 

@@ -12,8 +12,8 @@ from moto import mock_aws
 from aws.calls import ONCE, aws_client
 from aws.records import LockItem
 from aws.run_command import NotSent, RunCommand
-from domain.command import Command
 from domain.errors import CommandUnavailable, LockLost, RecordUnavailable
+from domain.release_commands import Command
 from run_commands import handler
 from tests.unit.example_pair import WEB
 from tests.unit.handler_calls import CONTEXT
@@ -121,7 +121,7 @@ def test_a_command_goes_on_until_systems_manager_says_that_it_has_ended(
     answer: Any, status: str, goes_on: bool
 ) -> None:
     seen = commands(answer).look(SENT)
-    assert (seen.status, seen.goes_on) == (status, goes_on)
+    assert (seen.status, seen.ended) == (status, not goes_on)
 
 
 @pytest.mark.parametrize(

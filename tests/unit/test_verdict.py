@@ -4,17 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from domain.events import read
-from health.check import Answered, Check, CheckEvent, checks_of
+from health.check import Check
 from health.result import Probe
 from health.verdict import Healthy, Unhealthy, decide, decide_bake, judge, matches
 from tests.unit.checks import (
     BAD,
     CHECK,
     GOOD,
-    PRODUCTION,
     REFUSED,
-    SETTINGS,
     SLOW,
     answer,
     check,
@@ -204,11 +201,7 @@ def test_a_bake_tolerates_fewer_failures_in_a_row_than_the_threshold(probes: lis
 FORMER = answer(X_Server="kai")
 NEW = answer(X_Server="tao")
 NOWHERE = failed("unreachable", "no connection within 2 s")
-MOVED = checks_of(
-    read(CheckEvent, {**PRODUCTION, "healthCheck": [{**SETTINGS, "identityHeader": "X-Server"}]}),
-    answered=[Answered(identity="tao")],
-    moving_seconds=10,
-)[0]
+MOVED = production(identity_header="X-Server", expected_identity="tao", moving_seconds=10, deadline_seconds=22)
 
 
 @pytest.mark.parametrize("before", [FORMER, NOWHERE, replace(FORMER, status=500)])

@@ -24,11 +24,12 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 
 from aws.calls import ONCE, aws_client
-from client.trace import Changed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
+from client.trace import Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
+from tests.guarantees_seen_whole import Disturbed, WatchedChange
 from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, scaled_time, service_client
 
 CLIENTS = ("describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address")
@@ -102,6 +103,10 @@ class EC2Calls:
     def tell(self, event: Callable[..., Event], *values: Any, **more: Any) -> None:
         self.events.append(event(scaled_time(), *values, **more))
 
+    def _disturb(self, fault: Fault | None) -> None:
+        if fault:
+            self.tell(Disturbed)
+
     def _places(self, described: dict[str, dict[str, Any]]) -> Places:
         held = (described.get(each, {}) for each in (self.production, self.staging))
         return Places(*(each.get("InstanceId") or each.get("NetworkInterfaceId") for each in held))
@@ -125,6 +130,7 @@ class EC2Calls:
                 act()
         fault = self.faults.meet(action)
         self.tell(Seen, self._places(_described()))
+        self._disturb(fault)
         if fault and fault.kind in STRIKES:
             self._strike(fault, params["body"])
         context.update(before=_described(), changes=action in ("AssociateAddress", "DisassociateAddress"))
@@ -199,7 +205,7 @@ class EC2Calls:
         parted = [each for each in before if "AssociationId" in before[each] and "AssociationId" not in after[each]]
         more = {"displaced": tuple(each for each in parted if each != allocation_id), **_who(by)}
         places = self._places(before), self._places(after)
-        self.tell(Changed, THIS if by else None, action, allocation_id, to, *places, **more)
+        self.tell(WatchedChange, THIS if by else None, action, allocation_id, to, *places, **more)
 
     def _strike(self, fault: Fault, parameters: dict[str, Any]) -> None:
         before = _described()
@@ -221,6 +227,7 @@ class EC2Calls:
             result = run()
             self.tell(Passed, THIS, state, result)
             return result
+        self._disturb(fault)
         if fault.kind == "throttled":
             raise ClientError(_error("TooManyRequestsException", 429)[1], "Invoke")  # type: ignore[index,arg-type]
         if fault.kind.endswith("-after"):
@@ -237,6 +244,7 @@ class EC2Calls:
         fault = self.faults.meet(action)
         if fault is None:
             return None
+        self._disturb(fault)
         if fault.kind == "answer-lost":
             context["lost"] = True
             return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.command import Command
+from domain.release_commands import Command
 from local.systems_manager_runs import HANGS, Result
 from tests.workflow.account import Aws
 from tests.workflow.deployments import configure, refused

@@ -77,9 +77,13 @@ def test_a_new_server_of_a_pair_needs_what_the_table_says(aws: LocalAws) -> None
     assert called_by(*words) == documented()["init --replace"]
 
 
+def test_an_execution_that_failed_is_verified_with_the_calls_of_the_table(aws: LocalAws) -> None:
+    assert called_by("verify", aws.execute({"pair": "nobody"}).arn) == documented()["verify"]
+
+
 def test_every_command_is_in_the_table() -> None:
     commands = {"start", "watch", "status", "history", "rollback", "approve", "reject", "unlock", "commands", "init",
-                "init --replace"}  # fmt: skip
+                "init --replace", "verify"}  # fmt: skip
     assert set(documented()) == commands
 
 

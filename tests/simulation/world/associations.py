@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from client.guarantees import Places
+from client.trace import Places
 from tests.simulation.world.machines import Address, Instance, Interface
 
 
@@ -47,10 +47,16 @@ class Associations:
     def add(self, address: Address, interface: Interface | None = None) -> None:
         """An address of the account from the beginning, on the primary private address of an interface, or on none."""
         self.addresses[address.allocation_id] = address
+        self.place(address, interface)
+
+    def place(self, address: Address, interface: Interface | None) -> None:
+        """The address has been there, or on no server, from the beginning: nobody has changed anything."""
+        self.take_off(address)
         if interface:
             self.put_on(address, interface, interface.private_ips[0])
-            self._touched.clear()
-        self._past[address.allocation_id] = [self.clock()], [address.described()]
+        self._touched.clear()
+        for each in self.addresses.values():
+            self._past[each.allocation_id] = [self.clock()], [each.described()]
 
     def places(self, pair: str | None = None) -> Places:
         """Of the only pair, or of this pair."""
@@ -65,6 +71,10 @@ class Associations:
     def holder(self, allocation_id: str, at: float | None = None) -> str | None:
         """The instance that held the address at a moment, or holds it now; None if no instance did."""
         return self.description(allocation_id, at).get("InstanceId")
+
+    def moved_at(self, allocation_id: str) -> float:
+        """When the address was last changed, or the beginning."""
+        return self._past[allocation_id][0][-1]
 
     def put_on(self, address: Address, interface: Interface, private_ip: str) -> None:
         """Moves the address there, and displaces the one that is there."""

@@ -19,6 +19,11 @@ class WorldCommands(GivenCommands):
         numbers = count(1)
         super().__init__(state_of, account=ACCOUNT, now=clock, new_id=lambda: f"{next(numbers):08x}-{'0' * 27}")
 
+    @property
+    def sent(self) -> bool:
+        """Whether any command was sent."""
+        return bool(self._commands)
+
     def answer(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return super().answer(action, request)

@@ -1,0 +1,228 @@
+"""Judges a run after every step: what happens in the simulation becomes the events of `client.trace`, in their order.
+
+The first guarantee that breaks ends the run."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from client.guarantees import Broken
+from client.trace import CommandBegan, Entered, Event, Locked, Passed, Places, Seen, Unlocked
+from domain.record import Record
+from local.systems_manager_agents import Command
+from tests.guarantees_seen_whole import (
+    CommandEnded,
+    Disturbed,
+    EndedAt,
+    Failed,
+    GuaranteesSeenWhole,
+    Serving,
+    WatchedChange,
+)
+from tests.simulation.executions import RUNNING, Execution, Executions
+from tests.simulation.fates import Call
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.world.associations import Change
+from tests.simulation.world.dynamodb import Write
+from tests.simulation.world.web import healthy
+from tests.simulation.world.world import World
+
+SLOW_SECONDS = 0.5  # a server that takes longer may fail its checks or pass them
+
+
+class GuaranteeBroken(Exception):
+    def __init__(self, broken: Broken) -> None:
+        super().__init__(f"{broken.guarantee}: {broken.text}")
+        self.broken = broken
+
+
+class Run(Protocol):
+    """What is observed of a run."""
+
+    scheduler: Scheduler
+    world: World
+    executions: Executions
+
+
+class Observer:
+    """Of the only pair of a run. `described` is what EC2 showed last, by the path of the function that asked."""
+
+    def __init__(self, run: Run) -> None:
+        self._scheduler, self._world, self._executions = run.scheduler, run.world, run.executions
+        (self._pair,) = self._world.pairs.values()
+        self.guarantees = GuaranteesSeenWhole(self._pair)
+        self.broken: list[Broken] = []
+        self._arns: dict[str, str] = {}
+        self._described: dict[str, Places] = {}
+        self._serving: dict[str, tuple[Any, ...]] = {}
+        self._began = False
+        self._faults = self._changes = self._writes = 0
+        self._commands: list[tuple[float | None, float | None]] = []
+        self._scheduler.after_step = self.step
+        self._executions.on_change.insert(0, self._changed_status)
+        self._executions.on_record = self._recorded
+
+    # What happens.
+
+    def answered(self, call: Call, answer: Mapping[str, Any]) -> None:
+        """A service has answered to a call, which took effect just now."""
+        if call.service == "ec2" and call.action == "DescribeAddresses":
+            self._described[call.path] = self._shown(answer)
+        elif call.service == "ec2" and call.action in ("AssociateAddress", "DisassociateAddress"):
+            self._called(call)
+        elif call.service == "dynamodb" and call.action == "UpdateItem":
+            self._wrote(self._execution_of(call.path))
+
+    def step(self) -> None:
+        """After every step: what others than the workflow did, and what commands do on the servers."""
+        if not self._began:
+            return
+        if len(self._world.ec2.changes) != self._changes:
+            for change in self._new_changes():
+                self._happens(_changed(change, None))
+        if len(self._world.dynamodb.writes) != self._writes:
+            self._wrote(None)
+        if self._world.ssm.sent:
+            self._follow_commands()
+
+    def settled(self) -> None:
+        """Nothing is left to do, long after the last fault."""
+        item = self._world.dynamodb.item(self._pair.name)
+        self._judged(self.guarantees.settled(self._now, self._world.ec2.places(), _holder(item)))
+
+    @property
+    def _now(self) -> float:
+        return self._scheduler.now
+
+    def _execution_of(self, path: str) -> str | None:
+        """The ARN of the execution whose path begins so, if it is one."""
+        return self._arns.get(path.partition("/")[0])
+
+    def _happens(self, event: Event) -> None:
+        faults = len(self._scheduler.schedule.deviations)
+        if faults != self._faults:
+            self._faults = faults
+            self._judged(self.guarantees.observe(Disturbed(self._now)))
+        self._judged(self.guarantees.observe(event))
+
+    def _judged(self, broken: list[Broken]) -> None:
+        self.broken += broken
+        if self.broken and self._scheduler.crash is None:
+            self._scheduler.crash = GuaranteeBroken(self.broken[0])
+
+    def _begin(self) -> None:
+        """The pair as it is before anything happens."""
+        self._began = True
+        self._changes, self._writes = len(self._world.ec2.changes), len(self._world.dynamodb.writes)
+        self._happens(Seen(self._now, self._world.ec2.places()))
+        if holder := _holder(self._world.dynamodb.item(self._pair.name)):
+            self._happens(Locked(self._now, holder))
+
+    # Executions.
+
+    def _changed_status(self, execution: Execution) -> None:
+        self._arns[execution.name] = execution.arn
+        if not self._began:
+            self._begin()
+        if execution.status == RUNNING:
+            return
+        self.step()
+        of_end = execution.status, execution.outcome, execution.output, execution.cause, self._world.ec2.places()
+        self._happens(EndedAt(self._now, execution.arn, *of_end))
+
+    def _recorded(self, execution: Execution, what: str, state: str, more: Any) -> None:
+        self.step()
+        for server in self._pair.servers:
+            self._serve(server.instance_id)
+        at, arn = self._now, execution.arn
+        match what:
+            case "entered":
+                self._happens(Entered(at, arn, state))
+            case "passed":
+                self._happens(Passed(at, arn, state, more if isinstance(more, dict) else None))
+            case "failed":
+                self._happens(Failed(at, arn, state, str(more[0])))
+
+    # Addresses and servers.
+
+    def _shown(self, answer: Mapping[str, Any]) -> Places:
+        held = {each["AllocationId"]: each for each in answer["Addresses"]}
+        shown = (held.get(each, {}) for each in (self._pair.production, self._pair.staging))
+        return Places(*(each.get("InstanceId") or each.get("NetworkInterfaceId") for each in shown))
+
+    def _new_changes(self) -> Iterator[Change]:
+        for change in self._world.ec2.changes[self._changes :]:
+            self._changes += 1
+            if change.before is not None:
+                yield change
+
+    def _called(self, call: Call) -> None:
+        state = call.path.partition("/")[2].partition(".")[0]
+        known: dict[str, Any] = {"state": state, "described": self._described.get(call.path)}
+        execution = self._execution_of(call.path)
+        if len(self._world.ec2.changes) != self._changes:
+            for change in self._new_changes():
+                self._happens(_changed(change, execution, **known))
+            return
+        given, places = call.parameters, self._world.ec2.places()
+        to = given.get("InstanceId") or given.get("NetworkInterfaceId")
+        known |= {"before": places, "after": places}
+        self._happens(WatchedChange(self._now, execution, call.action, given.get("AllocationId"), to, **known))
+
+    def _serve(self, instance_id: str) -> None:
+        """What a server answers, if that is not what it answered before."""
+        web, now = self._world.web, self._now
+        behaves = web.behaviours.get(instance_id, healthy)
+        runs = self._world.ec2.state_of(instance_id) == "running"
+        slow = web.delay(instance_id) > SLOW_SECONDS
+        staging, production = (
+            None if slow else runs and behaves(role, now) == 200 for role in ("staging", "production")
+        )
+        serving = staging, production, self._world.ssm.release_of(instance_id)
+        if self._serving.get(instance_id) != serving:
+            self._serving[instance_id] = serving
+            self._happens(Serving(now, instance_id, *serving))
+
+    # The lock, and commands.
+
+    def _wrote(self, by: str | None) -> None:
+        if self._world.ssm.sent:
+            self._follow_commands()
+        writes = self._world.dynamodb.writes
+        for write in writes[self._writes :]:
+            self._writes += 1
+            self._locks(write, by)
+
+    def _locks(self, write: Write, by: str | None) -> None:
+        before, after = _holder(write.before), _holder(write.after)
+        if before == after or write.pair != self._pair.name:
+            return
+        if before:
+            record = Record.from_item(dict(write.after)) if write.after else None
+            self._happens(Unlocked(self._now, before, None if by == before else by, record))
+        if after:
+            self._happens(Locked(self._now, after))
+
+    def _follow_commands(self) -> None:
+        happened: list[tuple[float, int, type[Event], Command]] = []
+        for number, command in enumerate(self._world.ssm.commands):
+            if number == len(self._commands):
+                self._commands.append((None, None))
+            now = command.began, command.ended if command.began is not None else None
+            for kind, at, before in zip((CommandBegan, CommandEnded), now, self._commands[number], strict=True):
+                if at is not None and before is None:
+                    happened.append((at, number, kind, command))
+            self._commands[number] = now
+        for _, _, kind, command in sorted(happened, key=lambda each: each[:2]):
+            given = command.parameters
+            self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))  # type: ignore[call-arg]
+
+
+def _holder(item: Mapping[str, Any] | None) -> str | None:
+    """The execution that holds the lock."""
+    holder: str | None = (item or {}).get("execution", {}).get("S")
+    return holder
+
+
+def _changed(change: Change, execution: str | None, **known: Any) -> WatchedChange:
+    where = change.action, change.allocation_id, change.instance_id, change.before, change.after
+    return WatchedChange(change.at, execution, *where, displaced=change.displaced, **known)

@@ -1,0 +1,41 @@
+"""A process that runs seeds for an exploration: reads a seed a line from standard input, and answers each by a line of
+JSON. The first line says how much there is to cover. Its arguments are the names of mutations."""
+
+import json
+import sys
+import time
+from typing import Any
+
+from tests.simulation import process
+from tests.simulation.mutants import MUTATIONS
+
+process.install()
+for name in sys.argv[1:]:
+    next(mutation for mutation in MUTATIONS if mutation.name == name).apply()
+
+from tests.simulation.coverage import Feature, all_there_are  # noqa: E402  # what runs in the simulation, after all that
+from tests.simulation.one_run import run  # noqa: E402
+from tests.simulation.schedule import Schedule  # noqa: E402
+
+
+def main() -> None:
+    _answer({"total": all_there_are()})
+    known: set[Feature] = set()
+    for line in sys.stdin:
+        began = time.process_time()
+        finished = run(Schedule(int(line)))
+        new = [feature for feature in finished.features if feature not in known]
+        known.update(new)
+        _answer({
+            "seed": finished.seed, "features": new, "deviations": len(finished.deviations), "calls": finished.calls,
+            "failure": finished.failure and str(finished.failure), "fingerprint": finished.fingerprint,
+            "cpu_seconds": time.process_time() - began,
+        })  # fmt: skip
+
+
+def _answer(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
