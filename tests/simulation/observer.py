@@ -98,7 +98,7 @@ class Observer:
         return self._arns.get(path.partition("/")[0])
 
     def _happens(self, event: Event) -> None:
-        faults = len(self._scheduler.schedule.deviations)
+        faults = self._scheduler.schedule.disturbances
         if faults != self._faults:
             self._faults = faults
             self._judged(self.guarantees.observe(Disturbed(self._now)))
@@ -152,8 +152,7 @@ class Observer:
     def _new_changes(self) -> Iterator[Change]:
         for change in self._world.ec2.changes[self._changes :]:
             self._changes += 1
-            if change.before is not None:
-                yield change
+            yield change
 
     def _called(self, call: Call) -> None:
         state = call.path.partition("/")[2].partition(".")[0]

@@ -192,7 +192,7 @@ class _Author:
     def scenario(self) -> Scenario:
         pair = self._pair()
         live, idle = pair["servers"].values()
-        oddities = self._oddities(live, idle)
+        oddities = self._oddities(live, idle, told_apart="identityHeader" in pair["healthCheck"][0])
         health, commands = self._health(live, idle, deploys="deploy" in pair), self._commands(pair)
         actors = [*self._cutovers(pair), *self._others(pair, live, idle)]
         return Scenario(pair, oddities, health, commands, actors, self._deliveries(), self.texts)
@@ -262,7 +262,7 @@ class _Author:
         share = 0.7 if self._schedule.number("hooks") < HOOKS else 0.03
         return [hook | runs] if self.share(key, share, f"a hook on the {server} server, {next(iter(runs))}") else []
 
-    def _oddities(self, live: str, idle: str) -> Oddities:
+    def _oddities(self, live: str, idle: str, *, told_apart: bool) -> Oddities:
         places, instances = dict[str, Place](), {}
         key = "pair places"
         odd: Mapping[str, Place] = self.weighted(
@@ -287,8 +287,13 @@ class _Author:
             has_record=self.share("pair record", 0.85, f"on record is an earlier cutover, and to go back to: {back}"),
             rollback_to=back,
             dead_lock=self.chance("pair dead-lock", 0.04, "an execution that ended long ago holds its lock"),
-            moving_seconds=2.0 if self.chance("pair moving", 0.05, "a moved address takes 2 s to lead there") else 0.0,
+            moving_seconds=self._moving_seconds() if told_apart else 0.0,
         )
+
+    def _moving_seconds(self) -> float:
+        """Else an answer of the former server counts as one of the new server (docs/configuration.md)."""
+        seconds = self.seconds("pair moving", 0.5, 9.5)
+        return seconds if self.chance("pair moving", 0.3, f"a moved address takes {seconds} s to lead there") else 0.0
 
     def _health(self, live: str, idle: str, *, deploys: bool) -> dict[str, Health]:
         likely = ("unhealthy", "unhealthy as production", "unhealthy as production", "unhealthy after the move",

@@ -30,6 +30,7 @@ class Schedule:
         self.deviations: dict[str, str] = {}
         self.faults = True  # once false, nothing deviates any more
         self.outages: list[Outage] = []
+        self.disturbances = 0  # how many calls were not answered as usual
         self.one_of = ONE_OF[int(self.number("rate") * len(ONE_OF))]
         self._rate = 1 / self.one_of if self.one_of else 0.0
 
@@ -72,10 +73,12 @@ class Schedule:
         if self.faults:
             for outage in self.outages:
                 if during := outage.kind(call):
+                    self.disturbances += 1
                     return KINDS[during].fate(call, draw)
         if kind is None:
             return ordinary(call, draw)
         self.deviations[key] = kind
+        self.disturbances += 1
         return KINDS[kind].fate(call, draw)
 
 

@@ -59,6 +59,7 @@ class _End:
         self._person_acts()
         self._cuts_over()
         self._goes_back()
+        self._simulation.observer.settled()
 
     @property
     def _is_worth_it(self) -> bool:
@@ -89,6 +90,8 @@ class _End:
         asks = any(ASKS.search(f"{each.cause} {(each.output or {}).get('warnings')}") for each in ended)
         lost = self._scenario.delivered_after == () or "event never" in self._simulation.schedule.deviations.values()
         lost = lost or any(each.machine == REPAIR and each.status != SUCCEEDED for each in ended)
+        # A redriven execution releases its lock, if no repair has taken it: then no repair finds what it has left.
+        lost = lost or any(each.redrives for each in ended)
         odd = self._scenario.oddities.places or self._scenario.oddities.instances
         others = any(each.by_someone_else for each in self._world.ec2.changes) or set(self._states) != {"running"}
         excused = asks or lost or odd or others

@@ -41,6 +41,13 @@ def test_a_refused_change_is_rolled_back_and_its_repair_finds_nothing_to_do() ->
     assert "seed 1: cutover-1 RolledBack, cutover-1-repair-1 NOTHING_TO_REPAIR" in story
 
 
+def test_an_event_that_eventbridge_does_not_take_is_put_again() -> None:
+    story = forced("cutover-1/PutEvent.1/events PutEvents.1", "entry failed")
+
+    assert "cutover-1/PutEvent.2/events PutEvents.1: answered" in story
+    assert "seed 1: cutover-1 CUT_OVER" in story
+
+
 def test_a_stopped_execution_is_repaired_as_often_as_eventbridge_delivers() -> None:
     """In seed 7, the moment of the stop is after production has moved."""
     stop, event = ("--only", "--force", "actor stop", "stops"), "cutover-1/events ABORTED.1"
